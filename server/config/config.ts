@@ -1,0 +1,131 @@
+// Owns: the shape of the one frozen configuration value that every role receives. Parsing lives beside it in load.ts.
+import type { Plane } from '../domain/ids.ts';
+
+export type EdgeConfig = { readonly node: string; readonly plane: Plane; readonly host: string; readonly port: number };
+
+export type Config = {
+  /** `development` allows shared uids and generated secrets under `runtimeDirectory`. */
+  readonly mode: 'development' | 'production';
+  /** The demo world exists: only without a configuration file, only on loopback. */
+  readonly demo: boolean;
+  /** Absolute. Everything the gateway writes stands below it: run/ (sockets), store/, secrets/, postgres/, log/. */
+  readonly runtimeDirectory: string;
+  readonly storeDirectory: string;
+  readonly edges: readonly EdgeConfig[];
+  readonly database: {
+    /** True: the supervisor runs PostgreSQL 18 below runtimeDirectory. */
+    readonly embedded: boolean;
+    /** Connection strings per role; null where this process must not have it, or where the embedded server makes it. */
+    readonly migrateUrl: string | null;
+    readonly wardenUrl: string | null;
+    readonly adminUrl: string | null;
+  };
+  readonly metrics: { readonly wardenPort: number | null; readonly edgePorts: readonly number[] };
+  readonly log: { readonly level: 'trace' | 'debug' | 'info' | 'warn' | 'error'; readonly pretty: boolean };
+  /** A start without ssh2's native cipher is refused unless this is set. */
+  readonly allowSlowCipher: boolean;
+  /** Present when started by root: system users of the wall, one per role. */
+  readonly users: {
+    readonly partnerEdge: string;
+    readonly internalEdge: string;
+    readonly warden: string;
+    readonly admin: string;
+    readonly database: string;
+  } | null;
+  readonly limits: Limits;
+};
+
+/** Every queue, map, buffer, list, string and timer of the product is bounded here. */
+export type Limits = {
+  readonly connectionsMax: number;
+  readonly unauthenticatedConnectionsMax: number;
+  readonly unauthenticatedPerSourceMax: number;
+  readonly loginGraceMs: number;
+  readonly loginAttemptsMax: number;
+  readonly channelsPerConnectionMax: number;
+  readonly handlesPerSessionMax: number;
+  readonly requestsInFlightPerChannelMax: number;
+  /** Receive window granted to a client, bytes. */
+  readonly channelWindowBytes: number;
+  /** Unsent bytes a connection may hold before its reads pause. */
+  readonly sendBufferBytesMax: number;
+  /** How far ahead of the write position an out-of-order write may lie. */
+  readonly reorderWindowBytes: number;
+  readonly sessionAbsoluteLifeMs: number;
+  readonly sessionIdleLifeMs: number;
+  readonly leaseIntervalMs: number;
+  readonly leaseLostMs: number;
+  readonly partialUploadLifeMs: number;
+  /** Uploads are refused below this many free bytes in the store. */
+  readonly freeSpaceFloorBytes: number;
+  /** How long an edge keeps trying while the warden or its database is away, before the client gets a failure. */
+  readonly wardenRetryMs: number;
+  readonly drainMs: number;
+  /** Default budget of an account: bytes out per hour, day, week. */
+  readonly budgetHourBytes: number;
+  readonly budgetDayBytes: number;
+  readonly budgetWeekBytes: number;
+};
+
+export const defaultLimits: Limits = {
+  connectionsMax: 2000,
+  unauthenticatedConnectionsMax: 200,
+  unauthenticatedPerSourceMax: 50,
+  loginGraceMs: 30_000,
+  loginAttemptsMax: 6,
+  channelsPerConnectionMax: 1,
+  handlesPerSessionMax: 64,
+  requestsInFlightPerChannelMax: 256,
+  channelWindowBytes: 16 * 1024 * 1024,
+  sendBufferBytesMax: 8 * 1024 * 1024,
+  reorderWindowBytes: 4 * 1024 * 1024,
+  sessionAbsoluteLifeMs: 12 * 3_600_000,
+  sessionIdleLifeMs: 15 * 60_000,
+  leaseIntervalMs: 250,
+  leaseLostMs: 1000,
+  partialUploadLifeMs: 24 * 3_600_000,
+  freeSpaceFloorBytes: 1024 * 1024 * 1024,
+  wardenRetryMs: 20_000,
+  drainMs: 10_000,
+  budgetHourBytes: 20 * 1024 ** 3,
+  budgetDayBytes: 100 * 1024 ** 3,
+  budgetWeekBytes: 400 * 1024 ** 3,
+};
+
+/** Where things stand below the runtime directory. One place, so that permissions can be set in one place. */
+export function runtimePaths(config: Pick<Config, 'runtimeDirectory' | 'storeDirectory'>): {
+  readonly wardenSocket: (node: string) => string;
+  readonly adminSocket: string;
+  readonly secrets: string;
+  readonly masterKey: string;
+  readonly hostKeys: string;
+  readonly ledgerKey: string;
+  readonly wardenDatabasePassword: string;
+  readonly adminDatabasePassword: string;
+  readonly migrateDatabasePassword: string;
+  readonly certs: string;
+  readonly operators: string;
+  readonly postgresData: string;
+  readonly postgresSocketDirectory: string;
+  readonly incoming: (node: string) => string;
+  readonly objects: string;
+} {
+  const { runtimeDirectory: runtime, storeDirectory: store } = config;
+  return {
+    wardenSocket: (node) => `${runtime}/run/${node}/warden.sock`,
+    adminSocket: `${runtime}/run/admin/admin.sock`,
+    secrets: `${runtime}/secrets`,
+    masterKey: `${runtime}/secrets/warden/master.key`,
+    hostKeys: `${runtime}/secrets/warden/host-keys`,
+    ledgerKey: `${runtime}/secrets/warden/receipt.key`,
+    wardenDatabasePassword: `${runtime}/secrets/warden/database-password`,
+    adminDatabasePassword: `${runtime}/secrets/admin/database-password`,
+    migrateDatabasePassword: `${runtime}/secrets/supervisor/database-password`,
+    certs: `${runtime}/certs`,
+    operators: `${runtime}/operators`,
+    postgresData: `${runtime}/postgres/data`,
+    postgresSocketDirectory: `${runtime}/run/postgres`,
+    incoming: (node) => `${store}/incoming/${node}`,
+    objects: `${store}/objects`,
+  };
+}

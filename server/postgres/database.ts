@@ -1,0 +1,155 @@
+// Owns: the only importer of `pg`: pool, transactions in a customer's scope, notifications.
+// Must never: run a query outside a transaction that has set its scope, or put a value into SQL text.
+import pg from 'pg';
+import { CofferdamError } from '../domain/errors.ts';
+import type { CustomerId } from '../domain/ids.ts';
+
+// int8 as number: every bigint of the schema stays below 2^53 (sizes, totals, ids), checked on arrival.
+pg.types.setTypeParser(pg.types.builtins.INT8, (text) => {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value)) throw new CofferdamError('bug', 'a database number is out of range');
+  return value;
+});
+
+export type Row = Readonly<Record<string, unknown>>;
+export type Transaction = {
+  /** Rows of one parameterised statement. `values` go as parameters, never as text. */
+  query<T extends Row>(text: string, values?: readonly unknown[]): Promise<readonly T[]>;
+};
+
+export type DatabaseOptions = { readonly url: string; readonly applicationName: string; readonly connectionsMax: number };
+
+/** Errors of the connection (not of a statement) mean "unknown": nothing may be released or acknowledged on them. */
+export class Database {
+  readonly #pool: pg.Pool;
+  readonly #options: DatabaseOptions;
+  readonly #listeners = new Set<{ stop: () => Promise<void> }>();
+
+  constructor(options: DatabaseOptions) {
+    this.#options = options;
+    this.#pool = new pg.Pool({
+      connectionString: options.url,
+      application_name: options.applicationName,
+      max: options.connectionsMax,
+      connectionTimeoutMillis: 5000,
+      idleTimeoutMillis: 60_000,
+      // No idle transaction may hold a snapshot: it would stop pruning of the hot budget rows.
+      options: '-c idle_in_transaction_session_timeout=10000 -c statement_timeout=30000',
+    });
+    this.#pool.on('error', () => {});
+  }
+
+  /** Runs `work` in one read-committed transaction that sees exactly these customers. Rolls back when it throws. */
+  withCustomers<T>(scope: readonly CustomerId[], work: (tx: Transaction) => Promise<T>): Promise<T> {
+    if (scope.length === 0) return Promise.reject(new CofferdamError('bug', 'empty customer scope'));
+    return this.#transaction(scope.join(','), work);
+  }
+
+  /** The few system-wide passes: login, sweeps, commands. */
+  withSystem<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
+    return this.#transaction('*', work);
+  }
+
+  async #transaction<T>(scope: string, work: (tx: Transaction) => Promise<T>): Promise<T> {
+    const client = await this.#connect();
+    let broken: Error | undefined;
+    const onError = (error: Error): void => {
+      broken = error;
+    };
+    client.on('error', onError);
+    try {
+      await client.query('begin');
+      await client.query("select set_config('cofferdam.customers', $1, true)", [scope]);
+      const result = await work({ query: async (text, values) => (await client.query(text, values as unknown[])).rows });
+      await client.query('commit');
+      return result;
+    } catch (error) {
+      if (broken === undefined) await client.query('rollback').catch((failed: Error) => (broken = failed));
+      throw translate(error);
+    } finally {
+      client.off('error', onError);
+      client.release(broken);
+    }
+  }
+
+  async #connect(): Promise<pg.PoolClient> {
+    try {
+      return await this.#pool.connect();
+    } catch (cause) {
+      throw new CofferdamError('unavailable', 'the database cannot be reached', { cause });
+    }
+  }
+
+  /**
+   * Calls `onNotify` for each notification on `channel`, and `onReconnect` after every (re)connection, when some may have been missed.
+   * Reconnects for ever with a pause of 500 ms until the returned function is called.
+   */
+  async listen(channel: string, onNotify: (payload: string) => void, onReconnect: () => void): Promise<() => Promise<void>> {
+    let stopped = false;
+    let client: pg.Client | undefined;
+    let timer: NodeJS.Timeout | undefined;
+    const connect = async (): Promise<void> => {
+      if (stopped) return;
+      const next = new pg.Client({
+        connectionString: this.#options.url,
+        application_name: `${this.#options.applicationName} listen`,
+        keepAlive: true,
+      });
+      const retry = (): void => {
+        if (client !== next) return;
+        client = undefined;
+        next.end().catch(() => {});
+        if (!stopped) timer = setTimeout(() => void connect(), 500);
+      };
+      client = next;
+      next.on('error', retry);
+      next.on('end', retry);
+      next.on('notification', (note) => onNotify(note.payload ?? ''));
+      try {
+        await next.connect();
+        await next.query(`listen ${next.escapeIdentifier(channel)}`);
+        onReconnect();
+      } catch {
+        retry();
+      }
+    };
+    await connect();
+    const entry = {
+      stop: async (): Promise<void> => {
+        stopped = true;
+        clearTimeout(timer);
+        this.#listeners.delete(entry);
+        const last = client;
+        client = undefined;
+        await last?.end().catch(() => {});
+      },
+    };
+    this.#listeners.add(entry);
+    return entry.stop;
+  }
+
+  async close(): Promise<void> {
+    for (const listener of [...this.#listeners]) await listener.stop();
+    await this.#pool.end();
+  }
+}
+
+/** SQLSTATE of a database error, or undefined. `23505` is a unique violation. */
+export function sqlState(error: unknown): string | undefined {
+  const cause = error instanceof CofferdamError ? error.cause : error;
+  return cause instanceof pg.DatabaseError ? cause.code : undefined;
+}
+
+function translate(error: unknown): unknown {
+  if (error instanceof CofferdamError) return error;
+  if (error instanceof pg.DatabaseError) {
+    const lost = error.code?.startsWith('08') || error.code?.startsWith('57') || error.code?.startsWith('53') || error.code === '25P03';
+    return new CofferdamError(lost ? 'unavailable' : 'bug', lost ? 'the database cannot be reached' : 'internal error', { cause: error });
+  }
+  if (
+    error instanceof Error &&
+    (/Connection terminated|timeout exceeded|ECONN|EPIPE|not queryable/.test(error.message) || 'errno' in error)
+  )
+    return new CofferdamError('unavailable', 'the database cannot be reached', { cause: error });
+  return error;
+}

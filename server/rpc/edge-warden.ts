@@ -1,0 +1,266 @@
+// Owns: everything an edge may ask of the warden, and everything the warden may tell an edge; one row per operation.
+// Must never: carry an identity of the caller. Node name and plane come from the socket, never from a parameter.
+// The receiving side validates with these schemas before any handler runs; unknown keys are refused.
+import { z } from 'zod';
+import { isValidName, maxPathDepth } from '../domain/paths.ts';
+import { type OperationTable, operation } from './operation.ts';
+
+/** Plaintext of at most this many bytes may travel and rest inside a row instead of an object. */
+export const inlineExtentBytesMax = 65_536;
+
+const uuid = z.uuid();
+const base64 = (bytesMax: number) => z.base64().max(Math.ceil(bytesMax / 3) * 4);
+const objectId = z.string().regex(/^[0-9a-f]{32}$/);
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
+const size = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
+const index = z.number().int().min(0).max(10_000_000);
+const epochSeconds = z.number().int().min(0).max(0xffff_ffff);
+const name = z.string().max(255).refine(isValidName, 'not an allowed name');
+/** A parsed virtual path: components, root = []. */
+export const pathSchema = z.array(name).max(maxPathDepth);
+/** Session token: 32 random bytes, base64url. Presented with every call; the warden keeps only its SHA-256. */
+const token = z.string().regex(/^[A-Za-z0-9_-]{43}$/);
+/** Names one TCP connection on the edge for the time of its login; chosen by the edge, unique per node run. */
+const connection = z.uuid();
+
+const ok = z.strictObject({});
+
+/** What an entry looks like to this session. Times are seconds since 1970. `mode` is POSIX type and permission bits. */
+const attributes = z.strictObject({
+  kind: z.enum(['directory', 'file']),
+  size,
+  modifiedAt: epochSeconds,
+  /** Permission bits only, e.g. 0o750. The edge adds the type bits. */
+  permissions: z.number().int().min(0).max(0o777),
+});
+export type Attributes = z.infer<typeof attributes>;
+
+const source = z.strictObject({ address: z.string().max(64), port: z.number().int().min(0).max(65_535) });
+
+/** One proof, or the wish for a prompt. Signatures arrive as fields; the warden builds the signed blob (RFC 4252 section 7). */
+const evidence = z.discriminatedUnion('type', [
+  z.strictObject({ type: z.literal('none') }),
+  /** "Would you accept this key?" Carries no proof (T-13). `key` is the SSH wire form, `algorithm` the signature algorithm's name. */
+  z.strictObject({ type: z.literal('public-key-probe'), algorithm: z.string().max(64), key: base64(16_384) }),
+  z.strictObject({
+    type: z.literal('public-key'),
+    algorithm: z.string().max(64),
+    key: base64(16_384),
+    /** Complete signature blob of RFC 4252: string algorithm, string signature; both inside. */
+    signature: base64(16_384),
+    /** Exchange hash of the first key exchange. */
+    sessionIdentifier: base64(64),
+  }),
+  z.strictObject({ type: z.literal('keyboard-interactive') }),
+  z.strictObject({ type: z.literal('answers'), answers: z.array(z.string().max(256)).max(4) }),
+  z.strictObject({ type: z.literal('password'), password: z.string().max(256) }),
+]);
+export type Evidence = z.infer<typeof evidence>;
+
+const method = z.enum(['publickey', 'keyboard-interactive', 'password']);
+
+const sessionGrant = z.strictObject({
+  id: uuid,
+  token,
+  account: z.string(),
+  kind: z.enum(['person', 'machine']),
+  /** Milliseconds from now; both are kept by the warden as well. */
+  absoluteLifeMs: z.number().int().positive(),
+  idleLifeMs: z.number().int().positive(),
+});
+
+const loginOutcome = z.discriminatedUnion('outcome', [
+  z.strictObject({ outcome: z.literal('accepted'), session: sessionGrant }),
+  /** This proof counted; further ones are needed. */
+  z.strictObject({ outcome: z.literal('partial'), methods: z.array(method) }),
+  /** The offered key would be worth a signature. The same answer is given for keys that are unknown. */
+  z.strictObject({ outcome: z.literal('key-acceptable') }),
+  z.strictObject({
+    outcome: z.literal('prompt'),
+    name: z.string().max(128),
+    instruction: z.string().max(2048),
+    prompts: z.array(z.strictObject({ text: z.string().max(256), echo: z.boolean() })).max(4),
+  }),
+  z.strictObject({ outcome: z.literal('refused'), methods: z.array(method) }),
+  /** No further attempt on this connection. */
+  z.strictObject({ outcome: z.literal('closed') }),
+]);
+export type LoginOutcome = z.infer<typeof loginOutcome>;
+
+/** One extent to be written: the only time its key is handed out for writing. */
+const freshExtent = z.strictObject({ index, objectId, key: base64(32), context: base64(512) });
+export type FreshExtent = z.infer<typeof freshExtent>;
+
+const sealedExtent = z.strictObject({
+  index,
+  objectId,
+  /** Plaintext bytes in this extent, 1 to 16 MiB less overhead. */
+  bytes: z.number().int().min(1).max(16_777_216),
+  /** Ciphertext bytes, header included. */
+  sealedBytes: z.number().int().min(1).max(16_777_216),
+  /** Ciphertext of a small extent; absent when it was written to `incoming/<node>/<objectId>`. */
+  inline: base64(inlineExtentBytesMax + 128).optional(),
+});
+
+const grantOutcome = z.discriminatedUnion('outcome', [
+  z.strictObject({
+    outcome: z.literal('granted'),
+    index,
+    objectId,
+    key: base64(32),
+    /** Associated data of the sealed format: see server/extents. */
+    context: base64(512),
+    bytes: z.number().int().min(1).max(16_777_216),
+    sealedBytes: z.number().int().min(1).max(16_777_216),
+    inline: base64(inlineExtentBytesMax + 128).optional(),
+  }),
+  z.strictObject({
+    outcome: z.literal('refused'),
+    /** Ready for the client: persons read the reason and when there is more, machines a code. */
+    text: z.string().max(256),
+  }),
+]);
+export type GrantOutcome = z.infer<typeof grantOutcome>;
+
+/** Calls an edge makes. Columns: what goes in, what comes out, whether it changes anything. */
+export const edgeToWarden = {
+  /** First call on a connection. Refused when the node is unknown or of another protocol. */
+  'node.hello': operation({
+    changes: true,
+    params: z.strictObject({ protocol: z.literal(1), startId: uuid }),
+    result: z.strictObject({
+      node: z.string(),
+      plane: z.enum(['partner', 'internal']),
+      /** Host private keys as PKCS#8 PEM, kept in memory only. */
+      hostKeys: z.array(z.strictObject({ type: z.enum(['ssh-ed25519', 'ecdsa-sha2-nistp256']), pem: z.string().max(4096) })),
+      epoch: z.number().int().min(0),
+      banner: z.string().max(2048),
+    }),
+  }),
+  /** Every 250 ms. Without an answer for 1 s the edge stops sending. */
+  'lease.renew': operation({
+    changes: false,
+    params: z.strictObject({ sessions: z.number().int().min(0), epoch: z.number().int().min(0) }),
+    result: z.strictObject({
+      epoch: z.number().int().min(0),
+      /** Sessions of this node that are over since the given epoch. */ ended: z.array(uuid).max(1000),
+    }),
+  }),
+  'login.attempt': operation({
+    changes: true,
+    params: z.strictObject({
+      connection,
+      source,
+      clientIdentification: z.string().max(255),
+      username: z.string().max(256),
+      evidence,
+    }),
+    result: loginOutcome,
+  }),
+  'login.abandon': operation({ changes: true, params: z.strictObject({ connection }), result: ok }),
+  'session.end': operation({
+    changes: true,
+    params: z.strictObject({
+      token,
+      reason: z.enum(['client-closed', 'connection-lost', 'idle', 'expired', 'protocol-error', 'drained', 'revoked']),
+      bytesIn: size,
+      bytesOut: size,
+    }),
+    result: ok,
+  }),
+
+  'tree.stat': operation({ changes: false, params: z.strictObject({ token, path: pathSchema }), result: attributes }),
+  /** One page of a directory in name order; `after` is the last name of the page before. `next` is absent on the last page. */
+  'tree.list': operation({
+    changes: true,
+    params: z.strictObject({ token, path: pathSchema, after: name.optional(), limit: z.number().int().min(1).max(200) }),
+    result: z.strictObject({ entries: z.array(z.strictObject({ name: z.string(), attributes })).max(200), next: z.string().optional() }),
+  }),
+  'tree.remove': operation({ changes: true, params: z.strictObject({ token, path: pathSchema }), result: ok }),
+  /** `replace` false: onto an existing name is refused (SSH_FXP_RENAME). True: posix-rename@openssh.com. */
+  'tree.rename': operation({
+    changes: true,
+    params: z.strictObject({ token, from: pathSchema, to: pathSchema, replace: z.boolean() }),
+    result: ok,
+  }),
+  'tree.make-directory': operation({ changes: true, params: z.strictObject({ token, path: pathSchema }), result: ok }),
+  'tree.remove-directory': operation({ changes: true, params: z.strictObject({ token, path: pathSchema }), result: ok }),
+  /** Keeps the modification time. Modes, owners and the access time are accepted and ignored by the edge. */
+  'tree.set-times': operation({ changes: true, params: z.strictObject({ token, path: pathSchema, modifiedAt: epochSeconds }), result: ok }),
+
+  /**
+   * Opens a file for writing. `continue` true (no truncation): an interrupted or unread upload of the same account goes on at `storedBytes`.
+   * `exclusive`: refused when the name exists.
+   */
+  'upload.open': operation({
+    changes: true,
+    params: z.strictObject({ token, path: pathSchema, continue: z.boolean(), exclusive: z.boolean() }),
+    result: z.strictObject({
+      upload: uuid,
+      /** Bytes of this content already stored; writing goes on here. */
+      storedBytes: size,
+      /** Given when all stored bytes were hashed by this very node process and `hashState` is still known there. */
+      content: uuid,
+      firstExtent: freshExtent,
+    }),
+  }),
+  'upload.begin-extent': operation({ changes: true, params: z.strictObject({ token, upload: uuid }), result: freshExtent }),
+  /** The extent's object is complete in `incoming/` (or inline). Returns after it is durable, sealed and recorded. */
+  'upload.seal-extent': operation({
+    changes: true,
+    params: z.strictObject({ token, upload: uuid, extent: sealedExtent }),
+    result: z.strictObject({ storedBytes: size }),
+  }),
+  /**
+   * Ready-to-verify key of an extent this upload stored earlier, so that the edge can hash a resumed upload whole.
+   * Allowed before close, to the uploading account only; on the record.
+   */
+  'upload.verify-extent': operation({
+    changes: true,
+    params: z.strictObject({ token, upload: uuid, index }),
+    result: z.strictObject({
+      objectId,
+      key: base64(32),
+      context: base64(512),
+      bytes: size,
+      sealedBytes: size,
+      inline: base64(inlineExtentBytesMax + 128).optional(),
+    }),
+  }),
+  /** Commits the upload: catalogue, ledger and receipt in one transaction. `lastExtent` saves a round trip. The client's OK follows the result. */
+  'upload.close': operation({
+    changes: true,
+    params: z.strictObject({ token, upload: uuid, size, sha256, modifiedAt: epochSeconds.optional(), lastExtent: sealedExtent.optional() }),
+    result: z.strictObject({ version: uuid }),
+  }),
+  /** The connection was lost or the client gave up: what was sealed stays resumable. */
+  'upload.interrupt': operation({
+    changes: true,
+    params: z.strictObject({ token, upload: uuid, lastExtent: sealedExtent.optional() }),
+    result: ok,
+  }),
+
+  'download.open': operation({
+    changes: true,
+    params: z.strictObject({ token, path: pathSchema }),
+    result: z.strictObject({ download: uuid, size, modifiedAt: epochSeconds }),
+  }),
+  /** The extents that hold bytes from `offset` on, in order; at most 256 a call. */
+  'download.locate': operation({
+    changes: false,
+    params: z.strictObject({ token, download: uuid, offset: size }),
+    result: z.strictObject({ extents: z.array(z.strictObject({ index, offset: size, bytes: size })).max(256) }),
+  }),
+  /** Charge, record, commit, key: in that order. No budget, no key. */
+  'download.grant': operation({ changes: true, params: z.strictObject({ token, download: uuid, index }), result: grantOutcome }),
+  'download.close': operation({ changes: true, params: z.strictObject({ token, download: uuid, sentBytes: size }), result: ok }),
+} as const satisfies OperationTable;
+
+/** Calls the warden makes on an edge. */
+export const wardenToEdge = {
+  'session.terminate': operation({ changes: true, params: z.strictObject({ session: uuid, reason: z.string().max(128) }), result: ok }),
+  'node.drain': operation({ changes: true, params: z.strictObject({}), result: ok }),
+} as const satisfies OperationTable;
+
+export type EdgeToWarden = typeof edgeToWarden;
+export type WardenToEdge = typeof wardenToEdge;

@@ -1,0 +1,63 @@
+// Owns: the wire form of the rpc: u32 big-endian length, then that many bytes of UTF-8 JSON.
+// Must never: allocate from a length it has not bounded, or keep more than one frame's worth of unread bytes.
+import { CofferdamError } from '../domain/errors.ts';
+
+export const frameBytesMax = 131_072;
+
+/** One frame ready to write. Throws `invalid` when the JSON is larger than a frame may be. */
+export function encodeFrame(message: unknown): Buffer {
+  const body = JSON.stringify(message);
+  const length = Buffer.byteLength(body);
+  if (length > frameBytesMax) throw new CofferdamError('invalid', 'rpc frame is too large');
+  const frame = Buffer.allocUnsafe(4 + length);
+  frame.writeUInt32BE(length, 0);
+  frame.write(body, 4);
+  return frame;
+}
+
+/** Cuts a byte stream into frames. `push` returns the messages completed by this chunk; throws `invalid` once, then must not be used again. */
+export class FrameReader {
+  #pending: Buffer[] = [];
+  #pendingBytes = 0;
+  #wanted = -1;
+
+  push(chunk: Buffer): unknown[] {
+    this.#pending.push(chunk);
+    this.#pendingBytes += chunk.length;
+    const messages: unknown[] = [];
+    for (;;) {
+      if (this.#wanted < 0) {
+        const header = this.#take(4);
+        if (header === undefined) break;
+        this.#wanted = header.readUInt32BE(0);
+        if (this.#wanted === 0 || this.#wanted > frameBytesMax) throw new CofferdamError('invalid', 'rpc frame length out of bounds');
+      }
+      const body = this.#take(this.#wanted);
+      if (body === undefined) break;
+      this.#wanted = -1;
+      messages.push(parseJson(body));
+    }
+    return messages;
+  }
+
+  #take(bytes: number): Buffer | undefined {
+    if (this.#pendingBytes < bytes) return undefined;
+    const first = this.#pending[0];
+    let whole = first !== undefined && first.length >= bytes ? first : Buffer.concat(this.#pending);
+    if (whole !== first) this.#pending = [whole];
+    const taken = whole.subarray(0, bytes);
+    whole = whole.subarray(bytes);
+    if (whole.length === 0) this.#pending.shift();
+    else this.#pending[0] = whole;
+    this.#pendingBytes -= bytes;
+    return taken;
+  }
+}
+
+function parseJson(body: Buffer): unknown {
+  try {
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body));
+  } catch (cause) {
+    throw new CofferdamError('invalid', 'rpc frame is not JSON', { cause });
+  }
+}

@@ -1,0 +1,21 @@
+// Owns: the shape of an operation table and the types derived from it.
+import type { z } from 'zod';
+
+export type Operation<P extends z.ZodType = z.ZodType, R extends z.ZodType = z.ZodType> = {
+  /** Whether a call changes anything that outlives it: rows, objects, budgets, sessions. */
+  readonly changes: boolean;
+  readonly params: P;
+  readonly result: R;
+};
+export type OperationTable = Readonly<Record<string, Operation>>;
+
+export function operation<P extends z.ZodType, R extends z.ZodType>(row: Operation<P, R>): Operation<P, R> {
+  return row;
+}
+
+export type Params<T extends OperationTable, K extends keyof T> = z.infer<T[K]['params']>;
+export type Result<T extends OperationTable, K extends keyof T> = z.infer<T[K]['result']>;
+/** One handler per operation of a table; `caller` is what the transport knows of the peer. */
+export type Handlers<T extends OperationTable, Caller> = {
+  readonly [K in keyof T]: (params: Params<T, K>, caller: Caller) => Promise<Result<T, K>>;
+};

@@ -1,0 +1,263 @@
+// Owns: everything an operator may ask of the admin process: name, least role, whether it changes anything, whether it needs two operators.
+// Must never: contain an operation that returns file content, or a secret of a customer.
+// Changing operations become rows of `command`; the warden validates the same parameters again and executes them.
+import { z } from 'zod';
+import { isValidAccountName } from '../domain/paths.ts';
+import { operation } from './operation.ts';
+
+export const operatorRoles = ['viewer', 'auditor', 'operator', 'security-officer'] as const;
+export type OperatorRole = (typeof operatorRoles)[number];
+
+const accountName = z.string().max(64).refine(isValidAccountName, 'names are [a-z0-9][a-z0-9._-]{0,63}');
+const uuid = z.uuid();
+const text = (max: number) => z.string().min(1).max(max);
+const instant = z.string();
+const none = z.strictObject({});
+const page = z.strictObject({ limit: z.number().int().min(1).max(500).optional() });
+
+type Rule = { readonly role: OperatorRole; readonly twoPerson: boolean };
+const rule = <O>(row: O, policy: Rule): O & Rule => ({ ...row, ...policy });
+const reads = (role: OperatorRole = 'viewer'): Rule => ({ role, twoPerson: false });
+/** Widens access: wants a second operator once changes are signed; recorded as such from the first day. */
+const widens: Rule = { role: 'security-officer', twoPerson: true };
+const narrows: Rule = { role: 'operator', twoPerson: false };
+
+const customerRow = z.strictObject({
+  name: z.string(),
+  state: z.string(),
+  accounts: z.number(),
+  folders: z.number(),
+  files: z.number(),
+  createdAt: instant,
+});
+const folderRow = z.strictObject({
+  name: z.string(),
+  direction: z.string(),
+  publishRule: z.string(),
+  settleMs: z.number(),
+  readBack: z.boolean(),
+  files: z.number(),
+});
+const accountRow = z.strictObject({
+  name: z.string(),
+  customer: z.string().nullable(),
+  kind: z.string(),
+  plane: z.string(),
+  state: z.string(),
+  secondFactor: z.boolean(),
+  keys: z.number(),
+  windowOpenUntil: instant.nullable(),
+  lastUsedAt: instant.nullable(),
+});
+const keyRow = z.strictObject({
+  account: z.string(),
+  fingerprint: z.string(),
+  algorithm: z.string(),
+  state: z.string(),
+  issuedBy: z.string(),
+  createdAt: instant,
+  expiresAt: instant,
+  lastUsedAt: instant.nullable(),
+});
+const fileRow = z.strictObject({
+  version: uuid,
+  customer: z.string(),
+  folder: z.string(),
+  path: z.string(),
+  number: z.number(),
+  state: z.string(),
+  size: z.number(),
+  sha256: z.string().nullable(),
+  account: z.string(),
+  closedAt: instant.nullable(),
+  publishedAt: instant.nullable(),
+});
+const sessionRow = z.strictObject({
+  session: uuid,
+  account: z.string(),
+  customer: z.string().nullable(),
+  node: z.string(),
+  source: z.string(),
+  client: z.string(),
+  state: z.string(),
+  startedAt: instant,
+  lastSeenAt: instant,
+  endedAt: instant.nullable(),
+  endReason: z.string().nullable(),
+});
+
+export const operatorToAdmin = {
+  whoami: rule(
+    operation({ changes: false, params: none, result: z.strictObject({ operator: z.string(), role: z.enum(operatorRoles) }) }),
+    reads(),
+  ),
+  status: rule(
+    operation({
+      changes: false,
+      params: none,
+      result: z.strictObject({
+        nodes: z.array(
+          z.strictObject({ name: z.string(), plane: z.string(), lastSeenAt: instant.nullable(), alive: z.boolean(), sessions: z.number() }),
+        ),
+        wardenAnswersMs: z.number().nullable(),
+        database: z.strictObject({ version: z.string(), sizeBytes: z.number() }),
+        counts: z.strictObject({
+          customers: z.number(),
+          accounts: z.number(),
+          openSessions: z.number(),
+          publishedFiles: z.number(),
+          partialUploads: z.number(),
+        }),
+      }),
+    }),
+    reads(),
+  ),
+  doctor: rule(
+    operation({
+      changes: false,
+      params: none,
+      result: z.strictObject({
+        findings: z.array(
+          z.strictObject({ check: z.string(), verdict: z.enum(['ok', 'warning', 'fault']), text: z.string(), next: z.string().nullable() }),
+        ),
+      }),
+    }),
+    reads(),
+  ),
+  'customer.create': rule(
+    operation({
+      changes: true,
+      params: z.strictObject({ name: accountName }),
+      result: z.strictObject({ name: z.string(), folders: z.array(z.string()) }),
+    }),
+    widens,
+  ),
+  'customer.list': rule(operation({ changes: false, params: page, result: z.strictObject({ customers: z.array(customerRow) }) }), reads()),
+  'customer.show': rule(
+    operation({
+      changes: false,
+      params: z.strictObject({ name: accountName }),
+      result: z.strictObject({ customer: customerRow, folders: z.array(folderRow), accounts: z.array(accountRow) }),
+    }),
+    reads(),
+  ),
+  'customer.suspend': rule(
+    operation({
+      changes: true,
+      params: z.strictObject({ name: accountName, reason: text(200) }),
+      result: z.strictObject({ sessionsEnded: z.number() }),
+    }),
+    narrows,
+  ),
+  'customer.resume': rule(
+    operation({ changes: true, params: z.strictObject({ name: accountName, reason: text(200) }), result: none }),
+    widens,
+  ),
+  'account.create': rule(
+    operation({
+      changes: true,
+      params: z.discriminatedUnion('plane', [
+        z.strictObject({
+          plane: z.literal('partner'),
+          name: accountName,
+          customer: accountName,
+          kind: z.enum(['person', 'machine']),
+          contact: text(200).optional(),
+        }),
+        z.strictObject({
+          plane: z.literal('internal'),
+          name: accountName,
+          kind: z.enum(['person', 'machine']),
+          contact: text(200).optional(),
+          /** Customers whose folders it may work in: read deposits, fill collect folders. */
+          customers: z.array(accountName).min(1).max(500),
+        }),
+      ]),
+      result: z.strictObject({ name: z.string() }),
+    }),
+    widens,
+  ),
+  'account.list': rule(
+    operation({
+      changes: false,
+      params: z.strictObject({ customer: accountName.optional() }),
+      result: z.strictObject({ accounts: z.array(accountRow) }),
+    }),
+    reads(),
+  ),
+  'key.add': rule(
+    operation({
+      changes: true,
+      /** One line of OpenSSH's public key format: algorithm, base64, optional comment. */
+      params: z.strictObject({ account: accountName, publicKey: text(4096), expiresInDays: z.number().int().min(1).max(366).optional() }),
+      result: z.strictObject({ fingerprint: z.string(), expiresAt: instant }),
+    }),
+    widens,
+  ),
+  'key.list': rule(
+    operation({
+      changes: false,
+      params: z.strictObject({ account: accountName.optional() }),
+      result: z.strictObject({ keys: z.array(keyRow) }),
+    }),
+    reads(),
+  ),
+  'mfa.ticket': rule(
+    operation({
+      changes: true,
+      params: z.strictObject({ account: accountName, hours: z.number().int().min(1).max(72).optional() }),
+      result: z.strictObject({ ticket: z.string(), expiresAt: instant }),
+    }),
+    widens,
+  ),
+  'window.open': rule(
+    operation({
+      changes: true,
+      params: z.strictObject({ account: accountName, hours: z.number().int().min(1).max(24), reason: text(200) }),
+      result: z.strictObject({ closesAt: instant }),
+    }),
+    widens,
+  ),
+  'window.close': rule(
+    operation({ changes: true, params: z.strictObject({ account: accountName }), result: z.strictObject({ closed: z.number() }) }),
+    narrows,
+  ),
+  'file.list': rule(
+    operation({
+      changes: false,
+      params: z.strictObject({ customer: accountName, folder: text(255).optional(), limit: z.number().int().min(1).max(500).optional() }),
+      result: z.strictObject({ files: z.array(fileRow) }),
+    }),
+    reads(),
+  ),
+  /** The signed receipt of one version, by version id or by customer and path (newest closed version). */
+  'file.receipt': rule(
+    operation({
+      changes: false,
+      params: z.strictObject({ version: uuid.optional(), customer: accountName.optional(), path: text(4096).optional() }),
+      result: z.strictObject({ receipt: z.string(), publicKey: z.string() }),
+    }),
+    reads(),
+  ),
+  'session.list': rule(
+    operation({
+      changes: false,
+      params: z.strictObject({ all: z.boolean().optional(), limit: z.number().int().min(1).max(500).optional() }),
+      result: z.strictObject({ sessions: z.array(sessionRow) }),
+    }),
+    reads(),
+  ),
+  'session.end': rule(
+    operation({
+      changes: true,
+      params: z.strictObject({ session: uuid, reason: text(200) }),
+      result: z.strictObject({ ended: z.boolean() }),
+    }),
+    narrows,
+  ),
+  /** Answers at once: shows that the warden takes commands. */
+  'warden.ping': rule(operation({ changes: true, params: none, result: z.strictObject({ receiptKey: z.string() }) }), reads()),
+} as const;
+
+export type OperatorToAdmin = typeof operatorToAdmin;
+export type OperatorOperation = keyof OperatorToAdmin;

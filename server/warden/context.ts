@@ -1,0 +1,105 @@
+// Owns: what every use case of the warden receives, and the shapes that its rooms hand each other.
+import type { Config } from '../config/config.ts';
+import type {
+  AccountId,
+  AccountKind,
+  ContentId,
+  CredentialId,
+  CustomerId,
+  CustomerKeyId,
+  Direction,
+  FolderId,
+  NodeName,
+  Plane,
+  PublishRule,
+  SessionId,
+  Verb,
+} from '../domain/ids.ts';
+import type { Logger } from '../observability/logger.ts';
+import type { Database, Transaction } from '../postgres/database.ts';
+
+/** Who is calling on an rpc socket: known from the socket itself. */
+export type EdgeCaller = { readonly node: NodeName; readonly plane: Plane };
+
+export type FolderScope = {
+  readonly id: FolderId;
+  readonly name: string;
+  readonly direction: Direction;
+  readonly publishRule: PublishRule;
+  readonly settleMs: number;
+  readonly readBack: boolean;
+  readonly replaceAllowed: boolean;
+  readonly directoriesAllowed: boolean;
+  readonly verbs: ReadonlySet<Verb>;
+};
+/** The only value that opens customer data. Built once, after all proofs; immutable (T-08). */
+export type CustomerScope = { readonly id: CustomerId; readonly name: string; readonly folders: readonly FolderScope[] };
+
+export type OpenSession = {
+  readonly id: SessionId;
+  readonly node: NodeName;
+  readonly account: {
+    readonly id: AccountId;
+    readonly name: string;
+    readonly kind: AccountKind;
+    readonly plane: Plane;
+    readonly readOnly: boolean;
+  };
+  readonly credentialId: CredentialId;
+  /** One entry for a partner account; one per customer with rights for an internal account, name order. */
+  readonly customers: readonly CustomerScope[];
+};
+
+export type Sessions = {
+  /** The open session of this token on this node, touched; throws `session-ended`. Falls back to the database after a restart. */
+  require(token: string, caller: EdgeCaller): Promise<OpenSession>;
+  /** Ends a session (idempotent): row, ledger entry, notice to its edge. Interrupts its open uploads, closes its downloads. */
+  end(session: SessionId, reason: string): Promise<void>;
+};
+
+export type KeyRing = {
+  /** Creates and stores a new customer key. */
+  createCustomerKey(tx: Transaction, customer: CustomerId): Promise<CustomerKeyId>;
+  /** A fresh random file key, wrapped by the customer's newest key, ready for the row of `content`. */
+  createFileKey(
+    tx: Transaction,
+    customer: CustomerId,
+    content: ContentId,
+  ): Promise<{ readonly customerKeyId: CustomerKeyId; readonly wrappedKey: Buffer; readonly fileKey: Buffer }>;
+  /** Unwraps a file key (32 bytes). Throws `corrupt` when the wrapping does not verify. */
+  openFileKey(tx: Transaction, customer: CustomerId, content: ContentId, customerKeyId: CustomerKeyId, wrappedKey: Buffer): Promise<Buffer>;
+  /** Seals a small secret (a TOTP seed) to the warden; `purpose` and `id` are bound. */
+  sealSecret(purpose: string, id: string, secret: Buffer): { readonly sealed: Buffer; readonly sealedBy: string };
+  openSecret(purpose: string, id: string, sealed: Buffer, sealedBy: string): Buffer;
+  /** Signs a receipt or checkpoint; Ed25519, 64 bytes. */
+  signReceipt(message: Buffer): Buffer;
+  /** SPKI PEM of the receipt key, and its short id (first 16 hex digits of SHA-256 over the SPKI DER). */
+  readonly receiptPublicKey: { readonly pem: string; readonly id: string };
+};
+
+export type LedgerEntry = {
+  readonly kind: string;
+  readonly customer?: CustomerId | null;
+  readonly account?: AccountId | null;
+  readonly session?: SessionId | null;
+  readonly node?: NodeName | null;
+  readonly observer: 'warden' | 'edge';
+  /** May be shown to the customer it concerns. */
+  readonly public?: Readonly<Record<string, unknown>>;
+  /** Internal: addresses, fingerprints, client identification. */
+  readonly sensitive?: Readonly<Record<string, unknown>>;
+};
+
+/** Tells edges what must reach them at once; without effect when the node is not connected (its lease tells it later). */
+export type EdgeNotifier = {
+  terminate(node: NodeName, session: SessionId, reason: string): void;
+};
+
+export type Warden = {
+  readonly config: Config;
+  readonly log: Logger;
+  readonly database: Database;
+  readonly keys: KeyRing;
+  readonly sessions: Sessions;
+  readonly edges: EdgeNotifier;
+};
