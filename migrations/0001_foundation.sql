@@ -336,6 +336,13 @@ create table doomed_object (
   since timestamptz not null default clock_timestamp()
 );
 
+-- Public halves of the receipt keys, so that any receipt can be verified later.
+create table receipt_key (
+  id text primary key,
+  public_pem text not null,
+  created_at timestamptz not null default clock_timestamp()
+);
+
 create table operator (
   id uuid primary key,
   name account_name not null unique,

@@ -202,11 +202,16 @@ export const operatorToAdmin = {
     }),
     reads(),
   ),
+  /** The one-time ticket is made by cofferctl and shown there once; only its SHA-256 (hexadecimal) travels and is stored. */
   'mfa.ticket': rule(
     operation({
       changes: true,
-      params: z.strictObject({ account: accountName, hours: z.number().int().min(1).max(72).optional() }),
-      result: z.strictObject({ ticket: z.string(), expiresAt: instant }),
+      params: z.strictObject({
+        account: accountName,
+        ticketHash: z.string().regex(/^[0-9a-f]{64}$/),
+        hours: z.number().int().min(1).max(72).optional(),
+      }),
+      result: z.strictObject({ expiresAt: instant }),
     }),
     widens,
   ),
