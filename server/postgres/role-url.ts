@@ -1,0 +1,37 @@
+// Owns: how a role finds its database: an explicit URL, or the migrate URL's server with the role's own generated password.
+// Must never: hand one role another's credential; the password file is readable by its role only.
+import { readFileSync } from 'node:fs';
+import { type Config, runtimePaths } from '../config/config.ts';
+import { CofferdamError } from '../domain/errors.ts';
+import { socketUrl } from './embedded.ts';
+
+/** Name of the database inside the embedded server. */
+export const embeddedDatabase = 'cofferdam';
+
+/** Connection string of one role. Throws `configuration` when its password cannot be read. */
+export function roleUrl(config: Config, role: 'warden' | 'admin'): string {
+  const explicit = role === 'warden' ? config.database.wardenUrl : config.database.adminUrl;
+  if (explicit !== null) return explicit;
+  const paths = runtimePaths(config);
+  const file = role === 'warden' ? paths.wardenDatabasePassword : paths.adminDatabasePassword;
+  let password: string;
+  try {
+    password = readFileSync(file, 'utf8').trim();
+  } catch (cause) {
+    throw new CofferdamError('configuration', `the database password of role ${role} cannot be read: ${file}`, { cause });
+  }
+  const user = `cofferdam_${role}`;
+  if (config.database.embedded) return socketUrl(paths.postgresSocketDirectory, user, password, embeddedDatabase);
+  if (config.database.serverUrl === null) throw new CofferdamError('configuration', `no database URL for role ${role}`);
+  return withCredentials(config.database.serverUrl, user, password);
+}
+
+/** The same server and database with another login. */
+export function withCredentials(url: string, user: string, password: string): string {
+  const parsed = new URL(url);
+  // Node's URL refuses credentials on an empty host (socket URLs): written out by hand there.
+  if (parsed.hostname === '') return `${parsed.protocol}//${user}:${encodeURIComponent(password)}@${parsed.pathname}${parsed.search}`;
+  parsed.username = user;
+  parsed.password = encodeURIComponent(password);
+  return parsed.toString();
+}

@@ -1,0 +1,56 @@
+// Owns: the chain master key → customer key → file key, the sealing of small secrets, and the receipt signature.
+// Must never: let a master or customer key leave this room.
+import { createHash, createPublicKey, randomBytes, randomUUID, sign } from 'node:crypto';
+import type { Config } from '../../config/config.ts';
+import { CofferdamError } from '../../domain/errors.ts';
+import { type ContentId, type CustomerId, type CustomerKeyId, idOf } from '../../domain/ids.ts';
+import type { Transaction } from '../../postgres/database.ts';
+import type { KeyRing } from '../context.ts';
+import { loadMasterKey, loadReceiptKey } from './key-files.ts';
+import { type CustomerKeyRow, findCustomerKey, insertCustomerKey, newestCustomerKey } from './key-queries.ts';
+import { unwrap, wrap } from './wrapping.ts';
+
+const customerContext = (customer: CustomerId, key: CustomerKeyId, wrappedBy: string): readonly string[] => ['customer-key', customer, key, wrappedBy];
+const fileContext = (customer: CustomerId, content: ContentId, wrappedBy: CustomerKeyId): readonly string[] => ['file-key', customer, content, wrappedBy];
+
+export function createKeyRing(config: Config): KeyRing {
+  const master = loadMasterKey(config);
+  const receiptKey = loadReceiptKey(config);
+  const publicKey = createPublicKey(receiptKey);
+  const id = createHash('sha256').update(publicKey.export({ type: 'spki', format: 'der' })).digest('hex').slice(0, 16);
+  const pem = publicKey.export({ type: 'spki', format: 'pem' }).toString();
+
+  const requireMaster = (wrappedBy: string): Buffer => {
+    if (wrappedBy !== master.id) throw new CofferdamError('unavailable', 'a key is wrapped by a master key that is not loaded');
+    return master.key.reveal();
+  };
+  const openCustomerKey = (customer: CustomerId, row: CustomerKeyRow): Buffer =>
+    unwrap(requireMaster(row.wrappedBy), row.wrapped, customerContext(customer, row.id, row.wrappedBy));
+
+  return {
+    receiptPublicKey: { pem, id },
+    signReceipt: (message) => sign(null, message, receiptKey),
+    async createCustomerKey(tx: Transaction, customer: CustomerId) {
+      const key = idOf<CustomerKeyId>(randomUUID());
+      await insertCustomerKey(tx, customer, {
+        id: key,
+        wrapped: wrap(master.key.reveal(), randomBytes(32), customerContext(customer, key, master.id)),
+        wrappedBy: master.id,
+      });
+      return key;
+    },
+    async createFileKey(tx, customer, content) {
+      const row = await newestCustomerKey(tx, customer);
+      if (row === undefined) throw new CofferdamError('bug', 'a customer has no key');
+      const fileKey = randomBytes(32);
+      return { customerKeyId: row.id, fileKey, wrappedKey: wrap(openCustomerKey(customer, row), fileKey, fileContext(customer, content, row.id)) };
+    },
+    async openFileKey(tx, customer, content, customerKeyId, wrappedKey) {
+      const row = await findCustomerKey(tx, customer, customerKeyId);
+      if (row === undefined) throw new CofferdamError('corrupt', 'the key that wraps a file key is missing');
+      return unwrap(openCustomerKey(customer, row), wrappedKey, fileContext(customer, content, customerKeyId));
+    },
+    sealSecret: (purpose, owner, secret) => ({ sealed: wrap(master.key.reveal(), secret, ['secret', purpose, owner, master.id]), sealedBy: master.id }),
+    openSecret: (purpose, owner, sealed, sealedBy) => unwrap(requireMaster(sealedBy), sealed, ['secret', purpose, owner, sealedBy]),
+  };
+}
