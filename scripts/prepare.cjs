@@ -40,7 +40,12 @@ function digestOf(...parts) {
 
 function installPackages() {
   process.stdout.write('cofferdam: installing the locked packages, once (about a minute)\n');
-  runQuietly('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund'], { cwd: root, env: { ...process.env, npm_config_loglevel: 'error' } }, 'the packages could not be installed');
+  runQuietly(
+    'npm',
+    ['ci', '--ignore-scripts', '--no-audit', '--no-fund'],
+    { cwd: root, env: { ...process.env, npm_config_loglevel: 'error' } },
+    'the packages could not be installed',
+  );
 }
 
 function buildNativeCipher() {
@@ -49,8 +54,18 @@ function buildNativeCipher() {
   const gyp = path.join(modules, 'node-gyp', 'bin', 'node-gyp.js');
   const env = { ...process.env, PATH: `${path.dirname(node24)}:${process.env.PATH}` };
   delete env.npm_config_nodedir;
-  runQuietly(node24, [gyp, 'rebuild', `--nodedir=${nodePackage}`], { cwd: crypto, env }, "ssh2's native cipher could not be compiled (a C++ compiler, make and python3 are needed)");
-  runQuietly(node24, ['-e', "if (!require('ssh2/lib/protocol/crypto.js').bindingAvailable) process.exit(1)"], { cwd: root }, "ssh2's native cipher was compiled but does not load");
+  runQuietly(
+    node24,
+    [gyp, 'rebuild', `--nodedir=${nodePackage}`],
+    { cwd: crypto, env },
+    "ssh2's native cipher could not be compiled (a C++ compiler, make and python3 are needed)",
+  );
+  runQuietly(
+    node24,
+    ['-e', "if (!require('ssh2/lib/protocol/crypto.js').bindingAvailable) process.exit(1)"],
+    { cwd: root },
+    "ssh2's native cipher was compiled but does not load",
+  );
 }
 
 function linkDatabase() {
@@ -67,7 +82,8 @@ function linkDatabase() {
 if (!['linux-x64', 'linux-arm64'].includes(platform)) fail(`${platform} is not supported`, 'Linux on x64 or arm64 is needed.');
 const lock = fs.readFileSync(path.join(root, 'package-lock.json'));
 step('packages', digestOf(lock, platform), installPackages);
-if (!fs.existsSync(node24)) fail('Node 24 is missing from node_modules', 'Optional dependencies must not be omitted: remove node_modules and run the command again.');
+if (!fs.existsSync(node24))
+  fail('Node 24 is missing from node_modules', 'Optional dependencies must not be omitted: remove node_modules and run the command again.');
 const nodeVersion = execFileSync(node24, ['--version'], { encoding: 'utf8' }).trim();
 step('cipher', digestOf(lock, nodeVersion), buildNativeCipher);
 step('database-links', digestOf(lock), linkDatabase);

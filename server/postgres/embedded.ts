@@ -35,7 +35,10 @@ function binaryDirectory(): string {
   try {
     return join(dirname(require.resolve(`${platform}/package.json`)), 'native', 'bin');
   } catch {
-    throw new CofferdamError('configuration', `no embedded PostgreSQL for ${process.platform}-${process.arch}: set DATABASE_URL to a PostgreSQL 15 or newer`);
+    throw new CofferdamError(
+      'configuration',
+      `no embedded PostgreSQL for ${process.platform}-${process.arch}: set DATABASE_URL to a PostgreSQL 15 or newer`,
+    );
   }
 }
 
@@ -50,7 +53,17 @@ async function initialise(options: EmbeddedOptions, binaries: string): Promise<v
   try {
     await run(
       join(binaries, 'initdb'),
-      ['-D', options.dataDirectory, '-U', superuser, '--auth=scram-sha-256', `--pwfile=${passwordFile}`, '--encoding=UTF8', '--locale=C', '--data-checksums'],
+      [
+        '-D',
+        options.dataDirectory,
+        '-U',
+        superuser,
+        '--auth=scram-sha-256',
+        `--pwfile=${passwordFile}`,
+        '--encoding=UTF8',
+        '--locale=C',
+        '--data-checksums',
+      ],
       { ...(options.user ?? {}), cwd: options.socketDirectory, env: { PATH: '/usr/bin:/bin', LC_ALL: 'C' } },
     );
   } catch (cause) {
@@ -103,7 +116,10 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedS
   const binaries = binaryDirectory();
   if (!existsSync(join(options.dataDirectory, 'PG_VERSION'))) await initialise(options, binaries);
   await stopLeftover(options.dataDirectory, options.startTimeoutMs);
-  const args = Object.entries({ ...settings, unix_socket_directories: options.socketDirectory }).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
+  const args = Object.entries({ ...settings, unix_socket_directories: options.socketDirectory }).flatMap(([name, value]) => [
+    '-c',
+    `${name}=${value}`,
+  ]);
   const child = spawn(join(binaries, 'postgres'), ['-D', options.dataDirectory, ...args], {
     ...(options.user ?? {}),
     cwd: options.socketDirectory,
@@ -129,7 +145,8 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedS
     }
   };
   while (!isReady()) {
-    if (exited || child.pid === undefined) throw new CofferdamError('configuration', `the embedded database did not start: ${words.trim() || 'no message'}`);
+    if (exited || child.pid === undefined)
+      throw new CofferdamError('configuration', `the embedded database did not start: ${words.trim() || 'no message'}`);
     if (Date.now() > deadline) {
       child.kill('SIGKILL');
       throw new CofferdamError('configuration', 'the embedded database did not get ready in time');

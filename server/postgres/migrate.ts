@@ -17,7 +17,11 @@ async function connect(url: string): Promise<pg.Client> {
     await client.connect();
     return client;
   } catch (cause) {
-    throw new CofferdamError('configuration', `the database cannot be reached: ${cause instanceof Error ? cause.message : 'unknown error'}`, { cause });
+    throw new CofferdamError(
+      'configuration',
+      `the database cannot be reached: ${cause instanceof Error ? cause.message : 'unknown error'}`,
+      { cause },
+    );
   }
 }
 
@@ -31,7 +35,8 @@ export async function assertSafeSettings(client: { query: pg.Client['query'] }):
   if (Number(value.get('server_version_num')) < 150_000) faults.push('PostgreSQL 15 or newer is needed');
   for (const name of ['fsync', 'full_page_writes']) if (value.get(name) !== 'on') faults.push(`${name} must be on`);
   // remote_apply and remote_write are stronger than on; local is what a single server does anyway.
-  if (!['on', 'remote_apply', 'remote_write', 'local'].includes(value.get('synchronous_commit') ?? '')) faults.push('synchronous_commit must be on');
+  if (!['on', 'remote_apply', 'remote_write', 'local'].includes(value.get('synchronous_commit') ?? ''))
+    faults.push('synchronous_commit must be on');
   if (value.get('default_transaction_isolation') !== 'read committed') faults.push('default_transaction_isolation must be read committed');
   if (faults.length > 0) throw new CofferdamError('configuration', `the database is not safe to use: ${faults.join('; ')}`);
 }
@@ -41,7 +46,9 @@ async function ensureRoles(client: pg.Client, passwords: RolePasswords): Promise
     const role = `cofferdam_${name}`;
     const { rowCount } = await client.query('select 1 from pg_roles where rolname = $1', [role]);
     const verb = rowCount === 0 ? 'create' : 'alter';
-    await client.query(`${verb} role ${role} login nosuperuser nocreatedb nocreaterole nobypassrls password ${client.escapeLiteral(passwords[name])}`);
+    await client.query(
+      `${verb} role ${role} login nosuperuser nocreatedb nocreaterole nobypassrls password ${client.escapeLiteral(passwords[name])}`,
+    );
     await client.query(`alter role ${role} set idle_in_transaction_session_timeout = '10s'`);
   }
 }
@@ -70,10 +77,14 @@ async function applyNumbered(client: pg.Client, directory: string): Promise<read
     .filter((name) => /^\d{4}_[a-z0-9_]+\.sql$/.test(name))
     .sort();
   const done = new Map<string, string>(
-    (await client.query<{ name: string; sha256: string }>('select name, sha256 from schema_migration')).rows.map((row) => [row.name, row.sha256]),
+    (await client.query<{ name: string; sha256: string }>('select name, sha256 from schema_migration')).rows.map((row) => [
+      row.name,
+      row.sha256,
+    ]),
   );
   for (const name of done.keys())
-    if (!names.includes(name)) throw new CofferdamError('configuration', `the database has migration ${name}, which this version does not know: it is newer`);
+    if (!names.includes(name))
+      throw new CofferdamError('configuration', `the database has migration ${name}, which this version does not know: it is newer`);
   const applied: string[] = [];
   for (const name of names) {
     const text = readFileSync(join(directory, name), 'utf8');
@@ -88,7 +99,9 @@ async function applyNumbered(client: pg.Client, directory: string): Promise<read
       await client.query('commit');
     } catch (cause) {
       await client.query('rollback');
-      throw new CofferdamError('configuration', `migration ${name} failed: ${cause instanceof Error ? cause.message : 'unknown error'}`, { cause });
+      throw new CofferdamError('configuration', `migration ${name} failed: ${cause instanceof Error ? cause.message : 'unknown error'}`, {
+        cause,
+      });
     }
     applied.push(name);
   }

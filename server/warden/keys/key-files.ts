@@ -1,7 +1,7 @@
 // Owns: the key files of the warden: master key, host keys, receipt key. The port through which a vault may come later.
 // Must never: make a key outside development, or accept a file that others can read.
 import { createPrivateKey, generateKeyPairSync, hkdfSync, type KeyObject, randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, openSync, readFileSync, statSync, writeSync, fsyncSync, closeSync } from 'node:fs';
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, statSync, writeSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type Config, runtimePaths } from '../../config/config.ts';
 import { CofferdamError } from '../../domain/errors.ts';
@@ -13,7 +13,8 @@ export type HostKey = { readonly type: 'ssh-ed25519' | 'ecdsa-sha2-nistp256'; re
 function readPrivate(path: string, what: string): Buffer {
   try {
     const mode = statSync(path).mode & 0o777;
-    if ((mode & 0o077) !== 0) throw new CofferdamError('configuration', `${what} ${path} may be read by others (mode ${mode.toString(8)}): chmod 0400 it`);
+    if ((mode & 0o077) !== 0)
+      throw new CofferdamError('configuration', `${what} ${path} may be read by others (mode ${mode.toString(8)}): chmod 0400 it`);
     return readFileSync(path);
   } catch (cause) {
     if (cause instanceof CofferdamError) throw cause;
@@ -53,7 +54,9 @@ export function loadHostKeys(config: Config): readonly HostKey[] {
   const pem = (key: KeyObject): string => key.export({ type: 'pkcs8', format: 'pem' }).toString();
   const directory = runtimePaths(config).hostKeys;
   const ed25519 = readOrMake(config, join(directory, 'ed25519.pem'), 'the host key', () => pem(generateKeyPairSync('ed25519').privateKey));
-  const ecdsa = readOrMake(config, join(directory, 'ecdsa.pem'), 'the host key', () => pem(generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey));
+  const ecdsa = readOrMake(config, join(directory, 'ecdsa.pem'), 'the host key', () =>
+    pem(generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey),
+  );
   return [
     { type: 'ssh-ed25519', pem: ed25519.toString('utf8') },
     { type: 'ecdsa-sha2-nistp256', pem: ecdsa.toString('utf8') },

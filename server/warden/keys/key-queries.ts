@@ -8,11 +8,19 @@ type Raw = { readonly id: string; readonly wrapped: Buffer; readonly wrapped_by:
 const shape = (row: Raw): CustomerKeyRow => ({ id: idOf<CustomerKeyId>(row.id), wrapped: row.wrapped, wrappedBy: row.wrapped_by });
 
 export async function insertCustomerKey(tx: Transaction, customer: CustomerId, row: CustomerKeyRow): Promise<void> {
-  await tx.query('insert into customer_key (id, customer_id, wrapped, wrapped_by) values ($1, $2, $3, $4)', [row.id, customer, row.wrapped, row.wrappedBy]);
+  await tx.query('insert into customer_key (id, customer_id, wrapped, wrapped_by) values ($1, $2, $3, $4)', [
+    row.id,
+    customer,
+    row.wrapped,
+    row.wrappedBy,
+  ]);
 }
 
 export async function newestCustomerKey(tx: Transaction, customer: CustomerId): Promise<CustomerKeyRow | undefined> {
-  const rows = await tx.query<Raw>('select id, wrapped, wrapped_by from customer_key where customer_id = $1 order by created_at desc limit 1', [customer]);
+  const rows = await tx.query<Raw>(
+    'select id, wrapped, wrapped_by from customer_key where customer_id = $1 order by created_at desc limit 1',
+    [customer],
+  );
   return rows[0] && shape(rows[0]);
 }
 

@@ -10,14 +10,27 @@ import { loadMasterKey, loadReceiptKey } from './key-files.ts';
 import { type CustomerKeyRow, findCustomerKey, insertCustomerKey, newestCustomerKey } from './key-queries.ts';
 import { unwrap, wrap } from './wrapping.ts';
 
-const customerContext = (customer: CustomerId, key: CustomerKeyId, wrappedBy: string): readonly string[] => ['customer-key', customer, key, wrappedBy];
-const fileContext = (customer: CustomerId, content: ContentId, wrappedBy: CustomerKeyId): readonly string[] => ['file-key', customer, content, wrappedBy];
+const customerContext = (customer: CustomerId, key: CustomerKeyId, wrappedBy: string): readonly string[] => [
+  'customer-key',
+  customer,
+  key,
+  wrappedBy,
+];
+const fileContext = (customer: CustomerId, content: ContentId, wrappedBy: CustomerKeyId): readonly string[] => [
+  'file-key',
+  customer,
+  content,
+  wrappedBy,
+];
 
 export function createKeyRing(config: Config): KeyRing {
   const master = loadMasterKey(config);
   const receiptKey = loadReceiptKey(config);
   const publicKey = createPublicKey(receiptKey);
-  const id = createHash('sha256').update(publicKey.export({ type: 'spki', format: 'der' })).digest('hex').slice(0, 16);
+  const id = createHash('sha256')
+    .update(publicKey.export({ type: 'spki', format: 'der' }))
+    .digest('hex')
+    .slice(0, 16);
   const pem = publicKey.export({ type: 'spki', format: 'pem' }).toString();
 
   const requireMaster = (wrappedBy: string): Buffer => {
@@ -43,14 +56,21 @@ export function createKeyRing(config: Config): KeyRing {
       const row = await newestCustomerKey(tx, customer);
       if (row === undefined) throw new CofferdamError('bug', 'a customer has no key');
       const fileKey = randomBytes(32);
-      return { customerKeyId: row.id, fileKey, wrappedKey: wrap(openCustomerKey(customer, row), fileKey, fileContext(customer, content, row.id)) };
+      return {
+        customerKeyId: row.id,
+        fileKey,
+        wrappedKey: wrap(openCustomerKey(customer, row), fileKey, fileContext(customer, content, row.id)),
+      };
     },
     async openFileKey(tx, customer, content, customerKeyId, wrappedKey) {
       const row = await findCustomerKey(tx, customer, customerKeyId);
       if (row === undefined) throw new CofferdamError('corrupt', 'the key that wraps a file key is missing');
       return unwrap(openCustomerKey(customer, row), wrappedKey, fileContext(customer, content, customerKeyId));
     },
-    sealSecret: (purpose, owner, secret) => ({ sealed: wrap(master.key.reveal(), secret, ['secret', purpose, owner, master.id]), sealedBy: master.id }),
+    sealSecret: (purpose, owner, secret) => ({
+      sealed: wrap(master.key.reveal(), secret, ['secret', purpose, owner, master.id]),
+      sealedBy: master.id,
+    }),
     openSecret: (purpose, owner, sealed, sealedBy) => unwrap(requireMaster(sealedBy), sealed, ['secret', purpose, owner, sealedBy]),
   };
 }
