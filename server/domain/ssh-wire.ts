@@ -1,0 +1,50 @@
+// Owns: the data types of the SSH wire (RFC 4251 section 5), strict and bounded.
+// Must never: allocate from a length that the buffer does not hold.
+import { CofferdamError } from './errors.ts';
+
+/** Reads strings and integers one after the other; throws `invalid` on anything short or left over. */
+export class WireReader {
+  readonly #bytes: Uint8Array;
+  #position = 0;
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+  }
+  uint32(): number {
+    const at = this.#take(4);
+    return new DataView(at.buffer, at.byteOffset, 4).getUint32(0);
+  }
+  string(): Uint8Array {
+    return this.#take(this.uint32());
+  }
+  text(): string {
+    return String.fromCharCode(...this.string());
+  }
+  end(): void {
+    if (this.#position !== this.#bytes.length) throw new CofferdamError('invalid', 'unexpected bytes at the end');
+  }
+  #take(length: number): Uint8Array {
+    if (length > this.#bytes.length - this.#position) throw new CofferdamError('invalid', 'shorter than it says');
+    const taken = this.#bytes.subarray(this.#position, this.#position + length);
+    this.#position += length;
+    return taken;
+  }
+}
+
+/** A `string`: u32 length, then the bytes. */
+export function wireString(value: Uint8Array | string): Uint8Array {
+  const bytes = typeof value === 'string' ? new TextEncoder().encode(value) : value;
+  const out = new Uint8Array(4 + bytes.length);
+  new DataView(out.buffer).setUint32(0, bytes.length);
+  out.set(bytes, 4);
+  return out;
+}
+
+export function concatBytes(parts: readonly Uint8Array[]): Uint8Array {
+  const out = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    out.set(part, at);
+    at += part.length;
+  }
+  return out;
+}

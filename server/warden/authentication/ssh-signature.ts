@@ -1,0 +1,76 @@
+// Owns: verifying SSH user signatures. The signed blob is built here from fields; nothing that a client or an edge assembled is verified.
+// Must never: accept an algorithm that does not belong to the key.
+import { createHash, createPublicKey, type KeyObject, verify } from 'node:crypto';
+import { CofferdamError } from '../../domain/errors.ts';
+import { parseSshPublicKey, type SshPublicKey, signatureAlgorithms } from '../../domain/ssh-keys.ts';
+import { concatBytes, WireReader, wireString } from '../../domain/ssh-wire.ts';
+
+/** `SHA256:` and base64 without padding, as OpenSSH prints it. */
+export function fingerprintOf(blob: Uint8Array): string {
+  return `SHA256:${createHash('sha256').update(blob).digest('base64').replace(/=+$/, '')}`;
+}
+
+const base64url = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64url');
+
+function keyObject(key: SshPublicKey): KeyObject {
+  if (key.type === 'ssh-ed25519') return createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x: base64url(key.point) }, format: 'jwk' });
+  if (key.type === 'ssh-rsa')
+    return createPublicKey({ key: { kty: 'RSA', e: base64url(key.exponent), n: base64url(key.modulus) }, format: 'jwk' });
+  return createPublicKey({ key: { kty: 'EC', crv: key.curve, x: base64url(key.x), y: base64url(key.y) }, format: 'jwk' });
+}
+
+/** mpint r, mpint s (RFC 5656 3.1.2) as fixed-width r ‖ s (IEEE P1363). */
+function ecdsaSignature(blob: Uint8Array, width: number): Buffer {
+  const reader = new WireReader(blob);
+  const parts = [reader.string(), reader.string()].map((mpint) => {
+    const number = mpint[0] === 0 ? mpint.subarray(1) : mpint;
+    if (number.length > width || number.length === 0) throw new CofferdamError('invalid', 'signature out of range');
+    return Buffer.concat([Buffer.alloc(width - number.length), number]);
+  });
+  reader.end();
+  return Buffer.concat(parts);
+}
+
+export type UserSignature = {
+  readonly username: string;
+  readonly algorithm: string;
+  readonly keyBlob: Uint8Array;
+  /** string algorithm, string signature. */
+  readonly signatureBlob: Uint8Array;
+  readonly sessionIdentifier: Uint8Array;
+};
+
+/** RFC 4252 section 7: what a client signs. */
+export function signedBlob(fields: Omit<UserSignature, 'signatureBlob'>): Uint8Array {
+  return concatBytes([
+    wireString(fields.sessionIdentifier),
+    Uint8Array.of(50),
+    wireString(fields.username),
+    wireString('ssh-connection'),
+    wireString('publickey'),
+    Uint8Array.of(1),
+    wireString(fields.algorithm),
+    wireString(fields.keyBlob),
+  ]);
+}
+
+/** True only when the signature verifies under this very key; any odd input is false, never an error. */
+export function verifyUserSignature(fields: UserSignature): boolean {
+  try {
+    const key = parseSshPublicKey(fields.keyBlob);
+    if (!signatureAlgorithms(key).includes(fields.algorithm)) return false;
+    if (fields.sessionIdentifier.length < 20) return false;
+    const reader = new WireReader(fields.signatureBlob);
+    const named = reader.text();
+    const signature = reader.string();
+    reader.end();
+    if (named !== fields.algorithm) return false;
+    const data = signedBlob(fields);
+    const object = keyObject(key);
+    if (key.type === 'ssh-ed25519') return signature.length === 64 && verify(null, data, object, signature) === true;
+    if (key.type === 'ssh-rsa') return verify(fields.algorithm === 'rsa-sha2-512' ? 'sha512' : 'sha256', data, object, signature) === true;
+    return verify(key.hash, data, { key: object, dsaEncoding: 'ieee-p1363' }, ecdsaSignature(signature, key.x.length)) === true;
+  } catch {
+    return false;
+  }
+}

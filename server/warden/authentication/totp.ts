@@ -1,0 +1,64 @@
+// Owns: the only importer of `otplib`: seeds, enrolment addresses, and which time step a code belongs to.
+// Must never: decide that a code is good; a step counts once, and the database is what says so (T-12).
+import { randomBytes } from 'node:crypto';
+import { createGuardrails, generateSync, generateURI } from 'otplib';
+
+const stepSeconds = 30;
+const digits = 6;
+const guardrails = createGuardrails();
+const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
+
+/** 20 random bytes (RFC 4226 section 4, R6). */
+export function newSeed(): Buffer {
+  return randomBytes(20);
+}
+
+export function seedToBase32(seed: Buffer): string {
+  let bits = 0;
+  let value = 0;
+  let text = '';
+  for (const byte of seed) {
+    value = (value << 8) | byte;
+    bits += 8;
+    while (bits >= 5) {
+      bits -= 5;
+      text += alphabet[(value >> bits) & 31] ?? '';
+    }
+  }
+  return bits === 0 ? text : text + (alphabet[(value << (5 - bits)) & 31] ?? '');
+}
+
+export function enrolmentUri(account: string, seed: Buffer): string {
+  return generateURI({
+    strategy: 'totp',
+    issuer: 'Cofferdam',
+    label: account,
+    secret: seedToBase32(seed),
+    algorithm: 'sha1',
+    digits,
+    period: stepSeconds,
+  });
+}
+
+/** The time steps within ±1 of `nowSeconds` to which `code` belongs, current first; usually none or one. RFC 6238. */
+export function matchingSteps(seed: Buffer, code: string, nowSeconds: number): readonly number[] {
+  const current = Math.floor(nowSeconds / stepSeconds);
+  const given = Buffer.from(code.replace(/\s/g, ''), 'utf8');
+  return [current, current - 1, current + 1].filter((step) => {
+    const expected = Buffer.from(
+      generateSync({
+        strategy: 'totp',
+        secret: seed,
+        epoch: step * stepSeconds,
+        algorithm: 'sha1',
+        digits,
+        period: stepSeconds,
+        guardrails,
+      }),
+      'utf8',
+    );
+    let difference = expected.length ^ given.length;
+    for (let i = 0; i < expected.length; i += 1) difference |= (expected[i] ?? 0) ^ (given[i] ?? 0);
+    return difference === 0;
+  });
+}

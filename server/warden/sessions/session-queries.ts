@@ -1,0 +1,215 @@
+// Owns: the SQL of sessions and of the scope that a session carries.
+import {
+  type AccountId,
+  type AccountKind,
+  type CredentialId,
+  type CustomerId,
+  type Direction,
+  type FolderId,
+  idOf,
+  type NodeName,
+  type Plane,
+  type PublishRule,
+  type SessionId,
+  type Verb,
+} from '../../domain/ids.ts';
+import type { Transaction } from '../../postgres/database.ts';
+import type { CustomerScope, FolderScope } from '../context.ts';
+
+export type NewSession = {
+  readonly id: SessionId;
+  readonly tokenHash: Buffer;
+  readonly account: AccountId;
+  readonly credential: CredentialId;
+  readonly node: NodeName;
+  readonly startId: string;
+  readonly sourceAddress: string;
+  readonly sourcePort: number;
+  readonly client: string;
+  readonly absoluteLifeMs: number;
+  readonly idleLifeMs: number;
+};
+
+export async function insertSession(tx: Transaction, session: NewSession): Promise<void> {
+  await tx.query(
+    `insert into session (id, token_hash, account_id, credential_id, node, start_id, source_address, source_port, client_identification, expires_at, idle_ms)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, clock_timestamp() + $10 * interval '1 millisecond', $11)`,
+    [
+      session.id,
+      session.tokenHash,
+      session.account,
+      session.credential,
+      session.node,
+      session.startId,
+      session.sourceAddress,
+      session.sourcePort,
+      session.client,
+      session.absoluteLifeMs,
+      session.idleLifeMs,
+    ],
+  );
+}
+
+type Verbs = readonly Verb[];
+
+/** Everything the account may reach: its rights on folders of active customers, grouped by customer, both in name order. */
+export async function loadScope(tx: Transaction, account: AccountId): Promise<readonly CustomerScope[]> {
+  const rows = await tx.query<{
+    customer_id: string;
+    customer_name: string;
+    id: string;
+    name: string;
+    direction: Direction;
+    publish_rule: PublishRule;
+    settle_ms: number;
+    read_back: boolean;
+    replace_allowed: boolean;
+    directories_allowed: boolean;
+    verbs: Verbs;
+  }>(
+    `select c.id as customer_id, c.name as customer_name, f.id, f.name, f.direction, f.publish_rule, f.settle_ms, f.read_back, f.replace_allowed,
+       f.directories_allowed, r.verbs
+     from folder_right r join folder f on f.id = r.folder_id join customer c on c.id = f.customer_id join account a on a.id = r.account_id
+     where r.account_id = $1 and c.state = 'active' and (a.customer_id is null or a.customer_id = c.id)
+     order by c.name collate "C", f.name`,
+    [account],
+  );
+  const customers = new Map<string, { readonly id: CustomerId; readonly name: string; readonly folders: FolderScope[] }>();
+  for (const row of rows) {
+    const customer = customers.get(row.customer_id) ?? { id: idOf<CustomerId>(row.customer_id), name: row.customer_name, folders: [] };
+    customers.set(row.customer_id, customer);
+    customer.folders.push(
+      Object.freeze({
+        id: idOf<FolderId>(row.id),
+        name: row.name,
+        direction: row.direction,
+        publishRule: row.publish_rule,
+        settleMs: row.settle_ms,
+        readBack: row.read_back,
+        replaceAllowed: row.replace_allowed,
+        directoriesAllowed: row.directories_allowed,
+        verbs: new Set(row.verbs),
+      }),
+    );
+  }
+  return Object.freeze([...customers.values()].map((customer) => Object.freeze({ ...customer, folders: Object.freeze(customer.folders) })));
+}
+
+export type SessionRow = {
+  readonly id: SessionId;
+  readonly node: NodeName;
+  readonly credential: CredentialId;
+  readonly account: {
+    readonly id: AccountId;
+    readonly name: string;
+    readonly kind: AccountKind;
+    readonly plane: Plane;
+    readonly readOnly: boolean;
+  };
+  readonly expiresInMs: number;
+  readonly idleMs: number;
+  readonly idleForMs: number;
+};
+
+/** The open session of a token hash, when account, customer and credential are still good. */
+export async function findOpenSession(tx: Transaction, tokenHash: Buffer): Promise<SessionRow | undefined> {
+  const [row] = await tx.query<{
+    id: string;
+    node: string;
+    credential_id: string;
+    account_id: string;
+    name: string;
+    kind: AccountKind;
+    plane: Plane;
+    read_only: boolean;
+    expires_in: number;
+    idle_ms: number;
+    idle_for: number;
+  }>(
+    `select s.id, s.node, s.credential_id, s.account_id, a.name, a.kind, a.plane, a.read_only, s.idle_ms,
+       (extract(epoch from s.expires_at - clock_timestamp()) * 1000)::float8 as expires_in,
+       (extract(epoch from clock_timestamp() - s.last_seen_at) * 1000)::float8 as idle_for
+     from session s join account a on a.id = s.account_id join credential k on k.id = s.credential_id left join customer c on c.id = a.customer_id
+     where s.token_hash = $1 and s.state = 'open' and s.expires_at > clock_timestamp() and a.state = 'active'
+       and (a.expires_at is null or a.expires_at > clock_timestamp())
+       and coalesce(c.state, 'active') = 'active' and k.state in ('active', 'retiring') and k.expires_at > clock_timestamp()`,
+    [tokenHash],
+  );
+  if (row === undefined) return undefined;
+  return {
+    id: idOf<SessionId>(row.id),
+    node: idOf<NodeName>(row.node),
+    credential: idOf<CredentialId>(row.credential_id),
+    account: { id: idOf<AccountId>(row.account_id), name: row.name, kind: row.kind, plane: row.plane, readOnly: row.read_only },
+    expiresInMs: row.expires_in,
+    idleMs: row.idle_ms,
+    idleForMs: row.idle_for,
+  };
+}
+
+export async function touchSessions(tx: Transaction, ids: readonly SessionId[]): Promise<void> {
+  await tx.query("update session set last_seen_at = clock_timestamp() where id = any ($1::uuid[]) and state = 'open'", [ids]);
+}
+
+export type EndedSession = {
+  readonly id: SessionId;
+  readonly account: AccountId;
+  readonly customer: CustomerId | null;
+  readonly node: NodeName;
+};
+export type SessionFilter =
+  | { readonly session: SessionId }
+  | { readonly account: AccountId }
+  | { readonly customer: CustomerId }
+  | { readonly credential: CredentialId }
+  | { readonly node: NodeName; readonly exceptStartId: string }
+  | { readonly overdue: true };
+
+const conditions = {
+  session: 's.id = $2',
+  account: 's.account_id = $2',
+  customer:
+    's.account_id in (select id from account where customer_id = $2 union select account_id from folder_right where customer_id = $2)',
+  credential: 's.credential_id = $2',
+  node: 's.node = $2 and s.start_id <> $3',
+  overdue: "(s.expires_at <= clock_timestamp() or s.last_seen_at + s.idle_ms * interval '1 millisecond' <= clock_timestamp())",
+} as const;
+
+function conditionOf(filter: SessionFilter): { readonly text: string; readonly values: readonly unknown[] } {
+  if ('session' in filter) return { text: conditions.session, values: [filter.session] };
+  if ('account' in filter) return { text: conditions.account, values: [filter.account] };
+  if ('customer' in filter) return { text: conditions.customer, values: [filter.customer] };
+  if ('credential' in filter) return { text: conditions.credential, values: [filter.credential] };
+  if ('node' in filter) return { text: conditions.node, values: [filter.node, filter.exceptStartId] };
+  return { text: conditions.overdue, values: [] };
+}
+
+/** Ends every open session that matches; its uploads are let go (they stay resumable), its downloads closed. */
+export async function endSessions(tx: Transaction, filter: SessionFilter, reason: string): Promise<readonly EndedSession[]> {
+  const { text, values } = conditionOf(filter);
+  const rows = await tx.query<{ id: string; account_id: string; node: string; customer_id: string | null }>(
+    `with ended as (
+       update session s set state = 'ended', ended_at = clock_timestamp(), end_reason = $1, ended_epoch = nextval('revocation_epoch')
+       where s.state = 'open' and ${text} returning s.id, s.account_id, s.node)
+     select e.id, e.account_id, e.node, a.customer_id from ended e join account a on a.id = e.account_id`,
+    [reason, ...values],
+  );
+  const ids = rows.map((row) => row.id);
+  if (ids.length > 0) {
+    await tx.query(
+      "update version set upload_id = null where session_id = any ($1::uuid[]) and state = 'partial' and upload_id is not null",
+      [ids],
+    );
+    await tx.query('update download set closed_at = clock_timestamp() where session_id = any ($1::uuid[]) and closed_at is null', [ids]);
+  }
+  return rows.map((row) => ({
+    id: idOf<SessionId>(row.id),
+    account: idOf<AccountId>(row.account_id),
+    customer: row.customer_id === null ? null : idOf<CustomerId>(row.customer_id),
+    node: idOf<NodeName>(row.node),
+  }));
+}
+
+export async function recordTransferred(tx: Transaction, session: SessionId, bytesIn: number, bytesOut: number): Promise<void> {
+  await tx.query('update session set bytes_in = $2, bytes_out = $3 where id = $1', [session, bytesIn, bytesOut]);
+}

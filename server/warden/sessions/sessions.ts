@@ -1,0 +1,190 @@
+// Owns: open sessions: tokens, scopes, lives, and how they end.
+// Must never: keep a token (only its SHA-256), or change a session's scope after it was opened.
+import { createHash, randomBytes, randomUUID } from 'node:crypto';
+import type { Config } from '../../config/config.ts';
+import { CofferdamError } from '../../domain/errors.ts';
+import { type CredentialId, idOf, type SessionId } from '../../domain/ids.ts';
+import type { Database, Transaction } from '../../postgres/database.ts';
+import type { EdgeCaller, EdgeNotifier, OpenSession, Sessions } from '../context.ts';
+import { record } from '../ledger/record.ts';
+import {
+  endSessions,
+  findOpenSession,
+  insertSession,
+  loadScope,
+  recordTransferred,
+  type SessionFilter,
+  touchSessions,
+} from './session-queries.ts';
+
+type Cached = { readonly session: OpenSession; readonly expiresAt: number; readonly idleMs: number; lastSeen: number; lastWritten: number };
+
+export type Opening = {
+  readonly account: OpenSession['account'];
+  readonly credential: CredentialId;
+  readonly caller: EdgeCaller;
+  readonly startId: string;
+  readonly source: { readonly address: string; readonly port: number };
+  readonly client: string;
+};
+export type Opened = { readonly id: SessionId; readonly token: string };
+
+const cachedMax = 20_000;
+const touchEveryMs = 5000;
+const hashOf = (token: string): Buffer => createHash('sha256').update(token).digest();
+
+export class SessionRegistry implements Sessions {
+  readonly #database: Database;
+  readonly #config: Config;
+  readonly #edges: EdgeNotifier;
+  readonly #byHash = new Map<string, Cached>();
+  readonly #hashById = new Map<SessionId, string>();
+  readonly #untouched = new Set<SessionId>();
+  readonly #timer: NodeJS.Timeout;
+
+  constructor(config: Config, database: Database, edges: EdgeNotifier) {
+    this.#config = config;
+    this.#database = database;
+    this.#edges = edges;
+    this.#timer = setInterval(() => void this.sweep().catch(() => {}), 1000);
+    this.#timer.unref();
+  }
+
+  /** Writes the session row inside the transaction in which the last proof counted. */
+  async open(tx: Transaction, opening: Opening): Promise<Opened> {
+    const token = randomBytes(32).toString('base64url');
+    const id = idOf<SessionId>(randomUUID());
+    const { sessionAbsoluteLifeMs: absoluteLifeMs, sessionIdleLifeMs: idleLifeMs } = this.#config.limits;
+    await insertSession(tx, {
+      id,
+      tokenHash: hashOf(token),
+      account: opening.account.id,
+      credential: opening.credential,
+      node: opening.caller.node,
+      startId: opening.startId,
+      sourceAddress: opening.source.address,
+      sourcePort: opening.source.port,
+      client: opening.client,
+      absoluteLifeMs,
+      idleLifeMs,
+    });
+    return { id, token };
+  }
+
+  async require(token: string, caller: EdgeCaller): Promise<OpenSession> {
+    const hash = hashOf(token);
+    const key = hash.toString('base64');
+    const cached = this.#byHash.get(key) ?? (await this.#load(hash, key));
+    const now = performance.now();
+    if (cached === undefined || cached.session.node !== caller.node || cached.session.account.plane !== caller.plane) throw sessionEnded();
+    if (now >= cached.expiresAt || now - cached.lastSeen >= cached.idleMs) throw sessionEnded();
+    cached.lastSeen = now;
+    if (now - cached.lastWritten > touchEveryMs) {
+      cached.lastWritten = now;
+      this.#untouched.add(cached.session.id);
+    }
+    return cached.session;
+  }
+
+  async #load(hash: Buffer, key: string): Promise<Cached | undefined> {
+    const loaded = await this.#database.withSystem(async (tx) => {
+      const row = await findOpenSession(tx, hash);
+      return row && { row, customers: await loadScope(tx, row.account.id) };
+    });
+    if (loaded === undefined) return undefined;
+    const { row, customers } = loaded;
+    const now = performance.now();
+    const session: OpenSession = Object.freeze({
+      id: row.id,
+      node: row.node,
+      account: Object.freeze(row.account),
+      credentialId: row.credential,
+      customers,
+    });
+    const cached: Cached = {
+      session,
+      expiresAt: now + row.expiresInMs,
+      idleMs: row.idleMs,
+      lastSeen: now - row.idleForMs,
+      lastWritten: now,
+    };
+    if (this.#byHash.size >= cachedMax) this.#forget([...this.#hashById.keys()][0]);
+    this.#byHash.set(key, cached);
+    this.#hashById.set(row.id, key);
+    return cached;
+  }
+
+  #forget(id: SessionId | undefined): void {
+    if (id === undefined) return;
+    const key = this.#hashById.get(id);
+    if (key !== undefined) this.#byHash.delete(key);
+    this.#hashById.delete(id);
+    this.#untouched.delete(id);
+  }
+
+  async end(session: SessionId, reason: string): Promise<void> {
+    await this.endMatching({ session }, reason);
+  }
+
+  /** Ends all open sessions of a filter in a transaction of its own. Returns how many. */
+  async endMatching(filter: SessionFilter, reason: string): Promise<number> {
+    const done = await this.#database.withSystem((tx) => this.endWithin(tx, filter, reason));
+    done.announce();
+    return done.count;
+  }
+
+  /** Ends sessions inside the caller's transaction; `announce` must be called after its commit so that edges hear of it. */
+  async endWithin(tx: Transaction, filter: SessionFilter, reason: string): Promise<{ readonly count: number; announce(): void }> {
+    const ended = await endSessions(tx, filter, reason);
+    for (const one of ended)
+      await record(tx, {
+        kind: 'session.ended',
+        customer: one.customer,
+        account: one.account,
+        session: one.id,
+        node: one.node,
+        observer: 'warden',
+        public: { reason },
+      });
+    return {
+      count: ended.length,
+      announce: () => {
+        for (const one of ended) {
+          this.#forget(one.id);
+          this.#edges.terminate(one.node, one.id, reason);
+        }
+      },
+    };
+  }
+
+  /** The edge says that a connection is over, and what it moved; its word on the bytes. */
+  async close(session: OpenSession, reason: string, bytesIn: number, bytesOut: number): Promise<void> {
+    const done = await this.#database.withSystem(async (tx) => {
+      await recordTransferred(tx, session.id, bytesIn, bytesOut);
+      return this.endWithin(tx, { session: session.id }, reason);
+    });
+    this.#forget(session.id);
+    done.announce();
+  }
+
+  /** Writes what was seen, and ends what is overdue. */
+  async sweep(): Promise<void> {
+    const seen = [...this.#untouched];
+    this.#untouched.clear();
+    if (seen.length > 0) await this.#database.withSystem((tx) => touchSessions(tx, seen));
+    await this.endMatching({ overdue: true }, 'expired');
+  }
+
+  /** Sessions ended elsewhere (another warden, a command) leave the cache. */
+  forget(ids: readonly SessionId[]): void {
+    for (const id of ids) this.#forget(id);
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+}
+
+export function sessionEnded(): CofferdamError {
+  return new CofferdamError('session-ended', 'the session is over');
+}
