@@ -132,9 +132,11 @@ create table directory (
   name text collate "C" not null check (octet_length(name) between 1 and 255),
   modified_at timestamptz not null default clock_timestamp(),
   created_at timestamptz not null default clock_timestamp(),
-  foreign key (customer_id, folder_id) references folder (customer_id, id),
-  unique nulls not distinct (folder_id, parent_id, name)
+  -- A removed directory keeps the history of what was in it; its name is free again.
+  removed_at timestamptz,
+  foreign key (customer_id, folder_id) references folder (customer_id, id)
 );
+create unique index on directory (folder_id, parent_id, name) nulls not distinct where removed_at is null;
 
 -- One name in one directory. Its content is the newest version that the reader may see.
 create table file (
@@ -155,7 +157,6 @@ create table content (
   customer_key_id uuid not null references customer_key,
   -- File key wrapped by the customer key.
   wrapped_key bytea not null,
-  next_index int not null default 0,
   created_at timestamptz not null default clock_timestamp()
 );
 
@@ -175,6 +176,17 @@ create table extent (
   created_at timestamptz not null default clock_timestamp(),
   primary key (content_id, index),
   unique (content_id, start)
+);
+
+-- Extents whose key was handed out for writing and that were not sealed yet.
+create table pending_extent (
+  object_id text primary key check (object_id ~ '^[0-9a-f]{32}$'),
+  customer_id uuid not null,
+  content_id uuid not null references content,
+  index int not null,
+  upload_id uuid not null,
+  created_at timestamptz not null default clock_timestamp(),
+  unique (upload_id, index)
 );
 
 create table version (
@@ -200,6 +212,8 @@ create table version (
   first_read_at timestamptz,
   -- The upload that may write to it now; null when nobody holds it open.
   upload_id uuid unique,
+  -- The upload that closed it: a repeated close gets the same answer.
+  closed_by_upload uuid unique,
   receipt text,
   unique (file_id, number),
   check (state in ('partial', 'discarded') or (sha256 is not null and closed_at is not null)),
@@ -386,7 +400,7 @@ create trigger command_guard before update on command for each row execute funct
 do $$
 declare t text;
 begin
-  foreach t in array array['customer_key', 'folder', 'folder_right', 'directory', 'file', 'content', 'extent', 'version', 'download'] loop
+  foreach t in array array['customer_key', 'folder', 'folder_right', 'directory', 'file', 'content', 'extent', 'pending_extent', 'version', 'download'] loop
     execute format('alter table %I enable row level security', t);
     execute format('alter table %I force row level security', t);
     execute format('create policy scope on %I using (in_scope(customer_id)) with check (in_scope(customer_id))', t);

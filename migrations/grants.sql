@@ -18,7 +18,7 @@ grant execute on function in_scope(uuid) to cofferdam_admin, cofferdam_auditor;
 grant select, insert, update on customer, customer_key, account, credential, second_factor, mfa_ticket, activation_window, folder, folder_right,
   directory, file, content, extent, version, node, session, download, budget, operator to cofferdam_warden;
 grant delete on directory, file, extent, folder_right to cofferdam_warden;
-grant select, insert, delete on totp_step, charged_extent, budget_snapshot, doomed_object to cofferdam_warden;
+grant select, insert, delete on totp_step, charged_extent, budget_snapshot, doomed_object, pending_extent to cofferdam_warden;
 grant update (charged_at) on charged_extent to cofferdam_warden;
 grant select, insert on ledger, receipt_key to cofferdam_warden;
 grant select, update (state, result, error_code, error_text, finished_at) on command to cofferdam_warden;

@@ -50,6 +50,21 @@ export class Database {
     return this.#transaction('*', work);
   }
 
+  /** One autocommitted call of a database function that sets its own scope. Resolves only after the commit (ReadyForQuery). */
+  async call<T extends Row>(text: string, values: readonly unknown[]): Promise<readonly T[]> {
+    const client = await this.#connect();
+    let broken: Error | undefined;
+    try {
+      return (await client.query(text, values as unknown[])).rows;
+    } catch (error) {
+      const known = translate(error);
+      if (known instanceof CofferdamError && known.code === 'unavailable') broken = known;
+      throw known;
+    } finally {
+      client.release(broken);
+    }
+  }
+
   async #transaction<T>(scope: string, work: (tx: Transaction) => Promise<T>): Promise<T> {
     const client = await this.#connect();
     let broken: Error | undefined;

@@ -5,6 +5,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
 import { CofferdamError } from '../domain/errors.ts';
+import type { Transaction } from './database.ts';
 
 export type RolePasswords = { readonly warden: string; readonly admin: string; readonly auditor: string };
 /** Serialises concurrent migrations of one server: 'coff' as a number. */
@@ -26,11 +27,11 @@ async function connect(url: string): Promise<pg.Client> {
 }
 
 /** Refuses a server that is too old or set up unsafely; all faults are reported together. */
-export async function assertSafeSettings(client: { query: pg.Client['query'] }): Promise<void> {
-  const { rows } = await client.query(
+export async function assertSafeSettings(tx: Transaction): Promise<void> {
+  const rows = await tx.query<{ name: string; setting: string }>(
     "select name, setting from pg_settings where name in ('server_version_num', 'fsync', 'full_page_writes', 'synchronous_commit', 'default_transaction_isolation')",
   );
-  const value = new Map<string, string>(rows.map((row: { name: string; setting: string }) => [row.name, row.setting]));
+  const value = new Map<string, string>(rows.map((row) => [row.name, row.setting]));
   const faults: string[] = [];
   if (Number(value.get('server_version_num')) < 150_000) faults.push('PostgreSQL 15 or newer is needed');
   for (const name of ['fsync', 'full_page_writes']) if (value.get(name) !== 'on') faults.push(`${name} must be on`);
@@ -57,7 +58,7 @@ async function ensureRoles(client: pg.Client, passwords: RolePasswords): Promise
 export async function migrate(url: string, directory: string, passwords: RolePasswords): Promise<readonly string[]> {
   const client = await connect(url);
   try {
-    await assertSafeSettings(client);
+    await assertSafeSettings({ query: async (text, values) => (await client.query(text, values as unknown[])).rows });
     await client.query('select pg_advisory_lock($1)', [lockKey]);
     await client.query('set client_min_messages = warning');
     await ensureRoles(client, passwords);

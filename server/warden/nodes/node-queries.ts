@@ -10,22 +10,18 @@ export async function registerNode(tx: Transaction, node: NodeName, plane: Plane
   );
 }
 
-/** Sessions that ended after `epoch` on any of the nodes, and the newest epoch; and marks the nodes as seen. */
-export async function revocationsSince(
+/** Sessions of one node that ended after `epoch`, oldest first; and marks the node as seen. */
+export async function endedSince(
   tx: Transaction,
-  nodes: readonly NodeName[],
+  node: NodeName,
   epoch: number,
-): Promise<{
-  readonly epoch: number;
-  readonly ended: readonly { readonly node: NodeName; readonly id: SessionId; readonly epoch: number }[];
-}> {
-  await tx.query('update node set last_seen_at = clock_timestamp() where name = any ($1::text[])', [nodes]);
-  const rows = await tx.query<{ node: string; id: string; ended_epoch: number }>(
-    'select node, id, ended_epoch from session where node = any ($1::text[]) and ended_epoch > $2 order by ended_epoch limit 5000',
-    [nodes, epoch],
+): Promise<readonly { readonly id: SessionId; readonly epoch: number }[]> {
+  await tx.query('update node set last_seen_at = clock_timestamp() where name = $1', [node]);
+  const rows = await tx.query<{ id: string; ended_epoch: number }>(
+    'select id, ended_epoch from session where node = $1 and ended_epoch > $2 order by ended_epoch limit 2000',
+    [node, epoch],
   );
-  const ended = rows.map((row) => ({ node: idOf<NodeName>(row.node), id: idOf<SessionId>(row.id), epoch: row.ended_epoch }));
-  return { epoch: ended.at(-1)?.epoch ?? epoch, ended };
+  return rows.map((row) => ({ id: idOf<SessionId>(row.id), epoch: row.ended_epoch }));
 }
 
 export async function currentEpoch(tx: Transaction): Promise<number> {

@@ -4,6 +4,7 @@ import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import type { Config } from '../../config/config.ts';
 import { CofferdamError } from '../../domain/errors.ts';
 import { type CredentialId, idOf, type SessionId } from '../../domain/ids.ts';
+import type { Logger } from '../../observability/logger.ts';
 import type { Database, Transaction } from '../../postgres/database.ts';
 import type { EdgeCaller, EdgeNotifier, OpenSession, Sessions } from '../context.ts';
 import { record } from '../ledger/record.ts';
@@ -42,11 +43,14 @@ export class SessionRegistry implements Sessions {
   readonly #untouched = new Set<SessionId>();
   readonly #timer: NodeJS.Timeout;
 
-  constructor(config: Config, database: Database, edges: EdgeNotifier) {
+  constructor(config: Config, database: Database, edges: EdgeNotifier, log: Logger) {
     this.#config = config;
     this.#database = database;
     this.#edges = edges;
-    this.#timer = setInterval(() => void this.sweep().catch(() => {}), 1000);
+    this.#timer = setInterval(
+      () => void this.sweep().catch((error: unknown) => log.warn({ err: error }, 'sessions could not be swept')),
+      1000,
+    );
     this.#timer.unref();
   }
 

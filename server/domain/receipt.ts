@@ -1,0 +1,65 @@
+// Owns: the text of a receipt: what was received, in canonical JSON, and its signature line (shape of a C2SP signed note).
+// Must never: hold anything that the depositor may not see.
+import { CofferdamError } from './errors.ts';
+
+export type ReceiptFields = {
+  readonly customer: string;
+  readonly path: string;
+  readonly version: string;
+  readonly size: number;
+  /** SHA-256 of the whole content, hexadecimal. */
+  readonly sha256: string;
+  /** SHA-256 over the ordered digests of the sealed extents, hexadecimal. */
+  readonly extents: string;
+  /** RFC 3339, UTC. */
+  readonly closedAt: string;
+  readonly account: string;
+  /** The edge node that computed sha256. */
+  readonly hashedBy: string;
+};
+
+const heading = 'cofferdam receipt/1';
+const order = [
+  'account',
+  'closedAt',
+  'customer',
+  'extents',
+  'hashedBy',
+  'path',
+  'sha256',
+  'size',
+  'version',
+] as const satisfies readonly (keyof ReceiptFields)[];
+
+/** The bytes that are signed: heading, one line of JSON with keys in this fixed order, newline. */
+export function receiptBody(fields: ReceiptFields): string {
+  return `${heading}\n${JSON.stringify(Object.fromEntries(order.map((key) => [key, fields[key]])))}\n`;
+}
+
+/** Body, empty line, `— <key id> <base64 signature>`. */
+export function receiptText(fields: ReceiptFields, keyId: string, signatureBase64: string): string {
+  return `${receiptBody(fields)}\n\u2014 ${keyId} ${signatureBase64}\n`;
+}
+
+export type ParsedReceipt = {
+  readonly body: string;
+  readonly fields: ReceiptFields;
+  readonly keyId: string;
+  readonly signatureBase64: string;
+};
+
+/** Throws `invalid` on anything that is not exactly such a text; says nothing about the signature's truth. */
+export function parseReceipt(text: string): ParsedReceipt {
+  const match = /^(cofferdam receipt\/1\n(\{[^\n]*\})\n)\n\u2014 ([0-9a-f]{16}) ([A-Za-z0-9+/]{86}==)\n?$/.exec(text);
+  const [, body, json, keyId, signatureBase64] = match ?? [];
+  if (body === undefined || json === undefined || keyId === undefined || signatureBase64 === undefined)
+    throw new CofferdamError('invalid', 'this is not a receipt of this gateway');
+  let fields: ReceiptFields;
+  try {
+    fields = JSON.parse(json) as ReceiptFields;
+  } catch {
+    throw new CofferdamError('invalid', 'the receipt is damaged');
+  }
+  if (receiptBody(fields) !== body) throw new CofferdamError('invalid', 'the receipt is not in canonical form');
+  return { body, fields, keyId, signatureBase64 };
+}

@@ -1,0 +1,115 @@
+// Owns: removing and renaming files: what its sender may do before publication, and what nobody may do after it (T-26).
+import { randomUUID } from 'node:crypto';
+import { CofferdamError } from '../../domain/errors.ts';
+import { type DirectoryId, type FileId, idOf } from '../../domain/ids.ts';
+import { formatPath } from '../../domain/paths.ts';
+import { afterRename } from '../../domain/publish-rules.ts';
+import type { Transaction } from '../../postgres/database.ts';
+import type { OpenSession } from '../context.ts';
+import { record } from '../ledger/record.ts';
+import { type InFolder, type locateEntry, notFound, requireVerb, walk } from './locate.ts';
+import {
+  deleteFileIfBare,
+  findDirectory,
+  liveVersions,
+  lockExistingFile,
+  lockFile,
+  moveVersion,
+  nextNumber,
+  setVersionState,
+  type VersionRow,
+  withdrawPublished,
+} from './tree-queries.ts';
+
+type EntryPlace = ReturnType<typeof locateEntry>;
+
+const isOwnUnpublished = (session: OpenSession, version: VersionRow): boolean =>
+  version.state !== 'published' && version.account === session.account.id;
+
+function entry(session: OpenSession, place: InFolder, kind: string, more: Readonly<Record<string, unknown>>): Parameters<typeof record>[1] {
+  return {
+    kind,
+    customer: place.customer.id,
+    account: session.account.id,
+    session: session.id,
+    node: session.node,
+    observer: 'warden',
+    public: { folder: place.folder.name, path: formatPath(place.rest), ...more },
+  };
+}
+
+/** Before publication its sender may take a file back; a published collect file may be withdrawn by who holds `remove`, until it was read. */
+export async function removeFile(tx: Transaction, session: OpenSession, place: EntryPlace): Promise<void> {
+  const parent = await walk(tx, place.folder.id, place.parents);
+  const file = await lockExistingFile(tx, place.folder.id, parent, place.name);
+  const live = file === undefined ? [] : await liveVersions(tx, file);
+  const own = live.find((version) => isOwnUnpublished(session, version));
+  if (own !== undefined) {
+    requireVerb(session, place.folder, 'write');
+    await setVersionState(tx, own.id, 'discarded', null);
+    await record(tx, entry(session, place, 'file.discarded', { version: own.id }));
+    return;
+  }
+  const published = live.find((version) => version.state === 'published');
+  if (file === undefined || published === undefined || !place.folder.verbs.has('list')) throw notFound();
+  if (place.folder.direction === 'deposit') throw new CofferdamError('denied', 'a delivered file cannot be removed');
+  requireVerb(session, place.folder, 'remove');
+  if (published.firstReadAt !== null) throw new CofferdamError('denied', 'the file was already read and stays until its retention ends');
+  await withdrawPublished(tx, file);
+  await record(tx, entry(session, place, 'file.withdrawn', { version: published.id }));
+}
+
+/** Takes the target name for the moved version, or says why not. */
+async function makeRoom(
+  tx: Transaction,
+  session: OpenSession,
+  target: EntryPlace,
+  parent: DirectoryId | null,
+  replace: boolean,
+): Promise<FileId> {
+  if ((await findDirectory(tx, target.folder.id, parent, target.name)) !== undefined)
+    throw new CofferdamError('conflict', 'the name is taken by a directory');
+  const file = await lockFile(tx, target.customer.id, target.folder.id, parent, target.name, idOf<FileId>(randomUUID()));
+  for (const version of await liveVersions(tx, file)) {
+    if (!replace) throw new CofferdamError('conflict', 'the name is taken');
+    if (isOwnUnpublished(session, version)) await setVersionState(tx, version.id, 'discarded', null);
+    else if (version.state !== 'published') throw new CofferdamError('conflict', 'the name is in use');
+    else if (!target.folder.replaceAllowed) throw new CofferdamError('denied', 'a delivered file cannot be replaced');
+  }
+  return file;
+}
+
+/** Renames its sender's own unpublished version; leaving a temporary name may publish it. */
+export async function renameFile(
+  tx: Transaction,
+  session: OpenSession,
+  source: EntryPlace,
+  target: EntryPlace,
+  replace: boolean,
+): Promise<void> {
+  requireVerb(session, source.folder, 'write');
+  const sourceParent = await walk(tx, source.folder.id, source.parents);
+  const targetParent = await walk(tx, target.folder.id, target.parents);
+  if (sourceParent === targetParent && source.name === target.name) return;
+  const file = await lockExistingFile(tx, source.folder.id, sourceParent, source.name);
+  const live = file === undefined ? [] : await liveVersions(tx, file);
+  const version = live.find((one) => isOwnUnpublished(session, one));
+  if (file === undefined || version === undefined) {
+    if (live.some((one) => one.state === 'published') && source.folder.verbs.has('list'))
+      throw new CofferdamError('denied', 'a delivered file cannot be renamed');
+    throw notFound();
+  }
+  const room = await makeRoom(tx, session, target, targetParent, replace);
+  await moveVersion(tx, version.id, room, await nextNumber(tx, room));
+  await deleteFileIfBare(tx, file);
+  if (version.state !== 'partial') {
+    const publication = afterRename(target.folder, source.name, target.name);
+    await setVersionState(tx, version.id, publication.state, publication.state === 'settling' ? publication.settleMs : null);
+    await record(
+      tx,
+      entry(session, source, 'file.renamed', { version: version.id, to: formatPath(target.rest), state: publication.state }),
+    );
+    return;
+  }
+  await record(tx, entry(session, source, 'file.renamed', { version: version.id, to: formatPath(target.rest), state: 'partial' }));
+}

@@ -1,0 +1,71 @@
+// Owns: from a component list to a place inside the session's own scope.
+// Must never: look outside the scope. A name of another customer is simply not there (T-07).
+import { CofferdamError } from '../../domain/errors.ts';
+import type { CustomerId, DirectoryId, FolderId, Verb } from '../../domain/ids.ts';
+import type { VirtualPath } from '../../domain/paths.ts';
+import type { Transaction } from '../../postgres/database.ts';
+import type { CustomerScope, FolderScope, OpenSession } from '../context.ts';
+import { findDirectory } from './tree-queries.ts';
+
+export type Place = { readonly kind: 'root' } | { readonly kind: 'customer'; readonly customer: CustomerScope } | InFolder;
+/** `rest` is what follows the folder: empty = the folder itself. */
+export type InFolder = {
+  readonly kind: 'folder';
+  readonly customer: CustomerScope;
+  readonly folder: FolderScope;
+  readonly rest: VirtualPath;
+};
+
+export function notFound(): CofferdamError {
+  return new CofferdamError('not-found', 'no such file or directory');
+}
+
+/** Partner accounts: /folder/…; internal accounts: /customer/folder/…. Throws `not-found` for everything outside the scope. */
+export function locate(session: OpenSession, path: VirtualPath): Place {
+  let components = path;
+  let customer: CustomerScope | undefined;
+  if (session.account.plane === 'internal') {
+    const [name, ...rest] = path;
+    if (name === undefined) return { kind: 'root' };
+    customer = session.customers.find((one) => one.name === name);
+    components = rest;
+  } else {
+    customer = session.customers[0];
+    if (path.length === 0) return { kind: 'root' };
+  }
+  if (customer === undefined) throw notFound();
+  const [folderName, ...rest] = components;
+  if (folderName === undefined) return { kind: 'customer', customer };
+  const folder = customer.folders.find((one) => one.name === folderName);
+  if (folder === undefined) throw notFound();
+  return { kind: 'folder', customer, folder, rest };
+}
+
+/** The place inside a folder, for operations that act on entries. Throws `denied` on the levels above. */
+export function locateEntry(session: OpenSession, path: VirtualPath): InFolder & { readonly name: string; readonly parents: VirtualPath } {
+  const place = locate(session, path);
+  const name = place.kind === 'folder' ? place.rest.at(-1) : undefined;
+  if (place.kind !== 'folder' || name === undefined)
+    throw new CofferdamError('denied', 'this level is set up by the operator and cannot be changed');
+  return { ...place, name, parents: place.rest.slice(0, -1) };
+}
+
+/** `undefined` = the folder itself. Throws `not-found` when a directory on the way is missing. */
+export async function walk(tx: Transaction, folder: FolderId, directories: VirtualPath): Promise<DirectoryId | null> {
+  let parent: DirectoryId | null = null;
+  for (const name of directories) {
+    const found: DirectoryId | undefined = await findDirectory(tx, folder, parent, name);
+    if (found === undefined) throw notFound();
+    parent = found;
+  }
+  return parent;
+}
+
+/** Throws `denied` unless the session holds the verb in this folder, and the account may change things where the verb does. */
+export function requireVerb(session: OpenSession, folder: FolderScope, verb: Verb): void {
+  const changes = verb === 'write' || verb === 'remove';
+  if (!folder.verbs.has(verb) || (changes && session.account.readOnly))
+    throw new CofferdamError('denied', 'permission denied in this folder');
+}
+
+export const scopeOf = (customer: { readonly id: CustomerId }): readonly CustomerId[] => [customer.id];

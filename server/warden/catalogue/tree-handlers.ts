@@ -1,0 +1,198 @@
+// Owns: the handlers of the tree operations: what a session may see and change of names, times and directories.
+// Must never: tell a session whether something exists that it may not see.
+import { randomUUID } from 'node:crypto';
+import { CofferdamError } from '../../domain/errors.ts';
+import { type DirectoryId, idOf } from '../../domain/ids.ts';
+import { formatPath } from '../../domain/paths.ts';
+import type { Attributes, EdgeToWarden } from '../../rpc/edge-warden.ts';
+import type { Handlers } from '../../rpc/operation.ts';
+import type { EdgeCaller, FolderScope, OpenSession, Warden } from '../context.ts';
+import { record } from '../ledger/record.ts';
+import { removeFile, renameFile } from './change-file.ts';
+import { type InFolder, locate, locateEntry, notFound, requireVerb, scopeOf, walk } from './locate.ts';
+import {
+  directoryModifiedAt,
+  findDirectory,
+  findFile,
+  insertDirectory,
+  isOccupied,
+  listEntries,
+  lockDirectory,
+  removeDirectory,
+  setModifiedAt,
+  visibleVersion,
+} from './tree-queries.ts';
+
+type TreeOperations =
+  | 'tree.stat'
+  | 'tree.list'
+  | 'tree.remove'
+  | 'tree.rename'
+  | 'tree.make-directory'
+  | 'tree.remove-directory'
+  | 'tree.set-times';
+
+/** Modification time of the levels that the operator set up. */
+const epochZero = 0;
+const toSeconds = (date: Date): number => Math.max(0, Math.floor(date.getTime() / 1000));
+
+function directoryAttributes(session: OpenSession, folder: FolderScope | null, modifiedAt: number): Attributes {
+  const isWritable = folder !== null && folder.verbs.has('write') && !session.account.readOnly;
+  return { kind: 'directory', size: 0, modifiedAt, permissions: isWritable ? 0o750 : 0o550 };
+}
+
+export function treeHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, EdgeCaller>, TreeOperations> {
+  const { database, sessions } = warden;
+  const inFolder = <T>(place: InFolder, work: Parameters<typeof database.withCustomers<T>>[1]): Promise<T> =>
+    database.withCustomers(scopeOf(place.customer), work);
+  return {
+    'tree.stat': async ({ token, path }, caller) => {
+      const session = await sessions.require(token, caller);
+      const place = locate(session, path);
+      if (place.kind !== 'folder') return directoryAttributes(session, null, epochZero);
+      if (place.rest.length === 0) return directoryAttributes(session, place.folder, epochZero);
+      requireVerb(session, place.folder, 'list');
+      return inFolder(place, async (tx) => {
+        const parent = await walk(tx, place.folder.id, place.rest.slice(0, -1));
+        const name = place.rest.at(-1) ?? '';
+        const file = await findFile(tx, place.folder.id, parent, name);
+        const version = file && (await visibleVersion(tx, file, session.account.id));
+        if (version !== undefined)
+          return { kind: 'file', size: version.size, modifiedAt: toSeconds(version.modifiedAt), permissions: 0o640 } as const;
+        const directory = await findDirectory(tx, place.folder.id, parent, name);
+        const modifiedAt = directory && (await directoryModifiedAt(tx, directory));
+        if (modifiedAt === undefined) throw notFound();
+        return directoryAttributes(session, place.folder, toSeconds(modifiedAt));
+      });
+    },
+
+    'tree.list': async ({ token, path, after, limit }, caller) => {
+      const session = await sessions.require(token, caller);
+      const place = locate(session, path);
+      if (place.kind !== 'folder') {
+        const fixed =
+          place.kind === 'root' && session.account.plane === 'internal'
+            ? session.customers
+            : ((place.kind === 'customer' ? place.customer : session.customers[0])?.folders ?? []);
+        const page = fixed.filter((one) => after === undefined || one.name > after).slice(0, limit);
+        const entries = page.map((one) => ({
+          name: one.name,
+          attributes: directoryAttributes(session, 'verbs' in one ? one : null, epochZero),
+        }));
+        const last = entries.at(-1);
+        return { entries, ...(last !== undefined && entries.length === limit ? { next: last.name } : {}) };
+      }
+      requireVerb(session, place.folder, 'list');
+      return inFolder(place, async (tx) => {
+        const parent = await walk(tx, place.folder.id, place.rest);
+        const found = await listEntries(tx, place.folder.id, parent, session.account.id, after ?? '', limit);
+        await record(tx, {
+          kind: 'folder.listed',
+          customer: place.customer.id,
+          account: session.account.id,
+          session: session.id,
+          node: session.node,
+          observer: 'warden',
+          public: { folder: place.folder.name, path: formatPath(place.rest), names: found.length, after: after ?? null },
+        });
+        const entries = found.map((entry) => ({
+          name: entry.name,
+          attributes:
+            entry.kind === 'directory'
+              ? directoryAttributes(session, place.folder, toSeconds(entry.modifiedAt))
+              : ({ kind: 'file', size: entry.size, modifiedAt: toSeconds(entry.modifiedAt), permissions: 0o640 } as const),
+        }));
+        const last = entries.at(-1);
+        return { entries, ...(last !== undefined && entries.length === limit ? { next: last.name } : {}) };
+      });
+    },
+
+    'tree.remove': async ({ token, path }, caller) => {
+      const session = await sessions.require(token, caller);
+      const place = locateEntry(session, path);
+      await inFolder(place, (tx) => removeFile(tx, session, place));
+      return {};
+    },
+
+    'tree.rename': async ({ token, from, to, replace }, caller) => {
+      const session = await sessions.require(token, caller);
+      const source = locateEntry(session, from);
+      const target = locateEntry(session, to);
+      if (source.folder.id !== target.folder.id) throw new CofferdamError('denied', 'files cannot be moved between folders');
+      await inFolder(source, (tx) => renameFile(tx, session, source, target, replace));
+      return {};
+    },
+
+    'tree.make-directory': async ({ token, path }, caller) => {
+      const session = await sessions.require(token, caller);
+      const place = locateEntry(session, path);
+      requireVerb(session, place.folder, 'write');
+      if (!place.folder.directoriesAllowed) throw new CofferdamError('denied', 'directories cannot be made in this folder');
+      await inFolder(place, async (tx) => {
+        const parent = await walk(tx, place.folder.id, place.parents);
+        const file = await findFile(tx, place.folder.id, parent, place.name);
+        const isTaken = file !== undefined && (await visibleVersion(tx, file, session.account.id)) !== undefined;
+        const made =
+          !isTaken && (await insertDirectory(tx, idOf<DirectoryId>(randomUUID()), place.customer.id, place.folder.id, parent, place.name));
+        if (!made) throw new CofferdamError('conflict', 'the name is taken');
+        await recordName(tx, session, place, 'directory.made');
+      });
+      return {};
+    },
+
+    'tree.remove-directory': async ({ token, path }, caller) => {
+      const session = await sessions.require(token, caller);
+      const place = locateEntry(session, path);
+      requireVerb(session, place.folder, 'write');
+      if (!place.folder.directoriesAllowed) throw new CofferdamError('denied', 'directories cannot be removed in this folder');
+      await inFolder(place, async (tx) => {
+        const parent = await walk(tx, place.folder.id, place.parents);
+        const directory = await findDirectory(tx, place.folder.id, parent, place.name);
+        if (directory === undefined) throw notFound();
+        await lockDirectory(tx, directory);
+        if (await isOccupied(tx, directory)) throw new CofferdamError('conflict', 'the directory is not empty');
+        await removeDirectory(tx, directory);
+        await recordName(tx, session, place, 'directory.removed');
+      });
+      return {};
+    },
+
+    'tree.set-times': async ({ token, path, modifiedAt }, caller) => {
+      const session = await sessions.require(token, caller);
+      const place = locateEntry(session, path);
+      requireVerb(session, place.folder, 'write');
+      await inFolder(place, async (tx) => {
+        const parent = await walk(tx, place.folder.id, place.parents);
+        const file = await findFile(tx, place.folder.id, parent, place.name);
+        const version = file && (await visibleVersion(tx, file, session.account.id));
+        if (version === undefined) {
+          if ((await findDirectory(tx, place.folder.id, parent, place.name)) === undefined) throw notFound();
+          return;
+        }
+        // The sender's own time, kept until somebody has read the file; later, or by others, it is accepted and ignored like modes.
+        if (version.account === session.account.id && version.firstReadAt === null) await setModifiedAt(tx, version.id, modifiedAt);
+      });
+      return {};
+    },
+  };
+}
+
+type Transaction = Parameters<typeof record>[0];
+
+export async function recordName(
+  tx: Transaction,
+  session: OpenSession,
+  place: InFolder,
+  kind: string,
+  more: Readonly<Record<string, unknown>> = {},
+): Promise<void> {
+  await record(tx, {
+    kind,
+    customer: place.customer.id,
+    account: session.account.id,
+    session: session.id,
+    node: session.node,
+    observer: 'warden',
+    public: { folder: place.folder.name, path: formatPath(place.rest), ...more },
+  });
+}

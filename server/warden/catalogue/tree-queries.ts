@@ -1,0 +1,233 @@
+// Owns: the SQL of the catalogue: directories, files, versions as a session may see them.
+import {
+  type AccountId,
+  type ContentId,
+  type CustomerId,
+  type DirectoryId,
+  type FileId,
+  type FolderId,
+  idOf,
+  type VersionId,
+} from '../../domain/ids.ts';
+import type { Transaction } from '../../postgres/database.ts';
+
+export type VersionState = 'partial' | 'held' | 'settling' | 'published' | 'withdrawn' | 'discarded';
+export type VersionRow = {
+  readonly id: VersionId;
+  readonly number: number;
+  readonly state: VersionState;
+  readonly account: AccountId;
+  readonly content: ContentId;
+  readonly size: number;
+  readonly extentCount: number;
+  readonly modifiedAt: Date;
+  readonly firstReadAt: Date | null;
+};
+export type Entry = { readonly name: string; readonly kind: 'directory' | 'file'; readonly size: number; readonly modifiedAt: Date };
+
+const versionColumns = 'v.id, v.number, v.state, v.account_id, v.content_id, v.size, v.extent_count, v.modified_at, v.first_read_at';
+type RawVersion = {
+  readonly id: string;
+  readonly number: number;
+  readonly state: VersionState;
+  readonly account_id: string;
+  readonly content_id: string;
+  readonly size: number;
+  readonly extent_count: number;
+  readonly modified_at: Date;
+  readonly first_read_at: Date | null;
+};
+const shapeVersion = (row: RawVersion): VersionRow => ({
+  id: idOf<VersionId>(row.id),
+  number: row.number,
+  state: row.state,
+  account: idOf<AccountId>(row.account_id),
+  content: idOf<ContentId>(row.content_id),
+  size: row.size,
+  extentCount: row.extent_count,
+  modifiedAt: row.modified_at,
+  firstReadAt: row.first_read_at,
+});
+
+/** Indexable form of "in this directory, or in the folder itself": a null never matches `=`. */
+const inParent = (column: string, parent: DirectoryId | null, parameter: string): string =>
+  parent === null ? `${column} is null and ${parameter}::uuid is null` : `${column} = ${parameter}`;
+/** What an account may know of: everything published, and its own uploads before that. */
+const visible = (account: string): string =>
+  `(v.state = 'published' or (v.account_id = ${account} and v.state in ('partial', 'held', 'settling')))`;
+
+export async function findDirectory(
+  tx: Transaction,
+  folder: FolderId,
+  parent: DirectoryId | null,
+  name: string,
+): Promise<DirectoryId | undefined> {
+  const [row] = await tx.query<{ id: string }>(
+    `select id from directory where folder_id = $1 and ${inParent('parent_id', parent, '$2')} and name = $3 and removed_at is null`,
+    [folder, parent, name],
+  );
+  return row && idOf<DirectoryId>(row.id);
+}
+
+export async function directoryModifiedAt(tx: Transaction, id: DirectoryId): Promise<Date | undefined> {
+  const [row] = await tx.query<{ modified_at: Date }>('select modified_at from directory where id = $1', [id]);
+  return row?.modified_at;
+}
+
+export async function findFile(tx: Transaction, folder: FolderId, parent: DirectoryId | null, name: string): Promise<FileId | undefined> {
+  const [row] = await tx.query<{ id: string }>(
+    `select id from file where folder_id = $1 and ${inParent('directory_id', parent, '$2')} and name = $3`,
+    [folder, parent, name],
+  );
+  return row && idOf<FileId>(row.id);
+}
+
+/** The file row, made when it is not there, locked until the transaction ends. */
+export async function lockFile(
+  tx: Transaction,
+  customer: CustomerId,
+  folder: FolderId,
+  parent: DirectoryId | null,
+  name: string,
+  id: FileId,
+): Promise<FileId> {
+  await tx.query('insert into file (id, customer_id, folder_id, directory_id, name) values ($1, $2, $3, $4, $5) on conflict do nothing', [
+    id,
+    customer,
+    folder,
+    parent,
+    name,
+  ]);
+  const [row] = await tx.query<{ id: string }>(
+    `select id from file where folder_id = $1 and ${inParent('directory_id', parent, '$2')} and name = $3 for update`,
+    [folder, parent, name],
+  );
+  return row === undefined ? lockFile(tx, customer, folder, parent, name, id) : idOf<FileId>(row.id);
+}
+
+/** Locks an existing file; undefined when it is not there. */
+export async function lockExistingFile(
+  tx: Transaction,
+  folder: FolderId,
+  parent: DirectoryId | null,
+  name: string,
+): Promise<FileId | undefined> {
+  const [row] = await tx.query<{ id: string }>(
+    `select id from file where folder_id = $1 and ${inParent('directory_id', parent, '$2')} and name = $3 for update`,
+    [folder, parent, name],
+  );
+  return row && idOf<FileId>(row.id);
+}
+
+/** The newest version that the account may know of. */
+export async function visibleVersion(tx: Transaction, file: FileId, account: AccountId): Promise<VersionRow | undefined> {
+  const [row] = await tx.query<RawVersion>(
+    `select ${versionColumns} from version v where v.file_id = $1 and ${visible('$2')} order by v.number desc limit 1`,
+    [file, account],
+  );
+  return row && shapeVersion(row);
+}
+
+export async function newestPublished(tx: Transaction, file: FileId): Promise<VersionRow | undefined> {
+  const [row] = await tx.query<RawVersion>(
+    `select ${versionColumns} from version v where v.file_id = $1 and v.state = 'published' order by v.number desc limit 1`,
+    [file],
+  );
+  return row && shapeVersion(row);
+}
+
+/** Every version that is not final, newest first. Few: unpublished ones and the published. */
+export async function liveVersions(tx: Transaction, file: FileId): Promise<readonly VersionRow[]> {
+  const rows = await tx.query<RawVersion>(
+    `select ${versionColumns} from version v where v.file_id = $1 and v.state in ('partial', 'held', 'settling', 'published') order by v.number desc`,
+    [file],
+  );
+  return rows.map(shapeVersion);
+}
+
+export async function nextNumber(tx: Transaction, file: FileId): Promise<number> {
+  const [row] = await tx.query<{ next: number }>('select coalesce(max(number), 0) + 1 as next from version where file_id = $1', [file]);
+  return row?.next ?? 1;
+}
+
+/** One page in name order (byte order of UTF-8), directories and files together. */
+export async function listEntries(
+  tx: Transaction,
+  folder: FolderId,
+  parent: DirectoryId | null,
+  account: AccountId,
+  after: string,
+  limit: number,
+): Promise<readonly Entry[]> {
+  const rows = await tx.query<{ name: string; kind: 'directory' | 'file'; size: number; modified_at: Date }>(
+    `(select d.name, 'directory' as kind, 0::bigint as size, d.modified_at from directory d
+        where d.folder_id = $1 and ${inParent('d.parent_id', parent, '$2')} and d.name > $4 and d.removed_at is null order by d.name limit $5)
+     union all
+     (select f.name, 'file' as kind, v.size, v.modified_at from file f
+        cross join lateral (select v.size, v.modified_at from version v where v.file_id = f.id and ${visible('$3')} order by v.number desc limit 1) v
+        where f.folder_id = $1 and ${inParent('f.directory_id', parent, '$2')} and f.name > $4 order by f.name limit $5)
+     order by name limit $5`,
+    [folder, parent, account, after, limit],
+  );
+  return rows.map((row) => ({ name: row.name, kind: row.kind, size: row.size, modifiedAt: row.modified_at }));
+}
+
+export async function insertDirectory(
+  tx: Transaction,
+  id: DirectoryId,
+  customer: CustomerId,
+  folder: FolderId,
+  parent: DirectoryId | null,
+  name: string,
+): Promise<boolean> {
+  const rows = await tx.query(
+    'insert into directory (id, customer_id, folder_id, parent_id, name) values ($1, $2, $3, $4, $5) on conflict do nothing returning id',
+    [id, customer, folder, parent, name],
+  );
+  return rows.length === 1;
+}
+
+/** True when something is in it that anybody could still see or finish. */
+export async function isOccupied(tx: Transaction, directory: DirectoryId): Promise<boolean> {
+  const [row] = await tx.query<{ occupied: boolean }>(
+    `select exists (select 1 from directory where parent_id = $1 and removed_at is null)
+       or exists (select 1 from file f join version v on v.file_id = f.id where f.directory_id = $1 and v.state in ('partial', 'held', 'settling', 'published')) as occupied`,
+    [directory],
+  );
+  return row?.occupied ?? true;
+}
+
+/** Locks the row, so that nothing can be put into it meanwhile (a new file refers to it). */
+export async function lockDirectory(tx: Transaction, directory: DirectoryId): Promise<void> {
+  await tx.query('select 1 from directory where id = $1 for update', [directory]);
+}
+
+export async function removeDirectory(tx: Transaction, directory: DirectoryId): Promise<void> {
+  await tx.query('update directory set removed_at = clock_timestamp() where id = $1', [directory]);
+}
+
+export async function setVersionState(tx: Transaction, version: VersionId, state: VersionState, settleMs: number | null): Promise<void> {
+  await tx.query(
+    `update version set state = $2, published_at = case when $2 = 'published' then clock_timestamp() else published_at end,
+       publish_at = case when $2 = 'settling' then clock_timestamp() + $3 * interval '1 millisecond' else null end,
+       upload_id = case when $2 in ('discarded', 'withdrawn') then null else upload_id end
+     where id = $1`,
+    [version, state, settleMs],
+  );
+}
+
+export async function withdrawPublished(tx: Transaction, file: FileId): Promise<void> {
+  await tx.query("update version set state = 'withdrawn' where file_id = $1 and state = 'published'", [file]);
+}
+
+export async function moveVersion(tx: Transaction, version: VersionId, file: FileId, number: number): Promise<void> {
+  await tx.query('update version set file_id = $2, number = $3 where id = $1', [version, file, number]);
+}
+
+export async function deleteFileIfBare(tx: Transaction, file: FileId): Promise<void> {
+  await tx.query('delete from file f where f.id = $1 and not exists (select 1 from version v where v.file_id = f.id)', [file]);
+}
+
+export async function setModifiedAt(tx: Transaction, version: VersionId, epochSeconds: number): Promise<void> {
+  await tx.query('update version set modified_at = to_timestamp($2) where id = $1', [version, epochSeconds]);
+}

@@ -1,0 +1,113 @@
+// Owns: the warden process: database, keys, recovery, then one socket per edge node.
+// Must never: listen on a network address; take a node's word for who it is. Identity = which socket it came through.
+import { chmodSync, rmSync } from 'node:fs';
+import { createServer, type Server, type Socket } from 'node:net';
+import { type Config, type EdgeConfig, runtimePaths } from '../config/config.ts';
+import { CofferdamError } from '../domain/errors.ts';
+import { idOf, type NodeName } from '../domain/ids.ts';
+import { createLogger } from '../observability/logger.ts';
+import { Database } from '../postgres/database.ts';
+import { assertSafeSettings } from '../postgres/migrate.ts';
+import { roleUrl } from '../postgres/role-url.ts';
+import { edgeToWarden, wardenToEdge } from '../rpc/edge-warden.ts';
+import { Peer } from '../rpc/peer.ts';
+import { Logins } from './authentication/login.ts';
+import { startCommands } from './commands/commands.ts';
+import { assertNoDemoOutsideLoopback } from './commands/demo.ts';
+import type { EdgeCaller, Warden } from './context.ts';
+import { edgeHandlers } from './handlers.ts';
+import { loadHostKeys } from './keys/key-files.ts';
+import { publishReceiptKey } from './keys/key-queries.ts';
+import { createKeyRing } from './keys/key-ring.ts';
+import { Nodes } from './nodes/nodes.ts';
+import { SessionRegistry } from './sessions/sessions.ts';
+import { recover } from './transfers/recovery.ts';
+import { startTransferSweeps } from './transfers/sweeps.ts';
+
+export type RunningWarden = { readonly warden: Warden; stop(): Promise<void> };
+
+/** Starts the warden; resolves when every socket listens. Throws `configuration` before anything is reachable. */
+export async function startWarden(config: Config): Promise<RunningWarden> {
+  const log = createLogger(config, 'warden');
+  const keys = createKeyRing(config);
+  const hostKeys = loadHostKeys(config);
+  const database = new Database({ url: roleUrl(config, 'warden'), applicationName: 'cofferdam warden', connectionsMax: 16 });
+  try {
+    await database.withSystem(async (tx) => {
+      await assertSafeSettings(tx);
+      await publishReceiptKey(tx, keys.receiptPublicKey.id, keys.receiptPublicKey.pem);
+    });
+    const nodes = new Nodes(database);
+    const sessions = new SessionRegistry(config, database, nodes, log);
+    const warden: Warden = { config, log, database, keys, sessions, edges: nodes };
+    await assertNoDemoOutsideLoopback(warden);
+    await recover(warden);
+    const logins = new Logins({ config, database, keys, sessions, startIdOf: (caller) => nodes.startIdOf(caller) });
+    const sweeps = startTransferSweeps(warden);
+    const commands = await startCommands(warden, sessions);
+    const handlers = edgeHandlers(warden, { nodes, logins, sessions, hostKeys });
+    const sockets = await Promise.all(
+      config.edges.map((edge) => listen(config, edge, (socket, caller) => serve(socket, caller, nodes, handlers, warden))),
+    );
+    log.info({ nodes: config.edges.map((edge) => edge.node) }, 'warden serves');
+    return {
+      warden,
+      stop: async () => {
+        for (const socket of sockets) await socket.stop();
+        logins.stop();
+        sessions.stop();
+        await sweeps.stop();
+        await commands.stop();
+        await database.close();
+        log.info('warden stopped');
+      },
+    };
+  } catch (error) {
+    await database.close();
+    throw error;
+  }
+}
+
+function serve(socket: Socket, caller: EdgeCaller, nodes: Nodes, handlers: ReturnType<typeof edgeHandlers>, warden: Warden): void {
+  const peer = new Peer({
+    stream: socket,
+    serves: edgeToWarden,
+    handlers,
+    calls: wardenToEdge,
+    caller,
+    onClose: (reason) => {
+      nodes.detach(caller.node, peer);
+      warden.log.info({ node: caller.node, reason: reason.message }, 'edge disconnected');
+    },
+    onBug: (op, error) => warden.log.error({ op, err: error }, 'defect in a handler'),
+  });
+  nodes.attach(caller.node, peer);
+}
+
+type Listening = { stop(): Promise<void> };
+
+async function listen(config: Config, edge: EdgeConfig, onConnect: (socket: Socket, caller: EdgeCaller) => void): Promise<Listening> {
+  const path = runtimePaths(config).wardenSocket(edge.node);
+  const caller: EdgeCaller = { node: idOf<NodeName>(edge.node), plane: edge.plane };
+  const open = new Set<Socket>();
+  rmSync(path, { force: true });
+  const server: Server = createServer((socket) => {
+    open.add(socket);
+    socket.once('close', () => open.delete(socket));
+    onConnect(socket, caller);
+  });
+  // One live connection a node; a second one while a dead one lingers.
+  server.maxConnections = 4;
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (cause) => reject(new CofferdamError('configuration', `the warden cannot listen on ${path}`, { cause })));
+    server.listen(path, resolve);
+  });
+  chmodSync(path, 0o660);
+  return {
+    stop: () =>
+      new Promise<void>((resolve) => {
+        server.close(() => resolve());
+        for (const socket of open) socket.destroy();
+      }),
+  };
+}
