@@ -1,0 +1,123 @@
+// Owns: the sealed extent format: Tink's streaming AEAD AES256-GCM-HKDF, SHA-256, 256 KiB ciphertext segments.
+// Source: Tink wire format "Streaming AEAD, AES-GCM-HKDF". Header: length (40) ‖ salt (32) ‖ nonce prefix (7). The derived key is
+// HKDF-SHA256(key, salt, info = associated data). Segment i is AES-256-GCM with nonce prefix ‖ u32 i ‖ last flag; the first one is
+// shorter by the header, so every ciphertext segment ends on a multiple of 256 KiB. Reordering, truncation and splicing fail.
+// Must never: hand out a byte of a segment whose tag was not checked.
+import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
+import { CofferdamError } from '../domain/errors.ts';
+
+export const segmentBytes = 256 * 1024;
+export const headerBytes = 40;
+const saltBytes = 32;
+const prefixBytes = 7;
+const tagBytes = 16;
+const segmentsPerExtent = 64;
+/** Plaintext in the first and in every later full segment. */
+export const firstPlainBytes = segmentBytes - headerBytes - tagBytes;
+export const laterPlainBytes = segmentBytes - tagBytes;
+/** Plaintext of the largest extent: 16 MiB of ciphertext. */
+export const extentPlainBytesMax = firstPlainBytes + (segmentsPerExtent - 1) * laterPlainBytes;
+
+/** How many segments hold `plainBytes` (≥ 1) bytes. */
+export function segmentCount(plainBytes: number): number {
+  return plainBytes <= firstPlainBytes ? 1 : 1 + Math.ceil((plainBytes - firstPlainBytes) / laterPlainBytes);
+}
+
+/** Ciphertext length, header included. */
+export function sealedLength(plainBytes: number): number {
+  return plainBytes + headerBytes + segmentCount(plainBytes) * tagBytes;
+}
+
+/** The segment that holds plaintext offset `offset`, and where its plaintext starts. */
+export function segmentAt(offset: number): { readonly index: number; readonly plainStart: number } {
+  if (offset < firstPlainBytes) return { index: 0, plainStart: 0 };
+  const index = 1 + Math.floor((offset - firstPlainBytes) / laterPlainBytes);
+  return { index, plainStart: firstPlainBytes + (index - 1) * laterPlainBytes };
+}
+
+/** Where segment `index` of an extent stands in the object: offset and length of its ciphertext, without the header. */
+export function sealedSegment(
+  index: number,
+  plainBytes: number,
+): { readonly offset: number; readonly length: number; readonly isLast: boolean } {
+  const count = segmentCount(plainBytes);
+  if (index < 0 || index >= count) throw new RangeError('no such segment');
+  const offset = index === 0 ? headerBytes : index * segmentBytes;
+  const isLast = index === count - 1;
+  return { offset, length: isLast ? sealedLength(plainBytes) - offset : (index + 1) * segmentBytes - offset, isLast };
+}
+
+function deriveKey(key: Buffer, salt: Buffer, associatedData: Buffer): Buffer {
+  if (key.length !== 32) throw new RangeError('extent key must be 32 bytes');
+  return Buffer.from(hkdfSync('sha256', key, salt, associatedData, 32));
+}
+
+function nonceOf(prefix: Buffer, index: number, isLast: boolean): Buffer {
+  const nonce = Buffer.alloc(12);
+  prefix.copy(nonce, 0);
+  nonce.writeUInt32BE(index, prefixBytes);
+  nonce[11] = isLast ? 1 : 0;
+  return nonce;
+}
+
+/** Seals one extent segment by segment. The caller cuts the plaintext: `plainCapacity` bytes each but the last, which is marked. */
+export class SegmentSealer {
+  readonly header: Buffer;
+  readonly #key: Buffer;
+  readonly #prefix: Buffer;
+  #next = 0;
+  #isDone = false;
+
+  constructor(key: Buffer, associatedData: Buffer, random: (bytes: number) => Buffer = randomBytes) {
+    const salt = random(saltBytes);
+    this.#prefix = random(prefixBytes);
+    this.#key = deriveKey(key, salt, associatedData);
+    this.header = Buffer.concat([Buffer.of(headerBytes), salt, this.#prefix]);
+  }
+
+  get plainCapacity(): number {
+    return this.#next === 0 ? firstPlainBytes : laterPlainBytes;
+  }
+
+  /** Ciphertext and tag of the next segment, as two buffers to write one after the other. */
+  seal(plain: Uint8Array, isLast: boolean): readonly [Buffer, Buffer] {
+    if (this.#isDone || plain.length > this.plainCapacity || (!isLast && plain.length !== this.plainCapacity))
+      throw new RangeError('segment of the wrong length');
+    const cipher = createCipheriv('aes-256-gcm', this.#key, nonceOf(this.#prefix, this.#next, isLast), { authTagLength: tagBytes });
+    this.#next += 1;
+    this.#isDone = isLast;
+    const sealed = cipher.update(plain);
+    cipher.final();
+    return [sealed, cipher.getAuthTag()];
+  }
+}
+
+/** Opens segments of one extent in any order. */
+export class SegmentOpener {
+  readonly #key: Buffer;
+  readonly #prefix: Buffer;
+  readonly #plainBytes: number;
+
+  /** `header` = the object's first 40 bytes; `plainBytes` = the extent's length in the catalogue. */
+  constructor(key: Buffer, associatedData: Buffer, header: Buffer, plainBytes: number) {
+    if (header.length !== headerBytes || header[0] !== headerBytes) throw new CofferdamError('corrupt', 'stored data does not verify');
+    this.#key = deriveKey(key, header.subarray(1, 1 + saltBytes), associatedData);
+    this.#prefix = Buffer.from(header.subarray(1 + saltBytes));
+    this.#plainBytes = plainBytes;
+  }
+
+  /** Plaintext of one segment from its ciphertext with tag. Throws `corrupt` when anything about it is not what was sealed. */
+  open(index: number, sealed: Uint8Array): Buffer {
+    const { length, isLast } = sealedSegment(index, this.#plainBytes);
+    if (sealed.length !== length) throw new CofferdamError('corrupt', 'stored data does not verify');
+    const decipher = createDecipheriv('aes-256-gcm', this.#key, nonceOf(this.#prefix, index, isLast), { authTagLength: tagBytes });
+    decipher.setAuthTag(sealed.subarray(length - tagBytes));
+    const plain = decipher.update(sealed.subarray(0, length - tagBytes));
+    try {
+      decipher.final();
+    } catch (cause) {
+      throw new CofferdamError('corrupt', 'stored data does not verify', { cause });
+    }
+    return plain;
+  }
+}

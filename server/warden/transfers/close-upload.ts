@@ -1,0 +1,72 @@
+// Owns: the one transaction that makes an upload a file: state by the publish rule, receipt, ledger entry, notice of repeated content.
+import { createHash } from 'node:crypto';
+import { CofferdamError } from '../../domain/errors.ts';
+import type { VersionId } from '../../domain/ids.ts';
+import { afterClose, markedName } from '../../domain/publish-rules.ts';
+import { receiptBody, receiptText } from '../../domain/receipt.ts';
+import type { Transaction } from '../../postgres/database.ts';
+import { setVersionState } from '../catalogue/tree-queries.ts';
+import type { KeyRing, OpenSession } from '../context.ts';
+import { record } from '../ledger/record.ts';
+import { findHeldSibling, placeOfFile } from './place-queries.ts';
+import { closeVersion, databaseTime, extentDigests, findRepeated, type OpenUpload } from './upload-queries.ts';
+
+export type Close = { readonly id: string; readonly sha256: Buffer; readonly modifiedAt: number | null };
+
+/** Closes `upload`, whose bytes are all stored. Throws `conflict` on a marker for a file that is not there. */
+export async function closeUpload(
+  tx: Transaction,
+  keys: KeyRing,
+  session: OpenSession,
+  upload: OpenUpload,
+  close: Close,
+): Promise<VersionId> {
+  const place = await placeOfFile(tx, upload.file);
+  const base = {
+    customer: upload.customer,
+    account: session.account.id,
+    session: session.id,
+    node: session.node,
+    observer: 'warden',
+  } as const;
+  const marked = place.publishRule === 'on-marker' && upload.size === 0 ? markedName(upload.fileName) : undefined;
+  if (marked !== undefined) {
+    const target = await findHeldSibling(tx, upload.file, marked, session.account.id);
+    if (target === undefined) throw new CofferdamError('conflict', `there is no complete file ${marked} to release`);
+    await setVersionState(tx, upload.version, 'discarded', null);
+    await setVersionState(tx, target, 'published', null);
+    await record(tx, { ...base, kind: 'file.published', public: { version: target, by: 'marker' } });
+    return target;
+  }
+  const publication = afterClose(place, upload.fileName);
+  const closedAt = await databaseTime(tx);
+  const extents = createHash('sha256');
+  for (const digest of await extentDigests(tx, upload.content, upload.extentCount)) extents.update(digest);
+  const fields = {
+    customer: place.customer,
+    path: place.path,
+    version: upload.version,
+    size: upload.size,
+    sha256: close.sha256.toString('hex'),
+    extents: extents.digest('hex'),
+    closedAt: closedAt.toISOString(),
+    account: session.account.name,
+    hashedBy: session.node,
+  };
+  const signature = keys.signReceipt(Buffer.from(receiptBody(fields), 'utf8')).toString('base64');
+  await closeVersion(tx, {
+    version: upload.version,
+    upload: close.id,
+    sha256: close.sha256,
+    state: publication.state,
+    settleMs: publication.state === 'settling' ? publication.settleMs : null,
+    modifiedAt: close.modifiedAt,
+    closedAt,
+    receipt: receiptText(fields, keys.receiptPublicKey.id, signature),
+  });
+  await record(tx, { ...base, kind: 'upload.closed', public: { ...fields, state: publication.state } });
+  const repeated = upload.size === 0 ? undefined : await findRepeated(tx, upload.customer, close.sha256, upload.version);
+  if (repeated !== undefined && place.direction === 'deposit')
+    await record(tx, { ...base, kind: 'deposit.repeated-content', public: { version: upload.version, earlier: repeated } });
+  return upload.version;
+}

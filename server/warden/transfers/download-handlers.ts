@@ -1,0 +1,122 @@
+// Owns: the handlers of a download: open, locate, grant, close.
+// Must never: derive a key before the charge and its ledger entry are committed. No budget, no key.
+import { randomUUID } from 'node:crypto';
+import { CofferdamError } from '../../domain/errors.ts';
+import { formatPath } from '../../domain/paths.ts';
+import { extentContext, extentKey } from '../../extents/extent-key.ts';
+import type { EdgeToWarden } from '../../rpc/edge-warden.ts';
+import type { Handlers } from '../../rpc/operation.ts';
+import { createGrantQueue } from '../budgets/grant-queue.ts';
+import { refusalText } from '../budgets/refusal-text.ts';
+import { locateEntry, notFound, requireVerb, scopeOf, walk } from '../catalogue/locate.ts';
+import { findFile, newestPublished, visibleVersion } from '../catalogue/tree-queries.ts';
+import type { EdgeCaller, FolderScope, OpenSession, Warden } from '../context.ts';
+import { record } from '../ledger/record.ts';
+import { closeDownload, findDownload, insertDownload, locateExtents } from './download-queries.ts';
+import { findExtent } from './upload-queries.ts';
+
+type DownloadOperations = 'download.open' | 'download.locate' | 'download.grant' | 'download.close';
+
+const gone = (): CofferdamError => new CofferdamError('not-found', 'the file is no longer open');
+
+/** Reading takes the verb `read`; a depositor may read back where the folder says so. */
+function mayRead(session: OpenSession, folder: FolderScope): boolean {
+  return (
+    folder.verbs.has('read') ||
+    (folder.direction === 'deposit' && folder.readBack && folder.verbs.has('list') && session.account.plane === 'partner')
+  );
+}
+
+export function downloadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, EdgeCaller>, DownloadOperations> {
+  const { database, sessions, keys } = warden;
+  const grants = createGrantQueue(warden);
+  const scopes = (session: OpenSession) => session.customers.map((customer) => customer.id);
+  return {
+    'download.open': async ({ token, path }, caller) => {
+      const session = await sessions.require(token, caller);
+      const place = locateEntry(session, path);
+      return database.withCustomers(scopeOf(place.customer), async (tx) => {
+        requireVerb(session, place.folder, 'list');
+        const parent = await walk(tx, place.folder.id, place.parents);
+        const file = await findFile(tx, place.folder.id, parent, place.name);
+        if (file === undefined || (await visibleVersion(tx, file, session.account.id)) === undefined) throw notFound();
+        if (!mayRead(session, place.folder)) throw new CofferdamError('denied', 'files in this folder are delivered, not read back');
+        const version = await newestPublished(tx, file);
+        if (version === undefined) throw new CofferdamError('denied', 'the file is not complete yet');
+        const download = randomUUID();
+        await insertDownload(tx, download, place.customer.id, session.id, version.id);
+        await record(tx, {
+          kind: 'download.opened',
+          customer: place.customer.id,
+          account: session.account.id,
+          session: session.id,
+          node: session.node,
+          observer: 'warden',
+          public: { folder: place.folder.name, path: formatPath(place.rest), version: version.id, size: version.size },
+        });
+        return { download, size: version.size, modifiedAt: Math.max(0, Math.floor(version.modifiedAt.getTime() / 1000)) };
+      });
+    },
+
+    'download.locate': async ({ token, download, offset }, caller) => {
+      const session = await sessions.require(token, caller);
+      return database.withCustomers(scopes(session), async (tx) => {
+        const open = await findDownload(tx, download, session.id);
+        if (open === undefined) throw gone();
+        return { extents: [...(await locateExtents(tx, open, offset, 256))] };
+      });
+    },
+
+    'download.grant': async ({ token, download, index }, caller) => {
+      const session = await sessions.require(token, caller);
+      const answer = await grants.request({ session: session.id, download, index });
+      switch (answer.outcome) {
+        case 'session':
+          await sessions.end(session.id, 'revoked');
+          throw new CofferdamError('session-ended', 'the session is over');
+        case 'missing':
+          throw gone();
+        case 'over-limit':
+          return { outcome: 'refused', text: refusalText(session.account.kind, answer) };
+        case 'granted':
+        case 'repeat':
+          break;
+      }
+      return database.withCustomers(scopes(session), async (tx) => {
+        const open = await findDownload(tx, download, session.id);
+        const extent = open && (await findExtent(tx, open.content, index));
+        if (open === undefined || extent === undefined) throw gone();
+        const fileKey = await keys.openFileKey(tx, open.customer, extent.content, extent.customerKey, extent.wrappedKey);
+        const context = extentContext(open.customer, extent.content, index, extent.object);
+        return {
+          outcome: 'granted',
+          index,
+          objectId: extent.object,
+          key: extentKey(fileKey, context).toString('base64'),
+          context: context.toString('base64'),
+          bytes: extent.bytes,
+          sealedBytes: extent.sealedBytes,
+          ...(extent.inline === null ? {} : { inline: extent.inline.toString('base64') }),
+        } as const;
+      });
+    },
+
+    'download.close': async ({ token, download, sentBytes }, caller) => {
+      const session = await sessions.require(token, caller);
+      await database.withCustomers(scopes(session), async (tx) => {
+        const closed = await closeDownload(tx, download, session.id, sentBytes);
+        if (closed === undefined) return;
+        await record(tx, {
+          kind: 'download.closed',
+          customer: closed.customer,
+          account: session.account.id,
+          session: session.id,
+          node: session.node,
+          observer: 'edge',
+          public: { version: closed.version, sentBytes },
+        });
+      });
+      return {};
+    },
+  };
+}

@@ -1,0 +1,52 @@
+// Owns: the SQL of where a file stands: its customer, folder and path, and its neighbours.
+import { type AccountId, type Direction, type FileId, idOf, type PublishRule, type VersionId } from '../../domain/ids.ts';
+import { formatPath } from '../../domain/paths.ts';
+import type { Transaction } from '../../postgres/database.ts';
+
+export type FilePlace = {
+  readonly customer: string;
+  readonly path: string;
+  readonly direction: Direction;
+  readonly publishRule: PublishRule;
+  readonly settleMs: number;
+};
+
+/** Path as the customer sees it: /folder/…/name. */
+export async function placeOfFile(tx: Transaction, file: FileId): Promise<FilePlace> {
+  const rows = await tx.query<{
+    customer: string;
+    folder: string;
+    direction: Direction;
+    publish_rule: PublishRule;
+    settle_ms: number;
+    names: readonly string[];
+  }>(
+    `with recursive up as (
+       select f.directory_id as id, array[f.name::text] as names from file f where f.id = $1
+       union all
+       select d.parent_id, array[d.name::text] || up.names from up join directory d on d.id = up.id)
+     select c.name as customer, fo.name as folder, fo.direction, fo.publish_rule, fo.settle_ms, up.names
+     from up, file f join folder fo on fo.id = f.folder_id join customer c on c.id = f.customer_id
+     where f.id = $1 and up.id is null`,
+    [file],
+  );
+  const [row] = rows;
+  if (row === undefined) throw new Error('a file has no place');
+  return {
+    customer: row.customer,
+    path: formatPath([row.folder, ...row.names]),
+    direction: row.direction,
+    publishRule: row.publish_rule,
+    settleMs: row.settle_ms,
+  };
+}
+
+/** The held version, by the same account, of another name in the same directory. */
+export async function findHeldSibling(tx: Transaction, file: FileId, name: string, account: AccountId): Promise<VersionId | undefined> {
+  const [row] = await tx.query<{ id: string }>(
+    `select v.id from file f join file s on s.folder_id = f.folder_id and s.directory_id is not distinct from f.directory_id and s.name = $2
+       join version v on v.file_id = s.id where f.id = $1 and v.account_id = $3 and v.state = 'held' order by v.number desc limit 1 for update of v`,
+    [file, name, account],
+  );
+  return row && idOf<VersionId>(row.id);
+}

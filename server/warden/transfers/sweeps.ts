@@ -1,0 +1,80 @@
+// Owns: the regular passes of one warden; several wardens may run them beside each other.
+import { runtimePaths } from '../../config/config.ts';
+import { deleteObject } from '../../extents/object-store.ts';
+import { thinSnapshots } from '../budgets/grant-queries.ts';
+import type { Warden } from '../context.ts';
+import { record } from '../ledger/record.ts';
+import { collectStrays } from './recovery.ts';
+import { discardExpired, doomUnused, forgetAbandonedPending, forgetDoomed, listDoomed, publishDue, type Swept } from './sweep-queries.ts';
+
+const publishEveryMs = 250;
+const collectEveryMs = 10_000;
+const straysEveryMs = 10 * 60_000;
+const passMax = 500;
+
+export function startTransferSweeps(warden: Warden): { stop(): Promise<void> } {
+  const beats = [
+    every(publishEveryMs, () => publish(warden), warden),
+    every(collectEveryMs, () => collect(warden), warden),
+    every(straysEveryMs, () => collectStrays(warden), warden),
+  ];
+  return { stop: async () => void (await Promise.all(beats.map((beat) => beat.stop()))) };
+}
+
+/** Runs `work` again and again, never twice at once; `stop` waits for a running pass. */
+function every(ms: number, work: () => Promise<void>, warden: Warden): { stop(): Promise<void> } {
+  let running: Promise<void> = Promise.resolve();
+  let isBusy = false;
+  const timer = setInterval(() => {
+    if (isBusy) return;
+    isBusy = true;
+    running = work()
+      .catch((error: unknown) => warden.log.warn({ err: error }, 'a regular pass failed; it is tried again'))
+      .finally(() => (isBusy = false));
+  }, ms);
+  timer.unref();
+  return {
+    stop: async () => {
+      clearInterval(timer);
+      await running;
+    },
+  };
+}
+
+async function recordEach(
+  tx: Parameters<typeof record>[0],
+  kind: string,
+  swept: readonly Swept[],
+  more: Readonly<Record<string, unknown>>,
+): Promise<void> {
+  for (const one of swept)
+    await record(tx, {
+      kind,
+      customer: one.customer,
+      account: one.account,
+      session: one.session,
+      observer: 'warden',
+      public: { version: one.version, ...more },
+    });
+}
+
+export async function publish(warden: Warden): Promise<void> {
+  await warden.database.withSystem(async (tx) => recordEach(tx, 'file.published', await publishDue(tx, passMax), { by: 'settled' }));
+}
+
+/** Gives up expired partial uploads, frees what nobody needs, deletes doomed objects. */
+export async function collect(warden: Warden): Promise<void> {
+  const { database, config } = warden;
+  await database.withSystem(async (tx) =>
+    recordEach(tx, 'upload.expired', await discardExpired(tx, config.limits.partialUploadLifeMs, passMax), {}),
+  );
+  await database.withSystem(async (tx) => {
+    await forgetAbandonedPending(tx);
+    await doomUnused(tx, passMax);
+    await thinSnapshots(tx);
+  });
+  const doomed = await database.withSystem((tx) => listDoomed(tx, passMax));
+  if (doomed.length === 0) return;
+  for (const object of doomed) await deleteObject(runtimePaths(config), object);
+  await database.withSystem((tx) => forgetDoomed(tx, doomed));
+}

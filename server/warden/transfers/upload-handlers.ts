@@ -1,0 +1,193 @@
+// Owns: the handlers of an upload's life: open, extents, close, interrupt.
+// Must never: acknowledge before the bytes are durable and the commit is known.
+import { createHash } from 'node:crypto';
+import { runtimePaths } from '../../config/config.ts';
+import { CofferdamError } from '../../domain/errors.ts';
+import { idOf, type ObjectId } from '../../domain/ids.ts';
+import { formatPath } from '../../domain/paths.ts';
+import { extentContext, extentKey } from '../../extents/extent-key.ts';
+import { admitObject, freeBytes, removeIncoming } from '../../extents/object-store.ts';
+import { sealedLength } from '../../extents/sealed-format.ts';
+import type { Transaction } from '../../postgres/database.ts';
+import type { EdgeToWarden } from '../../rpc/edge-warden.ts';
+import type { Handlers, Params } from '../../rpc/operation.ts';
+import { locateEntry, requireVerb, scopeOf } from '../catalogue/locate.ts';
+import type { EdgeCaller, OpenSession, Warden } from '../context.ts';
+import { record } from '../ledger/record.ts';
+import { closeUpload } from './close-upload.ts';
+import { Lanes } from './lanes.ts';
+import { issueExtent, openUpload } from './open-upload.ts';
+import {
+  deletePending,
+  findClosedBy,
+  findExtent,
+  forgetPending,
+  insertExtent,
+  lockUpload,
+  type NewExtent,
+  type OpenUpload,
+  releaseUpload,
+} from './upload-queries.ts';
+
+type UploadOperations =
+  | 'upload.open'
+  | 'upload.begin-extent'
+  | 'upload.seal-extent'
+  | 'upload.verify-extent'
+  | 'upload.close'
+  | 'upload.interrupt';
+type SealedExtent = Params<EdgeToWarden, 'upload.seal-extent'>['extent'];
+
+const lost = (): CofferdamError => new CofferdamError('conflict', 'this upload was taken over or ended');
+
+export function uploadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, EdgeCaller>, UploadOperations> {
+  const { database, sessions, keys, config } = warden;
+  const store = runtimePaths(config);
+  const lanes = new Lanes();
+
+  /** Runs `work` on the version that this upload holds, in its customer's scope. */
+  const onUpload = <T>(session: OpenSession, id: string, work: (tx: Transaction, upload: OpenUpload) => Promise<T>): Promise<T> =>
+    database.withCustomers(
+      session.customers.map((customer) => customer.id),
+      async (tx) => {
+        const upload = await lockUpload(tx, id, session.id);
+        if (upload === undefined) throw lost();
+        return work(tx, upload);
+      },
+    );
+
+  /** Makes an extent durable; its row follows in the caller's transaction. */
+  const admit = async (session: OpenSession, extent: SealedExtent): Promise<NewExtent> => {
+    if (extent.sealedBytes !== sealedLength(extent.bytes)) throw new CofferdamError('invalid', 'the extent has an impossible length');
+    const object = idOf<ObjectId>(extent.objectId);
+    const common = { index: extent.index, object, bytes: extent.bytes, sealedBytes: extent.sealedBytes, node: session.node };
+    if (extent.inline === undefined)
+      return { ...common, digest: await admitObject(store, session.node, object, extent.sealedBytes), inline: null };
+    const inline = Buffer.from(extent.inline, 'base64');
+    if (inline.length !== extent.sealedBytes) throw new CofferdamError('invalid', 'the extent has an impossible length');
+    return { ...common, digest: createHash('sha256').update(inline).digest(), inline };
+  };
+
+  const attach = async (tx: Transaction, upload: OpenUpload, id: string, extent: NewExtent): Promise<OpenUpload> => {
+    const isNext = extent.index === upload.extentCount && (await deletePending(tx, id, extent.object, extent.index));
+    if (!isNext) throw new CofferdamError('invalid', 'this extent was not the one to come');
+    await insertExtent(tx, upload, extent);
+    return { ...upload, extentCount: upload.extentCount + 1, size: upload.size + extent.bytes };
+  };
+
+  /** The pending row is looked at before any byte is copied: an object that was not issued to this upload is never admitted. */
+  const seal = async (session: OpenSession, id: string, given: SealedExtent): Promise<OpenUpload> => {
+    const extent = await admit(session, given);
+    const upload = await onUpload(session, id, (tx, open) => attach(tx, open, id, extent));
+    if (extent.inline === null) await removeIncoming(store, session.node, extent.object).catch(() => {});
+    return upload;
+  };
+
+  return {
+    'upload.open': async ({ token, path, continue: isContinued, exclusive }, caller) => {
+      const session = await sessions.require(token, caller);
+      const place = locateEntry(session, path);
+      requireVerb(session, place.folder, 'write');
+      if ((await freeBytes(config.storeDirectory)) < config.limits.freeSpaceFloorBytes)
+        throw new CofferdamError('over-limit', 'no space for new files at the moment; nothing was stored');
+      return database.withCustomers(scopeOf(place.customer), async (tx) => {
+        const { id, upload, fresh } = await openUpload(tx, keys, session, place, { continue: isContinued, exclusive });
+        await record(tx, {
+          kind: 'upload.opened',
+          customer: place.customer.id,
+          account: session.account.id,
+          session: session.id,
+          node: session.node,
+          observer: 'warden',
+          public: { folder: place.folder.name, path: formatPath(place.rest), version: upload.version, storedBytes: upload.size },
+        });
+        return { upload: id, storedBytes: upload.size, content: upload.content, firstExtent: fresh };
+      });
+    },
+
+    'upload.begin-extent': async ({ token, upload: id }, caller) => {
+      const session = await sessions.require(token, caller);
+      return onUpload(session, id, (tx, upload) => issueExtent(tx, keys, upload, id));
+    },
+
+    'upload.seal-extent': async ({ token, upload: id, extent }, caller) => {
+      const session = await sessions.require(token, caller);
+      const upload = await lanes.run(id, () => seal(session, id, extent));
+      return { storedBytes: upload.size };
+    },
+
+    'upload.verify-extent': async ({ token, upload: id, index }, caller) => {
+      const session = await sessions.require(token, caller);
+      return onUpload(session, id, async (tx, upload) => {
+        const extent = index < upload.extentCount ? await findExtent(tx, upload.content, index) : undefined;
+        if (extent === undefined) throw new CofferdamError('not-found', 'no such extent');
+        const fileKey = await keys.openFileKey(tx, upload.customer, extent.content, extent.customerKey, extent.wrappedKey);
+        const context = extentContext(upload.customer, extent.content, index, extent.object);
+        await record(tx, {
+          kind: 'extent.verified',
+          customer: upload.customer,
+          account: session.account.id,
+          session: session.id,
+          node: session.node,
+          observer: 'warden',
+          public: { version: upload.version, index, bytes: extent.bytes },
+        });
+        return {
+          objectId: extent.object,
+          key: extentKey(fileKey, context).toString('base64'),
+          context: context.toString('base64'),
+          bytes: extent.bytes,
+          sealedBytes: extent.sealedBytes,
+          ...(extent.inline === null ? {} : { inline: extent.inline.toString('base64') }),
+        };
+      });
+    },
+
+    'upload.close': async ({ token, upload: id, size, sha256, modifiedAt, lastExtent }, caller) => {
+      const session = await sessions.require(token, caller);
+      return lanes.run(id, async () => {
+        const extent = lastExtent && (await admit(session, lastExtent));
+        const version = await database.withCustomers(
+          session.customers.map((customer) => customer.id),
+          async (tx) => {
+            const open = await lockUpload(tx, id, session.id);
+            if (open === undefined) {
+              // The answer to an earlier close was lost on its way: it holds.
+              const closed = await findClosedBy(tx, id, session.account.id);
+              if (closed === undefined) throw lost();
+              return closed;
+            }
+            const upload = extent === undefined ? open : await attach(tx, open, id, extent);
+            if (upload.size !== size)
+              throw new CofferdamError('conflict', 'the stored size differs from what was sent; send the file again');
+            await forgetPending(tx, id);
+            return closeUpload(tx, keys, session, upload, { id, sha256: Buffer.from(sha256, 'hex'), modifiedAt: modifiedAt ?? null });
+          },
+        );
+        if (extent !== undefined && extent.inline === null) await removeIncoming(store, session.node, extent.object).catch(() => {});
+        return { version };
+      });
+    },
+
+    'upload.interrupt': async ({ token, upload: id, lastExtent }, caller) => {
+      const session = await sessions.require(token, caller);
+      await lanes.run(id, async () => {
+        if (lastExtent !== undefined) await seal(session, id, lastExtent);
+        await onUpload(session, id, async (tx, upload) => {
+          await forgetPending(tx, id);
+          await releaseUpload(tx, upload.version);
+          await record(tx, {
+            kind: 'upload.interrupted',
+            customer: upload.customer,
+            account: session.account.id,
+            session: session.id,
+            node: session.node,
+            observer: 'warden',
+            public: { version: upload.version, storedBytes: upload.size },
+          });
+        });
+      });
+      return {};
+    },
+  };
+}

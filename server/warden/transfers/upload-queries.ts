@@ -1,0 +1,268 @@
+// Owns: the SQL of uploads: contents, extents, the version that is being written.
+import {
+  type AccountId,
+  type ContentId,
+  type CustomerId,
+  type CustomerKeyId,
+  type FileId,
+  idOf,
+  type NodeName,
+  type ObjectId,
+  type SessionId,
+  type VersionId,
+} from '../../domain/ids.ts';
+import type { Transaction } from '../../postgres/database.ts';
+
+export async function insertContent(
+  tx: Transaction,
+  content: ContentId,
+  customer: CustomerId,
+  key: CustomerKeyId,
+  wrapped: Buffer,
+): Promise<void> {
+  await tx.query('insert into content (id, customer_id, customer_key_id, wrapped_key) values ($1, $2, $3, $4)', [
+    content,
+    customer,
+    key,
+    wrapped,
+  ]);
+}
+
+export type NewVersion = {
+  readonly id: VersionId;
+  readonly customer: CustomerId;
+  readonly file: FileId;
+  readonly number: number;
+  readonly content: ContentId;
+  readonly extentCount: number;
+  readonly size: number;
+  readonly account: AccountId;
+  readonly session: SessionId;
+  readonly node: NodeName;
+  readonly upload: string;
+};
+
+export async function insertVersion(tx: Transaction, v: NewVersion): Promise<void> {
+  await tx.query(
+    `insert into version (id, customer_id, file_id, number, content_id, state, extent_count, size, account_id, session_id, node, upload_id)
+     values ($1, $2, $3, $4, $5, 'partial', $6, $7, $8, $9, $10, $11)`,
+    [v.id, v.customer, v.file, v.number, v.content, v.extentCount, v.size, v.account, v.session, v.node, v.upload],
+  );
+}
+
+/** A partial version changes hands: the upload that held it before has lost it. */
+export async function takeOver(tx: Transaction, version: VersionId, upload: string, session: SessionId, node: NodeName): Promise<void> {
+  await tx.query('update version set upload_id = $2, session_id = $3, node = $4 where id = $1', [version, upload, session, node]);
+}
+
+/** Extents beyond what a version holds were left by a continuation that was given up: their rows go, their objects are doomed. */
+export async function cutContent(tx: Transaction, content: ContentId, extentCount: number): Promise<void> {
+  await tx.query(
+    `with cut as (delete from extent where content_id = $1 and index >= $2 returning object_id, inline)
+     insert into doomed_object (object_id) select object_id from cut where inline is null on conflict do nothing`,
+    [content, extentCount],
+  );
+  await tx.query('delete from pending_extent where content_id = $1', [content]);
+}
+
+export type OpenUpload = {
+  readonly version: VersionId;
+  readonly customer: CustomerId;
+  readonly content: ContentId;
+  readonly customerKey: CustomerKeyId;
+  readonly wrappedKey: Buffer;
+  readonly file: FileId;
+  readonly fileName: string;
+  readonly size: number;
+  readonly extentCount: number;
+  readonly openedAt: Date;
+};
+
+type RawUpload = {
+  readonly id: string;
+  readonly customer_id: string;
+  readonly content_id: string;
+  readonly customer_key_id: string;
+  readonly wrapped_key: Buffer;
+  readonly file_id: string;
+  readonly name: string;
+  readonly size: number;
+  readonly extent_count: number;
+  readonly opened_at: Date;
+};
+
+/** The version that this upload of this session may write, its row locked. */
+export async function lockUpload(tx: Transaction, upload: string, session: SessionId): Promise<OpenUpload | undefined> {
+  const [row] = await tx.query<RawUpload>(
+    `select v.id, v.customer_id, v.content_id, c.customer_key_id, c.wrapped_key, v.file_id, f.name, v.size, v.extent_count, v.opened_at
+     from version v join content c on c.id = v.content_id join file f on f.id = v.file_id
+     where v.upload_id = $1 and v.session_id = $2 and v.state = 'partial' for update of v`,
+    [upload, session],
+  );
+  return (
+    row && {
+      version: idOf<VersionId>(row.id),
+      customer: idOf<CustomerId>(row.customer_id),
+      content: idOf<ContentId>(row.content_id),
+      customerKey: idOf<CustomerKeyId>(row.customer_key_id),
+      wrappedKey: row.wrapped_key,
+      file: idOf<FileId>(row.file_id),
+      fileName: row.name,
+      size: row.size,
+      extentCount: row.extent_count,
+      openedAt: row.opened_at,
+    }
+  );
+}
+
+export async function findClosedBy(tx: Transaction, upload: string, account: AccountId): Promise<VersionId | undefined> {
+  const [row] = await tx.query<{ id: string }>('select id from version where closed_by_upload = $1 and account_id = $2', [upload, account]);
+  return row && idOf<VersionId>(row.id);
+}
+
+/** Reserves the next index of the content for a fresh object. */
+export async function insertPending(
+  tx: Transaction,
+  upload: OpenUpload | { readonly customer: CustomerId; readonly content: ContentId; readonly extentCount: number },
+  uploadId: string,
+  object: ObjectId,
+): Promise<number> {
+  const [row] = await tx.query<{ index: number }>(
+    `insert into pending_extent (object_id, customer_id, content_id, index, upload_id)
+     select $1, $2, $3, $4 + (select count(*) from pending_extent where upload_id = $5), $5 returning index`,
+    [object, upload.customer, upload.content, upload.extentCount, uploadId],
+  );
+  return row?.index ?? 0;
+}
+
+export async function deletePending(tx: Transaction, uploadId: string, object: ObjectId, index: number): Promise<boolean> {
+  const rows = await tx.query('delete from pending_extent where upload_id = $1 and object_id = $2 and index = $3 returning index', [
+    uploadId,
+    object,
+    index,
+  ]);
+  return rows.length === 1;
+}
+
+export async function forgetPending(tx: Transaction, uploadId: string): Promise<void> {
+  await tx.query('delete from pending_extent where upload_id = $1', [uploadId]);
+}
+
+export type NewExtent = {
+  readonly index: number;
+  readonly object: ObjectId;
+  readonly bytes: number;
+  readonly sealedBytes: number;
+  readonly digest: Buffer;
+  readonly inline: Buffer | null;
+  readonly node: NodeName;
+};
+
+export async function insertExtent(tx: Transaction, upload: OpenUpload, extent: NewExtent): Promise<void> {
+  await tx.query(
+    `insert into extent (content_id, index, customer_id, object_id, start, bytes, sealed_bytes, digest, inline, node)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+    [
+      upload.content,
+      extent.index,
+      upload.customer,
+      extent.object,
+      upload.size,
+      extent.bytes,
+      extent.sealedBytes,
+      extent.digest,
+      extent.inline,
+      extent.node,
+    ],
+  );
+  await tx.query('update version set extent_count = extent_count + 1, size = size + $2 where id = $1', [upload.version, extent.bytes]);
+}
+
+/** Hexadecimal digests of a content's first extents, in order. */
+export async function extentDigests(tx: Transaction, content: ContentId, count: number): Promise<readonly Buffer[]> {
+  const rows = await tx.query<{ digest: Buffer }>('select digest from extent where content_id = $1 and index < $2 order by index', [
+    content,
+    count,
+  ]);
+  return rows.map((row) => row.digest);
+}
+
+export type Closing = {
+  readonly version: VersionId;
+  readonly upload: string;
+  readonly sha256: Buffer;
+  readonly state: 'held' | 'settling' | 'published';
+  readonly settleMs: number | null;
+  readonly modifiedAt: number | null;
+  readonly closedAt: Date;
+  readonly receipt: string;
+};
+
+export async function closeVersion(tx: Transaction, c: Closing): Promise<void> {
+  await tx.query(
+    `update version set state = $2, sha256 = $3, closed_at = $4, upload_id = null, closed_by_upload = $5, receipt = $6,
+       modified_at = coalesce(to_timestamp($7), clock_timestamp()),
+       published_at = case when $2 = 'published' then clock_timestamp() end,
+       publish_at = case when $2 = 'settling' then clock_timestamp() + $8 * interval '1 millisecond' end
+     where id = $1`,
+    [c.version, c.state, c.sha256, c.closedAt, c.upload, c.receipt, c.modifiedAt, c.settleMs],
+  );
+}
+
+export async function releaseUpload(tx: Transaction, version: VersionId): Promise<void> {
+  await tx.query('update version set upload_id = null where id = $1', [version]);
+}
+
+/** An earlier version of the same customer with the same content hash. */
+export async function findRepeated(
+  tx: Transaction,
+  customer: CustomerId,
+  sha256: Buffer,
+  except: VersionId,
+): Promise<VersionId | undefined> {
+  const [row] = await tx.query<{ id: string }>(
+    "select id from version where customer_id = $1 and sha256 = $2 and id <> $3 and state in ('held', 'settling', 'published', 'withdrawn') order by closed_at limit 1",
+    [customer, sha256, except],
+  );
+  return row && idOf<VersionId>(row.id);
+}
+
+export async function databaseTime(tx: Transaction): Promise<Date> {
+  const [row] = await tx.query<{ now: Date }>("select date_trunc('milliseconds', clock_timestamp()) as now");
+  return row?.now ?? new Date(0);
+}
+
+export type StoredExtent = {
+  readonly object: ObjectId;
+  readonly bytes: number;
+  readonly sealedBytes: number;
+  readonly inline: Buffer | null;
+  readonly content: ContentId;
+  readonly customerKey: CustomerKeyId;
+  readonly wrappedKey: Buffer;
+};
+
+export async function findExtent(tx: Transaction, content: ContentId, index: number): Promise<StoredExtent | undefined> {
+  const [row] = await tx.query<{
+    object_id: string;
+    bytes: number;
+    sealed_bytes: number;
+    inline: Buffer | null;
+    customer_key_id: string;
+    wrapped_key: Buffer;
+  }>(
+    'select e.object_id, e.bytes, e.sealed_bytes, e.inline, c.customer_key_id, c.wrapped_key from extent e join content c on c.id = e.content_id where e.content_id = $1 and e.index = $2',
+    [content, index],
+  );
+  return (
+    row && {
+      object: idOf<ObjectId>(row.object_id),
+      bytes: row.bytes,
+      sealedBytes: row.sealed_bytes,
+      inline: row.inline,
+      content,
+      customerKey: idOf<CustomerKeyId>(row.customer_key_id),
+      wrappedKey: row.wrapped_key,
+    }
+  );
+}
