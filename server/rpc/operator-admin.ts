@@ -266,3 +266,9 @@ export const operatorToAdmin = {
 
 export type OperatorToAdmin = typeof operatorToAdmin;
 export type OperatorOperation = keyof OperatorToAdmin;
+
+/** Whether an operator of role `has` may call an operation whose least role is `needs`. Auditors read what viewers read, and nothing more. */
+export function mayCall(has: string, needs: OperatorRole): boolean {
+  const ranks: Readonly<Record<OperatorRole, number>> = { viewer: 0, auditor: 0, operator: 1, 'security-officer': 2 };
+  return Object.hasOwn(ranks, has) && ranks[has as OperatorRole] >= ranks[needs];
+}

@@ -2,6 +2,7 @@
 import type { EdgeToWarden } from '../rpc/edge-warden.ts';
 import type { Handlers } from '../rpc/operation.ts';
 import type { Logins } from './authentication/login.ts';
+import type { GrantQueue } from './budgets/grant-queue.ts';
 import { treeHandlers } from './catalogue/tree-handlers.ts';
 import type { EdgeCaller, Warden } from './context.ts';
 import type { HostKey } from './keys/key-files.ts';
@@ -14,6 +15,7 @@ export type Rooms = {
   readonly nodes: Nodes;
   readonly logins: Logins;
   readonly sessions: SessionRegistry;
+  readonly grants: GrantQueue;
   readonly hostKeys: readonly HostKey[];
 };
 
@@ -42,6 +44,6 @@ export function edgeHandlers(warden: Warden, rooms: Rooms): Handlers<EdgeToWarde
     },
     ...treeHandlers(warden),
     ...uploadHandlers(warden),
-    ...downloadHandlers(warden),
+    ...downloadHandlers(warden, rooms.grants),
   };
 }

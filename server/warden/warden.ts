@@ -12,6 +12,7 @@ import { roleUrl } from '../postgres/role-url.ts';
 import { edgeToWarden, wardenToEdge } from '../rpc/edge-warden.ts';
 import { Peer } from '../rpc/peer.ts';
 import { Logins } from './authentication/login.ts';
+import { createGrantQueue } from './budgets/grant-queue.ts';
 import { startCommands } from './commands/commands.ts';
 import { assertNoDemoOutsideLoopback } from './commands/demo.ts';
 import type { EdgeCaller, Warden } from './context.ts';
@@ -45,7 +46,8 @@ export async function startWarden(config: Config): Promise<RunningWarden> {
     const logins = new Logins({ config, database, keys, sessions, startIdOf: (caller) => nodes.startIdOf(caller) });
     const sweeps = startTransferSweeps(warden);
     const commands = await startCommands(warden, sessions);
-    const handlers = edgeHandlers(warden, { nodes, logins, sessions, hostKeys });
+    const grants = createGrantQueue(warden);
+    const handlers = edgeHandlers(warden, { nodes, logins, sessions, grants, hostKeys });
     const sockets = await Promise.all(
       config.edges.map((edge) => listen(config, edge, (socket, caller) => serve(socket, caller, nodes, handlers, warden))),
     );
@@ -58,6 +60,7 @@ export async function startWarden(config: Config): Promise<RunningWarden> {
         sessions.stop();
         await sweeps.stop();
         await commands.stop();
+        await grants.stop();
         await database.close();
         log.info('warden stopped');
       },

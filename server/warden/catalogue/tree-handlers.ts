@@ -37,7 +37,7 @@ const epochZero = 0;
 const toSeconds = (date: Date): number => Math.max(0, Math.floor(date.getTime() / 1000));
 
 function directoryAttributes(session: OpenSession, folder: FolderScope | null, modifiedAt: number): Attributes {
-  const isWritable = folder !== null && folder.verbs.has('write') && !session.account.readOnly;
+  const isWritable = folder?.verbs.has('write') === true && !session.account.readOnly;
   return { kind: 'directory', size: 0, modifiedAt, permissions: isWritable ? 0o750 : 0o550 };
 }
 

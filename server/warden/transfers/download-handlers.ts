@@ -6,7 +6,7 @@ import { formatPath } from '../../domain/paths.ts';
 import { extentContext, extentKey } from '../../extents/extent-key.ts';
 import type { EdgeToWarden } from '../../rpc/edge-warden.ts';
 import type { Handlers } from '../../rpc/operation.ts';
-import { createGrantQueue } from '../budgets/grant-queue.ts';
+import type { GrantQueue } from '../budgets/grant-queue.ts';
 import { refusalText } from '../budgets/refusal-text.ts';
 import { locateEntry, notFound, requireVerb, scopeOf, walk } from '../catalogue/locate.ts';
 import { findFile, newestPublished, visibleVersion } from '../catalogue/tree-queries.ts';
@@ -27,9 +27,8 @@ function mayRead(session: OpenSession, folder: FolderScope): boolean {
   );
 }
 
-export function downloadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, EdgeCaller>, DownloadOperations> {
+export function downloadHandlers(warden: Warden, grants: GrantQueue): Pick<Handlers<EdgeToWarden, EdgeCaller>, DownloadOperations> {
   const { database, sessions, keys } = warden;
-  const grants = createGrantQueue(warden);
   const scopes = (session: OpenSession) => session.customers.map((customer) => customer.id);
   return {
     'download.open': async ({ token, path }, caller) => {

@@ -23,6 +23,7 @@ import {
   findExtent,
   forgetPending,
   insertExtent,
+  isPending,
   lockUpload,
   type NewExtent,
   type OpenUpload,
@@ -56,13 +57,19 @@ export function uploadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Edge
       },
     );
 
-  /** Makes an extent durable; its row follows in the caller's transaction. */
-  const admit = async (session: OpenSession, extent: SealedExtent): Promise<NewExtent> => {
+  /**
+   * Makes an extent durable; its row follows in the caller's transaction. The pending row is looked at before any file is touched:
+   * the name of an object that was not issued to this upload gets nowhere near the store.
+   */
+  const admit = async (session: OpenSession, id: string, extent: SealedExtent): Promise<NewExtent> => {
     if (extent.sealedBytes !== sealedLength(extent.bytes)) throw new CofferdamError('invalid', 'the extent has an impossible length');
     const object = idOf<ObjectId>(extent.objectId);
     const common = { index: extent.index, object, bytes: extent.bytes, sealedBytes: extent.sealedBytes, node: session.node };
-    if (extent.inline === undefined)
+    if (extent.inline === undefined) {
+      const isIssued = await onUpload(session, id, (tx) => isPending(tx, id, object, extent.index));
+      if (!isIssued) throw new CofferdamError('invalid', 'this extent was not the one to come');
       return { ...common, digest: await admitObject(store, session.node, object, extent.sealedBytes), inline: null };
+    }
     const inline = Buffer.from(extent.inline, 'base64');
     if (inline.length !== extent.sealedBytes) throw new CofferdamError('invalid', 'the extent has an impossible length');
     return { ...common, digest: createHash('sha256').update(inline).digest(), inline };
@@ -75,9 +82,8 @@ export function uploadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Edge
     return { ...upload, extentCount: upload.extentCount + 1, size: upload.size + extent.bytes };
   };
 
-  /** The pending row is looked at before any byte is copied: an object that was not issued to this upload is never admitted. */
   const seal = async (session: OpenSession, id: string, given: SealedExtent): Promise<OpenUpload> => {
-    const extent = await admit(session, given);
+    const extent = await admit(session, id, given);
     const upload = await onUpload(session, id, (tx, open) => attach(tx, open, id, extent));
     if (extent.inline === null) await removeIncoming(store, session.node, extent.object).catch(() => {});
     return upload;
@@ -146,7 +152,7 @@ export function uploadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Edge
     'upload.close': async ({ token, upload: id, size, sha256, modifiedAt, lastExtent }, caller) => {
       const session = await sessions.require(token, caller);
       return lanes.run(id, async () => {
-        const extent = lastExtent && (await admit(session, lastExtent));
+        const extent = lastExtent && (await admit(session, id, lastExtent));
         const version = await database.withCustomers(
           session.customers.map((customer) => customer.id),
           async (tx) => {

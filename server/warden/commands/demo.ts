@@ -1,0 +1,37 @@
+// Owns: what exists only in the demo world: a second factor whose seed is known, and the refusal to run demo accounts anywhere but on loopback.
+// Must never: be reachable without `config.demo`, which the configuration allows on loopback only (T-30).
+import { z } from 'zod';
+import { isLoopback } from '../../domain/addresses.ts';
+import { CofferdamError } from '../../domain/errors.ts';
+import { insertSecondFactor } from '../authentication/login-queries.ts';
+import type { Warden } from '../context.ts';
+import { countDemoAccounts, findAccountByName } from './command-queries.ts';
+import type { Doing } from './use-cases.ts';
+
+const setFactorParams = z.strictObject({ account: z.string(), seed: z.base64().length(28) });
+
+export const demoUseCases = {
+  'demo.set-factor': {
+    params: setFactorParams,
+    run: async ({ account: name, seed }: z.infer<typeof setFactorParams>, { tx, warden }: Doing): Promise<Record<string, never>> => {
+      const account = await findAccountByName(tx, name);
+      if (account === undefined) throw new CofferdamError('not-found', `there is no account named ${name}`);
+      const { sealed, sealedBy } = warden.keys.sealSecret('totp', account.id, Buffer.from(seed, 'base64'));
+      if (!(await insertSecondFactor(tx, account.id, sealed, sealedBy)))
+        throw new CofferdamError('conflict', 'the account has a second factor');
+      return {};
+    },
+  },
+} as const;
+
+/** Refuses a start with demo accounts in the database unless this is the demo world on loopback. */
+export async function assertNoDemoOutsideLoopback(warden: Pick<Warden, 'config' | 'database'>): Promise<void> {
+  const { config, database } = warden;
+  if (config.demo && config.edges.every((edge) => isLoopback(edge.host))) return;
+  const accounts = await database.withSystem(countDemoAccounts);
+  if (accounts > 0)
+    throw new CofferdamError(
+      'configuration',
+      `${accounts} demo accounts exist in this database: a gateway with demo accounts runs only without a configuration file and on loopback`,
+    );
+}
