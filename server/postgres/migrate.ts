@@ -108,3 +108,27 @@ async function applyNumbered(client: pg.Client, directory: string): Promise<read
   }
   return applied;
 }
+
+/** Creates a database on a server when it is not there. `name` is ours, never a user's. */
+export async function createDatabase(url: string, name: string): Promise<void> {
+  const client = await connect(url);
+  try {
+    const { rowCount } = await client.query('select 1 from pg_database where datname = $1', [name]);
+    if (rowCount === 0) await client.query(`create database ${client.escapeIdentifier(name)}`);
+  } finally {
+    await client.end();
+  }
+}
+
+export type OperatorSeed = { readonly name: string; readonly role: string; readonly keyFingerprint: string };
+
+/** The first operators of a development installation, once; later ones are changes that operators make. */
+export async function seedOperators(url: string, operators: readonly OperatorSeed[]): Promise<void> {
+  const client = await connect(url);
+  try {
+    for (const one of operators)
+      await client.query('insert into operator (id, name, key_fingerprint, role) values (gen_random_uuid(), $1, $2, $3) on conflict (name) do nothing', [one.name, one.keyFingerprint, one.role]);
+  } finally {
+    await client.end();
+  }
+}

@@ -1,0 +1,171 @@
+// Owns: the only reader of the environment and of the configuration file: settings in, one frozen Config out, all faults at once.
+// Must never: hand on a value that was not checked, or ignore a key that nobody knows.
+import { readFileSync } from 'node:fs';
+import { isAbsolute, join, resolve } from 'node:path';
+import { z } from 'zod';
+import { isLoopback } from '../domain/addresses.ts';
+import { CofferdamError } from '../domain/errors.ts';
+import { isValidAccountName } from '../domain/paths.ts';
+import { type Config, defaultLimits, type Limits, runtimePaths } from './config.ts';
+
+const port = z.number().int().min(0).max(65_535);
+const directory = z.string().refine(isAbsolute, 'must be an absolute path');
+const limit = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
+const limitShape = Object.fromEntries(Object.keys(defaultLimits).map((name) => [name, limit.optional()])) as { [K in keyof Limits]: z.ZodOptional<typeof limit> };
+const userName = z.string().regex(/^[a-z_][a-z0-9_-]{0,31}$/);
+
+/** What a configuration file may hold; everything else is a fault. */
+const settings = z.strictObject({
+  mode: z.enum(['development', 'production']),
+  demo: z.literal(false).optional(),
+  runtimeDirectory: directory,
+  storeDirectory: directory.optional(),
+  edges: z
+    .array(z.strictObject({ node: z.string().refine(isValidAccountName, 'must be [a-z0-9][a-z0-9._-]{0,63}'), plane: z.enum(['partner', 'internal']), host: z.string().min(1).max(255), port }))
+    .min(1)
+    .max(16),
+  database: z
+    .strictObject({ embedded: z.boolean().optional(), migrateUrl: z.string().optional(), serverUrl: z.string().optional(), wardenUrl: z.string().optional(), adminUrl: z.string().optional() })
+    .optional(),
+  metrics: z.strictObject({ wardenPort: port.optional(), edgePorts: z.array(port).max(16).optional() }).optional(),
+  log: z.strictObject({ level: z.enum(['trace', 'debug', 'info', 'warn', 'error']).optional(), pretty: z.boolean().optional() }).optional(),
+  allowSlowCipher: z.boolean().optional(),
+  users: z.strictObject({ partnerEdge: userName, internalEdge: userName, warden: userName, admin: userName, database: userName }).optional(),
+  limits: z.strictObject(limitShape).optional(),
+});
+type Settings = z.infer<typeof settings>;
+
+export type LoadOptions = {
+  readonly file: string | undefined;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly isRoot: boolean;
+  readonly isTerminal: boolean;
+  readonly projectDirectory: string;
+};
+
+const demoUsers = { partnerEdge: 'cofferdam-edge', internalEdge: 'cofferdam-int', warden: 'cofferdam-warden', admin: 'cofferdam-admin', database: 'cofferdam-db' } as const;
+/** Linux: sun_path holds 108 bytes with the final zero. */
+const socketPathBytesMax = 107;
+
+/** Reads the file, or makes the demo world's configuration when there is none. Throws `configuration` with every fault on a line of its own. */
+export function loadConfig(options: LoadOptions): Config {
+  const faults: string[] = [];
+  const config = options.file === undefined ? demoConfig(options, faults) : fileConfig(options.file, options, faults);
+  if (config !== undefined) checkWhole(config, options, faults);
+  if (config === undefined || faults.length > 0) throw new CofferdamError('configuration', `the configuration has ${faults.length === 1 ? 'a fault' : `${faults.length} faults`}:\n${faults.map((fault) => `  - ${fault}`).join('\n')}`);
+  return deepFreeze(config);
+}
+
+function envPort(env: LoadOptions['env'], name: string, fallback: number, faults: string[]): number {
+  const text = env[name];
+  if (text === undefined || text === '') return fallback;
+  const value = Number(text);
+  if (/^\d{1,5}$/.test(text) && value >= 1 && value <= 65_535) return value;
+  faults.push(`${name} must be a port number from 1 to 65535, not "${text}"`);
+  return fallback;
+}
+
+function envLimits(env: LoadOptions['env'], faults: string[]): Partial<Limits> {
+  const text = env.COFFERDAM_LIMITS;
+  if (text === undefined || text === '') return {};
+  try {
+    const parsed = z.strictObject(limitShape).safeParse(JSON.parse(text));
+    if (parsed.success) return parsed.data as Partial<Limits>;
+    for (const issue of parsed.error.issues) faults.push(`COFFERDAM_LIMITS ${issue.path.join('.')}: ${issue.message}`);
+  } catch {
+    faults.push('COFFERDAM_LIMITS is not JSON');
+  }
+  return {};
+}
+
+function demoConfig(options: LoadOptions, faults: string[]): Config {
+  const { env, projectDirectory } = options;
+  const runtimeDirectory = resolve(projectDirectory, env.COFFERDAM_VAR || 'var');
+  const host = env.COFFERDAM_HOST || '127.0.0.1';
+  const databaseUrl = env.DATABASE_URL || null;
+  const level = env.COFFERDAM_LOG_LEVEL || 'info';
+  if (!['trace', 'debug', 'info', 'warn', 'error'].includes(level)) faults.push(`COFFERDAM_LOG_LEVEL must be trace, debug, info, warn or error, not "${level}"`);
+  return {
+    mode: 'development',
+    demo: true,
+    runtimeDirectory,
+    storeDirectory: join(runtimeDirectory, 'store'),
+    edges: [
+      { node: 'partner-1', plane: 'partner', host, port: envPort(env, 'COFFERDAM_PARTNER_PORT', 2022, faults) },
+      { node: 'internal-1', plane: 'internal', host, port: envPort(env, 'COFFERDAM_INTERNAL_PORT', 2023, faults) },
+    ],
+    database: { embedded: databaseUrl === null, migrateUrl: databaseUrl, serverUrl: databaseUrl, wardenUrl: null, adminUrl: null },
+    metrics: { wardenPort: null, edgePorts: [] },
+    log: { level: level as Config['log']['level'], pretty: options.isTerminal },
+    allowSlowCipher: env.COFFERDAM_ALLOW_SLOW_CIPHER === '1',
+    users: options.isRoot ? demoUsers : null,
+    limits: { ...defaultLimits, ...envLimits(env, faults) },
+  };
+}
+
+function fileConfig(file: string, options: LoadOptions, faults: string[]): Config | undefined {
+  let raw: unknown;
+  try {
+    raw = JSON.parse(readFileSync(file, 'utf8'));
+  } catch (error) {
+    faults.push(`${file} cannot be read as JSON: ${error instanceof Error ? error.message : 'unknown error'}`);
+    return undefined;
+  }
+  // The supervisor hands its roles the whole of a demo configuration; a person's file may not say `demo: true`.
+  const internal = options.env.COFFERDAM_ROLE_CONFIG === '1' && typeof raw === 'object' && raw !== null;
+  if (internal) return raw as Config;
+  const parsed = settings.safeParse(raw);
+  if (!parsed.success) {
+    for (const issue of parsed.error.issues) faults.push(`${issue.path.join('.') || file}: ${issue.message}`);
+    return undefined;
+  }
+  return complete(parsed.data, options);
+}
+
+function complete(given: Settings, options: LoadOptions): Config {
+  const database = given.database ?? {};
+  return {
+    mode: given.mode,
+    demo: false,
+    runtimeDirectory: given.runtimeDirectory,
+    storeDirectory: given.storeDirectory ?? join(given.runtimeDirectory, 'store'),
+    edges: given.edges,
+    database: {
+      embedded: database.embedded ?? false,
+      migrateUrl: database.migrateUrl ?? options.env.DATABASE_URL ?? null,
+      serverUrl: database.serverUrl ?? database.migrateUrl ?? options.env.DATABASE_URL ?? null,
+      wardenUrl: database.wardenUrl ?? null,
+      adminUrl: database.adminUrl ?? null,
+    },
+    metrics: { wardenPort: given.metrics?.wardenPort ?? null, edgePorts: given.metrics?.edgePorts ?? [] },
+    log: { level: given.log?.level ?? 'info', pretty: given.log?.pretty ?? false },
+    allowSlowCipher: given.allowSlowCipher ?? false,
+    users: given.users ?? null,
+    limits: { ...defaultLimits, ...(given.limits as Partial<Limits> | undefined) },
+  };
+}
+
+/** The rules that need more than one value. */
+function checkWhole(config: Config, options: LoadOptions, faults: string[]): void {
+  if (config.demo) for (const edge of config.edges) if (!isLoopback(edge.host)) faults.push(`the demo world runs on loopback only, not on ${edge.host}: write a configuration file for any other address`);
+  const addresses = config.edges.filter((edge) => edge.port !== 0).map((edge) => `${edge.host}:${edge.port}`);
+  for (const address of addresses.filter((one, i) => addresses.indexOf(one) !== i)) faults.push(`two edges use the same address ${address}`);
+  const nodes = config.edges.map((edge) => edge.node);
+  for (const node of nodes.filter((one, i) => nodes.indexOf(one) !== i)) faults.push(`two edges use the same node name ${node}`);
+  if (config.mode === 'production') {
+    if (options.isRoot && config.users === null) faults.push('users: production needs one system user per role');
+    if (config.users !== null && new Set(Object.values(config.users)).size !== 5) faults.push('users: roles may not share a system user in production');
+    if (config.database.embedded) faults.push('database.embedded: production needs a PostgreSQL server of its own');
+  }
+  const paths = runtimePaths(config);
+  for (const socket of [...nodes.map(paths.wardenSocket), paths.adminSocket, join(paths.postgresSocketDirectory, '.s.PGSQL.5432.lock')])
+    if (Buffer.byteLength(socket) > socketPathBytesMax) faults.push(`the socket path ${socket} is longer than ${socketPathBytesMax} bytes: use a shorter runtime directory`);
+}
+
+function deepFreeze<T>(value: T): T {
+  if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
+    Object.freeze(value);
+    for (const child of Object.values(value)) deepFreeze(child);
+  }
+  return value;
+}

@@ -1,0 +1,110 @@
+// Owns: `cofferdam <role>`: parse the command line, load the configuration, become the role's user, start the role.
+// Must never: import a role's code before the process has given up the rights it does not need.
+import { readFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import type { Config } from './config/config.ts';
+import { loadConfig } from './config/load.ts';
+import { CofferdamError, errorCodes, toCofferdamError } from './domain/errors.ts';
+
+const help = `cofferdam: secure SFTP file-transfer gateway
+
+  cofferdam up [--config FILE]                 all roles on this machine, under one supervisor
+  cofferdam edge --node NAME --config FILE     one SFTP edge
+  cofferdam warden --config FILE               authentication, catalogue, budgets, record, keys
+  cofferdam admin --config FILE                the operators' socket
+  cofferdam migrate --config FILE              brings the database to this version
+
+Without --config, \`up\` serves a demo world on loopback below ./var.
+Exit codes: 0 stopped as asked, 78 configuration fault (nothing was started), 1 anything else.
+`;
+
+const roles = ['up', 'edge', 'warden', 'admin', 'migrate'] as const;
+type Role = (typeof roles)[number];
+
+function becomeUser(config: Config, role: Role, node: string | undefined): void {
+  if (process.getuid?.() !== 0 || config.users === null || role === 'up' || role === 'migrate') return;
+  const edge = config.edges.find((one) => one.node === node);
+  const user = role === 'warden' ? config.users.warden : role === 'admin' ? config.users.admin : edge?.plane === 'internal' ? config.users.internalEdge : config.users.partnerEdge;
+  const gid = readFileSync('/etc/passwd', 'utf8')
+    .split('\n')
+    .find((line) => line.startsWith(`${user}:`))
+    ?.split(':')[3];
+  if (gid === undefined) throw new CofferdamError('configuration', `the system user ${user} does not exist`);
+  process.initgroups?.(user, Number(gid));
+  process.setgid?.(Number(gid));
+  process.setuid?.(user);
+}
+
+/** Ready and gone travel over the supervisor's channel, where there is one. */
+function announceReady(): void {
+  if (process.send !== undefined) process.send('ready');
+}
+
+async function startRole(role: Role, config: Config, node: string | undefined): Promise<{ stop(): Promise<void> }> {
+  switch (role) {
+    case 'up':
+      return (await import('./supervisor/supervisor.ts')).startAll(config, dirname(dirname(fileURLToPath(import.meta.url))));
+    case 'warden':
+      return (await import('./warden/warden.ts')).startWarden(config);
+    case 'admin':
+      return (await import('./admin/admin.ts')).startAdmin(config);
+    case 'edge': {
+      const edge = config.edges.find((one) => one.node === node);
+      if (edge === undefined) throw new CofferdamError('configuration', `--node must name one of: ${config.edges.map((one) => one.node).join(', ')}`);
+      return (await import('./edge/edge.ts')).startEdge(config, edge);
+    }
+    case 'migrate':
+      return (await import('./supervisor/prepare.ts')).migrateOnly(config, dirname(dirname(fileURLToPath(import.meta.url))));
+  }
+}
+
+async function main(): Promise<void> {
+  const { values, positionals } = parseArgs({ allowPositionals: true, options: { config: { type: 'string' }, node: { type: 'string' }, help: { type: 'boolean', short: 'h' } } });
+  const role = roles.find((one) => one === positionals[0]);
+  if (values.help === true || positionals.length === 0) {
+    process.stdout.write(help);
+    return;
+  }
+  if (role === undefined || positionals.length > 1) throw new CofferdamError('configuration', `there is no role "${positionals.join(' ')}": see cofferdam --help`);
+  const config = loadConfig({
+    file: values.config,
+    env: process.env,
+    isRoot: process.getuid?.() === 0,
+    isTerminal: process.stderr.isTTY === true,
+    projectDirectory: dirname(dirname(fileURLToPath(import.meta.url))),
+  });
+  becomeUser(config, role, values.node);
+  let stopping = false;
+  let running: { stop(): Promise<void> } | undefined;
+  const stop = (): void => {
+    if (stopping) {
+      if (role === 'up') process.exit(1);
+      return;
+    }
+    stopping = true;
+    if (running === undefined) process.exit(0);
+    running.stop().then(
+      () => process.exit(0),
+      (error: unknown) => {
+        process.stderr.write(`cofferdam ${role}: stopping failed: ${toCofferdamError(error).message}\n`);
+        process.exit(1);
+      },
+    );
+  };
+  process.on('SIGTERM', stop);
+  process.on('SIGINT', stop);
+  // A role whose supervisor is gone has nobody to restart it or to stop it.
+  process.on('disconnect', () => process.exit(1));
+  running = await startRole(role, config, values.node);
+  if (role === 'migrate') return;
+  announceReady();
+}
+
+main().catch((thrown: unknown) => {
+  const error = thrown instanceof TypeError && 'code' in thrown && String(thrown.code).startsWith('ERR_PARSE_ARGS') ? new CofferdamError('configuration', `${thrown.message}: see cofferdam --help`) : toCofferdamError(thrown);
+  process.stderr.write(`cofferdam: ${error.message}\n`);
+  if (error.code === 'bug') process.stderr.write(`${thrown instanceof Error ? thrown.stack : String(thrown)}\n`);
+  process.exit(error.code === 'configuration' ? errorCodes.configuration.exit : 1);
+});

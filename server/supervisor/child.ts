@@ -1,0 +1,91 @@
+// Owns: one child process of the supervisor: started, ready, restarted when it dies, stopped.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { CofferdamError } from '../domain/errors.ts';
+import type { Logger } from '../observability/logger.ts';
+import type { RoleCommand } from './commands.ts';
+
+const readyMs = 30_000;
+const backoffFirstMs = 100;
+const backoffMaxMs = 5000;
+/** A process that lived this long starts again with the shortest pause. */
+const steadyMs = 30_000;
+
+export class Child {
+  readonly name: string;
+  readonly #command: RoleCommand;
+  readonly #log: Logger;
+  #process: ChildProcess | undefined;
+  #isStopping = false;
+  #backoffMs = backoffFirstMs;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(name: string, command: RoleCommand, log: Logger) {
+    this.name = name;
+    this.#command = command;
+    this.#log = log;
+  }
+
+  get pid(): number | undefined {
+    return this.#process?.pid;
+  }
+
+  /** Resolves when the process said it is ready; rejects when it ended before. Its own message is on standard error. */
+  start(): Promise<void> {
+    const started = Date.now();
+    // A group of its own: Ctrl-C reaches the supervisor only, which stops its children in order.
+    const child = spawn(this.#command.program, [...this.#command.args], { env: this.#command.env, stdio: ['ignore', 'inherit', 'inherit', 'ipc'], detached: true });
+    this.#process = child;
+    return new Promise((resolve, reject) => {
+      let isReady = false;
+      const timer = setTimeout(() => {
+        child.kill('SIGKILL');
+        reject(new CofferdamError('configuration', `${this.name} did not get ready in ${readyMs / 1000} s`));
+      }, readyMs);
+      child.on('message', (message) => {
+        if (message !== 'ready') return;
+        isReady = true;
+        clearTimeout(timer);
+        resolve();
+      });
+      child.on('error', (cause) => reject(new CofferdamError('configuration', `${this.name} cannot be started`, { cause })));
+      child.on('exit', (code, signal) => {
+        clearTimeout(timer);
+        this.#process = undefined;
+        if (!isReady) reject(new CofferdamError('configuration', `${this.name} did not start (exit code ${code ?? signal})`));
+        if (this.#isStopping) return;
+        if (isReady) {
+          this.#log.error({ child: this.name, code, signal }, 'a role died; it is started again');
+          if (Date.now() - started > steadyMs) this.#backoffMs = backoffFirstMs;
+          this.#again();
+        }
+      });
+    });
+  }
+
+  #again(): void {
+    this.#timer = setTimeout(() => {
+      if (this.#isStopping) return;
+      this.start().then(
+        () => this.#log.info({ child: this.name }, 'a role serves again'),
+        (error: unknown) => {
+          this.#log.error({ child: this.name, err: error }, 'a role could not be started again');
+          if (!this.#isStopping) this.#again();
+        },
+      );
+    }, this.#backoffMs);
+    this.#backoffMs = Math.min(backoffMaxMs, this.#backoffMs * 2);
+  }
+
+  /** Asks it to stop, and ends it by force after `graceMs`. */
+  async stop(graceMs: number): Promise<void> {
+    this.#isStopping = true;
+    clearTimeout(this.#timer);
+    const child = this.#process;
+    if (child === undefined) return;
+    const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+    child.kill('SIGTERM');
+    const timer = setTimeout(() => child.kill('SIGKILL'), graceMs);
+    await gone;
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,24 @@
+// Owns: what a person reads when everything serves.
+import { relative } from 'node:path';
+import type { Config } from '../config/config.ts';
+
+export function greeting(config: Config, projectDirectory: string, adminSocket: string, isShared: boolean): string {
+  const name = (plane: string): string => (plane === 'partner' ? 'banks (partner plane)' : 'own systems (internal plane)');
+  const lines = ['', 'Cofferdam serves.', ''];
+  for (const edge of config.edges) lines.push(`  SFTP for ${name(edge.plane)}:  ${edge.host}:${edge.port}`);
+  lines.push(`  Operators:  unix socket ${relative(projectDirectory, adminSocket)}`, '');
+  const partner = config.edges.find((edge) => edge.plane === 'partner');
+  if (config.demo && partner !== undefined) {
+    const runtime = relative(projectDirectory, config.runtimeDirectory) || '.';
+    lines.push(
+      'Try it, in another terminal in this folder:',
+      `  sftp -P ${partner.port} -i ${runtime}/demo/keys/acme -o IdentitiesOnly=yes -o UserKnownHostsFile=${runtime}/demo/known_hosts acme@${partner.host}`,
+      '  npm run --silent otp -- acme            the code it asks for',
+      '  npm run --silent cofferctl -- status    what an operator sees',
+      '',
+    );
+  }
+  if (isShared) lines.push('All roles share one system user here: fine for a first look, refused outside development.', '');
+  lines.push('Ctrl-C drains and stops everything.', '');
+  return `${lines.join('\n')}\n`;
+}

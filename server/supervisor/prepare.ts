@@ -1,0 +1,108 @@
+// Owns: what must be true before a role starts: ports free, native cipher there, secrets made, database up and migrated, certificates made.
+import { chownSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { createDevelopmentCertificates } from '../../certs/development.ts';
+import { type Config, runtimePaths } from '../config/config.ts';
+import { CofferdamError } from '../domain/errors.ts';
+import { type EmbeddedServer, startEmbedded } from '../postgres/embedded.ts';
+import { createDatabase, migrate, seedOperators } from '../postgres/migrate.ts';
+import { embeddedDatabase } from '../postgres/role-url.ts';
+import { buildWall, ensureSecret, layOut, type Wall } from './layout.ts';
+
+const require = createRequire(import.meta.url);
+const databaseStartMs = 60_000;
+
+async function portFault(host: string, port: number): Promise<string | undefined> {
+  if (port === 0) return undefined;
+  return new Promise((resolve) => {
+    const probe = createServer();
+    probe.once('error', (error: NodeJS.ErrnoException) =>
+      resolve(error.code === 'EADDRINUSE' ? `${host}:${port} is in use by another process` : `${host}:${port} cannot be used (${error.code ?? 'unknown error'})`),
+    );
+    probe.listen({ host, port, exclusive: true }, () => probe.close(() => resolve(undefined)));
+  });
+}
+
+function cipherFault(config: Config): string | undefined {
+  if (config.allowSlowCipher) return undefined;
+  const built = require.resolve('ssh2/package.json').replace(/package\.json$/, 'lib/protocol/crypto/build/Release/sshcrypto.node');
+  try {
+    require(built);
+    return undefined;
+  } catch {
+    return "ssh2's native cipher is missing or does not load: run `node scripts/prepare.cjs`, or allow the slow one with COFFERDAM_ALLOW_SLOW_CIPHER=1";
+  }
+}
+
+/** Everything that can be checked without starting anything; all faults together. */
+export async function checkMachine(config: Config): Promise<void> {
+  const faults = [...(await Promise.all(config.edges.map((edge) => portFault(edge.host, edge.port)))), cipherFault(config)].filter((fault) => fault !== undefined);
+  if (faults.length > 0) throw new CofferdamError('configuration', faults.length === 1 ? (faults[0] ?? '') : `${faults.length} things are in the way:\n${faults.map((fault) => `  - ${fault}`).join('\n')}`);
+}
+
+export type Prepared = { readonly wall: Wall; readonly database: EmbeddedServer | undefined; readonly configFile: string };
+
+/** Directories, secrets, database, schema, certificates. What it started is stopped again when a later step fails. */
+export async function prepare(config: Config, projectDirectory: string): Promise<Prepared> {
+  const wall = buildWall(config);
+  layOut(config, wall);
+  const paths = runtimePaths(config);
+  const passwords = {
+    warden: ensureSecret(paths.wardenDatabasePassword, wall.warden),
+    admin: ensureSecret(paths.adminDatabasePassword, wall.admin),
+    auditor: ensureSecret(`${paths.secrets}/supervisor/auditor-password`, { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 }),
+  };
+  const self = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
+  let database: EmbeddedServer | undefined;
+  try {
+    let migrateUrl = config.database.migrateUrl;
+    if (config.database.embedded) {
+      database = await startEmbedded({
+        dataDirectory: paths.postgresData,
+        socketDirectory: paths.postgresSocketDirectory,
+        superuserPassword: ensureSecret(paths.migrateDatabasePassword, self),
+        user: wall.areShared ? null : wall.database,
+        startTimeoutMs: databaseStartMs,
+      });
+      await createDatabase(database.url('postgres'), embeddedDatabase);
+      migrateUrl = database.url(embeddedDatabase);
+    }
+    if (migrateUrl !== null) await migrate(migrateUrl, join(projectDirectory, 'migrations'), passwords);
+    if (config.mode === 'development' && migrateUrl !== null) {
+      const operators = await createDevelopmentCertificates({ certs: paths.certs, operators: paths.operators, admin: wall.admin, isRoot: self.uid === 0 });
+      await seedOperators(migrateUrl, operators);
+    }
+    const configFile = join(config.runtimeDirectory, 'run', 'config.json');
+    // Nothing secret is in it: a role finds its own credential in a file that only it can read.
+    const publicConfig: Config = { ...config, database: { ...config.database, migrateUrl: null, serverUrl: withoutCredentials(config.database.serverUrl) } };
+    writeFileSync(configFile, `${JSON.stringify(publicConfig, null, 2)}\n`, { mode: 0o644 });
+    if (self.uid === 0) chownSync(configFile, self.uid, self.gid);
+    return { wall, database, configFile };
+  } catch (error) {
+    await database?.stop();
+    throw error;
+  }
+}
+
+function withoutCredentials(url: string | null): string | null {
+  if (url === null) return null;
+  return url.replace(/^(postgres(?:ql)?:\/\/)[^@/]*@/, '$1');
+}
+
+/** `cofferdam migrate`. */
+export async function migrateOnly(config: Config, projectDirectory: string): Promise<{ stop(): Promise<void> }> {
+  if (config.database.migrateUrl === null) throw new CofferdamError('configuration', 'database.migrateUrl (or DATABASE_URL) is needed to migrate');
+  const wall = buildWall(config);
+  layOut(config, wall);
+  const paths = runtimePaths(config);
+  const self = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
+  const applied = await migrate(config.database.migrateUrl, join(projectDirectory, 'migrations'), {
+    warden: ensureSecret(paths.wardenDatabasePassword, wall.warden),
+    admin: ensureSecret(paths.adminDatabasePassword, wall.admin),
+    auditor: ensureSecret(`${paths.secrets}/supervisor/auditor-password`, self),
+  });
+  process.stdout.write(applied.length === 0 ? 'the database is up to date\n' : `applied: ${applied.join(', ')}\n`);
+  return { stop: async () => {} };
+}

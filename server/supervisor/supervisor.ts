@@ -1,0 +1,40 @@
+// Owns: all roles on one machine: started in order, restarted, drained in the opposite order.
+// Must never: see a customer's data, or leave anything running behind it.
+import { type Config, runtimePaths } from '../config/config.ts';
+import { createLogger } from '../observability/logger.ts';
+import { ensureDemoWorld } from '../admin/demo.ts';
+import { Child } from './child.ts';
+import { roleCommand } from './commands.ts';
+import { checkMachine, prepare } from './prepare.ts';
+import { greeting } from './greeting.ts';
+
+const stopGraceMs = 5000;
+
+/** Starts everything; resolves when everything serves. On any fault what was started is stopped again, and the fault is thrown. */
+export async function startAll(config: Config, projectDirectory: string): Promise<{ stop(): Promise<void> }> {
+  const log = createLogger(config, 'supervisor');
+  await checkMachine(config);
+  const { wall, database, configFile } = await prepare(config, projectDirectory);
+  const warden = new Child('warden', roleCommand(config, projectDirectory, configFile, 'warden'), log);
+  const admin = new Child('admin', roleCommand(config, projectDirectory, configFile, 'admin'), log);
+  const edges = config.edges.map((edge) => new Child(`edge ${edge.node}`, roleCommand(config, projectDirectory, configFile, 'edge', edge.node), log));
+  const stop = async (): Promise<void> => {
+    log.info('draining');
+    await Promise.all(edges.map((edge) => edge.stop(config.limits.drainMs)));
+    await admin.stop(stopGraceMs);
+    await warden.stop(stopGraceMs);
+    await database?.stop();
+    log.info('stopped');
+  };
+  try {
+    await warden.start();
+    await Promise.all([admin.start(), ...edges.map((edge) => edge.start())]);
+    if (config.demo) await ensureDemoWorld(config, projectDirectory);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  database?.onExit(() => log.error('the embedded database has stopped'));
+  process.stdout.write(greeting(config, projectDirectory, runtimePaths(config).adminSocket, wall.areShared));
+  return { stop };
+}
