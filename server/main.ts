@@ -26,7 +26,14 @@ type Role = (typeof roles)[number];
 function becomeUser(config: Config, role: Role, node: string | undefined): void {
   if (process.getuid?.() !== 0 || config.users === null || role === 'up' || role === 'migrate') return;
   const edge = config.edges.find((one) => one.node === node);
-  const user = role === 'warden' ? config.users.warden : role === 'admin' ? config.users.admin : edge?.plane === 'internal' ? config.users.internalEdge : config.users.partnerEdge;
+  const user =
+    role === 'warden'
+      ? config.users.warden
+      : role === 'admin'
+        ? config.users.admin
+        : edge?.plane === 'internal'
+          ? config.users.internalEdge
+          : config.users.partnerEdge;
   const gid = readFileSync('/etc/passwd', 'utf8')
     .split('\n')
     .find((line) => line.startsWith(`${user}:`))
@@ -52,7 +59,8 @@ async function startRole(role: Role, config: Config, node: string | undefined): 
       return (await import('./admin/admin.ts')).startAdmin(config);
     case 'edge': {
       const edge = config.edges.find((one) => one.node === node);
-      if (edge === undefined) throw new CofferdamError('configuration', `--node must name one of: ${config.edges.map((one) => one.node).join(', ')}`);
+      if (edge === undefined)
+        throw new CofferdamError('configuration', `--node must name one of: ${config.edges.map((one) => one.node).join(', ')}`);
       return (await import('./edge/edge.ts')).startEdge(config, edge);
     }
     case 'migrate':
@@ -61,13 +69,17 @@ async function startRole(role: Role, config: Config, node: string | undefined): 
 }
 
 async function main(): Promise<void> {
-  const { values, positionals } = parseArgs({ allowPositionals: true, options: { config: { type: 'string' }, node: { type: 'string' }, help: { type: 'boolean', short: 'h' } } });
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { config: { type: 'string' }, node: { type: 'string' }, help: { type: 'boolean', short: 'h' } },
+  });
   const role = roles.find((one) => one === positionals[0]);
   if (values.help === true || positionals.length === 0) {
     process.stdout.write(help);
     return;
   }
-  if (role === undefined || positionals.length > 1) throw new CofferdamError('configuration', `there is no role "${positionals.join(' ')}": see cofferdam --help`);
+  if (role === undefined || positionals.length > 1)
+    throw new CofferdamError('configuration', `there is no role "${positionals.join(' ')}": see cofferdam --help`);
   const config = loadConfig({
     file: values.config,
     env: process.env,
@@ -103,7 +115,10 @@ async function main(): Promise<void> {
 }
 
 main().catch((thrown: unknown) => {
-  const error = thrown instanceof TypeError && 'code' in thrown && String(thrown.code).startsWith('ERR_PARSE_ARGS') ? new CofferdamError('configuration', `${thrown.message}: see cofferdam --help`) : toCofferdamError(thrown);
+  const error =
+    thrown instanceof TypeError && 'code' in thrown && String(thrown.code).startsWith('ERR_PARSE_ARGS')
+      ? new CofferdamError('configuration', `${thrown.message}: see cofferdam --help`)
+      : toCofferdamError(thrown);
   process.stderr.write(`cofferdam: ${error.message}\n`);
   if (error.code === 'bug') process.stderr.write(`${thrown instanceof Error ? thrown.stack : String(thrown)}\n`);
   process.exit(error.code === 'configuration' ? errorCodes.configuration.exit : 1);

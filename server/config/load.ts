@@ -11,7 +11,9 @@ import { type Config, defaultLimits, type Limits, runtimePaths } from './config.
 const port = z.number().int().min(0).max(65_535);
 const directory = z.string().refine(isAbsolute, 'must be an absolute path');
 const limit = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
-const limitShape = Object.fromEntries(Object.keys(defaultLimits).map((name) => [name, limit.optional()])) as { [K in keyof Limits]: z.ZodOptional<typeof limit> };
+const limitShape = Object.fromEntries(Object.keys(defaultLimits).map((name) => [name, limit.optional()])) as {
+  [K in keyof Limits]: z.ZodOptional<typeof limit>;
+};
 const userName = z.string().regex(/^[a-z_][a-z0-9_-]{0,31}$/);
 
 /** What a configuration file may hold; everything else is a fault. */
@@ -21,16 +23,31 @@ const settings = z.strictObject({
   runtimeDirectory: directory,
   storeDirectory: directory.optional(),
   edges: z
-    .array(z.strictObject({ node: z.string().refine(isValidAccountName, 'must be [a-z0-9][a-z0-9._-]{0,63}'), plane: z.enum(['partner', 'internal']), host: z.string().min(1).max(255), port }))
+    .array(
+      z.strictObject({
+        node: z.string().refine(isValidAccountName, 'must be [a-z0-9][a-z0-9._-]{0,63}'),
+        plane: z.enum(['partner', 'internal']),
+        host: z.string().min(1).max(255),
+        port,
+      }),
+    )
     .min(1)
     .max(16),
   database: z
-    .strictObject({ embedded: z.boolean().optional(), migrateUrl: z.string().optional(), serverUrl: z.string().optional(), wardenUrl: z.string().optional(), adminUrl: z.string().optional() })
+    .strictObject({
+      embedded: z.boolean().optional(),
+      migrateUrl: z.string().optional(),
+      serverUrl: z.string().optional(),
+      wardenUrl: z.string().optional(),
+      adminUrl: z.string().optional(),
+    })
     .optional(),
   metrics: z.strictObject({ wardenPort: port.optional(), edgePorts: z.array(port).max(16).optional() }).optional(),
   log: z.strictObject({ level: z.enum(['trace', 'debug', 'info', 'warn', 'error']).optional(), pretty: z.boolean().optional() }).optional(),
   allowSlowCipher: z.boolean().optional(),
-  users: z.strictObject({ partnerEdge: userName, internalEdge: userName, warden: userName, admin: userName, database: userName }).optional(),
+  users: z
+    .strictObject({ partnerEdge: userName, internalEdge: userName, warden: userName, admin: userName, database: userName })
+    .optional(),
   limits: z.strictObject(limitShape).optional(),
 });
 type Settings = z.infer<typeof settings>;
@@ -43,7 +60,13 @@ export type LoadOptions = {
   readonly projectDirectory: string;
 };
 
-const demoUsers = { partnerEdge: 'cofferdam-edge', internalEdge: 'cofferdam-int', warden: 'cofferdam-warden', admin: 'cofferdam-admin', database: 'cofferdam-db' } as const;
+const demoUsers = {
+  partnerEdge: 'cofferdam-edge',
+  internalEdge: 'cofferdam-int',
+  warden: 'cofferdam-warden',
+  admin: 'cofferdam-admin',
+  database: 'cofferdam-db',
+} as const;
 /** Linux: sun_path holds 108 bytes with the final zero. */
 const socketPathBytesMax = 107;
 
@@ -52,7 +75,11 @@ export function loadConfig(options: LoadOptions): Config {
   const faults: string[] = [];
   const config = options.file === undefined ? demoConfig(options, faults) : fileConfig(options.file, options, faults);
   if (config !== undefined) checkWhole(config, options, faults);
-  if (config === undefined || faults.length > 0) throw new CofferdamError('configuration', `the configuration has ${faults.length === 1 ? 'a fault' : `${faults.length} faults`}:\n${faults.map((fault) => `  - ${fault}`).join('\n')}`);
+  if (config === undefined || faults.length > 0)
+    throw new CofferdamError(
+      'configuration',
+      `the configuration has ${faults.length === 1 ? 'a fault' : `${faults.length} faults`}:\n${faults.map((fault) => `  - ${fault}`).join('\n')}`,
+    );
   return deepFreeze(config);
 }
 
@@ -84,7 +111,8 @@ function demoConfig(options: LoadOptions, faults: string[]): Config {
   const host = env.COFFERDAM_HOST || '127.0.0.1';
   const databaseUrl = env.DATABASE_URL || null;
   const level = env.COFFERDAM_LOG_LEVEL || 'info';
-  if (!['trace', 'debug', 'info', 'warn', 'error'].includes(level)) faults.push(`COFFERDAM_LOG_LEVEL must be trace, debug, info, warn or error, not "${level}"`);
+  if (!['trace', 'debug', 'info', 'warn', 'error'].includes(level))
+    faults.push(`COFFERDAM_LOG_LEVEL must be trace, debug, info, warn or error, not "${level}"`);
   return {
     mode: 'development',
     demo: true,
@@ -147,19 +175,25 @@ function complete(given: Settings, options: LoadOptions): Config {
 
 /** The rules that need more than one value. */
 function checkWhole(config: Config, options: LoadOptions, faults: string[]): void {
-  if (config.demo) for (const edge of config.edges) if (!isLoopback(edge.host)) faults.push(`the demo world runs on loopback only, not on ${edge.host}: write a configuration file for any other address`);
+  if (config.demo)
+    for (const edge of config.edges)
+      if (!isLoopback(edge.host))
+        faults.push(`the demo world runs on loopback only, not on ${edge.host}: write a configuration file for any other address`);
   const addresses = config.edges.filter((edge) => edge.port !== 0).map((edge) => `${edge.host}:${edge.port}`);
-  for (const address of addresses.filter((one, i) => addresses.indexOf(one) !== i)) faults.push(`two edges use the same address ${address}`);
+  for (const address of addresses.filter((one, i) => addresses.indexOf(one) !== i))
+    faults.push(`two edges use the same address ${address}`);
   const nodes = config.edges.map((edge) => edge.node);
   for (const node of nodes.filter((one, i) => nodes.indexOf(one) !== i)) faults.push(`two edges use the same node name ${node}`);
   if (config.mode === 'production') {
     if (options.isRoot && config.users === null) faults.push('users: production needs one system user per role');
-    if (config.users !== null && new Set(Object.values(config.users)).size !== 5) faults.push('users: roles may not share a system user in production');
+    if (config.users !== null && new Set(Object.values(config.users)).size !== 5)
+      faults.push('users: roles may not share a system user in production');
     if (config.database.embedded) faults.push('database.embedded: production needs a PostgreSQL server of its own');
   }
   const paths = runtimePaths(config);
   for (const socket of [...nodes.map(paths.wardenSocket), paths.adminSocket, join(paths.postgresSocketDirectory, '.s.PGSQL.5432.lock')])
-    if (Buffer.byteLength(socket) > socketPathBytesMax) faults.push(`the socket path ${socket} is longer than ${socketPathBytesMax} bytes: use a shorter runtime directory`);
+    if (Buffer.byteLength(socket) > socketPathBytesMax)
+      faults.push(`the socket path ${socket} is longer than ${socketPathBytesMax} bytes: use a shorter runtime directory`);
 }
 
 function deepFreeze<T>(value: T): T {

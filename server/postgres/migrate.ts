@@ -127,7 +127,10 @@ export async function seedOperators(url: string, operators: readonly OperatorSee
   const client = await connect(url);
   try {
     for (const one of operators)
-      await client.query('insert into operator (id, name, key_fingerprint, role) values (gen_random_uuid(), $1, $2, $3) on conflict (name) do nothing', [one.name, one.keyFingerprint, one.role]);
+      await client.query(
+        'insert into operator (id, name, key_fingerprint, role) values (gen_random_uuid(), $1, $2, $3) on conflict (name) do nothing',
+        [one.name, one.keyFingerprint, one.role],
+      );
   } finally {
     await client.end();
   }

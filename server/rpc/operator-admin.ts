@@ -261,7 +261,17 @@ export const operatorToAdmin = {
     narrows,
   ),
   /** Answers at once: shows that the warden takes commands. */
-  'warden.ping': rule(operation({ changes: true, params: none, result: z.strictObject({ receiptKey: z.string() }) }), reads()),
+  'warden.ping': rule(
+    operation({
+      changes: true,
+      params: none,
+      result: z.strictObject({
+        receiptKey: z.string(),
+        /** Lines of a known_hosts file, without the host. */ hostKeys: z.array(z.string()),
+      }),
+    }),
+    reads(),
+  ),
 } as const;
 
 export type OperatorToAdmin = typeof operatorToAdmin;

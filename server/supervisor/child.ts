@@ -33,7 +33,11 @@ export class Child {
   start(): Promise<void> {
     const started = Date.now();
     // A group of its own: Ctrl-C reaches the supervisor only, which stops its children in order.
-    const child = spawn(this.#command.program, [...this.#command.args], { env: this.#command.env, stdio: ['ignore', 'inherit', 'inherit', 'ipc'], detached: true });
+    const child = spawn(this.#command.program, [...this.#command.args], {
+      env: this.#command.env,
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+      detached: true,
+    });
     this.#process = child;
     return new Promise((resolve, reject) => {
       let isReady = false;

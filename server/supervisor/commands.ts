@@ -6,7 +6,13 @@ import { type Config, runtimePaths } from '../config/config.ts';
 export type RoleCommand = { readonly program: string; readonly args: readonly string[]; readonly env: Readonly<Record<string, string>> };
 
 /** `node` names the edge. `configFile` is what the supervisor wrote for its roles. */
-export function roleCommand(config: Config, projectDirectory: string, configFile: string, role: 'edge' | 'warden' | 'admin', node?: string): RoleCommand {
+export function roleCommand(
+  config: Config,
+  projectDirectory: string,
+  configFile: string,
+  role: 'edge' | 'warden' | 'admin',
+  node?: string,
+): RoleCommand {
   const paths = runtimePaths(config);
   const seatBelt =
     role === 'edge' && node !== undefined
@@ -25,7 +31,16 @@ export function roleCommand(config: Config, projectDirectory: string, configFile
       : [];
   return {
     program: process.execPath,
-    args: ['--disable-warning=ExperimentalWarning', '--disable-warning=SecurityWarning', ...seatBelt, join(projectDirectory, 'server', 'main.ts'), role, '--config', configFile, ...(node === undefined ? [] : ['--node', node])],
+    args: [
+      '--disable-warning=ExperimentalWarning',
+      '--disable-warning=SecurityWarning',
+      ...seatBelt,
+      join(projectDirectory, 'server', 'main.ts'),
+      role,
+      '--config',
+      configFile,
+      ...(node === undefined ? [] : ['--node', node]),
+    ],
     env: { PATH: '/usr/bin:/bin', COFFERDAM_ROLE_CONFIG: '1', NODE_ENV: 'production' },
   };
 }

@@ -1,8 +1,8 @@
 // Owns: the directories below the runtime directory and who may do what in them: the wall, in the file system.
 // Must never: widen a directory that another role must not enter.
 import { execFileSync } from 'node:child_process';
-import { accessSync, chmodSync, chownSync, constants, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { randomBytes } from 'node:crypto';
+import { accessSync, chmodSync, chownSync, constants, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { type Config, runtimePaths } from '../config/config.ts';
 import { CofferdamError } from '../domain/errors.ts';
@@ -41,8 +41,19 @@ function ensureGroup(name: string): number {
 }
 
 function ensureUser(name: string, groups: readonly string[]): ProcessUser {
-  if (lookUp('/etc/passwd', name) === undefined) runTool('useradd', ['--system', '--user-group', '--no-create-home', '--home-dir', '/nonexistent', '--shell', '/usr/sbin/nologin', name]);
-  for (const group of groups) if (!(lookUp('/etc/group', group)?.[3] ?? '').split(',').includes(name)) runTool('usermod', ['--append', '--groups', group, name]);
+  if (lookUp('/etc/passwd', name) === undefined)
+    runTool('useradd', [
+      '--system',
+      '--user-group',
+      '--no-create-home',
+      '--home-dir',
+      '/nonexistent',
+      '--shell',
+      '/usr/sbin/nologin',
+      name,
+    ]);
+  for (const group of groups)
+    if (!(lookUp('/etc/group', group)?.[3] ?? '').split(',').includes(name)) runTool('usermod', ['--append', '--groups', group, name]);
   const entry = lookUp('/etc/passwd', name);
   if (entry === undefined) throw new CofferdamError('configuration', `the system user ${name} does not exist`);
   return { uid: Number(entry[2]), gid: Number(entry[3]) };
@@ -101,7 +112,11 @@ export function layOut(config: Config, wall: Wall): void {
     }
   } catch (cause) {
     if (cause instanceof CofferdamError) throw cause;
-    throw new CofferdamError('configuration', `${config.runtimeDirectory} cannot be written: ${cause instanceof Error ? cause.message : 'unknown error'}`, { cause });
+    throw new CofferdamError(
+      'configuration',
+      `${config.runtimeDirectory} cannot be written: ${cause instanceof Error ? cause.message : 'unknown error'}`,
+      { cause },
+    );
   }
 }
 

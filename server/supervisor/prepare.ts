@@ -19,7 +19,11 @@ async function portFault(host: string, port: number): Promise<string | undefined
   return new Promise((resolve) => {
     const probe = createServer();
     probe.once('error', (error: NodeJS.ErrnoException) =>
-      resolve(error.code === 'EADDRINUSE' ? `${host}:${port} is in use by another process` : `${host}:${port} cannot be used (${error.code ?? 'unknown error'})`),
+      resolve(
+        error.code === 'EADDRINUSE'
+          ? `${host}:${port} is in use by another process`
+          : `${host}:${port} cannot be used (${error.code ?? 'unknown error'})`,
+      ),
     );
     probe.listen({ host, port, exclusive: true }, () => probe.close(() => resolve(undefined)));
   });
@@ -38,8 +42,16 @@ function cipherFault(config: Config): string | undefined {
 
 /** Everything that can be checked without starting anything; all faults together. */
 export async function checkMachine(config: Config): Promise<void> {
-  const faults = [...(await Promise.all(config.edges.map((edge) => portFault(edge.host, edge.port)))), cipherFault(config)].filter((fault) => fault !== undefined);
-  if (faults.length > 0) throw new CofferdamError('configuration', faults.length === 1 ? (faults[0] ?? '') : `${faults.length} things are in the way:\n${faults.map((fault) => `  - ${fault}`).join('\n')}`);
+  const faults = [...(await Promise.all(config.edges.map((edge) => portFault(edge.host, edge.port)))), cipherFault(config)].filter(
+    (fault) => fault !== undefined,
+  );
+  if (faults.length > 0)
+    throw new CofferdamError(
+      'configuration',
+      faults.length === 1
+        ? (faults[0] ?? '')
+        : `${faults.length} things are in the way:\n${faults.map((fault) => `  - ${fault}`).join('\n')}`,
+    );
 }
 
 export type Prepared = { readonly wall: Wall; readonly database: EmbeddedServer | undefined; readonly configFile: string };
@@ -71,12 +83,20 @@ export async function prepare(config: Config, projectDirectory: string): Promise
     }
     if (migrateUrl !== null) await migrate(migrateUrl, join(projectDirectory, 'migrations'), passwords);
     if (config.mode === 'development' && migrateUrl !== null) {
-      const operators = await createDevelopmentCertificates({ certs: paths.certs, operators: paths.operators, admin: wall.admin, isRoot: self.uid === 0 });
+      const operators = await createDevelopmentCertificates({
+        certs: paths.certs,
+        operators: paths.operators,
+        admin: wall.admin,
+        isRoot: self.uid === 0,
+      });
       await seedOperators(migrateUrl, operators);
     }
     const configFile = join(config.runtimeDirectory, 'run', 'config.json');
     // Nothing secret is in it: a role finds its own credential in a file that only it can read.
-    const publicConfig: Config = { ...config, database: { ...config.database, migrateUrl: null, serverUrl: withoutCredentials(config.database.serverUrl) } };
+    const publicConfig: Config = {
+      ...config,
+      database: { ...config.database, migrateUrl: null, serverUrl: withoutCredentials(config.database.serverUrl) },
+    };
     writeFileSync(configFile, `${JSON.stringify(publicConfig, null, 2)}\n`, { mode: 0o644 });
     if (self.uid === 0) chownSync(configFile, self.uid, self.gid);
     return { wall, database, configFile };
@@ -93,7 +113,8 @@ function withoutCredentials(url: string | null): string | null {
 
 /** `cofferdam migrate`. */
 export async function migrateOnly(config: Config, projectDirectory: string): Promise<{ stop(): Promise<void> }> {
-  if (config.database.migrateUrl === null) throw new CofferdamError('configuration', 'database.migrateUrl (or DATABASE_URL) is needed to migrate');
+  if (config.database.migrateUrl === null)
+    throw new CofferdamError('configuration', 'database.migrateUrl (or DATABASE_URL) is needed to migrate');
   const wall = buildWall(config);
   layOut(config, wall);
   const paths = runtimePaths(config);

@@ -1,12 +1,13 @@
 // Owns: all roles on one machine: started in order, restarted, drained in the opposite order.
 // Must never: see a customer's data, or leave anything running behind it.
+
+import { ensureDemoWorld } from '../admin/demo.ts';
 import { type Config, runtimePaths } from '../config/config.ts';
 import { createLogger } from '../observability/logger.ts';
-import { ensureDemoWorld } from '../admin/demo.ts';
 import { Child } from './child.ts';
 import { roleCommand } from './commands.ts';
-import { checkMachine, prepare } from './prepare.ts';
 import { greeting } from './greeting.ts';
+import { checkMachine, prepare } from './prepare.ts';
 
 const stopGraceMs = 5000;
 
@@ -17,7 +18,9 @@ export async function startAll(config: Config, projectDirectory: string): Promis
   const { wall, database, configFile } = await prepare(config, projectDirectory);
   const warden = new Child('warden', roleCommand(config, projectDirectory, configFile, 'warden'), log);
   const admin = new Child('admin', roleCommand(config, projectDirectory, configFile, 'admin'), log);
-  const edges = config.edges.map((edge) => new Child(`edge ${edge.node}`, roleCommand(config, projectDirectory, configFile, 'edge', edge.node), log));
+  const edges = config.edges.map(
+    (edge) => new Child(`edge ${edge.node}`, roleCommand(config, projectDirectory, configFile, 'edge', edge.node), log),
+  );
   const stop = async (): Promise<void> => {
     log.info('draining');
     await Promise.all(edges.map((edge) => edge.stop(config.limits.drainMs)));

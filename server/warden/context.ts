@@ -102,4 +102,6 @@ export type Warden = {
   readonly keys: KeyRing;
   readonly sessions: Sessions;
   readonly edges: EdgeNotifier;
+  /** Public host keys as lines of a known_hosts file, without the host. */
+  readonly hostKeyLines: readonly string[];
 };

@@ -17,7 +17,7 @@ import { startCommands } from './commands/commands.ts';
 import { assertNoDemoOutsideLoopback } from './commands/demo.ts';
 import type { EdgeCaller, Warden } from './context.ts';
 import { edgeHandlers } from './handlers.ts';
-import { loadHostKeys } from './keys/key-files.ts';
+import { loadHostKeys, publicLine } from './keys/key-files.ts';
 import { publishReceiptKey } from './keys/key-queries.ts';
 import { createKeyRing } from './keys/key-ring.ts';
 import { Nodes } from './nodes/nodes.ts';
@@ -40,7 +40,7 @@ export async function startWarden(config: Config): Promise<RunningWarden> {
     });
     const nodes = new Nodes(database);
     const sessions = new SessionRegistry(config, database, nodes, log);
-    const warden: Warden = { config, log, database, keys, sessions, edges: nodes };
+    const warden: Warden = { config, log, database, keys, sessions, edges: nodes, hostKeyLines: hostKeys.map(publicLine) };
     await assertNoDemoOutsideLoopback(warden);
     await recover(warden);
     const logins = new Logins({ config, database, keys, sessions, startIdOf: (caller) => nodes.startIdOf(caller) });

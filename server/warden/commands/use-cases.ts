@@ -83,7 +83,7 @@ async function giveRights({ tx, warden }: Doing, account: AccountId, plane: 'par
 const settleMsDefault = 30_000;
 
 export const useCases = {
-  'warden.ping': async (_params, { warden }) => ({ receiptKey: warden.keys.receiptPublicKey.id }),
+  'warden.ping': async (_params, { warden }) => ({ receiptKey: warden.keys.receiptPublicKey.id, hostKeys: [...warden.hostKeyLines] }),
 
   'customer.create': async ({ name }, { tx, warden }) => {
     const id = idOf<CustomerId>(randomUUID());

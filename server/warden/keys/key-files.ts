@@ -1,11 +1,12 @@
 // Owns: the key files of the warden: master key, host keys, receipt key. The port through which a vault may come later.
 // Must never: make a key outside development, or accept a file that others can read.
-import { createPrivateKey, generateKeyPairSync, hkdfSync, type KeyObject, randomBytes } from 'node:crypto';
+import { createPrivateKey, createPublicKey, generateKeyPairSync, hkdfSync, type KeyObject, randomBytes } from 'node:crypto';
 import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, statSync, writeSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type Config, runtimePaths } from '../../config/config.ts';
 import { CofferdamError } from '../../domain/errors.ts';
 import { Secret } from '../../domain/secrets.ts';
+import { concatBytes, wireString } from '../../domain/ssh-wire.ts';
 
 export type MasterKey = { readonly id: string; readonly key: Secret<Buffer> };
 export type HostKey = { readonly type: 'ssh-ed25519' | 'ecdsa-sha2-nistp256'; readonly pem: string };
@@ -68,4 +69,19 @@ export function loadReceiptKey(config: Config): KeyObject {
     generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
   );
   return createPrivateKey(pem);
+}
+
+/** Type and base64 of a host key's public half, as known_hosts and `ssh-keyscan` show it. */
+export function publicLine(hostKey: HostKey): string {
+  const jwk = createPublicKey(hostKey.pem).export({ format: 'jwk' });
+  const coordinate = (text: string | undefined): Buffer => Buffer.from(text ?? '', 'base64url');
+  const blob =
+    hostKey.type === 'ssh-ed25519'
+      ? concatBytes([wireString(hostKey.type), wireString(coordinate(jwk.x))])
+      : concatBytes([
+          wireString(hostKey.type),
+          wireString('nistp256'),
+          wireString(Buffer.concat([Buffer.of(4), coordinate(jwk.x), coordinate(jwk.y)])),
+        ]);
+  return `${hostKey.type} ${Buffer.from(blob).toString('base64')}`;
 }

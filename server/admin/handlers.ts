@@ -1,0 +1,124 @@
+// Owns: the handlers of what operators may read; everything that changes goes to the warden as a command.
+import { readFileSync } from 'node:fs';
+import { type Config, runtimePaths } from '../config/config.ts';
+import { CofferdamError } from '../domain/errors.ts';
+import { parseReceipt } from '../domain/receipt.ts';
+import type { Database } from '../postgres/database.ts';
+import type { Handlers, Result } from '../rpc/operation.ts';
+import { type OperatorOperation, type OperatorRole, type OperatorToAdmin, operatorToAdmin } from '../rpc/operator-admin.ts';
+import type { CommandLine } from './command-line.ts';
+import { certificateFinding, clockFinding, databaseFindings, diskFinding, type Finding, nodeFindings, wallFinding } from './doctor.ts';
+import type { Operator } from './operator-queries.ts';
+import {
+  databaseFacts,
+  findReceiptByPath,
+  findReceiptByVersion,
+  findReceiptKey,
+  listAccounts,
+  listCustomers,
+  listFiles,
+  listFolders,
+  listKeys,
+  listNodes,
+  listSessions,
+  totals,
+} from './report-queries.ts';
+
+/** The operator is looked up again for every call. */
+export type OperatorCaller = { readonly operator: () => Promise<Operator> };
+type Reads = {
+  readonly [K in OperatorOperation as OperatorToAdmin[K]['changes'] extends true ? never : K]: Handlers<OperatorToAdmin, OperatorCaller>[K];
+};
+
+const rowsMax = 500;
+
+export function adminHandlers(config: Config, database: Database, commands: CommandLine): Handlers<OperatorToAdmin, OperatorCaller> {
+  const read = database.withSystem.bind(database);
+  const pingMs = async (operator: Operator): Promise<number | null> => {
+    const started = performance.now();
+    return commands.send(operator.id, 'warden.ping', {}).then(
+      () => Math.round(performance.now() - started),
+      () => null,
+    );
+  };
+  const reads: Reads = {
+    whoami: async (_params, caller) => {
+      const operator = await caller.operator();
+      return { operator: operator.name, role: operator.role as OperatorRole };
+    },
+    status: async (_params, caller) => {
+      const wardenAnswersMs = await pingMs(await caller.operator());
+      const { nodes, sums } = await read(async (tx) => ({ nodes: await listNodes(tx), sums: await totals(tx) }));
+      const { version, sizeBytes, now: _now, ...counts } = sums;
+      return {
+        nodes: nodes.map((node) => ({ ...node, lastSeenAt: node.lastSeenAt?.toISOString() ?? null })),
+        wardenAnswersMs,
+        database: { version, sizeBytes },
+        counts,
+      };
+    },
+    doctor: async (_params, caller) => {
+      const answerMs = await pingMs(await caller.operator());
+      const { nodes, facts, sums } = await read(async (tx) => ({
+        nodes: await listNodes(tx),
+        facts: await databaseFacts(tx),
+        sums: await totals(tx),
+      }));
+      const warden: Finding =
+        answerMs === null
+          ? {
+              check: 'warden',
+              verdict: 'fault',
+              text: 'does not answer commands',
+              next: "look at the warden's log; the supervisor starts it again by itself",
+            }
+          : { check: 'warden', verdict: 'ok', text: `answers in ${answerMs} ms`, next: null };
+      return {
+        findings: [
+          warden,
+          ...nodeFindings(nodes),
+          ...databaseFindings(facts),
+          clockFinding(sums.now),
+          await diskFinding(config),
+          wallFinding(config),
+          certificateFinding(readFileSync(`${runtimePaths(config).certs}/admin/cert.pem`, 'utf8')),
+        ],
+      };
+    },
+    'customer.list': async ({ limit }) => ({ customers: [...(await read((tx) => listCustomers(tx, null, limit ?? rowsMax)))] }),
+    'customer.show': ({ name }) =>
+      read(async (tx) => {
+        const [customer] = await listCustomers(tx, name, 1);
+        if (customer === undefined) throw new CofferdamError('not-found', `there is no customer named ${name}`);
+        return { customer, folders: [...(await listFolders(tx, name))], accounts: [...(await listAccounts(tx, name))] };
+      }),
+    'account.list': async ({ customer }) => ({ accounts: [...(await read((tx) => listAccounts(tx, customer ?? null)))] }),
+    'key.list': async ({ account }) => ({ keys: [...(await read((tx) => listKeys(tx, account ?? null)))] }),
+    'file.list': async ({ customer, folder, limit }) => ({
+      files: [...(await read((tx) => listFiles(tx, customer, folder ?? null, limit ?? rowsMax)))],
+    }),
+    'file.receipt': ({ version, customer, path }) =>
+      read(async (tx) => {
+        if ((version === undefined) === (customer === undefined || path === undefined))
+          throw new CofferdamError('invalid', 'name a version, or a customer and a path');
+        const row =
+          version === undefined ? await findReceiptByPath(tx, customer ?? '', path ?? '') : await findReceiptByVersion(tx, version);
+        if (row === undefined) throw new CofferdamError('not-found', 'there is no receipt for this file');
+        const publicKey = await findReceiptKey(tx, parseReceipt(row.receipt).keyId);
+        if (publicKey === undefined) throw new CofferdamError('corrupt', 'the key of this receipt is not known');
+        return { receipt: row.receipt, publicKey };
+      }),
+    'session.list': async ({ all, limit }) => ({ sessions: [...(await read((tx) => listSessions(tx, all ?? false, limit ?? rowsMax)))] }),
+  };
+  const changes = Object.fromEntries(
+    Object.entries(operatorToAdmin)
+      .filter(([, row]) => row.changes)
+      .map(([operation]) => [
+        operation,
+        async (params: unknown, caller: OperatorCaller): Promise<unknown> => commands.send((await caller.operator()).id, operation, params),
+      ]),
+  );
+  return { ...reads, ...changes } as Handlers<OperatorToAdmin, OperatorCaller>;
+}
+
+export type StatusResult = Result<OperatorToAdmin, 'status'>;

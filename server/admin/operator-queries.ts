@@ -1,0 +1,49 @@
+// Owns: the SQL of operators and their commands, as the admin role may run it.
+import type { Transaction } from '../postgres/database.ts';
+
+export type Operator = { readonly id: string; readonly name: string; readonly role: string };
+
+export async function findOperator(tx: Transaction, keyFingerprint: string): Promise<Operator | undefined> {
+  const [row] = await tx.query<Operator>("select id, name, role from operator where key_fingerprint = $1 and state = 'active'", [
+    keyFingerprint,
+  ]);
+  return row;
+}
+
+export async function findOperatorByName(tx: Transaction, name: string): Promise<Operator | undefined> {
+  const [row] = await tx.query<Operator>("select id, name, role from operator where name = $1 and state = 'active'", [name]);
+  return row;
+}
+
+export async function insertCommand(tx: Transaction, id: string, operator: string, operation: string, params: unknown): Promise<void> {
+  await tx.query('insert into command (id, operator_id, operation, params) values ($1, $2, $3, $4)', [
+    id,
+    operator,
+    operation,
+    JSON.stringify(params),
+  ]);
+}
+
+export type CommandAnswer = {
+  readonly state: string;
+  readonly result: unknown;
+  readonly errorCode: string | null;
+  readonly errorText: string | null;
+};
+
+export async function findAnswer(tx: Transaction, id: string): Promise<CommandAnswer | undefined> {
+  const [row] = await tx.query<{ state: string; result: unknown; error_code: string | null; error_text: string | null }>(
+    "select state, result, error_code, error_text from command where id = $1 and state <> 'new'",
+    [id],
+  );
+  return row && { state: row.state, result: row.result, errorCode: row.error_code, errorText: row.error_text };
+}
+
+/** One entry before and one after each call. What was asked is internal. */
+export async function recordCall(
+  tx: Transaction,
+  kind: 'operator.asked' | 'operator.answered',
+  sensitive: Readonly<Record<string, unknown>>,
+): Promise<void> {
+  await tx.query("insert into ledger (kind, observer, sensitive) values ($1, 'admin', $2)", [kind, JSON.stringify(sensitive)]);
+}

@@ -1,0 +1,174 @@
+// Owns: the SQL of everything an operator may read. No file content, no keys, no seeds: the admin role could not select them.
+
+import type { Transaction } from '../postgres/database.ts';
+import type { Result } from '../rpc/operation.ts';
+import type { OperatorToAdmin } from '../rpc/operator-admin.ts';
+
+type CustomerRow = Result<OperatorToAdmin, 'customer.list'>['customers'][number];
+type AccountRow = Result<OperatorToAdmin, 'account.list'>['accounts'][number];
+type FolderRow = Result<OperatorToAdmin, 'customer.show'>['folders'][number];
+type KeyRow = Result<OperatorToAdmin, 'key.list'>['keys'][number];
+type FileRow = Result<OperatorToAdmin, 'file.list'>['files'][number];
+type SessionRow = Result<OperatorToAdmin, 'session.list'>['sessions'][number];
+type Dated<T, K extends keyof T> = { readonly [P in keyof T]: P extends K ? (null extends T[P] ? Date | null : Date) : T[P] };
+
+const iso = (date: Date): string => date.toISOString();
+const isoOrNull = (date: Date | null): string | null => date?.toISOString() ?? null;
+
+export async function listCustomers(tx: Transaction, name: string | null, limit: number): Promise<readonly CustomerRow[]> {
+  const rows = await tx.query<Dated<CustomerRow, 'createdAt'>>(
+    `select c.name, c.state, (select count(*) from account a where a.customer_id = c.id) as accounts, (select count(*) from folder f where f.customer_id = c.id) as folders,
+       (select count(*) from version v where v.customer_id = c.id and v.state = 'published') as files, c.created_at as "createdAt"
+     from customer c where $1::text is null or c.name = $1 order by c.name limit $2`,
+    [name, limit],
+  );
+  return rows.map((row) => ({ ...row, createdAt: iso(row.createdAt) }));
+}
+
+export async function listFolders(tx: Transaction, customer: string): Promise<readonly FolderRow[]> {
+  return tx.query<FolderRow>(
+    `select f.name, f.direction, f.publish_rule as "publishRule", f.settle_ms as "settleMs", f.read_back as "readBack",
+       (select count(*) from file x join version v on v.file_id = x.id where x.folder_id = f.id and v.state = 'published') as files
+     from folder f join customer c on c.id = f.customer_id where c.name = $1 order by f.name`,
+    [customer],
+  );
+}
+
+export async function listAccounts(tx: Transaction, customer: string | null): Promise<readonly AccountRow[]> {
+  const rows = await tx.query<Dated<AccountRow, 'windowOpenUntil' | 'lastUsedAt'>>(
+    `select a.name, c.name as customer, a.kind, a.plane, a.state, exists (select 1 from second_factor s where s.account_id = a.id) as "secondFactor",
+       (select count(*) from credential k where k.account_id = a.id and k.state <> 'revoked') as keys,
+       (select max(w.closes_at) from activation_window w where w.account_id = a.id and w.closed_at is null and clock_timestamp() between w.opens_at and w.closes_at) as "windowOpenUntil",
+       (select max(k.last_used_at) from credential k where k.account_id = a.id) as "lastUsedAt"
+     from account a left join customer c on c.id = a.customer_id where $1::text is null or c.name = $1 order by a.name limit 5000`,
+    [customer],
+  );
+  return rows.map((row) => ({ ...row, windowOpenUntil: isoOrNull(row.windowOpenUntil), lastUsedAt: isoOrNull(row.lastUsedAt) }));
+}
+
+export async function listKeys(tx: Transaction, account: string | null): Promise<readonly KeyRow[]> {
+  const rows = await tx.query<Dated<KeyRow, 'createdAt' | 'expiresAt' | 'lastUsedAt'>>(
+    `select a.name as account, k.fingerprint, k.algorithm, k.state, k.issued_by as "issuedBy", k.created_at as "createdAt", k.expires_at as "expiresAt", k.last_used_at as "lastUsedAt"
+     from credential k join account a on a.id = k.account_id where $1::text is null or a.name = $1 order by a.name, k.created_at limit 5000`,
+    [account],
+  );
+  return rows.map((row) => ({
+    ...row,
+    createdAt: iso(row.createdAt),
+    expiresAt: iso(row.expiresAt),
+    lastUsedAt: isoOrNull(row.lastUsedAt),
+  }));
+}
+
+/** A file's path as its customer sees it. */
+const pathOf = `(with recursive up as (
+    select f.directory_id as id, f.name::text as path union all select d.parent_id, d.name || '/' || up.path from up join directory d on d.id = up.id)
+  select '/' || fo.name || '/' || path from up where id is null)`;
+
+const fileColumns = `v.id as version, c.name as customer, fo.name as folder, ${pathOf} as path, v.number, v.state, v.size, encode(v.sha256, 'hex') as sha256, a.name as account,
+  v.closed_at as "closedAt", v.published_at as "publishedAt"`;
+const fileJoins =
+  'from version v join file f on f.id = v.file_id join folder fo on fo.id = f.folder_id join customer c on c.id = v.customer_id join account a on a.id = v.account_id';
+
+export async function listFiles(tx: Transaction, customer: string, folder: string | null, limit: number): Promise<readonly FileRow[]> {
+  const rows = await tx.query<Dated<FileRow, 'closedAt' | 'publishedAt'>>(
+    `select ${fileColumns} ${fileJoins} where c.name = $1 and ($2::text is null or fo.name = $2) and v.state <> 'discarded' order by v.opened_at desc limit $3`,
+    [customer, folder, limit],
+  );
+  return rows.map((row) => ({ ...row, closedAt: isoOrNull(row.closedAt), publishedAt: isoOrNull(row.publishedAt) }));
+}
+
+export type Receipt = { readonly receipt: string; readonly publicKey: string };
+
+export async function findReceiptByVersion(tx: Transaction, version: string): Promise<{ readonly receipt: string } | undefined> {
+  const [row] = await tx.query<{ receipt: string }>('select receipt from version where id = $1 and receipt is not null', [version]);
+  return row;
+}
+
+export async function findReceiptByPath(
+  tx: Transaction,
+  customer: string,
+  path: string,
+): Promise<{ readonly receipt: string } | undefined> {
+  const [row] = await tx.query<{ receipt: string }>(
+    `select v.receipt ${fileJoins} where c.name = $1 and ${pathOf} = $2 and v.receipt is not null order by v.closed_at desc limit 1`,
+    [customer, path],
+  );
+  return row;
+}
+
+export async function findReceiptKey(tx: Transaction, id: string): Promise<string | undefined> {
+  const [row] = await tx.query<{ public_pem: string }>('select public_pem from receipt_key where id = $1', [id]);
+  return row?.public_pem;
+}
+
+export async function listSessions(tx: Transaction, all: boolean, limit: number): Promise<readonly SessionRow[]> {
+  const rows = await tx.query<Dated<SessionRow, 'startedAt' | 'lastSeenAt' | 'endedAt'>>(
+    `select s.id as session, a.name as account, c.name as customer, s.node, host(s.source_address) || ':' || s.source_port as source,
+       coalesce(s.client_identification, '') as client, s.state, s.started_at as "startedAt", s.last_seen_at as "lastSeenAt", s.ended_at as "endedAt", s.end_reason as "endReason"
+     from session s join account a on a.id = s.account_id left join customer c on c.id = a.customer_id
+     where $1 or s.state = 'open' order by s.started_at desc limit $2`,
+    [all, limit],
+  );
+  return rows.map((row) => ({ ...row, startedAt: iso(row.startedAt), lastSeenAt: iso(row.lastSeenAt), endedAt: isoOrNull(row.endedAt) }));
+}
+
+export type NodeRow = {
+  readonly name: string;
+  readonly plane: string;
+  readonly lastSeenAt: Date | null;
+  readonly alive: boolean;
+  readonly sessions: number;
+};
+
+export async function listNodes(tx: Transaction): Promise<readonly NodeRow[]> {
+  return tx.query<NodeRow>(
+    `select n.name, n.plane, n.last_seen_at as "lastSeenAt", coalesce(n.last_seen_at > clock_timestamp() - interval '3 seconds', false) as alive,
+       (select count(*) from session s where s.node = n.name and s.state = 'open') as sessions
+     from node n order by n.name`,
+  );
+}
+
+export type Totals = Result<OperatorToAdmin, 'status'>['counts'] & {
+  readonly version: string;
+  readonly sizeBytes: number;
+  readonly now: Date;
+};
+
+export async function totals(tx: Transaction): Promise<Totals> {
+  const [row] = await tx.query<Totals>(
+    `select (select count(*) from customer) as customers, (select count(*) from account) as accounts, (select count(*) from session where state = 'open') as "openSessions",
+       (select count(*) from version where state = 'published') as "publishedFiles", (select count(*) from version where state = 'partial') as "partialUploads",
+       current_setting('server_version') as version, pg_database_size(current_database()) as "sizeBytes", clock_timestamp() as now`,
+  );
+  if (row === undefined) throw new Error('no totals');
+  return row;
+}
+
+export type DatabaseFacts = {
+  readonly settings: Readonly<Record<string, string>>;
+  readonly excess: readonly string[];
+  readonly demoAccounts: number;
+};
+
+/** Safety settings, and rights that the admin role has but must not have. */
+export async function databaseFacts(tx: Transaction): Promise<DatabaseFacts> {
+  const settings = await tx.query<{ name: string; setting: string }>(
+    "select name, setting from pg_settings where name in ('fsync', 'full_page_writes', 'synchronous_commit', 'default_transaction_isolation')",
+  );
+  const excess = await tx.query<{ what: string }>(
+    `select p.privilege || ' on ' || c.relname as what from pg_class c join pg_namespace n on n.oid = c.relnamespace
+       cross join unnest(array['INSERT', 'UPDATE', 'DELETE', 'TRUNCATE']) as p(privilege)
+     where n.nspname = 'public' and c.relkind = 'r' and has_table_privilege(c.oid, p.privilege)
+       and not (c.relname = 'ledger' and p.privilege = 'INSERT')`,
+  );
+  const secrets = await tx.query<{ what: string }>(
+    `select 'SELECT on ' || t as what from unnest(array['customer_key', 'content', 'mfa_ticket', 'totp_step']) as t where has_table_privilege(t, 'SELECT')`,
+  );
+  const [demo] = await tx.query<{ n: number }>('select count(*) as n from account where is_demo');
+  return {
+    settings: Object.fromEntries(settings.map((row) => [row.name, row.setting])),
+    excess: [...excess, ...secrets].map((row) => row.what),
+    demoAccounts: demo?.n ?? 0,
+  };
+}
