@@ -23,6 +23,9 @@ Exit codes: 0 stopped as asked, 78 configuration fault (nothing was started), 1 
 const roles = ['up', 'edge', 'warden', 'admin', 'migrate'] as const;
 type Role = (typeof roles)[number];
 
+/** Missing from the type declarations; present on every POSIX build of Node. */
+const initGroups = (process as unknown as { initgroups(user: string, group: number): void }).initgroups.bind(process);
+
 function becomeUser(config: Config, role: Role, node: string | undefined): void {
   if (process.getuid?.() !== 0 || config.users === null || role === 'up' || role === 'migrate') return;
   const edge = config.edges.find((one) => one.node === node);
@@ -39,7 +42,7 @@ function becomeUser(config: Config, role: Role, node: string | undefined): void 
     .find((line) => line.startsWith(`${user}:`))
     ?.split(':')[3];
   if (gid === undefined) throw new CofferdamError('configuration', `the system user ${user} does not exist`);
-  process.initgroups?.(user, Number(gid));
+  initGroups(user, Number(gid));
   process.setgid?.(Number(gid));
   process.setuid?.(user);
 }

@@ -9,6 +9,9 @@ export class WireReader {
   constructor(bytes: Uint8Array) {
     this.#bytes = bytes;
   }
+  bool(): boolean {
+    return this.#take(1)[0] !== 0;
+  }
   uint32(): number {
     const at = this.#take(4);
     return new DataView(at.buffer, at.byteOffset, 4).getUint32(0);

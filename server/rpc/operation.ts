@@ -1,15 +1,15 @@
 // Owns: the shape of an operation table and the types derived from it.
 import type { z } from 'zod';
 
-export type Operation<P extends z.ZodType = z.ZodType, R extends z.ZodType = z.ZodType> = {
+export type Operation<P extends z.ZodType = z.ZodType, R extends z.ZodType = z.ZodType, C extends boolean = boolean> = {
   /** Whether a call changes anything that outlives it: rows, objects, budgets, sessions. */
-  readonly changes: boolean;
+  readonly changes: C;
   readonly params: P;
   readonly result: R;
 };
 export type OperationTable = Readonly<Record<string, Operation>>;
 
-export function operation<P extends z.ZodType, R extends z.ZodType>(row: Operation<P, R>): Operation<P, R> {
+export function operation<P extends z.ZodType, R extends z.ZodType, const C extends boolean>(row: Operation<P, R, C>): Operation<P, R, C> {
   return row;
 }
 

@@ -1,0 +1,197 @@
+// Owns: one SSH channel: windows in both directions, the outgoing byte stream cut into full packets (RFC 4254 section 5).
+// Must never: send beyond the client's window, or widen our own before the bytes were taken in.
+import type { SftpInput, SftpOutput } from '../sftp-seam.ts';
+
+export const message = {
+  data: 94,
+  extendedData: 95,
+  eof: 96,
+  close: 97,
+  request: 98,
+  success: 99,
+  failure: 100,
+  windowAdjust: 93,
+  openConfirmation: 91,
+  openFailure: 92,
+} as const;
+
+export type ChannelHost = {
+  send(parts: readonly Uint8Array[]): void;
+  /** False while the socket is full, a key exchange runs, or the lease is lost. */
+  maySendData(): boolean;
+  fail(reason: string): void;
+  closed(): void;
+};
+
+export function u32(value: number): Buffer {
+  const bytes = Buffer.allocUnsafe(4);
+  bytes.writeUInt32BE(value >>> 0);
+  return bytes;
+}
+
+export class Channel implements SftpOutput {
+  readonly #host: ChannelHost;
+  readonly #remoteId: number;
+  readonly #packetMax: number;
+  readonly #windowMax: number;
+  #outWindow: number;
+  #inWindow: number;
+  #credit = 0;
+  #queue: Buffer[] = [];
+  #head = 0;
+  #pending = 0;
+  #isEnding: number | undefined;
+  #isClosed = false;
+  #hasSentClose = false;
+  bytesIn = 0;
+  bytesOut = 0;
+  input: SftpInput | undefined;
+  onDrain: (() => void) | undefined;
+
+  constructor(
+    host: ChannelHost,
+    open: { readonly remoteId: number; readonly window: number; readonly packetMax: number; readonly ownWindow: number },
+  ) {
+    this.#host = host;
+    this.#remoteId = open.remoteId;
+    this.#outWindow = open.window;
+    // Larger packets than 32 KiB gain nothing and few clients accept them.
+    this.#packetMax = Math.min(open.packetMax, 32_768);
+    this.#windowMax = open.ownWindow;
+    this.#inWindow = open.ownWindow;
+  }
+
+  get pendingBytes(): number {
+    return this.#pending;
+  }
+
+  send(chunks: readonly Buffer[]): void {
+    if (this.#isClosed || this.#isEnding !== undefined) return;
+    for (const chunk of chunks) {
+      if (chunk.length === 0) continue;
+      this.#queue.push(chunk);
+      this.#pending += chunk.length;
+    }
+    this.flush();
+  }
+
+  /** Sends what window, socket and lease allow. */
+  flush(): void {
+    const before = this.#pending;
+    while (this.#pending > 0 && this.#outWindow > 0 && !this.#isClosed && this.#host.maySendData()) this.#sendPacket();
+    if (this.#pending === 0 && this.#isEnding !== undefined && !this.#hasSentClose) this.#sendEnd(this.#isEnding);
+    if (this.#pending < before) this.onDrain?.();
+  }
+
+  #sendPacket(): void {
+    const size = Math.min(this.#pending, this.#packetMax, this.#outWindow);
+    const header = Buffer.allocUnsafe(9);
+    header[0] = message.data;
+    header.writeUInt32BE(this.#remoteId, 1);
+    header.writeUInt32BE(size, 5);
+    const parts: Buffer[] = [header];
+    let missing = size;
+    while (missing > 0) {
+      const next = this.#queue[this.#head];
+      if (next === undefined) break;
+      if (next.length <= missing) {
+        parts.push(next);
+        missing -= next.length;
+        this.#head += 1;
+      } else {
+        parts.push(next.subarray(0, missing));
+        this.#queue[this.#head] = next.subarray(missing);
+        missing = 0;
+      }
+    }
+    if (this.#head > 64) {
+      this.#queue = this.#queue.slice(this.#head);
+      this.#head = 0;
+    }
+    this.#pending -= size;
+    this.#outWindow -= size;
+    this.bytesOut += size;
+    this.#host.send(parts);
+  }
+
+  widen(bytes: number): void {
+    if (this.#outWindow + bytes > 0xffff_ffff) {
+      this.#host.fail('window overflow');
+      return;
+    }
+    this.#outWindow += bytes;
+    this.flush();
+  }
+
+  receive(data: Buffer): void {
+    if (data.length > this.#inWindow) {
+      this.#host.fail('more data than the window allows');
+      return;
+    }
+    this.#inWindow -= data.length;
+    this.bytesIn += data.length;
+    if (this.input === undefined || this.#isEnding !== undefined) this.consumed(data.length);
+    else this.input.data(data);
+  }
+
+  consumed(bytes: number): void {
+    this.#credit += bytes;
+    if (this.#isClosed || this.#hasSentClose || this.#credit < this.#windowMax / 4) return;
+    this.#host.send([Uint8Array.of(message.windowAdjust), u32(this.#remoteId), u32(this.#credit)]);
+    this.#inWindow += this.#credit;
+    this.#credit = 0;
+  }
+
+  success(): void {
+    this.#host.send([Uint8Array.of(message.success), u32(this.#remoteId)]);
+  }
+
+  failure(): void {
+    this.#host.send([Uint8Array.of(message.failure), u32(this.#remoteId)]);
+  }
+
+  end(exitStatus: number): void {
+    if (this.#isEnding !== undefined) return;
+    this.#isEnding = exitStatus;
+    this.flush();
+  }
+
+  #sendEnd(exitStatus: number): void {
+    this.#hasSentClose = true;
+    const name = Buffer.from('exit-status');
+    this.#host.send([Uint8Array.of(message.request), u32(this.#remoteId), u32(name.length), name, Uint8Array.of(0), u32(exitStatus)]);
+    this.#host.send([Uint8Array.of(message.eof), u32(this.#remoteId)]);
+    this.#host.send([Uint8Array.of(message.close), u32(this.#remoteId)]);
+  }
+
+  fail(reason: string): void {
+    this.#host.fail(reason);
+  }
+
+  eof(): void {
+    if (this.input === undefined) this.end(0);
+    else this.input.eof();
+  }
+
+  /** The client's CLOSE: ours follows when it has not gone yet, and the channel is over. */
+  close(): void {
+    if (!this.#hasSentClose && !this.#isClosed) {
+      this.#hasSentClose = true;
+      this.#host.send([Uint8Array.of(message.close), u32(this.#remoteId)]);
+    }
+    this.drop();
+  }
+
+  /** Nothing more goes out or comes in. */
+  drop(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#queue = [];
+    this.#pending = 0;
+    this.#host.closed();
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+}

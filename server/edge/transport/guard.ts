@@ -1,0 +1,62 @@
+// Owns: the take-over of ssh2's dispatch table: every message of our connections comes to us, by number and state.
+// Must never: let a message reach ssh2's own handlers outside the key exchange, or a parser run on after its first error (SSH2.md 3.1, T-15).
+import { type CoreProtocol, coreHandlers } from './ssh2-core.ts';
+
+export type MessageSink = {
+  /** Every message after the first key exchange. `pass` hands it to ssh2 (key exchange only). */
+  message(number: number, payload: Buffer, pass: () => void): void;
+};
+
+const sinks = new WeakMap<CoreProtocol, MessageSink>();
+const originals = [...coreHandlers];
+
+for (let number = 0; number < 256; number += 1) {
+  const original = originals[number];
+  coreHandlers[number] = (protocol, payload) => {
+    const sink = sinks.get(protocol);
+    if (sink === undefined) throw new Error('a connection without a guard');
+    return sink.message(number, payload, () => void original?.(protocol, payload));
+  };
+}
+
+export function guard(protocol: CoreProtocol, sink: MessageSink): void {
+  sinks.set(protocol, sink);
+}
+
+const identBytesMax = 255;
+
+/** Collects the identification line over any number of chunks, then hands everything on as one. RFC 4253 section 4.2. */
+export class Identification {
+  #held: Buffer | undefined = Buffer.alloc(0);
+
+  /** The bytes to parse now, or undefined while the line is not whole. Throws when it is too long. */
+  take(chunk: Buffer): Buffer | undefined {
+    if (this.#held === undefined) return chunk;
+    const all = this.#held.length === 0 ? chunk : Buffer.concat([this.#held, chunk]);
+    const end = all.indexOf(10);
+    if (end > identBytesMax || (end === -1 && all.length > identBytesMax)) throw new Error('identification too long');
+    if (end === -1) {
+      this.#held = all;
+      return undefined;
+    }
+    this.#held = undefined;
+    return all;
+  }
+}
+
+/** At most so many events in a window of time. */
+export class RateGate {
+  readonly #max: number;
+  readonly #windowMs: number;
+  #times: number[] = [];
+  constructor(max: number, windowMs: number) {
+    this.#max = max;
+    this.#windowMs = windowMs;
+  }
+  pass(): boolean {
+    const now = performance.now();
+    this.#times = this.#times.filter((time) => now - time < this.#windowMs);
+    this.#times.push(now);
+    return this.#times.length <= this.#max;
+  }
+}

@@ -1,0 +1,66 @@
+// Owns: the only door to ssh2: its transport core, narrowly typed. Its server shell (server.js, SFTP.js) is never loaded.
+import { createRequire } from 'node:module';
+import { CofferdamError } from '../../domain/errors.ts';
+
+const require = createRequire(import.meta.url);
+
+/** What ssh2's key exchange asks of a host key. */
+export type CoreHostKey = { readonly type: string; getPublicSSH(): Buffer; sign(data: Buffer): Buffer | Error };
+export type CoreProtocol = {
+  start(): void;
+  parse(chunk: Buffer, from: number, to: number): void;
+  cleanup(): void;
+  rekey(): void;
+  _authenticated: boolean;
+  _strictMode: boolean | undefined;
+  /** Defined while a key exchange is under way: outgoing packets are queued by ssh2 meanwhile. */
+  _kexinit: Buffer | undefined;
+  _kex: { remoteExtInfoEnabled: boolean; sessionID: Buffer } | undefined;
+  _decipher: { inSeqno: number };
+  _packetRW: { write: { allocStart: number; alloc(bytes: number): Buffer; finalize(packet: Buffer): Buffer } };
+  _onHandshakeComplete: (negotiated: CoreNegotiated) => void;
+};
+export type CoreNegotiated = {
+  readonly kex: string;
+  readonly serverHostKey: string;
+  readonly cs: { readonly cipher: string; readonly mac: string };
+  readonly sc: { readonly cipher: string; readonly mac: string };
+};
+type Handler = (protocol: CoreProtocol, payload: Buffer) => unknown;
+export type CoreOptions = {
+  readonly server: true;
+  readonly ident: string;
+  readonly hostKeys: Readonly<Record<string, CoreHostKey>>;
+  readonly offer: object;
+  readonly onWrite: (data: Buffer) => void;
+  readonly onError: (error: Error) => void;
+  readonly onHeader: (header: { readonly identRaw: string }) => void;
+  readonly onHandshakeComplete: (negotiated: CoreNegotiated) => void;
+  readonly messageHandlers: Readonly<Record<string, never>>;
+};
+
+export const Protocol = require('ssh2/lib/protocol/Protocol.js') as new (options: CoreOptions) => CoreProtocol;
+export const { KexInit } = require('ssh2/lib/protocol/kex.js') as { KexInit: new (lists: object) => object };
+/** Shared and mutable: message number → handler. The guard takes it over. */
+export const coreHandlers = require('ssh2/lib/protocol/handlers.js') as (Handler | undefined)[];
+export const { sendPacket } = require('ssh2/lib/protocol/utils.js') as { sendPacket: (protocol: CoreProtocol, packet: Buffer) => boolean };
+const crypto = require('ssh2/lib/protocol/crypto.js') as { readonly bindingAvailable: boolean; readonly init: Promise<void> };
+
+/** Resolves when the cipher is ready. Throws `configuration` without the native one, unless that is allowed. */
+export async function readyCore(allowSlowCipher: boolean): Promise<void> {
+  if (!crypto.bindingAvailable && !allowSlowCipher)
+    throw new CofferdamError('configuration', "ssh2's native cipher does not load: run `node scripts/prepare.cjs`");
+  await crypto.init;
+}
+
+/** Sends one message: the payload after the packet header, first byte = message number. */
+export function sendPayload(protocol: CoreProtocol, parts: readonly Uint8Array[]): void {
+  const { write } = protocol._packetRW;
+  let at = write.allocStart;
+  const packet = write.alloc(parts.reduce((sum, part) => sum + part.length, 0));
+  for (const part of parts) {
+    packet.set(part, at);
+    at += part.length;
+  }
+  sendPacket(protocol, write.finalize(packet));
+}

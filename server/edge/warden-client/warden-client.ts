@@ -1,0 +1,174 @@
+// Owns: the edge's one connection to the warden: hello, calls, lease; reconnecting for ever.
+// Must never: keep sending when the lease is lost, or repeat a call whose outcome is unknown unless it may be made twice.
+import { randomUUID } from 'node:crypto';
+import { connect } from 'node:net';
+import { runtimePaths } from '../../config/config.ts';
+import { CofferdamError, toCofferdamError } from '../../domain/errors.ts';
+import { type EdgeToWarden, edgeToWarden, type WardenToEdge, wardenToEdge } from '../../rpc/edge-warden.ts';
+import type { Handlers, Params, Result } from '../../rpc/operation.ts';
+import { Peer } from '../../rpc/peer.ts';
+import type { EdgeNode, WardenCalls } from '../sftp-seam.ts';
+
+type WardenPeer = Peer<WardenToEdge, EdgeToWarden, undefined>;
+export type Hello = Result<EdgeToWarden, 'node.hello'>;
+
+export type WardenClientEvents = {
+  readonly terminated: (session: string) => void;
+  readonly drain: () => void;
+  /** The lease was lost or is back. */
+  readonly leaseChanged: (isLive: boolean) => void;
+  readonly sessionCount: () => number;
+};
+
+const backoffFirstMs = 50;
+const backoffMaxMs = 1000;
+
+export class WardenClient implements WardenCalls {
+  readonly #node: EdgeNode;
+  readonly #events: WardenClientEvents;
+  /** Names this run of the process: a new one ends what an earlier run left. */
+  readonly #startId = randomUUID();
+  readonly #waiting = new Set<(peer: WardenPeer | undefined) => void>();
+  #peer: WardenPeer | undefined;
+  #isStopped = false;
+  #epoch = 0;
+  #lastRenewal = Number.NEGATIVE_INFINITY;
+  #isLive = false;
+  #isRenewing = false;
+  #backoffMs = backoffFirstMs;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(node: EdgeNode, events: WardenClientEvents) {
+    this.#node = node;
+    this.#events = events;
+  }
+
+  /** Resolves with the first hello; tries until `patienceMs` is over. */
+  async start(patienceMs: number): Promise<Hello> {
+    const first = new Promise<Hello>((resolve, reject) => {
+      const timer = setTimeout(() => reject(new CofferdamError('configuration', 'the warden cannot be reached on its socket')), patienceMs);
+      this.#connect((hello) => {
+        clearTimeout(timer);
+        resolve(hello);
+      });
+    });
+    const hello = await first;
+    this.#timer = setInterval(() => this.#beat(), this.#node.config.limits.leaseIntervalMs);
+    return hello;
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    clearInterval(this.#timer);
+    this.#peer?.close();
+    for (const wake of this.#waiting) wake(undefined);
+  }
+
+  get isLeaseLive(): boolean {
+    return this.#isLive;
+  }
+
+  #connect(onHello: (hello: Hello) => void): void {
+    if (this.#isStopped) return;
+    const socket = connect(runtimePaths(this.#node.config).wardenSocket(this.#node.node));
+    const handlers: Handlers<WardenToEdge, undefined> = {
+      'session.terminate': async ({ session }) => {
+        this.#events.terminated(session);
+        return {};
+      },
+      'node.drain': async () => {
+        this.#events.drain();
+        return {};
+      },
+    };
+    const peer: WardenPeer = new Peer({
+      stream: socket,
+      serves: wardenToEdge,
+      handlers,
+      calls: edgeToWarden,
+      caller: undefined,
+      onClose: () => {
+        if (this.#peer === peer) this.#peer = undefined;
+        if (this.#isStopped) return;
+        setTimeout(() => this.#connect(onHello), this.#backoffMs);
+        this.#backoffMs = Math.min(backoffMaxMs, this.#backoffMs * 2);
+      },
+      onBug: (op, error) => this.#node.log.error({ op, err: error }, 'defect in a handler'),
+    });
+    peer.call('node.hello', { protocol: 1, startId: this.#startId }).then(
+      (hello) => {
+        this.#backoffMs = backoffFirstMs;
+        this.#peer = peer;
+        if (this.#epoch === 0) this.#epoch = hello.epoch;
+        this.#renewed();
+        for (const wake of this.#waiting) wake(peer);
+        onHello(hello);
+      },
+      (error: unknown) => {
+        this.#node.log.warn({ err: error }, 'the warden refused the greeting');
+        peer.close();
+      },
+    );
+  }
+
+  #renewed(): void {
+    this.#lastRenewal = performance.now();
+    if (this.#isLive) return;
+    this.#isLive = true;
+    this.#events.leaseChanged(true);
+  }
+
+  #beat(): void {
+    const { leaseLostMs } = this.#node.config.limits;
+    if (this.#isLive && performance.now() - this.#lastRenewal > leaseLostMs) {
+      this.#isLive = false;
+      this.#node.log.warn('the lease is lost: nothing is sent until the warden is back');
+      this.#events.leaseChanged(false);
+    }
+    if (this.#peer === undefined || this.#isRenewing) return;
+    this.#isRenewing = true;
+    this.#peer
+      .call('lease.renew', { sessions: this.#events.sessionCount(), epoch: this.#epoch })
+      .then(({ epoch, ended }) => {
+        this.#epoch = epoch;
+        for (const session of ended) this.#events.terminated(session);
+        this.#renewed();
+      })
+      .catch(() => {})
+      .finally(() => (this.#isRenewing = false));
+  }
+
+  #connected(deadline: number): Promise<WardenPeer> {
+    if (this.#peer?.isOpen === true) return Promise.resolve(this.#peer);
+    return new Promise((resolve, reject) => {
+      const finish = (peer: WardenPeer | undefined): void => {
+        clearTimeout(timer);
+        this.#waiting.delete(finish);
+        if (peer === undefined) reject(new CofferdamError('unavailable', 'the service is not available at the moment; try again'));
+        else resolve(peer);
+      };
+      const timer = setTimeout(() => finish(undefined), Math.max(0, deadline - performance.now()));
+      if (this.#isStopped || this.#waiting.size >= 10_000) finish(undefined);
+      else this.#waiting.add(finish);
+    });
+  }
+
+  async call<K extends keyof EdgeToWarden & string>(op: K, params: Params<EdgeToWarden, K>): Promise<Result<EdgeToWarden, K>> {
+    const peer = await this.#connected(performance.now() + this.#node.config.limits.wardenRetryMs);
+    return peer.call(op, params);
+  }
+
+  async callRepeatable<K extends keyof EdgeToWarden & string>(op: K, params: Params<EdgeToWarden, K>): Promise<Result<EdgeToWarden, K>> {
+    const deadline = performance.now() + this.#node.config.limits.wardenRetryMs;
+    for (let pauseMs = backoffFirstMs; ; pauseMs = Math.min(backoffMaxMs, pauseMs * 2)) {
+      try {
+        const peer = await this.#connected(deadline);
+        return await peer.call(op, params);
+      } catch (thrown) {
+        const error = toCofferdamError(thrown);
+        if (error.code !== 'unavailable' || this.#isStopped || performance.now() + pauseMs > deadline) throw error;
+        await new Promise((resolve) => setTimeout(resolve, pauseMs));
+      }
+    }
+  }
+}
