@@ -1,0 +1,189 @@
+// Owns: user authentication messages (RFC 4252, RFC 4256): parsed strictly, handed to the warden one by one, its answers handed back.
+// Must never: decide anything, or keep a proof.
+import { randomUUID } from 'node:crypto';
+import { toCofferdamError } from '../../domain/errors.ts';
+import { WireReader } from '../../domain/ssh-wire.ts';
+import type { Evidence } from '../../rpc/edge-warden.ts';
+import type { SftpSession, WardenCalls } from '../sftp-seam.ts';
+
+type Probe = { readonly algorithm: string; readonly key: Uint8Array };
+export type AuthRequest =
+  | { readonly kind: 'request'; readonly username: string; readonly evidence: Evidence; readonly probe?: Probe }
+  | { readonly kind: 'answers'; readonly answers: readonly string[] };
+
+export type LoginReply =
+  | { readonly kind: 'failure'; readonly methods: readonly string[]; readonly isPartial: boolean }
+  | { readonly kind: 'key-acceptable'; readonly algorithm: string; readonly key: Uint8Array }
+  | {
+      readonly kind: 'prompt';
+      readonly name: string;
+      readonly instruction: string;
+      readonly prompts: readonly { readonly text: string; readonly echo: boolean }[];
+    }
+  | { readonly kind: 'success'; readonly session: SftpSession; readonly absoluteLifeMs: number; readonly idleLifeMs: number }
+  | { readonly kind: 'closed' };
+
+const waitingMax = 4;
+const answersMax = 4;
+const fieldBytesMax = 16_384;
+const textBytesMax = 256;
+
+function text(reader: WireReader): string {
+  const bytes = reader.string();
+  if (bytes.length > textBytesMax) throw new Error('a field is too long');
+  return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+}
+
+function blob(reader: WireReader): Buffer {
+  const bytes = reader.string();
+  if (bytes.length > fieldBytesMax) throw new Error('a field is too long');
+  return Buffer.from(bytes);
+}
+
+function parsePublicKey(reader: WireReader, username: string, sessionIdentifier: Buffer): AuthRequest {
+  const hasSignature = reader.bool();
+  const algorithm = text(reader);
+  const key = blob(reader);
+  if (!hasSignature) {
+    reader.end();
+    return {
+      kind: 'request',
+      username,
+      evidence: { type: 'public-key-probe', algorithm, key: key.toString('base64') },
+      probe: { algorithm, key },
+    };
+  }
+  const signature = blob(reader);
+  reader.end();
+  return {
+    kind: 'request',
+    username,
+    evidence: {
+      type: 'public-key',
+      algorithm,
+      key: key.toString('base64'),
+      signature: signature.toString('base64'),
+      sessionIdentifier: sessionIdentifier.toString('base64'),
+    },
+  };
+}
+
+/** SSH_MSG_USERAUTH_REQUEST. Throws on any other form than the RFC's. */
+export function parseAuthRequest(payload: Buffer, sessionIdentifier: Buffer): AuthRequest {
+  const reader = new WireReader(payload.subarray(1));
+  const username = text(reader);
+  const service = text(reader);
+  const method = text(reader);
+  if (service !== 'ssh-connection') throw new Error('unknown service');
+  switch (method) {
+    case 'publickey':
+      return parsePublicKey(reader, username, sessionIdentifier);
+    case 'keyboard-interactive':
+      reader.string();
+      reader.string();
+      reader.end();
+      return { kind: 'request', username, evidence: { type: 'keyboard-interactive' } };
+    case 'password': {
+      const isChange = reader.bool();
+      const password = text(reader);
+      // A change nobody asked for is no proof of anything.
+      return { kind: 'request', username, evidence: isChange ? { type: 'none' } : { type: 'password', password } };
+    }
+    default:
+      // `none`, and methods nobody offers: answered with the methods that are.
+      return { kind: 'request', username, evidence: { type: 'none' } };
+  }
+}
+
+/** SSH_MSG_USERAUTH_INFO_RESPONSE. */
+export function parseInfoResponse(payload: Buffer): AuthRequest {
+  const reader = new WireReader(payload.subarray(1));
+  const count = reader.uint32();
+  if (count > answersMax) throw new Error('too many answers');
+  const answers = Array.from({ length: count }, () => text(reader));
+  reader.end();
+  return { kind: 'answers', answers };
+}
+
+export type LoginDriverOptions = {
+  readonly warden: WardenCalls;
+  readonly source: { readonly address: string; readonly port: number };
+  readonly clientIdentification: () => string;
+  readonly reply: (reply: LoginReply) => void;
+  readonly fail: (reason: string) => void;
+};
+
+export class LoginDriver {
+  readonly #options: LoginDriverOptions;
+  readonly #connection = randomUUID();
+  readonly #waiting: AuthRequest[] = [];
+  #username: string | undefined;
+  #isBusy = false;
+  #isPrompted = false;
+  #hasAsked = false;
+
+  constructor(options: LoginDriverOptions) {
+    this.#options = options;
+  }
+
+  take(request: AuthRequest): void {
+    if (this.#waiting.length >= waitingMax) return this.#options.fail('too many login messages at once');
+    this.#waiting.push(request);
+    if (!this.#isBusy) void this.#run();
+  }
+
+  async #run(): Promise<void> {
+    this.#isBusy = true;
+    try {
+      for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) await this.#one(next);
+    } catch (error) {
+      this.#options.fail(`login failed: ${toCofferdamError(error).message}`);
+    } finally {
+      this.#isBusy = false;
+    }
+  }
+
+  async #one(request: AuthRequest): Promise<void> {
+    if (request.kind === 'answers' && !this.#isPrompted) return this.#options.fail('answers that nobody asked for');
+    if (request.kind === 'request') {
+      // RFC 4252 section 5 lets a client change names; it is never needed, and it mixes two people's proofs.
+      if (this.#username !== undefined && this.#username !== request.username)
+        return this.#options.fail('the user name changed during login');
+      this.#username = request.username;
+    }
+    this.#isPrompted = false;
+    this.#hasAsked = true;
+    const outcome = await this.#options.warden.call('login.attempt', {
+      connection: this.#connection,
+      source: this.#options.source,
+      clientIdentification: this.#options.clientIdentification(),
+      username: this.#username ?? '',
+      evidence: request.kind === 'request' ? request.evidence : { type: 'answers', answers: [...request.answers] },
+    });
+    switch (outcome.outcome) {
+      case 'accepted': {
+        const { id, token, account, kind, absoluteLifeMs, idleLifeMs } = outcome.session;
+        this.#waiting.length = 0;
+        return this.#options.reply({ kind: 'success', session: { id, token, account, kind }, absoluteLifeMs, idleLifeMs });
+      }
+      case 'partial':
+        return this.#options.reply({ kind: 'failure', methods: outcome.methods, isPartial: true });
+      case 'refused':
+        return this.#options.reply({ kind: 'failure', methods: outcome.methods, isPartial: false });
+      case 'prompt':
+        this.#isPrompted = true;
+        return this.#options.reply({ kind: 'prompt', name: outcome.name, instruction: outcome.instruction, prompts: outcome.prompts });
+      case 'key-acceptable':
+        if (request.kind === 'request' && request.probe !== undefined)
+          return this.#options.reply({ kind: 'key-acceptable', ...request.probe });
+        return this.#options.fail('an answer without a question');
+      case 'closed':
+        return this.#options.reply({ kind: 'closed' });
+    }
+  }
+
+  /** The connection went away before it was logged in. */
+  async abandon(): Promise<void> {
+    if (this.#hasAsked) await this.#options.warden.call('login.abandon', { connection: this.#connection });
+  }
+}

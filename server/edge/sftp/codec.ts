@@ -1,0 +1,259 @@
+// Owns: SFTP version 3 packets (draft-ietf-secsh-filexfer-02): cutting the stream into packets over slices, parsing requests, encoding replies.
+// Must never: believe a length the packet does not hold, or copy the data of a WRITE.
+import { CofferdamError, type SftpStatus, sftpStatus } from '../../domain/errors.ts';
+
+/** Largest request: 256 KiB of data and its fields. */
+export const packetBytesMax = 256 * 1024 + 1024;
+
+export const type = {
+  init: 1,
+  version: 2,
+  open: 3,
+  close: 4,
+  read: 5,
+  write: 6,
+  lstat: 7,
+  fstat: 8,
+  setstat: 9,
+  fsetstat: 10,
+  opendir: 11,
+  readdir: 12,
+  remove: 13,
+  mkdir: 14,
+  rmdir: 15,
+  realpath: 16,
+  stat: 17,
+  rename: 18,
+  readlink: 19,
+  symlink: 20,
+  extended: 200,
+  status: 101,
+  handle: 102,
+  data: 103,
+  name: 104,
+  attrs: 105,
+  extendedReply: 201,
+} as const;
+
+const attributeFlag = { size: 1, owner: 2, permissions: 4, times: 8, extended: 0x8000_0000 } as const;
+
+/** Cuts the byte stream into packets without joining them: each is a list of slices. */
+export class PacketStream {
+  #parts: Buffer[] = [];
+  #bytes = 0;
+
+  /** Packets completed by this chunk: slices of type byte and body, without the length. Throws `invalid` on a length out of bounds. */
+  *push(chunk: Buffer): Generator<readonly Buffer[]> {
+    this.#parts.push(chunk);
+    this.#bytes += chunk.length;
+    for (;;) {
+      if (this.#bytes < 4) return;
+      const length = this.#peekLength();
+      if (length < 1 || length > packetBytesMax) throw new CofferdamError('invalid', 'packet length out of bounds');
+      if (this.#bytes < 4 + length) return;
+      this.#take(4);
+      yield this.#take(length);
+    }
+  }
+
+  #peekLength(): number {
+    const first = this.#parts[0];
+    if (first !== undefined && first.length >= 4) return first.readUInt32BE(0);
+    this.#parts = [Buffer.concat(this.#parts)];
+    return this.#parts[0]?.readUInt32BE(0) ?? 0;
+  }
+
+  #take(count: number): readonly Buffer[] {
+    const taken: Buffer[] = [];
+    let missing = count;
+    while (missing > 0) {
+      const first = this.#parts[0];
+      if (first === undefined) break;
+      if (first.length <= missing) {
+        taken.push(first);
+        this.#parts.shift();
+        missing -= first.length;
+      } else {
+        taken.push(first.subarray(0, missing));
+        this.#parts[0] = first.subarray(missing);
+        missing = 0;
+      }
+    }
+    this.#bytes -= count;
+    return taken;
+  }
+}
+
+/** Reads the fields of one packet; throws `invalid` when it is shorter than they say. */
+export class FieldReader {
+  readonly #bytes: Buffer;
+  #at: number;
+  constructor(bytes: Buffer, at = 0) {
+    this.#bytes = bytes;
+    this.#at = at;
+  }
+  get position(): number {
+    return this.#at;
+  }
+  #need(count: number): number {
+    if (count > this.#bytes.length - this.#at) throw new CofferdamError('invalid', 'packet is too short');
+    const at = this.#at;
+    this.#at += count;
+    return at;
+  }
+  uint32(): number {
+    return this.#bytes.readUInt32BE(this.#need(4));
+  }
+  /** Throws `invalid` beyond 2^53: no file is that large. */
+  uint64(): number {
+    const value = this.#bytes.readBigUInt64BE(this.#need(8));
+    if (value > BigInt(Number.MAX_SAFE_INTEGER)) throw new CofferdamError('invalid', 'offset out of range');
+    return Number(value);
+  }
+  string(): Buffer {
+    const length = this.uint32();
+    const at = this.#need(length);
+    return this.#bytes.subarray(at, at + length);
+  }
+  rest(): Buffer {
+    return this.#bytes.subarray(this.#at);
+  }
+}
+
+/** What a client sent as ATTRS; absent fields were not sent. */
+export type SentAttributes = { readonly size?: number; readonly permissions?: number; readonly modifiedAt?: number };
+
+export function readAttributes(reader: FieldReader): SentAttributes {
+  const flags = reader.uint32();
+  const sent: { size?: number; permissions?: number; modifiedAt?: number } = {};
+  if ((flags & attributeFlag.size) !== 0) sent.size = reader.uint64();
+  if ((flags & attributeFlag.owner) !== 0) {
+    reader.uint32();
+    reader.uint32();
+  }
+  if ((flags & attributeFlag.permissions) !== 0) sent.permissions = reader.uint32();
+  if ((flags & attributeFlag.times) !== 0) {
+    reader.uint32();
+    sent.modifiedAt = reader.uint32();
+  }
+  return sent;
+}
+
+/** Reply attributes: size, permissions with type bits, access = modification time. */
+export type ReplyAttributes = {
+  readonly kind: 'directory' | 'file';
+  readonly size: number;
+  readonly permissions: number;
+  readonly modifiedAt: number;
+};
+
+const attributesBytes = 4 + 8 + 8 + 4 + 8;
+
+function writeAttributes(out: Buffer, at: number, attributes: ReplyAttributes): number {
+  out.writeUInt32BE(attributeFlag.size | attributeFlag.owner | attributeFlag.permissions | attributeFlag.times, at);
+  out.writeBigUInt64BE(BigInt(attributes.size), at + 4);
+  // No owner of the host means anything here.
+  out.writeUInt32BE(0, at + 12);
+  out.writeUInt32BE(0, at + 16);
+  out.writeUInt32BE((attributes.kind === 'directory' ? 0o040000 : 0o100000) | attributes.permissions, at + 20);
+  out.writeUInt32BE(attributes.modifiedAt, at + 24);
+  out.writeUInt32BE(attributes.modifiedAt, at + 28);
+  return at + attributesBytes;
+}
+
+function packet(packetType: number, id: number, bodyBytes: number): Buffer {
+  const out = Buffer.allocUnsafe(9 + bodyBytes);
+  out.writeUInt32BE(5 + bodyBytes, 0);
+  out[4] = packetType;
+  out.writeUInt32BE(id, 5);
+  return out;
+}
+
+export function statusPacket(id: number, code: SftpStatus, text: string): Buffer {
+  const message = Buffer.from(text, 'utf8');
+  const out = packet(type.status, id, 4 + 4 + message.length + 4 + 2);
+  out.writeUInt32BE(code, 9);
+  out.writeUInt32BE(message.length, 13);
+  message.copy(out, 17);
+  out.writeUInt32BE(2, 17 + message.length);
+  out.write('en', 21 + message.length, 'latin1');
+  return out;
+}
+
+export const okPacket = (id: number): Buffer => statusPacket(id, sftpStatus.OK, '');
+
+export function handlePacket(id: number, handle: Buffer): Buffer {
+  const out = packet(type.handle, id, 4 + handle.length);
+  out.writeUInt32BE(handle.length, 9);
+  handle.copy(out, 13);
+  return out;
+}
+
+/** Everything of a DATA reply but the data itself, which is sent after it as it is. */
+export function dataHeader(id: number, bytes: number): Buffer {
+  const out = Buffer.allocUnsafe(13);
+  out.writeUInt32BE(9 + bytes, 0);
+  out[4] = type.data;
+  out.writeUInt32BE(id, 5);
+  out.writeUInt32BE(bytes, 9);
+  return out;
+}
+
+export function attributesPacket(id: number, attributes: ReplyAttributes): Buffer {
+  const out = packet(type.attrs, id, attributesBytes);
+  writeAttributes(out, 9, attributes);
+  return out;
+}
+
+export type NameEntry = { readonly name: string; readonly longName: string; readonly attributes: ReplyAttributes | null };
+
+export function namePacket(id: number, entries: readonly NameEntry[]): Buffer {
+  const encoded = entries.map((entry) => ({
+    name: Buffer.from(entry.name, 'utf8'),
+    long: Buffer.from(entry.longName, 'utf8'),
+    attributes: entry.attributes,
+  }));
+  const body = encoded.reduce(
+    (sum, one) => sum + 8 + one.name.length + one.long.length + (one.attributes === null ? 4 : attributesBytes),
+    4,
+  );
+  const out = packet(type.name, id, body);
+  out.writeUInt32BE(entries.length, 9);
+  let at = 13;
+  for (const { name, long, attributes } of encoded) {
+    for (const text of [name, long]) {
+      out.writeUInt32BE(text.length, at);
+      text.copy(out, at + 4);
+      at += 4 + text.length;
+    }
+    if (attributes === null) at = out.writeUInt32BE(0, at);
+    else at = writeAttributes(out, at, attributes);
+  }
+  return out;
+}
+
+/** VERSION 3 and the extensions that this server speaks: name and data pairs. */
+export function versionPacket(extensions: readonly (readonly [string, string])[]): Buffer {
+  const texts = extensions.flat().map((text) => Buffer.from(text, 'latin1'));
+  const body = Buffer.concat([Buffer.of(type.version, 0, 0, 0, 3), ...texts.flatMap((text) => [lengthOf(text), text])]);
+  return Buffer.concat([lengthOf(body), body]);
+}
+
+function lengthOf(bytes: Buffer): Buffer {
+  const out = Buffer.alloc(4);
+  out.writeUInt32BE(bytes.length);
+  return out;
+}
+
+/** Answer to limits@openssh.com: largest packet, read, write, and open handles. */
+export function limitsPacket(
+  id: number,
+  limits: { readonly packet: number; readonly read: number; readonly write: number; readonly handles: number },
+): Buffer {
+  const out = packet(type.extendedReply, id, 32);
+  out.writeBigUInt64BE(BigInt(limits.packet), 9);
+  out.writeBigUInt64BE(BigInt(limits.read), 17);
+  out.writeBigUInt64BE(BigInt(limits.write), 25);
+  out.writeBigUInt64BE(BigInt(limits.handles), 33);
+  return out;
+}

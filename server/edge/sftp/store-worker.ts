@@ -1,0 +1,219 @@
+// Owns: the thread that hashes, seals, writes, reads and opens extents, so that the event loop only moves bytes.
+// Must never: write outside this node's incoming directory, or keep a key after its extent is done.
+import { createHash, type Hash } from 'node:crypto';
+import { closeSync, constants, openSync, readSync, rmSync, writevSync } from 'node:fs';
+import { parentPort } from 'node:worker_threads';
+import { headerBytes, SegmentOpener, SegmentSealer, sealedSegment } from '../../extents/sealed-format.ts';
+
+/** An upload: one hash over all of it, one extent at a time. A reader: one extent that was granted. */
+export type Request =
+  | { readonly op: 'upload.begin'; readonly upload: string; readonly content: string; readonly storedBytes: number }
+  | { readonly op: 'upload.extent'; readonly upload: string; readonly key: Uint8Array; readonly context: Uint8Array; readonly path: string }
+  | {
+      readonly op: 'upload.segment';
+      readonly upload: string;
+      readonly bytes: Uint8Array;
+      readonly isLast: boolean;
+      readonly mayBeInline: boolean;
+    }
+  | { readonly op: 'upload.verify'; readonly upload: string; readonly source: Source }
+  | { readonly op: 'upload.digest'; readonly upload: string }
+  /** Ends an upload; `keepFor` keeps the running hash for a continuation of this content. */
+  | { readonly op: 'upload.end'; readonly upload: string; readonly keep: boolean }
+  | { readonly op: 'reader.open'; readonly reader: string; readonly source: Source }
+  | { readonly op: 'reader.segment'; readonly reader: string; readonly index: number }
+  | { readonly op: 'reader.close'; readonly reader: string };
+export type Source = {
+  readonly key: Uint8Array;
+  readonly context: Uint8Array;
+  readonly plainBytes: number;
+  readonly path: string;
+  readonly inline?: Uint8Array;
+};
+export type SealedResult = { readonly sealedBytes: number; readonly inline?: Uint8Array };
+/** `buffer` comes back to the pool of the main thread. */
+export type Answer =
+  | { readonly id: number; readonly ok: true; readonly value: unknown; readonly buffer?: ArrayBuffer }
+  | { readonly id: number; readonly ok: false; readonly code: string; readonly text: string };
+
+type Extent = { readonly sealer: SegmentSealer; readonly path: string; file: number | undefined; sealedBytes: number };
+type Upload = { readonly content: string; hash: Hash; hashedBytes: number; extent: Extent | undefined };
+type Kept = { readonly hash: Hash; readonly bytes: number; readonly until: number };
+
+const inlineBytesMax = 65_536;
+const keptMax = 1000;
+const keptMs = 3_600_000;
+const uploads = new Map<string, Upload>();
+const readers = new Map<string, { readonly source: Source; readonly opener: SegmentOpener; readonly file: number | undefined }>();
+const kept = new Map<string, Kept>();
+
+function need<T>(value: T | undefined): T {
+  if (value === undefined) throw new Error('no such upload or reader');
+  return value;
+}
+
+/** True when the running hash of the stored bytes is known here. */
+function begin(request: Extract<Request, { op: 'upload.begin' }>): boolean {
+  const known = kept.get(request.content);
+  const isKnown = known !== undefined && known.bytes === request.storedBytes && known.until > Date.now();
+  const hash = isKnown ? known.hash.copy() : createHash('sha256');
+  uploads.set(request.upload, { content: request.content, hash, hashedBytes: isKnown ? request.storedBytes : 0, extent: undefined });
+  return isKnown || request.storedBytes === 0;
+}
+
+function segment(request: Extract<Request, { op: 'upload.segment' }>): SealedResult | undefined {
+  const upload = need(uploads.get(request.upload));
+  const extent = need(upload.extent);
+  upload.hash.update(request.bytes);
+  upload.hashedBytes += request.bytes.length;
+  const isFirst = extent.sealedBytes === 0;
+  const sealed = extent.sealer.seal(request.bytes, request.isLast);
+  const parts = isFirst ? [extent.sealer.header, ...sealed] : [...sealed];
+  const length = parts.reduce((sum, part) => sum + part.length, 0);
+  if (isFirst && request.isLast && request.mayBeInline && request.bytes.length <= inlineBytesMax) {
+    upload.extent = undefined;
+    return { sealedBytes: length, inline: Buffer.concat(parts) };
+  }
+  // The warden copies the object and makes its own copy durable: no fsync of this one.
+  extent.file ??= openSync(extent.path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, 0o640);
+  writeAll(extent.file, parts, length);
+  extent.sealedBytes += length;
+  if (!request.isLast) return undefined;
+  closeSync(extent.file);
+  upload.extent = undefined;
+  return { sealedBytes: extent.sealedBytes };
+}
+
+function writeAll(file: number, parts: readonly Buffer[], length: number): void {
+  const written = writevSync(file, parts as Buffer[]);
+  if (written !== length) {
+    const rest = Buffer.concat(parts as Buffer[]).subarray(written);
+    if (writevSync(file, [rest]) !== rest.length) throw Object.assign(new Error('short write'), { code: 'ENOSPC' });
+  }
+}
+
+function readSealed(source: Source, file: number | undefined, offset: number, length: number): Buffer {
+  if (source.inline !== undefined)
+    return Buffer.from(
+      source.inline.buffer,
+      source.inline.byteOffset + offset,
+      Math.max(0, Math.min(length, source.inline.length - offset)),
+    );
+  const bytes = Buffer.allocUnsafeSlow(length);
+  let done = 0;
+  while (file !== undefined && done < length) {
+    const got = readSync(file, bytes, done, length - done, offset + done);
+    if (got === 0) break;
+    done += got;
+  }
+  return bytes.subarray(0, done);
+}
+
+function openSource(source: Source): { source: Source; opener: SegmentOpener; file: number | undefined } {
+  const file = source.inline === undefined ? openSync(source.path, constants.O_RDONLY | constants.O_NOFOLLOW) : undefined;
+  try {
+    return {
+      source,
+      file,
+      opener: new SegmentOpener(
+        Buffer.from(source.key),
+        Buffer.from(source.context),
+        readSealed(source, file, 0, headerBytes),
+        source.plainBytes,
+      ),
+    };
+  } catch (error) {
+    if (file !== undefined) closeSync(file);
+    throw error;
+  }
+}
+
+function openSegment(reader: { source: Source; opener: SegmentOpener; file: number | undefined }, index: number): Buffer {
+  const { offset, length } = sealedSegment(index, reader.source.plainBytes);
+  return reader.opener.open(index, readSealed(reader.source, reader.file, offset, length));
+}
+
+function verify(request: Extract<Request, { op: 'upload.verify' }>): void {
+  const upload = need(uploads.get(request.upload));
+  const reader = openSource(request.source);
+  try {
+    let done = 0;
+    for (let index = 0; done < request.source.plainBytes; index += 1) {
+      const plain = openSegment(reader, index);
+      upload.hash.update(plain);
+      done += plain.length;
+    }
+    upload.hashedBytes += done;
+  } finally {
+    if (reader.file !== undefined) closeSync(reader.file);
+  }
+}
+
+function end(request: Extract<Request, { op: 'upload.end' }>): void {
+  const upload = uploads.get(request.upload);
+  if (upload === undefined) return;
+  uploads.delete(request.upload);
+  if (upload.extent?.file !== undefined) {
+    closeSync(upload.extent.file);
+    rmSync(upload.extent.path, { force: true });
+  }
+  kept.delete(upload.content);
+  if (!request.keep) return;
+  for (const [content, one] of kept) if (kept.size >= keptMax || one.until < Date.now()) kept.delete(content);
+  kept.set(upload.content, { hash: upload.hash, bytes: upload.hashedBytes, until: Date.now() + keptMs });
+}
+
+function handle(request: Request): unknown {
+  switch (request.op) {
+    case 'upload.begin':
+      return begin(request);
+    case 'upload.extent':
+      need(uploads.get(request.upload)).extent = {
+        sealer: new SegmentSealer(Buffer.from(request.key), Buffer.from(request.context)),
+        path: request.path,
+        file: undefined,
+        sealedBytes: 0,
+      };
+      return undefined;
+    case 'upload.segment':
+      return segment(request);
+    case 'upload.verify':
+      return verify(request);
+    case 'upload.digest':
+      return need(uploads.get(request.upload)).hash.copy().digest('hex');
+    case 'upload.end':
+      return end(request);
+    case 'reader.open':
+      readers.set(request.reader, openSource(request.source));
+      return undefined;
+    case 'reader.segment':
+      return openSegment(need(readers.get(request.reader)), request.index);
+    case 'reader.close': {
+      const reader = readers.get(request.reader);
+      readers.delete(request.reader);
+      if (reader?.file !== undefined) closeSync(reader.file);
+      return undefined;
+    }
+  }
+}
+
+parentPort?.on('message', ({ id, request }: { id: number; request: Request }) => {
+  try {
+    const value = handle(request);
+    if (
+      request.op === 'reader.segment' &&
+      value instanceof Uint8Array &&
+      value.byteOffset === 0 &&
+      value.byteLength === value.buffer.byteLength
+    )
+      parentPort?.postMessage({ id, ok: true, value } satisfies Answer, [value.buffer as ArrayBuffer]);
+    else if (request.op === 'upload.segment')
+      parentPort?.postMessage({ id, ok: true, value, buffer: request.bytes.buffer as ArrayBuffer } satisfies Answer, [
+        request.bytes.buffer as ArrayBuffer,
+      ]);
+    else parentPort?.postMessage({ id, ok: true, value } satisfies Answer);
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : 'bug';
+    parentPort?.postMessage({ id, ok: false, code, text: error instanceof Error ? error.message : 'unknown error' } satisfies Answer);
+  }
+});
