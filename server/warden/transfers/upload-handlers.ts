@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto';
 import { runtimePaths } from '../../config/config.ts';
 import { CofferdamError } from '../../domain/errors.ts';
-import { idOf, type ObjectId } from '../../domain/ids.ts';
+import { type CustomerId, idOf, type ObjectId } from '../../domain/ids.ts';
 import { formatPath } from '../../domain/paths.ts';
 import { extentContext, extentKey } from '../../extents/extent-key.ts';
 import { admitObject, freeBytes, removeIncoming } from '../../extents/object-store.ts';
@@ -39,6 +39,7 @@ type UploadOperations =
   | 'upload.interrupt';
 type SealedExtent = Params<EdgeToWarden, 'upload.seal-extent'>['extent'];
 
+const scopes = (session: OpenSession): readonly CustomerId[] => session.customers.map((customer) => customer.id);
 const lost = (): CofferdamError => new CofferdamError('conflict', 'this upload was taken over or ended');
 
 export function uploadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, EdgeCaller>, UploadOperations> {
@@ -48,14 +49,11 @@ export function uploadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Edge
 
   /** Runs `work` on the version that this upload holds, in its customer's scope. */
   const onUpload = <T>(session: OpenSession, id: string, work: (tx: Transaction, upload: OpenUpload) => Promise<T>): Promise<T> =>
-    database.withCustomers(
-      session.customers.map((customer) => customer.id),
-      async (tx) => {
-        const upload = await lockUpload(tx, id, session.id);
-        if (upload === undefined) throw lost();
-        return work(tx, upload);
-      },
-    );
+    database.withCustomers(scopes(session), async (tx) => {
+      const upload = await lockUpload(tx, id, session.id);
+      if (upload === undefined) throw lost();
+      return work(tx, upload);
+    });
 
   /**
    * Makes an extent durable; its row follows in the caller's transaction. The pending row is looked at before any file is touched:
@@ -152,24 +150,18 @@ export function uploadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Edge
     'upload.close': async ({ token, upload: id, size, sha256, modifiedAt, lastExtent }, caller) => {
       const session = await sessions.require(token, caller);
       return lanes.run(id, async () => {
+        // The answer to an earlier close was lost on its way: it holds.
+        const closed = await database.withCustomers(scopes(session), (tx) => findClosedBy(tx, id, session.account.id));
+        if (closed !== undefined) return { version: closed };
         const extent = lastExtent && (await admit(session, id, lastExtent));
-        const version = await database.withCustomers(
-          session.customers.map((customer) => customer.id),
-          async (tx) => {
-            const open = await lockUpload(tx, id, session.id);
-            if (open === undefined) {
-              // The answer to an earlier close was lost on its way: it holds.
-              const closed = await findClosedBy(tx, id, session.account.id);
-              if (closed === undefined) throw lost();
-              return closed;
-            }
-            const upload = extent === undefined ? open : await attach(tx, open, id, extent);
-            if (upload.size !== size)
-              throw new CofferdamError('conflict', 'the stored size differs from what was sent; send the file again');
-            await forgetPending(tx, id);
-            return closeUpload(tx, keys, session, upload, { id, sha256: Buffer.from(sha256, 'hex'), modifiedAt: modifiedAt ?? null });
-          },
-        );
+        const version = await database.withCustomers(scopes(session), async (tx) => {
+          const open = await lockUpload(tx, id, session.id);
+          if (open === undefined) throw lost();
+          const upload = extent === undefined ? open : await attach(tx, open, id, extent);
+          if (upload.size !== size) throw new CofferdamError('conflict', 'the stored size differs from what was sent; send the file again');
+          await forgetPending(tx, id);
+          return closeUpload(tx, keys, session, upload, { id, sha256: Buffer.from(sha256, 'hex'), modifiedAt: modifiedAt ?? null });
+        });
         if (extent !== undefined && extent.inline === null) await removeIncoming(store, session.node, extent.object).catch(() => {});
         return { version };
       });

@@ -1,0 +1,225 @@
+// Owns: one SFTP session: packets in order of arrival, bounded work under way, replies, back-pressure both ways.
+// Must never: take in more than is being worked on, or tell a client the text of an unknown error.
+import { CofferdamError, errorCodes, sftpStatus, toCofferdamError } from '../../domain/errors.ts';
+import type { EdgeNode, SftpInput, SftpOutput, StartSftp } from '../sftp-seam.ts';
+import { dataHeader, FieldReader, okPacket, PacketStream, statusPacket, type, versionPacket } from './codec.ts';
+import { Handles } from './handles.ts';
+import { dataBytesMax, extensions, type Operation, type OperationContext, operations } from './operations.ts';
+import { StoreThread } from './store-thread.ts';
+
+/** Bytes of READ replies under way or unsent, above which no further request is taken. */
+const replyBytesMax = 8 * 1024 * 1024;
+const headBytesMin = 64;
+
+/** The SFTP layer of one edge process. */
+export function createSftp(node: EdgeNode): { readonly start: StartSftp; stop(): Promise<void> } {
+  const store = new StoreThread(node.log);
+  return {
+    start: (session, output, warden) =>
+      new Session({ node, session, warden, store, handles: new Handles(node.config.limits.handlesPerSessionMax) }, output),
+    stop: () => store.stop(),
+  };
+}
+
+class Session implements SftpInput {
+  readonly #context: OperationContext;
+  readonly #output: SftpOutput;
+  readonly #stream = new PacketStream();
+  readonly #chunks: Buffer[] = [];
+  #packets: Iterator<readonly Buffer[]> | undefined;
+  #chunkBytes = 0;
+  #isPumping = false;
+  #isBlocked = false;
+  #hasVersion = false;
+  #isEof = false;
+  #isOver = false;
+  #running = 0;
+  #replyBytes = 0;
+  /** Operations on names happen in the order in which they were asked for. */
+  #lane: Promise<unknown> = Promise.resolve();
+  #closing: Promise<void> | undefined;
+
+  constructor(context: OperationContext, output: SftpOutput) {
+    this.#context = context;
+    this.#output = output;
+    output.onDrain = () => this.#pump();
+  }
+
+  data(chunk: Buffer): void {
+    if (this.#isOver) return;
+    this.#chunks.push(chunk);
+    this.#pump();
+  }
+
+  eof(): void {
+    this.#isEof = true;
+    this.#finishIfDone();
+  }
+
+  #isHeld(): boolean {
+    const { requestsInFlightPerChannelMax } = this.#context.node.config.limits;
+    return (
+      this.#isBlocked || this.#running >= requestsInFlightPerChannelMax || this.#replyBytes + this.#output.pendingBytes > replyBytesMax
+    );
+  }
+
+  /** Takes packets until held back; a chunk counts as consumed when all its packets were taken. */
+  #pump(): void {
+    if (this.#isPumping || this.#isOver) return;
+    this.#isPumping = true;
+    try {
+      while (!this.#isHeld()) {
+        if (this.#packets === undefined) {
+          const chunk = this.#chunks.shift();
+          if (chunk === undefined) break;
+          this.#chunkBytes = chunk.length;
+          this.#packets = this.#stream.push(chunk);
+        }
+        const next = this.#packets.next();
+        if (next.done === true) {
+          this.#packets = undefined;
+          this.#output.consumed(this.#chunkBytes);
+        } else this.#take(next.value);
+      }
+    } catch (error) {
+      this.#isOver = true;
+      this.#output.fail(toCofferdamError(error).message);
+    } finally {
+      this.#isPumping = false;
+    }
+    this.#finishIfDone();
+  }
+
+  #finishIfDone(): void {
+    if (!this.#isEof || this.#isOver || this.#running > 0 || this.#packets !== undefined || this.#chunks.length > 0) return;
+    this.#isOver = true;
+    this.#closing = this.#letGo();
+    void this.#closing.finally(() => this.#output.end(0));
+  }
+
+  #take(slices: readonly Buffer[]): void {
+    const first = slices[0] ?? Buffer.alloc(0);
+    const packetType = first[0] ?? 0;
+    if (!this.#hasVersion) {
+      if (packetType !== type.init) throw new CofferdamError('invalid', 'the first packet must be INIT');
+      this.#hasVersion = true;
+      this.#output.send([versionPacket(Object.entries(extensions).map(([name, row]) => [name, row.version] as const))]);
+      return;
+    }
+    if (packetType === type.write) return this.#write(slices);
+    const whole = slices.length === 1 ? first : Buffer.concat(slices);
+    const fields = new FieldReader(whole, 1);
+    const id = fields.uint32();
+    if (packetType === type.read) return this.#read(id, fields);
+    const operation = packetType === type.extended ? this.#extension(fields) : operations[packetType];
+    if (operation === undefined) {
+      this.#output.send([statusPacket(id, sftpStatus.OP_UNSUPPORTED, 'this operation is not offered')]);
+      return;
+    }
+    this.#run(id, operation, fields);
+  }
+
+  #extension(fields: FieldReader): Operation | undefined {
+    const name = fields.string().toString('latin1');
+    return Object.hasOwn(extensions, name) ? extensions[name] : undefined;
+  }
+
+  #run(id: number, operation: Operation, fields: FieldReader): void {
+    this.#running += 1;
+    const work = (): Promise<Buffer> => operation.run(this.#context, id, fields);
+    const result = this.#lane.then(work);
+    this.#lane = result.catch(() => {});
+    result.then(
+      (reply) => this.#done([reply]),
+      (error: unknown) => this.#done([this.#failure(id, error, operation.name)]),
+    );
+  }
+
+  #done(reply: readonly Buffer[]): void {
+    this.#running -= 1;
+    if (!this.#isOver) this.#output.send(reply);
+    this.#pump();
+    this.#finishIfDone();
+  }
+
+  #failure(id: number, thrown: unknown, what: string): Buffer {
+    const error = toCofferdamError(thrown);
+    if (error.code === 'bug' || error.code === 'corrupt')
+      this.#context.node.log.error({ err: thrown, what, account: this.#context.session.account }, 'an operation failed');
+    return statusPacket(id, errorCodes[error.code].sftp, error.message);
+  }
+
+  /** WRITE: its data stays where it arrived, as slices, until it is copied into a segment. */
+  #write(slices: readonly Buffer[]): void {
+    const joined = (slices[0]?.length ?? 0) >= headBytesMin || slices.length === 1 ? slices : [Buffer.concat(slices)];
+    const [head, ...more] = joined;
+    if (head === undefined) throw new CofferdamError('invalid', 'packet is too short');
+    const fields = new FieldReader(head, 1);
+    const id = fields.uint32();
+    let reply: Buffer;
+    try {
+      const handle = this.#context.handles.get(fields.string());
+      const offset = fields.uint64();
+      const length = fields.uint32();
+      const data = [fields.rest(), ...more];
+      if (data.reduce((sum, slice) => sum + slice.length, 0) !== length) throw new CofferdamError('invalid', 'packet is too short');
+      if (handle.kind !== 'upload') throw new CofferdamError('denied', 'the file is open for reading only');
+      handle.upload.write(offset, data);
+      if (handle.upload.isFull) {
+        this.#isBlocked = true;
+        handle.upload.onRoom = () => {
+          if (handle.upload.isFull) return;
+          handle.upload.onRoom = undefined;
+          this.#isBlocked = false;
+          this.#pump();
+        };
+      }
+      reply = okPacket(id);
+    } catch (error) {
+      reply = this.#failure(id, error, 'write');
+    }
+    this.#output.send([reply]);
+  }
+
+  #read(id: number, fields: FieldReader): void {
+    this.#running += 1;
+    const name = fields.string();
+    const offset = fields.uint64();
+    const length = Math.min(fields.uint32(), dataBytesMax);
+    this.#replyBytes += length;
+    const reading = (async (): Promise<readonly Buffer[]> => {
+      const handle = this.#context.handles.get(name);
+      if (handle.kind !== 'download') throw new CofferdamError('denied', 'the file is not open for reading');
+      const slices = await handle.download.read(offset, length);
+      const bytes = slices.reduce((sum, slice) => sum + slice.length, 0);
+      return bytes === 0 && length > 0 ? [statusPacket(id, sftpStatus.EOF, 'end of file')] : [dataHeader(id, bytes), ...slices];
+    })();
+    reading
+      .catch((error: unknown) => [this.#failure(id, error, 'read')])
+      .then((reply) => {
+        this.#replyBytes -= length;
+        this.#done(reply);
+      });
+  }
+
+  async closed(): Promise<void> {
+    this.#isOver = true;
+    this.#closing ??= this.#letGo();
+    await this.#closing;
+  }
+
+  /** What is still open: uploads are interrupted (they can be continued), downloads closed. */
+  async #letGo(): Promise<void> {
+    await this.#lane;
+    await Promise.all(
+      this.#context.handles.drain().map(async (handle) => {
+        try {
+          if (handle.kind === 'upload') await handle.upload.interrupt();
+          if (handle.kind === 'download') await handle.download.close();
+        } catch (error) {
+          this.#context.node.log.info({ err: error, account: this.#context.session.account }, 'a handle could not be closed in order');
+        }
+      }),
+    );
+  }
+}
