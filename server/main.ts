@@ -91,14 +91,15 @@ async function main(): Promise<void> {
     projectDirectory: dirname(dirname(fileURLToPath(import.meta.url))),
   });
   becomeUser(config, role, values.node);
-  let stopping = false;
+  let stoppingSince: number | undefined;
   let running: { stop(): Promise<void> } | undefined;
   const stop = (): void => {
-    if (stopping) {
-      if (role === 'up') process.exit(1);
+    if (stoppingSince !== undefined) {
+      // One Ctrl-C may arrive twice: from the terminal and through the starter. A later one means it.
+      if (role === 'up' && Date.now() - stoppingSince > 1000) process.exit(1);
       return;
     }
-    stopping = true;
+    stoppingSince = Date.now();
     if (running === undefined) process.exit(0);
     running.stop().then(
       () => process.exit(0),

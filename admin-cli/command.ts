@@ -1,0 +1,31 @@
+// Owns: what a command of cofferctl is: its words, its options, its help, its run.
+import type { Client } from './client.ts';
+import type { Output } from './output.ts';
+
+export type Option = { readonly name: string; readonly value: string | null; readonly help: string; readonly required?: boolean };
+export type Given = {
+  readonly positionals: readonly string[];
+  readonly options: Readonly<Record<string, string | undefined>>;
+  readonly isTerminal: boolean;
+};
+export type Command = {
+  readonly words: readonly string[];
+  readonly positionals: readonly string[];
+  readonly options: readonly Option[];
+  readonly help: string;
+  readonly example: string;
+  readonly run: (client: Client, given: Given) => Promise<Output>;
+};
+
+/** A positional that main.ts has checked to be there. */
+export function positional(given: Given, index: number): string {
+  return given.positionals[index] ?? '';
+}
+
+/** The option as a whole number, or undefined when it was not given; throws a RangeError with a text for the operator. */
+export function wholeNumber(given: Given, name: string): number | undefined {
+  const text = given.options[name];
+  if (text === undefined) return undefined;
+  if (!/^\d{1,9}$/.test(text)) throw new RangeError(`--${name} takes a whole number, not "${text}"`);
+  return Number(text);
+}

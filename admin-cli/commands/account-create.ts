@@ -1,0 +1,35 @@
+import { type Command, positional } from '../command.ts';
+
+const kinds = ['person', 'machine'] as const;
+
+export const accountCreate: Command = {
+  words: ['account', 'create'],
+  positionals: ['NAME'],
+  options: [
+    { name: 'customer', value: 'NAME', help: 'the customer it belongs to (partner plane)' },
+    { name: 'internal', value: 'CUSTOMER,…', help: 'instead of --customer: an internal account with rights on these customers' },
+    { name: 'kind', value: 'person|machine', help: 'who uses it', required: true },
+    { name: 'contact', value: 'TEXT', help: 'whom to call' },
+  ],
+  help: 'Creates an SFTP account. It can log in once it has a key and a second factor (persons) or an open window (machines).',
+  example: 'cofferctl account create northbank-batch --customer northbank --kind machine',
+  run: async (client, given) => {
+    const name = positional(given, 0);
+    const { customer, internal, contact } = given.options;
+    const kind = kinds.find((one) => one === given.options.kind);
+    if (kind === undefined) throw new RangeError('--kind is person or machine');
+    if ((customer === undefined) === (internal === undefined)) throw new RangeError('give either --customer or --internal');
+    const common = { name, kind, ...(contact === undefined ? {} : { contact }) };
+    const data = await client.call(
+      'account.create',
+      customer === undefined
+        ? { plane: 'internal', ...common, customers: (internal ?? '').split(',') }
+        : { plane: 'partner', ...common, customer },
+    );
+    const second = kind === 'person' ? `cofferctl mfa ticket ${name}` : `cofferctl window open ${name} --hours 8 --reason TEXT`;
+    return {
+      data,
+      text: `account ${name} created; it cannot log in yet\nnext: cofferctl key add ${name} --file id_ed25519.pub\nthen: ${second}\n`,
+    };
+  },
+};

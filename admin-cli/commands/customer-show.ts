@@ -1,0 +1,42 @@
+import { type Command, positional } from '../command.ts';
+import { table, when } from '../output.ts';
+
+export const customerShow: Command = {
+  words: ['customer', 'show'],
+  positionals: ['NAME'],
+  options: [],
+  help: "Shows one customer's folders and accounts.",
+  example: 'cofferctl customer show acme',
+  run: async (client, given) => {
+    const data = await client.call('customer.show', { name: positional(given, 0) });
+    const { customer, folders, accounts } = data;
+    const folderRows = folders.map((one) => [
+      one.name,
+      one.direction,
+      one.publishRule,
+      `${one.settleMs / 1000} s`,
+      one.readBack,
+      one.files,
+    ]);
+    const accountRows = accounts.map((one) => [
+      one.name,
+      one.kind,
+      one.state,
+      one.keys,
+      one.secondFactor,
+      when(one.windowOpenUntil),
+      when(one.lastUsedAt),
+    ]);
+    const text = [
+      `${customer.name}: ${customer.state}, created ${when(customer.createdAt)}, ${customer.files} published files\n\n`,
+      table({ columns: ['FOLDER', 'DIRECTION', 'PUBLISHED', 'SETTLES', 'READ BACK', 'FILES'], rows: folderRows, empty: 'no folders' }),
+      '\n',
+      table({
+        columns: ['ACCOUNT', 'KIND', 'STATE', 'KEYS', 'SECOND FACTOR', 'WINDOW UNTIL', 'LAST USED'],
+        rows: accountRows,
+        empty: 'no accounts',
+      }),
+    ].join('');
+    return { data, text };
+  },
+};

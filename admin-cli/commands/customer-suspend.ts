@@ -1,0 +1,32 @@
+import { type Command, positional } from '../command.ts';
+
+const reason = { name: 'reason', value: 'TEXT', help: 'why; goes on the record', required: true } as const;
+
+export const customerSuspend: Command = {
+  words: ['customer', 'suspend'],
+  positionals: ['NAME'],
+  options: [reason],
+  help: 'Ends all sessions of a customer and refuses new ones. Nothing is deleted.',
+  example: 'cofferctl customer suspend acme --reason "stolen laptop"',
+  run: async (client, given) => {
+    const name = positional(given, 0);
+    const data = await client.call('customer.suspend', { name, reason: given.options.reason ?? '' });
+    return {
+      data,
+      text: `customer ${name} suspended; ${data.sessionsEnded} sessions ended\nundo: cofferctl customer resume ${name} --reason TEXT\n`,
+    };
+  },
+};
+
+export const customerResume: Command = {
+  words: ['customer', 'resume'],
+  positionals: ['NAME'],
+  options: [reason],
+  help: 'Lets a suspended customer work again.',
+  example: 'cofferctl customer resume acme --reason "laptop found, keys replaced"',
+  run: async (client, given) => {
+    const name = positional(given, 0);
+    const data = await client.call('customer.resume', { name, reason: given.options.reason ?? '' });
+    return { data, text: `customer ${name} is active again\n` };
+  },
+};

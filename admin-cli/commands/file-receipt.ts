@@ -1,0 +1,33 @@
+import { createPublicKey, verify } from 'node:crypto';
+import { CofferdamError } from '../../server/domain/errors.ts';
+import { parseReceipt } from '../../server/domain/receipt.ts';
+import type { Command } from '../command.ts';
+
+/** True when the receipt was signed by this key (PEM) and nothing in it was changed. */
+export function isGenuine(receipt: string, publicKeyPem: string): boolean {
+  const { body, signatureBase64 } = parseReceipt(receipt);
+  return verify(null, Buffer.from(body, 'utf8'), createPublicKey(publicKeyPem), Buffer.from(signatureBase64, 'base64'));
+}
+
+export const fileReceipt: Command = {
+  words: ['file', 'receipt'],
+  positionals: [],
+  options: [
+    { name: 'version', value: 'ID', help: 'of this version (see `file list`)' },
+    { name: 'customer', value: 'NAME', help: 'with --path: of the newest complete file of this name' },
+    { name: 'path', value: 'PATH', help: 'as the customer sees it, e.g. /deposit/pain.001.xml' },
+    { name: 'key-only', value: null, help: 'print the public key instead' },
+  ],
+  help: 'Prints the signed receipt of a file after checking its signature. Anybody can check it with the public key (Ed25519, see ARCHITECTURE.md).',
+  example: 'cofferctl file receipt --customer acme --path /deposit/pain.001.xml',
+  run: async (client, given) => {
+    const { version, customer, path } = given.options;
+    const data = await client.call('file.receipt', {
+      ...(version === undefined ? {} : { version }),
+      ...(customer === undefined ? {} : { customer }),
+      ...(path === undefined ? {} : { path }),
+    });
+    if (!isGenuine(data.receipt, data.publicKey)) throw new CofferdamError('corrupt', 'the signature of this receipt does not verify');
+    return { data, text: given.options['key-only'] === undefined ? data.receipt : data.publicKey };
+  },
+};

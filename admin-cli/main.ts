@@ -1,0 +1,170 @@
+#!/usr/bin/env node
+// Owns: `cofferctl`: words to command, options, help, exit codes.
+// Must never: do anything when a word or option is not known.
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { CofferdamError, errorCodes, toCofferdamError } from '../server/domain/errors.ts';
+import { connect } from './client.ts';
+import type { Command } from './command.ts';
+import { accountCreate } from './commands/account-create.ts';
+import { accountList } from './commands/account-list.ts';
+import { customerCreate } from './commands/customer-create.ts';
+import { customerList } from './commands/customer-list.ts';
+import { customerShow } from './commands/customer-show.ts';
+import { customerResume, customerSuspend } from './commands/customer-suspend.ts';
+import { doctor, whoami } from './commands/doctor.ts';
+import { fileList } from './commands/file-list.ts';
+import { fileReceipt } from './commands/file-receipt.ts';
+import { keyAdd } from './commands/key-add.ts';
+import { keyList } from './commands/key-list.ts';
+import { mfaTicket } from './commands/mfa-ticket.ts';
+import { sessionEnd, sessionList } from './commands/session-list.ts';
+import { status } from './commands/status.ts';
+import { windowClose, windowOpen } from './commands/window-open.ts';
+
+export const commands: readonly Command[] = [
+  status,
+  doctor,
+  whoami,
+  customerCreate,
+  customerList,
+  customerShow,
+  customerSuspend,
+  customerResume,
+  accountCreate,
+  accountList,
+  keyAdd,
+  keyList,
+  mfaTicket,
+  windowOpen,
+  windowClose,
+  fileList,
+  fileReceipt,
+  sessionList,
+  sessionEnd,
+];
+
+const usage = (command: Command): string =>
+  [
+    'cofferctl',
+    ...command.words,
+    ...command.positionals,
+    ...command.options.map((one) =>
+      one.required === true ? `--${one.name} ${one.value}` : `[--${one.name}${one.value === null ? '' : ` ${one.value}`}]`,
+    ),
+  ].join(' ');
+
+function helpOf(command: Command): string {
+  const options = command.options.map((one) => `  --${`${one.name}${one.value === null ? '' : ` ${one.value}`}`.padEnd(26)} ${one.help}`);
+  return [usage(command), '', command.help, ...(options.length === 0 ? [] : ['', ...options]), '', `Example: ${command.example}`, ''].join(
+    '\n',
+  );
+}
+
+function help(): string {
+  const codes = Object.entries(errorCodes).map(([name, row]) => `  ${String(row.exit).padStart(3)}  ${name}`);
+  return [
+    'cofferctl: administers a Cofferdam gateway on this machine',
+    '',
+    ...commands.map((one) => `  ${one.words.join(' ').padEnd(18)} ${one.help}`),
+    '',
+    'For every command:',
+    '  --help                       what it does and takes',
+    '  --json                       the result as JSON, for programs',
+    '  --operator NAME              which identity below var/operators to use (default: the first)',
+    '  --identity DIR               a directory with cert.pem, key.pem and ca.pem instead',
+    '  --socket PATH                the admin socket (default: var/run/admin/admin.sock)',
+    '',
+    'Exit codes:',
+    '    0  done',
+    '    1  done, and something is at fault (status, doctor)',
+    ...codes,
+    '',
+  ].join('\n');
+}
+
+const invalid = (text: string): CofferdamError => new CofferdamError('invalid', `${text}. Nothing was done; see cofferctl --help`);
+
+function findCommand(words: readonly string[]): { readonly command: Command; readonly rest: readonly string[] } {
+  const command = commands.find((one) => one.words.every((word, i) => words[i] === word));
+  if (command === undefined)
+    throw invalid(words.length === 0 ? 'no command was given' : `there is no command "${words.slice(0, 2).join(' ')}"`);
+  return { command, rest: words.slice(command.words.length) };
+}
+
+function identityOf(values: Readonly<Record<string, string | boolean | undefined>>): { directory: string; socket: string } {
+  const runtime = process.env.COFFERDAM_VAR || join(import.meta.dirname, '..', 'var');
+  const operators = join(runtime, 'operators');
+  const text = (name: string): string | undefined => (typeof values[name] === 'string' ? values[name] : undefined);
+  const name = text('operator') ?? (existsSync(operators) ? readdirSync(operators).sort()[0] : undefined) ?? 'alice';
+  return { directory: text('identity') ?? join(operators, name), socket: text('socket') ?? join(runtime, 'run', 'admin', 'admin.sock') };
+}
+
+function parse(argv: readonly string[]): {
+  readonly values: Readonly<Record<string, string | boolean | undefined>>;
+  readonly positionals: readonly string[];
+} {
+  const own = commands
+    .flatMap((one) => one.options)
+    .map((one) => [one.name, { type: one.value === null ? ('boolean' as const) : ('string' as const) }] as const);
+  const common = {
+    help: { type: 'boolean', short: 'h' },
+    json: { type: 'boolean' },
+    operator: { type: 'string' },
+    identity: { type: 'string' },
+    socket: { type: 'string' },
+  } as const;
+  try {
+    return parseArgs({ args: [...argv], allowPositionals: true, options: { ...Object.fromEntries(own), ...common } });
+  } catch (cause) {
+    throw invalid(cause instanceof Error ? (cause.message.split('. ')[0] ?? '') : 'the options are wrong');
+  }
+}
+
+function check(command: Command, rest: readonly string[], options: Readonly<Record<string, string | undefined>>): void {
+  if (rest.length !== command.positionals.length) throw invalid(`expected: ${usage(command)}`);
+  for (const name of Object.keys(options))
+    if (!command.options.some((one) => one.name === name)) throw invalid(`${command.words.join(' ')} has no option --${name}`);
+  for (const one of command.options)
+    if (one.required === true && options[one.name] === undefined) throw invalid(`--${one.name} is missing: ${usage(command)}`);
+}
+
+async function main(argv: readonly string[]): Promise<number> {
+  const { values, positionals } = parse(argv);
+  if (values.help === true || positionals.length === 0) {
+    const command = commands.find((one) => one.words.every((word, i) => positionals[i] === word));
+    process.stdout.write(command !== undefined && positionals.length > 0 ? helpOf(command) : help());
+    return 0;
+  }
+  const { command, rest } = findCommand(positionals);
+  const general = new Set(['help', 'json', 'operator', 'identity', 'socket']);
+  const options = Object.fromEntries(
+    Object.entries(values).flatMap(([name, value]) =>
+      general.has(name) || value === undefined ? [] : [[name, value === true ? '' : String(value)]],
+    ),
+  );
+  check(command, rest, options);
+  const client = await connect(identityOf(values));
+  try {
+    const output = await command.run(client, { positionals: rest, options, isTerminal: process.stdout.isTTY === true });
+    process.stdout.write(values.json === true ? `${JSON.stringify(output.data, null, 2)}\n` : output.text);
+    return output.isFault === true ? 1 : 0;
+  } finally {
+    client.close();
+  }
+}
+
+if (import.meta.main)
+  main(process.argv.slice(2)).then(
+    (code) => {
+      process.exitCode = code;
+    },
+    (thrown: unknown) => {
+      const isOurs = thrown instanceof RangeError || (thrown instanceof Error && 'code' in thrown && thrown.code === 'ENOENT');
+      const error =
+        isOurs && thrown instanceof Error ? new CofferdamError('invalid', `${thrown.message}. Nothing was done`) : toCofferdamError(thrown);
+      process.stderr.write(`cofferctl: ${error.message}\n`);
+      process.exitCode = errorCodes[error.code].exit;
+    },
+  );

@@ -1,0 +1,36 @@
+// Owns: how results look: tables for people, JSON for programs, colours only on terminals.
+
+export type Cell = string | number | boolean | null;
+export type Table = { readonly columns: readonly string[]; readonly rows: readonly (readonly Cell[])[]; readonly empty: string };
+/** What a command gives back: `data` for --json, `text` for people. */
+export type Output = { readonly data: unknown; readonly text: string; readonly isFault?: boolean };
+
+/** Control characters of foreign text (file names, client strings) must not steer an operator's terminal. */
+export function plain(text: string): string {
+  return text.replace(/[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, '\ufffd');
+}
+
+const show = (cell: Cell): string => (cell === null ? '-' : cell === true ? 'yes' : cell === false ? 'no' : plain(String(cell)));
+
+export function table({ columns, rows, empty }: Table): string {
+  if (rows.length === 0) return `${empty}\n`;
+  const texts = rows.map((row) => row.map(show));
+  const widths = columns.map((column, i) => Math.max(column.length, ...texts.map((row) => row[i]?.length ?? 0)));
+  const isNumber = columns.map((_, i) => rows.every((row) => typeof row[i] === 'number' || row[i] === null));
+  const line = (cells: readonly string[]): string =>
+    cells
+      .map((cell, i) => (isNumber[i] ? cell.padStart(widths[i] ?? 0) : cell.padEnd(widths[i] ?? 0)))
+      .join('  ')
+      .trimEnd();
+  return `${[line(columns), ...texts.map(line)].join('\n')}\n`;
+}
+
+/** An instant without fractions: `2026-11-23 19:04:05Z`. */
+export function when(iso: string | null): string {
+  return iso === null ? '-' : `${iso.slice(0, 10)} ${iso.slice(11, 19)}Z`;
+}
+
+export function colour(name: 'green' | 'yellow' | 'red', text: string, isTerminal: boolean): string {
+  const codes = { green: 32, yellow: 33, red: 31 } as const;
+  return isTerminal ? `\u001b[${codes[name]}m${text}\u001b[0m` : text;
+}
