@@ -7,7 +7,7 @@ export type Output = { readonly data: unknown; readonly text: string; readonly i
 
 /** Control characters of foreign text (file names, client strings) must not steer an operator's terminal. */
 export function plain(text: string): string {
-  return text.replace(/[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, '\ufffd');
+  return text.replace(/\p{Cc}|[\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu, '\ufffd');
 }
 
 const show = (cell: Cell): string => (cell === null ? '-' : cell === true ? 'yes' : cell === false ? 'no' : plain(String(cell)));

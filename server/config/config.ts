@@ -58,6 +58,8 @@ export type Limits = {
   readonly leaseIntervalMs: number;
   readonly leaseLostMs: number;
   readonly partialUploadLifeMs: number;
+  /** Settle time of new deposit folders; 0 in the demo world. */
+  readonly settleMs: number;
   /** Uploads are refused below this many free bytes in the store. */
   readonly freeSpaceFloorBytes: number;
   /** How long an edge keeps trying while the warden or its database is away, before the client gets a failure. */
@@ -86,6 +88,7 @@ export const defaultLimits: Limits = {
   leaseIntervalMs: 250,
   leaseLostMs: 1000,
   partialUploadLifeMs: 24 * 3_600_000,
+  settleMs: 30_000,
   freeSpaceFloorBytes: 1024 * 1024 * 1024,
   wardenRetryMs: 20_000,
   drainMs: 10_000,

@@ -127,7 +127,7 @@ function demoConfig(options: LoadOptions, faults: string[]): Config {
     log: { level: level as Config['log']['level'], pretty: options.isTerminal },
     allowSlowCipher: env.COFFERDAM_ALLOW_SLOW_CIPHER === '1',
     users: options.isRoot ? demoUsers : null,
-    limits: { ...defaultLimits, ...envLimits(env, faults) },
+    limits: { ...defaultLimits, settleMs: 0, ...envLimits(env, faults) },
   };
 }
 

@@ -42,6 +42,19 @@ export async function assertSafeSettings(tx: Transaction): Promise<void> {
   if (faults.length > 0) throw new CofferdamError('configuration', `the database is not safe to use: ${faults.join('; ')}`);
 }
 
+/** Roles belong to the whole server: two databases migrated at once may meet there (XX000, 23505). */
+async function withRetry(work: () => Promise<void>): Promise<void> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await work();
+    } catch (error) {
+      const isMeeting = error instanceof pg.DatabaseError && ['XX000', '23505', '42710'].includes(error.code ?? '');
+      if (!isMeeting || tries >= 10) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 20 * tries));
+    }
+  }
+}
+
 async function ensureRoles(client: pg.Client, passwords: RolePasswords): Promise<void> {
   for (const name of ['warden', 'admin', 'auditor'] as const) {
     const role = `cofferdam_${name}`;
@@ -61,7 +74,7 @@ export async function migrate(url: string, directory: string, passwords: RolePas
     await assertSafeSettings({ query: async (text, values) => (await client.query(text, values as unknown[])).rows });
     await client.query('select pg_advisory_lock($1)', [lockKey]);
     await client.query('set client_min_messages = warning');
-    await ensureRoles(client, passwords);
+    await withRetry(() => ensureRoles(client, passwords));
     await client.query(
       'create table if not exists schema_migration (name text primary key, sha256 text not null, applied_at timestamptz not null default clock_timestamp())',
     );

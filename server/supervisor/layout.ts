@@ -40,7 +40,7 @@ function ensureGroup(name: string): number {
   return Number(lookUp('/etc/group', name)?.[2]);
 }
 
-function ensureUser(name: string, groups: readonly string[]): ProcessUser {
+export function ensureUser(name: string, groups: readonly string[]): ProcessUser {
   if (lookUp('/etc/passwd', name) === undefined)
     runTool('useradd', [
       '--system',
@@ -122,9 +122,7 @@ export function layOut(config: Config, wall: Wall): void {
 
 /** The secret in `path`, made once with 24 random bytes in base64url, readable by `owner` only. */
 export function ensureSecret(path: string, owner: ProcessUser): string {
-  if (!existsSync(path)) {
-    writeFileSync(path, `${randomBytes(24).toString('base64url')}\n`, { mode: 0o400, flag: 'wx' });
-    if (process.getuid?.() === 0) chownSync(path, owner.uid, owner.gid);
-  }
+  if (!existsSync(path)) writeFileSync(path, `${randomBytes(24).toString('base64url')}\n`, { mode: 0o400, flag: 'wx' });
+  if (process.getuid?.() === 0) chownSync(path, owner.uid, owner.gid);
   return readFileSync(path, 'utf8').trim();
 }

@@ -80,8 +80,6 @@ async function giveRights({ tx, warden }: Doing, account: AccountId, plane: 'par
   await createDefaultBudgets(tx, account, customer, warden.config.limits);
 }
 
-const settleMsDefault = 30_000;
-
 export const useCases = {
   'warden.ping': async (_params, { warden }) => ({ receiptKey: warden.keys.receiptPublicKey.id, hostKeys: [...warden.hostKeyLines] }),
 
@@ -89,7 +87,7 @@ export const useCases = {
     const id = idOf<CustomerId>(randomUUID());
     if (!(await insertCustomer(tx, id, name))) throw new CofferdamError('conflict', `there is already a customer named ${name}`);
     await warden.keys.createCustomerKey(tx, id);
-    const settleMs = warden.config.demo ? 0 : settleMsDefault;
+    const { settleMs } = warden.config.limits;
     await insertFolder(tx, {
       id: idOf<FolderId>(randomUUID()),
       customer: id,

@@ -1,0 +1,98 @@
+// Owns: real databases for tests: one server for a run, one database a test, dropped afterwards.
+import { randomBytes } from 'node:crypto';
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import pg from 'pg';
+import { type EmbeddedServer, startEmbedded } from '../../server/postgres/embedded.ts';
+import { migrate } from '../../server/postgres/migrate.ts';
+import { withCredentials } from '../../server/postgres/role-url.ts';
+import { ensureUser } from '../../server/supervisor/layout.ts';
+
+export const migrations = join(import.meta.dirname, '..', '..', 'migrations');
+/** Roles belong to the whole server: every test and every world of a run uses the same passwords for them. */
+export const testPasswords = { warden: 'test-warden', admin: 'test-admin', auditor: 'test-auditor' } as const;
+
+export type Teardown = { teardown(work: () => Promise<void> | void): void };
+
+/** A private directory that other system users may pass. */
+export function temporaryDirectory(t: Teardown): string {
+  const directory = mkdtempSync(join(tmpdir(), 'cofferdam-test-'));
+  chmodSync(directory, 0o711);
+  t.teardown(() => rmSync(directory, { recursive: true, force: true }));
+  return directory;
+}
+
+/** Starts PostgreSQL 18 below `directory`. */
+export async function startTestServer(directory: string): Promise<EmbeddedServer> {
+  const user = process.getuid?.() === 0 ? ensureUser('cofferdam-db', []) : null;
+  const socketDirectory = join(directory, 'pg');
+  mkdirSync(socketDirectory);
+  if (user !== null) {
+    chownSync(directory, user.uid, user.gid);
+    chownSync(socketDirectory, user.uid, user.gid);
+  }
+  return startEmbedded({
+    dataDirectory: join(directory, 'data'),
+    socketDirectory,
+    superuserPassword: 'test',
+    user,
+    startTimeoutMs: 60_000,
+  });
+}
+
+/** The server of this run (`COFFERDAM_TEST_SERVER`, set by test/run.ts, or DATABASE_URL), or one of the test's own. */
+async function serverUrl(t: Teardown): Promise<string> {
+  const shared = process.env.COFFERDAM_TEST_SERVER || process.env.DATABASE_URL;
+  if (shared) return shared;
+  const directory = temporaryDirectory(t);
+  const server = await startTestServer(directory);
+  t.teardown(() => server.stop());
+  return server.url('postgres');
+}
+
+export function withDatabase(url: string, database: string): string {
+  return url.replace(/^(postgres(?:ql)?:\/\/[^/]*)\/[^?]*/, `$1/${database}`);
+}
+
+async function administer(url: string, text: string): Promise<void> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    await client.query(text);
+  } finally {
+    await client.end();
+  }
+}
+
+/** An empty database on the run's server, dropped at the end. */
+export async function createEmptyDatabase(t: Teardown): Promise<string> {
+  const server = await serverUrl(t);
+  const name = `test_${randomBytes(6).toString('hex')}`;
+  await administer(server, `create database ${name}`);
+  t.teardown(() => administer(server, `drop database if exists ${name} with (force)`));
+  return withDatabase(server, name);
+}
+
+export type TestDatabase = {
+  readonly migrateUrl: string;
+  readonly wardenUrl: string;
+  readonly adminUrl: string;
+  query<T extends pg.QueryResultRow>(text: string, values?: readonly unknown[]): Promise<readonly T[]>;
+};
+
+/** A migrated database of its own for one test. `query` runs as superuser. */
+export async function createTestDatabase(t: Teardown): Promise<TestDatabase> {
+  const migrateUrl = await createEmptyDatabase(t);
+  await migrate(migrateUrl, migrations, testPasswords);
+  const client = new pg.Client({ connectionString: migrateUrl });
+  client.on('error', () => {});
+  await client.connect();
+  t.teardown(() => client.end());
+  return {
+    migrateUrl,
+    wardenUrl: withCredentials(migrateUrl, 'cofferdam_warden', testPasswords.warden),
+    adminUrl: withCredentials(migrateUrl, 'cofferdam_admin', testPasswords.admin),
+    query: async (text, values) => (await client.query(text, values as unknown[])).rows,
+  };
+}

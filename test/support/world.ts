@@ -1,0 +1,294 @@
+// Owns: a whole gateway for end-to-end tests: the real supervisor and its processes, in a directory and on ports of their own.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { createReadStream, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { totp } from '../../admin-cli/demo-otp.ts';
+import { createEmptyDatabase, type Teardown, temporaryDirectory, testPasswords } from './database.ts';
+
+export const project = join(import.meta.dirname, '..', '..');
+export type Done = { readonly code: number | null; readonly out: string; readonly err: string };
+export type DemoAccount = {
+  readonly customer: string | null;
+  readonly account: string;
+  readonly kind: string;
+  readonly plane: string;
+  readonly keyFile: string;
+  readonly totpSecret: string | null;
+};
+type Demo = {
+  readonly partner: { readonly host: string; readonly port: number };
+  readonly internal: { readonly host: string; readonly port: number };
+  readonly accounts: readonly DemoAccount[];
+};
+
+export async function freePorts(count: number): Promise<readonly number[]> {
+  const servers = await Promise.all(
+    Array.from(
+      { length: count },
+      () =>
+        new Promise<ReturnType<typeof createServer>>((resolve) => {
+          const server = createServer();
+          server.listen(0, '127.0.0.1', () => resolve(server));
+        }),
+    ),
+  );
+  const ports = servers.map((server) => (server.address() as { port: number }).port);
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}
+
+/** Runs a program to its end; its output as text. */
+export function run(
+  program: string,
+  args: readonly string[],
+  options: {
+    readonly env?: Record<string, string | undefined>;
+    readonly input?: string;
+    readonly timeoutMs?: number;
+    readonly cwd?: string;
+  } = {},
+): Promise<Done> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(program, [...args], {
+      cwd: options.cwd ?? project,
+      env: { ...process.env, ...options.env },
+      stdio: ['pipe', 'pipe', 'pipe'],
+    });
+    const timer = setTimeout(() => child.kill('SIGKILL'), options.timeoutMs ?? 120_000);
+    let out = '';
+    let err = '';
+    child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString('utf8')));
+    child.stderr.on('data', (chunk: Buffer) => (err += chunk.toString('utf8')));
+    child.on('error', reject);
+    child.on('close', (code) => {
+      clearTimeout(timer);
+      resolve({ code, out, err });
+    });
+    child.stdin.on('error', () => {});
+    child.stdin.end(options.input ?? '');
+  });
+}
+
+export function sha256File(path: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const hash = createHash('sha256');
+    createReadStream(path)
+      .on('data', (chunk) => hash.update(chunk))
+      .on('error', reject)
+      .on('end', () => resolve(hash.digest('hex')));
+  });
+}
+
+/** Direct children of a process, by id. */
+export function childrenOf(pid: number): readonly number[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .filter((name) => {
+      try {
+        return Number(readFileSync(`/proc/${name}/stat`, 'utf8').split(') ')[1]?.split(' ')[1]) === pid;
+      } catch {
+        return false;
+      }
+    })
+    .map(Number);
+}
+
+function commandLine(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').join(' ');
+  } catch {
+    return '';
+  }
+}
+
+export type WorldOptions = { readonly limits?: Readonly<Record<string, number>>; readonly env?: Readonly<Record<string, string>> };
+
+export class World {
+  readonly directory: string;
+  readonly env: Record<string, string | undefined>;
+  #process: ChildProcess | undefined;
+  #log = '';
+  #demo: Demo | undefined;
+  readonly #usedSteps = new Map<string, Set<number>>();
+
+  constructor(directory: string, env: Record<string, string | undefined>) {
+    this.directory = directory;
+    this.env = env;
+  }
+
+  get log(): string {
+    return this.#log;
+  }
+
+  get pid(): number {
+    return this.#process?.pid ?? 0;
+  }
+
+  get demo(): Demo {
+    if (this.#demo === undefined) throw new Error('the world is not up');
+    return this.#demo;
+  }
+
+  /** Starts the supervisor and waits until everything serves. */
+  async start(): Promise<void> {
+    const child = spawn(process.execPath, [join(project, 'server', 'main.ts'), 'up'], {
+      cwd: project,
+      env: { ...process.env, ...this.env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    this.#process = child;
+    await new Promise<void>((resolve, reject) => {
+      const timer = setTimeout(() => reject(new Error(`not up in time: ${this.#log.slice(-3000)}`)), 90_000);
+      child.stdout.on('data', (chunk: Buffer) => {
+        this.#log += chunk.toString('utf8');
+        if (this.#log.includes('Cofferdam serves.')) {
+          clearTimeout(timer);
+          resolve();
+        }
+      });
+      child.stderr.on('data', (chunk: Buffer) => (this.#log += chunk.toString('utf8')));
+      child.once('exit', (code) => {
+        clearTimeout(timer);
+        reject(new Error(`ended with ${code}: ${this.#log.slice(-3000)}`));
+      });
+    });
+    this.#demo = JSON.parse(readFileSync(join(this.directory, 'demo.json'), 'utf8')) as Demo;
+  }
+
+  /** Asks everything to stop; the exit code of the supervisor. */
+  async stop(signal: NodeJS.Signals = 'SIGINT'): Promise<number | null> {
+    const child = this.#process;
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return child?.exitCode ?? null;
+    const gone = new Promise<number | null>((resolve) => child.once('exit', (code) => resolve(code)));
+    child.kill(signal);
+    return gone;
+  }
+
+  /** Process ids of a role: `edge --config … --node partner-1`, `warden`, `admin`, or `postgres`. */
+  pidsOf(what: 'partner-1' | 'internal-1' | 'warden' | 'admin' | 'postgres'): readonly number[] {
+    return childrenOf(this.pid).filter((pid) => {
+      const line = commandLine(pid);
+      if (what === 'postgres') return line.includes('bin/postgres');
+      return what === 'warden' || what === 'admin' ? line.includes(`main.ts ${what} `) : line.includes(`--node ${what}`);
+    });
+  }
+
+  kill(what: Parameters<World['pidsOf']>[0]): void {
+    for (const pid of this.pidsOf(what)) process.kill(pid, 'SIGKILL');
+  }
+
+  account(name: string): DemoAccount {
+    const found = this.demo.accounts.find((one) => one.account === name);
+    if (found === undefined) throw new Error(`no demo account ${name}`);
+    return found;
+  }
+
+  keyFile(name: string): string {
+    return join(project, this.account(name).keyFile);
+  }
+
+  /** A code of a step that this world has not used yet; waits for the next one when the three valid ones are spent. */
+  async code(name: string): Promise<string> {
+    const secret = this.account(name).totpSecret;
+    if (secret === null) throw new Error(`${name} has no second factor`);
+    const used = this.#usedSteps.get(name) ?? new Set<number>();
+    this.#usedSteps.set(name, used);
+    for (;;) {
+      const now = Math.floor(Date.now() / 30_000);
+      const step = [now - 1, now, now + 1].find((one) => !used.has(one));
+      if (step !== undefined) {
+        used.add(step);
+        return totp(secret, step * 30);
+      }
+      await new Promise((resolve) => setTimeout(resolve, 500));
+    }
+  }
+
+  sftpArguments(name: string): readonly string[] {
+    const { plane } = this.account(name);
+    const { host, port } = plane === 'internal' ? this.demo.internal : this.demo.partner;
+    const options = [
+      'BatchMode=no',
+      'IdentitiesOnly=yes',
+      'IdentityAgent=none',
+      'ConnectTimeout=10',
+      `UserKnownHostsFile=${join(this.directory, 'demo', 'known_hosts')}`,
+      'StrictHostKeyChecking=yes',
+    ];
+    return [
+      '-F',
+      '/dev/null',
+      '-q',
+      ...options.flatMap((one) => ['-o', one]),
+      '-i',
+      this.keyFile(name),
+      '-P',
+      String(port),
+      `${name}@${host}`,
+    ];
+  }
+
+  /** Environment in which `sftp` answers the code prompt. */
+  async sftpEnvironment(name: string): Promise<Record<string, string>> {
+    if (this.account(name).totpSecret === null) return { SSH_ASKPASS_REQUIRE: 'never' };
+    const script = join(this.directory, 'askpass.sh');
+    writeFileSync(script, '#!/bin/sh\necho "$COFFERDAM_CODE"\n', { mode: 0o755 });
+    return { SSH_ASKPASS: script, SSH_ASKPASS_REQUIRE: 'force', COFFERDAM_CODE: await this.code(name) };
+  }
+
+  /** Runs the real `sftp` with these batch lines. A line that fails ends it, unless it starts with `-`. */
+  async sftp(name: string, lines: readonly string[], timeoutMs = 120_000): Promise<Done> {
+    const [options, target] = [this.sftpArguments(name).slice(0, -1), this.sftpArguments(name).at(-1) ?? ''];
+    return run('sftp', [...options, '-b', '-', target], {
+      env: await this.sftpEnvironment(name),
+      input: `${lines.join('\n')}\n`,
+      timeoutMs,
+    });
+  }
+
+  cofferctl(args: readonly string[], input = ''): Promise<Done> {
+    return run(process.execPath, [join(project, 'admin-cli', 'main.ts'), ...args], { env: { COFFERDAM_VAR: this.directory }, input });
+  }
+
+  async cofferctlJson<T>(args: readonly string[]): Promise<T> {
+    const done = await this.cofferctl([...args, '--json']);
+    if (done.code !== 0 && done.code !== 1) throw new Error(`cofferctl ${args.join(' ')}: ${done.err}`);
+    return JSON.parse(done.out) as T;
+  }
+}
+
+/** Prepares a world without starting it. With DATABASE_URL set it uses a database of its own on that server. */
+export async function createWorld(t: Teardown, options: WorldOptions = {}): Promise<World> {
+  const directory = join(temporaryDirectory(t), 'var');
+  const [partner, internal] = await freePorts(2);
+  const env: Record<string, string | undefined> = {
+    COFFERDAM_VAR: directory,
+    COFFERDAM_PARTNER_PORT: String(partner),
+    COFFERDAM_INTERNAL_PORT: String(internal),
+    COFFERDAM_LOG_LEVEL: 'info',
+    COFFERDAM_LIMITS: JSON.stringify({ freeSpaceFloorBytes: 0, ...options.limits }),
+    DATABASE_URL: process.env.DATABASE_URL ? await createEmptyDatabase(t) : undefined,
+    ...options.env,
+  };
+  if (process.env.DATABASE_URL)
+    for (const [role, password] of [
+      ['warden', testPasswords.warden],
+      ['admin', testPasswords.admin],
+    ] as const) {
+      mkdirSync(join(directory, 'secrets', role), { recursive: true });
+      writeFileSync(join(directory, 'secrets', role, 'database-password'), `${password}\n`, { mode: 0o400 });
+    }
+  const world = new World(directory, env);
+  t.teardown(async () => {
+    await world.stop();
+  });
+  return world;
+}
+
+export async function startWorld(t: Teardown, options: WorldOptions = {}): Promise<World> {
+  const world = await createWorld(t, options);
+  await world.start();
+  return world;
+}
