@@ -1,0 +1,132 @@
+import { createCipheriv, hkdfSync, randomBytes } from 'node:crypto';
+import { test } from 'tap';
+import {
+  extentPlainBytesMax,
+  firstPlainBytes,
+  headerBytes,
+  laterPlainBytes,
+  SegmentOpener,
+  SegmentSealer,
+  sealedLength,
+  sealedSegment,
+  segmentAt,
+  segmentBytes,
+  segmentCount,
+} from '../../server/extents/sealed-format.ts';
+
+const key = Buffer.alloc(32, 1);
+const context = Buffer.from('context');
+
+function seal(plain: Buffer, random?: (bytes: number) => Buffer): Buffer {
+  const sealer = random === undefined ? new SegmentSealer(key, context) : new SegmentSealer(key, context, random);
+  const parts = [sealer.header];
+  for (let at = 0; at < plain.length; ) {
+    const count = Math.min(sealer.plainCapacity, plain.length - at);
+    parts.push(...sealer.seal(plain.subarray(at, at + count), at + count === plain.length));
+    at += count;
+  }
+  return Buffer.concat(parts);
+}
+
+function open(sealed: Buffer, plainBytes: number, withKey = key, withContext = context): Buffer {
+  const opener = new SegmentOpener(withKey, withContext, sealed.subarray(0, headerBytes), plainBytes);
+  return Buffer.concat(
+    Array.from({ length: segmentCount(plainBytes) }, (_, i) => {
+      const { offset, length } = sealedSegment(i, plainBytes);
+      return opener.open(i, sealed.subarray(offset, offset + length));
+    }),
+  );
+}
+
+/** The published format written down once more, straight, from its description. */
+function reference(plain: Buffer, salt: Buffer, prefix: Buffer): Buffer {
+  const derived = Buffer.from(hkdfSync('sha256', key, salt, context, 32));
+  const out = [Buffer.from([40]), salt, prefix];
+  let segment = 0;
+  let at = 0;
+  do {
+    const room = 262_144 - 16 - (segment === 0 ? 40 : 0);
+    const piece = plain.subarray(at, at + room);
+    at += piece.length;
+    const nonce = Buffer.concat([prefix, Buffer.alloc(5)]);
+    nonce.writeUInt32BE(segment, 7);
+    nonce[11] = at >= plain.length ? 1 : 0;
+    const cipher = createCipheriv('aes-256-gcm', derived, nonce);
+    out.push(cipher.update(piece), cipher.final(), cipher.getAuthTag());
+    segment += 1;
+  } while (at < plain.length);
+  return Buffer.concat(out);
+}
+
+const sizes = [
+  1,
+  2,
+  65_535,
+  65_536,
+  65_537,
+  firstPlainBytes - 1,
+  firstPlainBytes,
+  firstPlainBytes + 1,
+  firstPlainBytes + laterPlainBytes,
+  firstPlainBytes + laterPlainBytes + 1,
+  3_000_000,
+];
+
+test('every size round-trips, has the length it should, and equals the reference', async (t) => {
+  for (const size of sizes) {
+    const plain = randomBytes(size);
+    const sealed = seal(plain);
+    t.equal(sealed.length, sealedLength(size), `${size}: length`);
+    t.ok(open(sealed, size).equals(plain), `${size}: opens`);
+    let call = 0;
+    const fixed = (bytes: number): Buffer => {
+      call += 1;
+      return Buffer.alloc(bytes, call);
+    };
+    t.ok(seal(plain, fixed).equals(reference(plain, Buffer.alloc(32, 1), Buffer.alloc(7, 2))), `${size}: equals the reference`);
+  }
+  t.equal(sealedLength(extentPlainBytesMax), 16 * 1024 * 1024, 'the largest extent is 16 MiB of ciphertext');
+  t.equal(segmentCount(extentPlainBytesMax), 64);
+});
+
+test('segments are found by offset', async (t) => {
+  for (const offset of [
+    0,
+    firstPlainBytes - 1,
+    firstPlainBytes,
+    firstPlainBytes + laterPlainBytes - 1,
+    firstPlainBytes + laterPlainBytes,
+    extentPlainBytesMax - 1,
+  ]) {
+    const { index, plainStart } = segmentAt(offset);
+    t.ok(offset >= plainStart && offset < plainStart + (index === 0 ? firstPlainBytes : laterPlainBytes), `${offset} in ${index}`);
+  }
+});
+
+test('anything that was not sealed so does not open', async (t) => {
+  const size = 600_000;
+  const plain = randomBytes(size);
+  const sealed = seal(plain);
+  const refuses = (name: string, work: () => unknown): void => void t.throws(work, { code: 'corrupt' }, name);
+  for (const at of [0, 5, 39, 40, 1000, segmentBytes, sealed.length - 1]) {
+    const flipped = Buffer.from(sealed);
+    flipped[at] = (flipped[at] ?? 0) ^ 1;
+    refuses(`a flipped bit at ${at}`, () => open(flipped, size));
+  }
+  const swapped = Buffer.concat([
+    sealed.subarray(0, segmentBytes),
+    sealed.subarray(2 * segmentBytes),
+    sealed.subarray(segmentBytes, 2 * segmentBytes),
+  ]);
+  refuses('segments in another order', () => open(swapped, size));
+  refuses('the last segment cut away', () => open(sealed.subarray(0, 2 * segmentBytes), firstPlainBytes + laterPlainBytes));
+  refuses('bytes cut away', () => open(sealed.subarray(0, sealed.length - 1), size));
+  const other = seal(randomBytes(size));
+  refuses('a segment of another extent', () => open(Buffer.concat([sealed.subarray(0, segmentBytes), other.subarray(segmentBytes)]), size));
+  refuses('another context', () => open(sealed, size, key, Buffer.from('other')));
+  refuses('another key', () => open(sealed, size, Buffer.alloc(32, 2)));
+  t.ok(open(sealed, size).equals(plain), 'and as it was, it opens');
+  t.throws(() => new SegmentSealer(Buffer.alloc(31), context), RangeError);
+  const sealer = new SegmentSealer(key, context);
+  t.throws(() => sealer.seal(Buffer.alloc(10), false), RangeError, 'a short segment that is not the last');
+});
