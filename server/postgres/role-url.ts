@@ -26,12 +26,7 @@ export function roleUrl(config: Config, role: 'warden' | 'admin'): string {
   return withCredentials(config.database.serverUrl, user, password);
 }
 
-/** The same server and database with another login. */
+/** The same server and database with another login. Written as text: Node's URL refuses credentials on the empty host of a socket URL. */
 export function withCredentials(url: string, user: string, password: string): string {
-  const parsed = new URL(url);
-  // Node's URL refuses credentials on an empty host (socket URLs): written out by hand there.
-  if (parsed.hostname === '') return `${parsed.protocol}//${user}:${encodeURIComponent(password)}@${parsed.pathname}${parsed.search}`;
-  parsed.username = user;
-  parsed.password = encodeURIComponent(password);
-  return parsed.toString();
+  return url.replace(/^(postgres(?:ql)?:\/\/)(?:[^@/]*@)?/, `$1${user}:${encodeURIComponent(password)}@`);
 }

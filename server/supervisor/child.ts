@@ -8,7 +8,7 @@ const readyMs = 30_000;
 const backoffFirstMs = 100;
 const backoffMaxMs = 5000;
 /** A process that lived this long starts again with the shortest pause. */
-const steadyMs = 30_000;
+const steadyMs = 2000;
 
 export class Child {
   readonly name: string;

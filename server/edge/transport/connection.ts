@@ -7,7 +7,10 @@ import { type AuthRequest, LoginDriver, type LoginReply, parseAuthRequest, parse
 import type { EdgeNode, SftpSession, StartSftp, WardenCalls } from '../sftp-seam.ts';
 import { serverSignatureAlgorithms } from './algorithms.ts';
 import { Channel, message as channelMessage, u32 } from './channel.ts';
+import { type EndReason, endTexts } from './end-reasons.ts';
 import { guard, Identification, RateGate } from './guard.ts';
+import { number } from './messages.ts';
+import { Outbound } from './outbound.ts';
 import { type CoreHostKey, type CoreProtocol, Protocol, sendPayload } from './ssh2-core.ts';
 
 export type ConnectionOptions = {
@@ -23,37 +26,17 @@ export type ConnectionOptions = {
 };
 
 type State = 'key-exchange' | 'service' | 'login' | 'open' | 'closed';
-export type EndReason = 'client-closed' | 'connection-lost' | 'idle' | 'expired' | 'protocol-error' | 'drained' | 'revoked';
 
 const preLoginMessagesMax = 200;
 const packetMaxMin = 1024;
 const ident = 'Cofferdam';
 /** Socket bytes above which no further channel data is produced; the rest waits in the channel. */
 const socketHighBytes = 1024 * 1024;
-const number = {
-  disconnect: 1,
-  ignore: 2,
-  unimplemented: 3,
-  debug: 4,
-  serviceRequest: 5,
-  serviceAccept: 6,
-  extInfo: 7,
-  kexInit: 20,
-  authRequest: 50,
-  authFailure: 51,
-  authSuccess: 52,
-  authBanner: 53,
-  /** PK_OK and INFO_REQUEST share a number; what was asked tells them apart. */
-  authReply: 60,
-  authInfoResponse: 61,
-  globalRequest: 80,
-  requestFailure: 82,
-  channelOpen: 90,
-} as const;
 
 export class Connection {
   readonly #options: ConnectionOptions;
   readonly #socket: Socket;
+  readonly #outbound: Outbound;
   readonly #protocol: CoreProtocol;
   readonly #identification = new Identification();
   readonly #login: LoginDriver;
@@ -63,7 +46,6 @@ export class Connection {
   #state: State = 'key-exchange';
   #clientIdentification = '';
   #preLoginMessages = 0;
-  #isCorked = false;
   #channel: Channel | undefined;
   #channelsOpened = 0;
   #session: SftpSession | undefined;
@@ -75,6 +57,7 @@ export class Connection {
     const { socket, node } = options;
     this.#options = options;
     this.#socket = socket;
+    this.#outbound = new Outbound(socket, node.config.limits.sendBufferBytesMax);
     this.source = { address: canonicalAddress(socket.remoteAddress ?? ''), port: socket.remotePort ?? 0 };
     socket.setNoDelay(true);
     socket.on('error', () => {});
@@ -139,24 +122,11 @@ export class Connection {
   }
 
   #write(data: Buffer): void {
-    if (this.#state === 'closed' || this.#socket.destroyed) return;
-    if (!this.#isCorked) {
-      this.#isCorked = true;
-      this.#socket.cork();
-      process.nextTick(() => {
-        this.#isCorked = false;
-        this.#socket.uncork();
-      });
-    }
-    this.#socket.write(data);
-    const { sendBufferBytesMax } = this.#options.node.config.limits;
-    const waiting = this.#socket.writableLength;
-    if (waiting > 4 * sendBufferBytesMax) this.fail('the client does not read');
-    else if (waiting > sendBufferBytesMax) this.#socket.pause();
+    if (this.#state !== 'closed' && !this.#outbound.write(data)) this.fail('the client does not read');
   }
 
   #onDrain(): void {
-    if (this.#socket.isPaused()) this.#socket.resume();
+    this.#outbound.drained();
     this.#channel?.flush();
   }
 
@@ -413,13 +383,3 @@ export class Connection {
     }
   }
 }
-
-const endTexts: Readonly<Record<EndReason, string>> = {
-  'client-closed': 'closed',
-  'connection-lost': 'connection lost',
-  idle: 'no activity for too long',
-  expired: 'the session reached its longest life; connect again',
-  'protocol-error': 'protocol error',
-  drained: 'this server is going down for maintenance; connect again',
-  revoked: 'the session was ended by the operator',
-};

@@ -11,7 +11,7 @@ import type { Database, Transaction } from '../../postgres/database.ts';
 import type { EdgeToWarden } from '../../rpc/edge-warden.ts';
 import type { Params, Result } from '../../rpc/operation.ts';
 import type { EdgeCaller, KeyRing } from '../context.ts';
-import { record } from '../ledger/record.ts';
+import { record } from '../ledger/ledger-queries.ts';
 import type { SessionRegistry } from '../sessions/sessions.ts';
 import { FailureDelay } from './failure-delay.ts';
 import {

@@ -6,7 +6,7 @@ import { formatPath } from '../../domain/paths.ts';
 import { afterRename } from '../../domain/publish-rules.ts';
 import type { Transaction } from '../../postgres/database.ts';
 import type { OpenSession } from '../context.ts';
-import { record } from '../ledger/record.ts';
+import { record } from '../ledger/ledger-queries.ts';
 import { type InFolder, type locateEntry, notFound, requireVerb, walk } from './locate.ts';
 import {
   deleteFileIfBare,

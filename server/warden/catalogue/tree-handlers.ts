@@ -7,7 +7,7 @@ import { formatPath } from '../../domain/paths.ts';
 import type { Attributes, EdgeToWarden } from '../../rpc/edge-warden.ts';
 import type { Handlers } from '../../rpc/operation.ts';
 import type { EdgeCaller, FolderScope, OpenSession, Warden } from '../context.ts';
-import { record } from '../ledger/record.ts';
+import { record } from '../ledger/ledger-queries.ts';
 import { removeFile, renameFile } from './change-file.ts';
 import { type InFolder, locate, locateEntry, notFound, requireVerb, scopeOf, walk } from './locate.ts';
 import {

@@ -4,7 +4,7 @@ import { CofferdamError, toCofferdamError } from '../../domain/errors.ts';
 import type { Transaction } from '../../postgres/database.ts';
 import { mayCall, operatorToAdmin } from '../../rpc/operator-admin.ts';
 import type { Warden } from '../context.ts';
-import { record } from '../ledger/record.ts';
+import { record } from '../ledger/ledger-queries.ts';
 import type { SessionRegistry } from '../sessions/sessions.ts';
 import { type CommandRow, failCommand, finishCommand, takeCommand } from './command-queries.ts';
 import { demoUseCases } from './demo.ts';

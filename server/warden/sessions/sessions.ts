@@ -7,7 +7,7 @@ import { type CredentialId, idOf, type SessionId } from '../../domain/ids.ts';
 import type { Logger } from '../../observability/logger.ts';
 import type { Database, Transaction } from '../../postgres/database.ts';
 import type { EdgeCaller, EdgeNotifier, OpenSession, Sessions } from '../context.ts';
-import { record } from '../ledger/record.ts';
+import { record } from '../ledger/ledger-queries.ts';
 import {
   endSessions,
   findOpenSession,

@@ -7,7 +7,7 @@ import { receiptBody, receiptText } from '../../domain/receipt.ts';
 import type { Transaction } from '../../postgres/database.ts';
 import { setVersionState } from '../catalogue/tree-queries.ts';
 import type { KeyRing, OpenSession } from '../context.ts';
-import { record } from '../ledger/record.ts';
+import { record } from '../ledger/ledger-queries.ts';
 import { findHeldSibling, placeOfFile } from './place-queries.ts';
 import { closeVersion, databaseTime, extentDigests, findRepeated, type OpenUpload } from './upload-queries.ts';
 

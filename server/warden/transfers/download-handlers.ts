@@ -11,7 +11,7 @@ import { refusalText } from '../budgets/refusal-text.ts';
 import { locateEntry, notFound, requireVerb, scopeOf, walk } from '../catalogue/locate.ts';
 import { findFile, newestPublished, visibleVersion } from '../catalogue/tree-queries.ts';
 import type { EdgeCaller, FolderScope, OpenSession, Warden } from '../context.ts';
-import { record } from '../ledger/record.ts';
+import { record } from '../ledger/ledger-queries.ts';
 import { closeDownload, findDownload, insertDownload, locateExtents } from './download-queries.ts';
 import { findExtent } from './upload-queries.ts';
 

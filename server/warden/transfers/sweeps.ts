@@ -3,7 +3,7 @@ import { runtimePaths } from '../../config/config.ts';
 import { deleteObject } from '../../extents/object-store.ts';
 import { thinSnapshots } from '../budgets/grant-queries.ts';
 import type { Warden } from '../context.ts';
-import { record } from '../ledger/record.ts';
+import { record } from '../ledger/ledger-queries.ts';
 import { collectStrays } from './recovery.ts';
 import { discardExpired, doomUnused, forgetAbandonedPending, forgetDoomed, listDoomed, publishDue, type Swept } from './sweep-queries.ts';
 

@@ -13,7 +13,7 @@ import type { EdgeToWarden } from '../../rpc/edge-warden.ts';
 import type { Handlers, Params } from '../../rpc/operation.ts';
 import { locateEntry, requireVerb, scopeOf } from '../catalogue/locate.ts';
 import type { EdgeCaller, OpenSession, Warden } from '../context.ts';
-import { record } from '../ledger/record.ts';
+import { record } from '../ledger/ledger-queries.ts';
 import { closeUpload } from './close-upload.ts';
 import { Lanes } from './lanes.ts';
 import { issueExtent, openUpload } from './open-upload.ts';

@@ -1,0 +1,132 @@
+// The house: who may import whom, where each outside package lives, where SQL stands, and what no file may contain.
+import { readdirSync, readFileSync } from 'node:fs';
+import { join, relative, resolve } from 'node:path';
+import { test } from 'tap';
+
+const root = join(import.meta.dirname, '..', '..');
+
+function* files(directory: string): Generator<string> {
+  for (const entry of readdirSync(join(root, directory), { withFileTypes: true })) {
+    const path = join(directory, entry.name);
+    if (entry.isDirectory()) yield* files(path);
+    else if (entry.name.endsWith('.ts')) yield path;
+  }
+}
+
+const sources = ['server', 'admin-cli', 'certs'].flatMap((directory) => [...files(directory)]);
+const importsOf = (text: string): readonly string[] =>
+  [...text.matchAll(/(?<![.\w])(?:from|import|require)\s*\(?\s*'([^']+)'/g)].map((match) => match[1] ?? '');
+const roomOf = (path: string): string =>
+  path.startsWith('server/') ? (path.split('/')[1] ?? '').replace(/\.ts$/, '') : (path.split('/')[0] ?? '');
+
+const mayImport: Readonly<Record<string, readonly string[]>> = {
+  domain: [],
+  rpc: ['domain'],
+  config: ['domain'],
+  observability: ['config', 'domain'],
+  extents: ['domain'],
+  postgres: ['config', 'domain'],
+  edge: ['rpc', 'extents', 'domain', 'config', 'observability'],
+  warden: ['domain', 'rpc', 'postgres', 'extents', 'config', 'observability'],
+  admin: ['domain', 'rpc', 'postgres', 'config', 'observability'],
+  supervisor: ['domain', 'config', 'postgres', 'observability', 'admin', 'certs'],
+  main: ['config', 'domain', 'supervisor', 'warden', 'admin', 'edge'],
+  'admin-cli': ['rpc', 'domain'],
+  certs: [],
+};
+
+/** Outside packages and the only folder that may name them. */
+const homes: Readonly<Record<string, string>> = {
+  ssh2: 'server/edge/transport/',
+  pg: 'server/postgres/',
+  otplib: 'server/warden/authentication/',
+  '@node-rs/argon2': 'server/warden/authentication/',
+  pino: 'server/observability/',
+  'pino-pretty': 'server/observability/',
+  '@peculiar/x509': 'certs/',
+  'reflect-metadata': 'certs/',
+};
+const everywhere = ['zod'];
+
+test('each room imports what it may and nothing else', async (t) => {
+  t.ok(sources.length > 80, 'the walk found the house');
+  for (const path of sources) {
+    const room = roomOf(path);
+    const allowed = mayImport[room];
+    if (allowed === undefined) {
+      t.fail(`${path}: no rule for the room ${room}`);
+      continue;
+    }
+    for (const name of importsOf(readFileSync(join(root, path), 'utf8'))) {
+      if (name.startsWith('.')) {
+        const target = roomOf(relative(root, resolve(join(root, path), '..', name)));
+        if (target !== room && !allowed.includes(target)) t.fail(`${path} imports ${name} (${target})`);
+      } else if (name.startsWith('node:')) {
+        if (room === 'domain') t.fail(`${path} imports ${name}: the domain is pure`);
+      } else {
+        const outside = name.startsWith('@') ? name.split('/').slice(0, 2).join('/') : (name.split('/')[0] ?? '');
+        const home = homes[outside];
+        if (
+          home === undefined
+            ? !everywhere.includes(outside)
+            : !path.startsWith(home) && !(outside === 'ssh2' && path === 'server/supervisor/prepare.ts')
+        )
+          t.fail(`${path} imports ${name}`);
+      }
+    }
+  }
+  t.pass(`${sources.length} files`);
+});
+
+test('the edge can reach neither database nor child processes, even by a detour', async (t) => {
+  const seen = new Set<string>();
+  const visit = (path: string): void => {
+    if (seen.has(path)) return;
+    seen.add(path);
+    for (const name of importsOf(readFileSync(join(root, path), 'utf8'))) {
+      if (['pg', 'node:child_process', 'node:cluster', 'node:http', 'node:https', 'otplib', '@node-rs/argon2'].includes(name))
+        t.fail(`${path} brings ${name} into the edge`);
+      if (name.startsWith('.')) visit(relative(root, resolve(join(root, path), '..', name)));
+    }
+  };
+  visit('server/edge/edge.ts');
+  visit('server/edge/sftp/store-worker.ts');
+  t.ok(seen.size > 25, `${seen.size} files`);
+});
+
+test('SQL stands in query files, postgres/ and migrations/ only', async (t) => {
+  for (const path of sources) {
+    if (path.endsWith('-queries.ts') || path.startsWith('server/postgres/')) continue;
+    const text = readFileSync(join(root, path), 'utf8').replace(/^\s*(?:\/\/|\*|\/\*).*$/gm, '');
+    t.notMatch(text, /['"`]\s*(?:select\s+[\w*(]+[\s\S]{0,80}\bfrom\b|insert into|update \w+ set|delete from)\b/i, path);
+  }
+});
+
+test('values never go into SQL text', async (t) => {
+  for (const path of sources.filter((one) => one.endsWith('-queries.ts')))
+    for (const match of readFileSync(join(root, path), 'utf8').matchAll(/\$\{([^}]+)\}/g))
+      t.match(
+        match[1],
+        /^(?:inParent\(|visible\(|versionColumns|fileColumns|fileJoins|pathOf|text$|column$|parameter$|account$)/,
+        `${path}: \${${match[1]}} is a constant fragment`,
+      );
+});
+
+test('every file says what it owns; none breaks the habits', async (t) => {
+  for (const path of sources) {
+    const text = readFileSync(join(root, path), 'utf8');
+    if (!path.startsWith('admin-cli/commands/')) t.match(text.replace(/^#!.*\n/, ''), /^\/\/ /, `${path} opens with what it owns`);
+    t.notMatch(text, /@ts-(?:ignore|expect-error|nocheck)|\bas any\b|export default|biome-ignore/, path);
+    t.ok(text.split('\n').length <= 400, `${path} is one idea long`);
+    t.notMatch(path, /(?:utils|helpers|common|manager|types)\.ts$/, path);
+    if (path !== 'server/config/load.ts' && path.startsWith('server/'))
+      t.notMatch(text, /process\.env(?!,)/, `${path} does not read the environment`);
+  }
+});
+
+test('no key and no secret file is in the tree', async (t) => {
+  for (const directory of ['certs', 'server', 'admin-cli', 'migrations', 'scripts'])
+    for (const entry of readdirSync(join(root, directory), { recursive: true, encoding: 'utf8' })) {
+      t.notMatch(entry, /\.(?:key|pem|p12|pfx)$/, entry);
+    }
+});
