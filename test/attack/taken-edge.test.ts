@@ -1,0 +1,148 @@
+// T-24: a client of the warden's socket with the edge's own rights asks for what is not its own.
+import { randomBytes, randomUUID } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { test } from 'tap';
+import { type Config, runtimePaths } from '../../server/config/config.ts';
+import { sealedLength } from '../../server/extents/sealed-format.ts';
+import { type EdgeToWarden, edgeToWarden } from '../../server/rpc/edge-warden.ts';
+import { Peer } from '../../server/rpc/peer.ts';
+import { startWorld } from '../support/world.ts';
+
+const none = {} as const;
+
+test('objects that were not issued cannot be sealed, overwritten or deleted; tokens of others are worthless', async (t) => {
+  const world = await startWorld(t);
+  const local = join(world.directory, 'big');
+  const content = randomBytes(1_000_000);
+  writeFileSync(local, content);
+  t.equal((await world.sftp('acme-batch', [`put ${local} deposit/big`])).code, 0);
+  const paths = runtimePaths(JSON.parse(readFileSync(join(world.directory, 'run', 'config.json'), 'utf8')) as Config);
+  const [prefix] = readdirSync(paths.objects);
+  const [objectId] = readdirSync(join(paths.objects, prefix ?? ''));
+  const object = join(paths.objects, prefix ?? '', objectId ?? '');
+  const before = readFileSync(object);
+
+  // The real edge loses its place to us, as it would to code running inside it.
+  const peer: Peer<typeof none, EdgeToWarden, undefined> = new Peer({
+    stream: connect(paths.wardenSocket('partner-1')),
+    serves: none,
+    handlers: none,
+    calls: edgeToWarden,
+    caller: undefined,
+    onClose: () => {},
+    onBug: () => {},
+  });
+  t.teardown(() => peer.close());
+  await peer.call('node.hello', { protocol: 1, startId: randomUUID() });
+  const token = randomBytes(32).toString('base64url');
+  const upload = randomUUID();
+  const bytes = 500_000;
+  writeFileSync(join(paths.incoming('partner-1'), objectId ?? ''), randomBytes(sealedLength(bytes)));
+  const extent = { index: 0, objectId: objectId ?? '', bytes, sealedBytes: sealedLength(bytes) };
+  const asks: readonly (readonly [string, Promise<unknown>])[] = [
+    ['stat', peer.call('tree.stat', { token, path: [] })],
+    ['list', peer.call('tree.list', { token, path: ['deposit'], limit: 10 })],
+    ['download', peer.call('download.open', { token, path: ['deposit', 'big'] })],
+    ['grant', peer.call('download.grant', { token, download: randomUUID(), index: 0 })],
+    ['seal', peer.call('upload.seal-extent', { token, upload, extent })],
+    ['close', peer.call('upload.close', { token, upload, size: bytes, sha256: 'a'.repeat(64), lastExtent: extent })],
+    ['verify', peer.call('upload.verify-extent', { token, upload, index: 0 })],
+    ['end', peer.call('session.end', { token, reason: 'idle', bytesIn: 0, bytesOut: 0 })],
+  ];
+  for (const [name, asked] of asks) await t.rejects(asked, { code: 'session-ended' }, name);
+  for (const evidence of [
+    { type: 'answers', answers: ['123456'] },
+    { type: 'keyboard-interactive' },
+    {
+      type: 'public-key',
+      algorithm: 'ssh-ed25519',
+      key: Buffer.alloc(51).toString('base64'),
+      signature: Buffer.alloc(83).toString('base64'),
+      sessionIdentifier: Buffer.alloc(32).toString('base64'),
+    },
+    { type: 'password', password: 'x' },
+    { type: 'none' },
+  ] as const) {
+    const outcome = await peer.call('login.attempt', {
+      connection: randomUUID(),
+      source: { address: '127.0.0.1', port: 1 },
+      clientIdentification: 'x',
+      username: 'acme',
+      evidence,
+    });
+    t.equal(outcome.outcome, 'refused', evidence.type);
+  }
+
+  // With a session that is really its own (a customer logged in on it), objects of others stay out of reach.
+  const { generateKeyPairSync, sign } = await import('node:crypto');
+  const { signedBlob } = await import('../../server/warden/authentication/ssh-signature.ts');
+  const { concatBytes, wireString } = await import('../../server/domain/ssh-wire.ts');
+  const { publicKey, privateKey } = generateKeyPairSync('ed25519');
+  const blob = concatBytes([wireString('ssh-ed25519'), wireString(Buffer.from(publicKey.export({ format: 'jwk' }).x ?? '', 'base64url'))]);
+  const line = `ssh-ed25519 ${Buffer.from(blob).toString('base64')} x`;
+  t.equal((await world.cofferctl(['key', 'add', 'globex-batch', '--file', '-'], line)).code, 0);
+  const fields = { username: 'globex-batch', algorithm: 'ssh-ed25519', keyBlob: blob, sessionIdentifier: randomBytes(32) };
+  const signature = concatBytes([wireString('ssh-ed25519'), wireString(sign(null, signedBlob(fields), privateKey))]);
+  const base64 = (value: Uint8Array): string => Buffer.from(value).toString('base64');
+  const login = await peer.call('login.attempt', {
+    connection: randomUUID(),
+    source: { address: '127.0.0.1', port: 1 },
+    clientIdentification: 'x',
+    username: 'globex-batch',
+    evidence: {
+      type: 'public-key',
+      algorithm: 'ssh-ed25519',
+      key: base64(blob),
+      signature: base64(signature),
+      sessionIdentifier: base64(fields.sessionIdentifier),
+    },
+  });
+  if (login.outcome !== 'accepted') throw new Error(`the customer could not log in: ${login.outcome}`);
+  const own = login.session.token;
+  const opened = await peer.call('upload.open', { token: own, path: ['deposit', 'x'], continue: false, exclusive: false });
+  await t.rejects(
+    peer.call('upload.seal-extent', { token: own, upload: opened.upload, extent }),
+    { code: 'invalid' },
+    'the id of a sealed object is not taken for a fresh one',
+  );
+  await t.rejects(
+    peer.call('upload.close', { token: own, upload: opened.upload, size: bytes, sha256: 'a'.repeat(64), lastExtent: extent }),
+    { code: 'invalid' },
+  );
+  for (const name of ['../../../secrets/warden/master.key', '..', '/etc/passwd', 'A'.repeat(32)])
+    await t.rejects(
+      peer.call('upload.seal-extent', { token: own, upload: opened.upload, extent: { ...extent, objectId: name } }),
+      { code: 'invalid' },
+      `object id ${name}`,
+    );
+  await t.rejects(
+    peer.call('upload.seal-extent', { token: own, upload: opened.upload, extent: { ...extent, objectId: opened.firstExtent.objectId } }),
+    { code: 'invalid' },
+    'an issued object that was never written',
+  );
+  for (const path of [['acme'], ['acme', 'deposit'], ['deposit', 'big'], ['..', 'acme', 'deposit', 'big']])
+    await t.rejects(peer.call('tree.stat', { token: own, path }), `stat ${path.join('/')}`);
+  await t.rejects(peer.call('download.open', { token: own, path: ['deposit', 'big'] }), { code: 'not-found' });
+  t.ok(existsSync(object) && readFileSync(object).equals(before), "the other customer's object is as it was");
+
+  // On the other plane's socket the token is worth nothing.
+  const internal: Peer<typeof none, EdgeToWarden, undefined> = new Peer({
+    stream: connect(paths.wardenSocket('internal-1')),
+    serves: none,
+    handlers: none,
+    calls: edgeToWarden,
+    caller: undefined,
+    onClose: () => {},
+    onBug: () => {},
+  });
+  t.teardown(() => internal.close());
+  await internal.call('node.hello', { protocol: 1, startId: randomUUID() });
+  await t.rejects(
+    internal.call('tree.stat', { token: own, path: [] }),
+    { code: 'session-ended' },
+    'a session belongs to the node that opened it',
+  );
+  t.equal((await peer.call('tree.stat', { token: own, path: [] })).kind, 'directory', 'and works where it belongs');
+});

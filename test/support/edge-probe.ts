@@ -1,0 +1,99 @@
+// Owns: what a test does from inside a running edge process: started with `--import`, it waits for the role, tries everything that must fail, and prints what happened.
+
+import { appendFileSync, chmodSync, openSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { connect } from 'node:net';
+
+type Facts = {
+  readonly objects: string;
+  readonly incoming: string;
+  readonly foreignIncoming: string;
+  readonly secrets: readonly string[];
+  readonly sockets: readonly string[];
+  readonly object: string;
+  readonly postgres: string;
+};
+
+const tries: Record<string, string> = {};
+
+function attempt(name: string, work: () => unknown): void {
+  try {
+    work();
+    tries[name] = 'possible';
+  } catch (error) {
+    tries[name] = `refused ${error instanceof Error && 'code' in error ? String(error.code) : String(error)}`;
+  }
+}
+
+function reach(path: string): Promise<string> {
+  return new Promise((resolve) => {
+    const socket = connect(path);
+    socket.on('connect', () => {
+      socket.destroy();
+      resolve('possible');
+    });
+    socket.on('error', (error: NodeJS.ErrnoException) => resolve(`refused ${error.code}`));
+  });
+}
+
+/** PostgreSQL's answer to the start-up packet of a role without a password. */
+function askPostgres(path: string): Promise<string> {
+  return new Promise((resolve) => {
+    const socket = connect(path);
+    const body = Buffer.from('user\0cofferdam_warden\0database\0cofferdam\0\0');
+    const head = Buffer.alloc(8);
+    head.writeUInt32BE(8 + body.length, 0);
+    head.writeUInt32BE(196_608, 4);
+    socket.on('connect', () => socket.write(Buffer.concat([head, body])));
+    socket.on('data', (chunk: Buffer) => {
+      socket.destroy();
+      // 'R' with 0 would be "you are in"; 10 asks for a SCRAM proof that nobody here can give.
+      resolve(
+        chunk[0] === 0x52 && chunk.readUInt32BE(5) === 0
+          ? 'possible'
+          : `refused: asks for ${chunk[0] === 0x52 ? `proof ${chunk.readUInt32BE(5)}` : 'nothing it would accept'}`,
+      );
+    });
+    socket.on('error', (error: NodeJS.ErrnoException) => resolve(`refused ${error.code}`));
+  });
+}
+
+async function probe(facts: Facts): Promise<void> {
+  const require = createRequire(import.meta.url);
+  const { spawnSync, fork } = require('node:child_process') as typeof import('node:child_process');
+  attempt('start a program', () => {
+    const done = spawnSync('/bin/true');
+    if (done.error !== undefined) throw done.error;
+  });
+  attempt('fork', () => void fork('/dev/null'));
+  for (const path of facts.secrets) attempt(`read ${path}`, () => readFileSync(path));
+  attempt('list the secrets', () => readdirSync(facts.secrets[0]?.replace(/\/[^/]+$/, '') ?? '/'));
+  attempt('overwrite a sealed object', () => writeFileSync(facts.object, 'x'));
+  attempt('append to a sealed object', () => appendFileSync(facts.object, 'x'));
+  attempt('make it writable', () => chmodSync(facts.object, 0o666));
+  attempt('delete a sealed object', () => rmSync(facts.object));
+  attempt('rename a sealed object', () => renameSync(facts.object, `${facts.incoming}/stolen`));
+  attempt('add an object', () => writeFileSync(`${facts.objects}/00/${'0'.repeat(32)}`, 'x'));
+  attempt("write into another node's incoming", () => writeFileSync(`${facts.foreignIncoming}/x`, 'x'));
+  attempt("read another node's incoming", () => readdirSync(facts.foreignIncoming));
+  attempt('write beside the store', () => writeFileSync(`${facts.objects}/../../x`, 'x'));
+  attempt('write to /tmp', () => writeFileSync('/tmp/cofferdam-edge-was-here', 'x'));
+  attempt('read a sealed object', () => void openSync(facts.object, 'r'));
+  attempt('write its own incoming', () => writeFileSync(`${facts.incoming}/own`, 'x'));
+  attempt('delete in its own incoming', () => rmSync(`${facts.incoming}/own`));
+  for (const path of facts.sockets) tries[`reach ${path}`] = await reach(path);
+  tries['open a database session'] = await askPostgres(facts.postgres);
+  const cached = Object.keys(require.cache).filter((path) => /node_modules\/(pg|otplib|@node-rs)\//.test(path));
+  const { isBuiltin } = require('node:module') as { isBuiltin(name: string): boolean };
+  process.stdout.write(
+    `PROBE ${JSON.stringify({ tries, cached, uid: process.getuid?.(), execArgv: process.execArgv, isNode: isBuiltin('fs'), env: Object.keys(process.env).sort() })}\n`,
+  );
+  process.exit(0);
+}
+
+const facts = process.env.COFFERDAM_PROBE;
+// The edge says `ready` on its channel when it serves; here there is none, so its first log line tells.
+if (facts !== undefined && process.argv[1]?.endsWith('main.ts')) {
+  delete process.env.COFFERDAM_PROBE;
+  setTimeout(() => void probe(JSON.parse(facts) as Facts), 1500);
+}
