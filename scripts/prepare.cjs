@@ -10,6 +10,7 @@ const root = path.dirname(__dirname);
 const modules = path.join(root, 'node_modules');
 const platform = `${process.platform}-${process.arch}`;
 const nodePackage = path.join(modules, `node-${platform}`);
+const wrapHeader = path.join(__dirname, 'native', 'object-wrap-without-hooks.h');
 const node24 = path.join(nodePackage, 'bin', 'node');
 
 function fail(what, next) {
@@ -52,7 +53,7 @@ function buildNativeCipher() {
   process.stdout.write("cofferdam: compiling ssh2's native cipher, once (a few seconds)\n");
   const crypto = path.join(modules, 'ssh2', 'lib', 'protocol', 'crypto');
   const gyp = path.join(modules, 'node-gyp', 'bin', 'node-gyp.js');
-  const env = { ...process.env, PATH: `${path.dirname(node24)}:${process.env.PATH}` };
+  const env = { ...process.env, PATH: `${path.dirname(node24)}:${process.env.PATH}`, CXXFLAGS: `${process.env.CXXFLAGS ?? ''} -include ${wrapHeader}`.trim() };
   delete env.npm_config_nodedir;
   runQuietly(
     node24,
@@ -85,5 +86,5 @@ step('packages', digestOf(lock, platform), installPackages);
 if (!fs.existsSync(node24))
   fail('Node 24 is missing from node_modules', 'Optional dependencies must not be omitted: remove node_modules and run the command again.');
 const nodeVersion = execFileSync(node24, ['--version'], { encoding: 'utf8' }).trim();
-step('cipher', digestOf(lock, nodeVersion), buildNativeCipher);
+step('cipher', digestOf(lock, nodeVersion, fs.readFileSync(wrapHeader)), buildNativeCipher);
 step('database-links', digestOf(lock), linkDatabase);
