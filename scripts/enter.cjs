@@ -24,24 +24,29 @@ function privateMount(closed) {
   const place = path.join('/run/cofferdam', createHash('sha256').update(root).digest('hex').slice(0, 12));
   fs.mkdirSync(place, { recursive: true, mode: 0o755 });
   fs.chmodSync('/run/cofferdam', 0o755);
+  if (closed === root) {
+    process.stderr.write(`cofferdam: opening this folder for passing (chmod o+x ${root}): the roles' own users must reach the program\n`);
+    fs.chmodSync(root, fs.statSync(root).mode | 0o001);
+    if (closedAncestor() === undefined) return [];
+  }
   const can = spawnSync('unshare', ['--mount', '--propagation', 'private', 'mount', '--bind', root, place], { encoding: 'utf8' });
   if (can.status !== 0)
     fail(
       `other users cannot pass ${closed}, so the roles' own system users cannot reach this clone, and a private mount is not allowed here (${(can.stderr || String(can.error)).trim()}).\n` +
         `  Open the way with: chmod o+x ${closed}\n  or start as an ordinary user.`,
     );
-  return ['unshare', '--mount', '--propagation', 'private', 'sh', '-c', 'mount --bind "$1" "$2" && mount -o remount,bind,nosuid "$2" && cd "$2" && shift 2 && chmod o+x . && exec "$@"', 'sh', root, place];
+  return ['unshare', '--mount', '--propagation', 'private', 'sh', '-c', 'mount --bind "$1" "$2" && mount -o remount,bind,nosuid "$2" && cd "$2" && shift 2 && exec "$@"', 'sh', root, place];
 }
 
 if (command === undefined) fail('usage: node scripts/enter.cjs COMMAND [ARGUMENT ...]');
 const isRoot = process.getuid() === 0;
 const closed = isRoot ? closedAncestor() : undefined;
-const env = { ...process.env, PATH: `${path.join(closed === undefined ? root : '.', 'node_modules', '.bin')}:${process.env.PATH}` };
+const env = { ...process.env, PATH: `${path.join(root, 'node_modules', '.bin')}:${process.env.PATH}` };
 const prefix = closed === undefined ? [] : privateMount(closed);
-if (closed !== undefined) env.PATH = `${path.join(prefix[prefix.length - 1], 'node_modules', '.bin')}:${process.env.PATH}`;
+if (prefix.length > 0) env.PATH = `${path.join(prefix[prefix.length - 1], 'node_modules', '.bin')}:${process.env.PATH}`;
 const [program, ...rest] = [...prefix, command, ...args];
 const child = spawn(program, rest, { stdio: 'inherit', env, cwd: root });
 // The terminal sends its signals to the whole group; one sent to us alone is passed on.
 for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) process.on(signal, () => child.kill(signal));
 child.on('error', (error) => fail(`${program} cannot be run: ${error.message}`));
-child.on('exit', (code, signal) => process.exit(signal === null ? code : 128 + (signal === 'SIGINT' ? 2 : 15)));
+child.on('exit', (code, signal) => process.exit(signal === null ? code : 128 + require('node:os').constants.signals[signal]));

@@ -91,17 +91,16 @@ async function main(): Promise<void> {
     projectDirectory: dirname(dirname(fileURLToPath(import.meta.url))),
   });
   becomeUser(config, role, values.node);
-  let stoppingSince: number | undefined;
+  let isStopping = false;
   let running: { stop(): Promise<void> } | undefined;
   const stop = (): void => {
-    if (stoppingSince !== undefined) {
-      // One Ctrl-C may arrive twice: from the terminal and through the starter. A later one means it.
-      if (role === 'up' && Date.now() - stoppingSince > 1000) process.exit(1);
-      return;
-    }
-    stoppingSince = Date.now();
-    if (running === undefined) process.exit(0);
-    running.stop().then(
+    if (isStopping) return;
+    isStopping = true;
+    // What is still starting is stopped as soon as it stands: nothing may be left half-started.
+    if (running !== undefined) finish(running);
+  };
+  const finish = (whole: { stop(): Promise<void> }): void => {
+    whole.stop().then(
       () => process.exit(0),
       (error: unknown) => {
         process.stderr.write(`cofferdam ${role}: stopping failed: ${toCofferdamError(error).message}\n`);
@@ -115,6 +114,7 @@ async function main(): Promise<void> {
   process.on('disconnect', () => process.exit(1));
   running = await startRole(role, config, values.node);
   if (role === 'migrate') return;
+  if (isStopping) return finish(running);
   announceReady();
 }
 

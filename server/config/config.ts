@@ -107,6 +107,9 @@ export function runtimePaths(config: Pick<Config, 'runtimeDirectory' | 'storeDir
   readonly ledgerKey: string;
   readonly wardenDatabasePassword: string;
   readonly adminDatabasePassword: string;
+  /** Explicit connection strings, when the configuration has them. */
+  readonly wardenDatabaseUrl: string;
+  readonly adminDatabaseUrl: string;
   readonly migrateDatabasePassword: string;
   readonly certs: string;
   readonly operators: string;
@@ -125,6 +128,8 @@ export function runtimePaths(config: Pick<Config, 'runtimeDirectory' | 'storeDir
     ledgerKey: `${runtime}/secrets/warden/receipt.key`,
     wardenDatabasePassword: `${runtime}/secrets/warden/database-password`,
     adminDatabasePassword: `${runtime}/secrets/admin/database-password`,
+    wardenDatabaseUrl: `${runtime}/secrets/warden/database-url`,
+    adminDatabaseUrl: `${runtime}/secrets/admin/database-url`,
     migrateDatabasePassword: `${runtime}/secrets/supervisor/database-password`,
     certs: `${runtime}/certs`,
     operators: `${runtime}/operators`,

@@ -168,7 +168,7 @@ function complete(given: Settings, options: LoadOptions): Config {
     metrics: { wardenPort: given.metrics?.wardenPort ?? null, edgePorts: given.metrics?.edgePorts ?? [] },
     log: { level: given.log?.level ?? 'info', pretty: given.log?.pretty ?? false },
     allowSlowCipher: given.allowSlowCipher ?? false,
-    users: given.users ?? null,
+    users: given.mode === 'production' ? (given.users ?? null) : options.isRoot ? (given.users ?? demoUsers) : null,
     limits: { ...defaultLimits, ...(given.limits as Partial<Limits> | undefined) },
   };
 }

@@ -1,7 +1,7 @@
 // Owns: the embedded PostgreSQL 18: where its binaries are, making its cluster, starting and stopping it.
 // Must never: listen on a network address, or run with a setting that could lose a commit.
 import { execFile, spawn } from 'node:child_process';
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chownSync, existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { CofferdamError } from '../domain/errors.ts';
@@ -43,13 +43,17 @@ export function socketUrl(socketDirectory: string, user: string, password: strin
 
 async function initialise(options: EmbeddedOptions, binaries: string): Promise<void> {
   const passwordFile = join(options.socketDirectory, '.initdb-password');
-  writeFileSync(passwordFile, options.superuserPassword, { mode: 0o644 });
+  const fresh = `${options.dataDirectory}.new`;
+  rmSync(fresh, { recursive: true, force: true });
+  rmSync(passwordFile, { force: true });
+  writeFileSync(passwordFile, options.superuserPassword, { mode: 0o600, flag: 'wx' });
+  if (options.user !== null) chownSync(passwordFile, options.user.uid, options.user.gid);
   try {
     await run(
       join(binaries, 'initdb'),
       [
         '-D',
-        options.dataDirectory,
+        fresh,
         '-U',
         superuser,
         '--auth=scram-sha-256',
@@ -60,8 +64,9 @@ async function initialise(options: EmbeddedOptions, binaries: string): Promise<v
       ],
       { ...(options.user ?? {}), cwd: options.socketDirectory, env: { PATH: '/usr/bin:/bin', LC_ALL: 'C' } },
     );
+    // Whole or not there: a cluster that was interrupted while it was made never counts as one.
+    renameSync(fresh, options.dataDirectory);
   } catch (cause) {
-    rmSync(join(options.dataDirectory, 'PG_VERSION'), { force: true });
     throw new CofferdamError('configuration', `the embedded database could not be created in ${options.dataDirectory}`, { cause });
   } finally {
     rmSync(passwordFile, { force: true });

@@ -35,9 +35,8 @@ export async function assertSafeSettings(tx: Transaction): Promise<void> {
   const faults: string[] = [];
   if (Number(value.get('server_version_num')) < 150_000) faults.push('PostgreSQL 15 or newer is needed');
   for (const name of ['fsync', 'full_page_writes']) if (value.get(name) !== 'on') faults.push(`${name} must be on`);
-  // remote_apply and remote_write are stronger than on; local is what a single server does anyway.
-  if (!['on', 'remote_apply', 'remote_write', 'local'].includes(value.get('synchronous_commit') ?? ''))
-    faults.push('synchronous_commit must be on');
+  // remote_apply is stronger than on; remote_write and local may lose a commit that a standby was to keep.
+  if (!['on', 'remote_apply'].includes(value.get('synchronous_commit') ?? '')) faults.push('synchronous_commit must be on');
   if (value.get('default_transaction_isolation') !== 'read committed') faults.push('default_transaction_isolation must be read committed');
   if (faults.length > 0) throw new CofferdamError('configuration', `the database is not safe to use: ${faults.join('; ')}`);
 }

@@ -1,6 +1,6 @@
 // Owns: how a role finds its database: an explicit URL, or the migrate URL's server with the role's own generated password.
 // Must never: hand one role another's credential; the password file is readable by its role only.
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { type Config, runtimePaths } from '../config/config.ts';
 import { CofferdamError } from '../domain/errors.ts';
 import { socketUrl } from './embedded.ts';
@@ -13,6 +13,8 @@ export function roleUrl(config: Config, role: 'warden' | 'admin'): string {
   const explicit = role === 'warden' ? config.database.wardenUrl : config.database.adminUrl;
   if (explicit !== null) return explicit;
   const paths = runtimePaths(config);
+  const urlFile = role === 'warden' ? paths.wardenDatabaseUrl : paths.adminDatabaseUrl;
+  if (existsSync(urlFile)) return readFileSync(urlFile, 'utf8').trim();
   const file = role === 'warden' ? paths.wardenDatabasePassword : paths.adminDatabasePassword;
   let password: string;
   try {

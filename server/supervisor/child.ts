@@ -51,7 +51,11 @@ export class Child {
         clearTimeout(timer);
         resolve();
       });
-      child.on('error', (cause) => reject(new CofferdamError('configuration', `${this.name} cannot be started`, { cause })));
+      child.on('error', (cause) => {
+        this.#process = undefined;
+        clearTimeout(timer);
+        reject(new CofferdamError('configuration', `${this.name} cannot be started`, { cause }));
+      });
       child.on('exit', (code, signal) => {
         clearTimeout(timer);
         this.#process = undefined;

@@ -20,7 +20,10 @@ export function roleCommand(
           '--permission',
           '--allow-addons',
           '--allow-worker',
-          `--allow-fs-read=${projectDirectory}`,
+          // Code only: var/, with everybody's keys when roles share one user, stands beside it.
+          `--allow-fs-read=${join(projectDirectory, 'server')}`,
+          `--allow-fs-read=${join(projectDirectory, 'node_modules')}`,
+          `--allow-fs-read=${join(projectDirectory, 'package.json')}`,
           `--allow-fs-read=${configFile}`,
           '--allow-fs-read=/etc/passwd',
           `--allow-fs-read=${dirname(paths.wardenSocket(node))}`,

@@ -1,14 +1,15 @@
 // Owns: what must be true before a role starts: ports free, native cipher there, secrets made, database up and migrated, certificates made.
-import { chownSync, writeFileSync } from 'node:fs';
+import { chownSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { createDevelopmentCertificates } from '../../certs/development.ts';
 import { type Config, runtimePaths } from '../config/config.ts';
 import { CofferdamError } from '../domain/errors.ts';
-import { type EmbeddedServer, startEmbedded } from '../postgres/embedded.ts';
+import type { Logger } from '../observability/logger.ts';
 import { createDatabase, migrate, seedOperators } from '../postgres/migrate.ts';
 import { embeddedDatabase } from '../postgres/role-url.ts';
+import { DatabaseKeeper } from './database-keeper.ts';
 import { buildWall, ensureSecret, layOut, type Wall } from './layout.ts';
 
 const require = createRequire(import.meta.url);
@@ -54,10 +55,10 @@ export async function checkMachine(config: Config): Promise<void> {
     );
 }
 
-export type Prepared = { readonly wall: Wall; readonly database: EmbeddedServer | undefined; readonly configFile: string };
+export type Prepared = { readonly wall: Wall; readonly database: DatabaseKeeper | undefined; readonly configFile: string };
 
 /** Directories, secrets, database, schema, certificates. What it started is stopped again when a later step fails. */
-export async function prepare(config: Config, projectDirectory: string): Promise<Prepared> {
+export async function prepare(config: Config, projectDirectory: string, log: Logger): Promise<Prepared> {
   const wall = buildWall(config);
   layOut(config, wall);
   const paths = runtimePaths(config);
@@ -67,17 +68,21 @@ export async function prepare(config: Config, projectDirectory: string): Promise
     auditor: ensureSecret(`${paths.secrets}/supervisor/auditor-password`, { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 }),
   };
   const self = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
-  let database: EmbeddedServer | undefined;
+  let database: DatabaseKeeper | undefined;
   try {
     let migrateUrl = config.database.migrateUrl;
     if (config.database.embedded) {
-      database = await startEmbedded({
-        dataDirectory: paths.postgresData,
-        socketDirectory: paths.postgresSocketDirectory,
-        superuserPassword: ensureSecret(paths.migrateDatabasePassword, self),
-        user: wall.areShared ? null : wall.database,
-        startTimeoutMs: databaseStartMs,
-      });
+      database = new DatabaseKeeper(
+        {
+          dataDirectory: paths.postgresData,
+          socketDirectory: paths.postgresSocketDirectory,
+          superuserPassword: ensureSecret(paths.migrateDatabasePassword, self),
+          user: wall.areShared ? null : wall.database,
+          startTimeoutMs: databaseStartMs,
+        },
+        log,
+      );
+      await database.start();
       await createDatabase(database.url('postgres'), embeddedDatabase);
       migrateUrl = database.url(embeddedDatabase);
     }
@@ -93,9 +98,17 @@ export async function prepare(config: Config, projectDirectory: string): Promise
     }
     const configFile = join(config.runtimeDirectory, 'run', 'config.json');
     // Nothing secret is in it: a role finds its own credential in a file that only it can read.
+    keepUrl(paths.wardenDatabaseUrl, config.database.wardenUrl, wall.warden);
+    keepUrl(paths.adminDatabaseUrl, config.database.adminUrl, wall.admin);
     const publicConfig: Config = {
       ...config,
-      database: { ...config.database, migrateUrl: null, serverUrl: withoutCredentials(config.database.serverUrl) },
+      database: {
+        ...config.database,
+        migrateUrl: null,
+        wardenUrl: null,
+        adminUrl: null,
+        serverUrl: withoutCredentials(config.database.serverUrl),
+      },
     };
     writeFileSync(configFile, `${JSON.stringify(publicConfig, null, 2)}\n`, { mode: 0o644 });
     if (self.uid === 0) chownSync(configFile, self.uid, self.gid);
@@ -106,9 +119,22 @@ export async function prepare(config: Config, projectDirectory: string): Promise
   }
 }
 
-function withoutCredentials(url: string | null): string | null {
+/** The address of a server without user and password, wherever they stand in it. */
+export function withoutCredentials(url: string | null): string | null {
   if (url === null) return null;
-  return url.replace(/^(postgres(?:ql)?:\/\/)[^@/]*@/, '$1');
+  return url
+    .replace(/^(postgres(?:ql)?:\/\/)[^@/]*@/, '$1')
+    .replace(/([?&])(?:user|password|sslpassword)=[^&]*/g, '$1')
+    .replace(/[?&]+$/, '')
+    .replace(/([?&])&+/g, '$1');
+}
+
+/** An explicit connection string, for its role's eyes only. */
+function keepUrl(path: string, url: string | null, owner: { readonly uid: number; readonly gid: number }): void {
+  rmSync(path, { force: true });
+  if (url === null) return;
+  writeFileSync(path, url, { mode: 0o400, flag: 'wx' });
+  if (process.getuid?.() === 0) chownSync(path, owner.uid, owner.gid);
 }
 
 /** `cofferdam migrate`. */

@@ -3,6 +3,7 @@
 
 import { ensureDemoWorld } from '../admin/demo.ts';
 import { type Config, runtimePaths } from '../config/config.ts';
+import { CofferdamError } from '../domain/errors.ts';
 import { createLogger } from '../observability/logger.ts';
 import { Child } from './child.ts';
 import { roleCommand } from './commands.ts';
@@ -14,8 +15,13 @@ const stopGraceMs = 5000;
 /** Starts everything; resolves when everything serves. On any fault what was started is stopped again, and the fault is thrown. */
 export async function startAll(config: Config, projectDirectory: string): Promise<{ stop(): Promise<void> }> {
   const log = createLogger(config, 'supervisor');
+  if (config.mode === 'production' && process.getuid?.() !== 0)
+    throw new CofferdamError(
+      'configuration',
+      'in production `up` must be started by root, which gives every role its own user; or start each role by its own unit',
+    );
   await checkMachine(config);
-  const { wall, database, configFile } = await prepare(config, projectDirectory);
+  const { wall, database, configFile } = await prepare(config, projectDirectory, log);
   const warden = new Child('warden', roleCommand(config, projectDirectory, configFile, 'warden'), log);
   const admin = new Child('admin', roleCommand(config, projectDirectory, configFile, 'admin'), log);
   const edges = config.edges.map(
@@ -37,7 +43,6 @@ export async function startAll(config: Config, projectDirectory: string): Promis
     await stop();
     throw error;
   }
-  database?.onExit(() => log.error('the embedded database has stopped'));
   process.stdout.write(greeting(config, projectDirectory, runtimePaths(config).adminSocket, wall.areShared));
   return { stop };
 }

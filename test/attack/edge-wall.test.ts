@@ -43,7 +43,13 @@ test('what the edge can and cannot do, tried from inside', async (t) => {
     postgres,
   };
   const at = command.args.findIndex((arg) => arg.endsWith('main.ts'));
-  const args = [...command.args.slice(0, at), '--import', join(project, 'test', 'support', 'edge-probe.ts'), ...command.args.slice(at)];
+  const args = [
+    ...command.args.slice(0, at),
+    `--allow-fs-read=${join(project, 'test', 'support')}`,
+    '--import',
+    join(project, 'test', 'support', 'edge-probe.ts'),
+    ...command.args.slice(at),
+  ];
   const done = await run(command.program, args, {
     env: {
       ...Object.fromEntries(Object.keys(process.env).map((name) => [name, undefined])),

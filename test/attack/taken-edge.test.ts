@@ -6,11 +6,12 @@ import { join } from 'node:path';
 import { test } from 'tap';
 import { type Config, runtimePaths } from '../../server/config/config.ts';
 import { sealedLength } from '../../server/extents/sealed-format.ts';
-import { type EdgeToWarden, edgeToWarden } from '../../server/rpc/edge-warden.ts';
+import { type EdgeToWarden, type Evidence, edgeToWarden, type WardenToEdge, wardenToEdge } from '../../server/rpc/edge-warden.ts';
 import { Peer } from '../../server/rpc/peer.ts';
 import { startWorld } from '../support/world.ts';
 
-const none = {} as const;
+/** What an edge serves; a taken one may ignore it. */
+const deaf = { 'session.terminate': async () => ({}), 'node.drain': async () => ({}) };
 
 test('objects that were not issued cannot be sealed, overwritten or deleted; tokens of others are worthless', async (t) => {
   const world = await startWorld(t);
@@ -25,7 +26,7 @@ test('objects that were not issued cannot be sealed, overwritten or deleted; tok
   const before = readFileSync(object);
 
   // The real edge loses its place to us, as it would to code running inside it.
-  const peer: Peer<typeof none, EdgeToWarden, undefined> = new Peer({
+  const peer: Peer<WardenToEdge, EdgeToWarden, undefined> = new Peer({
     stream: connect(paths.wardenSocket('partner-1')),
     serves: none,
     handlers: none,
@@ -41,18 +42,18 @@ test('objects that were not issued cannot be sealed, overwritten or deleted; tok
   const bytes = 500_000;
   writeFileSync(join(paths.incoming('partner-1'), objectId ?? ''), randomBytes(sealedLength(bytes)));
   const extent = { index: 0, objectId: objectId ?? '', bytes, sealedBytes: sealedLength(bytes) };
-  const asks: readonly (readonly [string, Promise<unknown>])[] = [
-    ['stat', peer.call('tree.stat', { token, path: [] })],
-    ['list', peer.call('tree.list', { token, path: ['deposit'], limit: 10 })],
-    ['download', peer.call('download.open', { token, path: ['deposit', 'big'] })],
-    ['grant', peer.call('download.grant', { token, download: randomUUID(), index: 0 })],
-    ['seal', peer.call('upload.seal-extent', { token, upload, extent })],
-    ['close', peer.call('upload.close', { token, upload, size: bytes, sha256: 'a'.repeat(64), lastExtent: extent })],
-    ['verify', peer.call('upload.verify-extent', { token, upload, index: 0 })],
-    ['end', peer.call('session.end', { token, reason: 'idle', bytesIn: 0, bytesOut: 0 })],
+  const asks: readonly (readonly [string, () => Promise<unknown>])[] = [
+    ['stat', () => peer.call('tree.stat', { token, path: [] })],
+    ['list', () => peer.call('tree.list', { token, path: ['deposit'], limit: 10 })],
+    ['download', () => peer.call('download.open', { token, path: ['deposit', 'big'] })],
+    ['grant', () => peer.call('download.grant', { token, download: randomUUID(), index: 0 })],
+    ['seal', () => peer.call('upload.seal-extent', { token, upload, extent })],
+    ['close', () => peer.call('upload.close', { token, upload, size: bytes, sha256: 'a'.repeat(64), lastExtent: extent })],
+    ['verify', () => peer.call('upload.verify-extent', { token, upload, index: 0 })],
+    ['end', () => peer.call('session.end', { token, reason: 'idle', bytesIn: 0, bytesOut: 0 })],
   ];
-  for (const [name, asked] of asks) await t.rejects(asked, { code: 'session-ended' }, name);
-  for (const evidence of [
+  for (const [name, asked] of asks) await t.rejects(asked(), { code: 'session-ended' }, name);
+  const unproved: readonly Evidence[] = [
     { type: 'answers', answers: ['123456'] },
     { type: 'keyboard-interactive' },
     {
@@ -64,7 +65,8 @@ test('objects that were not issued cannot be sealed, overwritten or deleted; tok
     },
     { type: 'password', password: 'x' },
     { type: 'none' },
-  ] as const) {
+  ];
+  for (const evidence of unproved) {
     const outcome = await peer.call('login.attempt', {
       connection: randomUUID(),
       source: { address: '127.0.0.1', port: 1 },
@@ -128,7 +130,7 @@ test('objects that were not issued cannot be sealed, overwritten or deleted; tok
   t.ok(existsSync(object) && readFileSync(object).equals(before), "the other customer's object is as it was");
 
   // On the other plane's socket the token is worth nothing.
-  const internal: Peer<typeof none, EdgeToWarden, undefined> = new Peer({
+  const internal: Peer<WardenToEdge, EdgeToWarden, undefined> = new Peer({
     stream: connect(paths.wardenSocket('internal-1')),
     serves: none,
     handlers: none,

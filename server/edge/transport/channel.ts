@@ -15,6 +15,9 @@ export const message = {
   openFailure: 92,
 } as const;
 
+/** What a queued chunk costs besides its bytes: a flood of tiny replies must not look cheap. */
+const chunkCostBytes = 256;
+
 export type ChannelHost = {
   send(parts: readonly Uint8Array[]): void;
   /** False while the socket is full, a key exchange runs, or the lease is lost. */
@@ -62,7 +65,7 @@ export class Channel implements SftpOutput {
   }
 
   get pendingBytes(): number {
-    return this.#pending;
+    return this.#pending + chunkCostBytes * (this.#queue.length - this.#head);
   }
 
   send(chunks: readonly Buffer[]): void {

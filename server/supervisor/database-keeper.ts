@@ -1,0 +1,48 @@
+// Owns: the embedded database as long as the supervisor lives: started again when it dies.
+import type { Logger } from '../observability/logger.ts';
+import { type EmbeddedOptions, type EmbeddedServer, socketUrl, startEmbedded } from '../postgres/embedded.ts';
+
+const pauseMs = 500;
+
+export class DatabaseKeeper {
+  readonly #options: EmbeddedOptions;
+  readonly #log: Logger;
+  #server: EmbeddedServer | undefined;
+  #isStopping = false;
+
+  constructor(options: EmbeddedOptions, log: Logger) {
+    this.#options = options;
+    this.#log = log;
+  }
+
+  url(database: string): string {
+    return socketUrl(this.#options.socketDirectory, 'postgres', this.#options.superuserPassword, database);
+  }
+
+  async start(): Promise<void> {
+    const server = await startEmbedded(this.#options);
+    this.#server = server;
+    server.onExit(() => {
+      if (this.#isStopping) return;
+      this.#log.error('the embedded database died; it is started again');
+      void this.#again();
+    });
+  }
+
+  async #again(): Promise<void> {
+    while (!this.#isStopping) {
+      await new Promise((resolve) => setTimeout(resolve, pauseMs));
+      try {
+        await this.start();
+        return;
+      } catch (error) {
+        this.#log.error({ err: error }, 'the embedded database could not be started again');
+      }
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopping = true;
+    await this.#server?.stop();
+  }
+}
