@@ -6,6 +6,7 @@ import { canonicalAddress } from '../domain/addresses.ts';
 import { CofferdamError } from '../domain/errors.ts';
 import { idOf, type NodeName } from '../domain/ids.ts';
 import { createLogger } from '../observability/logger.ts';
+import { serveMetrics } from '../observability/metrics.ts';
 import { createSftp } from './sftp/session.ts';
 import type { EdgeNode } from './sftp-seam.ts';
 import { makeHostKeys, makeOffer } from './transport/algorithms.ts';
@@ -21,6 +22,8 @@ export async function startEdge(config: Config, edge: EdgeConfig): Promise<{ sto
   await readyCore(config.allowSlowCipher);
   const connections = new Set<Connection>();
   let isDraining = false;
+  let accepted = 0;
+  let turnedAway = 0;
   const warden = new WardenClient(node, {
     terminated: (session) => {
       for (const connection of connections) if (connection.session?.id === session) connection.end('revoked');
@@ -41,9 +44,11 @@ export async function startEdge(config: Config, edge: EdgeConfig): Promise<{ sto
 
   const accept = (socket: Socket): void => {
     if (isDraining || !hasRoom(connections, socket, config)) {
+      turnedAway += 1;
       socket.destroy();
       return;
     }
+    accepted += 1;
     connections.add(
       new Connection({
         socket,
@@ -63,6 +68,25 @@ export async function startEdge(config: Config, edge: EdgeConfig): Promise<{ sto
     server.once('error', (cause) => reject(new CofferdamError('configuration', `cannot listen on ${edge.host}:${edge.port}`, { cause })));
     server.listen({ host: edge.host, port: edge.port, backlog: 511 }, resolve);
   });
+  const index = config.edges.findIndex((one) => one.node === edge.node);
+  const metrics = await serveMetrics(config.metrics.edgePorts[index] ?? null, () => [
+    { name: 'edge_connections', help: 'Open connections.', kind: 'gauge', value: connections.size },
+    {
+      name: 'edge_sessions',
+      help: 'Logged-in connections.',
+      kind: 'gauge',
+      value: [...connections].filter((one) => one.session !== undefined).length,
+    },
+    {
+      name: 'edge_transferring',
+      help: 'Connections with an open channel.',
+      kind: 'gauge',
+      value: [...connections].filter((one) => one.isTransferring).length,
+    },
+    { name: 'edge_accepted_total', help: 'Connections accepted.', kind: 'counter', value: accepted },
+    { name: 'edge_turned_away_total', help: 'Connections refused for want of room.', kind: 'counter', value: turnedAway },
+    { name: 'edge_lease_live', help: '1 while the warden renews the lease.', kind: 'gauge', value: warden.isLeaseLive ? 1 : 0 },
+  ]);
   log.info({ host: edge.host, port: edge.port, plane: edge.plane }, 'edge serves');
   return {
     stop: async () => {
@@ -75,6 +99,7 @@ export async function startEdge(config: Config, edge: EdgeConfig): Promise<{ sto
       await new Promise((resolve) => setTimeout(resolve, 100));
       warden.stop();
       await sftp.stop();
+      await metrics.stop();
       log.info('edge stopped');
     },
   };

@@ -6,6 +6,7 @@ import { type Config, type EdgeConfig, runtimePaths } from '../config/config.ts'
 import { CofferdamError } from '../domain/errors.ts';
 import { idOf, type NodeName } from '../domain/ids.ts';
 import { createLogger } from '../observability/logger.ts';
+import { serveMetrics } from '../observability/metrics.ts';
 import { Database } from '../postgres/database.ts';
 import { assertSafeSettings } from '../postgres/migrate.ts';
 import { roleUrl } from '../postgres/role-url.ts';
@@ -51,6 +52,10 @@ export async function startWarden(config: Config): Promise<RunningWarden> {
     const sockets = await Promise.all(
       config.edges.map((edge) => listen(config, edge, (socket, caller) => serve(socket, caller, nodes, handlers, warden))),
     );
+    const metrics = await serveMetrics(config.metrics.wardenPort, () => [
+      { name: 'warden_edges', help: 'Edges connected.', kind: 'gauge', value: nodes.connectedCount },
+      { name: 'warden_grants_waiting', help: 'Grants waiting for their batch.', kind: 'gauge', value: grants.waiting() },
+    ]);
     log.info({ nodes: config.edges.map((edge) => edge.node) }, 'warden serves');
     return {
       warden,
@@ -61,6 +66,7 @@ export async function startWarden(config: Config): Promise<RunningWarden> {
         await sweeps.stop();
         await commands.stop();
         await grants.stop();
+        await metrics.stop();
         await database.close();
         log.info('warden stopped');
       },

@@ -28,8 +28,8 @@ test('objects that were not issued cannot be sealed, overwritten or deleted; tok
   // The real edge loses its place to us, as it would to code running inside it.
   const peer: Peer<WardenToEdge, EdgeToWarden, undefined> = new Peer({
     stream: connect(paths.wardenSocket('partner-1')),
-    serves: none,
-    handlers: none,
+    serves: wardenToEdge,
+    handlers: deaf,
     calls: edgeToWarden,
     caller: undefined,
     onClose: () => {},
@@ -132,8 +132,8 @@ test('objects that were not issued cannot be sealed, overwritten or deleted; tok
   // On the other plane's socket the token is worth nothing.
   const internal: Peer<WardenToEdge, EdgeToWarden, undefined> = new Peer({
     stream: connect(paths.wardenSocket('internal-1')),
-    serves: none,
-    handlers: none,
+    serves: wardenToEdge,
+    handlers: deaf,
     calls: edgeToWarden,
     caller: undefined,
     onClose: () => {},

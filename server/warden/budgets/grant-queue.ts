@@ -8,7 +8,7 @@ import type { Warden } from '../context.ts';
 import { callGrantExtents, type GrantAnswer } from './grant-queries.ts';
 
 export type GrantRequest = { readonly session: SessionId; readonly download: string; readonly index: number };
-export type GrantQueue = { request(item: GrantRequest): Promise<GrantAnswer>; stop(): Promise<void> };
+export type GrantQueue = { request(item: GrantRequest): Promise<GrantAnswer>; waiting(): number; stop(): Promise<void> };
 
 const batchMax = 64;
 const waitingMax = 4096;
@@ -56,6 +56,7 @@ export function createGrantQueue(warden: Pick<Warden, 'config'>): GrantQueue {
           setImmediate(() => void run());
         }
       }),
+    waiting: () => waiting.length,
     stop: () => database.close(),
   };
 }

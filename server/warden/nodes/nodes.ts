@@ -32,6 +32,10 @@ export class Nodes implements EdgeNotifier {
     if (this.#connected.get(node)?.peer === peer) this.#connected.delete(node);
   }
 
+  get connectedCount(): number {
+    return this.#connected.size;
+  }
+
   startIdOf(caller: EdgeCaller): string {
     const startId = this.#connected.get(caller.node)?.startId;
     if (startId === undefined) throw new CofferdamError('invalid', 'hello comes first');

@@ -1,0 +1,56 @@
+// Owns: counters and gauges in Prometheus' text format, served on loopback only. The only HTTP in the product.
+// Must never: listen anywhere else, or carry a name of a customer or account.
+import { createServer, type Server } from 'node:http';
+import { CofferdamError } from '../domain/errors.ts';
+
+const host = '127.0.0.1';
+const requestMs = 2000;
+
+export type Reading = { readonly name: string; readonly help: string; readonly kind: 'counter' | 'gauge'; readonly value: number };
+
+/** Prometheus text exposition format 0.0.4. */
+export function expose(readings: readonly Reading[]): string {
+  return readings
+    .map(
+      ({ name, help, kind, value }) =>
+        `# HELP cofferdam_${name} ${help}\n# TYPE cofferdam_${name} ${kind}\ncofferdam_${name} ${Number.isFinite(value) ? value : 0}\n`,
+    )
+    .join('');
+}
+
+/** What every role reports of itself. */
+export function processReadings(): readonly Reading[] {
+  const { rss, heapUsed } = process.memoryUsage();
+  const { user, system } = process.cpuUsage();
+  return [
+    { name: 'process_resident_bytes', help: 'Resident memory.', kind: 'gauge', value: rss },
+    { name: 'process_heap_bytes', help: 'JavaScript heap in use.', kind: 'gauge', value: heapUsed },
+    { name: 'process_cpu_seconds_total', help: 'CPU time of this process.', kind: 'counter', value: (user + system) / 1e6 },
+    { name: 'process_uptime_seconds', help: 'Seconds since start.', kind: 'gauge', value: process.uptime() },
+  ];
+}
+
+/** Serves GET /metrics on 127.0.0.1; every other request gets 404. `read` is called for each. Null port = nothing is served. */
+export async function serveMetrics(
+  port: number | null,
+  read: () => readonly Reading[],
+): Promise<{ readonly port: number | null; stop(): Promise<void> }> {
+  if (port === null) return { port: null, stop: async () => {} };
+  const server: Server = createServer((request, response) => {
+    const isKnown = request.method === 'GET' && request.url === '/metrics';
+    response.writeHead(isKnown ? 200 : 404, { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' });
+    response.end(isKnown ? expose([...processReadings(), ...read()]) : 'not found\n');
+  });
+  server.requestTimeout = requestMs;
+  server.headersTimeout = requestMs;
+  server.maxConnections = 16;
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (cause) => reject(new CofferdamError('configuration', `metrics cannot listen on ${host}:${port}`, { cause })));
+    server.listen(port, host, resolve);
+  });
+  const address = server.address();
+  return {
+    port: typeof address === 'object' && address !== null ? address.port : port,
+    stop: () => new Promise((resolve) => server.close(() => resolve())),
+  };
+}

@@ -1,0 +1,23 @@
+import { test } from 'tap';
+import { expose, serveMetrics } from '../../server/observability/metrics.ts';
+
+test('metrics are served on loopback, and nothing else is', async (t) => {
+  const { port, stop } = await serveMetrics(0, () => [{ name: 'x_total', help: 'X.', kind: 'counter', value: 3 }]);
+  t.teardown(stop);
+  const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+  t.match(text, /# TYPE cofferdam_x_total counter\ncofferdam_x_total 3\n/);
+  t.match(text, /cofferdam_process_resident_bytes \d+/);
+  for (const [path, method] of [
+    ['/', 'GET'],
+    ['/metrics', 'POST'],
+    ['/metrics?x', 'GET'],
+  ] as const)
+    t.equal((await fetch(`http://127.0.0.1:${port}${path}`, { method })).status, 404, `${method} ${path}`);
+  await t.rejects(
+    serveMetrics(port, () => []),
+    { code: 'configuration' },
+    'a port in use is a clear fault',
+  );
+  t.equal((await serveMetrics(null, () => [])).port, null, 'no port, no server');
+  t.match(expose([{ name: 'y', help: 'Y.', kind: 'gauge', value: Number.NaN }]), /cofferdam_y 0\n/);
+});
