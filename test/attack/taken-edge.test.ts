@@ -25,7 +25,12 @@ test('objects that were not issued cannot be sealed, overwritten or deleted; tok
   const object = join(paths.objects, prefix ?? '', objectId ?? '');
   const before = readFileSync(object);
 
-  // The real edge loses its place to us, as it would to code running inside it.
+  // The real edges stand still and lose their places to us, as they would to code running inside them.
+  const still = [...world.pidsOf('partner-1'), ...world.pidsOf('internal-1')];
+  for (const pid of still) process.kill(pid, 'SIGSTOP');
+  t.teardown(() => {
+    for (const pid of still) process.kill(pid, 'SIGCONT');
+  });
   const peer: Peer<WardenToEdge, EdgeToWarden, undefined> = new Peer({
     stream: connect(paths.wardenSocket('partner-1')),
     serves: wardenToEdge,
