@@ -121,7 +121,7 @@ const openssh = await startOpenSsh(local);
 const samples: Record<string, Sample[]> = {};
 const keep = (what: string, side: Side, sample: Sample): void => {
   const key = `${what} ${side.name}`;
-  (samples[key] ??= []).push(sample);
+  samples[key] = [...(samples[key] ?? []), sample];
   process.stdout.write(
     `${key.padEnd(22)} ${sample.seconds.toFixed(2)} s  ${(mib / sample.seconds).toFixed(0)} MiB/s  ${((sample.cpuSeconds / mib) * 1024).toFixed(2)} CPU s/GiB\n`,
   );

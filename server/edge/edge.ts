@@ -9,7 +9,7 @@ import { createLogger } from '../observability/logger.ts';
 import { serveMetrics } from '../observability/metrics.ts';
 import { createSftp } from './sftp/session.ts';
 import type { EdgeNode } from './sftp-seam.ts';
-import { makeHostKeys, makeOffer } from './transport/algorithms.ts';
+import { makeHostKeys, makeOffers } from './transport/algorithms.ts';
 import { Connection } from './transport/connection.ts';
 import { readyCore } from './transport/ssh2-core.ts';
 import { WardenClient } from './warden-client/warden-client.ts';
@@ -40,7 +40,7 @@ export async function startEdge(config: Config, edge: EdgeConfig): Promise<{ sto
   const hello = await warden.start(firstHelloMs);
   const sftp = createSftp(node);
   const hostKeys = makeHostKeys(hello.hostKeys);
-  const offer = makeOffer(hello.hostKeys);
+  const offerFor = makeOffers(hello.hostKeys);
 
   const accept = (socket: Socket): void => {
     if (isDraining || !hasRoom(connections, socket, config)) {
@@ -54,7 +54,7 @@ export async function startEdge(config: Config, edge: EdgeConfig): Promise<{ sto
         socket,
         node,
         hostKeys,
-        offer,
+        offerFor,
         banner: hello.banner,
         warden,
         startSftp: sftp.start,

@@ -17,6 +17,8 @@ export function roleCommand(
   const seatBelt =
     role === 'edge' && node !== undefined
       ? [
+          // Collector threads compete with the client's bytes for the same cores, and cost more than they save here (measured).
+          '--single-threaded-gc',
           '--permission',
           '--allow-addons',
           '--allow-worker',

@@ -3,7 +3,7 @@
 import { createHash, type Hash } from 'node:crypto';
 import { closeSync, constants, openSync, readSync, rmSync, writevSync } from 'node:fs';
 import { parentPort } from 'node:worker_threads';
-import { headerBytes, SegmentOpener, SegmentSealer, sealedSegment } from '../../extents/sealed-format.ts';
+import { headerBytes, SegmentOpener, SegmentSealer, sealedSegment, segmentBytes } from '../../extents/sealed-format.ts';
 
 /** An upload: one hash over all of it, one extent at a time. A reader: one extent that was granted. */
 export type Request =
@@ -92,6 +92,9 @@ function writeAll(file: number, parts: readonly Buffer[], length: number): void 
   }
 }
 
+/** Ciphertext is opened at once and never kept: one buffer serves every read. */
+const scratch = Buffer.allocUnsafeSlow(segmentBytes);
+
 function readSealed(source: Source, file: number | undefined, offset: number, length: number): Buffer {
   if (source.inline !== undefined)
     return Buffer.from(
@@ -99,7 +102,7 @@ function readSealed(source: Source, file: number | undefined, offset: number, le
       source.inline.byteOffset + offset,
       Math.max(0, Math.min(length, source.inline.length - offset)),
     );
-  const bytes = Buffer.allocUnsafeSlow(length);
+  const bytes = scratch.subarray(0, length);
   let done = 0;
   while (file !== undefined && done < length) {
     const got = readSync(file, bytes, done, length - done, offset + done);

@@ -25,7 +25,9 @@ type Sealed = {
 };
 
 /** Segments given to the thread and not yet sealed, above which the client is held back. */
-const backlogSegmentsMax = 12;
+const backlogSegmentsMax = 16;
+/** An extent that the warden is making durable counts as so many: at most three at once. */
+const sealWeight = 5;
 
 export class Upload {
   readonly #context: UploadContext;
@@ -45,7 +47,7 @@ export class Upload {
   #segmentsOfExtent = 0;
   #extentBytes = 0;
   #hashKnown: Promise<boolean>;
-  #storedBytes: number;
+  readonly #storedBytes: number;
   modifiedAt: number | undefined;
   onRoom: (() => void) | undefined;
 
@@ -212,15 +214,16 @@ export class Upload {
 
   #sealWithWarden(extent: Sealed): void {
     const { warden, session } = this.#context;
-    this.#backlog += 1;
+    this.#backlog += sealWeight;
+    const sealing = warden.call('upload.seal-extent', { token: session.token, upload: this.#id, extent });
+    sealing.catch(() => {});
     this.#seals = this.#seals.then(async () => {
       try {
-        if (this.#failure === undefined)
-          this.#storedBytes = (await warden.call('upload.seal-extent', { token: session.token, upload: this.#id, extent })).storedBytes;
+        await sealing;
       } catch (error) {
         this.#fail(error);
       } finally {
-        this.#backlog -= 1;
+        this.#backlog -= sealWeight;
         this.onRoom?.();
       }
     });

@@ -17,7 +17,7 @@ export type ConnectionOptions = {
   readonly socket: Socket;
   readonly node: EdgeNode;
   readonly hostKeys: Readonly<Record<string, CoreHostKey>>;
-  readonly offer: object;
+  readonly offerFor: (identification: string) => object;
   readonly banner: string;
   readonly warden: WardenCalls;
   readonly startSftp: StartSftp;
@@ -74,11 +74,13 @@ export class Connection {
       server: true,
       ident,
       hostKeys: options.hostKeys,
-      offer: options.offer,
+      offer: options.offerFor(''),
       onWrite: (data) => this.#write(data),
       onError: (error) => this.fail(error.message),
       onHeader: ({ identRaw }) => {
         this.#clientIdentification = identRaw.slice(0, 255);
+        // Our own offer goes out right after this.
+        this.#protocol._offer = options.offerFor(identRaw);
       },
       onHandshakeComplete: () => this.#onHandshake(),
       messageHandlers: {},

@@ -12,6 +12,7 @@ export type CoreProtocol = {
   cleanup(): void;
   rekey(): void;
   _authenticated: boolean;
+  _offer: object;
   _strictMode: boolean | undefined;
   /** Defined while a key exchange is under way: outgoing packets are queued by ssh2 meanwhile. */
   _kexinit: Buffer | undefined;

@@ -80,10 +80,15 @@ export function uploadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Edge
     return { ...upload, extentCount: upload.extentCount + 1, size: upload.size + extent.bytes };
   };
 
+  /** Extents of one upload become durable beside each other; their rows come in the order of the calls. */
   const seal = async (session: OpenSession, id: string, given: SealedExtent): Promise<OpenUpload> => {
-    const extent = await admit(session, id, given);
-    const upload = await onUpload(session, id, (tx, open) => attach(tx, open, id, extent));
-    if (extent.inline === null) await removeIncoming(store, session.node, extent.object).catch(() => {});
+    const admitted = admit(session, id, given);
+    admitted.catch(() => {});
+    const upload = await lanes.run(id, async () => {
+      const extent = await admitted;
+      return onUpload(session, id, (tx, open) => attach(tx, open, id, extent));
+    });
+    if (given.inline === undefined) await removeIncoming(store, session.node, idOf<ObjectId>(given.objectId)).catch(() => {});
     return upload;
   };
 
@@ -116,7 +121,7 @@ export function uploadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Edge
 
     'upload.seal-extent': async ({ token, upload: id, extent }, caller) => {
       const session = await sessions.require(token, caller);
-      const upload = await lanes.run(id, () => seal(session, id, extent));
+      const upload = await seal(session, id, extent);
       return { storedBytes: upload.size };
     },
 
@@ -169,8 +174,8 @@ export function uploadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Edge
 
     'upload.interrupt': async ({ token, upload: id, lastExtent }, caller) => {
       const session = await sessions.require(token, caller);
+      if (lastExtent !== undefined) await seal(session, id, lastExtent);
       await lanes.run(id, async () => {
-        if (lastExtent !== undefined) await seal(session, id, lastExtent);
         await onUpload(session, id, async (tx, upload) => {
           await forgetPending(tx, id);
           await releaseUpload(tx, upload.version);
