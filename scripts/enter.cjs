@@ -35,7 +35,18 @@ function privateMount(closed) {
       `other users cannot pass ${closed}, so the roles' own system users cannot reach this clone, and a private mount is not allowed here (${(can.stderr || String(can.error)).trim()}).\n` +
         `  Open the way with: chmod o+x ${closed}\n  or start as an ordinary user.`,
     );
-  return ['unshare', '--mount', '--propagation', 'private', 'sh', '-c', 'mount --bind "$1" "$2" && mount -o remount,bind,nosuid "$2" && cd "$2" && shift 2 && exec "$@"', 'sh', root, place];
+  return [
+    'unshare',
+    '--mount',
+    '--propagation',
+    'private',
+    'sh',
+    '-c',
+    'mount --bind "$1" "$2" && mount -o remount,bind,nosuid "$2" && cd "$2" && shift 2 && exec "$@"',
+    'sh',
+    root,
+    place,
+  ];
 }
 
 if (command === undefined) fail('usage: node scripts/enter.cjs COMMAND [ARGUMENT ...]');

@@ -53,7 +53,11 @@ function buildNativeCipher() {
   process.stdout.write("cofferdam: compiling ssh2's native cipher, once (a few seconds)\n");
   const crypto = path.join(modules, 'ssh2', 'lib', 'protocol', 'crypto');
   const gyp = path.join(modules, 'node-gyp', 'bin', 'node-gyp.js');
-  const env = { ...process.env, PATH: `${path.dirname(node24)}:${process.env.PATH}`, CXXFLAGS: `${process.env.CXXFLAGS ?? ''} -include ${wrapHeader}`.trim() };
+  const env = {
+    ...process.env,
+    PATH: `${path.dirname(node24)}:${process.env.PATH}`,
+    CXXFLAGS: `${process.env.CXXFLAGS ?? ''} -include ${wrapHeader}`.trim(),
+  };
   delete env.npm_config_nodedir;
   runQuietly(
     node24,

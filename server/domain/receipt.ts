@@ -54,6 +54,8 @@ export function parseReceipt(text: string): ParsedReceipt {
   const [, body, json, keyId, signatureBase64] = match ?? [];
   if (body === undefined || json === undefined || keyId === undefined || signatureBase64 === undefined)
     throw new CofferdamError('invalid', 'this is not a receipt of this gateway');
+  // One text for one signature: the unused bits of the last base64 letter are zero.
+  if (btoa(atob(signatureBase64)) !== signatureBase64) throw new CofferdamError('invalid', 'the receipt is not in canonical form');
   let fields: ReceiptFields;
   try {
     fields = JSON.parse(json) as ReceiptFields;

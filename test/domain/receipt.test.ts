@@ -29,7 +29,7 @@ test('a receipt verifies as it is and in no altered form', async (t) => {
     const altered = `${text.slice(0, i)}${letter === 'x' ? 'y' : 'x'}${text.slice(i + 1)}`;
     let verdict = false;
     try {
-      verdict = isGenuine(altered, pem) && JSON.stringify(parseReceipt(altered).fields) !== JSON.stringify(fields);
+      verdict = isGenuine(altered, pem);
     } catch {
       verdict = false;
     }
