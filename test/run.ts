@@ -71,6 +71,7 @@ async function main(): Promise<number> {
   if (server === '') {
     const own = await startTestServer(temporaryDirectory({ teardown: (work) => void works.unshift(work) }));
     works.unshift(() => own.stop());
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void own.stop().finally(() => process.exit(1)));
     server = own.url('postgres');
   }
   try {

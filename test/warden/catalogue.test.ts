@@ -1,0 +1,71 @@
+import { randomUUID } from 'node:crypto';
+import { test } from 'tap';
+import { type AccountId, type CustomerId, type FolderId, idOf } from '../../server/domain/ids.ts';
+import { Database } from '../../server/postgres/database.ts';
+import { listEntries } from '../../server/warden/catalogue/tree-queries.ts';
+import { createTestDatabase } from '../support/database.ts';
+
+test('10,000 names are listed page by page, in byte order, each once, unpublished ones of others left out', async (t) => {
+  const sql = await createTestDatabase(t);
+  const [customer, key, mine, other, folder, content] = Array.from({ length: 6 }, () => randomUUID());
+  await sql.query("insert into customer (id, name) values ($1, 'acme')", [customer]);
+  await sql.query("insert into customer_key values ($1, $2, '', 'k')", [key, customer]);
+  for (const [id, name] of [
+    [mine, 'mine'],
+    [other, 'other'],
+  ])
+    await sql.query("insert into account (id, customer_id, name, kind, plane) values ($1, $2, $3, 'machine', 'partner')", [
+      id,
+      customer,
+      name,
+    ]);
+  await sql.query("insert into folder (id, customer_id, name, direction) values ($1, $2, 'deposit', 'deposit')", [folder, customer]);
+  await sql.query("insert into content values ($1, $2, $3, '')", [content, customer, key]);
+  await sql.query(
+    "insert into file (id, customer_id, folder_id, name) select gen_random_uuid(), $1, $2, 'payment-' || lpad(i::text, 6, '0') from generate_series(1, 10000) i",
+    [customer, folder],
+  );
+  const version = async (account: string | undefined, state: string, where: string): Promise<void> => {
+    await sql.query(
+      `insert into version (id, customer_id, file_id, number, content_id, state, sha256, account_id, session_id, node, closed_at, published_at, publish_at)
+       select gen_random_uuid(), $1, id, 1, $2, $3, sha256('x'), $4, gen_random_uuid(), 'n', now(), now(), now() from file where ${where}`,
+      [customer, content, state, account],
+    );
+  };
+  await version(mine, 'published', "name <= 'payment-009900'");
+  await version(mine, 'settling', "name > 'payment-009900' and name <= 'payment-009950'");
+  await version(other, 'settling', "name > 'payment-009950'");
+  await sql.query("insert into directory (id, customer_id, folder_id, name) values (gen_random_uuid(), $1, $2, 'payment-005000-dir')", [
+    customer,
+    folder,
+  ]);
+  await sql.query(
+    "insert into directory (id, customer_id, folder_id, name, removed_at) values (gen_random_uuid(), $1, $2, 'gone', now())",
+    [customer, folder],
+  );
+  await sql.query('analyze');
+
+  const warden = new Database({ url: sql.wardenUrl, applicationName: 'test', connectionsMax: 2 });
+  t.teardown(() => warden.close());
+  const page = (account: string | undefined, after: string): ReturnType<typeof listEntries> =>
+    warden.withCustomers([idOf<CustomerId>(customer ?? '')], (tx) =>
+      listEntries(tx, idOf<FolderId>(folder ?? ''), null, idOf<AccountId>(account ?? ''), after, 100),
+    );
+  const names: string[] = [];
+  let slowest = 0;
+  for (let after = ''; ; ) {
+    const started = performance.now();
+    const entries = await page(mine, after);
+    slowest = Math.max(slowest, performance.now() - started);
+    names.push(...entries.map((entry) => entry.name));
+    const last = entries.at(-1);
+    if (last === undefined || entries.length < 100) break;
+    after = last.name;
+  }
+  t.comment(`slowest page ${slowest.toFixed(1)} ms`);
+  t.equal(names.length, 9951, 'published ones, its own unpublished ones and the directory');
+  t.same(names, [...names].sort(), 'in order');
+  t.equal(new Set(names).size, names.length, 'each once');
+  t.ok(slowest < 1000, 'no page takes long');
+  t.equal((await page(other, 'payment-009900')).length, 50, 'the other account sees its own unpublished ones instead');
+});

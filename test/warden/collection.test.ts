@@ -1,0 +1,135 @@
+import { createHash, randomBytes, randomUUID } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'tap';
+import { runtimePaths } from '../../server/config/config.ts';
+import { loadConfig } from '../../server/config/load.ts';
+import { idOf, type NodeName, type ObjectId } from '../../server/domain/ids.ts';
+import { admitObject, objectPath, removeIncoming } from '../../server/extents/object-store.ts';
+import { createLogger } from '../../server/observability/logger.ts';
+import { Database } from '../../server/postgres/database.ts';
+import type { Warden } from '../../server/warden/context.ts';
+import { collectStrays } from '../../server/warden/transfers/recovery.ts';
+import { collect } from '../../server/warden/transfers/sweeps.ts';
+import { createTestDatabase, type Teardown, type TestDatabase, temporaryDirectory } from '../support/database.ts';
+
+const node = idOf<NodeName>('partner-1');
+const newObject = (): ObjectId => idOf<ObjectId>(randomBytes(16).toString('hex'));
+
+async function setUp(
+  t: Teardown,
+): Promise<{
+  readonly sql: TestDatabase;
+  readonly warden: Pick<Warden, 'config' | 'database' | 'log'>;
+  readonly paths: ReturnType<typeof runtimePaths>;
+}> {
+  const sql = await createTestDatabase(t);
+  const config = loadConfig({
+    file: undefined,
+    env: { COFFERDAM_VAR: temporaryDirectory(t) },
+    isRoot: false,
+    isTerminal: false,
+    projectDirectory: '/',
+  });
+  const paths = runtimePaths(config);
+  for (const directory of [paths.objects, paths.incoming('partner-1'), paths.incoming('internal-1')])
+    mkdirSync(directory, { recursive: true });
+  const database = new Database({ url: sql.wardenUrl, applicationName: 'test', connectionsMax: 2 });
+  t.teardown(() => database.close());
+  return { sql, paths, warden: { config, database, log: createLogger({ log: { level: 'error', pretty: false } }, 'test') } };
+}
+
+/** A content with its rows; returns the object's id. */
+async function seedVersion(sql: TestDatabase, state: string, object: ObjectId, openedAgoHours: number): Promise<void> {
+  const [customer, key, account, folder, file, content] = Array.from({ length: 6 }, () => randomUUID());
+  const name = `c-${customer?.slice(0, 8)}`;
+  await sql.query('insert into customer (id, name) values ($1, $2)', [customer, name]);
+  await sql.query("insert into customer_key values ($1, $2, '', 'k')", [key, customer]);
+  await sql.query("insert into account (id, customer_id, name, kind, plane) values ($1, $2, $3, 'machine', 'partner')", [
+    account,
+    customer,
+    name,
+  ]);
+  await sql.query("insert into folder (id, customer_id, name, direction) values ($1, $2, 'deposit', 'deposit')", [folder, customer]);
+  await sql.query("insert into file (id, customer_id, folder_id, name) values ($1, $2, $3, 'f')", [file, customer, folder]);
+  await sql.query("insert into content values ($1, $2, $3, '')", [content, customer, key]);
+  await sql.query(
+    "insert into extent (content_id, index, customer_id, object_id, start, bytes, sealed_bytes, digest, node) values ($1, 0, $2, $3, 0, 1, 1, sha256('x'), 'n')",
+    [content, customer, object],
+  );
+  await sql.query(
+    "insert into version (id, customer_id, file_id, number, content_id, state, extent_count, size, sha256, account_id, session_id, node, opened_at, closed_at, published_at) values (gen_random_uuid(), $1, $2, 1, $3, $4, 1, 1, sha256('x'), $5, gen_random_uuid(), 'n', now() - $6 * interval '1 hour', now(), now())",
+    [customer, file, content, state, account, openedAgoHours],
+  );
+}
+
+function putObject(objects: string, object: ObjectId, ageMinutes: number): string {
+  const path = objectPath(objects, object);
+  mkdirSync(join(path, '..'), { recursive: true });
+  writeFileSync(path, 'x');
+  const time = Date.now() / 1000 - ageMinutes * 60;
+  utimesSync(path, time, time);
+  return path;
+}
+
+test('what no version needs is collected, what one needs never', async (t) => {
+  const { sql, warden, paths } = await setUp(t);
+  const states = {
+    published: newObject(),
+    discarded: newObject(),
+    freshPartial: newObject(),
+    oldPartial: newObject(),
+    withdrawn: newObject(),
+  };
+  const files = Object.fromEntries(Object.entries(states).map(([name, object]) => [name, putObject(paths.objects, object, 60)]));
+  await seedVersion(sql, 'published', states.published, 48);
+  await seedVersion(sql, 'discarded', states.discarded, 1);
+  await seedVersion(sql, 'partial', states.freshPartial, 1);
+  await seedVersion(sql, 'partial', states.oldPartial, 48);
+  await seedVersion(sql, 'withdrawn', states.withdrawn, 48);
+  await collect(warden as Warden);
+  await collect(warden as Warden);
+  for (const [name, isKept] of [
+    ['published', true],
+    ['withdrawn', true],
+    ['freshPartial', true],
+    ['discarded', false],
+    ['oldPartial', false],
+  ] as const)
+    t.equal(existsSync(files[name] ?? ''), isKept, `${name}: ${isKept ? 'kept' : 'collected'}`);
+  t.same(await sql.query('select object_id from doomed_object'), [], 'nothing is left half-deleted');
+  t.equal((await sql.query("select 1 from ledger where kind = 'upload.expired'")).length, 1, 'the expiry is on the record');
+});
+
+test('strays are cleared after a while; young ones and known ones stay', async (t) => {
+  const { sql, warden, paths } = await setUp(t);
+  const known = newObject();
+  await seedVersion(sql, 'published', known, 1);
+  const knownFile = putObject(paths.objects, known, 60);
+  const oldStray = putObject(paths.objects, newObject(), 60);
+  const youngStray = putObject(paths.objects, newObject(), 1);
+  const incoming = join(paths.incoming('partner-1'), newObject());
+  writeFileSync(incoming, 'x');
+  utimesSync(incoming, 1, 1);
+  await collectStrays(warden as Warden);
+  t.same([existsSync(knownFile), existsSync(oldStray), existsSync(youngStray), existsSync(incoming)], [true, false, true, false]);
+});
+
+test('an object is taken over as a copy of exactly what was said', async (t) => {
+  const { paths } = await setUp(t);
+  const object = newObject();
+  const content = randomBytes(3_000_000);
+  const incoming = join(paths.incoming(node), object);
+  writeFileSync(incoming, content);
+  await t.rejects(admitObject(paths, node, object, content.length - 1), { code: 'invalid' }, 'another size');
+  await t.rejects(admitObject(paths, node, newObject(), 1), { code: 'invalid' }, 'not there');
+  const link = newObject();
+  symlinkSync('/etc/passwd', join(paths.incoming(node), link));
+  await t.rejects(admitObject(paths, node, link, 10), { code: 'invalid' }, 'a link');
+  const digest = await admitObject(paths, node, object, content.length);
+  t.equal(digest.toString('hex'), createHash('sha256').update(content).digest('hex'));
+  writeFileSync(incoming, 'changed by who kept it open');
+  t.ok(readFileSync(objectPath(paths.objects, object)).equals(content), 'the sealed copy is another file');
+  await removeIncoming(paths, node, object);
+  t.notOk(existsSync(incoming));
+});
