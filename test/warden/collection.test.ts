@@ -16,9 +16,7 @@ import { createTestDatabase, type Teardown, type TestDatabase, temporaryDirector
 const node = idOf<NodeName>('partner-1');
 const newObject = (): ObjectId => idOf<ObjectId>(randomBytes(16).toString('hex'));
 
-async function setUp(
-  t: Teardown,
-): Promise<{
+async function setUp(t: Teardown): Promise<{
   readonly sql: TestDatabase;
   readonly warden: Pick<Warden, 'config' | 'database' | 'log'>;
   readonly paths: ReturnType<typeof runtimePaths>;

@@ -37,6 +37,8 @@ class Session implements SftpInput {
   #replyBytes = 0;
   /** Operations on names happen in the order in which they were asked for. */
   #lane: Promise<unknown> = Promise.resolve();
+  /** READs are answered in the order in which they came. */
+  #reads: Promise<void> = Promise.resolve();
   #closing: Promise<void> | undefined;
 
   constructor(context: OperationContext, output: SftpOutput) {
@@ -127,7 +129,8 @@ class Session implements SftpInput {
   #run(id: number, operation: Operation, fields: FieldReader): void {
     this.#running += 1;
     const work = (): Promise<Buffer> => operation.run(this.#context, id, fields);
-    const result = this.#lane.then(work);
+    // A CLOSE that was sent behind READs waits for them.
+    const result = Promise.all([this.#lane, this.#reads]).then(work);
     this.#lane = result.catch(() => {});
     result.then(
       (reply) => this.#done([reply]),
@@ -194,12 +197,13 @@ class Session implements SftpInput {
       const bytes = slices.reduce((sum, slice) => sum + slice.length, 0);
       return bytes === 0 && length > 0 ? [statusPacket(id, sftpStatus.EOF, 'end of file')] : [dataHeader(id, bytes), ...slices];
     })();
-    reading
-      .catch((error: unknown) => [this.#failure(id, error, 'read')])
-      .then((reply) => {
-        this.#replyBytes -= length;
-        this.#done(reply);
-      });
+    // In the order of the requests: the protocol allows any, but scp of OpenSSH 9 cuts a file off where its data came out of order.
+    const reply = reading.catch((error: unknown) => [this.#failure(id, error, 'read')]);
+    this.#reads = this.#reads.then(async () => {
+      const ready = await reply;
+      this.#replyBytes -= length;
+      this.#done(ready);
+    });
   }
 
   async closed(): Promise<void> {
