@@ -13,6 +13,18 @@ import { startWorld } from '../support/world.ts';
 /** What an edge serves; a taken one may ignore it. */
 const deaf = { 'session.terminate': async () => ({}), 'node.drain': async () => ({}) };
 
+function connectAs(path: string): Peer<WardenToEdge, EdgeToWarden, undefined> {
+  return new Peer({
+    stream: connect(path),
+    serves: wardenToEdge,
+    handlers: deaf,
+    calls: edgeToWarden,
+    caller: undefined,
+    onClose: () => {},
+    onBug: () => {},
+  });
+}
+
 test('objects that were not issued cannot be sealed, overwritten or deleted; tokens of others are worthless', async (t) => {
   const world = await startWorld(t);
   const local = join(world.directory, 'big');
@@ -31,15 +43,7 @@ test('objects that were not issued cannot be sealed, overwritten or deleted; tok
   t.teardown(() => {
     for (const pid of still) process.kill(pid, 'SIGCONT');
   });
-  const peer: Peer<WardenToEdge, EdgeToWarden, undefined> = new Peer({
-    stream: connect(paths.wardenSocket('partner-1')),
-    serves: wardenToEdge,
-    handlers: deaf,
-    calls: edgeToWarden,
-    caller: undefined,
-    onClose: () => {},
-    onBug: () => {},
-  });
+  const peer = connectAs(paths.wardenSocket('partner-1'));
   t.teardown(() => peer.close());
   await peer.call('node.hello', { protocol: 1, startId: randomUUID() });
   const token = randomBytes(32).toString('base64url');
@@ -135,15 +139,7 @@ test('objects that were not issued cannot be sealed, overwritten or deleted; tok
   t.ok(existsSync(object) && readFileSync(object).equals(before), "the other customer's object is as it was");
 
   // On the other plane's socket the token is worth nothing.
-  const internal: Peer<WardenToEdge, EdgeToWarden, undefined> = new Peer({
-    stream: connect(paths.wardenSocket('internal-1')),
-    serves: wardenToEdge,
-    handlers: deaf,
-    calls: edgeToWarden,
-    caller: undefined,
-    onClose: () => {},
-    onBug: () => {},
-  });
+  const internal = connectAs(paths.wardenSocket('internal-1'));
   t.teardown(() => internal.close());
   await internal.call('node.hello', { protocol: 1, startId: randomUUID() });
   await t.rejects(

@@ -6,8 +6,8 @@ import { formatPath } from '../../domain/paths.ts';
 import { afterRename } from '../../domain/publish-rules.ts';
 import type { Transaction } from '../../postgres/database.ts';
 import type { OpenSession } from '../context.ts';
-import { record } from '../ledger/ledger-queries.ts';
-import { type InFolder, type locateEntry, notFound, requireVerb, walk } from './locate.ts';
+import { type locateEntry, notFound, requireVerb, walk } from './locate.ts';
+import { recordName } from './name-entry.ts';
 import {
   deleteFileIfBare,
   findDirectory,
@@ -26,18 +26,6 @@ type EntryPlace = ReturnType<typeof locateEntry>;
 const isOwnUnpublished = (session: OpenSession, version: VersionRow): boolean =>
   version.state !== 'published' && version.account === session.account.id;
 
-function entry(session: OpenSession, place: InFolder, kind: string, more: Readonly<Record<string, unknown>>): Parameters<typeof record>[1] {
-  return {
-    kind,
-    customer: place.customer.id,
-    account: session.account.id,
-    session: session.id,
-    node: session.node,
-    observer: 'warden',
-    public: { folder: place.folder.name, path: formatPath(place.rest), ...more },
-  };
-}
-
 /** Before publication its sender may take a file back; a published collect file may be withdrawn by who holds `remove`, until it was read. */
 export async function removeFile(tx: Transaction, session: OpenSession, place: EntryPlace): Promise<void> {
   const parent = await walk(tx, place.folder.id, place.parents);
@@ -47,7 +35,7 @@ export async function removeFile(tx: Transaction, session: OpenSession, place: E
   if (own !== undefined) {
     requireVerb(session, place.folder, 'write');
     await setVersionState(tx, own.id, 'discarded', null);
-    await record(tx, entry(session, place, 'file.discarded', { version: own.id }));
+    await recordName(tx, session, place, 'file.discarded', { version: own.id });
     return;
   }
   const published = live.find((version) => version.state === 'published');
@@ -56,7 +44,7 @@ export async function removeFile(tx: Transaction, session: OpenSession, place: E
   requireVerb(session, place.folder, 'remove');
   if (published.firstReadAt !== null) throw new CofferdamError('denied', 'the file was already read and stays until its retention ends');
   await withdrawPublished(tx, file);
-  await record(tx, entry(session, place, 'file.withdrawn', { version: published.id }));
+  await recordName(tx, session, place, 'file.withdrawn', { version: published.id });
 }
 
 /** Takes the target name for the moved version, or says why not. */
@@ -105,11 +93,8 @@ export async function renameFile(
   if (version.state !== 'partial') {
     const publication = afterRename(target.folder, source.name, target.name);
     await setVersionState(tx, version.id, publication.state, publication.state === 'settling' ? publication.settleMs : null);
-    await record(
-      tx,
-      entry(session, source, 'file.renamed', { version: version.id, to: formatPath(target.rest), state: publication.state }),
-    );
+    await recordName(tx, session, source, 'file.renamed', { version: version.id, to: formatPath(target.rest), state: publication.state });
     return;
   }
-  await record(tx, entry(session, source, 'file.renamed', { version: version.id, to: formatPath(target.rest), state: 'partial' }));
+  await recordName(tx, session, source, 'file.renamed', { version: version.id, to: formatPath(target.rest), state: 'partial' });
 }

@@ -10,6 +10,7 @@ import type { EdgeCaller, FolderScope, OpenSession, Warden } from '../context.ts
 import { record } from '../ledger/ledger-queries.ts';
 import { removeFile, renameFile } from './change-file.ts';
 import { type InFolder, locate, locateEntry, notFound, requireVerb, scopeOf, walk } from './locate.ts';
+import { recordName } from './name-entry.ts';
 import {
   directoryModifiedAt,
   findDirectory,
@@ -175,24 +176,4 @@ export function treeHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, EdgeCa
       return {};
     },
   };
-}
-
-type Transaction = Parameters<typeof record>[0];
-
-export async function recordName(
-  tx: Transaction,
-  session: OpenSession,
-  place: InFolder,
-  kind: string,
-  more: Readonly<Record<string, unknown>> = {},
-): Promise<void> {
-  await record(tx, {
-    kind,
-    customer: place.customer.id,
-    account: session.account.id,
-    session: session.id,
-    node: session.node,
-    observer: 'warden',
-    public: { folder: place.folder.name, path: formatPath(place.rest), ...more },
-  });
 }
