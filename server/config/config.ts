@@ -1,7 +1,17 @@
 // Owns: the shape of the one frozen configuration value that every role receives. Parsing lives beside it in load.ts.
+import type { ProfileName } from '../domain/algorithms.ts';
 import type { Plane } from '../domain/ids.ts';
 
-export type EdgeConfig = { readonly node: string; readonly plane: Plane; readonly host: string; readonly port: number };
+export type EdgeConfig = {
+  readonly node: string;
+  readonly plane: Plane;
+  readonly host: string;
+  readonly port: number;
+  /** Algorithms of this listener. */
+  readonly profile: ProfileName;
+  /** Addresses or networks of load balancers: from there, and only from there, a PROXY protocol header must come first. */
+  readonly balancers: readonly string[];
+};
 
 export type Config = {
   /** `development` allows shared uids and generated secrets under `runtimeDirectory`. */
@@ -24,6 +34,10 @@ export type Config = {
   };
   readonly metrics: { readonly wardenPort: number | null; readonly edgePorts: readonly number[] };
   readonly log: { readonly level: 'trace' | 'debug' | 'info' | 'warn' | 'error'; readonly pretty: boolean };
+  /** Shown to every client before it logs in. */
+  readonly banner: string;
+  /** Sources that earn no penalties: monitoring, and loopback. */
+  readonly penaltyExempt: readonly string[];
   /** A start without ssh2's native cipher is refused unless this is set. */
   readonly allowSlowCipher: boolean;
   /** Present when started by root: system users of the wall, one per role. */
@@ -42,7 +56,16 @@ export type Limits = {
   readonly connectionsMax: number;
   readonly unauthenticatedConnectionsMax: number;
   readonly unauthenticatedPerSourceMax: number;
+  /** Above this share of the bound new strangers are dropped at random, the likelier the nearer the bound; percent. */
+  readonly unauthenticatedDropFromPercent: number;
+  /** From accept to a whole identification line. */
+  readonly identificationMs: number;
+  /** From identification to new keys; for a rekey, from KEXINIT to new keys. */
+  readonly keyExchangeMs: number;
   readonly loginGraceMs: number;
+  readonly penaltyLongestMs: number;
+  readonly rekeyBytes: number;
+  readonly rekeyMs: number;
   readonly loginAttemptsMax: number;
   readonly channelsPerConnectionMax: number;
   readonly handlesPerSessionMax: number;
@@ -75,7 +98,13 @@ export const defaultLimits: Limits = {
   connectionsMax: 2000,
   unauthenticatedConnectionsMax: 200,
   unauthenticatedPerSourceMax: 50,
+  unauthenticatedDropFromPercent: 30,
+  identificationMs: 10_000,
+  keyExchangeMs: 20_000,
   loginGraceMs: 30_000,
+  penaltyLongestMs: 600_000,
+  rekeyBytes: 1024 ** 3,
+  rekeyMs: 3_600_000,
   loginAttemptsMax: 6,
   channelsPerConnectionMax: 1,
   handlesPerSessionMax: 64,
@@ -96,6 +125,9 @@ export const defaultLimits: Limits = {
   budgetDayBytes: 100 * 1024 ** 3,
   budgetWeekBytes: 400 * 1024 ** 3,
 };
+
+/** Our identification line, without CR LF (RFC 4253 section 4.2). No version: it would only help a stranger. */
+export const identification = 'SSH-2.0-Cofferdam';
 
 /** Where things stand below the runtime directory. One place, so that permissions can be set in one place. */
 export function runtimePaths(config: Pick<Config, 'runtimeDirectory' | 'storeDirectory'>): {

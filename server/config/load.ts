@@ -3,7 +3,8 @@
 import { readFileSync } from 'node:fs';
 import { isAbsolute, join, resolve } from 'node:path';
 import { z } from 'zod';
-import { isLoopback } from '../domain/addresses.ts';
+import { isLoopback, parseNetwork } from '../domain/addresses.ts';
+import { profileNames } from '../domain/algorithms.ts';
 import { CofferdamError } from '../domain/errors.ts';
 import { isValidAccountName } from '../domain/paths.ts';
 import { type Config, defaultLimits, type Limits, runtimePaths } from './config.ts';
@@ -14,6 +15,7 @@ const limit = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
 const limitShape = Object.fromEntries(Object.keys(defaultLimits).map((name) => [name, limit.optional()])) as {
   [K in keyof Limits]: z.ZodOptional<typeof limit>;
 };
+const network = z.string().refine((text) => parseNetwork(text) !== undefined, 'must be an address or a network such as 192.0.2.0/24');
 const userName = z.string().regex(/^[a-z_][a-z0-9_-]{0,31}$/);
 
 /** What a configuration file may hold; everything else is a fault. */
@@ -29,6 +31,8 @@ const settings = z.strictObject({
         plane: z.enum(['partner', 'internal']),
         host: z.string().min(1).max(255),
         port,
+        profile: z.enum(profileNames).optional(),
+        balancers: z.array(network).max(64).optional(),
       }),
     )
     .min(1)
@@ -44,6 +48,8 @@ const settings = z.strictObject({
     .optional(),
   metrics: z.strictObject({ wardenPort: port.optional(), edgePorts: z.array(port).max(16).optional() }).optional(),
   log: z.strictObject({ level: z.enum(['trace', 'debug', 'info', 'warn', 'error']).optional(), pretty: z.boolean().optional() }).optional(),
+  banner: z.string().max(2048).optional(),
+  penaltyExempt: z.array(network).max(64).optional(),
   allowSlowCipher: z.boolean().optional(),
   users: z
     .strictObject({ partnerEdge: userName, internalEdge: userName, warden: userName, admin: userName, database: userName })
@@ -60,6 +66,7 @@ export type LoadOptions = {
   readonly projectDirectory: string;
 };
 
+const loopbackNetworks = ['127.0.0.0/8', '::1'] as const;
 const demoUsers = {
   partnerEdge: 'cofferdam-edge',
   internalEdge: 'cofferdam-int',
@@ -113,18 +120,39 @@ function demoConfig(options: LoadOptions, faults: string[]): Config {
   const level = env.COFFERDAM_LOG_LEVEL || 'info';
   if (!['trace', 'debug', 'info', 'warn', 'error'].includes(level))
     faults.push(`COFFERDAM_LOG_LEVEL must be trace, debug, info, warn or error, not "${level}"`);
+  const profile = profileNames.find((name) => name === (env.COFFERDAM_PROFILE || 'default'));
+  if (profile === undefined) faults.push(`COFFERDAM_PROFILE must be ${profileNames.join(', ')}, not "${env.COFFERDAM_PROFILE}"`);
+  const balancers = (env.COFFERDAM_BALANCERS ?? '').split(',').filter((text) => text !== '');
+  for (const text of balancers)
+    if (parseNetwork(text) === undefined) faults.push(`COFFERDAM_BALANCERS: "${text}" is neither an address nor a network`);
   return {
     mode: 'development',
     demo: true,
     runtimeDirectory,
     storeDirectory: join(runtimeDirectory, 'store'),
     edges: [
-      { node: 'partner-1', plane: 'partner', host, port: envPort(env, 'COFFERDAM_PARTNER_PORT', 2022, faults) },
-      { node: 'internal-1', plane: 'internal', host, port: envPort(env, 'COFFERDAM_INTERNAL_PORT', 2023, faults) },
+      {
+        node: 'partner-1',
+        plane: 'partner',
+        host,
+        port: envPort(env, 'COFFERDAM_PARTNER_PORT', 2022, faults),
+        profile: profile ?? 'default',
+        balancers,
+      },
+      {
+        node: 'internal-1',
+        plane: 'internal',
+        host,
+        port: envPort(env, 'COFFERDAM_INTERNAL_PORT', 2023, faults),
+        profile: profile ?? 'default',
+        balancers: [],
+      },
     ],
     database: { embedded: databaseUrl === null, migrateUrl: databaseUrl, serverUrl: databaseUrl, wardenUrl: null, adminUrl: null },
     metrics: { wardenPort: null, edgePorts: [] },
     log: { level: level as Config['log']['level'], pretty: options.isTerminal },
+    banner: env.COFFERDAM_BANNER || '',
+    penaltyExempt: ['127.0.0.1', '::1'],
     allowSlowCipher: env.COFFERDAM_ALLOW_SLOW_CIPHER === '1',
     users: options.isRoot ? demoUsers : null,
     limits: { ...defaultLimits, settleMs: 0, ...envLimits(env, faults) },
@@ -157,7 +185,7 @@ function complete(given: Settings, options: LoadOptions): Config {
     demo: false,
     runtimeDirectory: given.runtimeDirectory,
     storeDirectory: given.storeDirectory ?? join(given.runtimeDirectory, 'store'),
-    edges: given.edges,
+    edges: given.edges.map((edge) => ({ ...edge, profile: edge.profile ?? 'default', balancers: edge.balancers ?? [] })),
     database: {
       embedded: database.embedded ?? false,
       migrateUrl: database.migrateUrl ?? options.env.DATABASE_URL ?? null,
@@ -167,6 +195,8 @@ function complete(given: Settings, options: LoadOptions): Config {
     },
     metrics: { wardenPort: given.metrics?.wardenPort ?? null, edgePorts: given.metrics?.edgePorts ?? [] },
     log: { level: given.log?.level ?? 'info', pretty: given.log?.pretty ?? false },
+    banner: given.banner ?? '',
+    penaltyExempt: given.penaltyExempt ?? loopbackNetworks,
     allowSlowCipher: given.allowSlowCipher ?? false,
     users: given.mode === 'production' ? (given.users ?? null) : options.isRoot ? (given.users ?? demoUsers) : null,
     limits: { ...defaultLimits, ...(given.limits as Partial<Limits> | undefined) },

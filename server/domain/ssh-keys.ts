@@ -21,7 +21,8 @@ export type SshPublicKey =
     }
   | { readonly type: 'ssh-rsa'; readonly exponent: Uint8Array; readonly modulus: Uint8Array; readonly bits: number };
 
-export const rsaBitsMin = 3072;
+/** Listeners of the profile `legacy` take RSA keys of 2048 bits; nobody takes shorter ones. */
+export const rsaBitsMin = { standard: 3072, legacy: 2048 } as const;
 
 const isEcdsa = (type: string): type is EcdsaType => Object.hasOwn(curves, type);
 
@@ -32,7 +33,7 @@ function positive(mpint: Uint8Array): Uint8Array {
 }
 
 /** Parses the wire form of a public key. Throws `invalid` with a reason that may be shown to an operator. */
-export function parseSshPublicKey(blob: Uint8Array): SshPublicKey {
+export function parseSshPublicKey(blob: Uint8Array, rsaBits: number = rsaBitsMin.standard): SshPublicKey {
   if (blob.length > 4096) throw new CofferdamError('invalid', 'the key is too long');
   const reader = new WireReader(blob);
   const type = reader.text();
@@ -56,7 +57,7 @@ export function parseSshPublicKey(blob: Uint8Array): SshPublicKey {
     const modulus = positive(reader.string());
     reader.end();
     const bits = modulus.length * 8 - Math.clz32(modulus[0] ?? 0) + 24;
-    if (bits < rsaBitsMin) throw new CofferdamError('invalid', `RSA keys need at least ${rsaBitsMin} bits; this one has ${bits}`);
+    if (bits < rsaBits) throw new CofferdamError('invalid', `RSA keys need at least ${rsaBits} bits; this one has ${bits}`);
     if (bits > 16_384 || exponent.length > 8) throw new CofferdamError('invalid', 'the RSA key is too large');
     return { type, exponent, modulus, bits };
   }
@@ -69,12 +70,15 @@ export function signatureAlgorithms(key: SshPublicKey): readonly string[] {
 }
 
 /** One line of `id_*.pub`: type, base64, optional comment. Returns the wire form; refuses a line whose type and blob differ. */
-export function parsePublicKeyLine(line: string): { readonly blob: Uint8Array; readonly key: SshPublicKey; readonly comment: string } {
+export function parsePublicKeyLine(
+  line: string,
+  rsaBits: number = rsaBitsMin.standard,
+): { readonly blob: Uint8Array; readonly key: SshPublicKey; readonly comment: string } {
   const match = /^([a-z0-9@.-]{1,64}) ([A-Za-z0-9+/]{1,8192}={0,2})(?: ([^\n\r]{0,256}))?\s*$/.exec(line.trim());
   if (match === null) throw new CofferdamError('invalid', 'expected one line of a public key file: type, base64, comment');
   const [, type, base64, comment] = match;
   const blob = Uint8Array.from(atob(base64 ?? ''), (char) => char.charCodeAt(0));
-  const key = parseSshPublicKey(blob);
+  const key = parseSshPublicKey(blob, rsaBits);
   if (key.type !== type) throw new CofferdamError('invalid', 'the key type and its content differ');
   return { blob, key, comment: comment ?? '' };
 }

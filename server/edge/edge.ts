@@ -2,16 +2,21 @@
 // Must never: listen before the warden has greeted this node.
 import { createServer, type Server, type Socket } from 'node:net';
 import type { Config, EdgeConfig } from '../config/config.ts';
-import { canonicalAddress } from '../domain/addresses.ts';
+import { parseNetwork } from '../domain/addresses.ts';
+import { profiles } from '../domain/algorithms.ts';
 import { CofferdamError } from '../domain/errors.ts';
 import { idOf, type NodeName } from '../domain/ids.ts';
 import { createLogger } from '../observability/logger.ts';
 import { serveMetrics } from '../observability/metrics.ts';
+import { Admission } from './accept/admission.ts';
+import { whenSourceKnown } from './accept/balanced.ts';
+import type { ProxySource } from './accept/proxy-protocol.ts';
 import { createSftp } from './sftp/session.ts';
 import type { EdgeNode } from './sftp-seam.ts';
-import { makeHostKeys, makeOffers } from './transport/algorithms.ts';
+import { makeOffers } from './transport/algorithms.ts';
 import { Connection } from './transport/connection.ts';
 import { readyCore } from './transport/ssh2-core.ts';
+import { exchangeSigner } from './warden-client/exchange-signer.ts';
 import { WardenClient } from './warden-client/warden-client.ts';
 
 const firstHelloMs = 20_000;
@@ -22,8 +27,10 @@ export async function startEdge(config: Config, edge: EdgeConfig): Promise<{ sto
   await readyCore(config.allowSlowCipher);
   const connections = new Set<Connection>();
   let isDraining = false;
-  let accepted = 0;
-  let turnedAway = 0;
+  let sockets = 0;
+  const admission = new Admission(config.limits, config.penaltyExempt);
+  const balancers = edge.balancers.map(parseNetwork).filter((network) => network !== undefined);
+  const profile = profiles[edge.profile];
   const warden = new WardenClient(node, {
     terminated: (session) => {
       for (const connection of connections) if (connection.session?.id === session) connection.end('revoked');
@@ -39,30 +46,47 @@ export async function startEdge(config: Config, edge: EdgeConfig): Promise<{ sto
   });
   const hello = await warden.start(firstHelloMs);
   const sftp = createSftp(node);
-  const hostKeys = makeHostKeys(hello.hostKeys);
-  const offerFor = makeOffers(hello.hostKeys);
+  const exchange = exchangeSigner(warden);
+  const offerFor = makeOffers(profile, exchange.hostKeysInUse());
 
-  const accept = (socket: Socket): void => {
-    if (isDraining || !hasRoom(connections, socket, config)) {
-      turnedAway += 1;
+  const begin = (socket: Socket, source: ProxySource): void => {
+    const place = isDraining ? 'draining' : admission.enter(source.address);
+    if (typeof place === 'string') {
       socket.destroy();
       return;
     }
-    accepted += 1;
     connections.add(
       new Connection({
         socket,
         node,
-        hostKeys,
+        source,
+        profile,
+        exchange,
         offerFor,
         banner: hello.banner,
         warden,
         startSftp: sftp.start,
         isLeaseLive: () => warden.isLeaseLive,
-        onClosed: (connection) => connections.delete(connection),
+        onLogin: () => admission.known(place),
+        onMisdeed: (misdeed) => admission.punish(source.address, misdeed),
+        onClosed: (connection) => {
+          connections.delete(connection);
+          admission.leave(place);
+        },
       }),
     );
   };
+  const accept = (socket: Socket): void => {
+    socket.on('error', () => {});
+    if (isDraining || sockets >= config.limits.connectionsMax + config.limits.unauthenticatedConnectionsMax) {
+      socket.destroy();
+      return;
+    }
+    sockets += 1;
+    socket.once('close', () => (sockets -= 1));
+    whenSourceKnown(socket, balancers, (source) => begin(socket, source));
+  };
+  const sweep = setInterval(() => admission.sweep(), 10_000);
   const server: Server = createServer({ noDelay: true, highWaterMark: 256 * 1024 }, accept);
   await new Promise<void>((resolve, reject) => {
     server.once('error', (cause) => reject(new CofferdamError('configuration', `cannot listen on ${edge.host}:${edge.port}`, { cause })));
@@ -83,15 +107,25 @@ export async function startEdge(config: Config, edge: EdgeConfig): Promise<{ sto
       kind: 'gauge',
       value: [...connections].filter((one) => one.isTransferring).length,
     },
-    { name: 'edge_accepted_total', help: 'Connections accepted.', kind: 'counter', value: accepted },
-    { name: 'edge_turned_away_total', help: 'Connections refused for want of room.', kind: 'counter', value: turnedAway },
+    { name: 'edge_accepted_total', help: 'Connections accepted.', kind: 'counter', value: admission.verdicts.admitted },
+    ...Object.entries(admission.verdicts)
+      .filter(([verdict]) => verdict !== 'admitted')
+      .map(([verdict, value]) => ({
+        name: `edge_turned_away_${verdict.replaceAll('-', '_')}_total`,
+        help: 'Connections refused at the door.',
+        kind: 'counter' as const,
+        value,
+      })),
+    { name: 'edge_strangers', help: 'Connections that have not logged in.', kind: 'gauge', value: admission.strangers },
+    { name: 'edge_penalised_sources', help: 'Sources with a running penalty.', kind: 'gauge', value: admission.penalised },
     { name: 'edge_lease_live', help: '1 while the warden renews the lease.', kind: 'gauge', value: warden.isLeaseLive ? 1 : 0 },
   ]);
-  log.info({ host: edge.host, port: edge.port, plane: edge.plane }, 'edge serves');
+  log.info({ host: edge.host, port: edge.port, plane: edge.plane, profile: profile.name }, 'edge serves');
   return {
     stop: async () => {
       isDraining = true;
       server.close();
+      clearInterval(sweep);
       await drained(connections, config.limits.drainMs / 2);
       for (const connection of connections) connection.end('drained');
       await drained(connections, 2000);
@@ -103,20 +137,6 @@ export async function startEdge(config: Config, edge: EdgeConfig): Promise<{ sto
       log.info('edge stopped');
     },
   };
-}
-
-/** Bounds on all connections and on those that have not logged in, in all and per source. */
-function hasRoom(connections: ReadonlySet<Connection>, socket: Socket, { limits }: Config): boolean {
-  if (connections.size >= limits.connectionsMax) return false;
-  const address = canonicalAddress(socket.remoteAddress ?? '');
-  let strangers = 0;
-  let fromSource = 0;
-  for (const connection of connections) {
-    if (connection.session !== undefined) continue;
-    strangers += 1;
-    if (connection.source.address === address) fromSource += 1;
-  }
-  return strangers < limits.unauthenticatedConnectionsMax && fromSource < limits.unauthenticatedPerSourceMax;
 }
 
 /** Waits until no connection has an open channel, or `waitMs` are over. */

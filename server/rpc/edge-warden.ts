@@ -2,6 +2,7 @@
 // Must never: carry an identity of the caller. Node name and plane come from the socket, never from a parameter.
 // The receiving side validates with these schemas before any handler runs; unknown keys are refused.
 import { z } from 'zod';
+import { hostKeyAlgorithms, keyExchangeMethods } from '../domain/algorithms.ts';
 import { isValidName, maxPathDepth } from '../domain/paths.ts';
 import { type OperationTable, operation } from './operation.ts';
 
@@ -24,6 +25,8 @@ const token = z.string().regex(/^[A-Za-z0-9_-]{43}$/);
 const connection = z.uuid();
 
 const ok = z.strictObject({});
+/** The first bytes of a KEXINIT cookie that this warden will sign for: hexadecimal, changed every few minutes. */
+const challenge = z.string().regex(/^[0-9a-f]{16}$/);
 
 /** What an entry looks like to this session. Times are seconds since 1970. `mode` is POSIX type and permission bits. */
 const attributes = z.strictObject({
@@ -46,10 +49,11 @@ const evidence = z.discriminatedUnion('type', [
     type: z.literal('public-key'),
     algorithm: z.string().max(64),
     key: base64(16_384),
-    /** Complete signature blob of RFC 4252: string algorithm, string signature; both inside. */
+    /**
+     * Complete signature blob of RFC 4252: string algorithm, string signature; both inside. Which session identifier it must cover is the
+     * warden's own knowledge: the one it issued to this node for this connection.
+     */
     signature: base64(16_384),
-    /** Exchange hash of the first key exchange. */
-    sessionIdentifier: base64(64),
   }),
   z.strictObject({ type: z.literal('keyboard-interactive') }),
   z.strictObject({ type: z.literal('answers'), answers: z.array(z.string().max(256)).max(4) }),
@@ -131,8 +135,9 @@ export const edgeToWarden = {
     result: z.strictObject({
       node: z.string(),
       plane: z.enum(['partner', 'internal']),
-      /** Host private keys as PKCS#8 PEM, kept in memory only. */
-      hostKeys: z.array(z.strictObject({ type: z.enum(['ssh-ed25519', 'ecdsa-sha2-nistp256']), pem: z.string().max(4096) })),
+      /** Public halves in the SSH wire form; `inUse` false: announced for the next rotation. */
+      hostKeys: z.array(z.strictObject({ algorithm: z.enum(hostKeyAlgorithms), blob: base64(1024), inUse: z.boolean() })).max(16),
+      challenge,
       epoch: z.number().int().min(0),
       banner: z.string().max(2048),
     }),
@@ -144,7 +149,37 @@ export const edgeToWarden = {
     result: z.strictObject({
       epoch: z.number().int().min(0),
       /** Sessions of this node that are over since the given epoch. */ ended: z.array(uuid).max(1000),
+      challenge,
     }),
+  }),
+  /**
+   * Signs the exchange hash of one key exchange (RFC 4253 section 8), computed here over the transcript and the warden's own host key. The first one
+   * of a connection is filed as a session identifier issued to this node; a login is possible for those only.
+   */
+  'exchange.sign': operation({
+    changes: true,
+    params: z.strictObject({
+      connection,
+      isFirst: z.boolean(),
+      keyExchange: z.enum(keyExchangeMethods),
+      hostKeyAlgorithm: z.enum(hostKeyAlgorithms),
+      /** Lines without CR and LF. */
+      clientIdentification: base64(255),
+      serverIdentification: base64(255),
+      clientKexInit: base64(16_384),
+      serverKexInit: base64(4096),
+      clientPublic: base64(2048),
+      serverPublic: base64(2048),
+      /** K without its length. */
+      sharedSecret: base64(512),
+    }),
+    result: z.strictObject({ hostKey: base64(1024), signature: base64(512) }),
+  }),
+  /** Proofs for hostkeys-prove-00@openssh.com: of each key named, over this session's identifier. Signature blobs (string algorithm, string signature). */
+  'exchange.prove-host-keys': operation({
+    changes: false,
+    params: z.strictObject({ token, hostKeys: z.array(base64(1024)).min(1).max(16) }),
+    result: z.strictObject({ signatures: z.array(base64(1024)).max(16) }),
   }),
   'login.attempt': operation({
     changes: true,

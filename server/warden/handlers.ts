@@ -1,11 +1,13 @@
 // Owns: putting together the handlers of every operation an edge may call; one table, nothing else is served.
+import { CofferdamError } from '../domain/errors.ts';
 import type { EdgeToWarden } from '../rpc/edge-warden.ts';
 import type { Handlers } from '../rpc/operation.ts';
 import type { Logins } from './authentication/login.ts';
 import type { GrantQueue } from './budgets/grant-queue.ts';
 import { treeHandlers } from './catalogue/tree-handlers.ts';
 import type { EdgeCaller, Warden } from './context.ts';
-import type { HostKey } from './keys/key-files.ts';
+import { findSessionIdentifier } from './exchanges/exchange-queries.ts';
+import type { Exchanges } from './exchanges/exchanges.ts';
 import type { Nodes } from './nodes/nodes.ts';
 import type { SessionRegistry } from './sessions/sessions.ts';
 import { downloadHandlers } from './transfers/download-handlers.ts';
@@ -16,22 +18,39 @@ export type Rooms = {
   readonly logins: Logins;
   readonly sessions: SessionRegistry;
   readonly grants: GrantQueue;
-  readonly hostKeys: readonly HostKey[];
+  readonly exchanges: Exchanges;
 };
 
 export function edgeHandlers(warden: Warden, rooms: Rooms): Handlers<EdgeToWarden, EdgeCaller> {
-  const { nodes, logins, sessions, hostKeys } = rooms;
+  const { nodes, logins, sessions, exchanges } = rooms;
   return {
     'node.hello': async ({ startId }, caller) => {
       const epoch = await nodes.hello(caller, startId);
       // What an earlier run of this node left open is over: its process is gone.
       await sessions.endMatching({ node: caller.node, exceptStartId: startId }, 'lost');
-      return { node: caller.node, plane: caller.plane, hostKeys: [...hostKeys], epoch, banner: '' };
+      return {
+        node: caller.node,
+        plane: caller.plane,
+        hostKeys: exchanges.publicKeys(caller),
+        challenge: exchanges.challenge,
+        epoch,
+        banner: warden.config.banner,
+      };
     },
     'lease.renew': async ({ epoch }, caller) => {
       const renewed = await nodes.renew(caller, epoch);
       sessions.forget(renewed.ended);
-      return { epoch: renewed.epoch, ended: [...renewed.ended] };
+      return { epoch: renewed.epoch, ended: [...renewed.ended], challenge: exchanges.challenge };
+    },
+    'exchange.sign': async (params, caller) => {
+      nodes.startIdOf(caller);
+      return exchanges.sign(params, caller);
+    },
+    'exchange.prove-host-keys': async ({ token, hostKeys }, caller) => {
+      const session = await sessions.require(token, caller);
+      const identifier = await warden.database.withSystem((tx) => findSessionIdentifier(tx, session.id));
+      if (identifier === undefined) throw new CofferdamError('session-ended', 'the session has ended');
+      return { signatures: [...exchanges.prove(identifier, hostKeys)] };
     },
     'login.attempt': (params, caller) => logins.attempt(params, caller),
     'login.abandon': async ({ connection }, caller) => {

@@ -17,6 +17,7 @@ import { createGrantQueue } from './budgets/grant-queue.ts';
 import { startCommands } from './commands/commands.ts';
 import { assertNoDemoOutsideLoopback } from './commands/demo.ts';
 import type { EdgeCaller, Warden } from './context.ts';
+import { Exchanges } from './exchanges/exchanges.ts';
 import { edgeHandlers } from './handlers.ts';
 import { loadHostKeys, publicLine } from './keys/key-files.ts';
 import { publishReceiptKey } from './keys/key-queries.ts';
@@ -41,19 +42,29 @@ export async function startWarden(config: Config): Promise<RunningWarden> {
     });
     const nodes = new Nodes(database);
     const sessions = new SessionRegistry(config, database, nodes, log);
-    const warden: Warden = { config, log, database, keys, sessions, edges: nodes, hostKeyLines: hostKeys.map(publicLine) };
+    const warden: Warden = {
+      config,
+      log,
+      database,
+      keys,
+      sessions,
+      edges: nodes,
+      hostKeyLines: hostKeys.filter((key) => key.inUse).map(publicLine),
+    };
     await assertNoDemoOutsideLoopback(warden);
     await recover(warden);
-    const logins = new Logins({ config, database, keys, sessions, startIdOf: (caller) => nodes.startIdOf(caller) });
+    const exchanges = new Exchanges(config, hostKeys);
+    const logins = new Logins({ config, database, keys, sessions, exchanges, startIdOf: (caller) => nodes.startIdOf(caller) });
     const sweeps = startTransferSweeps(warden);
     const commands = await startCommands(warden, sessions);
     const grants = createGrantQueue(warden);
-    const handlers = edgeHandlers(warden, { nodes, logins, sessions, grants, hostKeys });
+    const handlers = edgeHandlers(warden, { nodes, logins, sessions, grants, exchanges });
     const sockets = await Promise.all(
       config.edges.map((edge) => listen(config, edge, (socket, caller) => serve(socket, caller, nodes, handlers, warden))),
     );
     const metrics = await serveMetrics(config.metrics.wardenPort, () => [
       { name: 'warden_edges', help: 'Edges connected.', kind: 'gauge', value: nodes.connectedCount },
+      { name: 'warden_key_exchanges_total', help: 'Key exchanges signed.', kind: 'counter', value: exchanges.signed },
       { name: 'warden_grants_waiting', help: 'Grants waiting for their batch.', kind: 'gauge', value: grants.waiting() },
     ]);
     log.info({ nodes: config.edges.map((edge) => edge.node) }, 'warden serves');
@@ -62,6 +73,7 @@ export async function startWarden(config: Config): Promise<RunningWarden> {
       stop: async () => {
         for (const socket of sockets) await socket.stop();
         logins.stop();
+        exchanges.stop();
         sessions.stop();
         await sweeps.stop();
         await commands.stop();

@@ -1,29 +1,13 @@
 // T-24: a client of the warden's socket with the edge's own rights asks for what is not its own.
 import { randomBytes, randomUUID } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { connect } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'tap';
 import { type Config, runtimePaths } from '../../server/config/config.ts';
 import { sealedLength } from '../../server/extents/sealed-format.ts';
-import { type EdgeToWarden, type Evidence, edgeToWarden, type WardenToEdge, wardenToEdge } from '../../server/rpc/edge-warden.ts';
-import { Peer } from '../../server/rpc/peer.ts';
+import type { Evidence } from '../../server/rpc/edge-warden.ts';
+import { attempt, connectAs, hashOf, transcript, UserKey } from '../support/impostor.ts';
 import { startWorld } from '../support/world.ts';
-
-/** What an edge serves; a taken one may ignore it. */
-const deaf = { 'session.terminate': async () => ({}), 'node.drain': async () => ({}) };
-
-function connectAs(path: string): Peer<WardenToEdge, EdgeToWarden, undefined> {
-  return new Peer({
-    stream: connect(path),
-    serves: wardenToEdge,
-    handlers: deaf,
-    calls: edgeToWarden,
-    caller: undefined,
-    onClose: () => {},
-    onBug: () => {},
-  });
-}
 
 test('objects that were not issued cannot be sealed, overwritten or deleted; tokens of others are worthless', async (t) => {
   const world = await startWorld(t);
@@ -45,7 +29,7 @@ test('objects that were not issued cannot be sealed, overwritten or deleted; tok
   });
   const peer = connectAs(paths.wardenSocket('partner-1'));
   t.teardown(() => peer.close());
-  await peer.call('node.hello', { protocol: 1, startId: randomUUID() });
+  const { challenge } = await peer.call('node.hello', { protocol: 1, startId: randomUUID() });
   const token = randomBytes(32).toString('base64url');
   const upload = randomUUID();
   const bytes = 500_000;
@@ -70,46 +54,23 @@ test('objects that were not issued cannot be sealed, overwritten or deleted; tok
       algorithm: 'ssh-ed25519',
       key: Buffer.alloc(51).toString('base64'),
       signature: Buffer.alloc(83).toString('base64'),
-      sessionIdentifier: Buffer.alloc(32).toString('base64'),
     },
     { type: 'password', password: 'x' },
     { type: 'none' },
   ];
   for (const evidence of unproved) {
-    const outcome = await peer.call('login.attempt', {
-      connection: randomUUID(),
-      source: { address: '127.0.0.1', port: 1 },
-      clientIdentification: 'x',
-      username: 'acme',
-      evidence,
-    });
-    t.equal(outcome.outcome, 'refused', evidence.type);
+    const issued = transcript(challenge);
+    await peer.call('exchange.sign', issued);
+    t.equal((await attempt(peer, issued.connection, 'acme', evidence)).outcome, 'refused', evidence.type);
+    t.equal((await attempt(peer, randomUUID(), 'acme', evidence)).outcome, 'closed', `${evidence.type} without a key exchange`);
   }
 
   // With a session that is really its own (a customer logged in on it), objects of others stay out of reach.
-  const { generateKeyPairSync, sign } = await import('node:crypto');
-  const { signedBlob } = await import('../../server/warden/authentication/ssh-signature.ts');
-  const { concatBytes, wireString } = await import('../../server/domain/ssh-wire.ts');
-  const { publicKey, privateKey } = generateKeyPairSync('ed25519');
-  const blob = concatBytes([wireString('ssh-ed25519'), wireString(Buffer.from(publicKey.export({ format: 'jwk' }).x ?? '', 'base64url'))]);
-  const line = `ssh-ed25519 ${Buffer.from(blob).toString('base64')} x`;
-  t.equal((await world.cofferctl(['key', 'add', 'globex-batch', '--file', '-'], line)).code, 0);
-  const fields = { username: 'globex-batch', algorithm: 'ssh-ed25519', keyBlob: blob, sessionIdentifier: randomBytes(32) };
-  const signature = concatBytes([wireString('ssh-ed25519'), wireString(sign(null, signedBlob(fields), privateKey))]);
-  const base64 = (value: Uint8Array): string => Buffer.from(value).toString('base64');
-  const login = await peer.call('login.attempt', {
-    connection: randomUUID(),
-    source: { address: '127.0.0.1', port: 1 },
-    clientIdentification: 'x',
-    username: 'globex-batch',
-    evidence: {
-      type: 'public-key',
-      algorithm: 'ssh-ed25519',
-      key: base64(blob),
-      signature: base64(signature),
-      sessionIdentifier: base64(fields.sessionIdentifier),
-    },
-  });
+  const key = new UserKey();
+  t.equal((await world.cofferctl(['key', 'add', 'globex-batch', '--file', '-'], key.line)).code, 0);
+  const exchange = transcript(challenge);
+  const signed = await peer.call('exchange.sign', exchange);
+  const login = await attempt(peer, exchange.connection, 'globex-batch', key.evidence('globex-batch', hashOf(exchange, signed)));
   if (login.outcome !== 'accepted') throw new Error(`the customer could not log in: ${login.outcome}`);
   const own = login.session.token;
   const opened = await peer.call('upload.open', { token: own, path: ['deposit', 'x'], continue: false, exclusive: false });

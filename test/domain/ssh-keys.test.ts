@@ -1,6 +1,7 @@
 import { createPrivateKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
 import { test } from 'tap';
 import { newOpenSshKeyPair } from '../../server/admin/openssh-key.ts';
+import { profiles } from '../../server/domain/algorithms.ts';
 import { parsePublicKeyLine, parseSshPublicKey } from '../../server/domain/ssh-keys.ts';
 import { concatBytes, wireString } from '../../server/domain/ssh-wire.ts';
 import { signedBlob, verifyUserSignature } from '../../server/warden/authentication/ssh-signature.ts';
@@ -71,15 +72,24 @@ test('signatures of every accepted algorithm verify; the same with a field chang
     const key = make();
     const fields = { username: 'acme', algorithm, keyBlob: key.blob, sessionIdentifier };
     const signatureBlob = concatBytes([wireString(algorithm), key.signData(signedBlob(fields))]);
-    t.ok(verifyUserSignature({ ...fields, signatureBlob }), algorithm);
-    t.notOk(verifyUserSignature({ ...fields, username: 'acme-2', signatureBlob }), 'another user');
-    t.notOk(verifyUserSignature({ ...fields, sessionIdentifier: Buffer.alloc(32, 8), signatureBlob }), 'another session');
-    t.notOk(verifyUserSignature({ ...fields, keyBlob: make().blob, signatureBlob }), 'another key');
-    t.notOk(verifyUserSignature({ ...fields, algorithm: 'ssh-rsa', signatureBlob }), 'SHA-1');
+    t.ok(verifyUserSignature({ ...fields, profile: profiles.default, signatureBlob }), algorithm);
+    t.notOk(verifyUserSignature({ ...fields, profile: profiles.default, username: 'acme-2', signatureBlob }), 'another user');
+    t.notOk(
+      verifyUserSignature({ ...fields, profile: profiles.default, sessionIdentifier: Buffer.alloc(32, 8), signatureBlob }),
+      'another session',
+    );
+    t.notOk(verifyUserSignature({ ...fields, profile: profiles.default, keyBlob: make().blob, signatureBlob }), 'another key');
+    t.notOk(verifyUserSignature({ ...fields, profile: profiles.default, algorithm: 'ssh-rsa', signatureBlob }), 'SHA-1');
     const flipped = Uint8Array.from(signatureBlob);
     flipped[flipped.length - 1] = (flipped.at(-1) ?? 0) ^ 1;
-    t.notOk(verifyUserSignature({ ...fields, signatureBlob: flipped }), 'a flipped bit');
-    t.notOk(verifyUserSignature({ ...fields, signatureBlob: signatureBlob.subarray(0, -1) }), 'cut short');
+    t.notOk(verifyUserSignature({ ...fields, profile: profiles.default, signatureBlob: flipped }), 'a flipped bit');
+    t.notOk(verifyUserSignature({ ...fields, profile: profiles.default, signatureBlob: signatureBlob.subarray(0, -1) }), 'cut short');
+    const isFips = algorithm !== 'ssh-ed25519';
+    t.equal(
+      verifyUserSignature({ ...fields, profile: profiles.fips, signatureBlob }),
+      isFips,
+      `profile fips: ${isFips ? 'good' : 'refused'}`,
+    );
   }
 });
 

@@ -1,6 +1,5 @@
 // Owns: user authentication messages (RFC 4252, RFC 4256): parsed strictly, handed to the warden one by one, its answers handed back.
 // Must never: decide anything, or keep a proof.
-import { randomUUID } from 'node:crypto';
 import { toCofferdamError } from '../../domain/errors.ts';
 import { WireReader } from '../../domain/ssh-wire.ts';
 import type { Evidence } from '../../rpc/edge-warden.ts';
@@ -40,7 +39,7 @@ function blob(reader: WireReader): Buffer {
   return Buffer.from(bytes);
 }
 
-function parsePublicKey(reader: WireReader, username: string, sessionIdentifier: Buffer): AuthRequest {
+function parsePublicKey(reader: WireReader, username: string): AuthRequest {
   const hasSignature = reader.bool();
   const algorithm = text(reader);
   const key = blob(reader);
@@ -63,13 +62,12 @@ function parsePublicKey(reader: WireReader, username: string, sessionIdentifier:
       algorithm,
       key: key.toString('base64'),
       signature: signature.toString('base64'),
-      sessionIdentifier: sessionIdentifier.toString('base64'),
     },
   };
 }
 
 /** SSH_MSG_USERAUTH_REQUEST. Throws on any other form than the RFC's. */
-export function parseAuthRequest(payload: Buffer, sessionIdentifier: Buffer): AuthRequest {
+export function parseAuthRequest(payload: Buffer): AuthRequest {
   const reader = new WireReader(payload.subarray(1));
   const username = text(reader);
   const service = text(reader);
@@ -77,7 +75,7 @@ export function parseAuthRequest(payload: Buffer, sessionIdentifier: Buffer): Au
   if (service !== 'ssh-connection') throw new Error('unknown service');
   switch (method) {
     case 'publickey':
-      return parsePublicKey(reader, username, sessionIdentifier);
+      return parsePublicKey(reader, username);
     case 'keyboard-interactive':
       reader.string();
       reader.string();
@@ -106,6 +104,8 @@ export function parseInfoResponse(payload: Buffer): AuthRequest {
 }
 
 export type LoginDriverOptions = {
+  /** Names the connection to the warden; its key exchange was filed under the same name. */
+  readonly connection: string;
   readonly warden: WardenCalls;
   readonly source: { readonly address: string; readonly port: number };
   readonly clientIdentification: () => string;
@@ -115,12 +115,12 @@ export type LoginDriverOptions = {
 
 export class LoginDriver {
   readonly #options: LoginDriverOptions;
-  readonly #connection = randomUUID();
   readonly #waiting: AuthRequest[] = [];
   #username: string | undefined;
   #isBusy = false;
+  /** A signature, an answer or a password was presented: a refusal is one of a proof, not of a question. */
+  hasGivenProof = false;
   #isPrompted = false;
-  #hasAsked = false;
 
   constructor(options: LoginDriverOptions) {
     this.#options = options;
@@ -152,9 +152,9 @@ export class LoginDriver {
       this.#username = request.username;
     }
     this.#isPrompted = false;
-    this.#hasAsked = true;
+    this.hasGivenProof = request.kind === 'answers' || request.evidence.type === 'public-key' || request.evidence.type === 'password';
     const outcome = await this.#options.warden.call('login.attempt', {
-      connection: this.#connection,
+      connection: this.#options.connection,
       source: this.#options.source,
       clientIdentification: this.#options.clientIdentification(),
       username: this.#username ?? '',
@@ -184,6 +184,6 @@ export class LoginDriver {
 
   /** The connection went away before it was logged in. */
   async abandon(): Promise<void> {
-    if (this.#hasAsked) await this.#options.warden.call('login.abandon', { connection: this.#connection });
+    await this.#options.warden.call('login.abandon', { connection: this.#options.connection });
   }
 }

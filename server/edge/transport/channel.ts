@@ -3,6 +3,7 @@
 import type { SftpInput, SftpOutput } from '../sftp-seam.ts';
 
 export const message = {
+  open: 90,
   data: 94,
   extendedData: 95,
   eof: 96,

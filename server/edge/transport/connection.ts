@@ -1,35 +1,48 @@
 // Owns: one SSH connection from accept to close: states, allowed messages, timers, back-pressure.
 // Must never: decide a login (the warden does), or survive its first protocol error.
+import { randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
-import { canonicalAddress } from '../../domain/addresses.ts';
+import { identification } from '../../config/config.ts';
+import type { Profile } from '../../domain/algorithms.ts';
 import { WireReader, wireString } from '../../domain/ssh-wire.ts';
+import type { Misdeed } from '../accept/admission.ts';
 import { type AuthRequest, LoginDriver, type LoginReply, parseAuthRequest, parseInfoResponse } from '../authentication/login.ts';
 import type { EdgeNode, SftpSession, StartSftp, WardenCalls } from '../sftp-seam.ts';
-import { serverSignatureAlgorithms } from './algorithms.ts';
-import { Channel, message as channelMessage, u32 } from './channel.ts';
+import type { ExchangeContext } from '../warden-client/exchange-signer.ts';
+import { u32 } from './channel.ts';
+import { Channels } from './channels.ts';
 import { type EndReason, endTexts } from './end-reasons.ts';
-import { guard, Identification, RateGate } from './guard.ts';
+import { guard, Identification } from './guard.ts';
+import { announcement, keysToProve, proofs } from './host-key-rotation.ts';
+import { KeyExchange } from './key-exchange.ts';
+import { bannerMessage, loginMessage } from './login-messages.ts';
 import { number } from './messages.ts';
 import { Outbound } from './outbound.ts';
-import { type CoreHostKey, type CoreProtocol, Protocol, sendPayload } from './ssh2-core.ts';
+import { RekeyPolicy } from './rekey.ts';
+import { type CoreProtocol, Protocol, sendPayload } from './ssh2-core.ts';
 
 export type ConnectionOptions = {
   readonly socket: Socket;
   readonly node: EdgeNode;
-  readonly hostKeys: Readonly<Record<string, CoreHostKey>>;
+  /** Canonical; a balancer's word where one stands in front. */
+  readonly source: { readonly address: string; readonly port: number };
+  readonly profile: Profile;
+  readonly exchange: ExchangeContext;
   readonly offerFor: (identification: string) => object;
   readonly banner: string;
   readonly warden: WardenCalls;
   readonly startSftp: StartSftp;
   readonly isLeaseLive: () => boolean;
+  readonly onLogin: () => void;
+  readonly onMisdeed: (misdeed: Misdeed) => void;
   readonly onClosed: (connection: Connection) => void;
 };
 
 type State = 'key-exchange' | 'service' | 'login' | 'open' | 'closed';
 
 const preLoginMessagesMax = 200;
-const packetMaxMin = 1024;
-const ident = 'Cofferdam';
+/** Outgoing packets that may wait for new keys. */
+const heldPacketsMax = 1000;
 /** Socket bytes above which no further channel data is produced; the rest waits in the channel. */
 const socketHighBytes = 1024 * 1024;
 
@@ -40,40 +53,59 @@ export class Connection {
   readonly #protocol: CoreProtocol;
   readonly #identification = new Identification();
   readonly #login: LoginDriver;
-  readonly #rekeys = new RateGate(10, 60_000);
+  readonly #keyExchange: KeyExchange;
+  readonly #rekey: RekeyPolicy;
+  readonly #channels: Channels;
+  readonly #name = randomUUID();
   readonly #timers: NodeJS.Timeout[] = [];
-  readonly source: { readonly address: string; readonly port: number };
+  #deadline: NodeJS.Timeout | undefined;
   #state: State = 'key-exchange';
   #clientIdentification = '';
   #preLoginMessages = 0;
-  #channel: Channel | undefined;
-  #channelsOpened = 0;
   #session: SftpSession | undefined;
   #lastActivity = performance.now();
   #reason: EndReason | undefined;
-  #hasClientClosed = false;
+  #hasProved = false;
 
   constructor(options: ConnectionOptions) {
     const { socket, node } = options;
     this.#options = options;
     this.#socket = socket;
     this.#outbound = new Outbound(socket, node.config.limits.sendBufferBytesMax);
-    this.source = { address: canonicalAddress(socket.remoteAddress ?? ''), port: socket.remotePort ?? 0 };
+    const { limits } = node.config;
+    this.#rekey = new RekeyPolicy(limits);
+    this.#channels = new Channels(
+      {
+        send: (parts) => this.#send(parts),
+        maySendData: () =>
+          socket.writableLength < socketHighBytes &&
+          this.#protocol._kexinit === undefined &&
+          this.#state === 'open' &&
+          options.isLeaseLive(),
+        fail: (reason) => this.fail(reason),
+        startSftp: (output) => {
+          if (this.#session === undefined) throw new Error('a channel before the login');
+          return options.startSftp(this.#session, output, options.warden);
+        },
+      },
+      limits.channelWindowBytes,
+    );
     socket.setNoDelay(true);
     socket.on('error', () => {});
     socket.on('close', () => void this.#finish());
     socket.on('drain', () => this.#onDrain());
     this.#login = new LoginDriver({
       warden: options.warden,
-      source: this.source,
+      connection: this.#name,
+      source: options.source,
       clientIdentification: () => this.#clientIdentification,
       reply: (reply) => this.#onLoginReply(reply),
       fail: (reason) => this.fail(reason),
     });
     this.#protocol = new Protocol({
       server: true,
-      ident,
-      hostKeys: options.hostKeys,
+      ident: identification.slice('SSH-2.0-'.length),
+      hostKeys: {},
       offer: options.offerFor(''),
       onWrite: (data) => this.#write(data),
       onError: (error) => this.fail(error.message),
@@ -81,15 +113,28 @@ export class Connection {
         this.#clientIdentification = identRaw.slice(0, 255);
         // Our own offer goes out right after this.
         this.#protocol._offer = options.offerFor(identRaw);
+        this.#keyExchange.watchFirst((type) => this.#onKeyExchangeMessage(type));
+        this.#expect('no key exchange in time', limits.keyExchangeMs);
       },
       onHandshakeComplete: () => this.#onHandshake(),
       messageHandlers: {},
     });
+    this.#keyExchange = new KeyExchange(this.#protocol, {
+      profile: options.profile,
+      hostKeys: options.exchange.hostKeysInUse(),
+      challenge: () => options.exchange.challenge(),
+      sign: (transcript) => options.exchange.sign(this.#name, transcript),
+      fail: (reason) => this.fail(reason),
+      isClosed: () => this.#state === 'closed',
+    });
     this.#replaceExtInfo();
     guard(this.#protocol, { message: (type, payload, pass) => this.#onMessage(type, payload, pass) });
-    this.#timers.push(setTimeout(() => this.fail('login took too long'), node.config.limits.loginGraceMs));
+    this.#timers.push(setTimeout(() => this.fail('login took too long', 'grace-exceeded'), limits.loginGraceMs));
+    this.#expect('no identification in time', limits.identificationMs);
     this.#protocol.start();
     socket.on('data', (chunk: Buffer) => this.#onData(chunk));
+    // A balancer's socket was paused while its header was read.
+    socket.resume();
   }
 
   get session(): SftpSession | undefined {
@@ -97,7 +142,7 @@ export class Connection {
   }
 
   get isTransferring(): boolean {
-    return this.#channel !== undefined && !this.#channel.isClosed;
+    return this.#channels.isOpen;
   }
 
   /** ssh2 1.17.0 joins two names of its list by mistake: its EXT_INFO is suppressed and ours sent (RFC 8308). */
@@ -109,7 +154,13 @@ export class Connection {
       if (this.#protocol._kex !== undefined) this.#protocol._kex.remoteExtInfoEnabled = false;
       isFirst = false;
       original(negotiated);
-      if (wanted) this.#send([Uint8Array.of(number.extInfo), u32(1), wireString('server-sig-algs'), wireString(serverSignatureAlgorithms)]);
+      if (wanted)
+        this.#send([
+          Uint8Array.of(number.extInfo),
+          u32(1),
+          wireString('server-sig-algs'),
+          wireString(this.#options.profile.userSignatures.join(',')),
+        ]);
     };
   }
 
@@ -129,29 +180,51 @@ export class Connection {
 
   #onDrain(): void {
     this.#outbound.drained();
-    this.#channel?.flush();
+    this.#channels.flush();
   }
 
   #send(parts: readonly Uint8Array[]): void {
     if (this.#state === 'closed') return;
     try {
+      if ((this.#protocol._queue?.length ?? 0) > heldPacketsMax) return this.fail('too much waits for new keys');
       sendPayload(this.#protocol, parts);
     } catch (error) {
       this.fail(error instanceof Error ? error.message : 'cannot send');
     }
   }
 
+  /** One deadline at a time; the next one replaces it. */
+  #expect(what: string, withinMs: number): void {
+    clearTimeout(this.#deadline);
+    this.#deadline = setTimeout(() => this.fail(what, 'grace-exceeded'), withinMs);
+  }
+
+  /** The first key exchange: ssh2 keeps its order, this its length. */
+  #onKeyExchangeMessage(type: number): void {
+    this.#preLoginMessages += 1;
+    if (this.#preLoginMessages > preLoginMessagesMax) return this.fail('too many messages before login');
+    if (type === number.disconnect) this.#channels.hasClientClosed = true;
+  }
+
+  get #bytes(): number {
+    return this.#socket.bytesRead + this.#socket.bytesWritten;
+  }
+
   #onHandshake(): void {
-    if (this.#state === 'key-exchange') this.#state = 'service';
-    this.#channel?.flush();
+    this.#rekey.done(this.#bytes);
+    if (this.#state === 'key-exchange') {
+      this.#state = 'service';
+      clearTimeout(this.#deadline);
+    }
+    this.#channels.flush();
   }
 
   /** Sending goes on after a pause (lease back). */
   resume(): void {
-    this.#channel?.flush();
+    this.#channels.flush();
   }
 
-  #onMessage(type: number, payload: Buffer, pass: () => void): void {
+  #onMessage(type: number, payload: Buffer, pass: (payload: Buffer) => void): void {
     if (this.#state === 'closed') return;
     if (this.#state !== 'open') {
       this.#preLoginMessages += 1;
@@ -159,7 +232,7 @@ export class Connection {
     }
     switch (type) {
       case number.disconnect:
-        this.#hasClientClosed = true;
+        this.#channels.hasClientClosed = true;
         this.#socket.destroy();
         return;
       case number.ignore:
@@ -167,11 +240,11 @@ export class Connection {
       case number.debug:
         return;
       case number.kexInit:
-        if (this.#state !== 'open' || !this.#rekeys.pass()) return this.fail('key exchange not allowed now');
-        return pass();
+        if (this.#state !== 'open' || !this.#rekey.mayClient()) return this.fail('key exchange not allowed now');
+        return pass(this.#keyExchange.negotiate(payload));
     }
     // Numbers 21 to 49 belong to the key exchange; ssh2 tracks its own state there and throws on anything unexpected.
-    if (type > number.kexInit && type < number.authRequest) return pass();
+    if (type > number.kexInit && type < number.authRequest) return pass(payload);
     if (this.#state === 'service' && type === number.serviceRequest) return this.#onServiceRequest(payload);
     if (this.#state === 'login' && (type === number.authRequest || type === number.authInfoResponse))
       return this.#onAuthMessage(type, payload);
@@ -185,13 +258,11 @@ export class Connection {
     if (service !== 'ssh-userauth') return this.fail('unknown service');
     this.#state = 'login';
     this.#send([Uint8Array.of(number.serviceAccept), wireString(service)]);
-    if (this.#options.banner !== '') this.#send([Uint8Array.of(number.authBanner), wireString(this.#options.banner), wireString('')]);
+    if (this.#options.banner !== '') this.#send(bannerMessage(this.#options.banner));
   }
 
   #onAuthMessage(type: number, payload: Buffer): void {
-    const sessionIdentifier = this.#protocol._kex?.sessionID;
-    if (sessionIdentifier === undefined) return this.fail('no key exchange');
-    const request: AuthRequest = type === number.authRequest ? parseAuthRequest(payload, sessionIdentifier) : parseInfoResponse(payload);
+    const request: AuthRequest = type === number.authRequest ? parseAuthRequest(payload) : parseInfoResponse(payload);
     this.#login.take(request);
   }
 
@@ -199,145 +270,74 @@ export class Connection {
     if (this.#state !== 'login') return;
     switch (reply.kind) {
       case 'failure':
-        return this.#send([Uint8Array.of(number.authFailure), wireString(reply.methods.join(',')), Uint8Array.of(reply.isPartial ? 1 : 0)]);
+        if (!reply.isPartial && this.#login.hasGivenProof) this.#options.onMisdeed('login-refused');
+        return this.#send(loginMessage(reply));
       case 'key-acceptable':
-        return this.#send([Uint8Array.of(number.authReply), wireString(reply.algorithm), wireString(reply.key)]);
-      case 'prompt': {
-        const prompts = reply.prompts.flatMap((prompt) => [wireString(prompt.text), Uint8Array.of(prompt.echo ? 1 : 0)]);
-        return this.#send([
-          Uint8Array.of(number.authReply),
-          wireString(reply.name),
-          wireString(reply.instruction),
-          wireString(''),
-          u32(reply.prompts.length),
-          ...prompts,
-        ]);
-      }
+      case 'prompt':
+        return this.#send(loginMessage(reply));
       case 'success':
         this.#session = reply.session;
         this.#state = 'open';
         this.#protocol._authenticated = true;
         for (const timer of this.#timers.splice(0)) clearTimeout(timer);
+        this.#options.onLogin();
         this.#lastActivity = performance.now();
         this.#timers.push(setTimeout(() => this.end('expired'), Math.min(reply.absoluteLifeMs, 2 ** 31 - 1)));
-        this.#timers.push(setInterval(() => this.#checkIdle(reply.idleLifeMs), 1000));
+        this.#timers.push(setInterval(() => this.#check(reply.idleLifeMs), 1000));
         this.#send([Uint8Array.of(number.authSuccess)]);
+        // Others do not know the request, and some of them end the connection.
+        if (this.#clientIdentification.startsWith('SSH-2.0-OpenSSH_')) this.#send(announcement(this.#options.exchange.hostKeys()));
         return;
       case 'closed':
-        this.fail('too many login attempts');
+        this.fail('too many login attempts', 'login-refused');
     }
   }
 
-  #checkIdle(idleLifeMs: number): void {
-    if (performance.now() - this.#lastActivity > idleLifeMs) this.end('idle');
+  #check(idleLifeMs: number): void {
+    if (performance.now() - this.#lastActivity > idleLifeMs) return this.end('idle');
+    if (this.#rekey.isOverdue()) return this.fail('no new keys in time');
+    this.#rekeyIfDue();
+  }
+
+  #rekeyIfDue(): void {
+    if (this.#state !== 'open' || this.#protocol._kexinit !== undefined || !this.#rekey.isDue(this.#bytes)) return;
+    this.#rekey.started();
+    this.#protocol.rekey();
   }
 
   #onOpenMessage(type: number, payload: Buffer): void {
     this.#lastActivity = performance.now();
+    this.#rekeyIfDue();
     switch (type) {
-      case number.globalRequest: {
-        const reader = new WireReader(payload.subarray(1));
-        const name = reader.string();
-        if (payload[5 + name.length] === 1) this.#send([Uint8Array.of(number.requestFailure)]);
-        return;
-      }
-      case number.channelOpen:
-        return this.#onChannelOpen(payload);
-      case channelMessage.windowAdjust:
-        return this.#onChannel(payload, 9)?.widen(payload.readUInt32BE(5));
-      case channelMessage.data:
-        return this.#onChannelData(payload);
-      case channelMessage.extendedData:
-        return this.fail('extended data from a client');
-      case channelMessage.eof:
-        this.#hasClientClosed = true;
-        return this.#onChannel(payload, 5)?.eof();
-      case channelMessage.close:
-        this.#hasClientClosed = true;
-        return this.#onChannel(payload, 5)?.close();
-      case channelMessage.request:
-        return this.#onChannelRequest(payload);
+      case number.globalRequest:
+        return this.#onGlobalRequest(payload);
       default:
+        if (this.#channels.take(type, payload)) return;
         // RFC 4253 section 11.4. ssh2 counts before it calls us.
         return this.#send([Uint8Array.of(number.unimplemented), u32(this.#protocol._decipher.inSeqno - 1)]);
     }
   }
 
-  /** Our channel ids are all 0: one channel at a time. A message for a channel that is gone is dropped, for an unknown one fatal. */
-  #onChannel(payload: Buffer, bytesMin: number): Channel | undefined {
-    if (payload.length < bytesMin) {
-      this.fail('short channel message');
-      return undefined;
-    }
-    if (payload.readUInt32BE(1) !== 0 || this.#channel === undefined) {
-      this.fail('unknown channel');
-      return undefined;
-    }
-    return this.#channel.isClosed ? undefined : this.#channel;
-  }
-
-  #onChannelData(payload: Buffer): void {
-    const channel = this.#onChannel(payload, 9);
-    if (channel === undefined) return;
-    if (payload.readUInt32BE(5) !== payload.length - 9) return this.fail('channel data of the wrong length');
-    channel.receive(payload.subarray(9));
-  }
-
-  #onChannelOpen(payload: Buffer): void {
-    const reader = new WireReader(payload.subarray(1));
-    const type = reader.text();
-    const remoteId = reader.uint32();
-    const window = reader.uint32();
-    const packetMax = reader.uint32();
-    const { limits } = this.#options.node.config;
-    const refusal =
-      type !== 'session'
-        ? 'only sessions are served'
-        : packetMax < packetMaxMin
-          ? 'maximum packet too small'
-          : this.isTransferring || this.#channelsOpened >= 100
-            ? 'one channel at a time'
-            : undefined;
-    if (refusal !== undefined)
-      return this.#send([Uint8Array.of(channelMessage.openFailure), u32(remoteId), u32(1), wireString(refusal), wireString('')]);
-    this.#channelsOpened += 1;
-    const channel: Channel = new Channel(
-      {
-        send: (parts) => this.#send(parts),
-        maySendData: () =>
-          this.#socket.writableLength < socketHighBytes &&
-          this.#protocol._kexinit === undefined &&
-          this.#state === 'open' &&
-          this.#options.isLeaseLive(),
-        fail: (reason) => this.fail(reason),
-        closed: () => void channel.input?.closed(this.#hasClientClosed ? 'client-closed' : 'connection-lost').catch(() => {}),
-      },
-      { remoteId, window, packetMax, ownWindow: limits.channelWindowBytes },
-    );
-    this.#channel = channel;
-    this.#hasClientClosed = false;
-    this.#send([Uint8Array.of(channelMessage.openConfirmation), u32(remoteId), u32(0), u32(limits.channelWindowBytes), u32(32_768)]);
-  }
-
-  #onChannelRequest(payload: Buffer): void {
-    const channel = this.#onChannel(payload, 10);
+  #onGlobalRequest(payload: Buffer): void {
+    const keys = keysToProve(payload);
     const session = this.#session;
-    if (channel === undefined || session === undefined) return;
-    const reader = new WireReader(payload.subarray(5));
-    const type = reader.text();
-    const wantsReply = payload[5 + 4 + type.length] === 1;
-    const isSftp =
-      type === 'subsystem' && channel.input === undefined && new WireReader(payload.subarray(5 + 4 + type.length + 1)).text() === 'sftp';
-    if (isSftp) channel.input = this.#options.startSftp(session, channel, this.#options.warden);
-    // Environment is accepted by nobody and missed by nobody; a shell, a command or a terminal is refused.
-    if (wantsReply && isSftp) channel.success();
-    else if (wantsReply) channel.failure();
+    const name = new WireReader(payload.subarray(1)).string();
+    if (keys === undefined || session === undefined || this.#hasProved) {
+      if (payload[5 + name.length] === 1) this.#send([Uint8Array.of(number.requestFailure)]);
+      return;
+    }
+    this.#hasProved = true;
+    this.#options.warden.call('exchange.prove-host-keys', { token: session.token, hostKeys: [...keys] }).then(
+      ({ signatures }) => this.#send(proofs(signatures)),
+      () => this.#send([Uint8Array.of(number.requestFailure)]),
+    );
   }
 
   /** A violation, or a limit: the connection is destroyed at once. */
-  fail(reason: string): void {
+  fail(reason: string, misdeed: Misdeed = 'protocol-error'): void {
     if (this.#state === 'closed') return;
-    this.#options.node.log.info({ source: this.source, reason, account: this.#session?.account }, 'connection ended by us');
+    if (this.#session === undefined) this.#options.onMisdeed(misdeed);
+    this.#options.node.log.info({ source: this.#options.source, reason, account: this.#session?.account }, 'connection ended by us');
     this.#reason ??= 'protocol-error';
     this.#state = 'closed';
     this.#socket.destroy();
@@ -356,6 +356,7 @@ export class Connection {
   async #finish(): Promise<void> {
     const wasLogin = this.#state !== 'open' && this.#session === undefined;
     this.#state = 'closed';
+    clearTimeout(this.#deadline);
     for (const timer of this.#timers.splice(0)) {
       clearTimeout(timer);
       clearInterval(timer);
@@ -364,18 +365,15 @@ export class Connection {
     const { warden, node } = this.#options;
     try {
       this.#protocol.cleanup();
-      if (wasLogin) await this.#login.abandon();
+      if (wasLogin && this.#keyExchange.method !== undefined) await this.#login.abandon();
       const session = this.#session;
-      const channel = this.#channel;
-      if (channel !== undefined && !channel.isClosed) channel.drop();
+      await this.#channels.drop();
       if (session === undefined) return;
-      await channel?.input?.closed('connection-lost');
-      const reason = this.#reason ?? (this.#hasClientClosed ? 'client-closed' : 'connection-lost');
+      const reason = this.#reason ?? (this.#channels.hasClientClosed ? 'client-closed' : 'connection-lost');
       await warden.callRepeatable('session.end', {
         token: session.token,
         reason,
-        bytesIn: channel?.bytesIn ?? 0,
-        bytesOut: channel?.bytesOut ?? 0,
+        ...this.#channels.transferred,
       });
     } catch (error) {
       node.log.info(

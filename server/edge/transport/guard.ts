@@ -4,7 +4,7 @@ import { type CoreProtocol, coreHandlers } from './ssh2-core.ts';
 
 export type MessageSink = {
   /** Every message after the first key exchange. `pass` hands it to ssh2 (key exchange only). */
-  message(number: number, payload: Buffer, pass: () => void): void;
+  message(number: number, payload: Buffer, pass: (payload: Buffer) => void): void;
 };
 
 const sinks = new WeakMap<CoreProtocol, MessageSink>();
@@ -15,7 +15,7 @@ for (let number = 0; number < 256; number += 1) {
   coreHandlers[number] = (protocol, payload) => {
     const sink = sinks.get(protocol);
     if (sink === undefined) throw new Error('a connection without a guard');
-    return sink.message(number, payload, () => void original?.(protocol, payload));
+    return sink.message(number, payload, (passed) => void original?.(protocol, passed));
   };
 }
 

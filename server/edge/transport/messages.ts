@@ -9,6 +9,8 @@ export const number = {
   serviceAccept: 6,
   extInfo: 7,
   kexInit: 20,
+  /** KEXDH_INIT, KEX_ECDH_INIT, KEX_HYBRID_INIT. */
+  kexDhInit: 30,
   authRequest: 50,
   authFailure: 51,
   authSuccess: 52,
@@ -17,6 +19,6 @@ export const number = {
   authReply: 60,
   authInfoResponse: 61,
   globalRequest: 80,
+  requestSuccess: 81,
   requestFailure: 82,
-  channelOpen: 90,
 } as const;

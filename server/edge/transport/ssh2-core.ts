@@ -6,6 +6,26 @@ const require = createRequire(import.meta.url);
 
 /** What ssh2's key exchange asks of a host key. */
 export type CoreHostKey = { readonly type: string; getPublicSSH(): Buffer; sign(data: Buffer): Buffer | Error };
+/** One key exchange of ssh2: created per KEXINIT, its parts replaced by ours. */
+export type CoreKeyExchange = {
+  remoteExtInfoEnabled: boolean;
+  sessionID: Buffer | undefined;
+  negotiated: {
+    kex: string;
+    readonly serverHostKey: string;
+    readonly cs: { readonly cipher: string };
+    readonly sc: { readonly cipher: string };
+  };
+  hashName: string;
+  _kexinit: Buffer;
+  _remoteKexinit: Buffer;
+  _identRaw: Buffer;
+  _remoteIdentRaw: Buffer;
+  parse: (payload: Buffer) => unknown;
+  convertPublicKey: (value: Buffer) => Buffer;
+  computeSecret: (value: Buffer) => Buffer | Error;
+  getPublicKey: () => Buffer;
+};
 export type CoreProtocol = {
   start(): void;
   parse(chunk: Buffer, from: number, to: number): void;
@@ -16,8 +36,11 @@ export type CoreProtocol = {
   _strictMode: boolean | undefined;
   /** Defined while a key exchange is under way: outgoing packets are queued by ssh2 meanwhile. */
   _kexinit: Buffer | undefined;
-  _kex: { remoteExtInfoEnabled: boolean; sessionID: Buffer } | undefined;
-  _decipher: { inSeqno: number };
+  _kex: CoreKeyExchange | undefined;
+  _hostKeys: Readonly<Record<string, CoreHostKey>>;
+  /** Packets held back while a key exchange is under way. */
+  readonly _queue: readonly Buffer[] | undefined;
+  readonly _decipher: { readonly inSeqno: number; _onPayload: (payload: Buffer) => unknown };
   _packetRW: { write: { allocStart: number; alloc(bytes: number): Buffer; finalize(packet: Buffer): Buffer } };
   _onHandshakeComplete: (negotiated: CoreNegotiated) => void;
 };

@@ -36,6 +36,9 @@ export class WardenClient implements WardenCalls {
   #isLive = false;
   #isRenewing = false;
   #backoffMs = backoffFirstMs;
+  /** As of the last greeting; a warden that started again may have others. */
+  hostKeys: Hello['hostKeys'] = [];
+  challenge = '';
   #timer: NodeJS.Timeout | undefined;
 
   constructor(node: EdgeNode, events: WardenClientEvents) {
@@ -99,6 +102,8 @@ export class WardenClient implements WardenCalls {
       (hello) => {
         this.#backoffMs = backoffFirstMs;
         this.#peer = peer;
+        this.hostKeys = hello.hostKeys;
+        this.challenge = hello.challenge;
         if (this.#epoch === 0) this.#epoch = hello.epoch;
         this.#renewed();
         for (const wake of this.#waiting) wake(peer);
@@ -129,8 +134,9 @@ export class WardenClient implements WardenCalls {
     this.#isRenewing = true;
     this.#peer
       .call('lease.renew', { sessions: this.#events.sessionCount(), epoch: this.#epoch })
-      .then(({ epoch, ended }) => {
+      .then(({ epoch, ended, challenge }) => {
         this.#epoch = epoch;
+        this.challenge = challenge;
         for (const session of ended) this.#events.terminated(session);
         this.#renewed();
       })

@@ -2,15 +2,18 @@
 // Must never: let a proof count for another name, another connection, or a key that was only offered (T-03, T-13).
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { Config } from '../../config/config.ts';
+import { isPostQuantum } from '../../domain/algorithms.ts';
 import { evaluate, firstMethods, type Proof } from '../../domain/authentication-policy.ts';
 import type { CredentialId } from '../../domain/ids.ts';
 import { isValidAccountName } from '../../domain/paths.ts';
 import { Secret } from '../../domain/secrets.ts';
-import { parseSshPublicKey } from '../../domain/ssh-keys.ts';
+import { parseSshPublicKey, signatureAlgorithms } from '../../domain/ssh-keys.ts';
 import type { Database, Transaction } from '../../postgres/database.ts';
 import type { EdgeToWarden } from '../../rpc/edge-warden.ts';
 import type { Params, Result } from '../../rpc/operation.ts';
 import type { EdgeCaller, KeyRing } from '../context.ts';
+import { countKeyExchange } from '../exchanges/exchange-queries.ts';
+import type { Exchanges, Issued } from '../exchanges/exchanges.ts';
 import { record } from '../ledger/ledger-queries.ts';
 import type { SessionRegistry } from '../sessions/sessions.ts';
 import { FailureDelay } from './failure-delay.ts';
@@ -34,6 +37,8 @@ type Asked = 'code' | 'ticket' | 'new-code';
 
 type Login = {
   readonly username: string;
+  /** The session identifier that every signature of this login must cover. */
+  readonly issued: Issued;
   readonly proofs: Set<Proof>;
   credential: CredentialId | null;
   fingerprint: string | null;
@@ -56,6 +61,7 @@ export type LoginDependencies = {
   readonly database: Database;
   readonly keys: KeyRing;
   readonly sessions: SessionRegistry;
+  readonly exchanges: Exchanges;
   readonly startIdOf: (caller: EdgeCaller) => string;
 };
 
@@ -77,6 +83,7 @@ export class Logins {
 
   abandon(connection: string, caller: EdgeCaller): void {
     this.#open.delete(`${caller.node}/${connection}`);
+    this.#given.exchanges.close(caller, connection);
   }
 
   /** One message of the client. Messages of one connection are decided one after the other. */
@@ -84,9 +91,12 @@ export class Logins {
     const key = `${caller.node}/${params.connection}`;
     let login = this.#open.get(key);
     if (login === undefined) {
-      if (this.#open.size >= loginsMax) return Promise.resolve({ outcome: 'closed' });
+      // Evidence counts only on a session identifier that was issued to this node for this connection, and is still open.
+      const issued = this.#given.exchanges.find(caller, params.connection);
+      if (issued === undefined || this.#open.size >= loginsMax) return Promise.resolve({ outcome: 'closed' });
       login = {
         username: params.username,
+        issued,
         proofs: new Set(),
         credential: null,
         fingerprint: null,
@@ -106,6 +116,7 @@ export class Logins {
     return result.then((outcome) => {
       if (outcome.outcome === 'accepted' || outcome.outcome === 'closed') {
         current.closed = true;
+        this.#given.exchanges.close(caller, params.connection);
         if (outcome.outcome === 'accepted') this.#open.delete(key);
       }
       return outcome;
@@ -117,7 +128,7 @@ export class Logins {
     const { evidence } = params;
     if (evidence.type === 'none')
       return login.probes++ < probesMax ? { outcome: 'refused', methods: [...firstMethods] } : { outcome: 'closed' };
-    if (evidence.type === 'public-key-probe') return this.#probe(login, evidence);
+    if (evidence.type === 'public-key-probe') return this.#probe(login, evidence, caller);
     const delayKey = `${params.username}/${params.source.address}`;
     await this.#delay.wait(delayKey);
     const outcome = await this.#given.database.withSystem(async (tx) => {
@@ -141,12 +152,14 @@ export class Logins {
     return login.failures >= this.#given.config.limits.loginAttemptsMax ? { outcome: 'closed' } : outcome;
   }
 
-  #probe(login: Login, evidence: { readonly key: string }): Outcome {
+  #probe(login: Login, evidence: { readonly algorithm: string; readonly key: string }, caller: EdgeCaller): Outcome {
     login.probes += 1;
     if (login.probes > probesMax) return { outcome: 'closed' };
     try {
-      parseSshPublicKey(Buffer.from(evidence.key, 'base64'));
-      return { outcome: 'key-acceptable' };
+      const profile = this.#given.exchanges.profileOf(caller);
+      const key = parseSshPublicKey(Buffer.from(evidence.key, 'base64'), profile.rsaBitsMin);
+      const fits = signatureAlgorithms(key).includes(evidence.algorithm) && profile.userSignatures.includes(evidence.algorithm);
+      return fits ? { outcome: 'key-acceptable' } : { outcome: 'refused', methods: [...firstMethods] };
     } catch {
       return { outcome: 'refused', methods: [...firstMethods] };
     }
@@ -175,7 +188,8 @@ export class Logins {
       algorithm: evidence.algorithm,
       keyBlob,
       signatureBlob: Buffer.from(evidence.signature, 'base64'),
-      sessionIdentifier: Buffer.from(evidence.sessionIdentifier, 'base64'),
+      sessionIdentifier: login.issued.sessionIdentifier,
+      profile: this.#given.exchanges.profileOf(caller),
     });
     login.fingerprint = fingerprintOf(keyBlob);
     if (!isValid || account === undefined) return refused(login);
@@ -280,8 +294,10 @@ export class Logins {
       startId: startIdOf(caller),
       source: params.source,
       client: params.clientIdentification,
+      issued: login.issued,
     });
     await touchCredential(tx, login.credential);
+    await countKeyExchange(tx, account.id, isPostQuantum(login.issued.keyExchange), params.clientIdentification);
     await record(tx, {
       kind: 'session.opened',
       customer: account.customer,
@@ -289,7 +305,12 @@ export class Logins {
       session: opened.id,
       node: caller.node,
       observer: 'warden',
-      public: { proofs: [...proofs].sort(), plane: caller.plane },
+      public: {
+        proofs: [...proofs].sort(),
+        plane: caller.plane,
+        keyExchange: login.issued.keyExchange,
+        hostKey: login.issued.hostKeyAlgorithm,
+      },
       sensitive: { fingerprint: login.fingerprint, source: params.source, client: params.clientIdentification, sourceObservedBy: 'edge' },
     });
     const { sessionAbsoluteLifeMs: absoluteLifeMs, sessionIdleLifeMs: idleLifeMs } = config.limits;

@@ -1,6 +1,7 @@
 // Owns: verifying SSH user signatures. The signed blob is built here from fields; nothing that a client or an edge assembled is verified.
 // Must never: accept an algorithm that does not belong to the key.
 import { createHash, createPublicKey, type KeyObject, verify } from 'node:crypto';
+import type { Profile } from '../../domain/algorithms.ts';
 import { CofferdamError } from '../../domain/errors.ts';
 import { parseSshPublicKey, type SshPublicKey, signatureAlgorithms } from '../../domain/ssh-keys.ts';
 import { concatBytes, WireReader, wireString } from '../../domain/ssh-wire.ts';
@@ -38,10 +39,12 @@ export type UserSignature = {
   /** string algorithm, string signature. */
   readonly signatureBlob: Uint8Array;
   readonly sessionIdentifier: Uint8Array;
+  /** Of the listener: which signature algorithms and RSA sizes count there. */
+  readonly profile: Profile;
 };
 
 /** RFC 4252 section 7: what a client signs. */
-export function signedBlob(fields: Omit<UserSignature, 'signatureBlob'>): Uint8Array {
+export function signedBlob(fields: Omit<UserSignature, 'signatureBlob' | 'profile'>): Uint8Array {
   return concatBytes([
     wireString(fields.sessionIdentifier),
     Uint8Array.of(50),
@@ -57,8 +60,8 @@ export function signedBlob(fields: Omit<UserSignature, 'signatureBlob'>): Uint8A
 /** True only when the signature verifies under this very key; any odd input is false, never an error. */
 export function verifyUserSignature(fields: UserSignature): boolean {
   try {
-    const key = parseSshPublicKey(fields.keyBlob);
-    if (!signatureAlgorithms(key).includes(fields.algorithm)) return false;
+    const key = parseSshPublicKey(fields.keyBlob, fields.profile.rsaBitsMin);
+    if (!signatureAlgorithms(key).includes(fields.algorithm) || !fields.profile.userSignatures.includes(fields.algorithm)) return false;
     if (fields.sessionIdentifier.length < 20) return false;
     const reader = new WireReader(fields.signatureBlob);
     const named = reader.text();

@@ -12,7 +12,7 @@ import {
   type SessionId,
   type Verb,
 } from '../../domain/ids.ts';
-import { parsePublicKeyLine } from '../../domain/ssh-keys.ts';
+import { parsePublicKeyLine, rsaBitsMin } from '../../domain/ssh-keys.ts';
 import type { Transaction } from '../../postgres/database.ts';
 import type { Params, Result } from '../../rpc/operation.ts';
 import type { OperatorToAdmin } from '../../rpc/operator-admin.ts';
@@ -140,8 +140,9 @@ export const useCases = {
     return { name: params.name };
   },
 
-  'key.add': async ({ account: name, publicKey, expiresInDays }, { tx, operator }) => {
-    const { blob, key } = parsePublicKeyLine(publicKey);
+  'key.add': async ({ account: name, publicKey, expiresInDays }, { tx, operator, warden }) => {
+    const hasLegacy = warden.config.edges.some((edge) => edge.profile === 'legacy');
+    const { blob, key } = parsePublicKeyLine(publicKey, hasLegacy ? rsaBitsMin.legacy : rsaBitsMin.standard);
     const account = await requireAccount(tx, name);
     const fingerprint = fingerprintOf(blob);
     const expiresAt = await insertCredential(tx, {

@@ -4,12 +4,20 @@ import { createPrivateKey, createPublicKey, generateKeyPairSync, hkdfSync, type 
 import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, statSync, writeSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type Config, runtimePaths } from '../../config/config.ts';
+import type { HostKeyAlgorithm } from '../../domain/algorithms.ts';
 import { CofferdamError } from '../../domain/errors.ts';
 import { Secret } from '../../domain/secrets.ts';
 import { concatBytes, wireString } from '../../domain/ssh-wire.ts';
 
 export type MasterKey = { readonly id: string; readonly key: Secret<Buffer> };
-export type HostKey = { readonly type: 'ssh-ed25519' | 'ecdsa-sha2-nistp256'; readonly pem: string };
+export type HostKey = {
+  readonly algorithm: HostKeyAlgorithm;
+  readonly key: KeyObject;
+  /** Public half in the SSH wire form. */
+  readonly blob: Buffer;
+  /** False: announced to clients (hostkeys-00@openssh.com), so that they know it when it takes over. */
+  readonly inUse: boolean;
+};
 
 function readPrivate(path: string, what: string): Buffer {
   try {
@@ -51,17 +59,33 @@ export function loadMasterKey(config: Config): MasterKey {
   return { id, key: new Secret(key) };
 }
 
+/** `ed25519.pem` and `ecdsa.pem` sign; `ed25519.next.pem` and `ecdsa.next.pem`, where they exist, are announced for the next rotation. */
 export function loadHostKeys(config: Config): readonly HostKey[] {
   const pem = (key: KeyObject): string => key.export({ type: 'pkcs8', format: 'pem' }).toString();
   const directory = runtimePaths(config).hostKeys;
-  const ed25519 = readOrMake(config, join(directory, 'ed25519.pem'), 'the host key', () => pem(generateKeyPairSync('ed25519').privateKey));
-  const ecdsa = readOrMake(config, join(directory, 'ecdsa.pem'), 'the host key', () =>
-    pem(generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey),
-  );
-  return [
-    { type: 'ssh-ed25519', pem: ed25519.toString('utf8') },
-    { type: 'ecdsa-sha2-nistp256', pem: ecdsa.toString('utf8') },
-  ];
+  const kinds = [
+    { name: 'ed25519', make: () => pem(generateKeyPairSync('ed25519').privateKey) },
+    { name: 'ecdsa', make: () => pem(generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey) },
+  ] as const;
+  return kinds.flatMap(({ name, make }) => {
+    const current = hostKey(readOrMake(config, join(directory, `${name}.pem`), 'the host key', make), true);
+    const next = join(directory, `${name}.next.pem`);
+    return existsSync(next) ? [current, hostKey(readPrivate(next, 'the next host key'), false)] : [current];
+  });
+}
+
+function hostKey(pem: Buffer, inUse: boolean): HostKey {
+  const key = createPrivateKey(pem);
+  const jwk = createPublicKey(key).export({ format: 'jwk' });
+  const coordinate = (text: string | undefined): Buffer => Buffer.from(text ?? '', 'base64url');
+  if (key.asymmetricKeyType === 'ed25519') {
+    const blob = Buffer.from(concatBytes([wireString('ssh-ed25519'), wireString(coordinate(jwk.x))]));
+    return { algorithm: 'ssh-ed25519', key, blob, inUse };
+  }
+  if (jwk.crv !== 'P-256') throw new CofferdamError('configuration', 'host keys are Ed25519 or ECDSA on P-256');
+  const point = Buffer.concat([Buffer.of(4), coordinate(jwk.x), coordinate(jwk.y)]);
+  const algorithm = 'ecdsa-sha2-nistp256';
+  return { algorithm, key, blob: Buffer.from(concatBytes([wireString(algorithm), wireString('nistp256'), wireString(point)])), inUse };
 }
 
 export function loadReceiptKey(config: Config): KeyObject {
@@ -72,16 +96,4 @@ export function loadReceiptKey(config: Config): KeyObject {
 }
 
 /** Type and base64 of a host key's public half, as known_hosts and `ssh-keyscan` show it. */
-export function publicLine(hostKey: HostKey): string {
-  const jwk = createPublicKey(hostKey.pem).export({ format: 'jwk' });
-  const coordinate = (text: string | undefined): Buffer => Buffer.from(text ?? '', 'base64url');
-  const blob =
-    hostKey.type === 'ssh-ed25519'
-      ? concatBytes([wireString(hostKey.type), wireString(coordinate(jwk.x))])
-      : concatBytes([
-          wireString(hostKey.type),
-          wireString('nistp256'),
-          wireString(Buffer.concat([Buffer.of(4), coordinate(jwk.x), coordinate(jwk.y)])),
-        ]);
-  return `${hostKey.type} ${Buffer.from(blob).toString('base64')}`;
-}
+export const publicLine = ({ algorithm, blob }: HostKey): string => `${algorithm} ${blob.toString('base64')}`;

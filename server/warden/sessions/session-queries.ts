@@ -26,14 +26,18 @@ export type NewSession = {
   readonly sourceAddress: string;
   readonly sourcePort: number;
   readonly client: string;
+  readonly sessionIdentifier: Buffer;
+  readonly keyExchange: string;
+  readonly hostKeyAlgorithm: string;
   readonly absoluteLifeMs: number;
   readonly idleLifeMs: number;
 };
 
 export async function insertSession(tx: Transaction, session: NewSession): Promise<void> {
   await tx.query(
-    `insert into session (id, token_hash, account_id, credential_id, node, start_id, source_address, source_port, client_identification, expires_at, idle_ms)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, clock_timestamp() + $10 * interval '1 millisecond', $11)`,
+    `insert into session (id, token_hash, account_id, credential_id, node, start_id, source_address, source_port, client_identification, expires_at, idle_ms,
+       session_identifier, key_exchange, host_key_algorithm)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, clock_timestamp() + $10 * interval '1 millisecond', $11, $12, $13, $14)`,
     [
       session.id,
       session.tokenHash,

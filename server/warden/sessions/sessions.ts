@@ -7,6 +7,7 @@ import { type CredentialId, idOf, type SessionId } from '../../domain/ids.ts';
 import type { Logger } from '../../observability/logger.ts';
 import type { Database, Transaction } from '../../postgres/database.ts';
 import type { EdgeCaller, EdgeNotifier, OpenSession, Sessions } from '../context.ts';
+import type { Issued } from '../exchanges/exchanges.ts';
 import { record } from '../ledger/ledger-queries.ts';
 import {
   endSessions,
@@ -27,6 +28,7 @@ export type Opening = {
   readonly startId: string;
   readonly source: { readonly address: string; readonly port: number };
   readonly client: string;
+  readonly issued: Issued;
 };
 export type Opened = { readonly id: SessionId; readonly token: string };
 
@@ -69,6 +71,7 @@ export class SessionRegistry implements Sessions {
       sourceAddress: opening.source.address,
       sourcePort: opening.source.port,
       client: opening.client,
+      ...opening.issued,
       absoluteLifeMs,
       idleLifeMs,
     });

@@ -1,0 +1,33 @@
+// Owns: where a new socket comes from: its own address, or what a configured balancer says of it in the PROXY header.
+// Must never: believe a header of anybody else, or wait for one for long.
+import type { Socket } from 'node:net';
+import { canonicalAddress, isInNetwork, type Network } from '../../domain/addresses.ts';
+import { type ProxySource, parseProxyHeader } from './proxy-protocol.ts';
+
+const headerWaitMs = 5000;
+
+/** Calls `ready` once, with the source; destroys the socket of a balancer whose header is late or malformed. */
+export function whenSourceKnown(socket: Socket, balancers: readonly Network[], ready: (source: ProxySource) => void): void {
+  const own = { address: canonicalAddress(socket.remoteAddress ?? ''), port: socket.remotePort ?? 0 };
+  if (own.address === '') return void socket.destroy();
+  if (!balancers.some((network) => isInNetwork(own.address, network))) return ready(own);
+  let held = Buffer.alloc(0);
+  const timer = setTimeout(() => socket.destroy(), headerWaitMs);
+  const drop = (): void => void socket.destroy();
+  const take = (chunk: Buffer): void => {
+    held = Buffer.concat([held, chunk]);
+    try {
+      const header = parseProxyHeader(held);
+      if (header.state === 'incomplete') return;
+      clearTimeout(timer);
+      socket.off('data', take).off('error', drop);
+      socket.pause();
+      if (held.length > header.bytes) socket.unshift(held.subarray(header.bytes));
+      ready(header.source ?? own);
+    } catch {
+      socket.destroy();
+    }
+  };
+  socket.once('close', () => clearTimeout(timer));
+  socket.on('error', drop).on('data', take);
+}

@@ -1,0 +1,32 @@
+// Owns: telling clients all host keys, those of the next rotation too, and proving them on request (OpenSSH's PROTOCOL, section 3).
+import { WireReader, wireString } from '../../domain/ssh-wire.ts';
+import { number } from './messages.ts';
+
+const keysMax = 16;
+
+export const announcement = (blobs: readonly string[]): readonly Uint8Array[] => [
+  Uint8Array.of(number.globalRequest),
+  wireString('hostkeys-00@openssh.com'),
+  Uint8Array.of(0),
+  ...blobs.map((blob) => wireString(Buffer.from(blob, 'base64'))),
+];
+
+/** The keys that a client wants proofs of, base64; undefined when this is another global request. Throws on a malformed one. */
+export function keysToProve(payload: Buffer): readonly string[] | undefined {
+  const reader = new WireReader(payload.subarray(1));
+  if (reader.text() !== 'hostkeys-prove-00@openssh.com') return undefined;
+  reader.bool();
+  const keys: string[] = [];
+  for (let rest = payload.length - 1 - 4 - 29 - 1; rest > 0; ) {
+    const blob = reader.string();
+    rest -= 4 + blob.length;
+    keys.push(Buffer.from(blob).toString('base64'));
+    if (keys.length > keysMax) throw new Error('too many host keys to prove');
+  }
+  return keys;
+}
+
+export const proofs = (signatures: readonly string[]): readonly Uint8Array[] => [
+  Uint8Array.of(number.requestSuccess),
+  ...signatures.map((signature) => wireString(Buffer.from(signature, 'base64'))),
+];

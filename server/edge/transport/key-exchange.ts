@@ -1,0 +1,169 @@
+// Owns: the key exchange of one connection: our negotiation and agreement inside ssh2's state machine, the signature from the warden.
+// Must never: hold a host private key, or let the client go on while the signature is awaited.
+// How: ssh2 creates a KeyExchange per KEXINIT and assigns it to `_kex`. Accessors on our own protocol value see that assignment (and that of
+// `_kexinit`, our KEXINIT before it is sent); each KeyExchange then gets our method, our secret and, one call later, the warden's signature.
+import {
+  exchangeHashOf,
+  type HostKeyAlgorithm,
+  hostKeyAlgorithms,
+  type KeyExchangeMethod,
+  type Profile,
+  profiles,
+} from '../../domain/algorithms.ts';
+import { chooseMethod, isGuessWrong, parseClientKexInit, withMethods } from '../../domain/key-exchange-init.ts';
+import { WireReader } from '../../domain/ssh-wire.ts';
+import { agree } from './key-agreement.ts';
+import { number } from './messages.ts';
+import type { CoreKeyExchange, CoreProtocol } from './ssh2-core.ts';
+
+/** Everything that the exchange hash covers but the host key, which the signer puts in (RFC 4253 section 8). */
+export type Transcript = {
+  readonly isFirst: boolean;
+  readonly keyExchange: KeyExchangeMethod;
+  readonly hostKeyAlgorithm: HostKeyAlgorithm;
+  readonly clientIdentification: Buffer;
+  readonly serverIdentification: Buffer;
+  readonly clientKexInit: Buffer;
+  readonly serverKexInit: Buffer;
+  readonly clientPublic: Buffer;
+  readonly serverPublic: Buffer;
+  readonly sharedSecret: Buffer;
+};
+/** `signature` is raw Ed25519 or DER ECDSA, as ssh2 takes it. */
+export type Signed = { readonly hostKey: Buffer; readonly signature: Buffer };
+
+export type KeyExchangeHost = {
+  readonly profile: Profile;
+  readonly hostKeys: readonly HostKeyAlgorithm[];
+  /** First bytes of our KEXINIT's cookie: shows the signer that this exchange is young. */
+  challenge(): Buffer;
+  sign(transcript: Transcript): Promise<Signed>;
+  fail(reason: string): void;
+  isClosed(): boolean;
+};
+
+/** ssh2's class whose framing every method here shares: one value each way in messages 30 and 31. */
+const carrier = 'curve25519-sha256';
+
+type Chosen = { readonly method: KeyExchangeMethod; readonly payload: Buffer; readonly carried: Buffer };
+
+export class KeyExchange {
+  readonly #protocol: CoreProtocol;
+  readonly #host: KeyExchangeHost;
+  #chosen: Chosen | undefined;
+  #count = 0;
+  method: KeyExchangeMethod | undefined;
+  hostKeyAlgorithm: HostKeyAlgorithm | undefined;
+  isStrict = false;
+
+  constructor(protocol: CoreProtocol, host: KeyExchangeHost) {
+    this.#protocol = protocol;
+    this.#host = host;
+    this.#watch('_kexinit', (payload: Buffer | undefined) => void payload?.set(host.challenge(), 1));
+    this.#watch('_kex', (kex: CoreKeyExchange | undefined) => {
+      if (kex !== undefined) this.#equip(kex);
+    });
+  }
+
+  /** Runs `seen` before each assignment to a property of ssh2's protocol value. */
+  #watch<K extends '_kexinit' | '_kex'>(name: K, seen: (value: CoreProtocol[K]) => void): void {
+    let current = this.#protocol[name];
+    Object.defineProperty(this.#protocol, name, {
+      get: () => current,
+      set: (value: CoreProtocol[K]) => {
+        if (value !== current) seen(value);
+        current = value;
+      },
+      enumerable: true,
+    });
+  }
+
+  /** To be called when ssh2 has read the identification line: every payload of the first exchange passes `see` from then on. */
+  watchFirst(see: (type: number) => void): void {
+    const decipher = this.#protocol._decipher;
+    const original = decipher._onPayload;
+    decipher._onPayload = (payload) => {
+      const type = payload[0];
+      if (type === undefined || this.#host.isClosed()) return;
+      see(type);
+      if (this.#host.isClosed()) return;
+      return original(type === number.kexInit ? this.negotiate(payload) : payload);
+    };
+  }
+
+  /**
+   * The KEXINIT that ssh2 is to see instead of the client's: one method that we chose. Throws where there is none, on a malformed one, and for
+   * a client without strict key exchange where the profile wants it (T-16).
+   */
+  negotiate(payload: Buffer): Buffer {
+    const { profile, hostKeys } = this.#host;
+    const client = parseClientKexInit(payload);
+    const method = chooseMethod(client, profile);
+    if (method === undefined) throw new Error('no key exchange method in common');
+    if (this.#count === 0) {
+      this.isStrict = client.hasStrict;
+      if (profile.strictRequired && !client.hasStrict) throw new Error('the client does not know strict key exchange');
+    }
+    const methods = isGuessWrong(client, method, hostKeys) ? ['wrong-guess', carrier] : [carrier];
+    const carried = Buffer.from(withMethods(client, methods));
+    this.#chosen = { method, payload: Buffer.from(payload), carried };
+    return carried;
+  }
+
+  #equip(kex: CoreKeyExchange): void {
+    const chosen = this.#chosen;
+    this.#chosen = undefined;
+    if (chosen === undefined || kex._remoteKexinit !== chosen.carried) throw new Error('a key exchange out of turn');
+    const algorithm = hostKeyAlgorithms.find((name) => name === kex.negotiated.serverHostKey);
+    if (algorithm === undefined) throw new Error('no host key in common');
+    const isFirst = this.#count === 0;
+    if (!this.isStrict && ![kex.negotiated.cs.cipher, kex.negotiated.sc.cipher].every((cipher) => profiles.fips.ciphers.includes(cipher)))
+      throw new Error('without strict key exchange AES-GCM is needed');
+    this.#count += 1;
+    this.method = chosen.method;
+    this.hostKeyAlgorithm = algorithm;
+    kex._remoteKexinit = chosen.payload;
+    kex.negotiated.kex = chosen.method;
+    kex.hashName = exchangeHashOf(chosen.method);
+    kex.convertPublicKey = (value) => value;
+    const parse = kex.parse.bind(kex);
+    let phase: 'init' | 'signing' | 'signed' = 'init';
+    kex.parse = (payload) => {
+      if (phase === 'signed') return parse(payload);
+      // RFC 4253 section 7.1: nothing else may come before our reply.
+      if (phase === 'signing' || payload[0] !== number.kexDhInit) throw new Error(`message ${payload[0]} is not allowed in a key exchange`);
+      phase = 'signing';
+      const init = Buffer.from(payload);
+      this.#answer(kex, init, chosen, algorithm, isFirst)
+        .then(() => {
+          if (this.#host.isClosed()) return;
+          phase = 'signed';
+          parse(init);
+        })
+        .catch((error: unknown) => this.#host.fail(error instanceof Error ? error.message : 'the key exchange failed'));
+      return undefined;
+    };
+  }
+
+  async #answer(kex: CoreKeyExchange, init: Buffer, chosen: Chosen, algorithm: HostKeyAlgorithm, isFirst: boolean): Promise<void> {
+    const reader = new WireReader(init.subarray(1));
+    const clientPublic = Buffer.from(reader.string());
+    reader.end();
+    const { serverPublic, secret } = agree(chosen.method, clientPublic);
+    kex.getPublicKey = () => serverPublic;
+    kex.computeSecret = () => secret;
+    const { hostKey, signature } = await this.#host.sign({
+      isFirst,
+      keyExchange: chosen.method,
+      hostKeyAlgorithm: algorithm,
+      clientIdentification: Buffer.from(kex._remoteIdentRaw),
+      serverIdentification: Buffer.from(kex._identRaw),
+      clientKexInit: chosen.payload,
+      serverKexInit: Buffer.from(kex._kexinit),
+      clientPublic,
+      serverPublic,
+      sharedSecret: secret,
+    });
+    this.#protocol._hostKeys = { [algorithm]: { type: algorithm, getPublicSSH: () => hostKey, sign: () => signature } };
+  }
+}

@@ -1,0 +1,177 @@
+// Owns: signing key exchanges with the host keys, and the session identifiers issued by it: to which node, for which connection, until when.
+// Must never: sign a hash that it did not compute, issue one hash twice, or let one connection's identifier serve another's login.
+import { randomBytes, sign } from 'node:crypto';
+import { type Config, identification } from '../../config/config.ts';
+import { type HostKeyAlgorithm, type KeyExchangeMethod, type Profile, profiles } from '../../domain/algorithms.ts';
+import { CofferdamError } from '../../domain/errors.ts';
+import { concatBytes, wireString } from '../../domain/ssh-wire.ts';
+import type { EdgeToWarden } from '../../rpc/edge-warden.ts';
+import type { Params, Result } from '../../rpc/operation.ts';
+import type { EdgeCaller } from '../context.ts';
+import type { HostKey } from '../keys/key-files.ts';
+import { exchangeHash } from './exchange-hash.ts';
+
+/** What the warden itself saw of the exchange a login runs on. */
+export type Issued = {
+  readonly sessionIdentifier: Buffer;
+  readonly keyExchange: KeyExchangeMethod;
+  readonly hostKeyAlgorithm: HostKeyAlgorithm;
+};
+type Open = Issued & { readonly issuedAt: number };
+type Age = { readonly challenge: Buffer; readonly hashes: Set<string> };
+
+const challengeBytes = 8;
+const challengeLifeMs = 5 * 60_000;
+const openPerNodeMax = 5000;
+/** Signatures of one challenge's life; beyond it the next challenge is awaited. */
+const hashesMax = 200_000;
+const signaturesPerSecond = 400;
+const signaturesAtOnce = 2000;
+const graceAfterLoginMs = 10_000;
+
+/** OpenSSH's PROTOCOL, section 3: what a proof of a further host key covers. */
+const proveName = 'hostkeys-prove-00@openssh.com';
+
+export class Exchanges {
+  readonly #config: Config;
+  readonly #keys: readonly HostKey[];
+  readonly #open = new Map<string, Map<string, Open>>();
+  readonly #allowance = new Map<string, { tokens: number; at: number }>();
+  readonly #timers: readonly NodeJS.Timeout[];
+  #ages: readonly Age[] = [newAge()];
+  signed = 0;
+
+  constructor(config: Config, keys: readonly HostKey[]) {
+    this.#config = config;
+    this.#keys = keys;
+    this.#timers = [setInterval(() => this.#turn(), challengeLifeMs), setInterval(() => this.#expire(), 5000)];
+    for (const timer of this.#timers) timer.unref();
+  }
+
+  stop(): void {
+    for (const timer of this.#timers) clearInterval(timer);
+  }
+
+  /** Hexadecimal. A KEXINIT of ours must carry it: a transcript of another time or another warden is not signed, so its signatures prove nothing. */
+  get challenge(): string {
+    return this.#ages[0]?.challenge.toString('hex') ?? '';
+  }
+
+  profileOf(caller: EdgeCaller): Profile {
+    return profiles[this.#config.edges.find((edge) => edge.node === caller.node)?.profile ?? 'default'];
+  }
+
+  publicKeys(caller: EdgeCaller): Result<EdgeToWarden, 'node.hello'>['hostKeys'] {
+    const { hostKeys } = this.profileOf(caller);
+    return this.#keys
+      .filter((key) => hostKeys.includes(key.algorithm))
+      .map(({ algorithm, blob, inUse }) => ({ algorithm, blob: blob.toString('base64'), inUse }));
+  }
+
+  sign(params: Params<EdgeToWarden, 'exchange.sign'>, caller: EdgeCaller): Result<EdgeToWarden, 'exchange.sign'> {
+    const profile = this.profileOf(caller);
+    const key = this.#keys.find(
+      (one) => one.inUse && one.algorithm === params.hostKeyAlgorithm && profile.hostKeys.includes(one.algorithm),
+    );
+    if (key === undefined || !profile.keyExchange.includes(params.keyExchange)) throw refusal('not in the profile of this listener');
+    const bytes = (text: string): Buffer => Buffer.from(text, 'base64');
+    const fields = {
+      keyExchange: params.keyExchange,
+      clientIdentification: bytes(params.clientIdentification),
+      serverIdentification: bytes(params.serverIdentification),
+      clientKexInit: bytes(params.clientKexInit),
+      serverKexInit: bytes(params.serverKexInit),
+      hostKey: key.blob,
+      clientPublic: bytes(params.clientPublic),
+      serverPublic: bytes(params.serverPublic),
+      sharedSecret: bytes(params.sharedSecret),
+    };
+    if (fields.serverIdentification.toString('latin1') !== identification) throw refusal('not the identification of this product');
+    if (!/^SSH-(?:2\.0|1\.99)-[\x20-\x7e]{0,247}$/.test(fields.clientIdentification.toString('latin1')))
+      throw refusal('not an identification of a client');
+    if (fields.clientKexInit[0] !== 20 || fields.serverKexInit[0] !== 20) throw refusal('not a KEXINIT');
+    const age = this.#ages.find(({ challenge }) => challenge.equals(fields.serverKexInit.subarray(1, 1 + challengeBytes)));
+    if (age === undefined) throw refusal('this exchange is not of now');
+    if (!this.#mayAsk(caller.node) || age.hashes.size >= hashesMax)
+      throw new CofferdamError('unavailable', 'too many key exchanges at the moment');
+    const hash = exchangeHash(fields);
+    const name = hash.toString('base64');
+    if (age.hashes.has(name)) throw refusal('this exchange was signed before');
+    age.hashes.add(name);
+    if (params.isFirst) this.#issue(caller, params.connection, { sessionIdentifier: hash, ...params });
+    this.signed += 1;
+    return { hostKey: key.blob.toString('base64'), signature: signHash(key, hash).toString('base64') };
+  }
+
+  #issue(caller: EdgeCaller, connection: string, issued: Issued): void {
+    const open = this.#open.get(caller.node) ?? new Map<string, Open>();
+    this.#open.set(caller.node, open);
+    if (open.has(connection)) throw refusal('this connection has its session identifier');
+    if (open.size >= openPerNodeMax) throw new CofferdamError('unavailable', 'too many logins at the moment');
+    const { sessionIdentifier, keyExchange, hostKeyAlgorithm } = issued;
+    open.set(connection, { sessionIdentifier, keyExchange, hostKeyAlgorithm, issuedAt: performance.now() });
+  }
+
+  /** What was issued to this node for this connection and is still open; nothing after its login ended. */
+  find(caller: EdgeCaller, connection: string): Issued | undefined {
+    return this.#open.get(caller.node)?.get(connection);
+  }
+
+  /** The login is over, whichever way: the identifier proves nothing any more. */
+  close(caller: EdgeCaller, connection: string): void {
+    this.#open.get(caller.node)?.delete(connection);
+  }
+
+  /** Throws `invalid` for a key that is not ours. */
+  prove(sessionIdentifier: Buffer, hostKeys: readonly string[]): readonly string[] {
+    return hostKeys.map((text) => {
+      const blob = Buffer.from(text, 'base64');
+      const key = this.#keys.find((one) => one.blob.equals(blob));
+      if (key === undefined) throw refusal('not a host key of this gateway');
+      const data = concatBytes([wireString(proveName), wireString(sessionIdentifier), wireString(blob)]);
+      return Buffer.from(signatureBlob(key, Buffer.from(data))).toString('base64');
+    });
+  }
+
+  #mayAsk(node: string): boolean {
+    const now = performance.now();
+    const entry = this.#allowance.get(node) ?? { tokens: signaturesAtOnce, at: now };
+    entry.tokens = Math.min(signaturesAtOnce, entry.tokens + ((now - entry.at) * signaturesPerSecond) / 1000);
+    entry.at = now;
+    this.#allowance.set(node, entry);
+    if (entry.tokens < 1) return false;
+    entry.tokens -= 1;
+    return true;
+  }
+
+  #turn(): void {
+    this.#ages = [newAge(), ...this.#ages.slice(0, 1)];
+  }
+
+  #expire(): void {
+    const oldest = performance.now() - this.#config.limits.loginGraceMs - graceAfterLoginMs;
+    for (const open of this.#open.values()) for (const [connection, { issuedAt }] of open) if (issuedAt < oldest) open.delete(connection);
+  }
+}
+
+const newAge = (): Age => ({ challenge: randomBytes(challengeBytes), hashes: new Set() });
+const refusal = (text: string): CofferdamError => new CofferdamError('invalid', text);
+
+/** Raw Ed25519, or DER ECDSA with SHA-256. */
+function signHash(key: HostKey, data: Buffer): Buffer {
+  return sign(key.algorithm === 'ssh-ed25519' ? null : 'sha256', data, key.key);
+}
+
+/** string algorithm, string signature; ECDSA as two mpints (RFC 5656 section 3.1.2). */
+function signatureBlob(key: HostKey, data: Buffer): Uint8Array {
+  if (key.algorithm === 'ssh-ed25519') return concatBytes([wireString(key.algorithm), wireString(signHash(key, data))]);
+  const both = sign('sha256', data, { key: key.key, dsaEncoding: 'ieee-p1363' });
+  const mpint = (half: Buffer): Uint8Array => {
+    let start = 0;
+    while (start < half.length - 1 && half[start] === 0) start += 1;
+    const short = half.subarray(start);
+    return wireString((short[0] ?? 0) >= 0x80 ? Buffer.concat([Buffer.of(0), short]) : short);
+  };
+  const width = both.length / 2;
+  return concatBytes([wireString(key.algorithm), wireString(concatBytes([mpint(both.subarray(0, width)), mpint(both.subarray(width))]))]);
+}

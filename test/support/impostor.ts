@@ -1,0 +1,96 @@
+// Owns: what a taken edge can say to its warden: a client of its socket that plays key exchanges and logins of its own making.
+import { generateKeyPairSync, type KeyObject, randomBytes, randomUUID, sign } from 'node:crypto';
+import { connect } from 'node:net';
+import { concatBytes, wireString } from '../../server/domain/ssh-wire.ts';
+import { type EdgeToWarden, edgeToWarden, type LoginOutcome, type WardenToEdge, wardenToEdge } from '../../server/rpc/edge-warden.ts';
+import type { Params, Result } from '../../server/rpc/operation.ts';
+import { Peer } from '../../server/rpc/peer.ts';
+import { signedBlob } from '../../server/warden/authentication/ssh-signature.ts';
+import { exchangeHash } from '../../server/warden/exchanges/exchange-hash.ts';
+
+export type EdgePeer = Peer<WardenToEdge, EdgeToWarden, undefined>;
+export type SignParams = Params<EdgeToWarden, 'exchange.sign'>;
+const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');
+const bytesOf = (text: string): Buffer => Buffer.from(text, 'base64');
+
+/** What an edge serves; a taken one may ignore it. */
+const deaf = { 'session.terminate': async () => ({}), 'node.drain': async () => ({}) };
+
+export function connectAs(path: string): EdgePeer {
+  return new Peer({
+    stream: connect(path),
+    serves: wardenToEdge,
+    handlers: deaf,
+    calls: edgeToWarden,
+    caller: undefined,
+    onClose: () => {},
+    onBug: () => {},
+  });
+}
+
+/** A transcript that the warden signs; `change` replaces fields. */
+export function transcript(challenge: string, change: Partial<SignParams> = {}): SignParams {
+  return {
+    connection: randomUUID(),
+    isFirst: true,
+    keyExchange: 'curve25519-sha256',
+    hostKeyAlgorithm: 'ssh-ed25519',
+    clientIdentification: base64(Buffer.from('SSH-2.0-impostor')),
+    serverIdentification: base64(Buffer.from('SSH-2.0-Cofferdam')),
+    clientKexInit: base64(Buffer.concat([Buffer.of(20), randomBytes(16)])),
+    serverKexInit: base64(Buffer.concat([Buffer.of(20), Buffer.from(challenge, 'hex'), randomBytes(8)])),
+    clientPublic: base64(randomBytes(32)),
+    serverPublic: base64(randomBytes(32)),
+    sharedSecret: base64(randomBytes(32)),
+    ...change,
+  };
+}
+
+export function hashOf(params: SignParams, signed: Result<EdgeToWarden, 'exchange.sign'>): Buffer {
+  return exchangeHash({
+    keyExchange: params.keyExchange,
+    clientIdentification: bytesOf(params.clientIdentification),
+    serverIdentification: bytesOf(params.serverIdentification),
+    clientKexInit: bytesOf(params.clientKexInit),
+    serverKexInit: bytesOf(params.serverKexInit),
+    hostKey: bytesOf(signed.hostKey),
+    clientPublic: bytesOf(params.clientPublic),
+    serverPublic: bytesOf(params.serverPublic),
+    sharedSecret: bytesOf(params.sharedSecret),
+  });
+}
+
+/** A customer's Ed25519 key, as the customer would use it. */
+export class UserKey {
+  readonly #key: KeyObject;
+  readonly blob: Uint8Array;
+  constructor() {
+    const { publicKey, privateKey } = generateKeyPairSync('ed25519');
+    this.#key = privateKey;
+    this.blob = concatBytes([wireString('ssh-ed25519'), wireString(Buffer.from(publicKey.export({ format: 'jwk' }).x ?? '', 'base64url'))]);
+  }
+  get line(): string {
+    return `ssh-ed25519 ${base64(this.blob)} x`;
+  }
+  evidence(username: string, sessionIdentifier: Uint8Array): Params<EdgeToWarden, 'login.attempt'>['evidence'] {
+    const algorithm = 'ssh-ed25519';
+    const data = signedBlob({ username, algorithm, keyBlob: this.blob, sessionIdentifier });
+    const signature = concatBytes([wireString(algorithm), wireString(sign(null, data, this.#key))]);
+    return { type: 'public-key', algorithm, key: base64(this.blob), signature: base64(signature) };
+  }
+}
+
+export function attempt(
+  peer: EdgePeer,
+  connection: string,
+  username: string,
+  evidence: Params<EdgeToWarden, 'login.attempt'>['evidence'],
+): Promise<LoginOutcome> {
+  return peer.call('login.attempt', {
+    connection,
+    source: { address: '127.0.0.1', port: 1 },
+    clientIdentification: 'x',
+    username,
+    evidence,
+  });
+}
