@@ -158,7 +158,12 @@ export function sqlState(error: unknown): string | undefined {
 function translate(error: unknown): unknown {
   if (error instanceof CofferdamError) return error;
   if (error instanceof pg.DatabaseError) {
-    const lost = error.code?.startsWith('08') || error.code?.startsWith('57') || error.code?.startsWith('53') || error.code === '25P03';
+    // 08P01: a statement of ours that does not fit its parameters.
+    const lost =
+      (error.code?.startsWith('08') && error.code !== '08P01') ||
+      error.code?.startsWith('57') ||
+      error.code?.startsWith('53') ||
+      error.code === '25P03';
     return new CofferdamError(lost ? 'unavailable' : 'bug', lost ? 'the database cannot be reached' : 'internal error', { cause: error });
   }
   if (

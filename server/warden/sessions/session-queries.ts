@@ -50,6 +50,9 @@ export async function insertSession(tx: Transaction, session: NewSession): Promi
       session.client,
       session.absoluteLifeMs,
       session.idleLifeMs,
+      session.sessionIdentifier,
+      session.keyExchange,
+      session.hostKeyAlgorithm,
     ],
   );
 }
