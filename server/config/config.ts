@@ -74,6 +74,8 @@ export type Limits = {
   readonly channelWindowBytes: number;
   /** Unsent bytes a connection may hold before its reads pause. */
   readonly sendBufferBytesMax: number;
+  /** What one edge process may hold for all its clients: windows, waiting replies, segments read ahead. */
+  readonly bufferBytesMax: number;
   /** How far ahead of the write position an out-of-order write may lie. */
   readonly reorderWindowBytes: number;
   readonly sessionAbsoluteLifeMs: number;
@@ -110,7 +112,8 @@ export const defaultLimits: Limits = {
   handlesPerSessionMax: 64,
   requestsInFlightPerChannelMax: 256,
   channelWindowBytes: 16 * 1024 * 1024,
-  sendBufferBytesMax: 8 * 1024 * 1024,
+  sendBufferBytesMax: 2 * 1024 * 1024,
+  bufferBytesMax: 512 * 1024 * 1024,
   reorderWindowBytes: 4 * 1024 * 1024,
   sessionAbsoluteLifeMs: 12 * 3_600_000,
   sessionIdleLifeMs: 15 * 60_000,

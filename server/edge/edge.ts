@@ -14,6 +14,7 @@ import type { ProxySource } from './accept/proxy-protocol.ts';
 import { createSftp } from './sftp/session.ts';
 import type { EdgeNode } from './sftp-seam.ts';
 import { makeOffers } from './transport/algorithms.ts';
+import { BufferReserve } from './transport/buffer-reserve.ts';
 import { Connection } from './transport/connection.ts';
 import { readyCore } from './transport/ssh2-core.ts';
 import { exchangeSigner } from './warden-client/exchange-signer.ts';
@@ -29,6 +30,7 @@ export async function startEdge(config: Config, edge: EdgeConfig): Promise<{ sto
   let isDraining = false;
   let sockets = 0;
   const admission = new Admission(config.limits, config.penaltyExempt);
+  const reserve = new BufferReserve(config.limits.bufferBytesMax);
   const balancers = edge.balancers.map(parseNetwork).filter((network) => network !== undefined);
   const profile = profiles[edge.profile];
   const warden = new WardenClient(node, {
@@ -67,6 +69,7 @@ export async function startEdge(config: Config, edge: EdgeConfig): Promise<{ sto
         warden,
         startSftp: sftp.start,
         isLeaseLive: () => warden.isLeaseLive,
+        reserve,
         onLogin: () => admission.known(place),
         onMisdeed: (misdeed) => admission.punish(source.address, misdeed),
         onClosed: (connection) => {
@@ -117,6 +120,7 @@ export async function startEdge(config: Config, edge: EdgeConfig): Promise<{ sto
         value,
       })),
     { name: 'edge_strangers', help: 'Connections that have not logged in.', kind: 'gauge', value: admission.strangers },
+    { name: 'edge_window_reserved_bytes', help: 'Granted receive windows.', kind: 'gauge', value: reserve.reservedBytes },
     { name: 'edge_penalised_sources', help: 'Sources with a running penalty.', kind: 'gauge', value: admission.penalised },
     { name: 'edge_lease_live', help: '1 while the warden renews the lease.', kind: 'gauge', value: warden.isLeaseLive ? 1 : 0 },
   ]);

@@ -10,6 +10,9 @@ export type SftpOutput = {
   send(chunks: readonly Buffer[]): void;
   /** Bytes queued and not yet handed to the socket. */
   readonly pendingBytes: number;
+  /** How many bytes of replies may be under way or unsent now, and how many of opened segments may be kept. */
+  readonly replyShare: number;
+  readonly segmentShare: number;
   /** Called when some of them have gone. */
   onDrain: (() => void) | undefined;
   /** So many received bytes were taken in: the client may send as many more. */

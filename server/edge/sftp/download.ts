@@ -11,7 +11,8 @@ type Located = { readonly index: number; readonly offset: number; readonly bytes
 type OpenExtent = { readonly located: Located; readonly reader: Promise<string>; readonly segments: Map<number, Promise<Buffer>> };
 
 const openExtentsMax = 3;
-const segmentsMax = 12;
+/** Smaller pieces of a segment are copied, so that a waiting reply does not keep the whole of it. */
+const sliceBytesMin = 65_536;
 const readAheadSegments = 4;
 
 export class Download {
@@ -53,7 +54,7 @@ export class Download {
       if (isSequential) this.#readAhead(extent, index);
       const slice = plain.subarray(within - plainStart, Math.min(plain.length, end - extent.located.offset - plainStart));
       if (slice.length === 0) throw new CofferdamError('corrupt', 'stored data does not verify');
-      slices.push(slice);
+      slices.push(slice.length < sliceBytesMin ? Buffer.from(slice) : slice);
       at += slice.length;
     }
     this.#sentBytes += Math.max(0, end - offset);
@@ -116,15 +117,15 @@ export class Download {
   #segment(extent: OpenExtent, index: number): Promise<Buffer> {
     const known = extent.segments.get(index);
     if (known !== undefined) return known;
-    if (extent.segments.size >= segmentsMax) {
-      const [oldest] = extent.segments.keys();
-      if (oldest !== undefined) extent.segments.delete(oldest);
-    }
     const loading = extent.reader.then(async (reader) => {
       const bytes = await this.#context.store.ask<Uint8Array>({ op: 'reader.segment', reader, index });
       return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     });
-    loading.catch(() => extent.segments.delete(index));
+    const gone = this.#context.shelf.keep(() => extent.segments.delete(index));
+    loading.catch(() => {
+      gone();
+      extent.segments.delete(index);
+    });
     extent.segments.set(index, loading);
     return loading;
   }
@@ -142,6 +143,7 @@ export class Download {
   }
 
   #closeReader(extent: OpenExtent): void {
+    extent.segments.clear();
     extent.reader.then((reader) => this.#context.store.ask({ op: 'reader.close', reader })).catch(() => {});
   }
 

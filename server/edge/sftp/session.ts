@@ -1,14 +1,16 @@
 // Owns: one SFTP session: packets in order of arrival, bounded work under way, replies, back-pressure both ways.
 // Must never: take in more than is being worked on, or tell a client the text of an unknown error.
 import { CofferdamError, errorCodes, sftpStatus, toCofferdamError } from '../../domain/errors.ts';
+import { segmentBytes } from '../../extents/sealed-format.ts';
 import type { EdgeNode, SftpInput, SftpOutput, StartSftp } from '../sftp-seam.ts';
 import { dataHeader, FieldReader, okPacket, PacketStream, statusPacket, type, versionPacket } from './codec.ts';
 import { Handles } from './handles.ts';
 import { dataBytesMax, extensions, type Operation, type OperationContext, operations } from './operations.ts';
+import { SegmentShelf } from './segment-shelf.ts';
 import { StoreThread } from './store-thread.ts';
 
-/** Bytes of READ replies under way or unsent, above which no further request is taken. */
-const replyBytesMax = 8 * 1024 * 1024;
+/** What a READ costs at least while it is under way. */
+const readCostBytes = 65_536;
 const headBytesMin = 64;
 
 /** The SFTP layer of one edge process. */
@@ -16,7 +18,17 @@ export function createSftp(node: EdgeNode): { readonly start: StartSftp; stop():
   const store = new StoreThread(node.log);
   return {
     start: (session, output, warden) =>
-      new Session({ node, session, warden, store, handles: new Handles(node.config.limits.handlesPerSessionMax) }, output),
+      new Session(
+        {
+          node,
+          session,
+          warden,
+          store,
+          shelf: new SegmentShelf(() => Math.floor(output.segmentShare / segmentBytes)),
+          handles: new Handles(node.config.limits.handlesPerSessionMax),
+        },
+        output,
+      ),
     stop: () => store.stop(),
   };
 }
@@ -61,7 +73,9 @@ class Session implements SftpInput {
   #isHeld(): boolean {
     const { requestsInFlightPerChannelMax } = this.#context.node.config.limits;
     return (
-      this.#isBlocked || this.#running >= requestsInFlightPerChannelMax || this.#replyBytes + this.#output.pendingBytes > replyBytesMax
+      this.#isBlocked ||
+      this.#running >= requestsInFlightPerChannelMax ||
+      this.#replyBytes + this.#output.pendingBytes > this.#output.replyShare
     );
   }
 
@@ -189,7 +203,8 @@ class Session implements SftpInput {
     const name = fields.string();
     const offset = fields.uint64();
     const length = Math.min(fields.uint32(), dataBytesMax);
-    this.#replyBytes += length;
+    const cost = Math.max(length, readCostBytes);
+    this.#replyBytes += cost;
     const reading = (async (): Promise<readonly Buffer[]> => {
       const handle = this.#context.handles.get(name);
       if (handle.kind !== 'download') throw new CofferdamError('denied', 'the file is not open for reading');
@@ -201,7 +216,7 @@ class Session implements SftpInput {
     const reply = reading.catch((error: unknown) => [this.#failure(id, error, 'read')]);
     this.#reads = this.#reads.then(async () => {
       const ready = await reply;
-      this.#replyBytes -= length;
+      this.#replyBytes -= cost;
       this.#done(ready);
     });
   }

@@ -7,6 +7,7 @@ import type { FreshExtent } from '../../rpc/edge-warden.ts';
 import type { EdgeNode, SftpSession, WardenCalls } from '../sftp-seam.ts';
 import { objectFile } from './object-file.ts';
 import { ReorderWindow } from './reorder.ts';
+import type { SegmentShelf } from './segment-shelf.ts';
 import type { StoreThread } from './store-thread.ts';
 import type { SealedResult, Source } from './store-worker.ts';
 
@@ -15,6 +16,7 @@ export type UploadContext = {
   readonly session: SftpSession;
   readonly warden: WardenCalls;
   readonly store: StoreThread;
+  readonly shelf: SegmentShelf;
 };
 type Sealed = {
   readonly index: number;

@@ -1,6 +1,8 @@
 // Owns: one SSH channel: windows in both directions, the outgoing byte stream cut into full packets (RFC 4254 section 5).
 // Must never: send beyond the client's window, or widen our own before the bytes were taken in.
+
 import type { SftpInput, SftpOutput } from '../sftp-seam.ts';
+import type { BufferReserve } from './buffer-reserve.ts';
 
 export const message = {
   open: 90,
@@ -16,8 +18,12 @@ export const message = {
   openFailure: 92,
 } as const;
 
+/** The first window; it grows as its bytes are taken in. */
+const firstWindowBytes = 2 * 1024 * 1024;
 /** What a queued chunk costs besides its bytes: a flood of tiny replies must not look cheap. */
 const chunkCostBytes = 256;
+const replyBytesMax = 8 * 1024 * 1024;
+const segmentBytesMax = 10 * 1024 * 1024;
 
 export type ChannelHost = {
   send(parts: readonly Uint8Array[]): void;
@@ -38,9 +44,11 @@ export class Channel implements SftpOutput {
   readonly #remoteId: number;
   readonly #packetMax: number;
   readonly #windowMax: number;
+  readonly #reserve: BufferReserve;
   #outWindow: number;
+  /** What the client may still send, and what it sent that was not taken in yet; both are reserved. */
   #inWindow: number;
-  #credit = 0;
+  #unconsumed = 0;
   #queue: Buffer[] = [];
   #head = 0;
   #pending = 0;
@@ -54,7 +62,13 @@ export class Channel implements SftpOutput {
 
   constructor(
     host: ChannelHost,
-    open: { readonly remoteId: number; readonly window: number; readonly packetMax: number; readonly ownWindow: number },
+    open: {
+      readonly remoteId: number;
+      readonly window: number;
+      readonly packetMax: number;
+      readonly ownWindow: number;
+      readonly reserve: BufferReserve;
+    },
   ) {
     this.#host = host;
     this.#remoteId = open.remoteId;
@@ -62,11 +76,26 @@ export class Channel implements SftpOutput {
     // Larger packets than 32 KiB gain nothing and few clients accept them.
     this.#packetMax = Math.min(open.packetMax, 32_768);
     this.#windowMax = open.ownWindow;
-    this.#inWindow = open.ownWindow;
+    this.#reserve = open.reserve;
+    this.#reserve.enter();
+    this.#inWindow = this.#reserve.take(Math.min(firstWindowBytes, open.ownWindow), 0);
+  }
+
+  /** What the client may send before the first adjustment. */
+  get firstWindow(): number {
+    return this.#inWindow;
   }
 
   get pendingBytes(): number {
     return this.#pending + chunkCostBytes * (this.#queue.length - this.#head);
+  }
+
+  get replyShare(): number {
+    return this.#reserve.replyShare(replyBytesMax);
+  }
+
+  get segmentShare(): number {
+    return this.#reserve.segmentShare(segmentBytesMax);
   }
 
   send(chunks: readonly Buffer[]): void {
@@ -133,17 +162,23 @@ export class Channel implements SftpOutput {
       return;
     }
     this.#inWindow -= data.length;
+    this.#unconsumed += data.length;
     this.bytesIn += data.length;
     if (this.input === undefined || this.#isEnding !== undefined) this.consumed(data.length);
     else this.input.data(data);
   }
 
   consumed(bytes: number): void {
-    this.#credit += bytes;
-    if (this.#isClosed || this.#hasSentClose || this.#credit < this.#windowMax / 4) return;
-    this.#host.send([Uint8Array.of(message.windowAdjust), u32(this.#remoteId), u32(this.#credit)]);
-    this.#inWindow += this.#credit;
-    this.#credit = 0;
+    if (this.#isClosed) return;
+    this.#unconsumed -= bytes;
+    this.#reserve.give(bytes);
+    const held = this.#inWindow + this.#unconsumed;
+    // Seldom and much, or at once when the client is about to stand still.
+    if (this.#hasSentClose || (this.#windowMax - held < this.#windowMax / 4 && this.#inWindow > this.#windowMax / 2)) return;
+    const more = this.#reserve.take(this.#windowMax - held, held);
+    if (more === 0) return;
+    this.#inWindow += more;
+    this.#host.send([Uint8Array.of(message.windowAdjust), u32(this.#remoteId), u32(more)]);
   }
 
   success(): void {
@@ -190,6 +225,8 @@ export class Channel implements SftpOutput {
   drop(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
+    this.#reserve.give(this.#inWindow + this.#unconsumed);
+    this.#reserve.leave();
     this.#queue = [];
     this.#pending = 0;
     this.#host.closed();

@@ -2,6 +2,7 @@
 // Must never: open what could not be served, or take a packet size that makes one reply a thousand packets.
 import { WireReader, wireString } from '../../domain/ssh-wire.ts';
 import type { SftpInput, SftpOutput } from '../sftp-seam.ts';
+import type { BufferReserve } from './buffer-reserve.ts';
 import { Channel, type ChannelHost, message, u32 } from './channel.ts';
 
 export type ChannelsHost = Omit<ChannelHost, 'closed'> & { startSftp(output: SftpOutput): SftpInput };
@@ -14,13 +15,15 @@ const ownPacketMax = 32_768;
 export class Channels {
   readonly #host: ChannelsHost;
   readonly #ownWindow: number;
+  readonly #reserve: BufferReserve;
   #current: Channel | undefined;
   #opened = 0;
   /** The client itself ended its channel or connection. */
   hasClientClosed = false;
   #before = { bytesIn: 0, bytesOut: 0 };
 
-  constructor(host: ChannelsHost, ownWindow: number) {
+  constructor(host: ChannelsHost, ownWindow: number, reserve: BufferReserve) {
+    this.#reserve = reserve;
     this.#host = host;
     this.#ownWindow = ownWindow;
   }
@@ -115,11 +118,11 @@ export class Channels {
         ...this.#host,
         closed: () => void channel.input?.closed(this.hasClientClosed ? 'client-closed' : 'connection-lost').catch(() => {}),
       },
-      { remoteId, window, packetMax, ownWindow: this.#ownWindow },
+      { remoteId, window, packetMax, ownWindow: this.#ownWindow, reserve: this.#reserve },
     );
     this.#current = channel;
     this.hasClientClosed = false;
-    this.#host.send([Uint8Array.of(message.openConfirmation), u32(remoteId), u32(0), u32(this.#ownWindow), u32(ownPacketMax)]);
+    this.#host.send([Uint8Array.of(message.openConfirmation), u32(remoteId), u32(0), u32(channel.firstWindow), u32(ownPacketMax)]);
   }
 
   #request(payload: Buffer): void {

@@ -9,6 +9,7 @@ import type { Misdeed } from '../accept/admission.ts';
 import { type AuthRequest, LoginDriver, type LoginReply, parseAuthRequest, parseInfoResponse } from '../authentication/login.ts';
 import type { EdgeNode, SftpSession, StartSftp, WardenCalls } from '../sftp-seam.ts';
 import type { ExchangeContext } from '../warden-client/exchange-signer.ts';
+import type { BufferReserve } from './buffer-reserve.ts';
 import { u32 } from './channel.ts';
 import { Channels } from './channels.ts';
 import { type EndReason, endTexts } from './end-reasons.ts';
@@ -33,6 +34,7 @@ export type ConnectionOptions = {
   readonly warden: WardenCalls;
   readonly startSftp: StartSftp;
   readonly isLeaseLive: () => boolean;
+  readonly reserve: BufferReserve;
   readonly onLogin: () => void;
   readonly onMisdeed: (misdeed: Misdeed) => void;
   readonly onClosed: (connection: Connection) => void;
@@ -89,6 +91,7 @@ export class Connection {
         },
       },
       limits.channelWindowBytes,
+      options.reserve,
     );
     socket.setNoDelay(true);
     socket.on('error', () => {});
