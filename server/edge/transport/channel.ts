@@ -41,7 +41,7 @@ export function u32(value: number): Buffer {
 
 export class Channel implements SftpOutput {
   readonly #host: ChannelHost;
-  readonly #remoteId: number;
+  readonly remoteId: number;
   readonly #packetMax: number;
   readonly #windowMax: number;
   readonly #reserve: BufferReserve;
@@ -71,7 +71,7 @@ export class Channel implements SftpOutput {
     },
   ) {
     this.#host = host;
-    this.#remoteId = open.remoteId;
+    this.remoteId = open.remoteId;
     this.#outWindow = open.window;
     // Larger packets than 32 KiB gain nothing and few clients accept them.
     this.#packetMax = Math.min(open.packetMax, 32_768);
@@ -120,7 +120,7 @@ export class Channel implements SftpOutput {
     const size = Math.min(this.#pending, this.#packetMax, this.#outWindow);
     const header = Buffer.allocUnsafe(9);
     header[0] = message.data;
-    header.writeUInt32BE(this.#remoteId, 1);
+    header.writeUInt32BE(this.remoteId, 1);
     header.writeUInt32BE(size, 5);
     const parts: Buffer[] = [header];
     let missing = size;
@@ -178,15 +178,11 @@ export class Channel implements SftpOutput {
     const more = this.#reserve.take(this.#windowMax - held, held);
     if (more === 0) return;
     this.#inWindow += more;
-    this.#host.send([Uint8Array.of(message.windowAdjust), u32(this.#remoteId), u32(more)]);
+    this.#host.send([Uint8Array.of(message.windowAdjust), u32(this.remoteId), u32(more)]);
   }
 
   success(): void {
-    this.#host.send([Uint8Array.of(message.success), u32(this.#remoteId)]);
-  }
-
-  failure(): void {
-    this.#host.send([Uint8Array.of(message.failure), u32(this.#remoteId)]);
+    this.#host.send([Uint8Array.of(message.success), u32(this.remoteId)]);
   }
 
   end(exitStatus: number): void {
@@ -198,9 +194,9 @@ export class Channel implements SftpOutput {
   #sendEnd(exitStatus: number): void {
     this.#hasSentClose = true;
     const name = Buffer.from('exit-status');
-    this.#host.send([Uint8Array.of(message.request), u32(this.#remoteId), u32(name.length), name, Uint8Array.of(0), u32(exitStatus)]);
-    this.#host.send([Uint8Array.of(message.eof), u32(this.#remoteId)]);
-    this.#host.send([Uint8Array.of(message.close), u32(this.#remoteId)]);
+    this.#host.send([Uint8Array.of(message.request), u32(this.remoteId), u32(name.length), name, Uint8Array.of(0), u32(exitStatus)]);
+    this.#host.send([Uint8Array.of(message.eof), u32(this.remoteId)]);
+    this.#host.send([Uint8Array.of(message.close), u32(this.remoteId)]);
   }
 
   fail(reason: string): void {
@@ -216,7 +212,7 @@ export class Channel implements SftpOutput {
   close(): void {
     if (!this.#hasSentClose && !this.#isClosed) {
       this.#hasSentClose = true;
-      this.#host.send([Uint8Array.of(message.close), u32(this.#remoteId)]);
+      this.#host.send([Uint8Array.of(message.close), u32(this.remoteId)]);
     }
     this.drop();
   }

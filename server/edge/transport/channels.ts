@@ -5,7 +5,11 @@ import type { SftpInput, SftpOutput } from '../sftp-seam.ts';
 import type { BufferReserve } from './buffer-reserve.ts';
 import { Channel, type ChannelHost, message, u32 } from './channel.ts';
 
-export type ChannelsHost = Omit<ChannelHost, 'closed'> & { startSftp(output: SftpOutput): SftpInput };
+export type ChannelsHost = Omit<ChannelHost, 'closed'> & {
+  startSftp(output: SftpOutput): SftpInput;
+  /** The same as `send`, for what may be asked only so often. */
+  refuse(parts: readonly Uint8Array[]): void;
+};
 
 const packetMaxMin = 1024;
 const opensMax = 100;
@@ -110,7 +114,7 @@ export class Channels {
             ? 'one channel at a time'
             : undefined;
     if (refusal !== undefined)
-      return this.#host.send([Uint8Array.of(message.openFailure), u32(remoteId), u32(1), wireString(refusal), wireString('')]);
+      return this.#host.refuse([Uint8Array.of(message.openFailure), u32(remoteId), u32(1), wireString(refusal), wireString('')]);
     this.#opened += 1;
     this.#before = this.transferred;
     const channel: Channel = new Channel(
@@ -135,7 +139,7 @@ export class Channels {
     if (isSftp) channel.input = this.#host.startSftp(channel);
     // Environment is accepted by nobody and missed by nobody; a shell, a command or a terminal is refused.
     if (wantsReply && isSftp) channel.success();
-    else if (wantsReply) channel.failure();
+    else if (wantsReply) this.#host.refuse([Uint8Array.of(message.failure), u32(channel.remoteId)]);
   }
 
   /** The connection is over. Resolves when the warden knows what became of the transfers. */

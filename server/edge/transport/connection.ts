@@ -13,7 +13,7 @@ import type { BufferReserve } from './buffer-reserve.ts';
 import { u32 } from './channel.ts';
 import { Channels } from './channels.ts';
 import { type EndReason, endTexts } from './end-reasons.ts';
-import { guard, Identification } from './guard.ts';
+import { guard, Identification, RateGate } from './guard.ts';
 import { announcement, keysToProve, proofs } from './host-key-rotation.ts';
 import { KeyExchange } from './key-exchange.ts';
 import { bannerMessage, loginMessage } from './login-messages.ts';
@@ -43,6 +43,9 @@ export type ConnectionOptions = {
 type State = 'key-exchange' | 'service' | 'login' | 'open' | 'closed';
 
 const preLoginMessagesMax = 200;
+/** Requests that are only ever refused: keep-alives are a few a minute. */
+const refusalsMax = 200;
+const refusalsWindowMs = 10_000;
 /** Outgoing packets that may wait for new keys. */
 const heldPacketsMax = 1000;
 /** Socket bytes above which no further channel data is produced; the rest waits in the channel. */
@@ -67,6 +70,7 @@ export class Connection {
   #session: SftpSession | undefined;
   #lastActivity = performance.now();
   #reason: EndReason | undefined;
+  readonly #refusals = new RateGate(refusalsMax, refusalsWindowMs);
   #hasProved = false;
 
   constructor(options: ConnectionOptions) {
@@ -79,6 +83,7 @@ export class Connection {
     this.#channels = new Channels(
       {
         send: (parts) => this.#send(parts),
+        refuse: (answer) => this.#refuse(answer),
         maySendData: () =>
           socket.writableLength < socketHighBytes &&
           this.#protocol._kexinit === undefined &&
@@ -317,8 +322,13 @@ export class Connection {
       default:
         if (this.#channels.take(type, payload)) return;
         // RFC 4253 section 11.4. ssh2 counts before it calls us.
-        return this.#send([Uint8Array.of(number.unimplemented), u32(this.#protocol._decipher.inSeqno - 1)]);
+        return this.#refuse([Uint8Array.of(number.unimplemented), u32(this.#protocol._decipher.inSeqno - 1)]);
     }
+  }
+
+  #refuse(answer: readonly Uint8Array[] | undefined): void {
+    if (!this.#refusals.pass()) return this.fail('too many requests that nobody serves');
+    if (answer !== undefined) this.#send(answer);
   }
 
   #onGlobalRequest(payload: Buffer): void {
@@ -326,8 +336,7 @@ export class Connection {
     const session = this.#session;
     const name = new WireReader(payload.subarray(1)).string();
     if (keys === undefined || session === undefined || this.#hasProved) {
-      if (payload[5 + name.length] === 1) this.#send([Uint8Array.of(number.requestFailure)]);
-      return;
+      return this.#refuse(payload[5 + name.length] === 1 ? [Uint8Array.of(number.requestFailure)] : undefined);
     }
     this.#hasProved = true;
     this.#options.warden.call('exchange.prove-host-keys', { token: session.token, hostKeys: [...keys] }).then(

@@ -1,0 +1,34 @@
+// Owns: knocking at a port: how long until the server says its identification, at worst. Runs as a thread.
+import { connect } from 'node:net';
+import { parentPort, workerData } from 'node:worker_threads';
+import { memoryOf } from './stall.ts';
+
+const patienceMs = 20_000;
+const { port, pid } = workerData as { readonly port: number; readonly pid: number };
+let isOver = false;
+parentPort?.once('message', () => (isOver = true));
+
+function answerTime(): Promise<number> {
+  const started = performance.now();
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1');
+    const finish = (ms: number): void => {
+      clearTimeout(timer);
+      socket.destroy();
+      resolve(ms);
+    };
+    const timer = setTimeout(() => finish(patienceMs), patienceMs);
+    socket.once('data', () => finish(performance.now() - started));
+    // Nobody is there any more: the worst answer of all.
+    socket.once('error', () => finish(patienceMs));
+  });
+}
+
+let stallMs = 0;
+let most = 0;
+do {
+  stallMs = Math.max(stallMs, await answerTime());
+  most = Math.max(most, memoryOf(pid));
+  await new Promise((resolve) => setTimeout(resolve, 20));
+} while (!isOver);
+parentPort?.postMessage({ stallMs, most });
