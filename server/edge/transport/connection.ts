@@ -212,6 +212,7 @@ export class Connection {
     this.#preLoginMessages += 1;
     if (this.#preLoginMessages > preLoginMessagesMax) return this.fail('too many messages before login');
     if (type === number.disconnect) this.#channels.hasClientClosed = true;
+    else if (type < number.kexInit && this.#options.profile.strictRequired) this.fail(`message ${type} is not allowed in a key exchange`);
   }
 
   get #bytes(): number {
@@ -251,8 +252,8 @@ export class Connection {
         if (this.#state !== 'open' || !this.#rekey.mayClient()) return this.fail('key exchange not allowed now');
         return pass(this.#keyExchange.negotiate(payload));
     }
-    // Numbers 21 to 49 belong to the key exchange; ssh2 tracks its own state there and throws on anything unexpected.
-    if (type > number.kexInit && type < number.authRequest) return pass(payload);
+    // These belong to a key exchange, and while one runs ssh2 does not ask here.
+    if (type > number.kexInit && type < number.authRequest) return this.fail(`message ${type} is not allowed now`);
     if (this.#state === 'service' && type === number.serviceRequest) return this.#onServiceRequest(payload);
     if (this.#state === 'login' && (type === number.authRequest || type === number.authInfoResponse))
       return this.#onAuthMessage(type, payload);

@@ -1,0 +1,193 @@
+// T-15, T-16, T-19: messages out of their state, weak key exchanges, floods of bad logins.
+import { readFileSync } from 'node:fs';
+import { test } from 'tap';
+import { endsWithin, plainPacket, rawSocket } from '../support/attacks.ts';
+import { message, RawClient, textAt, u32 } from '../support/raw-client.ts';
+import { memoryOf } from '../support/stall.ts';
+import { startWorld } from '../support/world.ts';
+
+test('every message number in every state before a session: obeyed where it belongs, the end elsewhere', async (t) => {
+  const world = await startWorld(t, { limits: { unauthenticatedPerSourceMax: 200 } });
+  const { port } = world.demo.partner;
+  const [pid] = world.pidsOf('partner-1');
+  const pem = readFileSync(world.keyFile('acme'), 'utf8');
+  const body = Buffer.concat([u32(0), u32(0), u32(0), Buffer.alloc(40)]);
+  const anyway = [1, 2, 3, 4];
+  const states: readonly (readonly [
+    string,
+    readonly number[],
+    () => Promise<{ send(number: number): void; closed: Promise<void>; inbox: readonly Buffer[]; close(): void }>,
+  ])[] = [
+    [
+      'before the key exchange',
+      [20],
+      async () => {
+        const { socket, closed } = rawSocket({ port, account: '', key: '', localAddress: '127.0.0.1' });
+        socket.write('SSH-2.0-x\r\n');
+        return {
+          send: (number) => void socket.write(plainPacket(Buffer.concat([Buffer.of(number), body]))),
+          closed,
+          inbox: [],
+          close: () => socket.destroy(),
+        };
+      },
+    ],
+    [
+      'before the service request',
+      [...anyway, 5],
+      async () => {
+        const client = await RawClient.open({ port });
+        await client.ready;
+        return {
+          send: (number) => void client.send(message(number, body)),
+          closed: client.closed,
+          inbox: client.inbox,
+          close: () => client.close(),
+        };
+      },
+    ],
+    [
+      'before the login',
+      anyway,
+      async () => {
+        const client = await RawClient.open({ port });
+        await client.ready;
+        client.send(message(5, 'ssh-userauth'));
+        await client.next(6);
+        return {
+          send: (number) => void client.send(message(number, body)),
+          closed: client.closed,
+          inbox: client.inbox,
+          close: () => client.close(),
+        };
+      },
+    ],
+    [
+      'between two factors',
+      anyway,
+      async () => {
+        const client = await RawClient.open({ port });
+        await client.ready;
+        client.send(message(5, 'ssh-userauth'));
+        await client.next(6);
+        client.send(client.authRequest('acme', pem));
+        await client.next(51);
+        return {
+          send: (number) => void client.send(message(number, body)),
+          closed: client.closed,
+          inbox: client.inbox,
+          close: () => client.close(),
+        };
+      },
+    ],
+  ];
+  for (const [state, harmless, enter] of states) {
+    let ended = 0;
+    let obeyed = 0;
+    const all = Array.from({ length: 256 }, (_, number) => number).filter((number) => !harmless.includes(number));
+    for (let at = 0; at < all.length; at += 16)
+      await Promise.all(
+        all.slice(at, at + 16).map(async (number) => {
+          const one = await enter();
+          one.send(number);
+          if (await endsWithin(8000, one.closed)) ended += 1;
+          else t.fail(`${state}: message ${number} did not end the connection`);
+          if (one.inbox.some((payload) => [52, 81, 91, 99].includes(payload[0] ?? 0))) obeyed += 1;
+          one.close();
+        }),
+      );
+    t.equal(ended, all.length, `${state}: ${all.length} of ${all.length} numbers end the connection`);
+    t.equal(obeyed, 0, `${state}: none is obeyed`);
+  }
+  t.equal((await world.sftp('acme-batch', ['pwd'])).code, 0, 'the right order opens a session');
+  t.equal(world.pidsOf('partner-1')[0], pid, 'the same process');
+});
+
+test('key exchanges that are not good enough', async (t) => {
+  const world = await startWorld(t);
+  const { port } = world.demo.partner;
+  const ready = async (more: object): Promise<string | undefined> => {
+    const client = await RawClient.open({ port, ...more });
+    const isReady = await Promise.race([client.ready, new Promise<boolean>((resolve) => setTimeout(() => resolve(false), 5000))]);
+    client.close();
+    return isReady ? client.negotiated?.kex : undefined;
+  };
+  t.equal(await ready({}), 'curve25519-sha256', 'the allow twin');
+  t.equal(await ready({ keyExchange: ['ecdh-sha2-nistp384'] }), 'ecdh-sha2-nistp384');
+  t.equal(await ready({ keyExchange: ['ecdh-sha2-nistp256'] }), 'ecdh-sha2-nistp256');
+  t.equal(await ready({ ciphers: ['aes256-ctr'] }), 'curve25519-sha256', 'AES-CTR with encrypt-then-MAC');
+  t.equal(await ready({ isStrict: false }), undefined, 'without strict key exchange');
+  t.equal(await ready({ ciphers: ['chacha20-poly1305@openssh.com'] }), undefined, 'a mode that Terrapin needs');
+  t.equal(await ready({ ciphers: ['aes128-cbc'] }), undefined, 'CBC');
+  t.equal(await ready({ keyExchange: ['diffie-hellman-group14-sha256'] }), undefined, 'a finite-field group');
+  t.equal(await ready({ keyExchange: ['diffie-hellman-group14-sha1'] }), undefined, 'SHA-1');
+});
+
+test('listeners of the profiles legacy and fips', async (t) => {
+  for (const [profile, good, bad] of [
+    [
+      'legacy',
+      [{ keyExchange: ['diffie-hellman-group14-sha256'] }, { isStrict: false }, {}],
+      [{ isStrict: false, ciphers: ['aes256-ctr'] }, { ciphers: ['aes128-cbc'] }],
+    ],
+    ['fips', [{ keyExchange: ['ecdh-sha2-nistp256'] }], [{}, { keyExchange: ['ecdh-sha2-nistp256'], ciphers: ['aes256-ctr'] }]],
+  ] as const) {
+    const world = await startWorld(t, { env: { COFFERDAM_PROFILE: profile } });
+    t.match(world.log, new RegExp(`"profile":"${profile}"`), `${profile} is logged`);
+    for (const [expected, list] of [
+      [true, good],
+      [false, bad],
+    ] as const)
+      for (const more of list) {
+        const client = await RawClient.open({ port: world.demo.partner.port, ...more });
+        t.equal(await client.ready, expected, `${profile}: ${JSON.stringify(more)}`);
+        client.close();
+      }
+  }
+});
+
+test('300 parallel bad logins: memory stays, a good one works; six attempts a connection', async (t) => {
+  const world = await startWorld(t, {
+    limits: { unauthenticatedPerSourceMax: 400, unauthenticatedConnectionsMax: 400, unauthenticatedDropFromPercent: 99 },
+  });
+  const { port } = world.demo.partner;
+  const pids = [world.pidsOf('partner-1')[0] ?? 0, world.pidsOf('warden')[0] ?? 0];
+  const before = pids.map(memoryOf);
+  let attempts = 0;
+  const password = message(50, 'acme', 'ssh-connection', 'password', Uint8Array.of(0), 'guess');
+  const bad = Array.from({ length: 300 }, async () => {
+    const client = await RawClient.open({ port });
+    await client.ready;
+    client.send(message(5, 'ssh-userauth'));
+    await client.next(6);
+    client.send(password);
+    const answer = await client.next(51, 52);
+    attempts += 1;
+    client.close();
+    return answer?.[0];
+  });
+  const good = world.sftp('globex-batch', ['pwd']);
+  const answers = await Promise.all(bad);
+  t.equal(attempts, 300);
+  t.notOk(answers.includes(52), 'none got in');
+  t.equal((await good).code, 0, 'a good login meanwhile');
+  for (const [i, pid] of pids.entries()) {
+    const grown = memoryOf(pid) - (before[i] ?? 0);
+    t.comment(`${i === 0 ? 'edge' : 'warden'}: ${Math.round(grown / 2 ** 20)} MiB more`);
+    t.ok(grown < 100 * 2 ** 20, 'memory stays');
+  }
+
+  const one = await RawClient.open({ port });
+  await one.ready;
+  one.send(message(5, 'ssh-userauth'));
+  await one.next(6);
+  let refused = 0;
+  for (let i = 0; i < 10; i += 1) {
+    one.send(message(50, 'acme', 'ssh-connection', 'password', Uint8Array.of(0), 'guess'));
+    const answer = await one.next(51, 52);
+    if (answer === undefined) break;
+    t.equal(textAt(answer, 1), 'publickey', 'the same methods each time');
+    refused += 1;
+  }
+  t.equal(refused, 5, 'five refusals, and the sixth ends the connection');
+});

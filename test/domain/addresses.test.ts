@@ -1,0 +1,65 @@
+// One spelling for an address, whoever writes it; networks; what counts as one source.
+import { test } from 'tap';
+import { addressBytes, canonicalAddress, isInNetwork, isLoopback, parseNetwork, sourceOf } from '../../server/domain/addresses.ts';
+
+test('one spelling', (t) => {
+  const same: readonly (readonly [string, string])[] = [
+    ['192.0.2.1', '192.0.2.1'],
+    ['::ffff:192.0.2.1', '192.0.2.1'],
+    ['::FFFF:c000:201', '192.0.2.1'],
+    ['0:0:0:0:0:ffff:192.0.2.1', '192.0.2.1'],
+    ['2001:DB8:0:0:0:0:0:1', '2001:db8::1'],
+    ['2001:db8::1', '2001:db8::1'],
+    ['2001:db8::1%eth0', '2001:db8::1'],
+    ['::1', '::1'],
+    ['::', '::'],
+    ['1::', '1::'],
+    ['2001:0:0:1:0:0:0:1', '2001:0:0:1::1'],
+    ['2001:db8:0:1:1:1:1:1', '2001:db8:0:1:1:1:1:1'],
+    ['::1.2.3.4', '::102:304'],
+  ];
+  for (const [given, wanted] of same) t.equal(canonicalAddress(given), wanted, given);
+  for (const bad of [
+    '',
+    'localhost',
+    '1.2.3',
+    '1.2.3.256',
+    '01.2.3.4',
+    '1.2.3.4.5',
+    '1:2:3',
+    '1::2::3',
+    ':::',
+    'g::1',
+    '12345::',
+    '1:2:3:4:5:6:7:8:9',
+    '1:2:3:4:5:6:7::8:9',
+    '1.2.3.4::',
+  ])
+    t.equal(canonicalAddress(bad), '', `"${bad}" is no address`);
+  t.equal(addressBytes('::ffff:1.2.3.4')?.length, 4);
+  t.end();
+});
+
+test('networks and sources', (t) => {
+  const inside = (address: string, network: string): boolean => {
+    const parsed = parseNetwork(network);
+    if (parsed === undefined) throw new Error(network);
+    return isInNetwork(address, parsed);
+  };
+  t.ok(inside('192.0.2.200', '192.0.2.128/25'));
+  t.notOk(inside('192.0.2.127', '192.0.2.128/25'));
+  t.ok(inside('::ffff:192.0.2.1', '192.0.2.1'), 'mapped or not, one address');
+  t.ok(inside('10.1.2.3', '0.0.0.0/0'));
+  t.notOk(inside('2001:db8::1', '0.0.0.0/0'), 'families do not mix');
+  t.ok(inside('2001:db8:1::5', '2001:db8::/32'));
+  t.notOk(inside('2001:db9::5', '2001:db8::/32'));
+  t.notOk(inside('nonsense', '0.0.0.0/0'));
+  for (const bad of ['', '/8', '1.2.3.4/33', '::/129', 'host/8', '1.2.3.4/-1', '1.2.3.4/8/8']) t.equal(parseNetwork(bad), undefined, bad);
+  t.equal(sourceOf('192.0.2.7'), '192.0.2.7');
+  t.equal(sourceOf('2001:db8:1:2:3:4:5:6'), '2001:db8:1:2::/64');
+  t.equal(sourceOf('2001:db8:1:2::9'), '2001:db8:1:2::/64', 'a /64 is one source');
+  t.not(sourceOf('2001:db8:1:3::9'), sourceOf('2001:db8:1:2::9'));
+  t.ok(isLoopback('127.0.0.9') && isLoopback('::1'));
+  t.notOk(isLoopback('localhost'), 'names are no addresses');
+  t.end();
+});

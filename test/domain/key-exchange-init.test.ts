@@ -1,0 +1,86 @@
+// A client's KEXINIT: read strictly, the right method chosen, wrong guesses known.
+import { test } from 'tap';
+import { isPostQuantum, keyExchangeMethods, profileNames, profiles } from '../../server/domain/algorithms.ts';
+import { chooseMethod, isGuessWrong, parseClientKexInit, withMethods } from '../../server/domain/key-exchange-init.ts';
+import { concatBytes, wireString } from '../../server/domain/ssh-wire.ts';
+
+function kexInit(methods: string, options: { hostKeys?: string; guess?: number; lists?: number; tail?: Uint8Array } = {}): Uint8Array {
+  const lists = [methods, options.hostKeys ?? 'ssh-ed25519', ...Array.from({ length: 8 }, () => 'x')].slice(0, options.lists ?? 10);
+  return concatBytes([
+    Uint8Array.of(20),
+    new Uint8Array(16),
+    ...lists.map(wireString),
+    Uint8Array.of(options.guess ?? 0),
+    new Uint8Array(4),
+    options.tail ?? new Uint8Array(),
+  ]);
+}
+const strict = 'kex-strict-c-v00@openssh.com';
+
+test('choice', (t) => {
+  const choose = (methods: string, profile: keyof typeof profiles = 'default'): string | undefined =>
+    chooseMethod(parseClientKexInit(kexInit(methods)), profiles[profile]);
+  t.equal(choose('mlkem768x25519-sha256,curve25519-sha256'), 'mlkem768x25519-sha256');
+  t.equal(
+    choose('sntrup761x25519-sha512@openssh.com,curve25519-sha256,mlkem768x25519-sha256'),
+    'curve25519-sha256',
+    "the client's order decides",
+  );
+  t.equal(choose('diffie-hellman-group14-sha256'), undefined);
+  t.equal(choose('diffie-hellman-group14-sha256', 'legacy'), 'diffie-hellman-group14-sha256');
+  t.equal(choose('mlkem768x25519-sha256,ecdh-sha2-nistp256', 'fips'), 'ecdh-sha2-nistp256');
+  t.equal(choose('curve25519-sha256', 'fips'), undefined);
+  for (const name of [
+    'diffie-hellman-group1-sha1',
+    'diffie-hellman-group14-sha1',
+    'diffie-hellman-group-exchange-sha256',
+    '',
+    strict,
+    'ext-info-c',
+  ])
+    for (const profile of profileNames) t.equal(choose(name, profile), undefined, `${profile}: ${name || 'nothing'}`);
+  t.end();
+});
+
+test('guesses (RFC 4253 section 7.1)', (t) => {
+  const wrong = (methods: string, hostKeys: string, guess: number): boolean =>
+    isGuessWrong(parseClientKexInit(kexInit(methods, { hostKeys, guess })), 'curve25519-sha256', ['ssh-ed25519', 'ecdsa-sha2-nistp256']);
+  t.notOk(wrong('curve25519-sha256', 'ssh-ed25519', 1));
+  t.ok(wrong('mlkem768,curve25519-sha256', 'ssh-ed25519', 1));
+  t.ok(wrong('curve25519-sha256', 'ssh-rsa,ssh-ed25519', 1));
+  t.notOk(wrong('mlkem768,curve25519-sha256', 'ssh-rsa,ssh-ed25519', 0), 'nothing follows');
+  t.end();
+});
+
+test('form', (t) => {
+  const client = parseClientKexInit(kexInit(`curve25519-sha256,ext-info-c,${strict}`));
+  t.ok(client.hasStrict);
+  t.same(parseClientKexInit(withMethods(client, ['a', 'b'])).keyExchange, ['a', 'b', 'ext-info-c', strict], 'markers stay');
+  t.notOk(parseClientKexInit(kexInit('curve25519-sha256')).hasStrict);
+  for (const [what, bad] of [
+    ['a list less', kexInit('x', { lists: 9 })],
+    ['something behind', kexInit('x', { tail: Uint8Array.of(0) })],
+    ['another message', Uint8Array.from(kexInit('x')).fill(21, 0, 1)],
+    ['too long', kexInit('x'.repeat(17_000))],
+    ['nothing', new Uint8Array()],
+    ['a length beyond the end', concatBytes([Uint8Array.of(20), new Uint8Array(16), Uint8Array.of(255, 255, 255, 255)])],
+  ] as const)
+    t.throws(() => parseClientKexInit(bad), { code: 'invalid' }, what);
+  t.end();
+});
+
+test('profiles hold nothing weak', (t) => {
+  for (const name of profileNames) {
+    const profile = profiles[name];
+    const all = [...profile.keyExchange, ...profile.ciphers, ...profile.macs, ...profile.userSignatures, ...profile.hostKeys].join(' ');
+    t.notMatch(all, /sha1|-cbc|md5|arcfour|group1-|chacha|ssh-rsa|ssh-dss/, name);
+    t.ok(
+      profile.macs.every((mac) => mac.endsWith('-etm@openssh.com')),
+      `${name}: encrypt-then-MAC only`,
+    );
+  }
+  t.notMatch(JSON.stringify(profiles.fips), /25519|mlkem|ctr/, 'fips: NIST curves and AES-GCM');
+  t.equal(profiles.default.keyExchange[0], 'mlkem768x25519-sha256');
+  t.same(keyExchangeMethods.filter(isPostQuantum), ['mlkem768x25519-sha256']);
+  t.end();
+});
