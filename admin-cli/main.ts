@@ -19,6 +19,7 @@ import { fileReceipt } from './commands/file-receipt.ts';
 import { keyAdd } from './commands/key-add.ts';
 import { keyList } from './commands/key-list.ts';
 import { mfaTicket } from './commands/mfa-ticket.ts';
+import { reportKeyExchange } from './commands/report-key-exchange.ts';
 import { sessionEnd, sessionList } from './commands/session-list.ts';
 import { status } from './commands/status.ts';
 import { windowClose, windowOpen } from './commands/window-open.ts';
@@ -43,6 +44,7 @@ export const commands: readonly Command[] = [
   fileReceipt,
   sessionList,
   sessionEnd,
+  reportKeyExchange,
 ];
 
 const usage = (command: Command): string =>

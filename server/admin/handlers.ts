@@ -18,6 +18,7 @@ import {
   listCustomers,
   listFiles,
   listFolders,
+  listKeyExchangeUse,
   listKeys,
   listNodes,
   listSessions,
@@ -108,6 +109,7 @@ export function adminHandlers(config: Config, database: Database, commands: Comm
         if (publicKey === undefined) throw new CofferdamError('corrupt', 'the key of this receipt is not known');
         return { receipt: row.receipt, publicKey };
       }),
+    'report.key-exchange': async () => ({ accounts: [...(await read((tx) => listKeyExchangeUse(tx)))] }),
     'session.list': async ({ all, limit }) => ({ sessions: [...(await read((tx) => listSessions(tx, all ?? false, limit ?? rowsMax)))] }),
   };
   const changes = Object.fromEntries(

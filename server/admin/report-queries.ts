@@ -9,6 +9,7 @@ type AccountRow = Result<OperatorToAdmin, 'account.list'>['accounts'][number];
 type FolderRow = Result<OperatorToAdmin, 'customer.show'>['folders'][number];
 type KeyRow = Result<OperatorToAdmin, 'key.list'>['keys'][number];
 type FileRow = Result<OperatorToAdmin, 'file.list'>['files'][number];
+type KeyExchangeRow = Result<OperatorToAdmin, 'report.key-exchange'>['accounts'][number];
 type SessionRow = Result<OperatorToAdmin, 'session.list'>['sessions'][number];
 type Dated<T, K extends keyof T> = { readonly [P in keyof T]: P extends K ? (null extends T[P] ? Date | null : Date) : T[P] };
 
@@ -171,4 +172,14 @@ export async function databaseFacts(tx: Transaction): Promise<DatabaseFacts> {
     excess: [...excess, ...secrets].map((row) => row.what),
     demoAccounts: demo?.n ?? 0,
   };
+}
+
+export async function listKeyExchangeUse(tx: Transaction): Promise<readonly KeyExchangeRow[]> {
+  const rows = await tx.query<Dated<KeyExchangeRow, 'lastWithoutAt'>>(
+    `select a.name as account, c.name as customer, u.with_mlkem as "withMlkem", u.without_mlkem as "withoutMlkem",
+       u.last_without_at as "lastWithoutAt", u.last_without_client as "lastWithoutClient"
+     from key_exchange_use u join account a on a.id = u.account_id left join customer c on c.id = a.customer_id
+     order by u.last_without_at desc nulls last, a.name limit 5000`,
+  );
+  return rows.map((row) => ({ ...row, lastWithoutAt: isoOrNull(row.lastWithoutAt) }));
 }

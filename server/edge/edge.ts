@@ -120,7 +120,9 @@ export async function startEdge(config: Config, edge: EdgeConfig): Promise<{ sto
         value,
       })),
     { name: 'edge_strangers', help: 'Connections that have not logged in.', kind: 'gauge', value: admission.strangers },
-    { name: 'edge_window_reserved_bytes', help: 'Granted receive windows.', kind: 'gauge', value: reserve.reservedBytes },
+    { name: 'edge_window_bytes', help: 'Granted receive windows.', kind: 'gauge', value: reserve.totals.windows },
+    { name: 'edge_reply_bytes', help: 'Replies under way or unsent.', kind: 'gauge', value: reserve.totals.replies },
+    { name: 'edge_segment_bytes', help: 'Opened segments kept.', kind: 'gauge', value: reserve.totals.segments },
     { name: 'edge_penalised_sources', help: 'Sources with a running penalty.', kind: 'gauge', value: admission.penalised },
     { name: 'edge_lease_live', help: '1 while the warden renews the lease.', kind: 'gauge', value: warden.isLeaseLive ? 1 : 0 },
   ]);

@@ -5,14 +5,20 @@ import type { Logger } from '../observability/logger.ts';
 import type { EdgeToWarden } from '../rpc/edge-warden.ts';
 import type { Params, Result } from '../rpc/operation.ts';
 
+/** What a channel holds for its client; positive and negative bytes. */
+export type BufferAccount = {
+  addReplies(bytes: number): void;
+  addSegments(bytes: number): void;
+  /** Whether another request may be taken, another segment kept. */
+  readonly hasReplyRoom: boolean;
+  readonly hasSegmentRoom: boolean;
+};
+
 export type SftpOutput = {
   /** Queues bytes of the SFTP stream towards the client; the buffers are not touched afterwards. */
   send(chunks: readonly Buffer[]): void;
-  /** Bytes queued and not yet handed to the socket. */
-  readonly pendingBytes: number;
-  /** How many bytes of replies may be under way or unsent now, and how many of opened segments may be kept. */
-  readonly replyShare: number;
-  readonly segmentShare: number;
+  /** This channel's account in the memory of the process. */
+  readonly buffers: BufferAccount;
   /** Called when some of them have gone. */
   onDrain: (() => void) | undefined;
   /** So many received bytes were taken in: the client may send as many more. */

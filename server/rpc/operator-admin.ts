@@ -260,6 +260,26 @@ export const operatorToAdmin = {
     }),
     narrows,
   ),
+  /** Logins by key exchange, those without a post-quantum method first. */
+  'report.key-exchange': rule(
+    operation({
+      changes: false,
+      params: none,
+      result: z.strictObject({
+        accounts: z.array(
+          z.strictObject({
+            account: z.string(),
+            customer: z.string().nullable(),
+            withMlkem: z.number(),
+            withoutMlkem: z.number(),
+            lastWithoutAt: instant.nullable(),
+            lastWithoutClient: z.string().nullable(),
+          }),
+        ),
+      }),
+    }),
+    reads(),
+  ),
   /** Answers at once: shows that the warden takes commands. */
   'warden.ping': rule(
     operation({

@@ -1,23 +1,29 @@
-// Owns: which opened segments one session keeps, over all its files: the newest, within its share.
+// Owns: which opened segments one session keeps, over all its files: the newest, as far as the process has room.
+import { segmentBytes } from '../../extents/sealed-format.ts';
+import type { BufferAccount } from '../sftp-seam.ts';
 
 /** Dropping a segment only costs reading it again. */
 export class SegmentShelf {
-  readonly #segmentsMax: () => number;
+  readonly #buffers: BufferAccount;
   readonly #drops = new Set<() => void>();
 
-  constructor(segmentsMax: () => number) {
-    this.#segmentsMax = segmentsMax;
+  constructor(buffers: BufferAccount) {
+    this.#buffers = buffers;
   }
 
   /** `drop` is called when the segment must go. Returns what to call when it went by itself. */
   keep(drop: () => void): () => void {
     this.#drops.add(drop);
-    const most = this.#segmentsMax();
+    this.#buffers.addSegments(segmentBytes);
     for (const oldest of this.#drops) {
-      if (this.#drops.size <= most) break;
-      this.#drops.delete(oldest);
+      if (oldest === drop || this.#buffers.hasSegmentRoom) break;
+      this.#forget(oldest);
       oldest();
     }
-    return () => this.#drops.delete(drop);
+    return () => this.#forget(drop);
+  }
+
+  #forget(drop: () => void): void {
+    if (this.#drops.delete(drop)) this.#buffers.addSegments(-segmentBytes);
   }
 }

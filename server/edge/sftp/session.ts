@@ -1,7 +1,6 @@
 // Owns: one SFTP session: packets in order of arrival, bounded work under way, replies, back-pressure both ways.
 // Must never: take in more than is being worked on, or tell a client the text of an unknown error.
 import { CofferdamError, errorCodes, sftpStatus, toCofferdamError } from '../../domain/errors.ts';
-import { segmentBytes } from '../../extents/sealed-format.ts';
 import type { EdgeNode, SftpInput, SftpOutput, StartSftp } from '../sftp-seam.ts';
 import { dataHeader, FieldReader, okPacket, PacketStream, statusPacket, type, versionPacket } from './codec.ts';
 import { Handles } from './handles.ts';
@@ -24,7 +23,7 @@ export function createSftp(node: EdgeNode): { readonly start: StartSftp; stop():
           session,
           warden,
           store,
-          shelf: new SegmentShelf(() => Math.floor(output.segmentShare / segmentBytes)),
+          shelf: new SegmentShelf(output.buffers),
           handles: new Handles(node.config.limits.handlesPerSessionMax),
         },
         output,
@@ -46,7 +45,6 @@ class Session implements SftpInput {
   #isEof = false;
   #isOver = false;
   #running = 0;
-  #replyBytes = 0;
   /** Operations on names happen in the order in which they were asked for. */
   #lane: Promise<unknown> = Promise.resolve();
   /** READs are answered in the order in which they came. */
@@ -72,11 +70,7 @@ class Session implements SftpInput {
 
   #isHeld(): boolean {
     const { requestsInFlightPerChannelMax } = this.#context.node.config.limits;
-    return (
-      this.#isBlocked ||
-      this.#running >= requestsInFlightPerChannelMax ||
-      this.#replyBytes + this.#output.pendingBytes > this.#output.replyShare
-    );
+    return this.#isBlocked || this.#running >= requestsInFlightPerChannelMax || !this.#output.buffers.hasReplyRoom;
   }
 
   /** Takes packets until held back; a chunk counts as consumed when all its packets were taken. */
@@ -204,7 +198,7 @@ class Session implements SftpInput {
     const offset = fields.uint64();
     const length = Math.min(fields.uint32(), dataBytesMax);
     const cost = Math.max(length, readCostBytes);
-    this.#replyBytes += cost;
+    this.#output.buffers.addReplies(cost);
     const reading = (async (): Promise<readonly Buffer[]> => {
       const handle = this.#context.handles.get(name);
       if (handle.kind !== 'download') throw new CofferdamError('denied', 'the file is not open for reading');
@@ -216,7 +210,7 @@ class Session implements SftpInput {
     const reply = reading.catch((error: unknown) => [this.#failure(id, error, 'read')]);
     this.#reads = this.#reads.then(async () => {
       const ready = await reply;
-      this.#replyBytes -= cost;
+      this.#output.buffers.addReplies(-cost);
       this.#done(ready);
     });
   }

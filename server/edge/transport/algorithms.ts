@@ -2,11 +2,16 @@
 import { type HostKeyAlgorithm, type Profile, profiles } from '../../domain/algorithms.ts';
 import { KexInit } from './ssh2-core.ts';
 
+/** ssh2's class whose framing every method here shares: one value each way in messages 30 and 31. */
+export const carrier = 'curve25519-sha256';
 const strictMarker = 'kex-strict-s-v00@openssh.com';
 
 function offerWith(profile: Profile, hostKeys: readonly HostKeyAlgorithm[], cipher: readonly string[]): object {
   const direction = { cipher, mac: profile.macs, compress: ['none'], lang: [] };
-  return new KexInit({ kex: [...profile.keyExchange, strictMarker], serverHostKey: hostKeys, cs: direction, sc: direction });
+  const offer = new KexInit({ kex: [...profile.keyExchange, strictMarker], serverHostKey: hostKeys, cs: direction, sc: direction });
+  // What is sent was written above; ssh2 compares with this list, and all our methods run under one name there.
+  offer.lists.kex.array.push(carrier);
+  return offer;
 }
 
 /**

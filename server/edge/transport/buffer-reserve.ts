@@ -1,55 +1,84 @@
-// Owns: how much memory all connections of this process may hold for their clients together, and what one of them gets of it.
-// Must never: let the sum of granted windows pass the bound by more than each channel's floor.
+// Owns: how much memory all channels of this process may hold for their clients together, and each channel's account of it.
+// Must never: let a sum pass its bound by more than each channel's floor.
+import type { BufferAccount } from '../sftp-seam.ts';
 
-const floorBytes = 256 * 1024;
-const replyShareMin = 256 * 1024;
-const segmentShareMin = 1024 * 1024;
+type Kind = 'windows' | 'replies' | 'segments';
+
+/** What a channel always gets, so that each goes on, if slowly; bytes. */
+const floors: Readonly<Record<Kind, number>> = { windows: 256 * 1024, replies: 256 * 1024, segments: 512 * 1024 };
+/** What a channel gets at most; for windows its own configured one. */
+const mosts: Readonly<Record<Kind, number>> = { windows: Number.POSITIVE_INFINITY, replies: 8 * 2 ** 20, segments: 10 * 2 ** 20 };
 
 /** Half for bytes that clients may send, a quarter for replies that wait for their reader, a quarter for segments read ahead. */
 export class BufferReserve {
-  readonly #windowBytesMax: number;
-  readonly #replyBytesMax: number;
-  readonly #segmentBytesMax: number;
-  #reserved = 0;
-  #channels = 0;
+  readonly #bounds: Readonly<Record<Kind, number>>;
+  readonly #totals: Record<Kind, number> = { windows: 0, replies: 0, segments: 0 };
 
   constructor(bytesMax: number) {
-    this.#windowBytesMax = bytesMax / 2;
-    this.#replyBytesMax = bytesMax / 4;
-    this.#segmentBytesMax = bytesMax / 4;
+    this.#bounds = { windows: bytesMax / 2, replies: bytesMax / 4, segments: bytesMax / 4 };
   }
 
-  get reservedBytes(): number {
-    return this.#reserved;
+  get totals(): Readonly<Record<Kind, number>> {
+    return this.#totals;
   }
 
-  enter(): void {
-    this.#channels += 1;
+  account(): Account {
+    return new Account(this.#totals, this.#bounds);
+  }
+}
+
+export class Account implements BufferAccount {
+  readonly #totals: Record<Kind, number>;
+  readonly #bounds: Readonly<Record<Kind, number>>;
+  readonly #own: Record<Kind, number> = { windows: 0, replies: 0, segments: 0 };
+  #isClosed = false;
+
+  constructor(totals: Record<Kind, number>, bounds: Readonly<Record<Kind, number>>) {
+    this.#totals = totals;
+    this.#bounds = bounds;
   }
 
-  leave(): void {
-    this.#channels -= 1;
+  #add(kind: Kind, bytes: number): void {
+    if (this.#isClosed) return;
+    this.#own[kind] += bytes;
+    this.#totals[kind] += bytes;
   }
 
-  /** Up to `want` bytes of window for a channel that holds `held` already; a channel always reaches its floor, however many there are. */
-  take(want: number, held: number): number {
-    const free = Math.max(0, this.#windowBytesMax - this.#reserved);
-    const granted = Math.max(0, Math.min(want, Math.max(free, floorBytes - held)));
-    this.#reserved += granted;
+  #hasRoom(kind: Kind): boolean {
+    const own = this.#own[kind];
+    return own < floors[kind] || (own < mosts[kind] && this.#totals[kind] < this.#bounds[kind]);
+  }
+
+  get hasReplyRoom(): boolean {
+    return this.#hasRoom('replies');
+  }
+
+  get hasSegmentRoom(): boolean {
+    return this.#hasRoom('segments');
+  }
+
+  addReplies(bytes: number): void {
+    this.#add('replies', bytes);
+  }
+
+  addSegments(bytes: number): void {
+    this.#add('segments', bytes);
+  }
+
+  /** How many of `want` more bytes of window this channel may grant. */
+  takeWindow(want: number): number {
+    const free = this.#bounds.windows - this.#totals.windows;
+    const granted = Math.max(0, Math.min(want, Math.max(free, floors.windows - this.#own.windows)));
+    this.#add('windows', granted);
     return granted;
   }
 
-  give(bytes: number): void {
-    this.#reserved -= bytes;
+  giveWindow(bytes: number): void {
+    this.#add('windows', -bytes);
   }
 
-  /** Bytes of replies that one channel may have under way or unsent. */
-  replyShare(most: number): number {
-    return Math.max(replyShareMin, Math.min(most, this.#replyBytesMax / Math.max(1, this.#channels)));
-  }
-
-  /** Bytes of opened segments that one channel may keep. */
-  segmentShare(most: number): number {
-    return Math.max(segmentShareMin, Math.min(most, this.#segmentBytesMax / Math.max(1, this.#channels)));
+  close(): void {
+    for (const kind of ['windows', 'replies', 'segments'] as const) this.#add(kind, -this.#own[kind]);
+    this.#isClosed = true;
   }
 }

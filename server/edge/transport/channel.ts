@@ -2,7 +2,7 @@
 // Must never: send beyond the client's window, or widen our own before the bytes were taken in.
 
 import type { SftpInput, SftpOutput } from '../sftp-seam.ts';
-import type { BufferReserve } from './buffer-reserve.ts';
+import type { Account, BufferReserve } from './buffer-reserve.ts';
 
 export const message = {
   open: 90,
@@ -22,8 +22,6 @@ export const message = {
 const firstWindowBytes = 2 * 1024 * 1024;
 /** What a queued chunk costs besides its bytes: a flood of tiny replies must not look cheap. */
 const chunkCostBytes = 256;
-const replyBytesMax = 8 * 1024 * 1024;
-const segmentBytesMax = 10 * 1024 * 1024;
 
 export type ChannelHost = {
   send(parts: readonly Uint8Array[]): void;
@@ -44,7 +42,7 @@ export class Channel implements SftpOutput {
   readonly remoteId: number;
   readonly #packetMax: number;
   readonly #windowMax: number;
-  readonly #reserve: BufferReserve;
+  readonly buffers: Account;
   #outWindow: number;
   /** What the client may still send, and what it sent that was not taken in yet; both are reserved. */
   #inWindow: number;
@@ -76,26 +74,13 @@ export class Channel implements SftpOutput {
     // Larger packets than 32 KiB gain nothing and few clients accept them.
     this.#packetMax = Math.min(open.packetMax, 32_768);
     this.#windowMax = open.ownWindow;
-    this.#reserve = open.reserve;
-    this.#reserve.enter();
-    this.#inWindow = this.#reserve.take(Math.min(firstWindowBytes, open.ownWindow), 0);
+    this.buffers = open.reserve.account();
+    this.#inWindow = this.buffers.takeWindow(Math.min(firstWindowBytes, open.ownWindow));
   }
 
   /** What the client may send before the first adjustment. */
   get firstWindow(): number {
     return this.#inWindow;
-  }
-
-  get pendingBytes(): number {
-    return this.#pending + chunkCostBytes * (this.#queue.length - this.#head);
-  }
-
-  get replyShare(): number {
-    return this.#reserve.replyShare(replyBytesMax);
-  }
-
-  get segmentShare(): number {
-    return this.#reserve.segmentShare(segmentBytesMax);
   }
 
   send(chunks: readonly Buffer[]): void {
@@ -104,6 +89,7 @@ export class Channel implements SftpOutput {
       if (chunk.length === 0) continue;
       this.#queue.push(chunk);
       this.#pending += chunk.length;
+      this.buffers.addReplies(chunk.length + chunkCostBytes);
     }
     this.flush();
   }
@@ -131,6 +117,7 @@ export class Channel implements SftpOutput {
         parts.push(next);
         missing -= next.length;
         this.#head += 1;
+        this.buffers.addReplies(-chunkCostBytes);
       } else {
         parts.push(next.subarray(0, missing));
         this.#queue[this.#head] = next.subarray(missing);
@@ -142,6 +129,7 @@ export class Channel implements SftpOutput {
       this.#head = 0;
     }
     this.#pending -= size;
+    this.buffers.addReplies(-size);
     this.#outWindow -= size;
     this.bytesOut += size;
     this.#host.send(parts);
@@ -171,11 +159,11 @@ export class Channel implements SftpOutput {
   consumed(bytes: number): void {
     if (this.#isClosed) return;
     this.#unconsumed -= bytes;
-    this.#reserve.give(bytes);
+    this.buffers.giveWindow(bytes);
     const held = this.#inWindow + this.#unconsumed;
     // Seldom and much, or at once when the client is about to stand still.
     if (this.#hasSentClose || (this.#windowMax - held < this.#windowMax / 4 && this.#inWindow > this.#windowMax / 2)) return;
-    const more = this.#reserve.take(this.#windowMax - held, held);
+    const more = this.buffers.takeWindow(this.#windowMax - held);
     if (more === 0) return;
     this.#inWindow += more;
     this.#host.send([Uint8Array.of(message.windowAdjust), u32(this.remoteId), u32(more)]);
@@ -221,8 +209,7 @@ export class Channel implements SftpOutput {
   drop(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    this.#reserve.give(this.#inWindow + this.#unconsumed);
-    this.#reserve.leave();
+    this.buffers.close();
     this.#queue = [];
     this.#pending = 0;
     this.#host.closed();

@@ -12,6 +12,7 @@ import {
 } from '../../domain/algorithms.ts';
 import { chooseMethod, isGuessWrong, parseClientKexInit, withMethods } from '../../domain/key-exchange-init.ts';
 import { WireReader } from '../../domain/ssh-wire.ts';
+import { carrier } from './algorithms.ts';
 import { agree } from './key-agreement.ts';
 import { number } from './messages.ts';
 import type { CoreKeyExchange, CoreProtocol } from './ssh2-core.ts';
@@ -41,9 +42,6 @@ export type KeyExchangeHost = {
   fail(reason: string): void;
   isClosed(): boolean;
 };
-
-/** ssh2's class whose framing every method here shares: one value each way in messages 30 and 31. */
-const carrier = 'curve25519-sha256';
 
 type Chosen = { readonly method: KeyExchangeMethod; readonly payload: Buffer; readonly carried: Buffer };
 

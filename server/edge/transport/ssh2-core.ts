@@ -64,7 +64,9 @@ export type CoreOptions = {
 };
 
 export const Protocol = require('ssh2/lib/protocol/Protocol.js') as new (options: CoreOptions) => CoreProtocol;
-export const { KexInit } = require('ssh2/lib/protocol/kex.js') as { KexInit: new (lists: object) => object };
+export const { KexInit } = require('ssh2/lib/protocol/kex.js') as {
+  KexInit: new (lists: object) => { readonly lists: { readonly kex: { readonly array: string[] } } };
+};
 /** Shared and mutable: message number → handler. The guard takes it over. */
 export const coreHandlers = require('ssh2/lib/protocol/handlers.js') as (Handler | undefined)[];
 export const { sendPacket } = require('ssh2/lib/protocol/utils.js') as { sendPacket: (protocol: CoreProtocol, packet: Buffer) => boolean };
