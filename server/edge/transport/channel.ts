@@ -22,6 +22,7 @@ export const message = {
 const firstWindowBytes = 2 * 1024 * 1024;
 /** What a queued chunk costs besides its bytes: a flood of tiny replies must not look cheap. */
 const chunkCostBytes = 256;
+const nothing = Buffer.alloc(0);
 
 export type ChannelHost = {
   send(parts: readonly Uint8Array[]): void;
@@ -116,6 +117,8 @@ export class Channel implements SftpOutput {
       if (next.length <= missing) {
         parts.push(next);
         missing -= next.length;
+        // What was sent must not keep its segment in memory.
+        this.#queue[this.#head] = nothing;
         this.#head += 1;
         this.buffers.addReplies(-chunkCostBytes);
       } else {
