@@ -1,5 +1,5 @@
 // Owns: which SSH algorithms a listener offers and accepts: one table, three profiles, read by the edge (offers) and by the warden (signatures).
-// Must never: hold SHA-1, CBC, compression, or a MAC that is not encrypt-then-MAC, in any profile.
+// Must never: hold SHA-1, CBC or compression in any profile, or a MAC that is not encrypt-then-MAC outside `legacy`.
 
 export const profileNames = ['default', 'fips', 'legacy'] as const;
 export type ProfileName = (typeof profileNames)[number];
@@ -27,7 +27,7 @@ export type Profile = {
   /** What user keys may sign with (RFC 8308 `server-sig-algs`). */
   readonly userSignatures: readonly string[];
   readonly rsaBitsMin: number;
-  /** Clients without strict key exchange are refused; otherwise they are held to AES-GCM, which prefix truncation cannot use. */
+  /** Clients without strict key exchange are refused. Where they are not, no mode is offered that prefix truncation could use (CVE-2023-48795). */
   readonly strictRequired: boolean;
 };
 
@@ -58,11 +58,12 @@ export const profiles: Readonly<Record<ProfileName, Profile>> = {
     ciphers: gcm,
     userSignatures: [...ecdsa, ...rsa],
   },
-  /** For partners whose software is older than 2024: a finite-field group, RSA of 2048 bits, no strict key exchange. */
+  /** For partners whose software is older than 2024: a finite-field group, RSA of 2048 bits, no strict key exchange, AES-CTR with plain HMAC-SHA-2. */
   legacy: {
     ...standard,
     name: 'legacy',
     keyExchange: [...standard.keyExchange, 'diffie-hellman-group14-sha256'],
+    macs: [...macs, 'hmac-sha2-256', 'hmac-sha2-512'],
     rsaBitsMin: 2048,
     strictRequired: false,
   },

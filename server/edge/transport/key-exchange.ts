@@ -2,14 +2,7 @@
 // Must never: hold a host private key, or let the client go on while the signature is awaited.
 // How: ssh2 creates a KeyExchange per KEXINIT and assigns it to `_kex`. Accessors on our own protocol value see that assignment (and that of
 // `_kexinit`, our KEXINIT before it is sent); each KeyExchange then gets our method, our secret and, one call later, the warden's signature.
-import {
-  exchangeHashOf,
-  type HostKeyAlgorithm,
-  hostKeyAlgorithms,
-  type KeyExchangeMethod,
-  type Profile,
-  profiles,
-} from '../../domain/algorithms.ts';
+import { exchangeHashOf, type HostKeyAlgorithm, hostKeyAlgorithms, type KeyExchangeMethod, type Profile } from '../../domain/algorithms.ts';
 import { chooseMethod, isGuessWrong, parseClientKexInit, withMethods } from '../../domain/key-exchange-init.ts';
 import { WireReader } from '../../domain/ssh-wire.ts';
 import { carrier } from './algorithms.ts';
@@ -115,8 +108,6 @@ export class KeyExchange {
     const algorithm = hostKeyAlgorithms.find((name) => name === kex.negotiated.serverHostKey);
     if (algorithm === undefined) throw new Error('no host key in common');
     const isFirst = this.#count === 0;
-    if (!this.isStrict && ![kex.negotiated.cs.cipher, kex.negotiated.sc.cipher].every((cipher) => profiles.fips.ciphers.includes(cipher)))
-      throw new Error('without strict key exchange AES-GCM is needed');
     this.#count += 1;
     this.method = chosen.method;
     this.hostKeyAlgorithm = algorithm;
