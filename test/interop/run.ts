@@ -1,0 +1,191 @@
+// Owns: `npm run interop`: real clients against a real gateway, every content compared by hash. Last line: JSON {clients, passed, failed, absent}.
+import { randomBytes } from 'node:crypto';
+import { copyFileSync, existsSync, mkdirSync, truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { temporaryDirectory } from '../support/database.ts';
+import { run, sha256File, startWorld, type World } from '../support/world.ts';
+import { type Client, clients, emptyDirectory, type Gateway, type Kind, type Op, trixie } from './clients.ts';
+
+const mebibyte = 1024 * 1024;
+const sizes: readonly number[] = [
+  0,
+  1,
+  ...[32 * 1024, 256 * 1024, 16 * mebibyte].flatMap((size) => [size - 1, size, size + 1]),
+  100 * mebibyte,
+];
+const oddNames: readonly string[] = ['with two  spaces.txt', 'Überweisung €.xml', `${'n'.repeat(251)}.txt`];
+const listed = 1000;
+const only = process.argv.slice(2);
+
+const endings: (() => unknown)[] = [];
+const ending = { teardown: (work: () => unknown): void => void endings.push(work) };
+let passed = 0;
+let failed = 0;
+function check(client: string, what: string, isGood: boolean, detail = ''): void {
+  if (isGood) passed += 1;
+  else {
+    failed += 1;
+    process.stdout.write(`  FAILED ${client}: ${what} ${detail.slice(-600)}\n`);
+  }
+}
+
+/** A Debian 13 folder with its OpenSSH 10; made once. */
+async function makeTrixie(): Promise<void> {
+  if (existsSync(join(trixie, 'usr/bin/ssh')) || process.getuid?.() !== 0) return;
+  const made = await run('debootstrap', ['--variant=minbase', '--include=openssh-client', 'trixie', trixie], { timeoutMs: 600_000 }).catch(
+    () => undefined,
+  );
+  if (made?.code !== 0)
+    process.stdout.write(`  no Debian 13 folder: ${made === undefined ? 'debootstrap is not installed' : made.out.slice(-300)}\n`);
+}
+
+/** The processor fills the collect folder that every client reads from. */
+async function seed(world: World, files: string): Promise<void> {
+  mkdirSync(join(files, 'many'));
+  for (const size of sizes) writeFileSync(join(files, `size-${size}`), randomBytes(size));
+  for (const [i, name] of oddNames.entries()) writeFileSync(join(files, name), `odd name ${i}\n`);
+  for (let i = 0; i < listed; i += 1) writeFileSync(join(files, 'many', `many-${String(i).padStart(4, '0')}`), '');
+  const lines = [
+    ...sizes.map((size) => `put "${files}/size-${size}" /acme/collect/size-${size}`),
+    ...oddNames.map((name) => `put "${files}/${name}" "/acme/collect/${name}"`),
+    `put -r ${files}/many /acme/collect/many`,
+  ];
+  const done = await world.sftp('processor', lines, 300_000);
+  if (done.code !== 0) throw new Error(`the gateway could not be filled: ${done.err}`);
+}
+
+async function gatewayFor(world: World, directory: string): Promise<Gateway> {
+  const key = join(directory, 'key');
+  const knownHosts = join(directory, 'known_hosts');
+  copyFileSync(world.keyFile('acme-batch'), key);
+  copyFileSync(`${join(world.directory, 'demo', 'known_hosts')}`, knownHosts);
+  writeFileSync(`${key}.pub`, (await run('ssh-keygen', ['-y', '-f', key])).out);
+  await run('puttygen', [key, '-O', 'private', '-o', `${key}.ppk`]).catch(() => undefined);
+  const lines = (await run('ssh-keygen', ['-lf', knownHosts])).out.split('\n');
+  const fingerprint = /SHA256:\S+/.exec(lines.find((line) => line.includes('ED25519')) ?? '')?.[0] ?? '';
+  return { ...world.demo.partner, user: 'acme-batch', key, knownHosts, fingerprint };
+}
+
+async function tryClient(world: World, client: Client, seeded: string): Promise<void> {
+  const home = emptyDirectory(client.root === undefined ? join(temporaryDirectory(ending), 'client') : join(client.root, 'work'));
+  const gateway = await gatewayFor(world, home);
+  const slug = client.name.toLowerCase().replaceAll(/[^a-z0-9]+/g, '-');
+  const has = (kind: Kind): boolean => client.kinds.includes(kind);
+  const local = (name: string): string => join(home, name);
+  const hashes = new Map<string, string>();
+  for (const name of [...sizes.map((size) => `size-${size}`), ...oddNames]) {
+    copyFileSync(join(seeded, name), local(name));
+    hashes.set(name, await sha256File(local(name)));
+  }
+  const started = performance.now();
+  const names = [...hashes.keys()];
+  const deposited = (name: string): string => (oddNames.includes(name) ? `${slug}/${name}` : `${slug}-${name}`);
+  await world.sftp('acme-batch', [`-mkdir deposit/${slug}`]);
+
+  const put = await client.run(
+    gateway,
+    names.map((name): Op => ['put', local(name), `deposit/${deposited(name)}`]),
+  );
+  check(client.name, 'put', put.code === 0, put.err + put.out);
+  const got = await client.run(
+    gateway,
+    names.map((name): Op => ['get', `collect/${name}`, local(`got-${name.slice(0, 200)}`)]),
+  );
+  check(client.name, 'get', got.code === 0, got.err + got.out);
+  for (const name of names) {
+    const hash = await sha256File(local(`got-${name.slice(0, 200)}`)).catch((error: Error) => error.message);
+    check(client.name, `content of ${name.slice(0, 40)} as it was got`, hash === hashes.get(name), hash);
+  }
+  if (has('list')) {
+    const done = await client.run(gateway, [['list', 'collect/many']]);
+    const found = new Set(done.out.match(/many-\d{4}/g)).size;
+    check(client.name, `a list of ${listed}`, done.code === 0 && found === listed, `${found} ${done.err}`);
+  }
+  if (has('rename')) {
+    const done = await client.run(gateway, [
+      ['put', local('size-1'), `deposit/${slug}-held.part`],
+      ['rename', `deposit/${slug}-held.part`, `deposit/${slug}-renamed`],
+    ]);
+    check(client.name, 'rename', done.code === 0, done.err + done.out);
+  }
+  if (has('remove')) {
+    const done = await client.run(gateway, [
+      ['put', local('size-1'), `deposit/${slug}-gone.part`],
+      ['remove', `deposit/${slug}-gone.part`],
+    ]);
+    check(client.name, 'remove', done.code === 0, done.err + done.out);
+  }
+  if (has('resume')) {
+    const partial = local('resumed');
+    copyFileSync(local(`size-${100 * mebibyte}`), partial);
+    truncateSync(partial, 30_000_000);
+    const done = await client.run(gateway, [['resume', `collect/size-${100 * mebibyte}`, partial]]);
+    const isWhole = (await sha256File(partial)) === hashes.get(`size-${100 * mebibyte}`);
+    check(client.name, 'resume', done.code === 0 && isWhole, done.err + done.out);
+  }
+  const both = await Promise.all(
+    [1, 2].map((n) => client.run(gateway, [['put', local(`size-${16 * mebibyte + 1}`), `deposit/${slug}-parallel-${n}`]])),
+  );
+  check(
+    client.name,
+    'two sessions at once',
+    both.every((done) => done.code === 0),
+    both.map((done) => done.err).join(),
+  );
+
+  const { files } = await world.cofferctlJson<{ files: { path: string; sha256: string | null; state: string }[] }>([
+    'file',
+    'list',
+    'acme',
+    '--folder',
+    'deposit',
+    '--limit',
+    '500',
+  ]);
+  const hashOf = (path: string): string | null | undefined =>
+    files.find((file) => file.path === path || file.path === `deposit/${path}` || file.path === `/deposit/${path}`)?.sha256;
+  for (const name of names)
+    check(
+      client.name,
+      `content of ${name.slice(0, 40)} as it was put`,
+      hashOf(deposited(name)) === hashes.get(name),
+      String(hashOf(deposited(name))),
+    );
+  for (const n of [1, 2])
+    check(client.name, `content of parallel put ${n}`, hashOf(`${slug}-parallel-${n}`) === hashes.get(`size-${16 * mebibyte + 1}`));
+  if (has('rename')) check(client.name, 'the renamed file', hashOf(`${slug}-renamed`) === hashes.get('size-1'));
+  if (has('remove')) check(client.name, 'the removed file', hashOf(`${slug}-gone.part`) === undefined);
+  process.stdout.write(`  ${client.name}: ${Math.round((performance.now() - started) / 100) / 10} s\n`);
+}
+
+const present: { readonly client: Client; readonly version: string }[] = [];
+const absent: string[] = [];
+await makeTrixie();
+for (const client of clients) {
+  if (only.length > 0 && !only.some((word) => client.name.toLowerCase().includes(word.toLowerCase()))) continue;
+  const version = await client.version();
+  if (version === undefined) absent.push(client.name);
+  else present.push({ client, version });
+}
+try {
+  for (const profile of ['default', 'legacy'] as const) {
+    const mine = present.filter(({ client }) => client.profile === profile);
+    if (mine.length === 0) continue;
+    const world = await startWorld(ending, { env: { COFFERDAM_PROFILE: profile } });
+    const seeded = emptyDirectory(join(temporaryDirectory(ending), 'seeded'));
+    await seed(world, seeded);
+    for (const { client, version } of mine) {
+      process.stdout.write(`${client.name} (${version}), profile ${profile}\n`);
+      await tryClient(world, client, seeded).catch((error: Error) => check(client.name, 'the run', false, error.message));
+    }
+    if (profile === 'default' && only.length === 0) {
+      const person = await world.sftp('acme', [`put "${seeded}/size-32769" deposit/person`, `get collect/size-32769 ${seeded}/person`]);
+      const isSame = (await sha256File(join(seeded, 'person')).catch(() => '')) === (await sha256File(join(seeded, 'size-32769')));
+      check('OpenSSH sftp, a person with key and code', 'put and get', person.code === 0 && isSame, person.err);
+    }
+  }
+} finally {
+  for (const end of endings.reverse()) await end();
+}
+process.stdout.write(`${JSON.stringify({ clients: present.length, passed, failed, absent })}\n`);
+process.exitCode = failed === 0 && absent.length === 0 ? 0 : 1;
