@@ -8,7 +8,7 @@ import { startTestServer, temporaryDirectory } from './support/database.ts';
 const root = join(import.meta.dirname, '..');
 const filter = process.argv.slice(2);
 /** Files in these folders start whole gateways, or measure them: never two at once on two cores. */
-const alone = ['e2e', 'attack', 'chaos', 'interop', 'supervisor'];
+const alone = ['e2e', 'attack', 'chaos', 'fuzz', 'supervisor'];
 const fileMs = 420_000;
 type Counted = { readonly passed: number; readonly failed: number };
 

@@ -172,8 +172,7 @@ class Session implements SftpInput {
       const handle = this.#context.handles.get(fields.string());
       const offset = fields.uint64();
       const length = fields.uint32();
-      const data = [fields.rest(), ...more];
-      if (data.reduce((sum, slice) => sum + slice.length, 0) !== length) throw new CofferdamError('invalid', 'packet is too short');
+      const data = firstBytes([fields.rest(), ...more], length);
       if (handle.kind !== 'upload') throw new CofferdamError('denied', 'the file is open for reading only');
       handle.upload.write(offset, data);
       if (handle.upload.isFull) {
@@ -235,4 +234,18 @@ class Session implements SftpInput {
       }),
     );
   }
+}
+
+/** The first `count` bytes. Some clients (Go's sftp package of 2022) send a whole buffer behind a shorter length: the rest is not theirs to write. */
+function firstBytes(slices: readonly Buffer[], count: number): readonly Buffer[] {
+  const taken: Buffer[] = [];
+  let missing = count;
+  for (const slice of slices) {
+    if (missing === 0) break;
+    const part = slice.length <= missing ? slice : slice.subarray(0, missing);
+    taken.push(part);
+    missing -= part.length;
+  }
+  if (missing > 0) throw new CofferdamError('invalid', 'packet is too short');
+  return taken;
 }

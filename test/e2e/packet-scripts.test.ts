@@ -1,0 +1,126 @@
+// What clients that cannot run here send, packet by packet: WinSCP (temporary name, rename, times and permissions afterwards), FileZilla (probes,
+// attributes by handle), Go's sftp package of 2022 (a WRITE with more bytes than its length).
+import { createHash, randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { test } from 'tap';
+import { RawClient, sftpPacket, u32 } from '../support/raw-client.ts';
+import { startWorld, type World } from '../support/world.ts';
+
+const fx = {
+  open: 3,
+  close: 4,
+  write: 6,
+  lstat: 7,
+  fstat: 8,
+  setstat: 9,
+  fsetstat: 10,
+  opendir: 11,
+  readdir: 12,
+  remove: 13,
+  realpath: 16,
+  stat: 17,
+  rename: 18,
+};
+const reply = { status: 101, handle: 102, name: 104, attrs: 105 };
+const ok = 0;
+const noSuchFile = 2;
+const u64 = (value: number): Buffer => Buffer.concat([u32(Math.floor(value / 2 ** 32)), u32(value)]);
+const noAttributes = u32(0);
+const permissionsAndTimes = Buffer.concat([u32(0x4 | 0x8), u32(0o640), u32(1_700_000_000), u32(1_700_000_000)]);
+const isStatus = (packet: Buffer | undefined, code: number): boolean => packet?.[0] === reply.status && packet.readUInt32BE(5) === code;
+
+async function open(world: World, version = 3): Promise<RawClient> {
+  const client = await RawClient.open({ port: world.demo.partner.port, identification: 'WinSCP_release_6.3.5' });
+  if (!(await client.login('acme-batch', readFileSync(world.keyFile('acme-batch'), 'utf8')))) throw new Error('no login');
+  client.send(Buffer.concat([Buffer.of(90), u32(7), Buffer.from('session'), u32(7), u32(0x7fffffff), u32(0x4000)]));
+  await client.next(91);
+  client.send(Buffer.concat([Buffer.of(98), u32(0), u32(9), Buffer.from('subsystem'), Buffer.of(1), u32(4), Buffer.from('sftp')]));
+  await client.next(99);
+  client.data(sftpPacket(1, u32(version)));
+  const greeting = await client.sftpReply();
+  if (greeting?.[0] !== 2 || greeting.readUInt32BE(1) !== 3) throw new Error('no version 3');
+  return client;
+}
+
+async function write(client: RawClient, path: string, content: Buffer, pieceBytes = 32_000): Promise<Buffer> {
+  const opened = await client.ask(fx.open, path, u32(0x1a), noAttributes);
+  if (opened?.[0] !== reply.handle) throw new Error(`open: ${opened?.toString('latin1')}`);
+  const handle = Buffer.from(opened.subarray(5));
+  for (let at = 0; at < content.length; at += pieceBytes) {
+    const piece = content.subarray(at, at + pieceBytes);
+    if (!isStatus(await client.ask(fx.write, handle, u64(at), u32(piece.length), piece), ok)) throw new Error('write');
+  }
+  return handle;
+}
+
+const stored = async (world: World, name: string): Promise<{ sha256: string | null; size: number } | undefined> =>
+  (
+    await world.cofferctlJson<{ files: { path: string; sha256: string | null; size: number }[] }>([
+      'file',
+      'list',
+      'acme',
+      '--limit',
+      '500',
+    ])
+  ).files.find((file) => file.path.endsWith(name));
+const sha256 = (content: Buffer): string => createHash('sha256').update(content).digest('hex');
+
+test('WinSCP: version 6 asked, temporary name, rename, times and permissions', async (t) => {
+  const world = await startWorld(t);
+  const client = await open(world, 6);
+  const content = randomBytes(300_000);
+  t.equal((await client.ask(fx.realpath, '.'))?.[0], reply.name, 'where am I');
+  t.equal((await client.ask(fx.realpath, '/deposit/'))?.subarray(13).toString('latin1', 0, 8), '/deposit', 'the name of a folder');
+  const listing = await client.ask(fx.opendir, '/deposit');
+  t.equal(listing?.[0], reply.handle);
+  let last: Buffer | undefined;
+  do last = await client.ask(fx.readdir, Buffer.from(listing?.subarray(5) ?? []));
+  while (last?.[0] === reply.name);
+  t.ok(isStatus(last, 1), 'a listing ends with EOF');
+  t.ok(isStatus(await client.ask(fx.close, Buffer.from(listing?.subarray(5) ?? [])), ok));
+  t.ok(isStatus(await client.ask(fx.lstat, '/deposit/pay.xml'), noSuchFile), 'is there a file already');
+  t.ok(isStatus(await client.ask(fx.lstat, '/deposit/pay.xml.filepart'), noSuchFile), 'is there a part of one');
+  const handle = await write(client, '/deposit/pay.xml.filepart', content);
+  t.ok(isStatus(await client.ask(fx.fsetstat, handle, permissionsAndTimes), ok), 'attributes by handle');
+  t.ok(isStatus(await client.ask(fx.close, handle), ok));
+  t.ok(isStatus(await client.ask(fx.rename, '/deposit/pay.xml.filepart', '/deposit/pay.xml'), ok), 'the temporary name becomes the name');
+  t.ok(isStatus(await client.ask(fx.setstat, '/deposit/pay.xml', permissionsAndTimes), ok), 'attributes by name afterwards');
+  t.equal((await client.ask(fx.stat, '/deposit/pay.xml'))?.[0], reply.attrs);
+  t.equal((await stored(world, 'pay.xml'))?.sha256, sha256(content), 'what is stored is what was sent');
+  client.close();
+});
+
+test('FileZilla: a zero-length probe, then the file; permissions by name; listing beside it', async (t) => {
+  const world = await startWorld(t);
+  const client = await open(world);
+  const probe = await write(client, '/deposit/.probe', Buffer.alloc(0));
+  t.ok(isStatus(await client.ask(fx.close, probe), ok), 'an empty file is a file');
+  t.ok(isStatus(await client.ask(fx.remove, '/deposit/.probe'), ok), 'a held one can be taken back');
+  const content = randomBytes(70_001);
+  const handle = await write(client, '/deposit/statement.csv', content, 16_000);
+  t.equal((await client.ask(fx.fstat, handle))?.[0], reply.attrs);
+  t.ok(isStatus(await client.ask(fx.close, handle), ok));
+  t.ok(
+    isStatus(await client.ask(fx.setstat, '/deposit/statement.csv', Buffer.concat([u32(0x4), u32(0o100644)])), ok),
+    'permissions are accepted',
+  );
+  t.equal((await stored(world, 'statement.csv'))?.sha256, sha256(content));
+  client.close();
+});
+
+test('a WRITE with more bytes than its length writes its length; one with fewer is an error', async (t) => {
+  const world = await startWorld(t);
+  const client = await open(world);
+  const content = randomBytes(40_000);
+  const handle = await write(client, '/deposit/go.bin', content);
+  const more = Buffer.concat([Buffer.from('!'), randomBytes(5000)]);
+  t.ok(isStatus(await client.ask(fx.write, handle, u64(content.length), u32(1), more), ok));
+  t.equal(
+    (await client.ask(fx.write, handle, u64(content.length + 1), u32(100), Buffer.alloc(50)))?.readUInt32BE(5),
+    5,
+    'SSH_FX_BAD_MESSAGE',
+  );
+  t.ok(isStatus(await client.ask(fx.close, handle), ok));
+  t.equal((await stored(world, 'go.bin'))?.sha256, sha256(Buffer.concat([content, Buffer.from('!')])));
+  client.close();
+});
