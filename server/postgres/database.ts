@@ -42,7 +42,21 @@ export class Database {
   /** Runs `work` in one read-committed transaction that sees exactly these customers. Rolls back when it throws. */
   withCustomers<T>(scope: readonly CustomerId[], work: (tx: Transaction) => Promise<T>): Promise<T> {
     if (scope.length === 0) return Promise.reject(new CofferdamError('bug', 'empty customer scope'));
-    return this.#transaction(scope.join(','), work);
+    return this.#untangled(() => this.#transaction(scope.join(','), work));
+  }
+
+  /** Two sessions may want the same rows crosswise (renaming a to b and b to a): the server ends one of them, which runs again from its start. */
+  async #untangled<T>(run: () => Promise<T>): Promise<T> {
+    for (let tries = 1; ; tries += 1) {
+      try {
+        return await run();
+      } catch (error) {
+        if (sqlState(error) !== deadlock) throw error;
+        if (tries === deadlockTriesMax)
+          throw new CofferdamError('conflict', 'somebody else is changing the same files; try again', { cause: error });
+        await new Promise((resolve) => setTimeout(resolve, Math.random() * 20 * tries));
+      }
+    }
   }
 
   /** The few system-wide passes: login, sweeps, commands. */
@@ -148,6 +162,9 @@ export class Database {
     await this.#pool.end();
   }
 }
+
+const deadlock = '40P01';
+const deadlockTriesMax = 5;
 
 /** SQLSTATE of a database error, or undefined. `23505` is a unique violation. */
 export function sqlState(error: unknown): string | undefined {

@@ -53,10 +53,10 @@ export async function runFuzz(t: Teardown, secondsEach: number, seed: number, re
       );
       return true;
     };
-    // The first third fills heaps and pools; growth after it is growth.
-    const warm = await harmOf(target.port, pid, attack(0, secondsEach / 3));
+    // The first part fills heaps and pools; growth after it is growth.
+    const warm = await harmOf(target.port, pid, attack(0, (secondsEach * 2) / 3));
     const before = memoryOf(pid);
-    const harm = await harmOf(target.port, pid, attack(1, (secondsEach * 2) / 3));
+    const harm = await harmOf(target.port, pid, attack(1, secondsEach / 3));
     for (const one of still) process.kill(one, 'SIGCONT');
     const grownMiB = Math.round((memoryOf(pid) - before) / 2 ** 20);
     if (warm.result !== true || harm.result !== true) faults.push('the fuzzer itself failed');
