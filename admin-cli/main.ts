@@ -57,6 +57,8 @@ const usage = (command: Command): string =>
     ),
   ].join(' ');
 
+const isCut = (data: unknown): boolean => typeof data === 'object' && data !== null && 'more' in data && data.more === true;
+
 function helpOf(command: Command): string {
   const options = command.options.map((one) => `  --${`${one.name}${one.value === null ? '' : ` ${one.value}`}`.padEnd(26)} ${one.help}`);
   return [usage(command), '', command.help, ...(options.length === 0 ? [] : ['', ...options]), '', `Example: ${command.example}`, ''].join(
@@ -151,6 +153,7 @@ async function main(argv: readonly string[]): Promise<number> {
   try {
     const output = await command.run(client, { positionals: rest, options, isTerminal: process.stdout.isTTY === true });
     process.stdout.write(values.json === true ? `${JSON.stringify(output.data, null, 2)}\n` : output.text);
+    if (isCut(output.data)) process.stderr.write('cofferctl: there is more than one answer holds: narrow the question\n');
     return output.isFault === true ? 1 : 0;
   } finally {
     client.close();

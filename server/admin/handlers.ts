@@ -32,6 +32,20 @@ type Reads = {
 };
 
 const rowsMax = 500;
+/** Of JSON in one list: a frame with room to spare. */
+const listBytesMax = 110_000;
+
+/** As many rows as one answer holds. */
+function fitting<K extends string, T>(name: K, rows: readonly T[]): { readonly [P in K]: T[] } & { readonly more: boolean } {
+  const taken: T[] = [];
+  let bytes = 0;
+  for (const row of rows) {
+    bytes += Buffer.byteLength(JSON.stringify(row)) + 1;
+    if (bytes > listBytesMax) break;
+    taken.push(row);
+  }
+  return { [name]: taken, more: taken.length < rows.length } as { readonly [P in K]: T[] } & { readonly more: boolean };
+}
 
 export function adminHandlers(config: Config, database: Database, commands: CommandLine): Handlers<OperatorToAdmin, OperatorCaller> {
   const read = database.withSystem.bind(database);
@@ -86,18 +100,17 @@ export function adminHandlers(config: Config, database: Database, commands: Comm
         ],
       };
     },
-    'customer.list': async ({ limit }) => ({ customers: [...(await read((tx) => listCustomers(tx, null, limit ?? rowsMax)))] }),
+    'customer.list': async ({ limit }) => fitting('customers', await read((tx) => listCustomers(tx, null, limit ?? rowsMax))),
     'customer.show': ({ name }) =>
       read(async (tx) => {
         const [customer] = await listCustomers(tx, name, 1);
         if (customer === undefined) throw new CofferdamError('not-found', `there is no customer named ${name}`);
         return { customer, folders: [...(await listFolders(tx, name))], accounts: [...(await listAccounts(tx, name))] };
       }),
-    'account.list': async ({ customer }) => ({ accounts: [...(await read((tx) => listAccounts(tx, customer ?? null)))] }),
-    'key.list': async ({ account }) => ({ keys: [...(await read((tx) => listKeys(tx, account ?? null)))] }),
-    'file.list': async ({ customer, folder, limit }) => ({
-      files: [...(await read((tx) => listFiles(tx, customer, folder ?? null, limit ?? rowsMax)))],
-    }),
+    'account.list': async ({ customer }) => fitting('accounts', await read((tx) => listAccounts(tx, customer ?? null))),
+    'key.list': async ({ account }) => fitting('keys', await read((tx) => listKeys(tx, account ?? null))),
+    'file.list': async ({ customer, folder, limit }) =>
+      fitting('files', await read((tx) => listFiles(tx, customer, folder ?? null, limit ?? rowsMax))),
     'file.receipt': ({ version, customer, path }) =>
       read(async (tx) => {
         if ((version === undefined) === (customer === undefined || path === undefined))
@@ -109,8 +122,8 @@ export function adminHandlers(config: Config, database: Database, commands: Comm
         if (publicKey === undefined) throw new CofferdamError('corrupt', 'the key of this receipt is not known');
         return { receipt: row.receipt, publicKey };
       }),
-    'report.key-exchange': async () => ({ accounts: [...(await read((tx) => listKeyExchangeUse(tx)))] }),
-    'session.list': async ({ all, limit }) => ({ sessions: [...(await read((tx) => listSessions(tx, all ?? false, limit ?? rowsMax)))] }),
+    'report.key-exchange': async () => fitting('accounts', await read((tx) => listKeyExchangeUse(tx))),
+    'session.list': async ({ all, limit }) => fitting('sessions', await read((tx) => listSessions(tx, all ?? false, limit ?? rowsMax))),
   };
   const changes = Object.fromEntries(
     Object.entries(operatorToAdmin)

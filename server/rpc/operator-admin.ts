@@ -13,6 +13,8 @@ const uuid = z.uuid();
 const text = (max: number) => z.string().min(1).max(max);
 const instant = z.string();
 const none = z.strictObject({});
+/** The list was cut: one answer holds so much and no more. */
+const more = z.boolean();
 const page = z.strictObject({ limit: z.number().int().min(1).max(500).optional() });
 
 type Rule = { readonly role: OperatorRole; readonly twoPerson: boolean };
@@ -132,7 +134,10 @@ export const operatorToAdmin = {
     }),
     widens,
   ),
-  'customer.list': rule(operation({ changes: false, params: page, result: z.strictObject({ customers: z.array(customerRow) }) }), reads()),
+  'customer.list': rule(
+    operation({ changes: false, params: page, result: z.strictObject({ customers: z.array(customerRow), more }) }),
+    reads(),
+  ),
   'customer.show': rule(
     operation({
       changes: false,
@@ -181,7 +186,7 @@ export const operatorToAdmin = {
     operation({
       changes: false,
       params: z.strictObject({ customer: accountName.optional() }),
-      result: z.strictObject({ accounts: z.array(accountRow) }),
+      result: z.strictObject({ accounts: z.array(accountRow), more }),
     }),
     reads(),
   ),
@@ -198,7 +203,7 @@ export const operatorToAdmin = {
     operation({
       changes: false,
       params: z.strictObject({ account: accountName.optional() }),
-      result: z.strictObject({ keys: z.array(keyRow) }),
+      result: z.strictObject({ keys: z.array(keyRow), more }),
     }),
     reads(),
   ),
@@ -231,7 +236,7 @@ export const operatorToAdmin = {
     operation({
       changes: false,
       params: z.strictObject({ customer: accountName, folder: text(255).optional(), limit: z.number().int().min(1).max(500).optional() }),
-      result: z.strictObject({ files: z.array(fileRow) }),
+      result: z.strictObject({ files: z.array(fileRow), more }),
     }),
     reads(),
   ),
@@ -248,7 +253,7 @@ export const operatorToAdmin = {
     operation({
       changes: false,
       params: z.strictObject({ all: z.boolean().optional(), limit: z.number().int().min(1).max(500).optional() }),
-      result: z.strictObject({ sessions: z.array(sessionRow) }),
+      result: z.strictObject({ sessions: z.array(sessionRow), more }),
     }),
     reads(),
   ),
@@ -276,6 +281,7 @@ export const operatorToAdmin = {
             lastWithoutClient: z.string().nullable(),
           }),
         ),
+        more,
       }),
     }),
     reads(),

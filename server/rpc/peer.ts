@@ -28,6 +28,7 @@ const message = z.union([
   z.strictObject({ id: z.number().int().min(0), error: z.strictObject({ code: z.string().max(32), message: z.string().max(1024) }) }),
 ]);
 
+type Answer = { readonly id: number; readonly result?: unknown; readonly error?: { readonly code: string; readonly message: string } };
 type Waiting = {
   readonly op: string;
   readonly resolve: (value: unknown) => void;
@@ -112,6 +113,16 @@ export class Peer<In extends OperationTable, Out extends OperationTable, Caller>
     if (stream.writableLength > this.#limits.writeBufferBytesMax) this.close(new CofferdamError('unavailable', 'rpc peer does not read'));
   }
 
+  /** An answer that no frame holds is a refusal, not the end of the connection. */
+  #sendAnswer(content: Answer): void {
+    try {
+      this.#send(content);
+    } catch (error) {
+      if (!(error instanceof CofferdamError) || error.code !== 'invalid') throw error;
+      this.#send({ id: content.id, error: { code: 'over-limit', message: 'the answer is too long: ask for less' } });
+    }
+  }
+
   #receive(chunk: Buffer): void {
     if (this.#closed) return;
     try {
@@ -175,10 +186,10 @@ export class Peer<In extends OperationTable, Out extends OperationTable, Caller>
       });
   }
 
-  #answer(content: unknown): void {
+  #answer(content: Answer): void {
     this.#running -= 1;
     if (this.#closed) return;
-    this.#send(content);
+    this.#sendAnswer(content);
     if (this.#running < this.#limits.inboundCallsMax) this.#options.stream.resume();
   }
 }

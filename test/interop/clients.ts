@@ -1,5 +1,5 @@
 // Owns: how each real client is told to do the same things.
-import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Done, run } from '../support/world.ts';
 
@@ -32,6 +32,8 @@ export type Client = {
   /** A line that names the version, or undefined where the client is not on this machine. */
   readonly version: () => Promise<string | undefined>;
   readonly run: (gateway: Gateway, ops: readonly Op[]) => Promise<Done>;
+  /** What only this client does: names of checks, and whether each is good. `home` is a directory for its files. */
+  readonly extra?: (gateway: Gateway, home: string, slug: string) => Promise<Readonly<Record<string, boolean>>>;
 };
 
 const everything: readonly Kind[] = ['put', 'get', 'list', 'rename', 'remove', 'resume'];
@@ -106,6 +108,22 @@ function openssh(name: string, root: string | undefined): readonly Client[] {
       kinds: everything,
       ...rooted,
       version,
+      extra: async (gateway, home, slug) => {
+        const file = join(home, 'size-16777217');
+        const options = ['-v', '-o', 'RekeyLimit=4M', ...sshOptions(gateway, local), '-P', String(gateway.port)];
+        const done = await inside(
+          'sftp',
+          [...options, '-b', '-', `${gateway.user}@${gateway.host}`],
+          `put ${quoted(local(file))} deposit/${slug}-rekeyed\n`,
+        );
+        const exchanges = done.err.match(/kex: algorithm: \S+/g) ?? [];
+        const method = root === undefined ? 'curve25519-sha256' : 'mlkem768x25519-sha256';
+        return {
+          [`${method} each time, through rekeys (${exchanges.length})`]:
+            done.code === 0 && exchanges.length > 1 && exchanges.every((line) => line.endsWith(method)),
+          'no warning': !/warning|not using a post-quantum/i.test(done.err),
+        };
+      },
       run: (gateway, ops) =>
         inside(
           'sftp',
@@ -148,6 +166,19 @@ const psftp: Client = {
   },
 };
 
+function lftpScript(gateway: Gateway, lines: readonly string[]): Promise<Done> {
+  const script = [
+    'set cmd:fail-exit yes',
+    'set net:max-retries 1',
+    'set xfer:clobber on',
+    `set sftp:connect-program ${quoted(`ssh -a -x ${sshOptions(gateway, (path) => path).join(' ')}`)}`,
+    `open sftp://${gateway.user}:@${gateway.host}:${gateway.port}`,
+    ...lines,
+    'bye',
+  ];
+  return run('lftp', ['-c', script.join('\n')], { timeoutMs, env });
+}
+
 const lftp: Client = {
   name: 'lftp',
   profile: 'default',
@@ -170,17 +201,19 @@ const lftp: Client = {
           return `rm ${quoted(op[1])}`;
       }
     };
-    const program = `ssh -a -x ${sshOptions(gateway, (path) => path).join(' ')}`;
-    const script = [
-      'set cmd:fail-exit yes',
-      'set net:max-retries 1',
-      'set xfer:clobber on',
-      `set sftp:connect-program ${quoted(program)}`,
-      `open sftp://${gateway.user}:@${gateway.host}:${gateway.port}`,
-      ...ops.map(line),
-      'bye',
-    ];
-    return run('lftp', ['-c', script.join('\n')], { timeoutMs, env });
+    return lftpScript(gateway, ops.map(line));
+  },
+  extra: async (gateway, home, slug) => {
+    const down = await lftpScript(gateway, [`mirror --parallel=4 collect/many ${quoted(join(home, 'mirror'))}`]);
+    const up = await lftpScript(gateway, [
+      `mirror -R --parallel=4 ${quoted(join(home, 'mirror'))} deposit/${slug}-tree`,
+      `cls -1 deposit/${slug}-tree/`,
+    ]);
+    const names = new Set(up.out.match(/many-\d{4}/g)).size;
+    return {
+      'mirror, four at a time': down.code === 0 && readdirSync(join(home, 'mirror')).length === 1000,
+      'mirror back, four at a time': up.code === 0 && names === 1000,
+    };
   },
 };
 
@@ -212,26 +245,31 @@ const curl: Client = {
     }),
 };
 
+function rcloneWords(gateway: Gateway): { readonly at: (path: string) => string; readonly common: readonly string[] } {
+  const settings = {
+    host: gateway.host,
+    port: gateway.port,
+    user: gateway.user,
+    key_file: gateway.key,
+    shell_type: 'none',
+    md5sum_command: 'none',
+    sha1sum_command: 'none',
+  };
+  const at = (path: string): string =>
+    `:sftp,${Object.entries(settings)
+      .map(([name, value]) => `${name}=${value}`)
+      .join(',')}:${path}`;
+  const common = ['--config', '/dev/null', '--retries', '1', '--low-level-retries', '2'];
+  return { at, common };
+}
+
 const rclone: Client = {
   name: 'rclone',
   profile: 'legacy',
   kinds: ['put', 'get', 'list', 'rename', 'remove'],
   version: () => versionOf('rclone', ['version']),
   run: (gateway, ops) => {
-    const settings = {
-      host: gateway.host,
-      port: gateway.port,
-      user: gateway.user,
-      key_file: gateway.key,
-      shell_type: 'none',
-      md5sum_command: 'none',
-      sha1sum_command: 'none',
-    };
-    const at = (path: string): string =>
-      `:sftp,${Object.entries(settings)
-        .map(([name, value]) => `${name}=${value}`)
-        .join(',')}:${path}`;
-    const common = ['--config', '/dev/null', '--retries', '1', '--low-level-retries', '2'];
+    const { at, common } = rcloneWords(gateway);
     return each(ops, (op) => {
       const args = {
         put: () => ['copyto', op[1], at(op[2] ?? '')],
@@ -243,6 +281,13 @@ const rclone: Client = {
       }[op[0]]();
       return run('rclone', [...common, ...args], { timeoutMs, env });
     });
+  },
+  extra: async (gateway, home) => {
+    const { at, common } = rcloneWords(gateway);
+    const target = join(home, 'tree');
+    const copied = await run('rclone', [...common, 'copy', at('collect/many'), target], { timeoutMs, env });
+    const checked = await run('rclone', [...common, 'check', '--download', at('collect/many'), target], { timeoutMs, env });
+    return { 'copy of a folder': copied.code === 0 && readdirSync(target).length === 1000, 'check of a folder': checked.code === 0 };
   },
 };
 

@@ -155,7 +155,27 @@ async function tryClient(world: World, client: Client, seeded: string): Promise<
     check(client.name, `content of parallel put ${n}`, hashOf(`${slug}-parallel-${n}`) === hashes.get(`size-${16 * mebibyte + 1}`));
   if (has('rename')) check(client.name, 'the renamed file', hashOf(`${slug}-renamed`) === hashes.get('size-1'));
   if (has('remove')) check(client.name, 'the removed file', hashOf(`${slug}-gone.part`) === undefined);
+  for (const [what, isGood] of Object.entries((await client.extra?.(gateway, home, slug)) ?? {})) check(client.name, what, isGood);
   process.stdout.write(`  ${client.name}: ${Math.round((performance.now() - started) / 100) / 10} s\n`);
+}
+
+/** ssh-audit refuses NIST curves on principle; anything else that it fails is a fault. */
+const failuresAccepted = ['ecdh-sha2-nistp256', 'ecdh-sha2-nistp384', 'ecdsa-sha2-nistp256'];
+async function audit(world: World): Promise<void> {
+  const done = await run('ssh-audit', ['-n', '-p', String(world.demo.partner.port), world.demo.partner.host], { timeoutMs: 60_000 }).catch(
+    () => undefined,
+  );
+  if (done === undefined) {
+    absent.push('ssh-audit');
+    return;
+  }
+  const failures = [...done.out.matchAll(/^\((?:kex|key|enc|mac)\) (\S+) .*\[fail\]/gm)].map((match) => match[1] ?? '');
+  check(
+    'ssh-audit',
+    'nothing else fails',
+    done.out.includes('(kex) mlkem768x25519-sha256') && failures.every((name) => failuresAccepted.includes(name)),
+    failures.join(),
+  );
 }
 
 const present: { readonly client: Client; readonly version: string }[] = [];
@@ -179,6 +199,7 @@ try {
       await tryClient(world, client, seeded).catch((error: Error) => check(client.name, 'the run', false, error.message));
     }
     if (profile === 'default' && only.length === 0) {
+      await audit(world);
       const person = await world.sftp('acme', [`put "${seeded}/size-32769" deposit/person`, `get collect/size-32769 ${seeded}/person`]);
       const isSame = (await sha256File(join(seeded, 'person')).catch(() => '')) === (await sha256File(join(seeded, 'size-32769')));
       check('OpenSSH sftp, a person with key and code', 'put and get', person.code === 0 && isSame, person.err);

@@ -15,6 +15,7 @@ const table = {
   slow: operation({ changes: false, params: z.strictObject({}), result: z.strictObject({}) }),
   refuse: operation({ changes: false, params: z.strictObject({}), result: z.strictObject({}) }),
   broken: operation({ changes: false, params: z.strictObject({}), result: z.strictObject({}) }),
+  long: operation({ changes: false, params: z.strictObject({}), result: z.strictObject({ text: z.string() }) }),
 } as const;
 const none = {} as const;
 
@@ -36,6 +37,7 @@ async function serve(t: { teardown(work: () => void | Promise<void>): void }): P
         refuse: async () => {
           throw new CofferdamError('denied', 'no');
         },
+        long: async () => ({ text: 'x'.repeat(frameBytesMax) }),
         broken: async () => {
           throw new TypeError('a secret path /var/x');
         },
@@ -81,6 +83,8 @@ test('calls, refusals and defects', async (t) => {
   t.same(bugs, ['broken']);
   await t.rejects(peer.call('echo', { text: 'x'.repeat(101) }), { code: 'invalid' }, 'the receiver validates');
   t.same(await peer.call('echo', { text: 'b' }), { text: 'b' }, 'and goes on');
+  await t.rejects(peer.call('long', {}), { code: 'over-limit' }, 'an answer that no frame holds is a refusal');
+  t.same(await peer.call('echo', { text: 'c' }), { text: 'c' }, 'not the end');
 });
 
 test('a peer that breaks the rules is cut off; another one is not disturbed', async (t) => {
