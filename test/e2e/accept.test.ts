@@ -91,7 +91,7 @@ test('deadlines run from the first moment', async (t) => {
 });
 
 test('a source that misbehaves waits; others and exempt ones do not', async (t) => {
-  const world = await startWorld(t, { limits: { penaltyLongestMs: 20_000 } });
+  const world = await startWorld(t, { limits: { penaltyLongestMs: 16_000 } });
   const { port } = world.demo.partner;
   const answers = (localAddress: string): Promise<boolean> =>
     new Promise((resolve) => {
