@@ -1,10 +1,11 @@
 // T-15, T-16, T-19: messages out of their state, weak key exchanges, floods of bad logins.
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'tap';
 import { endsWithin, plainPacket, rawSocket } from '../support/attacks.ts';
 import { message, RawClient, textAt, u32 } from '../support/raw-client.ts';
 import { memoryOf } from '../support/stall.ts';
-import { startWorld } from '../support/world.ts';
+import { run, startWorld } from '../support/world.ts';
 
 test('every message number in every state before a session: obeyed where it belongs, the end elsewhere', async (t) => {
   const world = await startWorld(t, { limits: { unauthenticatedPerSourceMax: 200 } });
@@ -121,6 +122,11 @@ test('key exchanges that are not good enough', async (t) => {
   t.equal(await ready({ ciphers: ['aes128-cbc'] }), undefined, 'CBC');
   t.equal(await ready({ keyExchange: ['diffie-hellman-group14-sha256'] }), undefined, 'a finite-field group');
   t.equal(await ready({ keyExchange: ['diffie-hellman-group14-sha1'] }), undefined, 'SHA-1');
+  const short = join(world.directory, 'short');
+  await run('ssh-keygen', ['-q', '-t', 'rsa', '-b', '2048', '-N', '', '-f', short]);
+  const added = await world.cofferctl(['key', 'add', 'acme-batch', '--file', `${short}.pub`]);
+  t.equal(added.code, 2, 'an RSA key of 2048 bits is refused');
+  t.match(added.err, /3072/);
 });
 
 test('listeners of the profiles legacy and fips', async (t) => {
@@ -134,6 +140,23 @@ test('listeners of the profiles legacy and fips', async (t) => {
   ] as const) {
     const world = await startWorld(t, { env: { COFFERDAM_PROFILE: profile } });
     t.match(world.log, new RegExp(`"profile":"${profile}"`), `${profile} is logged`);
+    for (const [type, bits, isGood] of profile === 'legacy'
+      ? ([['rsa', 2048, true]] as const)
+      : ([
+          ['ecdsa', 256, true],
+          ['ed25519', 256, false],
+        ] as const)) {
+      const file = join(world.directory, `${profile}-${type}`);
+      await run('ssh-keygen', ['-q', '-t', type, '-b', String(bits), '-N', '', '-f', file]);
+      t.equal(
+        (await world.cofferctl(['key', 'add', 'acme-batch', '--file', `${file}.pub`])).code,
+        0,
+        `${profile}: a key of type ${type} is added`,
+      );
+      const args = world.sftpArguments('acme-batch').map((one) => (one === world.keyFile('acme-batch') ? file : one));
+      const done = await run('sftp', [...args.slice(0, -1), '-b', '-', args.at(-1) ?? ''], { input: 'pwd\n' });
+      t.equal(done.code === 0, isGood, `${profile}: and ${isGood ? 'opens a session' : 'opens nothing'}`);
+    }
     for (const [expected, list] of [
       [true, good],
       [false, bad],

@@ -249,7 +249,7 @@ export class Connection {
       case number.debug:
         return;
       case number.kexInit:
-        if (this.#state !== 'open' || !this.#rekey.mayClient()) return this.fail('key exchange not allowed now');
+        if (this.#state !== 'open' || !this.#rekey.mayClient(this.#bytes)) return this.fail('key exchange not allowed now');
         return pass(this.#keyExchange.negotiate(payload));
     }
     // These belong to a key exchange, and while one runs ssh2 does not ask here.

@@ -3,6 +3,8 @@ import { RateGate } from './guard.ts';
 
 export type RekeyLimits = { readonly rekeyBytes: number; readonly rekeyMs: number; readonly keyExchangeMs: number };
 
+/** An exchange costs about as much as this many bytes of transfer; OpenSSH's smallest `RekeyLimit` is not below. */
+const clientRekeyBytes = 1024 * 1024;
 const clientRekeysMax = 10;
 const clientRekeysWindowMs = 60_000;
 
@@ -38,10 +40,10 @@ export class RekeyPolicy {
     return this.#startedAt !== undefined && performance.now() - this.#startedAt > this.#limits.keyExchangeMs;
   }
 
-  /** A KEXINIT of the client: an answer to ours, or one of its own, of which there may be only so many. */
-  mayClient(): boolean {
+  /** A KEXINIT of the client: an answer to ours, one after a fair amount of work, or one of the few a minute that come without any. */
+  mayClient(bytes: number): boolean {
     const isAnswer = this.#startedAt !== undefined;
     this.started();
-    return isAnswer || this.#client.pass();
+    return isAnswer || bytes - this.#bytesThen >= clientRekeyBytes || this.#client.pass();
   }
 }
