@@ -14,72 +14,45 @@ test('every message number in every state before a session: obeyed where it belo
   const pem = readFileSync(world.keyFile('acme'), 'utf8');
   const body = Buffer.concat([u32(0), u32(0), u32(0), Buffer.alloc(40)]);
   const anyway = [1, 2, 3, 4];
-  const states: readonly (readonly [
-    string,
-    readonly number[],
-    () => Promise<{ send(number: number): void; closed: Promise<void>; inbox: readonly Buffer[]; close(): void }>,
-  ])[] = [
-    [
-      'before the key exchange',
-      [20],
-      async () => {
-        const { socket, closed } = rawSocket({ port, account: '', key: '', localAddress: '127.0.0.1' });
-        socket.write('SSH-2.0-x\r\n');
-        return {
-          send: (number) => void socket.write(plainPacket(Buffer.concat([Buffer.of(number), body]))),
-          closed,
-          inbox: [],
-          close: () => socket.destroy(),
-        };
-      },
-    ],
-    [
-      'before the service request',
-      [...anyway, 5],
-      async () => {
-        const client = await RawClient.open({ port });
-        await client.ready;
-        return {
-          send: (number) => void client.send(message(number, body)),
-          closed: client.closed,
-          inbox: client.inbox,
-          close: () => client.close(),
-        };
-      },
-    ],
-    [
-      'before the login',
-      anyway,
-      async () => {
-        const client = await RawClient.open({ port });
-        await client.ready;
-        client.send(message(5, 'ssh-userauth'));
-        await client.next(6);
-        return {
-          send: (number) => void client.send(message(number, body)),
-          closed: client.closed,
-          inbox: client.inbox,
-          close: () => client.close(),
-        };
-      },
-    ],
+  /** A client after its key exchange and these steps; what it then says is up to the test. */
+  const after = (steps: (client: RawClient) => Promise<unknown>) => async () => {
+    const client = await RawClient.open({ port });
+    await client.ready;
+    await steps(client);
+    return {
+      send: (number: number) => void client.send(message(number, body)),
+      closed: client.closed,
+      inbox: client.inbox,
+      close: () => client.close(),
+    };
+  };
+  const login = async (client: RawClient): Promise<void> => {
+    client.send(message(5, 'ssh-userauth'));
+    await client.next(6);
+  };
+  type Entered = Awaited<ReturnType<ReturnType<typeof after>>>;
+  const inTheClear = async (): Promise<Entered> => {
+    const { socket, closed } = rawSocket({ port, account: '', key: '', localAddress: '127.0.0.1' });
+    socket.write('SSH-2.0-x\r\n');
+    return {
+      send: (number) => void socket.write(plainPacket(Buffer.concat([Buffer.of(number), body]))),
+      closed,
+      inbox: [],
+      close: () => socket.destroy(),
+    };
+  };
+  const states: readonly (readonly [string, readonly number[], () => Promise<Entered>])[] = [
+    ['before the key exchange', [20], inTheClear],
+    ['before the service request', [...anyway, 5], after(async () => {})],
+    ['before the login', anyway, after(login)],
     [
       'between two factors',
       anyway,
-      async () => {
-        const client = await RawClient.open({ port });
-        await client.ready;
-        client.send(message(5, 'ssh-userauth'));
-        await client.next(6);
+      after(async (client) => {
+        await login(client);
         client.send(client.authRequest('acme', pem));
         await client.next(51);
-        return {
-          send: (number) => void client.send(message(number, body)),
-          closed: client.closed,
-          inbox: client.inbox,
-          close: () => client.close(),
-        };
-      },
+      }),
     ],
   ];
   for (const [state, harmless, enter] of states) {

@@ -3,31 +3,16 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { test } from 'tap';
-import { RawClient, sftpPacket, u32 } from '../support/raw-client.ts';
+import { type as fx } from '../../server/edge/sftp/codec.ts';
+import { message, RawClient, sftpPacket, u32 } from '../support/raw-client.ts';
 import { startWorld, type World } from '../support/world.ts';
 
-const fx = {
-  open: 3,
-  close: 4,
-  write: 6,
-  lstat: 7,
-  fstat: 8,
-  setstat: 9,
-  fsetstat: 10,
-  opendir: 11,
-  readdir: 12,
-  remove: 13,
-  realpath: 16,
-  stat: 17,
-  rename: 18,
-};
-const reply = { status: 101, handle: 102, name: 104, attrs: 105 };
 const ok = 0;
 const noSuchFile = 2;
 const u64 = (value: number): Buffer => Buffer.concat([u32(Math.floor(value / 2 ** 32)), u32(value)]);
 const noAttributes = u32(0);
 const permissionsAndTimes = Buffer.concat([u32(0x4 | 0x8), u32(0o640), u32(1_700_000_000), u32(1_700_000_000)]);
-const isStatus = (packet: Buffer | undefined, code: number): boolean => packet?.[0] === reply.status && packet.readUInt32BE(5) === code;
+const isStatus = (packet: Buffer | undefined, code: number): boolean => packet?.[0] === fx.status && packet.readUInt32BE(5) === code;
 
 async function open(world: World, version = 3): Promise<RawClient> {
   const client = await RawClient.open({ port: world.demo.partner.port, identification: 'WinSCP_release_6.3.5' });
@@ -44,7 +29,7 @@ async function open(world: World, version = 3): Promise<RawClient> {
 
 async function write(client: RawClient, path: string, content: Buffer, pieceBytes = 32_000): Promise<Buffer> {
   const opened = await client.ask(fx.open, path, u32(0x1a), noAttributes);
-  if (opened?.[0] !== reply.handle) throw new Error(`open: ${opened?.toString('latin1')}`);
+  if (opened?.[0] !== fx.handle) throw new Error(`open: ${opened?.toString('latin1')}`);
   const handle = Buffer.from(opened.subarray(5));
   for (let at = 0; at < content.length; at += pieceBytes) {
     const piece = content.subarray(at, at + pieceBytes);
@@ -69,13 +54,13 @@ test('WinSCP: version 6 asked, temporary name, rename, times and permissions', a
   const world = await startWorld(t);
   const client = await open(world, 6);
   const content = randomBytes(300_000);
-  t.equal((await client.ask(fx.realpath, '.'))?.[0], reply.name, 'where am I');
+  t.equal((await client.ask(fx.realpath, '.'))?.[0], fx.name, 'where am I');
   t.equal((await client.ask(fx.realpath, '/deposit/'))?.subarray(13).toString('latin1', 0, 8), '/deposit', 'the name of a folder');
   const listing = await client.ask(fx.opendir, '/deposit');
-  t.equal(listing?.[0], reply.handle);
+  t.equal(listing?.[0], fx.handle);
   let last: Buffer | undefined;
   do last = await client.ask(fx.readdir, Buffer.from(listing?.subarray(5) ?? []));
-  while (last?.[0] === reply.name);
+  while (last?.[0] === fx.name);
   t.ok(isStatus(last, 1), 'a listing ends with EOF');
   t.ok(isStatus(await client.ask(fx.close, Buffer.from(listing?.subarray(5) ?? [])), ok));
   t.ok(isStatus(await client.ask(fx.lstat, '/deposit/pay.xml'), noSuchFile), 'is there a file already');
@@ -85,7 +70,7 @@ test('WinSCP: version 6 asked, temporary name, rename, times and permissions', a
   t.ok(isStatus(await client.ask(fx.close, handle), ok));
   t.ok(isStatus(await client.ask(fx.rename, '/deposit/pay.xml.filepart', '/deposit/pay.xml'), ok), 'the temporary name becomes the name');
   t.ok(isStatus(await client.ask(fx.setstat, '/deposit/pay.xml', permissionsAndTimes), ok), 'attributes by name afterwards');
-  t.equal((await client.ask(fx.stat, '/deposit/pay.xml'))?.[0], reply.attrs);
+  t.equal((await client.ask(fx.stat, '/deposit/pay.xml'))?.[0], fx.attrs);
   t.equal((await stored(world, 'pay.xml'))?.sha256, sha256(content), 'what is stored is what was sent');
   client.close();
 });
@@ -98,7 +83,7 @@ test('FileZilla: a zero-length probe, then the file; permissions by name; listin
   t.ok(isStatus(await client.ask(fx.remove, '/deposit/.probe'), ok), 'a held one can be taken back');
   const content = randomBytes(70_001);
   const handle = await write(client, '/deposit/statement.csv', content, 16_000);
-  t.equal((await client.ask(fx.fstat, handle))?.[0], reply.attrs);
+  t.equal((await client.ask(fx.fstat, handle))?.[0], fx.attrs);
   t.ok(isStatus(await client.ask(fx.close, handle), ok));
   t.ok(
     isStatus(await client.ask(fx.setstat, '/deposit/statement.csv', Buffer.concat([u32(0x4), u32(0o100644)])), ok),
@@ -122,5 +107,28 @@ test('a WRITE with more bytes than its length writes its length; one with fewer 
   );
   t.ok(isStatus(await client.ask(fx.close, handle), ok));
   t.equal((await stored(world, 'go.bin'))?.sha256, sha256(Buffer.concat([content, Buffer.from('!')])));
+  client.close();
+});
+
+test('as many channels as the configuration allows, and no more', async (t) => {
+  const world = await startWorld(t, { limits: { channelsPerConnectionMax: 2 } });
+  const client = await RawClient.open({ port: world.demo.partner.port });
+  t.ok(await client.login('acme-batch', readFileSync(world.keyFile('acme-batch'), 'utf8')));
+  const opened: number[] = [];
+  for (let i = 0; i < 3; i += 1) {
+    client.send(message(90, 'session', u32(i), u32(100_000), u32(32_768)));
+    const answer = await client.next(91, 92);
+    opened.push(answer?.[0] === 91 ? answer.readUInt32BE(5) : -1);
+  }
+  t.same(opened, [0, 1, -1], 'two have places, the third is refused');
+  for (const place of [0, 1]) {
+    client.send(message(98, u32(place), 'subsystem', Uint8Array.of(1), 'sftp'));
+    t.equal((await client.next(99, 100))?.readUInt32BE(1), place, `SFTP on channel ${place}`);
+    client.send(message(94, u32(place), u32(9), sftpPacket(1, u32(3))));
+  }
+  client.send(message(97, u32(0)));
+  t.equal((await client.next(97))?.readUInt32BE(1), 0);
+  client.send(message(90, 'session', u32(9), u32(100_000), u32(32_768)));
+  t.equal((await client.next(91, 92))?.readUInt32BE(5), 0, 'a closed one gives its place');
   client.close();
 });

@@ -59,6 +59,18 @@ async function loggedIn(target: Target): Promise<RawClient> {
   return one;
 }
 
+/** Runs `work` on a client after its key exchange; true when the connection ended within 5 s. */
+const withKeys =
+  (work: (one: RawClient) => unknown) =>
+  async (target: Target): Promise<boolean> => {
+    const one = await client(target);
+    await one.ready;
+    await work(one);
+    const ended = await endsWithin(5000, one.closed);
+    one.close();
+    return ended;
+  };
+
 /** Runs `work` on a fresh logged-in client; true when the connection ended within 5 s. */
 const after =
   (work: (one: RawClient) => unknown, waitMs = 5000) =>
@@ -129,29 +141,19 @@ export const beforeLogin: readonly Attack[] = [
   {
     name: '4 PEM-like text in a global request',
     expect: 'ended',
-    run: async (target) => {
-      const one = await client(target);
-      await one.ready;
+    run: withKeys((one) => {
       for (let i = 0; i < 10; i += 1) one.send(hostKeys);
-      const ended = await endsWithin(5000, one.closed);
-      one.close();
-      return ended;
-    },
+    }),
   },
   { name: '5 compression before the login', expect: 'ended', run: plain(ident, plainPacket(kexInit('zlib', 'curve25519-sha256'))) },
   {
     name: '6 global requests that want replies nobody reads',
     expect: 'ended',
-    run: async (target) => {
-      const one = await client(target);
-      await one.ready;
+    run: withKeys(async (one) => {
       one.socket.pause();
       for (let i = 0; i < 5000 && one.send(message(80, 'x', Uint8Array.of(1))); i += 1) if (i % 500 === 0) await sleep(1);
       one.socket.resume();
-      const ended = await endsWithin(5000, one.closed);
-      one.close();
-      return ended;
-    },
+    }),
   },
   {
     name: '7 a large finite-field group',
@@ -161,26 +163,16 @@ export const beforeLogin: readonly Attack[] = [
   {
     name: '8 key exchanges again and again before the login',
     expect: 'ended',
-    run: async (target) => {
-      const one = await client(target);
-      await one.ready;
+    run: withKeys((one) => {
       one.rekey();
-      const ended = await endsWithin(5000, one.closed);
-      one.close();
-      return ended;
-    },
+    }),
   },
   {
     name: '12 recipient 0xffffffff',
     expect: 'ended',
-    run: async (target) => {
-      const one = await client(target);
-      await one.ready;
+    run: withKeys((one) => {
       one.send(message(94, u32(0xffffffff), u32(1), Uint8Array.of(0)));
-      const ended = await endsWithin(5000, one.closed);
-      one.close();
-      return ended;
-    },
+    }),
   },
   { name: '13 a key exchange message before KEXINIT', expect: 'ended', run: plain(ident, plainPacket(message(30, Buffer.alloc(32)))) },
   {
@@ -191,15 +183,10 @@ export const beforeLogin: readonly Attack[] = [
   {
     name: 'a public key of impossible length',
     expect: 'ended',
-    run: async (target) => {
-      const one = await client(target);
-      await one.ready;
+    run: withKeys((one) => {
       one.send(message(5, 'ssh-userauth'));
       one.send(message(50, u32(0xffffffff), 'ssh-connection'));
-      const ended = await endsWithin(5000, one.closed);
-      one.close();
-      return ended;
-    },
+    }),
   },
 ];
 

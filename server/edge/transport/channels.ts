@@ -1,5 +1,6 @@
-// Owns: the channels of one connection: one at a time, for SFTP, and which messages they take (RFC 4254 sections 5 and 6).
+// Owns: the channels of one connection, for SFTP only: as many at once as the configuration allows, and which messages they take (RFC 4254 sections 5 and 6).
 // Must never: open what could not be served, or take a packet size that makes one reply a thousand packets.
+import type { Limits } from '../../config/config.ts';
 import { WireReader, wireString } from '../../domain/ssh-wire.ts';
 import type { SftpInput, SftpOutput } from '../sftp-seam.ts';
 import type { BufferReserve } from './buffer-reserve.ts';
@@ -20,32 +21,37 @@ export class Channels {
   readonly #host: ChannelsHost;
   readonly #ownWindow: number;
   readonly #reserve: BufferReserve;
-  #current: Channel | undefined;
+  readonly #channelsMax: number;
+  /** Our channel ids are places here; a closed channel keeps its place until another takes it. */
+  readonly #channels: Channel[] = [];
   #opened = 0;
   /** The client itself ended its channel or connection. */
   hasClientClosed = false;
   #before = { bytesIn: 0, bytesOut: 0 };
 
-  constructor(host: ChannelsHost, ownWindow: number, reserve: BufferReserve) {
+  constructor(host: ChannelsHost, limits: Pick<Limits, 'channelWindowBytes' | 'channelsPerConnectionMax'>, reserve: BufferReserve) {
+    this.#channelsMax = limits.channelsPerConnectionMax;
     this.#reserve = reserve;
     this.#host = host;
-    this.#ownWindow = ownWindow;
+    this.#ownWindow = limits.channelWindowBytes;
   }
 
   get isOpen(): boolean {
-    return this.#current !== undefined && !this.#current.isClosed;
+    return this.#channels.some((channel) => !channel.isClosed);
   }
 
   /** Of all channels of the connection together. */
   get transferred(): { readonly bytesIn: number; readonly bytesOut: number } {
-    return {
-      bytesIn: this.#before.bytesIn + (this.#current?.bytesIn ?? 0),
-      bytesOut: this.#before.bytesOut + (this.#current?.bytesOut ?? 0),
-    };
+    const sum = { ...this.#before };
+    for (const channel of this.#channels) {
+      sum.bytesIn += channel.bytesIn;
+      sum.bytesOut += channel.bytesOut;
+    }
+    return sum;
   }
 
   flush(): void {
-    this.#current?.flush();
+    for (const channel of this.#channels) channel.flush();
   }
 
   /** True when the message was one of a channel. */
@@ -79,17 +85,18 @@ export class Channels {
     }
   }
 
-  /** Our channel ids are all 0: one channel at a time. A message for a channel that is gone is dropped, for an unknown one fatal. */
+  /** A message for a channel that is gone is dropped, for an unknown one fatal. */
   #at(payload: Buffer, bytesMin: number): Channel | undefined {
     if (payload.length < bytesMin) {
       this.#host.fail('short channel message');
       return undefined;
     }
-    if (payload.readUInt32BE(1) !== 0 || this.#current === undefined) {
+    const channel = this.#channels[payload.readUInt32BE(1)];
+    if (channel === undefined) {
       this.#host.fail('unknown channel');
       return undefined;
     }
-    return this.#current.isClosed ? undefined : this.#current;
+    return channel.isClosed ? undefined : channel;
   }
 
   #data(payload: Buffer): void {
@@ -105,18 +112,21 @@ export class Channels {
     const remoteId = reader.uint32();
     const window = reader.uint32();
     const packetMax = reader.uint32();
+    const free = this.#channels.findIndex((channel) => channel.isClosed);
+    const place = free === -1 ? this.#channels.length : free;
     const refusal =
       type !== 'session'
         ? 'only sessions are served'
         : packetMax < packetMaxMin
           ? 'maximum packet too small'
-          : this.isOpen || this.#opened >= opensMax
-            ? 'one channel at a time'
+          : place >= this.#channelsMax || this.#opened >= opensMax
+            ? 'too many channels'
             : undefined;
     if (refusal !== undefined)
       return this.#host.refuse([Uint8Array.of(message.openFailure), u32(remoteId), u32(1), wireString(refusal), wireString('')]);
     this.#opened += 1;
-    this.#before = this.transferred;
+    const gone = this.#channels[place];
+    this.#before = { bytesIn: this.#before.bytesIn + (gone?.bytesIn ?? 0), bytesOut: this.#before.bytesOut + (gone?.bytesOut ?? 0) };
     const channel: Channel = new Channel(
       {
         ...this.#host,
@@ -124,9 +134,9 @@ export class Channels {
       },
       { remoteId, window, packetMax, ownWindow: this.#ownWindow, reserve: this.#reserve },
     );
-    this.#current = channel;
+    this.#channels[place] = channel;
     this.hasClientClosed = false;
-    this.#host.send([Uint8Array.of(message.openConfirmation), u32(remoteId), u32(0), u32(channel.firstWindow), u32(ownPacketMax)]);
+    this.#host.send([Uint8Array.of(message.openConfirmation), u32(remoteId), u32(place), u32(channel.firstWindow), u32(ownPacketMax)]);
   }
 
   #request(payload: Buffer): void {
@@ -144,8 +154,11 @@ export class Channels {
 
   /** The connection is over. Resolves when the warden knows what became of the transfers. */
   async drop(): Promise<void> {
-    const channel = this.#current;
-    if (channel !== undefined && !channel.isClosed) channel.drop();
-    await channel?.input?.closed('connection-lost');
+    await Promise.all(
+      this.#channels.map(async (channel) => {
+        if (!channel.isClosed) channel.drop();
+        await channel.input?.closed('connection-lost');
+      }),
+    );
   }
 }

@@ -95,7 +95,7 @@ export class Connection {
           return options.startSftp(this.#session, output, options.warden);
         },
       },
-      limits.channelWindowBytes,
+      limits,
       options.reserve,
     );
     socket.setNoDelay(true);
