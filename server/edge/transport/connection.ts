@@ -13,9 +13,10 @@ import type { BufferReserve } from './buffer-reserve.ts';
 import { u32 } from './channel.ts';
 import { Channels } from './channels.ts';
 import { type EndReason, endTexts } from './end-reasons.ts';
+import { announceSignatures } from './extension-info.ts';
+import { announcement, GlobalRequests } from './global-requests.ts';
 import { guard, Identification, RateGate } from './guard.ts';
-import { announcement, keysToProve, proofs } from './host-key-rotation.ts';
-import { KeyExchange } from './key-exchange.ts';
+import { KeyExchange, NothingInCommon } from './key-exchange.ts';
 import { bannerMessage, loginMessage } from './login-messages.ts';
 import { number } from './messages.ts';
 import { Outbound } from './outbound.ts';
@@ -46,6 +47,8 @@ const preLoginMessagesMax = 200;
 /** Requests that are only ever refused: keep-alives are a few a minute. */
 const refusalsMax = 200;
 const refusalsWindowMs = 10_000;
+/** SSH_DISCONNECT_KEY_EXCHANGE_FAILED (RFC 4253 section 11.1). */
+const keyExchangeFailed = 3;
 /** Outgoing packets that may wait for new keys. */
 const heldPacketsMax = 1000;
 /** Socket bytes above which no further channel data is produced; the rest waits in the channel. */
@@ -61,6 +64,7 @@ export class Connection {
   readonly #keyExchange: KeyExchange;
   readonly #rekey: RekeyPolicy;
   readonly #channels: Channels;
+  readonly #globalRequests: GlobalRequests;
   readonly #name = randomUUID();
   readonly #timers: NodeJS.Timeout[] = [];
   #deadline: NodeJS.Timeout | undefined;
@@ -71,7 +75,6 @@ export class Connection {
   #lastActivity = performance.now();
   #reason: EndReason | undefined;
   readonly #refusals = new RateGate(refusalsMax, refusalsWindowMs);
-  #hasProved = false;
 
   constructor(options: ConnectionOptions) {
     const { socket, node } = options;
@@ -80,6 +83,14 @@ export class Connection {
     this.#outbound = new Outbound(socket, node.config.limits.sendBufferBytesMax);
     const { limits } = node.config;
     this.#rekey = new RekeyPolicy(limits);
+    this.#globalRequests = new GlobalRequests({
+      send: (parts) => this.#send(parts),
+      refuse: (answer) => this.#refuse(answer),
+      prove: async (hostKeys) => {
+        const token = this.#session?.token ?? '';
+        return (await options.warden.call('exchange.prove-host-keys', { token, hostKeys: [...hostKeys] })).signatures;
+      },
+    });
     this.#channels = new Channels(
       {
         send: (parts) => this.#send(parts),
@@ -116,7 +127,8 @@ export class Connection {
       hostKeys: {},
       offer: options.offerFor(''),
       onWrite: (data) => this.#write(data),
-      onError: (error) => this.fail(error.message),
+      // ssh2 has said goodbye by itself when a list has nothing in common.
+      onError: (error) => (error.message.includes('no matching') ? this.#part(error.message, () => {}) : this.fail(error.message)),
       onHeader: ({ identRaw }) => {
         this.#clientIdentification = identRaw.slice(0, 255);
         // Our own offer goes out right after this.
@@ -135,7 +147,7 @@ export class Connection {
       fail: (reason) => this.fail(reason),
       isClosed: () => this.#state === 'closed',
     });
-    this.#replaceExtInfo();
+    announceSignatures(this.#protocol, options.profile.userSignatures, (parts) => this.#send(parts));
     guard(this.#protocol, { message: (type, payload, pass) => this.#onMessage(type, payload, pass) });
     this.#timers.push(setTimeout(() => this.fail('login took too long', 'grace-exceeded'), limits.loginGraceMs));
     this.#expect('no identification in time', limits.identificationMs);
@@ -153,32 +165,14 @@ export class Connection {
     return this.#channels.isOpen;
   }
 
-  /** ssh2 1.17.0 joins two names of its list by mistake: its EXT_INFO is suppressed and ours sent (RFC 8308). */
-  #replaceExtInfo(): void {
-    const original = this.#protocol._onHandshakeComplete;
-    let isFirst = true;
-    this.#protocol._onHandshakeComplete = (negotiated) => {
-      const wanted = isFirst && this.#protocol._kex?.remoteExtInfoEnabled === true;
-      if (this.#protocol._kex !== undefined) this.#protocol._kex.remoteExtInfoEnabled = false;
-      isFirst = false;
-      original(negotiated);
-      if (wanted)
-        this.#send([
-          Uint8Array.of(number.extInfo),
-          u32(1),
-          wireString('server-sig-algs'),
-          wireString(this.#options.profile.userSignatures.join(',')),
-        ]);
-    };
-  }
-
   #onData(chunk: Buffer): void {
     if (this.#state === 'closed') return;
     try {
       const bytes = this.#identification.take(chunk);
       if (bytes !== undefined) this.#protocol.parse(bytes, 0, bytes.length);
     } catch (error) {
-      this.fail(error instanceof Error ? error.message : 'parse error');
+      if (error instanceof NothingInCommon) this.#part(error.message, () => this.#protocol.disconnect(keyExchangeFailed));
+      else this.fail(error instanceof Error ? error.message : 'parse error');
     }
   }
 
@@ -317,33 +311,15 @@ export class Connection {
   #onOpenMessage(type: number, payload: Buffer): void {
     this.#lastActivity = performance.now();
     this.#rekeyIfDue();
-    switch (type) {
-      case number.globalRequest:
-        return this.#onGlobalRequest(payload);
-      default:
-        if (this.#channels.take(type, payload)) return;
-        // RFC 4253 section 11.4. ssh2 counts before it calls us.
-        return this.#refuse([Uint8Array.of(number.unimplemented), u32(this.#protocol._decipher.inSeqno - 1)]);
-    }
+    if (type === number.globalRequest) return this.#globalRequests.take(payload);
+    if (this.#channels.take(type, payload)) return;
+    // RFC 4253 section 11.4. ssh2 counts before it calls us.
+    this.#refuse([Uint8Array.of(number.unimplemented), u32(this.#protocol._decipher.inSeqno - 1)]);
   }
 
   #refuse(answer: readonly Uint8Array[] | undefined): void {
     if (!this.#refusals.pass()) return this.fail('too many requests that nobody serves');
     if (answer !== undefined) this.#send(answer);
-  }
-
-  #onGlobalRequest(payload: Buffer): void {
-    const keys = keysToProve(payload);
-    const session = this.#session;
-    const name = new WireReader(payload.subarray(1)).string();
-    if (keys === undefined || session === undefined || this.#hasProved) {
-      return this.#refuse(payload[5 + name.length] === 1 ? [Uint8Array.of(number.requestFailure)] : undefined);
-    }
-    this.#hasProved = true;
-    this.#options.warden.call('exchange.prove-host-keys', { token: session.token, hostKeys: [...keys] }).then(
-      ({ signatures }) => this.#send(proofs(signatures)),
-      () => this.#send([Uint8Array.of(number.requestFailure)]),
-    );
   }
 
   /** A violation, or a limit: the connection is destroyed at once. */
@@ -361,6 +337,20 @@ export class Connection {
     if (this.#state === 'closed') return;
     this.#reason ??= reason;
     this.#send([Uint8Array.of(number.disconnect), u32(11), wireString(endTexts[reason]), wireString('')]);
+    this.#hangUp();
+  }
+
+  /** The two sides cannot talk: no violation, so what we said still reaches the client. */
+  #part(reason: string, goodbye: () => void): void {
+    if (this.#state === 'closed') return;
+    this.#options.node.log.info({ source: this.#options.source, reason }, 'nothing in common');
+    this.#options.onMisdeed('no-login');
+    this.#reason ??= 'protocol-error';
+    goodbye();
+    this.#hangUp();
+  }
+
+  #hangUp(): void {
     this.#state = 'closed';
     this.#socket.end();
     setTimeout(() => this.#socket.destroy(), 1000).unref();

@@ -36,6 +36,9 @@ export type KeyExchangeHost = {
   isClosed(): boolean;
 };
 
+/** No violation: a client that is too old, or a scanner. It may hear why. */
+export class NothingInCommon extends Error {}
+
 type Chosen = { readonly method: KeyExchangeMethod; readonly payload: Buffer; readonly carried: Buffer };
 
 export class KeyExchange {
@@ -90,10 +93,10 @@ export class KeyExchange {
     const { profile, hostKeys } = this.#host;
     const client = parseClientKexInit(payload);
     const method = chooseMethod(client, profile);
-    if (method === undefined) throw new Error('no key exchange method in common');
+    if (method === undefined) throw new NothingInCommon('no key exchange method in common');
     if (this.#count === 0) {
       this.isStrict = client.hasStrict;
-      if (profile.strictRequired && !client.hasStrict) throw new Error('the client does not know strict key exchange');
+      if (profile.strictRequired && !client.hasStrict) throw new NothingInCommon('the client does not know strict key exchange');
     }
     const methods = isGuessWrong(client, method, hostKeys) ? ['wrong-guess', carrier] : [carrier];
     const carried = Buffer.from(withMethods(client, methods));

@@ -31,6 +31,8 @@ export type CoreProtocol = {
   parse(chunk: Buffer, from: number, to: number): void;
   cleanup(): void;
   rekey(): void;
+  /** SSH_MSG_DISCONNECT at once, during a key exchange too. */
+  disconnect(reason: number): void;
   _authenticated: boolean;
   _offer: object;
   _strictMode: boolean | undefined;
