@@ -1,6 +1,7 @@
 // Owns: the shape of the one frozen configuration value that every role receives. Parsing lives beside it in load.ts.
 import type { ProfileName } from '../domain/algorithms.ts';
 import type { Plane } from '../domain/ids.ts';
+import type { BudgetDefaults } from './default-budgets.ts';
 
 export type EdgeConfig = {
   readonly node: string;
@@ -49,6 +50,8 @@ export type Config = {
     readonly database: string;
   } | null;
   readonly limits: Limits;
+  /** What every scope may use from its creation; see default-budgets.ts. */
+  readonly budgets: BudgetDefaults;
 };
 
 /** Every queue, map, buffer, list, string and timer of the product is bounded here. */
@@ -90,10 +93,8 @@ export type Limits = {
   /** How long an edge keeps trying while the warden or its database is away, before the client gets a failure. */
   readonly wardenRetryMs: number;
   readonly drainMs: number;
-  /** Default budget of an account: bytes out per hour, day, week. */
-  readonly budgetHourBytes: number;
-  readonly budgetDayBytes: number;
-  readonly budgetWeekBytes: number;
+  /** How long a read waits for its turn while plane or gateway is past its cap, before the client is refused. */
+  readonly slowdownPatienceMs: number;
 };
 
 export const defaultLimits: Limits = {
@@ -124,9 +125,7 @@ export const defaultLimits: Limits = {
   freeSpaceFloorBytes: 1024 * 1024 * 1024,
   wardenRetryMs: 20_000,
   drainMs: 10_000,
-  budgetHourBytes: 20 * 1024 ** 3,
-  budgetDayBytes: 100 * 1024 ** 3,
-  budgetWeekBytes: 400 * 1024 ** 3,
+  slowdownPatienceMs: 30_000,
 };
 
 /** Our identification line, without CR LF (RFC 4253 section 4.2). No version: it would only help a stranger. */

@@ -5,9 +5,11 @@ import { isAbsolute, join, resolve } from 'node:path';
 import { z } from 'zod';
 import { isLoopback, parseNetwork } from '../domain/addresses.ts';
 import { profileNames } from '../domain/algorithms.ts';
+import { capMax } from '../domain/budgets.ts';
 import { CofferdamError } from '../domain/errors.ts';
 import { isValidAccountName } from '../domain/paths.ts';
 import { type Config, defaultLimits, type Limits, runtimePaths } from './config.ts';
+import { type BudgetDefaults, defaultBudgets } from './default-budgets.ts';
 
 const port = z.number().int().min(0).max(65_535);
 const directory = z.string().refine(isAbsolute, 'must be an absolute path');
@@ -15,6 +17,25 @@ const limit = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
 const limitShape = Object.fromEntries(Object.keys(defaultLimits).map((name) => [name, limit.optional()])) as {
   [K in keyof Limits]: z.ZodOptional<typeof limit>;
 };
+const cap = z.number().int().min(0).max(capMax);
+const rate = z.number().int().min(1024).max(capMax);
+const caps = z.strictObject({ hour: cap, day: cap, week: cap });
+const flow = z.strictObject({ bytes: caps.optional(), files: caps.optional(), rate: rate.optional() });
+const scopeBudget = z.strictObject({
+  out: flow.optional(),
+  in: flow.optional(),
+  list: z.strictObject({ names: caps }).optional(),
+  sessions: z.number().int().min(0).max(1_000_000).optional(),
+});
+const budgetSettings = z.strictObject({
+  credential: scopeBudget.optional(),
+  internalCredential: scopeBudget.optional(),
+  account: scopeBudget.optional(),
+  customer: scopeBudget.optional(),
+  plane: scopeBudget.optional(),
+  gateway: scopeBudget.optional(),
+  ceilingPercent: z.number().int().min(100).max(1000).optional(),
+});
 const network = z.string().refine((text) => parseNetwork(text) !== undefined, 'must be an address or a network such as 192.0.2.0/24');
 const userName = z.string().regex(/^[a-z_][a-z0-9_-]{0,31}$/);
 
@@ -55,6 +76,7 @@ const settings = z.strictObject({
     .strictObject({ partnerEdge: userName, internalEdge: userName, warden: userName, admin: userName, database: userName })
     .optional(),
   limits: z.strictObject(limitShape).optional(),
+  budgets: budgetSettings.optional(),
 });
 type Settings = z.infer<typeof settings>;
 
@@ -112,6 +134,27 @@ function envLimits(env: LoadOptions['env'], faults: string[]): Partial<Limits> {
   return {};
 }
 
+function envBudgets(env: LoadOptions['env'], faults: string[]): BudgetDefaults {
+  const text = env.COFFERDAM_BUDGETS;
+  if (text === undefined || text === '') return defaultBudgets;
+  try {
+    const parsed = budgetSettings.safeParse(JSON.parse(text));
+    if (parsed.success) return withDefaults(defaultBudgets, parsed.data);
+    for (const issue of parsed.error.issues) faults.push(`COFFERDAM_BUDGETS ${issue.path.join('.')}: ${issue.message}`);
+  } catch {
+    faults.push('COFFERDAM_BUDGETS is not JSON');
+  }
+  return defaultBudgets;
+}
+
+/** What was given replaces the default of the same name, at every depth. */
+function withDefaults<T>(defaults: T, given: unknown): T {
+  if (given === undefined) return defaults;
+  if (typeof defaults !== 'object' || defaults === null || typeof given !== 'object' || given === null) return given as T;
+  const rows = Object.entries(defaults).map(([name, value]) => [name, withDefaults(value, (given as Record<string, unknown>)[name])]);
+  return Object.fromEntries(rows) as T;
+}
+
 function demoConfig(options: LoadOptions, faults: string[]): Config {
   const { env, projectDirectory } = options;
   const runtimeDirectory = resolve(projectDirectory, env.COFFERDAM_VAR || 'var');
@@ -156,6 +199,7 @@ function demoConfig(options: LoadOptions, faults: string[]): Config {
     allowSlowCipher: env.COFFERDAM_ALLOW_SLOW_CIPHER === '1',
     users: options.isRoot ? demoUsers : null,
     limits: { ...defaultLimits, settleMs: 0, ...envLimits(env, faults) },
+    budgets: envBudgets(env, faults),
   };
 }
 
@@ -200,6 +244,7 @@ function complete(given: Settings, options: LoadOptions): Config {
     allowSlowCipher: given.allowSlowCipher ?? false,
     users: given.mode === 'production' ? (given.users ?? null) : options.isRoot ? (given.users ?? demoUsers) : null,
     limits: { ...defaultLimits, ...(given.limits as Partial<Limits> | undefined) },
+    budgets: withDefaults(defaultBudgets, given.budgets),
   };
 }
 

@@ -64,12 +64,15 @@ export class Database {
     return this.#transaction('*', work);
   }
 
-  /** One autocommitted call of a database function that sets its own scope. Resolves only after the commit (ReadyForQuery). */
-  async call<T extends Row>(text: string, values: readonly unknown[]): Promise<readonly T[]> {
+  /**
+   * One autocommitted call of a database function that sets its own scope. Resolves only after the commit (ReadyForQuery).
+   * `name`: prepared once per connection under this name.
+   */
+  async call<T extends Row>(text: string, values: readonly unknown[], name?: string): Promise<readonly T[]> {
     const client = await this.#connect();
     let broken: Error | undefined;
     try {
-      return (await client.query(text, values as unknown[])).rows;
+      return (await client.query({ text, values: values as unknown[], ...(name === undefined ? {} : { name }) })).rows;
     } catch (error) {
       const known = translate(error);
       if (known instanceof CofferdamError && known.code === 'unavailable') broken = known;

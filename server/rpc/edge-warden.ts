@@ -86,6 +86,8 @@ const loginOutcome = z.discriminatedUnion('outcome', [
     prompts: z.array(z.strictObject({ text: z.string().max(256), echo: z.boolean() })).max(4),
   }),
   z.strictObject({ outcome: z.literal('refused'), methods: z.array(method) }),
+  /** All proofs were given, but a scope of the account has as many sessions as it may have. */
+  z.strictObject({ outcome: z.literal('full') }),
   /** No further attempt on this connection. */
   z.strictObject({ outcome: z.literal('closed') }),
 ]);
@@ -106,25 +108,19 @@ const sealedExtent = z.strictObject({
   inline: base64(inlineExtentBytesMax + 128).optional(),
 });
 
-const grantOutcome = z.discriminatedUnion('outcome', [
-  z.strictObject({
-    outcome: z.literal('granted'),
-    index,
-    objectId,
-    key: base64(32),
-    /** Associated data of the sealed format: see server/extents. */
-    context: base64(512),
-    bytes: z.number().int().min(1).max(16_777_216),
-    sealedBytes: z.number().int().min(1).max(16_777_216),
-    inline: base64(inlineExtentBytesMax + 128).optional(),
-  }),
-  z.strictObject({
-    outcome: z.literal('refused'),
-    /** Ready for the client: persons read the reason and when there is more, machines a code. */
-    text: z.string().max(256),
-  }),
-]);
-export type GrantOutcome = z.infer<typeof grantOutcome>;
+const grantedExtent = z.strictObject({
+  index,
+  objectId,
+  key: base64(32),
+  /** Associated data of the sealed format: see server/extents. */
+  context: base64(512),
+  bytes: z.number().int().min(1).max(16_777_216),
+  sealedBytes: z.number().int().min(1).max(16_777_216),
+  inline: base64(inlineExtentBytesMax + 128).optional(),
+});
+
+/** The next piece of a flow: so many bytes, after so many milliseconds. */
+const permit = z.strictObject({ bytes: z.number().int().min(1).max(Number.MAX_SAFE_INTEGER), waitMs: z.number().int().min(0) });
 
 /** Calls an edge makes. Columns: what goes in, what comes out, whether it changes anything. */
 export const edgeToWarden = {
@@ -232,6 +228,7 @@ export const edgeToWarden = {
     params: z.strictObject({ token, path: pathSchema, continue: z.boolean(), exclusive: z.boolean() }),
     result: z.strictObject({
       upload: uuid,
+      customer: uuid,
       /** Bytes of this content already stored; writing goes on here. */
       storedBytes: size,
       /** Given when all stored bytes were hashed by this very node process and `hashState` is still known there. */
@@ -278,7 +275,7 @@ export const edgeToWarden = {
   'download.open': operation({
     changes: true,
     params: z.strictObject({ token, path: pathSchema }),
-    result: z.strictObject({ download: uuid, size, modifiedAt: epochSeconds }),
+    result: z.strictObject({ download: uuid, customer: uuid, size, modifiedAt: epochSeconds }),
   }),
   /** The extents that hold bytes from `offset` on, in order; at most 256 a call. */
   'download.locate': operation({
@@ -286,8 +283,26 @@ export const edgeToWarden = {
     params: z.strictObject({ token, download: uuid, offset: size }),
     result: z.strictObject({ extents: z.array(z.strictObject({ index, offset: size, bytes: size })).max(256) }),
   }),
-  /** Charge, record, commit, key: in that order. No budget, no key. */
-  'download.grant': operation({ changes: true, params: z.strictObject({ token, download: uuid, index }), result: grantOutcome }),
+  /**
+   * Charge, record, commit, key: in that order. No budget, no key. A cap that refuses is the error `over-limit`, its text ready for the
+   * client: persons read the reason and when there is more, machines a code.
+   */
+  'download.grant': operation({ changes: true, params: z.strictObject({ token, download: uuid, index }), result: grantedExtent }),
+  /** Before bytes go over the wire: one steady flow per scope, wherever its transfers run. `customer` as given by open. */
+  'flow.permit': operation({
+    changes: true,
+    params: z.strictObject({
+      token,
+      customer: uuid,
+      direction: z.enum(['out', 'in']),
+      bytes: z
+        .number()
+        .int()
+        .min(1)
+        .max(2 ** 32),
+    }),
+    result: permit,
+  }),
   'download.close': operation({ changes: true, params: z.strictObject({ token, download: uuid, sentBytes: size }), result: ok }),
 } as const satisfies OperationTable;
 

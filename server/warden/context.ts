@@ -17,6 +17,7 @@ import type {
 } from '../domain/ids.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { Database, Transaction } from '../postgres/database.ts';
+import type { Charges } from './budgets/charges.ts';
 
 /** Who is calling on an rpc socket: known from the socket itself. */
 export type EdgeCaller = { readonly node: NodeName; readonly plane: Plane };
@@ -57,6 +58,9 @@ export type Sessions = {
   end(session: SessionId, reason: string): Promise<void>;
 };
 
+/** Runs a reading transaction in the customer's scope, only if one is needed. */
+export type Read = <T>(work: (tx: Transaction) => Promise<T>) => Promise<T>;
+
 export type KeyRing = {
   /** Creates and stores a new customer key. */
   createCustomerKey(tx: Transaction, customer: CustomerId): Promise<CustomerKeyId>;
@@ -67,7 +71,7 @@ export type KeyRing = {
     content: ContentId,
   ): Promise<{ readonly customerKeyId: CustomerKeyId; readonly wrappedKey: Buffer; readonly fileKey: Buffer }>;
   /** Unwraps a file key (32 bytes). Throws `corrupt` when the wrapping does not verify. */
-  openFileKey(tx: Transaction, customer: CustomerId, content: ContentId, customerKeyId: CustomerKeyId, wrappedKey: Buffer): Promise<Buffer>;
+  openFileKey(read: Read, customer: CustomerId, content: ContentId, customerKeyId: CustomerKeyId, wrappedKey: Buffer): Promise<Buffer>;
   /** Seals a small secret (a TOTP seed) to the warden; `purpose` and `id` are bound. */
   sealSecret(purpose: string, id: string, secret: Buffer): { readonly sealed: Buffer; readonly sealedBy: string };
   openSecret(purpose: string, id: string, sealed: Buffer, sealedBy: string): Buffer;
@@ -101,6 +105,7 @@ export type Warden = {
   readonly database: Database;
   readonly keys: KeyRing;
   readonly sessions: Sessions;
+  readonly charges: Charges;
   readonly edges: EdgeNotifier;
   /** Public host keys as lines of a known_hosts file, without the host. */
   readonly hostKeyLines: readonly string[];

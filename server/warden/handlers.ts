@@ -3,7 +3,6 @@ import { CofferdamError } from '../domain/errors.ts';
 import type { EdgeToWarden } from '../rpc/edge-warden.ts';
 import type { Handlers } from '../rpc/operation.ts';
 import type { Logins } from './authentication/login.ts';
-import type { GrantQueue } from './budgets/grant-queue.ts';
 import { treeHandlers } from './catalogue/tree-handlers.ts';
 import type { EdgeCaller, Warden } from './context.ts';
 import { findSessionIdentifier } from './exchanges/exchange-queries.ts';
@@ -17,7 +16,6 @@ export type Rooms = {
   readonly nodes: Nodes;
   readonly logins: Logins;
   readonly sessions: SessionRegistry;
-  readonly grants: GrantQueue;
   readonly exchanges: Exchanges;
 };
 
@@ -63,6 +61,6 @@ export function edgeHandlers(warden: Warden, rooms: Rooms): Handlers<EdgeToWarde
     },
     ...treeHandlers(warden),
     ...uploadHandlers(warden),
-    ...downloadHandlers(warden, rooms.grants),
+    ...downloadHandlers(warden),
   };
 }

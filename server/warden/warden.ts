@@ -13,7 +13,8 @@ import { roleUrl } from '../postgres/role-url.ts';
 import { edgeToWarden, wardenToEdge } from '../rpc/edge-warden.ts';
 import { Peer } from '../rpc/peer.ts';
 import { Logins } from './authentication/login.ts';
-import { createGrantQueue } from './budgets/grant-queue.ts';
+import { createCharges } from './budgets/charges.ts';
+import { completeBudgets } from './budgets/create-budgets.ts';
 import { startCommands } from './commands/commands.ts';
 import { assertNoDemoOutsideLoopback } from './commands/demo.ts';
 import type { EdgeCaller, Warden } from './context.ts';
@@ -38,16 +39,19 @@ export async function startWarden(config: Config): Promise<RunningWarden> {
   try {
     await database.withSystem(async (tx) => {
       await assertSafeSettings(tx);
+      await completeBudgets(tx, config.budgets);
       await publishReceiptKey(tx, keys.receiptPublicKey.id, keys.receiptPublicKey.pem);
     });
     const nodes = new Nodes(database);
     const sessions = new SessionRegistry(config, database, nodes, log);
+    const charges = createCharges({ config, database, sessions });
     const warden: Warden = {
       config,
       log,
       database,
       keys,
       sessions,
+      charges,
       edges: nodes,
       hostKeyLines: hostKeys.filter((key) => key.inUse).map(publicLine),
     };
@@ -57,15 +61,14 @@ export async function startWarden(config: Config): Promise<RunningWarden> {
     const logins = new Logins({ config, database, keys, sessions, exchanges, startIdOf: (caller) => nodes.startIdOf(caller) });
     const sweeps = startTransferSweeps(warden);
     const commands = await startCommands(warden, sessions);
-    const grants = createGrantQueue(warden);
-    const handlers = edgeHandlers(warden, { nodes, logins, sessions, grants, exchanges });
+    const handlers = edgeHandlers(warden, { nodes, logins, sessions, exchanges });
     const sockets = await Promise.all(
       config.edges.map((edge) => listen(config, edge, (socket, caller) => serve(socket, caller, nodes, handlers, warden))),
     );
     const metrics = await serveMetrics(config.metrics.wardenPort, () => [
       { name: 'warden_edges', help: 'Edges connected.', kind: 'gauge', value: nodes.connectedCount },
       { name: 'warden_key_exchanges_total', help: 'Key exchanges signed.', kind: 'counter', value: exchanges.signed },
-      { name: 'warden_grants_waiting', help: 'Grants waiting for their batch.', kind: 'gauge', value: grants.waiting() },
+      { name: 'warden_grants_waiting', help: 'Grants waiting for their batch.', kind: 'gauge', value: charges.waiting() },
     ]);
     log.info({ nodes: config.edges.map((edge) => edge.node) }, 'warden serves');
     return {
@@ -77,7 +80,7 @@ export async function startWarden(config: Config): Promise<RunningWarden> {
         sessions.stop();
         await sweeps.stop();
         await commands.stop();
-        await grants.stop();
+        await charges.stop();
         await metrics.stop();
         await database.close();
         log.info('warden stopped');

@@ -20,6 +20,7 @@ export type LoginReply =
       readonly prompts: readonly { readonly text: string; readonly echo: boolean }[];
     }
   | { readonly kind: 'success'; readonly session: SftpSession; readonly absoluteLifeMs: number; readonly idleLifeMs: number }
+  | { readonly kind: 'full' }
   | { readonly kind: 'closed' };
 
 const waitingMax = 4;
@@ -177,6 +178,8 @@ export class LoginDriver {
         if (request.kind === 'request' && request.probe !== undefined)
           return this.#options.reply({ kind: 'key-acceptable', ...request.probe });
         return this.#options.fail('an answer without a question');
+      case 'full':
+        return this.#options.reply({ kind: 'full' });
       case 'closed':
         return this.#options.reply({ kind: 'closed' });
     }

@@ -5,6 +5,7 @@ import { runtimePaths } from '../../config/config.ts';
 import { CofferdamError } from '../../domain/errors.ts';
 import { segmentAt, segmentCount } from '../../extents/sealed-format.ts';
 import { objectFile } from './object-file.ts';
+import type { Pacer } from './pacer.ts';
 import type { UploadContext } from './upload.ts';
 
 type Located = { readonly index: number; readonly offset: number; readonly bytes: number };
@@ -18,6 +19,7 @@ const readAheadSegments = 4;
 export class Download {
   readonly #context: UploadContext;
   readonly #id: string;
+  readonly #pacer: Pacer;
   readonly size: number;
   readonly modifiedAt: number;
   readonly #located = new Map<number, Located>();
@@ -32,8 +34,12 @@ export class Download {
     return new Download(context, opened);
   }
 
-  private constructor(context: UploadContext, opened: { readonly download: string; readonly size: number; readonly modifiedAt: number }) {
+  private constructor(
+    context: UploadContext,
+    opened: { readonly download: string; readonly customer: string; readonly size: number; readonly modifiedAt: number },
+  ) {
     this.#context = context;
+    this.#pacer = context.pacers.get(opened.customer, 'out');
     this.#id = opened.download;
     this.size = opened.size;
     this.modifiedAt = opened.modifiedAt;
@@ -57,6 +63,7 @@ export class Download {
       slices.push(slice.length < sliceBytesMin ? Buffer.from(slice) : slice);
       at += slice.length;
     }
+    if (end > offset) await this.#pacer.pass(end - offset);
     this.#sentBytes += Math.max(0, end - offset);
     return slices;
   }
@@ -97,7 +104,6 @@ export class Download {
   async #grant(located: Located): Promise<string> {
     const { warden, session, store, node } = this.#context;
     const granted = await warden.callRepeatable('download.grant', { token: session.token, download: this.#id, index: located.index });
-    if (granted.outcome === 'refused') throw new CofferdamError('over-limit', granted.text);
     if (granted.bytes !== located.bytes) throw new CofferdamError('corrupt', 'stored data does not verify');
     const reader = randomUUID();
     await store.ask({

@@ -5,6 +5,7 @@ import type { EdgeNode, SftpInput, SftpOutput, StartSftp } from '../sftp-seam.ts
 import { dataHeader, FieldReader, okPacket, PacketStream, statusPacket, type, versionPacket } from './codec.ts';
 import { Handles } from './handles.ts';
 import { dataBytesMax, extensions, type Operation, type OperationContext, operations } from './operations.ts';
+import { Pacers } from './pacer.ts';
 import { SegmentShelf } from './segment-shelf.ts';
 import { StoreThread } from './store-thread.ts';
 
@@ -24,6 +25,7 @@ export function createSftp(node: EdgeNode): { readonly start: StartSftp; stop():
           warden,
           store,
           shelf: new SegmentShelf(output.buffers),
+          pacers: new Pacers(session, warden),
           handles: new Handles(node.config.limits.handlesPerSessionMax),
         },
         output,

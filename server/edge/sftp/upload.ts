@@ -6,6 +6,7 @@ import { extentPlainBytesMax, firstPlainBytes, laterPlainBytes } from '../../ext
 import type { FreshExtent } from '../../rpc/edge-warden.ts';
 import type { EdgeNode, SftpSession, WardenCalls } from '../sftp-seam.ts';
 import { objectFile } from './object-file.ts';
+import type { Pacer, Pacers } from './pacer.ts';
 import { ReorderWindow } from './reorder.ts';
 import type { SegmentShelf } from './segment-shelf.ts';
 import type { StoreThread } from './store-thread.ts';
@@ -17,6 +18,7 @@ export type UploadContext = {
   readonly warden: WardenCalls;
   readonly store: StoreThread;
   readonly shelf: SegmentShelf;
+  readonly pacers: Pacers;
 };
 type Sealed = {
   readonly index: number;
@@ -35,6 +37,7 @@ export class Upload {
   readonly #context: UploadContext;
   readonly #id: string;
   readonly #content: string;
+  readonly #pacer: Pacer;
   readonly #reorder: ReorderWindow;
   readonly #appends: boolean;
   /** Everything that must happen in order: segments, extents. */
@@ -69,12 +72,19 @@ export class Upload {
 
   private constructor(
     context: UploadContext,
-    opened: { readonly upload: string; readonly storedBytes: number; readonly content: string; readonly firstExtent: FreshExtent },
+    opened: {
+      readonly upload: string;
+      readonly customer: string;
+      readonly storedBytes: number;
+      readonly content: string;
+      readonly firstExtent: FreshExtent;
+    },
     appends: boolean,
   ) {
     this.#context = context;
     this.#id = opened.upload;
     this.#content = opened.content;
+    this.#pacer = context.pacers.get(opened.customer, 'in');
     this.#storedBytes = opened.storedBytes;
     this.#appends = appends;
     this.#reorder = new ReorderWindow(opened.storedBytes, context.node.config.limits.reorderWindowBytes);
@@ -169,6 +179,7 @@ export class Upload {
     this.#chain = this.#chain.then(async () => {
       try {
         if (this.#failure !== undefined) return;
+        await this.#pacer.pass(bytes.length);
         const sealed = await this.#seal(await fresh, bytes, isFirst, isLast, false, extentBytes);
         if (sealed !== undefined) this.#sealWithWarden(sealed);
       } catch (error) {
@@ -237,6 +248,7 @@ export class Upload {
     let last: Sealed | undefined;
     if (this.#failure === undefined && this.#segment !== undefined && this.#filled > 0) {
       const bytes = this.#segment.subarray(0, this.#filled);
+      await this.#pacer.pass(bytes.length);
       last = await this.#seal(await this.#fresh, bytes, this.#segmentsOfExtent === 0, true, true, this.#extentBytes + this.#filled);
       this.#segment = undefined;
       this.#filled = 0;

@@ -12,7 +12,7 @@ import type { ExchangeContext } from '../warden-client/exchange-signer.ts';
 import type { BufferReserve } from './buffer-reserve.ts';
 import { u32 } from './channel.ts';
 import { Channels } from './channels.ts';
-import { type EndReason, endTexts } from './end-reasons.ts';
+import { type EndReason, endCode, endTexts, sessionEnd } from './end-reasons.ts';
 import { announceSignatures } from './extension-info.ts';
 import { announcement, GlobalRequests } from './global-requests.ts';
 import { guard, Identification, RateGate } from './guard.ts';
@@ -291,6 +291,8 @@ export class Connection {
         // Others do not know the request, and some of them end the connection.
         if (this.#clientIdentification.startsWith('SSH-2.0-OpenSSH_')) this.#send(announcement(this.#options.exchange.hostKeys()));
         return;
+      case 'full':
+        return this.end('too-many-sessions');
       case 'closed':
         this.fail('too many login attempts', 'login-refused');
     }
@@ -336,7 +338,7 @@ export class Connection {
   end(reason: EndReason): void {
     if (this.#state === 'closed') return;
     this.#reason ??= reason;
-    this.#send([Uint8Array.of(number.disconnect), u32(11), wireString(endTexts[reason]), wireString('')]);
+    this.#send([Uint8Array.of(number.disconnect), u32(endCode(reason)), wireString(endTexts[reason]), wireString('')]);
     this.#hangUp();
   }
 
@@ -372,7 +374,7 @@ export class Connection {
       const session = this.#session;
       await this.#channels.drop();
       if (session === undefined) return;
-      const reason = this.#reason ?? (this.#channels.hasClientClosed ? 'client-closed' : 'connection-lost');
+      const reason = sessionEnd(this.#reason ?? (this.#channels.hasClientClosed ? 'client-closed' : 'connection-lost'));
       await warden.callRepeatable('session.end', {
         token: session.token,
         reason,

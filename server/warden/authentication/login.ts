@@ -11,6 +11,8 @@ import { parseSshPublicKey, signatureAlgorithms } from '../../domain/ssh-keys.ts
 import type { Database, Transaction } from '../../postgres/database.ts';
 import type { EdgeToWarden } from '../../rpc/edge-warden.ts';
 import type { Params, Result } from '../../rpc/operation.ts';
+import { insertAlert } from '../alerts/alert-queries.ts';
+import type { FullScope } from '../budgets/session-limit-queries.ts';
 import type { EdgeCaller, KeyRing } from '../context.ts';
 import { countKeyExchange } from '../exchanges/exchange-queries.ts';
 import type { Exchanges, Issued } from '../exchanges/exchanges.ts';
@@ -114,7 +116,7 @@ export class Logins {
     const result = current.queue.then(() => this.#decide(current, params, caller));
     current.queue = result.catch(() => {});
     return result.then((outcome) => {
-      if (outcome.outcome === 'accepted' || outcome.outcome === 'closed') {
+      if (outcome.outcome === 'accepted' || outcome.outcome === 'closed' || outcome.outcome === 'full') {
         current.closed = true;
         this.#given.exchanges.close(caller, params.connection);
         if (outcome.outcome === 'accepted') this.#open.delete(key);
@@ -289,6 +291,7 @@ export class Logins {
     const { sessions, startIdOf, config } = this.#given;
     const opened = await sessions.open(tx, {
       account,
+      customer: account.customer,
       credential: login.credential,
       caller,
       startId: startIdOf(caller),
@@ -296,6 +299,7 @@ export class Logins {
       client: params.clientIdentification,
       issued: login.issued,
     });
+    if ('full' in opened) return this.#full(tx, login, account, params, caller, opened.full);
     await touchCredential(tx, login.credential);
     await countKeyExchange(tx, account.id, isPostQuantum(login.issued.keyExchange), params.clientIdentification);
     await record(tx, {
@@ -318,6 +322,39 @@ export class Logins {
       outcome: 'accepted',
       session: { id: opened.id, token: opened.token, account: account.name, kind: account.kind, absoluteLifeMs, idleLifeMs },
     };
+  }
+
+  /** All proofs were given, and one of the account's scopes has no room for one more session. */
+  async #full(
+    tx: Transaction,
+    login: Login,
+    account: AccountFacts,
+    params: Attempt,
+    caller: EdgeCaller,
+    full: FullScope,
+  ): Promise<Outcome> {
+    const facts = { scope: full.scope, sessionsMax: full.sessionsMax };
+    await record(tx, {
+      kind: 'session.refused',
+      customer: account.customer,
+      account: account.id,
+      node: caller.node,
+      observer: 'warden',
+      public: facts,
+      sensitive: { fingerprint: login.fingerprint, source: params.source, client: params.clientIdentification, sourceObservedBy: 'edge' },
+    });
+    await insertAlert(tx, {
+      kind: 'session.refused',
+      severity: 'warning',
+      subject: `${full.scope}/${account.id}`,
+      customer: account.customer,
+      account: account.id,
+      text: `${account.name} was refused a session: its ${full.scope} has ${full.sessionsMax} open at once, which is the most`,
+      facts: { account: account.name, ...facts },
+      nextCommand: 'cofferctl session list',
+      contactText: `A login of your account ${account.name} was refused: too many sessions at once.`,
+    });
+    return { outcome: 'full' };
   }
 
   /** One entry a refusal, in its own transaction: the one that refused may have been rolled back. Names of strangers are not kept. */

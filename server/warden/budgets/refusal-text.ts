@@ -1,26 +1,37 @@
-// Owns: what a client reads when a budget refuses: persons the reason and when there is more, machines a code.
+// Owns: what is said when a budget refuses: persons read the reason and when there is more, machines a code, their contact the text.
+// Must never: tell a customer what others use: the wide scopes name no number.
+import { amountText, type BudgetDirection, type BudgetWindow, sizeText } from '../../domain/budgets.ts';
 import type { AccountKind } from '../../domain/ids.ts';
-import type { Refusal } from './grant-queries.ts';
+import type { Refusal } from './charge-queries.ts';
 
-const windowNames = { hour: 'hourly', day: 'daily', week: 'weekly' } as const;
-const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'] as const;
+type Facts = Pick<Refusal, 'scope' | 'direction' | 'unit' | 'window' | 'cap' | 'freeAt'>;
+const windowNames: Readonly<Record<BudgetWindow, string>> = { hour: 'hourly', day: 'daily', week: 'weekly' };
+const lost: Readonly<Record<BudgetDirection, string>> = {
+  out: 'this file is larger than the limit allows',
+  in: 'this file is larger than the limit allows',
+  list: 'this listing is larger than the limit allows',
+};
 
-function sizeText(bytes: number): string {
-  let value = bytes;
-  let unit = 0;
-  while (value >= 1024 && unit < units.length - 1) {
-    value /= 1024;
-    unit += 1;
-  }
-  return `${Number(value.toFixed(1))} ${units[unit]}`;
+function moreAt(window: BudgetWindow, freeAt: Date): string {
+  const iso = freeAt.toISOString();
+  return window === 'hour' ? `${iso.slice(11, 16)} UTC` : `${iso.slice(0, 10)} ${iso.slice(11, 16)} UTC`;
 }
 
-export function refusalText(kind: AccountKind, refusal: Refusal): string {
-  if (kind === 'machine') return `COFFERDAM-BUDGET-${refusal.window.toUpperCase()}`;
-  const limit = `${windowNames[refusal.window]} limit of ${sizeText(refusal.cap)} reached`;
-  if (refusal.freeAt === null) return `${limit}; this file is larger than the limit allows`;
-  const iso = refusal.freeAt.toISOString();
-  return refusal.window === 'hour'
-    ? `${limit}; more at ${iso.slice(11, 16)} UTC`
-    : `${limit}; more at ${iso.slice(0, 10)} ${iso.slice(11, 16)} UTC`;
+/** For a person at the client, and for the contact of a machine. */
+export function refusalSentence(refusal: Facts): string {
+  const { scope, direction, unit, window, cap, freeAt } = refusal;
+  const isWide = scope === 'plane' || scope === 'gateway';
+  const amount = isWide ? '' : ` of ${unit === 'bytes' ? sizeText(cap) : amountText(direction, unit, cap)}`;
+  const whose = isWide ? 'the ' : '';
+  const limit = `${whose}${windowNames[window]} limit${isWide ? ' of the whole gateway' : amount} reached`;
+  return freeAt === null ? `${limit}; ${lost[direction]}` : `${limit}; more at ${moreAt(window, freeAt)}`;
+}
+
+/** Stable, for programs: `COFFERDAM-BUDGET-DAY-BYTES-OUT`. */
+export function refusalCode({ direction, unit, window }: Facts): string {
+  return `COFFERDAM-BUDGET-${window}-${direction === 'list' ? 'names' : unit === 'bytes' ? 'bytes' : 'files'}-${direction}`.toUpperCase();
+}
+
+export function refusalText(kind: AccountKind, refusal: Facts): string {
+  return kind === 'machine' ? refusalCode(refusal) : refusalSentence(refusal);
 }

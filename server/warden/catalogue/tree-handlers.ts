@@ -43,7 +43,7 @@ function directoryAttributes(session: OpenSession, folder: FolderScope | null, m
 }
 
 export function treeHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, EdgeCaller>, TreeOperations> {
-  const { database, sessions } = warden;
+  const { database, sessions, charges } = warden;
   const inFolder = <T>(place: InFolder, work: Parameters<typeof database.withCustomers<T>>[1]): Promise<T> =>
     database.withCustomers(scopeOf(place.customer), work);
   return {
@@ -84,10 +84,13 @@ export function treeHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, EdgeCa
         return { entries, ...(last !== undefined && entries.length === limit ? { next: last.name } : {}) };
       }
       requireVerb(session, place.folder, 'list');
-      return inFolder(place, async (tx) => {
+      const found = await inFolder(place, async (tx) => {
         const parent = await walk(tx, place.folder.id, place.rest);
-        const found = await listEntries(tx, place.folder.id, parent, session.account.id, after ?? '', limit);
-        await record(tx, {
+        return listEntries(tx, place.folder.id, parent, session.account.id, after ?? '', limit);
+      });
+      if (found.length > 0) await charges.take(session, place.customer.id, 'list', { bytes: 0, items: found.length });
+      await inFolder(place, (tx) =>
+        record(tx, {
           kind: 'folder.listed',
           customer: place.customer.id,
           account: session.account.id,
@@ -95,17 +98,17 @@ export function treeHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, EdgeCa
           node: session.node,
           observer: 'warden',
           public: { folder: place.folder.name, path: formatPath(place.rest), names: found.length, after: after ?? null },
-        });
-        const entries = found.map((entry) => ({
-          name: entry.name,
-          attributes:
-            entry.kind === 'directory'
-              ? directoryAttributes(session, place.folder, toSeconds(entry.modifiedAt))
-              : ({ kind: 'file', size: entry.size, modifiedAt: toSeconds(entry.modifiedAt), permissions: 0o640 } as const),
-        }));
-        const last = entries.at(-1);
-        return { entries, ...(last !== undefined && entries.length === limit ? { next: last.name } : {}) };
-      });
+        }),
+      );
+      const entries = found.map((entry) => ({
+        name: entry.name,
+        attributes:
+          entry.kind === 'directory'
+            ? directoryAttributes(session, place.folder, toSeconds(entry.modifiedAt))
+            : ({ kind: 'file', size: entry.size, modifiedAt: toSeconds(entry.modifiedAt), permissions: 0o640 } as const),
+      }));
+      const last = entries.at(-1);
+      return { entries, ...(last !== undefined && entries.length === limit ? { next: last.name } : {}) };
     },
 
     'tree.remove': async ({ token, path }, caller) => {

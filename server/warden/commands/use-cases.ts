@@ -17,7 +17,8 @@ import type { Transaction } from '../../postgres/database.ts';
 import type { Params, Result } from '../../rpc/operation.ts';
 import type { OperatorToAdmin } from '../../rpc/operator-admin.ts';
 import { fingerprintOf } from '../authentication/ssh-signature.ts';
-import { createDefaultBudgets } from '../budgets/default-budgets.ts';
+import { lockForWithdrawal } from '../budgets/consequence-queries.ts';
+import { createBudgets } from '../budgets/create-budgets.ts';
 import type { Warden } from '../context.ts';
 import type { SessionFilter } from '../sessions/session-queries.ts';
 import {
@@ -77,7 +78,7 @@ const verbsOf: Readonly<Record<'partner' | 'internal', Readonly<Record<Direction
 
 async function giveRights({ tx, warden }: Doing, account: AccountId, plane: 'partner' | 'internal', customer: CustomerId): Promise<void> {
   for (const folder of await foldersOf(tx, customer)) await insertRight(tx, account, customer, folder.id, verbsOf[plane][folder.direction]);
-  await createDefaultBudgets(tx, account, customer, warden.config.limits);
+  await createBudgets(tx, { kind: 'account', account, customer, isInternal: plane === 'internal' }, warden.config.budgets);
 }
 
 export const useCases = {
@@ -87,6 +88,7 @@ export const useCases = {
     const id = idOf<CustomerId>(randomUUID());
     if (!(await insertCustomer(tx, id, name))) throw new CofferdamError('conflict', `there is already a customer named ${name}`);
     await warden.keys.createCustomerKey(tx, id);
+    await createBudgets(tx, { kind: 'customer', customer: id }, warden.config.budgets);
     const { settleMs } = warden.config.limits;
     await insertFolder(tx, {
       id: idOf<FolderId>(randomUUID()),
@@ -111,6 +113,7 @@ export const useCases = {
 
   'customer.suspend': async ({ name, reason }, { tx, endSessions }) => {
     const customer = await requireCustomer(tx, name);
+    await lockForWithdrawal(tx, { customer });
     if (!(await setCustomerState(tx, customer, 'suspended'))) throw new CofferdamError('conflict', `customer ${name} is already suspended`);
     return { sessionsEnded: await endSessions({ customer }, `customer suspended: ${reason}`) };
   },
@@ -145,8 +148,9 @@ export const useCases = {
     const { blob, key } = parsePublicKeyLine(publicKey, hasLegacy ? rsaBitsMin.legacy : rsaBitsMin.standard);
     const account = await requireAccount(tx, name);
     const fingerprint = fingerprintOf(blob);
+    const id = idOf<CredentialId>(randomUUID());
     const expiresAt = await insertCredential(tx, {
-      id: idOf<CredentialId>(randomUUID()),
+      id,
       account: account.id,
       algorithm: key.type,
       blob: Buffer.from(blob),
@@ -156,6 +160,7 @@ export const useCases = {
     });
     if (expiresAt === undefined)
       throw new CofferdamError('conflict', `the key ${fingerprint} is already registered; a key belongs to one account only`);
+    await createBudgets(tx, { kind: 'credential', credential: id, customer: account.customer }, warden.config.budgets);
     return { fingerprint, expiresAt: expiresAt.toISOString() };
   },
 

@@ -23,6 +23,8 @@ const fileContext = (customer: CustomerId, content: ContentId, wrappedBy: Custom
   wrappedBy,
 ];
 
+const knownMax = 10_000;
+
 export function createKeyRing(config: Config): KeyRing {
   const master = loadMasterKey(config);
   const receiptKey = loadReceiptKey(config);
@@ -32,6 +34,8 @@ export function createKeyRing(config: Config): KeyRing {
     .digest('hex')
     .slice(0, 16);
   const pem = publicKey.export({ type: 'spki', format: 'pem' }).toString();
+
+  const known = new Map<string, CustomerKeyRow>();
 
   const requireMaster = (wrappedBy: string): Buffer => {
     if (wrappedBy !== master.id) throw new CofferdamError('unavailable', 'a key is wrapped by a master key that is not loaded');
@@ -62,9 +66,12 @@ export function createKeyRing(config: Config): KeyRing {
         wrappedKey: wrap(openCustomerKey(customer, row), fileKey, fileContext(customer, content, row.id)),
       };
     },
-    async openFileKey(tx, customer, content, customerKeyId, wrappedKey) {
-      const row = await findCustomerKey(tx, customer, customerKeyId);
+    async openFileKey(read, customer, content, customerKeyId, wrappedKey) {
+      // Wrapped rows only; they never change under their id.
+      const row = known.get(`${customer}/${customerKeyId}`) ?? (await read((tx) => findCustomerKey(tx, customer, customerKeyId)));
       if (row === undefined) throw new CofferdamError('corrupt', 'the key that wraps a file key is missing');
+      if (known.size >= knownMax) known.clear();
+      known.set(`${customer}/${customerKeyId}`, row);
       return unwrap(openCustomerKey(customer, row), wrappedKey, fileContext(customer, content, customerKeyId));
     },
     sealSecret: (purpose, owner, secret) => ({

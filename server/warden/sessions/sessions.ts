@@ -3,9 +3,11 @@
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import type { Config } from '../../config/config.ts';
 import { CofferdamError } from '../../domain/errors.ts';
-import { type CredentialId, idOf, type SessionId } from '../../domain/ids.ts';
+import { type CredentialId, type CustomerId, idOf, type SessionId } from '../../domain/ids.ts';
 import type { Logger } from '../../observability/logger.ts';
 import type { Database, Transaction } from '../../postgres/database.ts';
+import { lockForWithdrawal } from '../budgets/consequence-queries.ts';
+import { type FullScope, findFullScope } from '../budgets/session-limit-queries.ts';
 import type { EdgeCaller, EdgeNotifier, OpenSession, Sessions } from '../context.ts';
 import type { Issued } from '../exchanges/exchanges.ts';
 import { record } from '../ledger/ledger-queries.ts';
@@ -23,6 +25,7 @@ type Cached = { readonly session: OpenSession; readonly expiresAt: number; reado
 
 export type Opening = {
   readonly account: OpenSession['account'];
+  readonly customer: CustomerId | null;
   readonly credential: CredentialId;
   readonly caller: EdgeCaller;
   readonly startId: string;
@@ -57,7 +60,10 @@ export class SessionRegistry implements Sessions {
   }
 
   /** Writes the session row inside the transaction in which the last proof counted. */
-  async open(tx: Transaction, opening: Opening): Promise<Opened> {
+  async open(tx: Transaction, opening: Opening): Promise<Opened | { readonly full: FullScope }> {
+    const { account, customer, credential, caller } = opening;
+    const full = await findFullScope(tx, { account: account.id, credential, customer, plane: caller.plane });
+    if (full !== undefined) return { full };
     const token = randomBytes(32).toString('base64url');
     const id = idOf<SessionId>(randomUUID());
     const { sessionAbsoluteLifeMs: absoluteLifeMs, sessionIdleLifeMs: idleLifeMs } = this.#config.limits;
@@ -142,6 +148,11 @@ export class SessionRegistry implements Sessions {
 
   /** Ends sessions inside the caller's transaction; `announce` must be called after its commit so that edges hear of it. */
   async endWithin(tx: Transaction, filter: SessionFilter, reason: string): Promise<{ readonly count: number; announce(): void }> {
+    if (!('node' in filter || 'overdue' in filter)) await lockForWithdrawal(tx, filter);
+    return this.#end(tx, filter, reason);
+  }
+
+  async #end(tx: Transaction, filter: SessionFilter, reason: string): Promise<{ readonly count: number; announce(): void }> {
     const ended = await endSessions(tx, filter, reason);
     for (const one of ended)
       await record(tx, {
@@ -168,7 +179,8 @@ export class SessionRegistry implements Sessions {
   async close(session: OpenSession, reason: string, bytesIn: number, bytesOut: number): Promise<void> {
     const done = await this.#database.withSystem(async (tx) => {
       await recordTransferred(tx, session.id, bytesIn, bytesOut);
-      return this.endWithin(tx, { session: session.id }, reason);
+      // Its holder left: there is nothing to withdraw from anybody.
+      return this.#end(tx, { session: session.id }, reason);
     });
     this.#forget(session.id);
     done.announce();

@@ -6,16 +6,13 @@ import { formatPath } from '../../domain/paths.ts';
 import { extentContext, extentKey } from '../../extents/extent-key.ts';
 import type { EdgeToWarden } from '../../rpc/edge-warden.ts';
 import type { Handlers } from '../../rpc/operation.ts';
-import type { GrantQueue } from '../budgets/grant-queue.ts';
-import { refusalText } from '../budgets/refusal-text.ts';
 import { locateEntry, notFound, requireVerb, scopeOf, walk } from '../catalogue/locate.ts';
 import { findFile, newestPublished, visibleVersion } from '../catalogue/tree-queries.ts';
 import type { EdgeCaller, FolderScope, OpenSession, Warden } from '../context.ts';
 import { record } from '../ledger/ledger-queries.ts';
 import { closeDownload, findDownload, insertDownload, locateExtents } from './download-queries.ts';
-import { findExtent } from './upload-queries.ts';
 
-type DownloadOperations = 'download.open' | 'download.locate' | 'download.grant' | 'download.close';
+type DownloadOperations = 'download.open' | 'download.locate' | 'download.grant' | 'download.close' | 'flow.permit';
 
 const gone = (): CofferdamError => new CofferdamError('not-found', 'the file is no longer open');
 
@@ -27,8 +24,8 @@ function mayRead(session: OpenSession, folder: FolderScope): boolean {
   );
 }
 
-export function downloadHandlers(warden: Warden, grants: GrantQueue): Pick<Handlers<EdgeToWarden, EdgeCaller>, DownloadOperations> {
-  const { database, sessions, keys } = warden;
+export function downloadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, EdgeCaller>, DownloadOperations> {
+  const { database, sessions, keys, charges } = warden;
   const scopes = (session: OpenSession) => session.customers.map((customer) => customer.id);
   return {
     'download.open': async ({ token, path }, caller) => {
@@ -53,7 +50,12 @@ export function downloadHandlers(warden: Warden, grants: GrantQueue): Pick<Handl
           observer: 'warden',
           public: { folder: place.folder.name, path: formatPath(place.rest), version: version.id, size: version.size },
         });
-        return { download, size: version.size, modifiedAt: Math.max(0, Math.floor(version.modifiedAt.getTime() / 1000)) };
+        return {
+          download,
+          customer: place.customer.id,
+          size: version.size,
+          modifiedAt: Math.max(0, Math.floor(version.modifiedAt.getTime() / 1000)),
+        };
       });
     },
 
@@ -68,36 +70,31 @@ export function downloadHandlers(warden: Warden, grants: GrantQueue): Pick<Handl
 
     'download.grant': async ({ token, download, index }, caller) => {
       const session = await sessions.require(token, caller);
-      const answer = await grants.request({ session: session.id, download, index });
-      switch (answer.outcome) {
-        case 'session':
-          await sessions.end(session.id, 'revoked');
-          throw new CofferdamError('session-ended', 'the session is over');
-        case 'missing':
-          throw gone();
-        case 'over-limit':
-          return { outcome: 'refused', text: refusalText(session.account.kind, answer) };
-        case 'granted':
-        case 'repeat':
-          break;
-      }
-      return database.withCustomers(scopes(session), async (tx) => {
-        const open = await findDownload(tx, download, session.id);
-        const extent = open && (await findExtent(tx, open.content, index));
-        if (open === undefined || extent === undefined) throw gone();
-        const fileKey = await keys.openFileKey(tx, open.customer, extent.content, extent.customerKey, extent.wrappedKey);
-        const context = extentContext(open.customer, extent.content, index, extent.object);
-        return {
-          outcome: 'granted',
-          index,
-          objectId: extent.object,
-          key: extentKey(fileKey, context).toString('base64'),
-          context: context.toString('base64'),
-          bytes: extent.bytes,
-          sealedBytes: extent.sealedBytes,
-          ...(extent.inline === null ? {} : { inline: extent.inline.toString('base64') }),
-        } as const;
-      });
+      const extent = await charges.release(session, download, index);
+      const fileKey = await keys.openFileKey(
+        (work) => database.withCustomers([extent.customer], work),
+        extent.customer,
+        extent.content,
+        extent.customerKey,
+        extent.wrappedKey,
+      );
+      const context = extentContext(extent.customer, extent.content, index, extent.object);
+      return {
+        index,
+        objectId: extent.object,
+        key: extentKey(fileKey, context).toString('base64'),
+        context: context.toString('base64'),
+        bytes: extent.bytes,
+        sealedBytes: extent.sealedBytes,
+        ...(extent.inline === null ? {} : { inline: extent.inline.toString('base64') }),
+      };
+    },
+
+    'flow.permit': async ({ token, customer, direction, bytes }, caller) => {
+      const session = await sessions.require(token, caller);
+      const scope = session.customers.find((one) => one.id === customer);
+      if (scope === undefined) throw gone();
+      return charges.permit(session, scope.id, direction, bytes);
     },
 
     'download.close': async ({ token, download, sentBytes }, caller) => {

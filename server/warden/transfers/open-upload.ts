@@ -42,7 +42,7 @@ function decide(session: OpenSession, place: EntryPlace, live: readonly VersionR
 export async function issueExtent(tx: Transaction, keys: KeyRing, upload: OpenUpload, uploadId: string): Promise<FreshExtent> {
   const object = idOf<ObjectId>(randomBytes(16).toString('hex'));
   const index = await insertPending(tx, upload, uploadId, object);
-  const fileKey = await keys.openFileKey(tx, upload.customer, upload.content, upload.customerKey, upload.wrappedKey);
+  const fileKey = await keys.openFileKey((work) => work(tx), upload.customer, upload.content, upload.customerKey, upload.wrappedKey);
   const context = extentContext(upload.customer, upload.content, index, object);
   return { index, objectId: object, key: extentKey(fileKey, context).toString('base64'), context: context.toString('base64') };
 }

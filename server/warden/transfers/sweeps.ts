@@ -1,7 +1,8 @@
 // Owns: the regular passes of one warden; several wardens may run them beside each other.
 import { runtimePaths } from '../../config/config.ts';
 import { deleteObject } from '../../extents/object-store.ts';
-import { thinSnapshots } from '../budgets/grant-queries.ts';
+import { logAlerts } from '../alerts/log-sink.ts';
+import { thinBudgets } from '../budgets/budget-queries.ts';
 import type { Warden } from '../context.ts';
 import { record } from '../ledger/ledger-queries.ts';
 import { collectStrays } from './recovery.ts';
@@ -9,6 +10,7 @@ import { discardExpired, doomUnused, forgetAbandonedPending, forgetDoomed, listD
 
 const publishEveryMs = 250;
 const collectEveryMs = 10_000;
+const alertsEveryMs = 1000;
 const straysEveryMs = 10 * 60_000;
 const passMax = 500;
 
@@ -16,6 +18,7 @@ export function startTransferSweeps(warden: Warden): { stop(): Promise<void> } {
   const beats = [
     every(publishEveryMs, () => publish(warden), warden),
     every(collectEveryMs, () => collect(warden), warden),
+    every(alertsEveryMs, () => logAlerts(warden.database, warden.log), warden),
     every(straysEveryMs, () => collectStrays(warden), warden),
   ];
   return { stop: async () => void (await Promise.all(beats.map((beat) => beat.stop()))) };
@@ -71,7 +74,7 @@ export async function collect(warden: Warden): Promise<void> {
   await database.withSystem(async (tx) => {
     await forgetAbandonedPending(tx);
     await doomUnused(tx, passMax);
-    await thinSnapshots(tx);
+    await thinBudgets(tx);
   });
   const doomed = await database.withSystem((tx) => listDoomed(tx, passMax));
   if (doomed.length === 0) return;

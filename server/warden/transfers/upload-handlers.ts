@@ -43,7 +43,7 @@ const scopes = (session: OpenSession): readonly CustomerId[] => session.customer
 const lost = (): CofferdamError => new CofferdamError('conflict', 'this upload was taken over or ended');
 
 export function uploadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, EdgeCaller>, UploadOperations> {
-  const { database, sessions, keys, config } = warden;
+  const { database, sessions, keys, config, charges } = warden;
   const store = runtimePaths(config);
   const lanes = new Lanes();
 
@@ -55,12 +55,20 @@ export function uploadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Edge
       return work(tx, upload);
     });
 
+  /** Partner sessions have one; for others the upload says which. */
+  const customerOf = async (session: OpenSession, id: string): Promise<CustomerId> => {
+    const [only, second] = session.customers;
+    return only !== undefined && second === undefined ? only.id : onUpload(session, id, async (_tx, upload) => upload.customer);
+  };
+
   /**
    * Makes an extent durable; its row follows in the caller's transaction. The pending row is looked at before any file is touched:
    * the name of an object that was not issued to this upload gets nowhere near the store.
    */
   const admit = async (session: OpenSession, id: string, extent: SealedExtent): Promise<NewExtent> => {
     if (extent.sealedBytes !== sealedLength(extent.bytes)) throw new CofferdamError('invalid', 'the extent has an impossible length');
+    const customer = await customerOf(session, id);
+    await charges.take(session, customer, 'in', { bytes: extent.bytes, items: 0 });
     const object = idOf<ObjectId>(extent.objectId);
     const common = { index: extent.index, object, bytes: extent.bytes, sealedBytes: extent.sealedBytes, node: session.node };
     if (extent.inline === undefined) {
@@ -71,6 +79,11 @@ export function uploadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Edge
     const inline = Buffer.from(extent.inline, 'base64');
     if (inline.length !== extent.sealedBytes) throw new CofferdamError('invalid', 'the extent has an impossible length');
     return { ...common, digest: createHash('sha256').update(inline).digest(), inline };
+  };
+
+  const requireSpace = async (floorBytes: number): Promise<void> => {
+    if ((await freeBytes(config.storeDirectory)) < floorBytes)
+      throw new CofferdamError('over-limit', 'no space for new files at the moment; nothing was stored');
   };
 
   const attach = async (tx: Transaction, upload: OpenUpload, id: string, extent: NewExtent): Promise<OpenUpload> => {
@@ -97,8 +110,8 @@ export function uploadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Edge
       const session = await sessions.require(token, caller);
       const place = locateEntry(session, path);
       requireVerb(session, place.folder, 'write');
-      if ((await freeBytes(config.storeDirectory)) < config.limits.freeSpaceFloorBytes)
-        throw new CofferdamError('over-limit', 'no space for new files at the moment; nothing was stored');
+      await requireSpace(config.limits.freeSpaceFloorBytes);
+      await charges.take(session, place.customer.id, 'in', { bytes: 0, items: 1 });
       return database.withCustomers(scopeOf(place.customer), async (tx) => {
         const { id, upload, fresh } = await openUpload(tx, keys, session, place, { continue: isContinued, exclusive });
         await record(tx, {
@@ -110,12 +123,14 @@ export function uploadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Edge
           observer: 'warden',
           public: { folder: place.folder.name, path: formatPath(place.rest), version: upload.version, storedBytes: upload.size },
         });
-        return { upload: id, storedBytes: upload.size, content: upload.content, firstExtent: fresh };
+        return { upload: id, customer: place.customer.id, storedBytes: upload.size, content: upload.content, firstExtent: fresh };
       });
     },
 
     'upload.begin-extent': async ({ token, upload: id }, caller) => {
       const session = await sessions.require(token, caller);
+      // What was begun may use half of what new files leave alone.
+      await requireSpace(config.limits.freeSpaceFloorBytes / 2);
       return onUpload(session, id, (tx, upload) => issueExtent(tx, keys, upload, id));
     },
 
@@ -130,7 +145,7 @@ export function uploadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Edge
       return onUpload(session, id, async (tx, upload) => {
         const extent = index < upload.extentCount ? await findExtent(tx, upload.content, index) : undefined;
         if (extent === undefined) throw new CofferdamError('not-found', 'no such extent');
-        const fileKey = await keys.openFileKey(tx, upload.customer, extent.content, extent.customerKey, extent.wrappedKey);
+        const fileKey = await keys.openFileKey((work) => work(tx), upload.customer, extent.content, extent.customerKey, extent.wrappedKey);
         const context = extentContext(upload.customer, extent.content, index, extent.object);
         await record(tx, {
           kind: 'extent.verified',

@@ -1,0 +1,65 @@
+// Owns: the SQL of alerts: one row per kind, subject and hour; repeats are counted.
+import type { AccountId, CustomerId } from '../../domain/ids.ts';
+import type { Transaction } from '../../postgres/database.ts';
+
+export type Severity = 'notice' | 'warning' | 'critical';
+export type NewAlert = {
+  readonly kind: string;
+  readonly severity: Severity;
+  /** What it is about; together with kind and hour it names the row. */
+  readonly subject: string;
+  readonly customer?: CustomerId | null;
+  readonly account?: AccountId | null;
+  readonly text: string;
+  readonly facts: Readonly<Record<string, unknown>>;
+  /** What an operator types next. */
+  readonly nextCommand: string;
+  /** For the account's contact, in words for somebody outside. */
+  readonly contactText?: string;
+  readonly count?: number;
+};
+
+export async function insertAlert(tx: Transaction, alert: NewAlert): Promise<void> {
+  await tx.query(
+    `insert into alert (kind, severity, subject, hour, customer_id, account_id, text, facts, next_command, contact, contact_text, count)
+     select $1, $2, $3, date_trunc('hour', clock_timestamp()), $4, $5, $6, $7, $8, (select a.contact from account a where a.id = $5), $9, $10
+     on conflict (kind, subject, hour) do update set count = alert.count + excluded.count, last_at = clock_timestamp(), text = excluded.text, facts = excluded.facts`,
+    [
+      alert.kind,
+      alert.severity,
+      alert.subject,
+      alert.customer ?? null,
+      alert.account ?? null,
+      alert.text,
+      JSON.stringify(alert.facts),
+      alert.nextCommand,
+      alert.contactText ?? null,
+      alert.count ?? 1,
+    ],
+  );
+}
+
+export type AlertRow = {
+  readonly id: string;
+  readonly kind: string;
+  readonly severity: Severity;
+  readonly subject: string;
+  readonly text: string;
+  readonly facts: unknown;
+  readonly next_command: string;
+  readonly contact: string | null;
+  readonly contact_text: string | null;
+};
+
+/** Alerts that no sink has taken yet, locked; another warden passes over them. */
+export async function takeUnlogged(tx: Transaction, limit: number): Promise<readonly AlertRow[]> {
+  return tx.query<AlertRow>(
+    `select id, kind, severity, subject, text, facts, next_command, contact, contact_text from alert
+     where logged_at is null order by first_at limit $1 for update skip locked`,
+    [limit],
+  );
+}
+
+export async function markLogged(tx: Transaction, ids: readonly string[]): Promise<void> {
+  await tx.query('update alert set logged_at = clock_timestamp() where id = any ($1::uuid[])', [ids]);
+}

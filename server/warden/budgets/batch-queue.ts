@@ -1,0 +1,89 @@
+// Owns: one queue and one connection for one kind of batched database call.
+// The next batch goes when the previous one has returned: no timers, no leases. Any error means "unknown": nothing of that batch counts as done.
+import { CofferdamError } from '../../domain/errors.ts';
+import { Database, sqlState } from '../../postgres/database.ts';
+
+export type BatchQueue<Item, Answer> = { request(item: Item): Promise<Answer>; waiting(): number; stop(): Promise<void> };
+export type BatchOptions<Item, Answer> = {
+  readonly url: string;
+  readonly applicationName: string;
+  /** One answer per item, in order; resolves after the commit. */
+  readonly call: (database: Database, items: readonly Item[]) => Promise<readonly Answer[]>;
+};
+
+export const batchMax = 64;
+const waitingMax = 4096;
+const clashTriesMax = 5;
+/** The server undid the whole batch because it met another one: it runs again. */
+const clashes: readonly (string | undefined)[] = ['40P01', '40001'];
+
+type Waiting<Item, Answer> = {
+  readonly item: Item;
+  readonly resolve: (answer: Answer) => void;
+  readonly reject: (error: unknown) => void;
+};
+
+export function createBatchQueue<Item, Answer>({ url, applicationName, call }: BatchOptions<Item, Answer>): BatchQueue<Item, Answer> {
+  const database = new Database({ url, applicationName, connectionsMax: 1 });
+  const waiting: Waiting<Item, Answer>[] = [];
+  let isRunning = false;
+
+  const settle = async (batch: readonly Waiting<Item, Answer>[]): Promise<void> => {
+    const answers = await withoutClash(() =>
+      call(
+        database,
+        batch.map((one) => one.item),
+      ),
+    );
+    batch.forEach((one, i) => {
+      const answer = answers[i];
+      if (answer === undefined) one.reject(new CofferdamError('bug', 'an item of a batch was not answered'));
+      else one.resolve(answer);
+    });
+  };
+
+  const run = async (): Promise<void> => {
+    while (waiting.length > 0) {
+      const batch = waiting.splice(0, batchMax);
+      try {
+        await settle(batch);
+      } catch (error) {
+        // One poisonous item must not sink the others: after a fault of the data each goes alone.
+        const isDataFault = error instanceof CofferdamError && error.code === 'bug' && batch.length > 1;
+        for (const one of batch) {
+          if (isDataFault) await settle([one]).catch((own: unknown) => one.reject(own));
+          else one.reject(error);
+        }
+      }
+    }
+    isRunning = false;
+  };
+
+  return {
+    request: (item) =>
+      new Promise((resolve, reject) => {
+        if (waiting.length >= waitingMax) {
+          reject(new CofferdamError('unavailable', 'too many requests at once; try again'));
+          return;
+        }
+        waiting.push({ item, resolve, reject });
+        // Everything that arrives in this turn of the loop shares the batch.
+        if (!isRunning) {
+          isRunning = true;
+          setImmediate(() => void run());
+        }
+      }),
+    waiting: () => waiting.length,
+    stop: () => database.close(),
+  };
+}
+
+async function withoutClash<T>(work: () => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await work();
+    } catch (error) {
+      if (tries === clashTriesMax || !clashes.includes(sqlState(error))) throw error;
+    }
+  }
+}

@@ -1,0 +1,150 @@
+// Owns: the SQL of charging and pacing: the batched calls and the shapes of their answers.
+import type { BudgetDirection, BudgetUnit, BudgetWindow, ScopeKind } from '../../domain/budgets.ts';
+import { scopeOfRank } from '../../domain/budgets.ts';
+import { type ContentId, type CustomerId, type CustomerKeyId, idOf, type ObjectId, type SessionId } from '../../domain/ids.ts';
+import type { Database } from '../../postgres/database.ts';
+
+/** An extent of an open download, or an amount of bytes and items. */
+export type ChargeRequest =
+  | { readonly session: SessionId; readonly download: string; readonly index: number }
+  | {
+      readonly session: SessionId;
+      readonly customer: CustomerId;
+      readonly direction: BudgetDirection;
+      readonly bytes: number;
+      readonly items: number;
+    };
+export type ReleasedExtent = {
+  readonly customer: CustomerId;
+  readonly content: ContentId;
+  readonly object: ObjectId;
+  readonly bytes: number;
+  readonly sealedBytes: number;
+  readonly inline: Buffer | null;
+  readonly customerKey: CustomerKeyId;
+  readonly wrappedKey: Buffer;
+};
+export type Refusal = {
+  readonly outcome: 'over-limit';
+  readonly budget: number;
+  readonly scope: ScopeKind;
+  readonly customer: CustomerId;
+  readonly direction: BudgetDirection;
+  readonly unit: BudgetUnit;
+  readonly window: BudgetWindow;
+  readonly cap: number;
+  /** null: never, the single item is larger than the cap. */
+  readonly freeAt: Date | null;
+};
+export type ChargeAnswer =
+  | {
+      readonly outcome: 'granted' | 'repeat';
+      readonly isSlow: boolean;
+      readonly customer: CustomerId;
+      readonly extent: ReleasedExtent | null;
+    }
+  | { readonly outcome: 'session' | 'missing' }
+  | { readonly outcome: 'later'; readonly afterMs: number; readonly customer: CustomerId }
+  | Refusal;
+
+type Raw = {
+  readonly outcome: 'granted' | 'repeat' | 'session' | 'missing' | 'over-limit' | 'later';
+  readonly budget: number | null;
+  readonly rank: number;
+  readonly unit: BudgetUnit | null;
+  readonly window_name: BudgetWindow | null;
+  readonly cap: number | null;
+  readonly free_at: Date | null;
+  readonly after_ms: number;
+  readonly is_slow: boolean;
+  readonly customer: string | null;
+  readonly content: string | null;
+  readonly object: string | null;
+  readonly bytes: number | null;
+  readonly sealed_bytes: number | null;
+  readonly inline: Buffer | null;
+  readonly customer_key: string | null;
+  readonly wrapped_key: Buffer | null;
+};
+
+function released(row: Raw): ReleasedExtent | null {
+  const { customer, content, object, bytes, sealed_bytes: sealedBytes, customer_key: customerKey, wrapped_key: wrappedKey } = row;
+  if (customer === null || content === null || object === null || bytes === null || sealedBytes === null) return null;
+  if (customerKey === null || wrappedKey === null) return null;
+  return {
+    customer: idOf<CustomerId>(customer),
+    content: idOf<ContentId>(content),
+    object: idOf<ObjectId>(object),
+    bytes,
+    sealedBytes,
+    inline: row.inline,
+    customerKey: idOf<CustomerKeyId>(customerKey),
+    wrappedKey,
+  };
+}
+
+function shape(row: Raw, direction: BudgetDirection): ChargeAnswer {
+  const customer = idOf<CustomerId>(row.customer ?? '');
+  switch (row.outcome) {
+    case 'granted':
+    case 'repeat':
+      return { outcome: row.outcome, isSlow: row.is_slow, customer, extent: released(row) };
+    case 'later':
+      return { outcome: 'later', afterMs: row.after_ms, customer };
+    case 'over-limit':
+      return {
+        outcome: 'over-limit',
+        budget: row.budget ?? 0,
+        scope: scopeOfRank(row.rank),
+        customer,
+        direction,
+        unit: row.unit ?? 'bytes',
+        window: row.window_name ?? 'hour',
+        cap: row.cap ?? 0,
+        freeAt: row.free_at,
+      };
+    case 'session':
+    case 'missing':
+      return { outcome: row.outcome };
+  }
+}
+
+/** One answer per item, in order; resolves after the commit. */
+export async function callChargeBatch(database: Database, items: readonly ChargeRequest[]): Promise<readonly ChargeAnswer[]> {
+  const rows = await database.call<Raw>(
+    `select outcome, budget, rank, unit, window_name, cap, free_at, after_ms, is_slow, customer, content, object, bytes, sealed_bytes, inline, customer_key, wrapped_key
+     from charge_batch($1::uuid[], $2::uuid[], $3::int[], $4::uuid[], $5::text[], $6::bigint[], $7::bigint[]) order by item`,
+    [
+      items.map((one) => one.session),
+      items.map((one) => ('download' in one ? one.download : null)),
+      items.map((one) => ('download' in one ? one.index : null)),
+      items.map((one) => ('download' in one ? null : one.customer)),
+      items.map((one) => ('download' in one ? null : one.direction)),
+      items.map((one) => ('download' in one ? null : one.bytes)),
+      items.map((one) => ('download' in one ? null : one.items)),
+    ],
+    'charge_batch',
+  );
+  return rows.map((row, i) => {
+    const item = items[i];
+    return shape(row, item === undefined || 'download' in item ? 'out' : item.direction);
+  });
+}
+
+export type PaceRequest = {
+  readonly session: SessionId;
+  readonly customer: CustomerId;
+  readonly direction: 'out' | 'in';
+  readonly bytes: number;
+};
+/** So many bytes may go, after so long. */
+export type Permit = { readonly bytes: number; readonly waitMs: number };
+
+export async function callPace(database: Database, items: readonly PaceRequest[]): Promise<readonly Permit[]> {
+  const rows = await database.call<{ bytes: number; wait_ms: number }>(
+    'select bytes, wait_ms from pace($1::uuid[], $2::uuid[], $3::text[], $4::bigint[]) order by item',
+    [items.map((one) => one.session), items.map((one) => one.customer), items.map((one) => one.direction), items.map((one) => one.bytes)],
+    'pace',
+  );
+  return rows.map((row) => ({ bytes: row.bytes, waitMs: row.wait_ms }));
+}

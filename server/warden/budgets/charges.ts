@@ -1,0 +1,106 @@
+// Owns: charging and pacing for the rest of the warden: three queues (released, stored and listed, paced), each with a connection of its own.
+// Must never: resolve before the charge and its entry are committed. No budget, no key.
+import type { Config } from '../../config/config.ts';
+import { CofferdamError } from '../../domain/errors.ts';
+import type { CustomerId } from '../../domain/ids.ts';
+import type { Database } from '../../postgres/database.ts';
+import { roleUrl } from '../../postgres/role-url.ts';
+import type { OpenSession } from '../context.ts';
+import type { SessionRegistry } from '../sessions/sessions.ts';
+import { type BatchQueue, createBatchQueue } from './batch-queue.ts';
+import {
+  type ChargeAnswer,
+  type ChargeRequest,
+  callChargeBatch,
+  callPace,
+  type PaceRequest,
+  type Permit,
+  type ReleasedExtent,
+} from './charge-queries.ts';
+import { createRefusalDesk } from './refusals.ts';
+
+export type Charges = {
+  /** Charges one extent of an open download to every scope and records it; then, and only then, what its key is derived from. */
+  release(session: OpenSession, download: string, index: number): Promise<ReleasedExtent>;
+  /** Charges what is about to be stored or listed. Nothing is refunded when it then fails. */
+  take(
+    session: OpenSession,
+    customer: CustomerId,
+    direction: 'in' | 'list',
+    amount: { readonly bytes: number; readonly items: number },
+  ): Promise<void>;
+  /** The next piece of the flow that the session's scopes share. */
+  permit(session: OpenSession, customer: CustomerId, direction: 'out' | 'in', bytes: number): Promise<Permit>;
+  waiting(): number;
+  stop(): Promise<void>;
+};
+
+type Given = { readonly config: Config; readonly database: Database; readonly sessions: SessionRegistry };
+type Charged = Extract<ChargeAnswer, { outcome: 'granted' | 'repeat' }>;
+
+/** A client that waits for its turn asks again at the earliest after so long. */
+const askAgainMsMin = 20;
+
+export function createCharges({ config, database, sessions }: Given): Charges {
+  const url = roleUrl(config, 'warden');
+  const queue = (name: string): BatchQueue<ChargeRequest, ChargeAnswer> =>
+    createBatchQueue({ url, applicationName: `cofferdam ${name}`, call: callChargeBatch });
+  const releases = queue('grants');
+  const amounts = queue('charges');
+  const paces = createBatchQueue<PaceRequest, Permit>({ url, applicationName: 'cofferdam pace', call: callPace });
+  const desk = createRefusalDesk({ database, endSessions: (credential, reason) => sessions.endMatching({ credential }, reason) });
+
+  const charge = async (
+    through: BatchQueue<ChargeRequest, ChargeAnswer>,
+    session: OpenSession,
+    request: ChargeRequest,
+    key: string,
+  ): Promise<Charged> => {
+    const deadline = performance.now() + config.limits.slowdownPatienceMs;
+    for (;;) {
+      const answer = await through.request(request);
+      switch (answer.outcome) {
+        case 'granted':
+        case 'repeat':
+          if (answer.isSlow) await desk.slowed(session, answer.customer);
+          return answer;
+        case 'session':
+          await sessions.end(session.id, 'revoked');
+          throw new CofferdamError('session-ended', 'the session is over');
+        case 'missing':
+          throw new CofferdamError('not-found', 'the file is no longer open');
+        case 'over-limit':
+          throw await desk.settle(session, answer, key);
+        case 'later': {
+          await desk.slowed(session, answer.customer);
+          const pauseMs = Math.max(askAgainMsMin, answer.afterMs * (1 + Math.random() / 4));
+          if (performance.now() + pauseMs > deadline)
+            throw new CofferdamError('over-limit', 'the gateway is very busy and has slowed down; try again later');
+          await new Promise((resolve) => setTimeout(resolve, pauseMs));
+        }
+      }
+    }
+  };
+
+  return {
+    release: async (session, download, index) => {
+      const key = `${session.id}/${download}/${index}`;
+      const known = desk.recall(key);
+      if (known !== undefined) throw known;
+      const { extent } = await charge(releases, session, { session: session.id, download, index }, key);
+      if (extent === null) throw new CofferdamError('bug', 'an extent was charged and not found');
+      return extent;
+    },
+    take: async (session, customer, direction, { bytes, items }) => {
+      const key = `${session.id}/${direction}`;
+      const known = desk.recall(key);
+      if (known !== undefined) throw known;
+      await charge(amounts, session, { session: session.id, customer, direction, bytes, items }, key);
+    },
+    permit: (session, customer, direction, bytes) => paces.request({ session: session.id, customer, direction, bytes }),
+    waiting: () => releases.waiting() + amounts.waiting(),
+    stop: async () => {
+      await Promise.all([releases.stop(), amounts.stop(), paces.stop()]);
+    },
+  };
+}

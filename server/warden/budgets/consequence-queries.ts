@@ -1,0 +1,50 @@
+// Owns: the SQL of what a refusal may lead to, and of the locks that a revocation takes before it takes effect.
+import type { Consequence } from '../../domain/budgets.ts';
+import type { CredentialId, CustomerId } from '../../domain/ids.ts';
+import type { Transaction } from '../../postgres/database.ts';
+
+export async function findConsequence(tx: Transaction, budget: number): Promise<Consequence> {
+  const [row] = await tx.query<{ consequence: Consequence }>('select consequence from budget where id = $1', [budget]);
+  return row?.consequence ?? 'refuse';
+}
+
+/** A usable credential beside this one that reaches the same customer. */
+export async function hasOtherCredentials(tx: Transaction, customer: CustomerId, credential: CredentialId): Promise<boolean> {
+  const [row] = await tx.query<{ has: boolean }>(
+    `select exists (select 1 from credential c join account a on a.id = c.account_id
+       where a.customer_id = $1 and c.id <> $2 and c.state in ('active', 'retiring') and c.expires_at > clock_timestamp()
+         and a.state = 'active' and (a.expires_at is null or a.expires_at > clock_timestamp())) as has`,
+    [customer, credential],
+  );
+  return row?.has ?? false;
+}
+
+export async function suspendCredential(tx: Transaction, credential: CredentialId): Promise<void> {
+  await tx.query("update credential set state = 'suspended' where id = $1 and state in ('active', 'retiring')", [credential]);
+}
+
+/** What is to be withdrawn. */
+export type Withdrawal =
+  | { readonly credential: string }
+  | { readonly account: string }
+  | { readonly customer: string }
+  | { readonly session: string };
+
+const conditions = {
+  credential: 'rank = 1 and credential_id = $1',
+  account: 'rank = 2 and account_id = $1',
+  customer: 'rank = 3 and customer_id = $1',
+  session: 'rank = 1 and credential_id = (select s.credential_id from session s where s.id = $1)',
+} as const;
+
+/**
+ * Locks the budgets that every grant of the withdrawn scope must lock: a batch that runs now commits first, and every later one
+ * sees the withdrawal. Called before the state is changed, so that nothing is charged or released after the withdrawal has committed.
+ */
+export async function lockForWithdrawal(tx: Transaction, withdrawal: Withdrawal): Promise<void> {
+  const [kind, id] = Object.entries(withdrawal)[0] as [keyof typeof conditions, string];
+  const text = conditions[kind];
+  await tx.query(`select 1 from budget where ${text} order by rank, id for update`, [id]);
+}
+
+export const lockCredential = (tx: Transaction, credential: CredentialId): Promise<void> => lockForWithdrawal(tx, { credential });

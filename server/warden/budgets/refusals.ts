@@ -1,0 +1,175 @@
+// Owns: what follows when a cap refuses: the alert with its facts and next command, the consequence that the budget names, the client's text.
+// Must never: answer a refusal whose alert is not committed; suspend the only credential of a customer by itself.
+import { amountText, type Consequence } from '../../domain/budgets.ts';
+import { CofferdamError } from '../../domain/errors.ts';
+import type { CredentialId, CustomerId } from '../../domain/ids.ts';
+import type { Database, Transaction } from '../../postgres/database.ts';
+import { insertAlert } from '../alerts/alert-queries.ts';
+import type { OpenSession } from '../context.ts';
+import { record } from '../ledger/ledger-queries.ts';
+import type { Refusal } from './charge-queries.ts';
+import { findConsequence, hasOtherCredentials, lockCredential, suspendCredential } from './consequence-queries.ts';
+import { refusalSentence, refusalText } from './refusal-text.ts';
+
+/** A refusal is remembered so long: a client that asks again and again costs no more than one alert and one entry a second. */
+const rememberMs = 1000;
+const rememberedMax = 10_000;
+const alertEveryMs = 5000;
+
+export type RefusalDesk = {
+  /** The refusal that this key met within the last second. */
+  recall(key: string): CofferdamError | undefined;
+  /** Commits alert and consequence; resolves to what the client is told. */
+  settle(session: OpenSession, refusal: Refusal, key: string): Promise<CofferdamError>;
+  /** Plane or gateway is past its cap and slows down. */
+  slowed(session: OpenSession, customer: CustomerId): Promise<void>;
+};
+
+type Given = {
+  readonly database: Database;
+  readonly endSessions: (credential: CredentialId, reason: string) => Promise<unknown>;
+};
+
+export function createRefusalDesk({ database, endSessions }: Given): RefusalDesk {
+  const remembered = new Map<string, { readonly until: number; readonly error: CofferdamError }>();
+  const raised = new Map<string, { at: number; missed: number }>();
+
+  const keep = <V>(map: Map<string, V>, key: string, value: V): void => {
+    map.delete(key);
+    if (map.size >= rememberedMax) {
+      const [oldest] = map.keys();
+      if (oldest !== undefined) map.delete(oldest);
+    }
+    map.set(key, value);
+  };
+  /** How many to count now; 0 = counted with the next one. */
+  const due = (subject: string): number => {
+    const before = raised.get(subject);
+    if (before !== undefined && performance.now() - before.at < alertEveryMs) {
+      before.missed += 1;
+      return 0;
+    }
+    keep(raised, subject, { at: performance.now(), missed: 0 });
+    return 1 + (before?.missed ?? 0);
+  };
+
+  /** An alert that did not get into the database is not counted as raised. */
+  const committed = async <T>(subject: string, work: (tx: Transaction) => Promise<T>): Promise<T> => {
+    try {
+      return await database.withSystem(work);
+    } catch (error) {
+      raised.delete(subject);
+      throw error;
+    }
+  };
+
+  return {
+    recall: (key) => {
+      const known = remembered.get(key);
+      return known !== undefined && performance.now() < known.until ? known.error : undefined;
+    },
+
+    settle: async (session, refusal, key) => {
+      const error = new CofferdamError('over-limit', refusalText(session.account.kind, refusal));
+      const subject = `${refusal.budget}/${refusal.unit}/${refusal.window}/${session.credentialId}`;
+      const count = due(subject);
+      if (count > 0) {
+        const isEnding = await committed(subject, async (tx) => {
+          const consequence = await consequenceOf(tx, session, refusal);
+          await raise(tx, session, refusal, subject, count, consequence);
+          return consequence.isEnding;
+        });
+        if (isEnding) await endSessions(session.credentialId, 'limit reached');
+      }
+      keep(remembered, key, { until: performance.now() + rememberMs, error });
+      return error;
+    },
+
+    slowed: async (session, customer) => {
+      const subject = `slow/${session.account.plane}`;
+      const count = due(subject);
+      if (count === 0) return;
+      await committed(subject, (tx) =>
+        insertAlert(tx, {
+          kind: 'budget.slowed',
+          severity: 'critical',
+          subject: `plane ${session.account.plane}`,
+          text: `the ${session.account.plane} plane or the whole gateway is past its cap and slows down`,
+          facts: { plane: session.account.plane, lastAccount: session.account.name, lastCustomer: nameOf(session, customer) },
+          nextCommand: 'cofferctl budget show --gateway',
+          count,
+        }),
+      );
+    },
+  };
+}
+
+type Outcome = { readonly wanted: Consequence; readonly done: Consequence | 'spared'; readonly isEnding: boolean };
+const nameOf = (session: OpenSession, customer: CustomerId): string =>
+  session.customers.find((one) => one.id === customer)?.name ?? 'unknown';
+
+async function consequenceOf(tx: Transaction, session: OpenSession, refusal: Refusal): Promise<Outcome> {
+  const wanted = await findConsequence(tx, refusal.budget);
+  if (wanted === 'refuse') return { wanted, done: wanted, isEnding: false };
+  if (wanted === 'end-sessions') return { wanted, done: wanted, isEnding: true };
+  await lockCredential(tx, session.credentialId);
+  if (!(await hasOtherCredentials(tx, refusal.customer, session.credentialId))) return { wanted, done: 'spared', isEnding: true };
+  await suspendCredential(tx, session.credentialId);
+  await record(tx, {
+    kind: 'credential.suspended',
+    customer: refusal.customer,
+    account: session.account.id,
+    session: session.id,
+    node: session.node,
+    observer: 'warden',
+    public: { why: 'limit reached' },
+    sensitive: { credential: session.credentialId },
+  });
+  return { wanted, done: 'suspend', isEnding: true };
+}
+
+const words: Readonly<Record<Outcome['done'], string>> = {
+  refuse: 'refused',
+  'end-sessions': 'refused; all sessions of this credential were ended',
+  suspend: 'refused; the credential was suspended and its sessions were ended',
+  spared: 'refused; its sessions were ended, but it is the only credential of this customer and stays usable: decide',
+};
+
+async function raise(
+  tx: Transaction,
+  session: OpenSession,
+  refusal: Refusal,
+  subject: string,
+  count: number,
+  outcome: Outcome,
+): Promise<void> {
+  const customer = nameOf(session, refusal.customer);
+  const { account } = session;
+  const of =
+    refusal.scope === 'account' ? `account ${account.name}` : refusal.scope === 'customer' ? `customer ${customer}` : refusal.scope;
+  await insertAlert(tx, {
+    kind: 'budget.refused',
+    severity: outcome.done === 'refuse' ? 'warning' : 'critical',
+    subject,
+    customer: refusal.customer,
+    account: account.id,
+    text: `${account.name} (customer ${customer}) met the ${refusal.window} cap of ${amountText(refusal.direction, refusal.unit, refusal.cap)} ${refusal.direction} of its ${of}: ${words[outcome.done]}`,
+    facts: {
+      account: account.name,
+      customer,
+      session: session.id,
+      node: session.node,
+      credential: session.credentialId,
+      scope: refusal.scope,
+      direction: refusal.direction,
+      unit: refusal.unit,
+      window: refusal.window,
+      cap: refusal.cap,
+      freeAt: refusal.freeAt?.toISOString() ?? null,
+      consequence: outcome.done,
+    },
+    nextCommand: `cofferctl budget show --account ${account.name}${account.plane === 'internal' ? ` --customer ${customer}` : ''}`,
+    contactText: `Your account ${account.name} was refused a transfer: ${refusalSentence(refusal)}.`,
+    count,
+  });
+}

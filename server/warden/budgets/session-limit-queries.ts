@@ -1,0 +1,40 @@
+// Owns: the SQL of concurrent sessions: one opening at a time is counted against every scope.
+
+import { type ScopeKind, scopeOfRank } from '../../domain/budgets.ts';
+import type { AccountId, CredentialId, CustomerId, Plane } from '../../domain/ids.ts';
+import type { Transaction } from '../../postgres/database.ts';
+
+/** 'sess' as a number. Held until the opening transaction ends, so that two wardens never count past each other. */
+const openingLock = 0x73657373;
+
+export type SessionOwner = {
+  readonly credential: CredentialId;
+  readonly account: AccountId;
+  /** null for internal accounts. */
+  readonly customer: CustomerId | null;
+  readonly plane: Plane;
+};
+export type FullScope = { readonly scope: ScopeKind; readonly sessionsMax: number };
+
+/** The narrowest scope that has no room for one more session; undefined = there is room. A scope without a budget has none. */
+export async function findFullScope(tx: Transaction, owner: SessionOwner): Promise<FullScope | undefined> {
+  await tx.query('select pg_advisory_xact_lock($1)', [openingLock]);
+  const [row] = await tx.query<{ rank: number; sessions_max: number | null }>(
+    `with open as (
+       select s.credential_id, s.account_id, a.customer_id, a.plane from session s join account a on a.id = s.account_id
+       where s.state = 'open' and s.expires_at > clock_timestamp()),
+     scope (rank, n) as (values
+       (1, (select count(*) from open where credential_id = $1)),
+       (2, (select count(*) from open where account_id = $2)),
+       (3, (select count(*) from open where customer_id = $3)),
+       (4, (select count(*) from open where plane = $4)),
+       (5, (select count(*) from open)))
+     select scope.rank, b.sessions_max from scope
+       left join lateral (select min(sessions_max) as sessions_max from budget b where b.direction = 'out' and b.rank = scope.rank
+         and (b.rank = 5 or (b.rank = 1 and b.credential_id = $1) or (b.rank = 2 and b.account_id = $2) or (b.rank = 3 and b.customer_id = $3) or (b.rank = 4 and b.plane = $4))) b on true
+     where (scope.rank <> 3 or $3::uuid is not null) and scope.n >= coalesce(b.sessions_max, 0)
+     order by scope.rank limit 1`,
+    [owner.credential, owner.account, owner.customer, owner.plane],
+  );
+  return row && { scope: scopeOfRank(row.rank), sessionsMax: row.sessions_max ?? 0 };
+}

@@ -1,0 +1,178 @@
+// Owns: customers, accounts, credentials, sessions and published files as rows, for tests of what the database decides.
+import { randomBytes, randomUUID } from 'node:crypto';
+import { type BudgetDefaults, defaultBudgets } from '../../server/config/default-budgets.ts';
+import { type AccountId, type CredentialId, type CustomerId, idOf, type SessionId } from '../../server/domain/ids.ts';
+import { Database } from '../../server/postgres/database.ts';
+import type { Scope } from '../../server/warden/budgets/budget-queries.ts';
+import { createBudgets } from '../../server/warden/budgets/create-budgets.ts';
+import { createTestDatabase, type Teardown, type TestDatabase } from './database.ts';
+
+export const unlimited = 2 ** 49;
+const plenty = { hour: unlimited, day: unlimited, week: unlimited };
+const wide = {
+  out: { bytes: plenty, files: plenty, rate: unlimited },
+  in: { bytes: plenty, files: plenty, rate: unlimited },
+  list: { names: plenty },
+  sessions: 1000,
+};
+/** Nothing refuses; a test narrows what it is about with `setCap`. */
+export const wideBudgets: BudgetDefaults = {
+  ...defaultBudgets,
+  credential: wide,
+  internalCredential: wide,
+  account: wide,
+  customer: wide,
+  plane: wide,
+  gateway: wide,
+};
+
+export type Reader = {
+  readonly session: SessionId;
+  readonly account: AccountId;
+  readonly credential: CredentialId;
+  readonly customer: CustomerId;
+  /** Open read handle of each file of `Bank.files`. */
+  readonly downloads: readonly string[];
+};
+
+export class Bank {
+  readonly sql: TestDatabase;
+  readonly warden: Database;
+  readonly id: CustomerId;
+  readonly folder: string;
+  readonly #budgets: BudgetDefaults;
+  readonly #extentBytes: number;
+  readonly files: { readonly version: string; readonly content: string; readonly extents: number }[] = [];
+
+  private constructor(sql: TestDatabase, warden: Database, id: CustomerId, folder: string, budgets: BudgetDefaults, extentBytes: number) {
+    this.sql = sql;
+    this.warden = warden;
+    this.id = id;
+    this.folder = folder;
+    this.#budgets = budgets;
+    this.#extentBytes = extentBytes;
+  }
+
+  static async create(
+    given: { readonly sql: TestDatabase; readonly warden: Database },
+    name: string,
+    extentBytes: number,
+    budgets: BudgetDefaults = wideBudgets,
+  ): Promise<Bank> {
+    const { sql, warden } = given;
+    const id = idOf<CustomerId>(randomUUID());
+    const folder = randomUUID();
+    await sql.query('insert into customer (id, name) values ($1, $2)', [id, name]);
+    await sql.query("insert into customer_key values ($1, $2, '', 'k')", [randomUUID(), id]);
+    await sql.query("insert into folder (id, customer_id, name, direction) values ($1, $2, 'collect', 'collect')", [folder, id]);
+    await sql.query("insert into node (name, plane) values ('n', 'partner') on conflict do nothing");
+    const bank = new Bank(sql, warden, id, folder, budgets, extentBytes);
+    for (const scope of [
+      { kind: 'customer', customer: id },
+      { kind: 'plane', plane: 'partner' },
+      { kind: 'plane', plane: 'internal' },
+      { kind: 'gateway' },
+    ] as const)
+      await bank.#budget(scope);
+    return bank;
+  }
+
+  async #budget(scope: Scope): Promise<void> {
+    await this.warden.withSystem((tx) => createBudgets(tx, scope, this.#budgets));
+  }
+
+  /** A published file of so many extents. */
+  async addFile(extents: number): Promise<void> {
+    const [file, content, version] = [randomUUID(), randomUUID(), randomUUID()];
+    await this.sql.query('insert into file (id, customer_id, folder_id, name) values ($1::uuid, $2, $3, $1::uuid::text)', [
+      file,
+      this.id,
+      this.folder,
+    ]);
+    await this.sql.query(
+      "insert into content (id, customer_id, customer_key_id, wrapped_key) select $1, $2, id, 'w' from customer_key where customer_id = $2",
+      [content, this.id],
+    );
+    await this.sql.query(
+      "insert into extent (content_id, index, customer_id, object_id, start, bytes, sealed_bytes, digest, node) select $1::uuid, i, $2::uuid, md5($1::uuid::text || i::text), i * $3::int, $3::int, $3::int, sha256('x'), 'n' from generate_series(0, $4::int - 1) i",
+      [content, this.id, this.#extentBytes, extents],
+    );
+    await this.sql.query(
+      "insert into version (id, customer_id, file_id, number, content_id, state, extent_count, size, sha256, account_id, session_id, node, closed_at, published_at) values ($1::uuid, $2, $3, 1, $4, 'published', $5::int, $5::int::bigint * $6::int, sha256('x'), $7, $1::uuid, 'n', now(), now())",
+      [version, this.id, file, content, extents, this.#extentBytes, await this.#depositor()],
+    );
+    this.files.push({ version, content, extents });
+  }
+
+  async #depositor(): Promise<string> {
+    const [known] = await this.sql.query<{ id: string }>(
+      "select id from account where customer_id = $1 and kind = 'machine' and state = 'suspended' limit 1",
+      [this.id],
+    );
+    if (known !== undefined) return known.id;
+    const id = randomUUID();
+    await this.sql.query(
+      "insert into account (id, customer_id, name, kind, plane, state) values ($1, $2, $3, 'machine', 'partner', 'suspended')",
+      [id, this.id, `d-${id.slice(0, 8)}`],
+    );
+    return id;
+  }
+
+  /** An account with a key, a session, and a read handle on every file so far. Internal: an account of our own with rights on this bank. */
+  async addReader(options: { readonly isInternal?: boolean } = {}): Promise<Reader> {
+    const account = idOf<AccountId>(randomUUID());
+    const isInternal = options.isInternal === true;
+    await this.sql.query('insert into account (id, customer_id, name, kind, plane) values ($1, $2, $3, $4, $5)', [
+      account,
+      isInternal ? null : this.id,
+      `a-${account.slice(0, 13)}`,
+      'person',
+      isInternal ? 'internal' : 'partner',
+    ]);
+    await this.sql.query("insert into folder_right (account_id, customer_id, folder_id, verbs) values ($1, $2, $3, '{list,read}')", [
+      account,
+      this.id,
+      this.folder,
+    ]);
+    await this.#budget({ kind: 'account', account, customer: this.id, isInternal });
+    return this.addCredential(account, isInternal);
+  }
+
+  /** One more key of an account, with a session of its own. */
+  async addCredential(account: AccountId, isInternal = false): Promise<Reader> {
+    const credential = idOf<CredentialId>(randomUUID());
+    await this.sql.query(
+      "insert into credential (id, account_id, type, algorithm, public_key, fingerprint, issued_by, expires_at) values ($1, $2, 'public-key', 'x', 'x', $3::text, 'x', now() + interval '1 day')",
+      [credential, account, credential],
+    );
+    await this.#budget({ kind: 'credential', credential, customer: isInternal ? null : this.id });
+    return this.addSession(account, credential);
+  }
+
+  async addSession(account: AccountId, credential: CredentialId): Promise<Reader> {
+    const session = idOf<SessionId>(randomUUID());
+    await this.sql.query(
+      "insert into session (id, token_hash, account_id, credential_id, node, start_id, expires_at, idle_ms) values ($1::uuid, $2, $3, $4, 'n', $1::uuid, now() + interval '1 hour', 1000000)",
+      [session, randomBytes(32), account, credential],
+    );
+    const downloads: string[] = [];
+    for (const file of this.files) {
+      const download = randomUUID();
+      await this.sql.query('insert into download (id, customer_id, session_id, version_id) values ($1, $2, $3, $4)', [
+        download,
+        this.id,
+        session,
+        file.version,
+      ]);
+      downloads.push(download);
+    }
+    return { session, account, credential, customer: this.id, downloads };
+  }
+}
+
+export async function startBankDatabase(t: Teardown): Promise<{ readonly sql: TestDatabase; readonly warden: Database }> {
+  const sql = await createTestDatabase(t);
+  const warden = new Database({ url: sql.wardenUrl, applicationName: 'test', connectionsMax: 4 });
+  t.teardown(() => warden.close());
+  return { sql, warden };
+}
