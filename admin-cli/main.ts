@@ -9,15 +9,21 @@ import { connect } from './client.ts';
 import type { Command } from './command.ts';
 import { accountCreate } from './commands/account-create.ts';
 import { accountList } from './commands/account-list.ts';
+import { alertList } from './commands/alert-list.ts';
+import { budgetHistory } from './commands/budget-history.ts';
+import { budgetRelease, budgetSet, budgetTighten } from './commands/budget-set.ts';
+import { budgetShow } from './commands/budget-show.ts';
 import { customerCreate } from './commands/customer-create.ts';
 import { customerList } from './commands/customer-list.ts';
 import { customerShow } from './commands/customer-show.ts';
 import { customerResume, customerSuspend } from './commands/customer-suspend.ts';
 import { doctor, whoami } from './commands/doctor.ts';
+import { exposure } from './commands/exposure.ts';
 import { fileList } from './commands/file-list.ts';
 import { fileReceipt } from './commands/file-receipt.ts';
 import { keyAdd } from './commands/key-add.ts';
 import { keyList } from './commands/key-list.ts';
+import { keyResume, keySuspend } from './commands/key-suspend.ts';
 import { mfaTicket } from './commands/mfa-ticket.ts';
 import { reportKeyExchange } from './commands/report-key-exchange.ts';
 import { sessionEnd, sessionList } from './commands/session-list.ts';
@@ -37,6 +43,8 @@ export const commands: readonly Command[] = [
   accountList,
   keyAdd,
   keyList,
+  keySuspend,
+  keyResume,
   mfaTicket,
   windowOpen,
   windowClose,
@@ -44,6 +52,13 @@ export const commands: readonly Command[] = [
   fileReceipt,
   sessionList,
   sessionEnd,
+  budgetShow,
+  budgetSet,
+  budgetTighten,
+  budgetRelease,
+  budgetHistory,
+  exposure,
+  alertList,
   reportKeyExchange,
 ];
 

@@ -141,6 +141,42 @@ begin
   where b.id = budget_id_in and b.minute < now_minute;
 end $$;
 
+-- What a budget's windows hold now, without turning it.
+create function budget_use(budget_id_in bigint) returns table (window_name text, used_bytes bigint, used_items bigint) language sql stable as $$
+  select w.name,
+    b.total_bytes - greatest(w.base_bytes, coalesce(s.bytes, 0), case when b.minute + 1 <= n.minute - w.minutes then b.total_bytes else 0 end),
+    b.total_items - greatest(w.base_items, coalesce(s.items, 0), case when b.minute + 1 <= n.minute - w.minutes then b.total_items else 0 end)
+  from budget b cross join lateral (select floor(extract(epoch from clock_timestamp()) / 60)::int as minute) n
+    cross join lateral (values ('hour', 60, b.base_hour_bytes, b.base_hour_items), ('day', 1440, b.base_day_bytes, b.base_day_items), ('week', 10080, b.base_week_bytes, b.base_week_items))
+      w(name, minutes, base_bytes, base_items)
+    left join lateral (select s.bytes, s.items from budget_snapshot s where s.budget_id = b.id and s.minute <= n.minute - w.minutes order by s.minute desc limit 1) s on true
+  where b.id = budget_id_in
+$$;
+
+-- The budget rows of a scope as operators name it: a fingerprint, an account (and a customer), a customer, a plane, or the gateway.
+create function find_budgets(kind_in text, name_in text, customer_in text) returns setof bigint language sql stable as $$
+  select b.id from budget b
+    left join credential k on k.id = b.credential_id left join account a on a.id = b.account_id left join customer c on c.id = b.customer_id
+  where (kind_in = 'credential' and b.rank = 1 and k.fingerprint = name_in)
+     or (kind_in = 'account' and b.rank = 2 and a.name = name_in and (customer_in is null or c.name = customer_in))
+     or (kind_in = 'customer' and b.rank = 3 and c.name = name_in)
+     or (kind_in = 'plane' and b.rank = 4 and b.plane = name_in)
+     or (kind_in = 'gateway' and b.rank = 5)
+  order by b.rank, b.id
+$$;
+
+-- What keeps old row versions alive: one forgotten snapshot stops the pruning of the hot budget rows and cuts grants to a tenth.
+-- Runs with its owner's rights: other users' sessions are hidden from the admin role.
+create function old_snapshots(older_than_seconds int) returns table (who text, what text, seconds int)
+language sql stable security definer set search_path = pg_catalog as $$
+  select coalesce(usename, '?') || ' ' || coalesce(application_name, ''), 'open transaction of process ' || pid, extract(epoch from clock_timestamp() - xact_start)::int
+    from pg_stat_activity where backend_xmin is not null and pid <> pg_backend_pid() and backend_type = 'client backend' and xact_start < clock_timestamp() - older_than_seconds * interval '1 second'
+  union all
+  select owner, 'prepared transaction ' || gid, extract(epoch from clock_timestamp() - prepared)::int from pg_prepared_xacts where prepared < clock_timestamp() - older_than_seconds * interval '1 second'
+  union all
+  select 'replication slot', slot_name, null from pg_replication_slots where xmin is not null
+$$;
+
 -- When `bytes` and `items` more fit into one window: the first snapshot that, once it is the window's base, leaves room. Never = null.
 create function budget_free_at(budget_id_in bigint, window_minutes int, cap_bytes bigint, cap_items bigint, bytes_in bigint, items_in bigint)
 returns timestamptz language sql stable as $$

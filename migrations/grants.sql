@@ -13,7 +13,7 @@ revoke execute on all functions in schema public from public;
 revoke create on schema public from public;
 grant usage on schema public to cofferdam_warden, cofferdam_admin, cofferdam_auditor;
 grant execute on all functions in schema public to cofferdam_warden;
-grant execute on function in_scope(uuid), effective_cap(bigint, int, timestamptz, timestamptz), budget_free_at(bigint, int, bigint, bigint, bigint, bigint), has_several_credentials(uuid) to cofferdam_admin, cofferdam_auditor;
+grant execute on function in_scope(uuid), budget_use(bigint), find_budgets(text, text, text), old_snapshots(int), effective_cap(bigint, int, timestamptz, timestamptz), budget_free_at(bigint, int, bigint, bigint, bigint, bigint), has_several_credentials(uuid) to cofferdam_admin, cofferdam_auditor;
 
 grant select, insert, update on customer, customer_key, account, credential, second_factor, mfa_ticket, activation_window, folder, folder_right,
   directory, file, content, extent, version, node, session, download, budget, operator, key_exchange_use to cofferdam_warden;
@@ -25,7 +25,7 @@ grant select, insert on ledger, receipt_key to cofferdam_warden;
 grant select, update (state, result, error_code, error_text, finished_at) on command to cofferdam_warden;
 grant usage on all sequences in schema public to cofferdam_warden;
 
-grant select on customer, account, folder, folder_right, directory, file, version, node, session, download, activation_window, budget, budget_snapshot, alert, operator, receipt_key, key_exchange_use to cofferdam_admin;
+grant select on customer, account, folder, folder_right, directory, file, version, node, session, charged_item, download, activation_window, budget, budget_snapshot, alert, operator, receipt_key, key_exchange_use to cofferdam_admin;
 grant select (id, account_id, type, algorithm, fingerprint, state, issued_by, created_at, expires_at, first_used_at, last_used_at) on credential to cofferdam_admin;
 grant select (account_id, enrolled_at) on second_factor to cofferdam_admin;
 grant select (content_id, index, customer_id, start, bytes, sealed_bytes, digest, node, created_at) on extent to cofferdam_admin;

@@ -6,6 +6,8 @@ import { parseReceipt } from '../domain/receipt.ts';
 import type { Database } from '../postgres/database.ts';
 import type { Handlers, Result } from '../rpc/operation.ts';
 import { type OperatorOperation, type OperatorRole, type OperatorToAdmin, operatorToAdmin } from '../rpc/operator-admin.ts';
+import { listAlerts } from './budget-queries.ts';
+import { budgetHistory, exposureOf, showBudgets } from './budget-reports.ts';
 import type { CommandLine } from './command-line.ts';
 import { certificateFinding, clockFinding, databaseFindings, diskFinding, type Finding, nodeFindings, wallFinding } from './doctor.ts';
 import type { Operator } from './operator-queries.ts';
@@ -122,6 +124,13 @@ export function adminHandlers(config: Config, database: Database, commands: Comm
         if (publicKey === undefined) throw new CofferdamError('corrupt', 'the key of this receipt is not known');
         return { receipt: row.receipt, publicKey };
       }),
+    'budget.show': async ({ scope }) => fitting('budgets', await read((tx) => showBudgets(tx, scope))),
+    'budget.history': (params) => read((tx) => budgetHistory(tx, params)),
+    exposure: async ({ credential }) => {
+      const { customers, ...facts } = await read((tx) => exposureOf(tx, credential));
+      return { ...facts, ...fitting('customers', customers) };
+    },
+    'alert.list': async ({ limit }) => fitting('alerts', await read((tx) => listAlerts(tx, limit ?? rowsMax))),
     'report.key-exchange': async () => fitting('accounts', await read((tx) => listKeyExchangeUse(tx))),
     'session.list': async ({ all, limit }) => fitting('sessions', await read((tx) => listSessions(tx, all ?? false, limit ?? rowsMax))),
   };

@@ -64,3 +64,40 @@ export function parseAmount(text: string): number | undefined {
 export function roomIn(caps: Caps, used: Caps): number {
   return Math.max(0, Math.min(...budgetWindows.map((window) => caps[window] - used[window])));
 }
+
+/** A budget's total at the start of a minute (minutes since 1970). */
+export type Snapshot = { readonly minute: number; readonly amount: number };
+export type Bucket = { readonly fromMinute: number; readonly amount: number; readonly since: number };
+const bucketMinutes = { hour: 1, day: 15, week: 60 } as const satisfies Record<BudgetWindow, number>;
+
+/**
+ * What a window consists of: 60, 96 or 168 buckets, oldest first, from `snapshots` (ascending) and the total now. A span without snapshots
+ * was quiet; where old ones are missing the charge shows later than it was, never less.
+ */
+export function historyOf(
+  snapshots: readonly Snapshot[],
+  total: number,
+  base: number,
+  nowMinute: number,
+  window: BudgetWindow,
+): readonly Bucket[] {
+  const width = bucketMinutes[window];
+  const end = Math.floor(nowMinute / width) * width + width;
+  const begin = end - windowMinutes[window];
+  /** The total at the start of a minute: the newest snapshot not younger than it. */
+  const totalAt = (minute: number): number => {
+    if (minute > nowMinute) return total;
+    let known = base;
+    for (const one of snapshots) {
+      if (one.minute > minute) break;
+      known = one.amount;
+    }
+    return known;
+  };
+  const first = totalAt(begin);
+  return Array.from({ length: windowMinutes[window] / width }, (_, i) => {
+    const from = begin + i * width;
+    const until = totalAt(from + width);
+    return { fromMinute: from, amount: until - totalAt(from), since: until - first };
+  });
+}

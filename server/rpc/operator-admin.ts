@@ -2,27 +2,25 @@
 // Must never: contain an operation that returns file content, or a secret of a customer.
 // Changing operations become rows of `command`; the warden validates the same parameters again and executes them.
 import { z } from 'zod';
-import { isValidAccountName } from '../domain/paths.ts';
-import { operation } from './operation.ts';
+import { operatorBudgets } from './operator-budgets.ts';
+import {
+  accountName,
+  instant,
+  more,
+  narrows,
+  none,
+  type OperatorRole,
+  operation,
+  operatorRoles,
+  page,
+  reads,
+  rule,
+  text,
+  uuid,
+  widens,
+} from './operator-words.ts';
 
-export const operatorRoles = ['viewer', 'auditor', 'operator', 'security-officer'] as const;
-export type OperatorRole = (typeof operatorRoles)[number];
-
-const accountName = z.string().max(64).refine(isValidAccountName, 'names are [a-z0-9][a-z0-9._-]{0,63}');
-const uuid = z.uuid();
-const text = (max: number) => z.string().min(1).max(max);
-const instant = z.string();
-const none = z.strictObject({});
-/** The list was cut: one answer holds so much and no more. */
-const more = z.boolean();
-const page = z.strictObject({ limit: z.number().int().min(1).max(500).optional() });
-
-type Rule = { readonly role: OperatorRole; readonly twoPerson: boolean };
-const rule = <O>(row: O, policy: Rule): O & Rule => ({ ...row, ...policy });
-const reads = (role: OperatorRole = 'viewer'): Rule => ({ role, twoPerson: false });
-/** Widens access: wants a second operator once changes are signed; recorded as such from the first day. */
-const widens: Rule = { role: 'security-officer', twoPerson: true };
-const narrows: Rule = { role: 'operator', twoPerson: false };
+export { type OperatorRole, operatorRoles } from './operator-words.ts';
 
 const customerRow = z.strictObject({
   name: z.string(),
@@ -286,6 +284,7 @@ export const operatorToAdmin = {
     }),
     reads(),
   ),
+  ...operatorBudgets,
   /** Answers at once: shows that the warden takes commands. */
   'warden.ping': rule(
     operation({

@@ -219,6 +219,26 @@ export async function countDemoAccounts(tx: Transaction): Promise<number> {
   return row?.n ?? 0;
 }
 
+export async function findCredentialByFingerprint(
+  tx: Transaction,
+  fingerprint: string,
+): Promise<
+  { readonly id: CredentialId; readonly state: string; readonly account: string; readonly customer: CustomerId | null } | undefined
+> {
+  const [row] = await tx.query<{ id: string; state: string; account_id: string; customer_id: string | null }>(
+    'select k.id, k.state, k.account_id, a.customer_id from credential k join account a on a.id = k.account_id where k.fingerprint = $1',
+    [fingerprint],
+  );
+  return (
+    row && {
+      id: idOf<CredentialId>(row.id),
+      state: row.state,
+      account: row.account_id,
+      customer: row.customer_id === null ? null : idOf<CustomerId>(row.customer_id),
+    }
+  );
+}
+
 export async function isSessionOpen(tx: Transaction, id: string): Promise<boolean> {
   return (await tx.query("select 1 from session where id = $1 and state = 'open'", [id])).length === 1;
 }

@@ -21,6 +21,7 @@ import { lockForWithdrawal } from '../budgets/consequence-queries.ts';
 import { createBudgets } from '../budgets/create-budgets.ts';
 import type { Warden } from '../context.ts';
 import type { SessionFilter } from '../sessions/session-queries.ts';
+import { budgetUseCases } from './budget-commands.ts';
 import {
   type AccountRow,
   closeWindows,
@@ -178,6 +179,8 @@ export const useCases = {
       throw new CofferdamError('conflict', 'activation windows are for machine accounts; persons use their second factor');
     return { closesAt: (await insertWindow(tx, randomUUID(), account.id, hours, operator, reason)).toISOString() };
   },
+
+  ...budgetUseCases,
 
   'window.close': async ({ account: name }, { tx }) => ({ closed: await closeWindows(tx, (await requireAccount(tx, name)).id) }),
 

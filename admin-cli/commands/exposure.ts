@@ -1,0 +1,39 @@
+import { countText, sizeText } from '../../server/domain/budgets.ts';
+import type { Command } from '../command.ts';
+import { colour, plain, table, when } from '../output.ts';
+
+export const exposure: Command = {
+  words: ['exposure'],
+  positionals: [],
+  options: [{ name: 'credential', value: 'SHA256:…', help: 'fingerprint of a key, as `key list` shows it', required: true }],
+  help: 'Shows what could be taken with a credential right now: files, bytes, and until when.',
+  example: 'cofferctl exposure --credential SHA256:…',
+  run: async (client, given) => {
+    const data = await client.call('exposure', { credential: given.options.credential ?? '' });
+    const rows = data.customers.map((one) => {
+      const room = (window: string): string => {
+        const found = one.room.find((other) => other.window === window);
+        const bytes = Math.min(one.bytes, (found?.bytes ?? 0) + one.paidBytes);
+        return `${sizeText(bytes)} in ${countText(Math.min(one.files, (found?.files ?? 0) + (one.paidBytes > 0 ? one.files : 0)))}`;
+      };
+      return [one.customer, one.files, sizeText(one.bytes), room('hour'), room('day'), room('week')];
+    });
+    const state =
+      data.blocked === null
+        ? `usable until ${when(data.expiresAt)} or until it is suspended; ${data.openSessions} sessions open now`
+        : colour('green', `nothing can be taken now: ${data.blocked}`, given.isTerminal);
+    return {
+      data,
+      text: [
+        `${plain(data.account)} (${data.kind}, ${data.plane} plane): ${state}\n\n`,
+        table({
+          columns: ['CUSTOMER', 'READABLE FILES', 'BYTES', 'AT MOST IN AN HOUR', 'IN A DAY', 'IN A WEEK'],
+          rows,
+          empty: 'it can read nothing',
+        }),
+        '\nWhat was paid for in the last 24 hours can be read again and is counted in.\n',
+        data.blocked === null ? `next: cofferctl key suspend ${given.options.credential} --reason TEXT\n` : '',
+      ].join(''),
+    };
+  },
+};

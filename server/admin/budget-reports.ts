@@ -1,0 +1,124 @@
+// Owns: what operators read about budgets: use against caps, the course of a window, what a credential could take now, alerts.
+import { budgetWindows, historyOf, roomIn, scopeOfRank } from '../domain/budgets.ts';
+import { CofferdamError } from '../domain/errors.ts';
+import type { Transaction } from '../postgres/database.ts';
+import type { Params, Result } from '../rpc/operation.ts';
+import type { OperatorToAdmin } from '../rpc/operator-admin.ts';
+import type { ScopeParams } from '../rpc/operator-budgets.ts';
+import {
+  type BudgetRow,
+  budgetsOf,
+  budgetsOfRead,
+  exposedCustomers,
+  findExposedCredential,
+  type ScopeName,
+  snapshotsOf,
+  widestBudgets,
+} from './budget-queries.ts';
+
+type Shown = Result<OperatorToAdmin, 'budget.show'>['budgets'][number];
+
+function nameOf(scope: ScopeParams): ScopeName {
+  const { kind } = scope;
+  switch (kind) {
+    case 'credential':
+      return { kind, name: scope.fingerprint, customer: null };
+    case 'account':
+      return { kind, name: scope.account, customer: scope.customer ?? null };
+    case 'customer':
+      return { kind, name: scope.customer, customer: null };
+    case 'plane':
+      return { kind, name: scope.plane, customer: null };
+    case 'gateway':
+      return { kind, name: null, customer: null };
+  }
+}
+
+function shown(row: BudgetRow): Shown {
+  const { rank, label, direction, rate, sessionsMax, sessionsOpen, ceilingPercent, headroomPercent, headroomUntil, isHeadroomSpent } = row;
+  return {
+    scope: scopeOfRank(rank),
+    label,
+    direction,
+    windows: budgetWindows.map((window) => ({
+      window,
+      bytes: { used: row.used.bytes[window], cap: row.caps.bytes[window] },
+      items: { used: row.used.items[window], cap: row.caps.items[window] },
+    })),
+    rate,
+    sessionsMax,
+    sessionsOpen,
+    ceilingPercent,
+    headroomPercent,
+    headroomUntil: headroomUntil?.toISOString() ?? null,
+    isHeadroomSpent,
+    consequence: row.consequence,
+  };
+}
+
+async function require(tx: Transaction, scope: ScopeParams): Promise<readonly BudgetRow[]> {
+  const rows = await budgetsOf(tx, nameOf(scope));
+  if (rows.length === 0)
+    throw new CofferdamError('not-found', 'there is no such scope, or it has no budget: see `cofferctl account list` and `key list`');
+  return rows;
+}
+
+export async function showBudgets(tx: Transaction, scope: ScopeParams | undefined): Promise<readonly Shown[]> {
+  return (scope === undefined ? await widestBudgets(tx) : await require(tx, scope)).map(shown);
+}
+
+export async function budgetHistory(
+  tx: Transaction,
+  { scope, direction, unit, window }: Params<OperatorToAdmin, 'budget.history'>,
+): Promise<Result<OperatorToAdmin, 'budget.history'>> {
+  const rows = (await require(tx, scope)).filter((row) => row.direction === direction);
+  const [row] = rows;
+  if (row === undefined || rows.length > 1)
+    throw new CofferdamError('invalid', 'this account works for several customers: name one with --customer');
+  const series = await snapshotsOf(tx, row.id, unit);
+  return {
+    label: row.label,
+    cap: row.caps[unit][window],
+    used: row.used[unit][window],
+    buckets: historyOf(series.snapshots, series.total, series.base, series.nowMinute, window).map(({ fromMinute, amount, since }) => ({
+      from: new Date(fromMinute * 60_000).toISOString(),
+      amount,
+      since,
+    })),
+  };
+}
+
+/** What the caps of one scope leave; ceilings count, because a thief may be slow. */
+function roomsOf(
+  rows: readonly (BudgetRow & { readonly isShare: boolean })[],
+): Result<OperatorToAdmin, 'exposure'>['customers'][number]['room'] {
+  const customer = rows.find((row) => row.rank === 3);
+  return budgetWindows.map((window) => {
+    const room = (unit: 'bytes' | 'items'): number =>
+      Math.min(
+        ...rows.flatMap((row) => {
+          const cap = Math.floor((row.caps[unit][window] * row.ceilingPercent) / 100);
+          const half = row.isShare && customer !== undefined ? Math.floor(customer.caps[unit][window] / 2) : cap;
+          return roomIn({ hour: Math.min(cap, half), day: Math.min(cap, half), week: Math.min(cap, half) }, all(row.used[unit][window]));
+        }),
+      );
+    // Five scopes charge a read; a missing one lets nothing through.
+    return rows.length < 5 ? { window, bytes: 0, files: 0 } : { window, bytes: room('bytes'), files: room('items') };
+  });
+}
+const all = (used: number): { readonly hour: number; readonly day: number; readonly week: number } => ({
+  hour: used,
+  day: used,
+  week: used,
+});
+
+export async function exposureOf(tx: Transaction, fingerprint: string): Promise<Omit<Result<OperatorToAdmin, 'exposure'>, 'more'>> {
+  const credential = await findExposedCredential(tx, fingerprint);
+  if (credential === undefined)
+    throw new CofferdamError('not-found', 'no account has a credential with this fingerprint: see `cofferctl key list`');
+  const customers = [];
+  for (const { id, ...facts } of await exposedCustomers(tx, credential.accountId, credential.id))
+    customers.push({ ...facts, room: roomsOf(await budgetsOfRead(tx, credential.id, credential.accountId, id)) });
+  const { account, kind, plane, blocked, expiresAt, openSessions } = credential;
+  return { account, kind, plane, blocked, expiresAt: expiresAt.toISOString(), openSessions, customers };
+}

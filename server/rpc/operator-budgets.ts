@@ -1,0 +1,155 @@
+// Owns: what an operator may ask about budgets, exposure and alerts: a part of the table in operator-admin.ts.
+import { z } from 'zod';
+import { budgetDirections, budgetWindows, capMax, consequences, scopeKinds } from '../domain/budgets.ts';
+import { accountName, fingerprint, instant, more, narrows, operation, reads, rule, text, widens } from './operator-words.ts';
+
+export const scopeParams = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('credential'), fingerprint }),
+  /** Without a customer: every customer of the account. */
+  z.strictObject({ kind: z.literal('account'), account: accountName, customer: accountName.optional() }),
+  z.strictObject({ kind: z.literal('customer'), customer: accountName }),
+  z.strictObject({ kind: z.literal('plane'), plane: z.enum(['partner', 'internal']) }),
+  z.strictObject({ kind: z.literal('gateway') }),
+]);
+export type ScopeParams = z.infer<typeof scopeParams>;
+
+const cap = z.number().int().min(0).max(capMax);
+const someCaps = z.strictObject({ hour: cap.optional(), day: cap.optional(), week: cap.optional() });
+const use = z.strictObject({ used: z.number(), cap: z.number() });
+const direction = z.enum(budgetDirections);
+const window = z.enum(budgetWindows);
+
+const budgetRow = z.strictObject({
+  scope: z.enum(scopeKinds),
+  label: z.string(),
+  direction,
+  /** Caps with released headroom. Bytes mean nothing for `list`. */
+  windows: z.array(z.strictObject({ window, bytes: use, items: use })),
+  rate: z.number().nullable(),
+  sessionsMax: z.number().nullable(),
+  sessionsOpen: z.number().nullable(),
+  ceilingPercent: z.number(),
+  headroomPercent: z.number(),
+  headroomUntil: instant.nullable(),
+  isHeadroomSpent: z.boolean(),
+  consequence: z.enum(consequences),
+});
+
+/** What to change in one direction of a scope; what is not named stays. */
+export const budgetChange = z.strictObject({
+  scope: scopeParams,
+  direction,
+  bytes: someCaps.optional(),
+  items: someCaps.optional(),
+  rate: z.number().int().min(1024).max(capMax).optional(),
+  sessions: z.number().int().min(0).max(1_000_000).optional(),
+  ceilingPercent: z.number().int().min(100).max(1000).optional(),
+  headroomPercent: z.number().int().min(0).max(100).optional(),
+  consequence: z.enum(consequences).optional(),
+  reason: text(200),
+});
+export type BudgetChange = z.infer<typeof budgetChange>;
+/** How many rows were changed, and what became wider. */
+const changed = z.strictObject({ changed: z.number(), widened: z.array(z.string()) });
+
+export const operatorBudgets = {
+  /** Without a scope: gateway, planes, and the customers that use most of their day. */
+  'budget.show': rule(
+    operation({
+      changes: false,
+      params: z.strictObject({ scope: scopeParams.optional() }),
+      result: z.strictObject({ budgets: z.array(budgetRow), more }),
+    }),
+    reads(),
+  ),
+  'budget.history': rule(
+    operation({
+      changes: false,
+      params: z.strictObject({ scope: scopeParams, direction, unit: z.enum(['bytes', 'items']), window }),
+      result: z.strictObject({
+        label: z.string(),
+        cap: z.number(),
+        used: z.number(),
+        /** Oldest first; what was charged in each, and since the window's begin. */
+        buckets: z.array(z.strictObject({ from: instant, amount: z.number(), since: z.number() })),
+      }),
+    }),
+    reads(),
+  ),
+  'budget.set': rule(operation({ changes: true, params: budgetChange, result: changed }), widens),
+  /** The same, refused when anything would become wider. */
+  'budget.tighten': rule(operation({ changes: true, params: budgetChange, result: changed }), narrows),
+  /** Headroom that was approved beforehand, once, for some hours. Loud. */
+  'budget.release': rule(
+    operation({
+      changes: true,
+      params: z.strictObject({ scope: scopeParams, hours: z.number().int().min(1).max(24), reason: text(200) }),
+      result: z.strictObject({ until: instant, percent: z.number() }),
+    }),
+    narrows,
+  ),
+  /** What could be taken with this credential right now. */
+  exposure: rule(
+    operation({
+      changes: false,
+      params: z.strictObject({ credential: fingerprint }),
+      result: z.strictObject({
+        account: z.string(),
+        kind: z.string(),
+        plane: z.string(),
+        /** Why nothing can be taken at all, or null. */
+        blocked: z.string().nullable(),
+        expiresAt: instant,
+        openSessions: z.number(),
+        customers: z.array(
+          z.strictObject({
+            customer: z.string(),
+            /** Published and readable with this credential. */
+            files: z.number(),
+            bytes: z.number(),
+            /** Paid for within 24 h: readable again without a charge. */
+            paidBytes: z.number(),
+            /** Room in every scope, per window; the smallest holds now. */
+            room: z.array(z.strictObject({ window, bytes: z.number(), files: z.number() })),
+          }),
+        ),
+        more,
+      }),
+    }),
+    reads(),
+  ),
+  'alert.list': rule(
+    operation({
+      changes: false,
+      params: z.strictObject({ limit: z.number().int().min(1).max(500).optional() }),
+      result: z.strictObject({
+        alerts: z.array(
+          z.strictObject({
+            id: z.string(),
+            kind: z.string(),
+            severity: z.string(),
+            text: z.string(),
+            nextCommand: z.string(),
+            firstAt: instant,
+            lastAt: instant,
+            count: z.number(),
+          }),
+        ),
+        more,
+      }),
+    }),
+    reads(),
+  ),
+  'key.suspend': rule(
+    operation({
+      changes: true,
+      params: z.strictObject({ fingerprint, reason: text(200) }),
+      result: z.strictObject({ sessionsEnded: z.number() }),
+    }),
+    narrows,
+  ),
+  'key.resume': rule(
+    operation({ changes: true, params: z.strictObject({ fingerprint, reason: text(200) }), result: z.strictObject({}) }),
+    widens,
+  ),
+} as const;

@@ -1,0 +1,193 @@
+// Owns: what operators change about budgets and credentials' state, each inside the command's own transaction, on the record.
+// Must never: lower a total, or change a row that it has not locked in the order that grants lock.
+import { budgetWindows, consequences, scopeOfRank } from '../../domain/budgets.ts';
+import { CofferdamError } from '../../domain/errors.ts';
+import type { CredentialId, CustomerId } from '../../domain/ids.ts';
+import { idOf } from '../../domain/ids.ts';
+import type { Transaction } from '../../postgres/database.ts';
+import type { Params, Result } from '../../rpc/operation.ts';
+import type { OperatorToAdmin } from '../../rpc/operator-admin.ts';
+import type { BudgetChange, ScopeParams } from '../../rpc/operator-budgets.ts';
+import { insertAlert } from '../alerts/alert-queries.ts';
+import { lockForWithdrawal, suspendCredential } from '../budgets/consequence-queries.ts';
+import { record } from '../ledger/ledger-queries.ts';
+import { type LockedBudget, lockBudgetsOf, releaseHeadroom, resumeCredential, writeBudget } from './budget-command-queries.ts';
+import { findCredentialByFingerprint } from './command-queries.ts';
+import type { Doing } from './use-cases.ts';
+
+type Changed = Result<OperatorToAdmin, 'budget.set'>;
+
+function nameOf(scope: ScopeParams): readonly [string, string | null, string | null] {
+  switch (scope.kind) {
+    case 'credential':
+      return [scope.kind, scope.fingerprint, null];
+    case 'account':
+      return [scope.kind, scope.account, scope.customer ?? null];
+    case 'customer':
+      return [scope.kind, scope.customer, null];
+    case 'plane':
+      return [scope.kind, scope.plane, null];
+    case 'gateway':
+      return [scope.kind, null, null];
+  }
+}
+
+async function lockScope(tx: Transaction, scope: ScopeParams): Promise<readonly LockedBudget[]> {
+  const rows = await lockBudgetsOf(tx, ...nameOf(scope));
+  if (rows.length === 0) throw new CofferdamError('not-found', 'there is no such scope, or it has no budget');
+  return rows;
+}
+
+type Caps = LockedBudget['bytes'];
+const merged = (before: Caps, given: BudgetChange['bytes']): Caps => ({
+  hour: given?.hour ?? before.hour,
+  day: given?.day ?? before.day,
+  week: given?.week ?? before.week,
+});
+
+function changedRow(before: LockedBudget, change: BudgetChange): LockedBudget {
+  if (change.ceilingPercent !== undefined && before.rank < 4)
+    throw new CofferdamError('invalid', 'only plane and gateway have a ceiling above their cap');
+  if (change.sessions !== undefined && before.direction !== 'out')
+    throw new CofferdamError('invalid', 'sessions are counted once, with direction out');
+  if (before.direction === 'list' && (change.bytes !== undefined || change.rate !== undefined))
+    throw new CofferdamError('invalid', 'lists are counted in names only');
+  return {
+    ...before,
+    bytes: merged(before.bytes, change.bytes),
+    items: merged(before.items, change.items),
+    rate: change.rate ?? before.rate,
+    sessionsMax: change.sessions ?? before.sessionsMax,
+    ceilingPercent: change.ceilingPercent ?? before.ceilingPercent,
+    headroomPercent: change.headroomPercent ?? before.headroomPercent,
+    consequence: change.consequence ?? before.consequence,
+    isHeadroomApproved: change.headroomPercent !== undefined,
+  };
+}
+
+/** The names of what becomes wider; null as a rate is unpaced. */
+function widened(before: LockedBudget, after: LockedBudget): readonly string[] {
+  const caps = (['bytes', 'items'] as const).flatMap((unit) =>
+    budgetWindows.filter((window) => after[unit][window] > before[unit][window]).map((window) => `${unit} per ${window}`),
+  );
+  return [
+    ...caps,
+    ...((after.rate ?? Number.POSITIVE_INFINITY) > (before.rate ?? Number.POSITIVE_INFINITY) ? ['rate'] : []),
+    ...((after.sessionsMax ?? 0) > (before.sessionsMax ?? 0) ? ['sessions'] : []),
+    ...(after.ceilingPercent > before.ceilingPercent ? ['ceiling'] : []),
+    ...(after.isHeadroomApproved && after.headroomPercent > 0 ? ['headroom'] : []),
+    ...(consequences.indexOf(after.consequence) < consequences.indexOf(before.consequence) ? ['consequence'] : []),
+  ];
+}
+
+async function change(params: BudgetChange, { tx, operator }: Doing, mayWiden: boolean): Promise<Changed> {
+  const { scope: _scope, direction, reason, ...wanted } = params;
+  if (Object.values(wanted).every((value) => value === undefined || (typeof value === 'object' && Object.keys(value).length === 0)))
+    throw new CofferdamError('invalid', 'nothing to change was named');
+  const rows = (await lockScope(tx, params.scope)).filter((row) => row.direction === direction);
+  const all = new Set<string>();
+  for (const before of rows) {
+    const after = changedRow(before, params);
+    const wider = widened(before, after);
+    if (!mayWiden && wider.length > 0)
+      throw new CofferdamError('denied', `this would widen ${wider.join(', ')}: use budget set, which needs a security officer`);
+    for (const one of wider) all.add(one);
+    await writeBudget(tx, after);
+    await record(tx, {
+      kind: 'budget.changed',
+      customer: before.customer,
+      observer: 'warden',
+      public: { scope: scopeOfRank(before.rank), label: before.label, direction, before: figures(before), after: figures(after), wider },
+      sensitive: { operator, reason },
+    });
+  }
+  return { changed: rows.length, widened: [...all] };
+}
+
+const figures = ({
+  bytes,
+  items,
+  rate,
+  sessionsMax,
+  ceilingPercent,
+  headroomPercent,
+  consequence,
+}: LockedBudget): Record<string, unknown> => ({
+  bytes,
+  items,
+  rate,
+  sessionsMax,
+  ceilingPercent,
+  headroomPercent,
+  consequence,
+});
+
+export const budgetUseCases = {
+  'budget.set': (params: BudgetChange, doing: Doing) => change(params, doing, true),
+  'budget.tighten': (params: BudgetChange, doing: Doing) => change(params, doing, false),
+
+  'budget.release': async ({ scope, hours, reason }: Params<OperatorToAdmin, 'budget.release'>, { tx, operator }: Doing) => {
+    const rows = (await lockScope(tx, scope)).filter((row) => row.headroomPercent > 0);
+    const [row] = rows;
+    if (row === undefined) throw new CofferdamError('conflict', 'no headroom was approved for this scope: see budget set --headroom');
+    if (rows.some((one) => one.isHeadroomSpent))
+      throw new CofferdamError('conflict', 'this headroom was released before; it has to be approved again');
+    const until = await releaseHeadroom(
+      tx,
+      rows.map((one) => one.id),
+      hours,
+    );
+    const facts = { scope: scopeOfRank(row.rank), label: row.label, percent: row.headroomPercent, until: until.toISOString() };
+    await record(tx, {
+      kind: 'budget.headroom-released',
+      customer: row.customer,
+      observer: 'warden',
+      public: facts,
+      sensitive: { operator, reason },
+    });
+    await insertAlert(tx, {
+      kind: 'budget.headroom-released',
+      severity: 'critical',
+      subject: `${row.id}`,
+      customer: row.customer,
+      text: `${operator} released ${row.headroomPercent} % headroom of ${facts.scope} ${row.label} until ${facts.until}: ${reason}`,
+      facts: { ...facts, operator, reason },
+      nextCommand: 'cofferctl budget show',
+    });
+    return { until: facts.until, percent: row.headroomPercent };
+  },
+
+  'key.suspend': async ({ fingerprint, reason }: Params<OperatorToAdmin, 'key.suspend'>, { tx, operator, endSessions }: Doing) => {
+    const found = await requireCredential(tx, fingerprint);
+    await lockForWithdrawal(tx, { credential: found.id });
+    if (found.state !== 'active' && found.state !== 'retiring') throw new CofferdamError('conflict', `the key is ${found.state}`);
+    await suspendCredential(tx, found.id);
+    await recordKey(tx, 'credential.suspended', found, { operator, reason, fingerprint });
+    return { sessionsEnded: await endSessions({ credential: found.id }, 'the key was suspended') };
+  },
+
+  'key.resume': async ({ fingerprint, reason }: Params<OperatorToAdmin, 'key.resume'>, { tx, operator }: Doing) => {
+    const found = await requireCredential(tx, fingerprint);
+    if (!(await resumeCredential(tx, found.id))) throw new CofferdamError('conflict', `the key is ${found.state}, not suspended`);
+    await recordKey(tx, 'credential.resumed', found, { operator, reason, fingerprint });
+    return {};
+  },
+};
+
+type Found = { readonly id: CredentialId; readonly state: string; readonly account: string; readonly customer: CustomerId | null };
+
+async function requireCredential(tx: Transaction, fingerprint: string): Promise<Found> {
+  const found = await findCredentialByFingerprint(tx, fingerprint);
+  if (found === undefined) throw new CofferdamError('not-found', 'no account has a key with this fingerprint');
+  return found;
+}
+
+async function recordKey(tx: Transaction, kind: string, found: Found, sensitive: Readonly<Record<string, unknown>>): Promise<void> {
+  await record(tx, {
+    kind,
+    customer: found.customer,
+    account: idOf(found.account),
+    observer: 'warden',
+    sensitive: { ...sensitive, credential: found.id },
+  });
+}
