@@ -28,7 +28,7 @@ grant usage on all sequences in schema public to cofferdam_warden;
 grant select on customer, account, folder, folder_right, directory, file, version, node, session, charged_item, download, activation_window, budget, budget_snapshot, alert, operator, receipt_key, key_exchange_use to cofferdam_admin;
 grant select (id, account_id, type, algorithm, fingerprint, state, issued_by, created_at, expires_at, first_used_at, last_used_at) on credential to cofferdam_admin;
 grant select (account_id, enrolled_at) on second_factor to cofferdam_admin;
-grant select (content_id, index, customer_id, start, bytes, sealed_bytes, digest, node, created_at) on extent to cofferdam_admin;
+grant select (content_id, index, customer_id, object_id, start, bytes, sealed_bytes, digest, node, created_at) on extent to cofferdam_admin;
 grant select, insert on ledger to cofferdam_admin;
 grant select on command to cofferdam_admin;
 grant insert (id, operator_id, operation, params) on command to cofferdam_admin;

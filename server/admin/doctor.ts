@@ -26,6 +26,20 @@ export function databaseFindings(facts: DatabaseFacts): readonly Finding[] {
           wrong.map(([name, value]) => `${name} is ${value}`).join(', '),
           'set them in postgresql.conf and reload; until then acknowledged files may be lost',
         ),
+    facts.patientRoles.length === 0
+      ? ok('idle transactions', 'are ended within a minute for every role')
+      : warning(
+          'idle transactions',
+          `idle_in_transaction_session_timeout is not set for ${facts.patientRoles.join(', ')}`,
+          'run `cofferdam migrate`, which sets it',
+        ),
+    facts.oldSnapshots.length === 0
+      ? ok('old snapshots', 'none: budget rows are pruned')
+      : warning(
+          'old snapshots',
+          `${facts.oldSnapshots.join('; ')}: grants slow down to a tenth while it lives`,
+          'end it (select pg_terminate_backend(…)), or drop the slot; back up with base backup and WAL, not with pg_dump',
+        ),
     facts.excess.length === 0
       ? ok('database grants', 'the admin role has what the matrix gives it and nothing else')
       : fault(

@@ -149,6 +149,9 @@ export async function totals(tx: Transaction): Promise<Totals> {
 export type DatabaseFacts = {
   readonly settings: Readonly<Record<string, string>>;
   readonly excess: readonly string[];
+  /** Roles whose idle transactions are not ended within a minute. */
+  readonly patientRoles: readonly string[];
+  readonly oldSnapshots: readonly string[];
   readonly demoAccounts: number;
 };
 
@@ -166,9 +169,18 @@ export async function databaseFacts(tx: Transaction): Promise<DatabaseFacts> {
   const secrets = await tx.query<{ what: string }>(
     `select 'SELECT on ' || t as what from unnest(array['customer_key', 'content', 'mfa_ticket', 'totp_step']) as t where has_table_privilege(t, 'SELECT')`,
   );
+  const patient = await tx.query<{ what: string }>(
+    `select rolname as what from pg_roles where rolname in ('cofferdam_warden', 'cofferdam_admin', 'cofferdam_auditor')
+       and not exists (select 1 from unnest(coalesce(rolconfig, '{}')) c where c ~ '^idle_in_transaction_session_timeout=([1-9]\\d{0,3}ms|[1-5]?\\ds|60s|1min)$')`,
+  );
+  const old = await tx.query<{ what: string }>(
+    "select what || ' of ' || who || coalesce(', ' || seconds || ' s old', '') as what from old_snapshots(30) limit 5",
+  );
   const [demo] = await tx.query<{ n: number }>('select count(*) as n from account where is_demo');
   return {
     settings: Object.fromEntries(settings.map((row) => [row.name, row.setting])),
+    patientRoles: patient.map((row) => row.what),
+    oldSnapshots: old.map((row) => row.what),
     excess: [...excess, ...secrets].map((row) => row.what),
     demoAccounts: demo?.n ?? 0,
   };

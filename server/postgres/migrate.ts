@@ -26,10 +26,12 @@ async function connect(url: string): Promise<pg.Client> {
   }
 }
 
+const idleInTransactionMsMax = 60_000;
+
 /** Refuses a server that is too old or set up unsafely; all faults are reported together. */
-export async function assertSafeSettings(tx: Transaction): Promise<void> {
+export async function assertSafeSettings(tx: Transaction, isOwn = true): Promise<void> {
   const rows = await tx.query<{ name: string; setting: string }>(
-    "select name, setting from pg_settings where name in ('server_version_num', 'fsync', 'full_page_writes', 'synchronous_commit', 'default_transaction_isolation')",
+    "select name, setting from pg_settings where name in ('server_version_num', 'fsync', 'full_page_writes', 'synchronous_commit', 'default_transaction_isolation', 'idle_in_transaction_session_timeout')",
   );
   const value = new Map<string, string>(rows.map((row) => [row.name, row.setting]));
   const faults: string[] = [];
@@ -38,6 +40,12 @@ export async function assertSafeSettings(tx: Transaction): Promise<void> {
   // remote_apply is stronger than on; remote_write and local may lose a commit that a standby was to keep.
   if (!['on', 'remote_apply'].includes(value.get('synchronous_commit') ?? '')) faults.push('synchronous_commit must be on');
   if (value.get('default_transaction_isolation') !== 'read committed') faults.push('default_transaction_isolation must be read committed');
+  // The pool sets it for each of its connections; the migrating login is not one of them.
+  const idleMs = Number(value.get('idle_in_transaction_session_timeout'));
+  if (isOwn && (idleMs === 0 || idleMs > idleInTransactionMsMax))
+    faults.push(
+      'idle_in_transaction_session_timeout must be set, to a minute at most: a forgotten snapshot stops the pruning of budget rows',
+    );
   if (faults.length > 0) throw new CofferdamError('configuration', `the database is not safe to use: ${faults.join('; ')}`);
 }
 
@@ -55,6 +63,7 @@ async function withRetry(work: () => Promise<void>): Promise<void> {
 }
 
 async function ensureRoles(client: pg.Client, passwords: RolePasswords): Promise<void> {
+  const version = Number((await client.query<{ v: string }>("select current_setting('server_version_num') as v")).rows[0]?.v);
   for (const name of ['warden', 'admin', 'auditor'] as const) {
     const role = `cofferdam_${name}`;
     const { rowCount } = await client.query('select 1 from pg_roles where rolname = $1', [role]);
@@ -63,6 +72,8 @@ async function ensureRoles(client: pg.Client, passwords: RolePasswords): Promise
       `${verb} role ${role} login nosuperuser nocreatedb nocreaterole nobypassrls password ${client.escapeLiteral(passwords[name])}`,
     );
     await client.query(`alter role ${role} set idle_in_transaction_session_timeout = '10s'`);
+    // A transaction that lives long keeps old versions of the hot budget rows alive, whether it is idle or not.
+    if (version >= 170_000) await client.query(`alter role ${role} set transaction_timeout = '60s'`);
   }
 }
 
@@ -70,7 +81,7 @@ async function ensureRoles(client: pg.Client, passwords: RolePasswords): Promise
 export async function migrate(url: string, directory: string, passwords: RolePasswords): Promise<readonly string[]> {
   const client = await connect(url);
   try {
-    await assertSafeSettings({ query: async (text, values) => (await client.query(text, values as unknown[])).rows });
+    await assertSafeSettings({ query: async (text, values) => (await client.query(text, values as unknown[])).rows }, false);
     await client.query('select pg_advisory_lock($1)', [lockKey]);
     await client.query('set client_min_messages = warning');
     await withRetry(() => ensureRoles(client, passwords));

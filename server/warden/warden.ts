@@ -44,7 +44,7 @@ export async function startWarden(config: Config): Promise<RunningWarden> {
     });
     const nodes = new Nodes(database);
     const sessions = new SessionRegistry(config, database, nodes, log);
-    const charges = createCharges({ config, database, sessions });
+    const charges = createCharges({ config, database, sessions, log });
     const warden: Warden = {
       config,
       log,

@@ -3,6 +3,7 @@
 import type { Config } from '../../config/config.ts';
 import { CofferdamError } from '../../domain/errors.ts';
 import type { CustomerId } from '../../domain/ids.ts';
+import type { Logger } from '../../observability/logger.ts';
 import type { Database } from '../../postgres/database.ts';
 import { roleUrl } from '../../postgres/role-url.ts';
 import type { OpenSession } from '../context.ts';
@@ -35,20 +36,24 @@ export type Charges = {
   stop(): Promise<void>;
 };
 
-type Given = { readonly config: Config; readonly database: Database; readonly sessions: SessionRegistry };
+type Given = { readonly config: Config; readonly database: Database; readonly sessions: SessionRegistry; readonly log: Logger };
 type Charged = Extract<ChargeAnswer, { outcome: 'granted' | 'repeat' }>;
 
 /** A client that waits for its turn asks again at the earliest after so long. */
 const askAgainMsMin = 20;
 
-export function createCharges({ config, database, sessions }: Given): Charges {
+export function createCharges({ config, database, sessions, log }: Given): Charges {
   const url = roleUrl(config, 'warden');
   const queue = (name: string): BatchQueue<ChargeRequest, ChargeAnswer> =>
     createBatchQueue({ url, applicationName: `cofferdam ${name}`, call: callChargeBatch });
   const releases = queue('grants');
   const amounts = queue('charges');
   const paces = createBatchQueue<PaceRequest, Permit>({ url, applicationName: 'cofferdam pace', call: callPace });
-  const desk = createRefusalDesk({ database, endSessions: (credential, reason) => sessions.endMatching({ credential }, reason) });
+  const desk = createRefusalDesk({
+    database,
+    endSessions: (credential, reason) => sessions.endMatching({ credential }, reason),
+    onFault: (error) => log.warn({ err: error }, 'sessions that met their limit could not be ended; the next refusal tries again'),
+  });
 
   const charge = async (
     through: BatchQueue<ChargeRequest, ChargeAnswer>,

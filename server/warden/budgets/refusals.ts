@@ -15,6 +15,7 @@ import { refusalSentence, refusalText } from './refusal-text.ts';
 const rememberMs = 1000;
 const rememberedMax = 10_000;
 const alertEveryMs = 5000;
+const endAfterMs = 250;
 
 export type RefusalDesk = {
   /** The refusal that this key met within the last second. */
@@ -28,9 +29,10 @@ export type RefusalDesk = {
 type Given = {
   readonly database: Database;
   readonly endSessions: (credential: CredentialId, reason: string) => Promise<unknown>;
+  readonly onFault: (error: unknown) => void;
 };
 
-export function createRefusalDesk({ database, endSessions }: Given): RefusalDesk {
+export function createRefusalDesk({ database, endSessions, onFault }: Given): RefusalDesk {
   const remembered = new Map<string, { readonly until: number; readonly error: CofferdamError }>();
   const raised = new Map<string, { at: number; missed: number }>();
 
@@ -79,7 +81,8 @@ export function createRefusalDesk({ database, endSessions }: Given): RefusalDesk
           await raise(tx, session, refusal, subject, count, consequence);
           return consequence.isEnding;
         });
-        if (isEnding) await endSessions(session.credentialId, 'limit reached');
+        // A little later, so that the client still reads why. Suspended, it is refused everything meanwhile.
+        if (isEnding) setTimeout(() => void endSessions(session.credentialId, 'limit reached').catch(onFault), endAfterMs).unref();
       }
       keep(remembered, key, { until: performance.now() + rememberMs, error });
       return error;

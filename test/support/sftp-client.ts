@@ -1,0 +1,140 @@
+// Owns: an SFTP client for tests that must read the server's own words, or read in ways that OpenSSH's client does not: ssh2's client, as promises.
+import { createRequire } from 'node:module';
+
+type Wrapper = {
+  open(path: string, flags: string, done: (error: Error | undefined, handle: Buffer) => void): void;
+  read(
+    handle: Buffer,
+    buffer: Buffer,
+    offset: number,
+    length: number,
+    position: number,
+    done: (error: Error | undefined, bytes: number) => void,
+  ): void;
+  write(handle: Buffer, buffer: Buffer, offset: number, length: number, position: number, done: (error: Error | undefined) => void): void;
+  close(handle: Buffer, done: (error: Error | undefined) => void): void;
+  readdir(path: string, done: (error: Error | undefined, list: readonly { filename: string }[]) => void): void;
+  unlink(path: string, done: (error: Error | undefined) => void): void;
+};
+type RawClient = {
+  on(event: string, listener: (...args: never[]) => void): void;
+  connect(options: object): void;
+  end(): void;
+  destroy(): void;
+  sftp(done: (error: Error | undefined, sftp: Wrapper) => void): void;
+};
+const { Client } = createRequire(import.meta.url)('ssh2') as { Client: new () => RawClient };
+
+export type SftpOptions = {
+  readonly port: number;
+  readonly username: string;
+  readonly privateKey: string;
+  /** For accounts with a second factor. */
+  readonly code?: string;
+  readonly readyMs?: number;
+};
+
+const settled = <T>(work: (done: (error: Error | undefined, value: T) => void) => void): Promise<T> =>
+  new Promise((resolve, reject) => work((error, value) => (error ? reject(error) : resolve(value))));
+
+export class SftpClient {
+  readonly #client: RawClient;
+  readonly #sftp: Wrapper;
+  readonly closed: Promise<void>;
+
+  private constructor(client: RawClient, sftp: Wrapper, closed: Promise<void>) {
+    this.#client = client;
+    this.#sftp = sftp;
+    this.closed = closed;
+  }
+
+  /** Logs in and opens the subsystem. Rejects with what the client was told. */
+  static async connect({ port, username, privateKey, code, readyMs }: SftpOptions): Promise<SftpClient> {
+    const client = new Client();
+    const closed = new Promise<void>((resolve) => client.on('close', () => resolve()));
+    const ready = new Promise<void>((resolve, reject) => {
+      client.on('ready', () => resolve());
+      client.on('error', ((error: Error) => reject(error)) as never);
+      void closed.then(() => reject(new Error('closed')));
+    });
+    client.on('keyboard-interactive', ((
+      _n: string,
+      _i: string,
+      _l: string,
+      prompts: readonly unknown[],
+      done: (answers: readonly string[]) => void,
+    ) => done(prompts.map(() => code ?? ''))) as never);
+    client.connect({
+      host: '127.0.0.1',
+      port,
+      username,
+      privateKey,
+      tryKeyboard: code !== undefined,
+      readyTimeout: readyMs ?? 15_000,
+      agent: undefined,
+    });
+    await ready;
+    try {
+      const gone = closed.then(() => Promise.reject(new Error('closed')));
+      const sftp = await Promise.race([settled<Wrapper>((done) => client.sftp(done)), gone]);
+      gone.catch(() => {});
+      return new SftpClient(client, sftp, closed);
+    } catch (error) {
+      client.destroy();
+      throw error;
+    }
+  }
+
+  #or<T>(work: Promise<T>): Promise<T> {
+    const gone = this.closed.then(() => Promise.reject(new Error('closed')));
+    gone.catch(() => {});
+    return Promise.race([work, gone]);
+  }
+
+  open(path: string, flags: 'r' | 'w' | 'wx' = 'r'): Promise<Buffer> {
+    return this.#or(settled((done) => this.#sftp.open(path, flags, done)));
+  }
+
+  /** At most `length` bytes; empty at the end of the file. */
+  async read(handle: Buffer, position: number, length: number): Promise<Buffer> {
+    const buffer = Buffer.alloc(length);
+    try {
+      const bytes = await this.#or(settled<number>((done) => this.#sftp.read(handle, buffer, 0, length, position, done)));
+      return buffer.subarray(0, bytes);
+    } catch (error) {
+      if (error instanceof Error && 'code' in error && error.code === 1) return Buffer.alloc(0);
+      throw error;
+    }
+  }
+
+  write(handle: Buffer, position: number, bytes: Buffer): Promise<void> {
+    return this.#or(settled<void>((done) => this.#sftp.write(handle, bytes, 0, bytes.length, position, (error) => done(error, undefined))));
+  }
+
+  close(handle: Buffer): Promise<void> {
+    return this.#or(settled<void>((done) => this.#sftp.close(handle, (error) => done(error, undefined))));
+  }
+
+  async list(path: string): Promise<readonly string[]> {
+    return (
+      await this.#or(
+        settled((done: (error: Error | undefined, list: readonly { filename: string }[]) => void) => this.#sftp.readdir(path, done)),
+      )
+    ).map((one) => one.filename);
+  }
+
+  end(): void {
+    this.#client.end();
+  }
+
+  destroy(): void {
+    this.#client.destroy();
+  }
+}
+
+/** What a promise was rejected with, as text; `null` when it was not. */
+export const refusal = (work: Promise<unknown>): Promise<string | null> =>
+  work.then(
+    () => null,
+    (error: unknown) => (error instanceof Error ? error.message : String(error)),
+  );
