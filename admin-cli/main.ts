@@ -21,6 +21,9 @@ import { doctor, whoami } from './commands/doctor.ts';
 import { exposure } from './commands/exposure.ts';
 import { fileList } from './commands/file-list.ts';
 import { fileReceipt } from './commands/file-receipt.ts';
+import { fileRelease, fileWithdraw } from './commands/file-release.ts';
+import { folderSet } from './commands/folder-set.ts';
+import { holdLift, holdList, holdPlace } from './commands/hold.ts';
 import { keyAdd } from './commands/key-add.ts';
 import { keyList } from './commands/key-list.ts';
 import { keyResume, keySuspend } from './commands/key-suspend.ts';
@@ -50,6 +53,12 @@ export const commands: readonly Command[] = [
   windowClose,
   fileList,
   fileReceipt,
+  fileWithdraw,
+  fileRelease,
+  folderSet,
+  holdPlace,
+  holdLift,
+  holdList,
   sessionList,
   sessionEnd,
   budgetShow,

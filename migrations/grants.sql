@@ -15,7 +15,7 @@ grant usage on schema public to cofferdam_warden, cofferdam_admin, cofferdam_aud
 grant execute on all functions in schema public to cofferdam_warden;
 grant execute on function in_scope(uuid), budget_use(bigint), find_budgets(text, text, text), old_snapshots(int), effective_cap(bigint, int, timestamptz, timestamptz), budget_free_at(bigint, int, bigint, bigint, bigint, bigint), has_several_credentials(uuid) to cofferdam_admin, cofferdam_auditor;
 
-grant select, insert, update on customer, customer_key, account, credential, second_factor, mfa_ticket, activation_window, folder, folder_right,
+grant select, insert, update on customer, customer_key, account, credential, second_factor, mfa_ticket, activation_window, folder, folder_right, legal_hold,
   directory, file, content, extent, version, node, session, download, budget, operator, key_exchange_use to cofferdam_warden;
 grant delete on directory, file, extent, folder_right to cofferdam_warden;
 grant select, insert, delete on totp_step, charged_item, budget_snapshot, doomed_object, pending_extent to cofferdam_warden;
@@ -25,7 +25,7 @@ grant select, insert on ledger, receipt_key to cofferdam_warden;
 grant select, update (state, result, error_code, error_text, finished_at) on command to cofferdam_warden;
 grant usage on all sequences in schema public to cofferdam_warden;
 
-grant select on customer, account, folder, folder_right, directory, file, version, node, session, charged_item, download, activation_window, budget, budget_snapshot, alert, operator, receipt_key, key_exchange_use to cofferdam_admin;
+grant select on customer, account, folder, folder_right, legal_hold, directory, file, version, node, session, charged_item, download, activation_window, budget, budget_snapshot, alert, operator, receipt_key, key_exchange_use to cofferdam_admin;
 grant select (id, account_id, type, algorithm, fingerprint, state, issued_by, created_at, expires_at, first_used_at, last_used_at) on credential to cofferdam_admin;
 grant select (account_id, enrolled_at) on second_factor to cofferdam_admin;
 grant select (content_id, index, customer_id, object_id, start, bytes, sealed_bytes, digest, node, created_at) on extent to cofferdam_admin;
@@ -33,4 +33,4 @@ grant select, insert on ledger to cofferdam_admin;
 grant select on command to cofferdam_admin;
 grant insert (id, operator_id, operation, params) on command to cofferdam_admin;
 
-grant select on customer, account, folder, folder_right, file, version, node, session, download, budget, alert, ledger, command, operator, receipt_key, key_exchange_use to cofferdam_auditor;
+grant select on customer, account, folder, folder_right, legal_hold, file, version, node, session, download, budget, alert, ledger, command, operator, receipt_key, key_exchange_use to cofferdam_auditor;

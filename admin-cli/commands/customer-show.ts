@@ -16,6 +16,9 @@ export const customerShow: Command = {
       one.publishRule,
       `${one.settleMs / 1000} s`,
       one.readBack,
+      one.windowDays === null ? null : `${one.windowDays} d`,
+      one.readsMax,
+      one.retentionDays === null ? null : `${one.retentionDays} d`,
       one.files,
     ]);
     const accountRows = accounts.map((one) => [
@@ -29,7 +32,11 @@ export const customerShow: Command = {
     ]);
     const text = [
       `${customer.name}: ${customer.state}, created ${when(customer.createdAt)}, ${customer.files} published files\n\n`,
-      table({ columns: ['FOLDER', 'DIRECTION', 'PUBLISHED', 'SETTLES', 'READ BACK', 'FILES'], rows: folderRows, empty: 'no folders' }),
+      table({
+        columns: ['FOLDER', 'DIRECTION', 'PUBLISHED', 'SETTLES', 'READ BACK', 'WINDOW', 'READS', 'RETENTION', 'FILES'],
+        rows: folderRows,
+        empty: 'no folders',
+      }),
       '\n',
       table({
         columns: ['ACCOUNT', 'KIND', 'STATE', 'KEYS', 'SECOND FACTOR', 'WINDOW UNTIL', 'LAST USED'],

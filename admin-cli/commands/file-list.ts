@@ -21,7 +21,7 @@ export const fileList: Command = {
     const rows = data.files.map((one) => [
       one.path,
       one.number,
-      one.state,
+      one.withdrawnWhy === null ? one.state : `${one.state} (${one.withdrawnWhy})`,
       one.size,
       one.sha256?.slice(0, 16) ?? null,
       one.account,

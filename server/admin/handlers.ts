@@ -6,7 +6,7 @@ import { parseReceipt } from '../domain/receipt.ts';
 import type { Database } from '../postgres/database.ts';
 import type { Handlers, Result } from '../rpc/operation.ts';
 import { type OperatorOperation, type OperatorRole, type OperatorToAdmin, operatorToAdmin } from '../rpc/operator-admin.ts';
-import { listAlerts } from './budget-queries.ts';
+import { listAlerts, listHolds } from './budget-queries.ts';
 import { budgetHistory, exposureOf, showBudgets } from './budget-reports.ts';
 import type { CommandLine } from './command-line.ts';
 import { certificateFinding, clockFinding, databaseFindings, diskFinding, type Finding, nodeFindings, wallFinding } from './doctor.ts';
@@ -130,6 +130,7 @@ export function adminHandlers(config: Config, database: Database, commands: Comm
       const { customers, ...facts } = await read((tx) => exposureOf(tx, credential));
       return { ...facts, ...fitting('customers', customers) };
     },
+    'hold.list': async () => fitting('holds', await read((tx) => listHolds(tx))),
     'alert.list': async ({ limit }) => fitting('alerts', await read((tx) => listAlerts(tx, limit ?? rowsMax))),
     'report.key-exchange': async () => fitting('accounts', await read((tx) => listKeyExchangeUse(tx))),
     'session.list': async ({ all, limit }) => fitting('sessions', await read((tx) => listSessions(tx, all ?? false, limit ?? rowsMax))),

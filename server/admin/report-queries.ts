@@ -28,7 +28,7 @@ export async function listCustomers(tx: Transaction, name: string | null, limit:
 
 export async function listFolders(tx: Transaction, customer: string): Promise<readonly FolderRow[]> {
   return tx.query<FolderRow>(
-    `select f.name, f.direction, f.publish_rule as "publishRule", f.settle_ms as "settleMs", f.read_back as "readBack",
+    `select f.name, f.direction, f.publish_rule as "publishRule", f.settle_ms as "settleMs", f.read_back as "readBack", f.window_days as "windowDays", f.reads_max as "readsMax", f.retention_days as "retentionDays",
        (select count(*) from file x join version v on v.file_id = x.id where x.folder_id = f.id and v.state = 'published') as files
      from folder f join customer c on c.id = f.customer_id where c.name = $1 order by f.name`,
     [customer],
@@ -66,7 +66,7 @@ const pathOf = `(with recursive up as (
     select f.directory_id as id, f.name::text as path union all select d.parent_id, d.name || '/' || up.path from up join directory d on d.id = up.id)
   select '/' || fo.name || '/' || path from up where id is null)`;
 
-const fileColumns = `v.id as version, c.name as customer, fo.name as folder, ${pathOf} as path, v.number, v.state, v.size, encode(v.sha256, 'hex') as sha256, a.name as account,
+const fileColumns = `v.id as version, c.name as customer, fo.name as folder, ${pathOf} as path, v.number, v.state, v.withdrawn_why as "withdrawnWhy", v.size, encode(v.sha256, 'hex') as sha256, a.name as account,
   v.closed_at as "closedAt", v.published_at as "publishedAt"`;
 const fileJoins =
   'from version v join file f on f.id = v.file_id join folder fo on fo.id = f.folder_id join customer c on c.id = v.customer_id join account a on a.id = v.account_id';

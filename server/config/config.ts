@@ -88,6 +88,13 @@ export type Limits = {
   readonly partialUploadLifeMs: number;
   /** Settle time of new deposit folders; 0 in the demo world. */
   readonly settleMs: number;
+  /** New collect folders: how long a version stands in the tree, and how long its key is kept, from publication. */
+  readonly collectWindowDays: number;
+  readonly collectRetentionDays: number;
+  /** How often what expired is withdrawn, destroyed and collected. */
+  readonly collectEveryMs: number;
+  /** How often each edge drives its own controls: a cap, a wrong code, the lockout. 0 = never. */
+  readonly selfTestEveryMs: number;
   /** Uploads are refused below this many free bytes in the store. */
   readonly freeSpaceFloorBytes: number;
   /** How long an edge keeps trying while the warden or its database is away, before the client gets a failure. */
@@ -122,6 +129,10 @@ export const defaultLimits: Limits = {
   leaseLostMs: 1000,
   partialUploadLifeMs: 24 * 3_600_000,
   settleMs: 30_000,
+  collectEveryMs: 10_000,
+  selfTestEveryMs: 90_000,
+  collectWindowDays: 30,
+  collectRetentionDays: 90,
   freeSpaceFloorBytes: 1024 * 1024 * 1024,
   wardenRetryMs: 20_000,
   drainMs: 10_000,

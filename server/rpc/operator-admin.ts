@@ -3,6 +3,7 @@
 // Changing operations become rows of `command`; the warden validates the same parameters again and executes them.
 import { z } from 'zod';
 import { operatorBudgets } from './operator-budgets.ts';
+import { operatorRetention } from './operator-retention.ts';
 import {
   accountName,
   instant,
@@ -36,6 +37,9 @@ const folderRow = z.strictObject({
   publishRule: z.string(),
   settleMs: z.number(),
   readBack: z.boolean(),
+  windowDays: z.number().nullable(),
+  readsMax: z.number().nullable(),
+  retentionDays: z.number().nullable(),
   files: z.number(),
 });
 const accountRow = z.strictObject({
@@ -66,6 +70,8 @@ const fileRow = z.strictObject({
   path: z.string(),
   number: z.number(),
   state: z.string(),
+  /** Why it left the tree: window, reads, removed, operator. */
+  withdrawnWhy: z.string().nullable(),
   size: z.number(),
   sha256: z.string().nullable(),
   account: z.string(),
@@ -285,6 +291,7 @@ export const operatorToAdmin = {
     reads(),
   ),
   ...operatorBudgets,
+  ...operatorRetention,
   /** Answers at once: shows that the warden takes commands. */
   'warden.ping': rule(
     operation({

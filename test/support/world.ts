@@ -5,6 +5,7 @@ import { createReadStream, mkdirSync, readdirSync, readFileSync, writeFileSync }
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { totp } from '../../admin-cli/demo-otp.ts';
+import { socketUrl } from '../../server/postgres/embedded.ts';
 import { createEmptyDatabase, type Teardown, temporaryDirectory, testPasswords } from './database.ts';
 
 export const project = join(import.meta.dirname, '..', '..');
@@ -248,6 +249,14 @@ export class World {
     });
   }
 
+  /** The database as its owner sees it. */
+  get databaseUrl(): string {
+    const given = this.env.DATABASE_URL;
+    if (given !== undefined) return given;
+    const password = readFileSync(join(this.directory, 'secrets', 'supervisor', 'database-password'), 'utf8').trim();
+    return socketUrl(join(this.directory, 'run', 'postgres'), 'postgres', password, 'cofferdam');
+  }
+
   cofferctl(args: readonly string[], input = ''): Promise<Done> {
     return run(process.execPath, [join(project, 'admin-cli', 'main.ts'), ...args], { env: { COFFERDAM_VAR: this.directory }, input });
   }
@@ -268,7 +277,7 @@ export async function createWorld(t: Teardown, options: WorldOptions = {}): Prom
     COFFERDAM_PARTNER_PORT: String(partner),
     COFFERDAM_INTERNAL_PORT: String(internal),
     COFFERDAM_LOG_LEVEL: 'info',
-    COFFERDAM_LIMITS: JSON.stringify({ freeSpaceFloorBytes: 0, ...options.limits }),
+    COFFERDAM_LIMITS: JSON.stringify({ freeSpaceFloorBytes: 0, selfTestEveryMs: 0, ...options.limits }),
     DATABASE_URL: process.env.DATABASE_URL ? await createEmptyDatabase(t) : undefined,
     ...options.env,
   };

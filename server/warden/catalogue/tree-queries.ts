@@ -11,7 +11,7 @@ import {
 } from '../../domain/ids.ts';
 import type { Transaction } from '../../postgres/database.ts';
 
-export type VersionState = 'partial' | 'held' | 'settling' | 'published' | 'withdrawn' | 'discarded';
+export type VersionState = 'partial' | 'held' | 'settling' | 'published' | 'withdrawn' | 'discarded' | 'destroyed';
 export type VersionRow = {
   readonly id: VersionId;
   readonly number: number;
@@ -217,7 +217,10 @@ export async function setVersionState(tx: Transaction, version: VersionId, state
 }
 
 export async function withdrawPublished(tx: Transaction, file: FileId): Promise<void> {
-  await tx.query("update version set state = 'withdrawn' where file_id = $1 and state = 'published'", [file]);
+  await tx.query(
+    "update version set state = 'withdrawn', withdrawn_at = clock_timestamp(), withdrawn_why = 'removed' where file_id = $1 and state = 'published'",
+    [file],
+  );
 }
 
 export async function moveVersion(tx: Transaction, version: VersionId, file: FileId, number: number): Promise<void> {

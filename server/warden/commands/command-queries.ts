@@ -63,14 +63,16 @@ export type NewFolder = {
   readonly name: string;
   readonly direction: Direction;
   readonly settleMs: number;
+  readonly windowDays: number | null;
+  readonly retentionDays: number | null;
   readonly replaceAllowed: boolean;
   readonly directoriesAllowed: boolean;
 };
 
 export async function insertFolder(tx: Transaction, f: NewFolder): Promise<void> {
   await tx.query(
-    'insert into folder (id, customer_id, name, direction, settle_ms, replace_allowed, directories_allowed) values ($1, $2, $3, $4, $5, $6, $7)',
-    [f.id, f.customer, f.name, f.direction, f.settleMs, f.replaceAllowed, f.directoriesAllowed],
+    'insert into folder (id, customer_id, name, direction, settle_ms, replace_allowed, directories_allowed, window_days, retention_days) values ($1, $2, $3, $4, $5, $6, $7, $8, $9)',
+    [f.id, f.customer, f.name, f.direction, f.settleMs, f.replaceAllowed, f.directoriesAllowed, f.windowDays, f.retentionDays],
   );
 }
 

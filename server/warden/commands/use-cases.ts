@@ -38,6 +38,7 @@ import {
   isSessionOpen,
   setCustomerState,
 } from './command-queries.ts';
+import { retentionUseCases } from './retention-commands.ts';
 
 export type Doing = {
   readonly tx: Transaction;
@@ -97,6 +98,8 @@ export const useCases = {
       name: 'deposit',
       direction: 'deposit',
       settleMs,
+      windowDays: null,
+      retentionDays: null,
       replaceAllowed: false,
       directoriesAllowed: true,
     });
@@ -106,6 +109,8 @@ export const useCases = {
       name: 'collect',
       direction: 'collect',
       settleMs: 0,
+      windowDays: warden.config.limits.collectWindowDays,
+      retentionDays: warden.config.limits.collectRetentionDays,
       replaceAllowed: true,
       directoriesAllowed: true,
     });
@@ -181,6 +186,7 @@ export const useCases = {
   },
 
   ...budgetUseCases,
+  ...retentionUseCases,
 
   'window.close': async ({ account: name }, { tx }) => ({ closed: await closeWindows(tx, (await requireAccount(tx, name)).id) }),
 

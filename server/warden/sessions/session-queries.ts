@@ -15,6 +15,7 @@ import {
 } from '../../domain/ids.ts';
 import type { Transaction } from '../../postgres/database.ts';
 import type { CustomerScope, FolderScope } from '../context.ts';
+import type { ReadHandle } from '../retention/retention-queries.ts';
 
 export type NewSession = {
   readonly id: SessionId;
@@ -164,6 +165,8 @@ export type EndedSession = {
   readonly customer: CustomerId | null;
   readonly node: NodeName;
 };
+/** The sessions, and the read handles that were closed with them. */
+export type Ended = { readonly sessions: readonly EndedSession[]; readonly handles: readonly ReadHandle[] };
 export type SessionFilter =
   | { readonly session: SessionId }
   | { readonly account: AccountId }
@@ -192,7 +195,7 @@ function conditionOf(filter: SessionFilter): { readonly text: string; readonly v
 }
 
 /** Ends every open session that matches; its uploads are let go (they stay resumable), its downloads closed. */
-export async function endSessions(tx: Transaction, filter: SessionFilter, reason: string): Promise<readonly EndedSession[]> {
+export async function endSessions(tx: Transaction, filter: SessionFilter, reason: string): Promise<Ended> {
   const { text, values } = conditionOf(filter);
   const rows = await tx.query<{ id: string; account_id: string; node: string; customer_id: string | null }>(
     `with ended as (
@@ -202,19 +205,25 @@ export async function endSessions(tx: Transaction, filter: SessionFilter, reason
     [reason, ...values],
   );
   const ids = rows.map((row) => row.id);
+  const handles: ReadHandle[] = [];
   if (ids.length > 0) {
     await tx.query(
       "update version set upload_id = null where session_id = any ($1::uuid[]) and state = 'partial' and upload_id is not null",
       [ids],
     );
-    await tx.query('update download set closed_at = clock_timestamp() where session_id = any ($1::uuid[]) and closed_at is null', [ids]);
+    const closed = await tx.query<{ id: string; session_id: string }>(
+      'update download set closed_at = clock_timestamp() where session_id = any ($1::uuid[]) and closed_at is null returning id, session_id',
+      [ids],
+    );
+    for (const one of closed) handles.push({ download: one.id, session: idOf<SessionId>(one.session_id) });
   }
-  return rows.map((row) => ({
+  const sessions = rows.map((row) => ({
     id: idOf<SessionId>(row.id),
     account: idOf<AccountId>(row.account_id),
     customer: row.customer_id === null ? null : idOf<CustomerId>(row.customer_id),
     node: idOf<NodeName>(row.node),
   }));
+  return { sessions, handles };
 }
 
 export async function recordTransferred(tx: Transaction, session: SessionId, bytesIn: number, bytesOut: number): Promise<void> {

@@ -11,6 +11,7 @@ import { type FullScope, findFullScope } from '../budgets/session-limit-queries.
 import type { EdgeCaller, EdgeNotifier, OpenSession, Sessions } from '../context.ts';
 import type { Issued } from '../exchanges/exchanges.ts';
 import { record } from '../ledger/ledger-queries.ts';
+import { handleClosed } from '../retention/retention.ts';
 import {
   endSessions,
   findOpenSession,
@@ -153,7 +154,8 @@ export class SessionRegistry implements Sessions {
   }
 
   async #end(tx: Transaction, filter: SessionFilter, reason: string): Promise<{ readonly count: number; announce(): void }> {
-    const ended = await endSessions(tx, filter, reason);
+    const { sessions: ended, handles } = await endSessions(tx, filter, reason);
+    for (const handle of handles) await handleClosed(tx, handle);
     for (const one of ended)
       await record(tx, {
         kind: 'session.ended',

@@ -10,6 +10,7 @@ import { locateEntry, notFound, requireVerb, scopeOf, walk } from '../catalogue/
 import { findFile, newestPublished, visibleVersion } from '../catalogue/tree-queries.ts';
 import type { EdgeCaller, FolderScope, OpenSession, Warden } from '../context.ts';
 import { record } from '../ledger/ledger-queries.ts';
+import { handleClosed } from '../retention/retention.ts';
 import { closeDownload, findDownload, insertDownload, locateExtents } from './download-queries.ts';
 
 type DownloadOperations = 'download.open' | 'download.locate' | 'download.grant' | 'download.close' | 'flow.permit';
@@ -111,6 +112,7 @@ export function downloadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Ed
           observer: 'edge',
           public: { version: closed.version, sentBytes },
         });
+        await handleClosed(tx, { download, session: session.id });
       });
       return {};
     },

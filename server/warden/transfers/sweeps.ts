@@ -5,11 +5,11 @@ import { logAlerts } from '../alerts/log-sink.ts';
 import { thinBudgets } from '../budgets/budget-queries.ts';
 import type { Warden } from '../context.ts';
 import { record } from '../ledger/ledger-queries.ts';
+import { applyRetention } from '../retention/retention.ts';
 import { collectStrays } from './recovery.ts';
 import { discardExpired, doomUnused, forgetAbandonedPending, forgetDoomed, listDoomed, publishDue, type Swept } from './sweep-queries.ts';
 
 const publishEveryMs = 250;
-const collectEveryMs = 10_000;
 const alertsEveryMs = 1000;
 const straysEveryMs = 10 * 60_000;
 const passMax = 500;
@@ -17,8 +17,9 @@ const passMax = 500;
 export function startTransferSweeps(warden: Warden): { stop(): Promise<void> } {
   const beats = [
     every(publishEveryMs, () => publish(warden), warden),
-    every(collectEveryMs, () => collect(warden), warden),
+    every(warden.config.limits.collectEveryMs, () => collect(warden), warden),
     every(alertsEveryMs, () => logAlerts(warden.database, warden.log), warden),
+    every(warden.config.limits.collectEveryMs, () => applyRetention(warden), warden),
     every(straysEveryMs, () => collectStrays(warden), warden),
   ];
   return { stop: async () => void (await Promise.all(beats.map((beat) => beat.stop()))) };

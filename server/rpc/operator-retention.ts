@@ -1,0 +1,65 @@
+// Owns: what an operator may ask about windows, retention and holds: a part of the table in operator-admin.ts.
+import { z } from 'zod';
+import { accountName, instant, more, narrows, none, operation, reads, rule, text, uuid, widens } from './operator-words.ts';
+
+const days = (max: number) => z.number().int().min(1).max(max);
+
+export const operatorRetention = {
+  /** null: without. What is not named stays. */
+  'folder.set': rule(
+    operation({
+      changes: true,
+      params: z.strictObject({
+        customer: accountName,
+        folder: text(255),
+        windowDays: days(3650).nullable().optional(),
+        readsMax: z.number().int().min(1).max(1000).nullable().optional(),
+        retentionDays: days(36_500).nullable().optional(),
+        reason: text(200),
+      }),
+      result: z.strictObject({ windowDays: z.number().nullable(), readsMax: z.number().nullable(), retentionDays: z.number().nullable() }),
+    }),
+    widens,
+  ),
+  'file.withdraw': rule(operation({ changes: true, params: z.strictObject({ version: uuid, reason: text(200) }), result: none }), narrows),
+  /** Puts a withdrawn version back into its tree, for the same readers under the same budgets. */
+  'file.release': rule(
+    operation({
+      changes: true,
+      params: z.strictObject({ version: uuid, days: days(90), reason: text(200) }),
+      result: z.strictObject({ until: instant }),
+    }),
+    narrows,
+  ),
+  /** Keeps the keys of a customer's, a folder's or one version's content beyond their retention. */
+  'hold.place': rule(
+    operation({
+      changes: true,
+      params: z.strictObject({ customer: accountName, folder: text(255).optional(), version: uuid.optional(), reason: text(200) }),
+      result: z.strictObject({ hold: uuid }),
+    }),
+    narrows,
+  ),
+  'hold.lift': rule(operation({ changes: true, params: z.strictObject({ hold: uuid, reason: text(200) }), result: none }), widens),
+  'hold.list': rule(
+    operation({
+      changes: false,
+      params: none,
+      result: z.strictObject({
+        holds: z.array(
+          z.strictObject({
+            hold: uuid,
+            customer: z.string(),
+            folder: z.string().nullable(),
+            version: z.string().nullable(),
+            reason: z.string(),
+            placedBy: z.string(),
+            placedAt: instant,
+          }),
+        ),
+        more,
+      }),
+    }),
+    reads(),
+  ),
+} as const;

@@ -1,0 +1,114 @@
+// Owns: what operators decide about windows, retention and holds, each inside the command's own transaction, on the record.
+import { CofferdamError } from '../../domain/errors.ts';
+import type { Transaction } from '../../postgres/database.ts';
+import type { Params } from '../../rpc/operation.ts';
+import type { OperatorToAdmin } from '../../rpc/operator-admin.ts';
+import { record } from '../ledger/ledger-queries.ts';
+import {
+  type FolderWindow,
+  type HeldVersion,
+  insertHold,
+  liftHold,
+  lockFolder,
+  lockVersion,
+  releaseVersion,
+  withdrawVersion,
+  writeFolder,
+} from '../retention/retention-queries.ts';
+import { findCustomer } from './command-queries.ts';
+import type { Doing } from './use-cases.ts';
+
+async function requireVersion(tx: Transaction, id: string): Promise<HeldVersion> {
+  const found = await lockVersion(tx, id);
+  if (found === undefined) throw new CofferdamError('not-found', 'there is no such version: see `cofferctl file list`');
+  return found;
+}
+
+async function requireFolder(tx: Transaction, customer: string, folder: string): Promise<FolderWindow> {
+  const found = await lockFolder(tx, customer, folder);
+  if (found === undefined) throw new CofferdamError('not-found', `customer ${customer} has no folder ${folder}`);
+  return found;
+}
+
+export const retentionUseCases = {
+  'folder.set': async (params: Params<OperatorToAdmin, 'folder.set'>, { tx, operator }: Doing) => {
+    const { customer, folder, reason, windowDays, readsMax, retentionDays } = params;
+    const before = await requireFolder(tx, customer, folder);
+    const after = {
+      ...before,
+      windowDays: windowDays === undefined ? before.windowDays : windowDays,
+      readsMax: readsMax === undefined ? before.readsMax : readsMax,
+      retentionDays: retentionDays === undefined ? before.retentionDays : retentionDays,
+    };
+    if (after.retentionDays !== null && after.windowDays !== null && after.retentionDays < after.windowDays)
+      throw new CofferdamError('invalid', 'retention cannot end before the window does');
+    await writeFolder(tx, after);
+    const figures = ({ windowDays: window, readsMax: reads, retentionDays: retention }: FolderWindow) => ({ window, reads, retention });
+    await record(tx, {
+      kind: 'folder.changed',
+      customer: before.customer,
+      observer: 'warden',
+      public: { folder, before: figures(before), after: figures(after) },
+      sensitive: { operator, reason },
+    });
+    return { windowDays: after.windowDays, readsMax: after.readsMax, retentionDays: after.retentionDays };
+  },
+
+  'file.withdraw': async ({ version, reason }: Params<OperatorToAdmin, 'file.withdraw'>, { tx, operator }: Doing) => {
+    const found = await requireVersion(tx, version);
+    const gone = await withdrawVersion(tx, found.version, 'operator');
+    if (gone.length === 0) throw new CofferdamError('conflict', `the version is ${found.state}, not published`);
+    for (const one of gone)
+      await record(tx, {
+        kind: 'file.withdrawn',
+        customer: found.customer,
+        observer: 'warden',
+        public: { version: one, why: 'operator' },
+        sensitive: { operator, reason },
+      });
+    return {};
+  },
+
+  'file.release': async ({ version, days, reason }: Params<OperatorToAdmin, 'file.release'>, { tx, operator }: Doing) => {
+    const found = await requireVersion(tx, version);
+    if (found.state === 'destroyed')
+      throw new CofferdamError('conflict', 'the key of this version was destroyed; nobody can read it again');
+    if (found.state !== 'withdrawn') throw new CofferdamError('conflict', `the version is ${found.state}, not withdrawn`);
+    if (!found.isNewest) throw new CofferdamError('conflict', 'a newer version of this file is published; withdraw that first');
+    const until = await releaseVersion(tx, found.version, days);
+    await record(tx, {
+      kind: 'file.released',
+      customer: found.customer,
+      observer: 'warden',
+      public: { version, until: until.toISOString() },
+      sensitive: { operator, reason },
+    });
+    return { until: until.toISOString() };
+  },
+
+  'hold.place': async ({ customer, folder, version, reason }: Params<OperatorToAdmin, 'hold.place'>, { tx, operator }: Doing) => {
+    if (folder !== undefined && version !== undefined) throw new CofferdamError('invalid', 'name a folder or a version, not both');
+    const owner = await findCustomer(tx, customer);
+    if (owner === undefined) throw new CofferdamError('not-found', `there is no customer named ${customer}`);
+    const inFolder = folder === undefined ? null : (await requireFolder(tx, customer, folder)).id;
+    const found = version === undefined ? null : await requireVersion(tx, version);
+    if (found !== null && found.customer !== owner.id) throw new CofferdamError('not-found', `customer ${customer} has no such version`);
+    if (found?.state === 'destroyed') throw new CofferdamError('conflict', 'the key of this version is already destroyed');
+    const hold = await insertHold(tx, { customer: owner.id, folder: inFolder, version: found?.version ?? null, reason, by: operator });
+    await record(tx, {
+      kind: 'hold.placed',
+      customer: owner.id,
+      observer: 'warden',
+      public: { hold, folder: folder ?? null, version: version ?? null },
+      sensitive: { operator, reason },
+    });
+    return { hold };
+  },
+
+  'hold.lift': async ({ hold, reason }: Params<OperatorToAdmin, 'hold.lift'>, { tx, operator }: Doing) => {
+    const customer = await liftHold(tx, hold, operator);
+    if (customer === undefined) throw new CofferdamError('not-found', 'there is no such hold, or it was lifted before');
+    await record(tx, { kind: 'hold.lifted', customer, observer: 'warden', public: { hold }, sensitive: { operator, reason } });
+    return {};
+  },
+};
