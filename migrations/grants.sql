@@ -20,12 +20,12 @@ grant select, insert, update on customer, customer_key, account, credential, sec
 grant delete on directory, file, extent, folder_right to cofferdam_warden;
 grant select, insert, delete on totp_step, charged_item, budget_snapshot, doomed_object, pending_extent to cofferdam_warden;
 grant update (charged_at) on charged_item to cofferdam_warden;
-grant select, insert, update on alert, flow to cofferdam_warden;
+grant select, insert, update on alert, flow, self_test to cofferdam_warden;
 grant select, insert on ledger, receipt_key to cofferdam_warden;
 grant select, update (state, result, error_code, error_text, finished_at) on command to cofferdam_warden;
 grant usage on all sequences in schema public to cofferdam_warden;
 
-grant select on customer, account, folder, folder_right, legal_hold, directory, file, version, node, session, charged_item, download, activation_window, budget, budget_snapshot, alert, operator, receipt_key, key_exchange_use to cofferdam_admin;
+grant select on customer, account, folder, folder_right, legal_hold, directory, file, version, node, session, charged_item, download, activation_window, budget, budget_snapshot, alert, self_test, operator, receipt_key, key_exchange_use to cofferdam_admin;
 grant select (id, account_id, type, algorithm, fingerprint, state, issued_by, created_at, expires_at, first_used_at, last_used_at) on credential to cofferdam_admin;
 grant select (account_id, enrolled_at) on second_factor to cofferdam_admin;
 grant select (content_id, index, customer_id, object_id, start, bytes, sealed_bytes, digest, node, created_at) on extent to cofferdam_admin;
@@ -33,4 +33,4 @@ grant select, insert on ledger to cofferdam_admin;
 grant select on command to cofferdam_admin;
 grant insert (id, operator_id, operation, params) on command to cofferdam_admin;
 
-grant select on customer, account, folder, folder_right, legal_hold, file, version, node, session, download, budget, alert, ledger, command, operator, receipt_key, key_exchange_use to cofferdam_auditor;
+grant select on customer, account, folder, folder_right, legal_hold, file, version, node, session, download, budget, alert, self_test, ledger, command, operator, receipt_key, key_exchange_use to cofferdam_auditor;

@@ -1,5 +1,16 @@
 import type { Command } from '../command.ts';
-import { colour, table, when } from '../output.ts';
+import { colour, plain, table, when } from '../output.ts';
+
+type Control = { readonly node: string; readonly check: string; readonly text: string };
+
+function controlsText(count: number, dull: readonly Control[], silent: readonly string[]): string {
+  const faults = [
+    ...dull.map((one) => `${one.check} of ${one.node} DOES NOT BITE: ${plain(one.text)}`),
+    ...silent.map((node) => `${node} IS NOT TESTED`),
+  ];
+  if (faults.length > 0) return faults.join('\n           ');
+  return count === 0 ? 'not tested yet' : `${count} tested, all bite`;
+}
 
 export const status: Command = {
   words: ['status'],
@@ -9,15 +20,17 @@ export const status: Command = {
   example: 'cofferctl status',
   run: async (client, given) => {
     const data = await client.call('status', {});
-    const { nodes, wardenAnswersMs, database, counts } = data;
-    const isWell = wardenAnswersMs !== null && nodes.every((node) => node.alive);
+    const { nodes, wardenAnswersMs, database, counts, controls, silentNodes } = data;
+    const dull = controls.filter((one) => !one.bites);
+    const isWell = wardenAnswersMs !== null && nodes.every((node) => node.alive) && dull.length === 0 && silentNodes.length === 0;
     const rows = nodes.map((node) => [node.name, node.plane, node.alive ? 'serves' : 'SILENT', node.sessions, when(node.lastSeenAt)]);
     const text = [
       `${isWell ? colour('green', 'everything serves', given.isTerminal) : colour('red', 'something does not serve: run cofferctl doctor', given.isTerminal)}\n\n`,
       `warden     ${wardenAnswersMs === null ? 'DOES NOT ANSWER' : `answers in ${wardenAnswersMs} ms`}\n`,
       `database   PostgreSQL ${database.version}, ${(database.sizeBytes / 2 ** 20).toFixed(0)} MiB\n`,
       `catalogue  ${counts.customers} customers, ${counts.accounts} accounts, ${counts.publishedFiles} published files, ${counts.partialUploads} unfinished uploads\n`,
-      `sessions   ${counts.openSessions} open\n\n`,
+      `sessions   ${counts.openSessions} open\n`,
+      `controls   ${controlsText(controls.length, dull, silentNodes)}\n\n`,
       table({ columns: ['NODE', 'PLANE', 'STATE', 'SESSIONS', 'LAST SEEN'], rows, empty: 'no node has ever connected' }),
     ].join('');
     return { data, text, isFault: !isWell };

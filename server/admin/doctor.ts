@@ -6,7 +6,7 @@ import { statfs } from 'node:fs/promises';
 import { type Config, runtimePaths } from '../config/config.ts';
 import type { Result } from '../rpc/operation.ts';
 import type { OperatorToAdmin } from '../rpc/operator-admin.ts';
-import type { DatabaseFacts, NodeRow } from './report-queries.ts';
+import type { ControlRow, DatabaseFacts, NodeRow } from './report-queries.ts';
 
 export type Finding = Result<OperatorToAdmin, 'doctor'>['findings'][number];
 
@@ -67,6 +67,40 @@ export function nodeFindings(nodes: readonly NodeRow[]): readonly Finding[] {
           "look at the edge's log; the supervisor starts it again by itself",
         ),
   );
+}
+
+/** Rounds may take their time; three without a word are none. A node that has just started is given as long. */
+const silentRounds = 3;
+const roundMs = 60_000;
+
+/** Nodes that serve and have not reported on their controls for too long. */
+export function silentNodes(config: Config, nodes: readonly NodeRow[], controls: readonly ControlRow[], now: Date): string[] {
+  const { selfTestEveryMs } = config.limits;
+  if (selfTestEveryMs === 0) return [];
+  const oldest = now.getTime() - silentRounds * selfTestEveryMs - roundMs;
+  return nodes
+    .filter((node) => node.alive && (node.startedAt === null || node.startedAt.getTime() < oldest))
+    .filter((node) => !controls.some((one) => one.node === node.name && Date.parse(one.at) > oldest))
+    .map((node) => node.name);
+}
+
+export function controlFindings(controls: readonly ControlRow[], silent: readonly string[]): readonly Finding[] {
+  const failed = controls.filter((one) => !one.bites);
+  return [
+    ...failed.map((one) =>
+      fault(
+        `control ${one.check} of ${one.node}`,
+        `${one.text}, since ${one.since}`,
+        `treat ${one.node} as open: suspend what must not leak (customer suspend), then look at its configuration and at cofferctl budget show`,
+      ),
+    ),
+    ...silent.map((node) =>
+      fault(`controls of ${node}`, 'it serves, and does not report on its self-test', 'look at the edge\'s log for "self-test"'),
+    ),
+    ...(failed.length + silent.length === 0 && controls.length > 0
+      ? [ok('controls', `${controls.length} controls were driven into their limit and bit`)]
+      : []),
+  ];
 }
 
 export function clockFinding(databaseNow: Date): Finding {

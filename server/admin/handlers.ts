@@ -9,7 +9,17 @@ import { type OperatorOperation, type OperatorRole, type OperatorToAdmin, operat
 import { listAlerts, listHolds } from './budget-queries.ts';
 import { budgetHistory, exposureOf, showBudgets } from './budget-reports.ts';
 import type { CommandLine } from './command-line.ts';
-import { certificateFinding, clockFinding, databaseFindings, diskFinding, type Finding, nodeFindings, wallFinding } from './doctor.ts';
+import {
+  certificateFinding,
+  clockFinding,
+  controlFindings,
+  databaseFindings,
+  diskFinding,
+  type Finding,
+  nodeFindings,
+  silentNodes,
+  wallFinding,
+} from './doctor.ts';
 import type { Operator } from './operator-queries.ts';
 import {
   databaseFacts,
@@ -17,6 +27,7 @@ import {
   findReceiptByVersion,
   findReceiptKey,
   listAccounts,
+  listControls,
   listCustomers,
   listFiles,
   listFolders,
@@ -65,18 +76,25 @@ export function adminHandlers(config: Config, database: Database, commands: Comm
     },
     status: async (_params, caller) => {
       const wardenAnswersMs = await pingMs(await caller.operator());
-      const { nodes, sums } = await read(async (tx) => ({ nodes: await listNodes(tx), sums: await totals(tx) }));
+      const { nodes, sums, controls } = await read(async (tx) => ({
+        nodes: await listNodes(tx),
+        sums: await totals(tx),
+        controls: await listControls(tx),
+      }));
       const { version, sizeBytes, now: _now, ...counts } = sums;
       return {
-        nodes: nodes.map((node) => ({ ...node, lastSeenAt: node.lastSeenAt?.toISOString() ?? null })),
+        nodes: nodes.map(({ startedAt: _startedAt, ...node }) => ({ ...node, lastSeenAt: node.lastSeenAt?.toISOString() ?? null })),
         wardenAnswersMs,
+        controls: [...controls],
+        silentNodes: silentNodes(config, nodes, controls, sums.now),
         database: { version, sizeBytes },
         counts,
       };
     },
     doctor: async (_params, caller) => {
       const answerMs = await pingMs(await caller.operator());
-      const { nodes, facts, sums } = await read(async (tx) => ({
+      const { nodes, facts, sums, controls } = await read(async (tx) => ({
+        controls: await listControls(tx),
         nodes: await listNodes(tx),
         facts: await databaseFacts(tx),
         sums: await totals(tx),
@@ -94,6 +112,7 @@ export function adminHandlers(config: Config, database: Database, commands: Comm
         findings: [
           warden,
           ...nodeFindings(nodes),
+          ...controlFindings(controls, silentNodes(config, nodes, controls, sums.now)),
           ...databaseFindings(facts),
           clockFinding(sums.now),
           await diskFinding(config),

@@ -20,7 +20,7 @@ export async function listCustomers(tx: Transaction, name: string | null, limit:
   const rows = await tx.query<Dated<CustomerRow, 'createdAt'>>(
     `select c.name, c.state, (select count(*) from account a where a.customer_id = c.id) as accounts, (select count(*) from folder f where f.customer_id = c.id) as folders,
        (select count(*) from version v where v.customer_id = c.id and v.state = 'published') as files, c.created_at as "createdAt"
-     from customer c where $1::text is null or c.name = $1 order by c.name limit $2`,
+     from customer c where ($1::text is null or c.name = $1) and not c.is_self_test order by c.name limit $2`,
     [name, limit],
   );
   return rows.map((row) => ({ ...row, createdAt: iso(row.createdAt) }));
@@ -41,7 +41,7 @@ export async function listAccounts(tx: Transaction, customer: string | null): Pr
        (select count(*) from credential k where k.account_id = a.id and k.state <> 'revoked') as keys,
        (select max(w.closes_at) from activation_window w where w.account_id = a.id and w.closed_at is null and clock_timestamp() between w.opens_at and w.closes_at) as "windowOpenUntil",
        (select max(k.last_used_at) from credential k where k.account_id = a.id) as "lastUsedAt"
-     from account a left join customer c on c.id = a.customer_id where $1::text is null or c.name = $1 order by a.name limit 5000`,
+     from account a left join customer c on c.id = a.customer_id where ($1::text is null or c.name = $1) and not a.is_self_test order by a.name limit 5000`,
     [customer],
   );
   return rows.map((row) => ({ ...row, windowOpenUntil: isoOrNull(row.windowOpenUntil), lastUsedAt: isoOrNull(row.lastUsedAt) }));
@@ -50,7 +50,7 @@ export async function listAccounts(tx: Transaction, customer: string | null): Pr
 export async function listKeys(tx: Transaction, account: string | null): Promise<readonly KeyRow[]> {
   const rows = await tx.query<Dated<KeyRow, 'createdAt' | 'expiresAt' | 'lastUsedAt'>>(
     `select a.name as account, k.fingerprint, k.algorithm, k.state, k.issued_by as "issuedBy", k.created_at as "createdAt", k.expires_at as "expiresAt", k.last_used_at as "lastUsedAt"
-     from credential k join account a on a.id = k.account_id where $1::text is null or a.name = $1 order by a.name, k.created_at limit 5000`,
+     from credential k join account a on a.id = k.account_id where ($1::text is null or a.name = $1) and not a.is_self_test order by a.name, k.created_at limit 5000`,
     [account],
   );
   return rows.map((row) => ({
@@ -119,15 +119,26 @@ export type NodeRow = {
   readonly plane: string;
   readonly lastSeenAt: Date | null;
   readonly alive: boolean;
+  readonly startedAt: Date | null;
   readonly sessions: number;
 };
 
 export async function listNodes(tx: Transaction): Promise<readonly NodeRow[]> {
   return tx.query<NodeRow>(
-    `select n.name, n.plane, n.last_seen_at as "lastSeenAt", coalesce(n.last_seen_at > clock_timestamp() - interval '3 seconds', false) as alive,
+    `select n.name, n.plane, n.last_seen_at as "lastSeenAt", coalesce(n.last_seen_at > clock_timestamp() - interval '3 seconds', false) as alive, n.started_at as "startedAt",
        (select count(*) from session s where s.node = n.name and s.state = 'open') as sessions
      from node n order by n.name`,
   );
+}
+
+export type ControlRow = Result<OperatorToAdmin, 'status'>['controls'][number];
+
+/** The last verdicts of every node's self-test. */
+export async function listControls(tx: Transaction): Promise<readonly ControlRow[]> {
+  const rows = await tx.query<Dated<ControlRow, 'at' | 'since'>>(
+    'select node, "check", bites, text, at, since from self_test order by node, "check"',
+  );
+  return rows.map((row) => ({ ...row, at: iso(row.at), since: iso(row.since) }));
 }
 
 export type Totals = Result<OperatorToAdmin, 'status'>['counts'] & {
@@ -138,8 +149,8 @@ export type Totals = Result<OperatorToAdmin, 'status'>['counts'] & {
 
 export async function totals(tx: Transaction): Promise<Totals> {
   const [row] = await tx.query<Totals>(
-    `select (select count(*) from customer) as customers, (select count(*) from account) as accounts, (select count(*) from session where state = 'open') as "openSessions",
-       (select count(*) from version where state = 'published') as "publishedFiles", (select count(*) from version where state = 'partial') as "partialUploads",
+    `select (select count(*) from customer where not is_self_test) as customers, (select count(*) from account where not is_self_test) as accounts, (select count(*) from session where state = 'open') as "openSessions",
+       (select count(*) from version v join customer c on c.id = v.customer_id where v.state = 'published' and not c.is_self_test) as "publishedFiles", (select count(*) from version where state = 'partial') as "partialUploads",
        current_setting('server_version') as version, pg_database_size(current_database()) as "sizeBytes", clock_timestamp() as now`,
   );
   if (row === undefined) throw new Error('no totals');
@@ -190,7 +201,7 @@ export async function listKeyExchangeUse(tx: Transaction): Promise<readonly KeyE
   const rows = await tx.query<Dated<KeyExchangeRow, 'lastWithoutAt'>>(
     `select a.name as account, c.name as customer, u.with_mlkem as "withMlkem", u.without_mlkem as "withoutMlkem",
        u.last_without_at as "lastWithoutAt", u.last_without_client as "lastWithoutClient"
-     from key_exchange_use u join account a on a.id = u.account_id left join customer c on c.id = a.customer_id
+     from key_exchange_use u join account a on a.id = u.account_id left join customer c on c.id = a.customer_id where not a.is_self_test
      order by u.last_without_at desc nulls last, a.name limit 5000`,
   );
   return rows.map((row) => ({ ...row, lastWithoutAt: isoOrNull(row.lastWithoutAt) }));

@@ -11,6 +11,7 @@ import { serveMetrics } from '../observability/metrics.ts';
 import { Admission } from './accept/admission.ts';
 import { whenSourceKnown } from './accept/balanced.ts';
 import type { ProxySource } from './accept/proxy-protocol.ts';
+import { SelfTest } from './self-test/self-test.ts';
 import { createSftp } from './sftp/session.ts';
 import type { EdgeNode } from './sftp-seam.ts';
 import { makeOffers } from './transport/algorithms.ts';
@@ -71,7 +72,9 @@ export async function startEdge(config: Config, edge: EdgeConfig): Promise<{ sto
         isLeaseLive: () => warden.isLeaseLive,
         reserve,
         onLogin: () => admission.known(place),
-        onMisdeed: (misdeed) => admission.punish(source.address, misdeed),
+        onMisdeed: (misdeed) => {
+          if (!selfTest.isOwn(socket.remotePort)) admission.punish(source.address, misdeed);
+        },
         onClosed: (connection) => {
           connections.delete(connection);
           admission.leave(place);
@@ -89,6 +92,7 @@ export async function startEdge(config: Config, edge: EdgeConfig): Promise<{ sto
     socket.once('close', () => (sockets -= 1));
     whenSourceKnown(socket, balancers, (source) => begin(socket, source));
   };
+  const selfTest = new SelfTest({ node, edge, warden, hostKeys: () => warden.hostKeys.map((key) => key.blob) });
   const sweep = setInterval(() => admission.sweep(), 10_000);
   const server: Server = createServer({ noDelay: true, highWaterMark: 256 * 1024 }, accept);
   await new Promise<void>((resolve, reject) => {
@@ -132,6 +136,7 @@ export async function startEdge(config: Config, edge: EdgeConfig): Promise<{ sto
       isDraining = true;
       server.close();
       clearInterval(sweep);
+      await selfTest.stop();
       await drained(connections, config.limits.drainMs / 2);
       for (const connection of connections) connection.end('drained');
       await drained(connections, 2000);

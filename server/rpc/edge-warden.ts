@@ -200,6 +200,32 @@ export const edgeToWarden = {
     result: ok,
   }),
 
+  /** The node's own account for testing its controls, with this key from now on (SSH wire form). It reaches nothing but itself. */
+  'self-test.begin': operation({
+    changes: true,
+    params: z.strictObject({ key: base64(1024) }),
+    result: z.strictObject({ account: z.string().max(64), directory: z.string().max(256) }),
+  }),
+  /** An unused code of that account, and all codes that are right about now. Without `code`: after waitMs there is one. */
+  'self-test.code': operation({
+    changes: false,
+    params: ok,
+    result: z.strictObject({
+      code: z.string().max(16).optional(),
+      near: z.array(z.string().max(16)).max(8),
+      waitMs: z.number().int().min(0),
+    }),
+  }),
+  'self-test.report': operation({
+    changes: true,
+    params: z.strictObject({
+      checks: z
+        .array(z.strictObject({ check: z.enum(['cap', 'wrong-code', 'lockout']), bites: z.boolean(), text: z.string().max(256) }))
+        .min(1)
+        .max(8),
+    }),
+    result: ok,
+  }),
   'tree.stat': operation({ changes: false, params: z.strictObject({ token, path: pathSchema }), result: attributes }),
   /** One page of a directory in name order; `after` is the last name of the page before. `next` is absent on the last page. */
   'tree.list': operation({

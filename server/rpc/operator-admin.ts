@@ -106,6 +106,11 @@ export const operatorToAdmin = {
           z.strictObject({ name: z.string(), plane: z.string(), lastSeenAt: instant.nullable(), alive: z.boolean(), sessions: z.number() }),
         ),
         wardenAnswersMs: z.number().nullable(),
+        /** Verdicts of the self-tests; `isStale`: a node serves and does not report. */
+        controls: z.array(
+          z.strictObject({ node: z.string(), check: z.string(), bites: z.boolean(), text: z.string(), at: instant, since: instant }),
+        ),
+        silentNodes: z.array(z.string()),
         database: z.strictObject({ version: z.string(), sizeBytes: z.number() }),
         counts: z.strictObject({
           customers: z.number(),

@@ -8,6 +8,7 @@ import type { EdgeCaller, Warden } from './context.ts';
 import { findSessionIdentifier } from './exchanges/exchange-queries.ts';
 import type { Exchanges } from './exchanges/exchanges.ts';
 import type { Nodes } from './nodes/nodes.ts';
+import { selfTestHandlers } from './self-test/self-test.ts';
 import type { SessionRegistry } from './sessions/sessions.ts';
 import { downloadHandlers } from './transfers/download-handlers.ts';
 import { uploadHandlers } from './transfers/upload-handlers.ts';
@@ -59,6 +60,7 @@ export function edgeHandlers(warden: Warden, rooms: Rooms): Handlers<EdgeToWarde
       await sessions.close(await sessions.require(token, caller), reason, bytesIn, bytesOut);
       return {};
     },
+    ...selfTestHandlers(warden),
     ...treeHandlers(warden),
     ...uploadHandlers(warden),
     ...downloadHandlers(warden),

@@ -40,23 +40,28 @@ export function enrolmentUri(account: string, seed: Buffer): string {
   });
 }
 
+export const stepAt = (nowSeconds: number): number => Math.floor(nowSeconds / stepSeconds);
+export const stepEndsInMs = (nowSeconds: number): number => Math.ceil((stepAt(nowSeconds) + 1) * stepSeconds * 1000 - nowSeconds * 1000);
+
+/** The code of one time step. RFC 6238. */
+export function codeAt(seed: Buffer, step: number): string {
+  return generateSync({
+    strategy: 'totp',
+    secret: seed,
+    epoch: step * stepSeconds,
+    algorithm: 'sha1',
+    digits,
+    period: stepSeconds,
+    guardrails,
+  });
+}
+
 /** The time steps within ±1 of `nowSeconds` to which `code` belongs, current first; usually none or one. RFC 6238. */
 export function matchingSteps(seed: Buffer, code: string, nowSeconds: number): readonly number[] {
-  const current = Math.floor(nowSeconds / stepSeconds);
+  const current = stepAt(nowSeconds);
   const given = Buffer.from(code.replace(/\s/g, ''), 'utf8');
   return [current, current - 1, current + 1].filter((step) => {
-    const expected = Buffer.from(
-      generateSync({
-        strategy: 'totp',
-        secret: seed,
-        epoch: step * stepSeconds,
-        algorithm: 'sha1',
-        digits,
-        period: stepSeconds,
-        guardrails,
-      }),
-      'utf8',
-    );
+    const expected = Buffer.from(codeAt(seed, step), 'utf8');
     let difference = expected.length ^ given.length;
     for (let i = 0; i < expected.length; i += 1) difference |= (expected[i] ?? 0) ^ (given[i] ?? 0);
     return difference === 0;

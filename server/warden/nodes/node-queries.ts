@@ -4,8 +4,8 @@ import type { Transaction } from '../../postgres/database.ts';
 
 export async function registerNode(tx: Transaction, node: NodeName, plane: Plane, startId: string): Promise<void> {
   await tx.query(
-    `insert into node (name, plane, start_id, last_seen_at) values ($1, $2, $3, clock_timestamp())
-     on conflict (name) do update set plane = excluded.plane, start_id = excluded.start_id, last_seen_at = excluded.last_seen_at`,
+    `insert into node (name, plane, start_id, last_seen_at, started_at) values ($1, $2, $3, clock_timestamp(), clock_timestamp())
+     on conflict (name) do update set started_at = case when node.start_id = excluded.start_id then node.started_at else excluded.started_at end, plane = excluded.plane, start_id = excluded.start_id, last_seen_at = excluded.last_seen_at`,
     [node, plane, startId],
   );
 }

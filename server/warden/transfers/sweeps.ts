@@ -6,11 +6,13 @@ import { thinBudgets } from '../budgets/budget-queries.ts';
 import type { Warden } from '../context.ts';
 import { record } from '../ledger/ledger-queries.ts';
 import { applyRetention } from '../retention/retention.ts';
+import { watchSelfTests } from '../self-test/self-test.ts';
 import { collectStrays } from './recovery.ts';
 import { discardExpired, doomUnused, forgetAbandonedPending, forgetDoomed, listDoomed, publishDue, type Swept } from './sweep-queries.ts';
 
 const publishEveryMs = 250;
 const alertsEveryMs = 1000;
+const selfTestsEveryMs = 10_000;
 const straysEveryMs = 10 * 60_000;
 const passMax = 500;
 
@@ -20,6 +22,7 @@ export function startTransferSweeps(warden: Warden): { stop(): Promise<void> } {
     every(warden.config.limits.collectEveryMs, () => collect(warden), warden),
     every(alertsEveryMs, () => logAlerts(warden.database, warden.log), warden),
     every(warden.config.limits.collectEveryMs, () => applyRetention(warden), warden),
+    every(selfTestsEveryMs, () => watchSelfTests(warden), warden),
     every(straysEveryMs, () => collectStrays(warden), warden),
   ];
   return { stop: async () => void (await Promise.all(beats.map((beat) => beat.stop()))) };

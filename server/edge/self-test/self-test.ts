@@ -1,0 +1,125 @@
+// Owns: driving this node's own account into its cap, a wrong code and the lockout every few minutes, through the real listener.
+// Must never: stop because one round failed, or let a round live for ever.
+import { generateKeyPairSync } from 'node:crypto';
+import { Worker } from 'node:worker_threads';
+import type { EdgeConfig } from '../../config/config.ts';
+import { isInNetwork, parseNetwork } from '../../domain/addresses.ts';
+import { wireString } from '../../domain/ssh-wire.ts';
+import type { EdgeNode, WardenCalls } from '../sftp-seam.ts';
+import type { Person } from './probe.ts';
+import type { FromRound, RoundData, Verdict } from './round.ts';
+
+const firstAfterMs = 3000;
+const roundMsMax = 120_000;
+const anyHosts: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '::1', '': '127.0.0.1', localhost: '127.0.0.1' };
+
+export type SelfTestOptions = {
+  readonly node: EdgeNode;
+  readonly edge: EdgeConfig;
+  readonly warden: WardenCalls;
+  /** Public halves in the SSH wire form, base64. */
+  readonly hostKeys: () => readonly string[];
+};
+type Tester = Person & { readonly directory: string };
+
+/** Every profile takes this kind of key. */
+function newKey(): { readonly blob: Buffer; readonly privateKey: string } {
+  const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'prime256v1' });
+  const { x = '', y = '' } = publicKey.export({ format: 'jwk' });
+  const point = Buffer.concat([Buffer.of(4), Buffer.from(x, 'base64url'), Buffer.from(y, 'base64url')]);
+  const blob = Buffer.concat([wireString('ecdsa-sha2-nistp256'), wireString('nistp256'), wireString(point)]);
+  return { blob, privateKey: privateKey.export({ type: 'sec1', format: 'pem' }).toString() };
+}
+
+export class SelfTest {
+  readonly #options: SelfTestOptions;
+  readonly #ports = new Set<number>();
+  #tester: Tester | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #worker: Worker | undefined;
+  #isStopped = false;
+
+  constructor(options: SelfTestOptions) {
+    this.#options = options;
+    if (options.node.config.limits.selfTestEveryMs > 0) this.#schedule(firstAfterMs);
+  }
+
+  /** A connection from this port is one of ours: it earns no penalty. */
+  isOwn(port: number | undefined): boolean {
+    return port !== undefined && this.#ports.has(port);
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    clearTimeout(this.#timer);
+    await this.#worker?.terminate();
+  }
+
+  #schedule(ms: number): void {
+    if (this.#isStopped) return;
+    this.#timer = setTimeout(() => {
+      void this.#round().finally(() => this.#schedule(this.#options.node.config.limits.selfTestEveryMs));
+    }, ms);
+    this.#timer.unref();
+  }
+
+  async #round(): Promise<void> {
+    const { node, warden } = this.#options;
+    try {
+      const tester = this.#tester ?? (await this.#begin());
+      this.#tester = tester;
+      const checks = await this.#inThread(tester);
+      await warden.call('self-test.report', { checks: [...checks] });
+    } catch (error) {
+      if (this.#isStopped) return;
+      // The next round starts anew; the warden notices that no report came.
+      this.#tester = undefined;
+      node.log.warn({ err: error }, 'a round of the self-test did not finish');
+    }
+  }
+
+  async #begin(): Promise<Tester> {
+    const { blob, privateKey } = newKey();
+    const { account, directory } = await this.#options.warden.call('self-test.begin', { key: blob.toString('base64') });
+    return { username: account, privateKey, directory };
+  }
+
+  #roundData(person: Tester): RoundData {
+    const { edge, hostKeys, node } = this.#options;
+    const host = anyHosts[edge.host] ?? edge.host;
+    const balancers = edge.balancers.map(parseNetwork).filter((network) => network !== undefined);
+    const needsHeader = balancers.some((network) => isInNetwork(host, network));
+    return {
+      person,
+      target: { host, port: edge.port, needsHeader, hostKeys: hostKeys() },
+      loginAttemptsMax: node.config.limits.loginAttemptsMax,
+    };
+  }
+
+  #inThread(tester: Tester): Promise<readonly Verdict[]> {
+    const worker = new Worker(new URL('./round.ts', import.meta.url), { workerData: this.#roundData(tester), env: {} });
+    this.#worker = worker;
+    return new Promise<readonly Verdict[]>((resolve, reject) => {
+      const timer = setTimeout(() => reject(new Error('the round took too long')), roundMsMax);
+      worker.on('message', (message: FromRound) => {
+        switch (message.kind) {
+          case 'port':
+            if (message.isOpen) this.#ports.add(message.port);
+            else this.#ports.delete(message.port);
+            return;
+          case 'codes':
+            this.#options.warden.call('self-test.code', {}).then((codes) => worker.postMessage(codes), reject);
+            return;
+          case 'done':
+            clearTimeout(timer);
+            resolve(message.checks);
+        }
+      });
+      worker.once('error', reject);
+      worker.once('exit', () => {
+        clearTimeout(timer);
+        reject(new Error('the round ended without a result'));
+      });
+    }).finally(() => void worker.terminate());
+  }
+}

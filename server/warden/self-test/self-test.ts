@@ -1,0 +1,99 @@
+// Owns: the accounts by which each node tests its controls, the codes they use, and what follows from a verdict (T-20).
+// Must never: give a code or a right of any other account; take silence for a good sign.
+
+import { CofferdamError } from '../../domain/errors.ts';
+import { parseSshPublicKey } from '../../domain/ssh-keys.ts';
+import type { EdgeToWarden } from '../../rpc/edge-warden.ts';
+import type { Handlers } from '../../rpc/operation.ts';
+import { insertAlert } from '../alerts/alert-queries.ts';
+import { fingerprintOf } from '../authentication/ssh-signature.ts';
+import { codeAt, newSeed, stepAt, stepEndsInMs } from '../authentication/totp.ts';
+import { createBudgets } from '../budgets/create-budgets.ts';
+import type { EdgeCaller, Warden } from '../context.ts';
+import { record } from '../ledger/ledger-queries.ts';
+import { selfTestBudgets } from './self-test-budgets.ts';
+import { ensureAccount, ensureCustomer, findOwnSeed, replaceKey, replaceSeed, silentNodes, writeVerdict } from './self-test-queries.ts';
+
+type Operations = 'self-test.begin' | 'self-test.code' | 'self-test.report';
+
+const customerName = 'self-test';
+const folder = 'probe';
+const nameOf = (caller: EdgeCaller): string => `self-test.${caller.node}`.slice(0, 64);
+
+export function selfTestHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, EdgeCaller>, Operations> {
+  const { database, keys } = warden;
+  return {
+    'self-test.begin': async ({ key }, caller) => {
+      const blob = Buffer.from(key, 'base64');
+      const { type } = parseSshPublicKey(blob, 3072);
+      const budgets = selfTestBudgets(warden.config.budgets);
+      await database.withSystem(async (tx) => {
+        const customer = await ensureCustomer(tx, customerName);
+        if (customer.isNew) await keys.createCustomerKey(tx, customer.id);
+        await createBudgets(tx, { kind: 'customer', customer: customer.id }, budgets);
+        const account = await ensureAccount(tx, customer.id, nameOf(caller), caller.plane, folder);
+        const isInternal = caller.plane === 'internal';
+        await createBudgets(tx, { kind: 'account', account, customer: customer.id, isInternal }, budgets);
+        const credential = await replaceKey(tx, account, type, blob, fingerprintOf(blob));
+        await createBudgets(tx, { kind: 'credential', credential, customer: isInternal ? null : customer.id }, budgets);
+        const { sealed, sealedBy } = keys.sealSecret('totp', account, newSeed());
+        await replaceSeed(tx, account, sealed, sealedBy);
+      });
+      return { account: nameOf(caller), directory: caller.plane === 'internal' ? `/${customerName}/${folder}` : `/${folder}` };
+    },
+
+    'self-test.code': async (_params, caller) => {
+      const own = await database.withSystem((tx) => findOwnSeed(tx, nameOf(caller)));
+      if (own === undefined) throw new CofferdamError('conflict', 'the self-test of this node has not begun');
+      const seed = keys.openSecret('totp', own.account, own.sealed, own.sealedBy);
+      const now = Date.now() / 1000;
+      const steps = [0, 1, -1].map((distance) => stepAt(now) + distance);
+      const free = steps.find((step) => !own.used.includes(step));
+      const near = [...steps, stepAt(now) + 2].map((step) => codeAt(seed, step));
+      return { ...(free === undefined ? {} : { code: codeAt(seed, free) }), near, waitMs: stepEndsInMs(now) };
+    },
+
+    'self-test.report': async ({ checks }, caller) => {
+      await database.withSystem(async (tx) => {
+        for (const verdict of checks) {
+          await writeVerdict(tx, caller.node, verdict);
+          if (verdict.bites) continue;
+          await record(tx, { kind: 'self-test.failed', node: caller.node, observer: 'edge', public: verdict });
+          await insertAlert(tx, {
+            kind: 'self-test.failed',
+            severity: 'critical',
+            subject: `${caller.node}/${verdict.check}`,
+            text: `the control "${verdict.check}" does not bite on ${caller.node}: ${verdict.text}`,
+            facts: { node: caller.node, ...verdict },
+            nextCommand: 'cofferctl doctor',
+          });
+        }
+      });
+      return {};
+    },
+  };
+}
+
+const silentRounds = 3;
+/** A round takes as long as its failures are delayed. */
+const roundMs = 60_000;
+
+/** A regular pass: a node that serves and does not report its controls is an alarm too. */
+export async function watchSelfTests(warden: Warden): Promise<void> {
+  const { selfTestEveryMs } = warden.config.limits;
+  if (selfTestEveryMs === 0) return;
+  const quietMs = silentRounds * selfTestEveryMs + roundMs;
+  // After a start of the warden itself every node gets as long to report.
+  if (process.uptime() * 1000 < quietMs) return;
+  await warden.database.withSystem(async (tx) => {
+    for (const node of await silentNodes(tx, quietMs))
+      await insertAlert(tx, {
+        kind: 'self-test.silent',
+        severity: 'critical',
+        subject: node,
+        text: `${node} serves, but has not tested its controls for ${Math.round(quietMs / 1000)} s`,
+        facts: { node },
+        nextCommand: 'cofferctl status',
+      });
+  });
+}

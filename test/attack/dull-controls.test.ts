@@ -1,0 +1,93 @@
+// T-20: a limit that silently stopped biting. Each control is broken on purpose; the self-test of the node notices.
+import pg from 'pg';
+import { test } from 'tap';
+import { startWorld, type World } from '../support/world.ts';
+
+type Status = {
+  readonly controls: readonly { node: string; check: string; bites: boolean; text: string; at: string }[];
+  readonly silentNodes: readonly string[];
+};
+type Alerts = { readonly alerts: readonly { kind: string; severity: string; text: string }[] };
+/** The bound of the threat table. */
+const noticedWithinMs = 120_000;
+
+async function query(world: World, text: string): Promise<void> {
+  const client = new pg.Client({ connectionString: world.databaseUrl });
+  await client.connect();
+  try {
+    await client.query(text);
+  } finally {
+    await client.end();
+  }
+}
+
+async function until(world: World, what: (status: Status) => boolean): Promise<Status | undefined> {
+  const end = Date.now() + noticedWithinMs;
+  while (Date.now() < end) {
+    const status = await world.cofferctlJson<Status>(['status']);
+    if (what(status)) return status;
+    await new Promise((resolve) => setTimeout(resolve, 500));
+  }
+  return undefined;
+}
+
+const dull = (status: Status, check: string): boolean => status.controls.some((one) => one.check === check && !one.bites);
+
+test('every control is driven into its limit on every node; one that does not bite is noticed', async (t) => {
+  const world = await startWorld(t, { limits: { selfTestEveryMs: 1000 } });
+  const first = await until(world, (status) => status.controls.length === 6);
+  t.same(
+    first?.controls.map((one) => [one.node, one.check, one.bites]),
+    ['internal-1', 'partner-1'].flatMap((node) => ['cap', 'lockout', 'wrong-code'].map((check) => [node, check, true])),
+    'all three bite on both nodes',
+  );
+  t.match((await world.cofferctl(['status'])).out, /everything serves[\s\S]*controls {3}6 tested, all bite/);
+  t.match((await world.cofferctl(['doctor'])).out, /ok\s+controls: 6 controls were driven into their limit and bit/);
+  t.same(
+    (await world.cofferctlJson<Alerts>(['alert', 'list'])).alerts.filter((one) => one.kind.startsWith('self-test')),
+    [],
+    'no alarm',
+  );
+  t.notMatch((await world.cofferctl(['customer', 'list'])).out, /self-test/, 'it is no customer');
+
+  const started = Date.now();
+  await query(
+    world,
+    'update budget set cap_hour_bytes = 1000000000, cap_day_bytes = 1000000000, cap_week_bytes = 1000000000 where account_id in (select id from account where is_self_test) or credential_id in (select c.id from credential c join account a on a.id = c.account_id where a.is_self_test)',
+  );
+  const wide = await until(world, (status) => dull(status, 'cap'));
+  t.ok(wide !== undefined, `a cap that no longer refuses is noticed (after ${((Date.now() - started) / 1000).toFixed(0)} s)`);
+  t.match(wide?.controls.find((one) => one.check === 'cap' && !one.bites)?.text, /a file larger than the cap was released \(65536 bytes\)/);
+  const status = await world.cofferctl(['status']);
+  t.match([status.code, status.out], [1, /something does not serve[\s\S]*cap of (partner|internal)-1 DOES NOT BITE/]);
+  t.match((await world.cofferctl(['doctor'])).out, /fault\s+control cap of/);
+  t.ok(
+    (await world.cofferctlJson<Alerts>(['alert', 'list'])).alerts.some(
+      (one) => one.kind === 'self-test.failed' && one.severity === 'critical',
+    ),
+    'the alarm is raised',
+  );
+  t.match(world.log, /the control \\"cap\\" does not bite/, 'and logged');
+
+  // The second factor no longer needed: a machine with an open window logs in with its key alone.
+  await query(
+    world,
+    "update account set kind = 'machine' where is_self_test; insert into activation_window (id, account_id, opens_at, closes_at, opened_by, reason) select gen_random_uuid(), id, now(), now() + interval '1 hour', 'x', 'x' from account where is_self_test",
+  );
+  const open = await until(world, (now) => dull(now, 'wrong-code'));
+  t.match(
+    open?.controls.find((one) => one.check === 'wrong-code' && !one.bites)?.text,
+    /opened without a right code/,
+    'a login without a code is noticed',
+  );
+});
+
+test('a lockout that never comes is noticed', async (t) => {
+  const world = await startWorld(t, { limits: { selfTestEveryMs: 1000, loginAttemptsMax: 1000 } });
+  const endless = await until(world, (status) => dull(status, 'lockout'));
+  t.match(
+    endless?.controls.find((one) => one.check === 'lockout' && !one.bites)?.text,
+    /ended after \d+ wrong codes in (2[2-9]|3\d) s/,
+    'more tries on one connection than any lockout allows',
+  );
+});
