@@ -71,6 +71,11 @@ export class Database {
   async call<T extends Row>(text: string, values: readonly unknown[], name?: string): Promise<readonly T[]> {
     const client = await this.#connect();
     let broken: Error | undefined;
+    // A connection that dies says so on the client as well as on the query.
+    const onError = (error: Error): void => {
+      broken = error;
+    };
+    client.on('error', onError);
     try {
       return (await client.query({ text, values: values as unknown[], ...(name === undefined ? {} : { name }) })).rows;
     } catch (error) {
@@ -78,6 +83,7 @@ export class Database {
       if (known instanceof CofferdamError && known.code === 'unavailable') broken = known;
       throw known;
     } finally {
+      client.off('error', onError);
       client.release(broken);
     }
   }

@@ -83,7 +83,7 @@ test('every control is driven into its limit on every node; one that does not bi
 });
 
 test('a lockout that never comes is noticed', async (t) => {
-  const world = await startWorld(t, { limits: { selfTestEveryMs: 1000, loginAttemptsMax: 1000 } });
+  const world = await startWorld(t, { limits: { selfTestEveryMs: 1000, loginAttemptsMax: 1000, loginGraceMs: 25_000 } });
   const endless = await until(world, (status) => dull(status, 'lockout'));
   t.match(
     endless?.controls.find((one) => one.check === 'lockout' && !one.bites)?.text,

@@ -1,6 +1,6 @@
 // Owns: real databases for tests: one server for a run, one database a test, dropped afterwards.
-import { randomBytes } from 'node:crypto';
-import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { createHash, randomBytes } from 'node:crypto';
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
@@ -74,6 +74,29 @@ export async function createEmptyDatabase(t: Teardown): Promise<string> {
   return withDatabase(server, name);
 }
 
+/** A database with the schema of these very migrations, made once a server. */
+async function migratedTemplate(server: string): Promise<string> {
+  const files = readdirSync(migrations).sort();
+  const sum = createHash('sha256');
+  for (const file of files) sum.update(readFileSync(join(migrations, file)));
+  const name = `template_${sum.digest('hex').slice(0, 16)}`;
+  const client = new pg.Client({ connectionString: server });
+  await client.connect();
+  try {
+    // One maker at a time; the name appears only when it is whole.
+    await client.query('select pg_advisory_lock(hashtext($1))', [name]);
+    if ((await client.query('select 1 from pg_database where datname = $1', [name])).rowCount === 0) {
+      const draft = `draft_${randomBytes(6).toString('hex')}`;
+      await client.query(`create database ${draft}`);
+      await migrate(withDatabase(server, draft), migrations, testPasswords);
+      await client.query(`alter database ${draft} rename to ${name}`);
+    }
+    return name;
+  } finally {
+    await client.end();
+  }
+}
+
 export type TestDatabase = {
   readonly migrateUrl: string;
   readonly wardenUrl: string;
@@ -83,8 +106,12 @@ export type TestDatabase = {
 
 /** A migrated database of its own for one test. `query` runs as superuser. */
 export async function createTestDatabase(t: Teardown): Promise<TestDatabase> {
-  const migrateUrl = await createEmptyDatabase(t);
-  await migrate(migrateUrl, migrations, testPasswords);
+  const server = await serverUrl(t);
+  const template = await migratedTemplate(server);
+  const name = `test_${randomBytes(6).toString('hex')}`;
+  await administer(server, `create database ${name} template ${template}`);
+  t.teardown(() => administer(server, `drop database if exists ${name} with (force)`));
+  const migrateUrl = withDatabase(server, name);
   const client = new pg.Client({ connectionString: migrateUrl });
   client.on('error', () => {});
   await client.connect();

@@ -1,5 +1,5 @@
 // Owns: what a taken edge can say to its warden: a client of its socket that plays key exchanges and logins of its own making.
-import { generateKeyPairSync, type KeyObject, randomBytes, randomUUID, sign } from 'node:crypto';
+import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, randomBytes, randomUUID, sign } from 'node:crypto';
 import { connect } from 'node:net';
 import { concatBytes, wireString } from '../../server/domain/ssh-wire.ts';
 import { type EdgeToWarden, edgeToWarden, type LoginOutcome, type WardenToEdge, wardenToEdge } from '../../server/rpc/edge-warden.ts';
@@ -64,9 +64,9 @@ export function hashOf(params: SignParams, signed: Result<EdgeToWarden, 'exchang
 export class UserKey {
   readonly #key: KeyObject;
   readonly blob: Uint8Array;
-  constructor() {
-    const { publicKey, privateKey } = generateKeyPairSync('ed25519');
-    this.#key = privateKey;
+  constructor(key: KeyObject = generateKeyPairSync('ed25519').privateKey) {
+    const publicKey = createPublicKey(key);
+    this.#key = key;
     this.blob = concatBytes([wireString('ssh-ed25519'), wireString(Buffer.from(publicKey.export({ format: 'jwk' }).x ?? '', 'base64url'))]);
   }
   get line(): string {
@@ -78,6 +78,16 @@ export class UserKey {
     const signature = concatBytes([wireString(algorithm), wireString(sign(null, data, this.#key))]);
     return { type: 'public-key', algorithm, key: base64(this.blob), signature: base64(signature) };
   }
+}
+
+/** The key in an unencrypted Ed25519 file of OpenSSH: its seed is the first half of the 64 bytes before the comment. */
+export function keyFromOpenSsh(text: string): UserKey {
+  const body = Buffer.from(text.replace(/-----[^-]+-----|\s/g, ''), 'base64');
+  const marker = Buffer.from([0, 0, 0, 0x40]);
+  const at = body.lastIndexOf(marker) + marker.length;
+  const seed = body.subarray(at, at + 32);
+  const pkcs8 = Buffer.concat([Buffer.from('302e020100300506032b657004220420', 'hex'), seed]);
+  return new UserKey(createPrivateKey({ key: pkcs8, format: 'der', type: 'pkcs8' }));
 }
 
 export function attempt(

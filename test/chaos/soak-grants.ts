@@ -1,0 +1,33 @@
+// Owns: the long run of bounded-egress: `npm run soak:grants [ROUNDS]`, 40 by default, half as many with a lying edge. Last line JSON; exit code 1 on any violation.
+import { Cluster } from '../support/cluster.ts';
+import { boundedEgress, setUp, soakBudgets, soakLimits } from './bounded-egress.ts';
+
+const works: (() => Promise<void> | void)[] = [];
+const rounds = Number(process.argv[2] ?? 40);
+const cluster = await Cluster.start(
+  { teardown: (work) => void works.unshift(work) },
+  { edges: 3, wardens: 2, budgets: soakBudgets, limits: soakLimits },
+);
+try {
+  const setting = await setUp(cluster);
+  const honest = await boundedEgress(setting, rounds, undefined, 0);
+  process.stdout.write(`clients: ${JSON.stringify(honest)}\n`);
+  await cluster.stopEdge('p3');
+  const lying = await boundedEgress(setting, Math.ceil(rounds / 2), 'p3', honest.cap);
+  process.stdout.write(`lying edge: ${JSON.stringify(lying)}\n`);
+  const violations = honest.violations + lying.violations;
+  process.stdout.write(
+    `${JSON.stringify({
+      rounds: honest.rounds + lying.rounds,
+      violations,
+      maxReceived: lying.maxReceived,
+      cap: lying.cap,
+      minRecorded: lying.minRecorded,
+      minSurplus: Math.min(honest.minSurplus, lying.minSurplus),
+      kills: honest.kills + lying.kills,
+    })}\n`,
+  );
+  process.exitCode = violations === 0 ? 0 : 1;
+} finally {
+  for (const work of works) await work();
+}

@@ -1,0 +1,225 @@
+// Owns: an installation of several edges and several wardens on one database, each process by itself, so that any of them can be killed.
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import pg from 'pg';
+import { newOpenSshKeyPair } from '../../server/admin/openssh-key.ts';
+import { type Config, runtimePaths } from '../../server/config/config.ts';
+import { loadConfig } from '../../server/config/load.ts';
+import { createLogger } from '../../server/observability/logger.ts';
+import { socketUrl } from '../../server/postgres/embedded.ts';
+import { Child } from '../../server/supervisor/child.ts';
+import { roleCommand } from '../../server/supervisor/commands.ts';
+import { type Prepared, prepare } from '../../server/supervisor/prepare.ts';
+import { createEmptyDatabase, type Teardown, temporaryDirectory, testPasswords } from './database.ts';
+import { childrenOf, type Done, freePorts, project, run } from './world.ts';
+
+export type ClusterOptions = {
+  /** Partner edges; one internal edge more serves the depositor. */
+  readonly edges: number;
+  readonly wardens: number;
+  readonly budgets?: object;
+  readonly limits?: Readonly<Record<string, number>>;
+};
+export type ClusterAccount = { readonly name: string; readonly privateKey: string; readonly fingerprint: string };
+
+const depositor = 'depositor';
+const stopMs = 8000;
+
+export class Cluster {
+  readonly directory: string;
+  readonly config: Config;
+  readonly #wardens: Child[];
+  readonly #edges: ReadonlyMap<string, Child>;
+  readonly #admin: Child;
+  readonly #prepared: Prepared;
+  readonly #databaseUrl: string;
+
+  private constructor(given: {
+    readonly directory: string;
+    readonly config: Config;
+    readonly wardens: Child[];
+    readonly edges: ReadonlyMap<string, Child>;
+    readonly admin: Child;
+    readonly prepared: Prepared;
+    readonly databaseUrl: string;
+  }) {
+    this.directory = given.directory;
+    this.config = given.config;
+    this.#wardens = given.wardens;
+    this.#edges = given.edges;
+    this.#admin = given.admin;
+    this.#prepared = given.prepared;
+    this.#databaseUrl = given.databaseUrl;
+  }
+
+  static async start(t: Teardown, options: ClusterOptions): Promise<Cluster> {
+    const directory = join(temporaryDirectory(t), 'var');
+    const ports = await freePorts(options.edges + 1);
+    const edges = [
+      ...Array.from({ length: options.edges }, (_, i) => ({ node: `p${i + 1}`, plane: 'partner' })),
+      { node: 'internal', plane: 'internal' },
+    ].map((edge, i) => ({ ...edge, host: '127.0.0.1', port: ports[i] }));
+    const own = process.env.DATABASE_URL ? await createEmptyDatabase(t) : undefined;
+    const file = `${directory}.json`;
+    writeFileSync(
+      file,
+      JSON.stringify({
+        mode: 'development',
+        runtimeDirectory: directory,
+        edges,
+        database: own === undefined ? { embedded: true } : { migrateUrl: own },
+        log: { level: 'error' },
+        limits: { freeSpaceFloorBytes: 0, selfTestEveryMs: 0, ...options.limits },
+        budgets: options.budgets ?? {},
+      }),
+    );
+    const config = loadConfig({ file, env: {}, isRoot: process.getuid?.() === 0, isTerminal: false, projectDirectory: project });
+    if (own !== undefined) {
+      const { mkdirSync } = await import('node:fs');
+      for (const role of ['warden', 'admin'] as const) {
+        mkdirSync(join(directory, 'secrets', role), { recursive: true });
+        writeFileSync(join(directory, 'secrets', role, 'database-password'), `${testPasswords[role]}\n`, { mode: 0o400 });
+      }
+    }
+    const log = createLogger(config, 'supervisor');
+    const prepared = await prepare(config, project, log);
+    // Each warden serves the sockets of its own edges: edge i belongs to warden i modulo their number.
+    const written = JSON.parse(readFileSync(prepared.configFile, 'utf8')) as Config;
+    const wardens = Array.from({ length: options.wardens }, (_, i) => {
+      const configFile = join(directory, 'run', `config-${i}.json`);
+      writeFileSync(configFile, JSON.stringify({ ...written, edges: written.edges.filter((_edge, at) => at % options.wardens === i) }), {
+        mode: 0o644,
+      });
+      return new Child(`warden ${i}`, roleCommand(config, project, configFile, 'warden'), log);
+    });
+    const children = new Map(
+      config.edges.map(
+        (edge) =>
+          [edge.node, new Child(`edge ${edge.node}`, roleCommand(config, project, prepared.configFile, 'edge', edge.node), log)] as const,
+      ),
+    );
+    const admin = new Child('admin', roleCommand(config, project, prepared.configFile, 'admin'), log);
+    const password = (): string => readFileSync(join(directory, 'secrets', 'supervisor', 'database-password'), 'utf8').trim();
+    const cluster = new Cluster({
+      directory,
+      config,
+      wardens,
+      edges: children,
+      admin,
+      prepared,
+      databaseUrl: own ?? socketUrl(join(directory, 'run', 'postgres'), 'postgres', password(), 'cofferdam'),
+    });
+    t.teardown(() => cluster.stop());
+    for (const warden of wardens) await warden.start();
+    await Promise.all([admin.start(), ...[...children.values()].map((edge) => edge.start())]);
+    return cluster;
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([...this.#edges.values()].map((edge) => edge.stop(stopMs)));
+    await this.#admin.stop(stopMs);
+    await Promise.all(this.#wardens.map((warden) => warden.stop(stopMs)));
+    await this.#prepared.database?.stop();
+  }
+
+  /** The edge stays away: something else plays it. */
+  stopEdge(node: string): Promise<void> {
+    return this.#edges.get(node)?.stop(stopMs) ?? Promise.resolve();
+  }
+
+  wardenSocket(node: string): string {
+    return runtimePaths(this.config).wardenSocket(node);
+  }
+
+  portOf(node: string): number {
+    return this.config.edges.find((edge) => edge.node === node)?.port ?? 0;
+  }
+
+  get partnerNodes(): readonly string[] {
+    return this.config.edges.filter((edge) => edge.plane === 'partner').map((edge) => edge.node);
+  }
+
+  killEdge(node: string): boolean {
+    return kill(this.#edges.get(node)?.pid);
+  }
+
+  killWarden(index: number): boolean {
+    return kill(this.#wardens[index]?.pid);
+  }
+
+  get wardenCount(): number {
+    return this.#wardens.length;
+  }
+
+  #postmaster(): number | undefined {
+    if (process.env.DATABASE_URL) return undefined;
+    try {
+      return Number(readFileSync(join(runtimePaths(this.config).postgresData, 'postmaster.pid'), 'utf8').split('\n')[0]);
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** kill -9 of one server process: PostgreSQL ends all others and recovers. */
+  killBackend(pick: (count: number) => number): boolean {
+    const postmaster = this.#postmaster();
+    if (postmaster === undefined) return false;
+    const backends = childrenOf(postmaster);
+    return kill(backends[pick(backends.length)]);
+  }
+
+  /** The whole database server goes at once, without a checkpoint; its keeper starts it again. */
+  restartDatabase(): boolean {
+    return kill(this.#postmaster(), 'SIGQUIT');
+  }
+
+  /** One statement as the database's owner. */
+  async query<T extends pg.QueryResultRow>(text: string, values: readonly unknown[] = []): Promise<readonly T[]> {
+    const client = new pg.Client({ connectionString: this.#databaseUrl, connectionTimeoutMillis: 5000 });
+    client.on('error', () => {});
+    await client.connect();
+    try {
+      return (await client.query<T>(text, values as unknown[])).rows;
+    } finally {
+      await client.end().catch(() => {});
+    }
+  }
+
+  async cofferctl(args: readonly string[], input = ''): Promise<Done> {
+    const done = await run(process.execPath, [join(project, 'admin-cli', 'main.ts'), ...args], {
+      env: { COFFERDAM_VAR: this.directory },
+      input,
+    });
+    if (done.code !== 0) throw new Error(`cofferctl ${args.join(' ')}: ${done.err}`);
+    return done;
+  }
+
+  async #account(name: string, where: readonly string[]): Promise<ClusterAccount> {
+    await this.cofferctl(['account', 'create', name, '--kind', 'machine', ...where]);
+    const pair = newOpenSshKeyPair(name);
+    const added = await this.cofferctl(['key', 'add', name, '--file', '-', '--json'], pair.publicLine);
+    await this.cofferctl(['window', 'open', name, '--hours', '24', '--reason', 'soak']);
+    return { name, privateKey: pair.privateText, fingerprint: (JSON.parse(added.out) as { fingerprint: string }).fingerprint };
+  }
+
+  /** A customer with so many machine accounts, and our own account that fills its collect folder. */
+  async addCustomer(
+    customer: string,
+    accounts: number,
+  ): Promise<{ readonly accounts: readonly ClusterAccount[]; readonly depositor: ClusterAccount }> {
+    await this.cofferctl(['customer', 'create', customer]);
+    const made: ClusterAccount[] = [];
+    for (let i = 0; i < accounts; i += 1) made.push(await this.#account(`${customer}-${i + 1}`, ['--customer', customer]));
+    return { accounts: made, depositor: await this.#account(depositor, ['--internal', customer]) };
+  }
+}
+
+function kill(pid: number | undefined, signal: NodeJS.Signals = 'SIGKILL'): boolean {
+  if (pid === undefined || !Number.isInteger(pid) || pid <= 1) return false;
+  try {
+    process.kill(pid, signal);
+    return true;
+  } catch {
+    return false;
+  }
+}
