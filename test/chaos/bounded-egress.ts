@@ -13,7 +13,7 @@ export type Outcome = {
   /** Bytes of one customer, distinct per credential: what had come out after the last round, and the cap then. */
   readonly maxReceived: number;
   readonly cap: number;
-  /** In the round in which least was on record beyond what came out: what was on record, and that surplus. */
+  /** What was on record after the last round, and the least surplus over what had come out that any round had. */
   readonly minRecorded: number;
   readonly minSurplus: number;
   readonly kills: number;
@@ -283,10 +283,8 @@ export async function boundedEgress(setting: Setting, rounds: number, liarNode: 
     const { recorded } = await check(setting, loot, cap, faults);
     if (recorded < loot.total) faults.push(`${recorded} bytes on record, ${loot.total} came out`);
     maxReceived = Math.max(maxReceived, loot.total);
-    if (recorded - loot.total < minSurplus) {
-      minSurplus = recorded - loot.total;
-      minRecorded = recorded;
-    }
+    minSurplus = Math.min(minSurplus, recorded - loot.total);
+    minRecorded = recorded;
     // Everything serves again before the next round.
     await whenServing(async () => {
       for (const node of cluster.partnerNodes) {
