@@ -1,9 +1,11 @@
 // Owns: `npm run bench`: the gateway beside OpenSSH's internal-sftp on the same machine, the same client, alternating; ratios, medians. Report only.
 // 1 GiB up, 1 GiB down, login + 4 KiB put; throughput and CPU seconds per GiB over all processes of each side. Last line: JSON.
+
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
+import { wideBudgetsEnv } from '../test/support/bank.ts';
 import { childrenOf, freePorts, run, startWorld, type World } from '../test/support/world.ts';
 
 const mib = Number(process.argv[2] ?? 1024);
@@ -110,7 +112,7 @@ function makeFile(path: string, megabytes: number): void {
 }
 
 const works: (() => Promise<void> | void)[] = [];
-const world = await startWorld({ teardown: (work) => void works.unshift(work) });
+const world = await startWorld({ teardown: (work) => void works.unshift(work) }, { env: wideBudgetsEnv });
 const local = join(world.directory, 'bench');
 mkdirSync(local);
 const big = join(local, 'big');

@@ -21,7 +21,7 @@ export type BudgetRow = {
   readonly used: { readonly bytes: Caps; readonly items: Caps };
 };
 
-const columns = `b.id, b.rank, b.direction, b.rate, b.sessions_max as "sessionsMax", b.ceiling_percent as "ceilingPercent", b.headroom_percent as "headroomPercent",
+const budgetColumns = `b.id, b.rank, b.direction, b.rate, b.sessions_max as "sessionsMax", b.ceiling_percent as "ceilingPercent", b.headroom_percent as "headroomPercent",
   case when b.headroom_until > clock_timestamp() then b.headroom_until end as "headroomUntil", b.headroom_until > '-infinity' as "isHeadroomSpent", b.consequence,
   case b.rank when 1 then ka.name || ' ' || k.fingerprint when 2 then a.name || ' on ' || c.name when 3 then c.name when 4 then b.plane || ' plane' else 'gateway' end as label,
   case when b.direction <> 'out' then null else (select count(*) from session s join account sa on sa.id = s.account_id where s.state = 'open' and (b.rank = 5
@@ -29,7 +29,7 @@ const columns = `b.id, b.rank, b.direction, b.rate, b.sessions_max as "sessionsM
   json_build_object(
     'bytes', json_build_object('hour', e.hb, 'day', e.db, 'week', e.wb), 'items', json_build_object('hour', e.hi, 'day', e.di, 'week', e.wi)) as caps,
   (select json_build_object('bytes', json_object_agg(u.window_name, u.used_bytes), 'items', json_object_agg(u.window_name, u.used_items)) from budget_use(b.id) u) as used`;
-const joins = `from budget b left join credential k on k.id = b.credential_id left join account ka on ka.id = k.account_id
+const budgetJoins = `from budget b left join credential k on k.id = b.credential_id left join account ka on ka.id = k.account_id
   left join account a on a.id = b.account_id left join customer c on c.id = b.customer_id
   cross join lateral (select effective_cap(b.cap_hour_bytes, b.headroom_percent, b.headroom_until, m) as hb, effective_cap(b.cap_day_bytes, b.headroom_percent, b.headroom_until, m) as db,
     effective_cap(b.cap_week_bytes, b.headroom_percent, b.headroom_until, m) as wb, effective_cap(b.cap_hour_items, b.headroom_percent, b.headroom_until, m) as hi,
@@ -40,7 +40,7 @@ export type ScopeName = { readonly kind: string; readonly name: string | null; r
 
 export async function budgetsOf(tx: Transaction, { kind, name, customer }: ScopeName): Promise<readonly BudgetRow[]> {
   return tx.query<BudgetRow>(
-    `select ${columns} ${joins} where b.id in (select find_budgets($1, $2, $3)) order by b.rank, label, array_position(array['out', 'in', 'list'], b.direction) limit 600`,
+    `select ${budgetColumns} ${budgetJoins} where b.id in (select find_budgets($1, $2, $3)) order by b.rank, label, array_position(array['out', 'in', 'list'], b.direction) limit 600`,
     [kind, name, customer],
   );
 }
@@ -48,7 +48,7 @@ export async function budgetsOf(tx: Transaction, { kind, name, customer }: Scope
 /** Gateway and planes, then the customers that used the largest share of a cap of their day. */
 export async function widestBudgets(tx: Transaction): Promise<readonly BudgetRow[]> {
   return tx.query<BudgetRow>(
-    `select ${columns} ${joins}
+    `select ${budgetColumns} ${budgetJoins}
      where b.rank >= 4 or b.id in (
        select q.id from budget q cross join lateral (select * from budget_use(q.id) u where u.window_name = 'day') u
        where q.rank = 3 and (u.used_bytes > 0 or u.used_items > 0)
@@ -140,7 +140,7 @@ export async function budgetsOfRead(
   customer: string,
 ): Promise<readonly (BudgetRow & { readonly isShare: boolean })[]> {
   return tx.query<BudgetRow & { readonly isShare: boolean }>(
-    `select ${columns}, b.is_share and has_several_credentials($3) as "isShare" ${joins}
+    `select ${budgetColumns}, b.is_share and has_several_credentials($3) as "isShare" ${budgetJoins}
      where b.direction = 'out' and ((b.rank = 1 and b.credential_id = $1) or (b.rank = 2 and b.account_id = $2 and b.customer_id = $3) or (b.rank = 3 and b.customer_id = $3)
        or (b.rank = 4 and b.plane = (select a.plane from account a where a.id = $2)) or b.rank = 5) order by b.rank`,
     [credential, account, customer],

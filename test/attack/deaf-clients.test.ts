@@ -1,9 +1,11 @@
 // 200 hostile clients at once: half of them ask for files and never read, half of them write what can never be taken in. Memory is bounded for all together.
+
 import { randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'tap';
 import { defaultLimits } from '../../server/config/config.ts';
+import { wideBudgetsEnv } from '../support/bank.ts';
 import { RawClient, sftpPacket, u32 } from '../support/raw-client.ts';
 import { memoryOf } from '../support/stall.ts';
 import { startWorld } from '../support/world.ts';
@@ -14,7 +16,10 @@ const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout
 const boundBytes = defaultLimits.bufferBytesMax + clientsMax * 1.5 * 2 ** 20;
 
 test('clients that never read, and floods of writes', async (t) => {
-  const world = await startWorld(t, { limits: { unauthenticatedPerSourceMax: 400, unauthenticatedConnectionsMax: 400 } });
+  const world = await startWorld(t, {
+    limits: { unauthenticatedPerSourceMax: 400, unauthenticatedConnectionsMax: 400 },
+    env: wideBudgetsEnv,
+  });
   const { port } = world.demo.partner;
   const [pid] = world.pidsOf('partner-1');
   if (pid === undefined) throw new Error('no edge');

@@ -1,6 +1,8 @@
 // Owns: fuzzing a whole gateway for a time: many rounds beside each other, and what must hold meanwhile and afterwards.
+
 import { readFileSync } from 'node:fs';
 import { type Config, runtimePaths } from '../../server/config/config.ts';
+import { wideBudgetsEnv } from '../support/bank.ts';
 import type { Teardown } from '../support/database.ts';
 import { harmOf, memoryOf } from '../support/stall.ts';
 import { startWorld } from '../support/world.ts';
@@ -24,7 +26,10 @@ const grownMiBMax = 100;
 
 /** Each target for `secondsEach`. The same seed makes the same bytes; what the clock does to them differs. */
 export async function runFuzz(t: Teardown, secondsEach: number, seed: number, report: (result: FuzzResult) => void): Promise<void> {
-  const world = await startWorld(t, { limits: { unauthenticatedPerSourceMax: 400, unauthenticatedConnectionsMax: 400 } });
+  const world = await startWorld(t, {
+    limits: { unauthenticatedPerSourceMax: 400, unauthenticatedConnectionsMax: 400 },
+    env: wideBudgetsEnv,
+  });
   const config = JSON.parse(readFileSync(`${world.directory}/run/config.json`, 'utf8')) as Config;
   const target = {
     port: world.demo.partner.port,

@@ -1,5 +1,5 @@
 // Owns: what is fuzzed, each as one round against a running gateway: a valid conversation with some of its bytes changed.
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { connect } from 'node:net';
 import { edgeToWarden } from '../../server/rpc/edge-warden.ts';
 import { endsWithin, plainPacket, rawSocket } from '../support/attacks.ts';
@@ -172,6 +172,10 @@ const calls: readonly (readonly [string, () => unknown])[] = [
   ['download.locate', () => ({ token, download: randomUUID(), offset: 0 })],
   ['download.grant', () => ({ token, download: randomUUID(), index: 0 })],
   ['download.close', () => ({ token, download: randomUUID(), sentBytes: 1 })],
+  ['flow.permit', () => ({ token, customer: randomUUID(), direction: 'out', bytes: 1 })],
+  ['self-test.begin', () => ({ key: randomBytes(51).toString('base64') })],
+  ['self-test.code', () => ({})],
+  ['self-test.report', () => ({ checks: [{ check: 'cap', bites: true, text: 'x' }] })],
 ];
 export const untriedCalls = Object.keys(edgeToWarden).filter((name) => !calls.some(([op]) => op === name));
 

@@ -1,7 +1,9 @@
 // Owns: `npm run interop`: real clients against a real gateway, every content compared by hash. Last line: JSON {clients, passed, failed, absent}.
+
 import { randomBytes } from 'node:crypto';
 import { copyFileSync, existsSync, mkdirSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { wideBudgetsEnv } from '../support/bank.ts';
 import { temporaryDirectory } from '../support/database.ts';
 import { run, sha256File, startWorld, type World } from '../support/world.ts';
 import { type Client, clients, emptyDirectory, type Gateway, type Kind, type Op, trixie } from './clients.ts';
@@ -191,7 +193,7 @@ try {
   for (const profile of ['default', 'legacy'] as const) {
     const mine = present.filter(({ client }) => client.profile === profile);
     if (mine.length === 0) continue;
-    const world = await startWorld(ending, { env: { COFFERDAM_PROFILE: profile } });
+    const world = await startWorld(ending, { env: { COFFERDAM_PROFILE: profile, ...wideBudgetsEnv } });
     const seeded = emptyDirectory(join(temporaryDirectory(ending), 'seeded'));
     await seed(world, seeded);
     for (const { client, version } of mine) {

@@ -26,6 +26,9 @@ export const wideBudgets: BudgetDefaults = {
   gateway: wide,
 };
 
+/** The same, as a world is told. */
+export const wideBudgetsEnv = { COFFERDAM_BUDGETS: JSON.stringify(wideBudgets) };
+
 export type Reader = {
   readonly session: SessionId;
   readonly account: AccountId;

@@ -20,7 +20,7 @@ test('10,000 names are listed page by page, in byte order, each once, unpublishe
       name,
     ]);
   await sql.query("insert into folder (id, customer_id, name, direction) values ($1, $2, 'deposit', 'deposit')", [folder, customer]);
-  await sql.query("insert into content values ($1, $2, $3, '')", [content, customer, key]);
+  await sql.query("insert into content values ($1, $2, $3, 'w')", [content, customer, key]);
   await sql.query(
     "insert into file (id, customer_id, folder_id, name) select gen_random_uuid(), $1, $2, 'payment-' || lpad(i::text, 6, '0') from generate_series(1, 10000) i",
     [customer, folder],

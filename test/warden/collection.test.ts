@@ -50,7 +50,7 @@ async function seedVersion(sql: TestDatabase, state: string, object: ObjectId, o
   ]);
   await sql.query("insert into folder (id, customer_id, name, direction) values ($1, $2, 'deposit', 'deposit')", [folder, customer]);
   await sql.query("insert into file (id, customer_id, folder_id, name) values ($1, $2, $3, 'f')", [file, customer, folder]);
-  await sql.query("insert into content values ($1, $2, $3, '')", [content, customer, key]);
+  await sql.query("insert into content values ($1, $2, $3, 'w')", [content, customer, key]);
   await sql.query(
     "insert into extent (content_id, index, customer_id, object_id, start, bytes, sealed_bytes, digest, node) values ($1, 0, $2, $3, 0, 1, 1, sha256('x'), 'n')",
     [content, customer, object],

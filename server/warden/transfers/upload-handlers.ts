@@ -67,17 +67,18 @@ export function uploadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Edge
    */
   const admit = async (session: OpenSession, id: string, extent: SealedExtent): Promise<NewExtent> => {
     if (extent.sealedBytes !== sealedLength(extent.bytes)) throw new CofferdamError('invalid', 'the extent has an impossible length');
-    const customer = await customerOf(session, id);
-    await charges.take(session, customer, 'in', { bytes: extent.bytes, items: 0 });
+    const charge = async (): Promise<void> => charges.take(session, await customerOf(session, id), 'in', { bytes: extent.bytes, items: 0 });
     const object = idOf<ObjectId>(extent.objectId);
     const common = { index: extent.index, object, bytes: extent.bytes, sealedBytes: extent.sealedBytes, node: session.node };
     if (extent.inline === undefined) {
       const isIssued = await onUpload(session, id, (tx) => isPending(tx, id, object, extent.index));
       if (!isIssued) throw new CofferdamError('invalid', 'this extent was not the one to come');
+      await charge();
       return { ...common, digest: await admitObject(store, session.node, object, extent.sealedBytes), inline: null };
     }
     const inline = Buffer.from(extent.inline, 'base64');
     if (inline.length !== extent.sealedBytes) throw new CofferdamError('invalid', 'the extent has an impossible length');
+    await charge();
     return { ...common, digest: createHash('sha256').update(inline).digest(), inline };
   };
 
