@@ -436,7 +436,7 @@ begin
     on conflict (credential_id, item) do update set charged_at = excluded.charged_at;
   insert into ledger (kind, customer_id, account_id, session_id, node, observer, public, sensitive)
     select case when x.d is not null then case when x.res <= 1 then 'extent.granted' else 'extent.refused' end
-                when x.dir = 'in' then 'upload.refused' else 'list.refused' end,
+                when x.dir = 'in' then 'upload.refused' when x.dir = 'out' then 'extent.refused' else 'list.refused' end,
       x.cu, x.account, x.s, x.node, 'warden',
       jsonb_build_object('version', x.version, 'index', x.ix, 'bytes', x.bytes, 'outcome', (array['granted', 'repeat', 'session', 'missing', 'over-limit', 'later'])[x.res + 1]),
       jsonb_build_object('credential', x.credential)

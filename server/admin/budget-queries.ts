@@ -3,6 +3,7 @@ import type { BudgetDirection, BudgetUnit, Caps, Consequence, Snapshot } from '.
 import type { Transaction } from '../postgres/database.ts';
 import type { Result } from '../rpc/operation.ts';
 import type { OperatorToAdmin } from '../rpc/operator-admin.ts';
+import type { ScopeName } from '../rpc/operator-budgets.ts';
 
 export type BudgetRow = {
   readonly id: number;
@@ -35,8 +36,6 @@ const budgetJoins = `from budget b left join credential k on k.id = b.credential
     effective_cap(b.cap_week_bytes, b.headroom_percent, b.headroom_until, m) as wb, effective_cap(b.cap_hour_items, b.headroom_percent, b.headroom_until, m) as hi,
     effective_cap(b.cap_day_items, b.headroom_percent, b.headroom_until, m) as di, effective_cap(b.cap_week_items, b.headroom_percent, b.headroom_until, m) as wi
     from clock_timestamp() m) e`;
-
-export type ScopeName = { readonly kind: string; readonly name: string | null; readonly customer: string | null };
 
 export async function budgetsOf(tx: Transaction, { kind, name, customer }: ScopeName): Promise<readonly BudgetRow[]> {
   return tx.query<BudgetRow>(

@@ -4,35 +4,18 @@ import { CofferdamError } from '../domain/errors.ts';
 import type { Transaction } from '../postgres/database.ts';
 import type { Params, Result } from '../rpc/operation.ts';
 import type { OperatorToAdmin } from '../rpc/operator-admin.ts';
-import type { ScopeParams } from '../rpc/operator-budgets.ts';
+import { type ScopeParams, scopeName } from '../rpc/operator-budgets.ts';
 import {
   type BudgetRow,
   budgetsOf,
   budgetsOfRead,
   exposedCustomers,
   findExposedCredential,
-  type ScopeName,
   snapshotsOf,
   widestBudgets,
 } from './budget-queries.ts';
 
 type Shown = Result<OperatorToAdmin, 'budget.show'>['budgets'][number];
-
-function nameOf(scope: ScopeParams): ScopeName {
-  const { kind } = scope;
-  switch (kind) {
-    case 'credential':
-      return { kind, name: scope.fingerprint, customer: null };
-    case 'account':
-      return { kind, name: scope.account, customer: scope.customer ?? null };
-    case 'customer':
-      return { kind, name: scope.customer, customer: null };
-    case 'plane':
-      return { kind, name: scope.plane, customer: null };
-    case 'gateway':
-      return { kind, name: null, customer: null };
-  }
-}
 
 function shown(row: BudgetRow): Shown {
   const { rank, label, direction, rate, sessionsMax, sessionsOpen, ceilingPercent, headroomPercent, headroomUntil, isHeadroomSpent } = row;
@@ -57,7 +40,7 @@ function shown(row: BudgetRow): Shown {
 }
 
 async function require(tx: Transaction, scope: ScopeParams): Promise<readonly BudgetRow[]> {
-  const rows = await budgetsOf(tx, nameOf(scope));
+  const rows = await budgetsOf(tx, scopeName(scope));
   if (rows.length === 0)
     throw new CofferdamError('not-found', 'there is no such scope, or it has no budget: see `cofferctl account list` and `key list`');
   return rows;

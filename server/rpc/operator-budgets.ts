@@ -13,6 +13,25 @@ export const scopeParams = z.discriminatedUnion('kind', [
 ]);
 export type ScopeParams = z.infer<typeof scopeParams>;
 
+/** A scope as find_budgets() of the database takes it. */
+export type ScopeName = { readonly kind: string; readonly name: string | null; readonly customer: string | null };
+
+export function scopeName(scope: ScopeParams): ScopeName {
+  const { kind } = scope;
+  switch (kind) {
+    case 'credential':
+      return { kind, name: scope.fingerprint, customer: null };
+    case 'account':
+      return { kind, name: scope.account, customer: scope.customer ?? null };
+    case 'customer':
+      return { kind, name: scope.customer, customer: null };
+    case 'plane':
+      return { kind, name: scope.plane, customer: null };
+    case 'gateway':
+      return { kind, name: null, customer: null };
+  }
+}
+
 const cap = z.number().int().min(0).max(capMax);
 const someCaps = z.strictObject({ hour: cap.optional(), day: cap.optional(), week: cap.optional() });
 const use = z.strictObject({ used: z.number(), cap: z.number() });

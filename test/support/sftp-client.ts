@@ -1,20 +1,9 @@
 // Owns: an SFTP client for tests that must read the server's own words, or read in ways that OpenSSH's client does not: ssh2's client, as promises.
 import { createRequire } from 'node:module';
+import type { ClientSftp } from '../../server/edge/transport/ssh2-client.ts';
 
-type Wrapper = {
-  open(path: string, flags: string, done: (error: Error | undefined, handle: Buffer) => void): void;
-  read(
-    handle: Buffer,
-    buffer: Buffer,
-    offset: number,
-    length: number,
-    position: number,
-    done: (error: Error | undefined, bytes: number) => void,
-  ): void;
-  write(handle: Buffer, buffer: Buffer, offset: number, length: number, position: number, done: (error: Error | undefined) => void): void;
-  close(handle: Buffer, done: (error: Error | undefined) => void): void;
+type Wrapper = ClientSftp & {
   readdir(path: string, done: (error: Error | undefined, list: readonly { filename: string }[]) => void): void;
-  unlink(path: string, done: (error: Error | undefined) => void): void;
 };
 type RawClient = {
   on(event: string, listener: (...args: never[]) => void): void;
@@ -91,7 +80,7 @@ export class SftpClient {
     return Promise.race([work, gone]);
   }
 
-  open(path: string, flags: 'r' | 'w' | 'wx' = 'r'): Promise<Buffer> {
+  open(path: string, flags: 'r' | 'w' = 'r'): Promise<Buffer> {
     return this.#or(settled((done) => this.#sftp.open(path, flags, done)));
   }
 

@@ -23,11 +23,11 @@ import { createRefusalDesk } from './refusals.ts';
 export type Charges = {
   /** Charges one extent of an open download to every scope and records it; then, and only then, what its key is derived from. */
   release(session: OpenSession, download: string, index: number): Promise<ReleasedExtent>;
-  /** Charges what is about to be stored or listed. Nothing is refunded when it then fails. */
+  /** Charges what is about to be stored, listed, or opened for verification. Nothing is refunded when it then fails. */
   take(
     session: OpenSession,
     customer: CustomerId,
-    direction: 'in' | 'list',
+    direction: 'out' | 'in' | 'list',
     amount: { readonly bytes: number; readonly items: number },
   ): Promise<void>;
   /** The next piece of the flow that the session's scopes share. */

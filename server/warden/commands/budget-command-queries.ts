@@ -2,6 +2,7 @@
 import type { BudgetDirection, Caps, Consequence } from '../../domain/budgets.ts';
 import { type CredentialId, type CustomerId, idOf } from '../../domain/ids.ts';
 import type { Transaction } from '../../postgres/database.ts';
+import type { ScopeName } from '../../rpc/operator-budgets.ts';
 
 export type LockedBudget = {
   readonly id: number;
@@ -31,12 +32,7 @@ type Raw = Omit<LockedBudget, 'bytes' | 'items' | 'customer' | 'isHeadroomApprov
 };
 
 /** A scope as operators name it; its rows, locked as grants lock them. */
-export async function lockBudgetsOf(
-  tx: Transaction,
-  kind: string,
-  name: string | null,
-  customer: string | null,
-): Promise<readonly LockedBudget[]> {
+export async function lockBudgetsOf(tx: Transaction, { kind, name, customer }: ScopeName): Promise<readonly LockedBudget[]> {
   const rows = await tx.query<Raw>(
     `select b.id, b.rank, b.direction, b.customer_id, b.rate, b.sessions_max as "sessionsMax", b.ceiling_percent as "ceilingPercent", b.headroom_percent as "headroomPercent",
        b.headroom_until > '-infinity' as "isHeadroomSpent", b.consequence, coalesce($2, $1) || coalesce(' ' || $3, '') as label,

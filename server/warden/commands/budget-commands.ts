@@ -7,7 +7,7 @@ import { idOf } from '../../domain/ids.ts';
 import type { Transaction } from '../../postgres/database.ts';
 import type { Params, Result } from '../../rpc/operation.ts';
 import type { OperatorToAdmin } from '../../rpc/operator-admin.ts';
-import type { BudgetChange, ScopeParams } from '../../rpc/operator-budgets.ts';
+import { type BudgetChange, type ScopeParams, scopeName } from '../../rpc/operator-budgets.ts';
 import { insertAlert } from '../alerts/alert-queries.ts';
 import { lockForWithdrawal, suspendCredential } from '../budgets/consequence-queries.ts';
 import { record } from '../ledger/ledger-queries.ts';
@@ -17,23 +17,8 @@ import type { Doing } from './use-cases.ts';
 
 type Changed = Result<OperatorToAdmin, 'budget.set'>;
 
-function nameOf(scope: ScopeParams): readonly [string, string | null, string | null] {
-  switch (scope.kind) {
-    case 'credential':
-      return [scope.kind, scope.fingerprint, null];
-    case 'account':
-      return [scope.kind, scope.account, scope.customer ?? null];
-    case 'customer':
-      return [scope.kind, scope.customer, null];
-    case 'plane':
-      return [scope.kind, scope.plane, null];
-    case 'gateway':
-      return [scope.kind, null, null];
-  }
-}
-
 async function lockScope(tx: Transaction, scope: ScopeParams): Promise<readonly LockedBudget[]> {
-  const rows = await lockBudgetsOf(tx, ...nameOf(scope));
+  const rows = await lockBudgetsOf(tx, scopeName(scope));
   if (rows.length === 0) throw new CofferdamError('not-found', 'there is no such scope, or it has no budget');
   return rows;
 }

@@ -3,15 +3,15 @@
 import { randomUUID } from 'node:crypto';
 import { CofferdamError } from '../../domain/errors.ts';
 import { formatPath } from '../../domain/paths.ts';
-import { extentContext, extentKey } from '../../extents/extent-key.ts';
 import type { EdgeToWarden } from '../../rpc/edge-warden.ts';
 import type { Handlers } from '../../rpc/operation.ts';
 import { locateEntry, notFound, requireVerb, scopeOf, walk } from '../catalogue/locate.ts';
 import { findFile, newestPublished, visibleVersion } from '../catalogue/tree-queries.ts';
-import type { EdgeCaller, FolderScope, OpenSession, Warden } from '../context.ts';
+import type { EdgeCaller, FolderScope, OpenSession, Read, Warden } from '../context.ts';
 import { record } from '../ledger/ledger-queries.ts';
 import { handleClosed } from '../retention/retention.ts';
 import { closeDownload, findDownload, insertDownload, locateExtents } from './download-queries.ts';
+import { extentAnswer } from './extent-answer.ts';
 
 type DownloadOperations = 'download.open' | 'download.locate' | 'download.grant' | 'download.close' | 'flow.permit';
 
@@ -72,23 +72,8 @@ export function downloadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Ed
     'download.grant': async ({ token, download, index }, caller) => {
       const session = await sessions.require(token, caller);
       const extent = await charges.release(session, download, index);
-      const fileKey = await keys.openFileKey(
-        (work) => database.withCustomers([extent.customer], work),
-        extent.customer,
-        extent.content,
-        extent.customerKey,
-        extent.wrappedKey,
-      );
-      const context = extentContext(extent.customer, extent.content, index, extent.object);
-      return {
-        index,
-        objectId: extent.object,
-        key: extentKey(fileKey, context).toString('base64'),
-        context: context.toString('base64'),
-        bytes: extent.bytes,
-        sealedBytes: extent.sealedBytes,
-        ...(extent.inline === null ? {} : { inline: extent.inline.toString('base64') }),
-      };
+      const read: Read = (work) => database.withCustomers([extent.customer], work);
+      return { index, ...(await extentAnswer(keys, read, extent.customer, index, extent)) };
     },
 
     'flow.permit': async ({ token, customer, direction, bytes }, caller) => {

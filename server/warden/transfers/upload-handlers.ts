@@ -5,7 +5,6 @@ import { runtimePaths } from '../../config/config.ts';
 import { CofferdamError } from '../../domain/errors.ts';
 import { type CustomerId, idOf, type ObjectId } from '../../domain/ids.ts';
 import { formatPath } from '../../domain/paths.ts';
-import { extentContext, extentKey } from '../../extents/extent-key.ts';
 import { admitObject, freeBytes, removeIncoming } from '../../extents/object-store.ts';
 import { sealedLength } from '../../extents/sealed-format.ts';
 import type { Transaction } from '../../postgres/database.ts';
@@ -15,6 +14,7 @@ import { locateEntry, requireVerb, scopeOf } from '../catalogue/locate.ts';
 import type { EdgeCaller, OpenSession, Warden } from '../context.ts';
 import { record } from '../ledger/ledger-queries.ts';
 import { closeUpload } from './close-upload.ts';
+import { extentAnswer } from './extent-answer.ts';
 import { Lanes } from './lanes.ts';
 import { issueExtent, openUpload } from './open-upload.ts';
 import {
@@ -143,11 +143,15 @@ export function uploadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Edge
 
     'upload.verify-extent': async ({ token, upload: id, index }, caller) => {
       const session = await sessions.require(token, caller);
-      return onUpload(session, id, async (tx, upload) => {
-        const extent = index < upload.extentCount ? await findExtent(tx, upload.content, index) : undefined;
-        if (extent === undefined) throw new CofferdamError('not-found', 'no such extent');
-        const fileKey = await keys.openFileKey((work) => work(tx), upload.customer, extent.content, extent.customerKey, extent.wrappedKey);
-        const context = extentContext(upload.customer, extent.content, index, extent.object);
+      const find = (tx: Transaction, upload: OpenUpload) =>
+        index < upload.extentCount ? findExtent(tx, upload.content, index) : Promise.resolve(undefined);
+      const found = await onUpload(session, id, async (tx, upload) => ({ customer: upload.customer, extent: await find(tx, upload) }));
+      if (found.extent === undefined) throw new CofferdamError('not-found', 'no such extent');
+      // A key leaves for what is at rest: charged like any other. A continuation can inherit what is complete.
+      await charges.take(session, found.customer, 'out', { bytes: found.extent.bytes, items: 0 });
+      const extent = await onUpload(session, id, async (tx, upload) => {
+        const still = await find(tx, upload);
+        if (still?.object !== found.extent?.object) throw lost();
         await record(tx, {
           kind: 'extent.verified',
           customer: upload.customer,
@@ -155,17 +159,12 @@ export function uploadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Edge
           session: session.id,
           node: session.node,
           observer: 'warden',
-          public: { version: upload.version, index, bytes: extent.bytes },
+          public: { version: upload.version, index, bytes: still?.bytes },
         });
-        return {
-          objectId: extent.object,
-          key: extentKey(fileKey, context).toString('base64'),
-          context: context.toString('base64'),
-          bytes: extent.bytes,
-          sealedBytes: extent.sealedBytes,
-          ...(extent.inline === null ? {} : { inline: extent.inline.toString('base64') }),
-        };
+        return still;
       });
+      if (extent === undefined) throw lost();
+      return extentAnswer(keys, (work) => database.withCustomers([found.customer], work), found.customer, index, extent);
     },
 
     'upload.close': async ({ token, upload: id, size, sha256, modifiedAt, lastExtent }, caller) => {
