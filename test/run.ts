@@ -1,4 +1,4 @@
-// Owns: `npm test`: one database server for the run, then every test file; short ones beside each other, whole worlds one after the other.
+// Owns: `npm test`: one database server for the run, then every test file, two beside each other; what measures runs alone, at the end.
 // Ends with the line `N passed, N failed`.
 import { spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
@@ -7,10 +7,16 @@ import { startTestServer, temporaryDirectory } from './support/database.ts';
 
 const root = join(import.meta.dirname, '..');
 const filter = process.argv.slice(2);
-/** Files in these folders start whole gateways, or measure them: never two at once on two cores. */
-const alone = ['e2e', 'attack', 'chaos', 'fuzz', 'supervisor'];
-/** Worlds that mostly wait: beside the others. */
-const patient = ['test/attack/dull-controls.test.ts'];
+/** Files in these folders start whole gateways, which mostly wait: two beside each other. */
+const worlds = ['e2e', 'attack', 'chaos', 'supervisor'];
+/** These measure waits, memory or rates: nothing runs beside them. */
+const measured = [
+  'test/attack/deaf-clients.test.ts',
+  'test/attack/measured-attacks.test.ts',
+  'test/chaos/bounded-egress.test.ts',
+  'test/e2e/budgets.test.ts',
+  'test/fuzz/fuzz.test.ts',
+];
 const fileMs = 420_000;
 type Counted = { readonly passed: number; readonly failed: number };
 
@@ -80,27 +86,23 @@ async function main(): Promise<number> {
     const folders = readdirSync(join(root, 'test'), { withFileTypes: true }).filter(
       (entry) => entry.isDirectory() && entry.name !== 'support',
     );
-    const short = folders.filter((entry) => !alone.includes(entry.name)).flatMap((entry) => testFiles(entry.name));
-    const long = folders.filter((entry) => alone.includes(entry.name)).flatMap((entry) => testFiles(entry.name));
+    const files = folders.flatMap((entry) => testFiles(entry.name));
+    const isWorld = (file: string): boolean => worlds.some((folder) => file.startsWith(join('test', folder, '/')));
     const env = { COFFERDAM_TEST_SERVER: server, TAP_TIMEOUT: '400' };
-    const first = await runFiles(short, 2, env);
-    const second = await Promise.all([
-      runFiles(
-        long.filter((file) => !patient.includes(file)),
-        1,
+    const alone = files.filter((file) => measured.includes(file));
+    const beside = files.filter((file) => !alone.includes(file));
+    const counted = [
+      await runFiles(
+        beside.filter((file) => !isWorld(file)),
+        2,
         env,
       ),
-      runFiles(
-        long.filter((file) => patient.includes(file)),
-        1,
-        env,
-      ),
-    ]);
-    const passed = second.reduce((sum, one) => sum + one.passed, first.passed);
-    const failed = second.reduce((sum, one) => sum + one.failed, first.failed);
-    process.stdout.write(
-      `\n${short.length + long.length} files in ${Math.round((Date.now() - started) / 1000)} s\n${passed} passed, ${failed} failed\n`,
-    );
+      await runFiles(beside.filter(isWorld), 2, env),
+      await runFiles(alone, 1, env),
+    ];
+    const passed = counted.reduce((sum, one) => sum + one.passed, 0);
+    const failed = counted.reduce((sum, one) => sum + one.failed, 0);
+    process.stdout.write(`\n${files.length} files in ${Math.round((Date.now() - started) / 1000)} s\n${passed} passed, ${failed} failed\n`);
     return failed === 0 && passed > 0 ? 0 : 1;
   } finally {
     for (const work of works) await work();
