@@ -19,10 +19,12 @@ export type NewAlert = {
   readonly count?: number;
 };
 
+/** What a self-test provokes is its purpose, not an alarm; what it finds is raised without an account. */
 export async function insertAlert(tx: Transaction, alert: NewAlert): Promise<void> {
   await tx.query(
     `insert into alert (kind, severity, subject, hour, customer_id, account_id, text, facts, next_command, contact, contact_text, count)
      select $1, $2, $3, date_trunc('hour', clock_timestamp()), $4, $5, $6, $7, $8, (select a.contact from account a where a.id = $5), $9, $10
+       where not exists (select 1 from account a where a.id = $5 and a.is_self_test)
      on conflict (kind, subject, hour) do update set count = alert.count + excluded.count, last_at = clock_timestamp(), text = excluded.text, facts = excluded.facts`,
     [
       alert.kind,
