@@ -22,6 +22,14 @@ export function positional(given: Given, index: number): string {
   return given.positionals[index] ?? '';
 }
 
+/** `yes` or `no`; undefined when it was not given. */
+export function yesNo(given: Given, name: string): boolean | undefined {
+  const text = given.options[name];
+  if (text === undefined) return undefined;
+  if (text !== 'yes' && text !== 'no') throw new RangeError(`--${name} is yes or no, not "${text}"`);
+  return text === 'yes';
+}
+
 /** The option as a whole number, or undefined when it was not given; throws a RangeError with a text for the operator. */
 export function wholeNumber(given: Given, name: string): number | undefined {
   const text = given.options[name];

@@ -9,10 +9,14 @@ import { connect } from './client.ts';
 import type { Command } from './command.ts';
 import { accountCreate } from './commands/account-create.ts';
 import { accountList } from './commands/account-list.ts';
+import { accountExpire, accountLock, accountSet, accountUnlock, customerPolicy } from './commands/account-lock.ts';
 import { alertList } from './commands/alert-list.ts';
 import { budgetHistory } from './commands/budget-history.ts';
 import { budgetRelease, budgetSet, budgetTighten } from './commands/budget-set.ts';
 import { budgetShow } from './commands/budget-show.ts';
+import { credentialList, credentialShow, credentialStale, credentialWake } from './commands/credential-list.ts';
+import { credentialRevoke } from './commands/credential-revoke.ts';
+import { credentialRotate } from './commands/credential-rotate.ts';
 import { customerCreate } from './commands/customer-create.ts';
 import { customerList } from './commands/customer-list.ts';
 import { customerShow } from './commands/customer-show.ts';
@@ -24,14 +28,15 @@ import { fileReceipt } from './commands/file-receipt.ts';
 import { fileRelease, fileWithdraw } from './commands/file-release.ts';
 import { folderSet } from './commands/folder-set.ts';
 import { holdLift, holdList, holdPlace } from './commands/hold.ts';
-import { keyAdd } from './commands/key-add.ts';
-import { keyList } from './commands/key-list.ts';
+import { keyAdd, keyConfirm, keyRetire } from './commands/key-add.ts';
 import { keyResume, keySuspend } from './commands/key-suspend.ts';
-import { mfaTicket } from './commands/mfa-ticket.ts';
+import { mfaReset, mfaTicket } from './commands/mfa-ticket.ts';
+import { passwordIssue } from './commands/password-issue.ts';
 import { reportKeyExchange } from './commands/report-key-exchange.ts';
+import { rotationFinish, rotationList, rotationShow, rotationUndo } from './commands/rotation.ts';
 import { sessionEnd, sessionList } from './commands/session-list.ts';
 import { status } from './commands/status.ts';
-import { windowClose, windowOpen } from './commands/window-open.ts';
+import { reportExceptions, windowClose, windowList, windowOpen } from './commands/window-open.ts';
 
 export const commands: readonly Command[] = [
   status,
@@ -44,13 +49,32 @@ export const commands: readonly Command[] = [
   customerResume,
   accountCreate,
   accountList,
+  accountSet,
+  accountLock,
+  accountUnlock,
+  accountExpire,
+  customerPolicy,
+  credentialList,
+  credentialShow,
+  credentialStale,
+  credentialWake,
+  credentialRevoke,
+  credentialRotate,
+  rotationList,
+  rotationShow,
+  rotationFinish,
+  rotationUndo,
   keyAdd,
-  keyList,
+  keyRetire,
+  keyConfirm,
   keySuspend,
   keyResume,
+  passwordIssue,
   mfaTicket,
+  mfaReset,
   windowOpen,
   windowClose,
+  windowList,
   fileList,
   fileReceipt,
   fileWithdraw,
@@ -68,6 +92,7 @@ export const commands: readonly Command[] = [
   budgetHistory,
   exposure,
   alertList,
+  reportExceptions,
   reportKeyExchange,
 ];
 

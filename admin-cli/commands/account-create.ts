@@ -1,4 +1,4 @@
-import { type Command, positional } from '../command.ts';
+import { type Command, positional, yesNo } from '../command.ts';
 
 const kinds = ['person', 'machine'] as const;
 
@@ -10,12 +10,18 @@ export const accountCreate: Command = {
     { name: 'internal', value: 'CUSTOMER,…', help: 'instead of --customer: an internal account with rights on these customers' },
     { name: 'kind', value: 'person|machine', help: 'who uses it', required: true },
     { name: 'contact', value: 'TEXT', help: 'whom to call' },
+    {
+      name: 'manages',
+      value: 'yes|no',
+      help: "a person who opens windows of the customer's machine accounts and manages their keys over SSH",
+    },
   ],
   help: 'Creates an SFTP account. It can log in once it has a key and a second factor (persons) or an open window (machines).',
   example: 'cofferctl account create northbank-batch --customer northbank --kind machine',
   run: async (client, given) => {
     const name = positional(given, 0);
     const { customer, internal, contact } = given.options;
+    const manages = yesNo(given, 'manages');
     const kind = kinds.find((one) => one === given.options.kind);
     if (kind === undefined) throw new RangeError('--kind is person or machine');
     if ((customer === undefined) === (internal === undefined)) throw new RangeError('give either --customer or --internal');
@@ -24,7 +30,7 @@ export const accountCreate: Command = {
       'account.create',
       customer === undefined
         ? { plane: 'internal', ...common, customers: (internal ?? '').split(',') }
-        : { plane: 'partner', ...common, customer },
+        : { plane: 'partner', ...common, customer, ...(manages === undefined ? {} : { manages }) },
     );
     const second = kind === 'person' ? `cofferctl mfa ticket ${name}` : `cofferctl window open ${name} --hours 8 --reason TEXT`;
     return {

@@ -5,7 +5,7 @@ import { colour, plain, table, when } from '../output.ts';
 export const exposure: Command = {
   words: ['exposure'],
   positionals: [],
-  options: [{ name: 'credential', value: 'SHA256:…', help: 'fingerprint of a key, as `key list` shows it', required: true }],
+  options: [{ name: 'credential', value: 'SHA256:…', help: 'fingerprint of a key, as `credential list` shows it', required: true }],
   help: 'Shows what could be taken with a credential right now: files, bytes, and until when.',
   example: 'cofferctl exposure --credential SHA256:…',
   run: async (client, given) => {

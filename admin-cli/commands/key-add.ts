@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { type Command, positional, wholeNumber } from '../command.ts';
+import { type Command, positional, wholeNumber, yesNo } from '../command.ts';
 import { when } from '../output.ts';
 
 export const keyAdd: Command = {
@@ -8,16 +8,65 @@ export const keyAdd: Command = {
   options: [
     { name: 'file', value: 'FILE', help: 'public key in OpenSSH format, - for standard input', required: true },
     { name: 'days', value: 'N', help: 'valid for so many days, at most 366 (default 365)' },
+    { name: 'replaces', value: 'SHA256:…', help: 'the key that it replaces; both are good for the overlap' },
+    { name: 'overlap', value: 'DAYS', help: 'the old key ends after so long (default: 14 days after the first use of the new one)' },
+    { name: 'read-only', value: 'yes|no', help: 'sessions with this key may read and list only' },
+    { name: 'networks', value: 'NET,…', help: 'this key counts from there only, beside the networks of its account' },
   ],
-  help: 'Registers a public key for an account. A key belongs to one account only.',
+  help: 'Registers a public key for an account. A key belongs to one account, once.',
   example: 'cofferctl key add northbank --file id_ed25519.pub',
   run: async (client, given) => {
     const account = positional(given, 0);
-    const { file } = given.options;
+    const { file, replaces, networks } = given.options;
     const publicKey = readFileSync(file === '-' || file === undefined ? 0 : file, 'utf8').trim();
     if (publicKey.includes('PRIVATE KEY')) throw new RangeError('that is a private key: it must never leave its owner. Give the .pub file');
     const expiresInDays = wholeNumber(given, 'days');
-    const data = await client.call('key.add', { account, publicKey, ...(expiresInDays === undefined ? {} : { expiresInDays }) });
-    return { data, text: `key ${data.fingerprint} registered for ${account}, valid until ${when(data.expiresAt)}\n` };
+    const overlapDays = wholeNumber(given, 'overlap');
+    const readOnly = yesNo(given, 'read-only');
+    const data = await client.call('key.add', {
+      account,
+      publicKey,
+      ...(expiresInDays === undefined ? {} : { expiresInDays }),
+      ...(replaces === undefined ? {} : { replaces }),
+      ...(overlapDays === undefined ? {} : { overlapDays }),
+      ...(readOnly === undefined ? {} : { readOnly }),
+      ...(networks === undefined ? {} : { networks: networks.split(',') }),
+    });
+    const old =
+      replaces === undefined
+        ? ''
+        : `${replaces} retires ${data.retiresAt === null ? 'after the first use of the new one' : when(data.retiresAt)}\n`;
+    return { data, text: `key ${data.fingerprint} registered for ${account}, valid until ${when(data.expiresAt)}\n${old}` };
+  },
+};
+
+export const keyRetire: Command = {
+  words: ['key', 'retire'],
+  positionals: ['CREDENTIAL'],
+  options: [
+    { name: 'overlap', value: 'DAYS', help: 'it is good for so many days more (default 14)' },
+    { name: 'now', value: null, help: 'at once: its sessions end' },
+    { name: 'reason', value: 'TEXT', help: 'why; goes on the record', required: true },
+  ],
+  help: 'Retires a key or password: after an overlap, or at once.',
+  example: 'cofferctl key retire SHA256:… --overlap 7 --reason "the new one is in use"',
+  run: async (client, given) => {
+    const overlap = wholeNumber(given, 'overlap');
+    if (given.options.now !== undefined && overlap !== undefined) throw new RangeError('give either --now or --overlap');
+    const overlapDays = given.options.now === undefined ? (overlap ?? 14) : 0;
+    const data = await client.call('key.retire', { fingerprint: positional(given, 0), overlapDays, reason: given.options.reason ?? '' });
+    return { data, text: `it retires ${when(data.retiresAt)}; ${data.sessionsEnded} sessions ended\n` };
+  },
+};
+
+export const keyConfirm: Command = {
+  words: ['key', 'confirm'],
+  positionals: ['CREDENTIAL'],
+  options: [{ name: 'reason', value: 'TEXT', help: 'how its holder was asked; goes on the record', required: true }],
+  help: 'A key that its customer asked for over SSH is good at once instead of after the waiting time.',
+  example: 'cofferctl key confirm SHA256:… --reason "called back"',
+  run: async (client, given) => {
+    const data = await client.call('key.confirm', { fingerprint: positional(given, 0), reason: given.options.reason ?? '' });
+    return { data, text: 'the key is good now\n' };
   },
 };

@@ -1,31 +1,114 @@
 import { type Command, positional, wholeNumber } from '../command.ts';
-import { when } from '../output.ts';
+import { table, when } from '../output.ts';
+
+const weekdays = ['mo', 'tu', 'we', 'th', 'fr', 'sa', 'su'] as const;
+
+/** `mo-fr,su 22:00-04:00 Europe/Berlin`: days, times of day, time zone (UTC when it is left out). */
+function schedule(text: string): { days: number[]; opens: string; closes: string; zone: string } {
+  const match = /^([a-z,-]+) (\d\d:\d\d)-(\d\d:\d\d)(?: ([A-Za-z][A-Za-z0-9_+/-]{0,63}))?$/.exec(text);
+  const dayOf = (name: string | undefined): number => (weekdays as readonly (string | undefined)[]).indexOf(name) + 1;
+  const days = (match?.[1] ?? '').split(',').flatMap((part) => {
+    const [first, last] = part.split('-').map(dayOf);
+    if (first === undefined || first < 1 || last === 0 || (last !== undefined && last < first)) return [0];
+    return Array.from({ length: (last ?? first) - first + 1 }, (_, i) => first + i);
+  });
+  if (match === null || days.includes(0))
+    throw new RangeError('--standing takes days and times such as "mo-fr 02:00-04:00" or "sa,su 22:00-04:00 Europe/Berlin"');
+  return { days, opens: match[2] ?? '', closes: match[3] ?? '', zone: match[4] ?? 'UTC' };
+}
 
 export const windowOpen: Command = {
   words: ['window', 'open'],
   positionals: ['ACCOUNT'],
   options: [
-    { name: 'hours', value: 'N', help: '1 to 24', required: true },
+    { name: 'hours', value: 'N', help: '1 to 24' },
+    { name: 'standing', value: 'SCHEDULE', help: 'instead of --hours: every week, such as "mo-fr 02:00-04:00 Europe/Berlin"' },
+    { name: 'name', value: 'NAME', help: 'of the standing window' },
+    { name: 'days', value: 'N', help: 'how long the standing window is there, at most 90' },
     { name: 'reason', value: 'TEXT', help: 'why; goes on the record', required: true },
   ],
-  help: 'Opens an activation window: the machine account may log in with its key alone until it closes.',
+  help: 'Opens an activation window: the machine account may log in with its key alone until it closes. Standing ones are exceptions that `report exceptions` shows.',
   example: 'cofferctl window open acme-batch --hours 8 --reason "nightly payment run"',
   run: async (client, given) => {
     const account = positional(given, 0);
-    const data = await client.call('window.open', { account, hours: wholeNumber(given, 'hours') ?? 0, reason: given.options.reason ?? '' });
-    return { data, text: `window of ${account} is open until ${when(data.closesAt)}\nclose it with: cofferctl window close ${account}\n` };
+    const { standing, name, reason = '' } = given.options;
+    const hours = wholeNumber(given, 'hours');
+    const forDays = wholeNumber(given, 'days');
+    if ((hours === undefined) === (standing === undefined)) throw new RangeError('give either --hours or --standing');
+    if (standing === undefined) {
+      if (name !== undefined || forDays !== undefined) throw new RangeError('--name and --days belong to --standing');
+      const data = await client.call('window.open', { account, hours: hours ?? 0, reason });
+      return {
+        data,
+        text: `window of ${account} is open until ${when(data.closesAt)}\nclose it with: cofferctl window close ${account}\n`,
+      };
+    }
+    if (name === undefined || forDays === undefined) throw new RangeError('a standing window needs --name and --days');
+    const data = await client.call('window.open-standing', { account, schedule: { name, forDays, ...schedule(standing) }, reason });
+    return {
+      data,
+      text: `standing window ${name} of ${account} until ${when(data.validUntil)}\nclose it with: cofferctl window close ${account} --name ${name}\n`,
+    };
   },
 };
 
 export const windowClose: Command = {
   words: ['window', 'close'],
   positionals: ['ACCOUNT'],
-  options: [],
-  help: 'Closes the open windows of a machine account at once. Running sessions go on: see `session end`.',
+  options: [{ name: 'name', value: 'NAME', help: 'only this standing window' }],
+  help: 'Closes the windows of a machine account at once, and ends the sessions that came in by them.',
   example: 'cofferctl window close acme-batch',
   run: async (client, given) => {
     const account = positional(given, 0);
-    const data = await client.call('window.close', { account });
-    return { data, text: `${data.closed} open windows of ${account} closed\n` };
+    const { name } = given.options;
+    const data = await client.call('window.close', { account, ...(name === undefined ? {} : { name }) });
+    return { data, text: `${data.closed} open windows of ${account} closed; ${data.sessionsEnded} sessions ended\n` };
+  },
+};
+
+const columns = ['ACCOUNT', 'NAME', 'SCHEDULE', 'FROM', 'UNTIL', 'OPEN NOW', 'OPENED BY', 'REASON'];
+
+export const windowList: Command = {
+  words: ['window', 'list'],
+  positionals: [],
+  options: [{ name: 'account', value: 'NAME', help: 'only of this account' }],
+  help: 'Lists activation windows: open ones, and standing ones with their schedules.',
+  example: 'cofferctl window list',
+  run: async (client, given) => {
+    const { account } = given.options;
+    const data = await client.call('window.list', account === undefined ? {} : { account });
+    const rows = data.windows.map((w) => [
+      w.account,
+      w.name,
+      w.schedule,
+      when(w.opensAt),
+      when(w.closesAt),
+      w.isOpenNow,
+      w.openedBy,
+      w.reason,
+    ]);
+    return { data, text: table({ columns, rows, empty: 'no windows' }) };
+  },
+};
+
+export const reportExceptions: Command = {
+  words: ['report', 'exceptions'],
+  positionals: [],
+  options: [],
+  help: 'Lists what the policy would rather not have: machine accounts that log in with their key alone, every week, and until when.',
+  example: 'cofferctl report exceptions',
+  run: async (client) => {
+    const data = await client.call('report.exceptions', {});
+    const rows = data.exceptions.map((w) => [
+      w.account,
+      w.name,
+      w.schedule,
+      when(w.opensAt),
+      when(w.closesAt),
+      w.isOpenNow,
+      w.openedBy,
+      w.reason,
+    ]);
+    return { data, text: table({ columns, rows, empty: 'no exceptions' }) };
   },
 };

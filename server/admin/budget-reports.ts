@@ -42,7 +42,10 @@ function shown(row: BudgetRow): Shown {
 async function require(tx: Transaction, scope: ScopeParams): Promise<readonly BudgetRow[]> {
   const rows = await budgetsOf(tx, scopeName(scope));
   if (rows.length === 0)
-    throw new CofferdamError('not-found', 'there is no such scope, or it has no budget: see `cofferctl account list` and `key list`');
+    throw new CofferdamError(
+      'not-found',
+      'there is no such scope, or it has no budget: see `cofferctl account list` and `credential list`',
+    );
   return rows;
 }
 
@@ -98,7 +101,7 @@ const all = (used: number): { readonly hour: number; readonly day: number; reado
 export async function exposureOf(tx: Transaction, fingerprint: string): Promise<Omit<Result<OperatorToAdmin, 'exposure'>, 'more'>> {
   const credential = await findExposedCredential(tx, fingerprint);
   if (credential === undefined)
-    throw new CofferdamError('not-found', 'no account has a credential with this fingerprint: see `cofferctl key list`');
+    throw new CofferdamError('not-found', 'no account has a credential with this fingerprint: see `cofferctl credential list`');
   const customers = [];
   for (const { id, ...facts } of await exposedCustomers(tx, credential.accountId, credential.id))
     customers.push({ ...facts, room: roomsOf(await budgetsOfRead(tx, credential.id, credential.accountId, id)) });

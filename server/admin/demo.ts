@@ -69,7 +69,9 @@ async function makeAccount(
   await once(
     send,
     'account.create',
-    plane === 'partner' ? { plane, name: account, kind, customer } : { plane, name: account, kind, customers },
+    plane === 'partner'
+      ? { plane, name: account, kind, customer, ...(kind === 'person' ? { manages: true } : {}) }
+      : { plane, name: account, kind, customers },
   );
   const key = clientKey(config, account);
   await once(send, 'key.add', { account, publicKey: key.publicLine });

@@ -9,6 +9,8 @@ import { type OperatorOperation, type OperatorRole, type OperatorToAdmin, operat
 import { listAlerts, listHolds } from './budget-queries.ts';
 import { budgetHistory, exposureOf, showBudgets } from './budget-reports.ts';
 import type { CommandLine } from './command-line.ts';
+import { listCredentials, listRotations, listWindows, staleCredentials } from './credential-queries.ts';
+import { dormantMs, planFor, showCredential, showRotation } from './credential-reports.ts';
 import {
   certificateFinding,
   clockFinding,
@@ -32,7 +34,6 @@ import {
   listFiles,
   listFolders,
   listKeyExchangeUse,
-  listKeys,
   listNodes,
   listSessions,
   totals,
@@ -129,7 +130,23 @@ export function adminHandlers(config: Config, database: Database, commands: Comm
         return { customer, folders: [...(await listFolders(tx, name))], accounts: [...(await listAccounts(tx, name))] };
       }),
     'account.list': async ({ customer }) => fitting('accounts', await read((tx) => listAccounts(tx, customer ?? null))),
-    'key.list': async ({ account }) => fitting('keys', await read((tx) => listKeys(tx, account ?? null))),
+    'credential.list': async (filter) => fitting('credentials', await read((tx) => listCredentials(tx, dormantMs(config), filter))),
+    'credential.show': ({ fingerprint }) => read((tx) => showCredential(tx, config, fingerprint)),
+    'credential.stale': async () => {
+      const { warnDays, dayMs } = config.credentials;
+      return fitting('credentials', await read((tx) => staleCredentials(tx, dormantMs(config), warnDays * dayMs)));
+    },
+    'credential.plan': async (params) => {
+      const { credentials, ...sums } = await read((tx) => planFor(tx, config, params));
+      return { ...sums, ...fitting('credentials', credentials) };
+    },
+    'rotation.list': async () => fitting('rotations', await read((tx) => listRotations(tx, null))),
+    'rotation.show': async (params) => {
+      const { rotation, items } = await read((tx) => showRotation(tx, params));
+      return { rotation, ...fitting('items', items) };
+    },
+    'window.list': async ({ account }) => fitting('windows', await read((tx) => listWindows(tx, account ?? null, false))),
+    'report.exceptions': async () => fitting('exceptions', await read((tx) => listWindows(tx, null, true))),
     'file.list': async ({ customer, folder, limit }) =>
       fitting('files', await read((tx) => listFiles(tx, customer, folder ?? null, limit ?? rowsMax))),
     'file.receipt': ({ version, customer, path }) =>

@@ -7,7 +7,6 @@ import type { OperatorToAdmin } from '../rpc/operator-admin.ts';
 type CustomerRow = Result<OperatorToAdmin, 'customer.list'>['customers'][number];
 type AccountRow = Result<OperatorToAdmin, 'account.list'>['accounts'][number];
 type FolderRow = Result<OperatorToAdmin, 'customer.show'>['folders'][number];
-type KeyRow = Result<OperatorToAdmin, 'key.list'>['keys'][number];
 type FileRow = Result<OperatorToAdmin, 'file.list'>['files'][number];
 type KeyExchangeRow = Result<OperatorToAdmin, 'report.key-exchange'>['accounts'][number];
 type SessionRow = Result<OperatorToAdmin, 'session.list'>['sessions'][number];
@@ -19,7 +18,7 @@ const isoOrNull = (date: Date | null): string | null => date?.toISOString() ?? n
 export async function listCustomers(tx: Transaction, name: string | null, limit: number): Promise<readonly CustomerRow[]> {
   const rows = await tx.query<Dated<CustomerRow, 'createdAt'>>(
     `select c.name, c.state, (select count(*) from account a where a.customer_id = c.id) as accounts, (select count(*) from folder f where f.customer_id = c.id) as folders,
-       (select count(*) from version v where v.customer_id = c.id and v.state = 'published') as files, c.created_at as "createdAt"
+       (select count(*) from version v where v.customer_id = c.id and v.state = 'published') as files, c.created_at as "createdAt", c.allowed_proofs as "allowedProofs"
      from customer c where ($1::text is null or c.name = $1) and not c.is_self_test order by c.name limit $2`,
     [name, limit],
   );
@@ -36,28 +35,19 @@ export async function listFolders(tx: Transaction, customer: string): Promise<re
 }
 
 export async function listAccounts(tx: Transaction, customer: string | null): Promise<readonly AccountRow[]> {
-  const rows = await tx.query<Dated<AccountRow, 'windowOpenUntil' | 'lastUsedAt'>>(
+  const rows = await tx.query<Dated<AccountRow, 'windowOpenUntil' | 'lastUsedAt' | 'expiresAt'>>(
     `select a.name, c.name as customer, a.kind, a.plane, a.state, exists (select 1 from second_factor s where s.account_id = a.id) as "secondFactor",
        (select count(*) from credential k where k.account_id = a.id and k.state <> 'revoked') as keys,
-       (select max(w.closes_at) from activation_window w where w.account_id = a.id and w.closed_at is null and clock_timestamp() between w.opens_at and w.closes_at) as "windowOpenUntil",
-       (select max(k.last_used_at) from credential k where k.account_id = a.id) as "lastUsedAt"
+       (select w.closes_at from open_window(a.id, clock_timestamp()) w) as "windowOpenUntil",
+       (select max(k.last_used_at) from credential k where k.account_id = a.id) as "lastUsedAt", a.manages, a.read_only as "readOnly", a.source_networks::text[] as networks, a.expires_at as "expiresAt"
      from account a left join customer c on c.id = a.customer_id where ($1::text is null or c.name = $1) and not a.is_self_test order by a.name limit 5000`,
     [customer],
   );
-  return rows.map((row) => ({ ...row, windowOpenUntil: isoOrNull(row.windowOpenUntil), lastUsedAt: isoOrNull(row.lastUsedAt) }));
-}
-
-export async function listKeys(tx: Transaction, account: string | null): Promise<readonly KeyRow[]> {
-  const rows = await tx.query<Dated<KeyRow, 'createdAt' | 'expiresAt' | 'lastUsedAt'>>(
-    `select a.name as account, k.fingerprint, k.algorithm, k.state, k.issued_by as "issuedBy", k.created_at as "createdAt", k.expires_at as "expiresAt", k.last_used_at as "lastUsedAt"
-     from credential k join account a on a.id = k.account_id where ($1::text is null or a.name = $1) and not a.is_self_test order by a.name, k.created_at limit 5000`,
-    [account],
-  );
   return rows.map((row) => ({
     ...row,
-    createdAt: iso(row.createdAt),
-    expiresAt: iso(row.expiresAt),
+    windowOpenUntil: isoOrNull(row.windowOpenUntil),
     lastUsedAt: isoOrNull(row.lastUsedAt),
+    expiresAt: isoOrNull(row.expiresAt),
   }));
 }
 

@@ -1,6 +1,7 @@
 // Owns: the shape of the one frozen configuration value that every role receives. Parsing lives beside it in load.ts.
 import type { ProfileName } from '../domain/algorithms.ts';
 import type { Plane } from '../domain/ids.ts';
+import type { CredentialAges } from './credential-ages.ts';
 import type { BudgetDefaults } from './default-budgets.ts';
 
 export type EdgeConfig = {
@@ -52,6 +53,7 @@ export type Config = {
   readonly limits: Limits;
   /** What every scope may use from its creation; see default-budgets.ts. */
   readonly budgets: BudgetDefaults;
+  readonly credentials: CredentialAges;
 };
 
 /** Every queue, map, buffer, list, string and timer of the product is bounded here. */
@@ -70,6 +72,15 @@ export type Limits = {
   readonly rekeyBytes: number;
   readonly rekeyMs: number;
   readonly loginAttemptsMax: number;
+  /** Wrong passwords, codes and tickets that cost a source or an account nothing. */
+  readonly freeGuesses: number;
+  /** The pause after the next one; it doubles, up to penaltyLongestMs. */
+  readonly guessPauseFirstMs: number;
+  /** Counters that were quiet for so long begin again. */
+  readonly guessForgetMs: number;
+  /** Passwords that are hashed at once, and that may wait for it; each takes 64 MiB. */
+  readonly passwordHashesMax: number;
+  readonly passwordHashesWaitingMax: number;
   readonly channelsPerConnectionMax: number;
   readonly handlesPerSessionMax: number;
   readonly requestsInFlightPerChannelMax: number;
@@ -116,6 +127,11 @@ export const defaultLimits: Limits = {
   rekeyBytes: 1024 ** 3,
   rekeyMs: 3_600_000,
   loginAttemptsMax: 6,
+  freeGuesses: 3,
+  guessPauseFirstMs: 1000,
+  guessForgetMs: 86_400_000,
+  passwordHashesMax: 2,
+  passwordHashesWaitingMax: 32,
   channelsPerConnectionMax: 1,
   handlesPerSessionMax: 64,
   requestsInFlightPerChannelMax: 256,

@@ -9,7 +9,8 @@ import { capMax } from '../domain/budgets.ts';
 import { CofferdamError } from '../domain/errors.ts';
 import { isValidAccountName } from '../domain/paths.ts';
 import { type Config, defaultLimits, type Limits, runtimePaths } from './config.ts';
-import { type BudgetDefaults, defaultBudgets } from './default-budgets.ts';
+import { type CredentialAges, defaultCredentialAges } from './credential-ages.ts';
+import { defaultBudgets } from './default-budgets.ts';
 
 const port = z.number().int().min(0).max(65_535);
 const directory = z.string().refine(isAbsolute, 'must be an absolute path');
@@ -36,6 +37,20 @@ const budgetSettings = z.strictObject({
   gateway: scopeBudget.optional(),
   ceilingPercent: z.number().int().min(100).max(1000).optional(),
 });
+const ageShape = Object.fromEntries(
+  Object.keys(defaultCredentialAges).map((name) => [
+    name,
+    z
+      .number()
+      .int()
+      .min(1)
+      .max(2 ** 40)
+      .optional(),
+  ]),
+) as {
+  [K in keyof CredentialAges]: z.ZodOptional<z.ZodNumber>;
+};
+const credentialSettings = z.strictObject(ageShape);
 const network = z.string().refine((text) => parseNetwork(text) !== undefined, 'must be an address or a network such as 192.0.2.0/24');
 const userName = z.string().regex(/^[a-z_][a-z0-9_-]{0,31}$/);
 
@@ -77,6 +92,7 @@ const settings = z.strictObject({
     .optional(),
   limits: z.strictObject(limitShape).optional(),
   budgets: budgetSettings.optional(),
+  credentials: credentialSettings.optional(),
 });
 type Settings = z.infer<typeof settings>;
 
@@ -121,30 +137,18 @@ function envPort(env: LoadOptions['env'], name: string, fallback: number, faults
   return fallback;
 }
 
-function envLimits(env: LoadOptions['env'], faults: string[]): Partial<Limits> {
-  const text = env.COFFERDAM_LIMITS;
-  if (text === undefined || text === '') return {};
+/** JSON of the same form as in a configuration file. */
+function envSettings<T>(env: LoadOptions['env'], name: string, shape: z.ZodType, defaults: T, faults: string[]): T {
+  const text = env[name];
+  if (text === undefined || text === '') return defaults;
   try {
-    const parsed = z.strictObject(limitShape).safeParse(JSON.parse(text));
-    if (parsed.success) return parsed.data as Partial<Limits>;
-    for (const issue of parsed.error.issues) faults.push(`COFFERDAM_LIMITS ${issue.path.join('.')}: ${issue.message}`);
+    const parsed = shape.safeParse(JSON.parse(text));
+    if (parsed.success) return withDefaults(defaults, parsed.data);
+    for (const issue of parsed.error.issues) faults.push(`${name} ${issue.path.join('.')}: ${issue.message}`);
   } catch {
-    faults.push('COFFERDAM_LIMITS is not JSON');
+    faults.push(`${name} is not JSON`);
   }
-  return {};
-}
-
-function envBudgets(env: LoadOptions['env'], faults: string[]): BudgetDefaults {
-  const text = env.COFFERDAM_BUDGETS;
-  if (text === undefined || text === '') return defaultBudgets;
-  try {
-    const parsed = budgetSettings.safeParse(JSON.parse(text));
-    if (parsed.success) return withDefaults(defaultBudgets, parsed.data);
-    for (const issue of parsed.error.issues) faults.push(`COFFERDAM_BUDGETS ${issue.path.join('.')}: ${issue.message}`);
-  } catch {
-    faults.push('COFFERDAM_BUDGETS is not JSON');
-  }
-  return defaultBudgets;
+  return defaults;
 }
 
 /** What was given replaces the default of the same name, at every depth. */
@@ -198,8 +202,9 @@ function demoConfig(options: LoadOptions, faults: string[]): Config {
     penaltyExempt: ['127.0.0.1', '::1'],
     allowSlowCipher: env.COFFERDAM_ALLOW_SLOW_CIPHER === '1',
     users: options.isRoot ? demoUsers : null,
-    limits: { ...defaultLimits, settleMs: 0, ...envLimits(env, faults) },
-    budgets: envBudgets(env, faults),
+    limits: envSettings(env, 'COFFERDAM_LIMITS', z.strictObject(limitShape), { ...defaultLimits, settleMs: 0 }, faults),
+    budgets: envSettings(env, 'COFFERDAM_BUDGETS', budgetSettings, defaultBudgets, faults),
+    credentials: envSettings(env, 'COFFERDAM_CREDENTIALS', credentialSettings, defaultCredentialAges, faults),
   };
 }
 
@@ -245,6 +250,7 @@ function complete(given: Settings, options: LoadOptions): Config {
     users: given.mode === 'production' ? (given.users ?? null) : options.isRoot ? (given.users ?? demoUsers) : null,
     limits: { ...defaultLimits, ...(given.limits as Partial<Limits> | undefined) },
     budgets: withDefaults(defaultBudgets, given.budgets),
+    credentials: withDefaults(defaultCredentialAges, given.credentials),
   };
 }
 
@@ -263,6 +269,7 @@ function checkWhole(config: Config, options: LoadOptions, faults: string[]): voi
     if (options.isRoot && config.users === null) faults.push('users: production needs one system user per role');
     if (config.users !== null && new Set(Object.values(config.users)).size !== 5)
       faults.push('users: roles may not share a system user in production');
+    if (config.credentials.dayMs !== defaultCredentialAges.dayMs) faults.push('credentials.dayMs: a day is a day in production');
     if (config.database.embedded) faults.push('database.embedded: production needs a PostgreSQL server of its own');
   }
   const paths = runtimePaths(config);

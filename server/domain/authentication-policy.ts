@@ -2,48 +2,83 @@
 // Must never: know how a proof is checked. Whatever is not in the table is refused.
 import type { AccountKind } from './ids.ts';
 
-/** A proof that was given and verified. Certificates and FIDO keys have their place here and no row in the table yet. */
-export type Proof = 'public-key' | 'totp' | 'activation-window' | 'password' | 'certificate' | 'security-key';
+/**
+ * A proof that was given and verified. `activation-window` is not given by the client: it holds or it does not. Nothing verifies
+ * certificates and security keys yet, so the rows that need them never hold.
+ */
+export type Proof = 'public-key' | 'totp' | 'ticket' | 'activation-window' | 'password' | 'certificate' | 'security-key';
+/** SSH authentication methods (RFC 4252, RFC 4256). */
 export type Method = 'publickey' | 'keyboard-interactive' | 'password';
 
-/** For each kind of account, the sets of proofs that suffice. `activation-window` is not given by the client: it holds or it does not. */
-export const sufficientProofs: Readonly<Record<AccountKind, readonly (readonly Proof[])[]>> = {
-  person: [['public-key', 'totp']],
-  machine: [
-    ['public-key', 'activation-window'],
-    ['public-key', 'totp'],
-  ],
+/** What a session may do: move files, or nothing but enrol a second factor. */
+export type Purpose = 'transfer' | 'enrolment';
+export type PolicyRow = {
+  readonly name: string;
+  readonly kinds: readonly AccountKind[];
+  readonly proofs: readonly Proof[];
+  readonly purpose: Purpose;
+  /** Holds only for accounts that are bound to source networks. */
+  readonly needsNetworks?: true;
 };
+
+export const policyRows = [
+  { name: 'key+code', kinds: ['person', 'machine'], proofs: ['public-key', 'totp'], purpose: 'transfer' },
+  { name: 'password+code', kinds: ['person'], proofs: ['password', 'totp'], purpose: 'transfer' },
+  { name: 'security-key', kinds: ['person'], proofs: ['security-key'], purpose: 'transfer' },
+  { name: 'key+certificate', kinds: ['machine'], proofs: ['public-key', 'certificate'], purpose: 'transfer' },
+  { name: 'key+password', kinds: ['machine'], proofs: ['public-key', 'password'], purpose: 'transfer', needsNetworks: true },
+  { name: 'key+window', kinds: ['machine'], proofs: ['public-key', 'activation-window'], purpose: 'transfer' },
+  { name: 'key+ticket', kinds: ['person', 'machine'], proofs: ['public-key', 'ticket'], purpose: 'enrolment' },
+  { name: 'password+ticket', kinds: ['person'], proofs: ['password', 'ticket'], purpose: 'enrolment' },
+] as const satisfies readonly PolicyRow[];
+export type PolicyRowName = (typeof policyRows)[number]['name'];
+export const policyRowNames = policyRows.map((row) => row.name);
+/** What a customer's own policy may name: enrolment follows from the row that needs the code. */
+export const transferRowNames = policyRows.filter((row) => row.purpose === 'transfer').map((row) => row.name);
 
 const methodOf: Readonly<Partial<Record<Proof, Method>>> = {
   'public-key': 'publickey',
   totp: 'keyboard-interactive',
+  ticket: 'keyboard-interactive',
   password: 'password',
 };
 
+/** What is known of an account that may log in at all. */
+export type PolicyFacts = {
+  readonly kind: AccountKind;
+  /** Rows that the customer allows; null = all. A row that nobody knows allows nothing. */
+  readonly allowed: readonly string[] | null;
+  readonly hasNetworks: boolean;
+  readonly isWindowOpen: boolean;
+};
+
 export type PolicyDecision =
-  | { readonly outcome: 'accepted' }
+  | { readonly outcome: 'accepted'; readonly row: PolicyRowName; readonly purpose: Purpose }
   /** At least one proof counted and a sufficient set can still be completed by these methods. */
   | { readonly outcome: 'partial'; readonly methods: readonly Method[] }
   | { readonly outcome: 'refused' };
 
 /** What a stranger is told before any proof: the same for every name. */
-export const firstMethods: readonly Method[] = ['publickey'];
+export const firstMethods: readonly Method[] = ['publickey', 'password'];
 
-/**
- * Decides from the proofs of one user on one connection. `eligible` is false when the account is unknown, suspended, expired, of the
- * other plane, or comes from a network that is not its own: then nothing suffices.
- */
-export function evaluate(kind: AccountKind, proofs: ReadonlySet<Proof>, eligible: boolean): PolicyDecision {
-  if (!eligible) return { outcome: 'refused' };
+function applies(row: PolicyRow, facts: PolicyFacts): boolean {
+  if (!row.kinds.includes(facts.kind) || (row.needsNetworks === true && !facts.hasNetworks)) return false;
+  if (facts.allowed === null || facts.allowed.includes(row.name)) return true;
+  return row.purpose === 'enrolment' && facts.allowed.includes(row.name.replace('ticket', 'code'));
+}
+
+/** Decides from the proofs of one user on one connection. `facts` null: nothing suffices (unknown, suspended, expired, of the other plane). */
+export function evaluate(facts: PolicyFacts | null, given: ReadonlySet<Proof>): PolicyDecision {
+  if (facts === null) return { outcome: 'refused' };
+  const proofs = facts.isWindowOpen ? new Set<Proof>([...given, 'activation-window']) : given;
   const methods = new Set<Method>();
-  for (const row of sufficientProofs[kind]) {
-    const missing = row.filter((proof) => !proofs.has(proof));
-    if (missing.length === 0) return { outcome: 'accepted' };
-    if (!proofs.has('public-key')) continue;
-    const [next] = missing;
-    const method = next === undefined ? undefined : methodOf[next];
-    if (missing.length === 1 && method !== undefined) methods.add(method);
+  for (const row of policyRows) {
+    if (!applies(row, facts)) continue;
+    const missing = row.proofs.filter((proof) => !proofs.has(proof));
+    if (missing.length === 0) return { outcome: 'accepted', row: row.name, purpose: row.purpose };
+    const counted = row.proofs.some((proof) => given.has(proof));
+    const method = missing[0] === undefined ? undefined : methodOf[missing[0]];
+    if (counted && missing.length === 1 && method !== undefined) methods.add(method);
   }
   return methods.size === 0 ? { outcome: 'refused' } : { outcome: 'partial', methods: [...methods] };
 }

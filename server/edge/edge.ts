@@ -11,6 +11,7 @@ import { serveMetrics } from '../observability/metrics.ts';
 import { Admission } from './accept/admission.ts';
 import { whenSourceKnown } from './accept/balanced.ts';
 import type { ProxySource } from './accept/proxy-protocol.ts';
+import { startConsole } from './console/console.ts';
 import { SelfTest } from './self-test/self-test.ts';
 import { createSftp } from './sftp/session.ts';
 import type { EdgeNode } from './sftp-seam.ts';
@@ -69,6 +70,7 @@ export async function startEdge(config: Config, edge: EdgeConfig): Promise<{ sto
         banner: hello.banner,
         warden,
         startSftp: sftp.start,
+        startConsole,
         isLeaseLive: () => warden.isLeaseLive,
         reserve,
         onLogin: () => admission.known(place),

@@ -47,4 +47,5 @@ export type WardenCalls = {
 };
 
 export type EdgeNode = { readonly config: Config; readonly node: NodeName; readonly log: Logger };
+export type StartConsole = (session: SftpSession, line: string, output: SftpOutput, warden: WardenCalls) => SftpInput;
 export type StartSftp = (session: SftpSession, output: SftpOutput, warden: WardenCalls) => SftpInput;

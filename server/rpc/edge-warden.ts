@@ -122,6 +122,12 @@ const grantedExtent = z.strictObject({
 /** The next piece of a flow: so many bytes, after so many milliseconds. */
 const permit = z.strictObject({ bytes: z.number().int().min(1).max(Number.MAX_SAFE_INTEGER), waitMs: z.number().int().min(0) });
 
+const consoleAnswer = z.discriminatedUnion('outcome', [
+  z.strictObject({ outcome: z.literal('done'), text: z.string().max(60_000), exitStatus: z.number().int().min(0).max(255) }),
+  z.strictObject({ outcome: z.literal('input'), text: z.string().max(60_000), until: z.enum(['line', 'end']) }),
+]);
+export type ConsoleAnswer = z.infer<typeof consoleAnswer>;
+
 /** Calls an edge makes. Columns: what goes in, what comes out, whether it changes anything. */
 export const edgeToWarden = {
   /** First call on a connection. Refused when the node is unknown or of another protocol. */
@@ -199,6 +205,10 @@ export const edgeToWarden = {
     }),
     result: ok,
   }),
+
+  /** One line of the console: parsed and decided by the warden. `input`: it wants a line, or everything until the end of the stream. */
+  'console.run': operation({ changes: true, params: z.strictObject({ token, line: z.string().max(512) }), result: consoleAnswer }),
+  'console.input': operation({ changes: true, params: z.strictObject({ token, text: z.string().max(16_384) }), result: consoleAnswer }),
 
   /** The node's own account for testing its controls, with this key from now on (SSH wire form). It reaches nothing but itself. */
   'self-test.begin': operation({

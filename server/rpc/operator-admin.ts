@@ -3,6 +3,7 @@
 // Changing operations become rows of `command`; the warden validates the same parameters again and executes them.
 import { z } from 'zod';
 import { operatorBudgets } from './operator-budgets.ts';
+import { operatorCredentials } from './operator-credentials.ts';
 import { operatorRetention } from './operator-retention.ts';
 import {
   accountName,
@@ -30,6 +31,8 @@ const customerRow = z.strictObject({
   folders: z.number(),
   files: z.number(),
   createdAt: instant,
+  /** Rows of the authentication policy that it allows; null = all. */
+  allowedProofs: z.array(z.string()).nullable(),
 });
 const folderRow = z.strictObject({
   name: z.string(),
@@ -52,16 +55,10 @@ const accountRow = z.strictObject({
   keys: z.number(),
   windowOpenUntil: instant.nullable(),
   lastUsedAt: instant.nullable(),
-});
-const keyRow = z.strictObject({
-  account: z.string(),
-  fingerprint: z.string(),
-  algorithm: z.string(),
-  state: z.string(),
-  issuedBy: z.string(),
-  createdAt: instant,
-  expiresAt: instant,
-  lastUsedAt: instant.nullable(),
+  manages: z.boolean(),
+  readOnly: z.boolean(),
+  networks: z.array(z.string()),
+  expiresAt: instant.nullable(),
 });
 const fileRow = z.strictObject({
   version: uuid,
@@ -177,6 +174,8 @@ export const operatorToAdmin = {
           customer: accountName,
           kind: z.enum(['person', 'machine']),
           contact: text(200).optional(),
+          /** A person who may open windows of the customer's machine accounts and manage their keys over the console. */
+          manages: z.boolean().optional(),
         }),
         z.strictObject({
           plane: z.literal('internal'),
@@ -198,48 +197,6 @@ export const operatorToAdmin = {
       result: z.strictObject({ accounts: z.array(accountRow), more }),
     }),
     reads(),
-  ),
-  'key.add': rule(
-    operation({
-      changes: true,
-      /** One line of OpenSSH's public key format: algorithm, base64, optional comment. */
-      params: z.strictObject({ account: accountName, publicKey: text(4096), expiresInDays: z.number().int().min(1).max(366).optional() }),
-      result: z.strictObject({ fingerprint: z.string(), expiresAt: instant }),
-    }),
-    widens,
-  ),
-  'key.list': rule(
-    operation({
-      changes: false,
-      params: z.strictObject({ account: accountName.optional() }),
-      result: z.strictObject({ keys: z.array(keyRow), more }),
-    }),
-    reads(),
-  ),
-  /** The one-time ticket is made by cofferctl and shown there once; only its SHA-256 (hexadecimal) travels and is stored. */
-  'mfa.ticket': rule(
-    operation({
-      changes: true,
-      params: z.strictObject({
-        account: accountName,
-        ticketHash: z.string().regex(/^[0-9a-f]{64}$/),
-        hours: z.number().int().min(1).max(72).optional(),
-      }),
-      result: z.strictObject({ expiresAt: instant }),
-    }),
-    widens,
-  ),
-  'window.open': rule(
-    operation({
-      changes: true,
-      params: z.strictObject({ account: accountName, hours: z.number().int().min(1).max(24), reason: text(200) }),
-      result: z.strictObject({ closesAt: instant }),
-    }),
-    widens,
-  ),
-  'window.close': rule(
-    operation({ changes: true, params: z.strictObject({ account: accountName }), result: z.strictObject({ closed: z.number() }) }),
-    narrows,
   ),
   'file.list': rule(
     operation({
@@ -295,6 +252,7 @@ export const operatorToAdmin = {
     }),
     reads(),
   ),
+  ...operatorCredentials,
   ...operatorBudgets,
   ...operatorRetention,
   /** Answers at once: shows that the warden takes commands. */

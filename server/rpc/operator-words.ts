@@ -1,5 +1,6 @@
 // Owns: the words of the operators' operation tables: roles, rules, and the shapes of names and times.
 import { z } from 'zod';
+import { parseNetwork } from '../domain/addresses.ts';
 import { isValidAccountName } from '../domain/paths.ts';
 
 export { operation } from './operation.ts';
@@ -23,5 +24,14 @@ export const reads = (role: OperatorRole = 'viewer'): Rule => ({ role, twoPerson
 export const widens: Rule = { role: 'security-officer', twoPerson: true };
 export const narrows: Rule = { role: 'operator', twoPerson: false };
 
-/** `SHA256:` and 43 characters, as ssh-keygen -l prints it. */
-export const fingerprint = z.string().regex(/^SHA256:[A-Za-z0-9+/]{43}$/, 'a fingerprint looks like SHA256:…, see `cofferctl key list`');
+/** Names a credential: `SHA256:` and 43 characters, as ssh-keygen -l prints it; or `password:` and eight. */
+export const fingerprint = z
+  .string()
+  .regex(
+    /^(?:SHA256:[A-Za-z0-9+/]{43}|password:[a-z2-7]{8})$/,
+    'a credential looks like SHA256:… or password:…, see `cofferctl credential list`',
+  );
+export const network = z
+  .string()
+  .max(64)
+  .refine((value) => parseNetwork(value) !== undefined, 'a network looks like 192.0.2.0/24, or is one address');

@@ -1,5 +1,6 @@
 // Owns: what every use case of the warden receives, and the shapes that its rooms hand each other.
 import type { Config } from '../config/config.ts';
+import type { Purpose } from '../domain/authentication-policy.ts';
 import type {
   AccountId,
   AccountKind,
@@ -44,16 +45,26 @@ export type OpenSession = {
     readonly name: string;
     readonly kind: AccountKind;
     readonly plane: Plane;
+    /** null for internal accounts. */
+    readonly customer: CustomerId | null;
     readonly readOnly: boolean;
+    /** May open windows of its customer's machine accounts and manage their keys. */
+    readonly manages: boolean;
   };
   readonly credentialId: CredentialId;
+  readonly purpose: Purpose;
   /** One entry for a partner account; one per customer with rights for an internal account, name order. */
   readonly customers: readonly CustomerScope[];
 };
 
 export type Sessions = {
-  /** The open session of this token on this node, touched; throws `session-ended`. Falls back to the database after a restart. */
+  /**
+   * The open session of this token on this node, touched; throws `session-ended`, and `denied` for one that may only enrol. Falls back to
+   * the database after a restart.
+   */
   require(token: string, caller: EdgeCaller): Promise<OpenSession>;
+  /** The same, whatever the session is for. */
+  requireAny(token: string, caller: EdgeCaller): Promise<OpenSession>;
   /** Ends a session (idempotent): row, ledger entry, notice to its edge. Interrupts its open uploads, closes its downloads. */
   end(session: SessionId, reason: string): Promise<void>;
 };

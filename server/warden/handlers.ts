@@ -4,6 +4,7 @@ import type { EdgeToWarden } from '../rpc/edge-warden.ts';
 import type { Handlers } from '../rpc/operation.ts';
 import type { Logins } from './authentication/login.ts';
 import { treeHandlers } from './catalogue/tree-handlers.ts';
+import { consoleHandlers } from './console/console.ts';
 import type { EdgeCaller, Warden } from './context.ts';
 import { findSessionIdentifier } from './exchanges/exchange-queries.ts';
 import type { Exchanges } from './exchanges/exchanges.ts';
@@ -46,7 +47,7 @@ export function edgeHandlers(warden: Warden, rooms: Rooms): Handlers<EdgeToWarde
       return exchanges.sign(params, caller);
     },
     'exchange.prove-host-keys': async ({ token, hostKeys }, caller) => {
-      const session = await sessions.require(token, caller);
+      const session = await sessions.requireAny(token, caller);
       const identifier = await warden.database.withSystem((tx) => findSessionIdentifier(tx, session.id));
       if (identifier === undefined) throw new CofferdamError('session-ended', 'the session has ended');
       return { signatures: [...exchanges.prove(identifier, hostKeys)] };
@@ -57,10 +58,11 @@ export function edgeHandlers(warden: Warden, rooms: Rooms): Handlers<EdgeToWarde
       return {};
     },
     'session.end': async ({ token, reason, bytesIn, bytesOut }, caller) => {
-      await sessions.close(await sessions.require(token, caller), reason, bytesIn, bytesOut);
+      await sessions.close(await sessions.requireAny(token, caller), reason, bytesIn, bytesOut);
       return {};
     },
     ...selfTestHandlers(warden),
+    ...consoleHandlers(warden, sessions),
     ...treeHandlers(warden),
     ...uploadHandlers(warden),
     ...downloadHandlers(warden),

@@ -4,7 +4,7 @@ import { chmodSync, rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { type Config, type EdgeConfig, runtimePaths } from '../config/config.ts';
 import { CofferdamError } from '../domain/errors.ts';
-import { idOf, type NodeName } from '../domain/ids.ts';
+import { idOf, type NodeName, type SessionId } from '../domain/ids.ts';
 import { createLogger } from '../observability/logger.ts';
 import { serveMetrics } from '../observability/metrics.ts';
 import { Database } from '../postgres/database.ts';
@@ -18,6 +18,7 @@ import { completeBudgets } from './budgets/create-budgets.ts';
 import { startCommands } from './commands/commands.ts';
 import { assertNoDemoOutsideLoopback } from './commands/demo.ts';
 import type { EdgeCaller, Warden } from './context.ts';
+import { startCredentialSweeps } from './credentials/credential-sweeps.ts';
 import { Exchanges } from './exchanges/exchanges.ts';
 import { edgeHandlers } from './handlers.ts';
 import { loadHostKeys, publicLine } from './keys/key-files.ts';
@@ -60,7 +61,9 @@ export async function startWarden(config: Config): Promise<RunningWarden> {
     const exchanges = new Exchanges(config, hostKeys);
     const logins = new Logins({ config, database, keys, sessions, exchanges, startIdOf: (caller) => nodes.startIdOf(caller) });
     const sweeps = startTransferSweeps(warden);
+    const credentialSweeps = startCredentialSweeps(warden, sessions);
     const commands = await startCommands(warden, sessions);
+    const stopListening = await database.listen('cofferdam_ended', endedElsewhere(nodes, sessions), () => {});
     const handlers = edgeHandlers(warden, { nodes, logins, sessions, exchanges });
     const sockets = await Promise.all(
       config.edges.map((edge) => listen(config, edge, (socket, caller) => serve(socket, caller, nodes, handlers, warden))),
@@ -68,6 +71,7 @@ export async function startWarden(config: Config): Promise<RunningWarden> {
     const metrics = await serveMetrics(config.metrics.wardenPort, () => [
       { name: 'warden_edges', help: 'Edges connected.', kind: 'gauge', value: nodes.connectedCount },
       { name: 'warden_key_exchanges_total', help: 'Key exchanges signed.', kind: 'counter', value: exchanges.signed },
+      { name: 'warden_passwords_waiting', help: 'Passwords waiting to be hashed.', kind: 'gauge', value: logins.passwordsWaiting },
       { name: 'warden_grants_waiting', help: 'Grants waiting for their batch.', kind: 'gauge', value: charges.waiting() },
     ]);
     log.info({ nodes: config.edges.map((edge) => edge.node) }, 'warden serves');
@@ -79,6 +83,8 @@ export async function startWarden(config: Config): Promise<RunningWarden> {
         exchanges.stop();
         sessions.stop();
         await sweeps.stop();
+        await credentialSweeps.stop();
+        await stopListening();
         await commands.stop();
         await charges.stop();
         await metrics.stop();
@@ -90,6 +96,16 @@ export async function startWarden(config: Config): Promise<RunningWarden> {
     await database.close();
     throw error;
   }
+}
+
+/** What another warden ended, or a command there: told at once; a lost notice is made good by the lease. */
+function endedElsewhere(nodes: Nodes, sessions: SessionRegistry): (payload: string) => void {
+  return (payload) => {
+    const [node, session] = payload.split('/');
+    if (node === undefined || session === undefined) return;
+    sessions.forget([idOf<SessionId>(session)]);
+    nodes.terminate(idOf<NodeName>(node), idOf<SessionId>(session), 'ended');
+  };
 }
 
 function serve(socket: Socket, caller: EdgeCaller, nodes: Nodes, handlers: ReturnType<typeof edgeHandlers>, warden: Warden): void {

@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { connect as connectTls } from 'node:tls';
@@ -7,6 +7,7 @@ import { test } from 'tap';
 import { totp } from '../../admin-cli/demo-otp.ts';
 import { createAuthority, issueOperatorCertificate } from '../../certs/authority.ts';
 import { newOpenSshKeyPair } from '../../server/admin/openssh-key.ts';
+import { sshCommand } from '../support/ssh.ts';
 import { sshLogin } from '../support/ssh-login.ts';
 import { startWorld } from '../support/world.ts';
 
@@ -37,26 +38,32 @@ test('a bank is set up from nothing to its first login, by the command line alon
   writeFileSync(`${keyFile}.pub`, pair.publicLine);
   await refused(2, /private key/, 'key', 'add', 'north', '--file', keyFile);
   await ok('key', 'add', 'north', '--file', `${keyFile}.pub`);
-  await refused(5, /already registered/, 'key', 'add', 'acme', '--file', `${keyFile}.pub`);
+  await refused(5, /is or was registered/, 'key', 'add', 'acme', '--file', `${keyFile}.pub`);
   await refused(5, /for machine accounts/, 'window', 'open', 'north', '--hours', '1', '--reason', 'x');
 
-  const ticketText = await ok('mfa', 'ticket', 'north');
-  const ticket = /ticket for north: +(\S+)/.exec(ticketText)?.[1] ?? '';
-  t.match(ticket, /^[0-9a-f]{6}(-[0-9a-f]{6}){3}$/);
+  const ticketFile = join(world.directory, 'ticket');
+  t.match(await ok('mfa', 'ticket', 'north', '--out', ticketFile), /ssh -p PORT north@HOST enroll/);
+  const ticket = readFileSync(ticketFile, 'utf8').trim();
+  t.match(ticket, /^[a-z2-7]{6}(-[a-z2-7]{6}){3}$/);
+  t.equal(statSync(ticketFile).mode & 0o777, 0o600, 'for its owner only');
   const { port } = world.demo.partner;
   const wrong = await sshLogin({ port, username: 'north', privateKey: pair.privateText, answer: () => 'aaaaaa-bbbbbb-cccccc-dddddd' });
   t.equal(wrong.isOpen, false, 'a wrong ticket opens nothing');
   let secret = '';
-  const enrolled = await sshLogin({
-    port,
-    username: 'north',
-    privateKey: pair.privateText,
-    answer: (prompt, instruction) => {
-      secret = /Secret: ([A-Z2-7]+)/.exec(instruction)?.[1] ?? secret;
-      return prompt.startsWith('Enrolment') ? ticket : totp(secret, Date.now() / 1000);
+  const enrolled = await sshCommand(
+    world,
+    {
+      account: 'north',
+      keyFile,
+      ticket,
+      input: (out) => {
+        secret = /Secret: ([A-Z2-7]{32})/.exec(out)?.[1] ?? '';
+        return out.includes('type the code') ? `${totp(secret, Date.now() / 1000)}\n` : undefined;
+      },
     },
-  });
-  t.equal(enrolled.isOpen, true, 'ticket and first code open a session');
+    'enroll',
+  );
+  t.equal(enrolled.code, 0, enrolled.err);
   t.equal(
     (await sshLogin({ port, username: 'north', privateKey: pair.privateText, answer: () => ticket })).isOpen,
     false,
@@ -67,7 +74,7 @@ test('a bank is set up from nothing to its first login, by the command line alon
     true,
     'from now on key and code',
   );
-  await refused(5, /has a second factor/, 'mfa', 'ticket', 'north');
+  await refused(5, /has a second factor/, 'mfa', 'ticket', 'north', '--out', `${ticketFile}-2`);
   t.equal(
     (
       await sshLogin({
@@ -82,7 +89,7 @@ test('a bank is set up from nothing to its first login, by the command line alon
   );
 
   t.match(await ok('account', 'list', '--customer', 'northbank'), /north +northbank +person +partner +active +1 +yes/);
-  t.match(await ok('key', 'list', '--account', 'north'), /SHA256:/);
+  t.match(await ok('credential', 'list', '--account', 'north'), /SHA256:/);
   t.match(await ok('customer', 'show', 'northbank'), /deposit +deposit +on-close/);
   t.match(await ok('customer', 'list'), /northbank/);
 });
@@ -91,7 +98,6 @@ test('sessions end, customers are suspended, windows close: at once, and only th
   const world = await startWorld(t);
   const { port } = world.demo.partner;
   const key = (name: string): string => world.keyFile(name);
-  const { readFileSync } = await import('node:fs');
   const login = (username: string): ReturnType<typeof sshLogin> =>
     sshLogin({ port, username, privateKey: readFileSync(key(username), 'utf8'), answer: () => '', keepOpen: true });
   const [acme, globex] = await Promise.all([login('acme-batch'), login('globex-batch')]);
@@ -137,7 +143,6 @@ test('the operators’ socket: no certificate, a foreign one, a lesser role', as
   const foreign = await createAuthority('somebody else', 1);
   const alice = await issueOperatorCertificate(foreign, 'alice', 1);
   t.match(await handshake({ cert: alice.certificate, key: alice.key }), /refused/, "another authority's alice");
-  const { readFileSync } = await import('node:fs');
   const own = {
     cert: readFileSync(join(world.directory, 'operators', 'bob', 'cert.pem'), 'utf8'),
     key: readFileSync(join(world.directory, 'operators', 'bob', 'key.pem'), 'utf8'),
@@ -214,7 +219,6 @@ test('what the folders allow: each rule with its twin', async (t) => {
     'a statement may be replaced',
   );
   t.match(await sftp('globex-batch', `get collect/s.xml ${join(local, 'got')}`), /^0/);
-  const { readFileSync } = await import('node:fs');
   t.equal(readFileSync(join(local, 'got'), 'utf8'), 'two', 'the newest version is read');
   t.match(await sftp('processor', 'rm globex/collect/s.xml'), /^1[\s\S]*denied/, 'what was read stays');
   t.match(await sftp('processor', `put ${one} globex/collect/t.xml`, 'rm globex/collect/t.xml'), /^0/, 'what was not may be withdrawn');

@@ -173,6 +173,8 @@ const calls: readonly (readonly [string, () => unknown])[] = [
   ['download.grant', () => ({ token, download: randomUUID(), index: 0 })],
   ['download.close', () => ({ token, download: randomUUID(), sentBytes: 1 })],
   ['flow.permit', () => ({ token, customer: randomUUID(), direction: 'out', bytes: 1 })],
+  ['console.run', () => ({ token, line: 'unlock acme-batch --for 8h' })],
+  ['console.input', () => ({ token, text: '123456' })],
   ['self-test.begin', () => ({ key: randomBytes(51).toString('base64') })],
   ['self-test.code', () => ({})],
   ['self-test.report', () => ({ checks: [{ check: 'cap', bites: true, text: 'x' }] })],

@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { test } from 'tap';
+import { commands } from '../../admin-cli/main.ts';
 
 const root = join(import.meta.dirname, '..', '..');
 
@@ -15,7 +16,7 @@ function* files(directory: string): Generator<string> {
 
 const sources = ['server', 'admin-cli', 'certs'].flatMap((directory) => [...files(directory)]);
 const importsOf = (text: string): readonly string[] =>
-  [...text.matchAll(/(?<![.\w])(?:from|import|require)\s*\(?\s*'([^']+)'/g)].map((match) => match[1] ?? '');
+  [...text.matchAll(/(?<![.\w-])(?:from|import|require)\s*\(?\s*'([^']+)'/g)].map((match) => match[1] ?? '');
 const roomOf = (path: string): string =>
   path.startsWith('server/') ? (path.split('/')[1] ?? '').replace(/\.ts$/, '') : (path.split('/')[0] ?? '');
 
@@ -41,6 +42,7 @@ const homes: Readonly<Record<string, string>> = {
   pg: 'server/postgres/',
   otplib: 'server/warden/authentication/',
   '@node-rs/argon2': 'server/warden/authentication/',
+  uqr: 'server/warden/console/',
   pino: 'server/observability/',
   'pino-pretty': 'server/observability/',
   '@peculiar/x509': 'certs/',
@@ -107,7 +109,7 @@ test('values never go into SQL text', async (t) => {
     for (const match of readFileSync(join(root, path), 'utf8').matchAll(/\$\{([^}]+)\}/g))
       t.match(
         match[1],
-        /^(?:inParent\(|visible\(|versionColumns|fileColumns|fileJoins|budgetColumns|budgetJoins|amountColumn$|totalColumn$|baseColumn$|pathOf|text$|column$|parameter$|account$)/,
+        /^(?:inParent\(|visible\(|versionColumns|fileColumns|fileJoins|budgetColumns|budgetJoins|amountColumn$|totalColumn$|baseColumn$|pathOf|credentialColumns|rowColumns$|rowJoins$|laggard$|windowColumns$|text$|column$|parameter$|account$)/,
         `${path}: \${${match[1]}} is a constant fragment`,
       );
 });
@@ -122,6 +124,16 @@ test('every file says what it owns; none breaks the habits', async (t) => {
     if (path !== 'server/config/load.ts' && path.startsWith('server/'))
       t.notMatch(text, /process\.env(?!,)/, `${path} does not read the environment`);
   }
+});
+
+test('an option of cofferctl takes a value in every command, or in none', async (t) => {
+  const arity = new Map<string, boolean>();
+  for (const command of commands)
+    for (const { name, value } of command.options) {
+      t.equal(arity.get(name) ?? value !== null, value !== null, `${command.words.join(' ')} --${name}`);
+      arity.set(name, value !== null);
+    }
+  t.ok(arity.size > 20);
 });
 
 test('no key and no secret file is in the tree', async (t) => {

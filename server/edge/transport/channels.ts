@@ -1,6 +1,7 @@
-// Owns: the channels of one connection, for SFTP only: as many at once as the configuration allows, and which messages they take (RFC 4254 sections 5 and 6).
+// Owns: the channels of one connection, for SFTP and the console's one line: as many at once as the configuration allows, and which messages they take (RFC 4254 sections 5 and 6).
 // Must never: open what could not be served, or take a packet size that makes one reply a thousand packets.
 import type { Limits } from '../../config/config.ts';
+import { lineBytesMax } from '../../domain/console-grammar.ts';
 import { WireReader, wireString } from '../../domain/ssh-wire.ts';
 import type { SftpInput, SftpOutput } from '../sftp-seam.ts';
 import type { BufferReserve } from './buffer-reserve.ts';
@@ -8,6 +9,7 @@ import { Channel, type ChannelHost, message, u32 } from './channel.ts';
 
 export type ChannelsHost = Omit<ChannelHost, 'closed'> & {
   startSftp(output: SftpOutput): SftpInput;
+  startConsole(output: SftpOutput, line: string): SftpInput;
   /** The same as `send`, for what may be asked only so often. */
   refuse(parts: readonly Uint8Array[]): void;
 };
@@ -145,11 +147,22 @@ export class Channels {
     const reader = new WireReader(payload.subarray(5));
     const type = reader.text();
     const wantsReply = reader.bool();
-    const isSftp = type === 'subsystem' && channel.input === undefined && reader.text() === 'sftp';
-    if (isSftp) channel.input = this.#host.startSftp(channel);
-    // Environment is accepted by nobody and missed by nobody; a shell, a command or a terminal is refused.
-    if (wantsReply && isSftp) channel.success();
+    const isStarted = channel.input === undefined && this.#start(channel, type, reader);
+    // Environment is accepted by nobody and missed by nobody; a terminal is refused.
+    if (wantsReply && isStarted) channel.success();
     else if (wantsReply) this.#host.refuse([Uint8Array.of(message.failure), u32(channel.remoteId)]);
+  }
+
+  /** SFTP, or one line for the console. There is no shell: who asks for one reads what can be said. */
+  #start(channel: Channel, type: string, reader: WireReader): boolean {
+    if (type === 'subsystem' && reader.text() === 'sftp') channel.input = this.#host.startSftp(channel);
+    else if (type === 'shell') channel.input = this.#host.startConsole(channel, 'help');
+    else if (type === 'exec') {
+      const bytes = reader.string();
+      if (bytes.length > lineBytesMax) return false;
+      channel.input = this.#host.startConsole(channel, new TextDecoder().decode(bytes));
+    } else return false;
+    return true;
   }
 
   /** The connection is over. Resolves when the warden knows what became of the transfers. */

@@ -7,7 +7,7 @@ import type { Profile } from '../../domain/algorithms.ts';
 import { WireReader, wireString } from '../../domain/ssh-wire.ts';
 import type { Misdeed } from '../accept/admission.ts';
 import { type AuthRequest, LoginDriver, type LoginReply, parseAuthRequest, parseInfoResponse } from '../authentication/login.ts';
-import type { EdgeNode, SftpSession, StartSftp, WardenCalls } from '../sftp-seam.ts';
+import type { EdgeNode, SftpSession, StartConsole, StartSftp, WardenCalls } from '../sftp-seam.ts';
 import type { ExchangeContext } from '../warden-client/exchange-signer.ts';
 import type { BufferReserve } from './buffer-reserve.ts';
 import { u32 } from './channel.ts';
@@ -34,6 +34,7 @@ export type ConnectionOptions = {
   readonly banner: string;
   readonly warden: WardenCalls;
   readonly startSftp: StartSftp;
+  readonly startConsole: StartConsole;
   readonly isLeaseLive: () => boolean;
   readonly reserve: BufferReserve;
   readonly onLogin: () => void;
@@ -104,6 +105,10 @@ export class Connection {
         startSftp: (output) => {
           if (this.#session === undefined) throw new Error('a channel before the login');
           return options.startSftp(this.#session, output, options.warden);
+        },
+        startConsole: (output, line) => {
+          if (this.#session === undefined) throw new Error('a channel before the login');
+          return options.startConsole(this.#session, line, output, options.warden);
         },
       },
       limits,

@@ -1,77 +1,144 @@
-// Owns: the SQL of logins: what is known of a name, its keys, its second factor, its ticket.
+// Owns: the SQL of logins: what is known of a name, its keys and passwords, its second factor, its ticket.
 import { type AccountId, type AccountKind, type CredentialId, type CustomerId, idOf, type Plane } from '../../domain/ids.ts';
+import type { Restrictions } from '../../domain/restrictions.ts';
 import type { Transaction } from '../../postgres/database.ts';
 
 export type AccountFacts = {
   readonly id: AccountId;
   readonly name: string;
   readonly kind: AccountKind;
-  readonly plane: Plane;
   readonly customer: CustomerId | null;
-  readonly readOnly: boolean;
-  /** Account and customer active, not expired, and the source inside the account's networks. */
-  readonly inOrder: boolean;
+  /** Account and customer are active. */
+  readonly isActive: boolean;
+  readonly restrictions: Restrictions;
+  /** Rows of the policy that the customer allows; null = all. */
+  readonly allowed: readonly string[] | null;
   readonly hasSecondFactor: boolean;
-  readonly windowOpen: boolean;
+  readonly window: { readonly id: string; readonly until: number } | null;
   readonly ticket: { readonly id: string; readonly hash: Buffer } | null;
 };
 
-export async function findAccount(tx: Transaction, name: string, source: string): Promise<AccountFacts | undefined> {
+const millis = (date: Date | null): number | null => date?.getTime() ?? null;
+
+/** The account of a name; the database's time of the look-up with it. */
+export async function findAccount(
+  tx: Transaction,
+  name: string,
+): Promise<{ readonly account: AccountFacts | undefined; readonly now: number }> {
   const [row] = await tx.query<{
-    id: string;
+    now: Date;
+    id: string | null;
     name: string;
     kind: AccountKind;
     plane: Plane;
     customer_id: string | null;
+    is_active: boolean;
     read_only: boolean;
-    in_order: boolean;
+    networks: readonly string[];
+    expires_at: Date | null;
+    allowed_proofs: readonly string[] | null;
     has_factor: boolean;
-    window_open: boolean;
+    window_id: string | null;
+    window_closes: Date | null;
     ticket_id: string | null;
     ticket_hash: Buffer | null;
   }>(
-    `select a.id, a.name, a.kind, a.plane, a.customer_id, a.read_only,
-       a.state = 'active' and coalesce(c.state, 'active') = 'active' and (a.expires_at is null or a.expires_at > clock_timestamp())
-         and (cardinality(a.source_networks) = 0 or $2::inet <<= any (a.source_networks)) as in_order,
+    `select n.now, a.id, a.name, a.kind, a.plane, a.customer_id, a.state = 'active' and coalesce(c.state, 'active') = 'active' as is_active,
+       a.read_only, a.source_networks::text[] as networks, a.expires_at, c.allowed_proofs,
        exists (select 1 from second_factor f where f.account_id = a.id) as has_factor,
-       exists (select 1 from activation_window w where w.account_id = a.id and w.closed_at is null and clock_timestamp() between w.opens_at and w.closes_at) as window_open,
-       t.id as ticket_id, t.ticket_hash
-     from account a
+       w.id as window_id, w.closes_at as window_closes, t.id as ticket_id, t.ticket_hash
+     from (select clock_timestamp() as now) n
+       left join account a on a.name = $1
        left join customer c on c.id = a.customer_id
-       left join lateral (select id, ticket_hash from mfa_ticket m where m.account_id = a.id and m.used_at is null and m.expires_at > clock_timestamp()
-         and m.failed_trials < 5 order by m.created_at desc limit 1) t on true
-     where a.name = $1`,
-    [name, source],
+       left join lateral open_window(a.id, n.now) w on a.kind = 'machine'
+       left join lateral (select id, ticket_hash from mfa_ticket m where m.account_id = a.id and m.used_at is null and m.expires_at > n.now
+         and m.failed_trials < 5 order by m.created_at desc limit 1) t on true`,
+    [name],
   );
-  if (row === undefined) return undefined;
+  if (row === undefined) throw new Error('no row for a name');
+  const now = row.now.getTime();
+  if (row.id === null) return { account: undefined, now };
   return {
-    id: idOf<AccountId>(row.id),
-    name: row.name,
-    kind: row.kind,
-    plane: row.plane,
-    customer: row.customer_id === null ? null : idOf<CustomerId>(row.customer_id),
-    readOnly: row.read_only,
-    inOrder: row.in_order,
-    hasSecondFactor: row.has_factor,
-    windowOpen: row.window_open,
-    ticket: row.ticket_id === null || row.ticket_hash === null ? null : { id: row.ticket_id, hash: row.ticket_hash },
+    now,
+    account: {
+      id: idOf<AccountId>(row.id),
+      name: row.name,
+      kind: row.kind,
+      customer: row.customer_id === null ? null : idOf<CustomerId>(row.customer_id),
+      isActive: row.is_active,
+      restrictions: {
+        networks: row.networks.length === 0 ? [] : [row.networks],
+        planes: [row.plane],
+        readOnly: row.read_only,
+        until: millis(row.expires_at),
+      },
+      allowed: row.allowed_proofs,
+      hasSecondFactor: row.has_factor,
+      window: row.window_id === null || row.window_closes === null ? null : { id: row.window_id, until: row.window_closes.getTime() },
+      ticket: row.ticket_id === null || row.ticket_hash === null ? null : { id: row.ticket_id, hash: row.ticket_hash },
+    },
   };
 }
 
-/** The usable credential of this very account with this very key. */
-export async function findCredential(tx: Transaction, account: AccountId, blob: Uint8Array): Promise<CredentialId | undefined> {
-  const [row] = await tx.query<{ id: string }>(
-    "select id from credential where account_id = $1 and public_key = $2 and state in ('active', 'retiring') and expires_at > clock_timestamp()",
-    [account, Buffer.from(blob)],
+export type UsableCredential = {
+  readonly id: CredentialId;
+  readonly account: AccountId;
+  readonly passwordHash: string | null;
+  readonly restrictions: Restrictions;
+};
+
+/** A credential by its name (fingerprint) that opens something now: in order, begun, not expired, not dormant. Whose it is stands in it. */
+export async function findUsable(tx: Transaction, fingerprint: string, dormantMs: number): Promise<UsableCredential | undefined> {
+  const [row] = await tx.query<{
+    id: string;
+    account_id: string;
+    password_hash: string | null;
+    expires_at: Date;
+    read_only: boolean;
+    networks: readonly string[];
+  }>(
+    `select id, account_id, password_hash, expires_at, read_only, source_networks::text[] as networks from credential
+     where fingerprint = $1 and state in ('active', 'retiring') and expires_at > clock_timestamp() and valid_from <= clock_timestamp()
+       and greatest(last_used_at, woken_at, valid_from) > clock_timestamp() - $2 * interval '1 millisecond'`,
+    [fingerprint, dormantMs],
   );
-  return row && idOf<CredentialId>(row.id);
+  return (
+    row && {
+      id: idOf<CredentialId>(row.id),
+      account: idOf<AccountId>(row.account_id),
+      passwordHash: row.password_hash,
+      restrictions: {
+        networks: row.networks.length === 0 ? [] : [row.networks],
+        planes: ['partner', 'internal'],
+        readOnly: row.read_only,
+        until: row.expires_at.getTime(),
+      },
+    }
+  );
 }
 
-export async function touchCredential(tx: Transaction, credential: CredentialId): Promise<void> {
-  await tx.query(
-    'update credential set first_used_at = coalesce(first_used_at, clock_timestamp()), last_used_at = clock_timestamp() where id = $1',
+/** Its use goes on record; the first use of a key that replaces another is when its account moved. */
+export async function touchCredential(tx: Transaction, credential: CredentialId, source: string): Promise<void> {
+  const [row] = await tx.query<{ moved: boolean }>(
+    `update credential set first_used_at = coalesce(first_used_at, statement_timestamp()), first_used_from = coalesce(first_used_from, $2::inet),
+       last_used_at = statement_timestamp(), last_used_from = $2::inet where id = $1 returning first_used_at = last_used_at as moved`,
+    [credential, source],
+  );
+  // Cheap for everybody else: only a first use can be a move.
+  if (row?.moved !== true) return;
+  const moved = await tx.query<{ credential_id: string; overlap_ms: number; deadline: Date | null }>(
+    `update rotation_item i set moved_at = clock_timestamp() from rotation r
+     where i.successor_id = $1 and i.moved_at is null and r.id = i.rotation_id and i.state in ('open', 'retired')
+     returning i.credential_id, r.overlap_ms, r.deadline`,
     [credential],
   );
+  for (const one of moved)
+    if (one.deadline === null)
+      await tx.query(
+        `update credential set state = 'retiring', expires_at = least(expires_at, clock_timestamp() + $2 * interval '1 millisecond')
+         where id = $1 and state in ('active', 'retiring')`,
+        [one.credential_id, one.overlap_ms],
+      );
 }
 
 export async function findSeed(
@@ -103,10 +170,12 @@ export async function insertSecondFactor(tx: Transaction, account: AccountId, se
   return rows.length === 1;
 }
 
-export async function useTicket(tx: Transaction, ticket: string): Promise<boolean> {
+/** The ticket, when it still may be used; it is used up. */
+export async function useTicket(tx: Transaction, account: AccountId): Promise<boolean> {
   const rows = await tx.query(
-    'update mfa_ticket set used_at = clock_timestamp() where id = $1 and used_at is null and expires_at > clock_timestamp() returning id',
-    [ticket],
+    `update mfa_ticket set used_at = clock_timestamp() where id = (select id from mfa_ticket where account_id = $1 and used_at is null
+       and expires_at > clock_timestamp() and failed_trials < 5 order by created_at desc limit 1 for update) returning id`,
+    [account],
   );
   return rows.length === 1;
 }

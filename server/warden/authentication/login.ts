@@ -1,57 +1,43 @@
-// Owns: one login per connection of an edge: which proofs were given, by which user, and what the client hears next.
-// Must never: let a proof count for another name, another connection, or a key that was only offered (T-03, T-13).
-import { createHash, timingSafeEqual } from 'node:crypto';
+// Owns: the logins under way, one per connection of an edge: each message verified, given to the machine, answered, on record.
+// Must never: decide by itself what counts (the machine does), or examine a guess that no counter took.
 import type { Config } from '../../config/config.ts';
-import { isPostQuantum } from '../../domain/algorithms.ts';
-import { evaluate, firstMethods, type Proof } from '../../domain/authentication-policy.ts';
-import type { CredentialId } from '../../domain/ids.ts';
+import {
+  beginLogin,
+  type Evidence,
+  type LoginEvent,
+  type LoginState,
+  type LoginStep,
+  type Standing,
+  stepLogin,
+} from '../../domain/login-machine.ts';
 import { isValidAccountName } from '../../domain/paths.ts';
-import { Secret } from '../../domain/secrets.ts';
-import { parseSshPublicKey, signatureAlgorithms } from '../../domain/ssh-keys.ts';
+import { permits } from '../../domain/restrictions.ts';
 import type { Database, Transaction } from '../../postgres/database.ts';
 import type { EdgeToWarden } from '../../rpc/edge-warden.ts';
 import type { Params, Result } from '../../rpc/operation.ts';
 import { insertAlert } from '../alerts/alert-queries.ts';
-import type { FullScope } from '../budgets/session-limit-queries.ts';
 import type { EdgeCaller, KeyRing } from '../context.ts';
-import { countKeyExchange } from '../exchanges/exchange-queries.ts';
 import type { Exchanges, Issued } from '../exchanges/exchanges.ts';
 import { record } from '../ledger/ledger-queries.ts';
 import type { SessionRegistry } from '../sessions/sessions.ts';
-import { FailureDelay } from './failure-delay.ts';
-import {
-  type AccountFacts,
-  countTicketFailure,
-  findAccount,
-  findCredential,
-  findSeed,
-  insertSecondFactor,
-  touchCredential,
-  useStep,
-  useTicket,
-} from './login-queries.ts';
-import { fingerprintOf, verifyUserSignature } from './ssh-signature.ts';
-import { enrolmentUri, matchingSteps, newSeed, seedToBase32 } from './totp.ts';
+import { type AccountFacts, findAccount, findUsable } from './login-queries.ts';
+import { openSession } from './open-session.ts';
+import { PasswordHashing, passwordName } from './passwords.ts';
+import { type Guess, Penalties } from './penalties.ts';
+import { isWorthSigning, passwordEvidence, verifyCode, verifyKey, verifyTicket } from './verify-evidence.ts';
 
 type Attempt = Params<EdgeToWarden, 'login.attempt'>;
 type Outcome = Result<EdgeToWarden, 'login.attempt'>;
-type Asked = 'code' | 'ticket' | 'new-code';
 
 type Login = {
-  readonly username: string;
+  state: LoginState;
   /** The session identifier that every signature of this login must cover. */
   readonly issued: Issued;
-  readonly proofs: Set<Proof>;
-  credential: CredentialId | null;
   fingerprint: string | null;
-  asked: Asked | null;
-  newSeed: Secret<Buffer> | null;
-  failures: number;
-  probes: number;
-  closed: boolean;
   readonly startedAt: number;
   queue: Promise<unknown>;
 };
+type Seen = { readonly account: AccountFacts | undefined; readonly standing: Standing | null; readonly now: number };
 
 const loginsMax = 5000;
 const probesMax = 20;
@@ -70,17 +56,24 @@ export type LoginDependencies = {
 export class Logins {
   readonly #given: LoginDependencies;
   readonly #open = new Map<string, Login>();
-  readonly #delay = new FailureDelay();
+  readonly #penalties: Penalties;
+  readonly #hashing: PasswordHashing;
   readonly #timer: NodeJS.Timeout;
 
   constructor(given: LoginDependencies) {
     this.#given = given;
+    this.#penalties = new Penalties(given.config, given.database);
+    this.#hashing = new PasswordHashing(given.config.limits);
     this.#timer = setInterval(() => this.#expire(), 5000);
     this.#timer.unref();
   }
 
   stop(): void {
     clearInterval(this.#timer);
+  }
+
+  get passwordsWaiting(): number {
+    return this.#hashing.waiting;
   }
 
   abandon(connection: string, caller: EdgeCaller): void {
@@ -96,28 +89,14 @@ export class Logins {
       // Evidence counts only on a session identifier that was issued to this node for this connection, and is still open.
       const issued = this.#given.exchanges.find(caller, params.connection);
       if (issued === undefined || this.#open.size >= loginsMax) return Promise.resolve({ outcome: 'closed' });
-      login = {
-        username: params.username,
-        issued,
-        proofs: new Set(),
-        credential: null,
-        fingerprint: null,
-        asked: null,
-        newSeed: null,
-        failures: 0,
-        probes: 0,
-        closed: false,
-        startedAt: performance.now(),
-        queue: Promise.resolve(),
-      };
+      login = { state: beginLogin(params.username), issued, fingerprint: null, startedAt: performance.now(), queue: Promise.resolve() };
       this.#open.set(key, login);
     }
     const current = login;
     const result = current.queue.then(() => this.#decide(current, params, caller));
     current.queue = result.catch(() => {});
     return result.then((outcome) => {
-      if (outcome.outcome === 'accepted' || outcome.outcome === 'closed' || outcome.outcome === 'full') {
-        current.closed = true;
+      if (current.state.isOver) {
         this.#given.exchanges.close(caller, params.connection);
         if (outcome.outcome === 'accepted') this.#open.delete(key);
       }
@@ -126,250 +105,186 @@ export class Logins {
   }
 
   async #decide(login: Login, params: Attempt, caller: EdgeCaller): Promise<Outcome> {
-    if (login.closed || params.username !== login.username) return { outcome: 'closed' };
+    const { state } = login;
     const { evidence } = params;
-    if (evidence.type === 'none')
-      return login.probes++ < probesMax ? { outcome: 'refused', methods: [...firstMethods] } : { outcome: 'closed' };
-    if (evidence.type === 'public-key-probe') return this.#probe(login, evidence, caller);
-    const delayKey = `${params.username}/${params.source.address}`;
-    await this.#delay.wait(delayKey);
-    const outcome = await this.#given.database.withSystem(async (tx) => {
-      const account = await this.#eligible(tx, params, caller);
-      switch (evidence.type) {
-        case 'public-key':
-          return this.#publicKey(tx, login, account, params, evidence, caller);
-        case 'keyboard-interactive':
-          return this.#ask(login, account);
-        case 'answers':
-          return this.#answers(tx, login, account, params, evidence.answers, caller);
-        case 'password':
-          return refused(login);
-      }
-    });
-    if (outcome.outcome === 'accepted') this.#delay.succeeded(delayKey);
-    if (outcome.outcome !== 'refused') return outcome;
-    login.failures += 1;
-    this.#delay.failed(delayKey);
-    await this.#recordFailure(login, params, caller);
-    return login.failures >= this.#given.config.limits.loginAttemptsMax ? { outcome: 'closed' } : outcome;
-  }
-
-  #probe(login: Login, evidence: { readonly algorithm: string; readonly key: string }, caller: EdgeCaller): Outcome {
-    login.probes += 1;
-    if (login.probes > probesMax) return { outcome: 'closed' };
-    try {
-      const profile = this.#given.exchanges.profileOf(caller);
-      const key = parseSshPublicKey(Buffer.from(evidence.key, 'base64'), profile.rsaBitsMin);
-      const fits = signatureAlgorithms(key).includes(evidence.algorithm) && profile.userSignatures.includes(evidence.algorithm);
-      return fits ? { outcome: 'key-acceptable' } : { outcome: 'refused', methods: [...firstMethods] };
-    } catch {
-      return { outcome: 'refused', methods: [...firstMethods] };
+    const { database, exchanges } = this.#given;
+    if (state.isOver || params.username !== state.username) return this.#step(login, params, caller, { type: 'none' }, null, 0).outcome;
+    if (evidence.type === 'none' || evidence.type === 'public-key-probe') {
+      const fits = evidence.type === 'public-key-probe' && isWorthSigning(evidence, exchanges.profileOf(caller));
+      const { standing, now } = await this.#see(params);
+      return this.#step(login, params, caller, fits ? { type: 'probe', fits } : { type: 'none' }, standing, now).outcome;
     }
-  }
-
-  /** The account when a session of it may be opened here and from there at all; the look-up happens for every name. */
-  async #eligible(tx: Transaction, params: Attempt, caller: EdgeCaller): Promise<AccountFacts | undefined> {
-    const name = isValidAccountName(params.username) ? params.username : nobody;
-    const account = await findAccount(tx, name, params.source.address);
-    return account !== undefined && account.name === params.username && account.inOrder && account.plane === caller.plane
-      ? account
-      : undefined;
-  }
-
-  async #publicKey(
-    tx: Transaction,
-    login: Login,
-    account: AccountFacts | undefined,
-    params: Attempt,
-    evidence: Extract<Attempt['evidence'], { type: 'public-key' }>,
-    caller: EdgeCaller,
-  ): Promise<Outcome> {
-    const keyBlob = Buffer.from(evidence.key, 'base64');
-    const isValid = verifyUserSignature({
-      username: params.username,
-      algorithm: evidence.algorithm,
-      keyBlob,
-      signatureBlob: Buffer.from(evidence.signature, 'base64'),
-      sessionIdentifier: login.issued.sessionIdentifier,
-      profile: this.#given.exchanges.profileOf(caller),
+    const guess = await this.#guess(login, params, caller);
+    const password = evidence.type === 'password' && guess?.isTaken === true ? await this.#password(evidence.password, guess) : false;
+    const outcome = await database.withSystem(async (tx) => {
+      const seen = await this.#seeIn(tx, params);
+      const event = await this.#event(tx, login, params, caller, seen, guess, password);
+      const { outcome: next, step } = this.#step(login, params, caller, event, seen.standing, seen.now);
+      if (guess?.isTaken === true && (step.outcome === 'accepted' || step.outcome === 'partial')) await this.#penalties.settle(tx, guess);
+      return step.outcome === 'accepted' ? this.#accept(tx, login, params, caller, seen, step) : next;
     });
-    login.fingerprint = fingerprintOf(keyBlob);
-    if (!isValid || account === undefined) return refused(login);
-    const credential = await findCredential(tx, account.id, keyBlob);
-    if (credential === undefined) return refused(login);
-    // A second key on the same connection would mix two credentials into one login.
-    if (login.credential !== null && login.credential !== credential) return refused(login);
-    login.credential = credential;
-    login.proofs.add('public-key');
-    return this.#conclude(tx, login, account, params, caller);
+    if (outcome.outcome === 'refused' || outcome.outcome === 'closed') await this.#recordFailure(login, params, caller, guess);
+    return outcome;
   }
 
-  #ask(login: Login, account: AccountFacts | undefined): Outcome {
-    if (account === undefined || !login.proofs.has('public-key')) return refused(login);
-    login.newSeed = null;
-    login.asked = !account.hasSecondFactor && account.ticket !== null ? 'ticket' : 'code';
-    return prompt(login.asked === 'ticket' ? 'Enrolment ticket: ' : 'Verification code: ');
+  async #see(params: Attempt): Promise<Seen> {
+    return this.#given.database.withSystem((tx) => this.#seeIn(tx, params));
   }
 
-  async #answers(
-    tx: Transaction,
-    login: Login,
-    account: AccountFacts | undefined,
-    params: Attempt,
-    answers: readonly string[],
-    caller: EdgeCaller,
-  ): Promise<Outcome> {
-    const asked = login.asked;
-    const [answer] = answers;
-    login.asked = null;
-    if (account === undefined || asked === null || answer === undefined || answers.length !== 1 || !login.proofs.has('public-key'))
-      return refused(login);
-    if (asked === 'code')
-      return (await this.#codeIsGood(tx, account, answer)) ? this.#secondFactor(tx, login, account, params, caller) : refused(login);
-    if (asked === 'ticket') return this.#ticket(tx, login, account, answer);
-    return this.#enrol(tx, login, account, answer, params, caller);
-  }
-
-  async #codeIsGood(tx: Transaction, account: AccountFacts, code: string): Promise<boolean> {
-    const row = await findSeed(tx, account.id);
-    if (row === undefined) return false;
-    const seed = this.#given.keys.openSecret('totp', account.id, row.sealed, row.sealedBy);
-    for (const step of matchingSteps(seed, code, Date.now() / 1000)) if (await useStep(tx, account.id, step)) return true;
-    return false;
-  }
-
-  /** Right ticket: a fresh seed is shown to its holder, once; it counts when a code made from it comes back. */
-  async #ticket(tx: Transaction, login: Login, account: AccountFacts, answer: string): Promise<Outcome> {
-    if (account.ticket === null || account.hasSecondFactor) return refused(login);
-    const given = createHash('sha256').update(answer.trim()).digest();
-    if (!timingSafeEqual(given, account.ticket.hash)) {
-      await countTicketFailure(tx, account.ticket.id);
-      return refused(login);
-    }
-    const seed = newSeed();
-    login.newSeed = new Secret(seed);
-    login.asked = 'new-code';
-    return prompt(
-      'Code from your authenticator: ',
-      `Add this account to your authenticator application, then type the code it shows.\n\n  ${enrolmentUri(account.name, seed)}\n\n  Secret: ${seedToBase32(seed)}\n\nIt is shown this once.\n`,
-    );
-  }
-
-  async #enrol(tx: Transaction, login: Login, account: AccountFacts, code: string, params: Attempt, caller: EdgeCaller): Promise<Outcome> {
-    const seed = login.newSeed?.reveal();
-    login.newSeed = null;
-    if (seed === undefined || account.ticket === null) return refused(login);
-    const [step] = matchingSteps(seed, code, Date.now() / 1000);
-    if (step === undefined) return refused(login);
-    const { sealed, sealedBy } = this.#given.keys.sealSecret('totp', account.id, seed);
-    const isFirst =
-      (await useTicket(tx, account.ticket.id)) &&
-      (await insertSecondFactor(tx, account.id, sealed, sealedBy)) &&
-      (await useStep(tx, account.id, step));
-    if (!isFirst) return refused(login);
-    await record(tx, {
-      kind: 'second-factor.enrolled',
-      customer: account.customer,
-      account: account.id,
-      node: caller.node,
-      observer: 'warden',
-    });
-    return this.#secondFactor(tx, login, account, params, caller);
-  }
-
-  #secondFactor(tx: Transaction, login: Login, account: AccountFacts, params: Attempt, caller: EdgeCaller): Promise<Outcome> {
-    login.proofs.add('totp');
-    return this.#conclude(tx, login, account, params, caller);
-  }
-
-  async #conclude(tx: Transaction, login: Login, account: AccountFacts, params: Attempt, caller: EdgeCaller): Promise<Outcome> {
-    const proofs = new Set(login.proofs);
-    if (account.windowOpen) proofs.add('activation-window');
-    const decision = evaluate(account.kind, proofs, true);
-    if (decision.outcome === 'refused' || login.credential === null) return refused(login);
-    if (decision.outcome === 'partial') return { outcome: 'partial', methods: [...decision.methods] };
-    const { sessions, startIdOf, config } = this.#given;
-    const opened = await sessions.open(tx, {
-      account,
-      customer: account.customer,
-      credential: login.credential,
-      caller,
-      startId: startIdOf(caller),
-      source: params.source,
-      client: params.clientIdentification,
-      issued: login.issued,
-    });
-    if ('full' in opened) return this.#full(tx, login, account, params, caller, opened.full);
-    await touchCredential(tx, login.credential);
-    await countKeyExchange(tx, account.id, isPostQuantum(login.issued.keyExchange), params.clientIdentification);
-    await record(tx, {
-      kind: 'session.opened',
-      customer: account.customer,
-      account: account.id,
-      session: opened.id,
-      node: caller.node,
-      observer: 'warden',
-      public: {
-        proofs: [...proofs].sort(),
-        plane: caller.plane,
-        keyExchange: login.issued.keyExchange,
-        hostKey: login.issued.hostKeyAlgorithm,
-      },
-      sensitive: { fingerprint: login.fingerprint, source: params.source, client: params.clientIdentification, sourceObservedBy: 'edge' },
-    });
-    const { sessionAbsoluteLifeMs: absoluteLifeMs, sessionIdleLifeMs: idleLifeMs } = config.limits;
+  /** What is known of the name; the look-up happens for every name. */
+  async #seeIn(tx: Transaction, params: Attempt): Promise<Seen> {
+    const { account, now } = await findAccount(tx, isValidAccountName(params.username) ? params.username : nobody);
+    if (account === undefined || account.name !== params.username) return { account: undefined, standing: null, now };
+    if (!account.isActive) return { account, standing: null, now };
     return {
-      outcome: 'accepted',
-      session: { id: opened.id, token: opened.token, account: account.name, kind: account.kind, absoluteLifeMs, idleLifeMs },
+      account,
+      now,
+      standing: {
+        account: account.id,
+        kind: account.kind,
+        allowed: account.allowed,
+        hasNetworks: account.restrictions.networks.length > 0,
+        isWindowOpen: account.window !== null,
+        windowUntil: account.window?.until ?? null,
+        restrictions: account.restrictions,
+        canEnrol: !account.hasSecondFactor && account.ticket !== null,
+      },
     };
   }
 
-  /** All proofs were given, and one of the account's scopes has no room for one more session. */
-  async #full(
-    tx: Transaction,
-    login: Login,
-    account: AccountFacts,
-    params: Attempt,
-    caller: EdgeCaller,
-    full: FullScope,
-  ): Promise<Outcome> {
-    const facts = { scope: full.scope, sessionsMax: full.sessionsMax };
-    await record(tx, {
-      kind: 'session.refused',
-      customer: account.customer,
-      account: account.id,
-      node: caller.node,
-      observer: 'warden',
-      public: facts,
-      sensitive: { fingerprint: login.fingerprint, source: params.source, client: params.clientIdentification, sourceObservedBy: 'edge' },
+  /** Passwords, codes and tickets can be guessed: each is counted before it is examined. */
+  async #guess(login: Login, params: Attempt, caller: EdgeCaller): Promise<Guess | undefined> {
+    const { type } = params.evidence;
+    const isAnswer = type === 'answers' && login.state.asked !== null;
+    if (type !== 'password' && !isAnswer) return undefined;
+    const { account, standing, now } = await this.#see(params);
+    const place = { plane: caller.plane, source: params.source.address, now };
+    // A guess from where the account could never log in says nothing about the account.
+    const isAimed = standing !== null && permits(standing.restrictions, place);
+    return this.#penalties.take({
+      account: isAimed && account !== undefined ? account.id : null,
+      username: params.username,
+      source: params.source.address,
+      what: type === 'password' ? 'password' : 'code',
     });
-    await insertAlert(tx, {
-      kind: 'session.refused',
-      severity: 'warning',
-      subject: `${full.scope}/${account.id}`,
-      customer: account.customer,
-      account: account.id,
-      text: `${account.name} was refused a session: its ${full.scope} has ${full.sessionsMax} open at once, which is the most`,
-      facts: { account: account.name, ...facts },
-      nextCommand: 'cofferctl session list',
-      contactText: `A login of your account ${account.name} was refused: too many sessions at once.`,
-    });
-    return { outcome: 'full' };
   }
 
-  /** One entry a refusal, in its own transaction: the one that refused may have been rolled back. Names of strangers are not kept. */
-  async #recordFailure(login: Login, params: Attempt, caller: EdgeCaller): Promise<void> {
+  async #password(password: string, guess: Guess): Promise<boolean> {
+    const name = passwordName(password);
+    const found = await this.#given.database.withSystem((tx) => findUsable(tx, name, this.#dormantMs));
+    return this.#hashing.verify(found?.passwordHash ?? undefined, password, guess.isKnown);
+  }
+
+  get #dormantMs(): number {
+    const { credentials } = this.#given.config;
+    return credentials.dormantDays * credentials.dayMs;
+  }
+
+  async #event(
+    tx: Transaction,
+    login: Login,
+    params: Attempt,
+    caller: EdgeCaller,
+    seen: Seen,
+    guess: Guess | undefined,
+    isPasswordRight: boolean,
+  ): Promise<LoginEvent> {
+    const { evidence } = params;
+    const { exchanges, keys } = this.#given;
+    switch (evidence.type) {
+      case 'public-key': {
+        const verified = await verifyKey(tx, evidence, {
+          username: params.username,
+          sessionIdentifier: login.issued.sessionIdentifier,
+          profile: exchanges.profileOf(caller),
+          dormantMs: this.#dormantMs,
+        });
+        login.fingerprint = verified.fingerprint;
+        return { type: 'proof', evidence: verified.evidence };
+      }
+      case 'password': {
+        const name = passwordName(evidence.password);
+        login.fingerprint ??= name;
+        return { type: 'proof', evidence: await passwordEvidence(tx, name, isPasswordRight, this.#dormantMs) };
+      }
+      case 'keyboard-interactive':
+        return { type: 'ask' };
+      case 'answers': {
+        const [answer] = evidence.answers;
+        const { asked } = login.state;
+        let verified: Evidence | null = null;
+        if (guess?.isTaken === true && answer !== undefined && evidence.answers.length === 1 && seen.account !== undefined)
+          verified = asked === 'ticket' ? await verifyTicket(tx, seen.account, answer) : await verifyCode(tx, keys, seen.account, answer);
+        return { type: 'answer', evidence: verified };
+      }
+      default:
+        return { type: 'none' };
+    }
+  }
+
+  #step(
+    login: Login,
+    params: Attempt,
+    caller: EdgeCaller,
+    event: LoginEvent,
+    standing: Standing | null,
+    now: number,
+  ): { readonly step: LoginStep; readonly outcome: Outcome } {
+    const place = { plane: caller.plane, source: params.source.address, now };
+    const rules = { attemptsMax: this.#given.config.limits.loginAttemptsMax, probesMax };
+    const { state, step } = stepLogin(login.state, params.username, event, standing, place, rules);
+    login.state = state;
+    return { step, outcome: spoken(step) };
+  }
+
+  #accept(
+    tx: Transaction,
+    login: Login,
+    params: Attempt,
+    caller: EdgeCaller,
+    seen: Seen,
+    step: Extract<LoginStep, { outcome: 'accepted' }>,
+  ): Promise<Outcome> {
+    if (seen.account === undefined) throw new Error('nobody was accepted');
+    return openSession(tx, this.#given.sessions, {
+      account: seen.account,
+      credentials: login.state.given,
+      proofs: step.proofs,
+      purpose: step.purpose,
+      restrictions: step.restrictions,
+      window: step.usedWindow ? (seen.account.window?.id ?? null) : null,
+      fingerprint: login.fingerprint,
+      now: seen.now,
+      params,
+      issued: login.issued,
+      caller,
+      startId: this.#given.startIdOf(caller),
+    });
+  }
+
+  /** One entry a refusal, in its own transaction: the one that refused may have been rolled back. Names of strangers are not kept: they may be passwords. */
+  async #recordFailure(login: Login, params: Attempt, caller: EdgeCaller, guess: Guess | undefined): Promise<void> {
     await this.#given.database.withSystem(async (tx) => {
-      const account = isValidAccountName(params.username) ? await findAccount(tx, params.username, params.source.address) : undefined;
-      if (account === undefined) return;
+      const { account } = await this.#seeIn(tx, params);
       await record(tx, {
         kind: 'login.refused',
-        customer: account.customer,
-        account: account.id,
+        customer: account?.customer ?? null,
+        account: account?.id ?? null,
         node: caller.node,
         observer: 'warden',
-        public: { evidence: params.evidence.type, proofs: [...login.proofs].sort() },
+        public: { evidence: params.evidence.type, proofs: [...login.state.given.keys()].sort(), examined: guess?.isTaken ?? true },
         sensitive: { fingerprint: login.fingerprint, source: params.source, client: params.clientIdentification, sourceObservedBy: 'edge' },
+      });
+      if (guess === undefined || guess.isTaken || account === undefined) return;
+      await insertAlert(tx, {
+        kind: 'login.guessing',
+        severity: 'warning',
+        subject: account.id,
+        customer: account.customer,
+        account: account.id,
+        text: `guesses against ${account.name} come faster than they are examined; last from ${params.source.address}`,
+        facts: { account: account.name, source: params.source.address, isKnownSource: guess.isKnown },
+        nextCommand: `cofferctl account lock ${account.name} --reason TEXT (or account unlock ${account.name}, when it was its holder)`,
       });
     });
   }
@@ -380,11 +295,23 @@ export class Logins {
   }
 }
 
-/** The same words for every reason. What counted so far decides the methods that remain, nothing else. */
-function refused(login: Login): Outcome {
-  return { outcome: 'refused', methods: login.proofs.has('public-key') ? ['keyboard-interactive'] : [...firstMethods] };
-}
-
-function prompt(text: string, instruction = ''): Outcome {
-  return { outcome: 'prompt', name: '', instruction, prompts: [{ text, echo: false }] };
+/** The machine's answer in the words of the wire; what was accepted is spoken by whoever opens the session. */
+function spoken(step: LoginStep): Outcome {
+  switch (step.outcome) {
+    case 'partial':
+    case 'refused':
+      return { outcome: step.outcome, methods: [...step.methods] };
+    case 'prompt':
+      return {
+        outcome: 'prompt',
+        name: '',
+        instruction: '',
+        prompts: [{ text: step.asks === 'ticket' ? 'Enrolment ticket: ' : 'Verification code: ', echo: false }],
+      };
+    case 'key-acceptable':
+      return { outcome: 'key-acceptable' };
+    case 'accepted':
+    case 'closed':
+      return { outcome: 'closed' };
+  }
 }

@@ -57,23 +57,33 @@ export function signedBlob(fields: Omit<UserSignature, 'signatureBlob' | 'profil
   ]);
 }
 
-/** True only when the signature verifies under this very key; any odd input is false, never an error. */
-export function verifyUserSignature(fields: UserSignature): boolean {
+/** True only when the signature (string algorithm, string signature) over `data` verifies under this very key; any odd input is false, never an error. */
+export function verifySshSignature(
+  keyBlob: Uint8Array,
+  signatureBlob: Uint8Array,
+  data: Uint8Array,
+  allowed: readonly string[],
+  rsaBits: number,
+): boolean {
   try {
-    const key = parseSshPublicKey(fields.keyBlob, fields.profile.rsaBitsMin);
-    if (!signatureAlgorithms(key).includes(fields.algorithm) || !fields.profile.userSignatures.includes(fields.algorithm)) return false;
-    if (fields.sessionIdentifier.length < 20) return false;
-    const reader = new WireReader(fields.signatureBlob);
-    const named = reader.text();
+    const key = parseSshPublicKey(keyBlob, rsaBits);
+    const reader = new WireReader(signatureBlob);
+    const algorithm = reader.text();
     const signature = reader.string();
     reader.end();
-    if (named !== fields.algorithm) return false;
-    const data = signedBlob(fields);
+    if (!signatureAlgorithms(key).includes(algorithm) || !allowed.includes(algorithm)) return false;
     const object = keyObject(key);
     if (key.type === 'ssh-ed25519') return signature.length === 64 && verify(null, data, object, signature) === true;
-    if (key.type === 'ssh-rsa') return verify(fields.algorithm === 'rsa-sha2-512' ? 'sha512' : 'sha256', data, object, signature) === true;
+    if (key.type === 'ssh-rsa') return verify(algorithm === 'rsa-sha2-512' ? 'sha512' : 'sha256', data, object, signature) === true;
     return verify(key.hash, data, { key: object, dsaEncoding: 'ieee-p1363' }, ecdsaSignature(signature, key.x.length)) === true;
   } catch {
     return false;
   }
+}
+
+/** A user's signature over the session: the algorithm that was named is the only one that counts. */
+export function verifyUserSignature(fields: UserSignature): boolean {
+  const { profile, sessionIdentifier, algorithm } = fields;
+  if (sessionIdentifier.length < 20 || !profile.userSignatures.includes(algorithm)) return false;
+  return verifySshSignature(fields.keyBlob, fields.signatureBlob, signedBlob(fields), [algorithm], profile.rsaBitsMin);
 }

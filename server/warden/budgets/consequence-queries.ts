@@ -26,15 +26,21 @@ export async function suspendCredential(tx: Transaction, credential: CredentialI
 /** What is to be withdrawn. */
 export type Withdrawal =
   | { readonly credential: string }
+  | { readonly credentials: readonly string[] }
   | { readonly account: string }
   | { readonly customer: string }
-  | { readonly session: string };
+  | { readonly session: string }
+  /** Everything that came in by this window: the budgets of the credentials that used it. */
+  | { readonly window: string };
 
 const conditions = {
-  credential: 'rank = 1 and credential_id = $1',
+  credential: 'rank = 1 and credential_id in (select $1::uuid union select s.credential_id from session s where s.also_credential_id = $1)',
+  credentials:
+    'rank = 1 and credential_id in (select unnest($1::uuid[]) union select s.credential_id from session s where s.also_credential_id = any ($1::uuid[]))',
   account: 'rank = 2 and account_id = $1',
   customer: 'rank = 3 and customer_id = $1',
   session: 'rank = 1 and credential_id = (select s.credential_id from session s where s.id = $1)',
+  window: "rank = 1 and credential_id in (select s.credential_id from session s where s.window_id = $1 and s.state = 'open')",
 } as const;
 
 /**
@@ -42,7 +48,7 @@ const conditions = {
  * sees the withdrawal. Called before the state is changed, so that nothing is charged or released after the withdrawal has committed.
  */
 export async function lockForWithdrawal(tx: Transaction, withdrawal: Withdrawal): Promise<void> {
-  const [kind, id] = Object.entries(withdrawal)[0] as [keyof typeof conditions, string];
+  const [kind, id] = Object.entries(withdrawal)[0] as [keyof typeof conditions, string | readonly string[]];
   const text = conditions[kind];
   await tx.query(`select 1 from budget where ${text} order by rank, id for update`, [id]);
 }

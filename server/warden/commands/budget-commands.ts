@@ -2,17 +2,15 @@
 // Must never: lower a total, or change a row that it has not locked in the order that grants lock.
 import { budgetWindows, consequences, scopeOfRank } from '../../domain/budgets.ts';
 import { CofferdamError } from '../../domain/errors.ts';
-import type { CredentialId, CustomerId } from '../../domain/ids.ts';
-import { idOf } from '../../domain/ids.ts';
 import type { Transaction } from '../../postgres/database.ts';
 import type { Params, Result } from '../../rpc/operation.ts';
 import type { OperatorToAdmin } from '../../rpc/operator-admin.ts';
 import { type BudgetChange, type ScopeParams, scopeName } from '../../rpc/operator-budgets.ts';
 import { insertAlert } from '../alerts/alert-queries.ts';
 import { lockForWithdrawal, suspendCredential } from '../budgets/consequence-queries.ts';
+import { recordCredential, requireCredential } from '../credentials/credentials.ts';
 import { record } from '../ledger/ledger-queries.ts';
 import { type LockedBudget, lockBudgetsOf, releaseHeadroom, resumeCredential, writeBudget } from './budget-command-queries.ts';
-import { findCredentialByFingerprint } from './command-queries.ts';
 import type { Doing } from './use-cases.ts';
 
 type Changed = Result<OperatorToAdmin, 'budget.set'>;
@@ -147,32 +145,14 @@ export const budgetUseCases = {
     await lockForWithdrawal(tx, { credential: found.id });
     if (found.state !== 'active' && found.state !== 'retiring') throw new CofferdamError('conflict', `the key is ${found.state}`);
     await suspendCredential(tx, found.id);
-    await recordKey(tx, 'credential.suspended', found, { operator, reason, fingerprint });
+    await recordCredential(tx, 'credential.suspended', found, { by: operator, reason });
     return { sessionsEnded: await endSessions({ credential: found.id }, 'the key was suspended') };
   },
 
   'key.resume': async ({ fingerprint, reason }: Params<OperatorToAdmin, 'key.resume'>, { tx, operator }: Doing) => {
     const found = await requireCredential(tx, fingerprint);
     if (!(await resumeCredential(tx, found.id))) throw new CofferdamError('conflict', `the key is ${found.state}, not suspended`);
-    await recordKey(tx, 'credential.resumed', found, { operator, reason, fingerprint });
+    await recordCredential(tx, 'credential.resumed', found, { by: operator, reason });
     return {};
   },
 };
-
-type Found = { readonly id: CredentialId; readonly state: string; readonly account: string; readonly customer: CustomerId | null };
-
-async function requireCredential(tx: Transaction, fingerprint: string): Promise<Found> {
-  const found = await findCredentialByFingerprint(tx, fingerprint);
-  if (found === undefined) throw new CofferdamError('not-found', 'no account has a key with this fingerprint');
-  return found;
-}
-
-async function recordKey(tx: Transaction, kind: string, found: Found, sensitive: Readonly<Record<string, unknown>>): Promise<void> {
-  await record(tx, {
-    kind,
-    customer: found.customer,
-    account: idOf(found.account),
-    observer: 'warden',
-    sensitive: { ...sensitive, credential: found.id },
-  });
-}

@@ -2,7 +2,6 @@
 import {
   type AccountId,
   type AccountKind,
-  type CredentialId,
   type CustomerId,
   type Direction,
   type FolderId,
@@ -104,12 +103,13 @@ export type NewAccount = {
   readonly plane: Plane;
   readonly contact: string | null;
   readonly isDemo: boolean;
+  readonly manages: boolean;
 };
 
 export async function insertAccount(tx: Transaction, a: NewAccount): Promise<boolean> {
   const rows = await tx.query(
-    'insert into account (id, name, customer_id, kind, plane, contact, is_demo) values ($1, $2, $3, $4, $5, $6, $7) on conflict do nothing returning id',
-    [a.id, a.name, a.customer, a.kind, a.plane, a.contact, a.isDemo],
+    'insert into account (id, name, customer_id, kind, plane, contact, is_demo, manages) values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict do nothing returning id',
+    [a.id, a.name, a.customer, a.kind, a.plane, a.contact, a.isDemo, a.manages],
   );
   return rows.length === 1;
 }
@@ -134,11 +134,23 @@ export type AccountRow = {
   readonly customer: CustomerId | null;
   readonly kind: AccountKind;
   readonly hasFactor: boolean;
+  readonly hasPassword: boolean;
+  /** How many source networks it is bound to. */
+  readonly networks: number;
 };
 
 export async function findAccountByName(tx: Transaction, name: string): Promise<AccountRow | undefined> {
-  const [row] = await tx.query<{ id: string; customer_id: string | null; kind: AccountKind; has_factor: boolean }>(
-    'select a.id, a.customer_id, a.kind, exists (select 1 from second_factor f where f.account_id = a.id) as has_factor from account a where a.name = $1',
+  const [row] = await tx.query<{
+    id: string;
+    customer_id: string | null;
+    kind: AccountKind;
+    has_factor: boolean;
+    has_password: boolean;
+    networks: number;
+  }>(
+    `select a.id, a.customer_id, a.kind, exists (select 1 from second_factor f where f.account_id = a.id) as has_factor, cardinality(a.source_networks) as networks,
+       exists (select 1 from credential k where k.account_id = a.id and k.type = 'password' and k.state <> 'revoked') as has_password
+     from account a where a.name = $1 and not a.is_self_test`,
     [name],
   );
   return (
@@ -147,28 +159,10 @@ export async function findAccountByName(tx: Transaction, name: string): Promise<
       customer: row.customer_id === null ? null : idOf<CustomerId>(row.customer_id),
       kind: row.kind,
       hasFactor: row.has_factor,
+      hasPassword: row.has_password,
+      networks: row.networks,
     }
   );
-}
-
-export type NewCredential = {
-  readonly id: CredentialId;
-  readonly account: AccountId;
-  readonly algorithm: string;
-  readonly blob: Buffer;
-  readonly fingerprint: string;
-  readonly issuedBy: string;
-  readonly days: number;
-};
-
-/** The expiry, or undefined when the key is already there, on this or any other account. */
-export async function insertCredential(tx: Transaction, c: NewCredential): Promise<Date | undefined> {
-  const [row] = await tx.query<{ expires_at: Date }>(
-    `insert into credential (id, account_id, type, algorithm, public_key, fingerprint, issued_by, expires_at)
-     values ($1, $2, 'public-key', $3, $4, $5, $6, clock_timestamp() + $7 * interval '1 day') on conflict do nothing returning expires_at`,
-    [c.id, c.account, c.algorithm, c.blob, c.fingerprint, c.issuedBy, c.days],
-  );
-  return row?.expires_at;
 }
 
 /** A newer ticket replaces the ones before it. */
@@ -178,42 +172,17 @@ export async function insertTicket(
   account: AccountId,
   hash: Buffer,
   issuedBy: string,
-  hours: number,
+  livesMs: number,
 ): Promise<Date> {
   await tx.query(
     'update mfa_ticket set expires_at = clock_timestamp() where account_id = $1 and used_at is null and expires_at > clock_timestamp()',
     [account],
   );
   const [row] = await tx.query<{ expires_at: Date }>(
-    "insert into mfa_ticket (id, account_id, ticket_hash, issued_by, expires_at) values ($1, $2, $3, $4, clock_timestamp() + $5 * interval '1 hour') returning expires_at",
-    [id, account, hash, issuedBy, hours],
+    "insert into mfa_ticket (id, account_id, ticket_hash, issued_by, expires_at) values ($1, $2, $3, $4, clock_timestamp() + $5 * interval '1 millisecond') returning expires_at",
+    [id, account, hash, issuedBy, livesMs],
   );
   return row?.expires_at ?? new Date(0);
-}
-
-export async function insertWindow(
-  tx: Transaction,
-  id: string,
-  account: AccountId,
-  hours: number,
-  openedBy: string,
-  reason: string,
-): Promise<Date> {
-  const [row] = await tx.query<{ closes_at: Date }>(
-    `insert into activation_window (id, account_id, opens_at, closes_at, opened_by, reason)
-     select $1, $2, now, now + $3 * interval '1 hour', $4, $5 from clock_timestamp() as now returning closes_at`,
-    [id, account, hours, openedBy, reason],
-  );
-  return row?.closes_at ?? new Date(0);
-}
-
-export async function closeWindows(tx: Transaction, account: AccountId): Promise<number> {
-  return (
-    await tx.query(
-      'update activation_window set closed_at = clock_timestamp() where account_id = $1 and closed_at is null and closes_at > clock_timestamp() returning id',
-      [account],
-    )
-  ).length;
 }
 
 export async function countDemoAccounts(tx: Transaction): Promise<number> {
@@ -221,26 +190,50 @@ export async function countDemoAccounts(tx: Transaction): Promise<number> {
   return row?.n ?? 0;
 }
 
-export async function findCredentialByFingerprint(
-  tx: Transaction,
-  fingerprint: string,
-): Promise<
-  { readonly id: CredentialId; readonly state: string; readonly account: string; readonly customer: CustomerId | null } | undefined
-> {
-  const [row] = await tx.query<{ id: string; state: string; account_id: string; customer_id: string | null }>(
-    'select k.id, k.state, k.account_id, a.customer_id from credential k join account a on a.id = k.account_id where k.fingerprint = $1',
-    [fingerprint],
-  );
-  return (
-    row && {
-      id: idOf<CredentialId>(row.id),
-      state: row.state,
-      account: row.account_id,
-      customer: row.customer_id === null ? null : idOf<CustomerId>(row.customer_id),
-    }
+export async function isSessionOpen(tx: Transaction, id: string): Promise<boolean> {
+  return (await tx.query("select 1 from session where id = $1 and state = 'open'", [id])).length === 1;
+}
+
+export async function expireTickets(tx: Transaction, account: AccountId): Promise<void> {
+  await tx.query(
+    'update mfa_ticket set expires_at = clock_timestamp() where account_id = $1 and used_at is null and expires_at > clock_timestamp()',
+    [account],
   );
 }
 
-export async function isSessionOpen(tx: Transaction, id: string): Promise<boolean> {
-  return (await tx.query("select 1 from session where id = $1 and state = 'open'", [id])).length === 1;
+/** The seed is gone; the steps that were used stay used. */
+export async function endFactor(tx: Transaction, account: AccountId): Promise<boolean> {
+  return (await tx.query('delete from second_factor where account_id = $1 returning account_id', [account])).length === 1;
+}
+
+export async function setAccountState(tx: Transaction, id: AccountId, state: 'active' | 'suspended'): Promise<boolean> {
+  return (await tx.query('update account set state = $2 where id = $1 and state <> $2 returning id', [id, state])).length === 1;
+}
+
+/** So long from now; null = no end. */
+export async function setAccountEnd(tx: Transaction, id: AccountId, inMs: number | null): Promise<Date | null> {
+  const [row] = await tx.query<{ expires_at: Date | null }>(
+    "update account set expires_at = clock_timestamp() + $2::float8 * interval '1 millisecond' where id = $1 returning expires_at",
+    [id, inMs],
+  );
+  return row?.expires_at ?? null;
+}
+
+export type AccountChange = {
+  readonly networks?: readonly string[] | undefined;
+  readonly readOnly?: boolean | undefined;
+  readonly manages?: boolean | undefined;
+  readonly contact?: string | undefined;
+};
+
+export async function changeAccount(tx: Transaction, id: AccountId, change: AccountChange): Promise<void> {
+  await tx.query(
+    `update account set source_networks = coalesce($2::cidr[], source_networks), read_only = coalesce($3, read_only), manages = coalesce($4, manages),
+       contact = coalesce($5, contact) where id = $1`,
+    [id, change.networks ?? null, change.readOnly ?? null, change.manages ?? null, change.contact ?? null],
+  );
+}
+
+export async function setAllowedProofs(tx: Transaction, customer: CustomerId, allow: readonly string[] | null): Promise<void> {
+  await tx.query('update customer set allowed_proofs = $2 where id = $1', [customer, allow]);
 }

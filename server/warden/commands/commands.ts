@@ -45,6 +45,18 @@ export async function startCommands(warden: Warden, sessions: SessionRegistry): 
   };
 }
 
+async function withSavepoint<T>(tx: Transaction, work: () => Promise<T>): Promise<T> {
+  await tx.query('savepoint part');
+  try {
+    const result = await work();
+    await tx.query('release savepoint part');
+    return result;
+  } catch (error) {
+    await tx.query('rollback to savepoint part');
+    throw error;
+  }
+}
+
 /** True when there was one. A command that fails leaves no trace but its answer and its ledger entry. */
 async function runOne(warden: Warden, sessions: SessionRegistry): Promise<boolean> {
   const announcements: (() => void)[] = [];
@@ -57,6 +69,7 @@ async function runOne(warden: Warden, sessions: SessionRegistry): Promise<boolea
         tx,
         warden,
         operator: taken.operator,
+        savepoint: (work) => withSavepoint(tx, work),
         endSessions: async (filter, reason) => {
           const done = await sessions.endWithin(tx, filter, reason);
           announcements.push(() => done.announce());

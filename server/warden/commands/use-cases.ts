@@ -2,42 +2,18 @@
 // Must never: change anything before all of its parameters are known to be good.
 import { randomUUID } from 'node:crypto';
 import { CofferdamError } from '../../domain/errors.ts';
-import {
-  type AccountId,
-  type CredentialId,
-  type CustomerId,
-  type Direction,
-  type FolderId,
-  idOf,
-  type SessionId,
-  type Verb,
-} from '../../domain/ids.ts';
-import { parsePublicKeyLine, rsaBitsMin } from '../../domain/ssh-keys.ts';
+import { type AccountId, type CustomerId, type Direction, type FolderId, idOf, type SessionId, type Verb } from '../../domain/ids.ts';
 import type { Transaction } from '../../postgres/database.ts';
 import type { Params, Result } from '../../rpc/operation.ts';
 import type { OperatorToAdmin } from '../../rpc/operator-admin.ts';
-import { fingerprintOf } from '../authentication/ssh-signature.ts';
 import { lockForWithdrawal } from '../budgets/consequence-queries.ts';
 import { createBudgets } from '../budgets/create-budgets.ts';
 import type { Warden } from '../context.ts';
 import type { SessionFilter } from '../sessions/session-queries.ts';
+import { accountUseCases, requireCustomer } from './account-commands.ts';
 import { budgetUseCases } from './budget-commands.ts';
-import {
-  type AccountRow,
-  closeWindows,
-  findAccountByName,
-  findCustomer,
-  foldersOf,
-  insertAccount,
-  insertCredential,
-  insertCustomer,
-  insertFolder,
-  insertRight,
-  insertTicket,
-  insertWindow,
-  isSessionOpen,
-  setCustomerState,
-} from './command-queries.ts';
+import { foldersOf, insertAccount, insertCustomer, insertFolder, insertRight, isSessionOpen, setCustomerState } from './command-queries.ts';
+import { credentialUseCases } from './credential-commands.ts';
 import { retentionUseCases } from './retention-commands.ts';
 
 export type Doing = {
@@ -46,6 +22,8 @@ export type Doing = {
   readonly operator: string;
   /** Ends sessions within this transaction; edges hear of it after the commit. */
   readonly endSessions: (filter: SessionFilter, reason: string) => Promise<number>;
+  /** What `work` did is undone when it throws; the rest of the command goes on. */
+  readonly savepoint: <T>(work: () => Promise<T>) => Promise<T>;
 };
 
 type ChangingOperation = { [K in keyof OperatorToAdmin]: OperatorToAdmin[K]['changes'] extends true ? K : never }[keyof OperatorToAdmin];
@@ -57,20 +35,6 @@ type UseCases = {
 };
 
 export type { ChangingOperation };
-
-const unknown = (what: string, name: string): CofferdamError => new CofferdamError('not-found', `there is no ${what} named ${name}`);
-
-async function requireAccount(tx: Transaction, name: string): Promise<AccountRow> {
-  const account = await findAccountByName(tx, name);
-  if (account === undefined) throw unknown('account', name);
-  return account;
-}
-
-async function requireCustomer(tx: Transaction, name: string): Promise<CustomerId> {
-  const customer = await findCustomer(tx, name);
-  if (customer === undefined) throw unknown('customer', name);
-  return customer.id;
-}
 
 /** What a new account may do, by plane and direction of the folder. */
 const verbsOf: Readonly<Record<'partner' | 'internal', Readonly<Record<Direction, readonly Verb[]>>>> = {
@@ -132,6 +96,8 @@ export const useCases = {
 
   'account.create': async (params, doing) => {
     const { tx } = doing;
+    if (params.plane === 'partner' && params.manages === true && params.kind !== 'person')
+      throw new CofferdamError('invalid', 'only a person manages other accounts');
     const id = idOf<AccountId>(randomUUID());
     const customers: CustomerId[] = [];
     for (const name of params.plane === 'partner' ? [params.customer] : params.customers) customers.push(await requireCustomer(tx, name));
@@ -143,52 +109,17 @@ export const useCases = {
       plane: params.plane,
       contact: params.contact ?? null,
       isDemo: doing.warden.config.demo,
+      manages: params.plane === 'partner' && params.manages === true,
     });
     if (!made) throw new CofferdamError('conflict', `there is already an account named ${params.name}`);
     for (const customer of new Set(customers)) await giveRights(doing, id, params.plane, customer);
     return { name: params.name };
   },
 
-  'key.add': async ({ account: name, publicKey, expiresInDays }, { tx, operator, warden }) => {
-    const hasLegacy = warden.config.edges.some((edge) => edge.profile === 'legacy');
-    const { blob, key } = parsePublicKeyLine(publicKey, hasLegacy ? rsaBitsMin.legacy : rsaBitsMin.standard);
-    const account = await requireAccount(tx, name);
-    const fingerprint = fingerprintOf(blob);
-    const id = idOf<CredentialId>(randomUUID());
-    const expiresAt = await insertCredential(tx, {
-      id,
-      account: account.id,
-      algorithm: key.type,
-      blob: Buffer.from(blob),
-      fingerprint,
-      issuedBy: operator,
-      days: expiresInDays ?? 365,
-    });
-    if (expiresAt === undefined)
-      throw new CofferdamError('conflict', `the key ${fingerprint} is already registered; a key belongs to one account only`);
-    await createBudgets(tx, { kind: 'credential', credential: id, customer: account.customer }, warden.config.budgets);
-    return { fingerprint, expiresAt: expiresAt.toISOString() };
-  },
-
-  'mfa.ticket': async ({ account: name, ticketHash, hours }, { tx, operator }) => {
-    const account = await requireAccount(tx, name);
-    if (account.hasFactor)
-      throw new CofferdamError('conflict', `account ${name} has a second factor; it must be reset before a new one is enrolled`);
-    const expiresAt = await insertTicket(tx, randomUUID(), account.id, Buffer.from(ticketHash, 'hex'), operator, hours ?? 24);
-    return { expiresAt: expiresAt.toISOString() };
-  },
-
-  'window.open': async ({ account: name, hours, reason }, { tx, operator }) => {
-    const account = await requireAccount(tx, name);
-    if (account.kind !== 'machine')
-      throw new CofferdamError('conflict', 'activation windows are for machine accounts; persons use their second factor');
-    return { closesAt: (await insertWindow(tx, randomUUID(), account.id, hours, operator, reason)).toISOString() };
-  },
-
+  ...accountUseCases,
+  ...credentialUseCases,
   ...budgetUseCases,
   ...retentionUseCases,
-
-  'window.close': async ({ account: name }, { tx }) => ({ closed: await closeWindows(tx, (await requireAccount(tx, name)).id) }),
 
   'session.end': async ({ session, reason }, { tx, endSessions }) => {
     if (!(await isSessionOpen(tx, session))) throw new CofferdamError('not-found', 'there is no open session with this id');

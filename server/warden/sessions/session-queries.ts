@@ -1,4 +1,5 @@
 // Owns: the SQL of sessions and of the scope that a session carries.
+import type { Purpose } from '../../domain/authentication-policy.ts';
 import {
   type AccountId,
   type AccountKind,
@@ -22,6 +23,10 @@ export type NewSession = {
   readonly tokenHash: Buffer;
   readonly account: AccountId;
   readonly credential: CredentialId;
+  readonly alsoCredential: CredentialId | null;
+  readonly purpose: Purpose;
+  readonly readOnly: boolean;
+  readonly window: string | null;
   readonly node: NodeName;
   readonly startId: string;
   readonly sourceAddress: string;
@@ -37,8 +42,8 @@ export type NewSession = {
 export async function insertSession(tx: Transaction, session: NewSession): Promise<void> {
   await tx.query(
     `insert into session (id, token_hash, account_id, credential_id, node, start_id, source_address, source_port, client_identification, expires_at, idle_ms,
-       session_identifier, key_exchange, host_key_algorithm)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, clock_timestamp() + $10 * interval '1 millisecond', $11, $12, $13, $14)`,
+       session_identifier, key_exchange, host_key_algorithm, also_credential_id, purpose, read_only, window_id)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, clock_timestamp() + $10 * interval '1 millisecond', $11, $12, $13, $14, $15, $16, $17, $18)`,
     [
       session.id,
       session.tokenHash,
@@ -54,6 +59,10 @@ export async function insertSession(tx: Transaction, session: NewSession): Promi
       session.sessionIdentifier,
       session.keyExchange,
       session.hostKeyAlgorithm,
+      session.alsoCredential,
+      session.purpose,
+      session.readOnly,
+      session.window,
     ],
   );
 }
@@ -107,12 +116,15 @@ export type SessionRow = {
   readonly id: SessionId;
   readonly node: NodeName;
   readonly credential: CredentialId;
+  readonly purpose: Purpose;
   readonly account: {
     readonly id: AccountId;
     readonly name: string;
     readonly kind: AccountKind;
     readonly plane: Plane;
+    readonly customer: CustomerId | null;
     readonly readOnly: boolean;
+    readonly manages: boolean;
   };
   readonly expiresInMs: number;
   readonly idleMs: number;
@@ -129,18 +141,22 @@ export async function findOpenSession(tx: Transaction, tokenHash: Buffer): Promi
     name: string;
     kind: AccountKind;
     plane: Plane;
+    customer_id: string | null;
     read_only: boolean;
+    manages: boolean;
+    purpose: Purpose;
     expires_in: number;
     idle_ms: number;
     idle_for: number;
   }>(
-    `select s.id, s.node, s.credential_id, s.account_id, a.name, a.kind, a.plane, a.read_only, s.idle_ms,
+    `select s.id, s.node, s.credential_id, s.account_id, a.name, a.kind, a.plane, a.customer_id, a.read_only or s.read_only as read_only, a.manages, s.purpose, s.idle_ms,
        (extract(epoch from s.expires_at - clock_timestamp()) * 1000)::float8 as expires_in,
        (extract(epoch from clock_timestamp() - s.last_seen_at) * 1000)::float8 as idle_for
      from session s join account a on a.id = s.account_id join credential k on k.id = s.credential_id left join customer c on c.id = a.customer_id
      where s.token_hash = $1 and s.state = 'open' and s.expires_at > clock_timestamp() and a.state = 'active'
        and (a.expires_at is null or a.expires_at > clock_timestamp())
-       and coalesce(c.state, 'active') = 'active' and k.state in ('active', 'retiring') and k.expires_at > clock_timestamp()`,
+       and coalesce(c.state, 'active') = 'active' and k.state in ('active', 'retiring') and k.expires_at > clock_timestamp()
+       and (s.also_credential_id is null or exists (select 1 from credential k2 where k2.id = s.also_credential_id and k2.state in ('active', 'retiring') and k2.expires_at > clock_timestamp()))`,
     [tokenHash],
   );
   if (row === undefined) return undefined;
@@ -148,7 +164,16 @@ export async function findOpenSession(tx: Transaction, tokenHash: Buffer): Promi
     id: idOf<SessionId>(row.id),
     node: idOf<NodeName>(row.node),
     credential: idOf<CredentialId>(row.credential_id),
-    account: { id: idOf<AccountId>(row.account_id), name: row.name, kind: row.kind, plane: row.plane, readOnly: row.read_only },
+    purpose: row.purpose,
+    account: {
+      id: idOf<AccountId>(row.account_id),
+      name: row.name,
+      kind: row.kind,
+      plane: row.plane,
+      customer: row.customer_id === null ? null : idOf<CustomerId>(row.customer_id),
+      readOnly: row.read_only,
+      manages: row.manages,
+    },
     expiresInMs: row.expires_in,
     idleMs: row.idle_ms,
     idleForMs: row.idle_for,
@@ -172,6 +197,7 @@ export type SessionFilter =
   | { readonly account: AccountId }
   | { readonly customer: CustomerId }
   | { readonly credential: CredentialId }
+  | { readonly window: string }
   | { readonly node: NodeName; readonly exceptStartId: string }
   | { readonly overdue: true };
 
@@ -180,7 +206,8 @@ const conditions = {
   account: 's.account_id = $2',
   customer:
     's.account_id in (select id from account where customer_id = $2 union select account_id from folder_right where customer_id = $2)',
-  credential: 's.credential_id = $2',
+  credential: '(s.credential_id = $2 or s.also_credential_id = $2)',
+  window: 's.window_id = $2',
   node: 's.node = $2 and s.start_id <> $3',
   overdue: "(s.expires_at <= clock_timestamp() or s.last_seen_at + s.idle_ms * interval '1 millisecond' <= clock_timestamp())",
 } as const;
@@ -189,6 +216,7 @@ function conditionOf(filter: SessionFilter): { readonly text: string; readonly v
   if ('session' in filter) return { text: conditions.session, values: [filter.session] };
   if ('account' in filter) return { text: conditions.account, values: [filter.account] };
   if ('customer' in filter) return { text: conditions.customer, values: [filter.customer] };
+  if ('window' in filter) return { text: conditions.window, values: [filter.window] };
   if ('credential' in filter) return { text: conditions.credential, values: [filter.credential] };
   if ('node' in filter) return { text: conditions.node, values: [filter.node, filter.exceptStartId] };
   return { text: conditions.overdue, values: [] };

@@ -2,8 +2,9 @@
 // Must never: keep a token (only its SHA-256), or change a session's scope after it was opened.
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import type { Config } from '../../config/config.ts';
+import type { Purpose } from '../../domain/authentication-policy.ts';
 import { CofferdamError } from '../../domain/errors.ts';
-import { type CredentialId, type CustomerId, idOf, type SessionId } from '../../domain/ids.ts';
+import { type AccountId, type CredentialId, type CustomerId, idOf, type SessionId } from '../../domain/ids.ts';
 import type { Logger } from '../../observability/logger.ts';
 import type { Database, Transaction } from '../../postgres/database.ts';
 import { lockForWithdrawal } from '../budgets/consequence-queries.ts';
@@ -25,16 +26,24 @@ import {
 type Cached = { readonly session: OpenSession; readonly expiresAt: number; readonly idleMs: number; lastSeen: number; lastWritten: number };
 
 export type Opening = {
-  readonly account: OpenSession['account'];
+  readonly account: AccountId;
   readonly customer: CustomerId | null;
   readonly credential: CredentialId;
+  /** The second one of a login with key and password. */
+  readonly alsoCredential: CredentialId | null;
+  readonly purpose: Purpose;
+  readonly readOnly: boolean;
+  /** At most so long from now, by what its proofs allow; null = as the configuration says. */
+  readonly livesMs: number | null;
+  /** The window that stood for a second factor. */
+  readonly window: string | null;
   readonly caller: EdgeCaller;
   readonly startId: string;
   readonly source: { readonly address: string; readonly port: number };
   readonly client: string;
   readonly issued: Issued;
 };
-export type Opened = { readonly id: SessionId; readonly token: string };
+export type Opened = { readonly id: SessionId; readonly token: string; readonly absoluteLifeMs: number; readonly idleLifeMs: number };
 
 const cachedMax = 20_000;
 const touchEveryMs = 5000;
@@ -63,16 +72,21 @@ export class SessionRegistry implements Sessions {
   /** Writes the session row inside the transaction in which the last proof counted. */
   async open(tx: Transaction, opening: Opening): Promise<Opened | { readonly full: FullScope }> {
     const { account, customer, credential, caller } = opening;
-    const full = await findFullScope(tx, { account: account.id, credential, customer, plane: caller.plane });
+    const full = await findFullScope(tx, { account, credential, customer, plane: caller.plane });
     if (full !== undefined) return { full };
     const token = randomBytes(32).toString('base64url');
     const id = idOf<SessionId>(randomUUID());
-    const { sessionAbsoluteLifeMs: absoluteLifeMs, sessionIdleLifeMs: idleLifeMs } = this.#config.limits;
+    const { sessionAbsoluteLifeMs, sessionIdleLifeMs: idleLifeMs } = this.#config.limits;
+    const absoluteLifeMs = Math.max(1, Math.floor(Math.min(sessionAbsoluteLifeMs, opening.livesMs ?? sessionAbsoluteLifeMs)));
     await insertSession(tx, {
       id,
       tokenHash: hashOf(token),
-      account: opening.account.id,
+      account: opening.account,
       credential: opening.credential,
+      alsoCredential: opening.alsoCredential,
+      purpose: opening.purpose,
+      readOnly: opening.readOnly,
+      window: opening.window,
       node: opening.caller.node,
       startId: opening.startId,
       sourceAddress: opening.source.address,
@@ -82,10 +96,16 @@ export class SessionRegistry implements Sessions {
       absoluteLifeMs,
       idleLifeMs,
     });
-    return { id, token };
+    return { id, token, absoluteLifeMs, idleLifeMs };
   }
 
   async require(token: string, caller: EdgeCaller): Promise<OpenSession> {
+    const session = await this.requireAny(token, caller);
+    if (session.purpose !== 'transfer') throw new CofferdamError('denied', 'this session is for enrolling a second factor only');
+    return session;
+  }
+
+  async requireAny(token: string, caller: EdgeCaller): Promise<OpenSession> {
     const hash = hashOf(token);
     const key = hash.toString('base64');
     const cached = this.#byHash.get(key) ?? (await this.#load(hash, key));
@@ -103,7 +123,7 @@ export class SessionRegistry implements Sessions {
   async #load(hash: Buffer, key: string): Promise<Cached | undefined> {
     const loaded = await this.#database.withSystem(async (tx) => {
       const row = await findOpenSession(tx, hash);
-      return row && { row, customers: await loadScope(tx, row.account.id) };
+      return row && { row, customers: row.purpose === 'transfer' ? await loadScope(tx, row.account.id) : [] };
     });
     if (loaded === undefined) return undefined;
     const { row, customers } = loaded;
@@ -113,6 +133,7 @@ export class SessionRegistry implements Sessions {
       node: row.node,
       account: Object.freeze(row.account),
       credentialId: row.credential,
+      purpose: row.purpose,
       customers,
     });
     const cached: Cached = {

@@ -1,0 +1,26 @@
+import type { Command } from '../command.ts';
+import { planText, selectionOf, selectionOptions, withExecute } from '../selection.ts';
+
+export const credentialRevoke: Command = {
+  words: ['credential', 'revoke'],
+  positionals: [],
+  options: [
+    ...selectionOptions,
+    { name: 'reason', value: 'TEXT', help: 'why; goes on the record', required: true },
+    { name: 'execute', value: null, help: 'do it; without, only what would happen is shown' },
+  ],
+  help: 'Revokes credentials for good and ends their sessions at once. Shows first whom it concerns.',
+  example: 'cofferctl credential revoke --customer acme --reason "laptop stolen" --execute',
+  run: async (client, given) => {
+    const selection = selectionOf(given);
+    if (given.options.execute === undefined) {
+      const data = await client.call('credential.plan', { selection, what: 'revoke' });
+      return { data: { ...data, executed: false }, text: planText(data, 'revoked', withExecute('credential revoke', given)) };
+    }
+    const data = await client.call('credential.revoke', { selection, reason: given.options.reason ?? '' });
+    return {
+      data: { ...data, executed: true },
+      text: `${data.revoked} credentials revoked, ${data.sessionsEnded} sessions ended\nnext: cofferctl exposure --credential SHA256:…\n`,
+    };
+  },
+};

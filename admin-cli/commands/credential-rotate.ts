@@ -1,0 +1,101 @@
+import { readFileSync } from 'node:fs';
+import type { Client } from '../client.ts';
+import { type Command, type Given, wholeNumber } from '../command.ts';
+import { plain } from '../output.ts';
+import { planText, selectionOf, selectionOptions, withExecute } from '../selection.ts';
+
+type NewKey = { readonly account: string; readonly publicKey: string };
+type Refused = { readonly account: string; readonly why: string };
+
+const chunk = 100;
+
+/** Lines `ACCOUNT ssh-ed25519 AAAA… comment`; empty lines and comments are passed over. */
+function readKeys(file: string | undefined): readonly NewKey[] {
+  if (file === undefined) return [];
+  return readFileSync(file === '-' ? 0 : file, 'utf8')
+    .split('\n')
+    .map((line, i) => ({ line: line.trim(), number: i + 1 }))
+    .filter(({ line }) => line !== '' && !line.startsWith('#'))
+    .map(({ line, number }) => {
+      const match = /^([a-z0-9][a-z0-9._-]{0,63}) (\S+ \S+.*)$/.exec(line);
+      if (match === null) throw new RangeError(`${file}, line ${number}: expected an account and its new public key`);
+      return { account: match[1] ?? '', publicKey: match[2] ?? '' };
+    });
+}
+
+/** Until nothing remains; an interrupted run goes on with --resume. */
+async function advance(
+  client: Client,
+  rotation: string,
+  keys: readonly NewKey[],
+  given: Given,
+): Promise<{ readonly opened: number; readonly staged: number; readonly refused: readonly Refused[] }> {
+  let opened = 0;
+  let staged = 0;
+  const refused: Refused[] = [];
+  for (let at = 0, remaining = 1; remaining > 0 || at < keys.length; at += chunk) {
+    const done = await client.call('rotation.advance', { rotation, keys: keys.slice(at, at + chunk) });
+    opened += done.opened;
+    staged += done.staged;
+    refused.push(...done.refused);
+    remaining = done.remaining;
+    if (given.isTerminal) process.stderr.write(`\r${opened} keys begun, ${staged} new keys registered, ${remaining} to go `);
+  }
+  if (given.isTerminal) process.stderr.write('\n');
+  return { opened, staged, refused };
+}
+
+export const credentialRotate: Command = {
+  words: ['credential', 'rotate'],
+  positionals: [],
+  options: [
+    ...selectionOptions,
+    { name: 'keys', value: 'FILE', help: 'new public keys, a line each: ACCOUNT ssh-ed25519 AAAA…; - for standard input' },
+    { name: 'overlap', value: 'DAYS', help: 'old and new are both good for so long (default 14)' },
+    { name: 'reason', value: 'TEXT', help: 'why; goes on the record' },
+    { name: 'resume', value: 'ROTATION', help: 'go on with a rotation that was interrupted, or register more keys for it' },
+    { name: 'execute', value: null, help: 'do it; without, only what would happen is shown' },
+  ],
+  help: 'Replaces keys with an overlap: the old ones retire when it ends, new ones come from --keys, `key add` or the customers themselves.',
+  example: 'cofferctl credential rotate --stale-before 2026-01-01 --keys new-keys.txt --reason "yearly rotation" --execute',
+  run: async (client, given) => {
+    const keys = readKeys(given.options.keys);
+    const overlapDays = wholeNumber(given, 'overlap') ?? 14;
+    const { resume, execute, reason } = given.options;
+    let rotation = resume;
+    let keysToGo = 0;
+    if (rotation === undefined) {
+      const selection = selectionOf(given);
+      const plan = await client.call('credential.plan', { selection, what: 'rotate' });
+      if (execute === undefined) {
+        const named = new Set(keys.map((one) => one.account));
+        const without = plan.credentials.filter((one) => !named.has(one.account)).map((one) => one.account);
+        const asked =
+          without.length === 0
+            ? ''
+            : `no new key is given for ${[...new Set(without)].slice(0, 20).join(', ')}: their contacts are asked for one\n`;
+        return {
+          data: { ...plan, executed: false, withoutNewKey: [...new Set(without)] },
+          text: `${asked}${planText(plan, `retired ${overlapDays} days from now`, withExecute('credential rotate', given))}`,
+        };
+      }
+      if (reason === undefined) throw new RangeError('--reason is missing: it goes on the record');
+      const started = await client.call('rotation.start', { selection, overlapDays, reason });
+      rotation = started.rotation;
+      keysToGo = started.keys;
+    } else if (execute === undefined) throw new RangeError('--resume acts: say --execute');
+    const done = await advance(client, rotation, keys, given);
+    const refused = done.refused.map((one) => `  ${one.account}: ${plain(one.why)}`);
+    return {
+      data: { rotation, keys: keysToGo, ...done, executed: true },
+      text: [
+        `rotation ${rotation}: ${done.opened} old keys retire after the overlap, ${done.staged} new keys registered`,
+        ...(refused.length === 0 ? [] : ['not registered:', ...refused]),
+        `see who has moved: cofferctl rotation show ${rotation}`,
+        `take it back:      cofferctl rotation undo ${rotation} --reason TEXT`,
+        '',
+      ].join('\n'),
+      isFault: done.refused.length > 0,
+    };
+  },
+};

@@ -1,0 +1,71 @@
+// Owns: the options that choose credentials, for commands that plan first and act with --execute.
+import type { Params, Result } from '../server/rpc/operation.ts';
+import type { OperatorToAdmin } from '../server/rpc/operator-admin.ts';
+import type { Given, Option } from './command.ts';
+import { plain, table, when } from './output.ts';
+
+export type Selection = Params<OperatorToAdmin, 'credential.plan'>['selection'];
+type Plan = Result<OperatorToAdmin, 'credential.plan'>;
+type Row = Plan['credentials'][number];
+
+export const selectionOptions: readonly Option[] = [
+  { name: 'customer', value: 'NAME', help: 'credentials of this customer' },
+  { name: 'account', value: 'NAME', help: 'of this account' },
+  { name: 'credential', value: 'SHA256:…', help: 'this one' },
+  { name: 'stale-before', value: 'DATE', help: 'issued before this day, such as 2026-01-31' },
+  { name: 'used-from', value: 'NET', help: 'used at least once from this network' },
+];
+
+export function selectionOf(given: Given): Selection {
+  const { customer, account, credential } = given.options;
+  const stale = given.options['stale-before'];
+  const usedFrom = given.options['used-from'];
+  let staleBefore: string | undefined;
+  if (stale !== undefined) {
+    const date = new Date(stale);
+    if (!/^\d{4}-\d\d-\d\d(T[\d:.]+Z)?$/.test(stale) || Number.isNaN(date.getTime()))
+      throw new RangeError(`--stale-before takes a day such as 2026-01-31, not "${stale}"`);
+    staleBefore = date.toISOString();
+  }
+  const chosen = Object.fromEntries(
+    Object.entries({ customer, account, fingerprint: credential, staleBefore, usedFrom }).filter(([, value]) => value !== undefined),
+  );
+  if (Object.keys(chosen).length === 0)
+    throw new RangeError('name whom it concerns: --customer, --account, --credential, --stale-before or --used-from');
+  return chosen;
+}
+
+export function credentialTable(rows: readonly Row[], empty: string): string {
+  return table({
+    columns: ['ACCOUNT', 'CREDENTIAL', 'TYPE', 'STATE', 'ISSUED BY', 'EXPIRES', 'LAST USED', 'FROM', 'OPEN'],
+    rows: rows.map((one) => [
+      one.account,
+      one.fingerprint,
+      one.algorithm,
+      one.state,
+      one.issuedBy,
+      when(one.expiresAt),
+      when(one.lastUsedAt),
+      one.lastUsedFrom,
+      one.openSessions,
+    ]),
+    empty,
+  });
+}
+
+/** What would happen, in words, and the command that makes it happen. */
+export function planText(plan: Plan, verb: string, command: string): string {
+  if (plan.count === 0) return 'nobody: no credential fits\n';
+  const locked = plan.locksOut === 0 ? '' : `${plan.locksOut} accounts would be left without any usable credential.\n`;
+  return [
+    credentialTable(plan.credentials, ''),
+    plan.more ? `… and ${plan.count - plan.credentials.length} more\n` : '',
+    `\n${plan.count} credentials of ${plan.accounts} accounts would be ${verb}; ${plan.openSessions} sessions are open with them.\n`,
+    locked,
+    `Nothing was done. To do it: ${plain(command)}\n`,
+  ].join('');
+}
+
+/** The command that was typed, with --execute. */
+export const withExecute = (words: string, given: Given): string =>
+  `cofferctl ${[words, ...given.positionals, ...Object.entries(given.options).flatMap(([name, value]) => (value === undefined ? [] : [`--${name} ${/\s/.test(value) ? JSON.stringify(value) : value}`]))].join(' ')} --execute`;

@@ -1,0 +1,150 @@
+// Owns: the SQL of what operators may read about credentials, rotations and windows. No key material and no hash: the admin role could not select them.
+import type { Transaction } from '../postgres/database.ts';
+import type { Params, Result } from '../rpc/operation.ts';
+import type { OperatorToAdmin } from '../rpc/operator-admin.ts';
+import type { Selection } from '../rpc/operator-credentials.ts';
+import { plainRow, type Raw } from './rows.ts';
+
+export type CredentialRow = Result<OperatorToAdmin, 'credential.list'>['credentials'][number];
+export type RotationRow = Result<OperatorToAdmin, 'rotation.list'>['rotations'][number];
+export type RotationItem = Result<OperatorToAdmin, 'rotation.show'>['items'][number];
+export type WindowRow = Result<OperatorToAdmin, 'window.list'>['windows'][number];
+type Event = Result<OperatorToAdmin, 'credential.show'>['history'][number];
+
+const rowColumns = `k.fingerprint, k.type, a.name as account, c.name as customer, k.algorithm,
+  credential_state(k.state, k.valid_from, k.expires_at, k.last_used_at, k.woken_at, $1) as state, k.issued_by as "issuedBy", k.created_at as "createdAt",
+  k.valid_from as "validFrom", k.expires_at as "expiresAt", k.first_used_at as "firstUsedAt", host(k.first_used_from) as "firstUsedFrom",
+  k.last_used_at as "lastUsedAt", host(k.last_used_from) as "lastUsedFrom", k.read_only as "readOnly", k.source_networks::text[] as networks,
+  s.fingerprint as successor, (select count(*) from session x where x.state = 'open' and (x.credential_id = k.id or x.also_credential_id = k.id)) as "openSessions",
+  k.ended_at as "endedAt", k.ended_by as "endedBy", k.ended_why as "endedWhy"`;
+const rowJoins = `from credential k join account a on a.id = k.account_id left join customer c on c.id = a.customer_id left join credential s on s.id = k.successor_id`;
+
+export type Filter = { readonly customer?: string | undefined; readonly account?: string | undefined; readonly state?: string | undefined };
+
+export async function listCredentials(tx: Transaction, dormantMs: number, filter: Filter): Promise<readonly CredentialRow[]> {
+  const rows = await tx.query<Raw<CredentialRow>>(
+    `select * from (select ${rowColumns} ${rowJoins} where not a.is_self_test and ($2::text is null or c.name = $2) and ($3::text is null or a.name = $3)) x
+     where $4::text is null or state = $4 order by account, "createdAt" limit 20000`,
+    [dormantMs, filter.customer ?? null, filter.account ?? null, filter.state ?? null],
+  );
+  return rows.map((row) => plainRow<CredentialRow>(row));
+}
+
+export async function findCredential(tx: Transaction, dormantMs: number, fingerprint: string): Promise<CredentialRow | undefined> {
+  const [row] = await tx.query<Raw<CredentialRow>>(`select ${rowColumns} ${rowJoins} where k.fingerprint = $2`, [dormantMs, fingerprint]);
+  return row && plainRow<CredentialRow>(row);
+}
+
+/** What the record says of it. */
+export async function credentialHistory(tx: Transaction, fingerprint: string): Promise<readonly Event[]> {
+  const rows = await tx.query<{ at: Date; kind: string; by: string | null; text: string }>(
+    `select l.at, l.kind, l.sensitive ->> 'by' as by, coalesce(l.sensitive ->> 'reason', l.sensitive ->> 'why', l.sensitive ->> 'expiresAt', '') as text
+     from ledger l join credential k on k.fingerprint = $1 join account a on a.id = k.account_id
+     where l.kind like 'credential.%' and l.account_id = a.id and l.customer_id is not distinct from a.customer_id and l.sensitive ->> 'fingerprint' = $1
+     order by l.at desc limit 100`,
+    [fingerprint],
+  );
+  return rows.map((row) => ({ ...row, at: row.at.toISOString() }));
+}
+
+/** Dormant, soon dormant, or soon expired. */
+export async function staleCredentials(tx: Transaction, dormantMs: number, warnMs: number): Promise<readonly CredentialRow[]> {
+  const rows = await tx.query<Raw<CredentialRow>>(
+    `select ${rowColumns} ${rowJoins} where not a.is_self_test and k.state in ('active', 'retiring') and (
+       k.expires_at < clock_timestamp() + $2 * interval '1 millisecond'
+       or greatest(k.last_used_at, k.woken_at, k.valid_from) < clock_timestamp() - ($1 - least($2, $1 / 2)) * interval '1 millisecond')
+     order by k.expires_at limit 20000`,
+    [dormantMs, warnMs],
+  );
+  return rows.map((row) => plainRow<CredentialRow>(row));
+}
+
+/** The same choice as the warden makes. For `rotate`: usable public keys that are in no rotation. */
+export async function plannedCredentials(
+  tx: Transaction,
+  dormantMs: number,
+  chosen: Selection,
+  isRotation: boolean,
+): Promise<readonly CredentialRow[]> {
+  const rows = await tx.query<Raw<CredentialRow>>(
+    `select ${rowColumns} ${rowJoins} where k.state <> 'revoked' and not a.is_self_test
+       and ($2::text is null or c.name = $2) and ($3::text is null or a.name = $3) and ($4::text is null or k.fingerprint = $4)
+       and ($5::timestamptz is null or k.created_at < $5)
+       and ($6::inet is null or exists (select 1 from session o where (o.credential_id = k.id or o.also_credential_id = k.id) and o.source_address <<= $6::inet))
+       and (not $7 or (k.type = 'public-key' and k.state in ('active', 'retiring')
+         and not exists (select 1 from rotation_item i where i.credential_id = k.id and i.state in ('planned', 'open'))))
+     order by a.name, k.created_at limit 20000`,
+    [
+      dormantMs,
+      chosen.customer ?? null,
+      chosen.account ?? null,
+      chosen.fingerprint ?? null,
+      chosen.staleBefore ?? null,
+      chosen.usedFrom ?? null,
+      isRotation,
+    ],
+  );
+  return rows.map((row) => plainRow<CredentialRow>(row));
+}
+
+/** Of these accounts, those that have no usable credential beside these. */
+export async function countLockedOut(tx: Transaction, dormantMs: number, fingerprints: readonly string[]): Promise<number> {
+  const [row] = await tx.query<{ n: number }>(
+    `select count(*) as n from (select distinct account_id from credential where fingerprint = any ($2)) gone
+     where not exists (select 1 from credential k where k.account_id = gone.account_id and k.fingerprint <> all ($2)
+       and credential_state(k.state, k.valid_from, k.expires_at, k.last_used_at, k.woken_at, $1) in ('active', 'retiring'))`,
+    [dormantMs, fingerprints],
+  );
+  return row?.n ?? 0;
+}
+
+/** Retired or overdue without a move before; or still to retire and not moved. */
+const laggard = `(i.state in ('open', 'retired') and (i.moved_at is null or i.moved_at > coalesce(i.retired_at, k.expires_at)))`;
+
+export async function listRotations(tx: Transaction, id: string | null): Promise<readonly RotationRow[]> {
+  const rows = await tx.query<Raw<RotationRow>>(
+    `select r.id as rotation, r.selection, r.reason, r.started_by as "startedBy", r.started_at as "startedAt", r.deadline, r.undone_at as "undoneAt",
+       count(i.credential_id) as keys, count(*) filter (where i.state = 'planned') as planned, count(i.successor_id) as staged,
+       count(i.moved_at) as moved, count(i.retired_at) as retired, count(*) filter (where ${laggard}) as laggards
+     from rotation r left join rotation_item i on i.rotation_id = r.id left join credential k on k.id = i.credential_id
+     where $1::uuid is null or r.id = $1 group by r.id order by r.started_at desc limit 500`,
+    [id],
+  );
+  return rows.map((row) => plainRow<RotationRow>(row));
+}
+
+export async function rotationItems(
+  tx: Transaction,
+  { rotation, laggards, after }: Params<OperatorToAdmin, 'rotation.show'>,
+): Promise<readonly RotationItem[]> {
+  const rows = await tx.query<Raw<RotationItem>>(
+    `select a.name as account, c.name as customer, k.fingerprint, s.fingerprint as successor, i.state,
+       case when i.state in ('open', 'retired') then coalesce(i.retired_at, k.expires_at) end as "retiresAt", i.moved_at as "movedAt", ${laggard} as "isLaggard", a.contact
+     from rotation_item i join credential k on k.id = i.credential_id join account a on a.id = k.account_id
+       left join customer c on c.id = a.customer_id left join credential s on s.id = i.successor_id
+     where i.rotation_id = $1 and (not $2 or ${laggard}) and ($3::text is null or (a.name::text, k.fingerprint) > ($3, $4))
+     order by a.name::text, k.fingerprint limit 1000`,
+    [rotation, laggards ?? false, after?.account ?? null, after?.fingerprint ?? null],
+  );
+  return rows.map((row) => plainRow<RotationItem>(row));
+}
+
+const windowColumns = `a.name as account, c.name as customer, w.name, w.schedule, w.opens_at as "opensAt", w.closes_at as "closesAt", w.is_open as "isOpenNow", w.opened_by as "openedBy", w.reason`;
+
+/** Windows that are open or will open; `standingOnly`: the exceptions. */
+export async function listWindows(tx: Transaction, account: string | null, standingOnly: boolean): Promise<readonly WindowRow[]> {
+  const rows = await tx.query<Raw<WindowRow>>(
+    `select ${windowColumns} from (
+       select account_id, null::text as name, null::text as schedule, opens_at, closes_at, clock_timestamp() >= opens_at as is_open, opened_by, reason
+         from activation_window where closed_at is null and closes_at > clock_timestamp() and not $2
+       union all
+       select account_id, name, array_to_string(array(select (array['mo', 'tu', 'we', 'th', 'fr', 'sa', 'su'])[d] from unnest(days) d order by d), ',')
+           || ' ' || to_char(opens, 'HH24:MI') || '-' || to_char(closes, 'HH24:MI') || ' ' || zone,
+           valid_from, valid_until, standing_window_end(s, clock_timestamp()) is not null, opened_by, reason
+         from standing_window s where closed_at is null and valid_until > clock_timestamp()) w
+     join account a on a.id = w.account_id left join customer c on c.id = a.customer_id
+     where ($1::text is null or a.name = $1) order by w.closes_at limit 5000`,
+    [account, standingOnly],
+  );
+  return rows.map((row) => plainRow<WindowRow>(row));
+}

@@ -1,0 +1,77 @@
+// Owns: the console's whole language: one line in, one command out.
+// Must never: accept a word that is not in this file. There is no shell behind it.
+
+export type ConsoleCommand =
+  | { readonly verb: 'help' }
+  | { readonly verb: 'whoami' }
+  | { readonly verb: 'enroll' }
+  | { readonly verb: 'unlock'; readonly account: string; readonly minutes: number }
+  | { readonly verb: 'lock'; readonly account: string }
+  | { readonly verb: 'windows' }
+  | { readonly verb: 'keys' }
+  | { readonly verb: 'keys-add' }
+  | { readonly verb: 'keys-confirm' | 'keys-revoke'; readonly fingerprint: string }
+  | { readonly verb: 'receipt'; readonly name: string };
+export type ConsoleVerb = ConsoleCommand['verb'];
+export type Parsed = { readonly command: ConsoleCommand } | { readonly fault: string };
+
+export const lineBytesMax = 512;
+const account = /^[a-z0-9][a-z0-9._-]{0,63}$/;
+const fingerprint = /^SHA256:[A-Za-z0-9+/]{43}$/;
+const duration = /^([1-9]\d{0,3})([hm])$/;
+const minutesMax = 24 * 60;
+
+export const consoleHelp = [
+  'whoami                        who you are here, and what you may do',
+  'enroll                        enrol your second factor (log in with your key and the ticket you were given)',
+  'windows                       the machine accounts of your house, and until when their keys alone are good',
+  'unlock ACCOUNT --for 8h       let a machine account log in with its key alone for so long (at most 24h; also 30m)',
+  'lock ACCOUNT                  end that at once, with the sessions that came in by it',
+  'keys                          your keys and those of the machine accounts',
+  'keys add                      a new key, from standard input: the signed request (see README)',
+  'keys confirm SHA256:…         a colleague asked for this key: it is good now',
+  'keys revoke SHA256:…          this key is never good again',
+  'receipt NAME                  the signed receipt of a file, such as deposit/pain.001.xml',
+].join('\n');
+
+const fault = (text: string): Parsed => ({ fault: `${text}; nothing was done. Try: help` });
+
+/** Words stand between single spaces; the name of a receipt is the rest of the line. */
+export function parseConsoleLine(line: string): Parsed {
+  if (new TextEncoder().encode(line).length > lineBytesMax) return fault('the line is too long');
+  if (/\p{Cc}/u.test(line) || !line.isWellFormed()) return fault('the line holds what no command holds');
+  const [verb = '', ...words] = line.trim().split(' ');
+  const [first = '', second = '', third = ''] = words;
+  const only = (command: ConsoleCommand): Parsed => (words.length === 0 ? { command } : fault(`${verb} takes nothing more`));
+  switch (verb) {
+    case '':
+    case 'help':
+      return only({ verb: 'help' });
+    case 'whoami':
+    case 'enroll':
+    case 'windows':
+      return only({ verb });
+    case 'lock':
+      return words.length === 1 && account.test(first) ? { command: { verb, account: first } } : fault('expected: lock ACCOUNT');
+    case 'unlock': {
+      const [, count = '', unit] = duration.exec(third) ?? [];
+      const minutes = Number(count) * (unit === 'h' ? 60 : 1);
+      if (words.length !== 3 || !account.test(first) || second !== '--for' || count === '')
+        return fault('expected: unlock ACCOUNT --for 8h');
+      return minutes <= minutesMax ? { command: { verb, account: first, minutes } } : fault('a window is open for at most 24h');
+    }
+    case 'keys': {
+      if (words.length === 0) return { command: { verb } };
+      if (first === 'add' && words.length === 1) return { command: { verb: 'keys-add' } };
+      if ((first === 'confirm' || first === 'revoke') && words.length === 2 && fingerprint.test(second))
+        return { command: { verb: `keys-${first}`, fingerprint: second } };
+      return fault('expected: keys, keys add, keys confirm SHA256:… or keys revoke SHA256:…');
+    }
+    case 'receipt': {
+      const name = line.trim().slice('receipt '.length);
+      return words.length > 0 && name !== '' ? { command: { verb, name } } : fault('expected: receipt NAME');
+    }
+    default:
+      return fault('there is no such command');
+  }
+}

@@ -1,0 +1,85 @@
+// Owns: the text by which a customer asks for a new key, and the parts of an SSHSIG around it (PROTOCOL.sshsig of OpenSSH).
+// Must never: verify anything; or accept a second spelling of the same request.
+import { CofferdamError } from './errors.ts';
+import { isValidAccountName } from './paths.ts';
+import { parsePublicKeyLine } from './ssh-keys.ts';
+import { concatBytes, WireReader, wireString } from './ssh-wire.ts';
+
+/** The namespace of `ssh-keygen -Y sign -n`: a signature for anything else is none for this. */
+export const keyRequestNamespace = 'cofferdam-key';
+const heading = 'cofferdam key request';
+
+export type KeyRequest = {
+  readonly account: string;
+  /** Of the new key; must be that of `publicKey`. */
+  readonly fingerprint: string;
+  /** Last day, `YYYY-MM-DD`, UTC. */
+  readonly expires: string;
+  /** OpenSSH's one-line form. */
+  readonly publicKey: string;
+};
+
+/** The bytes to sign: heading and four lines. */
+export function keyRequestText(request: KeyRequest): string {
+  return [
+    heading,
+    `account ${request.account}`,
+    `fingerprint ${request.fingerprint}`,
+    `expires ${request.expires}`,
+    `key ${request.publicKey}`,
+    '',
+  ].join('\n');
+}
+
+const begin = '-----BEGIN SSH SIGNATURE-----';
+const end = '-----END SSH SIGNATURE-----';
+
+export type SshSignature = {
+  readonly publicKey: Uint8Array;
+  readonly namespace: string;
+  readonly hash: 'sha256' | 'sha512';
+  /** string algorithm, string signature. */
+  readonly signature: Uint8Array;
+};
+export type SignedKeyRequest = { readonly request: KeyRequest; readonly text: string; readonly signature: SshSignature };
+
+/** The request, then its armored signature, as `cat request request.sig` gives them. Throws `invalid` with what was expected. */
+export function parseSignedKeyRequest(input: string): SignedKeyRequest {
+  const at = input.indexOf(begin);
+  const to = input.indexOf(end);
+  if (at < 0 || to < at || input.slice(to + end.length).trim() !== '' || input.indexOf(begin, at + 1) >= 0)
+    throw new CofferdamError('invalid', 'expected the request and, after it, its signature by `ssh-keygen -Y sign`');
+  const text = input.slice(0, at);
+  const match =
+    /^cofferdam key request\naccount ([^\n]{1,64})\nfingerprint (SHA256:[A-Za-z0-9+/]{43})\nexpires (\d{4}-\d\d-\d\d)\nkey ([^\n]{1,4096})\n$/.exec(
+      text,
+    );
+  const [, account = '', fingerprint = '', expires = '', publicKey = ''] = match ?? [];
+  if (match === null || !isValidAccountName(account) || Number.isNaN(Date.parse(expires)))
+    throw new CofferdamError('invalid', `expected five lines: "${heading}", then account, fingerprint, expires YYYY-MM-DD, key`);
+  parsePublicKeyLine(publicKey, 2048);
+  return { request: { account, fingerprint, expires, publicKey }, text, signature: parseArmored(input.slice(at + begin.length, to)) };
+}
+
+function parseArmored(body: string): SshSignature {
+  const base64 = body.replace(/[\r\n]/g, '');
+  if (!/^[A-Za-z0-9+/]{8,20000}={0,2}$/.test(base64)) throw new CofferdamError('invalid', 'the signature is not whole');
+  const bytes = Uint8Array.from(atob(base64), (char) => char.charCodeAt(0));
+  const magic = new TextEncoder().encode('SSHSIG');
+  if (!magic.every((byte, i) => bytes[i] === byte)) throw new CofferdamError('invalid', 'this is no SSH signature');
+  const reader = new WireReader(bytes.subarray(magic.length));
+  if (reader.uint32() !== 1) throw new CofferdamError('invalid', 'an SSH signature of another version');
+  const publicKey = reader.string();
+  const namespace = reader.text();
+  reader.string();
+  const hash = reader.text();
+  const signature = reader.string();
+  reader.end();
+  if (hash !== 'sha256' && hash !== 'sha512') throw new CofferdamError('invalid', 'the signature uses a hash that is not accepted');
+  return { publicKey, namespace, hash, signature };
+}
+
+/** What the signature is made over; `digest` = hash of the text. */
+export function signedKeyRequest(namespace: string, hash: string, digest: Uint8Array): Uint8Array {
+  return concatBytes([new TextEncoder().encode('SSHSIG'), wireString(namespace), wireString(''), wireString(hash), wireString(digest)]);
+}

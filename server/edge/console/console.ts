@@ -1,0 +1,68 @@
+// Owns: the console's side of a channel: one line to the warden, its words back, and what it asks for from the stream.
+// Must never: understand a command, or keep more of a stream than one answer may hold.
+import { StringDecoder } from 'node:string_decoder';
+import { toCofferdamError } from '../../domain/errors.ts';
+import type { ConsoleAnswer } from '../../rpc/edge-warden.ts';
+import type { SftpInput, SftpOutput, SftpSession, WardenCalls } from '../sftp-seam.ts';
+
+const inputBytesMax = 16_384;
+const failed = 1;
+
+/** Runs one command and ends the channel with its exit status. */
+export function startConsole(session: SftpSession, line: string, output: SftpOutput, warden: WardenCalls): SftpInput {
+  const { token } = session;
+  const decoder = new StringDecoder('utf8');
+  let waitsFor: 'line' | 'end' | undefined;
+  let kept = '';
+  let hasEnded = false;
+  let isOver = false;
+
+  const end = (text: string, exitStatus: number): void => {
+    if (isOver) return;
+    isOver = true;
+    if (text !== '') output.send([Buffer.from(text.endsWith('\n') ? text : `${text}\n`)]);
+    output.end(exitStatus);
+  };
+  const hear = (answer: Promise<ConsoleAnswer>): void => {
+    answer.then(
+      (said) => {
+        if (isOver) return;
+        if (said.outcome === 'done') return end(said.text, said.exitStatus);
+        output.send([Buffer.from(said.text)]);
+        waitsFor = said.until;
+        look();
+      },
+      (error: unknown) => end(toCofferdamError(error).message, failed),
+    );
+  };
+  /** Hands on what the warden waits for, once it is there. */
+  const look = (): void => {
+    if (waitsFor === undefined || isOver) return;
+    const at = kept.indexOf('\n');
+    const isWhole = waitsFor === 'line' ? at >= 0 || hasEnded : hasEnded;
+    if (!isWhole) return;
+    if (waitsFor === 'line' && hasEnded && kept === '') return end('nothing was given; nothing was done', failed);
+    const text = waitsFor === 'end' ? kept : at < 0 ? kept : kept.slice(0, at);
+    kept = waitsFor === 'end' || at < 0 ? '' : kept.slice(at + 1);
+    waitsFor = undefined;
+    hear(warden.call('console.input', { token, text: text.replace(/\r$/, '') }));
+  };
+
+  hear(warden.call('console.run', { token, line }));
+  return {
+    data(chunk) {
+      output.consumed(chunk.length);
+      if (isOver) return;
+      kept += decoder.write(chunk);
+      if (kept.length > inputBytesMax) return end('that is more than any command takes; nothing was done', failed);
+      look();
+    },
+    eof() {
+      hasEnded = true;
+      look();
+    },
+    async closed() {
+      isOver = true;
+    },
+  };
+}

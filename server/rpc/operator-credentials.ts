@@ -1,0 +1,386 @@
+// Owns: what an operator may ask about credentials, accounts' standing and windows: a part of the table in operator-admin.ts.
+// Must never: carry a secret. Passwords and tickets are made by cofferctl; what travels is their SHA-256.
+import { z } from 'zod';
+import { transferRowNames } from '../domain/authentication-policy.ts';
+import {
+  accountName,
+  fingerprint,
+  instant,
+  more,
+  narrows,
+  network,
+  none,
+  operation,
+  reads,
+  rule,
+  text,
+  uuid,
+  widens,
+} from './operator-words.ts';
+
+const reason = text(200);
+const days = (max: number) => z.number().int().min(0).max(max);
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
+/** One line of OpenSSH's public key format: algorithm, base64, optional comment. */
+const publicKey = text(4096);
+
+/** Which credentials: all conditions that are named must hold, and one must be named. */
+export const selection = z
+  .strictObject({
+    customer: accountName.optional(),
+    account: accountName.optional(),
+    fingerprint: fingerprint.optional(),
+    /** Issued before; ISO 8601. */
+    staleBefore: z.iso.datetime().optional(),
+    /** Used at least once from this network. */
+    usedFrom: network.optional(),
+  })
+  .refine((value) => Object.values(value).some((one) => one !== undefined), 'name at least one condition');
+export type Selection = z.infer<typeof selection>;
+
+const credentialRow = z.strictObject({
+  fingerprint: z.string(),
+  type: z.string(),
+  account: z.string(),
+  customer: z.string().nullable(),
+  algorithm: z.string(),
+  /** pending, active, retiring, expired, dormant, suspended, revoked. */
+  state: z.string(),
+  issuedBy: z.string(),
+  createdAt: instant,
+  validFrom: instant,
+  expiresAt: instant,
+  firstUsedAt: instant.nullable(),
+  firstUsedFrom: z.string().nullable(),
+  lastUsedAt: instant.nullable(),
+  lastUsedFrom: z.string().nullable(),
+  readOnly: z.boolean(),
+  networks: z.array(z.string()),
+  /** The key that replaces it. */
+  successor: z.string().nullable(),
+  openSessions: z.number(),
+  endedAt: instant.nullable(),
+  endedBy: z.string().nullable(),
+  endedWhy: z.string().nullable(),
+});
+const rotationRow = z.strictObject({
+  rotation: uuid,
+  selection: z.string(),
+  reason: z.string(),
+  startedBy: z.string(),
+  startedAt: instant,
+  deadline: instant.nullable(),
+  undoneAt: instant.nullable(),
+  keys: z.number(),
+  planned: z.number(),
+  staged: z.number(),
+  moved: z.number(),
+  retired: z.number(),
+  laggards: z.number(),
+});
+const rotationItem = z.strictObject({
+  account: z.string(),
+  customer: z.string().nullable(),
+  fingerprint: z.string(),
+  successor: z.string().nullable(),
+  state: z.string(),
+  retiresAt: instant.nullable(),
+  movedAt: instant.nullable(),
+  /** The old key has retired, or retires soon, and the new one was not used before. */
+  isLaggard: z.boolean(),
+  contact: z.string().nullable(),
+});
+const windowRow = z.strictObject({
+  account: z.string(),
+  customer: z.string().nullable(),
+  /** null: a single window. */
+  name: z.string().nullable(),
+  schedule: z.string().nullable(),
+  opensAt: instant,
+  closesAt: instant,
+  isOpenNow: z.boolean(),
+  openedBy: z.string(),
+  reason: z.string(),
+});
+const standing = z.strictObject({
+  name: accountName,
+  /** ISO days of the week, 1 = Monday. */
+  days: z.array(z.number().int().min(1).max(7)).min(1).max(7),
+  /** Times of day; not later closing than opening = over midnight. */
+  opens: z.string().regex(/^(?:[01]\d|2[0-3]):[0-5]\d$/),
+  closes: z.string().regex(/^(?:[01]\d|2[0-3]):[0-5]\d$/),
+  /** IANA time zone. */
+  zone: z.string().regex(/^[A-Za-z][A-Za-z0-9_+/-]{0,63}$/),
+  forDays: z.number().int().min(1).max(90),
+});
+
+export const operatorCredentials = {
+  'credential.list': rule(
+    operation({
+      changes: false,
+      params: z.strictObject({ customer: accountName.optional(), account: accountName.optional(), state: z.string().max(16).optional() }),
+      result: z.strictObject({ credentials: z.array(credentialRow), more }),
+    }),
+    reads(),
+  ),
+  /** One of them, and what happened to it, newest first. */
+  'credential.show': rule(
+    operation({
+      changes: false,
+      params: z.strictObject({ fingerprint }),
+      result: z.strictObject({
+        credential: credentialRow,
+        history: z.array(z.strictObject({ at: instant, kind: z.string(), by: z.string().nullable(), text: z.string() })),
+      }),
+    }),
+    reads(),
+  ),
+  /** Dormant ones, those that soon will be, and those that expire within the warning time. */
+  'credential.stale': rule(
+    operation({ changes: false, params: none, result: z.strictObject({ credentials: z.array(credentialRow), more }) }),
+    reads(),
+  ),
+  /** Whom a revocation or rotation of this selection would concern. Changes nothing. */
+  'credential.plan': rule(
+    operation({
+      changes: false,
+      params: z.strictObject({ selection, what: z.enum(['revoke', 'rotate']) }),
+      result: z.strictObject({
+        credentials: z.array(credentialRow),
+        more,
+        count: z.number(),
+        accounts: z.number(),
+        openSessions: z.number(),
+        /** Accounts that are left without any usable credential. */
+        locksOut: z.number(),
+      }),
+    }),
+    reads(),
+  ),
+  'credential.revoke': rule(
+    operation({
+      changes: true,
+      params: z.strictObject({ selection, reason }),
+      result: z.strictObject({ revoked: z.number(), sessionsEnded: z.number() }),
+    }),
+    narrows,
+  ),
+  /** A dormant one may be used again. */
+  'credential.wake': rule(operation({ changes: true, params: z.strictObject({ fingerprint, reason }), result: none }), widens),
+
+  'key.add': rule(
+    operation({
+      changes: true,
+      params: z.strictObject({
+        account: accountName,
+        publicKey,
+        expiresInDays: z.number().int().min(1).max(366).optional(),
+        readOnly: z.boolean().optional(),
+        networks: z.array(network).max(32).optional(),
+        /** The key that it replaces: both are good for the overlap. */
+        replaces: fingerprint.optional(),
+        overlapDays: days(90).optional(),
+      }),
+      result: z.strictObject({ fingerprint: z.string(), expiresAt: instant, retiresAt: instant.nullable() }),
+    }),
+    widens,
+  ),
+  /** The old key goes after the overlap, or at once. */
+  'key.retire': rule(
+    operation({
+      changes: true,
+      params: z.strictObject({ fingerprint, overlapDays: days(90), reason }),
+      result: z.strictObject({ retiresAt: instant, sessionsEnded: z.number() }),
+    }),
+    narrows,
+  ),
+  /** A key that its customer asked for is good now, without the waiting time. */
+  'key.confirm': rule(operation({ changes: true, params: z.strictObject({ fingerprint, reason }), result: none }), widens),
+
+  /** Plans a rotation: which keys are to go, and when. Nothing happens to them before `rotation.advance`. */
+  'rotation.start': rule(
+    operation({
+      changes: true,
+      params: z.strictObject({ selection, overlapDays: days(90), reason }),
+      result: z.strictObject({ rotation: uuid, keys: z.number(), deadline: instant }),
+    }),
+    widens,
+  ),
+  /** Begins the overlap of at most 100 planned keys, and registers new keys for their accounts; repeated until nothing remains. */
+  'rotation.advance': rule(
+    operation({
+      changes: true,
+      params: z.strictObject({ rotation: uuid, keys: z.array(z.strictObject({ account: accountName, publicKey })).max(100) }),
+      result: z.strictObject({
+        remaining: z.number(),
+        opened: z.number(),
+        staged: z.number(),
+        refused: z.array(z.strictObject({ account: z.string(), why: z.string() })),
+      }),
+    }),
+    widens,
+  ),
+  'rotation.list': rule(
+    operation({ changes: false, params: none, result: z.strictObject({ rotations: z.array(rotationRow), more }) }),
+    reads(),
+  ),
+  'rotation.show': rule(
+    operation({
+      changes: false,
+      params: z.strictObject({
+        rotation: uuid,
+        /** Only those who have not moved. */
+        laggards: z.boolean().optional(),
+        /** The last item of the page before. */
+        after: z.strictObject({ account: z.string().max(64), fingerprint }).optional(),
+      }),
+      result: z.strictObject({ rotation: rotationRow, items: z.array(rotationItem), more }),
+    }),
+    reads(),
+  ),
+  /** Retires the old keys of all who moved now; with `laggards` everybody's. */
+  'rotation.finish': rule(
+    operation({
+      changes: true,
+      params: z.strictObject({ rotation: uuid, laggards: z.boolean(), reason }),
+      result: z.strictObject({ retired: z.number(), sessionsEnded: z.number() }),
+    }),
+    narrows,
+  ),
+  /** Old keys that have not retired get back their former end; new ones stay. */
+  'rotation.undo': rule(
+    operation({ changes: true, params: z.strictObject({ rotation: uuid, reason }), result: z.strictObject({ restored: z.number() }) }),
+    widens,
+  ),
+
+  /** The password is made by cofferctl and shown there once; its name finds the row, its SHA-256 is stored under Argon2id. */
+  'password.issue': rule(
+    operation({
+      changes: true,
+      params: z.strictObject({
+        account: accountName,
+        name: z.string().regex(/^password:[a-z2-7]{8}$/),
+        digest: sha256,
+        expiresInDays: z.number().int().min(1).max(366).optional(),
+      }),
+      result: z.strictObject({ expiresAt: instant }),
+    }),
+    widens,
+  ),
+  /** The one-time ticket is made by cofferctl and shown there once; only its SHA-256 travels and is stored. */
+  'mfa.ticket': rule(
+    operation({
+      changes: true,
+      params: z.strictObject({ account: accountName, ticketHash: sha256, hours: z.number().int().min(1).max(72).optional() }),
+      result: z.strictObject({ expiresAt: instant }),
+    }),
+    widens,
+  ),
+  /** Takes the second factor away, with its open tickets and sessions. */
+  'mfa.reset': rule(
+    operation({
+      changes: true,
+      params: z.strictObject({ account: accountName, reason }),
+      result: z.strictObject({ sessionsEnded: z.number() }),
+    }),
+    narrows,
+  ),
+
+  'account.lock': rule(
+    operation({
+      changes: true,
+      params: z.strictObject({ name: accountName, reason }),
+      result: z.strictObject({ sessionsEnded: z.number() }),
+    }),
+    narrows,
+  ),
+  /** Undoes a lock, and lets the counters of failed guesses begin again. */
+  'account.unlock': rule(
+    operation({
+      changes: true,
+      params: z.strictObject({ name: accountName, reason }),
+      result: z.strictObject({ wasLocked: z.boolean(), countersCleared: z.number() }),
+    }),
+    widens,
+  ),
+  /** Ends the account so many days from now; null = never. */
+  'account.expire': rule(
+    operation({
+      changes: true,
+      params: z.strictObject({ name: accountName, inDays: z.number().int().min(0).max(3650).nullable(), reason }),
+      result: z.strictObject({ expiresAt: instant.nullable(), sessionsEnded: z.number() }),
+    }),
+    widens,
+  ),
+  'account.set': rule(
+    operation({
+      changes: true,
+      params: z.strictObject({
+        name: accountName,
+        networks: z.array(network).max(64).optional(),
+        readOnly: z.boolean().optional(),
+        manages: z.boolean().optional(),
+        contact: text(200).optional(),
+        reason,
+      }),
+      result: z.strictObject({ sessionsEnded: z.number() }),
+    }),
+    widens,
+  ),
+  /** Which sets of proofs this customer allows; null = all that the policy has. Ends the sessions that are open. */
+  'customer.policy': rule(
+    operation({
+      changes: true,
+      params: z.strictObject({
+        name: accountName,
+        allow: z
+          .array(z.enum(transferRowNames as [string, ...string[]]))
+          .min(1)
+          .nullable(),
+        reason,
+      }),
+      result: z.strictObject({ sessionsEnded: z.number() }),
+    }),
+    widens,
+  ),
+
+  'window.open': rule(
+    operation({
+      changes: true,
+      params: z.strictObject({ account: accountName, hours: z.number().int().min(1).max(24), reason }),
+      result: z.strictObject({ closesAt: instant }),
+    }),
+    widens,
+  ),
+  /** A weekly schedule: a named exception that reports show. */
+  'window.open-standing': rule(
+    operation({
+      changes: true,
+      params: z.strictObject({ account: accountName, schedule: standing, reason }),
+      result: z.strictObject({ validUntil: instant }),
+    }),
+    widens,
+  ),
+  /** Without a name: all of the account. Sessions that came in by them end. */
+  'window.close': rule(
+    operation({
+      changes: true,
+      params: z.strictObject({ account: accountName, name: accountName.optional() }),
+      result: z.strictObject({ closed: z.number(), sessionsEnded: z.number() }),
+    }),
+    narrows,
+  ),
+  'window.list': rule(
+    operation({
+      changes: false,
+      params: z.strictObject({ account: accountName.optional() }),
+      result: z.strictObject({ windows: z.array(windowRow), more }),
+    }),
+    reads(),
+  ),
+  /** What the policy would rather not have: standing windows, with their ends. */
+  'report.exceptions': rule(
+    operation({ changes: false, params: none, result: z.strictObject({ exceptions: z.array(windowRow), more }) }),
+    reads(),
+  ),
+} as const;

@@ -1,0 +1,121 @@
+// Owns: what follows when all proofs were given: the session, its record, or the word that there is no room for one more.
+
+import { sourceOf } from '../../domain/addresses.ts';
+import { isPostQuantum } from '../../domain/algorithms.ts';
+import type { Proof, Purpose } from '../../domain/authentication-policy.ts';
+import type { CredentialId } from '../../domain/ids.ts';
+import type { Restrictions } from '../../domain/restrictions.ts';
+import type { Transaction } from '../../postgres/database.ts';
+import type { EdgeToWarden } from '../../rpc/edge-warden.ts';
+import type { Params, Result } from '../../rpc/operation.ts';
+import { insertAlert } from '../alerts/alert-queries.ts';
+import type { EdgeCaller } from '../context.ts';
+import { countKeyExchange } from '../exchanges/exchange-queries.ts';
+import type { Issued } from '../exchanges/exchanges.ts';
+import { record } from '../ledger/ledger-queries.ts';
+import type { SessionRegistry } from '../sessions/sessions.ts';
+import { type AccountFacts, touchCredential } from './login-queries.ts';
+import { rememberSource } from './penalty-queries.ts';
+
+export type Accepted = {
+  readonly account: AccountFacts;
+  readonly credentials: ReadonlyMap<Proof, CredentialId | null>;
+  readonly proofs: readonly Proof[];
+  readonly purpose: Purpose;
+  readonly restrictions: Restrictions;
+  readonly window: string | null;
+  readonly fingerprint: string | null;
+  readonly now: number;
+  readonly params: Params<EdgeToWarden, 'login.attempt'>;
+  readonly issued: Issued;
+  readonly caller: EdgeCaller;
+  readonly startId: string;
+};
+type Outcome = Result<EdgeToWarden, 'login.attempt'>;
+
+/** Inside the transaction in which the last proof counted. */
+export async function openSession(tx: Transaction, sessions: SessionRegistry, accepted: Accepted): Promise<Outcome> {
+  const { account, credentials, params, caller, issued } = accepted;
+  const key = credentials.get('public-key') ?? null;
+  const password = credentials.get('password') ?? null;
+  const credential = key ?? password;
+  if (credential === null) throw new Error('a login without a credential');
+  const sensitive = {
+    fingerprint: accepted.fingerprint,
+    source: params.source,
+    client: params.clientIdentification,
+    sourceObservedBy: 'edge',
+  };
+  const opened = await sessions.open(tx, {
+    account: account.id,
+    customer: account.customer,
+    credential,
+    alsoCredential: key === null ? null : password,
+    purpose: accepted.purpose,
+    readOnly: accepted.restrictions.readOnly,
+    livesMs: accepted.restrictions.until === null ? null : accepted.restrictions.until - accepted.now,
+    window: accepted.window,
+    caller,
+    startId: accepted.startId,
+    source: params.source,
+    client: params.clientIdentification,
+    issued,
+  });
+  if ('full' in opened) {
+    const { scope, sessionsMax } = opened.full;
+    const facts = { scope, sessionsMax };
+    await record(tx, {
+      kind: 'session.refused',
+      customer: account.customer,
+      account: account.id,
+      node: caller.node,
+      observer: 'warden',
+      public: facts,
+      sensitive,
+    });
+    await insertAlert(tx, {
+      kind: 'session.refused',
+      severity: 'warning',
+      subject: `${scope}/${account.id}`,
+      customer: account.customer,
+      account: account.id,
+      text: `${account.name} was refused a session: its ${scope} has ${sessionsMax} open at once, which is the most`,
+      facts: { account: account.name, ...facts },
+      nextCommand: 'cofferctl session list',
+      contactText: `A login of your account ${account.name} was refused: too many sessions at once.`,
+    });
+    return { outcome: 'full' };
+  }
+  const source = sourceOf(params.source.address);
+  for (const one of [key, password]) if (one !== null) await touchCredential(tx, one, params.source.address);
+  await rememberSource(tx, account.id, source);
+  await countKeyExchange(tx, account.id, isPostQuantum(issued.keyExchange), params.clientIdentification);
+  await record(tx, {
+    kind: 'session.opened',
+    customer: account.customer,
+    account: account.id,
+    session: opened.id,
+    node: caller.node,
+    observer: 'warden',
+    public: {
+      proofs: accepted.proofs,
+      purpose: accepted.purpose,
+      plane: caller.plane,
+      readOnly: accepted.restrictions.readOnly,
+      keyExchange: issued.keyExchange,
+      hostKey: issued.hostKeyAlgorithm,
+    },
+    sensitive: { ...sensitive, window: accepted.window },
+  });
+  return {
+    outcome: 'accepted',
+    session: {
+      id: opened.id,
+      token: opened.token,
+      account: account.name,
+      kind: account.kind,
+      absoluteLifeMs: opened.absoluteLifeMs,
+      idleLifeMs: opened.idleLifeMs,
+    },
+  };
+}

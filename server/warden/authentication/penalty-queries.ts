@@ -1,0 +1,56 @@
+// Owns: the SQL of the counters of failed guesses. One call decides and counts, so that neither parallel tries nor other nodes gain one.
+import type { AccountId } from '../../domain/ids.ts';
+import type { Transaction } from '../../postgres/database.ts';
+
+/** Milliseconds until the next guess may be made; 0 = now, and it is counted as failed until it is settled. */
+export async function takeGuess(
+  tx: Transaction,
+  subjects: readonly string[],
+  rules: { readonly free: number; readonly firstMs: number; readonly longestMs: number; readonly forgetMs: number },
+): Promise<number> {
+  const [row] = await tx.query<{ wait: number }>('select take_guess($1, $2, $3, $4, $5) as wait', [
+    subjects,
+    rules.free,
+    rules.firstMs,
+    rules.longestMs,
+    rules.forgetMs,
+  ]);
+  return row?.wait ?? Number.POSITIVE_INFINITY;
+}
+
+export async function settleGuess(tx: Transaction, subjects: readonly string[]): Promise<void> {
+  await tx.query('select settle_guess($1)', [subjects]);
+}
+
+export async function isKnownSource(tx: Transaction, account: AccountId, source: string, withinMs: number): Promise<boolean> {
+  const rows = await tx.query(
+    "select 1 from known_source where account_id = $1 and source = $2::inet and last_at > clock_timestamp() - $3 * interval '1 millisecond'",
+    [account, source, withinMs],
+  );
+  return rows.length === 1;
+}
+
+export async function rememberSource(tx: Transaction, account: AccountId, source: string): Promise<void> {
+  await tx.query(
+    `insert into known_source (account_id, source) values ($1, $2::inet)
+     on conflict (account_id, source) do update set last_at = clock_timestamp() where known_source.last_at < clock_timestamp() - interval '1 minute'`,
+    [account, source],
+  );
+}
+
+/** An operator's word: the account's counters begin again, wherever the guesses came from. */
+export async function forgetGuesses(tx: Transaction, account: AccountId): Promise<number> {
+  return (
+    await tx.query(
+      "delete from login_penalty where subject like 'account/' || $1 || '/%' or subject like 'known/' || $1 || '/%' returning 1",
+      [account],
+    )
+  ).length;
+}
+
+export async function sweepGuesses(tx: Transaction, forgetMs: number): Promise<void> {
+  await tx.query(
+    "delete from login_penalty where last_at < clock_timestamp() - $1 * interval '1 millisecond' and blocked_until < clock_timestamp()",
+    [forgetMs],
+  );
+}

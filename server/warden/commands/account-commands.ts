@@ -1,0 +1,163 @@
+// Owns: what operators do to an account's standing: locks, ends, networks, windows, and the customer's own policy.
+// Must never: leave a session open that the new state would not have opened.
+import { randomUUID } from 'node:crypto';
+import { hourMs } from '../../config/credential-ages.ts';
+import { CofferdamError } from '../../domain/errors.ts';
+import type { CustomerId } from '../../domain/ids.ts';
+import type { Transaction } from '../../postgres/database.ts';
+import type { Params } from '../../rpc/operation.ts';
+import type { OperatorToAdmin } from '../../rpc/operator-admin.ts';
+import { forgetGuesses } from '../authentication/penalty-queries.ts';
+import { lockForWithdrawal } from '../budgets/consequence-queries.ts';
+import { record } from '../ledger/ledger-queries.ts';
+import { closeWindows, insertStandingWindow, insertWindow, isTimeZone } from '../windows/window-queries.ts';
+import {
+  type AccountRow,
+  changeAccount,
+  findAccountByName,
+  findCustomer,
+  setAccountEnd,
+  setAccountState,
+  setAllowedProofs,
+} from './command-queries.ts';
+import type { Doing } from './use-cases.ts';
+
+type P<K extends keyof OperatorToAdmin> = Params<OperatorToAdmin, K>;
+
+const unknown = (what: string, name: string): CofferdamError => new CofferdamError('not-found', `there is no ${what} named ${name}`);
+
+export async function requireAccount(tx: Transaction, name: string): Promise<AccountRow> {
+  const account = await findAccountByName(tx, name);
+  if (account === undefined) throw unknown('account', name);
+  return account;
+}
+
+export async function requireCustomer(tx: Transaction, name: string): Promise<CustomerId> {
+  const customer = await findCustomer(tx, name);
+  if (customer === undefined) throw unknown('customer', name);
+  return customer.id;
+}
+
+async function recordAccount(doing: Doing, kind: string, account: AccountRow, facts: Readonly<Record<string, unknown>>): Promise<void> {
+  await record(doing.tx, {
+    kind,
+    customer: account.customer,
+    account: account.id,
+    observer: 'warden',
+    sensitive: { ...facts, by: doing.operator },
+  });
+}
+
+export const accountUseCases = {
+  'account.lock': async ({ name, reason }: P<'account.lock'>, doing: Doing) => {
+    const account = await requireAccount(doing.tx, name);
+    await lockForWithdrawal(doing.tx, { account: account.id });
+    if (!(await setAccountState(doing.tx, account.id, 'suspended')))
+      throw new CofferdamError('conflict', `account ${name} is locked already`);
+    await recordAccount(doing, 'account.locked', account, { reason });
+    return { sessionsEnded: await doing.endSessions({ account: account.id }, `account locked: ${reason}`) };
+  },
+
+  'account.unlock': async ({ name, reason }: P<'account.unlock'>, doing: Doing) => {
+    const account = await requireAccount(doing.tx, name);
+    const wasLocked = await setAccountState(doing.tx, account.id, 'active');
+    const countersCleared = await forgetGuesses(doing.tx, account.id);
+    if (!wasLocked && countersCleared === 0)
+      throw new CofferdamError('conflict', `account ${name} is not locked, and no guess against it failed`);
+    await recordAccount(doing, 'account.unlocked', account, { reason, wasLocked, countersCleared });
+    return { wasLocked, countersCleared };
+  },
+
+  'account.expire': async ({ name, inDays, reason }: P<'account.expire'>, doing: Doing) => {
+    const account = await requireAccount(doing.tx, name);
+    await lockForWithdrawal(doing.tx, { account: account.id });
+    const expiresAt = await setAccountEnd(doing.tx, account.id, inDays === null ? null : inDays * doing.warden.config.credentials.dayMs);
+    await recordAccount(doing, 'account.end-set', account, { reason, expiresAt: expiresAt?.toISOString() ?? null });
+    // A session carries the end that its login saw; the next one sees this one.
+    const sessionsEnded = expiresAt === null ? 0 : await doing.endSessions({ account: account.id }, 'the account was given an end');
+    return { expiresAt: expiresAt?.toISOString() ?? null, sessionsEnded };
+  },
+
+  'account.set': async ({ name, reason, ...wanted }: P<'account.set'>, doing: Doing) => {
+    const account = await requireAccount(doing.tx, name);
+    if (Object.values(wanted).every((value) => value === undefined)) throw new CofferdamError('invalid', 'nothing to change was named');
+    if (wanted.manages === true && account.kind !== 'person') throw new CofferdamError('conflict', 'only a person manages other accounts');
+    if (wanted.networks?.length === 0 && account.kind === 'machine' && account.hasPassword)
+      throw new CofferdamError('conflict', "a machine's password needs source networks: revoke the password first");
+    await lockForWithdrawal(doing.tx, { account: account.id });
+    await changeAccount(doing.tx, account.id, wanted);
+    await recordAccount(doing, 'account.changed', account, { reason, ...wanted });
+    const isFelt = wanted.networks !== undefined || wanted.readOnly !== undefined || wanted.manages !== undefined;
+    return { sessionsEnded: isFelt ? await doing.endSessions({ account: account.id }, 'the account was changed') : 0 };
+  },
+
+  'customer.policy': async ({ name, allow, reason }: P<'customer.policy'>, doing: Doing) => {
+    const customer = await requireCustomer(doing.tx, name);
+    await lockForWithdrawal(doing.tx, { customer });
+    await setAllowedProofs(doing.tx, customer, allow);
+    await record(doing.tx, { kind: 'customer.policy-set', customer, observer: 'warden', sensitive: { allow, reason, by: doing.operator } });
+    return { sessionsEnded: await doing.endSessions({ customer }, 'the authentication policy was changed') };
+  },
+
+  'window.open': async ({ account: name, hours, reason }: P<'window.open'>, doing: Doing) => {
+    const account = await requireMachine(doing.tx, name);
+    const livesMs = hours * hourMs(doing.warden.config.credentials);
+    const closesAt = await insertWindow(doing.tx, randomUUID(), account.id, livesMs, doing.operator, reason);
+    await recordAccount(doing, 'window.opened', account, { reason, closesAt: closesAt.toISOString() });
+    return { closesAt: closesAt.toISOString() };
+  },
+
+  'window.open-standing': async ({ account: name, schedule, reason }: P<'window.open-standing'>, doing: Doing) => {
+    const account = await requireMachine(doing.tx, name);
+    const { dayMs, standingMaxDays } = doing.warden.config.credentials;
+    if (schedule.forDays > standingMaxDays) throw new CofferdamError('invalid', `a standing window lasts at most ${standingMaxDays} days`);
+    if (schedule.opens === schedule.closes)
+      throw new CofferdamError('invalid', 'a window that is always open is none: opening and closing are the same');
+    if (!(await isTimeZone(doing.tx, schedule.zone))) throw new CofferdamError('invalid', `there is no time zone named ${schedule.zone}`);
+    const window = {
+      ...schedule,
+      id: randomUUID(),
+      account: account.id,
+      livesMs: schedule.forDays * dayMs,
+      openedBy: doing.operator,
+      reason,
+    };
+    const validUntil = await insertStandingWindow(doing.tx, window);
+    if (validUntil === undefined) throw new CofferdamError('conflict', `${name} has a standing window named ${schedule.name}`);
+    await recordAccount(doing, 'window.standing-opened', account, { reason, ...schedule });
+    return { validUntil: validUntil.toISOString() };
+  },
+
+  'window.close': async ({ account: name, name: standing }: P<'window.close'>, doing: Doing) => {
+    const account = await requireAccount(doing.tx, name);
+    return closeAccountWindows(doing, account, standing ?? null);
+  },
+};
+
+/** Closes them, and ends the sessions that came in by them. */
+export async function closeAccountWindows(
+  doing: Pick<Doing, 'tx' | 'endSessions' | 'operator'>,
+  account: Pick<AccountRow, 'id' | 'customer'>,
+  standing: string | null,
+): Promise<{ closed: number; sessionsEnded: number }> {
+  const closed = await closeWindows(doing.tx, account.id, standing);
+  let sessionsEnded = 0;
+  await lockForWithdrawal(doing.tx, { account: account.id });
+  for (const window of closed) sessionsEnded += await doing.endSessions({ window }, 'the activation window was closed');
+  if (closed.length > 0)
+    await record(doing.tx, {
+      kind: 'window.closed',
+      customer: account.customer,
+      account: account.id,
+      observer: 'warden',
+      sensitive: { windows: closed, sessionsEnded, by: doing.operator },
+    });
+  return { closed: closed.length, sessionsEnded };
+}
+
+async function requireMachine(tx: Transaction, name: string): Promise<AccountRow> {
+  const account = await requireAccount(tx, name);
+  if (account.kind !== 'machine')
+    throw new CofferdamError('conflict', 'activation windows are for machine accounts; persons use their second factor');
+  return account;
+}

@@ -1,0 +1,271 @@
+// Owns: what operators do to credentials, each inside the command's own transaction, on the record.
+// Must never: act on more than the selection that was named.
+import { randomUUID } from 'node:crypto';
+import { hourMs } from '../../config/credential-ages.ts';
+import { CofferdamError } from '../../domain/errors.ts';
+import { type CredentialId, idOf } from '../../domain/ids.ts';
+import type { Params } from '../../rpc/operation.ts';
+import type { OperatorToAdmin } from '../../rpc/operator-admin.ts';
+import type { Selection } from '../../rpc/operator-credentials.ts';
+import { PasswordHashing } from '../authentication/passwords.ts';
+import { lockForWithdrawal } from '../budgets/consequence-queries.ts';
+import { createBudgets } from '../budgets/create-budgets.ts';
+import {
+  confirmCredential,
+  type FoundCredential,
+  findCredentials,
+  insertCredential,
+  retireCredential,
+  selectCredentials,
+  wakeCredential,
+} from '../credentials/credential-queries.ts';
+import { type Acting, addKey, recordCredential, requireCredential, revoke, tellContact } from '../credentials/credentials.ts';
+import {
+  countPlanned,
+  findUnfinished,
+  insertItem,
+  insertRotation,
+  lockRotation,
+  openItems,
+  type Rotation,
+  undoRotation,
+} from '../credentials/rotation-queries.ts';
+import { record } from '../ledger/ledger-queries.ts';
+import { requireAccount } from './account-commands.ts';
+import { endFactor, expireTickets, insertTicket } from './command-queries.ts';
+import type { Doing } from './use-cases.ts';
+
+type P<K extends keyof OperatorToAdmin> = Params<OperatorToAdmin, K>;
+
+const acting = (doing: Doing): Acting => ({ tx: doing.tx, warden: doing.warden, by: doing.operator, endSessions: doing.endSessions });
+/** One password at a time is hashed for operators, whatever logins do. */
+const hashing = new PasswordHashing({ passwordHashesMax: 1, passwordHashesWaitingMax: 8 });
+
+async function chosen(doing: Doing, selection: Selection): Promise<readonly FoundCredential[]> {
+  const found = await selectCredentials(doing.tx, selection);
+  if (found.length === 0) throw new CofferdamError('not-found', 'no credential fits: see `cofferctl credential list`');
+  return found;
+}
+
+async function requireRotation(doing: Doing, id: string): Promise<Rotation> {
+  const rotation = await lockRotation(doing.tx, id);
+  if (rotation === undefined) throw new CofferdamError('not-found', 'there is no such rotation: see `cofferctl rotation list`');
+  if (rotation.isUndone) throw new CofferdamError('conflict', 'this rotation was undone');
+  return rotation;
+}
+
+const namesOf = (selection: Selection): string =>
+  Object.entries(selection)
+    .map(([name, value]) => `${name} ${value}`)
+    .join(', ');
+
+export const credentialUseCases = {
+  'credential.revoke': async ({ selection, reason }: P<'credential.revoke'>, doing: Doing) => {
+    const found = await chosen(doing, selection);
+    // All at once, in the order in which grants lock.
+    await lockForWithdrawal(doing.tx, { credentials: found.map((one) => one.id) });
+    let sessionsEnded = 0;
+    let revoked = 0;
+    for (const one of found) {
+      const ended = await revoke(acting(doing), one, reason);
+      if (ended === false) continue;
+      revoked += 1;
+      sessionsEnded += ended;
+    }
+    return { revoked, sessionsEnded };
+  },
+
+  'credential.wake': async ({ fingerprint, reason }: P<'credential.wake'>, { tx, operator }: Doing) => {
+    const found = await requireCredential(tx, fingerprint);
+    if (!(await wakeCredential(tx, found.id))) throw new CofferdamError('conflict', `the credential is ${found.state}`);
+    await recordCredential(tx, 'credential.woken', found, { by: operator, reason });
+    return {};
+  },
+
+  'key.add': async (params: P<'key.add'>, doing: Doing) => {
+    const account = await requireAccount(doing.tx, params.account);
+    const replaces = params.replaces === undefined ? null : await requireCredential(doing.tx, params.replaces);
+    if (replaces === null && params.overlapDays !== undefined)
+      throw new CofferdamError('invalid', 'an overlap needs a key that is replaced');
+    const added = await addKey(acting(doing), {
+      holder: { id: account.id, name: params.account, customer: account.customer },
+      publicKey: params.publicKey,
+      lifeDays: params.expiresInDays,
+      readOnly: params.readOnly,
+      networks: params.networks,
+      replaces,
+      overlapDays: params.overlapDays,
+    });
+    return {
+      fingerprint: added.fingerprint,
+      expiresAt: added.expiresAt.toISOString(),
+      retiresAt: added.retiresAt?.toISOString() ?? null,
+    };
+  },
+
+  'key.retire': async ({ fingerprint, overlapDays, reason }: P<'key.retire'>, doing: Doing) => {
+    const found = await requireCredential(doing.tx, fingerprint);
+    if (overlapDays === 0) {
+      const ended = await revoke(acting(doing), found, reason, true);
+      if (ended === false) throw new CofferdamError('conflict', 'the credential is revoked already');
+      return { retiresAt: new Date().toISOString(), sessionsEnded: ended };
+    }
+    const retiresAt = await retireCredential(doing.tx, found.id, overlapDays * doing.warden.config.credentials.dayMs);
+    if (retiresAt === undefined) throw new CofferdamError('conflict', `the credential is ${found.state}`);
+    await recordCredential(doing.tx, 'credential.retiring', found, { by: doing.operator, reason, retiresAt: retiresAt.toISOString() });
+    return { retiresAt: retiresAt.toISOString(), sessionsEnded: 0 };
+  },
+
+  'key.confirm': async ({ fingerprint, reason }: P<'key.confirm'>, { tx, operator }: Doing) => {
+    const found = await requireCredential(tx, fingerprint);
+    if (!(await confirmCredential(tx, found.id))) throw new CofferdamError('conflict', 'this key waits for no confirmation');
+    await recordCredential(tx, 'credential.confirmed', found, { by: operator, reason });
+    return {};
+  },
+
+  'rotation.start': async ({ selection, overlapDays, reason }: P<'rotation.start'>, doing: Doing) => {
+    const { tx, warden, operator } = doing;
+    const found = await chosen(doing, selection);
+    const rotation = randomUUID();
+    const overlapMs = overlapDays * warden.config.credentials.dayMs;
+    const deadline = await insertRotation(tx, {
+      id: rotation,
+      selection: namesOf(selection),
+      reason,
+      by: operator,
+      overlapMs,
+      hasDeadline: true,
+    });
+    let keys = 0;
+    for (const one of found) if (await insertItem(tx, rotation, one.id)) keys += 1;
+    if (keys === 0) throw new CofferdamError('conflict', 'nothing to rotate: no usable key fits that is not in a rotation already');
+    await record(tx, {
+      kind: 'rotation.started',
+      observer: 'warden',
+      sensitive: { rotation, selection, keys, overlapDays, reason, by: operator },
+    });
+    return { rotation, keys, deadline: deadline?.toISOString() ?? '' };
+  },
+
+  'rotation.advance': async ({ rotation: id, keys }: P<'rotation.advance'>, doing: Doing) => {
+    const { tx } = doing;
+    const rotation = await requireRotation(doing, id);
+    const opened = await openItems(tx, id, 100);
+    const refused: { account: string; why: string }[] = [];
+    let staged = 0;
+    for (const { account: name, publicKey } of keys) {
+      try {
+        const account = await requireAccount(tx, name);
+        await doing.savepoint(() =>
+          addKey(acting(doing), { holder: { id: account.id, name, customer: account.customer }, publicKey, replaces: null, rotation: id }),
+        );
+        staged += 1;
+      } catch (error) {
+        if (!(error instanceof CofferdamError) || error.code === 'unavailable' || error.code === 'bug') throw error;
+        refused.push({ account: name, why: error.message });
+      }
+    }
+    const until = rotation.deadline?.toISOString() ?? '';
+    for (const one of opened)
+      await tellContact(
+        tx,
+        'rotation.begun',
+        { id: one.account, name: one.accountName, customer: one.customer },
+        {
+          text: `${one.fingerprint} of ${one.accountName} retires on ${until}`,
+          contactText: `The key ${one.fingerprint} of your account ${one.accountName} retires on ${until}. Please use its replacement before; send us a new public key when you have given none yet.`,
+          next: `cofferctl rotation show ${id}`,
+          facts: { rotation: id, fingerprint: one.fingerprint, until },
+        },
+      );
+    return { remaining: await countPlanned(tx, id), opened: opened.length, staged, refused };
+  },
+
+  'rotation.finish': async ({ rotation, laggards, reason }: P<'rotation.finish'>, doing: Doing) => {
+    await requireRotation(doing, rotation);
+    const ids = await findUnfinished(doing.tx, rotation, laggards);
+    if (ids.length === 0) throw new CofferdamError('conflict', 'nobody who moved has an old key left: see `cofferctl rotation show`');
+    return retireAll(doing, ids, reason);
+  },
+
+  'rotation.undo': async ({ rotation, reason }: P<'rotation.undo'>, doing: Doing) => {
+    await requireRotation(doing, rotation);
+    const restored = await undoRotation(doing.tx, rotation, doing.operator);
+    await record(doing.tx, { kind: 'rotation.undone', observer: 'warden', sensitive: { rotation, restored, reason, by: doing.operator } });
+    return { restored };
+  },
+
+  'password.issue': async (params: P<'password.issue'>, doing: Doing) => {
+    const { tx, warden, operator } = doing;
+    const account = await requireAccount(tx, params.account);
+    const { credentials: ages, budgets } = warden.config;
+    if (account.kind === 'machine' && account.networks === 0)
+      throw new CofferdamError(
+        'conflict',
+        `a machine's password needs source networks: cofferctl account set ${params.account} --networks NET,… first`,
+      );
+    const id = idOf<CredentialId>(randomUUID());
+    const lifeDays = Math.min(params.expiresInDays ?? ages.lifeDays, ages.lifeMaxDays);
+    const times = await insertCredential(tx, {
+      id,
+      account: account.id,
+      secret: { type: 'password', hash: await hashing.hash(params.digest) },
+      fingerprint: params.name,
+      issuedBy: operator,
+      livesMs: lifeDays * ages.dayMs,
+      waitsMs: 0,
+      readOnly: false,
+      networks: [],
+    });
+    if (times === undefined) throw new CofferdamError('conflict', 'this password has a name that exists: make another one');
+    await createBudgets(tx, { kind: 'credential', credential: id, customer: account.customer }, budgets);
+    await recordCredential(
+      tx,
+      'credential.added',
+      { id, account: account.id, customer: account.customer, fingerprint: params.name },
+      {
+        by: operator,
+        expiresAt: times.expiresAt.toISOString(),
+      },
+    );
+    return { expiresAt: times.expiresAt.toISOString() };
+  },
+
+  'mfa.ticket': async ({ account: name, ticketHash, hours }: P<'mfa.ticket'>, { tx, operator, warden }: Doing) => {
+    const account = await requireAccount(tx, name);
+    if (account.hasFactor)
+      throw new CofferdamError('conflict', `account ${name} has a second factor: cofferctl mfa reset ${name} before a new one is enrolled`);
+    const livesMs = (hours ?? 24) * hourMs(warden.config.credentials);
+    const expiresAt = await insertTicket(tx, randomUUID(), account.id, Buffer.from(ticketHash, 'hex'), operator, livesMs);
+    return { expiresAt: expiresAt.toISOString() };
+  },
+
+  'mfa.reset': async ({ account: name, reason }: P<'mfa.reset'>, { tx, operator, endSessions }: Doing) => {
+    const account = await requireAccount(tx, name);
+    await lockForWithdrawal(tx, { account: account.id });
+    // Tickets belong to the state that is being left (T-11).
+    await expireTickets(tx, account.id);
+    if (!(await endFactor(tx, account.id))) throw new CofferdamError('conflict', `account ${name} has no second factor`);
+    await record(tx, {
+      kind: 'second-factor.reset',
+      customer: account.customer,
+      account: account.id,
+      observer: 'warden',
+      sensitive: { by: operator, reason },
+    });
+    return { sessionsEnded: await endSessions({ account: account.id }, 'the second factor was reset') };
+  },
+};
+
+async function retireAll(doing: Doing, ids: readonly CredentialId[], reason: string): Promise<{ retired: number; sessionsEnded: number }> {
+  await lockForWithdrawal(doing.tx, { credentials: ids });
+  let retired = 0;
+  let sessionsEnded = 0;
+  for (const found of await findCredentials(doing.tx, ids)) {
+    const ended = await revoke(acting(doing), found, reason, true);
+    if (ended === false) continue;
+    retired += 1;
+    sessionsEnded += ended;
+  }
+  return { retired, sessionsEnded };
+}

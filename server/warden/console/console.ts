@@ -1,0 +1,164 @@
+// Owns: the console: what each command does for whom, and its record. No shell, no process, no file behind it.
+// Must never: do more than the session's account may, or act without an entry in the same transaction.
+import { hourMs } from '../../config/credential-ages.ts';
+import { type ConsoleCommand, consoleHelp, parseConsoleLine } from '../../domain/console-grammar.ts';
+import { CofferdamError, toCofferdamError } from '../../domain/errors.ts';
+import type { SessionId } from '../../domain/ids.ts';
+import type { Transaction } from '../../postgres/database.ts';
+import type { ConsoleAnswer, EdgeToWarden } from '../../rpc/edge-warden.ts';
+import type { Handlers } from '../../rpc/operation.ts';
+import type { EdgeCaller, OpenSession, Warden } from '../context.ts';
+import type { Acting } from '../credentials/credentials.ts';
+import { record } from '../ledger/ledger-queries.ts';
+import type { SessionRegistry } from '../sessions/sessions.ts';
+import { beginEnrolment, type Enrolment, finishEnrolment } from './enrolment.ts';
+import { requestKey } from './key-requests.ts';
+import { confirm, keys, lock, type Person, receipt, revokeKey, unlock, whoami, windows } from './verbs.ts';
+
+type Dialogue = { readonly kind: 'enrolment'; readonly enrolment: Enrolment } | { readonly kind: 'key-request' };
+type Kept = { readonly dialogue: Dialogue; readonly at: number };
+
+const dialoguesMax = 1000;
+const dialogueLifeMs = 10 * 60_000;
+const done = (text: string, exitStatus = 0): ConsoleAnswer => ({ outcome: 'done', text, exitStatus });
+
+export function consoleHandlers(
+  warden: Warden,
+  sessions: SessionRegistry,
+): Pick<Handlers<EdgeToWarden, EdgeCaller>, 'console.run' | 'console.input'> {
+  const dialogues = new Map<SessionId, Kept>();
+  const keep = (session: OpenSession, dialogue: Dialogue): void => {
+    const now = performance.now();
+    for (const [id, kept] of dialogues) if (now - kept.at > dialogueLifeMs || dialogues.size >= dialoguesMax) dialogues.delete(id);
+    dialogues.set(session.id, { dialogue, at: now });
+  };
+
+  /** One transaction: effect and entry; a refusal is an entry too. */
+  const acted = async (session: OpenSession, what: string, work: (acting: Acting) => Promise<ConsoleAnswer>): Promise<ConsoleAnswer> => {
+    const announcements: (() => void)[] = [];
+    const entry = (tx: Transaction, outcome: string): Promise<void> =>
+      record(tx, {
+        kind: 'console.used',
+        customer: session.account.customer,
+        account: session.account.id,
+        session: session.id,
+        node: session.node,
+        observer: 'warden',
+        public: { command: what, outcome },
+      });
+    // A customer's console sees the rows of its customer, whatever its code does.
+    const scoped = <T>(run: (tx: Transaction) => Promise<T>): Promise<T> => {
+      const { customer } = session.account;
+      return customer === null ? warden.database.withSystem(run) : warden.database.withCustomers([customer], run);
+    };
+    try {
+      const answer = await scoped(async (tx) => {
+        announcements.length = 0;
+        const said = await work({
+          tx,
+          warden,
+          by: `${session.account.name} (console)`,
+          endSessions: async (filter, reason) => {
+            const ended = await sessions.endWithin(tx, filter, reason);
+            announcements.push(() => ended.announce());
+            return ended.count;
+          },
+        });
+        await entry(tx, said.outcome === 'done' && said.exitStatus !== 0 ? 'refused' : 'done');
+        return said;
+      });
+      for (const announce of announcements) announce();
+      return answer;
+    } catch (thrown) {
+      const error = toCofferdamError(thrown);
+      if (error.code === 'unavailable') throw error;
+      if (error.code === 'bug') warden.log.error({ err: thrown, what }, 'defect in a console command');
+      await scoped((tx) => entry(tx, error.code));
+      return done(error.message, 1);
+    }
+  };
+
+  return {
+    'console.run': async ({ token, line }, caller) => {
+      const session = await sessions.requireAny(token, caller);
+      dialogues.delete(session.id);
+      const parsed = parseConsoleLine(line);
+      if ('fault' in parsed) return done(parsed.fault, 2);
+      const { command } = parsed;
+      if (command.verb === 'help') return done(consoleHelp);
+      return acted(session, spelled(command), async (acting) => {
+        if (command.verb === 'enroll') {
+          const { enrolment, text } = beginEnrolment(session);
+          keep(session, { kind: 'enrolment', enrolment });
+          return { outcome: 'input', text, until: 'line' };
+        }
+        const person = requirePerson(session, command);
+        if (command.verb !== 'keys-add') return done(await answer(acting, person, command));
+        keep(session, { kind: 'key-request' });
+        return { outcome: 'input', text: '', until: 'end' };
+      });
+    },
+
+    'console.input': async ({ token, text }, caller) => {
+      const session = await sessions.requireAny(token, caller);
+      const dialogue = dialogues.get(session.id)?.dialogue;
+      dialogues.delete(session.id);
+      if (dialogue === undefined) return done('nothing was asked for; begin again', 1);
+      if (dialogue.kind === 'enrolment') {
+        return acted(session, 'enroll', async ({ tx }) => {
+          const result = await finishEnrolment(tx, warden.keys, session, dialogue.enrolment, text);
+          if (result.isEnrolled) return done('The second factor is enrolled. From now on you log in with it.');
+          if (result.next === undefined) return done('That is not the code either. Nothing was enrolled; the ticket is still good.', 1);
+          keep(session, { kind: 'enrolment', enrolment: result.next });
+          return { outcome: 'input', text: 'That is not the code. Once more: ', until: 'line' };
+        });
+      }
+      return acted(session, 'keys add', async (acting) => {
+        const { fingerprint, account, validFrom } = await requestKey(acting, session, text);
+        return done(
+          `key ${fingerprint} of ${account} is good from ${validFrom.toISOString()}, or when a colleague says: keys confirm ${fingerprint}\nThe key that signed retires some time after the first use of this one.`,
+        );
+      });
+    },
+  };
+
+  function answer(acting: Acting, person: Person, command: ConsoleCommand): Promise<string> {
+    const { credentials } = warden.config;
+    switch (command.verb) {
+      case 'whoami':
+        return whoami(acting, person);
+      case 'windows':
+        return windows(acting, person);
+      case 'unlock':
+        return unlock(acting, person, command.account, (command.minutes / 60) * hourMs(credentials));
+      case 'lock':
+        return lock(acting, person, command.account);
+      case 'keys':
+        return keys(acting, person, credentials.dormantDays * credentials.dayMs);
+      case 'keys-confirm':
+        return confirm(acting, person, command.fingerprint);
+      case 'keys-revoke':
+        return revokeKey(acting, person, command.fingerprint);
+      case 'receipt':
+        return receipt(acting, person, command.name);
+      default:
+        throw new CofferdamError('unsupported', 'there is no such command');
+    }
+  }
+}
+
+/** Machines may ask who they are, and nothing else; a session for enrolment may enrol. */
+function requirePerson(session: OpenSession, command: ConsoleCommand): Person {
+  if (session.purpose !== 'transfer') throw new CofferdamError('denied', 'this session is for enrolling a second factor only: enroll');
+  if (session.account.kind !== 'person' && command.verb !== 'whoami') throw new CofferdamError('denied', 'the console is for persons');
+  return session;
+}
+
+const spelled = (command: ConsoleCommand): string =>
+  [
+    command.verb.replace('-', ' '),
+    ...('account' in command ? [command.account] : []),
+    ...('fingerprint' in command ? [command.fingerprint] : []),
+    ...('name' in command ? [command.name] : []),
+    ...('minutes' in command ? [`--for ${command.minutes}m`] : []),
+  ].join(' ');

@@ -1,0 +1,59 @@
+// Owns: enrolling a second factor over the console: a seed shown once to its holder, kept when a code made from it comes back (RFC 6238).
+// Must never: be open to a session that came without a ticket; store a seed that nobody proved to have.
+import { renderUnicodeCompact } from 'uqr';
+import { CofferdamError } from '../../domain/errors.ts';
+import { Secret } from '../../domain/secrets.ts';
+import type { Transaction } from '../../postgres/database.ts';
+import { insertSecondFactor, useStep, useTicket } from '../authentication/login-queries.ts';
+import { enrolmentUri, matchingSteps, newSeed, seedToBase32 } from '../authentication/totp.ts';
+import type { KeyRing, OpenSession } from '../context.ts';
+import { record } from '../ledger/ledger-queries.ts';
+
+const triesMax = 3;
+export type Enrolment = { readonly seed: Secret<Buffer>; readonly triesLeft: number };
+
+export function beginEnrolment(session: OpenSession): { readonly enrolment: Enrolment; readonly text: string } {
+  if (session.purpose !== 'enrolment')
+    throw new CofferdamError('denied', 'a second factor is enrolled by logging in with your key and the ticket that you were given');
+  const seed = newSeed();
+  const uri = enrolmentUri(session.account.name, seed);
+  return {
+    enrolment: { seed: new Secret(seed), triesLeft: triesMax },
+    text: [
+      'Scan this with your authenticator application, or type the secret into it (a machine keeps it in its secret store).',
+      'It is shown this once.',
+      '',
+      renderUnicodeCompact(uri, { ecc: 'L', border: 2 }),
+      '',
+      `Secret: ${seedToBase32(seed)}`,
+      uri,
+      '',
+      'Then type the code it shows: ',
+    ].join('\n'),
+  };
+}
+
+export type Enrolled = { readonly isEnrolled: true } | { readonly isEnrolled: false; readonly next: Enrolment | undefined };
+
+/** The code that came back. Ticket, seed and step are written together, or not at all. */
+export async function finishEnrolment(
+  tx: Transaction,
+  keys: KeyRing,
+  session: OpenSession,
+  enrolment: Enrolment,
+  code: string,
+): Promise<Enrolled> {
+  const seed = enrolment.seed.reveal();
+  const { id, customer } = session.account;
+  const [step] = matchingSteps(seed, code.trim(), Date.now() / 1000);
+  if (step === undefined) {
+    const triesLeft = enrolment.triesLeft - 1;
+    return { isEnrolled: false, next: triesLeft > 0 ? { ...enrolment, triesLeft } : undefined };
+  }
+  const { sealed, sealedBy } = keys.sealSecret('totp', id, seed);
+  if (!(await useTicket(tx, id))) throw new CofferdamError('conflict', 'the ticket has expired or was used; ask for a new one');
+  if (!(await insertSecondFactor(tx, id, sealed, sealedBy))) throw new CofferdamError('conflict', 'this account has a second factor');
+  await useStep(tx, id, step);
+  await record(tx, { kind: 'second-factor.enrolled', customer, account: id, session: session.id, node: session.node, observer: 'warden' });
+  return { isEnrolled: true };
+}

@@ -1,0 +1,176 @@
+// Owns: what happens to credentials, whoever asked for it (an operator's command, a customer's console, the clock): effect, budgets, record.
+// Must never: bring a revoked credential back, or a key that any account has had.
+import { randomUUID } from 'node:crypto';
+import { hourMs } from '../../config/credential-ages.ts';
+import { CofferdamError } from '../../domain/errors.ts';
+import { type AccountId, type CredentialId, type CustomerId, idOf } from '../../domain/ids.ts';
+import { parsePublicKeyLine, rsaBitsMin } from '../../domain/ssh-keys.ts';
+import type { Transaction } from '../../postgres/database.ts';
+import { insertAlert } from '../alerts/alert-queries.ts';
+import { fingerprintOf } from '../authentication/ssh-signature.ts';
+import { lockForWithdrawal } from '../budgets/consequence-queries.ts';
+import { createBudgets } from '../budgets/create-budgets.ts';
+import type { Warden } from '../context.ts';
+import { record } from '../ledger/ledger-queries.ts';
+import type { SessionFilter } from '../sessions/session-queries.ts';
+import {
+  copyBudgets,
+  type FoundCredential,
+  findCredentialByFingerprint,
+  insertCredential,
+  retireCredential,
+  revokeCredential,
+  setSuccessor,
+} from './credential-queries.ts';
+import { findUnreplaced, insertItem, insertRotation, markRetired, openItem, stage } from './rotation-queries.ts';
+
+/** Inside one transaction, on behalf of somebody. */
+export type Acting = {
+  readonly tx: Transaction;
+  readonly warden: Warden;
+  /** As it stands in rows and entries: `operator alice`, `account acme`, `the clock`. */
+  readonly by: string;
+  readonly endSessions: (filter: SessionFilter, reason: string) => Promise<number>;
+};
+
+export type Holder = { readonly id: AccountId; readonly name: string; readonly customer: CustomerId | null };
+
+export async function requireCredential(tx: Transaction, fingerprint: string): Promise<FoundCredential> {
+  const found = await findCredentialByFingerprint(tx, fingerprint);
+  if (found === undefined)
+    throw new CofferdamError('not-found', 'no account has a credential of this name: see `cofferctl credential list`');
+  return found;
+}
+
+export async function recordCredential(
+  tx: Transaction,
+  kind: string,
+  of: { readonly id: CredentialId; readonly account: AccountId; readonly customer: CustomerId | null; readonly fingerprint: string },
+  facts: Readonly<Record<string, unknown>>,
+): Promise<void> {
+  await record(tx, {
+    kind,
+    customer: of.customer,
+    account: of.account,
+    observer: 'warden',
+    sensitive: { ...facts, credential: of.id, fingerprint: of.fingerprint },
+  });
+}
+
+export type KeyWish = {
+  readonly holder: Holder;
+  readonly publicKey: string;
+  readonly lifeDays?: number | undefined;
+  readonly readOnly?: boolean | undefined;
+  readonly networks?: readonly string[] | undefined;
+  /** Hours until it may be used first. */
+  readonly waitsHours?: number;
+  /** The key it replaces; null: the one of a running rotation that nothing replaces yet. */
+  readonly replaces: FoundCredential | null;
+  /** Within this rotation only. */
+  readonly rotation?: string;
+  /** Days that both are good; undefined: from the first use of the new one, as the configuration says. */
+  readonly overlapDays?: number | undefined;
+};
+export type Added = { readonly fingerprint: string; readonly validFrom: Date; readonly expiresAt: Date; readonly retiresAt: Date | null };
+
+/** Registers a key with its budgets, and stages it as the successor of another when there is one to replace. */
+export async function addKey(acting: Acting, wish: KeyWish): Promise<Added> {
+  const { tx, warden, by } = acting;
+  const { credentials: ages, edges, budgets } = warden.config;
+  const { holder, replaces } = wish;
+  const hasLegacy = edges.some((edge) => edge.profile === 'legacy');
+  const { blob, key } = parsePublicKeyLine(wish.publicKey, hasLegacy ? rsaBitsMin.legacy : rsaBitsMin.standard);
+  const lifeDays = wish.lifeDays ?? ages.lifeDays;
+  if (lifeDays > ages.lifeMaxDays) throw new CofferdamError('invalid', `a key lives at most ${ages.lifeMaxDays} days`);
+  if (replaces !== null && replaces.account !== holder.id)
+    throw new CofferdamError('conflict', 'a key replaces a key of the same account only');
+  if (replaces !== null && replaces.state !== 'active' && replaces.state !== 'retiring')
+    throw new CofferdamError('conflict', `the key to be replaced is ${replaces.state}`);
+  const fingerprint = fingerprintOf(blob);
+  const id = idOf<CredentialId>(randomUUID());
+  const times = await insertCredential(tx, {
+    id,
+    account: holder.id,
+    secret: { type: 'public-key', algorithm: key.type, blob: Buffer.from(blob) },
+    fingerprint,
+    issuedBy: by,
+    livesMs: lifeDays * ages.dayMs,
+    waitsMs: (wish.waitsHours ?? 0) * hourMs(ages),
+    readOnly: wish.readOnly ?? false,
+    networks: wish.networks ?? [],
+  });
+  if (times === undefined)
+    throw new CofferdamError('conflict', `the key ${fingerprint} is or was registered; a key belongs to one account, once`);
+  await createBudgets(tx, { kind: 'credential', credential: id, customer: holder.customer }, budgets);
+  await recordCredential(
+    tx,
+    'credential.added',
+    { id, account: holder.id, customer: holder.customer, fingerprint },
+    {
+      by,
+      validFrom: times.validFrom.toISOString(),
+      expiresAt: times.expiresAt.toISOString(),
+      replaces: replaces?.fingerprint ?? null,
+    },
+  );
+  const retiresAt = await replace(acting, wish, id);
+  return { fingerprint, ...times, retiresAt };
+}
+
+async function replace({ tx, warden, by }: Acting, wish: KeyWish, successor: CredentialId): Promise<Date | null> {
+  const { holder, replaces } = wish;
+  const { dayMs, overlapDays: usual } = warden.config.credentials;
+  let item = await findUnreplaced(tx, holder.id, wish.rotation ?? null);
+  let retiresAt: Date | null = null;
+  if (replaces !== null && item?.credential !== replaces.id) {
+    const rotation = randomUUID();
+    retiresAt = await insertRotation(tx, {
+      id: rotation,
+      selection: replaces.fingerprint,
+      reason: `replaced by a new key of ${holder.name}`,
+      by,
+      overlapMs: (wish.overlapDays ?? usual) * dayMs,
+      hasDeadline: wish.overlapDays !== undefined,
+    });
+    if (!(await insertItem(tx, rotation, replaces.id))) throw new CofferdamError('conflict', 'this key is being replaced already');
+    await openItem(tx, rotation, replaces.id);
+    item = { rotation, credential: replaces.id };
+    if (retiresAt !== null) await retireCredential(tx, replaces.id, (wish.overlapDays ?? 0) * dayMs);
+  }
+  if (item === undefined) return null;
+  await stage(tx, item.rotation, item.credential, successor);
+  await setSuccessor(tx, item.credential, successor);
+  await copyBudgets(tx, item.credential, successor);
+  return retiresAt;
+}
+
+/** Revokes one credential for good and ends its sessions; false when it was revoked before. */
+export async function revoke(acting: Acting, found: FoundCredential, why: string, isRetirement = false): Promise<number | false> {
+  const { tx, by } = acting;
+  await lockForWithdrawal(tx, { credential: found.id });
+  if (!(await revokeCredential(tx, found.id, by, why))) return false;
+  await markRetired(tx, found.id);
+  await recordCredential(tx, isRetirement ? 'credential.retired' : 'credential.revoked', found, { by, why });
+  return acting.endSessions({ credential: found.id }, isRetirement ? 'the key has retired' : 'the credential was revoked');
+}
+
+/** Somebody outside must hear of a change to his account's credentials. */
+export async function tellContact(
+  tx: Transaction,
+  kind: string,
+  holder: Holder,
+  words: { readonly text: string; readonly contactText: string; readonly next: string; readonly facts: Readonly<Record<string, unknown>> },
+): Promise<void> {
+  await insertAlert(tx, {
+    kind,
+    severity: 'notice',
+    subject: `${holder.id}/${JSON.stringify(words.facts)}`.slice(0, 400),
+    customer: holder.customer,
+    account: holder.id,
+    text: words.text,
+    facts: { account: holder.name, ...words.facts },
+    nextCommand: words.next,
+    contactText: words.contactText,
+  });
+}

@@ -1,0 +1,141 @@
+// Owns: the SQL of rotations: planned, begun, moved, retired, undone.
+import { type AccountId, type CredentialId, type CustomerId, idOf } from '../../domain/ids.ts';
+import type { Transaction } from '../../postgres/database.ts';
+
+export type Rotation = { readonly id: string; readonly deadline: Date | null; readonly overlapMs: number; readonly isUndone: boolean };
+
+/** With `hasDeadline` the old keys retire together; without, so long after the first use of each new one. */
+export async function insertRotation(
+  tx: Transaction,
+  rotation: {
+    readonly id: string;
+    readonly selection: string;
+    readonly reason: string;
+    readonly by: string;
+    readonly overlapMs: number;
+    readonly hasDeadline: boolean;
+  },
+): Promise<Date | null> {
+  const [row] = await tx.query<{ deadline: Date | null }>(
+    `insert into rotation (id, selection, reason, started_by, overlap_ms, deadline)
+     values ($1, $2, $3, $4, $5::bigint, case when $6 then clock_timestamp() + $5::bigint * interval '1 millisecond' end) returning deadline`,
+    [rotation.id, rotation.selection, rotation.reason, rotation.by, rotation.overlapMs, rotation.hasDeadline],
+  );
+  return row?.deadline ?? null;
+}
+
+/** False when the key is in another rotation already. */
+export async function insertItem(tx: Transaction, rotation: string, credential: CredentialId): Promise<boolean> {
+  const rows = await tx.query(
+    `insert into rotation_item (rotation_id, credential_id, former_expires_at) select $1, k.id, k.expires_at from credential k
+     where k.id = $2 and k.type = 'public-key' and k.state in ('active', 'retiring') and not exists (
+       select 1 from rotation_item i where i.credential_id = k.id and i.state in ('planned', 'open'))
+     on conflict do nothing returning credential_id`,
+    [rotation, credential],
+  );
+  return rows.length === 1;
+}
+
+export async function lockRotation(tx: Transaction, id: string): Promise<Rotation | undefined> {
+  const [row] = await tx.query<{ id: string; deadline: Date | null; overlap_ms: number; undone_at: Date | null }>(
+    'select id, deadline, overlap_ms, undone_at from rotation where id = $1 for update',
+    [id],
+  );
+  return row && { id: row.id, deadline: row.deadline, overlapMs: row.overlap_ms, isUndone: row.undone_at !== null };
+}
+
+/** Begins the overlap of planned keys: each now ends at the rotation's deadline. Returns whose they are, for their contacts. */
+export async function openItems(
+  tx: Transaction,
+  rotation: string,
+  limit: number,
+): Promise<
+  readonly {
+    readonly account: AccountId;
+    readonly accountName: string;
+    readonly customer: CustomerId | null;
+    readonly fingerprint: string;
+  }[]
+> {
+  const rows = await tx.query<{ account_id: string; name: string; customer_id: string | null; fingerprint: string }>(
+    `with chosen as (
+       select i.credential_id from rotation_item i where i.rotation_id = $1 and i.state = 'planned' order by i.credential_id limit $2 for update),
+     opened as (
+       update rotation_item i set state = 'open' from chosen c where i.rotation_id = $1 and i.credential_id = c.credential_id returning i.credential_id)
+     update credential k set state = 'retiring', expires_at = least(k.expires_at, r.deadline)
+       from opened o, rotation r, account a
+       where k.id = o.credential_id and r.id = $1 and a.id = k.account_id and k.state in ('active', 'retiring')
+     returning k.account_id, a.name, a.customer_id, k.fingerprint`,
+    [rotation, limit],
+  );
+  return rows.map((row) => ({
+    account: idOf<AccountId>(row.account_id),
+    accountName: row.name,
+    customer: row.customer_id === null ? null : idOf<CustomerId>(row.customer_id),
+    fingerprint: row.fingerprint,
+  }));
+}
+
+/** A single key whose overlap begins with the first use of its successor. */
+export async function openItem(tx: Transaction, rotation: string, credential: CredentialId): Promise<void> {
+  await tx.query("update rotation_item set state = 'open' where rotation_id = $1 and credential_id = $2", [rotation, credential]);
+}
+
+export async function countPlanned(tx: Transaction, rotation: string): Promise<number> {
+  const [row] = await tx.query<{ n: number }>("select count(*) as n from rotation_item where rotation_id = $1 and state = 'planned'", [
+    rotation,
+  ]);
+  return row?.n ?? 0;
+}
+
+/** The account's oldest key under rotation that nothing replaces yet. */
+export async function findUnreplaced(
+  tx: Transaction,
+  account: AccountId,
+  rotation: string | null,
+): Promise<{ readonly rotation: string; readonly credential: CredentialId } | undefined> {
+  const [row] = await tx.query<{ rotation_id: string; credential_id: string }>(
+    `select i.rotation_id, i.credential_id from rotation_item i join credential k on k.id = i.credential_id
+     where k.account_id = $1 and i.successor_id is null and i.state in ('planned', 'open') and ($2::uuid is null or i.rotation_id = $2)
+     order by k.created_at limit 1 for update of i`,
+    [account, rotation],
+  );
+  return row && { rotation: row.rotation_id, credential: idOf<CredentialId>(row.credential_id) };
+}
+
+export async function stage(tx: Transaction, rotation: string, credential: CredentialId, successor: CredentialId): Promise<void> {
+  await tx.query(
+    'update rotation_item set successor_id = $3, staged_at = clock_timestamp() where rotation_id = $1 and credential_id = $2',
+    [rotation, credential, successor],
+  );
+}
+
+/** Old keys of the rotation that have not retired: those whose account moved, or everybody's. */
+export async function findUnfinished(tx: Transaction, rotation: string, withLaggards: boolean): Promise<readonly CredentialId[]> {
+  const rows = await tx.query<{ credential_id: string }>(
+    "select credential_id from rotation_item where rotation_id = $1 and state in ('planned', 'open') and ($2 or moved_at is not null) order by credential_id for update",
+    [rotation, withLaggards],
+  );
+  return rows.map((row) => idOf<CredentialId>(row.credential_id));
+}
+
+/** Whatever rotation it was in: the old key is gone. */
+export async function markRetired(tx: Transaction, credential: CredentialId): Promise<void> {
+  await tx.query(
+    "update rotation_item set state = 'retired', retired_at = clock_timestamp() where credential_id = $1 and state in ('planned', 'open')",
+    [credential],
+  );
+}
+
+/** Old keys that have not retired are as they were before; returns how many. */
+export async function undoRotation(tx: Transaction, rotation: string, by: string): Promise<number> {
+  const rows = await tx.query(
+    `with undone as (
+       update rotation_item set state = 'undone' where rotation_id = $1 and state in ('planned', 'open') returning credential_id, former_expires_at)
+     update credential k set state = 'active', expires_at = u.former_expires_at, successor_id = null from undone u
+       where k.id = u.credential_id and k.state in ('active', 'retiring') returning k.id`,
+    [rotation],
+  );
+  await tx.query('update rotation set undone_at = clock_timestamp(), undone_by = $2 where id = $1', [rotation, by]);
+  return rows.length;
+}

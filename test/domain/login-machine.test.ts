@@ -1,0 +1,214 @@
+// T-03, T-11, T-13: every sequence of login messages up to length 6, for every kind and state of an account, against an oracle written apart.
+import { test } from 'tap';
+import { type AccountId, type CredentialId, idOf } from '../../server/domain/ids.ts';
+import {
+  beginLogin,
+  type Evidence,
+  type LoginEvent,
+  type LoginState,
+  type Standing,
+  stepLogin,
+} from '../../server/domain/login-machine.ts';
+import { narrowed, permits, type Restrictions, unrestricted } from '../../server/domain/restrictions.ts';
+
+const account = idOf<AccountId>('mine');
+const rules = { attemptsMax: 6, probesMax: 20 };
+const place = { plane: 'partner', source: '192.0.2.7', now: 1000 } as const;
+const evidence = (proof: Evidence['proof'], credential: string | null, more: Partial<Evidence> = {}): Evidence => ({
+  proof,
+  account,
+  credential: credential === null ? null : idOf<CredentialId>(credential),
+  restrictions: unrestricted,
+  ...more,
+});
+
+/** What a client can say. A bad, a locked and a replayed proof verify as nothing; a foreign one as somebody else's. */
+const events = {
+  'key-probe': { type: 'probe', fits: true },
+  key: { type: 'proof', evidence: evidence('public-key', 'k1') },
+  'second-key': { type: 'proof', evidence: evidence('public-key', 'k2') },
+  'foreign-key': { type: 'proof', evidence: evidence('public-key', 'k3', { account: idOf<AccountId>('theirs') }) },
+  'key-from-elsewhere': {
+    type: 'proof',
+    evidence: evidence('public-key', 'k4', { restrictions: { ...unrestricted, networks: [['198.51.100.0/24']] } }),
+  },
+  password: { type: 'proof', evidence: evidence('password', 'p1') },
+  'bad-proof': { type: 'proof', evidence: null },
+  ask: { type: 'ask' },
+  code: { type: 'answer', evidence: evidence('totp', null) },
+  'foreign-code': { type: 'answer', evidence: evidence('totp', null, { account: idOf<AccountId>('theirs') }) },
+  'bad-or-replayed-code': { type: 'answer', evidence: null },
+  ticket: { type: 'answer', evidence: evidence('ticket', null) },
+  'other-user': { type: 'proof', evidence: evidence('public-key', 'k1') },
+} as const satisfies Readonly<Record<string, LoginEvent>>;
+type EventName = keyof typeof events;
+const names = Object.keys(events) as EventName[];
+
+const ok: Standing = {
+  account,
+  kind: 'person',
+  allowed: null,
+  hasNetworks: false,
+  isWindowOpen: false,
+  restrictions: unrestricted,
+  windowUntil: null,
+  canEnrol: false,
+};
+const elsewhere: Restrictions = { ...unrestricted, networks: [['203.0.113.0/24']] };
+const bound: Restrictions = { ...unrestricted, networks: [['192.0.2.0/24']] };
+/** Locked, suspended, expired and unknown accounts have no standing at all. */
+const cases: readonly (readonly [string, Standing | null])[] = [
+  ['person', ok],
+  ['machine', { ...ok, kind: 'machine' }],
+  ['machine with a window', { ...ok, kind: 'machine', isWindowOpen: true, windowUntil: 5000 }],
+  ['machine bound to networks', { ...ok, kind: 'machine', hasNetworks: true, restrictions: bound }],
+  ['person who can enrol', { ...ok, canEnrol: true }],
+  ['person whose customer allows passwords only', { ...ok, allowed: ['password+code'] }],
+  ['machine, window, customer wants the code', { ...ok, kind: 'machine', isWindowOpen: true, windowUntil: 5000, allowed: ['key+code'] }],
+  ['machine from a foreign network', { ...ok, kind: 'machine', isWindowOpen: true, windowUntil: 5000, restrictions: elsewhere }],
+  ['person on the wrong plane', { ...ok, restrictions: { ...unrestricted, planes: ['internal'] } }],
+  ['person, expired', { ...ok, restrictions: { ...unrestricted, until: 1000 } }],
+  ['nobody, locked, suspended', null],
+];
+
+/** In words: which proofs one user gave on this connection, and whether they suffice. Knows nothing of the machine. */
+class Oracle {
+  key: string | undefined;
+  hasPassword = false;
+  asked: 'code' | 'ticket' | undefined;
+  isOver = false;
+  refusals = 0;
+  opened: 'transfer' | 'enrolment' | undefined;
+
+  static copy(from: Oracle): Oracle {
+    return Object.assign(new Oracle(), from);
+  }
+
+  hear(name: EventName, who: Standing | null, label: string): void {
+    const isPerson = who?.kind === 'person';
+    const mayEnter = who !== null && !/foreign network|wrong plane|expired/.test(label);
+    const allows = (row: string): boolean => who?.allowed == null || who.allowed.includes(row);
+    const keyHelps =
+      allows('key+code') ||
+      (!isPerson && allows('key+window') && who?.isWindowOpen === true) ||
+      (!isPerson && who?.hasNetworks === true && allows('key+password'));
+    const passwordHelps = isPerson ? allows('password+code') : who?.hasNetworks === true && allows('key+password');
+    const { asked } = this;
+    this.asked = undefined;
+    const refuse = (): void => {
+      this.refusals += 1;
+      if (this.refusals === 6) this.isOver = true;
+    };
+    const open = (purpose: 'transfer' | 'enrolment'): void => {
+      this.isOver = true;
+      this.opened = purpose;
+    };
+    if (name === 'other-user') {
+      this.isOver = true;
+      return;
+    }
+    if (name === 'key-probe') return;
+    const codeWouldHelp = (this.key !== undefined && allows('key+code')) || (this.hasPassword && isPerson && allows('password+code'));
+    if (name === 'ask') {
+      if (!mayEnter || !codeWouldHelp) return refuse();
+      this.asked = who?.canEnrol === true ? 'ticket' : 'code';
+      return;
+    }
+    if (!mayEnter) return refuse();
+    if (name === 'key' || name === 'second-key') {
+      const id = name === 'key' ? 'k1' : 'k2';
+      if (!keyHelps || (this.key !== undefined && this.key !== id)) return refuse();
+      this.key = id;
+      if (!isPerson && who?.isWindowOpen === true && allows('key+window')) open('transfer');
+      else if (!isPerson && this.hasPassword) open('transfer');
+      return;
+    }
+    if (name === 'password') {
+      if (!passwordHelps) return refuse();
+      this.hasPassword = true;
+      if (!isPerson && this.key !== undefined) open('transfer');
+      return;
+    }
+    if (name === 'code' && asked === 'code') return open('transfer');
+    if (name === 'ticket' && asked === 'ticket') return open('enrolment');
+    refuse();
+  }
+}
+
+test('accepted exactly when one user gave the proofs of one row on one connection', (t) => {
+  for (const [label, standing] of cases) {
+    let sequences = 0;
+    let accepted = 0;
+    let wrong = 0;
+    const path: EventName[] = [];
+    const visit = (state: LoginState, oracle: Oracle): void => {
+      if (path.length === 6) return;
+      for (const name of names) {
+        sequences += 1;
+        path.push(name);
+        const heard = Oracle.copy(oracle);
+        heard.hear(name, standing, label);
+        const { state: next, step } = stepLogin(state, name === 'other-user' ? 'else' : 'user', events[name], standing, place, rules);
+        const opened = step.outcome === 'accepted' ? step.purpose : undefined;
+        if (opened !== heard.opened || next.isOver !== heard.isOver) {
+          wrong += 1;
+          if (wrong < 5)
+            t.fail(`${label}: ${path.join(', ')}: ${step.outcome}, should be ${heard.opened ?? (heard.isOver ? 'over' : 'going on')}`);
+        }
+        if (step.outcome === 'accepted') accepted += 1;
+        else if (!next.isOver) visit(next, heard);
+        path.pop();
+      }
+    };
+    visit(beginLogin('user'), new Oracle());
+    t.equal(wrong, 0, `${label}: ${sequences} sequences, ${accepted} open a session`);
+    t.equal(accepted > 0, !/foreign network|wrong plane|expired|nobody/.test(label), `${label}: some do, or none`);
+  }
+  t.end();
+});
+
+test('whatever the reason, a stranger hears the same', (t) => {
+  const strangers = cases.filter(([label]) => /foreign network|wrong plane|expired|nobody|^person$|^machine$/.test(label));
+  const words = strangers.map(([, standing]) => {
+    const heard: string[] = [];
+    let state = beginLogin('user');
+    for (const name of ['key-probe', 'bad-proof', 'ask', 'foreign-key', 'code', 'bad-proof', 'bad-proof'] as const) {
+      const stepped = stepLogin(state, 'user', events[name], standing, place, rules);
+      state = stepped.state;
+      heard.push(JSON.stringify(stepped.step));
+    }
+    return heard.join(' ');
+  });
+  t.equal(new Set(words).size, 1, 'one dialogue for all of them');
+  t.end();
+});
+
+test('restrictions only accumulate', (t) => {
+  const given: readonly Restrictions[] = [
+    unrestricted,
+    { ...unrestricted, readOnly: true },
+    { ...unrestricted, until: 2000 },
+    { ...unrestricted, until: 3000 },
+    { ...unrestricted, planes: ['partner'] },
+    { ...unrestricted, planes: [] },
+    bound,
+    elsewhere,
+    { ...unrestricted, networks: [[]] },
+    { ...unrestricted, networks: [['not a network']] },
+  ];
+  const places = (['partner', 'internal'] as const).flatMap((plane) =>
+    ['192.0.2.7', '203.0.113.1', '2001:db8::1', ''].flatMap((source) => [0, 1999, 2000, 2999, 3000].map((now) => ({ plane, source, now }))),
+  );
+  for (const a of given)
+    for (const b of given) {
+      const both = narrowed(a, b);
+      for (const at of places) if (permits(both, at) !== (permits(a, at) && permits(b, at))) t.fail(JSON.stringify({ a, b, at }));
+      if (both.readOnly !== (a.readOnly || b.readOnly)) t.fail('read-only was lost');
+    }
+  const key = evidence('public-key', 'k1', { restrictions: { ...unrestricted, readOnly: true, until: 4000 } });
+  const first = stepLogin(beginLogin('user'), 'user', { type: 'proof', evidence: key }, ok, place, rules);
+  const asked = stepLogin(first.state, 'user', { type: 'ask' }, ok, place, rules);
+  const { step } = stepLogin(asked.state, 'user', events.code, ok, place, rules);
+  t.match(step, { outcome: 'accepted', restrictions: { readOnly: true, until: 4000 } }, 'what the key may not do, the session may not do');
+  t.end();
+});
