@@ -66,7 +66,7 @@ create unique index on standing_window (account_id, name) where closed_at is nul
 
 -- When the standing window that is open now closes; null = it is not open.
 create function standing_window_end(w standing_window, moment timestamptz) returns timestamptz language sql stable as $$
-  select least(w.valid_until, min(((d + w.closes) + case when w.closes <= w.opens then interval '1 day' else interval '0' end) at time zone w.zone))
+  select case when count(*) > 0 then least(w.valid_until, min(((d + w.closes) + case when w.closes <= w.opens then interval '1 day' else interval '0' end) at time zone w.zone)) end
   from (select (moment at time zone w.zone)::date - i as d from generate_series(0, 1) i) day
   where w.closed_at is null and moment >= w.valid_from and moment < w.valid_until
     and extract(isodow from d)::int = any (w.days)

@@ -25,9 +25,9 @@ function put(world: World, name: string, bytes: number): string {
 }
 
 type Alerts = { readonly alerts: readonly { kind: string; text: string; nextCommand: string; severity: string; count: number }[] };
-type Keys = { readonly keys: readonly { account: string; fingerprint: string; state: string }[] };
+type Keys = { readonly credentials: readonly { account: string; fingerprint: string; state: string }[] };
 const fingerprintOf = async (world: World, account: string): Promise<string> =>
-  (await world.cofferctlJson<Keys>(['key', 'list', '--account', account])).keys[0]?.fingerprint ?? '';
+  (await world.cofferctlJson<Keys>(['credential', 'list', '--account', account])).credentials[0]?.fingerprint ?? '';
 
 test('a cap refuses with words for people and codes for machines, on the record, with an alert; the operator sees and changes it', async (t) => {
   const world = await startWorld(t, {
@@ -215,7 +215,7 @@ test('what is stored, listed and opened has caps too; a consequence ends or susp
   t.match(await refusal(taker.read(handle, 0, 1000)), /^COFFERDAM-BUDGET-(DAY|WEEK)-BYTES-OUT$/);
   await taker.closed;
   const keys = async (account: string): Promise<string | undefined> =>
-    (await world.cofferctlJson<Keys>(['key', 'list', '--account', account])).keys[0]?.state;
+    (await world.cofferctlJson<Keys>(['credential', 'list', '--account', account])).credentials[0]?.state;
   t.equal(await keys('globex-batch'), 'suspended', 'globex has another key: this one is suspended, its sessions ended');
   t.not((await world.sftp('globex-batch', ['ls'])).code, 0, 'and no longer opens anything');
   await world.cofferctl(['budget', 'tighten', '--account', 'globex', '--bytes-day', '1', '--consequence', 'suspend', '--reason', 'test']);

@@ -26,3 +26,9 @@ export async function harmOf(port: number, pid: number, attack: () => Promise<bo
   await knocker.terminate();
   return { stallMs: Math.round(stallMs), grownBytes: Math.max(most, memoryOf(pid)) - before, result };
 }
+
+/** The most that was resident since the process began, bytes. */
+export function peakMemoryOf(pid: number): number {
+  const line = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'));
+  return Number(line?.[1] ?? Number.NaN) * 1024;
+}

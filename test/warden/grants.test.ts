@@ -128,7 +128,6 @@ test('no row, no right, no life: nothing is charged', async (t) => {
   await deny('account suspended', "update account set state = 'suspended'", "update account set state = 'active'");
   await deny('account expired', 'update account set expires_at = now()', 'update account set expires_at = null');
   await deny('customer suspended', "update customer set state = 'suspended'", "update customer set state = 'active'");
-  await deny('key revoked', "update credential set state = 'revoked'", "update credential set state = 'active'");
   await deny('key suspended', "update credential set state = 'suspended'", "update credential set state = 'active'");
   await deny('key expired', 'update credential set expires_at = now()', "update credential set expires_at = now() + interval '1 day'");
   await deny('handle closed', 'update download set closed_at = now()', 'update download set closed_at = null');
@@ -145,6 +144,10 @@ test('no row, no right, no life: nothing is charged', async (t) => {
     await sql.query('drop table kept');
   }
   t.same(await ask(bank, reader, [1]), ['granted']);
+  await sql.query("update credential set state = 'revoked'");
+  t.same(await ask(bank, reader, [2]), ['session'], 'key revoked');
+  await t.rejects(sql.query("update credential set state = 'active'"), /stays revoked/, 'for good');
+  await t.rejects(sql.query("update credential set fingerprint = 'other'"), /not rewritten/, 'under its own name');
 });
 
 test('amounts: what is stored and what is listed has caps of its own', async (t) => {

@@ -19,12 +19,22 @@ import {
   selectCredentials,
   wakeCredential,
 } from '../credentials/credential-queries.ts';
-import { type Acting, addKey, recordCredential, requireCredential, revoke, tellContact } from '../credentials/credentials.ts';
+import {
+  type Acting,
+  addKey,
+  fingerprintOfLine,
+  recordCredential,
+  requireCredential,
+  revoke,
+  tellContact,
+} from '../credentials/credentials.ts';
 import {
   countPlanned,
   findUnfinished,
+  findUnreplaced,
   insertItem,
   insertRotation,
+  isStaged,
   lockRotation,
   openItems,
   type Rotation,
@@ -156,6 +166,9 @@ export const credentialUseCases = {
     for (const { account: name, publicKey } of keys) {
       try {
         const account = await requireAccount(tx, name);
+        if (await isStaged(tx, id, fingerprintOfLine(publicKey))) continue;
+        if ((await findUnreplaced(tx, account.id, id)) === undefined)
+          throw new CofferdamError('conflict', 'this account has no key in this rotation that waits for a new one');
         await doing.savepoint(() =>
           addKey(acting(doing), { holder: { id: account.id, name, customer: account.customer }, publicKey, replaces: null, rotation: id }),
         );

@@ -57,6 +57,9 @@ export async function recordCredential(
   });
 }
 
+/** Of a public key in OpenSSH's one-line form; throws `invalid` on anything else. */
+export const fingerprintOfLine = (line: string): string => fingerprintOf(parsePublicKeyLine(line, rsaBitsMin.legacy).blob);
+
 export type KeyWish = {
   readonly holder: Holder;
   readonly publicKey: string;

@@ -103,6 +103,15 @@ export async function findUnreplaced(
   return row && { rotation: row.rotation_id, credential: idOf<CredentialId>(row.credential_id) };
 }
 
+/** The key replaces another in this rotation already: an interrupted run is being repeated. */
+export async function isStaged(tx: Transaction, rotation: string, fingerprint: string): Promise<boolean> {
+  const rows = await tx.query(
+    'select 1 from rotation_item i join credential k on k.id = i.successor_id where i.rotation_id = $1 and k.fingerprint = $2',
+    [rotation, fingerprint],
+  );
+  return rows.length > 0;
+}
+
 export async function stage(tx: Transaction, rotation: string, credential: CredentialId, successor: CredentialId): Promise<void> {
   await tx.query(
     'update rotation_item set successor_id = $3, staged_at = clock_timestamp() where rotation_id = $1 and credential_id = $2',
