@@ -142,7 +142,7 @@ export const defaultLimits: Limits = {
   sessionAbsoluteLifeMs: 12 * 3_600_000,
   sessionIdleLifeMs: 15 * 60_000,
   leaseIntervalMs: 250,
-  leaseLostMs: 1000,
+  leaseLostMs: 750,
   partialUploadLifeMs: 24 * 3_600_000,
   settleMs: 30_000,
   collectEveryMs: 10_000,

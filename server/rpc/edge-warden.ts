@@ -144,7 +144,7 @@ export const edgeToWarden = {
       banner: z.string().max(2048),
     }),
   }),
-  /** Every 250 ms. Without an answer for 1 s the edge stops sending. */
+  /** Every 250 ms. Without an answer for `leaseLostMs` the edge stops sending. */
   'lease.renew': operation({
     changes: false,
     params: z.strictObject({ sessions: z.number().int().min(0), epoch: z.number().int().min(0) }),

@@ -83,7 +83,7 @@ test('a lockout that never comes is noticed', async (t) => {
   const endless = await until(world, (status) => dull(status, 'lockout'));
   t.match(
     endless?.controls.find((one) => one.check === 'lockout' && !one.bites)?.text,
-    /ended after \d+ wrong codes in (2[2-9]|3\d) s/,
+    /ended after [1-9]\d wrong codes in \d+ s/,
     'more tries on one connection than any lockout allows',
   );
 });

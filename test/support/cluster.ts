@@ -2,6 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
+import { type Client, connect } from '../../admin-cli/client.ts';
 import { newOpenSshKeyPair } from '../../server/admin/openssh-key.ts';
 import { type Config, runtimePaths } from '../../server/config/config.ts';
 import { loadConfig } from '../../server/config/load.ts';
@@ -19,6 +20,7 @@ export type ClusterOptions = {
   readonly wardens: number;
   readonly budgets?: object;
   readonly limits?: Readonly<Record<string, number>>;
+  readonly credentials?: Readonly<Record<string, number>>;
 };
 export type ClusterAccount = { readonly name: string; readonly privateKey: string; readonly fingerprint: string };
 
@@ -71,6 +73,7 @@ export class Cluster {
         log: { level: 'error' },
         limits: { freeSpaceFloorBytes: 0, selfTestEveryMs: 0, ...options.limits },
         budgets: options.budgets ?? {},
+        credentials: options.credentials ?? {},
       }),
     );
     const config = loadConfig({ file, env: {}, isRoot: process.getuid?.() === 0, isTerminal: false, projectDirectory: project });
@@ -192,6 +195,11 @@ export class Cluster {
     });
     if (done.code !== 0) throw new Error(`cofferctl ${args.join(' ')}: ${done.err}`);
     return done;
+  }
+
+  /** An operator's connection to the admin process, for many calls. */
+  operator(): Promise<Client> {
+    return connect({ directory: join(runtimePaths(this.config).operators, 'alice'), socket: runtimePaths(this.config).adminSocket });
   }
 
   async #account(name: string, where: readonly string[]): Promise<ClusterAccount> {

@@ -20,6 +20,8 @@ export type WardenClientEvents = {
   readonly sessionCount: () => number;
 };
 
+/** As many come with one renewal; there may be more, and nothing is sent before they are known. */
+const endedMax = 1000;
 const backoffFirstMs = 50;
 const backoffMaxMs = 1000;
 
@@ -68,7 +70,7 @@ export class WardenClient implements WardenCalls {
   }
 
   get isLeaseLive(): boolean {
-    return this.#isLive;
+    return this.#isLive && performance.now() - this.#lastRenewal <= this.#node.config.limits.leaseLostMs;
   }
 
   #connect(onHello: (hello: Hello) => void): void {
@@ -105,7 +107,8 @@ export class WardenClient implements WardenCalls {
         this.hostKeys = hello.hostKeys;
         this.challenge = hello.challenge;
         if (this.#epoch === 0) this.#epoch = hello.epoch;
-        this.#renewed();
+        // A greeting renews nothing: what ended meanwhile comes with the first renewal.
+        this.#beat();
         for (const wake of this.#waiting) wake(peer);
         onHello(hello);
       },
@@ -117,10 +120,10 @@ export class WardenClient implements WardenCalls {
   }
 
   #renewed(): void {
+    const wasLive = this.isLeaseLive;
     this.#lastRenewal = performance.now();
-    if (this.#isLive) return;
     this.#isLive = true;
-    this.#events.leaseChanged(true);
+    if (!wasLive) this.#events.leaseChanged(true);
   }
 
   #beat(): void {
@@ -138,7 +141,8 @@ export class WardenClient implements WardenCalls {
         this.#epoch = epoch;
         this.challenge = challenge;
         for (const session of ended) this.#events.terminated(session);
-        this.#renewed();
+        if (ended.length < endedMax) this.#renewed();
+        else setImmediate(() => this.#beat());
       })
       .catch(() => {})
       .finally(() => (this.#isRenewing = false));

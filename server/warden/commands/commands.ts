@@ -10,7 +10,8 @@ import { type CommandRow, failCommand, finishCommand, takeCommand } from './comm
 import { demoUseCases } from './demo.ts';
 import { type Doing, useCases } from './use-cases.ts';
 
-const pollMs = 1000;
+/** Notices are quick; this is for those that got lost, or whose taker died. */
+const pollMs = 250;
 type UseCase = (params: never, doing: Doing) => Promise<unknown>;
 
 /** Listens for commands until stopped; each runs alone, in order of arrival. */

@@ -1,0 +1,11 @@
+import { test } from 'tap';
+import { raceCodes, racingCluster } from './raced-codes.ts';
+
+test('one code on two edges and two wardens at once, over 2,000 accounts: exactly one success each', async (t) => {
+  const cluster = await racingCluster(t);
+  const raced = await raceCodes(cluster, 2000);
+  t.comment(JSON.stringify(raced));
+  t.equal(raced.twice, 0, 'no code opened two sessions');
+  t.equal(raced.never, 0, 'each opened one');
+  t.equal(raced.accepted, 2000);
+});
