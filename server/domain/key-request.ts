@@ -3,7 +3,7 @@
 import { CofferdamError } from './errors.ts';
 import { isValidAccountName } from './paths.ts';
 import { parsePublicKeyLine } from './ssh-keys.ts';
-import { concatBytes, WireReader, wireString } from './ssh-wire.ts';
+import { bytesOfBase64, concatBytes, WireReader, wireString } from './ssh-wire.ts';
 
 /** The namespace of `ssh-keygen -Y sign -n`: a signature for anything else is none for this. */
 export const keyRequestNamespace = 'cofferdam-key';
@@ -64,7 +64,7 @@ export function parseSignedKeyRequest(input: string): SignedKeyRequest {
 function parseArmored(body: string): SshSignature {
   const base64 = body.replace(/[\r\n]/g, '');
   if (!/^[A-Za-z0-9+/]{8,20000}={0,2}$/.test(base64)) throw new CofferdamError('invalid', 'the signature is not whole');
-  const bytes = Uint8Array.from(atob(base64), (char) => char.charCodeAt(0));
+  const bytes = bytesOfBase64(base64);
   const magic = new TextEncoder().encode('SSHSIG');
   if (!magic.every((byte, i) => bytes[i] === byte)) throw new CofferdamError('invalid', 'this is no SSH signature');
   const reader = new WireReader(bytes.subarray(magic.length));

@@ -1,7 +1,7 @@
 // Owns: SSH public keys as typed components: wire form (RFC 4253 6.6, RFC 5656 3.1, RFC 8709 4) and OpenSSH's one-line form.
 // Must never: verify anything, or take a key for a path. Certificates and FIDO keys are refused here until the policy knows them.
 import { CofferdamError } from './errors.ts';
-import { WireReader } from './ssh-wire.ts';
+import { bytesOfBase64, WireReader } from './ssh-wire.ts';
 
 const curves = {
   'ecdsa-sha2-nistp256': { name: 'nistp256', curve: 'P-256', coordinateBytes: 32, hash: 'sha256' },
@@ -77,7 +77,7 @@ export function parsePublicKeyLine(
   const match = /^([a-z0-9@.-]{1,64}) ([A-Za-z0-9+/]{1,8192}={0,2})(?: ([^\n\r]{0,256}))?\s*$/.exec(line.trim());
   if (match === null) throw new CofferdamError('invalid', 'expected one line of a public key file: type, base64, comment');
   const [, type, base64, comment] = match;
-  const blob = Uint8Array.from(atob(base64 ?? ''), (char) => char.charCodeAt(0));
+  const blob = bytesOfBase64(base64 ?? '');
   const key = parseSshPublicKey(blob, rsaBits);
   if (key.type !== type) throw new CofferdamError('invalid', 'the key type and its content differ');
   return { blob, key, comment: comment ?? '' };

@@ -42,6 +42,12 @@ export function wireString(value: Uint8Array | string): Uint8Array {
   return out;
 }
 
+/** The bytes of base64 with its padding; throws `invalid` on a length or letter that no encoder writes. */
+export function bytesOfBase64(text: string): Uint8Array {
+  if (text.length % 4 !== 0 || !/^[A-Za-z0-9+/]*={0,2}$/.test(text)) throw new CofferdamError('invalid', 'this is not base64');
+  return Uint8Array.from(atob(text), (char) => char.charCodeAt(0));
+}
+
 export function concatBytes(parts: readonly Uint8Array[]): Uint8Array {
   const out = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
   let at = 0;

@@ -1,0 +1,70 @@
+import { test } from 'tap';
+import { keyRequestText, parseSignedKeyRequest } from '../../server/domain/key-request.ts';
+import { concatBytes, wireString } from '../../server/domain/ssh-wire.ts';
+import { Random } from '../fuzz/mutate.ts';
+
+const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');
+const publicKey = `ssh-ed25519 ${base64(concatBytes([wireString('ssh-ed25519'), wireString(new Uint8Array(32).fill(7))]))} name@host`;
+const request = { account: 'acme-batch', fingerprint: `SHA256:${'b'.repeat(43)}`, expires: '2027-01-31', publicKey };
+const text = keyRequestText(request);
+const blob = (version: number, hash: string): string =>
+  base64(
+    concatBytes([
+      new TextEncoder().encode('SSHSIG'),
+      Uint8Array.of(0, 0, 0, version),
+      wireString('key'),
+      wireString('cofferdam-key'),
+      wireString(''),
+      wireString(hash),
+      wireString('signature'),
+    ]),
+  );
+const armored = (body: string): string =>
+  `-----BEGIN SSH SIGNATURE-----\n${(body.match(/.{1,70}/g) ?? []).join('\n')}\n-----END SSH SIGNATURE-----\n`;
+const whole = text + armored(blob(1, 'sha512'));
+
+test('a request and its signature are taken apart, in one spelling only', async (t) => {
+  const parsed = parseSignedKeyRequest(whole);
+  t.same(parsed.request, request);
+  t.equal(parsed.text, text, 'the bytes that were signed');
+  t.match(parsed.signature, { namespace: 'cofferdam-key', hash: 'sha512' });
+  t.equal(Buffer.from(parsed.signature.signature).toString(), 'signature');
+  for (const [why, input] of [
+    ['nothing', ''],
+    ['no signature', text],
+    ['no request', armored(blob(1, 'sha512'))],
+    ['two signatures', whole + armored(blob(1, 'sha512'))],
+    ['something behind', `${whole}x`],
+    ['something before', `x${whole}`],
+    ['carriage returns', whole.replaceAll('\n', '\r\n')],
+    ['lines in another order', whole.replace(/(account .*\n)(fingerprint .*\n)/, '$2$1')],
+    ['a line twice', whole.replace(/(expires .*\n)/, '$1$1')],
+    ['a name that is none', whole.replace('acme-batch', 'Acme')],
+    ['no day', whole.replace('2027-01-31', '2027-13-45')],
+    ['no fingerprint', whole.replace(/fingerprint .*/, 'fingerprint MD5:00')],
+    ['no key', whole.replace(/key ssh.*/, 'key ssh-ed25519 AAAA')],
+    ['another version', text + armored(blob(2, 'sha512'))],
+    ['another hash', text + armored(blob(1, 'sha1'))],
+    ['another magic', text + armored(base64(new TextEncoder().encode('SSHXXX and more of it')))],
+    ['cut off', text + armored(blob(1, 'sha512').slice(0, 40))],
+  ] as const)
+    t.throws(() => parseSignedKeyRequest(input), { code: 'invalid' }, why);
+});
+
+test('changed in any byte it is refused, or still the same text that would have to be signed', async (t) => {
+  const random = new Random(5);
+  let accepted = 0;
+  let wrong = 0;
+  for (let i = 0; i < 20_000; i += 1) {
+    const at = random.below(whole.length);
+    const changed = whole.slice(0, at) + String.fromCharCode(random.below(128)) + whole.slice(at + 1);
+    try {
+      const parsed = parseSignedKeyRequest(changed);
+      accepted += 1;
+      if (!changed.startsWith(parsed.text) || keyRequestText(parsed.request) !== parsed.text) wrong += 1;
+    } catch (error) {
+      if (!(error instanceof Error && 'code' in error && error.code === 'invalid')) wrong += 1;
+    }
+  }
+  t.equal(wrong, 0, `${accepted} were well-formed`);
+});
