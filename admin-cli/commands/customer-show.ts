@@ -28,10 +28,11 @@ export const customerShow: Command = {
       one.keys,
       one.secondFactor,
       when(one.windowOpenUntil),
+      one.networks.length === 0 ? 'anywhere' : one.networks.join(', '),
       when(one.lastUsedAt),
     ]);
     const text = [
-      `${customer.name}: ${customer.state}, created ${when(customer.createdAt)}, ${customer.files} published files\n\n`,
+      `${customer.name}: ${customer.state}, created ${when(customer.createdAt)}, ${customer.files} published files; logins by ${customer.allowedProofs?.join(', ') ?? 'all that the gateway allows'}\n\n`,
       table({
         columns: ['FOLDER', 'DIRECTION', 'PUBLISHED', 'SETTLES', 'READ BACK', 'WINDOW', 'READS', 'RETENTION', 'FILES'],
         rows: folderRows,
@@ -39,7 +40,7 @@ export const customerShow: Command = {
       }),
       '\n',
       table({
-        columns: ['ACCOUNT', 'KIND', 'STATE', 'KEYS', 'SECOND FACTOR', 'WINDOW UNTIL', 'LAST USED'],
+        columns: ['ACCOUNT', 'KIND', 'STATE', 'KEYS', 'SECOND FACTOR', 'WINDOW UNTIL', 'FROM', 'LAST USED'],
         rows: accountRows,
         empty: 'no accounts',
       }),

@@ -92,17 +92,23 @@ export type ExposedCredential = {
   readonly openSessions: number;
 };
 
-export async function findExposedCredential(tx: Transaction, fingerprint: string): Promise<ExposedCredential | undefined> {
+export async function findExposedCredential(
+  tx: Transaction,
+  fingerprint: string,
+  dormantMs: number,
+): Promise<ExposedCredential | undefined> {
   const [row] = await tx.query<ExposedCredential>(
     `select k.id, a.id as "accountId", a.name as account, a.kind, a.plane, least(k.expires_at, a.expires_at) as "expiresAt",
        case when k.state not in ('active', 'retiring') then 'the credential is ' || k.state
          when k.expires_at <= clock_timestamp() then 'the credential has expired'
+         when k.valid_from > clock_timestamp() then 'the credential is not good yet'
+         when greatest(k.last_used_at, k.woken_at, k.valid_from) <= clock_timestamp() - $2 * interval '1 millisecond' then 'the credential is dormant'
          when a.state <> 'active' then 'the account is ' || a.state
          when a.expires_at <= clock_timestamp() then 'the account has expired'
          when c.state <> 'active' then 'the customer is ' || c.state end as blocked,
        (select count(*) from session s where s.credential_id = k.id and s.state = 'open') as "openSessions"
      from credential k join account a on a.id = k.account_id left join customer c on c.id = a.customer_id where k.fingerprint = $1`,
-    [fingerprint],
+    [fingerprint, dormantMs],
   );
   return row;
 }

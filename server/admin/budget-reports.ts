@@ -98,8 +98,12 @@ const all = (used: number): { readonly hour: number; readonly day: number; reado
   week: used,
 });
 
-export async function exposureOf(tx: Transaction, fingerprint: string): Promise<Omit<Result<OperatorToAdmin, 'exposure'>, 'more'>> {
-  const credential = await findExposedCredential(tx, fingerprint);
+export async function exposureOf(
+  tx: Transaction,
+  fingerprint: string,
+  dormantMs: number,
+): Promise<Omit<Result<OperatorToAdmin, 'exposure'>, 'more'>> {
+  const credential = await findExposedCredential(tx, fingerprint, dormantMs);
   if (credential === undefined)
     throw new CofferdamError('not-found', 'no account has a credential with this fingerprint: see `cofferctl credential list`');
   const customers = [];

@@ -163,7 +163,7 @@ export function adminHandlers(config: Config, database: Database, commands: Comm
     'budget.show': async ({ scope }) => fitting('budgets', await read((tx) => showBudgets(tx, scope))),
     'budget.history': (params) => read((tx) => budgetHistory(tx, params)),
     exposure: async ({ credential }) => {
-      const { customers, ...facts } = await read((tx) => exposureOf(tx, credential));
+      const { customers, ...facts } = await read((tx) => exposureOf(tx, credential, dormantMs(config)));
       return { ...facts, ...fitting('customers', customers) };
     },
     'hold.list': async () => fitting('holds', await read((tx) => listHolds(tx))),

@@ -214,6 +214,28 @@ test('a new key from the customer: signed by the current one, waiting, confirmed
     /retiring/,
     'and the old one retires, since the new one was used',
   );
+  const narrow = makeKey(world, 'narrow');
+  t.equal(
+    (await world.cofferctl(['key', 'add', 'acme-batch', '--file', `${narrow.file}.pub`, '--read-only', 'yes', '--networks', '127.0.0.6']))
+      .code,
+    0,
+  );
+  const heir = makeKey(world, 'heir');
+  const heirPrint = (await run('ssh-keygen', ['-lf', `${heir.file}.pub`])).out.split(' ')[1] ?? '';
+  t.equal(
+    (await as('acme', 'keys add', await signed(narrow.file, { fingerprint: heirPrint, key: heir.publicLine }))).code,
+    0,
+    'a restricted key may ask for its successor',
+  );
+  const { credential } = await world.cofferctlJson<{ credential: object }>(['credential', 'show', heirPrint]);
+  t.match(credential, { readOnly: true, networks: ['127.0.0.6/32'], state: 'pending' }, 'which may do no more than it could');
+  const reader = makeKey(world, 'reader');
+  t.equal((await world.cofferctl(['key', 'add', 'acme-second', '--file', `${reader.file}.pub`, '--read-only', 'yes'])).code, 0);
+  const readOnly = { account: 'acme-second', keyFile: reader.file, code: totp(secret, Date.now() / 1000 - 30) };
+  const kept = await sshConnection(world, readOnly);
+  t.match((await kept.say('unlock acme-batch --for 1h')).out, /read-only/, 'a read-only key manages nothing');
+  t.equal((await kept.say('windows')).code, 0, 'but may look');
+  await kept.close();
   const revoked = await as('acme', `keys revoke ${fingerprint}`);
   t.equal(revoked.code, 0, revoked.out);
   t.not((await sftpLines(world, withNew, ['pwd'])).code, 0, 'its owner can end it for good');

@@ -2,6 +2,7 @@
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'tap';
+import { connect } from '../../admin-cli/client.ts';
 import { makeKey, type SshRun, sftpLines } from '../support/ssh.ts';
 import { sshLogin } from '../support/ssh-login.ts';
 import { startWorld, type World } from '../support/world.ts';
@@ -272,6 +273,25 @@ test('rotation: both keys good, the move on record, undone, finished; revoked in
   t.match(await ok('rotation', 'show', again.rotation, '--laggards'), /acme-2 /, 'the person has not moved');
   t.match(await ok('credential', 'list', '--account', 'acme-2'), /retiring/);
 
+  const operator = await connect({
+    directory: join(world.directory, 'operators', 'alice'),
+    socket: join(world.directory, 'run', 'admin', 'admin.sock'),
+  });
+  const begun = await operator.call('rotation.start', { selection: { account: 'globex' }, overlapDays: 3, reason: 'interrupted at once' });
+  operator.close();
+  t.match(await ok('credential', 'list', '--account', 'globex'), / active /, 'planned, and nothing has happened');
+  t.match(
+    await ok('credential', 'rotate', '--resume', begun.rotation, '--execute'),
+    /1 old keys retire after the overlap/,
+    'an interrupted run goes on',
+  );
+  const [old] = await credentials('globex');
+  await ok('key', 'suspend', old?.fingerprint ?? '', '--reason', 'test');
+  await ok('key', 'resume', old?.fingerprint ?? '', '--reason', 'test');
+  t.equal((await credentials('globex'))[0]?.state, 'retiring', 'suspended and resumed, it still retires');
+  await ok('rotation', 'undo', begun.rotation, '--reason', 'test');
+  t.equal((await credentials('globex'))[0]?.state, 'active');
+
   const usedFrom = (await credentials('globex-batch'))[0];
   t.equal(usedFrom?.lastUsedFrom, null, 'never used');
   t.ok(await opens({ ...batch(world, 'globex-batch'), from: '127.0.0.7' }));
@@ -283,11 +303,11 @@ test('rotation: both keys good, the move on record, undone, finished; revoked in
   t.match(await ok(...emergency, '--execute'), /1 credentials revoked/);
   t.notOk(await opens(batch(world, 'globex-batch')));
   await refused(3, /no credential fits/, ...emergency, '--execute');
-  const old = (await credentials('acme-batch'))[0]?.fingerprint ?? '';
-  t.match(await ok('key', 'retire', old, '--now', '--reason', 'test'), /sessions ended/);
+  const first = (await credentials('acme-batch'))[0]?.fingerprint ?? '';
+  t.match(await ok('key', 'retire', first, '--now', '--reason', 'test'), /sessions ended/);
   t.notOk(await opens(batch(world)));
   await refused(5, /is or was registered/, 'key', 'add', 'acme-batch', '--file', `${world.keyFile('acme-batch')}.pub`);
-  t.match(await ok('credential', 'show', old), /ended +\d{4}-.* by alice: test/);
+  t.match(await ok('credential', 'show', first), /ended +\d{4}-.* by alice: test/);
   t.ok(await opens(withNew('acme-batch')));
   t.match(await ok('customer', 'show', 'acme'), /acme-batch/);
 });

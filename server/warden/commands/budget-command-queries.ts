@@ -83,6 +83,11 @@ export async function releaseHeadroom(tx: Transaction, ids: readonly number[], h
 
 export async function resumeCredential(tx: Transaction, credential: CredentialId): Promise<boolean> {
   return (
-    (await tx.query("update credential set state = 'active' where id = $1 and state = 'suspended' returning id", [credential])).length === 1
+    (
+      await tx.query(
+        "update credential set state = case when exists (select 1 from rotation_item i where i.credential_id = $1 and i.state = 'open') then 'retiring' else 'active' end where id = $1 and state = 'suspended' returning id",
+        [credential],
+      )
+    ).length === 1
   );
 }

@@ -167,7 +167,7 @@ export const credentialUseCases = {
       try {
         const account = await requireAccount(tx, name);
         if (await isStaged(tx, id, fingerprintOfLine(publicKey))) continue;
-        if ((await findUnreplaced(tx, account.id, id)) === undefined)
+        if ((await findUnreplaced(tx, account.id, { rotation: id })) === undefined)
           throw new CofferdamError('conflict', 'this account has no key in this rotation that waits for a new one');
         await doing.savepoint(() =>
           addKey(acting(doing), { holder: { id: account.id, name, customer: account.customer }, publicKey, replaces: null, rotation: id }),

@@ -150,6 +150,8 @@ export function consoleHandlers(
 /** Machines may ask who they are, and nothing else; a session for enrolment may enrol. */
 function requirePerson(session: OpenSession, command: ConsoleCommand): Person {
   if (session.purpose !== 'transfer') throw new CofferdamError('denied', 'this session is for enrolling a second factor only: enroll');
+  const changes = !['whoami', 'windows', 'keys', 'receipt'].includes(command.verb);
+  if (changes && session.account.readOnly) throw new CofferdamError('denied', 'this session is read-only');
   if (session.account.kind !== 'person' && command.verb !== 'whoami') throw new CofferdamError('denied', 'the console is for persons');
   return session;
 }

@@ -57,6 +57,8 @@ export type FoundCredential = {
   readonly expiresAt: Date;
   readonly isPending: boolean;
   readonly issuedBy: string;
+  readonly readOnly: boolean;
+  readonly networks: readonly string[];
 };
 
 type CredentialColumns = {
@@ -70,10 +72,12 @@ type CredentialColumns = {
   expires_at: Date;
   is_pending: boolean;
   issued_by: string;
+  read_only: boolean;
+  networks: readonly string[];
 };
 
 const credentialColumns = `k.id, k.type, k.fingerprint, k.state, k.account_id, a.name as account_name, a.customer_id, k.expires_at,
-  k.valid_from > clock_timestamp() as is_pending, k.issued_by`;
+  k.valid_from > clock_timestamp() as is_pending, k.issued_by, k.read_only, k.source_networks::text[] as networks`;
 
 const shaped = (row: CredentialColumns): FoundCredential => ({
   id: idOf<CredentialId>(row.id),
@@ -86,6 +90,8 @@ const shaped = (row: CredentialColumns): FoundCredential => ({
   expiresAt: row.expires_at,
   isPending: row.is_pending,
   issuedBy: row.issued_by,
+  readOnly: row.read_only,
+  networks: row.networks,
 });
 
 export async function findCredentialByFingerprint(tx: Transaction, fingerprint: string): Promise<FoundCredential | undefined> {
@@ -173,11 +179,12 @@ export async function copyBudgets(tx: Transaction, from: CredentialId, to: Crede
 
 export type Due = FoundCredential & { readonly contact: string | null };
 
-/** Retiring credentials whose end has come, locked; another warden passes over them. */
+/** Credentials that were to retire and whose end has come (suspended ones too), locked; another warden passes over them. */
 export async function takeRetired(tx: Transaction, limit: number): Promise<readonly FoundCredential[]> {
   const rows = await tx.query<CredentialColumns>(
     `select ${credentialColumns} from credential k join account a on a.id = k.account_id
-     where k.state = 'retiring' and k.expires_at <= clock_timestamp() order by k.expires_at limit $1 for update of k skip locked`,
+     where k.state <> 'revoked' and k.expires_at <= clock_timestamp()
+       and (k.state = 'retiring' or exists (select 1 from rotation_item i where i.credential_id = k.id and i.state = 'open')) order by k.expires_at limit $1 for update of k skip locked`,
     [limit],
   );
   return rows.map(shaped);

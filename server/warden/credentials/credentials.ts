@@ -17,6 +17,7 @@ import {
   copyBudgets,
   type FoundCredential,
   findCredentialByFingerprint,
+  findCredentials,
   insertCredential,
   retireCredential,
   revokeCredential,
@@ -90,6 +91,9 @@ export async function addKey(acting: Acting, wish: KeyWish): Promise<Added> {
     throw new CofferdamError('conflict', 'a key replaces a key of the same account only');
   if (replaces !== null && replaces.state !== 'active' && replaces.state !== 'retiring')
     throw new CofferdamError('conflict', `the key to be replaced is ${replaces.state}`);
+  const spot = await findUnreplaced(tx, holder.id, { rotation: wish.rotation, credential: replaces?.id });
+  const [found] = spot === undefined ? [] : await findCredentials(tx, [spot.credential]);
+  const old = replaces ?? found ?? null;
   const fingerprint = fingerprintOf(blob);
   const id = idOf<CredentialId>(randomUUID());
   const times = await insertCredential(tx, {
@@ -100,8 +104,9 @@ export async function addKey(acting: Acting, wish: KeyWish): Promise<Added> {
     issuedBy: by,
     livesMs: lifeDays * ages.dayMs,
     waitsMs: (wish.waitsHours ?? 0) * hourMs(ages),
-    readOnly: wish.readOnly ?? false,
-    networks: wish.networks ?? [],
+    // What the old key may not do, the new one may not either.
+    readOnly: wish.readOnly ?? old?.readOnly ?? false,
+    networks: wish.networks ?? old?.networks ?? [],
   });
   if (times === undefined)
     throw new CofferdamError('conflict', `the key ${fingerprint} is or was registered; a key belongs to one account, once`);
@@ -114,19 +119,21 @@ export async function addKey(acting: Acting, wish: KeyWish): Promise<Added> {
       by,
       validFrom: times.validFrom.toISOString(),
       expiresAt: times.expiresAt.toISOString(),
-      replaces: replaces?.fingerprint ?? null,
+      replaces: old?.fingerprint ?? null,
     },
   );
-  const retiresAt = await replace(acting, wish, id);
+  const retiresAt = await replace(acting, wish, spot, id);
   return { fingerprint, ...times, retiresAt };
 }
 
-async function replace({ tx, warden, by }: Acting, wish: KeyWish, successor: CredentialId): Promise<Date | null> {
+type Spot = { readonly rotation: string; readonly credential: CredentialId };
+
+async function replace({ tx, warden, by }: Acting, wish: KeyWish, spot: Spot | undefined, successor: CredentialId): Promise<Date | null> {
   const { holder, replaces } = wish;
   const { dayMs, overlapDays: usual } = warden.config.credentials;
-  let item = await findUnreplaced(tx, holder.id, wish.rotation ?? null);
+  let item = spot;
   let retiresAt: Date | null = null;
-  if (replaces !== null && item?.credential !== replaces.id) {
+  if (replaces !== null && item === undefined) {
     const rotation = randomUUID();
     retiresAt = await insertRotation(tx, {
       id: rotation,

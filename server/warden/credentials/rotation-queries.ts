@@ -88,17 +88,18 @@ export async function countPlanned(tx: Transaction, rotation: string): Promise<n
   return row?.n ?? 0;
 }
 
-/** The account's oldest key under rotation that nothing replaces yet. */
+/** The account's oldest key under rotation (or this very one) that nothing replaces yet; a revoked successor replaces nothing. */
 export async function findUnreplaced(
   tx: Transaction,
   account: AccountId,
-  rotation: string | null,
+  only: { readonly rotation?: string | undefined; readonly credential?: CredentialId | undefined },
 ): Promise<{ readonly rotation: string; readonly credential: CredentialId } | undefined> {
   const [row] = await tx.query<{ rotation_id: string; credential_id: string }>(
     `select i.rotation_id, i.credential_id from rotation_item i join credential k on k.id = i.credential_id
-     where k.account_id = $1 and i.successor_id is null and i.state in ('planned', 'open') and ($2::uuid is null or i.rotation_id = $2)
+     where k.account_id = $1 and i.state in ('planned', 'open') and ($2::uuid is null or i.rotation_id = $2) and ($3::uuid is null or k.id = $3)
+       and not exists (select 1 from credential s where s.id = i.successor_id and s.state <> 'revoked')
      order by k.created_at limit 1 for update of i`,
-    [account, rotation],
+    [account, only.rotation ?? null, only.credential ?? null],
   );
   return row && { rotation: row.rotation_id, credential: idOf<CredentialId>(row.credential_id) };
 }
@@ -141,8 +142,8 @@ export async function undoRotation(tx: Transaction, rotation: string, by: string
   const rows = await tx.query(
     `with undone as (
        update rotation_item set state = 'undone' where rotation_id = $1 and state in ('planned', 'open') returning credential_id, former_expires_at)
-     update credential k set state = 'active', expires_at = u.former_expires_at, successor_id = null from undone u
-       where k.id = u.credential_id and k.state in ('active', 'retiring') returning k.id`,
+     update credential k set state = case when k.state = 'suspended' then k.state else 'active' end, expires_at = u.former_expires_at, successor_id = null
+       from undone u where k.id = u.credential_id and k.state <> 'revoked' returning k.id`,
     [rotation],
   );
   await tx.query('update rotation set undone_at = clock_timestamp(), undone_by = $2 where id = $1', [rotation, by]);
