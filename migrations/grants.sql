@@ -13,7 +13,7 @@ revoke execute on all functions in schema public from public;
 revoke create on schema public from public;
 grant usage on schema public to cofferdam_warden, cofferdam_admin, cofferdam_auditor;
 grant execute on all functions in schema public to cofferdam_warden;
-grant execute on function in_scope(uuid), budget_use(bigint), find_budgets(text, text, text), old_snapshots(int), effective_cap(bigint, int, timestamptz, timestamptz), budget_free_at(bigint, int, bigint, bigint, bigint, bigint), has_several_credentials(uuid), credential_state(text, timestamptz, timestamptz, timestamptz, timestamptz, bigint), open_window(uuid, timestamptz), standing_window_end(standing_window, timestamptz) to cofferdam_admin, cofferdam_auditor;
+grant execute on function in_scope(uuid), budget_use(bigint), find_budgets(text, text, text), old_snapshots(int), effective_cap(bigint, int, timestamptz, timestamptz), budget_free_at(bigint, int, bigint, bigint, bigint, bigint), has_several_credentials(uuid), credential_state(text, timestamptz, timestamptz, timestamptz, timestamptz, bigint), chosen_credentials(text, text, text, timestamptz, inet), open_window(uuid, timestamptz), standing_window_end(standing_window, timestamptz) to cofferdam_admin, cofferdam_auditor;
 
 grant select, insert, update on customer, customer_key, account, credential, second_factor, mfa_ticket, activation_window, folder, folder_right, legal_hold,
   directory, file, content, extent, version, node, session, download, budget, operator, key_exchange_use, standing_window, known_source, login_penalty, rotation, rotation_item to cofferdam_warden;

@@ -1,3 +1,5 @@
+import type { Result } from '../../server/rpc/operation.ts';
+import type { OperatorToAdmin } from '../../server/rpc/operator-admin.ts';
 import { type Command, positional, wholeNumber } from '../command.ts';
 import { table, when } from '../output.ts';
 
@@ -66,7 +68,12 @@ export const windowClose: Command = {
   },
 };
 
-const columns = ['ACCOUNT', 'NAME', 'SCHEDULE', 'FROM', 'UNTIL', 'OPEN NOW', 'OPENED BY', 'REASON'];
+const windowTable = (windows: Result<OperatorToAdmin, 'window.list'>['windows'], empty: string): string =>
+  table({
+    columns: ['ACCOUNT', 'NAME', 'SCHEDULE', 'FROM', 'UNTIL', 'OPEN NOW', 'OPENED BY', 'REASON'],
+    rows: windows.map((w) => [w.account, w.name, w.schedule, when(w.opensAt), when(w.closesAt), w.isOpenNow, w.openedBy, w.reason]),
+    empty,
+  });
 
 export const windowList: Command = {
   words: ['window', 'list'],
@@ -77,17 +84,7 @@ export const windowList: Command = {
   run: async (client, given) => {
     const { account } = given.options;
     const data = await client.call('window.list', account === undefined ? {} : { account });
-    const rows = data.windows.map((w) => [
-      w.account,
-      w.name,
-      w.schedule,
-      when(w.opensAt),
-      when(w.closesAt),
-      w.isOpenNow,
-      w.openedBy,
-      w.reason,
-    ]);
-    return { data, text: table({ columns, rows, empty: 'no windows' }) };
+    return { data, text: windowTable(data.windows, 'no windows') };
   },
 };
 
@@ -99,16 +96,6 @@ export const reportExceptions: Command = {
   example: 'cofferctl report exceptions',
   run: async (client) => {
     const data = await client.call('report.exceptions', {});
-    const rows = data.exceptions.map((w) => [
-      w.account,
-      w.name,
-      w.schedule,
-      when(w.opensAt),
-      when(w.closesAt),
-      w.isOpenNow,
-      w.openedBy,
-      w.reason,
-    ]);
-    return { data, text: table({ columns, rows, empty: 'no exceptions' }) };
+    return { data, text: windowTable(data.exceptions, 'no exceptions') };
   },
 };

@@ -67,10 +67,7 @@ export async function plannedCredentials(
   isRotation: boolean,
 ): Promise<readonly CredentialRow[]> {
   const rows = await tx.query<Raw<CredentialRow>>(
-    `select ${rowColumns} ${rowJoins} where k.state <> 'revoked' and not a.is_self_test
-       and ($2::text is null or c.name = $2) and ($3::text is null or a.name = $3) and ($4::text is null or k.fingerprint = $4)
-       and ($5::timestamptz is null or k.created_at < $5)
-       and ($6::inet is null or exists (select 1 from session o where (o.credential_id = k.id or o.also_credential_id = k.id) and o.source_address <<= $6::inet))
+    `select ${rowColumns} ${rowJoins} where k.id in (select chosen_credentials($2, $3, $4, $5, $6))
        and (not $7 or (k.type = 'public-key' and k.state in ('active', 'retiring')
          and not exists (select 1 from rotation_item i where i.credential_id = k.id and i.state in ('planned', 'open'))))
      order by a.name, k.created_at limit 20000`,

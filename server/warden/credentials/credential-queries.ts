@@ -105,11 +105,7 @@ export async function findCredentialByFingerprint(tx: Transaction, fingerprint: 
 /** Credentials that are not revoked yet and fit every condition, in the order of account and age. */
 export async function selectCredentials(tx: Transaction, chosen: Selection): Promise<readonly FoundCredential[]> {
   const rows = await tx.query<CredentialColumns>(
-    `select ${credentialColumns} from credential k join account a on a.id = k.account_id left join customer c on c.id = a.customer_id
-     where k.state <> 'revoked' and not a.is_self_test
-       and ($1::text is null or c.name = $1) and ($2::text is null or a.name = $2) and ($3::text is null or k.fingerprint = $3)
-       and ($4::timestamptz is null or k.created_at < $4)
-       and ($5::inet is null or exists (select 1 from session s where (s.credential_id = k.id or s.also_credential_id = k.id) and s.source_address <<= $5::inet))
+    `select ${credentialColumns} from chosen_credentials($1, $2, $3, $4, $5) x(id) join credential k on k.id = x.id join account a on a.id = k.account_id
      order by a.name, k.created_at, k.id limit 20000`,
     [chosen.customer ?? null, chosen.account ?? null, chosen.fingerprint ?? null, chosen.staleBefore ?? null, chosen.usedFrom ?? null],
   );
