@@ -1,11 +1,14 @@
 // Owns: the only importer of `@node-rs/argon2`: hashing of passwords, a few at once, a bounded number waiting.
 // Must never: tell a missing password from a wrong one by its cost (T-19).
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { hash, verify } from '@node-rs/argon2';
 import type { Limits } from '../../config/config.ts';
 
 /** Argon2id, 64 MiB, three passes: the second recommended option of RFC 9106 section 4, with one lane. */
 const parameters = { algorithm: 2, memoryCost: 65_536, timeCost: 3, parallelism: 1, outputLen: 32 } as const;
+
+/** Of a text that was thrown away, with the parameters above: verified when there is no other, so that every guess costs the same. */
+export const nobodys = '$argon2id$v=19$m=65536,t=3,p=1$H9+Y+Ikt6x1r/fnAacEuhA$DgFJoXHyEjxAJ6kFdKav+43VSszAGUvwKUFNm1Tr1vg';
 
 /** `name-secret`: eight letters that find the row, then 32 (160 bits) that nobody guesses. Base32, lower case. */
 const form = /^([a-z2-7]{8})-([a-z2-7]{32})$/;
@@ -24,13 +27,9 @@ export class PasswordHashing {
   readonly #limits: Pick<Limits, 'passwordHashesMax' | 'passwordHashesWaitingMax'>;
   readonly #waiting: Waiting[] = [];
   #running = 0;
-  /** Of a random text: verified when there is no other, so that every guess costs the same. */
-  readonly #nobodys: Promise<string>;
 
   constructor(limits: Pick<Limits, 'passwordHashesMax' | 'passwordHashesWaitingMax'>) {
     this.#limits = limits;
-    this.#nobodys = this.hash(digest(randomBytes(20).toString('hex')));
-    this.#nobodys.catch(() => {});
   }
 
   /** Of the SHA-256 (hexadecimal) of a password. Waits its turn; never turned away. */
@@ -50,7 +49,7 @@ export class PasswordHashing {
   async verify(stored: string | undefined, password: string, isKnown: boolean): Promise<boolean> {
     if (!(await this.#turn(isKnown, this.#limits.passwordHashesWaitingMax))) return false;
     try {
-      const isRight = await verify(stored ?? (await this.#nobodys), digest(password));
+      const isRight = await verify(stored ?? nobodys, digest(password));
       return isRight && stored !== undefined;
     } finally {
       this.#next();

@@ -1,0 +1,47 @@
+// T-19: hashing in a bounded pool; what costs a stranger nothing to ask costs us a bounded amount.
+import { createHash } from 'node:crypto';
+import { test } from 'tap';
+import { nobodys, PasswordHashing, passwordName } from '../../server/warden/authentication/passwords.ts';
+
+const password = `abcdefgh-${'k'.repeat(32)}`;
+const digest = createHash('sha256').update(password).digest('hex');
+
+test('right, wrong and missing', async (t) => {
+  const hashing = new PasswordHashing({ passwordHashesMax: 2, passwordHashesWaitingMax: 8 });
+  const stored = await hashing.hash(digest);
+  t.match(stored, /^\$argon2id\$v=19\$m=65536,t=3,p=1\$/);
+  t.equal(nobodys.split('$').slice(0, 4).join('$'), stored.split('$').slice(0, 4).join('$'), 'nobody’s hash costs what everybody’s does');
+  t.equal(nobodys.length, stored.length);
+  t.equal(await hashing.verify(stored, password, false), true);
+  t.equal(await hashing.verify(stored, `${password.slice(0, -1)}l`, false), false);
+  t.equal(await hashing.verify(undefined, password, false), false);
+  t.not(await hashing.hash(digest), stored, 'a salt of its own each time');
+});
+
+test('the name of a password finds its row, or nobody’s', async (t) => {
+  t.equal(passwordName(password), 'password:abcdefgh');
+  for (const odd of ['', 'x', password.toUpperCase(), `${password}x`, `${password}\n`, `abcdefg1-${'k'.repeat(32)}`, 'password:abcdefgh'])
+    t.equal(passwordName(odd), 'password:aaaaaaaa', JSON.stringify(odd));
+});
+
+test('two at once, so many in line, known places first; the rest is refused at once', async (t) => {
+  const hashing = new PasswordHashing({ passwordHashesMax: 2, passwordHashesWaitingMax: 3 });
+  const stored = await hashing.hash(digest);
+  const order: string[] = [];
+  const ask = (label: string, isKnown: boolean): Promise<boolean> =>
+    hashing.verify(stored, password, isKnown).then((isRight) => {
+      order.push(`${label}${isRight ? '' : ' refused'}`);
+      return isRight;
+    });
+  const all = [...Array.from({ length: 8 }, (_, i) => ask(`stranger ${i}`, false)), ask('known', true)];
+  t.equal(hashing.waiting, 4, 'three strangers and the known one wait');
+  const answers = await Promise.all(all);
+  t.equal(answers.filter((one) => one).length, 2 + 3 + 1, 'what found no place was not looked at');
+  t.same(
+    order.filter((one) => one.includes('refused')).sort(),
+    ['stranger 5 refused', 'stranger 6 refused', 'stranger 7 refused'],
+    'and was answered first',
+  );
+  t.ok(order.indexOf('known') < order.indexOf('stranger 3'), 'the known one did not wait for the line');
+  t.equal(hashing.waiting, 0);
+});
