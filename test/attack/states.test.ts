@@ -158,7 +158,8 @@ test('300 parallel bad logins: memory stays, good ones work; six attempts a conn
   const before = pids.map(memoryOf);
   let attempts = 0;
   const bad = Array.from({ length: 300 }, async (_, i) => {
-    const client = await RawClient.open({ port });
+    // Strangers: the bank's own address has counters of its own.
+    const client = await RawClient.open({ port, localAddress: `127.0.1.${1 + (i % 200)}` });
     await client.ready;
     client.send(message(5, 'ssh-userauth'));
     await client.next(6);

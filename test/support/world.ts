@@ -198,7 +198,8 @@ export class World {
     this.#usedSteps.set(name, used);
     for (;;) {
       const now = Math.floor(Date.now() / 30_000);
-      const step = [now - 1, now, now + 1].find((one) => !used.has(one));
+      // The one that is about to become too old comes last.
+      const step = [now, now + 1, now - 1].find((one) => !used.has(one));
       if (step !== undefined) {
         used.add(step);
         return totp(secret, step * 30);
