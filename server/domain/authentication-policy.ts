@@ -32,7 +32,6 @@ export const policyRows = [
   { name: 'password+ticket', kinds: ['person'], proofs: ['password', 'ticket'], purpose: 'enrolment' },
 ] as const satisfies readonly PolicyRow[];
 export type PolicyRowName = (typeof policyRows)[number]['name'];
-export const policyRowNames = policyRows.map((row) => row.name);
 /** What a customer's own policy may name: enrolment follows from the row that needs the code. */
 export const transferRowNames = policyRows.filter((row) => row.purpose === 'transfer').map((row) => row.name);
 

@@ -12,7 +12,6 @@ export type ConsoleCommand =
   | { readonly verb: 'keys-add' }
   | { readonly verb: 'keys-confirm' | 'keys-revoke'; readonly fingerprint: string }
   | { readonly verb: 'receipt'; readonly name: string };
-export type ConsoleVerb = ConsoleCommand['verb'];
 export type Parsed = { readonly command: ConsoleCommand } | { readonly fault: string };
 
 export const lineBytesMax = 512;

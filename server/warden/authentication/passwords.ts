@@ -12,7 +12,6 @@ export const nobodys = '$argon2id$v=19$m=65536,t=3,p=1$H9+Y+Ikt6x1r/fnAacEuhA$Dg
 
 /** `name-secret`: eight letters that find the row, then 32 (160 bits) that nobody guesses. Base32, lower case. */
 const form = /^([a-z2-7]{8})-([a-z2-7]{32})$/;
-export const passwordHashForm = /^[0-9a-f]{64}$/;
 
 /** The credential's name in a given password; a name that nobody has when the form is another. */
 export function passwordName(password: string): string {

@@ -135,14 +135,15 @@ export const accountUseCases = {
 };
 
 /** Closes them, and ends the sessions that came in by them. */
-export async function closeAccountWindows(
+async function closeAccountWindows(
   doing: Pick<Doing, 'tx' | 'endSessions' | 'operator'>,
   account: Pick<AccountRow, 'id' | 'customer'>,
   standing: string | null,
 ): Promise<{ closed: number; sessionsEnded: number }> {
+  // All at once, in the order in which grants lock.
+  await lockForWithdrawal(doing.tx, { credentialsOf: account.id });
   const closed = await closeWindows(doing.tx, account.id, standing);
   let sessionsEnded = 0;
-  await lockForWithdrawal(doing.tx, { account: account.id });
   for (const window of closed) sessionsEnded += await doing.endSessions({ window }, 'the activation window was closed');
   if (closed.length > 0)
     await record(doing.tx, {

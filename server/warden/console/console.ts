@@ -20,7 +20,13 @@ type Kept = { readonly dialogue: Dialogue; readonly at: number };
 
 const dialoguesMax = 1000;
 const dialogueLifeMs = 10 * 60_000;
-const done = (text: string, exitStatus = 0): ConsoleAnswer => ({ outcome: 'done', text, exitStatus });
+/** What one answer holds; longer lists are cut. */
+const textMax = 59_000;
+const done = (text: string, exitStatus = 0): ConsoleAnswer => ({
+  outcome: 'done',
+  text: text.length <= textMax ? text : `${text.slice(0, textMax)}\n… and more`,
+  exitStatus,
+});
 
 export function consoleHandlers(
   warden: Warden,

@@ -76,7 +76,7 @@ export async function unlock(acting: Acting, person: Person, name: string, lives
 
 export async function lock(acting: Acting, person: Person, name: string): Promise<string> {
   const machine = await requireMachine(acting, person, name);
-  await lockForWithdrawal(acting.tx, { account: machine.id });
+  await lockForWithdrawal(acting.tx, { credentialsOf: machine.id });
   const closed = await closeSingleWindows(acting.tx, machine.id);
   let ended = 0;
   for (const window of closed) ended += await acting.endSessions({ window }, 'the activation window was closed');

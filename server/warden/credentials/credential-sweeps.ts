@@ -5,7 +5,7 @@ import { lockForWithdrawal } from '../budgets/consequence-queries.ts';
 import type { Warden } from '../context.ts';
 import type { SessionRegistry } from '../sessions/sessions.ts';
 import { takeExpiring, takeOutlived, takeRetired } from './credential-queries.ts';
-import { revoke, tellContact } from './credentials.ts';
+import { type Acting, revoke, tellContact } from './credentials.ts';
 
 const batch = 200;
 const forgetEveryMs = 60_000;
@@ -39,27 +39,39 @@ export function startCredentialSweeps(warden: Warden, sessions: SessionRegistry)
   };
 }
 
-async function sweepCredentials(warden: Warden, sessions: SessionRegistry): Promise<void> {
+/** One transaction on behalf of the clock; edges hear of ended sessions after its commit. */
+async function asClock(warden: Warden, sessions: SessionRegistry, work: (acting: Acting) => Promise<void>): Promise<void> {
   const announcements: (() => void)[] = [];
-  const { credentials: ages } = warden.config;
-  await warden.database.withSystem(async (tx) => {
-    const acting = {
+  await warden.database.withSystem((tx) =>
+    work({
       tx,
       warden,
       by: 'the clock',
-      endSessions: async (...[filter, reason]: Parameters<SessionRegistry['endMatching']>) => {
+      endSessions: async (filter, reason) => {
         const done = await sessions.endWithin(tx, filter, reason);
         announcements.push(() => done.announce());
         return done.count;
       },
-    };
-    const retired = await takeRetired(tx, batch);
-    // All at once, in the order in which grants lock.
-    if (retired.length > 0) await lockForWithdrawal(tx, { credentials: retired.map((one) => one.id) });
-    for (const found of retired) await revoke(acting, found, 'its overlap is over', true);
-    for (const credential of await takeOutlived(tx, batch)) await acting.endSessions({ credential }, 'the credential has ended');
-  });
+    }),
+  );
   for (const announce of announcements) announce();
+}
+
+async function sweepCredentials(warden: Warden, sessions: SessionRegistry): Promise<void> {
+  const { credentials: ages } = warden.config;
+  // Each pass locks all of its budgets at once, in the order in which grants lock.
+  await asClock(warden, sessions, async (acting) => {
+    const retired = await takeRetired(acting.tx, batch);
+    if (retired.length === 0) return;
+    await lockForWithdrawal(acting.tx, { credentials: retired.map((one) => one.id) });
+    for (const found of retired) await revoke(acting, found, 'its overlap is over', true);
+  });
+  await asClock(warden, sessions, async (acting) => {
+    const outlived = await takeOutlived(acting.tx, batch);
+    if (outlived.length === 0) return;
+    await lockForWithdrawal(acting.tx, { credentials: outlived });
+    for (const credential of outlived) await acting.endSessions({ credential }, 'the credential has ended');
+  });
   await warden.database.withSystem(async (tx) => {
     for (const due of await takeExpiring(tx, ages.warnDays * ages.dayMs, batch))
       await tellContact(
