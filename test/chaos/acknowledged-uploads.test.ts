@@ -2,9 +2,9 @@ import { test } from 'tap';
 import { startWorld } from '../support/world.ts';
 import { acknowledgedUploads } from './acknowledged-uploads.ts';
 
-test('30 rounds of uploads with kills at random moments: what was acknowledged is there, whole, and nothing false is', async (t) => {
+test('50 rounds of uploads with kills at random moments: what was acknowledged is there, whole, and nothing false is', async (t) => {
   const world = await startWorld(t, { limits: { wardenRetryMs: 10_000 } });
-  const outcome = await acknowledgedUploads(world, 30, 3);
+  const outcome = await acknowledgedUploads(world, 50, 3);
   t.comment(JSON.stringify(outcome));
   t.equal(outcome.missing, 0, 'nothing acknowledged is missing');
   t.equal(outcome.altered, 0, 'nothing acknowledged is altered');
