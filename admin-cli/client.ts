@@ -8,6 +8,7 @@ import { CofferdamError } from '../server/domain/errors.ts';
 import type { Params, Result } from '../server/rpc/operation.ts';
 import { type OperatorOperation, type OperatorToAdmin, operatorToAdmin } from '../server/rpc/operator-admin.ts';
 import { Peer } from '../server/rpc/peer.ts';
+import { createSigner, type Wish } from './signing.ts';
 
 const serverName = 'cofferdam-admin';
 const connectMs = 5000;
@@ -16,6 +17,10 @@ const nothing = {} as const;
 export type Identity = { readonly directory: string; readonly socket: string };
 export type Client = {
   call<K extends OperatorOperation>(operation: K, params: Params<OperatorToAdmin, K>): Promise<Result<OperatorToAdmin, K>>;
+  /** Signs and proposes; `applied` is not null when a prepared emergency let it through at once. */
+  propose(wish: Wish): Promise<Result<OperatorToAdmin, 'change.propose'>>;
+  /** Signs an approval of the text with this hash, and sends it. */
+  approve(change: string, hash: string): Promise<Result<OperatorToAdmin, 'change.approve'>>;
   close(): void;
 };
 
@@ -64,7 +69,26 @@ export function connect({ directory, socket }: Identity): Promise<Client> {
         onClose: () => {},
         onBug: () => {},
       });
-      resolve({ call: (operation, params) => peer.call(operation, params), close: () => peer.close() });
+      const self = async () => ({
+        name: (await peer.call('whoami', {})).operator,
+        installation: (await peer.call('installation', {})).installation,
+      });
+      resolve({
+        call: (operation, params) => peer.call(operation, params),
+        propose: async (wish) => {
+          const { name, installation } = await self();
+          const { document, signature, hash } = createSigner(directory, files.key).propose(name, installation, wish);
+          const answer = await peer.call('change.propose', { document, signature });
+          if (answer.hash !== hash) throw new CofferdamError('corrupt', 'the gateway has another text than the one that was signed');
+          return answer;
+        },
+        approve: async (change, hash) => {
+          const { name, installation } = await self();
+          const { document, signature } = createSigner(directory, files.key).approve(name, installation, change, hash);
+          return peer.call('change.approve', { document, signature });
+        },
+        close: () => peer.close(),
+      });
     });
   });
 }

@@ -4,9 +4,12 @@ import type { Output } from './output.ts';
 
 export type Option = { readonly name: string; readonly value: string | null; readonly help: string; readonly required?: boolean };
 export type Given = {
+  /** Of the command. */
+  readonly words: readonly string[];
   readonly positionals: readonly string[];
   readonly options: Readonly<Record<string, string | undefined>>;
   readonly isTerminal: boolean;
+  readonly places: { readonly bootstrapSocket: string };
 };
 export type Command = {
   readonly words: readonly string[];
@@ -14,6 +17,10 @@ export type Command = {
   readonly options: readonly Option[];
   readonly help: string;
   readonly example: string;
+  /** Plans without --execute. */
+  readonly changes?: true;
+  /** Needs no connection: it never speaks to the admin process. */
+  readonly local?: (given: Given) => Promise<Output>;
   readonly run: (client: Client, given: Given) => Promise<Output>;
 };
 

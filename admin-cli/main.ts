@@ -5,15 +5,20 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { CofferdamError, errorCodes, toCofferdamError } from '../server/domain/errors.ts';
+import { executeOptions } from './changing.ts';
 import { connect } from './client.ts';
-import type { Command } from './command.ts';
+import type { Command, Option } from './command.ts';
 import { accountCreate } from './commands/account-create.ts';
 import { accountList } from './commands/account-list.ts';
 import { accountExpire, accountLock, accountSet, accountUnlock, customerPolicy } from './commands/account-lock.ts';
 import { alertList } from './commands/alert-list.ts';
+import { bootstrapCommand } from './commands/bootstrap.ts';
+import { breakGlassEnd, breakGlassList, breakGlassPrepare, breakGlassReview } from './commands/break-glass.ts';
 import { budgetHistory } from './commands/budget-history.ts';
 import { budgetRelease, budgetSet, budgetTighten } from './commands/budget-set.ts';
 import { budgetShow } from './commands/budget-show.ts';
+import { changeApprove, changeList, changeReject, changeShow, reportChanges } from './commands/change.ts';
+import { completionCommand } from './commands/completion.ts';
 import { credentialList, credentialShow, credentialStale, credentialWake } from './commands/credential-list.ts';
 import { credentialRevoke } from './commands/credential-revoke.ts';
 import { credentialRotate } from './commands/credential-rotate.ts';
@@ -31,12 +36,22 @@ import { holdLift, holdList, holdPlace } from './commands/hold.ts';
 import { keyAdd, keyConfirm, keyRetire } from './commands/key-add.ts';
 import { keyResume, keySuspend } from './commands/key-suspend.ts';
 import { mfaReset, mfaTicket } from './commands/mfa-ticket.ts';
+import {
+  operatorAddKey,
+  operatorCreate,
+  operatorEndKey,
+  operatorList,
+  operatorResume,
+  operatorSetRole,
+  operatorSuspend,
+} from './commands/operator.ts';
 import { passwordIssue } from './commands/password-issue.ts';
 import { reportKeyExchange } from './commands/report-key-exchange.ts';
 import { rotationFinish, rotationList, rotationShow, rotationUndo } from './commands/rotation.ts';
 import { sessionEnd, sessionList } from './commands/session-list.ts';
 import { status } from './commands/status.ts';
 import { reportExceptions, windowClose, windowList, windowOpen } from './commands/window-open.ts';
+import type { Output } from './output.ts';
 
 export const commands: readonly Command[] = [
   status,
@@ -92,16 +107,37 @@ export const commands: readonly Command[] = [
   budgetHistory,
   exposure,
   alertList,
+  changeList,
+  changeShow,
+  changeApprove,
+  changeReject,
+  operatorList,
+  operatorCreate,
+  operatorSetRole,
+  operatorAddKey,
+  operatorEndKey,
+  operatorSuspend,
+  operatorResume,
+  breakGlassPrepare,
+  breakGlassList,
+  breakGlassEnd,
+  breakGlassReview,
+  reportChanges,
+  bootstrapCommand,
+  completionCommand(() => commands),
   reportExceptions,
   reportKeyExchange,
 ];
+
+/** Its own, and those of every changing command. */
+const optionsOf = (command: Command): readonly Option[] => [...command.options, ...(command.changes === true ? executeOptions : [])];
 
 const usage = (command: Command): string =>
   [
     'cofferctl',
     ...command.words,
     ...command.positionals,
-    ...command.options.map((one) =>
+    ...optionsOf(command).map((one) =>
       one.required === true ? `--${one.name} ${one.value}` : `[--${one.name}${one.value === null ? '' : ` ${one.value}`}]`,
     ),
   ].join(' ');
@@ -109,7 +145,9 @@ const usage = (command: Command): string =>
 const isCut = (data: unknown): boolean => typeof data === 'object' && data !== null && 'more' in data && data.more === true;
 
 function helpOf(command: Command): string {
-  const options = command.options.map((one) => `  --${`${one.name}${one.value === null ? '' : ` ${one.value}`}`.padEnd(26)} ${one.help}`);
+  const options = optionsOf(command).map(
+    (one) => `  --${`${one.name}${one.value === null ? '' : ` ${one.value}`}`.padEnd(26)} ${one.help}`,
+  );
   return [usage(command), '', command.help, ...(options.length === 0 ? [] : ['', ...options]), '', `Example: ${command.example}`, ''].join(
     '\n',
   );
@@ -121,6 +159,8 @@ function help(): string {
     'cofferctl: administers a Cofferdam gateway on this machine',
     '',
     ...commands.map((one) => `  ${one.words.join(' ').padEnd(18)} ${one.help}`),
+    '',
+    'Commands that change something show a plan; --execute does it, or proposes it when it needs a second operator (cofferctl change).',
     '',
     'For every command:',
     '  --help                       what it does and takes',
@@ -146,12 +186,18 @@ function findCommand(words: readonly string[]): { readonly command: Command; rea
   return { command, rest: words.slice(command.words.length) };
 }
 
-function identityOf(values: Readonly<Record<string, string | boolean | undefined>>): { directory: string; socket: string } {
+type Places = { readonly directory: string; readonly socket: string; readonly bootstrapSocket: string };
+
+function identityOf(values: Readonly<Record<string, string | boolean | undefined>>): Places {
   const runtime = process.env.COFFERDAM_VAR || join(import.meta.dirname, '..', 'var');
   const operators = join(runtime, 'operators');
   const text = (name: string): string | undefined => (typeof values[name] === 'string' ? values[name] : undefined);
   const name = text('operator') ?? (existsSync(operators) ? readdirSync(operators).sort()[0] : undefined) ?? 'alice';
-  return { directory: text('identity') ?? join(operators, name), socket: text('socket') ?? join(runtime, 'run', 'admin', 'admin.sock') };
+  return {
+    directory: text('identity') ?? join(operators, name),
+    socket: text('socket') ?? join(runtime, 'run', 'admin', 'admin.sock'),
+    bootstrapSocket: text('socket') ?? join(runtime, 'run', 'bootstrap', 'bootstrap.sock'),
+  };
 }
 
 function parse(argv: readonly string[]): {
@@ -159,7 +205,7 @@ function parse(argv: readonly string[]): {
   readonly positionals: readonly string[];
 } {
   const own = commands
-    .flatMap((one) => one.options)
+    .flatMap(optionsOf)
     .map((one) => [one.name, { type: one.value === null ? ('boolean' as const) : ('string' as const) }] as const);
   const common = {
     help: { type: 'boolean', short: 'h' },
@@ -178,7 +224,7 @@ function parse(argv: readonly string[]): {
 function check(command: Command, rest: readonly string[], options: Readonly<Record<string, string | undefined>>): void {
   if (rest.length !== command.positionals.length) throw invalid(`expected: ${usage(command)}`);
   for (const name of Object.keys(options))
-    if (!command.options.some((one) => one.name === name)) throw invalid(`${command.words.join(' ')} has no option --${name}`);
+    if (!optionsOf(command).some((one) => one.name === name)) throw invalid(`${command.words.join(' ')} has no option --${name}`);
   for (const one of command.options)
     if (one.required === true && options[one.name] === undefined) throw invalid(`--${one.name} is missing: ${usage(command)}`);
 }
@@ -198,12 +244,17 @@ async function main(argv: readonly string[]): Promise<number> {
     ),
   );
   check(command, rest, options);
-  const client = await connect(identityOf(values));
-  try {
-    const output = await command.run(client, { positionals: rest, options, isTerminal: process.stdout.isTTY === true });
+  const places = identityOf(values);
+  const given = { words: command.words, positionals: rest, options, isTerminal: process.stdout.isTTY === true, places };
+  const print = (output: Output): number => {
     process.stdout.write(values.json === true ? `${JSON.stringify(output.data, null, 2)}\n` : output.text);
     if (isCut(output.data)) process.stderr.write('cofferctl: there is more than one answer holds: narrow the question\n');
     return output.isFault === true ? 1 : 0;
+  };
+  if (command.local !== undefined) return print(await command.local(given));
+  const client = await connect(places);
+  try {
+    return print(await command.run(client, given));
   } finally {
     client.close();
   }

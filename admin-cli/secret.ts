@@ -2,7 +2,12 @@
 // Must never: print one into a pipe, a log or an argument.
 import { randomBytes } from 'node:crypto';
 import { closeSync, openSync, unlinkSync, writeSync } from 'node:fs';
+import type { Params, Result } from '../server/rpc/operation.ts';
+import type { OperatorToAdmin } from '../server/rpc/operator-admin.ts';
+import { type ChangingOperation, changing, perform, proposedText } from './changing.ts';
+import type { Client } from './client.ts';
 import type { Given, Option } from './command.ts';
+import type { Output } from './output.ts';
 
 export const outOption: Option = {
   name: 'out',
@@ -14,13 +19,13 @@ const letters = 'abcdefghijklmnopqrstuvwxyz234567';
 /** So many letters of base32, 5 bits each. */
 export const randomLetters = (count: number): string => Array.from(randomBytes(count), (byte) => letters[byte & 31]).join('');
 
-export type Delivered = { readonly file: string | null; readonly text: string };
+type Delivered = { readonly file: string | null; readonly text: string };
 
 /**
  * Runs `register` (which makes the secret valid) with the place for the secret secured before; a file that is there is not touched, and a
  * new one goes again when the registration fails. `text` is what a person may see.
  */
-export async function deliver<T>(
+async function deliver<T>(
   given: Given,
   secret: string,
   register: () => Promise<T>,
@@ -47,4 +52,30 @@ export async function deliver<T>(
   } finally {
     closeSync(file);
   }
+}
+
+export type Telling<R> = {
+  readonly data: Readonly<Record<string, unknown>>;
+  /** The secret's name in --json. */
+  readonly name: string;
+  /** `result` is null while a second operator has not approved it. */
+  readonly text: (shown: string, result: R | null) => string;
+};
+
+/** A change that makes a secret, known here and to nobody else: shown or written once it is registered or proposed, not for a plan. */
+export async function changingWithSecret<K extends ChangingOperation>(
+  client: Client,
+  given: Given,
+  operation: K,
+  params: Params<OperatorToAdmin, K>,
+  secret: string,
+  telling: Telling<Result<OperatorToAdmin, K>>,
+): Promise<Output> {
+  if (given.options.execute === undefined) return changing(client, given, operation, params, () => '');
+  const { result: done, delivered } = await deliver(given, secret, () => perform(client, given, operation, params));
+  const text = telling.text(delivered.text, done.result);
+  const data = { ...telling.data, file: delivered.file, ...(delivered.file === null ? { [telling.name]: secret } : {}) };
+  return done.proposed === null
+    ? { data: { ...data, ...(done.result as object), executed: true }, text }
+    : { data: { ...data, executed: false, proposed: true, ...done.proposed }, text: `${text}${proposedText(done.proposed)}` };
 }

@@ -65,7 +65,3 @@ export function planText(plan: Plan, verb: string, command: string): string {
     `Nothing was done. To do it: ${plain(command)}\n`,
   ].join('');
 }
-
-/** The command that was typed, with --execute. */
-export const withExecute = (words: string, given: Given): string =>
-  `cofferctl ${[words, ...given.positionals, ...Object.entries(given.options).flatMap(([name, value]) => (value === undefined ? [] : [`--${name} ${/\s/.test(value) ? JSON.stringify(value) : value}`]))].join(' ')} --execute`;

@@ -1,11 +1,14 @@
-// Owns: the development set: an authority, the admin server's certificate, two operators. Made once below the runtime directory.
+// Owns: the development set: an authority, the admin server's certificate, three operators. Made once below the runtime directory.
+
+import { X509Certificate } from 'node:crypto';
 import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createAuthority, type Issued, issueOperatorCertificate, issueServerCertificate, keyFingerprint } from './authority.ts';
 
 const operators = [
   { name: 'alice', role: 'security-officer' },
-  { name: 'bob', role: 'operator' },
+  { name: 'bob', role: 'security-officer' },
+  { name: 'carol', role: 'operator' },
 ] as const;
 /** The name that operators' clients expect of the admin process. */
 export const adminServerName = 'cofferdam-admin';
@@ -48,14 +51,20 @@ async function makeSet(places: DevelopmentPlaces): Promise<void> {
   chmodSync(places.certs, 0o755);
 }
 
+export type DevelopmentOperator = {
+  readonly name: string;
+  readonly role: string;
+  readonly keyFingerprint: string;
+  /** SubjectPublicKeyInfo, DER, base64. */
+  readonly publicKey: string;
+};
+
 /** Makes the set when it is not there; returns the operators with the fingerprints of their keys. */
-export async function createDevelopmentCertificates(
-  places: DevelopmentPlaces,
-): Promise<readonly { readonly name: string; readonly role: string; readonly keyFingerprint: string }[]> {
+export async function createDevelopmentCertificates(places: DevelopmentPlaces): Promise<readonly DevelopmentOperator[]> {
   if (!existsSync(join(places.certs, 'authority', 'cert.pem'))) await makeSet(places);
-  return operators.map(({ name, role }) => ({
-    name,
-    role,
-    keyFingerprint: keyFingerprint(readFileSync(join(places.operators, name, 'cert.pem'), 'utf8')),
-  }));
+  return operators.map(({ name, role }) => {
+    const certificate = readFileSync(join(places.operators, name, 'cert.pem'), 'utf8');
+    const publicKey = new X509Certificate(certificate).publicKey.export({ type: 'spki', format: 'der' }).toString('base64');
+    return { name, role, keyFingerprint: keyFingerprint(certificate), publicKey };
+  });
 }

@@ -5,7 +5,8 @@
 -- keys, factors         select insert update       -                        -
 -- ledger                select insert              select insert            select
 -- command               select update              select insert            select
--- operator              select insert update       select                   select
+-- operator, changes     select insert update       select                   select
+-- seals                 select insert update       -                        -
 
 revoke all on all tables in schema public from cofferdam_warden, cofferdam_admin, cofferdam_auditor, public;
 revoke all on all sequences in schema public from cofferdam_warden, cofferdam_admin, cofferdam_auditor, public;
@@ -20,7 +21,8 @@ grant select, insert, update on customer, customer_key, account, credential, sec
 grant delete on directory, file, extent, folder_right, second_factor, login_penalty, known_source to cofferdam_warden;
 grant select, insert, delete on totp_step, charged_item, budget_snapshot, doomed_object, pending_extent to cofferdam_warden;
 grant update (charged_at) on charged_item to cofferdam_warden;
-grant select, insert, update on alert, flow, self_test to cofferdam_warden;
+grant select, insert, update on alert, flow, self_test, seal, change, break_glass, operator_key to cofferdam_warden;
+grant select, update (sealed_at) on installation to cofferdam_warden;
 grant select, insert on ledger, receipt_key to cofferdam_warden;
 grant select, update (state, result, error_code, error_text, finished_at) on command to cofferdam_warden;
 grant usage on all sequences in schema public to cofferdam_warden;
@@ -30,8 +32,9 @@ grant select (id, account_id, type, algorithm, fingerprint, state, issued_by, cr
   woken_at, read_only, source_networks, ended_at, ended_by, ended_why, successor_id) on credential to cofferdam_admin;
 grant select (account_id, enrolled_at) on second_factor to cofferdam_admin;
 grant select (content_id, index, customer_id, object_id, start, bytes, sealed_bytes, digest, node, created_at) on extent to cofferdam_admin;
+grant select on installation, operator_key, change, break_glass to cofferdam_admin;
 grant select, insert on ledger to cofferdam_admin;
 grant select on command to cofferdam_admin;
 grant insert (id, operator_id, operation, params) on command to cofferdam_admin;
 
-grant select on customer, account, folder, folder_right, legal_hold, file, version, node, session, download, budget, alert, self_test, ledger, command, operator, receipt_key, key_exchange_use, standing_window, rotation, rotation_item to cofferdam_auditor;
+grant select on customer, account, folder, folder_right, legal_hold, file, version, node, session, download, budget, alert, self_test, ledger, command, operator, receipt_key, key_exchange_use, standing_window, rotation, rotation_item, installation, operator_key, change, break_glass to cofferdam_auditor;

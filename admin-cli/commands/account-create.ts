@@ -1,3 +1,4 @@
+import { changing } from '../changing.ts';
 import { type Command, positional, yesNo } from '../command.ts';
 
 const kinds = ['person', 'machine'] as const;
@@ -18,6 +19,7 @@ export const accountCreate: Command = {
   ],
   help: 'Creates an SFTP account. It can log in once it has a key and a second factor (persons) or an open window (machines).',
   example: 'cofferctl account create northbank-batch --customer northbank --kind machine',
+  changes: true,
   run: async (client, given) => {
     const name = positional(given, 0);
     const { customer, internal, contact } = given.options;
@@ -26,16 +28,15 @@ export const accountCreate: Command = {
     if (kind === undefined) throw new RangeError('--kind is person or machine');
     if ((customer === undefined) === (internal === undefined)) throw new RangeError('give either --customer or --internal');
     const common = { name, kind, ...(contact === undefined ? {} : { contact }) };
-    const data = await client.call(
+    const second = kind === 'person' ? `cofferctl mfa ticket ${name}` : `cofferctl window open ${name} --hours 8 --reason TEXT`;
+    return changing(
+      client,
+      given,
       'account.create',
       customer === undefined
         ? { plane: 'internal', ...common, customers: (internal ?? '').split(',') }
         : { plane: 'partner', ...common, customer, ...(manages === undefined ? {} : { manages }) },
+      () => `account ${name} created; it cannot log in yet\nnext: cofferctl key add ${name} --file id_ed25519.pub\nthen: ${second}\n`,
     );
-    const second = kind === 'person' ? `cofferctl mfa ticket ${name}` : `cofferctl window open ${name} --hours 8 --reason TEXT`;
-    return {
-      data,
-      text: `account ${name} created; it cannot log in yet\nnext: cofferctl key add ${name} --file id_ed25519.pub\nthen: ${second}\n`,
-    };
   },
 };

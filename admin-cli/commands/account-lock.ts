@@ -1,3 +1,4 @@
+import { changing } from '../changing.ts';
 import { type Command, positional, wholeNumber, yesNo } from '../command.ts';
 import { when } from '../output.ts';
 
@@ -9,9 +10,15 @@ export const accountLock: Command = {
   options: [reason],
   help: 'Locks an account and ends its sessions. `account unlock` undoes it.',
   example: 'cofferctl account lock northbank-batch --reason "seen at an odd hour"',
+  changes: true,
   run: async (client, given) => {
-    const data = await client.call('account.lock', { name: positional(given, 0), reason: given.options.reason ?? '' });
-    return { data, text: `account locked; ${data.sessionsEnded} sessions ended\n` };
+    return changing(
+      client,
+      given,
+      'account.lock',
+      { name: positional(given, 0), reason: given.options.reason ?? '' },
+      (data) => `account locked; ${data.sessionsEnded} sessions ended\n`,
+    );
   },
 };
 
@@ -21,12 +28,16 @@ export const accountUnlock: Command = {
   options: [reason],
   help: 'Unlocks an account, and lets the counters of failed guesses against it begin again.',
   example: 'cofferctl account unlock northbank-batch --reason "its holder called"',
+  changes: true,
   run: async (client, given) => {
-    const data = await client.call('account.unlock', { name: positional(given, 0), reason: given.options.reason ?? '' });
-    return {
-      data,
-      text: `${data.wasLocked ? 'account unlocked' : 'the account was not locked'}; ${data.countersCleared} counters of failed guesses cleared\n`,
-    };
+    return changing(
+      client,
+      given,
+      'account.unlock',
+      { name: positional(given, 0), reason: given.options.reason ?? '' },
+      (data) =>
+        `${data.wasLocked ? 'account unlocked' : 'the account was not locked'}; ${data.countersCleared} counters of failed guesses cleared\n`,
+    );
   },
 };
 
@@ -36,12 +47,14 @@ export const accountExpire: Command = {
   options: [{ name: 'days', value: 'N|never', help: 'so many days from now; 0 = now', required: true }, reason],
   help: 'Gives an account an end, or takes it away. Its open sessions end.',
   example: 'cofferctl account expire auditor-2026 --days 14 --reason "the audit ends"',
+  changes: true,
   run: async (client, given) => {
     const isNever = given.options.days === 'never';
     const inDays = isNever ? null : (wholeNumber(given, 'days') ?? 0);
-    const data = await client.call('account.expire', { name: positional(given, 0), inDays, reason: given.options.reason ?? '' });
-    const until = data.expiresAt === null ? 'has no end' : `ends ${when(data.expiresAt)}`;
-    return { data, text: `the account ${until}; ${data.sessionsEnded} sessions ended\n` };
+    return changing(client, given, 'account.expire', { name: positional(given, 0), inDays, reason: given.options.reason ?? '' }, (data) => {
+      const until = data.expiresAt === null ? 'has no end' : `ends ${when(data.expiresAt)}`;
+      return `the account ${until}; ${data.sessionsEnded} sessions ended\n`;
+    });
   },
 };
 
@@ -61,19 +74,25 @@ export const accountSet: Command = {
   ],
   help: 'Changes what an account may do and from where. Its open sessions end.',
   example: 'cofferctl account set northbank-batch --networks 192.0.2.0/24 --reason "contract of May"',
+  changes: true,
   run: async (client, given) => {
     const { networks, contact } = given.options;
     const readOnly = yesNo(given, 'read-only');
     const manages = yesNo(given, 'manages');
-    const data = await client.call('account.set', {
-      name: positional(given, 0),
-      reason: given.options.reason ?? '',
-      ...(networks === undefined ? {} : { networks: networks === 'any' ? [] : networks.split(',') }),
-      ...(readOnly === undefined ? {} : { readOnly }),
-      ...(manages === undefined ? {} : { manages }),
-      ...(contact === undefined ? {} : { contact }),
-    });
-    return { data, text: `account changed; ${data.sessionsEnded} sessions ended\n` };
+    return changing(
+      client,
+      given,
+      'account.set',
+      {
+        name: positional(given, 0),
+        reason: given.options.reason ?? '',
+        ...(networks === undefined ? {} : { networks: networks === 'any' ? [] : networks.split(',') }),
+        ...(readOnly === undefined ? {} : { readOnly }),
+        ...(manages === undefined ? {} : { manages }),
+        ...(contact === undefined ? {} : { contact }),
+      },
+      (data) => `account changed; ${data.sessionsEnded} sessions ended\n`,
+    );
   },
 };
 
@@ -91,13 +110,19 @@ export const customerPolicy: Command = {
   ],
   help: 'Says which sets of proofs may open a session of this customer: all that the gateway has, or fewer. Its open sessions end.',
   example: 'cofferctl customer policy northbank --allow key+code --reason "their own rule"',
+  changes: true,
   run: async (client, given) => {
     const { allow } = given.options;
-    const data = await client.call('customer.policy', {
-      name: positional(given, 0),
-      allow: allow === 'all' ? null : (allow ?? '').split(','),
-      reason: given.options.reason ?? '',
-    });
-    return { data, text: `policy set; ${data.sessionsEnded} sessions ended\n` };
+    return changing(
+      client,
+      given,
+      'customer.policy',
+      {
+        name: positional(given, 0),
+        allow: allow === 'all' ? null : (allow ?? '').split(','),
+        reason: given.options.reason ?? '',
+      },
+      (data) => `policy set; ${data.sessionsEnded} sessions ended\n`,
+    );
   },
 };

@@ -1,5 +1,6 @@
 import { consequences } from '../../server/domain/budgets.ts';
 import type { BudgetChange } from '../../server/rpc/operator-budgets.ts';
+import { changing } from '../changing.ts';
 import { type Command, type Given, wholeNumber } from '../command.ts';
 import { when } from '../output.ts';
 import { amount, directionOf, requireScope, scopeOptions } from '../scope.ts';
@@ -59,10 +60,12 @@ function setting(words: readonly string[], operation: 'budget.set' | 'budget.tig
     options,
     help,
     example,
+    changes: true,
     run: async (client, given) => {
-      const data = await client.call(operation, changeOf(given));
-      const wider = data.widened.length === 0 ? 'nothing became wider' : `wider now: ${data.widened.join(', ')}`;
-      return { data, text: `${data.changed} budget${data.changed === 1 ? '' : 's'} changed; ${wider}\n` };
+      return changing(client, given, operation, changeOf(given), (data) => {
+        const wider = data.widened.length === 0 ? 'nothing became wider' : `wider now: ${data.widened.join(', ')}`;
+        return `${data.changed} budget${data.changed === 1 ? '' : 's'} changed; ${wider}\n`;
+      });
     },
   };
 }
@@ -70,7 +73,7 @@ function setting(words: readonly string[], operation: 'budget.set' | 'budget.tig
 export const budgetSet = setting(
   ['budget', 'set'],
   'budget.set',
-  'Changes caps, rate, sessions, headroom or consequence of a scope. Needs a security officer.',
+  'Changes caps, rate, sessions, headroom or consequence of a scope. What becomes wider needs a second operator.',
   'cofferctl budget set --customer acme --bytes-day 40GiB --reason "quarter end"',
 );
 export const budgetTighten = setting(
@@ -90,13 +93,19 @@ export const budgetRelease: Command = {
   ],
   help: 'Releases headroom that was approved beforehand, once, with an alert to everybody.',
   example: 'cofferctl budget release --customer acme --hours 4 --reason "statement run of 10 p.m. refused"',
+  changes: true,
   run: async (client, given) => {
     const scope = requireScope(given);
-    const data = await client.call('budget.release', {
-      scope,
-      hours: wholeNumber(given, 'hours') ?? 24,
-      reason: given.options.reason ?? '',
-    });
-    return { data, text: `headroom of ${data.percent} % is released until ${when(data.until)}; an alert says so\n` };
+    return changing(
+      client,
+      given,
+      'budget.release',
+      {
+        scope,
+        hours: wholeNumber(given, 'hours') ?? 24,
+        reason: given.options.reason ?? '',
+      },
+      (data) => `headroom of ${data.percent} % is released until ${when(data.until)}; an alert says so\n`,
+    );
   },
 };

@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs';
+import { type Proposed, perform, withExecute } from '../changing.ts';
 import type { Client } from '../client.ts';
 import { type Command, type Given, wholeNumber } from '../command.ts';
 import { plain } from '../output.ts';
-import { planText, selectionOf, selectionOptions, withExecute } from '../selection.ts';
+import { planText, selectionOf, selectionOptions } from '../selection.ts';
 
 type NewKey = { readonly account: string; readonly publicKey: string };
 type Refused = { readonly account: string; readonly why: string };
@@ -23,26 +24,40 @@ function readKeys(file: string | undefined): readonly NewKey[] {
     });
 }
 
+type Advanced = {
+  readonly opened: number;
+  readonly staged: number;
+  readonly refused: readonly Refused[];
+  /** New keys that wait for a second operator, a hundred a change. */
+  readonly proposed: readonly Proposed[];
+};
+
 /** Until nothing remains; an interrupted run goes on with --resume. */
-async function advance(
-  client: Client,
-  rotation: string,
-  keys: readonly NewKey[],
-  given: Given,
-): Promise<{ readonly opened: number; readonly staged: number; readonly refused: readonly Refused[] }> {
+async function advance(client: Client, rotation: string, keys: readonly NewKey[], given: Given): Promise<Advanced> {
   let opened = 0;
   let staged = 0;
   const refused: Refused[] = [];
-  for (let at = 0, remaining = 1; remaining > 0 || at < keys.length; at += chunk) {
-    const done = await client.call('rotation.advance', { rotation, keys: keys.slice(at, at + chunk) });
+  const proposed: Proposed[] = [];
+  const show = (text: string): void => {
+    if (given.isTerminal) process.stderr.write(`\r\u001b[K${text}`);
+  };
+  for (let remaining = 1; remaining > 0; ) {
+    const done = await client.call('rotation.advance', { rotation, keys: [] });
     opened += done.opened;
-    staged += done.staged;
-    refused.push(...done.refused);
     remaining = done.remaining;
-    if (given.isTerminal) process.stderr.write(`\r${opened} keys begun, ${staged} new keys registered, ${remaining} to go `);
+    show(`${opened} keys begun, ${remaining} to go`);
   }
-  if (given.isTerminal) process.stderr.write('\n');
-  return { opened, staged, refused };
+  for (let at = 0; at < keys.length; at += chunk) {
+    const done = await perform(client, given, 'rotation.advance', { rotation, keys: keys.slice(at, at + chunk) });
+    if (done.proposed !== null) proposed.push(done.proposed);
+    else {
+      staged += done.result.staged;
+      refused.push(...done.result.refused);
+    }
+    show(`${Math.min(keys.length, at + chunk)} of ${keys.length} new keys`);
+  }
+  show('');
+  return { opened, staged, refused, proposed };
 }
 
 export const credentialRotate: Command = {
@@ -54,10 +69,10 @@ export const credentialRotate: Command = {
     { name: 'overlap', value: 'DAYS', help: 'old and new are both good for so long (default 14)' },
     { name: 'reason', value: 'TEXT', help: 'why; goes on the record' },
     { name: 'resume', value: 'ROTATION', help: 'go on with a rotation that was interrupted, or register more keys for it' },
-    { name: 'execute', value: null, help: 'do it; without, only what would happen is shown' },
   ],
   help: 'Replaces keys with an overlap: the old ones retire when it ends, new ones come from --keys, `key add` or the customers themselves.',
   example: 'cofferctl credential rotate --stale-before 2026-01-01 --keys new-keys.txt --reason "yearly rotation" --execute',
+  changes: true,
   run: async (client, given) => {
     const keys = readKeys(given.options.keys);
     const overlapDays = wholeNumber(given, 'overlap') ?? 14;
@@ -76,7 +91,7 @@ export const credentialRotate: Command = {
             : `no new key is given for ${[...new Set(without)].slice(0, 20).join(', ')}: their contacts are asked for one\n`;
         return {
           data: { ...plan, executed: false, withoutNewKey: [...new Set(without)] },
-          text: `${asked}${planText(plan, `retired ${overlapDays} days from now`, withExecute('credential rotate', given))}`,
+          text: `${asked}${planText(plan, `retired ${overlapDays} days from now`, withExecute(given))}`,
         };
       }
       if (reason === undefined) throw new RangeError('--reason is missing: it goes on the record');
@@ -90,6 +105,9 @@ export const credentialRotate: Command = {
       data: { rotation, keys: keysToGo, ...done, executed: true },
       text: [
         `rotation ${rotation}: ${done.opened} old keys retire after the overlap, ${done.staged} new keys registered`,
+        ...done.proposed.map(
+          (one) => `new keys wait for a second operator: cofferctl change approve ${one.change} --hash ${one.hash} --execute`,
+        ),
         ...(refused.length === 0 ? [] : ['not registered:', ...refused]),
         `see who has moved: cofferctl rotation show ${rotation}`,
         `take it back:      cofferctl rotation undo ${rotation} --reason TEXT`,

@@ -1,3 +1,4 @@
+import { changing } from '../changing.ts';
 import { type Command, positional } from '../command.ts';
 
 export const customerCreate: Command = {
@@ -6,11 +7,15 @@ export const customerCreate: Command = {
   options: [],
   help: 'Creates a customer with its key and its folders `deposit` and `collect`.',
   example: 'cofferctl customer create northbank',
+  changes: true,
   run: async (client, given) => {
-    const data = await client.call('customer.create', { name: positional(given, 0) });
-    return {
-      data,
-      text: `customer ${data.name} created with folders ${data.folders.join(', ')}\nnext: cofferctl account create NAME --customer ${data.name} --kind person\n`,
-    };
+    return changing(
+      client,
+      given,
+      'customer.create',
+      { name: positional(given, 0) },
+      (data) =>
+        `customer ${data.name} created with folders ${data.folders.join(', ')}\nnext: cofferctl account create NAME --customer ${data.name} --kind person\n`,
+    );
   },
 };

@@ -1,3 +1,4 @@
+import { changing } from '../changing.ts';
 import { type Command, positional } from '../command.ts';
 
 const reason = { name: 'reason', value: 'TEXT', help: 'why; goes on the record', required: true } as const;
@@ -8,13 +9,16 @@ export const customerSuspend: Command = {
   options: [reason],
   help: 'Ends all sessions of a customer and refuses new ones. Nothing is deleted.',
   example: 'cofferctl customer suspend acme --reason "stolen laptop"',
+  changes: true,
   run: async (client, given) => {
     const name = positional(given, 0);
-    const data = await client.call('customer.suspend', { name, reason: given.options.reason ?? '' });
-    return {
-      data,
-      text: `customer ${name} suspended; ${data.sessionsEnded} sessions ended\nundo: cofferctl customer resume ${name} --reason TEXT\n`,
-    };
+    return changing(
+      client,
+      given,
+      'customer.suspend',
+      { name, reason: given.options.reason ?? '' },
+      (data) => `customer ${name} suspended; ${data.sessionsEnded} sessions ended\nundo: cofferctl customer resume ${name} --reason TEXT\n`,
+    );
   },
 };
 
@@ -24,9 +28,15 @@ export const customerResume: Command = {
   options: [reason],
   help: 'Lets a suspended customer work again.',
   example: 'cofferctl customer resume acme --reason "laptop found, keys replaced"',
+  changes: true,
   run: async (client, given) => {
     const name = positional(given, 0);
-    const data = await client.call('customer.resume', { name, reason: given.options.reason ?? '' });
-    return { data, text: `customer ${name} is active again\n` };
+    return changing(
+      client,
+      given,
+      'customer.resume',
+      { name, reason: given.options.reason ?? '' },
+      () => `customer ${name} is active again\n`,
+    );
   },
 };

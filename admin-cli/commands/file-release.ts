@@ -1,3 +1,4 @@
+import { changing } from '../changing.ts';
 import { type Command, positional, wholeNumber } from '../command.ts';
 import { when } from '../output.ts';
 
@@ -9,13 +10,19 @@ export const fileRelease: Command = {
   options: [{ name: 'days', value: 'N', help: 'for how long, 1 to 90 (default 7)' }, reason],
   help: 'Puts a withdrawn version back into its tree for some days. Budgets and rights stay as they are.',
   example: 'cofferctl file release 6f1c… --days 3 --reason "the bank lost its copy"',
+  changes: true,
   run: async (client, given) => {
-    const data = await client.call('file.release', {
-      version: positional(given, 0),
-      days: wholeNumber(given, 'days') ?? 7,
-      reason: given.options.reason ?? '',
-    });
-    return { data, text: `the version stands in its tree again until ${when(data.until)}\n` };
+    return changing(
+      client,
+      given,
+      'file.release',
+      {
+        version: positional(given, 0),
+        days: wholeNumber(given, 'days') ?? 7,
+        reason: given.options.reason ?? '',
+      },
+      (data) => `the version stands in its tree again until ${when(data.until)}\n`,
+    );
   },
 };
 
@@ -25,8 +32,14 @@ export const fileWithdraw: Command = {
   options: [reason],
   help: 'Takes a published version out of its tree. Nothing is deleted: see `file release`.',
   example: 'cofferctl file withdraw 6f1c… --reason "sent to the wrong bank"',
+  changes: true,
   run: async (client, given) => {
-    const data = await client.call('file.withdraw', { version: positional(given, 0), reason: given.options.reason ?? '' });
-    return { data, text: 'withdrawn\n' };
+    return changing(
+      client,
+      given,
+      'file.withdraw',
+      { version: positional(given, 0), reason: given.options.reason ?? '' },
+      () => 'withdrawn\n',
+    );
   },
 };

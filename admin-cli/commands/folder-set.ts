@@ -1,3 +1,4 @@
+import { changing } from '../changing.ts';
 import { type Command, type Given, positional } from '../command.ts';
 
 /** A number of days or reads, or `none`. */
@@ -18,8 +19,9 @@ export const folderSet: Command = {
     { name: 'retention-days', value: 'N', help: 'its key is destroyed so many days after publication (or none)' },
     { name: 'reason', value: 'TEXT', help: 'why; goes on the record', required: true },
   ],
-  help: 'Sets how long versions stand in a folder and how long their keys are kept. Needs a security officer.',
+  help: 'Sets how long versions stand in a folder and how long their keys are kept. Longer windows, more reads and less retention need a second operator.',
   example: 'cofferctl folder set acme collect --window-days 14 --reads 3 --retention-days 90 --reason "agreed with the bank"',
+  changes: true,
   run: async (client, given) => {
     const [windowDays, readsMax, retentionDays] = [
       numberOrNone(given, 'window-days'),
@@ -28,18 +30,22 @@ export const folderSet: Command = {
     ];
     if (windowDays === undefined && readsMax === undefined && retentionDays === undefined)
       throw new RangeError('name --window-days, --reads or --retention-days');
-    const data = await client.call('folder.set', {
-      customer: positional(given, 0),
-      folder: positional(given, 1),
-      reason: given.options.reason ?? '',
-      ...(windowDays === undefined ? {} : { windowDays }),
-      ...(readsMax === undefined ? {} : { readsMax }),
-      ...(retentionDays === undefined ? {} : { retentionDays }),
-    });
-    const days = (value: number | null, none: string): string => (value === null ? none : `${value} days`);
-    return {
-      data,
-      text: `versions stand ${days(data.windowDays, 'until they are removed')}${data.readsMax === null ? '' : ` or for ${data.readsMax} complete reads`}; keys are kept ${days(data.retentionDays, 'for ever')}\n`,
-    };
+    return changing(
+      client,
+      given,
+      'folder.set',
+      {
+        customer: positional(given, 0),
+        folder: positional(given, 1),
+        reason: given.options.reason ?? '',
+        ...(windowDays === undefined ? {} : { windowDays }),
+        ...(readsMax === undefined ? {} : { readsMax }),
+        ...(retentionDays === undefined ? {} : { retentionDays }),
+      },
+      (data) => {
+        const days = (value: number | null, none: string): string => (value === null ? none : `${value} days`);
+        return `versions stand ${days(data.windowDays, 'until they are removed')}${data.readsMax === null ? '' : ` or for ${data.readsMax} complete reads`}; keys are kept ${days(data.retentionDays, 'for ever')}\n`;
+      },
+    );
   },
 };

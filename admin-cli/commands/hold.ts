@@ -1,3 +1,4 @@
+import { changing } from '../changing.ts';
 import { type Command, positional } from '../command.ts';
 import { table, when } from '../output.ts';
 
@@ -13,15 +14,21 @@ export const holdPlace: Command = {
   ],
   help: 'Places a legal hold: no key of this content is destroyed until it is lifted.',
   example: 'cofferctl hold place acme --reason "investigation of 24 November"',
+  changes: true,
   run: async (client, given) => {
     const { folder, version } = given.options;
-    const data = await client.call('hold.place', {
-      customer: positional(given, 0),
-      reason: given.options.reason ?? '',
-      ...(folder === undefined ? {} : { folder }),
-      ...(version === undefined ? {} : { version }),
-    });
-    return { data, text: `hold placed; lift it with: cofferctl hold lift ${data.hold} --reason TEXT\n` };
+    return changing(
+      client,
+      given,
+      'hold.place',
+      {
+        customer: positional(given, 0),
+        reason: given.options.reason ?? '',
+        ...(folder === undefined ? {} : { folder }),
+        ...(version === undefined ? {} : { version }),
+      },
+      (data) => `hold placed; lift it with: cofferctl hold lift ${data.hold} --reason TEXT\n`,
+    );
   },
 };
 
@@ -29,11 +36,11 @@ export const holdLift: Command = {
   words: ['hold', 'lift'],
   positionals: ['HOLD'],
   options: [reason],
-  help: 'Lifts a legal hold: what is past its retention is destroyed within seconds. Needs a security officer.',
+  help: 'Lifts a legal hold: what is past its retention is destroyed within seconds. Needs a second operator.',
   example: 'cofferctl hold lift 6f1c… --reason "investigation closed"',
+  changes: true,
   run: async (client, given) => {
-    const data = await client.call('hold.lift', { hold: positional(given, 0), reason: given.options.reason ?? '' });
-    return { data, text: 'hold lifted\n' };
+    return changing(client, given, 'hold.lift', { hold: positional(given, 0), reason: given.options.reason ?? '' }, () => 'hold lifted\n');
   },
 };
 

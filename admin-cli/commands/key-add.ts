@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { changing } from '../changing.ts';
 import { type Command, positional, wholeNumber, yesNo } from '../command.ts';
 import { when } from '../output.ts';
 
@@ -15,6 +16,7 @@ export const keyAdd: Command = {
   ],
   help: 'Registers a public key for an account. A key belongs to one account, once.',
   example: 'cofferctl key add northbank --file id_ed25519.pub',
+  changes: true,
   run: async (client, given) => {
     const account = positional(given, 0);
     const { file, replaces, networks } = given.options;
@@ -23,20 +25,27 @@ export const keyAdd: Command = {
     const expiresInDays = wholeNumber(given, 'days');
     const overlapDays = wholeNumber(given, 'overlap');
     const readOnly = yesNo(given, 'read-only');
-    const data = await client.call('key.add', {
-      account,
-      publicKey,
-      ...(expiresInDays === undefined ? {} : { expiresInDays }),
-      ...(replaces === undefined ? {} : { replaces }),
-      ...(overlapDays === undefined ? {} : { overlapDays }),
-      ...(readOnly === undefined ? {} : { readOnly }),
-      ...(networks === undefined ? {} : { networks: networks.split(',') }),
-    });
-    const old =
-      replaces === undefined
-        ? ''
-        : `${replaces} retires ${data.retiresAt === null ? 'after the first use of the new one' : when(data.retiresAt)}\n`;
-    return { data, text: `key ${data.fingerprint} registered for ${account}, valid until ${when(data.expiresAt)}\n${old}` };
+    return changing(
+      client,
+      given,
+      'key.add',
+      {
+        account,
+        publicKey,
+        ...(expiresInDays === undefined ? {} : { expiresInDays }),
+        ...(replaces === undefined ? {} : { replaces }),
+        ...(overlapDays === undefined ? {} : { overlapDays }),
+        ...(readOnly === undefined ? {} : { readOnly }),
+        ...(networks === undefined ? {} : { networks: networks.split(',') }),
+      },
+      (data) => {
+        const old =
+          replaces === undefined
+            ? ''
+            : `${replaces} retires ${data.retiresAt === null ? 'after the first use of the new one' : when(data.retiresAt)}\n`;
+        return `key ${data.fingerprint} registered for ${account}, valid until ${when(data.expiresAt)}\n${old}`;
+      },
+    );
   },
 };
 
@@ -50,12 +59,18 @@ export const keyRetire: Command = {
   ],
   help: 'Retires a key or password: after an overlap, or at once.',
   example: 'cofferctl key retire SHA256:… --overlap 7 --reason "the new one is in use"',
+  changes: true,
   run: async (client, given) => {
     const overlap = wholeNumber(given, 'overlap');
     if (given.options.now !== undefined && overlap !== undefined) throw new RangeError('give either --now or --overlap');
     const overlapDays = given.options.now === undefined ? (overlap ?? 14) : 0;
-    const data = await client.call('key.retire', { fingerprint: positional(given, 0), overlapDays, reason: given.options.reason ?? '' });
-    return { data, text: `it retires ${when(data.retiresAt)}; ${data.sessionsEnded} sessions ended\n` };
+    return changing(
+      client,
+      given,
+      'key.retire',
+      { fingerprint: positional(given, 0), overlapDays, reason: given.options.reason ?? '' },
+      (data) => `it retires ${when(data.retiresAt)}; ${data.sessionsEnded} sessions ended\n`,
+    );
   },
 };
 
@@ -65,8 +80,14 @@ export const keyConfirm: Command = {
   options: [{ name: 'reason', value: 'TEXT', help: 'how its holder was asked; goes on the record', required: true }],
   help: 'A key that its customer asked for over SSH is good at once instead of after the waiting time.',
   example: 'cofferctl key confirm SHA256:… --reason "called back"',
+  changes: true,
   run: async (client, given) => {
-    const data = await client.call('key.confirm', { fingerprint: positional(given, 0), reason: given.options.reason ?? '' });
-    return { data, text: 'the key is good now\n' };
+    return changing(
+      client,
+      given,
+      'key.confirm',
+      { fingerprint: positional(given, 0), reason: given.options.reason ?? '' },
+      () => 'the key is good now\n',
+    );
   },
 };

@@ -1,5 +1,6 @@
 import type { Params, Result } from '../../server/rpc/operation.ts';
 import type { OperatorToAdmin } from '../../server/rpc/operator-admin.ts';
+import { changing } from '../changing.ts';
 import type { Client } from '../client.ts';
 import { type Command, positional } from '../command.ts';
 import { table, when } from '../output.ts';
@@ -78,10 +79,16 @@ export const rotationFinish: Command = {
   ],
   help: 'Ends the overlap at once.',
   example: 'cofferctl rotation finish ROTATION --now --reason "all have moved"',
+  changes: true,
   run: async (client, given) => {
     const laggards = given.options.laggards !== undefined;
-    const data = await client.call('rotation.finish', { rotation: positional(given, 0), laggards, reason: given.options.reason ?? '' });
-    return { data, text: `${data.retired} old keys retired, ${data.sessionsEnded} sessions ended\n` };
+    return changing(
+      client,
+      given,
+      'rotation.finish',
+      { rotation: positional(given, 0), laggards, reason: given.options.reason ?? '' },
+      (data) => `${data.retired} old keys retired, ${data.sessionsEnded} sessions ended\n`,
+    );
   },
 };
 
@@ -91,8 +98,14 @@ export const rotationUndo: Command = {
   options: [reason],
   help: 'Takes a rotation back: old keys that have not retired are good as before; new ones stay.',
   example: 'cofferctl rotation undo ROTATION --reason "the wrong customer"',
+  changes: true,
   run: async (client, given) => {
-    const data = await client.call('rotation.undo', { rotation: positional(given, 0), reason: given.options.reason ?? '' });
-    return { data, text: `${data.restored} old keys are good as before\n` };
+    return changing(
+      client,
+      given,
+      'rotation.undo',
+      { rotation: positional(given, 0), reason: given.options.reason ?? '' },
+      (data) => `${data.restored} old keys are good as before\n`,
+    );
   },
 };

@@ -1,3 +1,4 @@
+import { changing } from '../changing.ts';
 import { type Command, positional, wholeNumber } from '../command.ts';
 import { table, when } from '../output.ts';
 
@@ -41,8 +42,14 @@ export const sessionEnd: Command = {
   options: [{ name: 'reason', value: 'TEXT', help: 'why; goes on the record', required: true }],
   help: 'Ends one session now. Its half-done uploads stay resumable.',
   example: 'cofferctl session end 6f1c… --reason "asked by the bank"',
+  changes: true,
   run: async (client, given) => {
-    const data = await client.call('session.end', { session: positional(given, 0), reason: given.options.reason ?? '' });
-    return { data, text: 'session ended\n' };
+    return changing(
+      client,
+      given,
+      'session.end',
+      { session: positional(given, 0), reason: given.options.reason ?? '' },
+      () => 'session ended\n',
+    );
   },
 };

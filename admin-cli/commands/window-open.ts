@@ -1,5 +1,6 @@
 import type { Result } from '../../server/rpc/operation.ts';
 import type { OperatorToAdmin } from '../../server/rpc/operator-admin.ts';
+import { changing } from '../changing.ts';
 import { type Command, positional, wholeNumber } from '../command.ts';
 import { table, when } from '../output.ts';
 
@@ -31,6 +32,7 @@ export const windowOpen: Command = {
   ],
   help: 'Opens an activation window: the machine account may log in with its key alone until it closes. Standing ones are exceptions that `report exceptions` shows.',
   example: 'cofferctl window open acme-batch --hours 8 --reason "nightly payment run"',
+  changes: true,
   run: async (client, given) => {
     const account = positional(given, 0);
     const { standing, name, reason = '' } = given.options;
@@ -39,18 +41,23 @@ export const windowOpen: Command = {
     if ((hours === undefined) === (standing === undefined)) throw new RangeError('give either --hours or --standing');
     if (standing === undefined) {
       if (name !== undefined || forDays !== undefined) throw new RangeError('--name and --days belong to --standing');
-      const data = await client.call('window.open', { account, hours: hours ?? 0, reason });
-      return {
-        data,
-        text: `window of ${account} is open until ${when(data.closesAt)}\nclose it with: cofferctl window close ${account}\n`,
-      };
+      return changing(
+        client,
+        given,
+        'window.open',
+        { account, hours: hours ?? 0, reason },
+        (data) => `window of ${account} is open until ${when(data.closesAt)}\nclose it with: cofferctl window close ${account} --execute\n`,
+      );
     }
     if (name === undefined || forDays === undefined) throw new RangeError('a standing window needs --name and --days');
-    const data = await client.call('window.open-standing', { account, schedule: { name, forDays, ...schedule(standing) }, reason });
-    return {
-      data,
-      text: `standing window ${name} of ${account} until ${when(data.validUntil)}\nclose it with: cofferctl window close ${account} --name ${name}\n`,
-    };
+    return changing(
+      client,
+      given,
+      'window.open-standing',
+      { account, schedule: { name, forDays, ...schedule(standing) }, reason },
+      (data) =>
+        `standing window ${name} of ${account} until ${when(data.validUntil)}\nclose it with: cofferctl window close ${account} --name ${name} --execute\n`,
+    );
   },
 };
 
@@ -60,11 +67,17 @@ export const windowClose: Command = {
   options: [{ name: 'name', value: 'NAME', help: 'only this standing window' }],
   help: 'Closes the windows of a machine account at once, and ends the sessions that came in by them.',
   example: 'cofferctl window close acme-batch',
+  changes: true,
   run: async (client, given) => {
     const account = positional(given, 0);
     const { name } = given.options;
-    const data = await client.call('window.close', { account, ...(name === undefined ? {} : { name }) });
-    return { data, text: `${data.closed} open windows of ${account} closed; ${data.sessionsEnded} sessions ended\n` };
+    return changing(
+      client,
+      given,
+      'window.close',
+      { account, ...(name === undefined ? {} : { name }) },
+      (data) => `${data.closed} open windows of ${account} closed; ${data.sessionsEnded} sessions ended\n`,
+    );
   },
 };
 

@@ -5,11 +5,8 @@ import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from '
 import { join, relative } from 'node:path';
 import type { Config } from '../config/config.ts';
 import { CofferdamError } from '../domain/errors.ts';
-import { Database } from '../postgres/database.ts';
-import { roleUrl } from '../postgres/role-url.ts';
-import { CommandLine } from './command-line.ts';
+import { type Send, withDevelopmentOperators } from './development-operators.ts';
 import { newOpenSshKeyPair } from './openssh-key.ts';
-import { findOperatorByName } from './operator-queries.ts';
 
 const customers = ['acme', 'acme-2', 'globex'] as const;
 const processor = 'processor';
@@ -23,7 +20,6 @@ type DemoAccount = {
   readonly keyFile: string;
   readonly totpSecret: string | null;
 };
-type Send = (operation: string, params: unknown) => Promise<unknown>;
 
 function base32(bytes: Buffer): string {
   const bits = [...bytes].map((byte) => byte.toString(2).padStart(8, '0')).join('');
@@ -31,7 +27,7 @@ function base32(bytes: Buffer): string {
 }
 
 /** A command that was executed by an earlier, interrupted start counts as done. */
-async function once(send: Send, operation: string, params: unknown): Promise<void> {
+async function once(send: Send, operation: string, params: Record<string, unknown>): Promise<void> {
   try {
     await send(operation, params);
   } catch (error) {
@@ -107,22 +103,13 @@ async function makeWorld(config: Config, projectDirectory: string, send: Send): 
 /** Makes the world when it is not there, and reopens the machines' windows. Idempotent. */
 export async function ensureDemoWorld(config: Config, projectDirectory: string): Promise<void> {
   if (!config.demo) throw new CofferdamError('bug', 'the demo world is not for this configuration');
-  const database = new Database({ url: roleUrl(config, 'admin'), applicationName: 'cofferdam demo', connectionsMax: 2 });
-  const commands = new CommandLine(database);
-  try {
-    await commands.start();
-    const operator = await database.withSystem((tx) => findOperatorByName(tx, 'alice'));
-    if (operator === undefined) throw new CofferdamError('configuration', 'the operator alice, who sets up the demo world, is missing');
-    const send: Send = (operation, params) => commands.send(operator.id, operation, params);
+  await withDevelopmentOperators(config, async (send) => {
     const accounts = await makeWorld(config, projectDirectory, send);
     for (const { account, kind } of accounts)
       if (kind === 'machine') await send('window.open', { account, hours: 24, reason: 'demo start' });
     const ping = (await send('warden.ping', {})) as { hostKeys?: readonly string[] };
     writeFiles(config, accounts, ping.hostKeys ?? []);
-  } finally {
-    await commands.stop();
-    await database.close();
-  }
+  });
 }
 
 function writeFiles(config: Config, accounts: readonly DemoAccount[], hostKeys: readonly string[]): void {

@@ -8,6 +8,7 @@ import type { Handlers, Result } from '../rpc/operation.ts';
 import { type OperatorOperation, type OperatorRole, type OperatorToAdmin, operatorToAdmin } from '../rpc/operator-admin.ts';
 import { listAlerts, listHolds } from './budget-queries.ts';
 import { budgetHistory, exposureOf, showBudgets } from './budget-reports.ts';
+import { findSigned, installationId, listBreakGlasses, listChanges, listChangesDone, listOperators } from './change-queries.ts';
 import type { CommandLine } from './command-line.ts';
 import { listCredentials, listRotations, listWindows, staleCredentials } from './credential-queries.ts';
 import { dormantMs, planFor, showCredential, showRotation } from './credential-reports.ts';
@@ -74,6 +75,24 @@ export function adminHandlers(config: Config, database: Database, commands: Comm
     whoami: async (_params, caller) => {
       const operator = await caller.operator();
       return { operator: operator.name, role: operator.role as OperatorRole };
+    },
+    installation: async () => ({ installation: await read(installationId) }),
+    'operator.list': async () => fitting('operators', await read(listOperators)),
+    'change.list': async ({ all, since }) =>
+      fitting('changes', await read((tx) => listChanges(tx, { id: null, all: all ?? false, since: since ?? null }))),
+    'change.show': ({ change }) =>
+      read(async (tx) => {
+        const [row] = await listChanges(tx, { id: change, all: true, since: null });
+        const signed = await findSigned(tx, change);
+        if (row === undefined || signed === undefined)
+          throw new CofferdamError('not-found', 'there is no such change: see `cofferctl change list`');
+        return { change: row, ...signed };
+      }),
+    'break-glass.list': async () => fitting('breakGlasses', await read(listBreakGlasses)),
+    'report.changes': async ({ since, after }) => {
+      const rows = await read((tx) => listChangesDone(tx, since, after ?? null, rowsMax + 1));
+      const { changes, more } = fitting('changes', rows.slice(0, rowsMax));
+      return { changes, more: more || rows.length > rowsMax };
     },
     status: async (_params, caller) => {
       const wardenAnswersMs = await pingMs(await caller.operator());

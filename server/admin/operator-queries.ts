@@ -4,9 +4,10 @@ import type { Transaction } from '../postgres/database.ts';
 export type Operator = { readonly id: string; readonly name: string; readonly role: string };
 
 export async function findOperator(tx: Transaction, keyFingerprint: string): Promise<Operator | undefined> {
-  const [row] = await tx.query<Operator>("select id, name, role from operator where key_fingerprint = $1 and state = 'active'", [
-    keyFingerprint,
-  ]);
+  const [row] = await tx.query<Operator>(
+    "select o.id, o.name, o.role from operator o join operator_key k on k.operator_id = o.id where k.fingerprint = $1 and k.ended_at is null and o.state = 'active'",
+    [keyFingerprint],
+  );
   return row;
 }
 

@@ -3,6 +3,7 @@
 import type { Transaction } from '../postgres/database.ts';
 import type { Result } from '../rpc/operation.ts';
 import type { OperatorToAdmin } from '../rpc/operator-admin.ts';
+import { iso, isoOrNull } from './rows.ts';
 
 type CustomerRow = Result<OperatorToAdmin, 'customer.list'>['customers'][number];
 type AccountRow = Result<OperatorToAdmin, 'account.list'>['accounts'][number];
@@ -11,9 +12,6 @@ type FileRow = Result<OperatorToAdmin, 'file.list'>['files'][number];
 type KeyExchangeRow = Result<OperatorToAdmin, 'report.key-exchange'>['accounts'][number];
 type SessionRow = Result<OperatorToAdmin, 'session.list'>['sessions'][number];
 type Dated<T, K extends keyof T> = { readonly [P in keyof T]: P extends K ? (null extends T[P] ? Date | null : Date) : T[P] };
-
-const iso = (date: Date): string => date.toISOString();
-const isoOrNull = (date: Date | null): string | null => date?.toISOString() ?? null;
 
 export async function listCustomers(tx: Transaction, name: string | null, limit: number): Promise<readonly CustomerRow[]> {
   const rows = await tx.query<Dated<CustomerRow, 'createdAt'>>(

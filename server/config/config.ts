@@ -106,6 +106,8 @@ export type Limits = {
   readonly collectEveryMs: number;
   /** How often each edge drives its own controls: a cap, a wrong code, the lockout. 0 = never. */
   readonly selfTestEveryMs: number;
+  /** How often everything that carries a seal is looked at, used or not. */
+  readonly sealsEveryMs: number;
   /** Uploads are refused below this many free bytes in the store. */
   readonly freeSpaceFloorBytes: number;
   /** How long an edge keeps trying while the warden or its database is away, before the client gets a failure. */
@@ -147,6 +149,7 @@ export const defaultLimits: Limits = {
   settleMs: 30_000,
   collectEveryMs: 10_000,
   selfTestEveryMs: 90_000,
+  sealsEveryMs: 60_000,
   collectWindowDays: 30,
   collectRetentionDays: 90,
   freeSpaceFloorBytes: 1024 * 1024 * 1024,
@@ -162,6 +165,7 @@ export const identification = 'SSH-2.0-Cofferdam';
 export function runtimePaths(config: Pick<Config, 'runtimeDirectory' | 'storeDirectory'>): {
   readonly wardenSocket: (node: string) => string;
   readonly adminSocket: string;
+  readonly bootstrapSocket: string;
   readonly secrets: string;
   readonly masterKey: string;
   readonly hostKeys: string;
@@ -183,6 +187,7 @@ export function runtimePaths(config: Pick<Config, 'runtimeDirectory' | 'storeDir
   return {
     wardenSocket: (node) => `${runtime}/run/${node}/warden.sock`,
     adminSocket: `${runtime}/run/admin/admin.sock`,
+    bootstrapSocket: `${runtime}/run/bootstrap/bootstrap.sock`,
     secrets: `${runtime}/secrets`,
     masterKey: `${runtime}/secrets/warden/master.key`,
     hostKeys: `${runtime}/secrets/warden/host-keys`,

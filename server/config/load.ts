@@ -273,7 +273,12 @@ function checkWhole(config: Config, options: LoadOptions, faults: string[]): voi
     if (config.database.embedded) faults.push('database.embedded: production needs a PostgreSQL server of its own');
   }
   const paths = runtimePaths(config);
-  for (const socket of [...nodes.map(paths.wardenSocket), paths.adminSocket, join(paths.postgresSocketDirectory, '.s.PGSQL.5432.lock')])
+  for (const socket of [
+    ...nodes.map(paths.wardenSocket),
+    paths.adminSocket,
+    paths.bootstrapSocket,
+    join(paths.postgresSocketDirectory, '.s.PGSQL.5432.lock'),
+  ])
     if (Buffer.byteLength(socket) > socketPathBytesMax)
       faults.push(`the socket path ${socket} is longer than ${socketPathBytesMax} bytes: use a shorter runtime directory`);
 }

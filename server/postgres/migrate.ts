@@ -142,19 +142,3 @@ export async function createDatabase(url: string, name: string): Promise<void> {
     await client.end();
   }
 }
-
-export type OperatorSeed = { readonly name: string; readonly role: string; readonly keyFingerprint: string };
-
-/** The first operators of a development installation, once; later ones are changes that operators make. */
-export async function seedOperators(url: string, operators: readonly OperatorSeed[]): Promise<void> {
-  const client = await connect(url);
-  try {
-    for (const one of operators)
-      await client.query(
-        'insert into operator (id, name, key_fingerprint, role) values (gen_random_uuid(), $1, $2, $3) on conflict (name) do nothing',
-        [one.name, one.keyFingerprint, one.role],
-      );
-  } finally {
-    await client.end();
-  }
-}

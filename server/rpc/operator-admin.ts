@@ -1,8 +1,9 @@
-// Owns: everything an operator may ask of the admin process: name, least role, whether it changes anything, whether it needs two operators.
+// Owns: everything an operator may ask of the admin process: name, least role, whether it changes anything, whether it needs a second operator.
 // Must never: contain an operation that returns file content, or a secret of a customer.
 // Changing operations become rows of `command`; the warden validates the same parameters again and executes them.
 import { z } from 'zod';
 import { operatorBudgets } from './operator-budgets.ts';
+import { operatorChanges } from './operator-changes.ts';
 import { operatorCredentials } from './operator-credentials.ts';
 import { operatorRetention } from './operator-retention.ts';
 import {
@@ -15,6 +16,7 @@ import {
   operation,
   operatorRoles,
   page,
+  prepares,
   reads,
   rule,
   text,
@@ -138,7 +140,7 @@ export const operatorToAdmin = {
       params: z.strictObject({ name: accountName }),
       result: z.strictObject({ name: z.string(), folders: z.array(z.string()) }),
     }),
-    widens,
+    prepares,
   ),
   'customer.list': rule(
     operation({ changes: false, params: page, result: z.strictObject({ customers: z.array(customerRow), more }) }),
@@ -252,6 +254,7 @@ export const operatorToAdmin = {
     }),
     reads(),
   ),
+  ...operatorChanges,
   ...operatorCredentials,
   ...operatorBudgets,
   ...operatorRetention,

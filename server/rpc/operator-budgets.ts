@@ -1,7 +1,7 @@
 // Owns: what an operator may ask about budgets, exposure and alerts: a part of the table in operator-admin.ts.
 import { z } from 'zod';
 import { budgetDirections, budgetWindows, capMax, consequences, scopeKinds } from '../domain/budgets.ts';
-import { accountName, fingerprint, instant, more, narrows, operation, reads, rule, text, widens } from './operator-words.ts';
+import { accountName, fingerprint, instant, mayWiden, more, narrows, operation, reads, rule, text, widens } from './operator-words.ts';
 
 export const scopeParams = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('credential'), fingerprint }),
@@ -95,7 +95,7 @@ export const operatorBudgets = {
     }),
     reads(),
   ),
-  'budget.set': rule(operation({ changes: true, params: budgetChange, result: changed }), widens),
+  'budget.set': rule(operation({ changes: true, params: budgetChange, result: changed }), mayWiden),
   /** The same, refused when anything would become wider. */
   'budget.tighten': rule(operation({ changes: true, params: budgetChange, result: changed }), narrows),
   /** Headroom that was approved beforehand, once, for some hours. Loud. */

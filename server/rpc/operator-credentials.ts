@@ -6,6 +6,7 @@ import {
   accountName,
   fingerprint,
   instant,
+  mayWiden,
   more,
   narrows,
   network,
@@ -204,7 +205,7 @@ export const operatorCredentials = {
       params: z.strictObject({ selection, overlapDays: days(90), reason }),
       result: z.strictObject({ rotation: uuid, keys: z.number(), deadline: instant }),
     }),
-    widens,
+    narrows,
   ),
   /** Begins the overlap of at most 100 planned keys, and registers new keys for their accounts; repeated until nothing remains. */
   'rotation.advance': rule(
@@ -218,7 +219,7 @@ export const operatorCredentials = {
         refused: z.array(z.strictObject({ account: z.string(), why: z.string() })),
       }),
     }),
-    widens,
+    mayWiden,
   ),
   'rotation.list': rule(
     operation({ changes: false, params: none, result: z.strictObject({ rotations: z.array(rotationRow), more }) }),
@@ -310,7 +311,7 @@ export const operatorCredentials = {
       params: z.strictObject({ name: accountName, inDays: z.number().int().min(0).max(3650).nullable(), reason }),
       result: z.strictObject({ expiresAt: instant.nullable(), sessionsEnded: z.number() }),
     }),
-    widens,
+    mayWiden,
   ),
   'account.set': rule(
     operation({
@@ -325,7 +326,7 @@ export const operatorCredentials = {
       }),
       result: z.strictObject({ sessionsEnded: z.number() }),
     }),
-    widens,
+    mayWiden,
   ),
   /** Which sets of proofs this customer allows; null = all that the policy has. Ends the sessions that are open. */
   'customer.policy': rule(
@@ -341,7 +342,7 @@ export const operatorCredentials = {
       }),
       result: z.strictObject({ sessionsEnded: z.number() }),
     }),
-    widens,
+    mayWiden,
   ),
 
   'window.open': rule(

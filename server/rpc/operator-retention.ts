@@ -1,6 +1,6 @@
 // Owns: what an operator may ask about windows, retention and holds: a part of the table in operator-admin.ts.
 import { z } from 'zod';
-import { accountName, instant, more, narrows, none, operation, reads, rule, text, uuid, widens } from './operator-words.ts';
+import { accountName, instant, mayWiden, more, narrows, none, operation, reads, rule, text, uuid, widens } from './operator-words.ts';
 
 const days = (max: number) => z.number().int().min(1).max(max);
 
@@ -19,7 +19,7 @@ export const operatorRetention = {
       }),
       result: z.strictObject({ windowDays: z.number().nullable(), readsMax: z.number().nullable(), retentionDays: z.number().nullable() }),
     }),
-    widens,
+    mayWiden,
   ),
   'file.withdraw': rule(operation({ changes: true, params: z.strictObject({ version: uuid, reason: text(200) }), result: none }), narrows),
   /** Puts a withdrawn version back into its tree, for the same readers under the same budgets. */
@@ -29,7 +29,7 @@ export const operatorRetention = {
       params: z.strictObject({ version: uuid, days: days(90), reason: text(200) }),
       result: z.strictObject({ until: instant }),
     }),
-    narrows,
+    widens,
   ),
   /** Keeps the keys of a customer's, a folder's or one version's content beyond their retention. */
   'hold.place': rule(

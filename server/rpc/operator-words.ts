@@ -17,12 +17,21 @@ export const none = z.strictObject({});
 export const more = z.boolean();
 export const page = z.strictObject({ limit: z.number().int().min(1).max(500).optional() });
 
-export type Rule = { readonly role: OperatorRole; readonly twoPerson: boolean };
-export const rule = <O>(row: O, policy: Rule): O & Rule => ({ ...row, ...policy });
-export const reads = (role: OperatorRole = 'viewer'): Rule => ({ role, twoPerson: false });
-/** Widens access: wants a second operator once changes are signed; recorded as such from the first day. */
-export const widens: Rule = { role: 'security-officer', twoPerson: true };
-export const narrows: Rule = { role: 'operator', twoPerson: false };
+/**
+ * Whether an operation needs a second operator: `always`, `when-wider` (the warden looks at what it would do), or `never`. `role` is the
+ * least role of whoever asks or proposes; whoever approves is a security officer.
+ */
+export type Rule = { readonly role: OperatorRole; readonly second: 'never' | 'when-wider' | 'always' };
+export const rule = <O, P extends Rule>(row: O, policy: P): O & P => ({ ...row, ...policy });
+export const reads = (role: OperatorRole = 'viewer') => ({ role, second: 'never' }) as const;
+export const narrows = { role: 'operator', second: 'never' } as const;
+/** Widens access, or makes what others have less safe. */
+export const always = (role: OperatorRole) => ({ role, second: 'always' }) as const;
+export const widens = always('operator');
+/** May widen or narrow: what it would do decides. */
+export const mayWiden = { role: 'operator', second: 'when-wider' } as const;
+/** Makes what nobody can reach yet. */
+export const prepares = { role: 'security-officer', second: 'never' } as const;
 
 /** Names a credential: `SHA256:` and 43 characters, as ssh-keygen -l prints it; or `password:` and eight. */
 export const fingerprint = z

@@ -102,6 +102,8 @@ export function layOut(config: Config, wall: Wall): void {
     place(dirname(paths.incoming('x')), self, 0o755);
     place(paths.objects, { uid: wall.warden.uid, gid: wall.storeGid }, 0o2750);
     place(dirname(paths.adminSocket), wall.admin, 0o755);
+    // Only root and the warden may enter: whoever may make the first operators is root on this machine.
+    place(dirname(paths.bootstrapSocket), wall.warden, 0o700);
     place(paths.secrets, self, 0o755);
     place(dirname(paths.masterKey), wall.warden, 0o700);
     place(dirname(paths.adminDatabasePassword), wall.admin, 0o700);

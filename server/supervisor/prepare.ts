@@ -3,11 +3,11 @@ import { chownSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { createDevelopmentCertificates } from '../../certs/development.ts';
+import { createDevelopmentCertificates, type DevelopmentOperator } from '../../certs/development.ts';
 import { type Config, runtimePaths } from '../config/config.ts';
 import { CofferdamError } from '../domain/errors.ts';
 import type { Logger } from '../observability/logger.ts';
-import { createDatabase, migrate, seedOperators } from '../postgres/migrate.ts';
+import { createDatabase, migrate } from '../postgres/migrate.ts';
 import { embeddedDatabase } from '../postgres/role-url.ts';
 import { DatabaseKeeper } from './database-keeper.ts';
 import { buildWall, ensureSecret, layOut, type Wall } from './layout.ts';
@@ -55,7 +55,13 @@ export async function checkMachine(config: Config): Promise<void> {
     );
 }
 
-export type Prepared = { readonly wall: Wall; readonly database: DatabaseKeeper | undefined; readonly configFile: string };
+/** `operators`: of a development installation, whose keys lie below the runtime directory. */
+export type Prepared = {
+  readonly wall: Wall;
+  readonly database: DatabaseKeeper | undefined;
+  readonly configFile: string;
+  readonly operators: readonly DevelopmentOperator[];
+};
 
 /** Directories, secrets, database, schema, certificates. What it started is stopped again when a later step fails. */
 export async function prepare(config: Config, projectDirectory: string, log: Logger): Promise<Prepared> {
@@ -87,15 +93,15 @@ export async function prepare(config: Config, projectDirectory: string, log: Log
       migrateUrl = database.url(embeddedDatabase);
     }
     if (migrateUrl !== null) await migrate(migrateUrl, join(projectDirectory, 'migrations'), passwords);
-    if (config.mode === 'development' && migrateUrl !== null) {
-      const operators = await createDevelopmentCertificates({
-        certs: paths.certs,
-        operators: paths.operators,
-        admin: wall.admin,
-        isRoot: self.uid === 0,
-      });
-      await seedOperators(migrateUrl, operators);
-    }
+    const operators =
+      config.mode === 'development'
+        ? await createDevelopmentCertificates({
+            certs: paths.certs,
+            operators: paths.operators,
+            admin: wall.admin,
+            isRoot: self.uid === 0,
+          })
+        : [];
     const configFile = join(config.runtimeDirectory, 'run', 'config.json');
     // Nothing secret is in it: a role finds its own credential in a file that only it can read.
     keepUrl(paths.wardenDatabaseUrl, config.database.wardenUrl, wall.warden);
@@ -112,7 +118,7 @@ export async function prepare(config: Config, projectDirectory: string, log: Log
     };
     writeFileSync(configFile, `${JSON.stringify(publicConfig, null, 2)}\n`, { mode: 0o644 });
     if (self.uid === 0) chownSync(configFile, self.uid, self.gid);
-    return { wall, database, configFile };
+    return { wall, database, configFile, operators };
   } catch (error) {
     await database?.stop();
     throw error;

@@ -2,6 +2,7 @@
 // Must never: see a customer's data, or leave anything running behind it.
 
 import { ensureDemoWorld } from '../admin/demo.ts';
+import { makeOperators } from '../admin/development-operators.ts';
 import { type Config, runtimePaths } from '../config/config.ts';
 import { CofferdamError } from '../domain/errors.ts';
 import { createLogger } from '../observability/logger.ts';
@@ -21,7 +22,7 @@ export async function startAll(config: Config, projectDirectory: string): Promis
       'in production `up` must be started by root, which gives every role its own user; or start each role by its own unit',
     );
   await checkMachine(config);
-  const { wall, database, configFile } = await prepare(config, projectDirectory, log);
+  const { wall, database, configFile, operators } = await prepare(config, projectDirectory, log);
   const warden = new Child('warden', roleCommand(config, projectDirectory, configFile, 'warden'), log);
   const admin = new Child('admin', roleCommand(config, projectDirectory, configFile, 'admin'), log);
   const edges = config.edges.map(
@@ -37,6 +38,7 @@ export async function startAll(config: Config, projectDirectory: string): Promis
   };
   try {
     await warden.start();
+    if (config.mode === 'development') await makeOperators(config, operators);
     await Promise.all([admin.start(), ...edges.map((edge) => edge.start())]);
     if (config.demo) await ensureDemoWorld(config, projectDirectory);
   } catch (error) {

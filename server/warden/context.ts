@@ -86,6 +86,10 @@ export type KeyRing = {
   /** Seals a small secret (a TOTP seed) to the warden; `purpose` and `id` are bound. */
   sealSecret(purpose: string, id: string, secret: Buffer): { readonly sealed: Buffer; readonly sealedBy: string };
   openSecret(purpose: string, id: string, sealed: Buffer, sealedBy: string): Buffer;
+  /** HMAC-SHA-256 over the parts of a row, each with its length; by a key of its own. 32 bytes. */
+  sealRow(parts: readonly string[]): Buffer;
+  /** Names the key of `sealRow`. */
+  readonly rowSealId: string;
   /** Signs a receipt or checkpoint; Ed25519, 64 bytes. */
   signReceipt(message: Buffer): Buffer;
   /** SPKI PEM of the receipt key, and its short id (first 16 hex digits of SHA-256 over the SPKI DER). */

@@ -15,6 +15,9 @@ import { Peer } from '../rpc/peer.ts';
 import { Logins } from './authentication/login.ts';
 import { createCharges } from './budgets/charges.ts';
 import { completeBudgets } from './budgets/create-budgets.ts';
+import { serveBootstrap } from './changes/bootstrap.ts';
+import { startSealSweeps } from './changes/seal-sweeps.ts';
+import { adoptRows, sealing } from './changes/seals.ts';
 import { startCommands } from './commands/commands.ts';
 import { assertNoDemoOutsideLoopback } from './commands/demo.ts';
 import type { EdgeCaller, Warden } from './context.ts';
@@ -38,9 +41,15 @@ export async function startWarden(config: Config): Promise<RunningWarden> {
   const hostKeys = loadHostKeys(config);
   const database = new Database({ url: roleUrl(config, 'warden'), applicationName: 'cofferdam warden', connectionsMax: 16 });
   try {
+    await database.withSystem((tx) => assertSafeSettings(tx));
+    await adoptRows({ config, database, keys, log });
     await database.withSystem(async (tx) => {
-      await assertSafeSettings(tx);
-      await completeBudgets(tx, config.budgets);
+      await sealing(
+        tx,
+        keys,
+        () => null,
+        () => completeBudgets(tx, config.budgets),
+      );
       await publishReceiptKey(tx, keys.receiptPublicKey.id, keys.receiptPublicKey.pem);
     });
     const nodes = new Nodes(database);
@@ -62,6 +71,8 @@ export async function startWarden(config: Config): Promise<RunningWarden> {
     const logins = new Logins({ config, database, keys, sessions, exchanges, startIdOf: (caller) => nodes.startIdOf(caller) });
     const sweeps = startTransferSweeps(warden);
     const credentialSweeps = startCredentialSweeps(warden, sessions);
+    const sealSweeps = startSealSweeps(warden, sessions);
+    const bootstrap = await serveBootstrap(warden);
     const commands = await startCommands(warden, sessions);
     const stopListening = await database.listen('cofferdam_ended', endedElsewhere(nodes, sessions), () => {});
     const handlers = edgeHandlers(warden, { nodes, logins, sessions, exchanges });
@@ -84,6 +95,8 @@ export async function startWarden(config: Config): Promise<RunningWarden> {
         sessions.stop();
         await sweeps.stop();
         await credentialSweeps.stop();
+        await sealSweeps.stop();
+        await bootstrap.stop();
         await stopListening();
         await commands.stop();
         await charges.stop();

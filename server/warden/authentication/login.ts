@@ -16,6 +16,7 @@ import type { Database, Transaction } from '../../postgres/database.ts';
 import type { EdgeToWarden } from '../../rpc/edge-warden.ts';
 import type { Params, Result } from '../../rpc/operation.ts';
 import { insertAlert } from '../alerts/alert-queries.ts';
+import { alarmBroken, brokenBehind } from '../changes/seals.ts';
 import type { EdgeCaller, KeyRing } from '../context.ts';
 import type { Exchanges, Issued } from '../exchanges/exchanges.ts';
 import { record } from '../ledger/ledger-queries.ts';
@@ -237,7 +238,7 @@ export class Logins {
     return { step, outcome: spoken(step) };
   }
 
-  #accept(
+  async #accept(
     tx: Transaction,
     login: Login,
     params: Attempt,
@@ -246,13 +247,25 @@ export class Logins {
     step: Extract<LoginStep, { outcome: 'accepted' }>,
   ): Promise<Outcome> {
     if (seen.account === undefined) throw new Error('nobody was accepted');
+    const window = step.usedWindow ? (seen.account.window?.id ?? null) : null;
+    // Every row that this session would rely on is what the warden wrote, by the will of two operators where that is needed.
+    const broken = await brokenBehind(tx, this.#given.keys, {
+      account: seen.account.id,
+      credentials: [...login.state.given.values()].filter((id) => id !== null),
+      window,
+      ticket: step.purpose === 'enrolment' ? (seen.account.ticket?.id ?? null) : null,
+    });
+    if (broken !== undefined) {
+      await alarmBroken(tx, broken, `a login of ${seen.account.name} from ${params.source.address} was refused`);
+      return { outcome: 'closed' };
+    }
     return openSession(tx, this.#given.sessions, {
       account: seen.account,
       credentials: login.state.given,
       proofs: step.proofs,
       purpose: step.purpose,
       restrictions: step.restrictions,
-      window: step.usedWindow ? (seen.account.window?.id ?? null) : null,
+      window,
       fingerprint: login.fingerprint,
       now: seen.now,
       params,

@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { hourMs } from '../../config/credential-ages.ts';
 import { CofferdamError } from '../../domain/errors.ts';
 import type { CustomerId } from '../../domain/ids.ts';
+import { areNetworksWider, isBoundWider, isChoiceWider } from '../../domain/widening.ts';
 import type { Transaction } from '../../postgres/database.ts';
 import type { Params } from '../../rpc/operation.ts';
 import type { OperatorToAdmin } from '../../rpc/operator-admin.ts';
@@ -13,6 +14,7 @@ import { record } from '../ledger/ledger-queries.ts';
 import { closeWindows, insertStandingWindow, insertWindow, isTimeZone } from '../windows/window-queries.ts';
 import {
   type AccountRow,
+  type CustomerRow,
   changeAccount,
   findAccountByName,
   findCustomer,
@@ -32,10 +34,14 @@ export async function requireAccount(tx: Transaction, name: string): Promise<Acc
   return account;
 }
 
-export async function requireCustomer(tx: Transaction, name: string): Promise<CustomerId> {
+async function requireCustomerRow(tx: Transaction, name: string): Promise<CustomerRow> {
   const customer = await findCustomer(tx, name);
   if (customer === undefined) throw unknown('customer', name);
-  return customer.id;
+  return customer;
+}
+
+export async function requireCustomer(tx: Transaction, name: string): Promise<CustomerId> {
+  return (await requireCustomerRow(tx, name)).id;
 }
 
 async function recordAccount(doing: Doing, kind: string, account: AccountRow, facts: Readonly<Record<string, unknown>>): Promise<void> {
@@ -72,6 +78,7 @@ export const accountUseCases = {
     const account = await requireAccount(doing.tx, name);
     await lockForWithdrawal(doing.tx, { account: account.id });
     const expiresAt = await setAccountEnd(doing.tx, account.id, inDays === null ? null : inDays * doing.warden.config.credentials.dayMs);
+    if (isBoundWider(account.expiresAt?.getTime() ?? null, expiresAt?.getTime() ?? null)) doing.widen([`the end of ${name}`]);
     await recordAccount(doing, 'account.end-set', account, { reason, expiresAt: expiresAt?.toISOString() ?? null });
     // A session carries the end that its login saw; the next one sees this one.
     const sessionsEnded = expiresAt === null ? 0 : await doing.endSessions({ account: account.id }, 'the account was given an end');
@@ -84,6 +91,13 @@ export const accountUseCases = {
     if (wanted.manages === true && account.kind !== 'person') throw new CofferdamError('conflict', 'only a person manages other accounts');
     if (wanted.networks?.length === 0 && account.kind === 'machine' && account.hasPassword)
       throw new CofferdamError('conflict', "a machine's password needs source networks: revoke the password first");
+    doing.widen([
+      ...(wanted.networks !== undefined && areNetworksWider(account.networks, wanted.networks) ? [`the networks of ${name}`] : []),
+      ...(wanted.readOnly === false && account.readOnly ? [`what ${name} may write`] : []),
+      ...(wanted.manages === true && !account.manages ? [`whom ${name} manages`] : []),
+      // Who hears of what happens to the account.
+      ...(wanted.contact !== undefined && account.contact !== null && wanted.contact !== account.contact ? [`the contact of ${name}`] : []),
+    ]);
     await lockForWithdrawal(doing.tx, { account: account.id });
     await changeAccount(doing.tx, account.id, wanted);
     await recordAccount(doing, 'account.changed', account, { reason, ...wanted });
@@ -92,7 +106,8 @@ export const accountUseCases = {
   },
 
   'customer.policy': async ({ name, allow, reason }: P<'customer.policy'>, doing: Doing) => {
-    const customer = await requireCustomer(doing.tx, name);
+    const { id: customer, allowed } = await requireCustomerRow(doing.tx, name);
+    if (isChoiceWider(allowed, allow)) doing.widen([`the proofs that suffice for ${name}`]);
     await lockForWithdrawal(doing.tx, { customer });
     await setAllowedProofs(doing.tx, customer, allow);
     await record(doing.tx, { kind: 'customer.policy-set', customer, observer: 'warden', sensitive: { allow, reason, by: doing.operator } });

@@ -63,7 +63,7 @@ function widened(before: LockedBudget, after: LockedBudget): readonly string[] {
   ];
 }
 
-async function change(params: BudgetChange, { tx, operator }: Doing, mayWiden: boolean): Promise<Changed> {
+async function change(params: BudgetChange, { tx, operator, widen }: Doing, mayWiden: boolean): Promise<Changed> {
   const { scope: _scope, direction, reason, ...wanted } = params;
   if (Object.values(wanted).every((value) => value === undefined || (typeof value === 'object' && Object.keys(value).length === 0)))
     throw new CofferdamError('invalid', 'nothing to change was named');
@@ -73,8 +73,9 @@ async function change(params: BudgetChange, { tx, operator }: Doing, mayWiden: b
     const after = changedRow(before, params);
     const wider = widened(before, after);
     if (!mayWiden && wider.length > 0)
-      throw new CofferdamError('denied', `this would widen ${wider.join(', ')}: use budget set, which needs a security officer`);
+      throw new CofferdamError('denied', `this would widen ${wider.join(', ')}: use budget set, which a second operator approves`);
     for (const one of wider) all.add(one);
+    widen(wider.map((one) => `${one} of ${scopeOfRank(before.rank)} ${before.label}`));
     await writeBudget(tx, after);
     await record(tx, {
       kind: 'budget.changed',

@@ -16,14 +16,23 @@ export type CommandRow = {
   readonly operation: string;
   readonly params: unknown;
   readonly operator: string;
+  readonly operatorId: string;
   readonly role: string;
   readonly isActive: boolean;
 };
 
 /** The oldest waiting command, locked; another warden passes over it. */
 export async function takeCommand(tx: Transaction): Promise<CommandRow | undefined> {
-  const [row] = await tx.query<{ id: string; operation: string; params: unknown; name: string; role: string; state: string }>(
-    `select c.id, c.operation, c.params, o.name, o.role, o.state from command c join operator o on o.id = c.operator_id
+  const [row] = await tx.query<{
+    id: string;
+    operation: string;
+    params: unknown;
+    operator_id: string;
+    name: string;
+    role: string;
+    state: string;
+  }>(
+    `select c.id, c.operation, c.params, c.operator_id, o.name, o.role, o.state from command c join operator o on o.id = c.operator_id
      where c.state = 'new' order by c.created_at limit 1 for update of c skip locked`,
   );
   return (
@@ -32,6 +41,7 @@ export async function takeCommand(tx: Transaction): Promise<CommandRow | undefin
       operation: row.operation,
       params: row.params,
       operator: row.name,
+      operatorId: row.operator_id,
       role: row.role,
       isActive: row.state === 'active',
     }
@@ -75,12 +85,14 @@ export async function insertFolder(tx: Transaction, f: NewFolder): Promise<void>
   );
 }
 
-export async function findCustomer(
-  tx: Transaction,
-  name: string,
-): Promise<{ readonly id: CustomerId; readonly state: string } | undefined> {
-  const [row] = await tx.query<{ id: string; state: string }>('select id, state from customer where name = $1', [name]);
-  return row && { id: idOf<CustomerId>(row.id), state: row.state };
+export type CustomerRow = { readonly id: CustomerId; readonly state: string; readonly allowed: readonly string[] | null };
+
+export async function findCustomer(tx: Transaction, name: string): Promise<CustomerRow | undefined> {
+  const [row] = await tx.query<{ id: string; state: string; allowed: readonly string[] | null }>(
+    'select id, state, allowed_proofs as allowed from customer where name = $1',
+    [name],
+  );
+  return row && { ...row, id: idOf<CustomerId>(row.id) };
 }
 
 export async function setCustomerState(tx: Transaction, id: CustomerId, state: 'active' | 'suspended'): Promise<boolean> {
@@ -135,8 +147,12 @@ export type AccountRow = {
   readonly kind: AccountKind;
   readonly hasFactor: boolean;
   readonly hasPassword: boolean;
-  /** How many source networks it is bound to. */
-  readonly networks: number;
+  /** Source networks it is bound to; none: from anywhere. */
+  readonly networks: readonly string[];
+  readonly readOnly: boolean;
+  readonly manages: boolean;
+  readonly contact: string | null;
+  readonly expiresAt: Date | null;
 };
 
 export async function findAccountByName(tx: Transaction, name: string): Promise<AccountRow | undefined> {
@@ -146,9 +162,13 @@ export async function findAccountByName(tx: Transaction, name: string): Promise<
     kind: AccountKind;
     has_factor: boolean;
     has_password: boolean;
-    networks: number;
+    networks: readonly string[];
+    read_only: boolean;
+    manages: boolean;
+    contact: string | null;
+    expires_at: Date | null;
   }>(
-    `select a.id, a.customer_id, a.kind, exists (select 1 from second_factor f where f.account_id = a.id) as has_factor, cardinality(a.source_networks) as networks,
+    `select a.id, a.customer_id, a.kind, exists (select 1 from second_factor f where f.account_id = a.id) as has_factor, a.source_networks::text[] as networks, a.read_only, a.manages, a.contact, a.expires_at,
        exists (select 1 from credential k where k.account_id = a.id and k.type = 'password' and k.state <> 'revoked') as has_password
      from account a where a.name = $1 and not a.is_self_test`,
     [name],
@@ -161,6 +181,10 @@ export async function findAccountByName(tx: Transaction, name: string): Promise<
       hasFactor: row.has_factor,
       hasPassword: row.has_password,
       networks: row.networks,
+      readOnly: row.read_only,
+      manages: row.manages,
+      contact: row.contact,
+      expiresAt: row.expires_at,
     }
   );
 }

@@ -2,9 +2,13 @@
 // Must never: trust the admin process: operator, role and parameters are checked here once more.
 import { CofferdamError, toCofferdamError } from '../../domain/errors.ts';
 import type { Transaction } from '../../postgres/database.ts';
-import { mayCall, operatorToAdmin } from '../../rpc/operator-admin.ts';
+import type { Params, Result } from '../../rpc/operation.ts';
+import { mayCall, type OperatorToAdmin, operatorToAdmin } from '../../rpc/operator-admin.ts';
+import { namesOf } from '../changes/change-queries.ts';
+import { type Apply, approveChange, proposeChange, rejectChange } from '../changes/changes.ts';
+import { alarmBroken, firstBroken, sealing } from '../changes/seals.ts';
 import type { Warden } from '../context.ts';
-import { record } from '../ledger/ledger-queries.ts';
+import { record, watch } from '../ledger/ledger-queries.ts';
 import type { SessionRegistry } from '../sessions/sessions.ts';
 import { type CommandRow, failCommand, finishCommand, takeCommand } from './command-queries.ts';
 import { demoUseCases } from './demo.ts';
@@ -70,14 +74,23 @@ async function runOne(warden: Warden, sessions: SessionRegistry): Promise<boolea
         tx,
         warden,
         operator: taken.operator,
+        operatorId: taken.operatorId,
+        widen: needsAnother,
         savepoint: (work) => withSavepoint(tx, work),
-        endSessions: async (filter, reason) => {
+        endSessions: async (filter, reason, how) => {
           const done = await sessions.endWithin(tx, filter, reason);
-          announcements.push(() => done.announce());
+          if (how?.isPlan !== true) announcements.push(() => done.announce());
           return done.count;
         },
       };
-      const result = await execute(taken, doing);
+      const command = taken;
+      let change: string | null = null;
+      const result = await sealing(
+        tx,
+        warden.keys,
+        () => change,
+        () => decide(command, doing, (id) => (change = id)),
+      );
       await recordCommand(tx, taken, 'done');
       await finishCommand(tx, taken.id, result);
     });
@@ -96,9 +109,52 @@ async function runOne(warden: Warden, sessions: SessionRegistry): Promise<boolea
   return taken !== undefined;
 }
 
-async function execute(command: CommandRow, doing: Doing): Promise<unknown> {
+/** What widens, by one alone. */
+const needsAnother = (wider: readonly string[]): void => {
+  if (wider.length > 0)
+    throw new CofferdamError(
+      'denied',
+      `this would widen ${wider.join(', ')}: it needs a second operator, as a change that is proposed and approved`,
+    );
+};
+
+/** Operator and entry as they stand; then the command itself, or the change that it is about. */
+async function decide(command: CommandRow, doing: Doing, applies: (change: string) => void): Promise<unknown> {
   if (!command.isActive) throw new CofferdamError('denied', 'this operator is suspended');
-  if (doing.warden.config.demo && Object.hasOwn(demoUseCases, command.operation)) {
+  const broken = await firstBroken(doing.tx, doing.warden.keys, [{ kind: 'operator', id: command.operatorId }]);
+  if (broken !== undefined) {
+    await doing.warden.database.withSystem((tx) => alarmBroken(tx, broken, 'a command of this operator was refused'));
+    throw new CofferdamError('denied', 'the entry of this operator is not what the warden wrote');
+  }
+  const apply: Apply = (operation, params, by, approval) => {
+    applies(approval.change);
+    return execute({ operation, params, role: by.role }, { ...doing, operator: by.operator, widen: () => {} }, 'approved');
+  };
+  const checked = <K extends keyof OperatorToAdmin>(operation: K): Params<OperatorToAdmin, K> => {
+    const { role, params } = operatorToAdmin[operation];
+    if (!mayCall(command.role, role)) throw new CofferdamError('denied', `this needs the role ${role}`);
+    const parsed = params.safeParse(command.params);
+    if (!parsed.success) throw new CofferdamError('invalid', 'the parameters have the wrong form');
+    return parsed.data as Params<OperatorToAdmin, K>;
+  };
+  switch (command.operation) {
+    case 'plan':
+      return plan(command, doing, checked('plan'));
+    case 'change.propose':
+      return proposeChange(checked('change.propose'), doing, apply);
+    case 'change.approve':
+      return approveChange(checked('change.approve'), doing, apply);
+    case 'change.reject':
+      return rejectChange(checked('change.reject'), doing);
+    default:
+      return execute(command, doing, 'alone');
+  }
+}
+
+type Standing = 'alone' | 'approved' | 'plan';
+
+async function execute(command: Pick<CommandRow, 'operation' | 'params' | 'role'>, doing: Doing, standing: Standing): Promise<unknown> {
+  if (doing.warden.config.demo && standing === 'alone' && Object.hasOwn(demoUseCases, command.operation)) {
     const row = demoUseCases[command.operation as keyof typeof demoUseCases];
     return row.run(row.params.parse(command.params), doing);
   }
@@ -106,11 +162,66 @@ async function execute(command: CommandRow, doing: Doing): Promise<unknown> {
   if (!Object.hasOwn(useCases, operation) || !Object.hasOwn(operatorToAdmin, operation))
     throw new CofferdamError('unsupported', 'there is no such command');
   const row = operatorToAdmin[operation as keyof typeof useCases];
-  if (!mayCall(command.role, row.role)) throw new CofferdamError('denied', `this needs the role ${row.role}`);
+  if (!mayCall(command.role, row.role))
+    throw new CofferdamError('denied', `${operation} needs the role ${row.role}; you are ${command.role}`);
+  if (row.second === 'always' && standing === 'alone')
+    throw new CofferdamError('denied', `${operation} needs a second operator: it is proposed and approved as a change`);
   const params = row.params.safeParse(command.params);
   if (!params.success) throw new CofferdamError('invalid', 'the parameters have the wrong form');
   const run = useCases[operation as keyof typeof useCases] as UseCase;
   return run(params.data as never, doing);
+}
+
+const effectsMax = 200;
+/** Never committed: thrown to undo what a plan did. */
+class Undone extends Error {}
+
+/** Runs the operation for real and undoes it: what it finds wrong is said now, and what it would do is read off the record it wrote. */
+async function plan(command: CommandRow, doing: Doing, wanted: Params<OperatorToAdmin, 'plan'>): Promise<Result<OperatorToAdmin, 'plan'>> {
+  const { tx } = doing;
+  const wider: string[] = [];
+  let sessionsEnded = 0;
+  const entries = watch(tx);
+  try {
+    await doing.savepoint(async () => {
+      await execute(
+        { ...wanted, role: command.role },
+        {
+          ...doing,
+          widen: (what) => wider.push(...what),
+          endSessions: async (filter, reason) => {
+            const ended = await doing.endSessions(filter, reason, { isPlan: true });
+            sessionsEnded += ended;
+            return ended;
+          },
+        },
+        'plan',
+      );
+      throw new Undone();
+    });
+  } catch (error) {
+    if (!(error instanceof Undone)) throw error;
+  }
+  const seen = entries.slice(0, effectsMax);
+  const ids = (pick: (entry: (typeof seen)[number]) => string | null | undefined): string[] => seen.flatMap((entry) => pick(entry) ?? []);
+  const names = await namesOf(
+    tx,
+    ids((entry) => entry.customer),
+    ids((entry) => entry.account),
+  );
+  const row = operatorToAdmin[wanted.operation as keyof typeof useCases];
+  return {
+    needsSecond: row.second === 'always' || wider.length > 0,
+    wider: [...new Set(wider)],
+    sessionsEnded,
+    more: entries.length > seen.length,
+    effects: seen.map((entry) => ({
+      kind: entry.kind,
+      customer: names.get(entry.customer ?? '') ?? null,
+      account: names.get(entry.account ?? '') ?? null,
+      text: JSON.stringify({ ...entry.public, ...entry.sensitive }),
+    })),
+  };
 }
 
 async function recordCommand(tx: Transaction, command: CommandRow, outcome: string): Promise<void> {

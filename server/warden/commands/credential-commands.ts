@@ -160,6 +160,7 @@ export const credentialUseCases = {
   'rotation.advance': async ({ rotation: id, keys }: P<'rotation.advance'>, doing: Doing) => {
     const { tx } = doing;
     const rotation = await requireRotation(doing, id);
+    if (keys.length > 0) doing.widen([`the keys of ${keys.length} accounts`]);
     const opened = await openItems(tx, id, 100);
     const refused: { account: string; why: string }[] = [];
     let staged = 0;
@@ -212,7 +213,7 @@ export const credentialUseCases = {
     const { tx, warden, operator } = doing;
     const account = await requireAccount(tx, params.account);
     const { credentials: ages, budgets } = warden.config;
-    if (account.kind === 'machine' && account.networks === 0)
+    if (account.kind === 'machine' && account.networks.length === 0)
       throw new CofferdamError(
         'conflict',
         `a machine's password needs source networks: cofferctl account set ${params.account} --networks NET,… first`,

@@ -1,5 +1,6 @@
 // Owns: what operators decide about windows, retention and holds, each inside the command's own transaction, on the record.
 import { CofferdamError } from '../../domain/errors.ts';
+import { isBoundWider } from '../../domain/widening.ts';
 import type { Transaction } from '../../postgres/database.ts';
 import type { Params } from '../../rpc/operation.ts';
 import type { OperatorToAdmin } from '../../rpc/operator-admin.ts';
@@ -31,7 +32,7 @@ async function requireFolder(tx: Transaction, customer: string, folder: string):
 }
 
 export const retentionUseCases = {
-  'folder.set': async (params: Params<OperatorToAdmin, 'folder.set'>, { tx, operator }: Doing) => {
+  'folder.set': async (params: Params<OperatorToAdmin, 'folder.set'>, { tx, operator, widen }: Doing) => {
     const { customer, folder, reason, windowDays, readsMax, retentionDays } = params;
     const before = await requireFolder(tx, customer, folder);
     const after = {
@@ -42,6 +43,12 @@ export const retentionUseCases = {
     };
     if (after.retentionDays !== null && after.windowDays !== null && after.retentionDays < after.windowDays)
       throw new CofferdamError('invalid', 'retention cannot end before the window does');
+    widen([
+      ...(isBoundWider(before.windowDays, after.windowDays) ? [`the window of ${folder}`] : []),
+      ...(isBoundWider(before.readsMax, after.readsMax) ? [`the reads of ${folder}`] : []),
+      // Less retention destroys sooner.
+      ...(isBoundWider(after.retentionDays, before.retentionDays) ? [`what is destroyed sooner in ${folder}`] : []),
+    ]);
     await writeFolder(tx, after);
     const figures = ({ windowDays: window, readsMax: reads, retentionDays: retention }: FolderWindow) => ({ window, reads, retention });
     await record(tx, {

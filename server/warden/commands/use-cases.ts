@@ -8,7 +8,9 @@ import type { Params, Result } from '../../rpc/operation.ts';
 import type { OperatorToAdmin } from '../../rpc/operator-admin.ts';
 import { lockForWithdrawal } from '../budgets/consequence-queries.ts';
 import { createBudgets } from '../budgets/create-budgets.ts';
+import { operatorUseCases } from '../changes/operator-commands.ts';
 import type { Warden } from '../context.ts';
+import { record } from '../ledger/ledger-queries.ts';
 import type { SessionFilter } from '../sessions/session-queries.ts';
 import { accountUseCases, requireCustomer } from './account-commands.ts';
 import { budgetUseCases } from './budget-commands.ts';
@@ -19,9 +21,13 @@ import { retentionUseCases } from './retention-commands.ts';
 export type Doing = {
   readonly tx: Transaction;
   readonly warden: Warden;
+  /** Who does it, as it stands in rows and entries: `alice`, or `alice, approved by bob`. */
   readonly operator: string;
-  /** Ends sessions within this transaction; edges hear of it after the commit. */
-  readonly endSessions: (filter: SessionFilter, reason: string) => Promise<number>;
+  readonly operatorId: string;
+  /** Says what becomes wider; throws `denied` unless a second operator has approved it. */
+  readonly widen: (wider: readonly string[]) => void;
+  /** Ends sessions within this transaction; edges hear of it after the commit (of a plan: never). */
+  readonly endSessions: (filter: SessionFilter, reason: string, how?: { readonly isPlan: boolean }) => Promise<number>;
   /** What `work` did is undone when it throws; the rest of the command goes on. */
   readonly savepoint: <T>(work: () => Promise<T>) => Promise<T>;
 };
@@ -50,7 +56,7 @@ async function giveRights({ tx, warden }: Doing, account: AccountId, plane: 'par
 export const useCases = {
   'warden.ping': async (_params, { warden }) => ({ receiptKey: warden.keys.receiptPublicKey.id, hostKeys: [...warden.hostKeyLines] }),
 
-  'customer.create': async ({ name }, { tx, warden }) => {
+  'customer.create': async ({ name }, { tx, warden, operator }) => {
     const id = idOf<CustomerId>(randomUUID());
     if (!(await insertCustomer(tx, id, name))) throw new CofferdamError('conflict', `there is already a customer named ${name}`);
     await warden.keys.createCustomerKey(tx, id);
@@ -78,19 +84,22 @@ export const useCases = {
       replaceAllowed: true,
       directoriesAllowed: true,
     });
+    await record(tx, { kind: 'customer.created', customer: id, observer: 'warden', public: { name }, sensitive: { by: operator } });
     return { name, folders: ['deposit', 'collect'] };
   },
 
-  'customer.suspend': async ({ name, reason }, { tx, endSessions }) => {
+  'customer.suspend': async ({ name, reason }, { tx, endSessions, operator }) => {
     const customer = await requireCustomer(tx, name);
     await lockForWithdrawal(tx, { customer });
     if (!(await setCustomerState(tx, customer, 'suspended'))) throw new CofferdamError('conflict', `customer ${name} is already suspended`);
+    await record(tx, { kind: 'customer.suspended', customer, observer: 'warden', sensitive: { reason, by: operator } });
     return { sessionsEnded: await endSessions({ customer }, `customer suspended: ${reason}`) };
   },
 
-  'customer.resume': async ({ name }, { tx }) => {
+  'customer.resume': async ({ name, reason }, { tx, operator }) => {
     const customer = await requireCustomer(tx, name);
     if (!(await setCustomerState(tx, customer, 'active'))) throw new CofferdamError('conflict', `customer ${name} is not suspended`);
+    await record(tx, { kind: 'customer.resumed', customer, observer: 'warden', sensitive: { reason, by: operator } });
     return {};
   },
 
@@ -113,9 +122,20 @@ export const useCases = {
     });
     if (!made) throw new CofferdamError('conflict', `there is already an account named ${params.name}`);
     for (const customer of new Set(customers)) await giveRights(doing, id, params.plane, customer);
-    return { name: params.name };
+    const { plane, kind, name } = params;
+    for (const customer of new Set(customers))
+      await record(tx, {
+        kind: 'account.created',
+        customer,
+        account: id,
+        observer: 'warden',
+        public: { name, kind, plane },
+        sensitive: { rights: verbsOf[plane], by: doing.operator },
+      });
+    return { name };
   },
 
+  ...operatorUseCases,
   ...accountUseCases,
   ...credentialUseCases,
   ...budgetUseCases,

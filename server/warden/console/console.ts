@@ -7,6 +7,7 @@ import type { SessionId } from '../../domain/ids.ts';
 import type { Transaction } from '../../postgres/database.ts';
 import type { ConsoleAnswer, EdgeToWarden } from '../../rpc/edge-warden.ts';
 import type { Handlers } from '../../rpc/operation.ts';
+import { sealing } from '../changes/seals.ts';
 import type { EdgeCaller, OpenSession, Warden } from '../context.ts';
 import type { Acting } from '../credentials/credentials.ts';
 import { record } from '../ledger/ledger-queries.ts';
@@ -60,16 +61,22 @@ export function consoleHandlers(
     try {
       const answer = await scoped(async (tx) => {
         announcements.length = 0;
-        const said = await work({
+        const said = await sealing(
           tx,
-          warden,
-          by: `${session.account.name} (console)`,
-          endSessions: async (filter, reason) => {
-            const ended = await sessions.endWithin(tx, filter, reason);
-            announcements.push(() => ended.announce());
-            return ended.count;
-          },
-        });
+          warden.keys,
+          () => null,
+          () =>
+            work({
+              tx,
+              warden,
+              by: `${session.account.name} (console)`,
+              endSessions: async (filter, reason) => {
+                const ended = await sessions.endWithin(tx, filter, reason);
+                announcements.push(() => ended.announce());
+                return ended.count;
+              },
+            }),
+        );
         await entry(tx, said.outcome === 'done' && said.exitStatus !== 0 ? 'refused' : 'done');
         return said;
       });

@@ -1,9 +1,10 @@
 // Owns: the chain master key → customer key → file key, the sealing of small secrets, and the receipt signature.
 // Must never: let a master or customer key leave this room.
-import { createHash, createPublicKey, randomBytes, randomUUID, sign } from 'node:crypto';
+import { createHash, createHmac, createPublicKey, hkdfSync, randomBytes, randomUUID, sign } from 'node:crypto';
 import type { Config } from '../../config/config.ts';
 import { CofferdamError } from '../../domain/errors.ts';
 import { type ContentId, type CustomerId, type CustomerKeyId, idOf } from '../../domain/ids.ts';
+import { Secret } from '../../domain/secrets.ts';
 import type { Transaction } from '../../postgres/database.ts';
 import type { KeyRing } from '../context.ts';
 import { loadMasterKey, loadReceiptKey } from './key-files.ts';
@@ -35,6 +36,7 @@ export function createKeyRing(config: Config): KeyRing {
     .slice(0, 16);
   const pem = publicKey.export({ type: 'spki', format: 'pem' }).toString();
 
+  const rowKey = new Secret(Buffer.from(hkdfSync('sha256', master.key.reveal(), Buffer.alloc(0), 'cofferdam/row-seal/1', 32)));
   const known = new Map<string, CustomerKeyRow>();
 
   const requireMaster = (wrappedBy: string): Buffer => {
@@ -78,6 +80,12 @@ export function createKeyRing(config: Config): KeyRing {
       sealed: wrap(master.key.reveal(), secret, ['secret', purpose, owner, master.id]),
       sealedBy: master.id,
     }),
+    sealRow: (parts) => {
+      const mac = createHmac('sha256', rowKey.reveal());
+      for (const part of parts) mac.update(`${Buffer.byteLength(part)}:`).update(part);
+      return mac.digest();
+    },
+    rowSealId: master.id,
     openSecret: (purpose, owner, sealed, sealedBy) => unwrap(requireMaster(sealedBy), sealed, ['secret', purpose, owner, sealedBy]),
   };
 }

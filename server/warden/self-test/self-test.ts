@@ -9,6 +9,7 @@ import { insertAlert } from '../alerts/alert-queries.ts';
 import { fingerprintOf } from '../authentication/ssh-signature.ts';
 import { codeAt, newSeed, stepAt, stepEndsInMs } from '../authentication/totp.ts';
 import { createBudgets } from '../budgets/create-budgets.ts';
+import { sealing } from '../changes/seals.ts';
 import type { EdgeCaller, Warden } from '../context.ts';
 import { record } from '../ledger/ledger-queries.ts';
 import { selfTestBudgets } from './self-test-budgets.ts';
@@ -27,18 +28,25 @@ export function selfTestHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Ed
       const blob = Buffer.from(key, 'base64');
       const { type } = parseSshPublicKey(blob, 3072);
       const budgets = selfTestBudgets(warden.config.budgets);
-      await database.withSystem(async (tx) => {
-        const customer = await ensureCustomer(tx, customerName);
-        if (customer.isNew) await keys.createCustomerKey(tx, customer.id);
-        await createBudgets(tx, { kind: 'customer', customer: customer.id }, budgets);
-        const account = await ensureAccount(tx, customer.id, nameOf(caller), caller.plane, folder);
-        const isInternal = caller.plane === 'internal';
-        await createBudgets(tx, { kind: 'account', account, customer: customer.id, isInternal }, budgets);
-        const credential = await replaceKey(tx, account, type, blob, fingerprintOf(blob));
-        await createBudgets(tx, { kind: 'credential', credential, customer: isInternal ? null : customer.id }, budgets);
-        const { sealed, sealedBy } = keys.sealSecret('totp', account, newSeed());
-        await replaceSeed(tx, account, sealed, sealedBy);
-      });
+      await database.withSystem((tx) =>
+        sealing(
+          tx,
+          keys,
+          () => null,
+          async () => {
+            const customer = await ensureCustomer(tx, customerName);
+            if (customer.isNew) await keys.createCustomerKey(tx, customer.id);
+            await createBudgets(tx, { kind: 'customer', customer: customer.id }, budgets);
+            const account = await ensureAccount(tx, customer.id, nameOf(caller), caller.plane, folder);
+            const isInternal = caller.plane === 'internal';
+            await createBudgets(tx, { kind: 'account', account, customer: customer.id, isInternal }, budgets);
+            const credential = await replaceKey(tx, account, type, blob, fingerprintOf(blob));
+            await createBudgets(tx, { kind: 'credential', credential, customer: isInternal ? null : customer.id }, budgets);
+            const { sealed, sealedBy } = keys.sealSecret('totp', account, newSeed());
+            await replaceSeed(tx, account, sealed, sealedBy);
+          },
+        ),
+      );
       return { account: nameOf(caller), directory: caller.plane === 'internal' ? `/${customerName}/${folder}` : `/${folder}` };
     },
 

@@ -4,6 +4,7 @@ import { deleteObject } from '../../extents/object-store.ts';
 import { logAlerts } from '../alerts/log-sink.ts';
 import { thinBudgets } from '../budgets/budget-queries.ts';
 import type { Warden } from '../context.ts';
+import { every } from '../every.ts';
 import { record } from '../ledger/ledger-queries.ts';
 import { applyRetention } from '../retention/retention.ts';
 import { watchSelfTests } from '../self-test/self-test.ts';
@@ -18,34 +19,14 @@ const passMax = 500;
 
 export function startTransferSweeps(warden: Warden): { stop(): Promise<void> } {
   const beats = [
-    every(publishEveryMs, () => publish(warden), warden),
-    every(warden.config.limits.collectEveryMs, () => collect(warden), warden),
-    every(alertsEveryMs, () => logAlerts(warden.database, warden.log), warden),
-    every(warden.config.limits.collectEveryMs, () => applyRetention(warden), warden),
-    every(selfTestsEveryMs, () => watchSelfTests(warden), warden),
-    every(straysEveryMs, () => collectStrays(warden), warden),
+    every(publishEveryMs, () => publish(warden), warden.log),
+    every(warden.config.limits.collectEveryMs, () => collect(warden), warden.log),
+    every(alertsEveryMs, () => logAlerts(warden.database, warden.log), warden.log),
+    every(warden.config.limits.collectEveryMs, () => applyRetention(warden), warden.log),
+    every(selfTestsEveryMs, () => watchSelfTests(warden), warden.log),
+    every(straysEveryMs, () => collectStrays(warden), warden.log),
   ];
   return { stop: async () => void (await Promise.all(beats.map((beat) => beat.stop()))) };
-}
-
-/** Runs `work` again and again, never twice at once; `stop` waits for a running pass. */
-function every(ms: number, work: () => Promise<void>, warden: Warden): { stop(): Promise<void> } {
-  let running: Promise<void> = Promise.resolve();
-  let isBusy = false;
-  const timer = setInterval(() => {
-    if (isBusy) return;
-    isBusy = true;
-    running = work()
-      .catch((error: unknown) => warden.log.warn({ err: error }, 'a regular pass failed; it is tried again'))
-      .finally(() => (isBusy = false));
-  }, ms);
-  timer.unref();
-  return {
-    stop: async () => {
-      clearInterval(timer);
-      await running;
-    },
-  };
 }
 
 async function recordEach(

@@ -1,0 +1,107 @@
+// Owns: how every changing command runs: a plan first; with --execute it is done, or proposed when a second operator is needed.
+// Must never: change anything without --execute, or say "done" of what was only proposed.
+import type { Params, Result } from '../server/rpc/operation.ts';
+import type { OperatorToAdmin } from '../server/rpc/operator-admin.ts';
+import type { Client } from './client.ts';
+import type { Given, Option } from './command.ts';
+import { type Output, plain, when } from './output.ts';
+
+export type ChangingOperation = {
+  [K in keyof OperatorToAdmin]: OperatorToAdmin[K]['changes'] extends true ? K : never;
+}[keyof OperatorToAdmin];
+type Plan = Result<OperatorToAdmin, 'plan'>;
+export type Proposed = { readonly change: string; readonly hash: string; readonly expiresAt: string };
+export type Performed<R> = { readonly result: R; readonly proposed: null } | { readonly result: null; readonly proposed: Proposed };
+
+export const executeOption: Option = {
+  name: 'execute',
+  value: null,
+  help: 'do it, or propose it to a second operator; without, only what would happen is shown',
+};
+/** What every changing command takes beside its own options. */
+export const executeOptions: readonly Option[] = [
+  executeOption,
+  { name: 'break-glass', value: 'ID', help: 'do it alone, in an emergency that two operators had prepared' },
+];
+
+/** The command that was typed, with --execute. */
+export function withExecute(given: Given): string {
+  const shown = (value: string): string =>
+    /[^A-Za-z0-9_./:@,=+-]/.test(value) || value === '' ? `'${value.replaceAll("'", "'\\''")}'` : value;
+  const options = Object.entries(given.options).flatMap(([name, value]) =>
+    value === undefined ? [] : [value === '' ? `--${name}` : `--${name} ${shown(value)}`],
+  );
+  return ['cofferctl', ...given.words, ...given.positionals.map(shown), ...options, '--execute'].join(' ');
+}
+
+const unique = (names: readonly (string | null)[]): readonly string[] => [...new Set(names.filter((name) => name !== null))].sort();
+
+function few(names: readonly string[]): string {
+  return names.length <= 12 ? names.join(', ') : `${names.slice(0, 12).join(', ')} and ${names.length - 12} more`;
+}
+
+export function planText(plan: Plan, given: Given): string {
+  const accounts = unique(plan.effects.map((one) => one.account));
+  const customers = unique(plan.effects.map((one) => one.customer));
+  const kinds = unique(plan.effects.map((one) => one.kind));
+  return [
+    ...kinds.map((kind) => {
+      const same = plan.effects.filter((one) => one.kind === kind);
+      return `${kind.padEnd(24)} ${same.length === 1 ? plain(same[0]?.text ?? '').slice(0, 300) : `${same.length} times`}`;
+    }),
+    '',
+    customers.length === 0 ? '' : `customers: ${few(customers)}`,
+    accounts.length === 0 ? '' : `accounts:  ${few(accounts)}`,
+    plan.sessionsEnded === 0 ? '' : `${plan.sessionsEnded} open sessions would end`,
+    plan.wider.length === 0 ? '' : `this would widen ${few(plan.wider)}`,
+    plan.needsSecond ? 'it needs a second operator: --execute proposes it' : '',
+    `Nothing was done. To do it: ${plain(withExecute(given))}`,
+    '',
+  ]
+    .filter((line, i, all) => line !== '' || i === kinds.length || i === all.length - 1)
+    .join('\n');
+}
+
+export function proposedText({ change, hash, expiresAt }: Proposed): string {
+  return [
+    `proposed as change ${change}; nothing has changed yet`,
+    `a second operator looks at it and approves it until ${when(expiresAt)}:`,
+    `  cofferctl change show ${change}`,
+    `  cofferctl change approve ${change} --hash ${hash} --execute`,
+    '',
+  ].join('\n');
+}
+
+/** Does it, or proposes it when the warden says that it needs another. Bad input is refused before anything is proposed. */
+export async function perform<K extends ChangingOperation>(
+  client: Client,
+  given: Given,
+  operation: K,
+  params: Params<OperatorToAdmin, K>,
+): Promise<Performed<Result<OperatorToAdmin, K>>> {
+  type R = Result<OperatorToAdmin, K>;
+  const breakGlass = given.options['break-glass'];
+  const wish = { operation, params: params as Record<string, unknown> };
+  const plan = await client.call('plan', wish);
+  if (!plan.needsSecond) return { result: await client.call(operation, params), proposed: null };
+  const said = wish.params.reason;
+  const reason = typeof said === 'string' ? said : '';
+  const signed = await client.propose({ ...wish, reason, breakGlass });
+  return signed.applied === null ? { result: null, proposed: signed } : { result: signed.applied as R, proposed: null };
+}
+
+export async function changing<K extends ChangingOperation>(
+  client: Client,
+  given: Given,
+  operation: K,
+  params: Params<OperatorToAdmin, K>,
+  told: (result: Result<OperatorToAdmin, K>) => string,
+): Promise<Output> {
+  if (given.options.execute === undefined) {
+    const plan = await client.call('plan', { operation, params: params as Record<string, unknown> });
+    return { data: { executed: false, ...plan }, text: planText(plan, given) };
+  }
+  const { result, proposed } = await perform(client, given, operation, params);
+  if (proposed !== null) return { data: { executed: false, proposed: true, ...proposed }, text: proposedText(proposed) };
+  return { data: { ...result, executed: true }, text: told(result) };
+}

@@ -1,0 +1,62 @@
+import { executeOptions } from '../changing.ts';
+import type { Command, Given } from '../command.ts';
+import type { Output } from '../output.ts';
+
+const general = ['--help', '--json', '--operator', '--identity', '--socket'];
+
+/** One line a command: its words, then its options. */
+function lines(commands: readonly Command[]): readonly string[] {
+  return commands.map((one) => {
+    const options = [...one.options, ...(one.changes === true ? executeOptions : [])].map((option) => `--${option.name}`);
+    return `${one.words.join(' ')}|${[...options, ...general].join(' ')}`;
+  });
+}
+
+/** Words are completed word by word; after them, options; after an option that takes a value, files. */
+const bashScript = (
+  commands: readonly Command[],
+): string => `# bash completion of cofferctl; zsh: autoload -U bashcompinit && bashcompinit first
+_cofferctl() {
+  local current="\${COMP_WORDS[COMP_CWORD]}" previous="\${COMP_WORDS[COMP_CWORD-1]}" typed="" word i
+  for ((i = 1; i < COMP_CWORD; i++)); do
+    word="\${COMP_WORDS[i]}"
+    case "$word" in -*) break ;; esac
+    typed+="\${typed:+ }$word"
+  done
+  local line words options candidates="" best="" bestOptions=""
+  while IFS='|' read -r words options; do
+    if [[ -z "$typed" || "$words " == "$typed "* ]] && [[ "$words" != "$typed" ]]; then
+      local rest="\${words#"$typed"}"
+      rest="\${rest# }"
+      candidates+=" \${rest%% *}"
+    fi
+    if [[ "$typed " == "$words "* ]] && ((\${#words} > \${#best})); then best="$words"; bestOptions="$options"; fi
+  done <<'COMMANDS'
+${lines(commands).join('\n')}
+COMMANDS
+  case "$previous" in
+    --file|--out|--certificate|--identity|--socket|--keys) COMPREPLY=($(compgen -f -- "$current")); return ;;
+  esac
+  if [[ "$current" == -* || ( -n "$best" && -z "$candidates" ) ]]; then candidates="$bestOptions"; fi
+  COMPREPLY=($(compgen -W "$candidates" -- "$current"))
+}
+complete -F _cofferctl cofferctl
+`;
+
+export function completionCommand(commands: () => readonly Command[]): Command {
+  const run = async (given: Given): Promise<Output> => {
+    const [shell] = given.positionals;
+    if (shell !== 'bash' && shell !== 'zsh') throw new RangeError(`completion is there for bash and zsh, not for "${shell}"`);
+    const script = shell === 'zsh' ? `autoload -U +X bashcompinit && bashcompinit\n${bashScript(commands())}` : bashScript(commands());
+    return { data: { shell, script }, text: script };
+  };
+  return {
+    words: ['completion'],
+    positionals: ['SHELL'],
+    options: [],
+    help: 'Prints a script that completes commands and options, for bash or zsh.',
+    example: 'source <(cofferctl completion bash)',
+    local: run,
+    run: (_client, given) => run(given),
+  };
+}

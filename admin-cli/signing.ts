@@ -1,0 +1,80 @@
+// Owns: the operator's own signature: what is proposed and what is approved, made here, with a key that never leaves this machine.
+// Must never: sign a text that was not built or shown here, or for an installation that this identity does not belong to.
+import { createPrivateKey, createPublicKey, type KeyObject, randomUUID } from 'node:crypto';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { CofferdamError } from '../server/domain/errors.ts';
+import { documentHash, publicKeyFingerprint, type Signed, signDocument } from '../server/rpc/change-document.ts';
+
+const changeLifeMs = 24 * 3_600_000 - 60_000;
+
+export type Wish = {
+  readonly operation: string;
+  readonly params: Record<string, unknown>;
+  readonly reason: string;
+  readonly breakGlass?: string | undefined;
+};
+export type Signer = {
+  /** A proposal as this operator, good for a day. */
+  propose(as: string, installation: string, wish: Wish): Signed & { readonly change: string; readonly hash: string };
+  /** An approval of exactly the text with this hash. */
+  approve(as: string, installation: string, change: string, hash: string): Signed;
+};
+
+/** The installation that this identity was first used with; another one is refused: a signature is good for one. */
+function pinned(directory: string, installation: string): string {
+  const path = join(directory, 'installation');
+  if (!existsSync(path)) {
+    writeFileSync(path, `${installation}\n`, { mode: 0o600, flag: 'wx' });
+    return installation;
+  }
+  const known = readFileSync(path, 'utf8').trim();
+  if (known !== installation)
+    throw new CofferdamError(
+      'denied',
+      `this identity belongs to installation ${known}, and the admin process says it is ${installation}: nothing was signed. Was the gateway installed anew? Then remove ${path}`,
+    );
+  return known;
+}
+
+export function createSigner(directory: string, privateKey: Buffer): Signer {
+  const key: KeyObject = createPrivateKey(privateKey);
+  const fingerprint = publicKeyFingerprint(createPublicKey(key).export({ type: 'spki', format: 'der' }));
+  return {
+    propose(as, installation, { operation, params, reason, breakGlass }) {
+      const now = Date.now();
+      const change = randomUUID();
+      const signed = signDocument(
+        {
+          type: 'cofferdam change/1',
+          installation: pinned(directory, installation),
+          change,
+          operation,
+          params,
+          reason,
+          proposer: as,
+          key: fingerprint,
+          proposedAt: new Date(now).toISOString(),
+          expiresAt: new Date(now + changeLifeMs).toISOString(),
+          ...(breakGlass === undefined ? {} : { breakGlass }),
+        },
+        key,
+      );
+      return { ...signed, change, hash: documentHash(signed.document) };
+    },
+    approve(as, installation, change, hash) {
+      return signDocument(
+        {
+          type: 'cofferdam approval/1',
+          installation: pinned(directory, installation),
+          change,
+          hash,
+          approver: as,
+          key: fingerprint,
+          approvedAt: new Date().toISOString(),
+        },
+        key,
+      );
+    },
+  };
+}

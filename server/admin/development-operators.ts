@@ -1,0 +1,120 @@
+// Owns: operators of a development installation, whose keys lie below the runtime directory: made like any others, acting for its set-up.
+// Must never: run in production, where nobody but an operator holds an operator's key.
+import { createPrivateKey, createPublicKey, type KeyObject, randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { type Config, runtimePaths } from '../config/config.ts';
+import { CofferdamError, toCofferdamError } from '../domain/errors.ts';
+import { Database } from '../postgres/database.ts';
+import { roleUrl } from '../postgres/role-url.ts';
+import { bootstrapOperations } from '../rpc/bootstrap.ts';
+import { documentHash, publicKeyFingerprint, signDocument } from '../rpc/change-document.ts';
+import { operatorToAdmin } from '../rpc/operator-admin.ts';
+import { Peer } from '../rpc/peer.ts';
+import { installationId } from './change-queries.ts';
+import { CommandLine } from './command-line.ts';
+import { findOperatorByName } from './operator-queries.ts';
+
+export type DevelopmentOperator = { readonly name: string; readonly role: string; readonly publicKey: string };
+export type Send = (operation: string, params: Record<string, unknown>) => Promise<unknown>;
+
+const nothing = {} as const;
+const changeLifeMs = 60 * 60_000;
+
+/** The first two, as `cofferctl bootstrap` makes them. An earlier start has made them: fine. */
+async function bootstrap(config: Config, operators: readonly DevelopmentOperator[]): Promise<void> {
+  const socket = connect(runtimePaths(config).bootstrapSocket);
+  const peer = new Peer({
+    stream: socket,
+    serves: nothing,
+    handlers: nothing,
+    calls: bootstrapOperations,
+    caller: undefined,
+    onClose: () => {},
+    onBug: () => {},
+  });
+  try {
+    await peer.call('bootstrap', { operators: operators.slice(0, 2).map(({ name, publicKey }) => ({ name, publicKey })) });
+  } catch (error) {
+    if (toCofferdamError(error).code !== 'conflict') throw error;
+  } finally {
+    peer.close();
+  }
+}
+
+/** Acts for alice, and for bob where a second operator is needed: both keys lie below the runtime directory. */
+export async function withDevelopmentOperators(config: Config, work: (send: Send) => Promise<void>): Promise<void> {
+  if (config.mode !== 'development') throw new CofferdamError('bug', 'the keys of operators are their own');
+  const database = new Database({ url: roleUrl(config, 'admin'), applicationName: 'cofferdam set-up', connectionsMax: 2 });
+  const commands = new CommandLine(database);
+  try {
+    await commands.start();
+    const installation = await database.withSystem(installationId);
+    const identityOf = async (name: string) => {
+      const operator = await database.withSystem((tx) => findOperatorByName(tx, name));
+      if (operator === undefined)
+        throw new CofferdamError('configuration', `the operator ${name}, who sets up this installation, is missing`);
+      const key = createPrivateKey(readFileSync(join(runtimePaths(config).operators, name, 'key.pem')));
+      return { id: operator.id, name, key };
+    };
+    const [proposer, approver] = [await identityOf('alice'), await identityOf('bob')];
+    const send: Send = async (operation, params) => {
+      const row = Object.hasOwn(operatorToAdmin, operation) ? operatorToAdmin[operation as keyof typeof operatorToAdmin] : undefined;
+      if (row?.second !== 'always') return commands.send(proposer.id, operation, params);
+      // What is there already is found before anything is proposed.
+      await commands.send(proposer.id, 'plan', { operation, params });
+      const now = Date.now();
+      const change = randomUUID();
+      const proposal = signDocument(
+        {
+          type: 'cofferdam change/1',
+          installation,
+          change,
+          operation,
+          params,
+          reason: 'set-up',
+          proposer: proposer.name,
+          key: fingerprintOf(proposer.key),
+          proposedAt: new Date(now).toISOString(),
+          expiresAt: new Date(now + changeLifeMs).toISOString(),
+        },
+        proposer.key,
+      );
+      await commands.send(proposer.id, 'change.propose', proposal);
+      const approval = signDocument(
+        {
+          type: 'cofferdam approval/1',
+          installation,
+          change,
+          hash: documentHash(proposal.document),
+          approver: approver.name,
+          key: fingerprintOf(approver.key),
+          approvedAt: new Date(now).toISOString(),
+        },
+        approver.key,
+      );
+      const { result } = (await commands.send(approver.id, 'change.approve', approval)) as { result: unknown };
+      return result;
+    };
+    await work(send);
+  } finally {
+    await commands.stop();
+    await database.close();
+  }
+}
+
+const fingerprintOf = (key: KeyObject): string => publicKeyFingerprint(createPublicKey(key).export({ type: 'spki', format: 'der' }));
+
+/** Makes those that are missing. Idempotent. */
+export async function makeOperators(config: Config, operators: readonly DevelopmentOperator[]): Promise<void> {
+  await bootstrap(config, operators);
+  await withDevelopmentOperators(config, async (send) => {
+    for (const { name, role, publicKey } of operators.slice(2))
+      try {
+        await send('operator.create', { name, role, publicKey, reason: 'set-up' });
+      } catch (error) {
+        if (toCofferdamError(error).code !== 'conflict') throw error;
+      }
+  });
+}

@@ -1,0 +1,94 @@
+// Owns: what operators sign: the proposal of a change and its approval, as canonical JSON, and the signatures over them.
+// Must never: let one signature stand for anything else: each text names what it is, the installation, and the key that signs.
+import { createHash, createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
+import { z } from 'zod';
+import { canonicalJson, parseCanonicalJson } from '../domain/canonical-json.ts';
+import { CofferdamError } from '../domain/errors.ts';
+import { isValidAccountName } from '../domain/paths.ts';
+
+const operatorName = z.string().max(64).refine(isValidAccountName);
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
+
+const proposal = z.strictObject({
+  type: z.literal('cofferdam change/1'),
+  installation: z.uuid(),
+  change: z.uuid(),
+  operation: z.string().min(1).max(64),
+  params: z.record(z.string(), z.unknown()),
+  /** Why, for the one who approves and for the record. */
+  reason: z.string().max(200),
+  proposer: operatorName,
+  /** SHA-256 of the proposer's public key (SPKI, DER). */
+  key: sha256,
+  proposedAt: z.iso.datetime(),
+  expiresAt: z.iso.datetime(),
+  /** An emergency that was prepared: applied without an approval. */
+  breakGlass: z.uuid().optional(),
+});
+export type Proposal = z.infer<typeof proposal>;
+
+const approval = z.strictObject({
+  type: z.literal('cofferdam approval/1'),
+  installation: z.uuid(),
+  change: z.uuid(),
+  /** SHA-256 of the proposal's text. */
+  hash: sha256,
+  approver: operatorName,
+  key: sha256,
+  approvedAt: z.iso.datetime(),
+});
+export type Approval = z.infer<typeof approval>;
+
+function parsed<T>(text: string, shape: z.ZodType<T>, what: string): T {
+  const result = shape.safeParse(parseCanonicalJson(text));
+  if (!result.success) throw new CofferdamError('invalid', `${what} has the wrong form`);
+  return result.data;
+}
+export const parseProposal = (text: string): Proposal => parsed(text, proposal, 'the proposal');
+export const parseApproval = (text: string): Approval => parsed(text, approval, 'the approval');
+
+/** SHA-256 of a document's text, hexadecimal: how a change is named when it is approved. */
+export const documentHash = (text: string): string => createHash('sha256').update(text, 'utf8').digest('hex');
+/** SHA-256 of a public key (SPKI, DER), hexadecimal: how an operator's key is named. */
+export const publicKeyFingerprint = (spki: Buffer): string => createHash('sha256').update(spki).digest('hex');
+
+/** What is signed: never the bare text, so that no other protocol's signature fits. */
+const signedBytes = (text: string): Buffer => Buffer.from(`cofferdam signed document/1\n${text}`, 'utf8');
+
+/** The operators' public keys that may sign: ECDSA on P-256 or P-384, or Ed25519. Throws `invalid`. */
+export function operatorPublicKey(spki: Buffer): KeyObject {
+  let key: KeyObject;
+  try {
+    key = createPublicKey({ key: spki, format: 'der', type: 'spki' });
+  } catch (cause) {
+    throw new CofferdamError('invalid', 'this is not a public key', { cause });
+  }
+  const curve = key.asymmetricKeyDetails?.namedCurve ?? '';
+  const isGood = key.asymmetricKeyType === 'ed25519' || (key.asymmetricKeyType === 'ec' && ['prime256v1', 'secp384r1'].includes(curve));
+  if (!isGood) throw new CofferdamError('invalid', 'an operator signs with ECDSA on P-256 or P-384, or with Ed25519');
+  if (!key.export({ type: 'spki', format: 'der' }).equals(spki))
+    throw new CofferdamError('invalid', 'the public key is not encoded as DER would');
+  return key;
+}
+
+const hashFor = (key: KeyObject): string | null =>
+  key.asymmetricKeyType === 'ed25519' ? null : key.asymmetricKeyDetails?.namedCurve === 'secp384r1' ? 'sha384' : 'sha256';
+
+/** A document and its signature, ready to send. */
+export type Signed = { readonly document: string; readonly signature: string };
+
+/** Writes and signs with an operator's private key. */
+export function signDocument(content: Proposal | Approval, privateKey: KeyObject): Signed {
+  const document = canonicalJson(content);
+  return { document, signature: sign(hashFor(privateKey), signedBytes(document), privateKey).toString('base64') };
+}
+
+/** Whether `signature` (raw bytes: DER for ECDSA, 64 bytes for Ed25519) is one by the key over exactly this text. */
+export function isSignedBy(document: string, signature: Buffer, spki: Buffer): boolean {
+  const key = operatorPublicKey(spki);
+  try {
+    return verify(hashFor(key), signedBytes(document), key, signature);
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,90 @@
+// Owns: the first two operators of an installation, made once, by somebody who is root on this machine.
+// Must never: make any when there are some, or ever were.
+import { chmodSync, rmSync } from 'node:fs';
+import { createServer, type Server, type Socket } from 'node:net';
+import { runtimePaths } from '../../config/config.ts';
+import { CofferdamError } from '../../domain/errors.ts';
+import { type BootstrapOperations, bootstrapOperations } from '../../rpc/bootstrap.ts';
+import type { Params, Result } from '../../rpc/operation.ts';
+import { Peer } from '../../rpc/peer.ts';
+import { insertAlert } from '../alerts/alert-queries.ts';
+import type { Warden } from '../context.ts';
+import { record } from '../ledger/ledger-queries.ts';
+import { countOperators, insertOperator, insertOperatorKey, lockOperators } from './change-queries.ts';
+import { keyOf } from './operator-commands.ts';
+import { sealing } from './seals.ts';
+
+const nothing = {} as const;
+const role = 'security-officer';
+
+async function bootstrap(
+  warden: Warden,
+  { operators }: Params<BootstrapOperations, 'bootstrap'>,
+): Promise<Result<BootstrapOperations, 'bootstrap'>> {
+  const made = operators.map(({ name, publicKey }) => ({ name, ...keyOf(publicKey) }));
+  if (new Set(made.map((one) => one.name)).size !== made.length || new Set(made.map((one) => one.fingerprint)).size !== made.length)
+    throw new CofferdamError('invalid', 'two persons with a key each are needed');
+  await warden.database.withSystem(async (tx) => {
+    await lockOperators(tx);
+    if ((await countOperators(tx)) > 0)
+      throw new CofferdamError(
+        'conflict',
+        'this installation has its operators; more are made by a change of two of them: cofferctl operator create',
+      );
+    await sealing(
+      tx,
+      warden.keys,
+      () => null,
+      async () => {
+        for (const { name, fingerprint, spki } of made) {
+          const id = await insertOperator(tx, name, role);
+          if (id === undefined || !(await insertOperatorKey(tx, id, fingerprint, spki)))
+            throw new CofferdamError('conflict', `${name} exists already`);
+        }
+      },
+    );
+    const facts = { operators: made.map(({ name, fingerprint }) => ({ name, fingerprint })) };
+    await record(tx, { kind: 'installation.bootstrapped', observer: 'warden', sensitive: facts });
+    await insertAlert(tx, {
+      kind: 'installation.bootstrapped',
+      severity: 'warning',
+      subject: 'installation',
+      text: `the first operators of this installation were made: ${made.map((one) => one.name).join(' and ')}`,
+      facts,
+      nextCommand: 'cofferctl operator list',
+    });
+  });
+  return { operators: made.map(({ name, fingerprint }) => ({ name, fingerprint })) };
+}
+
+export async function serveBootstrap(warden: Warden): Promise<{ stop(): Promise<void> }> {
+  const path = runtimePaths(warden.config).bootstrapSocket;
+  rmSync(path, { force: true });
+  const open = new Set<Socket>();
+  const server: Server = createServer((socket) => {
+    open.add(socket);
+    socket.once('close', () => open.delete(socket));
+    new Peer({
+      stream: socket,
+      serves: bootstrapOperations,
+      handlers: { bootstrap: (params) => bootstrap(warden, params) },
+      calls: nothing,
+      caller: undefined,
+      onClose: () => {},
+      onBug: (op, error) => warden.log.error({ op, err: error }, 'defect in a handler'),
+    });
+  });
+  server.maxConnections = 2;
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (cause) => reject(new CofferdamError('configuration', `the warden cannot listen on ${path}`, { cause })));
+    server.listen(path, resolve);
+  });
+  chmodSync(path, 0o600);
+  return {
+    stop: () =>
+      new Promise<void>((resolve) => {
+        server.close(() => resolve());
+        for (const socket of open) socket.destroy();
+      }),
+  };
+}

@@ -1,0 +1,86 @@
+// Owns: whether an applied change is genuine: both signatures verified again, by keys that the warden sealed.
+// Must never: remember a change as genuine under anything but its whole content.
+import { createHash } from 'node:crypto';
+import type { Transaction } from '../../postgres/database.ts';
+import { documentHash, isSignedBy, parseApproval, parseProposal } from '../../rpc/change-document.ts';
+import type { KeyRing } from '../context.ts';
+import { type AppliedChange, findApplied, findKey } from './change-queries.ts';
+import { firstBroken } from './seals.ts';
+
+/** Digests of changes that verified. Bounded: the oldest go. */
+const genuine = new Set<string>();
+const genuineMax = 20_000;
+
+const digestOf = (change: AppliedChange): string =>
+  createHash('sha256')
+    .update(
+      JSON.stringify([
+        change.id,
+        change.document,
+        change.proposerKey,
+        change.proposerSignature,
+        change.approval,
+        change.approverKey,
+        change.approverSignature,
+        change.breakGlass,
+      ]),
+    )
+    .digest('base64');
+
+/** A key's bytes, when the row that names it carries the warden's seal. Ended keys count: what they signed they signed. */
+async function sealedKey(
+  tx: Transaction,
+  keys: KeyRing,
+  fingerprint: string,
+): Promise<{ readonly operator: string; readonly spki: Buffer } | undefined> {
+  const found = await findKey(tx, fingerprint);
+  if (found === undefined || (await firstBroken(tx, keys, [{ kind: 'operator-key', id: fingerprint }])) !== undefined) return undefined;
+  return { operator: found.operatorId, spki: found.publicKey };
+}
+
+async function verifyApplied(tx: Transaction, keys: KeyRing, change: AppliedChange): Promise<boolean> {
+  const proposal = parseProposal(change.document);
+  const proposer = await sealedKey(tx, keys, change.proposerKey);
+  if (
+    proposer === undefined ||
+    proposal.change !== change.id ||
+    proposal.key !== change.proposerKey ||
+    !isSignedBy(change.document, Buffer.from(change.proposerSignature, 'base64'), proposer.spki)
+  )
+    return false;
+  // A prepared emergency stands in the place of the approval: its row is sealed, and it was made by a change of two.
+  if (change.breakGlass !== null)
+    return (
+      proposal.breakGlass === change.breakGlass &&
+      (await firstBroken(tx, keys, [{ kind: 'break-glass', id: change.breakGlass }])) === undefined
+    );
+  if (change.approval === null || change.approverKey === null || change.approverSignature === null) return false;
+  const approval = parseApproval(change.approval);
+  const approver = await sealedKey(tx, keys, change.approverKey);
+  return (
+    approver !== undefined &&
+    approver.operator !== proposer.operator &&
+    approval.change === change.id &&
+    approval.hash === documentHash(change.document) &&
+    approval.installation === proposal.installation &&
+    approval.key === change.approverKey &&
+    isSignedBy(change.approval, Buffer.from(change.approverSignature, 'base64'), approver.spki)
+  );
+}
+
+export async function isChangeGenuine(tx: Transaction, keys: KeyRing, id: string): Promise<boolean> {
+  const change = await findApplied(tx, id);
+  if (change === undefined) return false;
+  const digest = digestOf(change);
+  if (genuine.has(digest)) return true;
+  let isGood: boolean;
+  try {
+    isGood = await verifyApplied(tx, keys, change);
+  } catch {
+    isGood = false;
+  }
+  if (!isGood) return false;
+  if (genuine.size >= genuineMax) genuine.delete(genuine.values().next().value ?? '');
+  genuine.add(digest);
+  return true;
+}

@@ -1,0 +1,156 @@
+// Owns: what is done to operators and to prepared emergencies, each inside the command's own transaction, on the record.
+// Must never: leave fewer than two who can approve each other's changes by anything but a suspension.
+import { CofferdamError } from '../../domain/errors.ts';
+import type { Transaction } from '../../postgres/database.ts';
+import { operatorPublicKey, publicKeyFingerprint } from '../../rpc/change-document.ts';
+import type { Params } from '../../rpc/operation.ts';
+import { type OperatorToAdmin, operatorToAdmin } from '../../rpc/operator-admin.ts';
+import { insertAlert } from '../alerts/alert-queries.ts';
+import type { Doing } from '../commands/use-cases.ts';
+import { record } from '../ledger/ledger-queries.ts';
+import {
+  endBreakGlass,
+  endOperatorKey,
+  findOperator,
+  insertBreakGlass,
+  insertOperator,
+  insertOperatorKey,
+  lockBreakGlass,
+  type OperatorRow,
+  reviewBreakGlass,
+  setOperator,
+} from './change-queries.ts';
+
+type P<K extends keyof OperatorToAdmin> = Params<OperatorToAdmin, K>;
+
+async function requireOperator(tx: Transaction, name: string): Promise<OperatorRow> {
+  const found = await findOperator(tx, name);
+  if (found === undefined) throw new CofferdamError('not-found', `there is no operator named ${name}: see \`cofferctl operator list\``);
+  return found;
+}
+
+/** The key in both its forms. Throws `invalid` for what is no key that may sign. */
+export function keyOf(base64: string): { readonly spki: Buffer; readonly fingerprint: string } {
+  const spki = Buffer.from(base64, 'base64');
+  operatorPublicKey(spki);
+  return { spki, fingerprint: publicKeyFingerprint(spki) };
+}
+
+/** Operators are everybody's business: what happens to them is told to all. */
+async function tellOperators(
+  { tx, operator: by }: Doing,
+  kind: string,
+  name: string,
+  facts: Readonly<Record<string, unknown>>,
+): Promise<void> {
+  await record(tx, { kind, observer: 'warden', sensitive: { operator: name, ...facts, by } });
+  await insertAlert(tx, {
+    kind,
+    severity: 'warning',
+    subject: `${name}/${JSON.stringify(facts)}`.slice(0, 400),
+    text: `${kind} ${name}, by ${by}`,
+    facts: { operator: name, ...facts, by },
+    nextCommand: 'cofferctl operator list',
+  });
+}
+
+/** Never in an emergency: operators and emergencies themselves, and what destroys. */
+const neverAlone = (operation: string): boolean => /^(?:operator|break-glass|change|hold)\./.test(operation);
+
+export const operatorUseCases = {
+  'operator.create': async ({ name, role, publicKey, reason }: P<'operator.create'>, doing: Doing) => {
+    const { spki, fingerprint } = keyOf(publicKey);
+    const id = await insertOperator(doing.tx, name, role);
+    if (id === undefined) throw new CofferdamError('conflict', `there is already an operator named ${name}`);
+    if (!(await insertOperatorKey(doing.tx, id, fingerprint, spki)))
+      throw new CofferdamError('conflict', 'this key belongs, or belonged, to an operator: every operator makes a key of their own');
+    await tellOperators(doing, 'operator.created', name, { role, fingerprint, reason });
+    return { name, fingerprint };
+  },
+
+  'operator.set-role': async ({ name, role, reason }: P<'operator.set-role'>, doing: Doing) => {
+    const found = await requireOperator(doing.tx, name);
+    if (found.role === role) throw new CofferdamError('conflict', `${name} is ${role} already`);
+    await setOperator(doing.tx, found.id, role, found.state === 'active' ? 'active' : 'suspended');
+    await tellOperators(doing, 'operator.role-set', name, { from: found.role, to: role, reason });
+    return {};
+  },
+
+  'operator.add-key': async ({ name, publicKey, reason }: P<'operator.add-key'>, doing: Doing) => {
+    const found = await requireOperator(doing.tx, name);
+    const { spki, fingerprint } = keyOf(publicKey);
+    if (!(await insertOperatorKey(doing.tx, found.id, fingerprint, spki)))
+      throw new CofferdamError('conflict', 'this key belongs, or belonged, to an operator: every key is used once');
+    await tellOperators(doing, 'operator.key-added', name, { fingerprint, reason });
+    return { fingerprint };
+  },
+
+  'operator.end-key': async ({ name, fingerprint, reason }: P<'operator.end-key'>, doing: Doing) => {
+    const found = await requireOperator(doing.tx, name);
+    if (!(await endOperatorKey(doing.tx, found.id, fingerprint))) throw new CofferdamError('not-found', `${name} has no such key in use`);
+    await tellOperators(doing, 'operator.key-ended', name, { fingerprint, reason });
+    return {};
+  },
+
+  'operator.suspend': async ({ name, reason }: P<'operator.suspend'>, doing: Doing) => {
+    const found = await requireOperator(doing.tx, name);
+    if (found.state === 'suspended') throw new CofferdamError('conflict', `${name} is suspended already`);
+    await setOperator(doing.tx, found.id, found.role, 'suspended');
+    await tellOperators(doing, 'operator.suspended', name, { reason });
+    return {};
+  },
+
+  'operator.resume': async ({ name, reason }: P<'operator.resume'>, doing: Doing) => {
+    const found = await requireOperator(doing.tx, name);
+    if (found.state === 'active') throw new CofferdamError('conflict', `${name} is not suspended`);
+    await setOperator(doing.tx, found.id, found.role, 'active');
+    await tellOperators(doing, 'operator.resumed', name, { reason });
+    return {};
+  },
+
+  'break-glass.prepare': async ({ operator: name, operations, hours, validDays, reason }: P<'break-glass.prepare'>, doing: Doing) => {
+    const found = await requireOperator(doing.tx, name);
+    if (found.state !== 'active') throw new CofferdamError('conflict', `${name} is suspended`);
+    for (const one of operations) {
+      const row = Object.hasOwn(operatorToAdmin, one) ? operatorToAdmin[one as keyof OperatorToAdmin] : undefined;
+      if (row === undefined || row.second === 'never')
+        throw new CofferdamError('invalid', `${one} is not an operation that needs a second operator`);
+      if (neverAlone(one)) throw new CofferdamError('denied', `${one} is never done alone`);
+    }
+    const made = await insertBreakGlass(doing.tx, {
+      operator: found.id,
+      operations: [...new Set(operations)].sort(),
+      hours,
+      reason,
+      validDays,
+    });
+    await tellOperators(doing, 'break-glass.prepared', name, {
+      breakGlass: made.id,
+      operations,
+      hours,
+      until: made.validUntil.toISOString(),
+      reason,
+    });
+    return { breakGlass: made.id, validUntil: made.validUntil.toISOString() };
+  },
+
+  'break-glass.end': async ({ breakGlass, reason }: P<'break-glass.end'>, doing: Doing) => {
+    const glass = await lockBreakGlass(doing.tx, breakGlass);
+    if (glass === undefined) throw new CofferdamError('not-found', 'there is no such emergency: see `cofferctl break-glass list`');
+    if (glass.state === 'over') throw new CofferdamError('conflict', 'it is over already');
+    await endBreakGlass(doing.tx, breakGlass);
+    await tellOperators(doing, 'break-glass.ended', glass.operator, { breakGlass, reason });
+    return {};
+  },
+
+  'break-glass.review': async ({ breakGlass, finding }: P<'break-glass.review'>, doing: Doing) => {
+    const glass = await lockBreakGlass(doing.tx, breakGlass);
+    if (glass === undefined) throw new CofferdamError('not-found', 'there is no such emergency: see `cofferctl break-glass list`');
+    if (!glass.isUsed) throw new CofferdamError('conflict', 'it was not used: there is nothing to review');
+    if (glass.state === 'open') throw new CofferdamError('conflict', 'it is still open: end it first (cofferctl break-glass end)');
+    if (glass.isReviewed) throw new CofferdamError('conflict', 'it was reviewed before');
+    await reviewBreakGlass(doing.tx, breakGlass, finding);
+    await tellOperators(doing, 'break-glass.reviewed', glass.operator, { breakGlass, finding });
+    return {};
+  },
+};

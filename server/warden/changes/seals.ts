@@ -1,0 +1,147 @@
+// Owns: the seals of rows that decide what a session may do: made in the transaction that wrote the row, verified whenever it is used.
+// Must never: seal a row that this transaction did not write, or take a row whose seal or change does not verify.
+import { randomBytes, timingSafeEqual } from 'node:crypto';
+import { existsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { runtimePaths } from '../../config/config.ts';
+import { CofferdamError } from '../../domain/errors.ts';
+import type { Transaction } from '../../postgres/database.ts';
+import { insertAlert } from '../alerts/alert-queries.ts';
+import type { KeyRing, Warden } from '../context.ts';
+import { record } from '../ledger/ledger-queries.ts';
+import { isChangeGenuine } from './genuine.ts';
+import {
+  installationId,
+  markSealed,
+  pageOfSeals,
+  type RowName,
+  readRows,
+  rowsBehind,
+  rowsWrittenUnder,
+  type SealedRow,
+  setWord,
+  windowKind,
+  writeSeals,
+} from './seal-queries.ts';
+
+const partOf = ({ kind, id, facts, change }: SealedRow): readonly string[] => [kind, id, facts, change ?? ''];
+
+async function sealRows(tx: Transaction, keys: KeyRing, names: readonly RowName[], change: string | null): Promise<number> {
+  const rows = (await readRows(tx, names)).map((row) => ({ ...row, change: change ?? row.change }));
+  if (rows.length > 0)
+    await writeSeals(
+      tx,
+      rows.map((row) => ({ ...row, mac: keys.sealRow(partOf(row)) })),
+      keys.rowSealId,
+    );
+  return rows.length;
+}
+
+/**
+ * Runs `work`, then seals what it wrote, naming the change that allowed it. Null: the customer's own console, the warden itself, or one
+ * operator who narrows; then the row keeps naming the change that made it.
+ */
+export async function sealing<T>(tx: Transaction, keys: KeyRing, change: () => string | null, work: () => Promise<T>): Promise<T> {
+  const word = randomBytes(18).toString('base64url');
+  await setWord(tx, word);
+  const result = await work();
+  await sealRows(tx, keys, await rowsWrittenUnder(tx, word), change());
+  return result;
+}
+
+const isSealGood = (keys: KeyRing, row: SealedRow): boolean => {
+  if (row.mac === null || row.sealedBy !== keys.rowSealId) return false;
+  const expected = keys.sealRow(partOf(row));
+  return expected.length === row.mac.length && timingSafeEqual(expected, row.mac);
+};
+
+/** The first of these rows that is missing, unsealed, altered, or made by a change whose signatures do not verify; undefined: all are good. */
+export async function firstBroken(tx: Transaction, keys: KeyRing, names: readonly RowName[]): Promise<RowName | undefined> {
+  const rows = new Map((await readRows(tx, names)).map((row) => [`${row.kind}/${row.id}`, row]));
+  for (const name of names) {
+    const row = rows.get(`${name.kind}/${name.id}`);
+    if (row === undefined || !isSealGood(keys, row)) return name;
+    if (row.change !== null && !(await isChangeGenuine(tx, keys, row.change))) return name;
+  }
+  return undefined;
+}
+
+/** What a login is about to rely on. Undefined: all of it is what the warden wrote. */
+export async function brokenBehind(
+  tx: Transaction,
+  keys: KeyRing,
+  login: {
+    readonly account: string;
+    readonly credentials: readonly string[];
+    readonly window: string | null;
+    readonly ticket: string | null;
+  },
+): Promise<RowName | undefined> {
+  const names = [...(await rowsBehind(tx, login.account, login.credentials))];
+  if (login.window !== null) names.push({ kind: await windowKind(tx, login.window), id: login.window });
+  if (login.ticket !== null) names.push({ kind: 'ticket', id: login.ticket });
+  return firstBroken(tx, keys, names);
+}
+
+export async function alarmBroken(tx: Transaction, row: RowName, where: string): Promise<void> {
+  const facts = { kind: row.kind, row: row.id, where };
+  await record(tx, { kind: 'row.broken-seal', observer: 'warden', sensitive: facts });
+  await insertAlert(tx, {
+    kind: 'row.broken-seal',
+    severity: 'critical',
+    subject: `${row.kind}/${row.id}`,
+    text: `a ${row.kind} row (${row.id}) is not what the warden wrote: somebody changed the database; ${where}`,
+    facts,
+    nextCommand: 'cofferctl report changes --since 7d',
+  });
+}
+
+const pageRows = 500;
+
+/** Everything that carries a seal, in pages; what is broken. */
+export async function* brokenSeals(warden: Pick<Warden, 'database' | 'keys'>): AsyncGenerator<RowName> {
+  let after: RowName | null = null;
+  for (;;) {
+    const page: readonly RowName[] = await warden.database.withSystem((tx) => pageOfSeals(tx, after, pageRows));
+    after = page.at(-1) ?? null;
+    if (after === null) return;
+    for (let rest = page; rest.length > 0; ) {
+      const current = rest;
+      const broken: RowName | undefined = await warden.database.withSystem((tx) => firstBroken(tx, warden.keys, current));
+      if (broken === undefined) break;
+      yield broken;
+      rest = rest.slice(rest.indexOf(broken) + 1);
+    }
+  }
+}
+
+/**
+ * Rows that an older version left have no seal: sealed once, when this database and this warden see the version that seals for the first
+ * time. The mark beside the keys keeps a database that forgot it from asking again.
+ */
+export async function adoptRows(warden: Pick<Warden, 'config' | 'database' | 'keys' | 'log'>): Promise<void> {
+  const mark = join(runtimePaths(warden.config).secrets, 'warden', 'sealed');
+  const isMarked = existsSync(mark);
+  const rows = await warden.database.withSystem(async (tx) => {
+    const { isSealed } = await installationId(tx);
+    if (isSealed) return 0;
+    if (isMarked)
+      throw new CofferdamError(
+        'configuration',
+        'this database says that its rows were never sealed, but this warden has sealed rows: is it the right database? Restore it, or look at OPERATIONS',
+      );
+    let sealed = 0;
+    for (let after: RowName | null = null; ; ) {
+      const page: readonly RowName[] = await pageOfSeals(tx, after, pageRows);
+      const last = page.at(-1);
+      if (last === undefined) break;
+      sealed += await sealRows(tx, warden.keys, page, null);
+      after = last;
+    }
+    await markSealed(tx);
+    if (sealed > 0) await record(tx, { kind: 'rows.adopted', observer: 'warden', sensitive: { rows: sealed } });
+    return sealed;
+  });
+  if (!isMarked) writeFileSync(mark, '', { mode: 0o400 });
+  if (rows > 0) warden.log.warn({ rows }, 'rows of an older version were sealed, once');
+}
