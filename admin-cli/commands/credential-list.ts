@@ -1,3 +1,4 @@
+import { changing } from '../changing.ts';
 import type { Command } from '../command.ts';
 import { positional } from '../command.ts';
 import { plain, table, when } from '../output.ts';
@@ -73,8 +74,9 @@ export const credentialWake: Command = {
   options: [{ name: 'reason', value: 'TEXT', help: 'why; goes on the record', required: true }],
   help: 'Makes a dormant credential usable again.',
   example: 'cofferctl credential wake SHA256:… --reason "yearly statement run"',
+  changes: true,
   run: async (client, given) => {
-    const data = await client.call('credential.wake', { fingerprint: positional(given, 0), reason: given.options.reason ?? '' });
-    return { data, text: 'the credential may be used again\n' };
+    const params = { fingerprint: positional(given, 0), reason: given.options.reason ?? '' };
+    return changing(client, given, 'credential.wake', params, () => 'the credential may be used again\n');
   },
 };

@@ -1,6 +1,6 @@
 // T-20: a limit that silently stopped biting. Each control is broken on purpose; the self-test of the node notices.
-import pg from 'pg';
 import { test } from 'tap';
+import { asWarden } from '../support/as-warden.ts';
 import { startWorld, type World } from '../support/world.ts';
 
 type Status = {
@@ -10,16 +10,6 @@ type Status = {
 type Alerts = { readonly alerts: readonly { kind: string; severity: string; text: string }[] };
 /** The bound of the threat table. */
 const noticedWithinMs = 120_000;
-
-async function query(world: World, text: string): Promise<void> {
-  const client = new pg.Client({ connectionString: world.databaseUrl });
-  await client.connect();
-  try {
-    await client.query(text);
-  } finally {
-    await client.end();
-  }
-}
 
 async function until(world: World, what: (status: Status) => boolean): Promise<Status | undefined> {
   const end = Date.now() + noticedWithinMs;
@@ -43,11 +33,15 @@ test('every control is driven into its limit on every node; one that does not bi
   );
   t.match((await world.cofferctl(['status'])).out, /everything serves[\s\S]*controls {3}6 tested, all bite/);
   t.match((await world.cofferctl(['doctor'])).out, /ok\s+controls: 6 controls were driven into their limit and bit/);
-  t.same((await world.cofferctlJson<Alerts>(['alert', 'list'])).alerts, [], 'no alarm, not even about what it provokes');
+  t.same(
+    (await world.cofferctlJson<Alerts>(['alert', 'list'])).alerts.filter((one) => !/^(?:operator|installation)\./.test(one.kind)),
+    [],
+    'no alarm, not even about what it provokes',
+  );
   t.notMatch((await world.cofferctl(['customer', 'list'])).out, /self-test/, 'it is no customer');
 
   const started = Date.now();
-  await query(
+  await asWarden(
     world,
     'update budget set cap_hour_bytes = 1000000000, cap_day_bytes = 1000000000, cap_week_bytes = 1000000000 where account_id in (select id from account where is_self_test) or credential_id in (select c.id from credential c join account a on a.id = c.account_id where a.is_self_test)',
   );
@@ -66,9 +60,10 @@ test('every control is driven into its limit on every node; one that does not bi
   t.match(world.log, /the control \\"cap\\" does not bite/, 'and logged');
 
   // The second factor no longer needed: a machine with an open window logs in with its key alone.
-  await query(
+  await asWarden(
     world,
-    "update account set kind = 'machine' where is_self_test; insert into activation_window (id, account_id, opens_at, closes_at, opened_by, reason) select gen_random_uuid(), id, now(), now() + interval '1 hour', 'x', 'x' from account where is_self_test",
+    "update account set kind = 'machine' where is_self_test",
+    "insert into activation_window (id, account_id, opens_at, closes_at, opened_by, reason) select gen_random_uuid(), id, now(), now() + interval '1 hour', 'x', 'x' from account where is_self_test",
   );
   const open = await until(world, (now) => dull(now, 'wrong-code'));
   t.match(

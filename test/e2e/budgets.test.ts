@@ -122,7 +122,7 @@ test('a cap refuses with words for people and codes for machines, on the record,
     '--reason',
     'month end',
   ]);
-  t.match([widen.code, widen.out], [0, /1 budget changed; wider now: bytes per hour, headroom/], widen.err);
+  t.match([widen.code, widen.out], [0, /changed 1\nwidened \["bytes per hour","headroom"\]/], widen.err);
   t.same(
     (await fetch('acme-batch', 6)).map((one) => one === null),
     [true, true, true, true, true, false],

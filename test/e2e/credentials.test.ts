@@ -26,15 +26,21 @@ function tools(t: Asserts, world: World) {
     t.equal(done.code, code, `cofferctl ${args.slice(0, 3).join(' ')} is refused`);
     t.match(done.err, words, 'in words');
   };
+  /** Without --execute. */
+  const planned = async (...args: readonly string[]): Promise<string> => {
+    const done = await world.cofferctlAlone(args);
+    t.equal(done.code, 0, `cofferctl ${args.slice(0, 3).join(' ')}: ${done.err}`);
+    return done.out;
+  };
   const credentials = async (account: string): Promise<readonly Credential[]> =>
     (await world.cofferctlJson<{ credentials: readonly Credential[] }>(['credential', 'list', '--account', account])).credentials;
   const opens = async (run: SshRun): Promise<boolean> => (await sftpLines(world, run, ['pwd'])).code === 0;
-  return { ok, refused, credentials, opens };
+  return { ok, planned, refused, credentials, opens };
 }
 
 test('passwords: a person with the code, a machine with its key and from its networks', async (t) => {
   const world = await startWorld(t);
-  const { ok, refused, opens } = tools(t, world);
+  const { ok, planned, refused, opens } = tools(t, world);
   const file = join(world.directory, 'secret');
   await refused(2, /terminal only/, 'password', 'issue', 'globex');
   await ok('password', 'issue', 'globex', '--out', file);
@@ -64,7 +70,7 @@ test('passwords: a person with the code, a machine with its key and from its net
   await refused(5, /revoke the password first/, 'account', 'set', 'acme-batch', '--networks', 'any', '--reason', 'test');
   const name = `password:${second.slice(0, 8)}`;
   t.match(await ok('credential', 'show', name), /credential\.added/);
-  t.match(await ok('credential', 'revoke', '--credential', name, '--reason', 'test'), /Nothing was done/);
+  t.match(await planned('credential', 'revoke', '--credential', name, '--reason', 'test'), /Nothing was done/);
   t.ok(await opens({ ...batch(world), password: second }), 'a plan does nothing');
   t.match(await ok('credential', 'revoke', '--credential', name, '--reason', 'test', '--execute'), /1 credentials revoked/);
   t.notOk(await opens({ ...batch(world), password: second }), 'a revoked password opens nothing');
@@ -185,7 +191,7 @@ test('standing of an account: lock, end, networks, read-only; open sessions foll
 
 test('rotation: both keys good, the move on record, undone, finished; revoked in bulk', async (t) => {
   const world = await startWorld(t);
-  const { ok, refused, credentials, opens } = tools(t, world);
+  const { ok, planned, refused, credentials, opens } = tools(t, world);
   const accounts = ['acme-batch', 'acme-2-batch', 'globex-batch'] as const;
   const next = Object.fromEntries(accounts.map((name) => [name, makeKey(world, `new-${name}`)])) as Record<
     string,
@@ -203,7 +209,7 @@ test('rotation: both keys good, the move on record, undone, finished; revoked in
   const future = new Date(Date.now() + 86_400_000).toISOString().slice(0, 10);
   const choice = ['--account', 'acme-batch'];
   await refused(2, /name whom it concerns/, 'credential', 'rotate');
-  const plan = await ok('credential', 'rotate', '--stale-before', future, '--keys', keys);
+  const plan = await planned('credential', 'rotate', '--stale-before', future, '--keys', keys);
   t.match(plan, /would be retired 14 days from now/);
   t.match(plan, /no new key is given for [^\n]*globex-batch/);
   t.match(plan, /Nothing was done/);
@@ -221,14 +227,13 @@ test('rotation: both keys good, the move on record, undone, finished; revoked in
     'test',
     '--execute',
   ]);
-  t.equal(done.code, 1, 'done, with something to look at');
   t.match(
     done.out,
-    /1 old keys retire after the overlap, 1 new keys registered\nnot registered:\n {2}acme-2-batch: this account has no key in this rotation/,
+    /1 old keys retire after the overlap, 0 new keys registered\nnew keys wait for a second operator[\s\S]*staged 1\nrefused .*this account has no key in this rotation[^}]*acme-2-batch/,
   );
   const id = /^rotation ([0-9a-f-]{36}):/m.exec(done.out)?.[1] ?? '';
   const resumed = await world.cofferctl(['credential', 'rotate', '--resume', id, '--keys', keys, '--execute']);
-  t.match(resumed.out, /0 old keys retire after the overlap, 0 new keys registered/, 'once more changes nothing');
+  t.match(resumed.out, /0 old keys retire after the overlap[\s\S]*staged 0\n/, 'once more changes nothing');
   t.ok(await opens(batch(world)), 'the old key is good');
   t.match(await ok('rotation', 'show', id), /not moved/);
   t.ok(await opens(withNew('acme-batch')), 'so is the new one');
@@ -237,7 +242,7 @@ test('rotation: both keys good, the move on record, undone, finished; revoked in
     (await credentials('acme-batch')).map((one) => one.state),
     ['retiring', 'active'],
   );
-  t.match(await ok('rotation', 'undo', id, '--reason', 'test'), /1 old keys are good as before/);
+  t.match(await ok('rotation', 'undo', id, '--reason', 'test'), /restored 1/);
   t.same(
     (await credentials('acme-batch')).map((one) => one.state),
     ['active', 'active'],
@@ -297,7 +302,7 @@ test('rotation: both keys good, the move on record, undone, finished; revoked in
   t.ok(await opens({ ...batch(world, 'globex-batch'), from: '127.0.0.7' }));
   t.equal((await credentials('globex-batch'))[0]?.lastUsedFrom, '127.0.0.7');
   const emergency = ['credential', 'revoke', '--used-from', '127.0.0.7/32', '--reason', 'stolen'];
-  const shown = await ok(...emergency);
+  const shown = await planned(...emergency);
   t.match(shown, /1 credentials of 1 accounts would be revoked/);
   t.match(shown, /1 accounts would be left without any usable credential/);
   t.match(await ok(...emergency, '--execute'), /1 credentials revoked/);

@@ -150,13 +150,13 @@ test('the operators’ socket: no certificate, a foreign one, a lesser role', as
   t.match(await handshake({ ...own, maxVersion: 'TLSv1.2' }), /refused/, 'TLS 1.2');
   t.equal(await handshake(own), 'answered', "and the installation's bob is heard");
 
-  const asBob = (...args: readonly string[]): ReturnType<typeof world.cofferctl> => world.cofferctl([...args, '--operator', 'bob']);
-  t.equal((await asBob('status')).code, 0, 'an operator reads');
-  const denied = await asBob('customer', 'create', 'bobsbank');
+  const asCarol = (...args: readonly string[]): ReturnType<typeof world.cofferctl> => world.cofferctl([...args, '--operator', 'carol']);
+  t.equal((await asCarol('status')).code, 0, 'an operator reads');
+  const denied = await asCarol('customer', 'create', 'carolsbank');
   t.equal(denied.code, 4, 'and does not widen access');
   t.match(denied.err, /needs the role security-officer; you are operator/);
-  t.equal((await asBob('customer', 'suspend', 'globex', '--reason', 'x')).code, 0, 'but may narrow it');
-  t.notMatch((await world.cofferctl(['customer', 'list'])).out, /bobsbank/, 'nothing was made');
+  t.equal((await asCarol('customer', 'suspend', 'globex', '--reason', 'x')).code, 0, 'but may narrow it');
+  t.notMatch((await world.cofferctl(['customer', 'list'])).out, /carolsbank/, 'nothing was made');
 
   for (const [args, code] of [
     [['nonsense'], 2],

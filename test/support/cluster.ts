@@ -2,7 +2,8 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
-import { type Client, connect } from '../../admin-cli/client.ts';
+import type { Client } from '../../admin-cli/client.ts';
+import { makeOperators } from '../../server/admin/development-operators.ts';
 import { newOpenSshKeyPair } from '../../server/admin/openssh-key.ts';
 import { type Config, runtimePaths } from '../../server/config/config.ts';
 import { loadConfig } from '../../server/config/load.ts';
@@ -12,6 +13,7 @@ import { Child } from '../../server/supervisor/child.ts';
 import { roleCommand } from '../../server/supervisor/commands.ts';
 import { type Prepared, prepare } from '../../server/supervisor/prepare.ts';
 import { createEmptyDatabase, type Teardown, temporaryDirectory, testPasswords } from './database.ts';
+import { agreed, connectAgreed } from './operators.ts';
 import { childrenOf, type Done, freePorts, project, run } from './world.ts';
 
 export type ClusterOptions = {
@@ -114,6 +116,7 @@ export class Cluster {
     });
     t.teardown(() => cluster.stop());
     for (const warden of wardens) await warden.start();
+    await makeOperators(config, prepared.operators);
     await Promise.all([admin.start(), ...[...children.values()].map((edge) => edge.start())]);
     return cluster;
   }
@@ -189,17 +192,17 @@ export class Cluster {
   }
 
   async cofferctl(args: readonly string[], input = ''): Promise<Done> {
-    const done = await run(process.execPath, [join(project, 'admin-cli', 'main.ts'), ...args], {
-      env: { COFFERDAM_VAR: this.directory },
-      input,
-    });
+    const alone = (words: readonly string[], text = ''): Promise<Done> =>
+      run(process.execPath, [join(project, 'admin-cli', 'main.ts'), ...words], { env: { COFFERDAM_VAR: this.directory }, input: text });
+    const done = await agreed(alone, args, input);
     if (done.code !== 0) throw new Error(`cofferctl ${args.join(' ')}: ${done.err}`);
     return done;
   }
 
-  /** An operator's connection to the admin process, for many calls. */
+  /** Two operators' connection to the admin process, for many calls. */
   operator(): Promise<Client> {
-    return connect({ directory: join(runtimePaths(this.config).operators, 'alice'), socket: runtimePaths(this.config).adminSocket });
+    const paths = runtimePaths(this.config);
+    return connectAgreed((name) => join(paths.operators, name), paths.adminSocket);
   }
 
   async #account(name: string, where: readonly string[]): Promise<ClusterAccount> {

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { totp } from '../../admin-cli/demo-otp.ts';
 import { socketUrl } from '../../server/postgres/embedded.ts';
 import { createEmptyDatabase, type Teardown, temporaryDirectory, testPasswords } from './database.ts';
+import { agreed } from './operators.ts';
 
 export const project = join(import.meta.dirname, '..', '..');
 export type Done = { readonly code: number | null; readonly out: string; readonly err: string };
@@ -258,8 +259,14 @@ export class World {
     return socketUrl(join(this.directory, 'run', 'postgres'), 'postgres', password, 'cofferdam');
   }
 
-  cofferctl(args: readonly string[], input = ''): Promise<Done> {
+  /** Exactly this, by one operator. */
+  cofferctlAlone(args: readonly string[], input = ''): Promise<Done> {
     return run(process.execPath, [join(project, 'admin-cli', 'main.ts'), ...args], { env: { COFFERDAM_VAR: this.directory }, input });
+  }
+
+  /** To its effect: executed, and approved by a second operator where it needs one. */
+  cofferctl(args: readonly string[], input = ''): Promise<Done> {
+    return agreed((words, text) => this.cofferctlAlone(words, text), args, input);
   }
 
   async cofferctlJson<T>(args: readonly string[]): Promise<T> {

@@ -40,6 +40,7 @@ export type SealedRow = RowName & {
   readonly sealedBy: string | null;
   readonly change: string | null;
 };
+const named = (kind: string, id: string): string => [kind, id].join('/');
 const isKind = (kind: string): kind is SealKind => Object.hasOwn(factsOf, kind);
 
 /** The rows with their seals; a row that is not there is missing from the answer. */
@@ -49,12 +50,12 @@ export async function readRows(tx: Transaction, names: readonly RowName[]): Prom
     'select s.kind, s.row_id, s.mac, s.sealed_by, s.change_id from unnest($1::text[], $2::text[]) n(kind, id) join seal s on s.kind = n.kind and s.row_id = n.id',
     [names.map((one) => one.kind), names.map((one) => one.id)],
   );
-  for (const one of found) seals.set(`${one.kind}/${one.row_id}`, one);
+  for (const one of found) seals.set(named(one.kind, one.row_id), one);
   const rows: SealedRow[] = [];
   for (const kind of new Set(names.map((one) => one.kind))) {
     const ids = names.filter((one) => one.kind === kind).map((one) => one.id);
     for (const { id, facts } of await tx.query<{ id: string; facts: string }>(factsOf[kind], [ids])) {
-      const seal = seals.get(`${kind}/${id}`);
+      const seal = seals.get(named(kind, id));
       rows.push({ kind, id, facts, mac: seal?.mac ?? null, sealedBy: seal?.sealed_by ?? null, change: seal?.change_id ?? null });
     }
   }

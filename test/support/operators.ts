@@ -1,0 +1,63 @@
+// Owns: two operators who agree: whatever needs a second one is proposed by alice and approved by bob, through the real interfaces.
+
+import type { ChangingOperation } from '../../admin-cli/changing.ts';
+import { type Client, connect } from '../../admin-cli/client.ts';
+import { commands } from '../../admin-cli/main.ts';
+import { documentHash } from '../../server/rpc/change-document.ts';
+import { type OperatorOperation, operatorToAdmin } from '../../server/rpc/operator-admin.ts';
+import type { Done } from './world.ts';
+
+type Run = (args: readonly string[], input?: string) => Promise<Done>;
+
+const commandOf = (args: readonly string[]) => commands.find((one) => one.words.every((word, i) => args[i] === word));
+
+/** Runs a command of cofferctl to its effect: `--execute` where it changes something, and the approval where it needs one. */
+export async function agreed(run: Run, args: readonly string[], input = ''): Promise<Done> {
+  const command = commandOf(args);
+  if (command?.changes !== true || args.includes('--help')) return run(args, input);
+  const done = await run(args.includes('--execute') ? args : [...args, '--execute'], input);
+  const isJson = args.includes('--json');
+  const proposal = isJson
+    ? /"change": "([0-9a-f-]{36})",\s+"hash": "([0-9a-f]{64})"/.exec(done.out)
+    : /approve ([0-9a-f-]{36}) --hash ([0-9a-f]{64})/.exec(done.out);
+  if (done.code !== 0 || proposal === null) return done;
+  const [, change = '', hash = ''] = proposal;
+  const at = args.indexOf('--operator');
+  const other = args[at + 1] === 'bob' && at >= 0 ? 'alice' : 'bob';
+  const approved = await run(['change', 'approve', change, '--hash', hash, '--execute', '--operator', other, '--json']);
+  if (approved.code !== 0) return approved;
+  const { result } = JSON.parse(approved.out) as { result: Record<string, unknown> };
+  const out = isJson
+    ? JSON.stringify({ ...(JSON.parse(done.out) as object), ...result, proposed: false, executed: true }, null, 2)
+    : `${done.out}${Object.entries(result)
+        .map(([name, value]) => `${name} ${typeof value === 'string' ? value : JSON.stringify(value)}\n`)
+        .join('')}`;
+  return { ...done, out };
+}
+
+/** A connection of alice whose calls bob approves where they need it. */
+export async function connectAgreed(directoryOf: (operator: string) => string, socket: string): Promise<Client> {
+  const alice = await connect({ directory: directoryOf('alice'), socket });
+  const bob = await connect({ directory: directoryOf('bob'), socket });
+  const call = async (operation: OperatorOperation, params: unknown): Promise<unknown> => {
+    const row = operatorToAdmin[operation];
+    if (row.second !== 'never') {
+      const wish = { operation: operation as ChangingOperation, params: params as Record<string, unknown> };
+      const { needsSecond } = await alice.call('plan', wish);
+      if (needsSecond) {
+        const { change } = await alice.propose({ ...wish, reason: 'test' });
+        const { document } = await bob.call('change.show', { change });
+        return (await bob.approve(change, documentHash(document))).result;
+      }
+    }
+    return alice.call(operation, params as never);
+  };
+  return {
+    ...alice,
+    call: call as Client['call'],
+    close: () => {
+      alice.close();
+      bob.close();
+    },
+  };
+}
