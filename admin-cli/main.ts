@@ -32,6 +32,7 @@ import { keyAdd, keyConfirm, keyRetire } from './commands/key-add.ts';
 import { keyResume, keySuspend } from './commands/key-suspend.ts';
 import { mfaReset, mfaTicket } from './commands/mfa-ticket.ts';
 import { passwordIssue } from './commands/password-issue.ts';
+import { reportAccess } from './commands/report-access.ts';
 import { reportKeyExchange } from './commands/report-key-exchange.ts';
 import { rotationFinish, rotationList, rotationShow, rotationUndo } from './commands/rotation.ts';
 import { sessionEnd, sessionList } from './commands/session-list.ts';
@@ -92,6 +93,7 @@ export const commands: readonly Command[] = [
   budgetHistory,
   exposure,
   alertList,
+  reportAccess,
   reportExceptions,
   reportKeyExchange,
 ];

@@ -6,6 +6,8 @@ import { parseReceipt } from '../domain/receipt.ts';
 import type { Database } from '../postgres/database.ts';
 import type { Handlers, Result } from '../rpc/operation.ts';
 import { type OperatorOperation, type OperatorRole, type OperatorToAdmin, operatorToAdmin } from '../rpc/operator-admin.ts';
+import { listAccess } from './access-queries.ts';
+import { accessRow } from './access-report.ts';
 import { listAlerts, listHolds } from './budget-queries.ts';
 import { budgetHistory, exposureOf, showBudgets } from './budget-reports.ts';
 import type { CommandLine } from './command-line.ts';
@@ -168,6 +170,11 @@ export function adminHandlers(config: Config, database: Database, commands: Comm
     },
     'hold.list': async () => fitting('holds', await read((tx) => listHolds(tx))),
     'alert.list': async ({ limit }) => fitting('alerts', await read((tx) => listAlerts(tx, limit ?? rowsMax))),
+    'report.access': async (params) => {
+      const rows = await read((tx) => listAccess(tx, dormantMs(config), params, rowsMax));
+      const page = fitting('rows', rows.map(accessRow));
+      return { ...page, more: page.more || rows.length === rowsMax };
+    },
     'report.key-exchange': async () => fitting('accounts', await read((tx) => listKeyExchangeUse(tx))),
     'session.list': async ({ all, limit }) => fitting('sessions', await read((tx) => listSessions(tx, all ?? false, limit ?? rowsMax))),
   };

@@ -2,6 +2,7 @@
 // Must never: contain an operation that returns file content, or a secret of a customer.
 // Changing operations become rows of `command`; the warden validates the same parameters again and executes them.
 import { z } from 'zod';
+import { operatorAccess } from './operator-access.ts';
 import { operatorBudgets } from './operator-budgets.ts';
 import { operatorCredentials } from './operator-credentials.ts';
 import { operatorRetention } from './operator-retention.ts';
@@ -252,6 +253,7 @@ export const operatorToAdmin = {
     }),
     reads(),
   ),
+  ...operatorAccess,
   ...operatorCredentials,
   ...operatorBudgets,
   ...operatorRetention,
