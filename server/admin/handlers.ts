@@ -1,6 +1,5 @@
 // Owns: the handlers of what operators may read; everything that changes goes to the warden as a command.
-import { readFileSync } from 'node:fs';
-import { type Config, runtimePaths } from '../config/config.ts';
+import type { Config } from '../config/config.ts';
 import { CofferdamError } from '../domain/errors.ts';
 import { parseReceipt } from '../domain/receipt.ts';
 import type { Database } from '../postgres/database.ts';
@@ -13,20 +12,10 @@ import { budgetHistory, exposureOf, showBudgets } from './budget-reports.ts';
 import type { CommandLine } from './command-line.ts';
 import { listCredentials, listRotations, listWindows, staleCredentials } from './credential-queries.ts';
 import { dormantMs, planFor, showCredential, showRotation } from './credential-reports.ts';
-import {
-  certificateFinding,
-  clockFinding,
-  controlFindings,
-  databaseFindings,
-  diskFinding,
-  type Finding,
-  nodeFindings,
-  silentNodes,
-  wallFinding,
-} from './doctor.ts';
+import { examine } from './doctor/doctor.ts';
+import { silentNodes } from './doctor/nodes.ts';
 import type { Operator } from './operator-queries.ts';
 import {
-  databaseFacts,
   findReceiptByPath,
   findReceiptByVersion,
   findReceiptKey,
@@ -86,7 +75,10 @@ export function adminHandlers(config: Config, database: Database, commands: Comm
       }));
       const { version, sizeBytes, now: _now, ...counts } = sums;
       return {
-        nodes: nodes.map(({ startedAt: _startedAt, ...node }) => ({ ...node, lastSeenAt: node.lastSeenAt?.toISOString() ?? null })),
+        nodes: nodes.map(({ startedAt: _startedAt, lagMs: _lagMs, nativeCipher: _nativeCipher, ...node }) => ({
+          ...node,
+          lastSeenAt: node.lastSeenAt?.toISOString() ?? null,
+        })),
         wardenAnswersMs,
         controls: [...controls],
         silentNodes: silentNodes(config, nodes, controls, sums.now),
@@ -96,33 +88,7 @@ export function adminHandlers(config: Config, database: Database, commands: Comm
     },
     doctor: async (_params, caller) => {
       const answerMs = await pingMs(await caller.operator());
-      const { nodes, facts, sums, controls } = await read(async (tx) => ({
-        controls: await listControls(tx),
-        nodes: await listNodes(tx),
-        facts: await databaseFacts(tx),
-        sums: await totals(tx),
-      }));
-      const warden: Finding =
-        answerMs === null
-          ? {
-              check: 'warden',
-              verdict: 'fault',
-              text: 'does not answer commands',
-              next: "look at the warden's log; the supervisor starts it again by itself",
-            }
-          : { check: 'warden', verdict: 'ok', text: `answers in ${answerMs} ms`, next: null };
-      return {
-        findings: [
-          warden,
-          ...nodeFindings(nodes),
-          ...controlFindings(controls, silentNodes(config, nodes, controls, sums.now)),
-          ...databaseFindings(facts),
-          clockFinding(sums.now),
-          await diskFinding(config),
-          wallFinding(config),
-          certificateFinding(readFileSync(`${runtimePaths(config).certs}/admin/cert.pem`, 'utf8')),
-        ],
-      };
+      return { findings: [...(await examine(config, database, answerMs))] };
     },
     'customer.list': async ({ limit }) => fitting('customers', await read((tx) => listCustomers(tx, null, limit ?? rowsMax))),
     'customer.show': ({ name }) =>
