@@ -182,6 +182,12 @@ test('listeners: SFTP ports, loopback, and nothing else', async (t) => {
     [['2001:db8::2', 31337, 107], 'on IPv6'],
   ] as const)
     t.match(look([...row]), [{ verdict: 'fault', next: new RegExp(`^ss -ltnpe 'sport = :${row[1]}'`) }], what);
+  if (config.users !== null)
+    t.match(
+      look(['192.0.2.2', 2022, 0]),
+      [{ verdict: 'fault', text: /^held by the user root, not by edge p/ }],
+      'somebody else in its place',
+    );
   t.match(look(['127.0.0.1', 31337, 107]), [{ verdict: 'warning', text: /loopback only$/ }], 'a stray one on loopback');
   t.same(look(['0.0.0.0', 22, 0], ['127.0.0.1', 25, 0]), [], "the host's own listeners are not the product's");
 

@@ -61,19 +61,29 @@ function fits(expected: Expected, listener: TcpListener): boolean {
 
 /** Whose a listener is, as far as can be seen; undefined: not the product's. */
 export type Owner = (listener: TcpListener) => string | undefined;
+/** `areUsersKnown`: roles have users of their own, so that whatever the product holds has an owner. */
+type Whose = { readonly owner: Owner; readonly areUsersKnown: boolean };
 
-function tcpFinding(listener: TcpListener, expected: readonly Expected[], owner: Owner, addresses: readonly string[]): readonly Finding[] {
+function tcpFinding(listener: TcpListener, expected: readonly Expected[], whose: Whose, addresses: readonly string[]): readonly Finding[] {
   const { address, port } = listener;
   const shown = address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
   const check = `listener ${shown}`;
   const reach = reachOf(address, addresses);
   const match = expected.find((one) => fits(one, listener));
+  const see = `ss -ltnpe 'sport = :${port}'`;
+  if (match?.isPublic === true && whose.areUsersKnown && whose.owner(listener) === undefined)
+    return [
+      fault(
+        check,
+        `held by the user ${nameOf('/etc/passwd', listener.uid)}, not by ${match.name}: ${reach}`,
+        `${see} shows the process; clients may be talking to it: close the port at the firewall, then end it`,
+      ),
+    ];
   if (match !== undefined && (match.isPublic || isLoopback(address))) return [ok(check, `${match.name}: ${reach}`)];
   // The port of something that may be reached from here only, on an address from where others reach it: whoever holds it.
   const inward = expected.find((one) => !one.isPublic && one.port === port && (isWildcard(one.host) || isWildcard(address)));
-  const holder = owner(listener) ?? inward?.name;
+  const holder = whose.owner(listener) ?? inward?.name;
   if (holder === undefined) return [];
-  const see = `ss -ltnpe 'sport = :${port}'`;
   return isLoopback(address)
     ? [
         warning(
@@ -133,7 +143,7 @@ export function listenerFindings(
       return !sockets.tcp.some((listener) => own.some((one) => fits(one, listener)));
     });
   return [
-    ...sockets.tcp.flatMap((one) => tcpFinding(one, expected, owner, sockets.addresses)),
+    ...sockets.tcp.flatMap((one) => tcpFinding(one, expected, { owner, areUsersKnown: config.users !== null }, sockets.addresses)),
     ...sockets.unix.map((one) => unixFinding(one, known)),
     ...hidden.map((edge) =>
       warning(
