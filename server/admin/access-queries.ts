@@ -119,3 +119,17 @@ export async function listAccess(
     ],
   );
 }
+
+/** Which of the names that were asked for nobody has. */
+export async function unknownName(
+  tx: Transaction,
+  { customer, account }: Params<OperatorToAdmin, 'report.access'>,
+): Promise<'customer' | 'account' | undefined> {
+  const [row] = await tx.query<{ customer: boolean; account: boolean }>(
+    `select $1::text is null or exists (select 1 from customer where name = $1 and not is_self_test) as customer,
+       $2::text is null or exists (select 1 from account where name = $2 and not is_self_test) as account`,
+    [customer ?? null, account ?? null],
+  );
+  if (row?.customer === false) return 'customer';
+  return row?.account === false ? 'account' : undefined;
+}

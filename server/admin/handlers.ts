@@ -2,10 +2,10 @@
 import type { Config } from '../config/config.ts';
 import { CofferdamError } from '../domain/errors.ts';
 import { parseReceipt } from '../domain/receipt.ts';
-import type { Database } from '../postgres/database.ts';
-import type { Handlers, Result } from '../rpc/operation.ts';
+import type { Database, Transaction } from '../postgres/database.ts';
+import type { Handlers, Params, Result } from '../rpc/operation.ts';
 import { type OperatorOperation, type OperatorRole, type OperatorToAdmin, operatorToAdmin } from '../rpc/operator-admin.ts';
-import { listAccess } from './access-queries.ts';
+import { listAccess, unknownName } from './access-queries.ts';
 import { accessRow } from './access-report.ts';
 import { listAlerts, listHolds } from './budget-queries.ts';
 import { budgetHistory, exposureOf, showBudgets } from './budget-reports.ts';
@@ -39,6 +39,12 @@ type Reads = {
 const rowsMax = 500;
 /** Of JSON in one list: a frame with room to spare. */
 const listBytesMax = 110_000;
+
+/** An empty review of somebody who does not exist would be believed. */
+async function requireNamed(tx: Transaction, params: Params<OperatorToAdmin, 'report.access'>): Promise<void> {
+  const unknown = await unknownName(tx, params);
+  if (unknown !== undefined) throw new CofferdamError('not-found', `there is no ${unknown} named ${params[unknown]}`);
+}
 
 /** As many rows as one answer holds. */
 function fitting<K extends string, T>(name: K, rows: readonly T[]): { readonly [P in K]: T[] } & { readonly more: boolean } {
@@ -137,7 +143,11 @@ export function adminHandlers(config: Config, database: Database, commands: Comm
     'hold.list': async () => fitting('holds', await read((tx) => listHolds(tx))),
     'alert.list': async ({ limit }) => fitting('alerts', await read((tx) => listAlerts(tx, limit ?? rowsMax))),
     'report.access': async (params) => {
-      const rows = await read((tx) => listAccess(tx, dormantMs(config), params, rowsMax));
+      const rows = await read(async (tx) => {
+        const found = await listAccess(tx, dormantMs(config), params, rowsMax);
+        if (found.length === 0 && params.after === undefined) await requireNamed(tx, params);
+        return found;
+      });
       const page = fitting('rows', rows.map(accessRow));
       return { ...page, more: page.more || rows.length === rowsMax };
     },

@@ -14,6 +14,9 @@ export type Secret = {
   readonly isRequired: boolean;
 };
 
+/** Made by others, or put there by hand: nobody but these may own it, nobody else may write in it. */
+export type Kept = { readonly path: string; readonly owners: readonly Holder[] };
+
 /** A secret is for its owner's eyes: no bit of these. */
 export const secretForbidden = 0o077;
 export const secretMode = 0o400;
@@ -43,6 +46,18 @@ export function directoriesOf(config: Config): readonly Place[] {
     ...(config.database.embedded
       ? [place(dirname(paths.postgresData), 'database', 0o700), place(paths.postgresSocketDirectory, 'database', 0o755)]
       : []),
+  ];
+}
+
+/** Directories in which keys and certificates stand that the roles trust. */
+export function keptDirectoriesOf(config: Config): readonly Kept[] {
+  const { certs, hostKeys, operators } = runtimePaths(config);
+  return [
+    { path: certs, owners: ['starter', 'admin'] },
+    { path: `${certs}/admin`, owners: ['starter', 'admin'] },
+    { path: `${certs}/authority`, owners: ['starter'] },
+    { path: operators, owners: ['starter'] },
+    { path: hostKeys, owners: ['starter', 'warden'] },
   ];
 }
 

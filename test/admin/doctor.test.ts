@@ -7,7 +7,7 @@ import { expectedListeners, listenerFindings, type Owner, reachOf } from '../../
 import { spaceFindings } from '../../server/admin/doctor/machine.ts';
 import { cipherFindings, nodeFindings } from '../../server/admin/doctor/nodes.ts';
 import type { Sockets } from '../../server/admin/doctor/sockets.ts';
-import { fileFindings } from '../../server/admin/doctor/wall.ts';
+import { fileFindings, programFinding } from '../../server/admin/doctor/wall.ts';
 import type { NodeRow } from '../../server/admin/report-queries.ts';
 import type { Config } from '../../server/config/config.ts';
 import { loadConfig } from '../../server/config/load.ts';
@@ -146,6 +146,17 @@ test('every place of the table: its mode, its owner, and what is wrong with it',
   const optional = secrets.find((one) => !one.isRequired)?.path ?? '';
   rmSync(optional);
   t.same(verdicts(fileFindings(config)), ['ok files of the wall'], 'what only some installations have may be missing');
+});
+
+test('the program: nobody but its owner may change it', async (t) => {
+  const directory = join(temporaryDirectory(t), 'program');
+  for (const name of ['server', 'migrations', 'node_modules']) mkdirSync(join(directory, name), { recursive: true });
+  for (const name of ['server/main.ts', 'migrations/grants.sql']) writeFileSync(join(directory, name), '');
+  t.match(programFinding(directory, false), { verdict: 'ok' });
+  chmodSync(join(directory, 'migrations', 'grants.sql'), 0o666);
+  t.match(programFinding(directory, false), { verdict: 'fault', text: /grants\.sql can be changed/, next: /^chown -R root: / });
+  chmodSync(join(directory, 'migrations', 'grants.sql'), 0o644);
+  t.match(programFinding(directory, true), { verdict: 'fault' }, 'this very process may write: it is a role that could');
 });
 
 test('listeners: SFTP ports, loopback, and nothing else', async (t) => {

@@ -91,7 +91,12 @@ test('the access review of a running gateway', async (t) => {
   t.match(csv, /,'=cmd\|calc,/, 'no formula reaches a spreadsheet');
   t.equal(csv.split('\r\n').length - 2, after.length, 'a line for each row');
   t.equal((await world.cofferctl(['report', 'access', '--account', 'Nobody'])).code, 2);
-  t.match(await ok('report', 'access', '--account', 'nobody'), /^nobody\n$/);
+  for (const option of ['--account', '--customer']) {
+    const unknown = await world.cofferctl(['report', 'access', option, 'nobody']);
+    t.equal(unknown.code, 3, 'a name that nobody has is no empty review');
+    t.match(unknown.err, /there is no (?:account|customer) named nobody/);
+  }
+  t.match(await ok('report', 'access', '--account', 'acme', '--customer', 'globex'), /^nobody\n$/, 'whoever does not reach it');
 
   for (const role of ['viewer', 'auditor']) {
     const identity = await addOperator(world, client, `${role}-1`, role);

@@ -49,6 +49,7 @@ test('doctor of a running gateway: what is really broken is found, and is well a
     'inodes',
     'users of the wall',
     'files of the wall',
+    'program',
     'admin certificate',
   ])
     t.equal(names.filter((one) => one === name).length, 1, name);
@@ -62,6 +63,8 @@ test('doctor of a running gateway: what is really broken is found, and is well a
     [join(secrets, 'warden'), 0o750],
     [join(world.directory, 'store', 'objects'), 0o2777],
     [join(world.directory, 'run'), 0o777],
+    [join(world.directory, 'certs'), 0o777],
+    [join(world.directory, 'certs', 'admin'), 0o720],
   ] as const;
   for (const [path, mode] of files) {
     const before = statSync(path).mode & 0o7777;

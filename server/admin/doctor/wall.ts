@@ -1,8 +1,18 @@
 // Owns: the findings about the wall in the file system: users of the roles, owners and modes of directories and secrets.
 // Must never: read a secret. Everything is looked at from outside; what stands behind a closed directory is not reported on.
-import { type Stats, statSync } from 'node:fs';
+import { accessSync, constants, type Stats, statSync } from 'node:fs';
+import { join } from 'node:path';
 import { type Config, runtimePaths } from '../../config/config.ts';
-import { directoriesOf, type Holder, type Place, type Secret, secretForbidden, secretsOf } from '../../config/places.ts';
+import {
+  directoriesOf,
+  type Holder,
+  type Kept,
+  keptDirectoriesOf,
+  type Place,
+  type Secret,
+  secretForbidden,
+  secretsOf,
+} from '../../config/places.ts';
 import { lookUp, nameOf, storeGroup } from '../../config/system-users.ts';
 import { type Finding, fault, ok, warning } from './finding.ts';
 
@@ -97,6 +107,23 @@ function judgeDirectory(one: Place, seen: Stats, idsOf: IdsOf): readonly Finding
   ];
 }
 
+function judgeKept(one: Kept, seen: Stats, idsOf: IdsOf): readonly Finding[] {
+  const owners = one.owners.map(idsOf).filter((ids) => ids !== undefined);
+  const foreign = owners.some((ids) => ids.uid === seen.uid) ? undefined : judgeOwner(one.path, seen, owners[0]);
+  return [
+    ...(foreign === undefined ? [] : [foreign]),
+    ...((seen.mode & 0o022) === 0
+      ? []
+      : [
+          fault(
+            `file ${one.path}`,
+            `has mode ${octal(seen.mode)}: others may put keys there`,
+            `chmod go-w ${one.path}; then look what is in it`,
+          ),
+        ]),
+  ];
+}
+
 function judgeSecret(one: Secret, seen: Stats, idsOf: IdsOf): readonly Finding[] {
   const foreign = judgeOwner(one.path, seen, idsOf(one.owner));
   const isOpen = (seen.mode & secretForbidden) !== 0;
@@ -130,6 +157,14 @@ export function fileFindings(config: Config, idsOf: IdsOf = holders(config)): re
       findings.push(...judgeDirectory(one, seen, idsOf));
     }
   }
+  for (const one of keptDirectoriesOf(config)) {
+    const seen = look(one.path);
+    if (seen === 'closed') closed.push(one.path);
+    else if (seen !== 'missing') {
+      seenDirectories += 1;
+      findings.push(...judgeKept(one, seen, idsOf));
+    }
+  }
   for (const one of secretsOf(config)) {
     const seen = look(one.path);
     if (seen === 'closed') closed.push(one.path);
@@ -144,4 +179,29 @@ export function fileFindings(config: Config, idsOf: IdsOf = holders(config)): re
   const hidden = closed.length === 0 ? '' : `; ${closed.length} paths lie behind directories that the admin process cannot enter`;
   const sums = `${seenDirectories} directories and ${seenSecrets} secrets have their owners and modes${hidden}`;
   return findings.length === 0 ? [ok('files of the wall', sums)] : findings;
+}
+
+/** What every role believes: its program, and the matrix of rights. No role may write there. */
+export function programFinding(project: string, areUsersKnown: boolean): Finding {
+  const parts = ['', 'server', 'server/main.ts', 'migrations', 'migrations/grants.sql', 'node_modules'].map((name) => join(project, name));
+  const mayWrite = (path: string): boolean => {
+    const seen = look(path);
+    if (typeof seen === 'object' && (seen.mode & 0o002) !== 0) return true;
+    // With one user for all this says nothing: who starts the product owns it.
+    if (!areUsersKnown) return false;
+    try {
+      accessSync(path, constants.W_OK);
+      return true;
+    } catch {
+      return false;
+    }
+  };
+  const open = parts.filter(mayWrite);
+  return open.length === 0
+    ? ok('program', 'its files cannot be changed by the roles')
+    : fault(
+        'program',
+        `${open.join(', ')} can be changed by the admin's user or by everybody`,
+        `chown -R root: ${project} && chmod -R go-w ${project}`,
+      );
 }
