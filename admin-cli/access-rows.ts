@@ -81,13 +81,14 @@ function credentialLines(first: AccessRow, rows: readonly AccessRow[], isTermina
   const blocked = rows.every((row) => row.blocked !== null) ? first.blocked : null;
   if (one === null)
     return [`  no usable credential${first.endedCredentials > 0 ? ` (${first.endedCredentials} have ended)` : ''}`, ...reach];
-  const used = (label: string, use: NonNullable<AccessRow['credential']>['lastUsed']): string =>
-    use === null ? `${label} never` : `${label} ${when(use.at)} from ${use.from ?? '?'}`;
+  const at = (use: NonNullable<typeof one.lastUsed>): string => `${when(use.at)} from ${use.from ?? '?'}`;
+  const used =
+    one.firstUsed === null || one.lastUsed === null ? 'never used' : `first used ${at(one.firstUsed)}, last used ${at(one.lastUsed)}`;
   const limits = [...(one.readOnly ? ['read-only'] : []), ...(one.networks.length > 0 ? [`from ${one.networks.join(' ')}`] : [])];
   return [
     `  ${one.fingerprint}  ${one.type}, ${one.state}${limits.length === 0 ? '' : `, ${limits.join(', ')}`}`,
     `      issued ${when(one.issuedAt)} by ${plain(one.issuedBy)}, ends ${when(one.expiresAt)}`,
-    `      ${used('first used', one.firstUsed)}, ${used('last used', one.lastUsed)}${one.unusedDays > 0 ? `; unused for ${one.unusedDays} days` : ''}`,
+    `      ${used}${one.unusedDays > 0 ? `; unused for ${one.unusedDays} days` : ''}`,
     blocked === null
       ? `      ${colour('yellow', `opens with ${first.opensWith.join(' or ')}`, isTerminal)}`
       : `      ${colour('green', `opens nothing: ${blocked}`, isTerminal)}${first.allowedProofs.length > 0 ? ` (allowed: ${first.allowedProofs.join(', ')})` : ''}`,
