@@ -29,11 +29,11 @@ async function socketsOn(host: Host, tables: readonly string[]): Promise<readonl
   return texts.flatMap((text) => parseNetSockets(text, endianness()));
 }
 
-const isRoot = process.getuid?.() === 0;
-
-test('seen from the network: the SFTP ports and nothing else', {
-  skip: isRoot ? false : 'only root can make hosts to scan from',
-}, async (t) => {
+test('seen from the network: the SFTP ports and nothing else', async (t) => {
+  if (process.getuid?.() !== 0) {
+    t.pass('left out', { skip: 'only root can make hosts to scan from' });
+    return;
+  }
   const why = whyNoNamespaces();
   if (why !== undefined) {
     t.fail(why);
