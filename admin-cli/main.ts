@@ -46,6 +46,7 @@ import {
   operatorSuspend,
 } from './commands/operator.ts';
 import { passwordIssue } from './commands/password-issue.ts';
+import { reportAccess } from './commands/report-access.ts';
 import { reportKeyExchange } from './commands/report-key-exchange.ts';
 import { rotationFinish, rotationList, rotationShow, rotationUndo } from './commands/rotation.ts';
 import { sessionEnd, sessionList } from './commands/session-list.ts';
@@ -125,6 +126,7 @@ export const commands: readonly Command[] = [
   reportChanges,
   bootstrapCommand,
   completionCommand(() => commands),
+  reportAccess,
   reportExceptions,
   reportKeyExchange,
 ];

@@ -38,3 +38,8 @@ grant select on command to cofferdam_admin;
 grant insert (id, operator_id, operation, params) on command to cofferdam_admin;
 
 grant select on customer, account, folder, folder_right, legal_hold, file, version, node, session, download, budget, alert, self_test, ledger, command, operator, receipt_key, key_exchange_use, standing_window, rotation, rotation_item, installation, operator_key, change, break_glass to cofferdam_auditor;
+-- What the access review needs beside that: the auditor reads it with the same statement.
+grant select on activation_window to cofferdam_auditor;
+grant select (id, account_id, type, algorithm, fingerprint, state, issued_by, created_at, valid_from, expires_at, first_used_at, first_used_from, last_used_at, last_used_from,
+  woken_at, read_only, source_networks, ended_at, ended_by, ended_why, successor_id) on credential to cofferdam_auditor;
+grant select (account_id, enrolled_at) on second_factor to cofferdam_auditor;

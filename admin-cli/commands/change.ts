@@ -5,6 +5,7 @@ import type { OperatorToAdmin } from '../../server/rpc/operator-admin.ts';
 import { executeOption } from '../changing.ts';
 import type { Client } from '../client.ts';
 import { type Command, positional } from '../command.ts';
+import { csv } from '../csv.ts';
 import { fields } from '../fields.ts';
 import { plain, table, when } from '../output.ts';
 import { instantOf } from '../scope.ts';
@@ -181,11 +182,4 @@ export const reportChanges: Command = {
       text: given.options.csv === undefined ? table({ columns, rows, empty: 'nothing was changed' }) : csv(columns, rows),
     };
   },
-};
-
-const csv = (columns: readonly string[], rows: readonly (readonly (string | null)[])[]): string =>
-  `${[columns, ...rows].map((row) => row.map((cell) => quoted(cell ?? '')).join(',')).join('\r\n')}\r\n`;
-const quoted = (cell: string): string => {
-  const safe = /^[=+\-@\t\r]/.test(cell) ? `'${cell}` : cell;
-  return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 };

@@ -1,31 +1,22 @@
 // Owns: the handlers of what operators may read; everything that changes goes to the warden as a command.
-import { readFileSync } from 'node:fs';
-import { type Config, runtimePaths } from '../config/config.ts';
+import type { Config } from '../config/config.ts';
 import { CofferdamError } from '../domain/errors.ts';
 import { parseReceipt } from '../domain/receipt.ts';
-import type { Database } from '../postgres/database.ts';
-import type { Handlers, Result } from '../rpc/operation.ts';
+import type { Database, Transaction } from '../postgres/database.ts';
+import type { Handlers, Params, Result } from '../rpc/operation.ts';
 import { type OperatorOperation, type OperatorRole, type OperatorToAdmin, operatorToAdmin } from '../rpc/operator-admin.ts';
+import { listAccess, unknownName } from './access-queries.ts';
+import { accessRow } from './access-report.ts';
 import { listAlerts, listHolds } from './budget-queries.ts';
 import { budgetHistory, exposureOf, showBudgets } from './budget-reports.ts';
 import { findSigned, installationId, listBreakGlasses, listChanges, listChangesDone, listOperators } from './change-queries.ts';
 import type { CommandLine } from './command-line.ts';
 import { listCredentials, listRotations, listWindows, staleCredentials } from './credential-queries.ts';
 import { dormantMs, planFor, showCredential, showRotation } from './credential-reports.ts';
-import {
-  certificateFinding,
-  clockFinding,
-  controlFindings,
-  databaseFindings,
-  diskFinding,
-  type Finding,
-  nodeFindings,
-  silentNodes,
-  wallFinding,
-} from './doctor.ts';
+import { examine } from './doctor/doctor.ts';
+import { silentNodes } from './doctor/nodes.ts';
 import type { Operator } from './operator-queries.ts';
 import {
-  databaseFacts,
   findReceiptByPath,
   findReceiptByVersion,
   findReceiptKey,
@@ -49,6 +40,12 @@ type Reads = {
 const rowsMax = 500;
 /** Of JSON in one list: a frame with room to spare. */
 const listBytesMax = 110_000;
+
+/** An empty review of somebody who does not exist would be believed. */
+async function requireNamed(tx: Transaction, params: Params<OperatorToAdmin, 'report.access'>): Promise<void> {
+  const unknown = await unknownName(tx, params);
+  if (unknown !== undefined) throw new CofferdamError('not-found', `there is no ${unknown} named ${params[unknown]}`);
+}
 
 /** As many rows as one answer holds. */
 function fitting<K extends string, T>(name: K, rows: readonly T[]): { readonly [P in K]: T[] } & { readonly more: boolean } {
@@ -103,7 +100,10 @@ export function adminHandlers(config: Config, database: Database, commands: Comm
       }));
       const { version, sizeBytes, now: _now, ...counts } = sums;
       return {
-        nodes: nodes.map(({ startedAt: _startedAt, ...node }) => ({ ...node, lastSeenAt: node.lastSeenAt?.toISOString() ?? null })),
+        nodes: nodes.map(({ startedAt: _startedAt, lagMs: _lagMs, nativeCipher: _nativeCipher, ...node }) => ({
+          ...node,
+          lastSeenAt: node.lastSeenAt?.toISOString() ?? null,
+        })),
         wardenAnswersMs,
         controls: [...controls],
         silentNodes: silentNodes(config, nodes, controls, sums.now),
@@ -113,33 +113,7 @@ export function adminHandlers(config: Config, database: Database, commands: Comm
     },
     doctor: async (_params, caller) => {
       const answerMs = await pingMs(await caller.operator());
-      const { nodes, facts, sums, controls } = await read(async (tx) => ({
-        controls: await listControls(tx),
-        nodes: await listNodes(tx),
-        facts: await databaseFacts(tx),
-        sums: await totals(tx),
-      }));
-      const warden: Finding =
-        answerMs === null
-          ? {
-              check: 'warden',
-              verdict: 'fault',
-              text: 'does not answer commands',
-              next: "look at the warden's log; the supervisor starts it again by itself",
-            }
-          : { check: 'warden', verdict: 'ok', text: `answers in ${answerMs} ms`, next: null };
-      return {
-        findings: [
-          warden,
-          ...nodeFindings(nodes),
-          ...controlFindings(controls, silentNodes(config, nodes, controls, sums.now)),
-          ...databaseFindings(facts),
-          clockFinding(sums.now),
-          await diskFinding(config),
-          wallFinding(config),
-          certificateFinding(readFileSync(`${runtimePaths(config).certs}/admin/cert.pem`, 'utf8')),
-        ],
-      };
+      return { findings: [...(await examine(config, database, answerMs))] };
     },
     'customer.list': async ({ limit }) => fitting('customers', await read((tx) => listCustomers(tx, null, limit ?? rowsMax))),
     'customer.show': ({ name }) =>
@@ -187,6 +161,15 @@ export function adminHandlers(config: Config, database: Database, commands: Comm
     },
     'hold.list': async () => fitting('holds', await read((tx) => listHolds(tx))),
     'alert.list': async ({ limit }) => fitting('alerts', await read((tx) => listAlerts(tx, limit ?? rowsMax))),
+    'report.access': async (params) => {
+      const rows = await read(async (tx) => {
+        const found = await listAccess(tx, dormantMs(config), params, rowsMax);
+        if (found.length === 0 && params.after === undefined) await requireNamed(tx, params);
+        return found;
+      });
+      const page = fitting('rows', rows.map(accessRow));
+      return { ...page, more: page.more || rows.length === rowsMax };
+    },
     'report.key-exchange': async () => fitting('accounts', await read((tx) => listKeyExchangeUse(tx))),
     'session.list': async ({ all, limit }) => fitting('sessions', await read((tx) => listSessions(tx, all ?? false, limit ?? rowsMax))),
   };

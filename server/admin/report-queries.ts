@@ -109,12 +109,17 @@ export type NodeRow = {
   readonly alive: boolean;
   readonly startedAt: Date | null;
   readonly sessions: number;
+  /** How old its last renewal is, by the database's clock. */
+  readonly lagMs: number | null;
+  /** The edge's word; null: it does not say. */
+  readonly nativeCipher: boolean | null;
 };
 
 export async function listNodes(tx: Transaction): Promise<readonly NodeRow[]> {
   return tx.query<NodeRow>(
     `select n.name, n.plane, n.last_seen_at as "lastSeenAt", coalesce(n.last_seen_at > clock_timestamp() - interval '3 seconds', false) as alive, n.started_at as "startedAt",
-       (select count(*) from session s where s.node = n.name and s.state = 'open') as sessions
+       (select count(*) from session s where s.node = n.name and s.state = 'open') as sessions,
+       (extract(epoch from clock_timestamp() - n.last_seen_at) * 1000)::float8 as "lagMs", n.native_cipher as "nativeCipher"
      from node n order by n.name`,
   );
 }
@@ -143,46 +148,6 @@ export async function totals(tx: Transaction): Promise<Totals> {
   );
   if (row === undefined) throw new Error('no totals');
   return row;
-}
-
-export type DatabaseFacts = {
-  readonly settings: Readonly<Record<string, string>>;
-  readonly excess: readonly string[];
-  /** Roles whose idle transactions are not ended within a minute. */
-  readonly patientRoles: readonly string[];
-  readonly oldSnapshots: readonly string[];
-  readonly demoAccounts: number;
-};
-
-/** Safety settings, and rights that the admin role has but must not have. */
-export async function databaseFacts(tx: Transaction): Promise<DatabaseFacts> {
-  const settings = await tx.query<{ name: string; setting: string }>(
-    "select name, setting from pg_settings where name in ('fsync', 'full_page_writes', 'synchronous_commit', 'default_transaction_isolation')",
-  );
-  const excess = await tx.query<{ what: string }>(
-    `select p.privilege || ' on ' || c.relname as what from pg_class c join pg_namespace n on n.oid = c.relnamespace
-       cross join unnest(array['INSERT', 'UPDATE', 'DELETE', 'TRUNCATE']) as p(privilege)
-     where n.nspname = 'public' and c.relkind = 'r' and has_table_privilege(c.oid, p.privilege)
-       and not (c.relname = 'ledger' and p.privilege = 'INSERT')`,
-  );
-  const secrets = await tx.query<{ what: string }>(
-    `select 'SELECT on ' || t as what from unnest(array['customer_key', 'content', 'mfa_ticket', 'totp_step']) as t where has_table_privilege(t, 'SELECT')`,
-  );
-  const patient = await tx.query<{ what: string }>(
-    `select rolname as what from pg_roles where rolname in ('cofferdam_warden', 'cofferdam_admin', 'cofferdam_auditor')
-       and not exists (select 1 from unnest(coalesce(rolconfig, '{}')) c where c ~ '^idle_in_transaction_session_timeout=([1-9]\\d{0,3}ms|[1-5]?\\ds|60s|1min)$')`,
-  );
-  const old = await tx.query<{ what: string }>(
-    "select what || ' of ' || who || coalesce(', ' || seconds || ' s old', '') as what from old_snapshots(30) limit 5",
-  );
-  const [demo] = await tx.query<{ n: number }>('select count(*) as n from account where is_demo');
-  return {
-    settings: Object.fromEntries(settings.map((row) => [row.name, row.setting])),
-    patientRoles: patient.map((row) => row.what),
-    oldSnapshots: old.map((row) => row.what),
-    excess: [...excess, ...secrets].map((row) => row.what),
-    demoAccounts: demo?.n ?? 0,
-  };
 }
 
 export async function listKeyExchangeUse(tx: Transaction): Promise<readonly KeyExchangeRow[]> {

@@ -176,6 +176,7 @@ export function runtimePaths(config: Pick<Config, 'runtimeDirectory' | 'storeDir
   readonly wardenDatabaseUrl: string;
   readonly adminDatabaseUrl: string;
   readonly migrateDatabasePassword: string;
+  readonly auditorDatabasePassword: string;
   readonly certs: string;
   readonly operators: string;
   readonly postgresData: string;
@@ -197,6 +198,7 @@ export function runtimePaths(config: Pick<Config, 'runtimeDirectory' | 'storeDir
     wardenDatabaseUrl: `${runtime}/secrets/warden/database-url`,
     adminDatabaseUrl: `${runtime}/secrets/admin/database-url`,
     migrateDatabasePassword: `${runtime}/secrets/supervisor/database-password`,
+    auditorDatabasePassword: `${runtime}/secrets/supervisor/auditor-password`,
     certs: `${runtime}/certs`,
     operators: `${runtime}/operators`,
     postgresData: `${runtime}/postgres/data`,

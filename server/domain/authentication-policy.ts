@@ -66,6 +66,16 @@ function applies(row: PolicyRow, facts: PolicyFacts): boolean {
   return row.purpose === 'enrolment' && facts.allowed.includes(row.name.replace('ticket', 'code'));
 }
 
+const isVerified = (proof: Proof): boolean => proof === 'activation-window' || methodOf[proof] !== undefined;
+
+/** The sets that may open a session for transfers with a credential of this type: what the gateway and the customer both allow, and something verifies. */
+export function setsWith(proof: 'public-key' | 'password', facts: PolicyFacts): readonly PolicyRow[] {
+  const rows: readonly PolicyRow[] = policyRows;
+  return rows.filter(
+    (row) => row.purpose === 'transfer' && row.proofs.includes(proof) && row.proofs.every(isVerified) && applies(row, facts),
+  );
+}
+
 /** Decides from the proofs of one user on one connection. `facts` null: nothing suffices (unknown, suspended, expired, of the other plane). */
 export function evaluate(facts: PolicyFacts | null, given: ReadonlySet<Proof>): PolicyDecision {
   if (facts === null) return { outcome: 'refused' };

@@ -18,7 +18,7 @@ import type { EdgeNode } from './sftp-seam.ts';
 import { makeOffers } from './transport/algorithms.ts';
 import { BufferReserve } from './transport/buffer-reserve.ts';
 import { Connection } from './transport/connection.ts';
-import { readyCore } from './transport/ssh2-core.ts';
+import { hasNativeCipher, readyCore } from './transport/ssh2-core.ts';
 import { exchangeSigner } from './warden-client/exchange-signer.ts';
 import { WardenClient } from './warden-client/warden-client.ts';
 
@@ -47,6 +47,7 @@ export async function startEdge(config: Config, edge: EdgeConfig): Promise<{ sto
       if (isLive) for (const connection of connections) connection.resume();
     },
     sessionCount: () => connections.size,
+    hasNativeCipher,
   });
   const hello = await warden.start(firstHelloMs);
   const sftp = createSftp(node);

@@ -133,7 +133,8 @@ export const edgeToWarden = {
   /** First call on a connection. Refused when the node is unknown or of another protocol. */
   'node.hello': operation({
     changes: true,
-    params: z.strictObject({ protocol: z.literal(1), startId: uuid }),
+    /** `nativeCipher`: whether the edge's word is that it runs with it. */
+    params: z.strictObject({ protocol: z.literal(1), startId: uuid, nativeCipher: z.boolean().optional() }),
     result: z.strictObject({
       node: z.string(),
       plane: z.enum(['partner', 'internal']),

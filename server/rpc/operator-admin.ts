@@ -2,6 +2,7 @@
 // Must never: contain an operation that returns file content, or a secret of a customer.
 // Changing operations become rows of `command`; the warden validates the same parameters again and executes them.
 import { z } from 'zod';
+import { operatorAccess } from './operator-access.ts';
 import { operatorBudgets } from './operator-budgets.ts';
 import { operatorChanges } from './operator-changes.ts';
 import { operatorCredentials } from './operator-credentials.ts';
@@ -255,6 +256,7 @@ export const operatorToAdmin = {
     reads(),
   ),
   ...operatorChanges,
+  ...operatorAccess,
   ...operatorCredentials,
   ...operatorBudgets,
   ...operatorRetention,

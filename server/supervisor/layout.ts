@@ -1,15 +1,13 @@
-// Owns: the directories below the runtime directory and who may do what in them: the wall, in the file system.
-// Must never: widen a directory that another role must not enter.
+// Owns: the system users of the roles, and making the directories of config/places.ts: the wall, in the file system.
+// Must never: make a directory that does not stand in that table.
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { accessSync, chmodSync, chownSync, constants, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { dirname } from 'node:path';
-import { type Config, runtimePaths } from '../config/config.ts';
+import type { Config } from '../config/config.ts';
+import { directoriesOf, type Holder, secretMode } from '../config/places.ts';
+import { lookUp, storeGroup } from '../config/system-users.ts';
 import { CofferdamError } from '../domain/errors.ts';
 import type { ProcessUser } from '../postgres/embedded.ts';
-
-/** Members may read sealed objects: both edges and the warden, which owns them. */
-const storeGroup = 'cofferdam-store';
 
 export type Wall = {
   readonly warden: ProcessUser;
@@ -19,13 +17,6 @@ export type Wall = {
   readonly storeGid: number;
   readonly areShared: boolean;
 };
-
-function lookUp(file: '/etc/passwd' | '/etc/group', name: string): readonly string[] | undefined {
-  return readFileSync(file, 'utf8')
-    .split('\n')
-    .find((line) => line.startsWith(`${name}:`))
-    ?.split(':');
-}
 
 function runTool(command: string, args: readonly string[]): void {
   try {
@@ -85,32 +76,19 @@ function place(path: string, owner: { readonly uid: number; readonly gid: number
   chmodSync(path, mode);
 }
 
+function idsOf(wall: Wall, holder: Holder): ProcessUser {
+  if (typeof holder === 'object') return wall.edgeOf(holder.edge);
+  if (holder === 'store') return { uid: wall.warden.uid, gid: wall.storeGid };
+  if (holder === 'starter') return { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
+  return wall[holder];
+}
+
 /** Makes every directory with its owner and mode. Throws `configuration` when one cannot be written. */
 export function layOut(config: Config, wall: Wall): void {
-  const paths = runtimePaths(config);
-  const self = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
   try {
-    place(config.runtimeDirectory, self, 0o755);
-    accessSync(config.runtimeDirectory, constants.W_OK);
-    place(`${config.runtimeDirectory}/run`, self, 0o755);
-    for (const { node } of config.edges) {
-      // The warden makes its socket here; the directory's group, inherited by the socket, is the one edge that may connect.
-      place(dirname(paths.wardenSocket(node)), { uid: wall.warden.uid, gid: wall.edgeOf(node).gid }, 0o2750);
-      place(paths.incoming(node), { uid: wall.edgeOf(node).uid, gid: wall.storeGid }, 0o2770);
-    }
-    place(config.storeDirectory, self, 0o755);
-    place(dirname(paths.incoming('x')), self, 0o755);
-    place(paths.objects, { uid: wall.warden.uid, gid: wall.storeGid }, 0o2750);
-    place(dirname(paths.adminSocket), wall.admin, 0o755);
-    // Only root and the warden may enter: whoever may make the first operators is root on this machine.
-    place(dirname(paths.bootstrapSocket), wall.warden, 0o700);
-    place(paths.secrets, self, 0o755);
-    place(dirname(paths.masterKey), wall.warden, 0o700);
-    place(dirname(paths.adminDatabasePassword), wall.admin, 0o700);
-    place(dirname(paths.migrateDatabasePassword), self, 0o700);
-    if (config.database.embedded) {
-      place(dirname(paths.postgresData), wall.database, 0o700);
-      place(paths.postgresSocketDirectory, wall.database, 0o755);
+    for (const { path, owner, group, mode } of directoriesOf(config)) {
+      place(path, { uid: idsOf(wall, owner).uid, gid: idsOf(wall, group).gid }, mode);
+      if (path === config.runtimeDirectory) accessSync(path, constants.W_OK);
     }
   } catch (cause) {
     if (cause instanceof CofferdamError) throw cause;
@@ -124,7 +102,7 @@ export function layOut(config: Config, wall: Wall): void {
 
 /** The secret in `path`, made once with 24 random bytes in base64url, readable by `owner` only. */
 export function ensureSecret(path: string, owner: ProcessUser): string {
-  if (!existsSync(path)) writeFileSync(path, `${randomBytes(24).toString('base64url')}\n`, { mode: 0o400, flag: 'wx' });
+  if (!existsSync(path)) writeFileSync(path, `${randomBytes(24).toString('base64url')}\n`, { mode: secretMode, flag: 'wx' });
   if (process.getuid?.() === 0) chownSync(path, owner.uid, owner.gid);
   return readFileSync(path, 'utf8').trim();
 }

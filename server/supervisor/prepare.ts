@@ -71,7 +71,7 @@ export async function prepare(config: Config, projectDirectory: string, log: Log
   const passwords = {
     warden: ensureSecret(paths.wardenDatabasePassword, wall.warden),
     admin: ensureSecret(paths.adminDatabasePassword, wall.admin),
-    auditor: ensureSecret(`${paths.secrets}/supervisor/auditor-password`, { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 }),
+    auditor: ensureSecret(paths.auditorDatabasePassword, { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 }),
   };
   const self = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
   let database: DatabaseKeeper | undefined;
@@ -154,7 +154,7 @@ export async function migrateOnly(config: Config, projectDirectory: string): Pro
   const applied = await migrate(config.database.migrateUrl, join(projectDirectory, 'migrations'), {
     warden: ensureSecret(paths.wardenDatabasePassword, wall.warden),
     admin: ensureSecret(paths.adminDatabasePassword, wall.admin),
-    auditor: ensureSecret(`${paths.secrets}/supervisor/auditor-password`, self),
+    auditor: ensureSecret(paths.auditorDatabasePassword, self),
   });
   process.stdout.write(applied.length === 0 ? 'the database is up to date\n' : `applied: ${applied.join(', ')}\n`);
   return { stop: async () => {} };

@@ -24,8 +24,8 @@ export type Rooms = {
 export function edgeHandlers(warden: Warden, rooms: Rooms): Handlers<EdgeToWarden, EdgeCaller> {
   const { nodes, logins, sessions, exchanges } = rooms;
   return {
-    'node.hello': async ({ startId }, caller) => {
-      const epoch = await nodes.hello(caller, startId);
+    'node.hello': async ({ startId, nativeCipher }, caller) => {
+      const epoch = await nodes.hello(caller, startId, nativeCipher ?? null);
       // What an earlier run of this node left open is over: its process is gone.
       await sessions.endMatching({ node: caller.node, exceptStartId: startId }, 'lost');
       return {

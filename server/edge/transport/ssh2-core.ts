@@ -74,9 +74,12 @@ export const coreHandlers = require('ssh2/lib/protocol/handlers.js') as (Handler
 export const { sendPacket } = require('ssh2/lib/protocol/utils.js') as { sendPacket: (protocol: CoreProtocol, packet: Buffer) => boolean };
 const crypto = require('ssh2/lib/protocol/crypto.js') as { readonly bindingAvailable: boolean; readonly init: Promise<void> };
 
+/** Without it ssh2 falls back to Node's own ciphers, which cost more. */
+export const hasNativeCipher = crypto.bindingAvailable;
+
 /** Resolves when the cipher is ready. Throws `configuration` without the native one, unless that is allowed. */
 export async function readyCore(allowSlowCipher: boolean): Promise<void> {
-  if (!crypto.bindingAvailable && !allowSlowCipher)
+  if (!hasNativeCipher && !allowSlowCipher)
     throw new CofferdamError('configuration', "ssh2's native cipher does not load: run `node scripts/prepare.cjs`");
   await crypto.init;
 }

@@ -18,6 +18,7 @@ export type WardenClientEvents = {
   /** The lease was lost or is back. */
   readonly leaseChanged: (isLive: boolean) => void;
   readonly sessionCount: () => number;
+  readonly hasNativeCipher: boolean;
 };
 
 /** As many come with one renewal; there may be more, and nothing is sent before they are known. */
@@ -100,7 +101,7 @@ export class WardenClient implements WardenCalls {
       },
       onBug: (op, error) => this.#node.log.error({ op, err: error }, 'defect in a handler'),
     });
-    peer.call('node.hello', { protocol: 1, startId: this.#startId }).then(
+    peer.call('node.hello', { protocol: 1, startId: this.#startId, nativeCipher: this.#events.hasNativeCipher }).then(
       (hello) => {
         this.#backoffMs = backoffFirstMs;
         this.#peer = peer;

@@ -2,11 +2,19 @@
 import { idOf, type NodeName, type Plane, type SessionId } from '../../domain/ids.ts';
 import type { Transaction } from '../../postgres/database.ts';
 
-export async function registerNode(tx: Transaction, node: NodeName, plane: Plane, startId: string): Promise<void> {
+export type NodeRun = {
+  readonly node: NodeName;
+  readonly plane: Plane;
+  readonly startId: string;
+  /** The edge's word; null: it does not say. */
+  readonly nativeCipher: boolean | null;
+};
+
+export async function registerNode(tx: Transaction, run: NodeRun): Promise<void> {
   await tx.query(
-    `insert into node (name, plane, start_id, last_seen_at, started_at) values ($1, $2, $3, clock_timestamp(), clock_timestamp())
-     on conflict (name) do update set started_at = case when node.start_id = excluded.start_id then node.started_at else excluded.started_at end, plane = excluded.plane, start_id = excluded.start_id, last_seen_at = excluded.last_seen_at`,
-    [node, plane, startId],
+    `insert into node (name, plane, start_id, native_cipher, last_seen_at, started_at) values ($1, $2, $3, $4, clock_timestamp(), clock_timestamp())
+     on conflict (name) do update set started_at = case when node.start_id = excluded.start_id then node.started_at else excluded.started_at end, plane = excluded.plane, start_id = excluded.start_id, native_cipher = excluded.native_cipher, last_seen_at = excluded.last_seen_at`,
+    [run.node, run.plane, run.startId, run.nativeCipher],
   );
 }
 

@@ -43,9 +43,9 @@ export class Nodes implements EdgeNotifier {
   }
 
   /** Registers the run of a node. Returns the newest epoch. */
-  async hello(caller: EdgeCaller, startId: string): Promise<number> {
+  async hello(caller: EdgeCaller, startId: string, nativeCipher: boolean | null): Promise<number> {
     const epoch = await this.#database.withSystem(async (tx) => {
-      await registerNode(tx, caller.node, caller.plane, startId);
+      await registerNode(tx, { node: caller.node, plane: caller.plane, startId, nativeCipher });
       return currentEpoch(tx);
     });
     const connected = this.#connected.get(caller.node);

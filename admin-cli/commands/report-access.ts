@@ -1,0 +1,48 @@
+import { CofferdamError } from '../../server/domain/errors.ts';
+import type { Params } from '../../server/rpc/operation.ts';
+import type { AccessRow } from '../../server/rpc/operator-access.ts';
+import type { OperatorToAdmin } from '../../server/rpc/operator-admin.ts';
+import { accessCsv, accessText } from '../access-rows.ts';
+import type { Client } from '../client.ts';
+import type { Command } from '../command.ts';
+
+type Question = Params<OperatorToAdmin, 'report.access'>;
+
+/** All pages. A list that cannot be completed is an error: nobody may take half of it for the whole. */
+async function allRows(client: Client, question: Question): Promise<readonly AccessRow[]> {
+  const rows: AccessRow[] = [];
+  let after: Question['after'];
+  for (;;) {
+    const page = await client.call('report.access', { ...question, ...(after === undefined ? {} : { after }) });
+    rows.push(...page.rows);
+    if (!page.more) return rows;
+    const last = page.rows.at(-1);
+    if (last === undefined) throw new CofferdamError('bug', 'the list breaks off; it is not complete');
+    after = {
+      account: last.account,
+      customer: last.customer,
+      folder: last.folder,
+      fingerprint: last.credential?.fingerprint ?? null,
+    };
+  }
+}
+
+export const reportAccess: Command = {
+  words: ['report', 'access'],
+  positionals: [],
+  options: [
+    { name: 'customer', value: 'NAME', help: 'only what reaches this customer' },
+    { name: 'account', value: 'NAME', help: 'only this account' },
+    { name: 'csv', value: null, help: 'a line for each account, folder and credential, for a spreadsheet' },
+  ],
+  help: 'The access review: who may reach what, by which credential and which proofs, from where, and how long it has lain unused.',
+  example: 'cofferctl report access --csv > review-2026-2.csv',
+  run: async (client, given) => {
+    const { customer, account } = given.options;
+    const rows = await allRows(client, { ...(customer === undefined ? {} : { customer }), ...(account === undefined ? {} : { account }) });
+    return {
+      data: { rows },
+      text: given.options.csv === undefined ? accessText(rows, given.isTerminal) : accessCsv(rows, given.isTerminal),
+    };
+  },
+};

@@ -1,0 +1,77 @@
+// Owns: the examination: one file beside this a subject, every finding with what to do next.
+// Must never: report on something it did not look at.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Config, runtimePaths } from '../../config/config.ts';
+import { CofferdamError } from '../../domain/errors.ts';
+import type { Database } from '../../postgres/database.ts';
+import { type Grant, readGrants } from '../../postgres/grant-matrix.ts';
+import { roleUrl } from '../../postgres/role-url.ts';
+import { listControls, listNodes, totals } from '../report-queries.ts';
+import { databaseFacts, grantCatalogue, rolePowers, rowSecurity, triggerFacts } from './catalogue-queries.ts';
+import { clockFinding, databaseFindings, grantFindings, roleFindings, rowSecurityFindings, triggerFindings } from './database.ts';
+import { type Finding, fault, ok } from './finding.ts';
+import { examineListeners } from './listeners.ts';
+import { certificateFinding, diskFindings } from './machine.ts';
+import { cipherFindings, controlFindings, nodeFindings, silentNodes } from './nodes.ts';
+import { fileFindings, programFinding, usersFinding } from './wall.ts';
+
+function wardenFinding(answerMs: number | null): Finding {
+  return answerMs === null
+    ? fault('warden', 'does not answer commands', "look at the warden's log; the supervisor starts it again by itself")
+    : ok('warden', `answers in ${answerMs} ms`);
+}
+
+const project = join(import.meta.dirname, '..', '..', '..');
+
+/** What the file of this version grants; or why it cannot be said. */
+function matrix(): readonly Grant[] | string {
+  try {
+    return readGrants();
+  } catch (error) {
+    if (error instanceof CofferdamError && error.code === 'configuration') return error.message;
+    throw error;
+  }
+}
+
+/** `answerMs`: how long the warden took for a command; null: it gave no answer. */
+export async function examine(config: Config, database: Database, answerMs: number | null): Promise<readonly Finding[]> {
+  const expected = matrix();
+  const functions = [
+    ...new Set(
+      (typeof expected === 'string' ? [] : expected).filter((one) => one.kind === 'function' && one.name !== '*').map((one) => one.name),
+    ),
+  ];
+  const seen = await database.withSystem(async (tx) => ({
+    controls: await listControls(tx),
+    nodes: await listNodes(tx),
+    facts: await databaseFacts(tx),
+    sums: await totals(tx),
+    catalogue: await grantCatalogue(tx, functions),
+    roles: await rolePowers(tx),
+    tables: await rowSecurity(tx),
+    triggers: await triggerFacts(tx),
+  }));
+  const { nodes, controls, sums } = seen;
+  const live = nodes.filter((node) => node.alive).map((node) => node.name);
+  return [
+    wardenFinding(answerMs),
+    ...nodeFindings(nodes, config.limits.leaseLostMs),
+    ...cipherFindings(nodes),
+    ...controlFindings(controls, silentNodes(config, nodes, controls, sums.now)),
+    ...databaseFindings(seen.facts),
+    ...(typeof expected === 'string'
+      ? [fault('database grants', expected, 'git diff migrations/grants.sql; put the released file back')]
+      : grantFindings(expected, seen.catalogue)),
+    ...roleFindings(seen.roles),
+    ...rowSecurityFindings(seen.tables),
+    ...triggerFindings(seen.triggers),
+    clockFinding(sums.now),
+    ...(await diskFindings(config)),
+    usersFinding(config),
+    ...fileFindings(config),
+    programFinding(project, config.users !== null),
+    ...examineListeners(config, roleUrl(config, 'admin'), live),
+    certificateFinding(readFileSync(`${runtimePaths(config).certs}/admin/cert.pem`, 'utf8')),
+  ];
+}

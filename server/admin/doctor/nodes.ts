@@ -1,0 +1,82 @@
+// Owns: the findings about edges: leases and their lag, the cipher they run with, the verdicts of their self-tests.
+import type { Config } from '../../config/config.ts';
+import type { ControlRow, NodeRow } from '../report-queries.ts';
+import { type Finding, fault, ok, warning } from './finding.ts';
+
+/** `leaseLostMs`: an edge that waits longer for a renewal stops sending. */
+export function nodeFindings(nodes: readonly NodeRow[], leaseLostMs: number): readonly Finding[] {
+  return nodes.map((node) => {
+    const check = `edge ${node.name}`;
+    if (!node.alive)
+      return fault(
+        check,
+        `has not renewed its lease since ${node.lastSeenAt?.toISOString() ?? 'ever'}`,
+        "look at the edge's log; the supervisor starts it again by itself",
+      );
+    const text = `renewed its lease ${Math.round(node.lagMs ?? 0)} ms ago; ${node.sessions} open sessions`;
+    return (node.lagMs ?? 0) > leaseLostMs
+      ? warning(
+          check,
+          `${text}: late, transfers pause`,
+          "run doctor again; if it stays late, look at the warden's and the database's load (top)",
+        )
+      : ok(check, text);
+  });
+}
+
+/** By the edges' own word, of the nodes that serve. */
+export function cipherFindings(nodes: readonly NodeRow[]): readonly Finding[] {
+  const serving = nodes.filter((node) => node.alive);
+  const without = serving.filter((node) => node.nativeCipher === false);
+  const silent = serving.filter((node) => node.nativeCipher === null);
+  const names = (list: readonly NodeRow[]): string => list.map((node) => node.name).join(', ');
+  return [
+    ...(without.length === 0
+      ? []
+      : [
+          warning(
+            'native cipher',
+            `${names(without)} run without it: slower, and not what is tested`,
+            'node scripts/prepare.cjs compiles it; then restart, without allowSlowCipher',
+          ),
+        ]),
+    ...(silent.length === 0
+      ? []
+      : [warning('native cipher', `${names(silent)} do not say whether they have it`, 'restart them: they run an older version')]),
+    ...(serving.length > 0 && without.length + silent.length === 0 ? [ok('native cipher', `${names(serving)} run with it`)] : []),
+  ];
+}
+
+/** Rounds may take their time; three without a word are none. A node that has just started is given as long. */
+const silentRounds = 3;
+const roundMs = 60_000;
+
+/** Nodes that serve and have not reported on their controls for too long. */
+export function silentNodes(config: Config, nodes: readonly NodeRow[], controls: readonly ControlRow[], now: Date): string[] {
+  const { selfTestEveryMs } = config.limits;
+  if (selfTestEveryMs === 0) return [];
+  const oldest = now.getTime() - silentRounds * selfTestEveryMs - roundMs;
+  return nodes
+    .filter((node) => node.alive && (node.startedAt === null || node.startedAt.getTime() < oldest))
+    .filter((node) => !controls.some((one) => one.node === node.name && Date.parse(one.at) > oldest))
+    .map((node) => node.name);
+}
+
+export function controlFindings(controls: readonly ControlRow[], silent: readonly string[]): readonly Finding[] {
+  const failed = controls.filter((one) => !one.bites);
+  return [
+    ...failed.map((one) =>
+      fault(
+        `control ${one.check} of ${one.node}`,
+        `${one.text}, since ${one.since}`,
+        `treat ${one.node} as open: suspend what must not leak (customer suspend), then look at its configuration and at cofferctl budget show`,
+      ),
+    ),
+    ...silent.map((node) =>
+      fault(`controls of ${node}`, 'it serves, and does not report on its self-test', 'look at the edge\'s log for "self-test"'),
+    ),
+    ...(failed.length + silent.length === 0 && controls.length > 0
+      ? [ok('controls', `${controls.length} controls were driven into their limit and bit`)]
+      : []),
+  ];
+}

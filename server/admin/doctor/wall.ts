@@ -1,0 +1,207 @@
+// Owns: the findings about the wall in the file system: users of the roles, owners and modes of directories and secrets.
+// Must never: read a secret. Everything is looked at from outside; what stands behind a closed directory is not reported on.
+import { accessSync, constants, type Stats, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Config, runtimePaths } from '../../config/config.ts';
+import {
+  directoriesOf,
+  type Holder,
+  type Kept,
+  keptDirectoriesOf,
+  type Place,
+  type Secret,
+  secretForbidden,
+  secretsOf,
+} from '../../config/places.ts';
+import { lookUp, nameOf, storeGroup } from '../../config/system-users.ts';
+import { type Finding, fault, ok, warning } from './finding.ts';
+
+type Ids = { readonly uid: number; readonly gid: number };
+/** Undefined: nobody knows, so it cannot be judged. */
+type IdsOf = (holder: Holder) => Ids | undefined;
+type Looked = Stats | 'closed' | 'missing';
+
+function look(path: string): Looked {
+  try {
+    return statSync(path);
+  } catch (error) {
+    return error instanceof Error && 'code' in error && error.code === 'ENOENT' ? 'missing' : 'closed';
+  }
+}
+
+/** Whose ids a holder has: the users of the configuration; without them everything belongs to one user. */
+export function holders(config: Config): IdsOf {
+  const { users } = config;
+  const top = look(config.runtimeDirectory);
+  const starter = typeof top === 'object' ? { uid: top.uid, gid: top.gid } : undefined;
+  if (users === null) return () => starter;
+  const user = (name: string): Ids | undefined => {
+    const line = lookUp('/etc/passwd', name);
+    return line && { uid: Number(line[2]), gid: Number(line[3]) };
+  };
+  return (holder) => {
+    if (holder === 'starter') return starter;
+    if (holder === 'store') {
+      const gid = lookUp('/etc/group', storeGroup)?.[2];
+      return gid === undefined ? undefined : { uid: -1, gid: Number(gid) };
+    }
+    if (typeof holder === 'string') return user(users[holder]);
+    const edge = config.edges.find((one) => one.node === holder.edge);
+    return user(edge?.plane === 'internal' ? users.internalEdge : users.partnerEdge);
+  };
+}
+
+/** Whether each role's files belong to a user of its own. */
+export function usersFinding(config: Config): Finding {
+  const paths = runtimePaths(config);
+  const seen = [paths.objects, ...config.edges.map((edge) => paths.incoming(edge.node)), `${config.runtimeDirectory}/run/admin`].map(look);
+  if (!seen.every((one) => typeof one === 'object'))
+    return warning(
+      'users of the wall',
+      'the store cannot be seen by the admin process',
+      `look yourself: stat -c '%U %n' ${paths.objects} ${config.storeDirectory}/incoming/*`,
+    );
+  const planes = new Set(config.edges.map((edge) => edge.plane)).size;
+  return new Set(seen.map((one) => one.uid)).size >= 2 + planes
+    ? ok('users of the wall', 'warden, admin and the edges of each plane have users of their own')
+    : warning(
+        'users of the wall',
+        'roles share one system user',
+        'start as root or with the systemd units; outside development this is refused',
+      );
+}
+
+const octal = (mode: number): string => (mode & 0o7777).toString(8).padStart(4, '0');
+
+function judgeOwner(path: string, seen: Stats, owner: Ids | undefined): Finding | undefined {
+  if (owner === undefined || seen.uid === owner.uid) return undefined;
+  const is = nameOf('/etc/passwd', seen.uid);
+  const should = nameOf('/etc/passwd', owner.uid);
+  return fault(`file ${path}`, `belongs to ${is}, not to ${should}`, `chown ${should} ${path}; then find out who changed it`);
+}
+
+function judgeDirectory(one: Place, seen: Stats, idsOf: IdsOf): readonly Finding[] {
+  const check = `file ${one.path}`;
+  const extra = seen.mode & ~one.mode & 0o7777;
+  const lacking = one.mode & ~seen.mode;
+  const group = idsOf(one.group);
+  const chmod = `chmod ${octal(one.mode)} ${one.path}`;
+  const foreign = judgeOwner(one.path, seen, idsOf(one.owner));
+  return [
+    ...(foreign === undefined ? [] : [foreign]),
+    ...(group === undefined || seen.gid === group.gid
+      ? []
+      : [
+          fault(
+            check,
+            `has the group ${nameOf('/etc/group', seen.gid)}, not ${nameOf('/etc/group', group.gid)}`,
+            `chgrp ${nameOf('/etc/group', group.gid)} ${one.path} && ${chmod}`,
+          ),
+        ]),
+    ...(extra === 0
+      ? []
+      : [fault(check, `has mode ${octal(seen.mode)}, wider than ${octal(one.mode)}`, `${chmod}; then look who went in`)]),
+    ...(extra === 0 && lacking !== 0
+      ? [warning(check, `has mode ${octal(seen.mode)}, narrower than ${octal(one.mode)}: a role cannot do its work`, chmod)]
+      : []),
+  ];
+}
+
+function judgeKept(one: Kept, seen: Stats, idsOf: IdsOf): readonly Finding[] {
+  const owners = one.owners.map(idsOf).filter((ids) => ids !== undefined);
+  const foreign = owners.some((ids) => ids.uid === seen.uid) ? undefined : judgeOwner(one.path, seen, owners[0]);
+  return [
+    ...(foreign === undefined ? [] : [foreign]),
+    ...((seen.mode & 0o022) === 0
+      ? []
+      : [
+          fault(
+            `file ${one.path}`,
+            `has mode ${octal(seen.mode)}: others may put keys there`,
+            `chmod go-w ${one.path}; then look what is in it`,
+          ),
+        ]),
+  ];
+}
+
+function judgeSecret(one: Secret, seen: Stats, idsOf: IdsOf): readonly Finding[] {
+  const foreign = judgeOwner(one.path, seen, idsOf(one.owner));
+  const isOpen = (seen.mode & secretForbidden) !== 0;
+  return [
+    ...(foreign === undefined ? [] : [foreign]),
+    ...(isOpen
+      ? [
+          fault(
+            `file ${one.path}`,
+            `is a secret and has mode ${octal(seen.mode)}: others may ${(seen.mode & 0o022) !== 0 ? 'change' : 'read'} it`,
+            `chmod 0400 ${one.path}; then replace the secret, it may be known`,
+          ),
+        ]
+      : []),
+  ];
+}
+
+/** Every directory that is laid out and every secret, by the table of config/places.ts. */
+export function fileFindings(config: Config, idsOf: IdsOf = holders(config)): readonly Finding[] {
+  const findings: Finding[] = [];
+  let seenDirectories = 0;
+  let seenSecrets = 0;
+  const closed: string[] = [];
+  for (const one of directoriesOf(config)) {
+    const seen = look(one.path);
+    if (seen === 'closed') closed.push(one.path);
+    else if (seen === 'missing')
+      findings.push(fault(`file ${one.path}`, 'is missing', 'cofferdam migrate --config FILE makes directories, as root'));
+    else {
+      seenDirectories += 1;
+      findings.push(...judgeDirectory(one, seen, idsOf));
+    }
+  }
+  for (const one of keptDirectoriesOf(config)) {
+    const seen = look(one.path);
+    if (seen === 'closed') closed.push(one.path);
+    else if (seen !== 'missing') {
+      seenDirectories += 1;
+      findings.push(...judgeKept(one, seen, idsOf));
+    }
+  }
+  for (const one of secretsOf(config)) {
+    const seen = look(one.path);
+    if (seen === 'closed') closed.push(one.path);
+    else if (seen === 'missing') {
+      if (one.isRequired) findings.push(fault(`file ${one.path}`, 'is missing', `put it back from escrow, then chmod 0400 ${one.path}`));
+    } else {
+      seenSecrets += 1;
+      findings.push(...judgeSecret(one, seen, idsOf));
+    }
+  }
+  // Behind a directory that the admin's user cannot enter nobody else's user can look either: its own mode was judged.
+  const hidden = closed.length === 0 ? '' : `; ${closed.length} paths lie behind directories that the admin process cannot enter`;
+  const sums = `${seenDirectories} directories and ${seenSecrets} secrets have their owners and modes${hidden}`;
+  return findings.length === 0 ? [ok('files of the wall', sums)] : findings;
+}
+
+/** What every role believes: its program, and the matrix of rights. No role may write there. */
+export function programFinding(project: string, areUsersKnown: boolean): Finding {
+  const parts = ['', 'server', 'server/main.ts', 'migrations', 'migrations/grants.sql', 'node_modules'].map((name) => join(project, name));
+  const mayWrite = (path: string): boolean => {
+    const seen = look(path);
+    if (typeof seen === 'object' && (seen.mode & 0o002) !== 0) return true;
+    // With one user for all this says nothing: who starts the product owns it.
+    if (!areUsersKnown) return false;
+    try {
+      accessSync(path, constants.W_OK);
+      return true;
+    } catch {
+      return false;
+    }
+  };
+  const open = parts.filter(mayWrite);
+  return open.length === 0
+    ? ok('program', 'its files cannot be changed by the roles')
+    : fault(
+        'program',
+        `${open.join(', ')} can be changed by the admin's user or by everybody`,
+        `chown -R root: ${project} && chmod -R go-w ${project}`,
+      );
+}

@@ -1,0 +1,83 @@
+// Owns: the one table of directories and secrets below the runtime directory: whose they are and who may do what. The supervisor lays them out
+// by it, doctor judges by it.
+// Must never: widen a directory that another role must not enter.
+import { dirname } from 'node:path';
+import { type Config, runtimePaths } from './config.ts';
+
+/** `starter`: who ran `cofferdam up` or `cofferdam migrate`; `store`: a group only. */
+export type Holder = 'starter' | 'warden' | 'admin' | 'database' | 'store' | { readonly edge: string };
+export type Place = { readonly path: string; readonly owner: Holder; readonly group: Holder; readonly mode: number };
+export type Secret = {
+  readonly path: string;
+  readonly owner: Holder;
+  /** False: only some installations have it. */
+  readonly isRequired: boolean;
+};
+
+/** Made by others, or put there by hand: nobody but these may own it, nobody else may write in it. */
+export type Kept = { readonly path: string; readonly owners: readonly Holder[] };
+
+/** A secret is for its owner's eyes: no bit of these. */
+export const secretForbidden = 0o077;
+export const secretMode = 0o400;
+
+const place = (path: string, owner: Holder, mode: number, group: Holder = owner): Place => ({ path, owner, group, mode });
+
+/** Every directory that is laid out, parents first. */
+export function directoriesOf(config: Config): readonly Place[] {
+  const paths = runtimePaths(config);
+  const runtime = config.runtimeDirectory;
+  return [
+    place(runtime, 'starter', 0o755),
+    place(`${runtime}/run`, 'starter', 0o755),
+    place(config.storeDirectory, 'starter', 0o755),
+    place(dirname(paths.incoming('x')), 'starter', 0o755),
+    ...config.edges.flatMap(({ node }) => [
+      // The warden makes its socket here; the directory's group, inherited by the socket, is the one edge that may connect.
+      place(dirname(paths.wardenSocket(node)), 'warden', 0o2750, { edge: node }),
+      place(paths.incoming(node), { edge: node }, 0o2770, 'store'),
+    ]),
+    place(paths.objects, 'warden', 0o2750, 'store'),
+    place(dirname(paths.adminSocket), 'admin', 0o755),
+    // Only root and the warden may enter: whoever may make the first operators is root on this machine.
+    place(dirname(paths.bootstrapSocket), 'warden', 0o700),
+    place(paths.secrets, 'starter', 0o755),
+    place(dirname(paths.masterKey), 'warden', 0o700),
+    place(dirname(paths.adminDatabasePassword), 'admin', 0o700),
+    place(dirname(paths.migrateDatabasePassword), 'starter', 0o700),
+    ...(config.database.embedded
+      ? [place(dirname(paths.postgresData), 'database', 0o700), place(paths.postgresSocketDirectory, 'database', 0o755)]
+      : []),
+  ];
+}
+
+/** Directories in which keys and certificates stand that the roles trust. */
+export function keptDirectoriesOf(config: Config): readonly Kept[] {
+  const { certs, hostKeys, operators } = runtimePaths(config);
+  return [
+    { path: certs, owners: ['starter', 'admin'] },
+    { path: `${certs}/admin`, owners: ['starter', 'admin'] },
+    { path: `${certs}/authority`, owners: ['starter'] },
+    { path: operators, owners: ['starter'] },
+    { path: hostKeys, owners: ['starter', 'warden'] },
+  ];
+}
+
+/** Every key, password and connection string; operators' own keys stand elsewhere. */
+export function secretsOf(config: Config): readonly Secret[] {
+  const paths = runtimePaths(config);
+  const of = (owner: Holder, required: readonly string[], others: readonly string[]): readonly Secret[] => [
+    ...required.map((path) => ({ path, owner, isRequired: true })),
+    ...others.map((path) => ({ path, owner, isRequired: false })),
+  ];
+  const { hostKeys, certs } = paths;
+  return [
+    ...of(
+      'warden',
+      [paths.masterKey, paths.ledgerKey, `${hostKeys}/ed25519.pem`, `${hostKeys}/ecdsa.pem`],
+      [`${hostKeys}/ed25519.next.pem`, `${hostKeys}/ecdsa.next.pem`, paths.wardenDatabasePassword, paths.wardenDatabaseUrl],
+    ),
+    ...of('admin', [`${certs}/admin/key.pem`], [paths.adminDatabasePassword, paths.adminDatabaseUrl]),
+    ...of('starter', [], [paths.migrateDatabasePassword, paths.auditorDatabasePassword, `${certs}/authority/key.pem`]),
+  ];
+}

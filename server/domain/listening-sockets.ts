@@ -1,0 +1,68 @@
+// Owns: reading what the Linux kernel says of sockets: the text of /proc/net/tcp, tcp6, udp, udp6 and unix.
+// Must never: pass over a line that it does not understand: a listener might stand in it.
+import { canonicalAddress } from './addresses.ts';
+
+export type NetSocket = {
+  /** RFC 5952; IPv4-mapped IPv6 as IPv4. */
+  readonly address: string;
+  readonly port: number;
+  /** `listening` is TCP's; an unconnected UDP socket is `closed` in the kernel's words and takes datagrams from anywhere. */
+  readonly state: 'listening' | 'closed' | 'other';
+  readonly uid: number;
+  readonly inode: number;
+};
+/** Byte order of the machine: the kernel prints each 32-bit word of an address, which is in network order, as a number of the machine. */
+export type Endianness = 'LE' | 'BE';
+
+const line =
+  /^\s*\d+: ([0-9A-F]{8}|[0-9A-F]{32}):([0-9A-F]{4}) (?:[0-9A-F]{8}|[0-9A-F]{32}):[0-9A-F]{4} ([0-9A-F]{2}) [0-9A-F]+:[0-9A-F]+ [0-9A-F]{2}:[0-9A-F]+ [0-9A-F]+\s+(\d+)\s+\d+ (\d+) /;
+
+function addressOf(hex: string, endianness: Endianness): string {
+  const words = hex.match(/.{8}/g) ?? [];
+  const bytes = words.flatMap((word) => {
+    const inOrder = (word.match(/../g) ?? []).map((byte) => Number.parseInt(byte, 16));
+    return endianness === 'LE' ? inOrder.reverse() : inOrder;
+  });
+  if (bytes.length === 4) return bytes.join('.');
+  const groups = Array.from({ length: 8 }, (_, i) => (((bytes[2 * i] ?? 0) << 8) | (bytes[2 * i + 1] ?? 0)).toString(16));
+  return canonicalAddress(groups.join(':'));
+}
+
+/** /proc/net/tcp, tcp6, udp or udp6. Throws a RangeError on a line of another form. */
+export function parseNetSockets(text: string, endianness: Endianness): readonly NetSocket[] {
+  const [heading = '', ...lines] = text.split('\n');
+  if (!/^\s*sl\s+local_address\s/.test(heading)) throw new RangeError('no heading of /proc/net');
+  return lines
+    .filter((one) => one.trim() !== '')
+    .map((one) => {
+      const match = line.exec(`${one} `);
+      if (match === null) throw new RangeError(`a line of /proc/net that nobody knows: ${one.slice(0, 80)}`);
+      // The port was turned into the machine's order before it was printed.
+      const [, hex = '', port = '', state = '', uid = '', inode = ''] = match;
+      return {
+        address: addressOf(hex, endianness),
+        port: Number.parseInt(port, 16),
+        state: state === '0A' ? 'listening' : state === '07' ? 'closed' : 'other',
+        uid: Number(uid),
+        inode: Number(inode),
+      };
+    });
+}
+
+export type UnixSocket = { readonly path: string; readonly isListening: boolean; readonly inode: number };
+
+const acceptsConnections = 0x10000;
+
+/** /proc/net/unix; sockets without a name are left out. An abstract name begins with `@`. Throws a RangeError on a line of another form. */
+export function parseUnixSockets(text: string): readonly UnixSocket[] {
+  const [heading = '', ...lines] = text.split('\n');
+  if (!/^Num\s+RefCount\s/.test(heading)) throw new RangeError('no heading of /proc/net/unix');
+  return lines
+    .filter((one) => one !== '')
+    .flatMap((one) => {
+      const match = /^[0-9a-fA-F]+: [0-9A-F]+ [0-9A-F]+ ([0-9A-F]{8}) [0-9A-F]{4} [0-9A-F]{2}\s+(\d+)(?: (.+))?$/.exec(one);
+      if (match === null) throw new RangeError(`a line of /proc/net/unix that nobody knows: ${one.slice(0, 80)}`);
+      if (match[3] === undefined) return [];
+      return [{ path: match[3], isListening: (Number.parseInt(match[1] ?? '', 16) & acceptsConnections) !== 0, inode: Number(match[2]) }];
+    });
+}

@@ -1,0 +1,217 @@
+import { chmodSync, chownSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { test } from 'tap';
+import { databaseFindings } from '../../server/admin/doctor/database.ts';
+import type { Finding } from '../../server/admin/doctor/finding.ts';
+import { expectedListeners, listenerFindings, type Owner, reachOf } from '../../server/admin/doctor/listeners.ts';
+import { spaceFindings } from '../../server/admin/doctor/machine.ts';
+import { cipherFindings, nodeFindings } from '../../server/admin/doctor/nodes.ts';
+import type { Sockets } from '../../server/admin/doctor/sockets.ts';
+import { fileFindings, programFinding } from '../../server/admin/doctor/wall.ts';
+import type { NodeRow } from '../../server/admin/report-queries.ts';
+import type { Config } from '../../server/config/config.ts';
+import { loadConfig } from '../../server/config/load.ts';
+import { directoriesOf, secretsOf } from '../../server/config/places.ts';
+import { buildWall, layOut } from '../../server/supervisor/layout.ts';
+import { temporaryDirectory } from '../support/database.ts';
+import { project } from '../support/world.ts';
+
+function configIn(directory: string, more: object = {}): Config {
+  const file = `${directory}.json`;
+  const edges = [
+    { node: 'p', plane: 'partner', host: '192.0.2.2', port: 2022 },
+    { node: 'i', plane: 'internal', host: '::', port: 2023 },
+  ];
+  writeFileSync(
+    file,
+    JSON.stringify({
+      mode: 'development',
+      runtimeDirectory: directory,
+      edges,
+      database: { migrateUrl: 'postgresql://x@127.0.0.1/x' },
+      ...more,
+    }),
+  );
+  return loadConfig({ file, env: {}, isRoot: process.getuid?.() === 0, isTerminal: false, projectDirectory: project });
+}
+const verdicts = (findings: readonly Finding[]): readonly string[] => findings.map((one) => `${one.verdict} ${one.check}`);
+
+test('version, settings, leases, ciphers, space: broken and well', async (t) => {
+  const well = {
+    versionNumber: 150_004,
+    version: '15.4',
+    settings: { fsync: 'on', full_page_writes: 'on', synchronous_commit: 'on', default_transaction_isolation: 'read committed' },
+    patientRoles: [],
+    oldSnapshots: [],
+    demoAccounts: 0,
+  };
+  t.ok(databaseFindings(well).every((one) => one.verdict === 'ok'));
+  t.match(databaseFindings(well)[0], { check: 'database version', text: 'PostgreSQL 15.4' });
+  t.match(databaseFindings({ ...well, versionNumber: 140_013, version: '14.13' })[0], { verdict: 'fault', text: /15 or newer is needed/ });
+  for (const [name, value] of [
+    ['fsync', 'off'],
+    ['synchronous_commit', 'local'],
+    ['default_transaction_isolation', 'serializable'],
+  ] as const)
+    t.match(
+      databaseFindings({ ...well, settings: { ...well.settings, [name]: value } }).find((one) => one.check === 'database settings'),
+      { verdict: 'fault', next: new RegExp(`alter system reset ${name};`) },
+      name,
+    );
+
+  const node: NodeRow = {
+    name: 'p',
+    plane: 'partner',
+    lastSeenAt: new Date(),
+    alive: true,
+    startedAt: null,
+    sessions: 1,
+    lagMs: 200,
+    nativeCipher: true,
+  };
+  t.match(nodeFindings([node], 750), [{ verdict: 'ok', text: 'renewed its lease 200 ms ago; 1 open sessions' }]);
+  t.match(nodeFindings([{ ...node, lagMs: 751 }], 750), [{ verdict: 'warning', text: /751 ms ago.*late/ }]);
+  t.match(nodeFindings([{ ...node, alive: false, lagMs: 4000 }], 750), [{ verdict: 'fault' }]);
+  t.match(cipherFindings([node]), [{ verdict: 'ok' }]);
+  t.match(cipherFindings([node, { ...node, name: 'q', nativeCipher: false }]), [{ verdict: 'warning', text: /^q run without it/ }]);
+  t.match(cipherFindings([{ ...node, nativeCipher: null }]), [{ verdict: 'warning', text: /do not say/ }]);
+  t.same(cipherFindings([{ ...node, alive: false, nativeCipher: false }]), [], 'nothing is said of a node that does not serve');
+
+  const gib = 2 ** 30;
+  const space = { freeBytes: 100 * gib, inodes: 1000, freeInodes: 900 };
+  t.same(verdicts(spaceFindings(space, '/s', gib)), ['ok disk', 'ok inodes']);
+  t.same(verdicts(spaceFindings({ ...space, freeBytes: 2 * gib }, '/s', gib)), ['warning disk', 'ok inodes']);
+  t.same(verdicts(spaceFindings({ ...space, freeBytes: 0 }, '/s', gib)), ['fault disk', 'ok inodes']);
+  t.same(verdicts(spaceFindings({ ...space, freeInodes: 40 }, '/s', gib)), ['ok disk', 'warning inodes']);
+  t.same(verdicts(spaceFindings({ ...space, freeInodes: 9 }, '/s', gib)), ['ok disk', 'fault inodes']);
+  t.same(verdicts(spaceFindings({ ...space, inodes: 0, freeInodes: 0 }, '/s', gib)), ['ok disk', 'ok inodes'], 'made as needed');
+});
+
+test('every place of the table: its mode, its owner, and what is wrong with it', async (t) => {
+  const directory = join(temporaryDirectory(t), 'var');
+  const config = configIn(directory);
+  const wall = buildWall(config);
+  layOut(config, wall);
+  const isRoot = process.getuid?.() === 0;
+  const idOf = (owner: string): number =>
+    owner === 'warden' ? wall.warden.uid : owner === 'admin' ? wall.admin.uid : (process.getuid?.() ?? 0);
+  const write = (path: string, owner: string): void => {
+    mkdirSync(dirname(path), { recursive: true });
+    rmSync(path, { force: true });
+    writeFileSync(path, 'secret\n', { mode: 0o400 });
+    chmodSync(path, 0o400);
+    if (isRoot) chownSync(path, idOf(owner), idOf(owner));
+  };
+  const secrets = secretsOf(config);
+  for (const { path, owner } of secrets) write(path, String(owner));
+  t.same(verdicts(fileFindings(config)), ['ok files of the wall'], 'as it was laid out');
+  t.ok(secrets.length > 10 && directoriesOf(config).length > 10);
+
+  for (const { path, owner } of secrets)
+    for (const mode of [0o404, 0o440, 0o644, 0o422, 0o401]) {
+      chmodSync(path, mode);
+      t.match(fileFindings(config), [{ verdict: 'fault', check: `file ${path}`, next: new RegExp(`^chmod 0400 ${path}; then replace`) }]);
+      write(path, String(owner));
+    }
+  for (const { path, mode } of directoriesOf(config)) {
+    chmodSync(path, mode | 0o002);
+    t.match(fileFindings(config), [{ verdict: 'fault', check: `file ${path}`, text: /wider than/ }], `${path} for everybody to write in`);
+    chmodSync(path, mode & ~0o100);
+    if (isRoot) t.match(fileFindings(config), [{ verdict: 'warning', check: `file ${path}`, text: /narrower than/ }]);
+    chmodSync(path, mode);
+  }
+  if (isRoot) {
+    const edge = wall.edgeOf('p');
+    for (const path of [secrets[0]?.path ?? '', join(directory, 'secrets', 'admin'), join(directory, 'store', 'objects')]) {
+      const was = path === secrets[0]?.path || path.endsWith('objects') ? wall.warden : wall.admin;
+      const group = path.endsWith('objects') ? wall.storeGid : was.gid;
+      chownSync(path, edge.uid, group);
+      t.match(fileFindings(config), [
+        { verdict: 'fault', check: `file ${path}`, text: /^belongs to cofferdam-edge, not to/, next: /^chown / },
+      ]);
+      chownSync(path, was.uid, group);
+    }
+    chownSync(join(directory, 'run', 'i'), wall.warden.uid, edge.gid);
+    t.match(
+      fileFindings(config),
+      [{ verdict: 'fault', text: /has the group cofferdam-edge, not cofferdam-int/ }],
+      'the other edge could connect',
+    );
+    chownSync(join(directory, 'run', 'i'), wall.warden.uid, wall.edgeOf('i').gid);
+    chmodSync(join(directory, 'run', 'i'), 0o2750);
+  }
+  rmSync(secrets.find((one) => one.isRequired)?.path ?? '');
+  t.match(fileFindings(config), [{ verdict: 'fault', text: 'is missing' }], 'a key that is gone');
+  write(secrets.find((one) => one.isRequired)?.path ?? '', 'warden');
+  const optional = secrets.find((one) => !one.isRequired)?.path ?? '';
+  rmSync(optional);
+  t.same(verdicts(fileFindings(config)), ['ok files of the wall'], 'what only some installations have may be missing');
+});
+
+test('the program: nobody but its owner may change it', async (t) => {
+  const directory = join(temporaryDirectory(t), 'program');
+  for (const name of ['server', 'migrations', 'node_modules']) mkdirSync(join(directory, name), { recursive: true });
+  for (const name of ['server/main.ts', 'migrations/grants.sql']) writeFileSync(join(directory, name), '');
+  t.match(programFinding(directory, false), { verdict: 'ok' });
+  chmodSync(join(directory, 'migrations', 'grants.sql'), 0o666);
+  t.match(programFinding(directory, false), { verdict: 'fault', text: /grants\.sql can be changed/, next: /^chown -R root: / });
+  chmodSync(join(directory, 'migrations', 'grants.sql'), 0o644);
+  t.match(programFinding(directory, true), { verdict: 'fault' }, 'this very process may write: it is a role that could');
+});
+
+test('listeners: SFTP ports, loopback, and nothing else', async (t) => {
+  const directory = join(temporaryDirectory(t), 'var');
+  const config = configIn(directory, { metrics: { wardenPort: 9101, edgePorts: [9102] } });
+  const addresses = ['192.0.2.2', '198.51.100.9', '2001:db8::2', 'fe80::1'];
+  const expected = expectedListeners(config, 'postgresql://a:b@127.0.0.1:5433/x');
+  t.same(
+    expected.map((one) => `${one.host} ${one.port} ${one.isPublic}`),
+    ['192.0.2.2 2022 true', ':: 2023 true', '127.0.0.1 9101 false', '127.0.0.1 9102 false', '127.0.0.1 5433 false'],
+  );
+  const ours: Owner = ({ uid }) => (uid === 107 ? 'a process of the user cofferdam-edge' : undefined);
+  const look = (...rows: readonly (readonly [string, number, number])[]): readonly Finding[] => {
+    const sockets: Sockets = {
+      tcp: rows.map(([address, port, uid]) => ({ address, port, uid, state: 'listening', inode: 1, holders: [] })),
+      unix: [],
+      addresses,
+    };
+    return listenerFindings(sockets, config, expected, ours, []);
+  };
+  t.match(look(['192.0.2.2', 2022, 107]), [{ verdict: 'ok', text: "edge p, SFTP of the partner plane: this host's networks: 192.0.2.2" }]);
+  t.match(look(['::', 2023, 107]), [{ verdict: 'ok', text: /192\.0\.2\.2, 198\.51\.100\.9, 2001:db8::2, fe80::1$/ }]);
+  t.match(look(['127.0.0.1', 9101, 108], ['127.0.0.1', 9102, 107], ['127.0.0.1', 5433, 0]), [
+    { verdict: 'ok', text: 'warden, metrics: loopback only' },
+    { verdict: 'ok', text: 'edge p, metrics: loopback only' },
+    { verdict: 'ok', text: 'database: loopback only' },
+  ]);
+  for (const [row, what] of [
+    [['0.0.0.0', 2022, 107], 'a wider address than configured'],
+    [['198.51.100.9', 2022, 107], 'another address'],
+    [['0.0.0.0', 9101, 108], 'metrics for everybody, whoever holds it'],
+    [['::', 5433, 0], 'the database for everybody'],
+    [['0.0.0.0', 31337, 107], 'a stray one'],
+    [['2001:db8::2', 31337, 107], 'on IPv6'],
+  ] as const)
+    t.match(look([...row]), [{ verdict: 'fault', next: new RegExp(`^ss -ltnpe 'sport = :${row[1]}'`) }], what);
+  if (config.users !== null)
+    t.match(
+      look(['192.0.2.2', 2022, 0]),
+      [{ verdict: 'fault', text: /^held by the user root, not by edge p/ }],
+      'somebody else in its place',
+    );
+  t.match(look(['127.0.0.1', 31337, 107]), [{ verdict: 'warning', text: /loopback only$/ }], 'a stray one on loopback');
+  t.same(look(['0.0.0.0', 22, 0], ['127.0.0.1', 25, 0]), [], "the host's own listeners are not the product's");
+
+  t.equal(reachOf('::1', addresses), 'loopback only');
+  t.equal(reachOf('0.0.0.0', addresses), "this host's networks: 192.0.2.2, 198.51.100.9");
+  t.match(reachOf('203.0.113.1', addresses), /no interface has now/);
+  const socket = (path: string, mode: number | null): readonly Finding[] =>
+    listenerFindings({ tcp: [], unix: [{ path, mode, uid: mode === null ? null : 0 }], addresses }, config, expected, ours, ['p']);
+  t.match(socket(`${directory}/run/admin/admin.sock`, 0o140666), [
+    { verdict: 'ok', text: /mode 0666, owner root/ },
+    { verdict: 'warning' },
+  ]);
+  t.match(socket(`${directory}/run/p/warden.sock`, null)[0], { verdict: 'ok', text: /for edge p only.*closed to the admin process/ });
+  t.match(socket(`${directory}/run/admin/other.sock`, 0o140777)[0], { verdict: 'fault', text: /no part of the product/ });
+  t.match(socket(`${directory}/run/admin/admin.sock`, 0o140666)[1], { check: 'listener of edge p', text: /not visible/ });
+});
