@@ -1,33 +1,10 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import pg from 'pg';
 import { test } from 'tap';
-import { issueOperatorCertificate, keyFingerprint } from '../../certs/authority.ts';
 import type { AccessRow } from '../../server/rpc/operator-access.ts';
-import { startWorld, type World } from '../support/world.ts';
+import { addOperator } from '../support/operators.ts';
+import { startWorld } from '../support/world.ts';
 
 type Review = { readonly rows: readonly AccessRow[] };
-
-/** One more operator, with a certificate of the installation's authority. */
-async function addOperator(world: World, client: pg.Client, name: string, role: string): Promise<readonly string[]> {
-  const certs = join(world.directory, 'certs', 'authority');
-  const authority = { certificate: readFileSync(join(certs, 'cert.pem'), 'utf8'), key: readFileSync(join(certs, 'key.pem'), 'utf8') };
-  const issued = await issueOperatorCertificate(authority, name, 1);
-  const directory = join(world.directory, `operator-${name}`);
-  mkdirSync(directory, { mode: 0o700 });
-  for (const [file, text] of [
-    ['cert.pem', issued.certificate],
-    ['key.pem', issued.key],
-    ['ca.pem', authority.certificate],
-  ] as const)
-    writeFileSync(join(directory, file), text, { mode: 0o600 });
-  await client.query('insert into operator (id, name, key_fingerprint, role) values (gen_random_uuid(), $1, $2, $3)', [
-    name,
-    keyFingerprint(issued.certificate),
-    role,
-  ]);
-  return ['--identity', directory];
-}
 
 test('the access review of a running gateway', async (t) => {
   const world = await startWorld(t);
@@ -99,7 +76,7 @@ test('the access review of a running gateway', async (t) => {
   t.match(await ok('report', 'access', '--account', 'acme', '--customer', 'globex'), /^nobody\n$/, 'whoever does not reach it');
 
   for (const role of ['viewer', 'auditor']) {
-    const identity = await addOperator(world, client, `${role}-1`, role);
+    const identity = ['--identity', await addOperator(world, `${role}-1`, role)];
     t.same((await review(...identity)).length, after.length, `a ${role} reads it`);
     t.equal((await world.cofferctl(['account', 'lock', 'acme', '--reason', 'x', ...identity])).code, 4, `and a ${role} changes nothing`);
   }

@@ -1,11 +1,14 @@
 // Owns: two operators who agree: whatever needs a second one is proposed by alice and approved by bob, through the real interfaces.
 
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { ChangingOperation } from '../../admin-cli/changing.ts';
 import { type Client, connect } from '../../admin-cli/client.ts';
 import { commands } from '../../admin-cli/main.ts';
+import { issueOperatorCertificate } from '../../certs/authority.ts';
 import { documentHash } from '../../server/rpc/change-document.ts';
 import { type OperatorOperation, operatorToAdmin } from '../../server/rpc/operator-admin.ts';
-import type { Done } from './world.ts';
+import type { Done, World } from './world.ts';
 
 type Run = (args: readonly string[], input?: string) => Promise<Done>;
 
@@ -60,4 +63,32 @@ export async function connectAgreed(directoryOf: (operator: string) => string, s
       bob.close();
     },
   };
+}
+
+/** One more operator, with a key and a certificate of the installation's authority, made by two; the directory of the identity. */
+export async function addOperator(world: World, name: string, role: string): Promise<string> {
+  const certs = join(world.directory, 'certs', 'authority');
+  const authority = { certificate: readFileSync(join(certs, 'cert.pem'), 'utf8'), key: readFileSync(join(certs, 'key.pem'), 'utf8') };
+  const issued = await issueOperatorCertificate(authority, name, 1);
+  const directory = join(world.directory, `operator-${name}`);
+  mkdirSync(directory, { mode: 0o700 });
+  for (const [file, text] of [
+    ['cert.pem', issued.certificate],
+    ['key.pem', issued.key],
+    ['ca.pem', authority.certificate],
+  ] as const)
+    writeFileSync(join(directory, file), text, { mode: 0o600 });
+  const made = await world.cofferctl([
+    'operator',
+    'create',
+    name,
+    '--role',
+    role,
+    '--certificate',
+    join(directory, 'cert.pem'),
+    '--reason',
+    'test',
+  ]);
+  if (made.code !== 0) throw new Error(made.err);
+  return directory;
 }

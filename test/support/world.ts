@@ -259,6 +259,17 @@ export class World {
     return socketUrl(join(this.directory, 'run', 'postgres'), 'postgres', password, 'cofferdam');
   }
 
+  /** The database as one of its roles sees it. */
+  roleUrl(role: 'warden' | 'admin'): string {
+    const password = readFileSync(join(this.directory, 'secrets', role, 'database-password'), 'utf8').trim();
+    const given = this.env.DATABASE_URL;
+    if (given === undefined) return socketUrl(join(this.directory, 'run', 'postgres'), `cofferdam_${role}`, password, 'cofferdam');
+    const url = new URL(given);
+    url.username = `cofferdam_${role}`;
+    url.password = password;
+    return url.href;
+  }
+
   /** Exactly this, by one operator. */
   cofferctlAlone(args: readonly string[], input = ''): Promise<Done> {
     return run(process.execPath, [join(project, 'admin-cli', 'main.ts'), ...args], { env: { COFFERDAM_VAR: this.directory }, input });
