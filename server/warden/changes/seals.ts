@@ -90,7 +90,7 @@ export async function alarmBroken(tx: Transaction, row: RowName, where: string):
     kind: 'row.broken-seal',
     severity: 'critical',
     subject: `${row.kind}/${row.id}`,
-    text: `a ${row.kind} row (${row.id}) is not what the warden wrote: somebody changed the database; ${where}`,
+    text: `the row of ${row.kind} ${row.id} is not what the warden wrote: somebody changed the database; ${where}`,
     facts,
     nextCommand: 'cofferctl report changes --since 7d',
   });

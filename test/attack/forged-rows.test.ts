@@ -1,0 +1,227 @@
+// T-23, one step further: whoever can write the database itself. A row that the warden did not write opens nothing, and is an alarm; the same
+// row with a good seal is the twin.
+import { createHash, createPublicKey, generateKeyPairSync, randomBytes, randomUUID } from 'node:crypto';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import pg from 'pg';
+import { type Test, test } from 'tap';
+import { connect } from '../../admin-cli/client.ts';
+import { issueOperatorCertificate, keyFingerprint } from '../../certs/authority.ts';
+import { toCofferdamError } from '../../server/domain/errors.ts';
+import { asWarden } from '../support/as-warden.ts';
+import { makeKey } from '../support/ssh.ts';
+import { sshLogin } from '../support/ssh-login.ts';
+import { startWorld, type World } from '../support/world.ts';
+
+type Alerts = { readonly alerts: readonly { kind: string; severity: string; text: string }[] };
+
+async function asOwner(
+  t: Test,
+  world: World,
+): Promise<(sql: string, values?: readonly unknown[]) => Promise<readonly pg.QueryResultRow[]>> {
+  const client = new pg.Client({ connectionString: world.databaseUrl });
+  await client.connect();
+  t.teardown(() => client.end());
+  await client.query("select set_config('cofferdam.customers', '*', false)");
+  return async (sql, values = []) => (await client.query(sql, values as unknown[])).rows;
+}
+
+async function opens(world: World, username: string, privateKey: string, answer: () => string = () => ''): Promise<boolean> {
+  const login = await sshLogin({ port: world.demo.partner.port, username, privateKey, answer });
+  return login.isOpen;
+}
+
+const broken = async (world: World): Promise<readonly string[]> =>
+  (await world.cofferctlJson<Alerts>(['alert', 'list'])).alerts.filter((one) => one.kind === 'row.broken-seal').map((one) => one.text);
+
+test('rows that the warden did not write open nothing', async (t) => {
+  const world = await startWorld(t, { limits: { sealsEveryMs: 3_600_000 } });
+  const sql = await asOwner(t, world);
+  const key = readFileSync(world.keyFile('acme-batch'), 'utf8');
+  const login = (): Promise<boolean> => opens(world, 'acme-batch', key);
+  t.ok(await login());
+
+  const stolen = makeKey(world, 'stolen');
+  const blob = stolen.publicLine.split(' ')[1] ?? '';
+  const id = randomUUID();
+  const insertKey = `insert into credential (id, account_id, type, algorithm, public_key, fingerprint, issued_by, expires_at)
+    select '${id}', id, 'public-key', 'ssh-ed25519', decode('${blob}', 'base64'), 'SHA256:${createHash('sha256').update(Buffer.from(blob, 'base64')).digest('base64').replace(/=+$/, '')}', 'alice, approved by bob', now() + interval '1 day' from account where name = 'acme-batch'`;
+  const stolenKey = readFileSync(stolen.file, 'utf8');
+  await sql(insertKey);
+  t.notOk(await opens(world, 'acme-batch', stolenKey), 'a key put into the table');
+  t.match(await broken(world), [/the row of credential .* is not what the warden wrote/], 'is an alarm');
+  // A copied seal: of another row, of the same kind.
+  await sql(
+    `update seal s set mac = o.mac, sealed_by = o.sealed_by, change_id = o.change_id from seal o where s.kind = 'credential' and s.row_id = '${id}' and o.kind = 'credential' and o.row_id <> s.row_id and o.mac is not null`,
+  );
+  t.notOk(await opens(world, 'acme-batch', stolenKey), 'nor with the seal of another row');
+  await asWarden(
+    world,
+    `update credential set read_only = false where id = '${id}'`,
+    `insert into budget (rank, direction, credential_id, customer_id, cap_hour_bytes, cap_day_bytes, cap_week_bytes, cap_hour_items, cap_day_items, cap_week_items, rate, sessions_max, is_share)
+    select 1, b.direction, '${id}', b.customer_id, cap_hour_bytes, cap_day_bytes, cap_week_bytes, cap_hour_items, cap_day_items, cap_week_items, b.rate, b.sessions_max, b.is_share
+    from budget b join credential c on c.id = b.credential_id join account a on a.id = c.account_id where a.name = 'acme-batch' and c.id <> '${id}'`,
+  );
+  t.ok(await opens(world, 'acme-batch', stolenKey), 'with the seal of the warden it would');
+
+  const forgeries: readonly (readonly [string, string, string])[] = [
+    ['networks', "update account set source_networks = '{}' where name = 'acme-batch'", 'account'],
+    ['a kind', "update account set manages = false, read_only = false, kind = 'machine' where name = 'acme-batch'", 'account'],
+    [
+      'rights',
+      "update folder_right set verbs = '{list,read,write,remove}' where account_id = (select id from account where name = 'acme-batch')",
+      'rights',
+    ],
+    ['a folder', "update folder set read_back = true where customer_id = (select id from customer where name = 'acme')", 'folder'],
+    [
+      'a cap',
+      "update budget set cap_day_bytes = 1000000000000 where rank = 3 and customer_id = (select id from customer where name = 'acme')",
+      'budget',
+    ],
+    ['the gateway cap', 'update budget set cap_day_bytes = 1000000000000 where rank = 5', 'budget'],
+    ['a policy', "update customer set allowed_proofs = null where name = 'acme'", 'customer'],
+    [
+      'a life',
+      "update credential set issued_until = issued_until + interval '1 year' where account_id = (select id from account where name = 'acme-batch')",
+      'credential',
+    ],
+    [
+      'a window',
+      "update activation_window set closes_at = opens_at + interval '23 hours' where account_id = (select id from account where name = 'acme-batch')",
+      'window',
+    ],
+  ];
+  for (const [what, statement, kind] of forgeries) {
+    await sql(statement);
+    t.notOk(await login(), `${what}, by the owner of the database`);
+    t.match((await broken(world))[0], new RegExp(`the row of ${kind} `));
+    await asWarden(world, statement);
+    t.ok(await login(), `${what}, by the warden`);
+    // The same without the triggers, which only a superuser can leave out: the old seal does not fit.
+    await sql('set session_replication_role = replica');
+    await sql(
+      statement
+        .replace('23 hours', '22 hours')
+        .replace("'{}'", "'{127.0.0.0/8}'")
+        .replace('1000000000000', '2000000000000')
+        .replace('read_back = true', 'read_back = false')
+        .replace('manages = false, read_only = false', 'read_only = true')
+        .replace('{list,read,write,remove}', '{list,write,read,remove}')
+        .replace('= null', "= '{key+window}'"),
+    );
+    await sql('set session_replication_role = origin');
+    t.notOk(await login(), `${what}, without triggers`);
+    await asWarden(world, statement);
+    t.ok(await login(), `${what}, mended`);
+  }
+
+  await world.cofferctl(['window', 'close', 'acme-batch']);
+  t.notOk(await login());
+  const window = `insert into activation_window (id, account_id, opens_at, closes_at, opened_by, reason) select gen_random_uuid(), id, now(), now() + interval '1 hour', 'alice', 'x' from account where name = 'acme-batch'`;
+  await sql(window);
+  t.notOk(await login(), 'a window that nobody opened');
+  await sql("delete from activation_window where closed_at is null and account_id = (select id from account where name = 'acme-batch')");
+  await asWarden(world, window);
+  t.ok(await login(), 'the twin');
+
+  await world.cofferctl(['mfa', 'reset', 'globex', '--reason', 'test']);
+  const person = readFileSync(world.keyFile('globex'), 'utf8');
+  const ticket = `insert into mfa_ticket (id, account_id, ticket_hash, issued_by, expires_at) select gen_random_uuid(), id, sha256('ticket'), 'alice', now() + interval '1 hour' from account where name = 'globex'`;
+  await sql(ticket);
+  t.notOk(await opens(world, 'globex', person, () => 'ticket'), 'a ticket that nobody issued');
+  await sql("delete from mfa_ticket where used_at is null and ticket_hash = sha256('ticket')");
+  await asWarden(world, ticket);
+  t.ok(await opens(world, 'globex', person, () => 'ticket'), 'the twin lets its holder enrol');
+
+  // What the rows name: the change itself, altered after it was applied.
+  const [made] = await sql(
+    "select s.change_id from seal s join credential k on s.kind = 'credential' and s.row_id = k.id::text join account a on a.id = k.account_id where a.name = 'globex-batch' and s.change_id is not null",
+  );
+  const globex = readFileSync(world.keyFile('globex-batch'), 'utf8');
+  t.ok(await opens(world, 'globex-batch', globex));
+  const [{ document } = { document: '' }] = await sql('select document from change where id = $1', [made?.change_id]);
+  await sql('set session_replication_role = replica');
+  await sql("update change set document = replace(document, 'globex-batch', 'globex-other') where id = $1", [made?.change_id]);
+  t.notOk(await opens(world, 'globex-batch', globex), 'a key whose change was rewritten');
+  await sql('update change set document = $2 where id = $1', [made?.change_id, document]);
+  t.ok(await opens(world, 'globex-batch', globex), 'as it was signed');
+  await sql('update change set approver_signature = $2 where id = $1', [made?.change_id, randomBytes(70)]);
+  t.notOk(await opens(world, 'globex-batch', globex), 'or whose second signature is none');
+});
+
+test('an operator put into the table decides nothing', async (t) => {
+  const world = await startWorld(t);
+  const sql = await asOwner(t, world);
+  const authority = join(world.directory, 'certs', 'authority');
+  const issuer = { certificate: readFileSync(join(authority, 'cert.pem'), 'utf8'), key: readFileSync(join(authority, 'key.pem'), 'utf8') };
+  const issued = await issueOperatorCertificate(issuer, 'mallory', 1);
+  const directory = join(world.directory, 'mallory');
+  mkdirSync(directory);
+  for (const [file, text] of [
+    ['cert.pem', issued.certificate],
+    ['key.pem', issued.key],
+    ['ca.pem', issuer.certificate],
+  ] as const)
+    writeFileSync(join(directory, file), text, { mode: 0o600 });
+  const spki = createPublicKey(issued.certificate).export({ type: 'spki', format: 'der' });
+  await sql("insert into operator (id, name, role) values ($1, 'mallory', 'security-officer')", [randomUUID()]);
+  await sql("insert into operator_key (fingerprint, operator_id, public_key) select $1, id, $2 from operator where name = 'mallory'", [
+    keyFingerprint(issued.certificate),
+    spki,
+  ]);
+  const socket = join(world.directory, 'run', 'admin', 'admin.sock');
+  const mallory = await connect({ directory, socket });
+  const alice = await connect({ directory: join(world.directory, 'operators', 'alice'), socket });
+  t.teardown(() => {
+    mallory.close();
+    alice.close();
+  });
+  const code = (work: Promise<unknown>): Promise<string> =>
+    work.then(
+      () => 'done',
+      (error: unknown) => toCofferdamError(error).code,
+    );
+  const { publicKey } = generateKeyPairSync('ed25519');
+  const wish = {
+    operation: 'operator.create',
+    params: {
+      name: 'more',
+      role: 'security-officer',
+      publicKey: publicKey.export({ type: 'spki', format: 'der' }).toString('base64'),
+      reason: 'x',
+    },
+    reason: 'x',
+  };
+  t.equal(await code(mallory.call('account.lock', { name: 'acme', reason: 'x' })), 'denied', 'no command');
+  t.equal(await code(mallory.propose(wish)), 'denied', 'no proposal');
+  const { change, hash } = await alice.propose(wish);
+  t.equal(await code(mallory.approve(change, hash)), 'denied', 'no approval');
+  t.match(await broken(world), [/the row of operator/]);
+  const bob = await connect({ directory: join(world.directory, 'operators', 'bob'), socket });
+  t.teardown(() => bob.close());
+  t.equal(await code(bob.approve(change, hash)), 'done', "bob's is one");
+});
+
+test('a session does not outlive a row behind it that was altered', async (t) => {
+  const world = await startWorld(t, { limits: { sealsEveryMs: 300 } });
+  const sql = await asOwner(t, world);
+  const open = (username: string) =>
+    sshLogin({
+      port: world.demo.partner.port,
+      username,
+      privateKey: readFileSync(world.keyFile(username), 'utf8'),
+      answer: () => '',
+      keepOpen: true,
+    });
+  const [mine, others] = [await open('acme-batch'), await open('globex-batch')];
+  t.ok(mine.isOpen && others.isOpen);
+  await sql(
+    "update budget set cap_hour_bytes = 1000000000000 where rank = 2 and account_id = (select id from account where name = 'acme-batch')",
+  );
+  await mine.closed;
+  t.match(await broken(world), [/the row of budget .* found by the regular pass/]);
+  const [{ n } = { n: 0 }] = await sql(
+    "select count(*)::int as n from session s join account a on a.id = s.account_id where a.name = 'globex-batch' and s.state = 'open'",
+  );
+  t.equal(n, 1, "others' sessions go on");
+});
