@@ -144,18 +144,18 @@ test('the operators’ socket: no certificate, a foreign one, a lesser role', as
   const alice = await issueOperatorCertificate(foreign, 'alice', 1);
   t.match(await handshake({ cert: alice.certificate, key: alice.key }), /refused/, "another authority's alice");
   const own = {
-    cert: readFileSync(join(world.directory, 'operators', 'bob', 'cert.pem'), 'utf8'),
-    key: readFileSync(join(world.directory, 'operators', 'bob', 'key.pem'), 'utf8'),
+    cert: readFileSync(join(world.directory, 'operators', 'carol', 'cert.pem'), 'utf8'),
+    key: readFileSync(join(world.directory, 'operators', 'carol', 'key.pem'), 'utf8'),
   };
   t.match(await handshake({ ...own, maxVersion: 'TLSv1.2' }), /refused/, 'TLS 1.2');
-  t.equal(await handshake(own), 'answered', "and the installation's bob is heard");
+  t.equal(await handshake(own), 'answered', "and the installation's carol is heard");
 
-  const asBob = (...args: readonly string[]): ReturnType<typeof world.cofferctl> => world.cofferctl([...args, '--operator', 'bob']);
-  t.equal((await asBob('status')).code, 0, 'an operator reads');
-  const denied = await asBob('customer', 'create', 'bobsbank');
+  const asCarol = (...args: readonly string[]): ReturnType<typeof world.cofferctl> => world.cofferctl([...args, '--operator', 'carol']);
+  t.equal((await asCarol('status')).code, 0, 'an operator reads');
+  const denied = await asCarol('customer', 'create', 'bobsbank');
   t.equal(denied.code, 4, 'and does not widen access');
   t.match(denied.err, /needs the role security-officer; you are operator/);
-  t.equal((await asBob('customer', 'suspend', 'globex', '--reason', 'x')).code, 0, 'but may narrow it');
+  t.equal((await asCarol('customer', 'suspend', 'globex', '--reason', 'x')).code, 0, 'but may narrow it');
   t.notMatch((await world.cofferctl(['customer', 'list'])).out, /bobsbank/, 'nothing was made');
 
   for (const [args, code] of [
