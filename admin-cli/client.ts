@@ -1,4 +1,4 @@
-// Owns: the operator's connection to the admin process: TLS 1.3 with a client certificate over the unix socket.
+// Owns: the operator's connection to the admin process: TLS 1.3 with a client certificate, over the unix socket or a tunnel's near end.
 // Must never: send anything before the server's certificate was checked against the installation's authority.
 import { readFileSync } from 'node:fs';
 import { connect as connectSocket } from 'node:net';
@@ -8,12 +8,12 @@ import { CofferdamError } from '../server/domain/errors.ts';
 import type { Params, Result } from '../server/rpc/operation.ts';
 import { type OperatorOperation, type OperatorToAdmin, operatorToAdmin } from '../server/rpc/operator-admin.ts';
 import { Peer } from '../server/rpc/peer.ts';
+import { checkNotExpired, type Identity, placeName } from './identity.ts';
 
 const serverName = 'cofferdam-admin';
 const connectMs = 5000;
 const nothing = {} as const;
 
-export type Identity = { readonly directory: string; readonly socket: string };
 export type Client = {
   call<K extends OperatorOperation>(operation: K, params: Params<OperatorToAdmin, K>): Promise<Result<OperatorToAdmin, K>>;
   close(): void;
@@ -38,11 +38,12 @@ export function connect({ directory, socket }: Identity): Promise<Client> {
     key: readIdentity(directory, 'key.pem'),
     ca: readIdentity(directory, 'ca.pem'),
   };
+  checkNotExpired(directory);
   return new Promise((resolve, reject) => {
     const refuse = (text: string) => (cause?: Error) =>
       reject(new CofferdamError('unavailable', `${text}${cause === undefined ? '' : ` (${cause.message})`}`, { cause }));
-    const plain = connectSocket(socket);
-    plain.once('error', refuse(`the gateway does not answer on ${socket}: is it running? Nothing was done`));
+    const plain = connectSocket(typeof socket === 'string' ? { path: socket } : { ...socket });
+    plain.once('error', refuse(`the gateway does not answer on ${placeName(socket)}: is it running? Nothing was done`));
     const stream = connectTls({
       ...files,
       socket: plain,
@@ -55,6 +56,14 @@ export function connect({ directory, socket }: Identity): Promise<Client> {
     stream.once('timeout', refuse('the admin process does not answer in time. Nothing was done'));
     stream.once('secureConnect', () => {
       stream.setTimeout(0);
+      // With TLS 1.3 the server looks at our certificate after we are done: its refusal arrives as an alert.
+      let alert: string | undefined;
+      stream.on('error', (error: NodeJS.ErrnoException) => {
+        alert = /ALERT_([A-Z_]+)$/
+          .exec(error.code ?? '')?.[1]
+          ?.toLowerCase()
+          .replaceAll('_', ' ');
+      });
       const peer = new Peer({
         stream,
         serves: nothing,
@@ -64,7 +73,11 @@ export function connect({ directory, socket }: Identity): Promise<Client> {
         onClose: () => {},
         onBug: () => {},
       });
-      resolve({ call: (operation, params) => peer.call(operation, params), close: () => peer.close() });
+      const explained = (error: unknown): never => {
+        if (alert === undefined) throw error;
+        throw new CofferdamError('denied', `the admin process refused this certificate (${alert}). Nothing was done`, { cause: error });
+      };
+      resolve({ call: (operation, params) => peer.call(operation, params).catch(explained), close: () => peer.close() });
     });
   });
 }

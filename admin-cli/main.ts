@@ -4,6 +4,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { loopbackAddress, parseHostPort } from '../server/domain/addresses.ts';
 import { CofferdamError, errorCodes, toCofferdamError } from '../server/domain/errors.ts';
 import { connect } from './client.ts';
 import type { Command } from './command.ts';
@@ -37,6 +38,7 @@ import { rotationFinish, rotationList, rotationShow, rotationUndo } from './comm
 import { sessionEnd, sessionList } from './commands/session-list.ts';
 import { status } from './commands/status.ts';
 import { reportExceptions, windowClose, windowList, windowOpen } from './commands/window-open.ts';
+import { expiryWarning, type Identity, type Place } from './identity.ts';
 
 export const commands: readonly Command[] = [
   status,
@@ -128,6 +130,7 @@ function help(): string {
     '  --operator NAME              which identity below var/operators to use (default: the first)',
     '  --identity DIR               a directory with cert.pem, key.pem and ca.pem instead',
     '  --socket PATH                the admin socket (default: var/run/admin/admin.sock)',
+    '  --address HOST:PORT          a forwarded port on this machine instead (ssh -L; see OPERATIONS.md)',
     '',
     'Exit codes:',
     '    0  done',
@@ -146,12 +149,23 @@ function findCommand(words: readonly string[]): { readonly command: Command; rea
   return { command, rest: words.slice(command.words.length) };
 }
 
-function identityOf(values: Readonly<Record<string, string | boolean | undefined>>): { directory: string; socket: string } {
+/** A tunnel ends on this machine: anything else is a mistake, or a listener that must not exist. */
+function tunnelEnd(text: string): Place {
+  const place = parseHostPort(text);
+  if (place === undefined || (place.host !== 'localhost' && loopbackAddress(place.host) === undefined))
+    throw invalid(`--address takes a forwarded port on this machine, such as 127.0.0.1:7022 or [::1]:7022, not "${text}"`);
+  return place;
+}
+
+function identityOf(values: Readonly<Record<string, string | boolean | undefined>>): Identity {
   const runtime = process.env.COFFERDAM_VAR || join(import.meta.dirname, '..', 'var');
   const operators = join(runtime, 'operators');
   const text = (name: string): string | undefined => (typeof values[name] === 'string' ? values[name] : undefined);
   const name = text('operator') ?? (existsSync(operators) ? readdirSync(operators).sort()[0] : undefined) ?? 'alice';
-  return { directory: text('identity') ?? join(operators, name), socket: text('socket') ?? join(runtime, 'run', 'admin', 'admin.sock') };
+  const [socket, address] = [text('socket'), text('address')];
+  if (socket !== undefined && address !== undefined) throw invalid('--socket and --address exclude each other');
+  const place = address === undefined ? (socket ?? join(runtime, 'run', 'admin', 'admin.sock')) : tunnelEnd(address);
+  return { directory: text('identity') ?? join(operators, name), socket: place };
 }
 
 function parse(argv: readonly string[]): {
@@ -167,6 +181,7 @@ function parse(argv: readonly string[]): {
     operator: { type: 'string' },
     identity: { type: 'string' },
     socket: { type: 'string' },
+    address: { type: 'string' },
   } as const;
   try {
     return parseArgs({ args: [...argv], allowPositionals: true, options: { ...Object.fromEntries(own), ...common } });
@@ -191,14 +206,15 @@ async function main(argv: readonly string[]): Promise<number> {
     return 0;
   }
   const { command, rest } = findCommand(positionals);
-  const general = new Set(['help', 'json', 'operator', 'identity', 'socket']);
+  const general = new Set(['help', 'json', 'operator', 'identity', 'socket', 'address']);
   const options = Object.fromEntries(
     Object.entries(values).flatMap(([name, value]) =>
       general.has(name) || value === undefined ? [] : [[name, value === true ? '' : String(value)]],
     ),
   );
   check(command, rest, options);
-  const client = await connect(identityOf(values));
+  const identity = identityOf(values);
+  const client = await connect(identity);
   try {
     const output = await command.run(client, { positionals: rest, options, isTerminal: process.stdout.isTTY === true });
     process.stdout.write(values.json === true ? `${JSON.stringify(output.data, null, 2)}\n` : output.text);
@@ -206,6 +222,7 @@ async function main(argv: readonly string[]): Promise<number> {
     return output.isFault === true ? 1 : 0;
   } finally {
     client.close();
+    process.stderr.write(expiryWarning(identity.directory));
   }
 }
 

@@ -9,6 +9,8 @@ export type RevocationList = {
   /** Serials in the form of `plainSerial`. */
   readonly revoked: ReadonlySet<string>;
 };
+/** An authority and its newest word on what it revoked. */
+export type Trusted = { readonly authority: X509Certificate; readonly list: RevocationList };
 type Element = { readonly tag: number; readonly body: Buffer; readonly whole: Buffer };
 
 const dayMs = 86_400_000;
@@ -111,6 +113,42 @@ function parse(der: Buffer): Parsed {
   const bits = expect(signature, tags.bits).body;
   const number = numberOf(fields.find((one) => one.tag === tags.extensions));
   return { list: { number, nextUpdate, revoked }, signed: signed?.whole ?? Buffer.alloc(0), digest, signature: bits.subarray(1) };
+}
+
+const blocks = (pem: string, label: string): readonly string[] =>
+  [...pem.matchAll(new RegExp(`-----BEGIN ${label}-----[A-Za-z0-9+/=\\s]+-----END ${label}-----`, 'g'))].map((match) => match[0]);
+
+export const certificatesIn = (pem: string): readonly string[] => blocks(pem, 'CERTIFICATE');
+export const revocationListsIn = (pem: string): readonly string[] => blocks(pem, 'X509 CRL');
+
+/** Authorities with the list of each; two of each while one follows the other. Throws `invalid` when one is without a list, or a list without its authority. */
+export function readTrusted(authorities: string, lists: string): readonly Trusted[] {
+  const pems = certificatesIn(authorities);
+  if (pems.length === 0) throw new CofferdamError('invalid', 'there is no certificate of an authority');
+  const given = revocationListsIn(lists);
+  const trusted = pems.map((pem): Trusted => {
+    const authority = new X509Certificate(pem);
+    const own = given.flatMap((list) => (isSignedBy(list, pem) ? [readRevocationList(list, pem)] : []));
+    const list = own.reduce<RevocationList | undefined>(
+      (newest, one) => (newest === undefined || one.number > newest.number ? one : newest),
+      undefined,
+    );
+    if (list === undefined) throw new CofferdamError('invalid', `there is no revocation list of the authority ${authority.subject}`);
+    return { authority, list };
+  });
+  if (given.some((list) => !pems.some((pem) => isSignedBy(list, pem))))
+    throw new CofferdamError('invalid', 'a revocation list is not signed by an authority beside it');
+  return trusted;
+}
+
+function isSignedBy(list: string, authorityPem: string): boolean {
+  try {
+    readRevocationList(list, authorityPem);
+    return true;
+  } catch (error) {
+    if (error instanceof CofferdamError && error.message.includes('not signed')) return false;
+    throw error;
+  }
 }
 
 /** A revocation list in PEM, once its authority's signature was checked. Throws `invalid`. */

@@ -1,12 +1,14 @@
 // Owns: the findings of `doctor`: what this process can really see, each with what to do next.
 // Must never: report on something it did not look at.
-import { X509Certificate } from 'node:crypto';
 import { statSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
+import { daysLeft } from '../../certs/inspect.ts';
 import { type Config, runtimePaths } from '../config/config.ts';
+import { CofferdamError } from '../domain/errors.ts';
 import type { Result } from '../rpc/operation.ts';
 import type { OperatorToAdmin } from '../rpc/operator-admin.ts';
 import type { ControlRow, DatabaseFacts, NodeRow } from './report-queries.ts';
+import { readTrust } from './trust.ts';
 
 export type Finding = Result<OperatorToAdmin, 'doctor'>['findings'][number];
 
@@ -114,12 +116,50 @@ export function clockFinding(databaseNow: Date): Finding {
       );
 }
 
-export function certificateFinding(pem: string): Finding {
-  const days = Math.floor((new Date(new X509Certificate(pem).validTo).getTime() - Date.now()) / 86_400_000);
-  if (days < 0) return fault('admin certificate', `expired ${-days} days ago`, 'issue a new one with the scripts in certs/');
-  return days < 30
-    ? warning('admin certificate', `expires in ${days} days`, 'issue a new one with the scripts in certs/')
-    : ok('admin certificate', `valid for ${days} more days`);
+const warnDays = 30;
+
+function endFinding(check: string, what: string, end: Date, next: string): Finding {
+  const days = daysLeft(end);
+  if (days < 0) return fault(check, `${what} ended ${-days} days ago`, next);
+  return days < warnDays ? warning(check, `${what} ends in ${days} days`, next) : ok(check, `${what} is good for ${days} more days`);
+}
+
+/** Certificate, authorities and revocation lists of the admin process, as they stand on disk. */
+export function certificateFindings(directory: string): readonly Finding[] {
+  try {
+    const { certificate, trusted } = readTrust(directory);
+    return [
+      endFinding(
+        'admin certificate',
+        'it',
+        certificate.validToDate,
+        `where the authority is: npm run certs -- server --authority DIR --out NEW; then move what is in NEW into ${directory}`,
+      ),
+      ...trusted.flatMap(({ authority, list }) => [
+        endFinding(
+          'authority',
+          authority.subject.replaceAll('\n', ', '),
+          authority.validToDate,
+          'where the authority is: npm run certs -- authority --out NEW; then both authorities side by side, as OPERATIONS.md describes under "A new authority"',
+        ),
+        endFinding(
+          'revocation list',
+          `number ${list.number}, with ${list.revoked.size} revoked,`,
+          list.nextUpdate,
+          `where the authority is: npm run certs -- crl --authority DIR; then copy its crl.pem to ${directory}/crl.pem. Without a fresh list no operator can connect`,
+        ),
+      ]),
+    ];
+  } catch (error) {
+    const reason = error instanceof CofferdamError ? error.message : 'unknown error';
+    return [
+      fault(
+        'admin certificate',
+        reason,
+        `put cert.pem, key.pem, ca.pem and crl.pem that fit together into ${directory}; the former are still in use`,
+      ),
+    ];
+  }
 }
 
 /** Whether each role's files belong to a user of its own. */

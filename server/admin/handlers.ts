@@ -1,5 +1,4 @@
 // Owns: the handlers of what operators may read; everything that changes goes to the warden as a command.
-import { readFileSync } from 'node:fs';
 import { type Config, runtimePaths } from '../config/config.ts';
 import { CofferdamError } from '../domain/errors.ts';
 import { parseReceipt } from '../domain/receipt.ts';
@@ -12,7 +11,7 @@ import type { CommandLine } from './command-line.ts';
 import { listCredentials, listRotations, listWindows, staleCredentials } from './credential-queries.ts';
 import { dormantMs, planFor, showCredential, showRotation } from './credential-reports.ts';
 import {
-  certificateFinding,
+  certificateFindings,
   clockFinding,
   controlFindings,
   databaseFindings,
@@ -39,8 +38,12 @@ import {
   totals,
 } from './report-queries.ts';
 
-/** The operator is looked up again for every call. */
-export type OperatorCaller = { readonly operator: () => Promise<Operator> };
+/** The operator is looked up again for every call; the certificate goes onto the record with it. */
+export type OperatorCaller = {
+  readonly operator: () => Promise<Operator>;
+  /** SHA-256 of the SPKI, and serial number; hexadecimal, lower case. */
+  readonly certificate: { readonly fingerprint: string; readonly serial: string };
+};
 type Reads = {
   readonly [K in OperatorOperation as OperatorToAdmin[K]['changes'] extends true ? never : K]: Handlers<OperatorToAdmin, OperatorCaller>[K];
 };
@@ -118,7 +121,7 @@ export function adminHandlers(config: Config, database: Database, commands: Comm
           clockFinding(sums.now),
           await diskFinding(config),
           wallFinding(config),
-          certificateFinding(readFileSync(`${runtimePaths(config).certs}/admin/cert.pem`, 'utf8')),
+          ...certificateFindings(`${runtimePaths(config).certs}/admin`),
         ],
       };
     },
