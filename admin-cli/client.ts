@@ -13,6 +13,8 @@ import { checkNotExpired, type Identity, placeName } from './identity.ts';
 const serverName = 'cofferdam-admin';
 const connectMs = 5000;
 const nothing = {} as const;
+const unheard =
+  'the admin process ended the connection without an answer. So it treats a certificate that was revoked or is not of its authority, and everybody when its revocation list has ended; its log says which. Otherwise look whether the call was done before you repeat it';
 
 export type Client = {
   call<K extends OperatorOperation>(operation: K, params: Params<OperatorToAdmin, K>): Promise<Result<OperatorToAdmin, K>>;
@@ -56,14 +58,6 @@ export function connect({ directory, socket }: Identity): Promise<Client> {
     stream.once('timeout', refuse('the admin process does not answer in time. Nothing was done'));
     stream.once('secureConnect', () => {
       stream.setTimeout(0);
-      // With TLS 1.3 the server looks at our certificate after we are done: its refusal arrives as an alert.
-      let alert: string | undefined;
-      stream.on('error', (error: NodeJS.ErrnoException) => {
-        alert = /ALERT_([A-Z_]+)$/
-          .exec(error.code ?? '')?.[1]
-          ?.toLowerCase()
-          .replaceAll('_', ' ');
-      });
       const peer = new Peer({
         stream,
         serves: nothing,
@@ -73,11 +67,20 @@ export function connect({ directory, socket }: Identity): Promise<Client> {
         onClose: () => {},
         onBug: () => {},
       });
-      const explained = (error: unknown): never => {
-        if (alert === undefined) throw error;
-        throw new CofferdamError('denied', `the admin process refused this certificate (${alert}). Nothing was done`, { cause: error });
+      // With TLS 1.3 the server looks at our certificate after we are done: a refusal is an end without a word.
+      let isHeard = false;
+      const call: Client['call'] = async (operation, params) => {
+        try {
+          const result = await peer.call(operation, params);
+          isHeard = true;
+          return result;
+        } catch (cause) {
+          const isGone = cause instanceof CofferdamError && cause.code === 'unavailable' && !peer.isOpen;
+          if (isHeard || !isGone) throw cause;
+          throw new CofferdamError('unavailable', unheard, { cause });
+        }
       };
-      resolve({ call: (operation, params) => peer.call(operation, params).catch(explained), close: () => peer.close() });
+      resolve({ call, close: () => peer.close() });
     });
   });
 }

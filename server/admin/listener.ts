@@ -67,7 +67,9 @@ export class Listener {
       (socket) => this.#receive(socket),
     );
     server.maxConnections = connectionsMax;
-    server.on('tlsClientError', (error) => log.warn({ reason: error.message }, 'an operator connection was refused'));
+    server.on('tlsClientError', (error, socket) =>
+      log.warn({ reason: socket.authorizationError ?? error.message }, 'an operator connection was refused'),
+    );
     await new Promise<void>((resolve, reject) => {
       server.once('error', (cause) => reject(new CofferdamError('configuration', `the admin process cannot listen on ${name}`, { cause })));
       server.listen(listen, resolve);
