@@ -1,4 +1,4 @@
-// Owns: the operator's connection to the admin process: TLS 1.3 with a client certificate over the unix socket.
+// Owns: the operator's connection to the admin process: TLS 1.3 with a client certificate, over the unix socket or a tunnel's near end.
 // Must never: send anything before the server's certificate was checked against the installation's authority.
 import { readFileSync } from 'node:fs';
 import { connect as connectSocket } from 'node:net';
@@ -8,13 +8,15 @@ import { CofferdamError } from '../server/domain/errors.ts';
 import type { Params, Result } from '../server/rpc/operation.ts';
 import { type OperatorOperation, type OperatorToAdmin, operatorToAdmin } from '../server/rpc/operator-admin.ts';
 import { Peer } from '../server/rpc/peer.ts';
+import { checkNotExpired, type Identity, placeName } from './identity.ts';
 import { createSigner, type Wish } from './signing.ts';
 
 const serverName = 'cofferdam-admin';
 const connectMs = 5000;
 const nothing = {} as const;
+const unheard =
+  'the admin process ended the connection without an answer. So it treats a certificate that was revoked or is not of its authority, and everybody when its revocation list has ended; its log says which. Otherwise look whether the call was done before you repeat it';
 
-export type Identity = { readonly directory: string; readonly socket: string };
 export type Client = {
   call<K extends OperatorOperation>(operation: K, params: Params<OperatorToAdmin, K>): Promise<Result<OperatorToAdmin, K>>;
   /** Signs and proposes; `applied` is not null when a prepared emergency let it through at once. */
@@ -43,11 +45,12 @@ export function connect({ directory, socket }: Identity): Promise<Client> {
     key: readIdentity(directory, 'key.pem'),
     ca: readIdentity(directory, 'ca.pem'),
   };
+  checkNotExpired(directory);
   return new Promise((resolve, reject) => {
     const refuse = (text: string) => (cause?: Error) =>
       reject(new CofferdamError('unavailable', `${text}${cause === undefined ? '' : ` (${cause.message})`}`, { cause }));
-    const plain = connectSocket(socket);
-    plain.once('error', refuse(`the gateway does not answer on ${socket}: is it running? Nothing was done`));
+    const plain = connectSocket(typeof socket === 'string' ? { path: socket } : { ...socket });
+    plain.once('error', refuse(`the gateway does not answer on ${placeName(socket)}: is it running? Nothing was done`));
     const stream = connectTls({
       ...files,
       socket: plain,
@@ -69,23 +72,36 @@ export function connect({ directory, socket }: Identity): Promise<Client> {
         onClose: () => {},
         onBug: () => {},
       });
+      // With TLS 1.3 the server looks at our certificate after we are done: a refusal is an end without a word.
+      let isHeard = false;
+      const call: Client['call'] = async (operation, params) => {
+        try {
+          const result = await peer.call(operation, params);
+          isHeard = true;
+          return result;
+        } catch (cause) {
+          const isGone = cause instanceof CofferdamError && cause.code === 'unavailable' && !peer.isOpen;
+          if (isHeard || !isGone) throw cause;
+          throw new CofferdamError('unavailable', unheard, { cause });
+        }
+      };
       const self = async () => ({
-        name: (await peer.call('whoami', {})).operator,
-        installation: (await peer.call('installation', {})).installation,
+        name: (await call('whoami', {})).operator,
+        installation: (await call('installation', {})).installation,
       });
       resolve({
-        call: (operation, params) => peer.call(operation, params),
+        call,
         propose: async (wish) => {
           const { name, installation } = await self();
           const { document, signature, hash } = createSigner(directory, files.key).propose(name, installation, wish);
-          const answer = await peer.call('change.propose', { document, signature });
+          const answer = await call('change.propose', { document, signature });
           if (answer.hash !== hash) throw new CofferdamError('corrupt', 'the gateway has another text than the one that was signed');
           return answer;
         },
         approve: async (change, hash) => {
           const { name, installation } = await self();
           const { document, signature } = createSigner(directory, files.key).approve(name, installation, change, hash);
-          return peer.call('change.approve', { document, signature });
+          return call('change.approve', { document, signature });
         },
         close: () => peer.close(),
       });

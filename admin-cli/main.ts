@@ -4,6 +4,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { loopbackAddress, parseHostPort } from '../server/domain/addresses.ts';
 import { CofferdamError, errorCodes, toCofferdamError } from '../server/domain/errors.ts';
 import { executeOptions } from './changing.ts';
 import { connect } from './client.ts';
@@ -52,6 +53,7 @@ import { rotationFinish, rotationList, rotationShow, rotationUndo } from './comm
 import { sessionEnd, sessionList } from './commands/session-list.ts';
 import { status } from './commands/status.ts';
 import { reportExceptions, windowClose, windowList, windowOpen } from './commands/window-open.ts';
+import { expiryWarning, type Identity, type Place } from './identity.ts';
 import type { Output } from './output.ts';
 
 export const commands: readonly Command[] = [
@@ -170,6 +172,7 @@ function help(): string {
     '  --operator NAME              which identity below var/operators to use (default: the first)',
     '  --identity DIR               a directory with cert.pem, key.pem and ca.pem instead',
     '  --socket PATH                the admin socket (default: var/run/admin/admin.sock)',
+    '  --address HOST:PORT          a forwarded port on this machine instead (ssh -L; see OPERATIONS.md)',
     '',
     'Exit codes:',
     '    0  done',
@@ -188,17 +191,28 @@ function findCommand(words: readonly string[]): { readonly command: Command; rea
   return { command, rest: words.slice(command.words.length) };
 }
 
-type Places = { readonly directory: string; readonly socket: string; readonly bootstrapSocket: string };
+type Places = Identity & { readonly bootstrapSocket: string };
+
+/** A tunnel ends on this machine: anything else is a mistake, or a listener that must not exist. */
+function tunnelEnd(text: string): Place {
+  const place = parseHostPort(text);
+  if (place === undefined || (place.host !== 'localhost' && loopbackAddress(place.host) === undefined))
+    throw invalid(`--address takes a forwarded port on this machine, such as 127.0.0.1:7022 or [::1]:7022, not "${text}"`);
+  return place;
+}
 
 function identityOf(values: Readonly<Record<string, string | boolean | undefined>>): Places {
   const runtime = process.env.COFFERDAM_VAR || join(import.meta.dirname, '..', 'var');
   const operators = join(runtime, 'operators');
   const text = (name: string): string | undefined => (typeof values[name] === 'string' ? values[name] : undefined);
   const name = text('operator') ?? (existsSync(operators) ? readdirSync(operators).sort()[0] : undefined) ?? 'alice';
+  const [socket, address] = [text('socket'), text('address')];
+  if (socket !== undefined && address !== undefined) throw invalid('--socket and --address exclude each other');
+  const place = address === undefined ? (socket ?? join(runtime, 'run', 'admin', 'admin.sock')) : tunnelEnd(address);
   return {
     directory: text('identity') ?? join(operators, name),
-    socket: text('socket') ?? join(runtime, 'run', 'admin', 'admin.sock'),
-    bootstrapSocket: text('socket') ?? join(runtime, 'run', 'bootstrap', 'bootstrap.sock'),
+    socket: place,
+    bootstrapSocket: socket ?? join(runtime, 'run', 'bootstrap', 'bootstrap.sock'),
   };
 }
 
@@ -215,6 +229,7 @@ function parse(argv: readonly string[]): {
     operator: { type: 'string' },
     identity: { type: 'string' },
     socket: { type: 'string' },
+    address: { type: 'string' },
   } as const;
   try {
     return parseArgs({ args: [...argv], allowPositionals: true, options: { ...Object.fromEntries(own), ...common } });
@@ -239,7 +254,7 @@ async function main(argv: readonly string[]): Promise<number> {
     return 0;
   }
   const { command, rest } = findCommand(positionals);
-  const general = new Set(['help', 'json', 'operator', 'identity', 'socket']);
+  const general = new Set(['help', 'json', 'operator', 'identity', 'socket', 'address']);
   const options = Object.fromEntries(
     Object.entries(values).flatMap(([name, value]) =>
       general.has(name) || value === undefined ? [] : [[name, value === true ? '' : String(value)]],
@@ -259,6 +274,7 @@ async function main(argv: readonly string[]): Promise<number> {
     return print(await command.run(client, given));
   } finally {
     client.close();
+    process.stderr.write(expiryWarning(places.directory));
   }
 }
 

@@ -1,31 +1,40 @@
-// Owns: X.509 for the operators' socket: the installation's authority, its server certificate, its operators' certificates. The only importer of `@peculiar/x509`.
+// Owns: X.509 in the making: the installation's authority, certificates for the admin process and for operators, revocation lists. With request.ts the only importer of `@peculiar/x509`.
 // Must never: put a key into git, or issue a certificate that lives for ever.
 import 'reflect-metadata';
-import { createHash, X509Certificate as NodeCertificate, randomBytes, webcrypto } from 'node:crypto';
+import { createHash, createPublicKey, X509Certificate as NodeCertificate, randomBytes, webcrypto } from 'node:crypto';
 import * as x509 from '@peculiar/x509';
 
 x509.cryptoProvider.set(webcrypto as never);
 
 const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
-const dayMs = 86_400_000;
+export const dayMs = 86_400_000;
+/** Clocks of two machines differ a little. */
+const backdatedMs = 60_000;
 
 /** PEM texts; the key is unencrypted PKCS#8. */
 export type Issued = { readonly certificate: string; readonly key: string };
+export type Usage = 'server' | 'operator';
+/** What a revocation list says of one certificate. */
+export type Revocation = { readonly serial: string; readonly revokedAt: Date; readonly reasonCode: number };
 
-async function newKeys(): Promise<webcrypto.CryptoKeyPair> {
-  return (await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])) as webcrypto.CryptoKeyPair;
+/** A P-256 pair: what the certificate names, and the key as PEM. */
+export async function newKeys(): Promise<{ readonly pair: webcrypto.CryptoKeyPair; readonly spki: Buffer; readonly key: string }> {
+  const pair = (await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])) as webcrypto.CryptoKeyPair;
+  const pkcs8 = Buffer.from(await webcrypto.subtle.exportKey('pkcs8', pair.privateKey));
+  const spki = Buffer.from(await webcrypto.subtle.exportKey('spki', pair.publicKey));
+  return { pair, spki, key: pem('PRIVATE KEY', pkcs8) };
 }
 
-async function pemOf(key: webcrypto.CryptoKey): Promise<string> {
-  const der = Buffer.from(await webcrypto.subtle.exportKey('pkcs8', key));
-  return `-----BEGIN PRIVATE KEY-----\n${der
+/** RFC 7468, under the labels that other tools expect. */
+export function pem(label: string, der: ArrayBuffer | Buffer): string {
+  const lines = Buffer.from(der as ArrayBuffer)
     .toString('base64')
-    .replace(/(.{64})/g, '$1\n')
-    .trimEnd()}\n-----END PRIVATE KEY-----\n`;
+    .replace(/(.{64})/g, '$1\n');
+  return `-----BEGIN ${label}-----\n${lines.trimEnd()}\n-----END ${label}-----\n`;
 }
 
-async function importKey(pem: string): Promise<webcrypto.CryptoKey> {
-  const der = Buffer.from(pem.replace(/-----[^-]+-----|\s/g, ''), 'base64');
+async function importKey(text: string): Promise<webcrypto.CryptoKey> {
+  const der = Buffer.from(text.replace(/-----[^-]+-----|\s/g, ''), 'base64');
   return webcrypto.subtle.importKey('pkcs8', der, algorithm, false, ['sign']);
 }
 
@@ -33,55 +42,121 @@ async function importKey(pem: string): Promise<webcrypto.CryptoKey> {
 const serial = (): string => `01${randomBytes(15).toString('hex')}`;
 
 export async function createAuthority(name: string, days: number): Promise<Issued> {
-  const keys = await newKeys();
+  const { pair, spki, key } = await newKeys();
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
     serialNumber: serial(),
-    name: `CN=${name}`,
-    notBefore: new Date(Date.now() - 60_000),
+    name: [{ CN: [name] }],
+    notBefore: new Date(Date.now() - backdatedMs),
     notAfter: new Date(Date.now() + days * dayMs),
     signingAlgorithm: algorithm,
-    keys: keys as never,
+    keys: pair as never,
     extensions: [
       new x509.BasicConstraintsExtension(true, 0, true),
       new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign, true),
+      await x509.SubjectKeyIdentifierExtension.create(new x509.PublicKey(spki)),
     ],
   });
-  return { certificate: certificate.toString('pem'), key: await pemOf(keys.privateKey) };
+  return { certificate: pem('CERTIFICATE', certificate.rawData), key };
 }
 
-async function issue(authority: Issued, name: string, days: number, usage: x509.ExtendedKeyUsage): Promise<Issued> {
-  const keys = await newKeys();
+/** A certificate of one usage for a public key (SPKI, DER). Nothing of what a request asks for beside its key comes in. */
+export async function issueFor(authority: Issued, spki: Buffer, name: string, days: number, usage: Usage): Promise<string> {
   const issuer = new x509.X509Certificate(authority.certificate);
+  const subject = new x509.PublicKey(spki);
   const certificate = await x509.X509CertificateGenerator.create({
     serialNumber: serial(),
-    subject: `CN=${name}`,
-    issuer: issuer.subject,
-    notBefore: new Date(Date.now() - 60_000),
+    subject: [{ CN: [name] }],
+    issuer: issuer.subjectName,
+    notBefore: new Date(Date.now() - backdatedMs),
     notAfter: new Date(Date.now() + days * dayMs),
     signingAlgorithm: algorithm,
-    publicKey: keys.publicKey as never,
+    publicKey: subject,
     signingKey: (await importKey(authority.key)) as never,
     extensions: [
       new x509.BasicConstraintsExtension(false, undefined, true),
       new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
-      new x509.ExtendedKeyUsageExtension([usage], true),
+      new x509.ExtendedKeyUsageExtension([usage === 'server' ? x509.ExtendedKeyUsage.serverAuth : x509.ExtendedKeyUsage.clientAuth], true),
       new x509.SubjectAlternativeNameExtension([{ type: 'dns', value: name }]),
+      await x509.SubjectKeyIdentifierExtension.create(subject),
+      await x509.AuthorityKeyIdentifierExtension.create(issuer.publicKey),
     ],
   });
-  return { certificate: certificate.toString('pem'), key: await pemOf(keys.privateKey) };
+  return pem('CERTIFICATE', certificate.rawData);
+}
+
+async function issue(authority: Issued, name: string, days: number, usage: Usage): Promise<Issued> {
+  const { spki, key } = await newKeys();
+  return { certificate: await issueFor(authority, spki, name, days, usage), key };
 }
 
 export function issueServerCertificate(authority: Issued, name: string, days: number): Promise<Issued> {
-  return issue(authority, name, days, x509.ExtendedKeyUsage.serverAuth);
+  return issue(authority, name, days, 'server');
 }
 
 export function issueOperatorCertificate(authority: Issued, operator: string, days: number): Promise<Issued> {
-  return issue(authority, operator, days, x509.ExtendedKeyUsage.clientAuth);
+  return issue(authority, operator, days, 'operator');
 }
 
-/** SHA-256 over the certificate's SPKI, hexadecimal: how the operator table names a key. */
+/** DER of a non-negative INTEGER (X.690 8.3). */
+function integer(value: number): Buffer {
+  const hex = value.toString(16);
+  const bytes = Buffer.from(hex.length % 2 === 0 ? hex : `0${hex}`, 'hex');
+  const body = (bytes[0] ?? 0) >= 0x80 ? Buffer.concat([Buffer.of(0), bytes]) : bytes;
+  return Buffer.concat([Buffer.of(2, body.length), body]);
+}
+
+const crlNumberOid = '2.5.29.20';
+
+/** A signed revocation list (RFC 5280 5): its number, and everything that was revoked so far. */
+export async function signRevocationList(
+  authority: Issued,
+  revocations: readonly Revocation[],
+  number: number,
+  days: number,
+): Promise<string> {
+  const issuer = new x509.X509Certificate(authority.certificate);
+  const list = await x509.X509CrlGenerator.create({
+    issuer: issuer.subjectName,
+    thisUpdate: new Date(Date.now() - backdatedMs),
+    nextUpdate: new Date(Date.now() + days * dayMs),
+    signingAlgorithm: algorithm,
+    signingKey: (await importKey(authority.key)) as never,
+    extensions: [
+      await x509.AuthorityKeyIdentifierExtension.create(issuer.publicKey),
+      new x509.Extension(crlNumberOid, false, integer(number)),
+    ],
+    entries: revocations.map(({ serial: serialNumber, revokedAt, reasonCode }) => ({
+      serialNumber,
+      revocationDate: revokedAt,
+      // RFC 5280 5.3.1: `unspecified` is said by saying nothing.
+      ...(reasonCode === 0 ? {} : { reason: reasonCode }),
+    })),
+  });
+  return pem('X509 CRL', list.rawData);
+}
+
+export function spkiOf(certificatePem: string): Buffer {
+  return new NodeCertificate(certificatePem).publicKey.export({ type: 'spki', format: 'der' });
+}
+
+/** SHA-256 over an SPKI, hexadecimal: how the operator table names a key. */
+export function spkiFingerprint(spki: Buffer): string {
+  return createHash('sha256').update(spki).digest('hex');
+}
+
 export function keyFingerprint(certificatePem: string): string {
-  return createHash('sha256')
-    .update(new NodeCertificate(certificatePem).publicKey.export({ type: 'spki', format: 'der' }))
-    .digest('hex');
+  return spkiFingerprint(spkiOf(certificatePem));
+}
+
+/** What an operator's key may be. Undefined for these, else what it is. */
+export function unfitKey(spki: Buffer): string | undefined {
+  try {
+    const key = createPublicKey({ key: spki, format: 'der', type: 'spki' });
+    if (key.asymmetricKeyType === 'ed25519') return undefined;
+    const curve = key.asymmetricKeyDetails?.namedCurve;
+    if (key.asymmetricKeyType === 'ec' && (curve === 'prime256v1' || curve === 'secp384r1')) return undefined;
+    return [key.asymmetricKeyType, curve].filter((one) => one !== undefined).join(' ');
+  } catch {
+    return 'unknown';
+  }
 }

@@ -1,9 +1,12 @@
-// Owns: the development set: an authority, the admin server's certificate, three operators. Made once below the runtime directory.
-
-import { X509Certificate } from 'node:crypto';
-import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+// Owns: the development set: an authority, the admin server's certificate, three operators. Made below the runtime directory, kept fresh at each start.
+// Must never: serve production, where the authority is kept elsewhere.
+import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { createAuthority, type Issued, issueOperatorCertificate, issueServerCertificate, keyFingerprint } from './authority.ts';
+import { keyFingerprint, newKeys, spkiOf } from './authority.ts';
+import { Authority, adopt, authorityPaths, createAuthorityDirectory, entryOf } from './authority-directory.ts';
+import { replace, writeNew } from './files.ts';
+import { indexFile } from './index-file.ts';
+import { listing, warnDays } from './list.ts';
 
 const operators = [
   { name: 'alice', role: 'security-officer' },
@@ -12,6 +15,8 @@ const operators = [
 ] as const;
 /** The name that operators' clients expect of the admin process. */
 export const adminServerName = 'cofferdam-admin';
+const authorityName = 'Cofferdam development authority';
+const days = { authority: 3650, server: 825, operator: 365 } as const;
 
 export type DevelopmentPlaces = {
   readonly certs: string;
@@ -19,52 +24,84 @@ export type DevelopmentPlaces = {
   readonly admin: { readonly uid: number; readonly gid: number };
   readonly isRoot: boolean;
 };
-
-function write(path: string, text: string, mode: number): void {
-  writeFileSync(path, text, { mode, flag: 'wx' });
-}
-
-async function makeSet(places: DevelopmentPlaces): Promise<void> {
-  mkdirSync(places.certs, { recursive: true, mode: 0o755 });
-  const authority: Issued = await createAuthority('Cofferdam development authority', 3650);
-  const server = await issueServerCertificate(authority, adminServerName, 825);
-  const adminDirectory = join(places.certs, 'admin');
-  mkdirSync(adminDirectory, { recursive: true, mode: 0o700 });
-  write(join(adminDirectory, 'cert.pem'), server.certificate, 0o400);
-  write(join(adminDirectory, 'key.pem'), server.key, 0o400);
-  write(join(adminDirectory, 'ca.pem'), authority.certificate, 0o444);
-  if (places.isRoot)
-    for (const path of [adminDirectory, ...['cert.pem', 'key.pem', 'ca.pem'].map((name) => join(adminDirectory, name))])
-      chownSync(path, places.admin.uid, places.admin.gid);
-  for (const { name } of operators) {
-    const directory = join(places.operators, name);
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
-    const issued = await issueOperatorCertificate(authority, name, 365);
-    write(join(directory, 'cert.pem'), issued.certificate, 0o600);
-    write(join(directory, 'key.pem'), issued.key, 0o600);
-    write(join(directory, 'ca.pem'), authority.certificate, 0o600);
-  }
-  mkdirSync(join(places.certs, 'authority'), { recursive: true, mode: 0o700 });
-  write(join(places.certs, 'authority', 'key.pem'), authority.key, 0o400);
-  // Last: its presence says that the set is whole.
-  write(join(places.certs, 'authority', 'cert.pem'), authority.certificate, 0o444);
-  chmodSync(places.certs, 0o755);
-}
-
 export type DevelopmentOperator = {
   readonly name: string;
   readonly role: string;
   readonly keyFingerprint: string;
-  /** SubjectPublicKeyInfo, DER, base64. */
+  /** SPKI, DER, base64. */
   readonly publicKey: string;
 };
 
-/** Makes the set when it is not there; returns the operators with the fingerprints of their keys. */
+const certificateOf = (places: DevelopmentPlaces, name: string): string => join(places.operators, name, 'cert.pem');
+
+/** An authority of an earlier version has no index: what stands around it was issued by it. */
+async function ensureAuthority(places: DevelopmentPlaces, directory: string): Promise<void> {
+  if (existsSync(indexFile(directory))) return;
+  if (!existsSync(authorityPaths(directory).certificate)) return createAuthorityDirectory(directory, authorityName, days.authority);
+  const known = (kind: 'authority' | 'server' | 'operator', name: string, path: string): ReturnType<typeof entryOf>[] =>
+    existsSync(path) ? [entryOf(kind, name, readFileSync(path, 'utf8'))] : [];
+  await adopt(directory, [
+    ...known('authority', authorityName, authorityPaths(directory).certificate),
+    ...known('server', adminServerName, join(places.certs, 'admin', 'cert.pem')),
+    ...operators.flatMap(({ name }) => known('operator', name, certificateOf(places, name))),
+  ]);
+}
+
+async function ensureServer(authority: Authority, directory: string, isStale: boolean): Promise<void> {
+  const path = (name: string): string => join(directory, name);
+  if (isStale || !existsSync(path('cert.pem')) || !existsSync(path('key.pem'))) {
+    const issued = await authority.issueServer(adminServerName, days.server);
+    for (const name of ['cert.pem', 'key.pem', 'ca.pem']) rmSync(path(name), { force: true });
+    writeNew([
+      { path: path('key.pem'), text: issued.key, mode: 0o400 },
+      { path: path('cert.pem'), text: issued.certificate, mode: 0o400 },
+      { path: path('ca.pem'), text: authority.certificate, mode: 0o444 },
+    ]);
+  }
+  replace({ path: path('crl.pem'), text: authority.crl, mode: 0o444 });
+}
+
+async function ensureOperator(authority: Authority, places: DevelopmentPlaces, name: string, isStale: boolean): Promise<void> {
+  const directory = join(places.operators, name);
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const path = certificateOf(places, name);
+  if (!existsSync(path)) {
+    const { spki, key } = await newKeys();
+    const certificate = await authority.issueOperator(spki, name, days.operator);
+    for (const file of ['key.pem', 'ca.pem']) rmSync(join(directory, file), { force: true });
+    // The certificate last: its presence says that the identity is whole.
+    writeNew([
+      { path: join(directory, 'key.pem'), text: key, mode: 0o600 },
+      { path: join(directory, 'ca.pem'), text: authority.certificate, mode: 0o600 },
+    ]);
+    writeNew([{ path, text: certificate, mode: 0o600 }]);
+  } else if (isStale)
+    replace({ path, text: await authority.issueOperator(spkiOf(readFileSync(path, 'utf8')), name, days.operator), mode: 0o600 });
+}
+
+/** Makes what is not there and renews what ends soon; returns the operators with their keys. */
 export async function createDevelopmentCertificates(places: DevelopmentPlaces): Promise<readonly DevelopmentOperator[]> {
-  if (!existsSync(join(places.certs, 'authority', 'cert.pem'))) await makeSet(places);
+  const directory = join(places.certs, 'authority');
+  const adminDirectory = join(places.certs, 'admin');
+  mkdirSync(places.certs, { recursive: true, mode: 0o755 });
+  mkdirSync(adminDirectory, { recursive: true, mode: 0o700 });
+  await ensureAuthority(places, directory);
+  await Authority.open(directory, async (authority) => {
+    const { certificates, crl } = listing(authority);
+    const isStale = (kind: string, name: string): boolean =>
+      certificates.some(
+        (one) => one.kind === kind && one.name === name && one.daysLeft < warnDays && !['revoked', 'replaced'].includes(one.state),
+      );
+    if (crl.daysLeft < warnDays) await authority.reissueCrl();
+    await ensureServer(authority, adminDirectory, isStale('server', adminServerName));
+    for (const { name } of operators) await ensureOperator(authority, places, name, isStale('operator', name));
+  });
+  if (places.isRoot)
+    for (const path of [adminDirectory, ...['cert.pem', 'key.pem', 'ca.pem', 'crl.pem'].map((name) => join(adminDirectory, name))])
+      chownSync(path, places.admin.uid, places.admin.gid);
+  chmodSync(places.certs, 0o755);
   return operators.map(({ name, role }) => {
-    const certificate = readFileSync(join(places.operators, name, 'cert.pem'), 'utf8');
-    const publicKey = new X509Certificate(certificate).publicKey.export({ type: 'spki', format: 'der' }).toString('base64');
-    return { name, role, keyFingerprint: keyFingerprint(certificate), publicKey };
+    const certificate = readFileSync(certificateOf(places, name), 'utf8');
+    return { name, role, keyFingerprint: keyFingerprint(certificate), publicKey: spkiOf(certificate).toString('base64') };
   });
 }

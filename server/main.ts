@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import type { Config } from './config/config.ts';
 import { loadConfig } from './config/load.ts';
+import { withResolvedAdmin } from './config/loopback.ts';
 import { CofferdamError, errorCodes, toCofferdamError } from './domain/errors.ts';
 
 const help = `cofferdam: secure SFTP file-transfer gateway
@@ -83,13 +84,14 @@ async function main(): Promise<void> {
   }
   if (role === undefined || positionals.length > 1)
     throw new CofferdamError('configuration', `there is no role "${positionals.join(' ')}": see cofferdam --help`);
-  const config = loadConfig({
+  const loaded = loadConfig({
     file: values.config,
     env: process.env,
     isRoot: process.getuid?.() === 0,
     isTerminal: process.stderr.isTTY === true,
     projectDirectory: dirname(dirname(fileURLToPath(import.meta.url))),
   });
+  const config = role === 'up' || role === 'admin' ? await withResolvedAdmin(loaded) : loaded;
   becomeUser(config, role, values.node);
   let isStopping = false;
   let running: { stop(): Promise<void> } | undefined;

@@ -31,8 +31,12 @@ import {
   totals,
 } from './report-queries.ts';
 
-/** The operator is looked up again for every call. */
-export type OperatorCaller = { readonly operator: () => Promise<Operator> };
+/** The operator is looked up again for every call; the certificate goes onto the record with it. */
+export type OperatorCaller = {
+  readonly operator: () => Promise<Operator>;
+  /** SHA-256 of the SPKI, and serial number; hexadecimal, lower case. */
+  readonly certificate: { readonly fingerprint: string; readonly serial: string };
+};
 type Reads = {
   readonly [K in OperatorOperation as OperatorToAdmin[K]['changes'] extends true ? never : K]: Handlers<OperatorToAdmin, OperatorCaller>[K];
 };

@@ -34,6 +34,8 @@ export type Config = {
     readonly wardenUrl: string | null;
     readonly adminUrl: string | null;
   };
+  /** Where operators are served beside the unix socket. Loopback only; a literal address once the process has started. */
+  readonly admin: { readonly tcp: { readonly host: string; readonly port: number } | null };
   readonly metrics: { readonly wardenPort: number | null; readonly edgePorts: readonly number[] };
   readonly log: { readonly level: 'trace' | 'debug' | 'info' | 'warn' | 'error'; readonly pretty: boolean };
   /** Shown to every client before it logs in. */

@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { isAbsolute, join, resolve } from 'node:path';
 import { z } from 'zod';
-import { isLoopback, parseNetwork } from '../domain/addresses.ts';
+import { isLoopback, parseHostPort, parseNetwork } from '../domain/addresses.ts';
 import { profileNames } from '../domain/algorithms.ts';
 import { capMax } from '../domain/budgets.ts';
 import { CofferdamError } from '../domain/errors.ts';
@@ -11,6 +11,7 @@ import { isValidAccountName } from '../domain/paths.ts';
 import { type Config, defaultLimits, type Limits, runtimePaths } from './config.ts';
 import { type CredentialAges, defaultCredentialAges } from './credential-ages.ts';
 import { defaultBudgets } from './default-budgets.ts';
+import { hostFault } from './loopback.ts';
 
 const port = z.number().int().min(0).max(65_535);
 const directory = z.string().refine(isAbsolute, 'must be an absolute path');
@@ -82,6 +83,7 @@ const settings = z.strictObject({
       adminUrl: z.string().optional(),
     })
     .optional(),
+  admin: z.strictObject({ tcp: z.strictObject({ host: z.string().min(1).max(255), port: port.min(1) }).optional() }).optional(),
   metrics: z.strictObject({ wardenPort: port.optional(), edgePorts: z.array(port).max(16).optional() }).optional(),
   log: z.strictObject({ level: z.enum(['trace', 'debug', 'info', 'warn', 'error']).optional(), pretty: z.boolean().optional() }).optional(),
   banner: z.string().max(2048).optional(),
@@ -135,6 +137,14 @@ function envPort(env: LoadOptions['env'], name: string, fallback: number, faults
   if (/^\d{1,5}$/.test(text) && value >= 1 && value <= 65_535) return value;
   faults.push(`${name} must be a port number from 1 to 65535, not "${text}"`);
   return fallback;
+}
+
+function envAdminTcp(env: LoadOptions['env'], faults: string[]): Config['admin']['tcp'] {
+  const text = env.COFFERDAM_ADMIN_TCP;
+  if (text === undefined || text === '') return null;
+  const parsed = parseHostPort(text);
+  if (parsed === undefined) faults.push(`COFFERDAM_ADMIN_TCP must be HOST:PORT, or [::1]:PORT, not "${text}"`);
+  return parsed ?? null;
 }
 
 /** JSON of the same form as in a configuration file. */
@@ -196,6 +206,7 @@ function demoConfig(options: LoadOptions, faults: string[]): Config {
       },
     ],
     database: { embedded: databaseUrl === null, migrateUrl: databaseUrl, serverUrl: databaseUrl, wardenUrl: null, adminUrl: null },
+    admin: { tcp: envAdminTcp(env, faults) },
     metrics: { wardenPort: null, edgePorts: [] },
     log: { level: level as Config['log']['level'], pretty: options.isTerminal },
     banner: env.COFFERDAM_BANNER || '',
@@ -242,6 +253,7 @@ function complete(given: Settings, options: LoadOptions): Config {
       wardenUrl: database.wardenUrl ?? null,
       adminUrl: database.adminUrl ?? null,
     },
+    admin: { tcp: given.admin?.tcp ?? null },
     metrics: { wardenPort: given.metrics?.wardenPort ?? null, edgePorts: given.metrics?.edgePorts ?? [] },
     log: { level: given.log?.level ?? 'info', pretty: given.log?.pretty ?? false },
     banner: given.banner ?? '',
@@ -263,6 +275,11 @@ function checkWhole(config: Config, options: LoadOptions, faults: string[]): voi
   const addresses = config.edges.filter((edge) => edge.port !== 0).map((edge) => `${edge.host}:${edge.port}`);
   for (const address of addresses.filter((one, i) => addresses.indexOf(one) !== i))
     faults.push(`two edges use the same address ${address}`);
+  const { tcp } = config.admin;
+  const hostOfAdmin = tcp === null ? undefined : hostFault(tcp.host);
+  if (hostOfAdmin !== undefined) faults.push(hostOfAdmin);
+  if (tcp !== null && config.edges.some((edge) => edge.port === tcp.port && [tcp.host, '0.0.0.0', '::'].includes(edge.host)))
+    faults.push(`admin.tcp: an edge uses port ${tcp.port} of the same address`);
   const nodes = config.edges.map((edge) => edge.node);
   for (const node of nodes.filter((one, i) => nodes.indexOf(one) !== i)) faults.push(`two edges use the same node name ${node}`);
   if (config.mode === 'production') {

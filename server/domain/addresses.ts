@@ -67,6 +67,21 @@ export function sourceOf(address: string): string {
   return `${network}/64`;
 }
 
+/** One spelling of a literal loopback address, 127.0.0.0/8 or ::1, brackets or not. Undefined for anything else, names included. */
+export function loopbackAddress(host: string): string | undefined {
+  const plain = /^\[(.*:.*)\]$/.exec(host)?.[1] ?? host;
+  const canonical = plain.includes('%') ? '' : canonicalAddress(plain);
+  return canonical === '::1' || canonical.startsWith('127.') ? canonical : undefined;
+}
+
+/** `HOST:PORT`, with an IPv6 address in brackets. Undefined for anything else, port 0 included. */
+export function parseHostPort(text: string): { readonly host: string; readonly port: number } | undefined {
+  const match = /^(?:\[([0-9a-fA-F:.]{2,45})\]|([^:[\]\s/]{1,255})):(\d{1,5})$/.exec(text);
+  const port = Number(match?.[3] ?? 0);
+  if (match === null || port < 1 || port > 65_535) return undefined;
+  return { host: match[1] ?? match[2] ?? '', port };
+}
+
 const groupsOf = (bytes: Uint8Array): readonly string[] =>
   Array.from({ length: bytes.length / 2 }, (_, i) => (((bytes[2 * i] ?? 0) << 8) | (bytes[2 * i + 1] ?? 0)).toString(16));
 

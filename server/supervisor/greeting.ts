@@ -6,7 +6,9 @@ export function greeting(config: Config, projectDirectory: string, adminSocket: 
   const name = (plane: string): string => (plane === 'partner' ? 'banks (partner plane)' : 'own systems (internal plane)');
   const lines = ['', 'Cofferdam serves.', ''];
   for (const edge of config.edges) lines.push(`  SFTP for ${name(edge.plane)}:  ${edge.host}:${edge.port}`);
-  lines.push(`  Operators:  unix socket ${relative(projectDirectory, adminSocket)}`, '');
+  const { tcp } = config.admin;
+  const address = tcp === null ? '' : ` and ${tcp.host.includes(':') ? `[${tcp.host}]` : tcp.host}:${tcp.port}`;
+  lines.push(`  Operators:  unix socket ${relative(projectDirectory, adminSocket)}${address}`, '');
   const partner = config.edges.find((edge) => edge.plane === 'partner');
   if (config.demo && partner !== undefined) {
     const runtime = relative(projectDirectory, config.runtimeDirectory) || '.';

@@ -43,7 +43,8 @@ function cipherFault(config: Config): string | undefined {
 
 /** Everything that can be checked without starting anything; all faults together. */
 export async function checkMachine(config: Config): Promise<void> {
-  const faults = [...(await Promise.all(config.edges.map((edge) => portFault(edge.host, edge.port)))), cipherFault(config)].filter(
+  const places = config.admin.tcp === null ? config.edges : [...config.edges, config.admin.tcp];
+  const faults = [...(await Promise.all(places.map(({ host, port }) => portFault(host, port)))), cipherFault(config)].filter(
     (fault) => fault !== undefined,
   );
   if (faults.length > 0)

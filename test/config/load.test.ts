@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { test } from 'tap';
 import type { Config } from '../../server/config/config.ts';
 import { loadConfig } from '../../server/config/load.ts';
+import { onlyLoopback, withResolvedAdmin } from '../../server/config/loopback.ts';
 import { temporaryDirectory } from '../support/database.ts';
 
 const base = { env: {}, isRoot: false, isTerminal: false, projectDirectory: '/srv/x', file: undefined };
@@ -66,4 +67,46 @@ test('files: unknown keys, wrong values and unsafe production are faults', async
     message: /server of its own/,
   });
   t.equal(load({ ...good, mode: 'production', users: { ...shared, internalEdge: 'e' } }, true).mode, 'production');
+});
+
+test('operators over TCP: loopback or not at all', async (t) => {
+  const demo = (place: string): Config => loadConfig({ ...base, env: { COFFERDAM_ADMIN_TCP: place } });
+  t.same(loadConfig(base).admin, { tcp: null }, 'not unless it is asked for');
+  const resolved = async (place: string): Promise<unknown> => (await withResolvedAdmin(demo(place))).admin.tcp;
+  t.same(await resolved('127.0.0.1:7022'), { host: '127.0.0.1', port: 7022 });
+  t.same(await resolved('[::1]:7022'), { host: '::1', port: 7022 });
+  t.match(await resolved('localhost:7022'), { host: /^(?:127\.0\.0\.1|::1)$/, port: 7022 }, 'an address stands in place of the name');
+  // The system's resolver takes a number for an address: names that resolve without a network.
+  t.same(await resolved('2130706433:7022'), { host: '127.0.0.1', port: 7022 });
+  await t.rejects(resolved('134744072:7022'), { code: 'configuration', message: /134744072 stands for 8\.8\.8\.8, not for loopback/ });
+  await t.rejects(resolved('0:7022'), { code: 'configuration', message: /stands for 0\.0\.0\.0/ });
+  await t.rejects(resolved('nowhere.invalid:7022'), { code: 'configuration', message: /nowhere\.invalid cannot be resolved/ });
+  for (const place of ['0.0.0.0:7022', '[::]:7022', '192.0.2.1:7022', '[2001:db8::1]:7022', '[::ffff:192.0.2.1]:7022'])
+    t.throws(() => demo(place), { code: 'configuration', message: /is no loopback address; operators come through SSH/ }, place);
+  for (const place of ['7022', '127.0.0.1', '127.0.0.1:0', ':7022', '::1:7022', '127.0.0.1:99999'])
+    t.throws(() => demo(place), { code: 'configuration', message: /COFFERDAM_ADMIN_TCP must be HOST:PORT/ }, place);
+  t.throws(() => demo('127.0.0.1:2022'), { message: /an edge uses port 2022/ });
+
+  t.equal(onlyLoopback('both', ['::1', '127.0.0.1']), '::1');
+  t.throws(() => onlyLoopback('mixed', ['127.0.0.1', '192.0.2.1']), { code: 'configuration', message: /mixed stands for 192\.0\.2\.1/ });
+  t.throws(() => onlyLoopback('none', []), { code: 'configuration', message: /none stands for nothing/ });
+
+  const file = join(temporaryDirectory(t), 'c.json');
+  const load = (admin: unknown): Config => {
+    const edges = [{ node: 'p', plane: 'partner', host: '0.0.0.0', port: 22 }];
+    writeFileSync(file, JSON.stringify({ mode: 'development', runtimeDirectory: '/srv/c', edges, admin }));
+    return loadConfig({ ...base, file });
+  };
+  t.same(load(undefined).admin, { tcp: null });
+  t.same(load({ tcp: { host: '::1', port: 7022 } }).admin, { tcp: { host: '::1', port: 7022 } });
+  for (const [host, port, text] of [
+    ['0.0.0.0', 7022, /no loopback address/],
+    ['::', 7022, /no loopback address/],
+    ['10.0.0.1', 7022, /no loopback address/],
+    ['', 7022, /admin\.tcp\.host/],
+    ['127.0.0.1', 0, /admin\.tcp\.port/],
+    ['127.0.0.1', 22, /an edge uses port 22/],
+  ] as const)
+    t.throws(() => load({ tcp: { host, port } }), { code: 'configuration', message: text }, `${host}:${port}`);
+  t.throws(() => load({ tcp: { host: '127.0.0.1', port: 7022, tls: false } }), { code: 'configuration' });
 });

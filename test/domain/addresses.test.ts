@@ -1,6 +1,15 @@
 // One spelling for an address, whoever writes it; networks; what counts as one source.
 import { test } from 'tap';
-import { addressBytes, canonicalAddress, isInNetwork, isLoopback, parseNetwork, sourceOf } from '../../server/domain/addresses.ts';
+import {
+  addressBytes,
+  canonicalAddress,
+  isInNetwork,
+  isLoopback,
+  loopbackAddress,
+  parseHostPort,
+  parseNetwork,
+  sourceOf,
+} from '../../server/domain/addresses.ts';
 
 test('one spelling', (t) => {
   const same: readonly (readonly [string, string])[] = [
@@ -61,5 +70,59 @@ test('networks and sources', (t) => {
   t.not(sourceOf('2001:db8:1:3::9'), sourceOf('2001:db8:1:2::9'));
   t.ok(isLoopback('127.0.0.9') && isLoopback('::1'));
   t.notOk(isLoopback('localhost'), 'names are no addresses');
+  t.end();
+});
+
+test('literal loopback addresses, and nothing that looks like them', (t) => {
+  for (const [given, wanted] of [
+    ['127.0.0.1', '127.0.0.1'],
+    ['127.255.0.9', '127.255.0.9'],
+    ['::1', '::1'],
+    ['[::1]', '::1'],
+    ['0:0:0:0:0:0:0:1', '::1'],
+    ['::ffff:127.0.0.1', '127.0.0.1'],
+  ] as const)
+    t.equal(loopbackAddress(given), wanted, given);
+  for (const bad of [
+    '',
+    '0.0.0.0',
+    '::',
+    '::ffff:0.0.0.0',
+    '128.0.0.1',
+    '127.1',
+    '127.0.0.256',
+    '127.0.0.1.example',
+    'localhost',
+    '[127.0.0.1]',
+    '::1%lo',
+    '::127.0.0.1',
+    '2130706433',
+  ])
+    t.equal(loopbackAddress(bad), undefined, bad);
+  t.end();
+});
+
+test('host and port', (t) => {
+  t.same(parseHostPort('127.0.0.1:1'), { host: '127.0.0.1', port: 1 });
+  t.same(parseHostPort('[::1]:65535'), { host: '::1', port: 65_535 });
+  t.same(parseHostPort('localhost:7022'), { host: 'localhost', port: 7022 });
+  for (const bad of [
+    '',
+    ':1',
+    '1',
+    '::1:1',
+    'a:0',
+    'a:65536',
+    'a:1 ',
+    'a b:1',
+    'a/b:1',
+    '[::1]',
+    '[::1]:',
+    '[localhost]:1',
+    'a:1:2',
+    'a:-1',
+    'a:1e3',
+  ])
+    t.equal(parseHostPort(bad), undefined, bad);
   t.end();
 });

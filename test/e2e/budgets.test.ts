@@ -107,7 +107,7 @@ test('a cap refuses with words for people and codes for machines, on the record,
     '--reason',
     'x',
     '--operator',
-    'bob',
+    'carol',
   ]);
   t.match([tighten.code, tighten.err], [4, /would widen bytes per hour/], 'tightening does not widen');
   const widen = await world.cofferctl([

@@ -144,11 +144,11 @@ test('the operators’ socket: no certificate, a foreign one, a lesser role', as
   const alice = await issueOperatorCertificate(foreign, 'alice', 1);
   t.match(await handshake({ cert: alice.certificate, key: alice.key }), /refused/, "another authority's alice");
   const own = {
-    cert: readFileSync(join(world.directory, 'operators', 'bob', 'cert.pem'), 'utf8'),
-    key: readFileSync(join(world.directory, 'operators', 'bob', 'key.pem'), 'utf8'),
+    cert: readFileSync(join(world.directory, 'operators', 'carol', 'cert.pem'), 'utf8'),
+    key: readFileSync(join(world.directory, 'operators', 'carol', 'key.pem'), 'utf8'),
   };
   t.match(await handshake({ ...own, maxVersion: 'TLSv1.2' }), /refused/, 'TLS 1.2');
-  t.equal(await handshake(own), 'answered', "and the installation's bob is heard");
+  t.equal(await handshake(own), 'answered', "and the installation's carol is heard");
 
   const asCarol = (...args: readonly string[]): ReturnType<typeof world.cofferctl> => world.cofferctl([...args, '--operator', 'carol']);
   t.equal((await asCarol('status')).code, 0, 'an operator reads');

@@ -1,6 +1,5 @@
 // Owns: the examination: one file beside this a subject, every finding with what to do next.
 // Must never: report on something it did not look at.
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Config, runtimePaths } from '../../config/config.ts';
 import { CofferdamError } from '../../domain/errors.ts';
@@ -9,10 +8,11 @@ import { type Grant, readGrants } from '../../postgres/grant-matrix.ts';
 import { roleUrl } from '../../postgres/role-url.ts';
 import { listControls, listNodes, totals } from '../report-queries.ts';
 import { databaseFacts, grantCatalogue, rolePowers, rowSecurity, triggerFacts } from './catalogue-queries.ts';
+import { certificateFindings } from './certificates.ts';
 import { clockFinding, databaseFindings, grantFindings, roleFindings, rowSecurityFindings, triggerFindings } from './database.ts';
 import { type Finding, fault, ok } from './finding.ts';
 import { examineListeners } from './listeners.ts';
-import { certificateFinding, diskFindings } from './machine.ts';
+import { diskFindings } from './machine.ts';
 import { cipherFindings, controlFindings, nodeFindings, silentNodes } from './nodes.ts';
 import { fileFindings, programFinding, usersFinding } from './wall.ts';
 
@@ -72,6 +72,6 @@ export async function examine(config: Config, database: Database, answerMs: numb
     ...fileFindings(config),
     programFinding(project, config.users !== null),
     ...examineListeners(config, roleUrl(config, 'admin'), live),
-    certificateFinding(readFileSync(`${runtimePaths(config).certs}/admin/cert.pem`, 'utf8')),
+    ...certificateFindings(`${runtimePaths(config).certs}/admin`),
   ];
 }

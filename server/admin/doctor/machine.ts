@@ -1,5 +1,4 @@
-// Owns: the findings about what the machine and time take away: space and inodes of the store, the admin certificate.
-import { X509Certificate } from 'node:crypto';
+// Owns: the findings about what the machine and time take away: space and inodes of the store.
 import { statfs } from 'node:fs/promises';
 import type { Config } from '../../config/config.ts';
 import { type Finding, fault, ok, warning } from './finding.ts';
@@ -39,12 +38,4 @@ export async function diskFindings(config: Config): Promise<readonly Finding[]> 
       warning('disk', 'the store cannot be seen by the admin process', `look yourself: df -h ${storeDirectory}; df -i ${storeDirectory}`),
     ];
   }
-}
-
-export function certificateFinding(pem: string): Finding {
-  const days = Math.floor((new Date(new X509Certificate(pem).validTo).getTime() - Date.now()) / 86_400_000);
-  if (days < 0) return fault('admin certificate', `expired ${-days} days ago`, 'issue a new one with the scripts in certs/');
-  return days < 30
-    ? warning('admin certificate', `expires in ${days} days`, 'issue a new one with the scripts in certs/')
-    : ok('admin certificate', `valid for ${days} more days`);
 }

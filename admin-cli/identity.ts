@@ -1,0 +1,45 @@
+// Owns: the operator's own certificate as cofferctl sees it: over, or over soon, and what to type then.
+import { X509Certificate } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { CofferdamError } from '../server/domain/errors.ts';
+
+const warnDays = 30;
+const dayMs = 86_400_000;
+
+/** Where the admin process answers: its socket, or the near end of a tunnel to it. */
+export type Place = string | { readonly host: string; readonly port: number };
+export type Identity = { readonly directory: string; readonly socket: Place };
+
+export const placeName = (place: Place): string =>
+  typeof place === 'string' ? place : place.host.includes(':') ? `[${place.host}]:${place.port}` : `${place.host}:${place.port}`;
+
+const renewal = (directory: string): string =>
+  `Give ${join(directory, 'cert.pem')} to the keeper of the authority, who types:\n  npm run certs -- renew --authority DIR --certificate cert.pem --out cert.new.pem`;
+
+function endOf(directory: string): Date | undefined {
+  try {
+    return new X509Certificate(readFileSync(join(directory, 'cert.pem'))).validToDate;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Throws `denied` when nobody would take the certificate anyway. */
+export function checkNotExpired(directory: string, now: Date = new Date()): void {
+  const end = endOf(directory);
+  if (end !== undefined && end < now)
+    throw new CofferdamError(
+      'denied',
+      `your certificate expired on ${end.toISOString().slice(0, 10)}. Nothing was done. ${renewal(directory)}`,
+    );
+}
+
+/** A word of warning while there is time; empty when there is enough. */
+export function expiryWarning(directory: string, now: Date = new Date()): string {
+  const end = endOf(directory);
+  const days = end === undefined ? warnDays : Math.floor((end.getTime() - now.getTime()) / dayMs);
+  return days < warnDays && end !== undefined
+    ? `cofferctl: your certificate ends in ${days} days, on ${end.toISOString().slice(0, 10)}. ${renewal(directory)}\n`
+    : '';
+}

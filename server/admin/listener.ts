@@ -1,0 +1,115 @@
+// Owns: where operators arrive: TLS 1.3 with client certificates over the unix socket and, when configured, one loopback port.
+// Must never: listen on an address that another machine reaches; hand on a connection without a good certificate (T-04).
+import type { X509Certificate } from 'node:crypto';
+import { chmodSync, rmSync } from 'node:fs';
+import type { ListenOptions } from 'node:net';
+import { createServer, type Server, type TLSSocket } from 'node:tls';
+import { type Config, runtimePaths } from '../config/config.ts';
+import { loopbackAddress } from '../domain/addresses.ts';
+import { CofferdamError } from '../domain/errors.ts';
+import type { Logger } from '../observability/logger.ts';
+import { refusalOf, type Trust, type TrustFiles } from './trust.ts';
+
+const connectionsMax = 64;
+const handshakeMs = 5000;
+
+type Place = { readonly name: string; readonly listen: ListenOptions };
+export type ListenerOptions = {
+  readonly config: Config;
+  readonly trust: TrustFiles;
+  readonly log: Logger;
+  readonly serve: (socket: TLSSocket, certificate: X509Certificate) => void;
+};
+
+/** The last look at the address, whatever has been checked before. */
+function placesOf(config: Config): readonly Place[] {
+  const path = runtimePaths(config).adminSocket;
+  const { tcp } = config.admin;
+  const host = tcp === null ? undefined : loopbackAddress(tcp.host);
+  if (tcp !== null && host === undefined) throw new CofferdamError('configuration', `admin.tcp: ${tcp.host} is no loopback address`);
+  return [
+    { name: path, listen: { path } },
+    ...(tcp === null || host === undefined ? [] : [{ name: `${host}:${tcp.port}`, listen: { host, port: tcp.port, exclusive: true } }]),
+  ];
+}
+
+export class Listener {
+  readonly #options: ListenerOptions;
+  readonly #servers: Server[] = [];
+  readonly #open = new Map<TLSSocket, X509Certificate>();
+
+  private constructor(options: ListenerOptions) {
+    this.#options = options;
+  }
+
+  /** Listens everywhere or nowhere. Throws `configuration`. */
+  static async start(options: ListenerOptions): Promise<Listener> {
+    const listener = new Listener(options);
+    const path = runtimePaths(options.config).adminSocket;
+    const places = placesOf(options.config);
+    rmSync(path, { force: true });
+    try {
+      for (const place of places) await listener.#listen(place);
+    } catch (error) {
+      await listener.stop();
+      throw error;
+    }
+    // Everybody on this machine may knock; the certificate is the gate.
+    chmodSync(path, 0o666);
+    options.trust.watch((trust) => listener.#renew(trust));
+    return listener;
+  }
+
+  async #listen({ name, listen }: Place): Promise<void> {
+    const { trust, log } = this.#options;
+    const server = createServer(
+      { ...trust.current.context, requestCert: true, rejectUnauthorized: true, handshakeTimeout: handshakeMs },
+      (socket) => this.#receive(socket),
+    );
+    server.maxConnections = connectionsMax;
+    server.on('tlsClientError', (error, socket) =>
+      log.warn({ reason: socket.authorizationError ?? error.message }, 'an operator connection was refused'),
+    );
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', (cause) => reject(new CofferdamError('configuration', `the admin process cannot listen on ${name}`, { cause })));
+      server.listen(listen, resolve);
+    });
+    this.#servers.push(server);
+  }
+
+  #receive(socket: TLSSocket): void {
+    const { trust, log, serve } = this.#options;
+    const certificate = socket.getPeerX509Certificate();
+    // A handshake may have begun before a list changed.
+    const refusal =
+      !socket.authorized || socket.isSessionReused() || certificate === undefined
+        ? 'no certificate'
+        : refusalOf(trust.current, certificate);
+    if (refusal !== undefined || certificate === undefined) {
+      log.warn({ reason: refusal }, 'an operator connection was refused');
+      socket.destroy();
+      return;
+    }
+    this.#open.set(socket, certificate);
+    socket.once('close', () => this.#open.delete(socket));
+    serve(socket, certificate);
+  }
+
+  /** New handshakes from now on; connections whose certificate is no longer good end. */
+  #renew(trust: Trust): void {
+    for (const server of this.#servers) server.setSecureContext(trust.context);
+    for (const [socket, certificate] of this.#open) {
+      const reason = refusalOf(trust, certificate);
+      if (reason === undefined) continue;
+      this.#options.log.warn({ reason, serial: certificate.serialNumber.toLowerCase() }, 'an operator connection was closed');
+      socket.destroy();
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.#options.trust.stop();
+    const closed = this.#servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve())));
+    for (const socket of this.#open.keys()) socket.destroy();
+    await Promise.all(closed);
+  }
+}

@@ -1,0 +1,46 @@
+// Owns: turning the host of the operators' TCP listener into one loopback address, before anything is started.
+// Must never: hand on a name. What a name means may change between the look and the listening.
+import { lookup } from 'node:dns/promises';
+import { addressBytes, loopbackAddress } from '../domain/addresses.ts';
+import { CofferdamError } from '../domain/errors.ts';
+import type { Config } from './config.ts';
+
+const rule = 'operators come through SSH to the unix socket or to a loopback address (OPERATIONS.md)';
+
+/** Why this host may not be listened on; undefined when it is a loopback address, or a name that must be looked up first. */
+export function hostFault(host: string): string | undefined {
+  if (loopbackAddress(host) !== undefined || addressBytes(host) === undefined) return undefined;
+  return `admin.tcp: ${host} is no loopback address; ${rule}`;
+}
+
+/** The address to listen on, of all that a name stands for. Throws `configuration` unless every one of them is loopback. */
+export function onlyLoopback(host: string, addresses: readonly string[]): string {
+  const foreign = addresses.filter((one) => loopbackAddress(one) === undefined);
+  const [first] = addresses.map(loopbackAddress);
+  if (foreign.length > 0 || first === undefined)
+    throw new CofferdamError(
+      'configuration',
+      `admin.tcp: ${host} stands for ${foreign.join(', ') || 'nothing'}, not for loopback addresses only; ${rule}`,
+    );
+  return first;
+}
+
+/** The same configuration with an address in place of a name. Throws `configuration`. */
+export async function withResolvedAdmin(config: Config): Promise<Config> {
+  const { tcp } = config.admin;
+  if (tcp === null) return config;
+  const fault = hostFault(tcp.host);
+  if (fault !== undefined) throw new CofferdamError('configuration', fault);
+  const literal = loopbackAddress(tcp.host);
+  const addresses = literal === undefined ? await addressesOf(tcp.host) : [literal];
+  return Object.freeze({ ...config, admin: Object.freeze({ tcp: Object.freeze({ ...tcp, host: onlyLoopback(tcp.host, addresses) }) }) });
+}
+
+async function addressesOf(host: string): Promise<readonly string[]> {
+  try {
+    return (await lookup(host, { all: true, order: 'ipv4first' })).map((one) => one.address);
+  } catch (cause) {
+    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown error';
+    throw new CofferdamError('configuration', `admin.tcp: ${host} cannot be resolved (${code}); ${rule}`, { cause });
+  }
+}

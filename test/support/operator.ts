@@ -1,0 +1,59 @@
+// Owns: an operator's connection byte by byte, with any certificate, over the socket or a port, for tests of the admin process's gate.
+import { connect as connectSocket } from 'node:net';
+import { connect as connectTls, type TLSSocket } from 'node:tls';
+import { encodeFrame, FrameReader } from '../../server/rpc/framing.ts';
+
+export type Door = string | { readonly host: string; readonly port: number };
+export type Shown = { readonly cert?: string; readonly key?: string; readonly maxVersion?: 'TLSv1.2'; readonly session?: Buffer };
+
+export class Visitor {
+  readonly socket: TLSSocket;
+  readonly closed: Promise<void>;
+  readonly #reader = new FrameReader();
+  readonly #waiting = new Map<number, (answer: string) => void>();
+  #error = 'closed';
+  #nextId = 1;
+  session: Buffer | undefined;
+
+  constructor(door: Door, shown: Shown) {
+    const plain = connectSocket(typeof door === 'string' ? { path: door } : { ...door });
+    plain.on('error', (error: NodeJS.ErrnoException) => {
+      this.#error = error.code ?? error.message;
+    });
+    this.socket = connectTls({ socket: plain, rejectUnauthorized: false, servername: 'cofferdam-admin', ...shown });
+    this.socket.on('error', (error: NodeJS.ErrnoException) => {
+      this.#error = error.code ?? error.message;
+    });
+    this.socket.on('session', (session: Buffer) => {
+      this.session = session;
+    });
+    this.socket.on('data', (chunk: Buffer) => {
+      for (const raw of this.#reader.push(chunk)) {
+        const { id, result, error } = raw as { id: number; result?: unknown; error?: { code: string; message: string } };
+        this.#waiting.get(id)?.(error === undefined ? `answered ${JSON.stringify(result)}` : `${error.code}: ${error.message}`);
+      }
+    });
+    this.closed = new Promise((resolve) => this.socket.once('close', () => resolve()));
+  }
+
+  /** What came back: `answered …`, `<code>: …`, or `refused: …` when the connection ended. TLS 1.3 lets a client finish first: only an answer counts. */
+  whoami(): Promise<string> {
+    const id = this.#nextId;
+    this.#nextId += 1;
+    const answer = new Promise<string>((resolve) => this.#waiting.set(id, resolve));
+    if (!this.socket.destroyed) this.socket.write(encodeFrame({ id, op: 'whoami', params: {} }));
+    return Promise.race([answer, this.closed.then(() => `refused: ${this.#error}`)]);
+  }
+
+  close(): void {
+    this.socket.destroy();
+  }
+}
+
+/** One connection, one question. */
+export async function knock(door: Door, shown: Shown): Promise<string> {
+  const visitor = new Visitor(door, shown);
+  const answer = await visitor.whoami();
+  visitor.close();
+  return answer;
+}
