@@ -60,7 +60,10 @@ export function databaseFindings(facts: DatabaseFacts): readonly Finding[] {
 export function nodeFindings(nodes: readonly NodeRow[]): readonly Finding[] {
   return nodes.map((node) =>
     node.alive
-      ? ok(`edge ${node.name}`, `renews its lease; ${node.sessions} open sessions`)
+      ? ok(
+          `edge ${node.name}`,
+          `renews its lease; ${node.sessions} open sessions${node.drainingUntil === null ? '' : `; drains until ${node.drainingUntil.toISOString()}`}`,
+        )
       : fault(
           `edge ${node.name}`,
           `has not renewed its lease since ${node.lastSeenAt?.toISOString() ?? 'ever'}`,
@@ -73,13 +76,13 @@ export function nodeFindings(nodes: readonly NodeRow[]): readonly Finding[] {
 const silentRounds = 3;
 const roundMs = 60_000;
 
-/** Nodes that serve and have not reported on their controls for too long. */
+/** Nodes that serve and have not reported on their controls for too long; one that drains admits nobody, its own tests neither. */
 export function silentNodes(config: Config, nodes: readonly NodeRow[], controls: readonly ControlRow[], now: Date): string[] {
   const { selfTestEveryMs } = config.limits;
   if (selfTestEveryMs === 0) return [];
   const oldest = now.getTime() - silentRounds * selfTestEveryMs - roundMs;
   return nodes
-    .filter((node) => node.alive && (node.startedAt === null || node.startedAt.getTime() < oldest))
+    .filter((node) => node.alive && node.drainingUntil === null && (node.startedAt === null || node.startedAt.getTime() < oldest))
     .filter((node) => !controls.some((one) => one.node === node.name && Date.parse(one.at) > oldest))
     .map((node) => node.name);
 }

@@ -22,6 +22,7 @@ import {
   silentNodes,
   wallFinding,
 } from './doctor.ts';
+import { listSessionsOfNode } from './node-queries.ts';
 import type { Operator } from './operator-queries.ts';
 import {
   databaseFacts,
@@ -84,7 +85,11 @@ export function adminHandlers(config: Config, database: Database, commands: Comm
       }));
       const { version, sizeBytes, now: _now, ...counts } = sums;
       return {
-        nodes: nodes.map(({ startedAt: _startedAt, ...node }) => ({ ...node, lastSeenAt: node.lastSeenAt?.toISOString() ?? null })),
+        nodes: nodes.map(({ startedAt: _startedAt, ...node }) => ({
+          ...node,
+          lastSeenAt: node.lastSeenAt?.toISOString() ?? null,
+          drainingUntil: node.drainingUntil?.toISOString() ?? null,
+        })),
         wardenAnswersMs,
         controls: [...controls],
         silentNodes: silentNodes(config, nodes, controls, sums.now),
@@ -122,6 +127,14 @@ export function adminHandlers(config: Config, database: Database, commands: Comm
         ],
       };
     },
+    'node.drain-plan': ({ node: name }) =>
+      read(async (tx) => {
+        const node = (await listNodes(tx)).find((one) => one.name === name);
+        if (node === undefined) throw new CofferdamError('not-found', `there is no node named ${name}: see cofferctl status`);
+        const { plane, alive, drainingUntil } = node;
+        const sessions = fitting('sessions', await listSessionsOfNode(tx, name, rowsMax));
+        return { plane, alive, drainingUntil: drainingUntil?.toISOString() ?? null, ...sessions };
+      }),
     'customer.list': async ({ limit }) => fitting('customers', await read((tx) => listCustomers(tx, null, limit ?? rowsMax))),
     'customer.show': ({ name }) =>
       read(async (tx) => {

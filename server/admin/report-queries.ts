@@ -111,11 +111,13 @@ export type NodeRow = {
   readonly alive: boolean;
   readonly startedAt: Date | null;
   readonly sessions: number;
+  readonly drainingUntil: Date | null;
 };
 
 export async function listNodes(tx: Transaction): Promise<readonly NodeRow[]> {
   return tx.query<NodeRow>(
     `select n.name, n.plane, n.last_seen_at as "lastSeenAt", coalesce(n.last_seen_at > clock_timestamp() - interval '3 seconds', false) as alive, n.started_at as "startedAt",
+       case when n.drain_start_id = n.start_id then n.drain_until end as "drainingUntil",
        (select count(*) from session s where s.node = n.name and s.state = 'open') as sessions
      from node n order by n.name`,
   );
