@@ -28,6 +28,7 @@ import { customerList } from './commands/customer-list.ts';
 import { customerShow } from './commands/customer-show.ts';
 import { customerResume, customerSuspend } from './commands/customer-suspend.ts';
 import { doctor, whoami } from './commands/doctor.ts';
+import { drain } from './commands/drain.ts';
 import { exposure } from './commands/exposure.ts';
 import { fileList } from './commands/file-list.ts';
 import { fileReceipt } from './commands/file-receipt.ts';
@@ -60,6 +61,7 @@ export const commands: readonly Command[] = [
   status,
   doctor,
   whoami,
+  drain,
   customerCreate,
   customerList,
   customerShow,

@@ -53,7 +53,10 @@ function announceReady(): void {
   if (process.send !== undefined) process.send('ready');
 }
 
-async function startRole(role: Role, config: Config, node: string | undefined): Promise<{ stop(): Promise<void> }> {
+/** `over`: the role has done its work and wants to be stopped. */
+type Running = { readonly over?: Promise<void>; stop(): Promise<void> };
+
+async function startRole(role: Role, config: Config, node: string | undefined): Promise<Running> {
   switch (role) {
     case 'up':
       return (await import('./supervisor/supervisor.ts')).startAll(config, dirname(dirname(fileURLToPath(import.meta.url))));
@@ -94,7 +97,7 @@ async function main(): Promise<void> {
   const config = role === 'up' || role === 'admin' ? await withResolvedAdmin(loaded) : loaded;
   becomeUser(config, role, values.node);
   let isStopping = false;
-  let running: { stop(): Promise<void> } | undefined;
+  let running: Running | undefined;
   const stop = (): void => {
     if (isStopping) return;
     isStopping = true;
@@ -118,6 +121,7 @@ async function main(): Promise<void> {
   if (role === 'migrate') return;
   if (isStopping) return finish(running);
   announceReady();
+  void running.over?.then(stop);
 }
 
 main().catch((thrown: unknown) => {

@@ -23,7 +23,9 @@ export const status: Command = {
     const { nodes, wardenAnswersMs, database, counts, controls, silentNodes } = data;
     const dull = controls.filter((one) => !one.bites);
     const isWell = wardenAnswersMs !== null && nodes.every((node) => node.alive) && dull.length === 0 && silentNodes.length === 0;
-    const rows = nodes.map((node) => [node.name, node.plane, node.alive ? 'serves' : 'SILENT', node.sessions, when(node.lastSeenAt)]);
+    const stateOf = ({ alive, drainingUntil }: (typeof nodes)[number]): string =>
+      !alive ? 'SILENT' : drainingUntil === null ? 'serves' : `draining until ${when(drainingUntil)}`;
+    const rows = nodes.map((node) => [node.name, node.plane, stateOf(node), node.sessions, when(node.lastSeenAt)]);
     const text = [
       `${isWell ? colour('green', 'everything serves', given.isTerminal) : colour('red', 'something does not serve: run cofferctl doctor', given.isTerminal)}\n\n`,
       `warden     ${wardenAnswersMs === null ? 'DOES NOT ANSWER' : `answers in ${wardenAnswersMs} ms`}\n`,

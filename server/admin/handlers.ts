@@ -15,6 +15,7 @@ import { listCredentials, listRotations, listWindows, staleCredentials } from '.
 import { dormantMs, planFor, showCredential, showRotation } from './credential-reports.ts';
 import { examine } from './doctor/doctor.ts';
 import { silentNodes } from './doctor/nodes.ts';
+import { listSessionsOfNode } from './node-queries.ts';
 import type { Operator } from './operator-queries.ts';
 import {
   findReceiptByPath,
@@ -107,6 +108,7 @@ export function adminHandlers(config: Config, database: Database, commands: Comm
         nodes: nodes.map(({ startedAt: _startedAt, lagMs: _lagMs, nativeCipher: _nativeCipher, ...node }) => ({
           ...node,
           lastSeenAt: node.lastSeenAt?.toISOString() ?? null,
+          drainingUntil: node.drainingUntil?.toISOString() ?? null,
         })),
         wardenAnswersMs,
         controls: [...controls],
@@ -119,6 +121,14 @@ export function adminHandlers(config: Config, database: Database, commands: Comm
       const answerMs = await pingMs(await caller.operator());
       return { findings: [...(await examine(config, database, answerMs))] };
     },
+    'node.drain-plan': ({ node: name }) =>
+      read(async (tx) => {
+        const node = (await listNodes(tx)).find((one) => one.name === name);
+        if (node === undefined) throw new CofferdamError('not-found', `there is no node named ${name}: see cofferctl status`);
+        const { plane, alive, drainingUntil } = node;
+        const sessions = fitting('sessions', await listSessionsOfNode(tx, name, rowsMax));
+        return { plane, alive, drainingUntil: drainingUntil?.toISOString() ?? null, ...sessions };
+      }),
     'customer.list': async ({ limit }) => fitting('customers', await read((tx) => listCustomers(tx, null, limit ?? rowsMax))),
     'customer.show': ({ name }) =>
       read(async (tx) => {

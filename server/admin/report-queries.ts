@@ -113,11 +113,13 @@ export type NodeRow = {
   readonly lagMs: number | null;
   /** The edge's word; null: it does not say. */
   readonly nativeCipher: boolean | null;
+  readonly drainingUntil: Date | null;
 };
 
 export async function listNodes(tx: Transaction): Promise<readonly NodeRow[]> {
   return tx.query<NodeRow>(
     `select n.name, n.plane, n.last_seen_at as "lastSeenAt", coalesce(n.last_seen_at > clock_timestamp() - interval '3 seconds', false) as alive, n.started_at as "startedAt",
+       case when n.drain_start_id = n.start_id then n.drain_until end as "drainingUntil",
        (select count(*) from session s where s.node = n.name and s.state = 'open') as sessions,
        (extract(epoch from clock_timestamp() - n.last_seen_at) * 1000)::float8 as "lagMs", n.native_cipher as "nativeCipher"
      from node n order by n.name`,

@@ -8,10 +8,11 @@ import { CofferdamError } from '../domain/errors.ts';
 import { idOf, type NodeName } from '../domain/ids.ts';
 import { createLogger } from '../observability/logger.ts';
 import { serveMetrics } from '../observability/metrics.ts';
-import { Admission } from './accept/admission.ts';
+import { Admission, type Place } from './accept/admission.ts';
 import { whenSourceKnown } from './accept/balanced.ts';
 import type { ProxySource } from './accept/proxy-protocol.ts';
 import { startConsole } from './console/console.ts';
+import { Drain } from './drain.ts';
 import { SelfTest } from './self-test/self-test.ts';
 import { createSftp } from './sftp/session.ts';
 import type { EdgeNode } from './sftp-seam.ts';
@@ -23,12 +24,21 @@ import { exchangeSigner } from './warden-client/exchange-signer.ts';
 import { WardenClient } from './warden-client/warden-client.ts';
 
 const firstHelloMs = 20_000;
+/** A warden that leaves waits so long for logins and key exchanges that are half done. */
+const unsettledMs = 2000;
+const lastWordsMs = 2000;
 
-export async function startEdge(config: Config, edge: EdgeConfig): Promise<{ stop(): Promise<void> }> {
+/** `over` resolves when an ordered drain has ended the work of this process. */
+export type RunningEdge = { readonly over: Promise<void>; stop(): Promise<void> };
+
+export async function startEdge(config: Config, edge: EdgeConfig): Promise<RunningEdge> {
   const log = createLogger(config, 'edge', edge.node);
   const node: EdgeNode = { config, log, node: idOf<NodeName>(edge.node) };
   await readyCore(config.allowSlowCipher);
   const connections = new Set<Connection>();
+  const lastWords = new Set<Promise<void>>();
+  const drain = new Drain(connections, lastWords, log);
+  let isServing = false;
   let isDraining = false;
   let sockets = 0;
   const admission = new Admission(config.limits, config.penaltyExempt);
@@ -39,10 +49,17 @@ export async function startEdge(config: Config, edge: EdgeConfig): Promise<{ sto
     terminated: (session) => {
       for (const connection of connections) if (connection.session?.id === session) connection.end('revoked');
     },
-    drain: () => {
-      isDraining = true;
-      server.close();
+    drain: (withinMs) => {
+      // A start is finished first; the next renewal brings the order again.
+      if (!isServing) return;
+      if (!isDraining) {
+        isDraining = true;
+        server.close();
+        void selfTest.stop();
+      }
+      drain.order(withinMs);
     },
+    leaving: () => until(unsettledMs, () => ![...connections].some((connection) => connection.isUnsettled)),
     leaseChanged: (isLive) => {
       if (isLive) for (const connection of connections) connection.resume();
     },
@@ -60,6 +77,20 @@ export async function startEdge(config: Config, edge: EdgeConfig): Promise<{ sto
       socket.destroy();
       return;
     }
+    if (warden.isReady) return connect(socket, source, place);
+    // Nobody could sign its key exchange: it waits at the door, in its place, until there is a warden.
+    socket.pause();
+    warden
+      .whenReady()
+      .catch(() => socket.destroy())
+      .finally(() => {
+        if (socket.destroyed || isDraining) {
+          socket.destroy();
+          admission.leave(place);
+        } else connect(socket, source, place);
+      });
+  };
+  const connect = (socket: Socket, source: ProxySource, place: Place): void => {
     connections.add(
       new Connection({
         socket,
@@ -78,9 +109,11 @@ export async function startEdge(config: Config, edge: EdgeConfig): Promise<{ sto
         onMisdeed: (misdeed) => {
           if (!selfTest.isOwn(socket.remotePort)) admission.punish(source.address, misdeed);
         },
-        onClosed: (connection) => {
+        onClosed: (connection, words) => {
           connections.delete(connection);
           admission.leave(place);
+          lastWords.add(words);
+          void words.finally(() => lastWords.delete(words));
         },
       }),
     );
@@ -134,17 +167,21 @@ export async function startEdge(config: Config, edge: EdgeConfig): Promise<{ sto
     { name: 'edge_lease_live', help: '1 while the warden renews the lease.', kind: 'gauge', value: warden.isLeaseLive ? 1 : 0 },
   ]);
   log.info({ host: edge.host, port: edge.port, plane: edge.plane, profile: profile.name }, 'edge serves');
+  isServing = true;
+  const isQuiet = (): boolean => ![...connections].some((connection) => connection.isTransferring);
   return {
+    over: drain.over,
     stop: async () => {
       isDraining = true;
       server.close();
       clearInterval(sweep);
+      drain.stop();
       await selfTest.stop();
-      await drained(connections, config.limits.drainMs / 2);
+      await until(config.limits.drainMs / 2, isQuiet);
       for (const connection of connections) connection.end('drained');
-      await drained(connections, 2000);
-      // The last words of closed sessions are still on their way to the warden.
-      await new Promise((resolve) => setTimeout(resolve, 100));
+      await until(2000, isQuiet);
+      // Of closed sessions, and of the uploads that were cut with them.
+      await until(lastWordsMs, () => lastWords.size === 0);
       warden.stop();
       await sftp.stop();
       await metrics.stop();
@@ -153,9 +190,8 @@ export async function startEdge(config: Config, edge: EdgeConfig): Promise<{ sto
   };
 }
 
-/** Waits until no connection has an open channel, or `waitMs` are over. */
-async function drained(connections: ReadonlySet<Connection>, waitMs: number): Promise<void> {
+/** Looks again and again until it is so, or `waitMs` are over. */
+async function until(waitMs: number, isSo: () => boolean): Promise<void> {
   const deadline = performance.now() + waitMs;
-  while ([...connections].some((connection) => connection.isTransferring) && performance.now() < deadline)
-    await new Promise((resolve) => setTimeout(resolve, 50));
+  while (!isSo() && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 50));
 }

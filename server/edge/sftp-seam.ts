@@ -30,6 +30,8 @@ export type SftpOutput = {
 };
 
 export type SftpInput = {
+  /** A file is open, or something is being answered. */
+  readonly isBusy: boolean;
   /** Slices may be kept; the chunk is not reused. */
   data(chunk: Buffer): void;
   /** The client will send no more: pending work is finished, then `output.end(0)`. */

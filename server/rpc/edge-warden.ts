@@ -153,6 +153,8 @@ export const edgeToWarden = {
       epoch: z.number().int().min(0),
       /** Sessions of this node that are over since the given epoch. */ ended: z.array(uuid).max(1000),
       challenge,
+      /** An operator wants this run of the node to end: so long its transfers may still take. */
+      drainWithinMs: z.number().int().min(0).nullable(),
     }),
   }),
   /**
@@ -346,7 +348,8 @@ export const edgeToWarden = {
 /** Calls the warden makes on an edge. */
 export const wardenToEdge = {
   'session.terminate': operation({ changes: true, params: z.strictObject({ session: uuid, reason: z.string().max(128) }), result: ok }),
-  'node.drain': operation({ changes: true, params: z.strictObject({}), result: ok }),
+  /** This warden is about to stop. The answer is the edge's last word here: everything it asked before is still answered, nothing follows. */
+  'warden.leaving': operation({ changes: true, params: ok, result: ok }),
 } as const satisfies OperationTable;
 
 export type EdgeToWarden = typeof edgeToWarden;

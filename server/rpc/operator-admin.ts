@@ -6,6 +6,7 @@ import { operatorAccess } from './operator-access.ts';
 import { operatorBudgets } from './operator-budgets.ts';
 import { operatorChanges } from './operator-changes.ts';
 import { operatorCredentials } from './operator-credentials.ts';
+import { operatorNodes } from './operator-nodes.ts';
 import { operatorRetention } from './operator-retention.ts';
 import {
   accountName,
@@ -103,7 +104,15 @@ export const operatorToAdmin = {
       params: none,
       result: z.strictObject({
         nodes: z.array(
-          z.strictObject({ name: z.string(), plane: z.string(), lastSeenAt: instant.nullable(), alive: z.boolean(), sessions: z.number() }),
+          z.strictObject({
+            name: z.string(),
+            plane: z.string(),
+            lastSeenAt: instant.nullable(),
+            alive: z.boolean(),
+            sessions: z.number(),
+            /** It takes no new sessions and ends by then; null = it serves. */
+            drainingUntil: instant.nullable(),
+          }),
         ),
         wardenAnswersMs: z.number().nullable(),
         /** Verdicts of the self-tests; `isStale`: a node serves and does not report. */
@@ -260,6 +269,7 @@ export const operatorToAdmin = {
   ...operatorCredentials,
   ...operatorBudgets,
   ...operatorRetention,
+  ...operatorNodes,
   /** Answers at once: shows that the warden takes commands. */
   'warden.ping': rule(
     operation({

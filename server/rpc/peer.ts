@@ -58,6 +58,7 @@ export class Peer<In extends OperationTable, Out extends OperationTable, Caller>
   #nextId = 0;
   #running = 0;
   #closed = false;
+  #onAnswered: (() => void) | undefined;
 
   constructor(options: PeerOptions<In, Out, Caller>) {
     this.#options = options;
@@ -105,6 +106,21 @@ export class Peer<In extends OperationTable, Out extends OperationTable, Caller>
     }
     this.#waiting.clear();
     this.#options.onClose(reason);
+  }
+
+  /** Resolves when what the other side asked is answered and the answers are written, or `withinMs` are over; then the stream is closed. */
+  async finish(withinMs: number): Promise<void> {
+    const { stream } = this.#options;
+    let timer: NodeJS.Timeout | undefined;
+    const written = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, withinMs);
+      stream.once('close', resolve);
+      this.#onAnswered = () => void stream.end(resolve);
+      if (this.#running === 0) this.#onAnswered();
+    });
+    await written;
+    clearTimeout(timer);
+    this.close();
   }
 
   #send(content: unknown): void {
@@ -190,6 +206,7 @@ export class Peer<In extends OperationTable, Out extends OperationTable, Caller>
     this.#running -= 1;
     if (this.#closed) return;
     this.#sendAnswer(content);
+    if (this.#running === 0) this.#onAnswered?.();
     if (this.#running < this.#limits.inboundCallsMax) this.#options.stream.resume();
   }
 }

@@ -62,7 +62,9 @@ export class Child {
         if (!isReady) reject(new CofferdamError('configuration', `${this.name} did not start (exit code ${code ?? signal})`));
         if (this.#isStopping) return;
         if (isReady) {
-          this.#log.error({ child: this.name, code, signal }, 'a role died; it is started again');
+          // A drained edge, or a role that was asked to stop by itself: a restart of one process.
+          if (code === 0) this.#log.info({ child: this.name }, 'a role ended in order; it is started again');
+          else this.#log.error({ child: this.name, code, signal }, 'a role died; it is started again');
           if (Date.now() - started > steadyMs) this.#backoffMs = backoffFirstMs;
           this.#again();
         }

@@ -40,7 +40,7 @@ export function edgeHandlers(warden: Warden, rooms: Rooms): Handlers<EdgeToWarde
     'lease.renew': async ({ epoch }, caller) => {
       const renewed = await nodes.renew(caller, epoch);
       sessions.forget(renewed.ended);
-      return { epoch: renewed.epoch, ended: [...renewed.ended], challenge: exchanges.challenge };
+      return { ...renewed, ended: [...renewed.ended], challenge: exchanges.challenge };
     },
     'exchange.sign': async (params, caller) => {
       nodes.startIdOf(caller);

@@ -89,6 +89,8 @@ export async function startWarden(config: Config): Promise<RunningWarden> {
     return {
       warden,
       stop: async () => {
+        for (const socket of sockets) socket.refuse();
+        await nodes.leave();
         for (const socket of sockets) await socket.stop();
         logins.stop();
         exchanges.stop();
@@ -137,7 +139,8 @@ function serve(socket: Socket, caller: EdgeCaller, nodes: Nodes, handlers: Retur
   nodes.attach(caller.node, peer);
 }
 
-type Listening = { stop(): Promise<void> };
+/** `refuse`: no new edge. `stop`: nor an old one. */
+type Listening = { refuse(): void; stop(): Promise<void> };
 
 async function listen(config: Config, edge: EdgeConfig, onConnect: (socket: Socket, caller: EdgeCaller) => void): Promise<Listening> {
   const path = runtimePaths(config).wardenSocket(edge.node);
@@ -156,11 +159,12 @@ async function listen(config: Config, edge: EdgeConfig, onConnect: (socket: Sock
     server.listen(path, resolve);
   });
   chmodSync(path, 0o660);
+  const closed = new Promise<void>((resolve) => server.once('close', resolve));
   return {
-    stop: () =>
-      new Promise<void>((resolve) => {
-        server.close(() => resolve());
-        for (const socket of open) socket.destroy();
-      }),
+    refuse: () => void server.close(),
+    stop: () => {
+      for (const socket of open) socket.destroy();
+      return closed;
+    },
   };
 }

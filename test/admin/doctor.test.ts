@@ -66,6 +66,7 @@ test('version, settings, leases, ciphers, space: broken and well', async (t) => 
     alive: true,
     startedAt: null,
     sessions: 1,
+    drainingUntil: null,
     lagMs: 200,
     nativeCipher: true,
   };

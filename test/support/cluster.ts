@@ -153,6 +153,19 @@ export class Cluster {
     return kill(this.#wardens[index]?.pid);
   }
 
+  /** Asks it to stop, as systemd does before a restart; its keeper starts it again. */
+  stopWardenInOrder(index: number): boolean {
+    return kill(this.#wardens[index]?.pid, 'SIGTERM');
+  }
+
+  pidOfEdge(node: string): number | undefined {
+    return this.#edges.get(node)?.pid;
+  }
+
+  pidOfWarden(index: number): number | undefined {
+    return this.#wardens[index]?.pid;
+  }
+
   get wardenCount(): number {
     return this.#wardens.length;
   }

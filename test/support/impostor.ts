@@ -14,7 +14,7 @@ const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base6
 const bytesOf = (text: string): Buffer => Buffer.from(text, 'base64');
 
 /** What an edge serves; a taken one may ignore it. */
-const deaf = { 'session.terminate': async () => ({}), 'node.drain': async () => ({}) };
+const deaf = { 'session.terminate': async () => ({}), 'warden.leaving': async () => ({}) };
 
 export function connectAs(path: string): EdgePeer {
   return new Peer({

@@ -13,7 +13,7 @@ export function nodeFindings(nodes: readonly NodeRow[], leaseLostMs: number): re
         `has not renewed its lease since ${node.lastSeenAt?.toISOString() ?? 'ever'}`,
         "look at the edge's log; the supervisor starts it again by itself",
       );
-    const text = `renewed its lease ${Math.round(node.lagMs ?? 0)} ms ago; ${node.sessions} open sessions`;
+    const text = `renewed its lease ${Math.round(node.lagMs ?? 0)} ms ago; ${node.sessions} open sessions${node.drainingUntil === null ? '' : `; drains until ${node.drainingUntil.toISOString()}`}`;
     return (node.lagMs ?? 0) > leaseLostMs
       ? warning(
           check,
@@ -51,13 +51,13 @@ export function cipherFindings(nodes: readonly NodeRow[]): readonly Finding[] {
 const silentRounds = 3;
 const roundMs = 60_000;
 
-/** Nodes that serve and have not reported on their controls for too long. */
+/** Nodes that serve and have not reported on their controls for too long; one that drains admits nobody, its own tests neither. */
 export function silentNodes(config: Config, nodes: readonly NodeRow[], controls: readonly ControlRow[], now: Date): string[] {
   const { selfTestEveryMs } = config.limits;
   if (selfTestEveryMs === 0) return [];
   const oldest = now.getTime() - silentRounds * selfTestEveryMs - roundMs;
   return nodes
-    .filter((node) => node.alive && (node.startedAt === null || node.startedAt.getTime() < oldest))
+    .filter((node) => node.alive && node.drainingUntil === null && (node.startedAt === null || node.startedAt.getTime() < oldest))
     .filter((node) => !controls.some((one) => one.node === node.name && Date.parse(one.at) > oldest))
     .map((node) => node.name);
 }

@@ -50,6 +50,9 @@ export function startConsole(session: SftpSession, line: string, output: SftpOut
 
   hear(warden.call('console.run', { token, line }));
   return {
+    get isBusy() {
+      return !isOver;
+    },
     data(chunk) {
       output.consumed(chunk.length);
       if (isOver) return;

@@ -43,6 +43,10 @@ export class Handles {
     return handle;
   }
 
+  get hasFiles(): boolean {
+    return [...this.#open.values()].some((handle) => handle.kind !== 'directory');
+  }
+
   drain(): readonly Handle[] {
     const all = [...this.#open.values()];
     this.#open.clear();

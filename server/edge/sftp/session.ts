@@ -59,6 +59,10 @@ class Session implements SftpInput {
     output.onDrain = () => this.#pump();
   }
 
+  get isBusy(): boolean {
+    return !this.#isOver && (this.#running > 0 || this.#chunks.length > 0 || this.#context.handles.hasFiles);
+  }
+
   data(chunk: Buffer): void {
     if (this.#isOver) return;
     this.#chunks.push(chunk);

@@ -218,6 +218,11 @@ export class Channel implements SftpOutput {
     this.#host.closed();
   }
 
+  /** Work of its client is under way, or bytes for it are unsent. */
+  get isBusy(): boolean {
+    return !this.#isClosed && (this.#pending > 0 || this.input?.isBusy === true);
+  }
+
   get isClosed(): boolean {
     return this.#isClosed;
   }

@@ -27,6 +27,7 @@ export class Channels {
   /** Our channel ids are places here; a closed channel keeps its place until another takes it. */
   readonly #channels: Channel[] = [];
   #opened = 0;
+  #lastBusy = performance.now();
   /** The client itself ended its channel or connection. */
   hasClientClosed = false;
   #before = { bytesIn: 0, bytesOut: 0 };
@@ -36,6 +37,13 @@ export class Channels {
     this.#reserve = reserve;
     this.#host = host;
     this.#ownWindow = limits.channelWindowBytes;
+  }
+
+  /** How long ago a client asked for something; 0 while a file is open or an answer is under way. */
+  quietForMs(): number {
+    const now = performance.now();
+    if (this.#channels.some((channel) => channel.isBusy)) this.#lastBusy = now;
+    return now - this.#lastBusy;
   }
 
   get isOpen(): boolean {
@@ -58,6 +66,7 @@ export class Channels {
 
   /** True when the message was one of a channel. */
   take(type: number, payload: Buffer): boolean {
+    if (type === message.open || type === message.request || type === message.data) this.#lastBusy = performance.now();
     switch (type) {
       case message.open:
         this.#open(payload);

@@ -12,6 +12,7 @@ import type { ExchangeContext } from '../warden-client/exchange-signer.ts';
 import type { BufferReserve } from './buffer-reserve.ts';
 import { u32 } from './channel.ts';
 import { Channels } from './channels.ts';
+import { bounds } from './connection-bounds.ts';
 import { type EndReason, endCode, endTexts, sessionEnd } from './end-reasons.ts';
 import { announceSignatures } from './extension-info.ts';
 import { announcement, GlobalRequests } from './global-requests.ts';
@@ -39,21 +40,11 @@ export type ConnectionOptions = {
   readonly reserve: BufferReserve;
   readonly onLogin: () => void;
   readonly onMisdeed: (misdeed: Misdeed) => void;
-  readonly onClosed: (connection: Connection) => void;
+  /** `lastWords` resolves when the warden knows what became of the session and its transfers. */
+  readonly onClosed: (connection: Connection, lastWords: Promise<void>) => void;
 };
 
 type State = 'key-exchange' | 'service' | 'login' | 'open' | 'closed';
-
-const preLoginMessagesMax = 200;
-/** Requests that are only ever refused: keep-alives are a few a minute. */
-const refusalsMax = 200;
-const refusalsWindowMs = 10_000;
-/** SSH_DISCONNECT_KEY_EXCHANGE_FAILED (RFC 4253 section 11.1). */
-const keyExchangeFailed = 3;
-/** Outgoing packets that may wait for new keys. */
-const heldPacketsMax = 1000;
-/** Socket bytes above which no further channel data is produced; the rest waits in the channel. */
-const socketHighBytes = 1024 * 1024;
 
 export class Connection {
   readonly #options: ConnectionOptions;
@@ -75,7 +66,7 @@ export class Connection {
   #session: SftpSession | undefined;
   #lastActivity = performance.now();
   #reason: EndReason | undefined;
-  readonly #refusals = new RateGate(refusalsMax, refusalsWindowMs);
+  readonly #refusals = new RateGate(bounds.refusalsMax, bounds.refusalsWindowMs);
 
   constructor(options: ConnectionOptions) {
     const { socket, node } = options;
@@ -83,7 +74,7 @@ export class Connection {
     this.#socket = socket;
     this.#outbound = new Outbound(socket, node.config.limits.sendBufferBytesMax);
     const { limits } = node.config;
-    this.#rekey = new RekeyPolicy(limits);
+    this.#rekey = new RekeyPolicy(limits, options.exchange.maySign);
     this.#globalRequests = new GlobalRequests({
       send: (parts) => this.#send(parts),
       refuse: (answer) => this.#refuse(answer),
@@ -97,7 +88,7 @@ export class Connection {
         send: (parts) => this.#send(parts),
         refuse: (answer) => this.#refuse(answer),
         maySendData: () =>
-          socket.writableLength < socketHighBytes &&
+          socket.writableLength < bounds.socketHighBytes &&
           this.#protocol._kexinit === undefined &&
           this.#state === 'open' &&
           options.isLeaseLive(),
@@ -116,7 +107,7 @@ export class Connection {
     );
     socket.setNoDelay(true);
     socket.on('error', () => {});
-    socket.on('close', () => void this.#finish());
+    socket.on('close', () => options.onClosed(this, this.#finish()));
     socket.on('drain', () => this.#onDrain());
     this.#login = new LoginDriver({
       warden: options.warden,
@@ -145,9 +136,9 @@ export class Connection {
       messageHandlers: {},
     });
     this.#keyExchange = new KeyExchange(this.#protocol, {
+      ...options.exchange,
       profile: options.profile,
       hostKeys: options.exchange.hostKeysInUse(),
-      challenge: () => options.exchange.challenge(),
       sign: (transcript) => options.exchange.sign(this.#name, transcript),
       fail: (reason) => this.fail(reason),
       isClosed: () => this.#state === 'closed',
@@ -170,13 +161,22 @@ export class Connection {
     return this.#channels.isOpen;
   }
 
+  /** A login or a key exchange is half done. */
+  get isUnsettled(): boolean {
+    return this.#session === undefined || this.#protocol._kexinit !== undefined;
+  }
+
+  quietForMs(): number {
+    return this.#channels.quietForMs();
+  }
+
   #onData(chunk: Buffer): void {
     if (this.#state === 'closed') return;
     try {
       const bytes = this.#identification.take(chunk);
       if (bytes !== undefined) this.#protocol.parse(bytes, 0, bytes.length);
     } catch (error) {
-      if (error instanceof NothingInCommon) this.#part(error.message, () => this.#protocol.disconnect(keyExchangeFailed));
+      if (error instanceof NothingInCommon) this.#part(error.message, () => this.#protocol.disconnect(bounds.keyExchangeFailed));
       else this.fail(error instanceof Error ? error.message : 'parse error');
     }
   }
@@ -193,7 +193,7 @@ export class Connection {
   #send(parts: readonly Uint8Array[]): void {
     if (this.#state === 'closed') return;
     try {
-      if ((this.#protocol._queue?.length ?? 0) > heldPacketsMax) return this.fail('too much waits for new keys');
+      if ((this.#protocol._queue?.length ?? 0) > bounds.heldPacketsMax) return this.fail('too much waits for new keys');
       sendPayload(this.#protocol, parts);
     } catch (error) {
       this.fail(error instanceof Error ? error.message : 'cannot send');
@@ -209,7 +209,7 @@ export class Connection {
   /** The first key exchange: ssh2 keeps its order, this its length. */
   #onKeyExchangeMessage(type: number): void {
     this.#preLoginMessages += 1;
-    if (this.#preLoginMessages > preLoginMessagesMax) return this.fail('too many messages before login');
+    if (this.#preLoginMessages > bounds.preLoginMessagesMax) return this.fail('too many messages before login');
     if (type === number.disconnect) this.#channels.hasClientClosed = true;
     else if (type < number.kexInit && this.#options.profile.strictRequired) this.fail(`message ${type} is not allowed in a key exchange`);
   }
@@ -236,7 +236,7 @@ export class Connection {
     if (this.#state === 'closed') return;
     if (this.#state !== 'open') {
       this.#preLoginMessages += 1;
-      if (this.#preLoginMessages > preLoginMessagesMax) return this.fail('too many messages before login');
+      if (this.#preLoginMessages > bounds.preLoginMessagesMax) return this.fail('too many messages before login');
     }
     switch (type) {
       case number.disconnect:
@@ -249,7 +249,7 @@ export class Connection {
         return;
       case number.kexInit:
         if (this.#state !== 'open' || !this.#rekey.mayClient(this.#bytes)) return this.fail('key exchange not allowed now');
-        return pass(this.#keyExchange.negotiate(payload));
+        return this.#keyExchange.begin(payload, pass);
     }
     // These belong to a key exchange, and while one runs ssh2 does not ask here.
     if (type > number.kexInit && type < number.authRequest) return this.fail(`message ${type} is not allowed now`);
@@ -371,7 +371,6 @@ export class Connection {
       clearTimeout(timer);
       clearInterval(timer);
     }
-    this.#options.onClosed(this);
     const { warden, node } = this.#options;
     try {
       this.#protocol.cleanup();

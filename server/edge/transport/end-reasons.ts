@@ -16,7 +16,7 @@ export const endTexts: Readonly<Record<EndReason, string>> = {
   idle: 'no activity for too long',
   expired: 'the session reached its longest life; connect again',
   'protocol-error': 'protocol error',
-  drained: 'this server is going down for maintenance; connect again',
+  drained: 'the service moves, connect again',
   revoked: 'the session was ended by the operator',
   'too-many-sessions': 'too many sessions of this account at once; close one first',
 };

@@ -31,6 +31,8 @@ export type KeyExchangeHost = {
   readonly hostKeys: readonly HostKeyAlgorithm[];
   /** First bytes of our KEXINIT's cookie: shows the signer that this exchange is young. */
   challenge(): Buffer;
+  maySign(): boolean;
+  whenSignable(): Promise<void>;
   sign(transcript: Transcript): Promise<Signed>;
   fail(reason: string): void;
   isClosed(): boolean;
@@ -102,6 +104,18 @@ export class KeyExchange {
     const carried = Buffer.from(withMethods(client, methods));
     this.#chosen = { method, payload: Buffer.from(payload), carried };
     return carried;
+  }
+
+  /** The client wants new keys. Until there is somebody to sign, its KEXINIT waits: nothing but the exchange may follow it. */
+  begin(payload: Buffer, pass: (payload: Buffer) => void): void {
+    if (this.#host.maySign()) return pass(this.negotiate(payload));
+    const held = Buffer.from(payload);
+    this.#host
+      .whenSignable()
+      .then(() => {
+        if (!this.#host.isClosed()) pass(this.negotiate(held));
+      })
+      .catch((error: unknown) => this.#host.fail(error instanceof Error ? error.message : 'the key exchange failed'));
   }
 
   #equip(kex: CoreKeyExchange): void {

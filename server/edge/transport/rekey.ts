@@ -10,18 +10,21 @@ const clientRekeysWindowMs = 60_000;
 
 export class RekeyPolicy {
   readonly #limits: RekeyLimits;
+  readonly #maySign: () => boolean;
   readonly #client = new RateGate(clientRekeysMax, clientRekeysWindowMs);
   #bytesThen = 0;
   #doneAt = performance.now();
   #startedAt: number | undefined;
 
-  constructor(limits: RekeyLimits) {
+  /** `maySign`: whether somebody is there who signs a new exchange; until then the old keys stay. */
+  constructor(limits: RekeyLimits, maySign: () => boolean) {
     this.#limits = limits;
+    this.#maySign = maySign;
   }
 
   /** `bytes`: both directions, since the connection began. */
   isDue(bytes: number): boolean {
-    if (this.#startedAt !== undefined) return false;
+    if (this.#startedAt !== undefined || !this.#maySign()) return false;
     return bytes - this.#bytesThen >= this.#limits.rekeyBytes || performance.now() - this.#doneAt >= this.#limits.rekeyMs;
   }
 

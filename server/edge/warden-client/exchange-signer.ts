@@ -8,6 +8,10 @@ export type ExchangeContext = {
   /** Public halves, base64, of all keys, the next ones too. */
   hostKeys(): readonly string[];
   challenge(): Buffer;
+  /** False while an exchange could be begun that nobody would sign: its challenge is that of a warden that leaves or has left. */
+  maySign(): boolean;
+  /** Resolves when it may be begun; rejects when no warden comes. */
+  whenSignable(): Promise<void>;
   sign(connection: string, transcript: Transcript): Promise<Signed>;
 };
 
@@ -17,6 +21,8 @@ export function exchangeSigner(warden: WardenClient): ExchangeContext {
     hostKeysInUse: () => warden.hostKeys.filter((key) => key.inUse).map((key) => key.algorithm),
     hostKeys: () => warden.hostKeys.map((key) => key.blob),
     challenge: () => Buffer.from(warden.challenge, 'hex'),
+    maySign: () => warden.isReady,
+    whenSignable: () => warden.whenReady(),
     sign: async (connection, transcript) => {
       const signed = await warden.call('exchange.sign', {
         connection,

@@ -14,7 +14,10 @@ export type Hello = Result<EdgeToWarden, 'node.hello'>;
 
 export type WardenClientEvents = {
   readonly terminated: (session: string) => void;
-  readonly drain: () => void;
+  /** An operator's order, repeated with every renewal: this run ends within so long. */
+  readonly drain: (withinMs: number) => void;
+  /** The warden is about to leave. Resolves when no login and no key exchange is half done: the next warden knows nothing of them. */
+  readonly leaving: () => Promise<void>;
   /** The lease was lost or is back. */
   readonly leaseChanged: (isLive: boolean) => void;
   readonly sessionCount: () => number;
@@ -25,6 +28,8 @@ export type WardenClientEvents = {
 const endedMax = 1000;
 const backoffFirstMs = 50;
 const backoffMaxMs = 1000;
+/** A unix socket costs little: a warden that starts again is found soon. */
+const reconnectMaxMs = 250;
 
 export class WardenClient implements WardenCalls {
   readonly #node: EdgeNode;
@@ -38,6 +43,7 @@ export class WardenClient implements WardenCalls {
   #lastRenewal = Number.NEGATIVE_INFINITY;
   #isLive = false;
   #isRenewing = false;
+  #isLeaving = false;
   #backoffMs = backoffFirstMs;
   /** As of the last greeting; a warden that started again may have others. */
   hostKeys: Hello['hostKeys'] = [];
@@ -74,6 +80,16 @@ export class WardenClient implements WardenCalls {
     return this.#isLive && performance.now() - this.#lastRenewal <= this.#node.config.limits.leaseLostMs;
   }
 
+  /** A warden is there, and is to stay. */
+  get isReady(): boolean {
+    return this.#peer?.isOpen === true && !this.#isLeaving;
+  }
+
+  /** Resolves when there is one; rejects with `unavailable` after `wardenRetryMs`. */
+  async whenReady(): Promise<void> {
+    if (!this.isReady) await this.#next(performance.now() + this.#node.config.limits.wardenRetryMs);
+  }
+
   #connect(onHello: (hello: Hello) => void): void {
     if (this.#isStopped) return;
     const socket = connect(runtimePaths(this.#node.config).wardenSocket(this.#node.node));
@@ -82,8 +98,15 @@ export class WardenClient implements WardenCalls {
         this.#events.terminated(session);
         return {};
       },
-      'node.drain': async () => {
-        this.#events.drain();
+      'warden.leaving': async () => {
+        this.#isLeaving = true;
+        await this.#events.leaving();
+        if (this.#peer === peer) this.#peer = undefined;
+        this.#isLeaving = false;
+        // It closes the stream when it has answered; should it not, we do.
+        setTimeout(() => peer.close(), this.#node.config.limits.wardenRetryMs).unref();
+        // Whoever was just given this peer makes its call before the answer goes.
+        await new Promise((resolve) => setImmediate(resolve));
         return {};
       },
     };
@@ -97,7 +120,7 @@ export class WardenClient implements WardenCalls {
         if (this.#peer === peer) this.#peer = undefined;
         if (this.#isStopped) return;
         setTimeout(() => this.#connect(onHello), this.#backoffMs);
-        this.#backoffMs = Math.min(backoffMaxMs, this.#backoffMs * 2);
+        this.#backoffMs = Math.min(reconnectMaxMs, this.#backoffMs * 2);
       },
       onBug: (op, error) => this.#node.log.error({ op, err: error }, 'defect in a handler'),
     });
@@ -138,10 +161,11 @@ export class WardenClient implements WardenCalls {
     this.#isRenewing = true;
     this.#peer
       .call('lease.renew', { sessions: this.#events.sessionCount(), epoch: this.#epoch })
-      .then(({ epoch, ended, challenge }) => {
+      .then(({ epoch, ended, challenge, drainWithinMs }) => {
         this.#epoch = epoch;
         this.challenge = challenge;
         for (const session of ended) this.#events.terminated(session);
+        if (drainWithinMs !== null) this.#events.drain(drainWithinMs);
         if (ended.length < endedMax) this.#renewed();
         else setImmediate(() => this.#beat());
       })
@@ -150,7 +174,10 @@ export class WardenClient implements WardenCalls {
   }
 
   #connected(deadline: number): Promise<WardenPeer> {
-    if (this.#peer?.isOpen === true) return Promise.resolve(this.#peer);
+    return this.#peer?.isOpen === true ? Promise.resolve(this.#peer) : this.#next(deadline);
+  }
+
+  #next(deadline: number): Promise<WardenPeer> {
     return new Promise((resolve, reject) => {
       const finish = (peer: WardenPeer | undefined): void => {
         clearTimeout(timer);

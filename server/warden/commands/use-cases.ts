@@ -16,6 +16,7 @@ import { accountUseCases, requireCustomer } from './account-commands.ts';
 import { budgetUseCases } from './budget-commands.ts';
 import { foldersOf, insertAccount, insertCustomer, insertFolder, insertRight, isSessionOpen, setCustomerState } from './command-queries.ts';
 import { credentialUseCases } from './credential-commands.ts';
+import { nodeUseCases } from './node-commands.ts';
 import { retentionUseCases } from './retention-commands.ts';
 
 export type Doing = {
@@ -140,6 +141,7 @@ export const useCases = {
   ...credentialUseCases,
   ...budgetUseCases,
   ...retentionUseCases,
+  ...nodeUseCases,
 
   'session.end': async ({ session, reason }, { tx, endSessions }) => {
     if (!(await isSessionOpen(tx, session))) throw new CofferdamError('not-found', 'there is no open session with this id');

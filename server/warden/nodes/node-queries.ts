@@ -18,13 +18,41 @@ export async function registerNode(tx: Transaction, run: NodeRun): Promise<void>
   );
 }
 
-/** Sessions of one node that ended after `epoch`, oldest first; and marks the node as seen. */
+/** Marks the node as seen. Returns how long this run of it may still drain, milliseconds; null = nobody wants it to. */
+export async function seeNode(tx: Transaction, node: NodeName, startId: string): Promise<number | null> {
+  const [row] = await tx.query<{ drain_ms: number | null }>(
+    `update node set last_seen_at = clock_timestamp() where name = $1
+     returning case when drain_start_id = $2 then greatest(0, ceil(extract(epoch from drain_until - clock_timestamp()) * 1000))::float8 end as drain_ms`,
+    [node, startId],
+  );
+  return row?.drain_ms ?? null;
+}
+
+export type DrainOrder = { readonly node: string; readonly withinMs: number; readonly reason: string; readonly operator: string };
+export type Ordered = { readonly isConnected: boolean; readonly until: Date; readonly sessions: number };
+
+/** Orders the present run of a node to end; a newer order replaces the one before. Undefined when there is no such node, without effect when nothing runs. */
+export async function orderDrain(tx: Transaction, { node, withinMs, reason, operator }: DrainOrder): Promise<Ordered | undefined> {
+  const [found] = await tx.query<{ connected: boolean }>(
+    "select coalesce(last_seen_at > clock_timestamp() - interval '3 seconds', false) as connected from node where name = $1 for update",
+    [node],
+  );
+  if (found === undefined) return undefined;
+  const [row] = await tx.query<{ drain_until: Date; sessions: number }>(
+    `update node set drain_start_id = start_id, drain_ordered_at = clock_timestamp(), drain_until = clock_timestamp() + $2 * interval '1 millisecond',
+       drain_reason = $3, drain_ordered_by = $4 where name = $1 and $5
+     returning drain_until, (select count(*) from session s where s.node = node.name and s.state = 'open') as sessions`,
+    [node, withinMs, reason, operator, found.connected],
+  );
+  return { isConnected: row !== undefined, until: row?.drain_until ?? new Date(0), sessions: row?.sessions ?? 0 };
+}
+
+/** Sessions of one node that ended after `epoch`, oldest first. */
 export async function endedSince(
   tx: Transaction,
   node: NodeName,
   epoch: number,
 ): Promise<readonly { readonly id: SessionId; readonly epoch: number }[]> {
-  await tx.query('update node set last_seen_at = clock_timestamp() where name = $1', [node]);
   const rows = await tx.query<{ id: string; ended_epoch: number }>(
     'select id, ended_epoch from session where node = $1 and ended_epoch > $2 order by ended_epoch limit 2000',
     [node, epoch],

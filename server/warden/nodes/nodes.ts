@@ -6,14 +6,19 @@ import type { Database } from '../../postgres/database.ts';
 import type { EdgeToWarden, WardenToEdge } from '../../rpc/edge-warden.ts';
 import type { Peer } from '../../rpc/peer.ts';
 import type { EdgeCaller, EdgeNotifier } from '../context.ts';
-import { currentEpoch, endedSince, registerNode } from './node-queries.ts';
+import { currentEpoch, endedSince, registerNode, seeNode } from './node-queries.ts';
 
 type EdgePeer = Peer<EdgeToWarden, WardenToEdge, EdgeCaller>;
+export type Renewed = { readonly epoch: number; readonly ended: readonly SessionId[]; readonly drainWithinMs: number | null };
 type Connected = { readonly peer: EdgePeer; startId: string | undefined; readonly told: Set<SessionId> };
 
 /** A transaction may take its epoch early and commit late: each look reaches back this far, and tells each session once. */
 const epochOverlap = 1000;
 const toldMax = 5000;
+/** An edge lets go when no login and no key exchange of its is half done, or after two seconds. */
+const letGoMs = 5000;
+/** What it asked before is answered: an extent that is copied, a charge that waits for its turn. */
+const answersMs = 15_000;
 
 export class Nodes implements EdgeNotifier {
   readonly #database: Database;
@@ -55,17 +60,34 @@ export class Nodes implements EdgeNotifier {
   }
 
   /** Renews the lease of one node; rejects when the database is away, so that no lease outlives it. */
-  async renew(caller: EdgeCaller, seenEpoch: number): Promise<{ readonly epoch: number; readonly ended: readonly SessionId[] }> {
+  async renew(caller: EdgeCaller, seenEpoch: number): Promise<Renewed> {
     const connected = this.#connected.get(caller.node);
-    if (connected?.startId === undefined) throw new CofferdamError('invalid', 'hello comes first');
-    const rows = await this.#database.withSystem((tx) => endedSince(tx, caller.node, Math.max(0, seenEpoch - epochOverlap)));
+    const startId = connected?.startId;
+    if (connected === undefined || startId === undefined) throw new CofferdamError('invalid', 'hello comes first');
+    const { rows, drainWithinMs } = await this.#database.withSystem(async (tx) => ({
+      drainWithinMs: await seeNode(tx, caller.node, startId),
+      rows: await endedSince(tx, caller.node, Math.max(0, seenEpoch - epochOverlap)),
+    }));
     const fresh = rows.filter((row) => !connected.told.has(row.id)).slice(0, 1000);
     for (const row of fresh) connected.told.add(row.id);
     for (const id of connected.told) {
       if (connected.told.size <= toldMax) break;
       connected.told.delete(id);
     }
-    return { epoch: Math.max(seenEpoch, fresh.at(-1)?.epoch ?? 0), ended: fresh.map((row) => row.id) };
+    return { epoch: Math.max(seenEpoch, fresh.at(-1)?.epoch ?? 0), ended: fresh.map((row) => row.id), drainWithinMs };
+  }
+
+  /** This warden stops: every edge finishes what cannot be moved, makes no further call here, gets its answers, and looks for the next warden. */
+  async leave(): Promise<void> {
+    await Promise.all(
+      [...this.#connected.values()].map(async ({ peer }) => {
+        let timer: NodeJS.Timeout | undefined;
+        const patience = new Promise<void>((resolve) => (timer = setTimeout(resolve, letGoMs)));
+        await Promise.race([peer.call('warden.leaving', {}).catch(() => {}), patience]);
+        clearTimeout(timer);
+        await peer.finish(answersMs);
+      }),
+    );
   }
 
   terminate(node: NodeName, session: SessionId, reason: string): void {

@@ -82,10 +82,10 @@ export async function writeVerdict(tx: Transaction, node: NodeName, { check, bit
   );
 }
 
-/** Nodes that renew their lease and have not reported for so long. */
+/** Nodes that renew their lease and have not reported for so long; one that drains takes nobody, its own tests neither. */
 export async function silentNodes(tx: Transaction, quietMs: number): Promise<readonly string[]> {
   const rows = await tx.query<{ name: string }>(
-    `select n.name from node n where n.last_seen_at > clock_timestamp() - interval '3 seconds'
+    `select n.name from node n where n.last_seen_at > clock_timestamp() - interval '3 seconds' and n.drain_start_id is distinct from n.start_id
        and not exists (select 1 from self_test s where s.node = n.name and s.at > clock_timestamp() - $1 * interval '1 millisecond')`,
     [quietMs],
   );

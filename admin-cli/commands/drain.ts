@@ -1,0 +1,44 @@
+import { CofferdamError } from '../../server/domain/errors.ts';
+import { executeOption, withExecute } from '../changing.ts';
+import { type Command, positional, wholeNumber } from '../command.ts';
+import { table, when } from '../output.ts';
+
+const minutesDefault = 30;
+
+export const drain: Command = {
+  words: ['drain'],
+  positionals: ['NODE'],
+  options: [
+    { name: 'reason', value: 'TEXT', help: 'why; goes on the record', required: true },
+    { name: 'within', value: 'MINUTES', help: `transfers that are under way get so long (default ${minutesDefault}, 0 to 1440)` },
+    executeOption,
+  ],
+  help: 'Restarts one edge in order: no new sessions, transfers finish, idle sessions end; then it starts anew.',
+  example: 'cofferctl drain partner-1 --within 10 --reason "kernel update" --execute',
+  run: async (client, given) => {
+    const node = positional(given, 0);
+    const minutes = wholeNumber(given, 'within') ?? minutesDefault;
+    const reason = given.options.reason ?? '';
+    if (given.options.execute !== undefined) {
+      const data = await client.call('node.drain', { node, reason, withinMinutes: minutes });
+      const text = `${node} takes no new sessions and drains until ${when(data.until)} at the latest; ${data.sessions} sessions\nnext: cofferctl status\n`;
+      return { data: { ...data, executed: true }, text };
+    }
+    const data = await client.call('node.drain-plan', { node });
+    if (!data.alive) throw new CofferdamError('conflict', `${node} is not connected: there is nothing to drain`);
+    const transferring = data.sessions.filter((one) => one.uploads + one.downloads > 0);
+    const rows = data.sessions.map((one) => [one.account, one.source, when(one.startedAt), one.uploads, one.downloads]);
+    const longest =
+      transferring.length === 0
+        ? 'nobody transfers: it takes some seconds'
+        : `${transferring.length} of them transfer: it takes as long as they do, at most ${minutes} minutes; what is cut then can be resumed`;
+    const text = [
+      `${node} (${data.plane}): ${data.sessions.length}${data.more ? ' or more' : ''} open sessions\n`,
+      `${longest}\n`,
+      data.drainingUntil === null ? '' : `it drains already, until ${when(data.drainingUntil)}; a new order replaces that bound\n`,
+      rows.length === 0 ? '' : `\n${table({ columns: ['ACCOUNT', 'FROM', 'SINCE', 'UPLOADS', 'DOWNLOADS'], rows, empty: '' })}`,
+      `\nNothing was done. To do it: ${withExecute(given)}\n`,
+    ].join('');
+    return { data: { ...data, executed: false }, text };
+  },
+};

@@ -1,0 +1,14 @@
+// Owns: the bounds of one connection that no configuration changes.
+
+export const bounds = {
+  preLoginMessagesMax: 200,
+  /** Requests that are only ever refused: keep-alives are a few a minute. */
+  refusalsMax: 200,
+  refusalsWindowMs: 10_000,
+  /** SSH_DISCONNECT_KEY_EXCHANGE_FAILED (RFC 4253 section 11.1). */
+  keyExchangeFailed: 3,
+  /** Outgoing packets that may wait for new keys. */
+  heldPacketsMax: 1000,
+  /** Socket bytes above which no further channel data is produced; the rest waits in the channel. */
+  socketHighBytes: 1024 * 1024,
+} as const;

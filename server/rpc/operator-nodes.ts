@@ -1,0 +1,43 @@
+// Owns: what an operator may ask about one edge: what a drain would wait for, and the drain.
+import { z } from 'zod';
+import { instant, more, narrows, operation, reads, rule, text, uuid } from './operator-words.ts';
+
+export const drainMinutesMax = 24 * 60;
+const node = text(64);
+
+export const operatorNodes = {
+  /** Open sessions of a node, those that transfer first. */
+  'node.drain-plan': rule(
+    operation({
+      changes: false,
+      params: z.strictObject({ node }),
+      result: z.strictObject({
+        plane: z.string(),
+        alive: z.boolean(),
+        drainingUntil: instant.nullable(),
+        sessions: z.array(
+          z.strictObject({
+            session: uuid,
+            account: z.string(),
+            source: z.string(),
+            startedAt: instant,
+            /** Files that it has open now. */
+            uploads: z.number(),
+            downloads: z.number(),
+          }),
+        ),
+        more,
+      }),
+    }),
+    reads(),
+  ),
+  /** The run of the node that is connected now ends; whatever starts it starts the next one. A second order replaces the bound of the first. */
+  'node.drain': rule(
+    operation({
+      changes: true,
+      params: z.strictObject({ node, reason: text(200), withinMinutes: z.number().int().min(0).max(drainMinutesMax) }),
+      result: z.strictObject({ until: instant, sessions: z.number() }),
+    }),
+    narrows,
+  ),
+} as const;

@@ -1,0 +1,27 @@
+// Owns: what operators order an edge to do.
+import { CofferdamError } from '../../domain/errors.ts';
+import { idOf, type NodeName } from '../../domain/ids.ts';
+import type { Params, Result } from '../../rpc/operation.ts';
+import type { OperatorToAdmin } from '../../rpc/operator-admin.ts';
+import { record } from '../ledger/ledger-queries.ts';
+import { orderDrain } from '../nodes/node-queries.ts';
+import type { Doing } from './use-cases.ts';
+
+export const nodeUseCases = {
+  /** Written here, told by the lease: whichever warden the edge is connected to, it hears of it with its next renewal. */
+  'node.drain': async (
+    { node, reason, withinMinutes }: Params<OperatorToAdmin, 'node.drain'>,
+    { tx, operator }: Doing,
+  ): Promise<Result<OperatorToAdmin, 'node.drain'>> => {
+    const ordered = await orderDrain(tx, { node, withinMs: withinMinutes * 60_000, reason, operator });
+    if (ordered === undefined) throw new CofferdamError('not-found', `there is no node named ${node}: see cofferctl status`);
+    if (!ordered.isConnected) throw new CofferdamError('conflict', `${node} is not connected: there is nothing to drain`);
+    await record(tx, {
+      kind: 'node.drain-ordered',
+      node: idOf<NodeName>(node),
+      observer: 'warden',
+      sensitive: { operator, reason, withinMinutes, sessions: ordered.sessions },
+    });
+    return { until: ordered.until.toISOString(), sessions: ordered.sessions };
+  },
+};
