@@ -4,12 +4,12 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'tap';
+import { addOperator } from '../support/operators.ts';
 import { SftpClient } from '../support/sftp-client.ts';
 import { sha256File, startWorld, type World } from '../support/world.ts';
 
 const patienceMs = 60_000;
 const size = 40_000_000;
-const bobs = ['--operator', 'bob'];
 
 async function until(what: string, isSo: () => Promise<boolean> | boolean): Promise<void> {
   for (const deadline = Date.now() + patienceMs; !(await isSo()); await new Promise((resolve) => setTimeout(resolve, 50)))
@@ -116,22 +116,21 @@ test('who may drain what', async (t) => {
   t.equal((await world.cofferctl(['drain', 'partner-1'])).code, 2, 'not without a reason');
   t.equal((await world.cofferctl(['drain', 'partner-1', '--reason', 'x', '--within', '1441', '--execute'])).code, 2, 'nor for days');
 
-  const mine = ['drain', 'partner-1', '--reason', 'x', ...bobs];
+  const viewer = ['drain', 'partner-1', '--reason', 'x', '--identity', await addOperator(world, 'vera', 'viewer')];
+  const denied = await world.cofferctl([...viewer, '--execute']);
+  t.equal(denied.code, 4);
+  t.match(denied.err, /node\.drain needs the role operator; you are viewer/);
+  t.equal((await world.cofferctl(viewer)).code, 0, 'a viewer may look');
+  t.equal((await nodeOf(world))?.drainingUntil, null, 'and nothing drains');
+  const mine = ['drain', 'partner-1', '--reason', 'x', '--operator', 'carol'];
+  t.equal((await world.cofferctl([...mine, '--execute'])).code, 0, 'an operator may');
+  await until('another process', () => world.pidsOf('partner-1').length === 1 && world.pidsOf('partner-1')[0] !== edge);
   const { default: pg } = await import('pg');
   const client = new pg.Client({ connectionString: world.databaseUrl });
   await client.connect();
   try {
-    await client.query("update operator set role = 'viewer' where name = 'bob'");
-    const denied = await world.cofferctl([...mine, '--execute']);
-    t.equal(denied.code, 4);
-    t.match(denied.err, /node\.drain needs the role operator; you are viewer/);
-    t.equal((await world.cofferctl(mine)).code, 0, 'a viewer may look');
-    t.equal((await nodeOf(world))?.drainingUntil, null, 'and nothing drains');
-    await client.query("update operator set role = 'operator' where name = 'bob'");
-    t.equal((await world.cofferctl([...mine, '--execute'])).code, 0, 'an operator may');
-    await until('another process', () => world.pidsOf('partner-1').length === 1 && world.pidsOf('partner-1')[0] !== edge);
     const { rows } = await client.query("select sensitive from ledger where kind = 'node.drain-ordered'");
-    t.match(rows, [{ sensitive: { operator: 'bob', reason: 'x', withinMinutes: 30 } }], 'on the record, once');
+    t.match(rows, [{ sensitive: { operator: 'carol', reason: 'x', withinMinutes: 30 } }], 'on the record, once');
   } finally {
     await client.end();
   }
