@@ -137,7 +137,8 @@ export class WardenClient implements WardenCalls {
         onHello(hello);
       },
       (error: unknown) => {
-        this.#node.log.warn({ err: error }, 'the warden refused the greeting');
+        // That it is away is said once, when the lease is lost.
+        if (toCofferdamError(error).code !== 'unavailable') this.#node.log.warn({ err: error }, 'the warden refused the greeting');
         peer.close();
       },
     );

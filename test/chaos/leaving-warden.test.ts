@@ -1,0 +1,61 @@
+import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { test } from 'tap';
+import type { Config } from '../../server/config/config.ts';
+import { idOf, type NodeName } from '../../server/domain/ids.ts';
+import { concatBytes, wireString } from '../../server/domain/ssh-wire.ts';
+import { WardenClient } from '../../server/edge/warden-client/warden-client.ts';
+import { createLogger } from '../../server/observability/logger.ts';
+import { startWorld } from '../support/world.ts';
+
+const callers = 20;
+const patienceMs = 60_000;
+const newKey = (): string => Buffer.from(concatBytes([wireString('ssh-ed25519'), wireString(randomBytes(32))])).toString('base64');
+
+test('a warden that is asked to stop answers every call under way, and later ones reach the next; an edge that is frozen holds it up for seconds only', async (t) => {
+  const world = await startWorld(t);
+  const config = JSON.parse(readFileSync(join(world.directory, 'run', 'config.json'), 'utf8')) as Config;
+  const still = [...world.pidsOf('partner-1'), ...world.pidsOf('internal-1')];
+  for (const pid of still) process.kill(pid, 'SIGSTOP');
+  t.teardown(() => {
+    for (const pid of still) process.kill(pid, 'SIGCONT');
+  });
+  let left = 0;
+  const noteLeaving = async (): Promise<void> => {
+    left += 1;
+  };
+  const client = new WardenClient(
+    { config, log: createLogger(config, 'edge', 'partner-1'), node: idOf<NodeName>('partner-1') },
+    { terminated: () => {}, drain: () => {}, leaving: noteLeaving, leaseChanged: () => {}, sessionCount: () => 0 },
+  );
+  t.teardown(() => client.stop());
+  await client.start(20_000);
+  const faults: string[] = [];
+  let [answered, isOver] = [0, false];
+  // Each is a transaction that is never repeated: one whose answer is lost is a failure.
+  const loops = Array.from({ length: callers }, async () => {
+    while (!isOver)
+      await client.call('self-test.begin', { key: newKey() }).then(
+        () => (answered += 1),
+        (error: unknown) => faults.push(String(error)),
+      );
+  });
+  const [before] = world.pidsOf('warden');
+  if (before === undefined) throw new Error('no warden');
+  const until = async (what: string, isSo: () => boolean): Promise<void> => {
+    for (const deadline = Date.now() + patienceMs; !isSo(); await sleep(50)) if (Date.now() > deadline) throw new Error(`in vain: ${what}`);
+  };
+  await until('calls are answered', () => answered > callers || faults.length > 0);
+  t.same(faults, []);
+  process.kill(before, 'SIGTERM');
+  await until('another process', () => world.pidsOf('warden').length === 1 && world.pidsOf('warden')[0] !== before);
+  await until('it greets the edge', () => client.isReady);
+  const then = answered;
+  await until('calls are answered again', () => answered > then + callers);
+  isOver = true;
+  await Promise.all(loops);
+  t.same(faults, [], `${answered} calls, none without its answer`);
+  t.equal(left, 1, 'the edge was told');
+});
