@@ -133,3 +133,26 @@ export async function listChangesDone(
   );
   return rows.map((row) => ({ ...row, at: iso(row.at) }));
 }
+
+export type PeopleFacts = {
+  readonly operators: number;
+  /** Active, with a key in use. */
+  readonly officers: number;
+  readonly unreviewed: readonly { readonly id: string; readonly operator: string }[];
+  /** Rows found within 7 days. */
+  readonly brokenSeals: number;
+};
+
+export async function peopleFacts(tx: Transaction): Promise<PeopleFacts> {
+  const [row] = await tx.query<{ operators: number; officers: number; broken: number }>(
+    `select (select count(*) from operator) as operators,
+       (select count(*) from operator o where o.state = 'active' and o.role = 'security-officer'
+          and exists (select 1 from operator_key k where k.operator_id = o.id and k.ended_at is null)) as officers,
+       (select count(distinct subject) from alert where kind = 'row.broken-seal' and last_at > clock_timestamp() - interval '7 days') as broken`,
+  );
+  const unreviewed = await tx.query<{ id: string; operator: string }>(
+    `select g.id, o.name as operator from break_glass g join operator o on o.id = g.operator_id where g.opened_at is not null and g.reviewed_at is null
+     order by g.opened_at`,
+  );
+  return { operators: row?.operators ?? 0, officers: row?.officers ?? 0, brokenSeals: row?.broken ?? 0, unreviewed };
+}

@@ -28,35 +28,37 @@ export const racingCluster = (t: Teardown): Promise<Cluster> => Cluster.start(t,
 async function makeRacers(cluster: Cluster, count: number): Promise<readonly Racer[]> {
   const ring = createKeyRing(cluster.config);
   const customer = randomUUID();
-  await cluster.query("insert into customer (id, name) values ($1, 'racers')", [customer]);
   const rows = Array.from({ length: count }, (_, i) => {
     const id = randomUUID();
     const seed = newSeed();
     const key = new UserKey();
     return { racer: { name: `r-${i}`, key, seed }, id, ...ring.sealSecret('totp', id, seed) };
   });
-  await cluster.query(
-    `insert into account (id, customer_id, name, kind, plane) select x.id, $1, x.name, 'machine', 'partner' from unnest($2::uuid[], $3::text[]) x(id, name)`,
-    [customer, rows.map((row) => row.id), rows.map((row) => row.racer.name)],
-  );
-  await cluster.query(
-    `insert into second_factor (account_id, sealed_seed, sealed_by) select * from unnest($1::uuid[], $2::bytea[], $3::text[])`,
-    [rows.map((row) => row.id), rows.map((row) => row.sealed), rows.map((row) => row.sealedBy)],
-  );
-  await cluster.query(
-    `insert into credential (id, account_id, type, algorithm, public_key, fingerprint, issued_by, expires_at)
+  await cluster.sealed(async (tx) => {
+    await tx.query("insert into customer (id, name) values ($1, 'racers')", [customer]);
+    await tx.query(
+      `insert into account (id, customer_id, name, kind, plane) select x.id, $1, x.name, 'machine', 'partner' from unnest($2::uuid[], $3::text[]) x(id, name)`,
+      [customer, rows.map((row) => row.id), rows.map((row) => row.racer.name)],
+    );
+    await tx.query(
+      `insert into second_factor (account_id, sealed_seed, sealed_by) select * from unnest($1::uuid[], $2::bytea[], $3::text[])`,
+      [rows.map((row) => row.id), rows.map((row) => row.sealed), rows.map((row) => row.sealedBy)],
+    );
+    await tx.query(
+      `insert into credential (id, account_id, type, algorithm, public_key, fingerprint, issued_by, expires_at)
      select gen_random_uuid(), x.id, 'public-key', 'ssh-ed25519', x.blob, x.fingerprint, 'race', now() + interval '1 day' from unnest($1::uuid[], $2::bytea[], $3::text[]) x(id, blob, fingerprint)`,
-    [rows.map((row) => row.id), rows.map((row) => Buffer.from(row.racer.key.blob)), rows.map((row) => fingerprintOf(row.racer.key.blob))],
-  );
-  // A scope without a budget has no room for a session.
-  await cluster.query(
-    `insert into budget (rank, direction, credential_id, account_id, customer_id, cap_hour_bytes, cap_day_bytes, cap_week_bytes, cap_hour_items, cap_day_items, cap_week_items, sessions_max)
+      [rows.map((row) => row.id), rows.map((row) => Buffer.from(row.racer.key.blob)), rows.map((row) => fingerprintOf(row.racer.key.blob))],
+    );
+    // A scope without a budget has no room for a session.
+    await tx.query(
+      `insert into budget (rank, direction, credential_id, account_id, customer_id, cap_hour_bytes, cap_day_bytes, cap_week_bytes, cap_hour_items, cap_day_items, cap_week_items, sessions_max)
      select 1, 'out', k.id, null::uuid, $1::uuid, 0, 0, 0, 0, 0, 0, 1000000 from credential k where k.issued_by = 'race'
      union all select 2, 'out', null, a.id, $1::uuid, 0, 0, 0, 0, 0, 0, 1000000 from account a where a.customer_id = $1::uuid
      union all select 3, 'out', null, null, $1::uuid, 0, 0, 0, 0, 0, 0, 1000000`,
-    [customer],
-  );
-  await cluster.query('update budget set sessions_max = 1000000 where rank >= 4 and sessions_max is not null');
+      [customer],
+    );
+    await tx.query('update budget set sessions_max = 1000000 where rank >= 4 and sessions_max is not null');
+  });
   return rows.map((row) => row.racer);
 }
 

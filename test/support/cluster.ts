@@ -8,10 +8,12 @@ import { newOpenSshKeyPair } from '../../server/admin/openssh-key.ts';
 import { type Config, runtimePaths } from '../../server/config/config.ts';
 import { loadConfig } from '../../server/config/load.ts';
 import { createLogger } from '../../server/observability/logger.ts';
+import type { Transaction } from '../../server/postgres/database.ts';
 import { socketUrl } from '../../server/postgres/embedded.ts';
 import { Child } from '../../server/supervisor/child.ts';
 import { roleCommand } from '../../server/supervisor/commands.ts';
 import { type Prepared, prepare } from '../../server/supervisor/prepare.ts';
+import { withWardensKeys } from './as-warden.ts';
 import { createEmptyDatabase, type Teardown, temporaryDirectory, testPasswords } from './database.ts';
 import { agreed, connectAgreed } from './operators.ts';
 import { childrenOf, type Done, freePorts, project, run } from './world.ts';
@@ -190,6 +192,11 @@ export class Cluster {
   /** The whole database server goes at once, without a checkpoint; its keeper starts it again. */
   restartDatabase(): boolean {
     return kill(this.#postmaster(), 'SIGQUIT');
+  }
+
+  /** Rows written, and sealed as the warden would. */
+  sealed(work: (tx: Transaction) => Promise<void>): Promise<void> {
+    return withWardensKeys(this.config, this.#databaseUrl, work);
   }
 
   /** One statement as the database's owner. */

@@ -6,6 +6,7 @@ import { CofferdamError } from '../../domain/errors.ts';
 import type { Database } from '../../postgres/database.ts';
 import { type Grant, readGrants } from '../../postgres/grant-matrix.ts';
 import { roleUrl } from '../../postgres/role-url.ts';
+import { peopleFacts } from '../change-queries.ts';
 import { listControls, listNodes, totals } from '../report-queries.ts';
 import { databaseFacts, grantCatalogue, rolePowers, rowSecurity, triggerFacts } from './catalogue-queries.ts';
 import { certificateFindings } from './certificates.ts';
@@ -14,6 +15,7 @@ import { type Finding, fault, ok } from './finding.ts';
 import { examineListeners } from './listeners.ts';
 import { diskFindings } from './machine.ts';
 import { cipherFindings, controlFindings, nodeFindings, silentNodes } from './nodes.ts';
+import { peopleFindings } from './people.ts';
 import { fileFindings, programFinding, usersFinding } from './wall.ts';
 
 function wardenFinding(answerMs: number | null): Finding {
@@ -51,6 +53,7 @@ export async function examine(config: Config, database: Database, answerMs: numb
     roles: await rolePowers(tx),
     tables: await rowSecurity(tx),
     triggers: await triggerFacts(tx),
+    people: await peopleFacts(tx),
   }));
   const { nodes, controls, sums } = seen;
   const live = nodes.filter((node) => node.alive).map((node) => node.name);
@@ -66,6 +69,7 @@ export async function examine(config: Config, database: Database, answerMs: numb
     ...roleFindings(seen.roles),
     ...rowSecurityFindings(seen.tables),
     ...triggerFindings(seen.triggers),
+    ...peopleFindings(seen.people),
     clockFinding(sums.now),
     ...(await diskFindings(config)),
     usersFinding(config),

@@ -32,15 +32,17 @@ async function sealedKey(
   tx: Transaction,
   keys: KeyRing,
   fingerprint: string,
+  within: readonly string[],
 ): Promise<{ readonly operator: string; readonly spki: Buffer } | undefined> {
   const found = await findKey(tx, fingerprint);
-  if (found === undefined || (await firstBroken(tx, keys, [{ kind: 'operator-key', id: fingerprint }])) !== undefined) return undefined;
+  if (found === undefined || (await firstBroken(tx, keys, [{ kind: 'operator-key', id: fingerprint }], within)) !== undefined)
+    return undefined;
   return { operator: found.operatorId, spki: found.publicKey };
 }
 
-async function verifyApplied(tx: Transaction, keys: KeyRing, change: AppliedChange): Promise<boolean> {
+async function verifyApplied(tx: Transaction, keys: KeyRing, change: AppliedChange, within: readonly string[]): Promise<boolean> {
   const proposal = parseProposal(change.document);
-  const proposer = await sealedKey(tx, keys, change.proposerKey);
+  const proposer = await sealedKey(tx, keys, change.proposerKey, within);
   if (
     proposer === undefined ||
     proposal.change !== change.id ||
@@ -52,11 +54,11 @@ async function verifyApplied(tx: Transaction, keys: KeyRing, change: AppliedChan
   if (change.breakGlass !== null)
     return (
       proposal.breakGlass === change.breakGlass &&
-      (await firstBroken(tx, keys, [{ kind: 'break-glass', id: change.breakGlass }])) === undefined
+      (await firstBroken(tx, keys, [{ kind: 'break-glass', id: change.breakGlass }], within)) === undefined
     );
   if (change.approval === null || change.approverKey === null || change.approverSignature === null) return false;
   const approval = parseApproval(change.approval);
-  const approver = await sealedKey(tx, keys, change.approverKey);
+  const approver = await sealedKey(tx, keys, change.approverKey, within);
   return (
     approver !== undefined &&
     approver.operator !== proposer.operator &&
@@ -68,14 +70,15 @@ async function verifyApplied(tx: Transaction, keys: KeyRing, change: AppliedChan
   );
 }
 
-export async function isChangeGenuine(tx: Transaction, keys: KeyRing, id: string): Promise<boolean> {
+export async function isChangeGenuine(tx: Transaction, keys: KeyRing, id: string, within: readonly string[]): Promise<boolean> {
+  if (within.includes(id)) return false;
   const change = await findApplied(tx, id);
   if (change === undefined) return false;
   const digest = digestOf(change);
   if (genuine.has(digest)) return true;
   let isGood: boolean;
   try {
-    isGood = await verifyApplied(tx, keys, change);
+    isGood = await verifyApplied(tx, keys, change, [...within, id]);
   } catch {
     isGood = false;
   }

@@ -26,8 +26,12 @@ import {
 
 const partOf = ({ kind, id, facts, change }: SealedRow): readonly string[] => [kind, id, facts, change ?? ''];
 
+/** A glass that is broken stays the one that two prepared: what is done with it does not stand for it. */
+const named = (row: SealedRow, change: string | null): string | null =>
+  row.kind === 'break-glass' ? (row.change ?? change) : (change ?? row.change);
+
 async function sealRows(tx: Transaction, keys: KeyRing, names: readonly RowName[], change: string | null): Promise<number> {
-  const rows = (await readRows(tx, names)).map((row) => ({ ...row, change: change ?? row.change }));
+  const rows = (await readRows(tx, names)).map((row) => ({ ...row, change: named(row, change) }));
   if (rows.length > 0)
     await writeSeals(
       tx,
@@ -56,12 +60,18 @@ const isSealGood = (keys: KeyRing, row: SealedRow): boolean => {
 };
 
 /** The first of these rows that is missing, unsealed, altered, or made by a change whose signatures do not verify; undefined: all are good. */
-export async function firstBroken(tx: Transaction, keys: KeyRing, names: readonly RowName[]): Promise<RowName | undefined> {
+export async function firstBroken(
+  tx: Transaction,
+  keys: KeyRing,
+  names: readonly RowName[],
+  /** Changes whose proof this is a part of: none may prove itself. */
+  within: readonly string[] = [],
+): Promise<RowName | undefined> {
   const rows = new Map((await readRows(tx, names)).map((row) => [`${row.kind}/${row.id}`, row]));
   for (const name of names) {
     const row = rows.get(`${name.kind}/${name.id}`);
     if (row === undefined || !isSealGood(keys, row)) return name;
-    if (row.change !== null && !(await isChangeGenuine(tx, keys, row.change))) return name;
+    if (row.change !== null && !(await isChangeGenuine(tx, keys, row.change, within))) return name;
   }
   return undefined;
 }
