@@ -166,7 +166,7 @@ export async function rehearse(cluster: Cluster, options: RehearsalOptions): Pro
   writeFileSync(keysFile, `${machines.map((one) => `${one.name} ${one.newKey.publicLine}`).join('\n')}\n`);
   const tomorrow = new Date(Date.now() + 86_400_000).toISOString().slice(0, 10);
   const choice = ['credential', 'rotate', '--stale-before', tomorrow, '--keys', keysFile, '--overlap', String(options.overlapDays)];
-  const plan = JSON.parse((await cluster.cofferctl([...choice, '--json'])).out) as { count: number };
+  const plan = JSON.parse((await cluster.cofferctlAlone([...choice, '--json'])).out) as { count: number };
   if (plan.count !== machines.length) faults.push(`the plan names ${plan.count} keys`);
   const done = JSON.parse((await cluster.cofferctl([...choice, '--reason', 'rehearsal', '--execute', '--json'])).out) as {
     rotation: string;

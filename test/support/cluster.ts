@@ -211,10 +211,14 @@ export class Cluster {
     }
   }
 
+  /** Exactly this, by one operator. */
+  cofferctlAlone(args: readonly string[], input = ''): Promise<Done> {
+    return run(process.execPath, [join(project, 'admin-cli', 'main.ts'), ...args], { env: { COFFERDAM_VAR: this.directory }, input });
+  }
+
+  /** To its effect: executed, and approved by a second operator where it needs one. */
   async cofferctl(args: readonly string[], input = ''): Promise<Done> {
-    const alone = (words: readonly string[], text = ''): Promise<Done> =>
-      run(process.execPath, [join(project, 'admin-cli', 'main.ts'), ...words], { env: { COFFERDAM_VAR: this.directory }, input: text });
-    const done = await agreed(alone, args, input);
+    const done = await agreed((words, text) => this.cofferctlAlone(words, text), args, input);
     if (done.code !== 0) throw new Error(`cofferctl ${args.join(' ')}: ${done.err}`);
     return done;
   }

@@ -20,16 +20,17 @@ export async function agreed(run: Run, args: readonly string[], input = ''): Pro
   if (command?.changes !== true || args.includes('--help')) return run(args, input);
   const done = await run(args.includes('--execute') ? args : [...args, '--execute'], input);
   const isJson = args.includes('--json');
-  const proposal = isJson
-    ? /"change": "([0-9a-f-]{36})",\s+"hash": "([0-9a-f]{64})"/.exec(done.out)
-    : /approve ([0-9a-f-]{36}) --hash ([0-9a-f]{64})/.exec(done.out);
-  if (done.code !== 0 || proposal === null) return done;
-  const [, change = '', hash = ''] = proposal;
+  const pattern = isJson ? /"change": "([0-9a-f-]{36})",\s+"hash": "([0-9a-f]{64})"/g : /approve ([0-9a-f-]{36}) --hash ([0-9a-f]{64})/g;
+  const proposals = [...done.out.matchAll(pattern)];
+  if (done.code !== 0 || proposals.length === 0) return done;
   const at = args.indexOf('--operator');
   const other = args[at + 1] === 'bob' && at >= 0 ? 'alice' : 'bob';
-  const approved = await run(['change', 'approve', change, '--hash', hash, '--execute', '--operator', other, '--json']);
-  if (approved.code !== 0) return approved;
-  const { result } = JSON.parse(approved.out) as { result: Record<string, unknown> };
+  let result: Record<string, unknown> = {};
+  for (const [, change = '', hash = ''] of proposals) {
+    const approved = await run(['change', 'approve', change, '--hash', hash, '--execute', '--operator', other, '--json']);
+    if (approved.code !== 0) return approved;
+    ({ result } = JSON.parse(approved.out) as { result: Record<string, unknown> });
+  }
   const out = isJson
     ? JSON.stringify({ ...(JSON.parse(done.out) as object), ...result, proposed: false, executed: true }, null, 2)
     : `${done.out}${Object.entries(result)
