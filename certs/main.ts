@@ -8,7 +8,7 @@ import { type Given, type Verb, verbs } from './verbs.ts';
 
 const placeholders: Readonly<Record<string, string>> = {
   authority: 'DIR',
-  out: 'DIR|FILE',
+  out: 'FILE',
   name: 'NAME',
   days: 'N',
   request: 'FILE',
@@ -17,11 +17,14 @@ const placeholders: Readonly<Record<string, string>> = {
   reason: 'TEXT',
 };
 
+const makesDirectory: readonly string[] = ['authority', 'server', 'request'];
+
 const plain = (option: string): string => option.replace('!', '');
 
 function usage(verb: Verb): string {
   const options = verb.takes.map((one) => {
-    const shown = `--${plain(one)} ${placeholders[plain(one)] ?? 'TEXT'}`;
+    const isDirectory = one.startsWith('out') && makesDirectory.includes(verb.name);
+    const shown = `--${plain(one)} ${isDirectory ? 'DIR' : (placeholders[plain(one)] ?? 'TEXT')}`;
     return one.endsWith('!') ? shown : `[${shown}]`;
   });
   return [verb.name, ...options, ...(verb.flags ?? []).map((one) => `[--${one}]`)].join(' ');
