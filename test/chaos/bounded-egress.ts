@@ -246,11 +246,13 @@ async function check(
 /** The cap of the customer's day grows from round to round, so that it binds again; locked as every writer locks. */
 function raiseCap({ cluster, customer }: Setting, cap: number): Promise<unknown> {
   return whenServing(() =>
-    cluster.query(
-      `update budget set cap_day_bytes = $1 where id in (select b.id from budget b join customer c on c.id = b.customer_id
-         where b.rank = 3 and b.direction = 'out' and c.name = $2 order by b.rank, b.id for update of b)`,
-      [cap, customer],
-    ),
+    cluster.sealed(async (tx) => {
+      await tx.query(
+        `update budget set cap_day_bytes = $1 where id in (select b.id from budget b join customer c on c.id = b.customer_id
+           where b.rank = 3 and b.direction = 'out' and c.name = $2 order by b.rank, b.id for update of b)`,
+        [cap, customer],
+      );
+    }),
   );
 }
 
