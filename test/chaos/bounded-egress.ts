@@ -217,11 +217,13 @@ async function check(
 ): Promise<{ readonly recorded: number; readonly charged: number }> {
   const { cluster, customer, accounts } = setting;
   const rows = await whenServing(() => recordOf(setting));
-  const [budget] = await cluster.query<{ total: string; sum: string }>(
-    `select b.total_bytes as total, (select coalesce(sum((l.public ->> 'bytes')::bigint), 0) from ledger l
+  const [budget] = await whenServing(() =>
+    cluster.query<{ total: string; sum: string }>(
+      `select b.total_bytes as total, (select coalesce(sum((l.public ->> 'bytes')::bigint), 0) from ledger l
        where l.kind = 'extent.granted' and l.public ->> 'outcome' = 'granted' and l.customer_id = c.id) as sum
      from budget b join customer c on c.id = b.customer_id where b.rank = 3 and b.direction = 'out' and c.name = $1`,
-    [customer],
+      [customer],
+    ),
   );
   const charged = Number(budget?.total);
   if (loot.total > cap) faults.push(`${loot.total} bytes came out, the cap is ${cap}`);
