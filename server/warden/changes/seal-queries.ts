@@ -4,31 +4,46 @@ import { type AccountId, type CredentialId, type CustomerId, idOf } from '../../
 import type { Transaction } from '../../postgres/database.ts';
 import type { SessionFilter } from '../sessions/session-queries.ts';
 
-/** `$1`: ids as text[]. `facts` is JSON text; instants in microseconds, so that no setting of the connection shows in it. */
+/**
+ * `$1`: ids as text[]. `facts` is JSON text; instants in microseconds, so that no setting of the connection shows in it. Row and seal in one
+ * statement: what is read is one moment.
+ */
 const factsOf = {
-  customer: `select id::text as id, jsonb_build_array(name, allowed_proofs, is_self_test)::text as facts from customer where id = any ($1::uuid[])`,
-  account: `select id::text as id, jsonb_build_array(customer_id, name, kind, plane, read_only, source_networks::text[], (extract(epoch from expires_at) * 1000000)::bigint, manages, is_self_test)::text as facts
+  customer: `select id::text as id, jsonb_build_array(name, allowed_proofs, is_self_test)::text as facts,
+    (select to_jsonb(s) from seal s where s.kind = 'customer' and s.row_id = customer.id::text) as seal from customer where id = any ($1::uuid[])`,
+  account: `select id::text as id, jsonb_build_array(customer_id, name, kind, plane, read_only, source_networks::text[], (extract(epoch from expires_at) * 1000000)::bigint, manages, is_self_test)::text as facts,
+    (select to_jsonb(s) from seal s where s.kind = 'account' and s.row_id = account.id::text) as seal
     from account where id = any ($1::uuid[])`,
   credential: `select id::text as id, jsonb_build_array(account_id, type, algorithm, encode(public_key, 'hex'), password_hash, fingerprint, issued_by,
-      (extract(epoch from valid_from) * 1000000)::bigint, (extract(epoch from issued_until) * 1000000)::bigint, read_only, source_networks::text[])::text as facts
+      (extract(epoch from valid_from) * 1000000)::bigint, (extract(epoch from issued_until) * 1000000)::bigint, read_only, source_networks::text[])::text as facts,
+    (select to_jsonb(s) from seal s where s.kind = 'credential' and s.row_id = credential.id::text) as seal
     from credential where id = any ($1::uuid[])`,
-  rights: `select account_id::text as id, jsonb_agg(jsonb_build_array(customer_id, folder_id, verbs) order by folder_id)::text as facts
+  rights: `select account_id::text as id, jsonb_agg(jsonb_build_array(customer_id, folder_id, verbs) order by folder_id)::text as facts,
+    (select to_jsonb(s) from seal s where s.kind = 'rights' and s.row_id = folder_right.account_id::text) as seal
     from folder_right where account_id = any ($1::uuid[]) group by account_id`,
-  folder: `select id::text as id, jsonb_build_array(customer_id, name, direction, publish_rule, settle_ms, read_back, replace_allowed, directories_allowed, window_days, reads_max, retention_days)::text as facts
+  folder: `select id::text as id, jsonb_build_array(customer_id, name, direction, publish_rule, settle_ms, read_back, replace_allowed, directories_allowed, window_days, reads_max, retention_days)::text as facts,
+    (select to_jsonb(s) from seal s where s.kind = 'folder' and s.row_id = folder.id::text) as seal
     from folder where id = any ($1::uuid[])`,
   budget: `select id::text as id, jsonb_build_array(rank, direction, credential_id, account_id, customer_id, plane, cap_hour_bytes, cap_day_bytes, cap_week_bytes,
-      cap_hour_items, cap_day_items, cap_week_items, rate, sessions_max, ceiling_percent, is_share, headroom_percent, consequence)::text as facts
+      cap_hour_items, cap_day_items, cap_week_items, rate, sessions_max, ceiling_percent, is_share, headroom_percent, consequence)::text as facts,
+    (select to_jsonb(s) from seal s where s.kind = 'budget' and s.row_id = budget.id::text) as seal
     from budget where id = any ($1::bigint[])`,
-  window: `select id::text as id, jsonb_build_array(account_id, (extract(epoch from opens_at) * 1000000)::bigint, (extract(epoch from closes_at) * 1000000)::bigint)::text as facts
+  window: `select id::text as id, jsonb_build_array(account_id, (extract(epoch from opens_at) * 1000000)::bigint, (extract(epoch from closes_at) * 1000000)::bigint)::text as facts,
+    (select to_jsonb(s) from seal s where s.kind = 'window' and s.row_id = activation_window.id::text) as seal
     from activation_window where id = any ($1::uuid[])`,
   'standing-window': `select id::text as id, jsonb_build_array(account_id, name, days, opens::text, closes::text, zone, (extract(epoch from valid_from) * 1000000)::bigint,
-      (extract(epoch from valid_until) * 1000000)::bigint)::text as facts from standing_window where id = any ($1::uuid[])`,
-  ticket: `select id::text as id, jsonb_build_array(account_id, encode(ticket_hash, 'hex'))::text as facts from mfa_ticket where id = any ($1::uuid[])`,
-  operator: `select id::text as id, jsonb_build_array(name, role, state)::text as facts from operator where id = any ($1::uuid[])`,
-  'operator-key': `select fingerprint as id, jsonb_build_array(operator_id, encode(public_key, 'hex'), (extract(epoch from ended_at) * 1000000)::bigint)::text as facts
+      (extract(epoch from valid_until) * 1000000)::bigint)::text as facts,
+    (select to_jsonb(s) from seal s where s.kind = 'standing-window' and s.row_id = standing_window.id::text) as seal from standing_window where id = any ($1::uuid[])`,
+  ticket: `select id::text as id, jsonb_build_array(account_id, encode(ticket_hash, 'hex'))::text as facts,
+    (select to_jsonb(s) from seal s where s.kind = 'ticket' and s.row_id = mfa_ticket.id::text) as seal from mfa_ticket where id = any ($1::uuid[])`,
+  operator: `select id::text as id, jsonb_build_array(name, role, state)::text as facts,
+    (select to_jsonb(s) from seal s where s.kind = 'operator' and s.row_id = operator.id::text) as seal from operator where id = any ($1::uuid[])`,
+  'operator-key': `select fingerprint as id, jsonb_build_array(operator_id, encode(public_key, 'hex'), (extract(epoch from ended_at) * 1000000)::bigint)::text as facts,
+    (select to_jsonb(s) from seal s where s.kind = 'operator-key' and s.row_id = operator_key.fingerprint) as seal
     from operator_key where fingerprint = any ($1::text[])`,
   'break-glass': `select id::text as id, jsonb_build_array(operator_id, operations, hours, (extract(epoch from valid_until) * 1000000)::bigint,
-      (extract(epoch from opened_at) * 1000000)::bigint, (extract(epoch from closes_at) * 1000000)::bigint, (extract(epoch from ended_at) * 1000000)::bigint)::text as facts
+      (extract(epoch from opened_at) * 1000000)::bigint, (extract(epoch from closes_at) * 1000000)::bigint, (extract(epoch from ended_at) * 1000000)::bigint)::text as facts,
+    (select to_jsonb(s) from seal s where s.kind = 'break-glass' and s.row_id = break_glass.id::text) as seal
     from break_glass where id = any ($1::uuid[])`,
 } as const;
 
@@ -40,24 +55,19 @@ export type SealedRow = RowName & {
   readonly sealedBy: string | null;
   readonly change: string | null;
 };
-const named = (kind: string, id: string): string => [kind, id].join('/');
 const isKind = (kind: string): kind is SealKind => Object.hasOwn(factsOf, kind);
+
+type Seal = { readonly mac: string | null; readonly sealed_by: string | null; readonly change_id: string | null };
+/** As JSON shows a bytea: `\\x…`. */
+const bytesOf = (hex: string | null | undefined): Buffer | null => (hex == null ? null : Buffer.from(hex.slice(2), 'hex'));
 
 /** The rows with their seals; a row that is not there is missing from the answer. */
 export async function readRows(tx: Transaction, names: readonly RowName[]): Promise<readonly SealedRow[]> {
-  const seals = new Map<string, { mac: Buffer | null; sealed_by: string | null; change_id: string | null }>();
-  const found = await tx.query<{ kind: string; row_id: string; mac: Buffer | null; sealed_by: string | null; change_id: string | null }>(
-    'select s.kind, s.row_id, s.mac, s.sealed_by, s.change_id from unnest($1::text[], $2::text[]) n(kind, id) join seal s on s.kind = n.kind and s.row_id = n.id',
-    [names.map((one) => one.kind), names.map((one) => one.id)],
-  );
-  for (const one of found) seals.set(named(one.kind, one.row_id), one);
   const rows: SealedRow[] = [];
   for (const kind of new Set(names.map((one) => one.kind))) {
     const ids = names.filter((one) => one.kind === kind).map((one) => one.id);
-    for (const { id, facts } of await tx.query<{ id: string; facts: string }>(factsOf[kind], [ids])) {
-      const seal = seals.get(named(kind, id));
-      rows.push({ kind, id, facts, mac: seal?.mac ?? null, sealedBy: seal?.sealed_by ?? null, change: seal?.change_id ?? null });
-    }
+    for (const { id, facts, seal } of await tx.query<{ id: string; facts: string; seal: Seal | null }>(factsOf[kind], [ids]))
+      rows.push({ kind, id, facts, mac: bytesOf(seal?.mac), sealedBy: seal?.sealed_by ?? null, change: seal?.change_id ?? null });
   }
   return rows;
 }
