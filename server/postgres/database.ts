@@ -37,6 +37,8 @@ export class Database {
       options: '-c idle_in_transaction_session_timeout=10000 -c statement_timeout=30000',
     });
     this.#pool.on('error', () => {});
+    // A server that ends a connection in the same breath in which it accepts it says so before anybody listens.
+    this.#pool.on('connect', (client) => client.on('error', () => {}));
   }
 
   /** Runs `work` in one read-committed transaction that sees exactly these customers. Rolls back when it throws. */

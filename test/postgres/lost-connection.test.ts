@@ -55,3 +55,30 @@ test('a connection that dies under a call or a transaction is an error of that c
     t.same(await database.call('select 1 as one', []), [{ one: 1 }], 'the next call has a connection again');
   }
 });
+
+test('a server that ends a connection in the breath in which it accepts it is an error of that call, too', async (t) => {
+  // What a server that is being shut down, or an operator's pg_terminate_backend, can put into one packet: welcome, ready, and the end.
+  const frame = (type: string, body: Buffer): Buffer => {
+    const head = Buffer.alloc(5);
+    head.write(type, 0, 'latin1');
+    head.writeInt32BE(body.length + 4, 1);
+    return Buffer.concat([head, body]);
+  };
+  const last = ['SFATAL', 'C57P01', 'Mterminating connection due to administrator command'].map((field) => `${field}\0`).join('');
+  const packet = Buffer.concat([frame('R', Buffer.alloc(4)), frame('Z', Buffer.from('I')), frame('E', Buffer.from(`${last}\0`))]);
+  const server = createServer((socket) => {
+    socket.on('error', () => {});
+    socket.once('data', () => socket.end(packet));
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  t.teardown(() => server.close());
+  const { port } = server.address() as { port: number };
+  const database = new Database({ url: `postgresql://u:p@127.0.0.1:${port}/d`, applicationName: 'victim', connectionsMax: 1 });
+  t.teardown(() => database.close());
+  for (let i = 0; i < 3; i += 1)
+    await t.rejects(
+      database.withSystem((tx) => tx.query('select 1')),
+      { code: 'unavailable' },
+      'and the process lives',
+    );
+});
