@@ -6,6 +6,7 @@ import type { Finding } from '../../server/admin/doctor/finding.ts';
 import { expectedListeners, listenerFindings, type Owner, reachOf } from '../../server/admin/doctor/listeners.ts';
 import { spaceFindings } from '../../server/admin/doctor/machine.ts';
 import { cipherFindings, nodeFindings } from '../../server/admin/doctor/nodes.ts';
+import { peopleFindings } from '../../server/admin/doctor/people.ts';
 import type { Sockets } from '../../server/admin/doctor/sockets.ts';
 import { fileFindings, programFinding } from '../../server/admin/doctor/wall.ts';
 import type { NodeRow } from '../../server/admin/report-queries.ts';
@@ -215,4 +216,22 @@ test('listeners: SFTP ports, loopback, and nothing else', async (t) => {
   t.match(socket(`${directory}/run/p/warden.sock`, null)[0], { verdict: 'ok', text: /for edge p only.*closed to the admin process/ });
   t.match(socket(`${directory}/run/admin/other.sock`, 0o140777)[0], { verdict: 'fault', text: /no part of the product/ });
   t.match(socket(`${directory}/run/admin/admin.sock`, 0o140666)[1], { check: 'listener of edge p', text: /not visible/ });
+});
+
+test('operators, emergencies and seals: what is at fault, and what to type', (t) => {
+  const well = { operators: 3, officers: 3, unreviewed: [] as { id: string; operator: string }[], brokenSeals: 0 };
+  const verdicts = (facts: typeof well, isProduction = true) =>
+    peopleFindings(facts, isProduction).map((one) => `${one.check} ${one.verdict}`);
+  t.same(verdicts(well), ['operators ok', 'break-glass ok', 'seals ok']);
+  t.same(verdicts({ ...well, officers: 2 })[0], 'operators warning');
+  t.same(verdicts({ ...well, officers: 2 }, false)[0], 'operators ok', 'a first look has two');
+  t.same(verdicts({ ...well, officers: 1 }, false)[0], 'operators fault');
+  t.match(peopleFindings({ ...well, operators: 0, officers: 0 }, true)[0], { verdict: 'fault', next: /cofferctl bootstrap/ });
+  t.match(peopleFindings({ ...well, unreviewed: [{ id: 'i', operator: 'carol' }] }, true), [
+    { verdict: 'ok' },
+    { check: 'break-glass', verdict: 'fault', next: /cofferctl break-glass review i/ },
+    { verdict: 'ok' },
+  ]);
+  t.match(peopleFindings({ ...well, brokenSeals: 2 }, true).at(-1), { check: 'seals', verdict: 'fault', text: /^2 rows/ });
+  t.end();
 });

@@ -69,7 +69,7 @@ export async function examine(config: Config, database: Database, answerMs: numb
     ...roleFindings(seen.roles),
     ...rowSecurityFindings(seen.tables),
     ...triggerFindings(seen.triggers),
-    ...peopleFindings(seen.people),
+    ...peopleFindings(seen.people, config.mode === 'production'),
     clockFinding(sums.now),
     ...(await diskFindings(config)),
     usersFinding(config),

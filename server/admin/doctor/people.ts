@@ -4,7 +4,7 @@ import { type Finding, fault, ok, warning } from './finding.ts';
 
 const officersMin = 2;
 
-function officersFinding({ officers, operators }: PeopleFacts): Finding {
+function officersFinding({ officers, operators }: PeopleFacts, isProduction: boolean): Finding {
   if (operators === 0) return fault('operators', 'there are none', 'on this machine, as root: cofferctl bootstrap CERTIFICATE CERTIFICATE');
   if (officers < officersMin)
     return fault(
@@ -12,7 +12,7 @@ function officersFinding({ officers, operators }: PeopleFacts): Finding {
       `${officers} active security officers: nobody can approve what another one proposes`,
       'cofferctl operator list; then cofferctl operator resume NAME --reason TEXT --execute, or prepare another one while two are left',
     );
-  return officers === officersMin
+  return officers === officersMin && isProduction
     ? warning(
         'operators',
         'two active security officers: when one is away, nothing that needs two can be done',
@@ -21,9 +21,9 @@ function officersFinding({ officers, operators }: PeopleFacts): Finding {
     : ok('operators', `${officers} active security officers, ${operators} operators in all`);
 }
 
-export function peopleFindings(facts: PeopleFacts): readonly Finding[] {
+export function peopleFindings(facts: PeopleFacts, isProduction: boolean): readonly Finding[] {
   return [
-    officersFinding(facts),
+    officersFinding(facts, isProduction),
     ...facts.unreviewed.map(({ id, operator }) =>
       fault(
         'break-glass',

@@ -175,13 +175,13 @@ export type AppliedChange = {
   readonly breakGlass: string | null;
 };
 
-export async function findApplied(tx: Transaction, id: string): Promise<AppliedChange | undefined> {
-  const [row] = await tx.query<AppliedChange>(
+/** Those of them that were applied. */
+export async function findApplied(tx: Transaction, ids: readonly string[]): Promise<readonly AppliedChange[]> {
+  return tx.query<AppliedChange>(
     `select id, document, proposer_key as "proposerKey", encode(proposer_signature, 'base64') as "proposerSignature", approval, approver_key as "approverKey",
-       encode(approver_signature, 'base64') as "approverSignature", break_glass_id as "breakGlass" from change where id = $1 and state = 'applied'`,
-    [id],
+       encode(approver_signature, 'base64') as "approverSignature", break_glass_id as "breakGlass" from change where id = any ($1::uuid[]) and state = 'applied'`,
+    [ids],
   );
-  return row;
 }
 
 export async function insertBreakGlass(

@@ -1,6 +1,7 @@
 // Owns: whether an applied change is genuine: both signatures verified again, by keys that the warden sealed.
 // Must never: remember a change as genuine under anything but its whole content.
 import { createHash } from 'node:crypto';
+import { toCofferdamError } from '../../domain/errors.ts';
 import type { Transaction } from '../../postgres/database.ts';
 import { documentHash, isSignedBy, parseApproval, parseProposal } from '../../rpc/change-document.ts';
 import type { KeyRing } from '../context.ts';
@@ -70,20 +71,32 @@ async function verifyApplied(tx: Transaction, keys: KeyRing, change: AppliedChan
   );
 }
 
-export async function isChangeGenuine(tx: Transaction, keys: KeyRing, id: string, within: readonly string[]): Promise<boolean> {
-  if (within.includes(id)) return false;
-  const change = await findApplied(tx, id);
-  if (change === undefined) return false;
+async function isGenuine(tx: Transaction, keys: KeyRing, change: AppliedChange, within: readonly string[]): Promise<boolean> {
+  if (within.includes(change.id)) return false;
   const digest = digestOf(change);
   if (genuine.has(digest)) return true;
   let isGood: boolean;
   try {
-    isGood = await verifyApplied(tx, keys, change, [...within, id]);
-  } catch {
+    isGood = await verifyApplied(tx, keys, change, [...within, change.id]);
+  } catch (error) {
+    // A database that is away says nothing about the change.
+    if (toCofferdamError(error).code === 'unavailable') throw error;
     isGood = false;
   }
   if (!isGood) return false;
   if (genuine.size >= genuineMax) genuine.delete(genuine.values().next().value ?? '');
   genuine.add(digest);
   return true;
+}
+
+/** Those of the changes that were applied and whose signatures verify, now. */
+export async function genuineAmong(
+  tx: Transaction,
+  keys: KeyRing,
+  ids: readonly string[],
+  within: readonly string[],
+): Promise<ReadonlySet<string>> {
+  const good = new Set<string>();
+  if (ids.length > 0) for (const change of await findApplied(tx, ids)) if (await isGenuine(tx, keys, change, within)) good.add(change.id);
+  return good;
 }

@@ -9,7 +9,7 @@ import type { Transaction } from '../../postgres/database.ts';
 import { insertAlert } from '../alerts/alert-queries.ts';
 import type { KeyRing, Warden } from '../context.ts';
 import { record } from '../ledger/ledger-queries.ts';
-import { isChangeGenuine } from './genuine.ts';
+import { genuineAmong } from './genuine.ts';
 import {
   installationId,
   markSealed,
@@ -68,10 +68,11 @@ export async function firstBroken(
   within: readonly string[] = [],
 ): Promise<RowName | undefined> {
   const rows = new Map((await readRows(tx, names)).map((row) => [`${row.kind}/${row.id}`, row]));
+  const changes = new Set([...rows.values()].flatMap((row) => row.change ?? []));
+  const good = await genuineAmong(tx, keys, [...changes], within);
   for (const name of names) {
     const row = rows.get(`${name.kind}/${name.id}`);
-    if (row === undefined || !isSealGood(keys, row)) return name;
-    if (row.change !== null && !(await isChangeGenuine(tx, keys, row.change, within))) return name;
+    if (row === undefined || !isSealGood(keys, row) || (row.change !== null && !good.has(row.change))) return name;
   }
   return undefined;
 }
