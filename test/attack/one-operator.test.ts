@@ -79,7 +79,7 @@ async function setUp(t: Test): Promise<Scene> {
     await connect({ directory: directoryOf('alice'), socket }),
     await connect({ directory: directoryOf('bob'), socket }),
   ];
-  const both = await connectAgreed(directoryOf, socket);
+  const both = await connectAgreed({ directoryOf, socket });
   t.teardown(() => {
     for (const client of [alice, bob, both]) client.close();
   });

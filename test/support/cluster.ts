@@ -218,15 +218,19 @@ export class Cluster {
 
   /** To its effect: executed, and approved by a second operator where it needs one. */
   async cofferctl(args: readonly string[], input = ''): Promise<Done> {
-    const done = await agreed((words, text) => this.cofferctlAlone(words, text), args, input);
+    const done = await agreed((words, text) => this.cofferctlAlone(words, text), this.#places, args, input);
     if (done.code !== 0) throw new Error(`cofferctl ${args.join(' ')}: ${done.err}`);
     return done;
   }
 
+  get #places(): { readonly directoryOf: (operator: string) => string; readonly socket: string } {
+    const paths = runtimePaths(this.config);
+    return { directoryOf: (name) => join(paths.operators, name), socket: paths.adminSocket };
+  }
+
   /** Two operators' connection to the admin process, for many calls. */
   operator(): Promise<Client> {
-    const paths = runtimePaths(this.config);
-    return connectAgreed((name) => join(paths.operators, name), paths.adminSocket);
+    return connectAgreed(this.#places);
   }
 
   async #account(name: string, where: readonly string[]): Promise<ClusterAccount> {

@@ -6,6 +6,7 @@ import type { ChangingOperation } from '../../admin-cli/changing.ts';
 import { type Client, connect } from '../../admin-cli/client.ts';
 import { commands } from '../../admin-cli/main.ts';
 import { issueOperatorCertificate } from '../../certs/authority.ts';
+import { errorCodes, toCofferdamError } from '../../server/domain/errors.ts';
 import { documentHash } from '../../server/rpc/change-document.ts';
 import { type OperatorOperation, operatorToAdmin } from '../../server/rpc/operator-admin.ts';
 import type { Done, World } from './world.ts';
@@ -14,8 +15,22 @@ type Run = (args: readonly string[], input?: string) => Promise<Done>;
 
 const commandOf = (args: readonly string[]) => commands.find((one) => one.words.every((word, i) => args[i] === word));
 
+type Places = { readonly directoryOf: (operator: string) => string; readonly socket: string };
+
+/** As the other one would on a command line: looks at the text, signs its hash. */
+async function approve({ directoryOf, socket }: Places, operator: string, change: string, hash: string): Promise<Record<string, unknown>> {
+  const client = await connect({ directory: directoryOf(operator), socket });
+  try {
+    const { document } = await client.call('change.show', { change });
+    if (documentHash(document) !== hash) throw new Error('another text than was proposed');
+    return (await client.approve(change, hash)).result;
+  } finally {
+    client.close();
+  }
+}
+
 /** Runs a command of cofferctl to its effect: `--execute` where it changes something, and the approval where it needs one. */
-export async function agreed(run: Run, args: readonly string[], input = ''): Promise<Done> {
+export async function agreed(run: Run, places: Places, args: readonly string[], input = ''): Promise<Done> {
   const command = commandOf(args);
   if (command?.changes !== true || args.includes('--help')) return run(args, input);
   const done = await run(args.includes('--execute') ? args : [...args, '--execute'], input);
@@ -27,9 +42,12 @@ export async function agreed(run: Run, args: readonly string[], input = ''): Pro
   const other = args[at + 1] === 'bob' && at >= 0 ? 'alice' : 'bob';
   let result: Record<string, unknown> = {};
   for (const [, change = '', hash = ''] of proposals) {
-    const approved = await run(['change', 'approve', change, '--hash', hash, '--execute', '--operator', other, '--json']);
-    if (approved.code !== 0) return approved;
-    ({ result } = JSON.parse(approved.out) as { result: Record<string, unknown> });
+    try {
+      result = await approve(places, other, change, hash);
+    } catch (error) {
+      const { code, message } = toCofferdamError(error);
+      return { code: errorCodes[code].exit, out: done.out, err: message };
+    }
   }
   const out = isJson
     ? JSON.stringify({ ...(JSON.parse(done.out) as object), ...result, proposed: false, executed: true }, null, 2)
@@ -40,7 +58,7 @@ export async function agreed(run: Run, args: readonly string[], input = ''): Pro
 }
 
 /** A connection of alice whose calls bob approves where they need it. */
-export async function connectAgreed(directoryOf: (operator: string) => string, socket: string): Promise<Client> {
+export async function connectAgreed({ directoryOf, socket }: Places): Promise<Client> {
   const alice = await connect({ directory: directoryOf('alice'), socket });
   const bob = await connect({ directory: directoryOf('bob'), socket });
   const call = async (operation: OperatorOperation, params: unknown): Promise<unknown> => {

@@ -277,7 +277,11 @@ export class World {
 
   /** To its effect: executed, and approved by a second operator where it needs one. */
   cofferctl(args: readonly string[], input = ''): Promise<Done> {
-    return agreed((words, text) => this.cofferctlAlone(words, text), args, input);
+    const places = {
+      directoryOf: (name: string) => join(this.directory, 'operators', name),
+      socket: join(this.directory, 'run', 'admin', 'admin.sock'),
+    };
+    return agreed((words, text) => this.cofferctlAlone(words, text), places, args, input);
   }
 
   async cofferctlJson<T>(args: readonly string[]): Promise<T> {
