@@ -2,7 +2,6 @@
 // Must never: seal a row that this transaction did not write, or take a row whose seal or change does not verify.
 import { randomBytes, timingSafeEqual } from 'node:crypto';
 import { existsSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { runtimePaths } from '../../config/config.ts';
 import { CofferdamError } from '../../domain/errors.ts';
 import type { Transaction } from '../../postgres/database.ts';
@@ -128,10 +127,10 @@ export async function* brokenSeals(warden: Pick<Warden, 'database' | 'keys'>): A
 
 /**
  * Rows that an older version left have no seal: sealed once, when this database and this warden see the version that seals for the first
- * time. The mark beside the keys keeps a database that forgot it from asking again.
+ * time. The mark on this machine keeps a database that forgot it from asking again.
  */
 export async function adoptRows(warden: Pick<Warden, 'config' | 'database' | 'keys' | 'log'>): Promise<void> {
-  const mark = join(runtimePaths(warden.config).secrets, 'warden', 'sealed');
+  const mark = runtimePaths(warden.config).sealedMark;
   const isMarked = existsSync(mark);
   const rows = await warden.database.withSystem(async (tx) => {
     const { isSealed } = await installationId(tx);
