@@ -2,16 +2,14 @@
 // Must never: run in production, where nobody but an operator holds an operator's key.
 import { createPrivateKey, createPublicKey, type KeyObject, randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { connect } from 'node:net';
 import { join } from 'node:path';
 import { type Config, runtimePaths } from '../config/config.ts';
 import { CofferdamError, toCofferdamError } from '../domain/errors.ts';
 import { Database } from '../postgres/database.ts';
 import { roleUrl } from '../postgres/role-url.ts';
-import { bootstrapOperations } from '../rpc/bootstrap.ts';
+import { askBootstrap } from '../rpc/bootstrap.ts';
 import { documentHash, publicKeyFingerprint, signDocument } from '../rpc/change-document.ts';
 import { operatorToAdmin } from '../rpc/operator-admin.ts';
-import { Peer } from '../rpc/peer.ts';
 import { installationId } from './change-queries.ts';
 import { CommandLine } from './command-line.ts';
 import { findOperatorByName } from './operator-queries.ts';
@@ -19,27 +17,15 @@ import { findOperatorByName } from './operator-queries.ts';
 export type DevelopmentOperator = { readonly name: string; readonly role: string; readonly publicKey: string };
 export type Send = (operation: string, params: Record<string, unknown>) => Promise<unknown>;
 
-const nothing = {} as const;
 const changeLifeMs = 60 * 60_000;
 
 /** The first two, as `cofferctl bootstrap` makes them. An earlier start has made them: fine. */
 async function bootstrap(config: Config, operators: readonly DevelopmentOperator[]): Promise<void> {
-  const socket = connect(runtimePaths(config).bootstrapSocket);
-  const peer = new Peer({
-    stream: socket,
-    serves: nothing,
-    handlers: nothing,
-    calls: bootstrapOperations,
-    caller: undefined,
-    onClose: () => {},
-    onBug: () => {},
-  });
+  const first = operators.slice(0, 2).map(({ name, publicKey }) => ({ name, publicKey }));
   try {
-    await peer.call('bootstrap', { operators: operators.slice(0, 2).map(({ name, publicKey }) => ({ name, publicKey })) });
+    await askBootstrap(runtimePaths(config).bootstrapSocket, { operators: first });
   } catch (error) {
     if (toCofferdamError(error).code !== 'conflict') throw error;
-  } finally {
-    peer.close();
   }
 }
 

@@ -1,8 +1,11 @@
 // Owns: the one thing that may be asked of a new installation without being an operator: to make the first two.
 // Must never: be served on anything but a socket in a directory that only the machine's root and the warden may enter (T-06).
+import { connect } from 'node:net';
 import { z } from 'zod';
-import { operation } from './operation.ts';
+import { CofferdamError } from '../domain/errors.ts';
+import { operation, type Params, type Result } from './operation.ts';
 import { accountName } from './operator-words.ts';
+import { Peer } from './peer.ts';
 
 export const bootstrapOperations = {
   /** Two security officers, by the public halves of keys that they made themselves. Once; refused ever after. */
@@ -15,3 +18,39 @@ export const bootstrapOperations = {
   }),
 } as const;
 export type BootstrapOperations = typeof bootstrapOperations;
+
+const nothing = {} as const;
+
+/** Asks the warden of this machine. Throws `unavailable` when nothing answers on the socket, `conflict` when there are operators. */
+export async function askBootstrap(
+  path: string,
+  params: Params<BootstrapOperations, 'bootstrap'>,
+): Promise<Result<BootstrapOperations, 'bootstrap'>> {
+  const socket = connect(path);
+  await new Promise<void>((resolve, reject) => {
+    socket.once('connect', resolve);
+    socket.once('error', (cause) =>
+      reject(
+        new CofferdamError(
+          'unavailable',
+          `the warden does not answer on ${path}: is it running here, and are you root on this machine? Nothing was done`,
+          { cause },
+        ),
+      ),
+    );
+  });
+  const peer = new Peer({
+    stream: socket,
+    serves: nothing,
+    handlers: nothing,
+    calls: bootstrapOperations,
+    caller: undefined,
+    onClose: () => {},
+    onBug: () => {},
+  });
+  try {
+    return await peer.call('bootstrap', params);
+  } finally {
+    peer.close();
+  }
+}
