@@ -76,7 +76,7 @@ test('a cap refuses with words for people and codes for machines, on the record,
     alerts.some((one) => /^acme-batch \(customer acme\) met the hour cap of 3 MiB out of its account acme-batch: refused$/.test(one.text)),
     'the facts are in it',
   );
-  t.match(world.log, /COFFERDAM|budget\.refused/, 'the log sink wrote it');
+  t.ok(await world.logged(/COFFERDAM|budget\.refused/), 'the log sink wrote it');
   t.match((await world.cofferctl(['alert', 'list'])).out, /next: cofferctl budget show/);
 
   const shown = await world.cofferctl(['budget', 'show', '--account', 'acme-batch']);
