@@ -25,7 +25,11 @@ export type Signer = {
 function pinned(directory: string, installation: string): string {
   const path = join(directory, 'installation');
   if (!existsSync(path)) {
-    writeFileSync(path, `${installation}\n`, { mode: 0o600, flag: 'wx' });
+    try {
+      writeFileSync(path, `${installation}\n`, { mode: 0o600, flag: 'wx' });
+    } catch (cause) {
+      throw new CofferdamError('configuration', `${path} cannot be written: it would hold ${installation}. Nothing was signed`, { cause });
+    }
     return installation;
   }
   const known = readFileSync(path, 'utf8').trim();
