@@ -37,6 +37,7 @@ import { folderSet } from './commands/folder-set.ts';
 import { holdLift, holdList, holdPlace } from './commands/hold.ts';
 import { keyAdd, keyConfirm, keyRetire } from './commands/key-add.ts';
 import { keyResume, keySuspend } from './commands/key-suspend.ts';
+import { ledgerRelease, ledgerStatus } from './commands/ledger-status.ts';
 import { mfaReset, mfaTicket } from './commands/mfa-ticket.ts';
 import {
   operatorAddKey,
@@ -112,6 +113,8 @@ export const commands: readonly Command[] = [
   budgetHistory,
   exposure,
   alertList,
+  ledgerStatus,
+  ledgerRelease,
   changeList,
   changeShow,
   changeApprove,

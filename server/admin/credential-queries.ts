@@ -40,7 +40,7 @@ export async function credentialHistory(tx: Transaction, fingerprint: string): P
   const rows = await tx.query<{ at: Date; kind: string; by: string | null; text: string }>(
     `select l.at, l.kind, l.sensitive ->> 'by' as by, coalesce(l.sensitive ->> 'reason', l.sensitive ->> 'why', l.sensitive ->> 'expiresAt', '') as text
      from ledger l join credential k on k.fingerprint = $1 join account a on a.id = k.account_id
-     where l.kind like 'credential.%' and l.account_id = a.id and l.customer_id is not distinct from a.customer_id and l.sensitive ->> 'fingerprint' = $1
+     where l.kind like 'credential.%' and l.account_id = a.id and l.customer_id is not distinct from a.customer_id and l.credential = $1
      order by l.at desc limit 100`,
     [fingerprint],
   );

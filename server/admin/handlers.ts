@@ -15,6 +15,7 @@ import { listCredentials, listRotations, listWindows, staleCredentials } from '.
 import { dormantMs, planFor, showCredential, showRotation } from './credential-reports.ts';
 import { examine } from './doctor/doctor.ts';
 import { silentNodes } from './doctor/nodes.ts';
+import { ledgerStatus } from './ledger-queries.ts';
 import { listSessionsOfNode } from './node-queries.ts';
 import type { Operator } from './operator-queries.ts';
 import {
@@ -90,6 +91,7 @@ export function adminHandlers(config: Config, database: Database, commands: Comm
           throw new CofferdamError('not-found', 'there is no such change: see `cofferctl change list`');
         return { change: row, ...signed };
       }),
+    'ledger.status': () => read(ledgerStatus),
     'break-glass.list': async () => fitting('breakGlasses', await read(listBreakGlasses)),
     'report.changes': async ({ since, after }) => {
       const rows = await read((tx) => listChangesDone(tx, since, after ?? null, rowsMax + 1));

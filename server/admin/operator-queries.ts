@@ -44,7 +44,11 @@ export async function findAnswer(tx: Transaction, id: string): Promise<CommandAn
 export async function recordCall(
   tx: Transaction,
   kind: 'operator.asked' | 'operator.answered',
-  sensitive: Readonly<Record<string, unknown>>,
+  sensitive: Readonly<Record<string, unknown>> & { readonly operator: string },
 ): Promise<void> {
-  await tx.query("insert into ledger (kind, observer, sensitive) values ($1, 'admin', $2)", [kind, JSON.stringify(sensitive)]);
+  await tx.query("insert into ledger_fresh (kind, observer, operator, sensitive) values ($1, 'admin', $2, $3)", [
+    kind,
+    sensitive.operator,
+    JSON.stringify(sensitive),
+  ]);
 }

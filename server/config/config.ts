@@ -3,6 +3,7 @@ import type { ProfileName } from '../domain/algorithms.ts';
 import type { Plane } from '../domain/ids.ts';
 import type { CredentialAges } from './credential-ages.ts';
 import type { BudgetDefaults } from './default-budgets.ts';
+import type { LedgerConfig } from './ledger-settings.ts';
 
 export type EdgeConfig = {
   readonly node: string;
@@ -56,6 +57,7 @@ export type Config = {
   /** What every scope may use from its creation; see default-budgets.ts. */
   readonly budgets: BudgetDefaults;
   readonly credentials: CredentialAges;
+  readonly ledger: LedgerConfig;
 };
 
 /** Every queue, map, buffer, list, string and timer of the product is bounded here. */
@@ -110,6 +112,17 @@ export type Limits = {
   readonly selfTestEveryMs: number;
   /** How often everything that carries a seal is looked at, used or not. */
   readonly sealsEveryMs: number;
+  /** How often what was recorded gets its place in the trees and is signed. */
+  readonly sealEveryMs: number;
+  /** How often a checkpoint is signed when nothing happens. */
+  readonly checkpointEveryMs: number;
+  /** What no witness has for so long is an alarm; for so long, and nothing more is served until one has it. */
+  readonly witnessAlarmMs: number;
+  readonly witnessStopMs: number;
+  /** A database whose clock moves away from ours by more than this, at once, is not believed. */
+  readonly clockJumpMs: number;
+  /** Entries that a forward has not taken for so long are an alarm. */
+  readonly forwardAlarmMs: number;
   /** Uploads are refused below this many free bytes in the store. */
   readonly freeSpaceFloorBytes: number;
   /** How long an edge keeps trying while the warden or its database is away, before the client gets a failure. */
@@ -154,6 +167,12 @@ export const defaultLimits: Limits = {
   sealsEveryMs: 60_000,
   collectWindowDays: 30,
   collectRetentionDays: 90,
+  sealEveryMs: 250,
+  checkpointEveryMs: 60_000,
+  witnessAlarmMs: 10_000,
+  witnessStopMs: 60_000,
+  clockJumpMs: 30_000,
+  forwardAlarmMs: 60_000,
   freeSpaceFloorBytes: 1024 * 1024 * 1024,
   wardenRetryMs: 20_000,
   drainMs: 10_000,
@@ -173,6 +192,7 @@ export function runtimePaths(config: Pick<Config, 'runtimeDirectory' | 'storeDir
   readonly secrets: string;
   readonly masterKey: string;
   readonly hostKeys: string;
+  readonly receiptKey: string;
   readonly ledgerKey: string;
   readonly wardenDatabasePassword: string;
   readonly adminDatabasePassword: string;
@@ -197,7 +217,8 @@ export function runtimePaths(config: Pick<Config, 'runtimeDirectory' | 'storeDir
     secrets: `${runtime}/secrets`,
     masterKey: `${runtime}/secrets/warden/master.key`,
     hostKeys: `${runtime}/secrets/warden/host-keys`,
-    ledgerKey: `${runtime}/secrets/warden/receipt.key`,
+    receiptKey: `${runtime}/secrets/warden/receipt.key`,
+    ledgerKey: `${runtime}/secrets/warden/ledger.key`,
     wardenDatabasePassword: `${runtime}/secrets/warden/database-password`,
     adminDatabasePassword: `${runtime}/secrets/admin/database-password`,
     wardenDatabaseUrl: `${runtime}/secrets/warden/database-url`,

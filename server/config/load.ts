@@ -11,6 +11,7 @@ import { isValidAccountName } from '../domain/paths.ts';
 import { type Config, defaultLimits, type Limits, runtimePaths } from './config.ts';
 import { type CredentialAges, defaultCredentialAges } from './credential-ages.ts';
 import { defaultBudgets } from './default-budgets.ts';
+import { completeLedger, ledgerFaults, ledgerSettings } from './ledger-settings.ts';
 import { hostFault } from './loopback.ts';
 
 const port = z.number().int().min(0).max(65_535);
@@ -95,6 +96,7 @@ const settings = z.strictObject({
   limits: z.strictObject(limitShape).optional(),
   budgets: budgetSettings.optional(),
   credentials: credentialSettings.optional(),
+  ledger: ledgerSettings.optional(),
 });
 type Settings = z.infer<typeof settings>;
 
@@ -153,12 +155,17 @@ function envSettings<T>(env: LoadOptions['env'], name: string, shape: z.ZodType,
   if (text === undefined || text === '') return defaults;
   try {
     const parsed = shape.safeParse(JSON.parse(text));
-    if (parsed.success) return withDefaults(defaults, parsed.data);
+    if (parsed.success) return withDefaults(defaults, parsed.data) as T;
     for (const issue of parsed.error.issues) faults.push(`${name} ${issue.path.join('.')}: ${issue.message}`);
   } catch {
     faults.push(`${name} is not JSON`);
   }
   return defaults;
+}
+
+function envLedger(env: LoadOptions['env'], runtimeDirectory: string, faults: string[]): Config['ledger'] {
+  const given = envSettings<z.infer<typeof ledgerSettings>>(env, 'COFFERDAM_LEDGER', ledgerSettings, {}, faults);
+  return completeLedger(runtimeDirectory, given);
 }
 
 /** What was given replaces the default of the same name, at every depth. */
@@ -216,6 +223,7 @@ function demoConfig(options: LoadOptions, faults: string[]): Config {
     limits: envSettings(env, 'COFFERDAM_LIMITS', z.strictObject(limitShape), { ...defaultLimits, settleMs: 0 }, faults),
     budgets: envSettings(env, 'COFFERDAM_BUDGETS', budgetSettings, defaultBudgets, faults),
     credentials: envSettings(env, 'COFFERDAM_CREDENTIALS', credentialSettings, defaultCredentialAges, faults),
+    ledger: envLedger(env, runtimeDirectory, faults),
   };
 }
 
@@ -263,6 +271,7 @@ function complete(given: Settings, options: LoadOptions): Config {
     limits: { ...defaultLimits, ...(given.limits as Partial<Limits> | undefined) },
     budgets: withDefaults(defaultBudgets, given.budgets),
     credentials: withDefaults(defaultCredentialAges, given.credentials),
+    ledger: completeLedger(given.runtimeDirectory, given.ledger),
   };
 }
 
@@ -289,6 +298,7 @@ function checkWhole(config: Config, options: LoadOptions, faults: string[]): voi
     if (config.credentials.dayMs !== defaultCredentialAges.dayMs) faults.push('credentials.dayMs: a day is a day in production');
     if (config.database.embedded) faults.push('database.embedded: production needs a PostgreSQL server of its own');
   }
+  faults.push(...ledgerFaults(config.ledger));
   const paths = runtimePaths(config);
   for (const socket of [
     ...nodes.map(paths.wardenSocket),

@@ -23,6 +23,9 @@ export const secretMode = 0o400;
 
 const place = (path: string, owner: Holder, mode: number, group: Holder = owner): Place => ({ path, owner, group, mode });
 
+/** Directories elsewhere (another mount) are their keeper's to make. */
+const isBelow = (directory: string, path: string): boolean => path.startsWith(`${directory}/`);
+
 /** Every directory that is laid out, parents first. */
 export function directoriesOf(config: Config): readonly Place[] {
   const paths = runtimePaths(config);
@@ -41,6 +44,11 @@ export function directoriesOf(config: Config): readonly Place[] {
     place(dirname(paths.adminSocket), 'admin', 0o755),
     // Only root and the warden may enter: whoever may make the first operators is root on this machine.
     place(dirname(paths.bootstrapSocket), 'warden', 0o700),
+    // Only the warden writes what it witnessed and what it archived; operators and auditors may read it.
+    ...config.ledger.witnesses.flatMap((one) =>
+      one.type === 'file' && isBelow(runtime, one.directory) ? [place(one.directory, 'warden', 0o755)] : [],
+    ),
+    ...(isBelow(runtime, config.ledger.archiveDirectory) ? [place(config.ledger.archiveDirectory, 'warden', 0o700)] : []),
     place(paths.secrets, 'starter', 0o755),
     place(dirname(paths.masterKey), 'warden', 0o700),
     place(dirname(paths.adminDatabasePassword), 'admin', 0o700),
@@ -74,7 +82,7 @@ export function secretsOf(config: Config): readonly Secret[] {
   return [
     ...of(
       'warden',
-      [paths.masterKey, paths.ledgerKey, `${hostKeys}/ed25519.pem`, `${hostKeys}/ecdsa.pem`],
+      [paths.masterKey, paths.receiptKey, paths.ledgerKey, `${hostKeys}/ed25519.pem`, `${hostKeys}/ecdsa.pem`],
       [`${hostKeys}/ed25519.next.pem`, `${hostKeys}/ecdsa.next.pem`, paths.wardenDatabasePassword, paths.wardenDatabaseUrl],
     ),
     ...of('admin', [`${certs}/admin/key.pem`], [paths.adminDatabasePassword, paths.adminDatabaseUrl]),

@@ -53,6 +53,35 @@ export function isGuessWrong(client: ClientKexInit, method: KeyExchangeMethod, h
   return client.guessFollows && (client.keyExchange[0] !== method || client.hostKeys[0] !== hostKey);
 }
 
+export type ConnectionAlgorithms = {
+  readonly cipherIn: string | null;
+  readonly cipherOut: string | null;
+  /** null: the cipher authenticates by itself. */
+  readonly macIn: string | null;
+  readonly macOut: string | null;
+};
+
+/**
+ * What two KEXINITs agree on for the connection (RFC 4253 section 7.1): the first of the client's list that the server has. `In`: from the client.
+ * null where they agree on nothing, or where one of them cannot be read.
+ */
+export function agreedAlgorithms(client: Uint8Array, server: Uint8Array): ConnectionAlgorithms {
+  const listsOf = (payload: Uint8Array): readonly (readonly string[])[] => {
+    try {
+      const reader = new WireReader(payload.subarray(fixedBytes));
+      return Array.from({ length: listCount }, () => names(reader.string()));
+    } catch {
+      return [];
+    }
+  };
+  const [ours, theirs] = [listsOf(server), listsOf(client)];
+  const agreed = (list: number): string | null => theirs[list]?.find((name) => ours[list]?.includes(name) === true) ?? null;
+  const [cipherIn, cipherOut] = [agreed(2), agreed(3)];
+  const mac = (cipher: string | null, list: number): string | null =>
+    cipher === null || /gcm|poly1305/.test(cipher) ? null : agreed(list);
+  return { cipherIn, cipherOut, macIn: mac(cipherIn, 4), macOut: mac(cipherOut, 5) };
+}
+
 /** The same KEXINIT with another list of methods; the markers that are no methods stay. */
 export function withMethods(client: ClientKexInit, methods: readonly string[]): Uint8Array {
   const markers = client.keyExchange.filter((name) => name === strictMarker || name === 'ext-info-c');

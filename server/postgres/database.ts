@@ -17,13 +17,20 @@ export type Transaction = {
   query<T extends Row>(text: string, values?: readonly unknown[]): Promise<readonly T[]>;
 };
 
-export type DatabaseOptions = { readonly url: string; readonly applicationName: string; readonly connectionsMax: number };
+export type DatabaseOptions = {
+  readonly url: string;
+  readonly applicationName: string;
+  readonly connectionsMax: number;
+  /** Looks at a connection that was just made, before anything else may use it; what it throws ends the connection. */
+  readonly admit?: (tx: Transaction) => Promise<void>;
+};
 
 /** Errors of the connection (not of a statement) mean "unknown": nothing may be released or acknowledged on them. */
 export class Database {
   readonly #pool: pg.Pool;
   readonly #options: DatabaseOptions;
   readonly #listeners = new Set<{ stop: () => Promise<void> }>();
+  readonly #admitted = new WeakSet<pg.PoolClient>();
 
   constructor(options: DatabaseOptions) {
     this.#options = options;
@@ -113,10 +120,25 @@ export class Database {
   }
 
   async #connect(): Promise<pg.PoolClient> {
+    let client: pg.PoolClient;
     try {
-      return await this.#pool.connect();
+      client = await this.#pool.connect();
     } catch (cause) {
       throw new CofferdamError('unavailable', 'the database cannot be reached', { cause });
+    }
+    const { admit } = this.#options;
+    if (admit === undefined || this.#admitted.has(client)) return client;
+    const onError = (): void => {};
+    client.on('error', onError);
+    try {
+      await admit({ query: async (text, values) => (await client.query(text, values as unknown[])).rows });
+      this.#admitted.add(client);
+      return client;
+    } catch (error) {
+      client.release(true);
+      throw translate(error);
+    } finally {
+      client.off('error', onError);
     }
   }
 

@@ -342,7 +342,12 @@ export const edgeToWarden = {
     }),
     result: permit,
   }),
-  'download.close': operation({ changes: true, params: z.strictObject({ token, download: uuid, sentBytes: size }), result: ok }),
+  /** `by`: its client closed it, or it was cut (connection, session or edge): then nobody knows what of the sent bytes arrived. */
+  'download.close': operation({
+    changes: true,
+    params: z.strictObject({ token, download: uuid, sentBytes: size, by: z.enum(['client', 'cut']) }),
+    result: ok,
+  }),
 } as const satisfies OperationTable;
 
 /** Calls the warden makes on an edge. */

@@ -15,10 +15,14 @@ import type {
   PublishRule,
   SessionId,
   Verb,
+  VersionId,
 } from '../domain/ids.ts';
+import type { EntryKind } from '../domain/ledger/entry-kinds.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { Database, Transaction } from '../postgres/database.ts';
 import type { Charges } from './budgets/charges.ts';
+import type { CheckpointSigner } from './keys/checkpoint-signer.ts';
+import type { LedgerGuard } from './ledger/guard.ts';
 
 /** Who is calling on an rpc socket: known from the socket itself. */
 export type EdgeCaller = { readonly node: NodeName; readonly plane: Plane };
@@ -90,22 +94,36 @@ export type KeyRing = {
   sealRow(parts: readonly string[]): Buffer;
   /** Names the key of `sealRow`. */
   readonly rowSealId: string;
-  /** Signs a receipt or checkpoint; Ed25519, 64 bytes. */
+  /** Signs a receipt; Ed25519, 64 bytes. */
   signReceipt(message: Buffer): Buffer;
+  /** Signs and verifies checkpoints of the record under this name (C2SP signed-note). */
+  checkpointSigner(origin: string): CheckpointSigner;
   /** SPKI PEM of the receipt key, and its short id (first 16 hex digits of SHA-256 over the SPKI DER). */
   readonly receiptPublicKey: { readonly pem: string; readonly id: string };
 };
 
+/** Which fields exist, and their classes: domain/ledger/entry-kinds.ts. */
 export type LedgerEntry = {
-  readonly kind: string;
+  readonly kind: EntryKind;
+  readonly observer: 'warden' | 'edge';
   readonly customer?: CustomerId | null;
   readonly account?: AccountId | null;
   readonly session?: SessionId | null;
   readonly node?: NodeName | null;
-  readonly observer: 'warden' | 'edge';
-  /** May be shown to the customer it concerns. */
+  readonly plane?: Plane | null;
+  /** The open file: a download or an upload. */
+  readonly handle?: string | null;
+  readonly version?: VersionId | string | null;
+  readonly extent?: number | null;
+  readonly bytes?: number | null;
+  /** Further fields that may be shown to the customer whom the entry concerns. */
   readonly public?: Readonly<Record<string, unknown>>;
-  /** Internal: addresses, fingerprints, client identification. */
+  /** Fingerprints. */
+  readonly credential?: string | null;
+  readonly alsoCredential?: string | null;
+  readonly source?: { readonly address: string; readonly port: number } | null;
+  readonly client?: string | null;
+  /** Further internal fields. */
   readonly sensitive?: Readonly<Record<string, unknown>>;
 };
 
@@ -118,6 +136,8 @@ export type Warden = {
   readonly config: Config;
   readonly log: Logger;
   readonly database: Database;
+  /** Whether the state of the record lets anything be served. */
+  readonly guard: LedgerGuard;
   readonly keys: KeyRing;
   readonly sessions: Sessions;
   readonly charges: Charges;

@@ -21,9 +21,27 @@ export type Rooms = {
   readonly exchanges: Exchanges;
 };
 
+/** Nothing is served while the record is in doubt, late at its witness, or frozen. */
+function guarded({ guard }: Warden, handlers: Handlers<EdgeToWarden, EdgeCaller>): Handlers<EdgeToWarden, EdgeCaller> {
+  const entries = Object.entries(handlers).map(([name, handler]) => {
+    const run = handler as (params: unknown, caller: EdgeCaller) => Promise<unknown>;
+    return [
+      name,
+      async (params: unknown, caller: EdgeCaller): Promise<unknown> => {
+        guard.require();
+        const result = await run(params, caller);
+        // What was decided meanwhile holds for what was asked before.
+        guard.require();
+        return result;
+      },
+    ];
+  });
+  return Object.fromEntries(entries) as Handlers<EdgeToWarden, EdgeCaller>;
+}
+
 export function edgeHandlers(warden: Warden, rooms: Rooms): Handlers<EdgeToWarden, EdgeCaller> {
   const { nodes, logins, sessions, exchanges } = rooms;
-  return {
+  return guarded(warden, {
     'node.hello': async ({ startId, nativeCipher }, caller) => {
       const epoch = await nodes.hello(caller, startId, nativeCipher ?? null);
       // What an earlier run of this node left open is over: its process is gone.
@@ -66,5 +84,5 @@ export function edgeHandlers(warden: Warden, rooms: Rooms): Handlers<EdgeToWarde
     ...treeHandlers(warden),
     ...uploadHandlers(warden),
     ...downloadHandlers(warden),
-  };
+  });
 }

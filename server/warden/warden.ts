@@ -7,7 +7,7 @@ import { CofferdamError } from '../domain/errors.ts';
 import { idOf, type NodeName, type SessionId } from '../domain/ids.ts';
 import { createLogger } from '../observability/logger.ts';
 import { serveMetrics } from '../observability/metrics.ts';
-import { Database } from '../postgres/database.ts';
+import { Database, type Transaction } from '../postgres/database.ts';
 import { assertSafeSettings } from '../postgres/migrate.ts';
 import { roleUrl } from '../postgres/role-url.ts';
 import { edgeToWarden, wardenToEdge } from '../rpc/edge-warden.ts';
@@ -27,6 +27,10 @@ import { edgeHandlers } from './handlers.ts';
 import { loadHostKeys, publicLine } from './keys/key-files.ts';
 import { publishReceiptKey } from './keys/key-queries.ts';
 import { createKeyRing } from './keys/key-ring.ts';
+import { LedgerGuard } from './ledger/guard.ts';
+import { Ledger } from './ledger/ledger.ts';
+import { identify } from './ledger/seal-queries.ts';
+import { createWitnesses } from './ledger/witness/witnesses.ts';
 import { Nodes } from './nodes/nodes.ts';
 import { SessionRegistry } from './sessions/sessions.ts';
 import { recover } from './transfers/recovery.ts';
@@ -39,9 +43,15 @@ export async function startWarden(config: Config): Promise<RunningWarden> {
   const log = createLogger(config, 'warden');
   const keys = createKeyRing(config);
   const hostKeys = loadHostKeys(config);
-  const database = new Database({ url: roleUrl(config, 'warden'), applicationName: 'cofferdam warden', connectionsMax: 16 });
+  const url = roleUrl(config, 'warden');
+  const guard = new LedgerGuard();
+  const admit = async (tx: Transaction): Promise<void> => guard.admit(await identify(tx));
+  const database = new Database({ url, applicationName: 'cofferdam warden', connectionsMax: 16, admit });
+  const ledger = new Ledger({ config, url, keys, guard, witnesses: createWitnesses(config.ledger), log });
   try {
     await database.withSystem((tx) => assertSafeSettings(tx));
+    // Before anything is written: is this the database that was witnessed?
+    await ledger.start();
     await adoptRows({ config, database, keys, log });
     await database.withSystem(async (tx) => {
       await sealing(
@@ -54,11 +64,12 @@ export async function startWarden(config: Config): Promise<RunningWarden> {
     });
     const nodes = new Nodes(database);
     const sessions = new SessionRegistry(config, database, nodes, log);
-    const charges = createCharges({ config, database, sessions, log });
+    const charges = createCharges({ config, database, sessions, log, admit });
     const warden: Warden = {
       config,
       log,
       database,
+      guard,
       keys,
       sessions,
       charges,
@@ -84,6 +95,7 @@ export async function startWarden(config: Config): Promise<RunningWarden> {
       { name: 'warden_key_exchanges_total', help: 'Key exchanges signed.', kind: 'counter', value: exchanges.signed },
       { name: 'warden_passwords_waiting', help: 'Passwords waiting to be hashed.', kind: 'gauge', value: logins.passwordsWaiting },
       { name: 'warden_grants_waiting', help: 'Grants waiting for their batch.', kind: 'gauge', value: charges.waiting() },
+      ...ledger.metrics,
     ]);
     log.info({ nodes: config.edges.map((edge) => edge.node) }, 'warden serves');
     return {
@@ -103,11 +115,13 @@ export async function startWarden(config: Config): Promise<RunningWarden> {
         await commands.stop();
         await charges.stop();
         await metrics.stop();
+        await ledger.stop();
         await database.close();
         log.info('warden stopped');
       },
     };
   } catch (error) {
+    await ledger.stop();
     await database.close();
     throw error;
   }

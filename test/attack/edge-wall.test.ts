@@ -31,6 +31,7 @@ test('what the edge can and cannot do, tried from inside', async (t) => {
     secrets: [
       paths.masterKey,
       join(paths.hostKeys, 'ed25519.pem'),
+      paths.receiptKey,
       paths.ledgerKey,
       paths.wardenDatabasePassword,
       paths.adminDatabasePassword,

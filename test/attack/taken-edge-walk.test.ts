@@ -132,7 +132,7 @@ test('1,500 calls in any order reach nothing of another customer; floods hold no
     'download.locate': () => ({ token: token(), download: anyDownload(), offset: 0 }),
     'download.grant': () => ({ token: token(), download: anyDownload(), index: 0 }),
     'flow.permit': () => ({ token: token(), customer: random.pick([download.customer, randomUUID()]), direction: 'out', bytes: 1 }),
-    'download.close': () => ({ token: token(), download: anyDownload(), sentBytes: 1 }),
+    'download.close': () => ({ token: token(), download: anyDownload(), sentBytes: 1, by: 'client' }),
   };
   const operations = Object.keys(edgeToWarden) as Operation[];
   const reached: string[] = [];

@@ -156,8 +156,9 @@ async function liar(setting: Setting, node: string, loot: Loot, isOver: () => bo
               }),
             );
             // Nothing was sent, it says; half the time twice, or about handles that are not its own.
-            await edge.call('download.close', { token, download, sentBytes: 0 });
-            if (randomInt(2) === 0) await edge.call('download.close', { token, download: randomUUID(), sentBytes: 0 }).catch(() => {});
+            await edge.call('download.close', { token, download, sentBytes: 0, by: 'client' });
+            if (randomInt(2) === 0)
+              await edge.call('download.close', { token, download: randomUUID(), sentBytes: 0, by: 'client' }).catch(() => {});
             if (randomInt(20) === 0) await edge.call('session.end', { token, reason: 'connection-lost', bytesIn: 0, bytesOut: 0 });
           }
         }),

@@ -171,7 +171,7 @@ const calls: readonly (readonly [string, () => unknown])[] = [
   ['download.open', () => ({ token, path: ['a'] })],
   ['download.locate', () => ({ token, download: randomUUID(), offset: 0 })],
   ['download.grant', () => ({ token, download: randomUUID(), index: 0 })],
-  ['download.close', () => ({ token, download: randomUUID(), sentBytes: 1 })],
+  ['download.close', () => ({ token, download: randomUUID(), sentBytes: 1, by: 'client' })],
   ['flow.permit', () => ({ token, customer: randomUUID(), direction: 'out', bytes: 1 })],
   ['console.run', () => ({ token, line: 'unlock acme-batch --for 8h' })],
   ['console.input', () => ({ token, text: '123456' })],

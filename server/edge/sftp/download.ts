@@ -153,12 +153,13 @@ export class Download {
     extent.reader.then((reader) => this.#context.store.ask({ op: 'reader.close', reader })).catch(() => {});
   }
 
-  async close(): Promise<void> {
+  /** `cut`: its client did not close it, so nobody knows what of the bytes that went out arrived. */
+  async close(by: 'client' | 'cut'): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
     for (const extent of this.#open.values()) this.#closeReader(extent);
     this.#open.clear();
     const { warden, session } = this.#context;
-    await warden.callRepeatable('download.close', { token: session.token, download: this.#id, sentBytes: this.#sentBytes });
+    await warden.callRepeatable('download.close', { token: session.token, download: this.#id, sentBytes: this.#sentBytes, by });
   }
 }

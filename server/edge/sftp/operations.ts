@@ -62,7 +62,7 @@ async function open(context: OperationContext, id: number, fields: FieldReader):
 async function close(context: OperationContext, id: number, fields: FieldReader): Promise<Buffer> {
   const handle = context.handles.take(fields.string());
   if (handle.kind === 'upload') await handle.upload.close();
-  if (handle.kind === 'download') await handle.download.close();
+  if (handle.kind === 'download') await handle.download.close('client');
   return okPacket(id);
 }
 

@@ -233,7 +233,7 @@ class Session implements SftpInput {
       this.#context.handles.drain().map(async (handle) => {
         try {
           if (handle.kind === 'upload') await handle.upload.interrupt();
-          if (handle.kind === 'download') await handle.download.close();
+          if (handle.kind === 'download') await handle.download.close('cut');
         } catch (error) {
           this.#context.node.log.info({ err: error, account: this.#context.session.account }, 'a handle could not be closed in order');
         }

@@ -10,18 +10,16 @@ import {
   type Standing,
   stepLogin,
 } from '../../domain/login-machine.ts';
-import { isValidAccountName } from '../../domain/paths.ts';
 import { permits } from '../../domain/restrictions.ts';
 import type { Database, Transaction } from '../../postgres/database.ts';
 import type { EdgeToWarden } from '../../rpc/edge-warden.ts';
 import type { Params, Result } from '../../rpc/operation.ts';
-import { insertAlert } from '../alerts/alert-queries.ts';
 import { alarmBroken, brokenBehind } from '../changes/seals.ts';
 import type { EdgeCaller, KeyRing } from '../context.ts';
 import type { Exchanges, Issued } from '../exchanges/exchanges.ts';
-import { record } from '../ledger/ledger-queries.ts';
 import type { SessionRegistry } from '../sessions/sessions.ts';
-import { type AccountFacts, findAccount, findUsable } from './login-queries.ts';
+import { type AccountFacts, findUsable } from './login-queries.ts';
+import { findNamed, recordFailure, recordPartial } from './login-record.ts';
 import { openSession } from './open-session.ts';
 import { PasswordHashing, passwordName } from './passwords.ts';
 import { type Guess, Penalties } from './penalties.ts';
@@ -30,11 +28,13 @@ import { isWorthSigning, passwordEvidence, verifyCode, verifyKey, verifyTicket }
 type Attempt = Params<EdgeToWarden, 'login.attempt'>;
 type Outcome = Result<EdgeToWarden, 'login.attempt'>;
 
-type Login = {
+export type Login = {
   state: LoginState;
   /** The session identifier that every signature of this login must cover. */
   readonly issued: Issued;
+  /** Of the first credential that was shown, and of a second one. */
   fingerprint: string | null;
+  alsoFingerprint: string | null;
   readonly startedAt: number;
   queue: Promise<unknown>;
 };
@@ -42,8 +42,6 @@ type Seen = { readonly account: AccountFacts | undefined; readonly standing: Sta
 
 const loginsMax = 5000;
 const probesMax = 20;
-// Not a valid account name: finds nobody, at the same cost.
-const nobody = '-';
 
 export type LoginDependencies = {
   readonly config: Config;
@@ -90,7 +88,14 @@ export class Logins {
       // Evidence counts only on a session identifier that was issued to this node for this connection, and is still open.
       const issued = this.#given.exchanges.find(caller, params.connection);
       if (issued === undefined || this.#open.size >= loginsMax) return Promise.resolve({ outcome: 'closed' });
-      login = { state: beginLogin(params.username), issued, fingerprint: null, startedAt: performance.now(), queue: Promise.resolve() };
+      login = {
+        state: beginLogin(params.username),
+        issued,
+        fingerprint: null,
+        alsoFingerprint: null,
+        startedAt: performance.now(),
+        queue: Promise.resolve(),
+      };
       this.#open.set(key, login);
     }
     const current = login;
@@ -121,10 +126,11 @@ export class Logins {
       const seen = await this.#seeIn(tx, params);
       const event = await this.#event(tx, login, params, caller, seen, guess, password);
       const { outcome: next, step } = this.#step(login, params, caller, event, seen.standing, seen.now);
+      if (step.outcome === 'partial') await recordPartial(tx, login, params, caller, seen.account);
       if (guess?.isTaken === true && (step.outcome === 'accepted' || step.outcome === 'partial')) await this.#penalties.settle(tx, guess);
       return step.outcome === 'accepted' ? this.#accept(tx, login, params, caller, seen, step) : next;
     });
-    if (outcome.outcome === 'refused' || outcome.outcome === 'closed') await this.#recordFailure(login, params, caller, guess);
+    if (outcome.outcome === 'refused' || outcome.outcome === 'closed') await recordFailure(database, login, params, caller, guess);
     return outcome;
   }
 
@@ -134,8 +140,8 @@ export class Logins {
 
   /** What is known of the name; the look-up happens for every name. */
   async #seeIn(tx: Transaction, params: Attempt): Promise<Seen> {
-    const { account, now } = await findAccount(tx, isValidAccountName(params.username) ? params.username : nobody);
-    if (account === undefined || account.name !== params.username) return { account: undefined, standing: null, now };
+    const { account, now } = await findNamed(tx, params.username);
+    if (account === undefined) return { account, standing: null, now };
     if (!account.isActive) return { account, standing: null, now };
     return {
       account,
@@ -200,12 +206,12 @@ export class Logins {
           profile: exchanges.profileOf(caller),
           dormantMs: this.#dormantMs,
         });
-        login.fingerprint = verified.fingerprint;
+        show(login, verified.fingerprint);
         return { type: 'proof', evidence: verified.evidence };
       }
       case 'password': {
         const name = passwordName(evidence.password);
-        login.fingerprint ??= name;
+        show(login, name);
         return { type: 'proof', evidence: await passwordEvidence(tx, name, isPasswordRight, this.#dormantMs) };
       }
       case 'keyboard-interactive':
@@ -267,6 +273,7 @@ export class Logins {
       restrictions: step.restrictions,
       window,
       fingerprint: login.fingerprint,
+      alsoFingerprint: login.alsoFingerprint,
       now: seen.now,
       params,
       issued: login.issued,
@@ -275,36 +282,19 @@ export class Logins {
     });
   }
 
-  /** One entry a refusal, in its own transaction: the one that refused may have been rolled back. Names of strangers are not kept: they may be passwords. */
-  async #recordFailure(login: Login, params: Attempt, caller: EdgeCaller, guess: Guess | undefined): Promise<void> {
-    await this.#given.database.withSystem(async (tx) => {
-      const { account } = await this.#seeIn(tx, params);
-      await record(tx, {
-        kind: 'login.refused',
-        customer: account?.customer ?? null,
-        account: account?.id ?? null,
-        node: caller.node,
-        observer: 'warden',
-        public: { evidence: params.evidence.type, proofs: [...login.state.given.keys()].sort(), examined: guess?.isTaken ?? true },
-        sensitive: { fingerprint: login.fingerprint, source: params.source, client: params.clientIdentification, sourceObservedBy: 'edge' },
-      });
-      if (guess === undefined || guess.isTaken || account === undefined) return;
-      await insertAlert(tx, {
-        kind: 'login.guessing',
-        severity: 'warning',
-        subject: account.id,
-        customer: account.customer,
-        account: account.id,
-        text: `guesses against ${account.name} come faster than they are examined; last from ${params.source.address}`,
-        facts: { account: account.name, source: params.source.address, isKnownSource: guess.isKnown },
-        nextCommand: `cofferctl account lock ${account.name} --reason TEXT (or account unlock ${account.name}, when it was its holder)`,
-      });
-    });
-  }
-
   #expire(): void {
     const oldest = performance.now() - this.#given.config.limits.loginGraceMs - 10_000;
     for (const [key, login] of this.#open) if (login.startedAt < oldest) this.#open.delete(key);
+  }
+}
+
+/** A key names the login; a password does when nothing else was shown. */
+function show(login: Login, fingerprint: string): void {
+  if (login.fingerprint === null || login.fingerprint === fingerprint) login.fingerprint = fingerprint;
+  else if (fingerprint.startsWith('password:')) login.alsoFingerprint = fingerprint;
+  else {
+    if (login.fingerprint.startsWith('password:')) login.alsoFingerprint = login.fingerprint;
+    login.fingerprint = fingerprint;
   }
 }
 

@@ -24,7 +24,9 @@ export type Accepted = {
   readonly purpose: Purpose;
   readonly restrictions: Restrictions;
   readonly window: string | null;
+  /** Of the first credential, and of the password beside a key. */
   readonly fingerprint: string | null;
+  readonly alsoFingerprint: string | null;
   readonly now: number;
   readonly params: Params<EdgeToWarden, 'login.attempt'>;
   readonly issued: Issued;
@@ -40,12 +42,16 @@ export async function openSession(tx: Transaction, sessions: SessionRegistry, ac
   const password = credentials.get('password') ?? null;
   const credential = key ?? password;
   if (credential === null) throw new Error('a login without a credential');
-  const sensitive = {
-    fingerprint: accepted.fingerprint,
+  const base = {
+    customer: account.customer,
+    account: account.id,
+    node: caller.node,
+    plane: caller.plane,
+    observer: 'warden',
+    credential: accepted.fingerprint,
     source: params.source,
     client: params.clientIdentification,
-    sourceObservedBy: 'edge',
-  };
+  } as const;
   const opened = await sessions.open(tx, {
     account: account.id,
     customer: account.customer,
@@ -65,13 +71,9 @@ export async function openSession(tx: Transaction, sessions: SessionRegistry, ac
     const { scope, sessionsMax } = opened.full;
     const facts = { scope, sessionsMax };
     await record(tx, {
+      ...base,
       kind: 'session.refused',
-      customer: account.customer,
-      account: account.id,
-      node: caller.node,
-      observer: 'warden',
       public: facts,
-      sensitive,
     });
     await insertAlert(tx, {
       kind: 'session.refused',
@@ -91,21 +93,19 @@ export async function openSession(tx: Transaction, sessions: SessionRegistry, ac
   await rememberSource(tx, account.id, source);
   await countKeyExchange(tx, account.id, isPostQuantum(issued.keyExchange), params.clientIdentification);
   await record(tx, {
+    ...base,
     kind: 'session.opened',
-    customer: account.customer,
-    account: account.id,
     session: opened.id,
-    node: caller.node,
-    observer: 'warden',
+    alsoCredential: accepted.alsoFingerprint,
     public: {
       proofs: accepted.proofs,
       purpose: accepted.purpose,
-      plane: caller.plane,
       readOnly: accepted.restrictions.readOnly,
       keyExchange: issued.keyExchange,
       hostKey: issued.hostKeyAlgorithm,
+      ...issued.algorithms,
     },
-    sensitive: { ...sensitive, window: accepted.window },
+    sensitive: { window: accepted.window },
   });
   return {
     outcome: 'accepted',

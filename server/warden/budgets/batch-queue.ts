@@ -1,12 +1,13 @@
 // Owns: one queue and one connection for one kind of batched database call.
 // The next batch goes when the previous one has returned: no timers, no leases. Any error means "unknown": nothing of that batch counts as done.
 import { CofferdamError } from '../../domain/errors.ts';
-import { Database, sqlState } from '../../postgres/database.ts';
+import { Database, type DatabaseOptions, sqlState } from '../../postgres/database.ts';
 
 export type BatchQueue<Item, Answer> = { request(item: Item): Promise<Answer>; waiting(): number; stop(): Promise<void> };
 export type BatchOptions<Item, Answer> = {
   readonly url: string;
   readonly applicationName: string;
+  readonly admit?: DatabaseOptions['admit'];
   /** One answer per item, in order; resolves after the commit. */
   readonly call: (database: Database, items: readonly Item[]) => Promise<readonly Answer[]>;
 };
@@ -23,8 +24,13 @@ type Waiting<Item, Answer> = {
   readonly reject: (error: unknown) => void;
 };
 
-export function createBatchQueue<Item, Answer>({ url, applicationName, call }: BatchOptions<Item, Answer>): BatchQueue<Item, Answer> {
-  const database = new Database({ url, applicationName, connectionsMax: 1 });
+export function createBatchQueue<Item, Answer>({
+  url,
+  applicationName,
+  admit,
+  call,
+}: BatchOptions<Item, Answer>): BatchQueue<Item, Answer> {
+  const database = new Database({ url, applicationName, connectionsMax: 1, ...(admit === undefined ? {} : { admit }) });
   const waiting: Waiting<Item, Answer>[] = [];
   let isRunning = false;
 

@@ -4,7 +4,7 @@ import type { Config } from '../../config/config.ts';
 import { CofferdamError } from '../../domain/errors.ts';
 import type { CustomerId } from '../../domain/ids.ts';
 import type { Logger } from '../../observability/logger.ts';
-import type { Database } from '../../postgres/database.ts';
+import type { Database, DatabaseOptions } from '../../postgres/database.ts';
 import { roleUrl } from '../../postgres/role-url.ts';
 import type { OpenSession } from '../context.ts';
 import type { SessionRegistry } from '../sessions/sessions.ts';
@@ -36,19 +36,26 @@ export type Charges = {
   stop(): Promise<void>;
 };
 
-type Given = { readonly config: Config; readonly database: Database; readonly sessions: SessionRegistry; readonly log: Logger };
+type Given = {
+  readonly config: Config;
+  readonly database: Database;
+  readonly sessions: SessionRegistry;
+  readonly log: Logger;
+  readonly admit: DatabaseOptions['admit'];
+};
 type Charged = Extract<ChargeAnswer, { outcome: 'granted' | 'repeat' }>;
 
 /** A client that waits for its turn asks again at the earliest after so long. */
 const askAgainMsMin = 20;
 
-export function createCharges({ config, database, sessions, log }: Given): Charges {
+export function createCharges({ config, database, sessions, log, admit }: Given): Charges {
   const url = roleUrl(config, 'warden');
+  const hook = admit === undefined ? {} : { admit };
   const queue = (name: string): BatchQueue<ChargeRequest, ChargeAnswer> =>
-    createBatchQueue({ url, applicationName: `cofferdam ${name}`, call: callChargeBatch });
+    createBatchQueue({ url, applicationName: `cofferdam ${name}`, ...hook, call: callChargeBatch });
   const releases = queue('grants');
   const amounts = queue('charges');
-  const paces = createBatchQueue<PaceRequest, Permit>({ url, applicationName: 'cofferdam pace', call: callPace });
+  const paces = createBatchQueue<PaceRequest, Permit>({ url, applicationName: 'cofferdam pace', ...hook, call: callPace });
   const desk = createRefusalDesk({
     database,
     endSessions: (credential, reason) => sessions.endMatching({ credential }, reason),

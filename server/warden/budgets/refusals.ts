@@ -6,7 +6,7 @@ import type { CredentialId, CustomerId } from '../../domain/ids.ts';
 import type { Database, Transaction } from '../../postgres/database.ts';
 import { insertAlert } from '../alerts/alert-queries.ts';
 import type { OpenSession } from '../context.ts';
-import { record } from '../ledger/ledger-queries.ts';
+import { bySession, record } from '../ledger/ledger-queries.ts';
 import type { Refusal } from './charge-queries.ts';
 import { findConsequence, hasOtherCredentials, lockCredential, suspendCredential } from './consequence-queries.ts';
 import { refusalSentence, refusalText } from './refusal-text.ts';
@@ -121,10 +121,7 @@ async function consequenceOf(tx: Transaction, session: OpenSession, refusal: Ref
   await record(tx, {
     kind: 'credential.suspended',
     customer: refusal.customer,
-    account: session.account.id,
-    session: session.id,
-    node: session.node,
-    observer: 'warden',
+    ...bySession(session),
     public: { why: 'limit reached' },
     sensitive: { credential: session.credentialId },
   });

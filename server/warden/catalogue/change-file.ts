@@ -35,7 +35,7 @@ export async function removeFile(tx: Transaction, session: OpenSession, place: E
   if (own !== undefined) {
     requireVerb(session, place.folder, 'write');
     await setVersionState(tx, own.id, 'discarded', null);
-    await recordName(tx, session, place, 'file.discarded', { version: own.id });
+    await recordName(tx, session, place, 'file.discarded', own.id);
     return;
   }
   const published = live.find((version) => version.state === 'published');
@@ -44,7 +44,7 @@ export async function removeFile(tx: Transaction, session: OpenSession, place: E
   requireVerb(session, place.folder, 'remove');
   if (published.firstReadAt !== null) throw new CofferdamError('denied', 'the file was already read and stays until its retention ends');
   await withdrawPublished(tx, file);
-  await recordName(tx, session, place, 'file.withdrawn', { version: published.id });
+  await recordName(tx, session, place, 'file.withdrawn', published.id);
 }
 
 /** Takes the target name for the moved version, or says why not. */
@@ -93,8 +93,8 @@ export async function renameFile(
   if (version.state !== 'partial') {
     const publication = afterRename(target.folder, source.name, target.name);
     await setVersionState(tx, version.id, publication.state, publication.state === 'settling' ? publication.settleMs : null);
-    await recordName(tx, session, source, 'file.renamed', { version: version.id, to: formatPath(target.rest), state: publication.state });
+    await recordName(tx, session, source, 'file.renamed', version.id, { to: formatPath(target.rest), state: publication.state });
     return;
   }
-  await recordName(tx, session, source, 'file.renamed', { version: version.id, to: formatPath(target.rest), state: 'partial' });
+  await recordName(tx, session, source, 'file.renamed', version.id, { to: formatPath(target.rest), state: 'partial' });
 }

@@ -7,7 +7,7 @@ import { formatPath } from '../../domain/paths.ts';
 import type { Attributes, EdgeToWarden } from '../../rpc/edge-warden.ts';
 import type { Handlers } from '../../rpc/operation.ts';
 import type { EdgeCaller, FolderScope, OpenSession, Warden } from '../context.ts';
-import { record } from '../ledger/ledger-queries.ts';
+import { bySession, record } from '../ledger/ledger-queries.ts';
 import { removeFile, renameFile } from './change-file.ts';
 import { type InFolder, locate, locateEntry, notFound, requireVerb, scopeOf, walk } from './locate.ts';
 import { recordName } from './name-entry.ts';
@@ -93,10 +93,7 @@ export function treeHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, EdgeCa
         record(tx, {
           kind: 'folder.listed',
           customer: place.customer.id,
-          account: session.account.id,
-          session: session.id,
-          node: session.node,
-          observer: 'warden',
+          ...bySession(session),
           public: { folder: place.folder.name, path: formatPath(place.rest), names: found.length, after: after ?? null },
         }),
       );

@@ -22,10 +22,13 @@ export type VersionRow = {
   readonly extentCount: number;
   readonly modifiedAt: Date;
   readonly firstReadAt: Date | null;
+  /** null: not whole yet. */
+  readonly sha256: Buffer | null;
 };
 export type Entry = { readonly name: string; readonly kind: 'directory' | 'file'; readonly size: number; readonly modifiedAt: Date };
 
-const versionColumns = 'v.id, v.number, v.state, v.account_id, v.content_id, v.size, v.extent_count, v.modified_at, v.first_read_at';
+const versionColumns =
+  'v.id, v.number, v.state, v.account_id, v.content_id, v.size, v.extent_count, v.modified_at, v.first_read_at, v.sha256';
 type RawVersion = {
   readonly id: string;
   readonly number: number;
@@ -36,6 +39,7 @@ type RawVersion = {
   readonly extent_count: number;
   readonly modified_at: Date;
   readonly first_read_at: Date | null;
+  readonly sha256: Buffer | null;
 };
 const shapeVersion = (row: RawVersion): VersionRow => ({
   id: idOf<VersionId>(row.id),
@@ -47,6 +51,7 @@ const shapeVersion = (row: RawVersion): VersionRow => ({
   extentCount: row.extent_count,
   modifiedAt: row.modified_at,
   firstReadAt: row.first_read_at,
+  sha256: row.sha256,
 });
 
 /** Indexable form of "in this directory, or in the folder itself": a null never matches `=`. */

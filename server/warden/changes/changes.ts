@@ -1,6 +1,7 @@
 // Owns: the life of a change: proposed with one operator's signature, applied with another's over its hash, or rejected.
 // Must never: apply anything but the text that was signed; take the admin process's word for who signed.
 import { CofferdamError } from '../../domain/errors.ts';
+import type { EntryKind } from '../../domain/ledger/entry-kinds.ts';
 import type { Transaction } from '../../postgres/database.ts';
 import { type Approval, documentHash, isSignedBy, type Proposal, parseApproval, parseProposal } from '../../rpc/change-document.ts';
 import type { Params, Result } from '../../rpc/operation.ts';
@@ -147,7 +148,7 @@ async function requireGlass(tx: Transaction, keys: KeyRing, id: string, proposer
 
 async function tell(
   doing: Doing,
-  kind: string,
+  kind: EntryKind,
   glass: BreakGlass,
   text: string,
   facts: Readonly<Record<string, unknown>> = {},

@@ -1,6 +1,7 @@
 // Owns: what is done to operators and to prepared emergencies, each inside the command's own transaction, on the record.
 // Must never: leave fewer than two who can approve each other's changes by anything but a suspension.
 import { CofferdamError } from '../../domain/errors.ts';
+import type { EntryKind } from '../../domain/ledger/entry-kinds.ts';
 import type { Transaction } from '../../postgres/database.ts';
 import { operatorPublicKey, publicKeyFingerprint } from '../../rpc/change-document.ts';
 import type { Params } from '../../rpc/operation.ts';
@@ -39,7 +40,7 @@ export function keyOf(base64: string): { readonly spki: Buffer; readonly fingerp
 /** Operators are everybody's business: what happens to them is told to all. */
 async function tellOperators(
   { tx, operator: by }: Doing,
-  kind: string,
+  kind: EntryKind,
   name: string,
   facts: Readonly<Record<string, unknown>>,
 ): Promise<void> {
@@ -55,7 +56,7 @@ async function tellOperators(
 }
 
 /** Never in an emergency: operators and emergencies themselves, and what destroys. */
-const neverAlone = (operation: string): boolean => /^(?:operator|break-glass|change|hold)\./.test(operation);
+const neverAlone = (operation: string): boolean => /^(?:operator|break-glass|change|hold|ledger)\./.test(operation);
 
 export const operatorUseCases = {
   'operator.create': async ({ name, role, publicKey, reason }: P<'operator.create'>, doing: Doing) => {

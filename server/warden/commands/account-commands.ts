@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { hourMs } from '../../config/credential-ages.ts';
 import { CofferdamError } from '../../domain/errors.ts';
 import type { CustomerId } from '../../domain/ids.ts';
+import type { EntryKind } from '../../domain/ledger/entry-kinds.ts';
 import { areNetworksWider, isBoundWider, isChoiceWider } from '../../domain/widening.ts';
 import type { Transaction } from '../../postgres/database.ts';
 import type { Params } from '../../rpc/operation.ts';
@@ -44,7 +45,7 @@ export async function requireCustomer(tx: Transaction, name: string): Promise<Cu
   return (await requireCustomerRow(tx, name)).id;
 }
 
-async function recordAccount(doing: Doing, kind: string, account: AccountRow, facts: Readonly<Record<string, unknown>>): Promise<void> {
+async function recordAccount(doing: Doing, kind: EntryKind, account: AccountRow, facts: Readonly<Record<string, unknown>>): Promise<void> {
   await record(doing.tx, {
     kind,
     customer: account.customer,

@@ -75,6 +75,7 @@ async function runOne(warden: Warden, sessions: SessionRegistry): Promise<boolea
         warden,
         operator: taken.operator,
         operatorId: taken.operatorId,
+        change: null,
         widen: needsAnother,
         savepoint: (work) => withSavepoint(tx, work),
         endSessions: async (filter, reason, how) => {
@@ -109,6 +110,16 @@ async function runOne(warden: Warden, sessions: SessionRegistry): Promise<boolea
   return taken !== undefined;
 }
 
+/** While the database is not what was witnessed, it is looked at and released, and nothing else. */
+function requireUnfrozen({ guard }: Warden, { operation, params }: CommandRow): void {
+  if (guard.state.is === 'open' || guard.state.why !== 'frozen') return;
+  const isAbout = (what: unknown): boolean => what === 'ledger.release';
+  const planned = typeof params === 'object' && params !== null && 'operation' in params ? params.operation : undefined;
+  if (operation.startsWith('change.') || operation === 'warden.ping' || isAbout(operation) || (operation === 'plan' && isAbout(planned)))
+    return;
+  throw new CofferdamError('unavailable', `frozen: ${guard.state.text}. Nothing was done; see \`cofferctl ledger status\``);
+}
+
 /** What widens, by one alone. */
 const needsAnother = (wider: readonly string[]): void => {
   if (wider.length > 0)
@@ -120,6 +131,7 @@ const needsAnother = (wider: readonly string[]): void => {
 
 /** Operator and entry as they stand; then the command itself, or the change that it is about. */
 async function decide(command: CommandRow, doing: Doing, applies: (change: string) => void): Promise<unknown> {
+  requireUnfrozen(doing.warden, command);
   if (!command.isActive) throw new CofferdamError('denied', 'this operator is suspended');
   const broken = await firstBroken(doing.tx, doing.warden.keys, [{ kind: 'operator', id: command.operatorId }]);
   if (broken !== undefined) {
@@ -128,7 +140,9 @@ async function decide(command: CommandRow, doing: Doing, applies: (change: strin
   }
   const apply: Apply = (operation, params, by, approval) => {
     applies(approval.change);
-    return execute({ operation, params, role: by.role }, { ...doing, operator: by.operator, widen: () => {} }, 'approved');
+    const within = { ...doing, operator: by.operator, change: approval.change, widen: () => {} };
+    requireUnfrozen(doing.warden, { ...command, operation, params });
+    return execute({ operation, params, role: by.role }, within, 'approved');
   };
   const checked = <K extends keyof OperatorToAdmin>(operation: K): Params<OperatorToAdmin, K> => {
     const { role, params } = operatorToAdmin[operation];

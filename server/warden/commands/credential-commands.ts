@@ -251,6 +251,13 @@ export const credentialUseCases = {
       throw new CofferdamError('conflict', `account ${name} has a second factor: cofferctl mfa reset ${name} before a new one is enrolled`);
     const livesMs = (hours ?? 24) * hourMs(warden.config.credentials);
     const expiresAt = await insertTicket(tx, randomUUID(), account.id, Buffer.from(ticketHash, 'hex'), operator, livesMs);
+    await record(tx, {
+      kind: 'ticket.issued',
+      customer: account.customer,
+      account: account.id,
+      observer: 'warden',
+      sensitive: { by: operator, expiresAt: expiresAt.toISOString() },
+    });
     return { expiresAt: expiresAt.toISOString() };
   },
 

@@ -70,7 +70,8 @@ export const retentionUseCases = {
         kind: 'file.withdrawn',
         customer: found.customer,
         observer: 'warden',
-        public: { version: one, why: 'operator' },
+        version: one,
+        public: { why: 'operator' },
         sensitive: { operator, reason },
       });
     return {};
@@ -87,7 +88,8 @@ export const retentionUseCases = {
       kind: 'file.released',
       customer: found.customer,
       observer: 'warden',
-      public: { version, until: until.toISOString() },
+      version,
+      public: { until: until.toISOString() },
       sensitive: { operator, reason },
     });
     return { until: until.toISOString() };

@@ -16,6 +16,7 @@ import { accountUseCases, requireCustomer } from './account-commands.ts';
 import { budgetUseCases } from './budget-commands.ts';
 import { foldersOf, insertAccount, insertCustomer, insertFolder, insertRight, isSessionOpen, setCustomerState } from './command-queries.ts';
 import { credentialUseCases } from './credential-commands.ts';
+import { ledgerUseCases } from './ledger-commands.ts';
 import { nodeUseCases } from './node-commands.ts';
 import { retentionUseCases } from './retention-commands.ts';
 
@@ -25,6 +26,8 @@ export type Doing = {
   /** Who does it, as it stands in rows and entries: `alice`, or `alice, approved by bob`. */
   readonly operator: string;
   readonly operatorId: string;
+  /** The change that is being applied; null: one operator's command, or a plan. */
+  readonly change: string | null;
   /** Says what becomes wider; throws `denied` unless a second operator has approved it. */
   readonly widen: (wider: readonly string[]) => void;
   /** Ends sessions within this transaction; edges hear of it after the commit (of a plan: never). */
@@ -142,6 +145,7 @@ export const useCases = {
   ...budgetUseCases,
   ...retentionUseCases,
   ...nodeUseCases,
+  ...ledgerUseCases,
 
   'session.end': async ({ session, reason }, { tx, endSessions }) => {
     if (!(await isSessionOpen(tx, session))) throw new CofferdamError('not-found', 'there is no open session with this id');

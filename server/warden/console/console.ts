@@ -10,7 +10,7 @@ import type { Handlers } from '../../rpc/operation.ts';
 import { sealing } from '../changes/seals.ts';
 import type { EdgeCaller, OpenSession, Warden } from '../context.ts';
 import type { Acting } from '../credentials/credentials.ts';
-import { record } from '../ledger/ledger-queries.ts';
+import { bySession, record } from '../ledger/ledger-queries.ts';
 import type { SessionRegistry } from '../sessions/sessions.ts';
 import { beginEnrolment, type Enrolment, finishEnrolment } from './enrolment.ts';
 import { requestKey } from './key-requests.ts';
@@ -47,10 +47,7 @@ export function consoleHandlers(
       record(tx, {
         kind: 'console.used',
         customer: session.account.customer,
-        account: session.account.id,
-        session: session.id,
-        node: session.node,
-        observer: 'warden',
+        ...bySession(session),
         public: { command: what, outcome },
       });
     // A customer's console sees the rows of its customer, whatever its code does.

@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { hourMs } from '../../config/credential-ages.ts';
 import { CofferdamError } from '../../domain/errors.ts';
 import { type AccountId, type CredentialId, type CustomerId, idOf } from '../../domain/ids.ts';
+import type { EntryKind } from '../../domain/ledger/entry-kinds.ts';
 import { parsePublicKeyLine, rsaBitsMin } from '../../domain/ssh-keys.ts';
 import type { Transaction } from '../../postgres/database.ts';
 import { insertAlert } from '../alerts/alert-queries.ts';
@@ -45,7 +46,7 @@ export async function requireCredential(tx: Transaction, fingerprint: string): P
 
 export async function recordCredential(
   tx: Transaction,
-  kind: string,
+  kind: EntryKind,
   of: { readonly id: CredentialId; readonly account: AccountId; readonly customer: CustomerId | null; readonly fingerprint: string },
   facts: Readonly<Record<string, unknown>>,
 ): Promise<void> {
@@ -54,7 +55,8 @@ export async function recordCredential(
     customer: of.customer,
     account: of.account,
     observer: 'warden',
-    sensitive: { ...facts, credential: of.id, fingerprint: of.fingerprint },
+    credential: of.fingerprint,
+    sensitive: { ...facts, credential: of.id },
   });
 }
 

@@ -4,6 +4,7 @@ import { randomBytes, sign } from 'node:crypto';
 import { type Config, identification } from '../../config/config.ts';
 import { type HostKeyAlgorithm, type KeyExchangeMethod, type Profile, profiles } from '../../domain/algorithms.ts';
 import { CofferdamError } from '../../domain/errors.ts';
+import { agreedAlgorithms, type ConnectionAlgorithms } from '../../domain/key-exchange-init.ts';
 import { concatBytes, wireString } from '../../domain/ssh-wire.ts';
 import type { EdgeToWarden } from '../../rpc/edge-warden.ts';
 import type { Params, Result } from '../../rpc/operation.ts';
@@ -16,6 +17,7 @@ export type Issued = {
   readonly sessionIdentifier: Buffer;
   readonly keyExchange: KeyExchangeMethod;
   readonly hostKeyAlgorithm: HostKeyAlgorithm;
+  readonly algorithms: ConnectionAlgorithms;
 };
 type Open = Issued & { readonly issuedAt: number };
 type Age = { readonly challenge: Buffer; readonly hashes: Set<string> };
@@ -98,7 +100,13 @@ export class Exchanges {
     const name = hash.toString('base64');
     if (age.hashes.has(name)) throw refusal('this exchange was signed before');
     age.hashes.add(name);
-    if (params.isFirst) this.#issue(caller, params.connection, { sessionIdentifier: hash, ...params });
+    if (params.isFirst)
+      this.#issue(caller, params.connection, {
+        sessionIdentifier: hash,
+        keyExchange: params.keyExchange,
+        hostKeyAlgorithm: params.hostKeyAlgorithm,
+        algorithms: agreedAlgorithms(fields.clientKexInit, fields.serverKexInit),
+      });
     this.signed += 1;
     return { hostKey: key.blob.toString('base64'), signature: signHash(key, hash).toString('base64') };
   }
@@ -108,8 +116,7 @@ export class Exchanges {
     this.#open.set(caller.node, open);
     if (open.has(connection)) throw refusal('this connection has its session identifier');
     if (open.size >= openPerNodeMax) throw new CofferdamError('unavailable', 'too many logins at the moment');
-    const { sessionIdentifier, keyExchange, hostKeyAlgorithm } = issued;
-    open.set(connection, { sessionIdentifier, keyExchange, hostKeyAlgorithm, issuedAt: performance.now() });
+    open.set(connection, { ...issued, issuedAt: performance.now() });
   }
 
   /** What was issued to this node for this connection and is still open; nothing after its login ended. */

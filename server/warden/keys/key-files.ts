@@ -1,4 +1,4 @@
-// Owns: the key files of the warden: master key, host keys, receipt key. The port through which a vault may come later.
+// Owns: the key files of the warden: master key, host keys, receipt key, ledger key. The port through which a vault may come later.
 // Must never: make a key outside development, or accept a file that others can read.
 import { createPrivateKey, createPublicKey, generateKeyPairSync, hkdfSync, type KeyObject, randomBytes } from 'node:crypto';
 import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, statSync, writeSync } from 'node:fs';
@@ -89,10 +89,20 @@ function hostKey(pem: Buffer, inUse: boolean): HostKey {
 }
 
 export function loadReceiptKey(config: Config): KeyObject {
-  const pem = readOrMake(config, runtimePaths(config).ledgerKey, 'the receipt key', () =>
+  const pem = readOrMake(config, runtimePaths(config).receiptKey, 'the receipt key', () =>
     generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
   );
   return createPrivateKey(pem);
+}
+
+/** Ed25519: signs checkpoints of the record. */
+export function loadLedgerKey(config: Config): KeyObject {
+  const pem = readOrMake(config, runtimePaths(config).ledgerKey, 'the ledger key', () =>
+    generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+  );
+  const key = createPrivateKey(pem);
+  if (key.asymmetricKeyType !== 'ed25519') throw new CofferdamError('configuration', 'the ledger key must be Ed25519');
+  return key;
 }
 
 /** Type and base64 of a host key's public half, as known_hosts and `ssh-keyscan` show it. */

@@ -7,7 +7,8 @@ import { type ContentId, type CustomerId, type CustomerKeyId, idOf } from '../..
 import { Secret } from '../../domain/secrets.ts';
 import type { Transaction } from '../../postgres/database.ts';
 import type { KeyRing } from '../context.ts';
-import { loadMasterKey, loadReceiptKey } from './key-files.ts';
+import { checkpointSigner } from './checkpoint-signer.ts';
+import { loadLedgerKey, loadMasterKey, loadReceiptKey } from './key-files.ts';
 import { type CustomerKeyRow, findCustomerKey, insertCustomerKey, newestCustomerKey } from './key-queries.ts';
 import { unwrap, wrap } from './wrapping.ts';
 
@@ -29,6 +30,7 @@ const knownMax = 10_000;
 export function createKeyRing(config: Config): KeyRing {
   const master = loadMasterKey(config);
   const receiptKey = loadReceiptKey(config);
+  const ledgerKey = loadLedgerKey(config);
   const publicKey = createPublicKey(receiptKey);
   const id = createHash('sha256')
     .update(publicKey.export({ type: 'spki', format: 'der' }))
@@ -49,6 +51,7 @@ export function createKeyRing(config: Config): KeyRing {
   return {
     receiptPublicKey: { pem, id },
     signReceipt: (message) => sign(null, message, receiptKey),
+    checkpointSigner: (origin) => checkpointSigner(ledgerKey, origin),
     async createCustomerKey(tx: Transaction, customer: CustomerId) {
       const key = idOf<CustomerKeyId>(randomUUID());
       await insertCustomerKey(tx, customer, {

@@ -1,7 +1,9 @@
 // Owns: writing ledger entries, in the effect's own transaction.
-// Must never: be called after the effect; if the entry cannot be written, the effect does not happen.
+// Must never: be called after the effect; if the entry cannot be written, the effect does not happen. A field that nobody classified is secret.
+import { CofferdamError } from '../../domain/errors.ts';
+import { operatorsIn, unclassified } from '../../domain/ledger/entry-kinds.ts';
 import type { Transaction } from '../../postgres/database.ts';
-import type { LedgerEntry } from '../context.ts';
+import type { LedgerEntry, OpenSession } from '../context.ts';
 
 const watched = new WeakMap<Transaction, LedgerEntry[]>();
 
@@ -12,19 +14,40 @@ export function watch(tx: Transaction): readonly LedgerEntry[] {
   return entries;
 }
 
+/** Who did something through a session, where. */
+export const bySession = ({ id, node, account }: OpenSession) =>
+  ({ account: account.id, session: id, node, plane: account.plane, observer: 'warden' }) as const;
+
 export async function record(tx: Transaction, entry: LedgerEntry): Promise<void> {
+  const [shown, hidden] = [entry.public ?? {}, entry.sensitive ?? {}];
+  const fault = unclassified(entry.kind, { public: shown, sensitive: hidden });
+  if (fault !== undefined) throw new CofferdamError('bug', fault);
   watched.get(tx)?.push(entry);
+  const operators = operatorsIn(hidden.by ?? hidden.operator);
   await tx.query(
-    'insert into ledger (kind, customer_id, account_id, session_id, node, observer, public, sensitive) values ($1, $2, $3, $4, $5, $6, $7, $8)',
+    `insert into ledger_fresh (kind, observer, customer_id, account_id, session_id, node, plane, handle_id, version_id, extent, bytes, public,
+       credential, also_credential, source, source_port, client, operator, sensitive)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)`,
     [
       entry.kind,
+      entry.observer,
       entry.customer ?? null,
       entry.account ?? null,
       entry.session ?? null,
       entry.node ?? null,
-      entry.observer,
-      JSON.stringify(entry.public ?? {}),
-      JSON.stringify(entry.sensitive ?? {}),
+      entry.plane ?? null,
+      entry.handle ?? null,
+      entry.version ?? null,
+      entry.extent ?? null,
+      entry.bytes ?? null,
+      JSON.stringify(shown),
+      entry.credential ?? null,
+      entry.alsoCredential ?? null,
+      entry.source?.address ?? null,
+      entry.source?.port ?? null,
+      entry.client ?? null,
+      operators.length === 0 ? null : operators.join(' '),
+      JSON.stringify(hidden),
     ],
   );
 }

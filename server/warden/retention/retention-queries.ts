@@ -21,8 +21,8 @@ export async function countCompleteRead(tx: Transaction, { download, session }: 
      from download d, file f, folder fo, session s, account a
      where d.id = $1 and d.session_id = $2 and v.id = d.version_id and v.state = 'published' and f.id = v.file_id and fo.id = f.folder_id
        and fo.reads_max is not null and s.id = d.session_id and a.id = s.account_id and a.plane = 'partner'
-       and v.extent_count = (select count(distinct l.public ->> 'index') from ledger l
-         where l.session_id = d.session_id and l.at >= d.opened_at and l.kind = 'extent.granted' and l.public ->> 'version' = v.id::text)
+       and v.extent_count = (select count(distinct l.extent) from ledger l
+         where l.session_id = d.session_id and l.at >= d.opened_at and l.kind = 'extent.granted' and l.version_id = v.id)
      returning v.id, v.customer_id, a.id as account_id, v.complete_reads, fo.reads_max`,
     [download, session],
   );

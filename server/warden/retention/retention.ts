@@ -13,21 +13,21 @@ export async function handleClosed(tx: Transaction, handle: ReadHandle): Promise
   if (read === undefined) return;
   const { version, customer, account, completeReads, readsMax } = read;
   const entry = { customer, account, session: handle.session, observer: 'warden' } as const;
-  await record(tx, { ...entry, kind: 'file.read-completely', public: { version, completeReads, readsMax } });
+  await record(tx, { ...entry, kind: 'file.read-completely', version, handle: handle.download, public: { completeReads, readsMax } });
   if (completeReads < readsMax) return;
   for (const gone of await withdrawVersion(tx, version, 'reads'))
-    await record(tx, { ...entry, kind: 'file.withdrawn', public: { version: gone, why: 'reads' } });
+    await record(tx, { ...entry, kind: 'file.withdrawn', version: gone, public: { why: 'reads' } });
 }
 
 /** One pass: windows that are over, retentions that have ended, keys that nobody needs. */
 export async function applyRetention(warden: Pick<Warden, 'database'>): Promise<void> {
   await warden.database.withSystem(async (tx) => {
     for (const { version, customer } of await withdrawDue(tx, passMax))
-      await record(tx, { kind: 'file.withdrawn', customer, observer: 'warden', public: { version, why: 'window' } });
+      await record(tx, { kind: 'file.withdrawn', customer, observer: 'warden', version, public: { why: 'window' } });
   });
   await warden.database.withSystem(async (tx) => {
     for (const { version, customer } of await destroyDue(tx, passMax))
-      await record(tx, { kind: 'file.destroyed', customer, observer: 'warden', public: { version } });
+      await record(tx, { kind: 'file.destroyed', customer, observer: 'warden', version });
     await destroyKeys(tx, passMax);
   });
 }

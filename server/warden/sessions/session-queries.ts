@@ -189,6 +189,7 @@ export type EndedSession = {
   readonly account: AccountId;
   readonly customer: CustomerId | null;
   readonly node: NodeName;
+  readonly plane: Plane;
 };
 /** The sessions, and the read handles that were closed with them. */
 export type Ended = { readonly sessions: readonly EndedSession[]; readonly handles: readonly ReadHandle[] };
@@ -225,11 +226,11 @@ function conditionOf(filter: SessionFilter): { readonly text: string; readonly v
 /** Ends every open session that matches; its uploads are let go (they stay resumable), its downloads closed. */
 export async function endSessions(tx: Transaction, filter: SessionFilter, reason: string): Promise<Ended> {
   const { text, values } = conditionOf(filter);
-  const rows = await tx.query<{ id: string; account_id: string; node: string; customer_id: string | null }>(
+  const rows = await tx.query<{ id: string; account_id: string; node: string; customer_id: string | null; plane: Plane }>(
     `with ended as (
        update session s set state = 'ended', ended_at = clock_timestamp(), end_reason = $1, ended_epoch = nextval('revocation_epoch')
        where s.state = 'open' and ${text} returning s.id, s.account_id, s.node)
-     select e.id, e.account_id, e.node, a.customer_id from ended e join account a on a.id = e.account_id`,
+     select e.id, e.account_id, e.node, a.customer_id, a.plane from ended e join account a on a.id = e.account_id`,
     [reason, ...values],
   );
   const ids = rows.map((row) => row.id);
@@ -250,6 +251,7 @@ export async function endSessions(tx: Transaction, filter: SessionFilter, reason
     account: idOf<AccountId>(row.account_id),
     customer: row.customer_id === null ? null : idOf<CustomerId>(row.customer_id),
     node: idOf<NodeName>(row.node),
+    plane: row.plane,
   }));
   return { sessions, handles };
 }

@@ -174,7 +174,12 @@ export class SessionRegistry implements Sessions {
     return this.#end(tx, filter, reason);
   }
 
-  async #end(tx: Transaction, filter: SessionFilter, reason: string): Promise<{ readonly count: number; announce(): void }> {
+  async #end(
+    tx: Transaction,
+    filter: SessionFilter,
+    reason: string,
+    moved: { readonly bytesIn?: number; readonly bytesOut?: number } = {},
+  ): Promise<{ readonly count: number; announce(): void }> {
     const { sessions: ended, handles } = await endSessions(tx, filter, reason);
     for (const handle of handles) await handleClosed(tx, handle);
     for (const one of ended)
@@ -184,8 +189,9 @@ export class SessionRegistry implements Sessions {
         account: one.account,
         session: one.id,
         node: one.node,
+        plane: one.plane,
         observer: 'warden',
-        public: { reason },
+        public: { reason, ...moved },
       });
     return {
       count: ended.length,
@@ -203,7 +209,7 @@ export class SessionRegistry implements Sessions {
     const done = await this.#database.withSystem(async (tx) => {
       await recordTransferred(tx, session.id, bytesIn, bytesOut);
       // Its holder left: there is nothing to withdraw from anybody.
-      return this.#end(tx, { session: session.id }, reason);
+      return this.#end(tx, { session: session.id }, reason, { bytesIn, bytesOut });
     });
     this.#forget(session.id);
     done.announce();

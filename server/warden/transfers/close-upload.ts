@@ -7,7 +7,7 @@ import { receiptBody, receiptText } from '../../domain/receipt.ts';
 import type { Transaction } from '../../postgres/database.ts';
 import { setVersionState } from '../catalogue/tree-queries.ts';
 import type { KeyRing, OpenSession } from '../context.ts';
-import { record } from '../ledger/ledger-queries.ts';
+import { bySession, record } from '../ledger/ledger-queries.ts';
 import { findHeldSibling, placeOfFile } from './place-queries.ts';
 import { closeVersion, databaseTime, extentDigests, findRepeated, type OpenUpload } from './upload-queries.ts';
 
@@ -24,10 +24,8 @@ export async function closeUpload(
   const place = await placeOfFile(tx, upload.file);
   const base = {
     customer: upload.customer,
-    account: session.account.id,
-    session: session.id,
-    node: session.node,
-    observer: 'warden',
+    ...bySession(session),
+    handle: close.id,
   } as const;
   const marked = place.publishRule === 'on-marker' && upload.size === 0 ? markedName(upload.fileName) : undefined;
   if (marked !== undefined) {
@@ -35,7 +33,7 @@ export async function closeUpload(
     if (target === undefined) throw new CofferdamError('conflict', `there is no complete file ${marked} to release`);
     await setVersionState(tx, upload.version, 'discarded', null);
     await setVersionState(tx, target, 'published', null);
-    await record(tx, { ...base, kind: 'file.published', public: { version: target, by: 'marker' } });
+    await record(tx, { ...base, kind: 'file.published', version: target, public: { by: 'marker' } });
     return target;
   }
   const publication = afterClose(place, upload.fileName);
@@ -64,9 +62,23 @@ export async function closeUpload(
     closedAt,
     receipt: receiptText(fields, keys.receiptPublicKey.id, signature),
   });
-  await record(tx, { ...base, kind: 'upload.closed', public: { ...fields, state: publication.state } });
+  await record(tx, {
+    ...base,
+    kind: 'upload.closed',
+    version: upload.version,
+    bytes: upload.size,
+    public: {
+      folder: place.folder,
+      path: place.pathInFolder,
+      sha256: fields.sha256,
+      extents: fields.extents,
+      extentCount: upload.extentCount,
+      hashedBy: fields.hashedBy,
+      state: publication.state,
+    },
+  });
   const repeated = upload.size === 0 ? undefined : await findRepeated(tx, upload.customer, close.sha256, upload.version);
   if (repeated !== undefined && place.direction === 'deposit')
-    await record(tx, { ...base, kind: 'deposit.repeated-content', public: { version: upload.version, earlier: repeated } });
+    await record(tx, { ...base, kind: 'deposit.repeated-content', version: upload.version, public: { earlier: repeated } });
   return upload.version;
 }

@@ -8,7 +8,7 @@ import type { Handlers } from '../../rpc/operation.ts';
 import { locateEntry, notFound, requireVerb, scopeOf, walk } from '../catalogue/locate.ts';
 import { findFile, newestPublished, visibleVersion } from '../catalogue/tree-queries.ts';
 import type { EdgeCaller, FolderScope, OpenSession, Read, Warden } from '../context.ts';
-import { record } from '../ledger/ledger-queries.ts';
+import { bySession, record } from '../ledger/ledger-queries.ts';
 import { handleClosed } from '../retention/retention.ts';
 import { closeDownload, findDownload, insertDownload, locateExtents } from './download-queries.ts';
 import { extentAnswer } from './extent-answer.ts';
@@ -45,11 +45,16 @@ export function downloadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Ed
         await record(tx, {
           kind: 'download.opened',
           customer: place.customer.id,
-          account: session.account.id,
-          session: session.id,
-          node: session.node,
-          observer: 'warden',
-          public: { folder: place.folder.name, path: formatPath(place.rest), version: version.id, size: version.size },
+          ...bySession(session),
+          handle: download,
+          version: version.id,
+          bytes: version.size,
+          public: {
+            folder: place.folder.name,
+            path: formatPath(place.rest),
+            sha256: version.sha256?.toString('hex') ?? null,
+            extentCount: version.extentCount,
+          },
         });
         return {
           download,
@@ -83,7 +88,7 @@ export function downloadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Ed
       return charges.permit(session, scope.id, direction, bytes);
     },
 
-    'download.close': async ({ token, download, sentBytes }, caller) => {
+    'download.close': async ({ token, download, sentBytes, by }, caller) => {
       const session = await sessions.require(token, caller);
       await database.withCustomers(scopes(session), async (tx) => {
         const closed = await closeDownload(tx, download, session.id, sentBytes);
@@ -91,11 +96,12 @@ export function downloadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Ed
         await record(tx, {
           kind: 'download.closed',
           customer: closed.customer,
-          account: session.account.id,
-          session: session.id,
-          node: session.node,
+          ...bySession(session),
           observer: 'edge',
-          public: { version: closed.version, sentBytes },
+          handle: download,
+          version: closed.version,
+          bytes: sentBytes,
+          public: { by },
         });
         await handleClosed(tx, { download, session: session.id });
       });

@@ -6,6 +6,9 @@ import type { Transaction } from '../../postgres/database.ts';
 export type FilePlace = {
   readonly customer: string;
   readonly path: string;
+  /** The folder, and the path below it. */
+  readonly folder: string;
+  readonly pathInFolder: string;
   readonly direction: Direction;
   readonly publishRule: PublishRule;
   readonly settleMs: number;
@@ -35,6 +38,8 @@ export async function placeOfFile(tx: Transaction, file: FileId): Promise<FilePl
   return {
     customer: row.customer,
     path: formatPath([row.folder, ...row.names]),
+    folder: row.folder,
+    pathInFolder: formatPath(row.names),
     direction: row.direction,
     publishRule: row.publish_rule,
     settleMs: row.settle_ms,

@@ -1,7 +1,9 @@
 // Owns: the regular passes of one warden; several wardens may run them beside each other.
 import { runtimePaths } from '../../config/config.ts';
+import type { EntryKind } from '../../domain/ledger/entry-kinds.ts';
 import { deleteObject } from '../../extents/object-store.ts';
 import { logAlerts } from '../alerts/log-sink.ts';
+import { recordStrangers } from '../authentication/login-record.ts';
 import { thinBudgets } from '../budgets/budget-queries.ts';
 import type { Warden } from '../context.ts';
 import { every } from '../every.ts';
@@ -13,25 +15,30 @@ import { discardExpired, doomUnused, forgetAbandonedPending, forgetDoomed, listD
 
 const publishEveryMs = 250;
 const alertsEveryMs = 1000;
+const strangersEveryMs = 5000;
 const selfTestsEveryMs = 10_000;
 const straysEveryMs = 10 * 60_000;
 const passMax = 500;
 
 export function startTransferSweeps(warden: Warden): { stop(): Promise<void> } {
+  // What is published, withdrawn or destroyed on a database that is in doubt cannot be taken back.
+  const beat = (ms: number, work: () => Promise<void>) =>
+    every(ms, async () => (warden.guard.state.is === 'open' ? work() : undefined), warden.log);
   const beats = [
-    every(publishEveryMs, () => publish(warden), warden.log),
-    every(warden.config.limits.collectEveryMs, () => collect(warden), warden.log),
+    beat(publishEveryMs, () => publish(warden)),
+    beat(warden.config.limits.collectEveryMs, () => collect(warden)),
     every(alertsEveryMs, () => logAlerts(warden.database, warden.log), warden.log),
-    every(warden.config.limits.collectEveryMs, () => applyRetention(warden), warden.log),
-    every(selfTestsEveryMs, () => watchSelfTests(warden), warden.log),
-    every(straysEveryMs, () => collectStrays(warden), warden.log),
+    beat(warden.config.limits.collectEveryMs, () => applyRetention(warden)),
+    beat(strangersEveryMs, () => recordStrangers(warden.database)),
+    beat(selfTestsEveryMs, () => watchSelfTests(warden)),
+    beat(straysEveryMs, () => collectStrays(warden)),
   ];
   return { stop: async () => void (await Promise.all(beats.map((beat) => beat.stop()))) };
 }
 
 async function recordEach(
   tx: Parameters<typeof record>[0],
-  kind: string,
+  kind: EntryKind,
   swept: readonly Swept[],
   more: Readonly<Record<string, unknown>>,
 ): Promise<void> {
@@ -42,7 +49,8 @@ async function recordEach(
       account: one.account,
       session: one.session,
       observer: 'warden',
-      public: { version: one.version, ...more },
+      version: one.version,
+      public: more,
     });
 }
 

@@ -12,7 +12,7 @@ import type { EdgeToWarden } from '../../rpc/edge-warden.ts';
 import type { Handlers, Params } from '../../rpc/operation.ts';
 import { locateEntry, requireVerb, scopeOf } from '../catalogue/locate.ts';
 import type { EdgeCaller, OpenSession, Warden } from '../context.ts';
-import { record } from '../ledger/ledger-queries.ts';
+import { bySession, record } from '../ledger/ledger-queries.ts';
 import { closeUpload } from './close-upload.ts';
 import { extentAnswer } from './extent-answer.ts';
 import { Lanes } from './lanes.ts';
@@ -118,11 +118,10 @@ export function uploadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Edge
         await record(tx, {
           kind: 'upload.opened',
           customer: place.customer.id,
-          account: session.account.id,
-          session: session.id,
-          node: session.node,
-          observer: 'warden',
-          public: { folder: place.folder.name, path: formatPath(place.rest), version: upload.version, storedBytes: upload.size },
+          ...bySession(session),
+          handle: id,
+          version: upload.version,
+          public: { folder: place.folder.name, path: formatPath(place.rest), storedBytes: upload.size },
         });
         return { upload: id, customer: place.customer.id, storedBytes: upload.size, content: upload.content, firstExtent: fresh };
       });
@@ -155,11 +154,11 @@ export function uploadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Edge
         await record(tx, {
           kind: 'extent.verified',
           customer: upload.customer,
-          account: session.account.id,
-          session: session.id,
-          node: session.node,
-          observer: 'warden',
-          public: { version: upload.version, index, bytes: still?.bytes },
+          ...bySession(session),
+          handle: id,
+          version: upload.version,
+          extent: index,
+          bytes: still?.bytes ?? null,
         });
         return still;
       });
@@ -197,11 +196,10 @@ export function uploadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Edge
           await record(tx, {
             kind: 'upload.interrupted',
             customer: upload.customer,
-            account: session.account.id,
-            session: session.id,
-            node: session.node,
-            observer: 'warden',
-            public: { version: upload.version, storedBytes: upload.size },
+            ...bySession(session),
+            handle: id,
+            version: upload.version,
+            public: { storedBytes: upload.size },
           });
         });
       });

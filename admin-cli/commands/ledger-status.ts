@@ -1,0 +1,54 @@
+import { changing } from '../changing.ts';
+import type { Command } from '../command.ts';
+import { plain, when } from '../output.ts';
+
+const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`;
+
+export const ledgerStatus: Command = {
+  words: ['ledger', 'status'],
+  positionals: [],
+  options: [],
+  help: 'the state of the record: entries, checkpoint, witness, and why nothing is served',
+  example: 'cofferctl ledger status',
+  run: async (client) => {
+    const status = await client.call('ledger.status', {});
+    const { freeze } = status;
+    const lines = [
+      `entries            ${status.entries} in ${status.trees} trees, ${status.unsealed} not sealed yet${status.unsealed > 0 ? ` (the oldest for ${seconds(status.unsealedMs)})` : ''}`,
+      `newest checkpoint  ${status.heads} heads, era ${status.era}, ${when(status.checkpointAt)}`,
+      `witnessed          ${status.witnessedSize} heads, ${when(status.witnessedAt)}${status.unwitnessedMs > 0 ? `; behind for ${seconds(status.unwitnessedMs)}` : ''}`,
+      ...status.verifierKeys.map((key) => `verifier key       ${key}`),
+      `months             ${status.months.length === 0 ? 'none yet' : `${status.months[0]?.month} to ${status.months.at(-1)?.month}`}`,
+    ];
+    if (freeze !== null)
+      lines.push(
+        '',
+        `FROZEN since ${when(freeze.at)}: nothing is served. ${plain(freeze.text)}`,
+        'Find out why before anything else: is this the right database? Is there a newer one? Then two operators let it go on:',
+        `  cofferctl ledger release ${freeze.freeze} --reason TEXT --execute`,
+      );
+    return { data: status, text: `${lines.join('\n')}\n`, isFault: freeze !== null };
+  },
+};
+
+export const ledgerRelease: Command = {
+  words: ['ledger', 'release'],
+  positionals: ['FREEZE'],
+  options: [{ name: 'reason', value: 'TEXT', help: 'why it is right to go on with this database', required: true }],
+  help: 'lets a frozen gateway go on; what was witnessed beyond its database is given up (needs a second operator)',
+  example: 'cofferctl ledger release 6f0c3c1e-… --reason "restored from the backup of 02:00 after the storage failure" --execute',
+  changes: true,
+  run: async (client, given) => {
+    const [id] = given.positionals;
+    const { freeze } = await client.call('ledger.status', {});
+    if (freeze === null || freeze.freeze !== id) throw new RangeError('there is no such freeze: see cofferctl ledger status');
+    const { witnessedSize, witnessedRoot, heads, era } = freeze;
+    return changing(
+      client,
+      given,
+      'ledger.release',
+      { freeze: freeze.freeze, witnessedSize, witnessedRoot, heads, era, reason: given.options.reason ?? '' },
+      (result) => `released: era ${result.era} of the record begins; customers are served again within a second\n`,
+    );
+  },
+};

@@ -1,0 +1,381 @@
+-- The record: written into ledger_fresh in the effect's own transaction, given its place in a Merkle tree by the sealer a moment later.
+-- docs/reference/ledger-format.md says what is hashed. Forward only.
+
+-- What was written and has no place yet. Only the sealer takes rows out, and only those that it put into ledger_sealed before.
+create table ledger_fresh (
+  id bigint generated always as identity primary key,
+  at timestamptz not null default clock_timestamp(),
+  kind text not null,
+  observer text not null check (observer in ('warden', 'edge', 'admin')),
+  customer_id uuid,
+  account_id uuid,
+  session_id uuid,
+  node text,
+  plane text check (plane in ('partner', 'internal')),
+  -- One open file: a download or an upload.
+  handle_id uuid,
+  version_id uuid,
+  extent int,
+  bytes bigint,
+  public jsonb not null default '{}',
+  -- From here on internal: nobody outside is shown it.
+  credential text,
+  also_credential text,
+  -- Address, port and client identification are the edge's word.
+  source inet,
+  source_port int,
+  client text,
+  operator text,
+  sensitive jsonb not null default '{}'
+) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000, autovacuum_vacuum_cost_delay = 0);
+create index on ledger_fresh (session_id);
+
+-- Sealed: never changed, never removed but as a whole month that is in an archive.
+create table ledger_sealed (
+  number bigint not null,
+  tree uuid not null,
+  position bigint not null,
+  salt bytea not null check (octet_length(salt) = 32),
+  leaf bytea not null check (octet_length(leaf) = 32),
+  like ledger_fresh
+) partition by range (at);
+create index ledger_sealed_number on ledger_sealed (number);
+create index ledger_sealed_tree on ledger_sealed (tree, position);
+create index ledger_sealed_session on ledger_sealed (session_id);
+-- Who came, with what, from where: the way into the record of an incident.
+create index ledger_sealed_opened on ledger_sealed (credential, at) include (session_id, customer_id, account_id, also_credential, source, source_port, client, node, plane)
+  where kind = 'session.opened';
+create index ledger_sealed_credential on ledger_sealed (credential, at) where credential is not null and kind <> 'session.opened';
+create index ledger_sealed_operator on ledger_sealed (operator, at) where operator is not null;
+-- What names something else than a session: uploads by hash, logins that failed.
+create index ledger_sealed_closed on ledger_sealed ((public ->> 'sha256')) where kind = 'upload.closed';
+create index ledger_sealed_refused on ledger_sealed (at) where kind in ('login.refused', 'login.partial', 'login.strangers');
+
+create or replace function ledger_is_insert_only() returns trigger language plpgsql as $$
+begin
+  raise exception 'the ledger is insert only' using errcode = 'insufficient_privilege';
+end $$;
+create trigger ledger_is_insert_only before update or delete or truncate on ledger_sealed for each statement execute function ledger_is_insert_only();
+create trigger ledger_is_insert_only before update or truncate on ledger_fresh for each statement execute function ledger_is_insert_only();
+-- Rows leave in the transaction that sealed them, before it counts them in ledger_state.
+create function ledger_leaves_sealed() returns trigger language plpgsql as $$
+begin
+  if exists (select 1 from gone g where not exists (select 1 from ledger_sealed s where s.number > (select number from ledger_state) and s.id = g.id and s.kind = g.kind)) then
+    raise exception 'the ledger is insert only' using errcode = 'insufficient_privilege';
+  end if;
+  return null;
+end $$;
+create trigger ledger_leaves_sealed after delete on ledger_fresh referencing old table as gone for each statement execute function ledger_leaves_sealed();
+create trigger ledger_admin_guard before insert on ledger_fresh for each row execute function ledger_admin_guard();
+
+-- The partition of one month, made when it is needed. Runs with its owner's rights: no role of ours may make tables.
+create function ledger_month(moment timestamptz) returns text language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  first date := date_trunc('month', moment at time zone 'utc')::date;
+  name text := 'ledger_sealed_' || to_char(first, 'YYYYMM');
+begin
+  if to_regclass('public.' || name) is not null then return name; end if;
+  perform pg_advisory_xact_lock(hashtext(name));
+  if to_regclass('public.' || name) is not null then return name; end if;
+  execute format('create table %I partition of ledger_sealed for values from (%L) to (%L)', name, first::text || ' 00:00:00+00', (first + interval '1 month')::date::text || ' 00:00:00+00');
+  execute format('alter table %I enable row level security', name);
+  execute format('alter table %I force row level security', name);
+  execute format('create policy scope on %I using ((select coalesce(current_setting(''cofferdam.customers'', true), '''') = ''*'') or customer_id is null or in_scope(customer_id)) with check (customer_id is null or in_scope(customer_id))', name);
+  execute format('create trigger ledger_is_insert_only before update or delete or truncate on %I for each statement execute function ledger_is_insert_only()', name);
+  return name;
+end $$;
+
+-- Trees: a customer's id; zeros for what belongs to no customer; f's for the heads log. frontier: the roots of the complete subtrees, largest first.
+create table ledger_tree (
+  tree uuid primary key,
+  size bigint not null check (size >= 0),
+  frontier bytea not null,
+  -- The head in which it grew last.
+  head bigint
+);
+create table ledger_head (
+  position bigint primary key,
+  at timestamptz not null,
+  -- Of the last entry sealed so far.
+  number bigint not null,
+  -- Lines: tree, size, root in base64.
+  trees text not null
+);
+-- Hashes of 256 leaves each: proofs need no more, and what went into an archive is still covered.
+create table ledger_block (
+  tree uuid not null,
+  index bigint not null,
+  hash bytea not null check (octet_length(hash) = 32),
+  primary key (tree, index)
+);
+create trigger ledger_is_insert_only before update or delete or truncate on ledger_head for each statement execute function ledger_is_insert_only();
+create trigger ledger_is_insert_only before update or delete or truncate on ledger_block for each statement execute function ledger_is_insert_only();
+
+create table ledger_state (
+  is_only boolean primary key default true check (is_only),
+  era int not null default 1,
+  -- Of the last sealed entry.
+  number bigint not null default 0,
+  -- The newest signed note, and what of the heads log every witness has.
+  checkpoint text,
+  checkpoint_at timestamptz,
+  -- Since when something was sealed that not every witness has; null: they have everything.
+  unwitnessed_since timestamptz,
+  witnessed_size bigint not null default 0,
+  witnessed_at timestamptz
+);
+insert into ledger_state default values;
+create function ledger_state_guard() returns trigger language plpgsql as $$
+begin
+  raise exception 'the state of the ledger only goes forward' using errcode = 'check_violation';
+end $$;
+create trigger ledger_state_guard before update on ledger_state for each row when (new.era < old.era or new.number < old.number) execute function ledger_state_guard();
+create trigger ledger_is_insert_only before delete or truncate on ledger_state for each statement execute function ledger_is_insert_only();
+
+-- Nothing is served while one of these stands: the database is behind what was witnessed, or its clock jumped.
+create table ledger_freeze (
+  id uuid primary key,
+  at timestamptz not null default clock_timestamp(),
+  why text not null check (why in ('behind', 'diverged', 'clock')),
+  text text not null,
+  facts jsonb not null,
+  released_at timestamptz,
+  -- The era that began with the release, and the change by which two operators wanted it.
+  era int,
+  change_id uuid references change,
+  check ((released_at is null) = (change_id is null))
+);
+
+-- Verifier keys (C2SP signed note) of the checkpoints, so that any of them can be verified later.
+create table ledger_key (
+  id text primary key,
+  verifier_key text not null unique,
+  created_at timestamptz not null default clock_timestamp()
+);
+
+-- Failed logins of names that do not exist: one row a source and minute until it becomes one entry.
+create table stranger_login (
+  minute timestamptz not null,
+  node text not null,
+  source inet not null,
+  attempts int not null default 1,
+  client text,
+  primary key (minute, node, source)
+);
+
+-- Entries of an older version keep their time; what was in their JSON and has a column now moves there.
+insert into ledger_fresh (at, kind, observer, customer_id, account_id, session_id, node, version_id, extent, bytes, public, credential, source, source_port, client, operator, sensitive)
+  select at, kind, observer, customer_id, account_id, session_id, node,
+    case when public ->> 'version' ~ '^[0-9a-f-]{36}$' then (public ->> 'version')::uuid end,
+    case when kind like 'extent.%' then (public ->> 'index')::int end,
+    case when kind like 'extent.%' then (public ->> 'bytes')::bigint when kind = 'download.closed' then (public ->> 'sentBytes')::bigint when kind = 'upload.closed' then (public ->> 'size')::bigint end,
+    case when public ->> 'version' ~ '^[0-9a-f-]{36}$' then public - 'version' else public end - case when kind like 'extent.%' then array['index', 'bytes'] when kind = 'download.closed' then array['sentBytes'] else array[]::text[] end,
+    sensitive ->> 'fingerprint', nullif(sensitive #>> '{source,address}', '')::inet, (sensitive #>> '{source,port}')::int, sensitive ->> 'client', coalesce(sensitive ->> 'by', sensitive ->> 'operator'),
+    sensitive - array['fingerprint', 'source', 'client', 'sourceObservedBy', 'by', 'operator']
+  from ledger order by id;
+drop table ledger;
+
+-- The whole record: what is sealed and what is about to be.
+create view ledger with (security_invoker = true) as
+  select number, tree, position, salt, leaf, id, at, kind, observer, customer_id, account_id, session_id, node, plane, handle_id, version_id, extent, bytes, public,
+    credential, also_credential, source, source_port, client, operator, sensitive from ledger_sealed
+  union all
+  select null, null, null, null, null, id, at, kind, observer, customer_id, account_id, session_id, node, plane, handle_id, version_id, extent, bytes, public,
+    credential, also_credential, source, source_port, client, operator, sensitive from ledger_fresh;
+
+do $$
+declare t text;
+begin
+  foreach t in array array['ledger_fresh', 'ledger_sealed'] loop
+    execute format('alter table %I enable row level security', t);
+    execute format('alter table %I force row level security', t);
+    -- The part in brackets is looked at once a query.
+    execute format('create policy scope on %I using ((select coalesce(current_setting(''cofferdam.customers'', true), '''') = ''*'') or customer_id is null or in_scope(customer_id)) with check (customer_id is null or in_scope(customer_id))', t);
+  end loop;
+end $$;
+
+create function micros(moment timestamptz) returns bigint language sql immutable parallel safe as $$ select (extract(epoch from moment) * 1000000)::bigint $$;
+
+-- Lines of a dump, see docs/reference/ledger-format.md: select line from ledger_dump order by part, tree, position.
+create view ledger_dump with (security_invoker = true) as
+  select 1 as part, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid as tree, position,
+    json_build_object('head', json_build_array(position, micros(at), number, trees))::text as line from ledger_head
+  union all
+  select 2, tree, index, json_build_object('block', json_build_array(tree, index, encode(hash, 'hex')))::text from ledger_block
+  union all
+  select 3, tree, position, json_build_object('entry', json_build_array(tree, position, number, micros(at), kind, observer, customer_id, account_id, session_id, node, plane, handle_id, version_id, extent, bytes,
+    public::text, credential, also_credential, host(source), source_port, client, operator, sensitive::text, encode(salt, 'hex'), encode(leaf, 'hex')))::text from ledger_sealed;
+
+-- Charge, record, commit: the batch is decided in memory and written in one go. The key follows only after the commit is known.
+-- An item is an extent of an open download (download and index given; customer, bytes and items come from the catalogue), or an amount
+-- (customer, direction, bytes, items given). One answer per item, in order. outcome:
+--   granted   charged to every scope and recorded
+--   repeat    the same credential paid for this extent in the last 24 h (recorded, not charged)
+--   later     plane or gateway is past its cap: nothing was charged, ask again after after_ms
+--   over-limit  a cap refuses: which scope (rank), unit, window, cap, and when there is more
+--   session | missing   the session, account, credential or customer is not good (any more); there is no such extent, scope or budget
+create or replace function charge_batch(p_session uuid[], p_download uuid[], p_index int[], p_customer uuid[], p_direction text[], p_bytes bigint[], p_items bigint[])
+returns table (item int, outcome text, budget bigint, rank int, unit text, window_name text, cap bigint, free_at timestamptz, after_ms int, is_slow boolean,
+  customer uuid, content uuid, object text, bytes bigint, sealed_bytes int, inline bytea, customer_key uuid, wrapped_key bytea)
+language plpgsql set cofferdam.customers = '*' set plan_cache_mode = force_generic_plan set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+#variable_conflict use_column
+declare
+  n constant int := cardinality(p_session);
+  customers uuid[]; versions uuid[]; contents uuid[]; sizes bigint[]; amounts bigint[]; charged timestamptz[]; file_charged timestamptz[];
+  objects uuid[]; credentials uuid[]; accounts uuid[]; nodes text[]; planes text[]; same_object int[]; same_file int[]; unread boolean[]; scopes bigint[];
+  ids bigint[]; ranks int[]; minutes int[]; room_bytes bigint[]; room_items bigint[]; soft_bytes bigint[]; soft_items bigint[];
+  half_bytes bigint[]; half_items bigint[]; slow timestamptz[]; added_bytes bigint[]; added_items bigint[];
+  alive boolean[]; res int[]; why int[]; wait int[]; slowed boolean[]; paid_files int[]; several boolean;
+  pos int[]; now_minute int; moment timestamptz; i int; j int; k int; b bigint; c bigint; step interval; is_extent boolean;
+begin
+  -- 1. What never changes: who asks, for what, and which budgets it touches (five an item, in the order of their rank).
+  select array_agg(r.customer order by r.o), array_agg(r.version order by r.o), array_agg(r.content order by r.o), array_agg(r.bytes order by r.o),
+         array_agg(r.items order by r.o), array_agg(r.object_charged order by r.o), array_agg(r.file_charged order by r.o),
+         array_agg(r.same_object order by r.o), array_agg(r.same_file order by r.o), array_agg(r.unread order by r.o),
+         array_agg(array[r.b1, r.b2, r.b3, r.b4, r.b5] order by r.o), array_agg(r.object order by r.o), array_agg(r.credential order by r.o),
+         array_agg(r.account order by r.o), array_agg(r.node order by r.o), array_agg(r.plane order by r.o)
+    into customers, versions, contents, sizes, amounts, charged, file_charged, same_object, same_file, unread, scopes, objects, credentials, accounts, nodes, planes
+  from (
+    select x.o, y.customer, se.credential_id as credential, se.account_id as account, se.node, a.plane, e.object_id::uuid as object, v.id as version, v.content_id as content, case when x.d is null then x.am else e.bytes end as bytes,
+      case when x.d is null then x.it else 1 end as items,
+      -- Each by its whole key: a join could be planned by half of it while the tables are young.
+      (select t.charged_at from charged_item t where t.credential_id = se.credential_id and t.item = e.object_id::uuid) as object_charged,
+      (select t.charged_at from charged_item t where t.credential_id = se.credential_id and t.item = v.content_id) as file_charged,
+      min(x.o) over (partition by se.credential_id, e.object_id, case when e.object_id is null then x.o end)::int as same_object,
+      min(x.o) over (partition by se.credential_id, v.content_id, case when v.content_id is null then x.o end)::int as same_file,
+      v.first_read_at is null as unread,
+      (select b.id from budget b where b.rank = 1 and b.credential_id = se.credential_id and b.direction = y.direction) as b1,
+      (select b.id from budget b where b.rank = 2 and b.account_id = se.account_id and b.customer_id = y.customer and b.direction = y.direction) as b2,
+      (select b.id from budget b where b.rank = 3 and b.customer_id = y.customer and b.direction = y.direction) as b3,
+      (select b.id from budget b where b.rank = 4 and b.plane = a.plane and b.direction = y.direction) as b4,
+      (select b.id from budget b where b.rank = 5 and b.direction = y.direction) as b5
+    from unnest(p_session, p_download, p_index, p_customer, p_direction, p_bytes, p_items) with ordinality as x(s, d, ix, cu, dir, am, it, o)
+      left join session se on se.id = x.s
+      left join account a on a.id = se.account_id
+      left join download d on d.id = x.d
+      left join version v on v.id = d.version_id and v.state = 'published' and d.session_id = x.s and d.closed_at is null
+      left join extent e on e.content_id = v.content_id and e.index = x.ix and x.ix < v.extent_count
+      cross join lateral (select case when x.d is null then x.cu when d.session_id = x.s then d.customer_id end as customer, case when x.d is null then x.dir else 'out' end as direction) y
+    offset 0) r;
+
+  -- 2. Lock all budgets of the batch, in the one order that every writer keeps.
+  select array_agg(q.id), array_agg(q.minute) into ids, minutes
+  from (select b.id, b.minute from budget b where b.id in (select unnest(scopes)) order by b.rank, b.id for update) q;
+  -- Never now(): it is the time at which the transaction began, before the locks.
+  moment := clock_timestamp();
+  now_minute := floor(extract(epoch from moment) / 60)::int;
+  for k in 1 .. coalesce(cardinality(ids), 0) loop
+    if minutes[k] < now_minute then perform turn_budget(ids[k], now_minute); end if;
+  end loop;
+  select array_agg(g.rank order by g.o),
+      array_agg(least(g.hb * g.ceiling_percent / 100 + g.base_hour_bytes, g.db * g.ceiling_percent / 100 + g.base_day_bytes, g.wb * g.ceiling_percent / 100 + g.base_week_bytes) - g.total_bytes order by g.o),
+      array_agg(least(g.hi * g.ceiling_percent / 100 + g.base_hour_items, g.di * g.ceiling_percent / 100 + g.base_day_items, g.wi * g.ceiling_percent / 100 + g.base_week_items) - g.total_items order by g.o),
+      array_agg(least(g.hb + g.base_hour_bytes, g.db + g.base_day_bytes, g.wb + g.base_week_bytes) - g.total_bytes order by g.o),
+      array_agg(least(g.hi + g.base_hour_items, g.di + g.base_day_items, g.wi + g.base_week_items) - g.total_items order by g.o),
+      array_agg(least(h.hb + g.base_hour_bytes, h.db + g.base_day_bytes, h.wb + g.base_week_bytes) - g.total_bytes order by g.o),
+      array_agg(least(h.hi + g.base_hour_items, h.di + g.base_day_items, h.wi + g.base_week_items) - g.total_items order by g.o),
+      array_agg(g.slow_until order by g.o)
+    into ranks, room_bytes, room_items, soft_bytes, soft_items, half_bytes, half_items, slow
+  from (
+    select y.o, b.*, b.cap_hour_bytes * f.x / 100 as hb, b.cap_day_bytes * f.x / 100 as db, b.cap_week_bytes * f.x / 100 as wb,
+      b.cap_hour_items * f.x / 100 as hi, b.cap_day_items * f.x / 100 as di, b.cap_week_items * f.x / 100 as wi
+    from unnest(ids) with ordinality y(id, o) join budget b on b.id = y.id
+      cross join lateral (select case when b.headroom_until > moment then 100 + b.headroom_percent else 100 end as x) f) g
+    -- Half of the customer's caps, for those who share it.
+    left join lateral (
+      select b.cap_hour_bytes * f.x / 200 as hb, b.cap_day_bytes * f.x / 200 as db, b.cap_week_bytes * f.x / 200 as wb,
+        b.cap_hour_items * f.x / 200 as hi, b.cap_day_items * f.x / 200 as di, b.cap_week_items * f.x / 200 as wi
+      from budget b cross join lateral (select case when b.headroom_until > moment then 100 + b.headroom_percent else 100 end as x) f
+      where g.is_share and b.rank = 3 and b.customer_id = g.customer_id and b.direction = g.direction) h on true;
+  added_bytes := array_fill(0::bigint, array[coalesce(cardinality(ids), 0)]);
+  added_items := added_bytes;
+
+  -- 3. What may change is read after the locks: a revocation that committed before is seen.
+  select array_agg(se.state = 'open' and se.expires_at > moment and a.state = 'active' and (a.expires_at is null or a.expires_at > moment)
+      and cr.state in ('active', 'retiring') and cr.expires_at > moment and cu.state = 'active' order by x.o)
+    into alive
+  from unnest(p_session, customers) with ordinality x(s, cu, o)
+    left join session se on se.id = x.s left join account a on a.id = se.account_id left join credential cr on cr.id = se.credential_id
+    left join customer cu on cu.id = x.cu;
+
+  -- 4. Decide in memory. res: 0 granted, 1 repeat, 2 session, 3 missing, 4 over-limit, 5 later. why: the rank that refuses (6, 7: half of the customer's).
+  res := array_fill(3, array[n]); why := array_fill(0, array[n]); wait := array_fill(0, array[n]); slowed := array_fill(false, array[n]);
+  paid_files := array_fill(0, array[n]);
+  for i in 1 .. n loop
+    is_extent := p_download[i] is not null;
+    if alive[i] is not true then res[i] := case when sizes[i] is null then 3 else 2 end; continue; end if;
+    if sizes[i] is null or sizes[i] < 0 or amounts[i] is null or amounts[i] < 0 then continue; end if;
+    if is_extent and (charged[i] > moment - interval '24 hours' or (same_object[i] < i and res[same_object[i]] in (0, 1))) then res[i] := 1; continue; end if;
+    b := sizes[i];
+    c := amounts[i];
+    if is_extent and (file_charged[i] > moment - interval '24 hours' or paid_files[same_file[i]] = 1) then c := 0; end if;
+    pos := array[array_position(ids, scopes[i][1]), array_position(ids, scopes[i][2]), array_position(ids, scopes[i][3]), array_position(ids, scopes[i][4]), array_position(ids, scopes[i][5])];
+    if array_position(pos, null) is not null then continue; end if;
+    res[i] := 0;
+    for j in 1 .. 5 loop
+      k := pos[j];
+      if b > room_bytes[k] - added_bytes[k] or c > room_items[k] - added_items[k] then res[i] := 4; why[i] := j; exit; end if;
+      if half_bytes[k] is not null and (b > half_bytes[k] - added_bytes[k] or c > half_items[k] - added_items[k]) then
+        several := has_several_credentials(customers[i]);
+        if several then res[i] := 4; why[i] := 5 + j; exit; end if;
+      end if;
+    end loop;
+    if res[i] = 4 then continue; end if;
+    for j in 4 .. 5 loop
+      k := pos[j];
+      if b > soft_bytes[k] - added_bytes[k] or c > soft_items[k] - added_items[k] then
+        slowed[i] := true;
+        if slow[k] > moment then res[i] := 5; wait[i] := greatest(wait[i], ceil(extract(epoch from slow[k] - moment) * 1000)::int); end if;
+      end if;
+    end loop;
+    if res[i] = 5 then continue; end if;
+    for j in 1 .. 5 loop
+      k := pos[j];
+      if slowed[i] and j >= 4 and (b > soft_bytes[k] - added_bytes[k] or c > soft_items[k] - added_items[k]) then
+        -- What is left of the way from cap to ceiling is stretched over the window.
+        select greatest(
+            case when q.total_bytes - q.base_week_bytes + b > q.cap_week_bytes then interval '7 days' * b / greatest(q.cap_week_bytes * (q.ceiling_percent - 100) / 100, 1) end,
+            case when q.total_bytes - q.base_day_bytes + b > q.cap_day_bytes then interval '24 hours' * b / greatest(q.cap_day_bytes * (q.ceiling_percent - 100) / 100, 1) end,
+            case when q.total_bytes - q.base_hour_bytes + b > q.cap_hour_bytes then interval '1 hour' * b / greatest(q.cap_hour_bytes * (q.ceiling_percent - 100) / 100, 1) end,
+            case when q.total_items - q.base_week_items + c > q.cap_week_items then interval '7 days' * c / greatest(q.cap_week_items * (q.ceiling_percent - 100) / 100, 1) end,
+            case when q.total_items - q.base_day_items + c > q.cap_day_items then interval '24 hours' * c / greatest(q.cap_day_items * (q.ceiling_percent - 100) / 100, 1) end,
+            case when q.total_items - q.base_hour_items + c > q.cap_hour_items then interval '1 hour' * c / greatest(q.cap_hour_items * (q.ceiling_percent - 100) / 100, 1) end,
+            interval '0')
+          into step from budget q where q.id = ids[k];
+        slow[k] := greatest(slow[k], moment) + step;
+      end if;
+      added_bytes[k] := added_bytes[k] + b;
+      added_items[k] := added_items[k] + c;
+    end loop;
+    if is_extent and c > 0 then paid_files[same_file[i]] := 1; end if;
+  end loop;
+
+  -- 5. Write: one update, one mark per item paid for, one ledger entry per item.
+  update budget q set total_bytes = q.total_bytes + y.b, total_items = q.total_items + y.c, slow_until = y.s
+    from unnest(ids, added_bytes, added_items, slow) y(id, b, c, s) where q.id = y.id and (y.b > 0 or y.c > 0);
+  insert into charged_item as t (credential_id, item, charged_at)
+    select x.credential, x.object, moment from unnest(credentials, objects, p_download, res) x(credential, object, d, res) where x.d is not null and x.res = 0
+    union all
+    select x.credential, x.content, moment from unnest(credentials, contents, paid_files) x(credential, content, paid) where x.paid = 1
+    on conflict (credential_id, item) do update set charged_at = excluded.charged_at;
+  insert into ledger_fresh (kind, observer, customer_id, account_id, session_id, node, plane, handle_id, version_id, extent, bytes, public)
+    select case when x.d is not null then case when x.res <= 1 then 'extent.granted' else 'extent.refused' end
+                when x.dir = 'in' then 'upload.refused' when x.dir = 'out' then 'extent.refused' else 'list.refused' end,
+      'warden', x.cu, x.account, x.s, x.node, x.plane, x.d, x.version, x.ix, x.bytes,
+      case when x.res = 0 then '{}' else jsonb_build_object('outcome', (array['repeat', 'session', 'missing', 'over-limit', 'later'])[x.res]) end
+    from unnest(p_session, p_download, p_index, p_direction, customers, versions, sizes, res, accounts, nodes, planes) with ordinality x(s, d, ix, dir, cu, version, bytes, res, account, node, plane, o)
+    where x.account is not null and x.res <> 5 and (x.d is not null or x.res <> 0) order by x.o;
+  if exists (select 1 from unnest(unread, p_download, res) u(is_unread, d, res) where u.is_unread and u.d is not null and u.res <= 1) then
+    update version v set first_read_at = moment
+      where v.first_read_at is null and v.id in (select u.v from unnest(versions, res) u(v, res) where u.res <= 1 and u.v is not null);
+  end if;
+
+  return query
+    select x.o::int, (array['granted', 'repeat', 'session', 'missing', 'over-limit', 'later'])[x.res + 1], w.id, case when x.why > 5 then x.why - 5 else x.why end, w.unit, w.window_name, w.cap,
+      w.free_at, x.wait, x.slowed, x.cu, case when x.res <= 1 then x.content end, e.object_id, x.bytes, e.sealed_bytes, e.inline, co.customer_key_id, co.wrapped_key
+    from unnest(p_download, p_index, customers, contents, sizes, amounts, res, why, wait, slowed) with ordinality x(d, ix, cu, content, bytes, amount, res, why, wait, slowed, o)
+      left join extent e on x.res <= 1 and x.d is not null and e.content_id = x.content and e.index = x.ix
+      left join content co on x.res <= 1 and x.d is not null and co.id = x.content
+      left join lateral refusal_of(case when x.res = 4 then scopes[x.o][case when x.why > 5 then x.why - 5 else x.why end] end, x.why > 5, x.bytes, x.amount, moment) w on true
+    order by x.o;
+end $$;

@@ -1,0 +1,67 @@
+// Owns: the SQL by which operators see the state of the record.
+import type { Transaction } from '../postgres/database.ts';
+import type { Result } from '../rpc/operation.ts';
+import type { OperatorToAdmin } from '../rpc/operator-admin.ts';
+
+type Status = Result<OperatorToAdmin, 'ledger.status'>;
+type FreezeFacts = { readonly witnessedSize: number; readonly witnessedRoot: string; readonly heads: number; readonly era: number };
+
+export async function ledgerStatus(tx: Transaction): Promise<Status> {
+  const [row] = await tx.query<{
+    era: number;
+    entries: number;
+    checkpoint: string | null;
+    checkpoint_at: Date | null;
+    witnessed_size: number;
+    witnessed_at: Date | null;
+    unwitnessed_ms: number | null;
+    unsealed: number;
+    unsealed_ms: number | null;
+    heads: number;
+    trees: number;
+  }>(
+    `select s.era, s.number as entries, s.checkpoint, s.checkpoint_at, s.witnessed_size, s.witnessed_at,
+       (extract(epoch from clock_timestamp() - s.unwitnessed_since) * 1000)::float8 as unwitnessed_ms, f.n as unsealed,
+       (extract(epoch from clock_timestamp() - f.oldest) * 1000)::float8 as unsealed_ms,
+       coalesce((select t.size from ledger_tree t where t.tree = 'ffffffff-ffff-ffff-ffff-ffffffffffff'), 0) as heads,
+       (select count(*) from ledger_tree t where t.tree <> 'ffffffff-ffff-ffff-ffff-ffffffffffff') as trees
+     from ledger_state s cross join (select count(*) as n, min(at) as oldest from ledger_fresh) f`,
+  );
+  if (row === undefined) throw new Error('the ledger has no state');
+  const keys = await tx.query<{ verifier_key: string }>('select verifier_key from ledger_key order by created_at desc limit 20');
+  const [freeze] = await tx.query<{ id: string; at: Date; why: string; text: string; facts: FreezeFacts }>(
+    'select id, at, why, text, facts from ledger_freeze where released_at is null order by at limit 1',
+  );
+  const months = await tx.query<{ month: string; entries: number }>(
+    `select substr(c.relname, 15, 4) || '-' || substr(c.relname, 19, 2) as month, greatest(c.reltuples, 0)::bigint as entries
+     from pg_catalog.pg_inherits i join pg_catalog.pg_class c on c.oid = i.inhrelid where i.inhparent = 'public.ledger_sealed'::regclass order by 1`,
+  );
+  return {
+    era: row.era,
+    entries: row.entries,
+    unsealed: row.unsealed,
+    heads: row.heads,
+    trees: row.trees,
+    checkpoint: row.checkpoint,
+    checkpointAt: row.checkpoint_at?.toISOString() ?? null,
+    witnessedSize: row.witnessed_size,
+    witnessedAt: row.witnessed_at?.toISOString() ?? null,
+    unsealedMs: Math.max(0, Math.round(row.unsealed_ms ?? 0)),
+    unwitnessedMs: Math.max(0, Math.round(row.unwitnessed_ms ?? 0)),
+    verifierKeys: keys.map((one) => one.verifier_key),
+    months: [...months],
+    freeze:
+      freeze === undefined
+        ? null
+        : {
+            freeze: freeze.id,
+            at: freeze.at.toISOString(),
+            why: freeze.why,
+            text: freeze.text,
+            witnessedSize: freeze.facts.witnessedSize,
+            witnessedRoot: freeze.facts.witnessedRoot,
+            heads: freeze.facts.heads,
+            era: freeze.facts.era,
+          },
+  };
+}

@@ -1,0 +1,93 @@
+// Owns: where the record's checkpoints and entries go beside the database, and for how long entries stay in it.
+// Must never: have no witness. What nobody else has seen can be taken back.
+import { isAbsolute } from 'node:path';
+import { z } from 'zod';
+
+/** Where syslog messages go; `tcp` and `tls` count octets (RFC 6587 section 3.4.1). */
+export type SyslogDestination =
+  | { readonly transport: 'unix'; readonly path: string }
+  | { readonly transport: 'udp' | 'tcp'; readonly host: string; readonly port: number }
+  | { readonly transport: 'tls'; readonly host: string; readonly port: number; readonly ca: string | null };
+
+export type WitnessConfig = { readonly name: string; readonly isRequired: boolean } & (
+  | { readonly type: 'file'; readonly directory: string }
+  /** POST hands over a checkpoint, GET tells the newest. `ca`: PEM file; `token`: file with a bearer token. */
+  | { readonly type: 'https'; readonly url: string; readonly ca: string | null; readonly token: string | null }
+  /** Nothing can be read back from it: it is never required, and never compared with. */
+  | { readonly type: 'syslog'; readonly destination: SyslogDestination }
+);
+/** Live forwarding of entries. `name` names the place in the record that it has reached. */
+export type ForwardConfig = { readonly name: string; readonly format: 'rfc5424' | 'cef'; readonly destination: SyslogDestination };
+export type LedgerConfig = {
+  readonly witnesses: readonly WitnessConfig[];
+  readonly forwards: readonly ForwardConfig[];
+  readonly archiveDirectory: string;
+  /** Months that stay in the database, and months after which an archive is deleted. */
+  readonly onlineMonths: number;
+  readonly retentionMonths: number;
+};
+
+const absolute = z.string().max(4096).refine(isAbsolute, 'must be an absolute path');
+const host = z.string().min(1).max(255);
+const port = z.number().int().min(1).max(65_535);
+const name = z.string().regex(/^[a-z0-9][a-z0-9._-]{0,63}$/, 'names are [a-z0-9][a-z0-9._-]{0,63}');
+const destination = z.discriminatedUnion('transport', [
+  z.strictObject({ transport: z.literal('unix'), path: absolute }),
+  z.strictObject({ transport: z.literal('udp'), host, port }),
+  z.strictObject({ transport: z.literal('tcp'), host, port }),
+  z.strictObject({ transport: z.literal('tls'), host, port, ca: absolute.nullable().default(null) }),
+]);
+
+export const ledgerSettings = z.strictObject({
+  witnesses: z
+    .array(
+      z.discriminatedUnion('type', [
+        z.strictObject({ type: z.literal('file'), name, directory: absolute, isRequired: z.boolean().default(true) }),
+        z.strictObject({
+          type: z.literal('https'),
+          name,
+          url: z.url({ protocol: /^https$/ }),
+          ca: absolute.nullable().default(null),
+          token: absolute.nullable().default(null),
+          isRequired: z.boolean().default(true),
+        }),
+        z.strictObject({ type: z.literal('syslog'), name, destination, isRequired: z.literal(false).default(false) }),
+      ]),
+    )
+    .min(1)
+    .max(8)
+    .refine(
+      (all) => all.some((one) => one.type !== 'syslog' && one.isRequired),
+      'at least one witness must be required and be able to tell what it has',
+    )
+    .optional(),
+  forwards: z
+    .array(z.strictObject({ name, format: z.enum(['rfc5424', 'cef']), destination }))
+    .max(8)
+    .optional(),
+  archiveDirectory: absolute.optional(),
+  onlineMonths: z.number().int().min(1).max(600).optional(),
+  retentionMonths: z.number().int().min(1).max(600).optional(),
+});
+
+/** Without a word about witnesses: a file below the runtime directory. Better than nothing; doctor says what is missing. */
+export function completeLedger(runtimeDirectory: string, given: z.infer<typeof ledgerSettings> | undefined): LedgerConfig {
+  return {
+    witnesses: given?.witnesses ?? [{ type: 'file', name: 'local', directory: `${runtimeDirectory}/witness`, isRequired: true }],
+    forwards: given?.forwards ?? [],
+    archiveDirectory: given?.archiveDirectory ?? `${runtimeDirectory}/archive`,
+    onlineMonths: given?.onlineMonths ?? 13,
+    retentionMonths: given?.retentionMonths ?? 60,
+  };
+}
+
+/** The rules that need more than one value. */
+export function ledgerFaults(config: LedgerConfig): readonly string[] {
+  const faults: string[] = [];
+  for (const list of [config.witnesses, config.forwards]) {
+    const names = list.map((one) => one.name);
+    for (const twice of names.filter((one, i) => names.indexOf(one) !== i)) faults.push(`ledger: two are named ${twice}`);
+  }
+  if (config.retentionMonths < config.onlineMonths) faults.push('ledger.retentionMonths: shorter than ledger.onlineMonths');
+  return faults;
+}

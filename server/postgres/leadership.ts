@@ -1,0 +1,59 @@
+// Owns: being the one process among several that does a job: an advisory lock on a connection of its own, kept as long as the connection lives.
+// Must never: be what correctness rests on. A leader that was cut off may believe in itself for a moment; rows and locks decide.
+import pg from 'pg';
+
+const retryMs = 500;
+
+/** Tries until it holds the lock, and again whenever it was lost. `key`: a 63-bit number of ours. */
+export function lead(url: string, applicationName: string, key: number): { readonly isLeading: boolean; stop(): Promise<void> } {
+  let client: pg.Client | undefined;
+  let isLeading = false;
+  let isStopped = false;
+  let timer: NodeJS.Timeout | undefined;
+  const again = (): void => {
+    isLeading = false;
+    const last = client;
+    client = undefined;
+    last?.end().catch(() => {});
+    if (!isStopped) timer = setTimeout(() => void attempt(), retryMs);
+  };
+  const attempt = async (): Promise<void> => {
+    if (isStopped) return;
+    try {
+      if (client === undefined) {
+        const next = new pg.Client({
+          connectionString: url,
+          application_name: applicationName,
+          connectionTimeoutMillis: 5000,
+          keepAlive: true,
+        });
+        client = next;
+        const lost = (): void => {
+          if (client === next) again();
+        };
+        next.on('error', lost);
+        next.on('end', lost);
+        await next.connect();
+      }
+      const { rows } = await client.query<{ held: boolean }>('select pg_try_advisory_lock($1) as held', [key]);
+      isLeading = rows[0]?.held === true;
+      if (!isLeading && !isStopped) timer = setTimeout(() => void attempt(), retryMs);
+    } catch {
+      if (client !== undefined) again();
+    }
+  };
+  void attempt();
+  return {
+    get isLeading() {
+      return isLeading;
+    },
+    stop: async () => {
+      isStopped = true;
+      isLeading = false;
+      clearTimeout(timer);
+      const last = client;
+      client = undefined;
+      await last?.end().catch(() => {});
+    },
+  };
+}

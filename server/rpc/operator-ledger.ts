@@ -1,0 +1,63 @@
+// Owns: what an operator may ask about the record itself: its state, and letting it go on after a freeze.
+// Must never: carry content, or a key that signs.
+import { z } from 'zod';
+import { always, instant, none, operation, reads, rule, text, uuid } from './operator-words.ts';
+
+const freeze = z.strictObject({
+  freeze: uuid,
+  at: instant,
+  /** behind, diverged or clock. */
+  why: z.string(),
+  text: z.string(),
+  /** What a release names. */
+  witnessedSize: z.number(),
+  witnessedRoot: z.string(),
+  heads: z.number(),
+  era: z.number(),
+});
+
+export const operatorLedger = {
+  'ledger.status': rule(
+    operation({
+      changes: false,
+      params: none,
+      result: z.strictObject({
+        era: z.number(),
+        /** Entries that have their place, and those that wait for it. */
+        entries: z.number(),
+        unsealed: z.number(),
+        heads: z.number(),
+        trees: z.number(),
+        /** The newest signed note. */
+        checkpoint: z.string().nullable(),
+        checkpointAt: instant.nullable(),
+        witnessedSize: z.number(),
+        witnessedAt: instant.nullable(),
+        /** For how long the oldest entry has no seal, and the oldest checkpoint no witness; milliseconds. */
+        unsealedMs: z.number(),
+        unwitnessedMs: z.number(),
+        /** For those who verify: the keys of this installation, newest first. */
+        verifierKeys: z.array(z.string()),
+        months: z.array(z.strictObject({ month: z.string(), entries: z.number() })),
+        freeze: freeze.nullable(),
+      }),
+    }),
+    reads(),
+  ),
+  /** Goes on with a database that is behind its witness, or whose clock jumped; what was witnessed beyond it is given up. */
+  'ledger.release': rule(
+    operation({
+      changes: true,
+      params: z.strictObject({
+        freeze: uuid,
+        witnessedSize: z.number().int().min(0),
+        witnessedRoot: z.string().max(64),
+        heads: z.number().int().min(0),
+        era: z.number().int().min(1),
+        reason: text(200),
+      }),
+      result: z.strictObject({ era: z.number() }),
+    }),
+    always('security-officer'),
+  ),
+} as const;

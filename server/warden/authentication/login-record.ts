@@ -1,0 +1,105 @@
+// Owns: what the record says of logins that opened no session: a proof that counted, a proof that was refused, strangers by the minute.
+// Must never: keep the name that a stranger typed: it may be a password.
+import { sourceOf } from '../../domain/addresses.ts';
+import { isValidAccountName } from '../../domain/paths.ts';
+import type { Database, Transaction } from '../../postgres/database.ts';
+import type { EdgeToWarden } from '../../rpc/edge-warden.ts';
+import type { Params } from '../../rpc/operation.ts';
+import { insertAlert } from '../alerts/alert-queries.ts';
+import type { EdgeCaller, LedgerEntry } from '../context.ts';
+import { findCredentialByFingerprint } from '../credentials/credential-queries.ts';
+import { record } from '../ledger/ledger-queries.ts';
+import { countStranger, takeStrangers } from '../ledger/stranger-queries.ts';
+import type { Login } from './login.ts';
+import { type AccountFacts, findAccount } from './login-queries.ts';
+import type { Guess } from './penalties.ts';
+
+type Attempt = Params<EdgeToWarden, 'login.attempt'>;
+
+// Not a valid account name: finds nobody, at the same cost.
+const nobody = '-';
+const passMax = 500;
+
+/** The account of this name; the look-up happens for every name. */
+export async function findNamed(tx: Transaction, username: string): ReturnType<typeof findAccount> {
+  const { account, now } = await findAccount(tx, isValidAccountName(username) ? username : nobody);
+  return { account: account?.name === username ? account : undefined, now };
+}
+
+function entryOf(login: Login, params: Attempt, caller: EdgeCaller, account: AccountFacts | undefined) {
+  return {
+    customer: account?.customer ?? null,
+    account: account?.id ?? null,
+    node: caller.node,
+    plane: caller.plane,
+    observer: 'warden',
+    credential: login.fingerprint,
+    alsoCredential: login.alsoFingerprint,
+    source: params.source,
+    client: params.clientIdentification,
+  } as const satisfies Partial<LedgerEntry>;
+}
+
+/** Inside the transaction in which the proof counted: a stolen key that waits for its second factor leaves a trace. */
+export async function recordPartial(
+  tx: Transaction,
+  login: Login,
+  params: Attempt,
+  caller: EdgeCaller,
+  account: AccountFacts | undefined,
+): Promise<void> {
+  await record(tx, {
+    ...entryOf(login, params, caller, account),
+    kind: 'login.partial',
+    public: { proofs: [...login.state.given.keys()].sort() },
+  });
+}
+
+/** One entry a refusal, in its own transaction: the one that refused may have been rolled back. */
+export async function recordFailure(
+  database: Database,
+  login: Login,
+  params: Attempt,
+  caller: EdgeCaller,
+  guess: Guess | undefined,
+): Promise<void> {
+  await database.withSystem(async (tx) => {
+    const { account } = await findNamed(tx, params.username);
+    const isKnown = login.fingerprint !== null && (await findCredentialByFingerprint(tx, login.fingerprint)) !== undefined;
+    if (account === undefined && !isKnown) {
+      await countStranger(tx, caller.node, sourceOf(params.source.address), params.clientIdentification);
+      return;
+    }
+    await record(tx, {
+      ...entryOf(login, params, caller, account),
+      kind: 'login.refused',
+      public: { evidence: params.evidence.type, proofs: [...login.state.given.keys()].sort(), examined: guess?.isTaken ?? true },
+    });
+    if (guess === undefined || guess.isTaken || account === undefined) return;
+    await insertAlert(tx, {
+      kind: 'login.guessing',
+      severity: 'warning',
+      subject: account.id,
+      customer: account.customer,
+      account: account.id,
+      text: `guesses against ${account.name} come faster than they are examined; last from ${params.source.address}`,
+      facts: { account: account.name, source: params.source.address, isKnownSource: guess.isKnown },
+      nextCommand: `cofferctl account lock ${account.name} --reason TEXT (or account unlock ${account.name}, when it was its holder)`,
+    });
+  });
+}
+
+/** Minutes that are over become entries. */
+export async function recordStrangers(database: Database): Promise<void> {
+  await database.withSystem(async (tx) => {
+    for (const { minute, node, source, attempts, client } of await takeStrangers(tx, passMax))
+      await record(tx, {
+        kind: 'login.strangers',
+        node,
+        observer: 'warden',
+        source: { address: source, port: 0 },
+        client,
+        public: { attempts, minute: minute.toISOString() },
+      });
+  });
+}

@@ -1,0 +1,29 @@
+// Owns: what operators order about the record itself: letting it go on after a freeze.
+import { CofferdamError } from '../../domain/errors.ts';
+import type { Params, Result } from '../../rpc/operation.ts';
+import type { OperatorToAdmin } from '../../rpc/operator-admin.ts';
+import { record } from '../ledger/ledger-queries.ts';
+import { lockFreeze, releaseFreeze } from '../ledger/seal-queries.ts';
+import type { Doing } from './use-cases.ts';
+
+export const ledgerUseCases = {
+  /** What was signed names what is given up: it opens this freeze and no other. */
+  'ledger.release': async (
+    { freeze: id, witnessedSize, witnessedRoot, heads, era }: Params<OperatorToAdmin, 'ledger.release'>,
+    { tx, operator, change }: Doing,
+  ): Promise<Result<OperatorToAdmin, 'ledger.release'>> => {
+    const freeze = await lockFreeze(tx, id);
+    if (freeze === undefined) throw new CofferdamError('not-found', 'there is no such freeze: see `cofferctl ledger status`');
+    if (freeze.isReleased) throw new CofferdamError('conflict', 'it was released before');
+    const { facts } = freeze;
+    if (facts.witnessedSize !== witnessedSize || facts.witnessedRoot !== witnessedRoot || facts.heads !== heads || facts.era !== era)
+      throw new CofferdamError(
+        'conflict',
+        'this names another state of the record than the one that is frozen: see `cofferctl ledger status`',
+      );
+    if (change === null) return { era: era + 1 };
+    const next = await releaseFreeze(tx, id, change);
+    await record(tx, { kind: 'ledger.released', observer: 'warden', sensitive: { freeze: id, era: next, facts, by: operator } });
+    return { era: next };
+  },
+};

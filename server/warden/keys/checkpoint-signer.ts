@@ -1,0 +1,43 @@
+// Owns: Ed25519 signatures of checkpoints in the form of C2SP signed notes.
+// Must never: sign anything that is not a checkpoint of its own name.
+import { createHash, createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
+import { CofferdamError } from '../../domain/errors.ts';
+import { type Checkpoint, checkpointBody, noteText, parseNote } from '../../domain/ledger/checkpoint.ts';
+
+export type CheckpointSigner = {
+  /** `name+key id+base64`: what a verifier is given (C2SP signed-note). */
+  readonly verifierKey: string;
+  /** The whole note. */
+  sign(checkpoint: Checkpoint): string;
+  /** The checkpoint of a note that this key signed; throws `corrupt` for any other text. */
+  open(note: string): Checkpoint;
+};
+
+const ed25519 = 0x01;
+
+export function checkpointSigner(key: KeyObject, origin: string): CheckpointSigner {
+  const publicKey = createPublicKey(key);
+  const raw = Buffer.from(publicKey.export({ format: 'jwk' }).x ?? '', 'base64url');
+  const typed = Buffer.concat([Buffer.of(ed25519), raw]);
+  const id = createHash('sha256').update(`${origin}\n`).update(typed).digest().subarray(0, 4);
+  return {
+    verifierKey: `${origin}+${id.toString('hex')}+${typed.toString('base64')}`,
+    sign: (checkpoint) => {
+      if (checkpoint.origin !== origin) throw new CofferdamError('bug', 'a checkpoint of another name');
+      const body = checkpointBody(checkpoint);
+      return noteText(body, origin, Buffer.concat([id, sign(null, Buffer.from(body), key)]).toString('base64'));
+    },
+    open: (note) => {
+      const { body, checkpoint, signature } = parseNote(note);
+      const bytes = Buffer.from(signature, 'base64');
+      if (
+        checkpoint.origin !== origin ||
+        bytes.toString('base64') !== signature ||
+        !bytes.subarray(0, 4).equals(id) ||
+        !verify(null, Buffer.from(body), publicKey, bytes.subarray(4))
+      )
+        throw new CofferdamError('corrupt', 'this checkpoint was not signed by the ledger key of this gateway');
+      return checkpoint;
+    },
+  };
+}

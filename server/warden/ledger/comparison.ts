@@ -1,0 +1,95 @@
+// Owns: comparing the record of the database with what was witnessed, and with what this process saw of it.
+// Must never: take the database's own word for a new era: two operators have signed it, over what is given up.
+import { headText } from '../../domain/ledger/leaf.ts';
+import { append, blockLeaves, emptyFrontier, leafHash, levelsOf, rootOf } from '../../domain/ledger/merkle.ts';
+import type { Transaction } from '../../postgres/database.ts';
+import { parseProposal } from '../../rpc/change-document.ts';
+import { findApplied } from '../changes/change-queries.ts';
+import { genuineAmong } from '../changes/genuine.ts';
+import type { KeyRing } from '../context.ts';
+import { sha256 } from './seal.ts';
+import { type Freeze, findRelease, headsUpTo, type Look } from './seal-queries.ts';
+
+/** A size of the heads log that somebody vouches for. */
+export type Vouched = {
+  /** `witness local`, or `this warden`. */
+  readonly by: string;
+  readonly era: number;
+  readonly size: number;
+  /** Base64. */
+  readonly root: string;
+  readonly time: string;
+};
+export type Verdict = { readonly is: 'good' } | { readonly is: 'behind' | 'diverged'; readonly text: string; readonly witnessed: Vouched };
+
+const utf8 = new TextEncoder();
+
+/** Root of the heads log at `size`, base64, from what the database holds; undefined when something of it is missing. */
+export async function rootAt(tx: Transaction, size: number): Promise<string | undefined> {
+  const { blocks, rest } = await headsUpTo(tx, size);
+  if (blocks.length * blockLeaves + rest.length !== size) return undefined;
+  if (rest.some((row, i) => row.position !== blocks.length * blockLeaves + i)) return undefined;
+  const last = rest.reduce(
+    (frontier, row) => append(sha256, frontier, leafHash(sha256, utf8.encode(headText(row.position, row.at, row.number, row.trees)))),
+    emptyFrontier,
+  );
+  const nodes = rest.length === 0 ? blocks : [...blocks, rootOf(sha256, last)];
+  const root = levelsOf(sha256, nodes).at(-1)?.[0] ?? rootOf(sha256, emptyFrontier);
+  return Buffer.from(root).toString('base64');
+}
+
+/** How far the era that followed goes back, by the word of two operators; undefined: nobody released it. */
+async function releaseAfter(
+  tx: Transaction,
+  keys: KeyRing,
+  era: number,
+): Promise<{ readonly witnessedSize: number; readonly heads: number } | undefined> {
+  const id = await findRelease(tx, era + 1);
+  const [change] = id === undefined ? [] : await findApplied(tx, [id]);
+  if (change === undefined || !(await genuineAmong(tx, keys, [change.id], [])).has(change.id)) return undefined;
+  const { operation, params } = parseProposal(change.document);
+  const { witnessedSize, heads, era: ended } = params;
+  if (operation !== 'ledger.release' || ended !== era || typeof witnessedSize !== 'number' || typeof heads !== 'number') return undefined;
+  return { witnessedSize, heads };
+}
+
+async function compareOne(tx: Transaction, keys: KeyRing, look: Look, witnessed: Vouched): Promise<Verdict> {
+  const seen = `${witnessed.by} has a checkpoint of ${witnessed.size} heads, era ${witnessed.era}, of ${witnessed.time}`;
+  const holds = `the database holds ${look.heads} heads, era ${look.era}`;
+  if (witnessed.era < look.era) {
+    const release = await releaseAfter(tx, keys, witnessed.era);
+    if (release === undefined || witnessed.size > release.witnessedSize)
+      return { is: 'diverged', text: `${seen}; ${holds}, and no two operators gave up what was witnessed`, witnessed };
+    if (witnessed.size > release.heads) return { is: 'good' };
+  }
+  if (witnessed.era > look.era || witnessed.size > look.heads)
+    return { is: 'behind', text: `${seen}; ${holds}: it is older than what was witnessed`, witnessed };
+  if ((await rootAt(tx, witnessed.size)) !== witnessed.root)
+    return { is: 'diverged', text: `${seen}; ${holds}, and it is not the same record`, witnessed };
+  return { is: 'good' };
+}
+
+export async function compare(tx: Transaction, keys: KeyRing, look: Look, vouched: readonly Vouched[]): Promise<Verdict> {
+  for (const witnessed of vouched) {
+    const verdict = await compareOne(tx, keys, look, witnessed);
+    if (verdict.is !== 'good') return verdict;
+  }
+  return { is: 'good' };
+}
+
+export const freezeOf = (id: string, verdict: Exclude<Verdict, { is: 'good' }>, look: Look): Freeze => ({
+  id,
+  why: verdict.is,
+  text: verdict.text,
+  facts: {
+    witnessedBy: verdict.witnessed.by,
+    witnessedEra: verdict.witnessed.era,
+    witnessedSize: verdict.witnessed.size,
+    witnessedRoot: verdict.witnessed.root,
+    witnessedAt: verdict.witnessed.time,
+    heads: look.heads,
+    entries: look.number,
+    era: look.era,
+    identity: look.identity,
+  },
+});

@@ -1,0 +1,292 @@
+// Owns: the life of the record in one warden: looking at it, comparing it with its witnesses, sealing when this warden leads, freezing, and the guard.
+// Must never: seal what was not compared, or open the guard while anything about the record is in doubt.
+import { randomUUID } from 'node:crypto';
+import type { Config } from '../../config/config.ts';
+import { toCofferdamError } from '../../domain/errors.ts';
+import { originOf } from '../../domain/ledger/checkpoint.ts';
+import type { Logger } from '../../observability/logger.ts';
+import type { Reading } from '../../observability/metrics.ts';
+import { Database, type Transaction } from '../../postgres/database.ts';
+import { lead } from '../../postgres/leadership.ts';
+import { insertAlert } from '../alerts/alert-queries.ts';
+import { installationId } from '../changes/seal-queries.ts';
+import type { KeyRing } from '../context.ts';
+import { compare, freezeOf, rootAt, type Vouched } from './comparison.ts';
+import type { LedgerGuard } from './guard.ts';
+import { record } from './ledger-queries.ts';
+import { type Signing, sealRound } from './seal.ts';
+import { type Freeze, insertFreeze, type Look, look, markWitnessed, publishLedgerKey } from './seal-queries.ts';
+import { Delivery, type Witness } from './witness/witness.ts';
+
+/** 'cofflead' as a number. */
+const leadKey = 0x636f6666;
+const roundsMax = 5;
+const alarmEveryMs = 60_000;
+
+export type LedgerOptions = {
+  readonly config: Pick<Config, 'limits'>;
+  readonly url: string;
+  readonly keys: KeyRing;
+  readonly guard: LedgerGuard;
+  readonly witnesses: readonly Witness[];
+  readonly log: Logger;
+};
+
+export class Ledger {
+  readonly #given: LedgerOptions;
+  readonly #database: Database;
+  readonly #leadership: ReturnType<typeof lead>;
+  readonly #deliveries: readonly Delivery[];
+  #signing: Signing | undefined;
+  #clock: { readonly database: number; readonly own: number } | undefined;
+  #look: Look | undefined;
+  #marked: string | undefined;
+  #alarmedAt = Number.NEGATIVE_INFINITY;
+  #sealed = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #running: Promise<void> = Promise.resolve();
+  #isStopped = false;
+
+  constructor(given: LedgerOptions) {
+    this.#given = given;
+    // A connection that the guard does not check: by this one it finds out.
+    this.#database = new Database({ url: given.url, applicationName: 'cofferdam sealer', connectionsMax: 2 });
+    this.#leadership = lead(given.url, 'cofferdam sealer leads', leadKey);
+    this.#deliveries = given.witnesses.map((witness) => new Delivery(witness, given.log));
+  }
+
+  /** The first look: afterwards the guard is open, or says why not. Throws `unavailable` when the database is away. */
+  async start(): Promise<void> {
+    await this.#beat();
+    const next = (): void => {
+      if (this.#isStopped) return;
+      this.#timer = setTimeout(() => {
+        this.#running = this.#beat()
+          .catch((error: unknown) => this.#doubt(error))
+          .finally(next);
+      }, this.#given.config.limits.sealEveryMs);
+    };
+    next();
+  }
+
+  /** Seals and hands over what is there, if this warden leads. */
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    clearTimeout(this.#timer);
+    await this.#running;
+    if (this.#given.guard.state.is === 'open') await this.#beat().catch(() => {});
+    await Promise.all(this.#deliveries.map((one) => one.stop()));
+    await this.#leadership.stop();
+    await this.#database.close();
+  }
+
+  get metrics(): readonly Reading[] {
+    const seen = this.#look;
+    const gauge = (name: string, help: string, value: number): Reading => ({ name, help, kind: 'gauge', value });
+    return [
+      gauge('ledger_open', 'Whether the state of the record lets anything be served.', this.#given.guard.state.is === 'open' ? 1 : 0),
+      gauge('ledger_leads', 'Whether this warden seals.', this.#leadership.isLeading ? 1 : 0),
+      gauge('ledger_unsealed_seconds', 'Age of the oldest entry without a seal.', (seen?.unsealedMs ?? 0) / 1000),
+      gauge('ledger_unwitnessed_seconds', 'Age of the oldest checkpoint that no witness has.', (seen?.unwitnessedMs ?? 0) / 1000),
+      gauge('ledger_entries', 'Entries sealed so far.', seen?.number ?? 0),
+      { name: 'ledger_sealed_total', help: 'Entries sealed by this process.', kind: 'counter', value: this.#sealed },
+    ];
+  }
+
+  #doubt(error: unknown): void {
+    const { guard, log } = this.#given;
+    if (guard.state.is === 'open' || guard.state.why === 'late') {
+      const { code, message } = toCofferdamError(error);
+      guard.close('unsure', `the record cannot be looked at: ${message}`);
+      if (code === 'unavailable') log.warn({ err: error }, 'the record cannot be looked at; nothing is served meanwhile');
+      else log.error({ err: error }, 'defect in the sealer; nothing is served meanwhile');
+    }
+  }
+
+  async #beat(): Promise<void> {
+    const { guard } = this.#given;
+    const signing = await this.#sign();
+    const seen = await this.#database.withSystem(look);
+    this.#look = seen;
+    if (seen.freeze !== null) {
+      this.#clock = undefined;
+      guard.close('frozen', seen.freeze.text);
+      return;
+    }
+    const jump = this.#clockJump(seen.now);
+    if (jump !== undefined) return this.#freeze(seen, jump);
+    if (!(await this.#isCompared(seen, signing))) return;
+    await this.#mark(signing);
+    if (this.#leadership.isLeading) await this.#seal(seen, signing);
+    await this.#judge(seen);
+  }
+
+  async #sign(): Promise<Signing> {
+    if (this.#signing !== undefined) return this.#signing;
+    const signing = await this.#database.withSystem(async (tx) => {
+      const origin = originOf((await installationId(tx)).id);
+      const signer = this.#given.keys.checkpointSigner(origin);
+      await publishLedgerKey(tx, signer.verifierKey);
+      return { origin, signer };
+    });
+    this.#signing = signing;
+    return signing;
+  }
+
+  /** The database's clock against ours, which nobody can set. */
+  #clockJump(database: number): Omit<Freeze, 'id'> | undefined {
+    const own = performance.now();
+    const before = this.#clock;
+    this.#clock = { database, own };
+    if (before === undefined) return undefined;
+    const jumpedMs = Math.round(database - before.database - (own - before.own));
+    if (Math.abs(jumpedMs) <= this.#given.config.limits.clockJumpMs) return undefined;
+    const text = `the database's clock jumped by ${(jumpedMs / 1000).toFixed(0)} s: budgets and the record cannot be told the time by it`;
+    return { why: 'clock', text, facts: { jumpedMs } };
+  }
+
+  /** True: the record is what was witnessed, and what this process has seen. */
+  async #isCompared(seen: Look, signing: Signing): Promise<boolean> {
+    const { guard, keys, log } = this.#given;
+    const { known } = guard;
+    const isSame = known !== undefined && known.identity === seen.identity && known.era === seen.era && known.heads <= seen.heads;
+    if (isSame && !(guard.state.is === 'closed' && guard.state.why !== 'late')) return true;
+    const vouched = await this.#vouched(signing);
+    if (known !== undefined)
+      vouched.push({ by: 'this warden', era: known.era, size: known.heads, root: known.root, time: new Date(seen.now).toISOString() });
+    const { verdict, root } = await this.#database.withSystem(async (tx) => ({
+      verdict: await compare(tx, keys, seen, vouched),
+      root: await rootAt(tx, seen.heads),
+    }));
+    if (verdict.is === 'good' && root !== undefined) {
+      if (known !== undefined && known.identity !== seen.identity) {
+        log.warn({ before: known.identity, after: seen.identity }, 'the database is another server or timeline, with the same record');
+        await this.#database.withSystem((tx) =>
+          record(tx, { kind: 'database.changed', observer: 'warden', sensitive: { before: known.identity, after: seen.identity } }),
+        );
+      }
+      guard.learn({ era: seen.era, heads: seen.heads, root, identity: seen.identity });
+      guard.open();
+      return true;
+    }
+    const newest = vouched.at(-1);
+    if (verdict.is !== 'good') await this.#freeze(seen, freezeOf('', verdict, seen));
+    else if (newest !== undefined)
+      await this.#freeze(
+        seen,
+        freezeOf('', { is: 'diverged', text: 'heads of the record are missing in the database', witnessed: newest }, seen),
+      );
+    else guard.close('unsure', 'heads of the record are missing in the database');
+    return false;
+  }
+
+  /** The newest checkpoint of every witness that can tell. */
+  async #vouched({ signer }: Signing): Promise<Vouched[]> {
+    const all = await Promise.all(
+      this.#given.witnesses.map(async ({ name, isRequired, newest }): Promise<Vouched | undefined> => {
+        if (newest === null) return undefined;
+        let note: string | undefined;
+        try {
+          note = await newest();
+        } catch (error) {
+          if (isRequired) throw error;
+          this.#given.log.warn({ err: error, witness: name }, 'a witness that is not required does not answer');
+        }
+        if (note === undefined) return undefined;
+        const { era, size, root, time } = signer.open(note);
+        return { by: `the witness ${name}`, era, size, root, time };
+      }),
+    );
+    return all.filter((one) => one !== undefined);
+  }
+
+  async #freeze(seen: Look, freeze: Omit<Freeze, 'id'>): Promise<void> {
+    const { guard, log } = this.#given;
+    guard.close('frozen', freeze.text);
+    const known = guard.known;
+    // What a release names: how far it goes back, and what it gives up.
+    const facts = {
+      witnessedSize: known?.heads ?? seen.heads,
+      witnessedRoot: known?.root ?? '',
+      heads: seen.heads,
+      era: seen.era,
+      ...freeze.facts,
+    };
+    const whole: Freeze = { ...freeze, facts, id: randomUUID() };
+    log.error({ freeze: whole }, `frozen: ${freeze.text}`);
+    await this.#database.withSystem(async (tx) => {
+      if (!(await insertFreeze(tx, whole))) return;
+      await record(tx, {
+        kind: 'ledger.frozen',
+        observer: 'warden',
+        sensitive: { freeze: whole.id, why: whole.why, text: whole.text, facts },
+      });
+      await insertAlert(tx, {
+        kind: 'ledger.frozen',
+        severity: 'critical',
+        subject: whole.id,
+        text: `nothing is served: ${whole.text}`,
+        facts: { freeze: whole.id, why: whole.why, ...facts },
+        nextCommand: 'cofferctl ledger status',
+      });
+    });
+  }
+
+  /** What every required witness has by now. */
+  async #mark({ signer }: Signing): Promise<void> {
+    const kept = this.#deliveries.filter((one) => one.witness.isRequired).map((one) => one.kept);
+    const [first] = kept;
+    if (first === undefined || first === this.#marked || kept.some((note) => note !== first)) return;
+    await this.#database.withSystem((tx) => markWitnessed(tx, signer.open(first).size, first));
+    this.#marked = first;
+  }
+
+  async #seal(seen: Look, signing: Signing): Promise<void> {
+    const { guard, config } = this.#given;
+    // A checkpoint of an earlier run, or of another warden, may not have got to our witnesses.
+    if (seen.checkpoint !== null) this.#offer(seen.checkpoint);
+    const isDue = seen.checkpointAgeMs === null || seen.checkpointAgeMs >= config.limits.checkpointEveryMs;
+    const isOldEra = seen.checkpoint !== null && signing.signer.open(seen.checkpoint).era !== seen.era;
+    if (!seen.hasFresh && !isDue && !isOldEra) return;
+    for (let rounds = 0; rounds < roundsMax; rounds += 1) {
+      const round = await this.#database.withSystem((tx: Transaction) => sealRound(tx, signing, rounds === 0 && (isDue || isOldEra)));
+      if (round === undefined) return;
+      // Only what is committed was seen, and goes out.
+      const { size, root, era } = round.checkpoint;
+      if (guard.known !== undefined) guard.learn({ ...guard.known, era, heads: size, root });
+      this.#sealed += round.sealed;
+      this.#offer(round.note);
+      if (!round.isFull) return;
+    }
+  }
+
+  #offer(note: string): void {
+    for (const delivery of this.#deliveries) delivery.offer(note);
+  }
+
+  /** Alarm first; then nothing more is served until it is witnessed. */
+  async #judge({ unsealedMs, unwitnessedMs }: Look): Promise<void> {
+    const { guard, config, log } = this.#given;
+    const lateMs = Math.max(unsealedMs, unwitnessedMs);
+    const text = `the newest ${unsealedMs > unwitnessedMs ? 'entries have no seal' : 'checkpoint has no witness'} for ${Math.round(lateMs / 1000)} s`;
+    if (lateMs >= config.limits.witnessStopMs) guard.close('late', text);
+    else guard.open();
+    if (lateMs < config.limits.witnessAlarmMs || performance.now() - this.#alarmedAt < alarmEveryMs) return;
+    this.#alarmedAt = performance.now();
+    log.error({ unsealedMs, unwitnessedMs }, text);
+    await this.#database.withSystem((tx) =>
+      insertAlert(tx, {
+        kind: 'ledger.late',
+        severity: 'critical',
+        subject: 'ledger',
+        text: `${text}; after ${config.limits.witnessStopMs / 1000} s nothing more is served`,
+        facts: {
+          unsealedMs: Math.round(unsealedMs),
+          unwitnessedMs: Math.round(unwitnessedMs),
+          witnesses: this.#deliveries.map((one) => one.witness.name),
+        },
+        nextCommand: 'cofferctl ledger status',
+      }),
+    );
+  }
+}

@@ -1,0 +1,232 @@
+// Owns: the SQL of sealing: what has no place yet, the trees, the heads log, the state of the record.
+// Must never: write a row of the sealed record but from ledger_fresh, in the transaction that takes it out there.
+import { headsTree, type PlacedEntry } from '../../domain/ledger/leaf.ts';
+import { blockLeaves, type Frontier, frontierBytes, parseFrontier } from '../../domain/ledger/merkle.ts';
+import type { Transaction } from '../../postgres/database.ts';
+
+export type LedgerState = {
+  readonly era: number;
+  /** Of the last sealed entry. */
+  readonly number: number;
+  readonly checkpoint: string | null;
+  /** Microseconds since 1970, by the database's clock. */
+  readonly now: number;
+};
+
+/** Locked until the end of the transaction: one seals at a time, whoever believes to lead. */
+export async function lockState(tx: Transaction): Promise<LedgerState> {
+  const [row] = await tx.query<{ era: number; number: number; checkpoint: string | null; now: number }>(
+    'select era, number, checkpoint, micros(clock_timestamp()) as now from ledger_state for update',
+  );
+  if (row === undefined) throw new Error('the ledger has no state');
+  return row;
+}
+
+/** An entry before it has a place. */
+export type FreshEntry = Omit<PlacedEntry, 'tree' | 'position' | 'number'> & { readonly id: number };
+
+export async function takeFresh(tx: Transaction, limit: number): Promise<readonly FreshEntry[]> {
+  return tx.query<FreshEntry>(
+    `select id, micros(at) as at, kind, observer, customer_id as customer, account_id as account, session_id as session, node, plane, handle_id as handle,
+       version_id as version, extent, bytes, public::text as "publicText", credential, also_credential as "alsoCredential", host(source) as source,
+       source_port as "sourcePort", client, operator, sensitive::text as "sensitiveText"
+     from ledger_fresh order by id limit $1`,
+    [limit],
+  );
+}
+
+export async function frontiersOf(tx: Transaction, trees: readonly string[]): Promise<ReadonlyMap<string, Frontier>> {
+  const rows = await tx.query<{ tree: string; size: number; frontier: Buffer }>(
+    'select tree, size, frontier from ledger_tree where tree = any ($1::uuid[]) for update',
+    [trees],
+  );
+  return new Map(rows.map((row) => [row.tree, parseFrontier(row.size, row.frontier)]));
+}
+
+export type Place = { readonly id: number; readonly tree: string; readonly position: number; readonly number: number };
+
+/** `salts` and `leaves`: 32 bytes for each place, one after the other. */
+export async function moveEntries(tx: Transaction, places: readonly Place[], salts: Buffer, leaves: Buffer): Promise<void> {
+  const ids = places.map((one) => one.id);
+  await tx.query(
+    `insert into ledger_sealed
+     select n.number, n.tree, n.position, substring($5::bytea from (n.o - 1)::int * 32 + 1 for 32), substring($6::bytea from (n.o - 1)::int * 32 + 1 for 32), f.*
+     from unnest($1::bigint[], $2::bigint[], $3::uuid[], $4::bigint[]) with ordinality n(id, number, tree, position, o) join ledger_fresh f on f.id = n.id`,
+    [ids, places.map((one) => one.number), places.map((one) => one.tree), places.map((one) => one.position), salts, leaves],
+  );
+  await tx.query('delete from ledger_fresh where id = any ($1::bigint[])', [ids]);
+}
+
+/** Makes the partitions of these instants (microseconds since 1970) where they are missing. */
+export async function makeMonths(tx: Transaction, instants: readonly number[]): Promise<void> {
+  await tx.query("select ledger_month('epoch'::timestamptz + m * interval '1 microsecond') from unnest($1::bigint[]) m", [instants]);
+}
+
+export async function saveTrees(tx: Transaction, trees: ReadonlyMap<string, Frontier>, head: number): Promise<void> {
+  const rows = [...trees];
+  await tx.query(
+    `insert into ledger_tree (tree, size, frontier, head) select t, s, f, $4 from unnest($1::uuid[], $2::bigint[], $3::bytea[]) n(t, s, f)
+     on conflict (tree) do update set size = excluded.size, frontier = excluded.frontier, head = excluded.head`,
+    [rows.map(([tree]) => tree), rows.map(([, { size }]) => size), rows.map(([, frontier]) => Buffer.from(frontierBytes(frontier))), head],
+  );
+}
+
+export type Block = { readonly tree: string; readonly index: number; readonly hash: Uint8Array };
+
+export async function insertBlocks(tx: Transaction, blocks: readonly Block[]): Promise<void> {
+  if (blocks.length === 0) return;
+  await tx.query('insert into ledger_block (tree, index, hash) select * from unnest($1::uuid[], $2::bigint[], $3::bytea[])', [
+    blocks.map((one) => one.tree),
+    blocks.map((one) => one.index),
+    blocks.map((one) => Buffer.from(one.hash)),
+  ]);
+}
+
+export async function insertHead(tx: Transaction, position: number, at: number, number: number, lines: string): Promise<void> {
+  await tx.query(
+    "insert into ledger_head (position, at, number, trees) values ($1, 'epoch'::timestamptz + $2::bigint * interval '1 microsecond', $3, $4)",
+    [position, at, number, lines],
+  );
+}
+
+export async function saveState(tx: Transaction, era: number, number: number, checkpoint: string): Promise<void> {
+  await tx.query(
+    `update ledger_state set era = $1, number = $2, checkpoint = $3, checkpoint_at = clock_timestamp(),
+       unwitnessed_since = coalesce(unwitnessed_since, clock_timestamp())`,
+    [era, number, checkpoint],
+  );
+}
+
+/** Every required witness has this checkpoint. What was signed since waits from now on. */
+export async function markWitnessed(tx: Transaction, size: number, checkpoint: string): Promise<void> {
+  await tx.query(
+    `update ledger_state set witnessed_size = $1, witnessed_at = clock_timestamp(),
+       unwitnessed_since = case when checkpoint = $2 then null else clock_timestamp() end`,
+    [size, checkpoint],
+  );
+}
+
+export type Freeze = {
+  readonly id: string;
+  readonly why: 'behind' | 'diverged' | 'clock';
+  readonly text: string;
+  readonly facts: Readonly<Record<string, unknown>>;
+};
+export type Look = {
+  readonly era: number;
+  readonly number: number;
+  /** Size of the heads log. */
+  readonly heads: number;
+  readonly checkpoint: string | null;
+  /** Of the database's clock, milliseconds. */
+  readonly now: number;
+  readonly checkpointAgeMs: number | null;
+  /** How long something has waited: for its seal, and for its witness. */
+  readonly hasFresh: boolean;
+  readonly unsealedMs: number;
+  readonly unwitnessedMs: number;
+  /** Server and timeline. */
+  readonly identity: string;
+  readonly freeze: Freeze | null;
+};
+
+/** Everything that decides whether anything is served, at one moment. */
+export async function look(tx: Transaction): Promise<Look> {
+  const [row] = await tx.query<{
+    era: number;
+    number: number;
+    heads: number | null;
+    checkpoint: string | null;
+    now: number;
+    checkpoint_age: number | null;
+    unsealed: number | null;
+    unwitnessed: number | null;
+    identity: string;
+    freeze: Freeze | null;
+  }>(
+    `select s.era, s.number, (select t.size from ledger_tree t where t.tree = $1) as heads, s.checkpoint, (extract(epoch from clock_timestamp()) * 1000)::float8 as now,
+       (extract(epoch from clock_timestamp() - s.checkpoint_at) * 1000)::float8 as checkpoint_age,
+       (select (extract(epoch from clock_timestamp() - f.at) * 1000)::float8 from ledger_fresh f order by f.id limit 1) as unsealed,
+       (extract(epoch from clock_timestamp() - s.unwitnessed_since) * 1000)::float8 as unwitnessed,
+       (select c.system_identifier::text from pg_control_system() c) || '/' || (select c.timeline_id::text from pg_control_checkpoint() c) as identity,
+       (select json_build_object('id', z.id, 'why', z.why, 'text', z.text, 'facts', z.facts) from ledger_freeze z where z.released_at is null order by z.at limit 1) as freeze
+     from ledger_state s`,
+    [headsTree],
+  );
+  if (row === undefined) throw new Error('the ledger has no state');
+  return {
+    era: row.era,
+    number: row.number,
+    heads: row.heads ?? 0,
+    checkpoint: row.checkpoint,
+    now: row.now,
+    checkpointAgeMs: row.checkpoint_age,
+    hasFresh: row.unsealed !== null,
+    unsealedMs: Math.max(0, row.unsealed ?? 0),
+    unwitnessedMs: Math.max(0, row.unwitnessed ?? 0),
+    identity: row.identity,
+    freeze: row.freeze,
+  };
+}
+
+export type HeadRow = { readonly position: number; readonly at: number; readonly number: number; readonly trees: string };
+
+/** What the root of the heads log at `size` is made of: the hashes of whole blocks, and the heads behind them. Fewer rows: they are missing. */
+export async function headsUpTo(
+  tx: Transaction,
+  size: number,
+): Promise<{ readonly blocks: readonly Buffer[]; readonly rest: readonly HeadRow[] }> {
+  const whole = Math.floor(size / blockLeaves);
+  const blocks = await tx.query<{ hash: Buffer }>('select hash from ledger_block where tree = $1 and index < $2 order by index', [
+    headsTree,
+    whole,
+  ]);
+  const rest = await tx.query<HeadRow>(
+    'select position, micros(at) as at, number, trees from ledger_head where position >= $1 and position < $2 order by position',
+    [whole * blockLeaves, size],
+  );
+  return { blocks: blocks.map((row) => row.hash), rest };
+}
+
+export async function insertFreeze(tx: Transaction, freeze: Freeze): Promise<boolean> {
+  const rows = await tx.query(
+    `insert into ledger_freeze (id, why, text, facts) select $1, $2, $3, $4 where not exists (select 1 from ledger_freeze where released_at is null) returning id`,
+    [freeze.id, freeze.why, freeze.text, JSON.stringify(freeze.facts)],
+  );
+  return rows.length === 1;
+}
+
+export async function publishLedgerKey(tx: Transaction, verifierKey: string): Promise<void> {
+  await tx.query("insert into ledger_key (id, verifier_key) values (split_part($1, '+', 2), $1) on conflict do nothing", [verifierKey]);
+}
+
+/** The change with which two operators let this era begin. */
+export async function findRelease(tx: Transaction, era: number): Promise<string | undefined> {
+  const [row] = await tx.query<{ change_id: string }>(
+    'select change_id from ledger_freeze where era = $1 and released_at is not null order by released_at desc limit 1',
+    [era],
+  );
+  return row?.change_id;
+}
+
+export async function lockFreeze(tx: Transaction, id: string): Promise<(Freeze & { readonly isReleased: boolean }) | undefined> {
+  const [row] = await tx.query<Freeze & { readonly isReleased: boolean }>(
+    'select id, why, text, facts, released_at is not null as "isReleased" from ledger_freeze where id = $1 for update',
+    [id],
+  );
+  return row;
+}
+
+/** The next era begins where the database is. */
+export async function releaseFreeze(tx: Transaction, id: string, change: string): Promise<number> {
+  const [row] = await tx.query<{ era: number }>('update ledger_state set era = era + 1 returning era');
+  if (row === undefined) throw new Error('the ledger has no state');
+  await tx.query('update ledger_freeze set released_at = clock_timestamp(), era = $2, change_id = $3 where id = $1', [id, row.era, change]);
+  return row.era;
+}
+
+/** What a new connection leads to. */
+export async function identify(tx: Transaction): Promise<{ readonly identity: string; readonly era: number; readonly heads: number }> {
+  const { identity, era, heads } = await look(tx);
+  return { identity, era, heads };
+}
