@@ -97,6 +97,8 @@ export class Forward {
     const { database, times, newest } = this.#context;
     const number = this.#place?.number ?? (await database.withSystem((tx) => findForward(tx, this.config.name)));
     this.#place ??= { number, sent: number };
+    // At once, not with the next entry: what was sent last may not have been read.
+    if (this.#connection?.isOpen === false && this.#place.sent > this.#place.number) throw new Error('the receiver ended the connection');
     const isBehind = (newest() ?? 0) > this.#place.sent;
     if (isBehind) await this.#send(this.#place);
     const limitMs = this.#isDoubtful ? times.doubtMs : times.confirmMs;
@@ -140,13 +142,17 @@ export class Forward {
     );
   }
 
-  /** Ends the connection in order, which tells whether everything was read. */
+  /**
+   * Ends the connection in order, which tells whether everything was read, and makes the next one: a receiver that died at that very moment, with
+   * what it had read still in its memory, is not there any more.
+   */
   async #confirm(): Promise<void> {
     const [connection, place] = [this.#connection, this.#place];
     if (connection === undefined || place === undefined || place.sent === place.number) return;
     this.#connection = undefined;
     if (!(await connection.finish()))
       throw new Error('the receiver did not confirm the end of the connection: it may not have read everything');
+    this.#connection = await connectSyslog(this.config.destination, this.#context.times);
     this.#place = { number: place.sent, sent: place.sent };
     this.#unsureSince = undefined;
     this.#isDoubtful = false;
