@@ -204,6 +204,8 @@ test('a receiver that goes away again and again gets everything', async (t) => {
     receiver.stopReading();
     last = await bench.write(300);
     await receiver.close();
+    // A program needs longer than that to start again.
+    await until('it is noticed', async () => (await bench.place()).error !== null);
     got.push(...receiver.messages);
   }
   const receiver = await Receiver.listen({ port: port ?? 0 });

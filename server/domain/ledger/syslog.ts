@@ -118,7 +118,7 @@ const parameter = ([name, value]: Field): string => `${name}="${visible(value).r
 /** Printable ASCII without blanks; the nil value for anything else (section 6.2.4). */
 const headerWord = (text: string, max: number): string => (text.length <= max && /^[!-~]+$/.test(text) ? text : '-');
 
-const header = (micros: number, { hostname }: SyslogSource, severity: number, messageId: string): string =>
+const header = (micros: number, { hostname }: Pick<SyslogSource, 'hostname'>, severity: number, messageId: string): string =>
   `<${facility * 8 + severity}>1 ${timestamp(micros)} ${headerWord(hostname, 255)} cofferdam - ${headerWord(messageId, 32)}`;
 
 const saysOf = (kind: string): string => (Object.hasOwn(entryKinds, kind) ? entryKinds[kind as keyof typeof entryKinds].says : kind);
@@ -201,7 +201,7 @@ export function syslogMessage(format: SyslogFormat, entry: ForwardedEntry, sourc
 }
 
 /** A signed checkpoint for a witness that reads syslog: its lines with \n between them, in one parameter. */
-export function syslogCheckpoint(note: string, micros: number, source: SyslogSource): string {
+export function syslogCheckpoint(note: string, micros: number, source: Pick<SyslogSource, 'hostname'>): string {
   const lines = parameter(['note', note.replaceAll('\\', '\\\\').replaceAll('\n', '\\n')]);
   return `${header(micros, source, 6, 'ledger.checkpoint')} [${elementId} ${lines}] a signed checkpoint of the record`;
 }
