@@ -100,11 +100,13 @@ export function adminHandlers(config: Config, database: Database, commands: Comm
     },
     status: async (_params, caller) => {
       const wardenAnswersMs = await pingMs(await caller.operator());
-      const { nodes, sums, controls } = await read(async (tx) => ({
+      const { nodes, sums, controls, ledger } = await read(async (tx) => ({
         nodes: await listNodes(tx),
         sums: await totals(tx),
         controls: await listControls(tx),
+        ledger: await ledgerStatus(tx),
       }));
+      const lateMs = Math.max(ledger.unsealedMs, ledger.unwitnessedMs);
       const { version, sizeBytes, now: _now, ...counts } = sums;
       return {
         nodes: nodes.map(({ startedAt: _startedAt, lagMs: _lagMs, nativeCipher: _nativeCipher, ...node }) => ({
@@ -113,6 +115,12 @@ export function adminHandlers(config: Config, database: Database, commands: Comm
           drainingUntil: node.drainingUntil?.toISOString() ?? null,
         })),
         wardenAnswersMs,
+        record: {
+          entries: ledger.entries,
+          frozen: ledger.freeze?.text ?? null,
+          lateMs,
+          isStopped: ledger.freeze !== null || lateMs >= config.limits.witnessStopMs,
+        },
         controls: [...controls],
         silentNodes: silentNodes(config, nodes, controls, sums.now),
         database: { version, sizeBytes },

@@ -90,7 +90,7 @@ export const entryKinds = {
   'window.opened': { says: "a machine's key alone is good", sensitive: ['closesAt', ...byOperator] },
   'window.standing-opened': {
     says: 'a standing window',
-    sensitive: ['name', 'days', 'opens', 'closes', 'zone', 'validFrom', 'validUntil', 'validDays', ...byOperator],
+    sensitive: ['name', 'days', 'opens', 'closes', 'zone', 'forDays', ...byOperator],
   },
   'window.closed': { says: 'a window is closed', sensitive: ['windows', 'sessionsEnded', ...byOperator] },
   'second-factor.enrolled': { says: 'its holder enrolled a second factor' },
@@ -107,7 +107,7 @@ export const entryKinds = {
   'rotation.started': { says: 'keys are changed', sensitive: ['rotation', 'selection', 'keys', 'overlapDays', ...byOperator] },
   'rotation.undone': { says: 'a rotation was taken back', sensitive: ['rotation', 'restored', ...byOperator] },
   'budget.changed': { says: 'caps', public: ['scope', 'label', 'direction', 'before', 'after', 'wider'], sensitive: byOperator },
-  'budget.headroom-released': { says: 'approved headroom', public: ['scope', 'label', 'headroomPercent', 'until'], sensitive: byOperator },
+  'budget.headroom-released': { says: 'approved headroom', public: ['scope', 'label', 'percent', 'until'], sensitive: byOperator },
   // Operators and the gateway itself.
   'operator.asked': { says: 'a call of an operator', sensitive: ['operator', 'role', 'certificate', 'operation', 'params', 'allowed'] },
   'operator.answered': { says: 'its outcome', sensitive: ['operator', 'role', 'certificate', 'operation', 'outcome'] },
@@ -119,7 +119,7 @@ export const entryKinds = {
   },
   'change.rejected': { says: 'a change will not be', sensitive: ['change', 'by', 'reason'] },
   'operator.created': { says: 'an operator', sensitive: ['role', 'fingerprint', ...byOperator] },
-  'operator.role-set': { says: 'the role of an operator', sensitive: ['from', 'to', ...byOperator] },
+  'operator.role-set': { says: 'the role of an operator', sensitive: ['before', 'after', ...byOperator] },
   'operator.key-added': { says: 'a key of an operator', sensitive: ['fingerprint', ...byOperator] },
   'operator.key-ended': { says: 'a key of an operator is over', sensitive: ['fingerprint', ...byOperator] },
   'operator.suspended': { says: 'an operator is locked out', sensitive: byOperator },
