@@ -41,6 +41,8 @@ create table ledger_sealed (
 ) partition by range (at);
 create index ledger_sealed_number on ledger_sealed (number);
 create index ledger_sealed_tree on ledger_sealed (tree, position);
+-- A window of time within a month: rows stand nearly in the order of their time.
+create index ledger_sealed_at on ledger_sealed using brin (at) with (pages_per_range = 32);
 create index ledger_sealed_session on ledger_sealed (session_id);
 -- Who came, with what, from where: the way into the record of an incident.
 create index ledger_sealed_opened on ledger_sealed (credential, at) include (session_id, customer_id, account_id, also_credential, source, source_port, client, node, plane)
@@ -152,6 +154,31 @@ create table ledger_key (
   verifier_key text not null unique,
   created_at timestamptz not null default clock_timestamp()
 );
+
+-- Months that left the database: one file each, whose hash stands here and in the record.
+create table ledger_archive (
+  month date primary key check (extract(day from month) = 1),
+  file text not null,
+  sha256 bytea not null check (octet_length(sha256) = 32),
+  entries bigint not null,
+  archived_at timestamptz not null default clock_timestamp(),
+  deleted_at timestamptz
+);
+create trigger ledger_is_insert_only before delete or truncate on ledger_archive for each statement execute function ledger_is_insert_only();
+
+-- Takes a month out of the database. Only one that is in an archive with all of its entries, and that ended at least a month ago.
+create function ledger_drop_month(first date) returns void language plpgsql security definer set search_path = public, pg_temp set cofferdam.customers = '*' as $$
+declare
+  name text := 'ledger_sealed_' || to_char(first, 'YYYYMM');
+  held bigint;
+begin
+  if first + interval '2 months' > clock_timestamp() then raise exception 'this month is too young to leave' using errcode = 'check_violation'; end if;
+  execute format('select count(*) from %I', name) into held;
+  if not exists (select 1 from ledger_archive a where a.month = first and a.entries = held and a.deleted_at is null) then
+    raise exception 'this month is not in an archive' using errcode = 'check_violation';
+  end if;
+  execute format('drop table %I', name);
+end $$;
 
 -- Failed logins of names that do not exist: one row a source and minute until it becomes one entry.
 create table stranger_login (
