@@ -115,3 +115,111 @@ export const operatorIncident = {
     reads(),
   ),
 } as const;
+
+// The rows of a scope's parts, as they stand in the lines of a page.
+
+/** What was exposed of one customer. */
+export type IncidentCustomerRow = {
+  readonly customer: string;
+  readonly customerId: string;
+  readonly certain: number;
+  readonly possible: number;
+  readonly unsent: number;
+  readonly releasedBytes: number;
+  readonly sentBytes: number;
+  readonly listings: number;
+  readonly names: number;
+  readonly deposits: number;
+  readonly reachable: number;
+  readonly reachableBytes: number;
+};
+
+export type IncidentFileRow = {
+  readonly customer: string;
+  readonly customerId: string;
+  readonly folder: string;
+  readonly path: string;
+  readonly version: string;
+  readonly number: number | null;
+  readonly sha256: string | null;
+  readonly size: number | null;
+  readonly depositedAt: string | null;
+  readonly depositedBy: string | null;
+  readonly extents: number;
+  readonly extentCount: number | null;
+  readonly releasedBytes: number;
+  readonly sentBytes: number;
+  readonly certainty: 'certain' | 'possible' | 'unsent';
+  readonly firstAt: string;
+  readonly lastAt: string;
+  readonly sessions: number;
+  /** What the catalogue says otherwise. */
+  readonly differs: string | null;
+};
+
+export type IncidentListingRow = {
+  readonly customer: string;
+  readonly customerId: string;
+  readonly folder: string;
+  readonly path: string;
+  /** Names told in all; the same name told twice counts twice. */
+  readonly names: number;
+  /** The most that one listing told. */
+  readonly namesMost: number;
+  readonly times: number;
+  readonly firstAt: string;
+  readonly lastAt: string;
+};
+
+export type IncidentDepositRow = {
+  readonly customer: string;
+  readonly customerId: string;
+  readonly folder: string;
+  readonly path: string;
+  readonly version: string;
+  readonly sha256: string | null;
+  readonly size: number | null;
+  /** complete, cut or open. */
+  readonly outcome: string;
+  readonly at: string;
+  readonly session: string | null;
+  readonly node: string | null;
+};
+
+export type IncidentSessionRow = {
+  readonly session: string;
+  readonly account: string | null;
+  readonly customer: string | null;
+  readonly plane: string | null;
+  readonly node: string | null;
+  readonly credential: string | null;
+  readonly alsoCredential: string | null;
+  readonly source: string | null;
+  readonly sourcePort: number | null;
+  readonly client: string | null;
+  readonly algorithms: Readonly<Record<string, unknown>> | null;
+  readonly openedAt: string | null;
+  readonly endedAt: string | null;
+  readonly endReason: string | null;
+};
+
+export type IncidentActionRow = {
+  readonly number: number | null;
+  readonly at: string;
+  readonly kind: string;
+  readonly customer: string | null;
+  readonly account: string | null;
+  readonly credential: string | null;
+  readonly facts: Readonly<Record<string, unknown>>;
+};
+
+export type IncidentReachableRow = {
+  readonly customer: string;
+  readonly customerId: string;
+  readonly folder: string;
+  readonly path: string;
+  readonly version: string;
+  readonly sha256: string | null;
+  readonly size: number;
+  readonly publishedAt: string;
+};

@@ -1,6 +1,14 @@
 // Owns: the SQL of an incident's scope: which sessions are meant, and what the record says of them. The record decides; the catalogue adds names.
 // Must never: answer less than the record holds. Where something is not known, it counts as exposed.
 import type { Snapshot } from '../../postgres/database.ts';
+import type {
+  IncidentActionRow as ActionRow,
+  IncidentDepositRow as DepositRow,
+  IncidentFileRow as FileRow,
+  IncidentListingRow as ListingRow,
+  IncidentReachableRow as ReachableRow,
+  IncidentSessionRow as SessionRow,
+} from '../../rpc/operator-incident.ts';
 
 /** Null: not asked for. Instants as ISO text. */
 export type Filter = {
@@ -70,29 +78,6 @@ export async function isOperator(tx: Snapshot, name: string): Promise<boolean> {
   return (await tx.query('select 1 from operator where name = $1', [name])).length > 0;
 }
 
-export type FileRow = {
-  readonly customer: string;
-  readonly customerId: string;
-  readonly folder: string;
-  readonly path: string;
-  readonly version: string;
-  readonly number: number | null;
-  readonly sha256: string | null;
-  readonly size: number | null;
-  readonly depositedAt: string | null;
-  readonly depositedBy: string | null;
-  readonly extents: number;
-  readonly extentCount: number | null;
-  readonly releasedBytes: number;
-  readonly sentBytes: number;
-  readonly certainty: 'certain' | 'possible' | 'unsent';
-  readonly firstAt: string;
-  readonly lastAt: string;
-  readonly sessions: number;
-  /** What the catalogue says otherwise. */
-  readonly differs: string | null;
-};
-
 /** Path below the folder, from the catalogue. */
 const pathOf = `(with recursive up as (
     select f.directory_id as id, f.name::text as path union all select d.parent_id, d.name || '/' || up.path from up join directory d on d.id = up.id)
@@ -141,20 +126,6 @@ export function eachFile(tx: Snapshot, filter: Filter, onRow: (row: FileRow) => 
   );
 }
 
-export type ListingRow = {
-  readonly customer: string;
-  readonly customerId: string;
-  readonly folder: string;
-  readonly path: string;
-  /** Names told in all; the same name told twice counts twice. */
-  readonly names: number;
-  /** The most that one listing told. */
-  readonly namesMost: number;
-  readonly times: number;
-  readonly firstAt: string;
-  readonly lastAt: string;
-};
-
 export function eachListing(tx: Snapshot, filter: Filter, onRow: (row: ListingRow) => void): Promise<void> {
   return tx.each<ListingRow>(
     `select coalesce(c.name, x.customer_id::text) as customer, x.customer_id as "customerId", x.folder, x.path, x.names, x.most as "namesMost", x.times,
@@ -166,21 +137,6 @@ export function eachListing(tx: Snapshot, filter: Filter, onRow: (row: ListingRo
     onRow,
   );
 }
-
-export type DepositRow = {
-  readonly customer: string;
-  readonly customerId: string;
-  readonly folder: string;
-  readonly path: string;
-  readonly version: string;
-  readonly sha256: string | null;
-  readonly size: number | null;
-  /** complete, cut or open. */
-  readonly outcome: string;
-  readonly at: string;
-  readonly session: string | null;
-  readonly node: string | null;
-};
 
 /** Uploads whose content passed through: whoever held the edge saw it, whoever held the credential made it. */
 export function eachDeposit(tx: Snapshot, filter: Filter, onRow: (row: DepositRow) => void): Promise<void> {
@@ -201,23 +157,6 @@ export function eachDeposit(tx: Snapshot, filter: Filter, onRow: (row: DepositRo
   );
 }
 
-export type SessionRow = {
-  readonly session: string;
-  readonly account: string | null;
-  readonly customer: string | null;
-  readonly plane: string | null;
-  readonly node: string | null;
-  readonly credential: string | null;
-  readonly alsoCredential: string | null;
-  readonly source: string | null;
-  readonly sourcePort: number | null;
-  readonly client: string | null;
-  readonly algorithms: Readonly<Record<string, unknown>> | null;
-  readonly openedAt: string | null;
-  readonly endedAt: string | null;
-  readonly endReason: string | null;
-};
-
 /** Every session that has an entry in the selection, with what it showed when it was opened and how it ended, whenever that was. */
 export function eachSession(tx: Snapshot, filter: Filter, onRow: (row: SessionRow) => void): Promise<void> {
   return tx.each<SessionRow>(
@@ -230,16 +169,6 @@ export function eachSession(tx: Snapshot, filter: Filter, onRow: (row: SessionRo
     onRow,
   );
 }
-
-export type ActionRow = {
-  readonly number: number | null;
-  readonly at: string;
-  readonly kind: string;
-  readonly customer: string | null;
-  readonly account: string | null;
-  readonly credential: string | null;
-  readonly facts: Readonly<Record<string, unknown>>;
-};
 
 export function eachAction(
   tx: Snapshot,
@@ -257,17 +186,6 @@ export function eachAction(
     onRow,
   );
 }
-
-export type ReachableRow = {
-  readonly customer: string;
-  readonly customerId: string;
-  readonly folder: string;
-  readonly path: string;
-  readonly version: string;
-  readonly sha256: string | null;
-  readonly size: number;
-  readonly publishedAt: string;
-};
 
 /**
  * Versions that stood in folders which the accounts of the selection may read, at some time of the window, and of which no key left. By the rights of

@@ -6,7 +6,7 @@ import { CofferdamError, toCofferdamError } from '../../domain/errors.ts';
 import type { Database, Snapshot } from '../../postgres/database.ts';
 import type { Params, Result } from '../../rpc/operation.ts';
 import type { OperatorToAdmin } from '../../rpc/operator-admin.ts';
-import type { IncidentPart } from '../../rpc/operator-incident.ts';
+import type { IncidentCustomerRow, IncidentPart } from '../../rpc/operator-incident.ts';
 import { ledgerStatus } from '../ledger/status-queries.ts';
 import { findHits, type Indicator } from './hunt-queries.ts';
 import {
@@ -34,20 +34,7 @@ import { Shelf, Spool } from './spool.ts';
 type Wish = Params<OperatorToAdmin, 'incident.scope'>;
 type Progress = Result<OperatorToAdmin, 'incident.progress'>;
 type Summary = NonNullable<Progress['summary']>;
-export type CustomerTotals = {
-  readonly customer: string;
-  readonly customerId: string;
-  certain: number;
-  possible: number;
-  unsent: number;
-  releasedBytes: number;
-  sentBytes: number;
-  listings: number;
-  names: number;
-  deposits: number;
-  reachable: number;
-  reachableBytes: number;
-};
+type CustomerTotals = { -readonly [K in keyof IncidentCustomerRow]: IncidentCustomerRow[K] };
 type Job = {
   state: 'running' | 'done' | 'failed';
   text: string;
