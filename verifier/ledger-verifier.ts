@@ -435,8 +435,14 @@ export class Witness {
   }
 
   #loss(era: number, nextEra: number, limit: number): void {
-    const lost = [...(this.#orders.get(era) ?? [])].map((index) => this.#mark(era, index)).filter(({ size }) => size > limit);
-    const last = lost.at(-1);
+    const order = this.#orders.get(era) ?? new Uint32Array();
+    const lost: Mark[] = [];
+    for (let i = order.length - 1; i >= 0; i -= 1) {
+      const mark = this.#mark(era, order[i] ?? 0);
+      if (mark.size <= limit) break;
+      lost.push(mark);
+    }
+    const [last] = lost;
     if (last === undefined) return;
     const first = this.#mark(nextEra, this.#orders.get(nextEra)?.[0] ?? 0);
     this.abandoned += new Set(lost.map(({ size }) => size)).size;
@@ -451,4 +457,379 @@ export class Witness {
       until: Math.max(...lost.map(({ time }) => time)),
     });
   }
+}
+
+// ---- Entries
+
+type Cell = string | number | null;
+
+/** The 23 columns of a dump's entry before salt and leaf, by kind: u UUID, i integer, w text; ? may be absent. */
+const columns = 'u i i i w w u? u? u? w? w? u? u? i? i? w? w? w? w? i? w? w? w?'.split(' ');
+const publicColumns = 16;
+
+export type Entry = {
+  readonly tree: string;
+  readonly position: number;
+  readonly number: number;
+  /** The columns in the order of a dump, the first three included. */
+  readonly cells: readonly Cell[];
+  readonly salt: Buffer;
+  /** As it was computed when the entry was sealed. */
+  readonly leaf: Buffer;
+};
+
+function isCell(value: unknown, kind: string | undefined): value is Cell {
+  if (value === null) return kind?.endsWith('?') === true;
+  if (kind?.startsWith('i')) return typeof value === 'number' && Number.isSafeInteger(value) && !Object.is(value, -0);
+  return typeof value === 'string' && (!kind?.startsWith('u') || uuid.test(value));
+}
+
+function areCells(values: readonly unknown[], count: number): values is readonly Cell[] {
+  for (let i = 0; i < count; i += 1) if (!isCell(values[i], columns[i])) return false;
+  return values[0] !== headsTree && isCount(values[1]) && isCount(values[2]) && values[2] > 0;
+}
+
+/** The entry of a dump's line, or undefined when it is none. */
+export function parseEntry(values: readonly unknown[]): Entry | undefined {
+  const salt = hex(values[23], 32);
+  const leaf = hex(values[24], 32);
+  if (values.length !== 25 || salt === undefined || leaf === undefined || !areCells(values, 23)) return undefined;
+  return { tree: String(values[0]), position: Number(values[1]), number: Number(values[2]), cells: values.slice(0, 23), salt, leaf };
+}
+
+export const publicArray = (cells: readonly Cell[]): string =>
+  `["cofferdam ledger public/1",${JSON.stringify(cells.slice(0, publicColumns)).slice(1)}`;
+export const sensitiveArray = (cells: readonly Cell[]): string =>
+  `["cofferdam ledger sensitive/1",${JSON.stringify(cells.slice(publicColumns)).slice(1)}`;
+const digest = (salt: Uint8Array, array: string): Buffer => sha256(Buffer.concat([salt, Buffer.from(array)]));
+
+/** The leaf hash, computed from the fields; the stored one plays no part. */
+export function leafOf({ cells, salt }: Pick<Entry, 'cells' | 'salt'>): Buffer {
+  const shown = digest(salt.subarray(0, 16), publicArray(cells));
+  return leafHash(Buffer.concat([shown, digest(salt.subarray(16), sensitiveArray(cells))]));
+}
+
+/** The leaf hash this entry would have at another place. */
+const leafAt = (entry: Entry, position: number, number: number): Buffer =>
+  leafOf({ cells: [entry.tree, position, number, ...entry.cells.slice(3)], salt: entry.salt });
+
+const place = (tree: string, position: number, number?: number): string =>
+  `tree ${tree} position ${position}${number === undefined ? '' : ` (entry number ${number})`}`;
+const atPlace = ({ tree, position, number }: Entry): { tree: string; position: number; number: number } => ({ tree, position, number });
+
+/** What the heads say of one tree: size (6 bytes), head (6), root (32) a row. */
+const sealedWidth = 44;
+type TreeRecord = { readonly sealed: Rows; readonly blocks: Map<number, Buffer> };
+type Better = (finding: Finding) => void;
+type Odd = { readonly entry: Entry; readonly better: Better };
+
+/** One tree: feed its entries in order, then close. */
+class TreeCheck {
+  entries = 0;
+  /** Known by the hashes of their blocks only. */
+  archived = 0;
+  readonly #tree: string;
+  readonly #record: TreeRecord;
+  readonly #numberOf: (head: number) => number;
+  readonly #findings: Findings;
+  readonly #size: number;
+  /** Fed with what was computed. */
+  #frontier = new Frontier();
+  /** From the first odd row on: fed with stored leaves where they differ, so that what follows can still be judged. */
+  #repaired: Frontier | undefined;
+  #next = 0;
+  #row = 0;
+  /** Neither frontier is right any more: roots say nothing. */
+  #isLost = false;
+  /** Size at the last root that was right, and the number of the first entry after it. */
+  #goodSize = 0;
+  #goodNumber: number | undefined;
+  #blamed = -1;
+  #odd: Odd[] = [];
+  #shift: { readonly position: number; readonly number: number; readonly odd: Odd } | undefined;
+  #gap: { readonly from: number; readonly to: number; readonly better: Better } | undefined;
+  #beyond: { readonly entry: Entry; readonly better: Better; count: number } | undefined;
+  #before: { readonly number: number; readonly beforeIt: number; readonly leaf: Buffer; readonly source: number } | undefined;
+
+  constructor(tree: string, record: TreeRecord, numberOf: (head: number) => number, findings: Findings) {
+    this.#tree = tree;
+    this.#record = record;
+    this.#numberOf = numberOf;
+    this.#findings = findings;
+    const { sealed } = record;
+    this.#size = sealed.length === 0 ? 0 : uint(sealed.at(sealed.length - 1), 0);
+  }
+
+  entry(entry: Entry, source: number): void {
+    const leaf = leafOf(entry);
+    if (entry.position < this.#next) return this.#again(entry, leaf, source);
+    this.entries += 1;
+    if (entry.position >= this.#size) return this.#unsealed(entry);
+    if (entry.position > this.#next) this.#skip(entry.position);
+    this.#goodNumber ??= entry.position === this.#goodSize ? entry.number : undefined;
+    if (!leaf.equals(entry.leaf)) this.#accuse(entry);
+    else this.#checkNumber(entry);
+    this.#before = { number: entry.number, beforeIt: this.#before?.number ?? 0, leaf, source };
+    this.#grow(leaf, entry.leaf);
+  }
+
+  /** An entry that cannot be read stands at its place all the same. */
+  unreadable(position: number): void {
+    if (position < this.#next || position >= this.#size) return;
+    if (position > this.#next) this.#skip(position);
+    this.#isLost = true;
+    this.#blamed = position;
+    this.#next = position + 1;
+    this.#passSizes();
+  }
+
+  close(): void {
+    if (this.#beyond !== undefined && this.#shift === undefined) this.#sayBeyond(this.#beyond);
+    // Rows that moved up leave a place at the end: that was said where they begin to move.
+    if (this.#next < this.#size && !(this.#shift !== undefined && this.#size - this.#next <= Math.abs(this.#shift.position))) this.#skip(this.#size);
+    const surplus = [...this.#record.blocks.keys()].filter((index) => (index + 1) * blockSize > this.#size);
+    for (const index of surplus)
+      this.#findings.add({
+        what: 'block',
+        text: `tree ${this.#tree}: there is a block ${index}, but only ${this.#size} entries were sealed`,
+        tree: this.#tree,
+        from: index * blockSize,
+        to: index * blockSize + blockSize - 1,
+      });
+  }
+
+  #grow(computed: Buffer, stored: Buffer): void {
+    this.#next += 1;
+    if (this.#isLost) return this.#passSizes();
+    this.#frontier.append(computed);
+    this.#repaired?.append(stored);
+    if (this.#frontier.block !== undefined) this.#checkBlock(this.#frontier.block);
+    this.#checkRoot();
+  }
+
+  /** Sizes that lie inside a block, or behind which nothing can be said. */
+  #passSizes(): void {
+    const { sealed } = this.#record;
+    while (this.#row < sealed.length && uint(sealed.at(this.#row), 0) <= this.#next) this.#row += 1;
+  }
+
+  #checkRoot(): void {
+    const { sealed } = this.#record;
+    while (this.#row < sealed.length && uint(sealed.at(this.#row), 0) < this.#next) this.#row += 1;
+    const row = this.#row < sealed.length ? sealed.at(this.#row) : undefined;
+    if (row === undefined || uint(row, 0) !== this.#next) return;
+    this.#row += 1;
+    const root = row.subarray(12);
+    if (this.#frontier.root().equals(root)) this.#onlyLeaves();
+    else if (this.#repaired?.root().equals(root)) this.#frontier = this.#repaired;
+    else return this.#loseRoot(uint(row, 6));
+    this.#repaired = undefined;
+    this.#goodSize = this.#next;
+    this.#goodNumber = undefined;
+  }
+
+  /** The root is right with the computed leaves: of the odd rows since the last one, only the stored leaf was touched. */
+  #onlyLeaves(): void {
+    for (const { entry, better } of this.#odd.filter(({ entry: { position } }) => position >= this.#goodSize))
+      better({
+        what: 'changed',
+        text: `${place(entry.tree, entry.position, entry.number)}: its stored leaf hash was changed; the entry itself is what was sealed`,
+        ...atPlace(entry),
+      });
+  }
+
+  #loseRoot(head: number): void {
+    this.#isLost = true;
+    // A row was named already since the last right root: that is why.
+    if (this.#blamed >= this.#goodSize) return;
+    const from = this.#goodSize;
+    const to = this.#next - 1;
+    const rows = from === to ? 'the entry' : `one of the entries at positions ${from} to ${to} (this is the first of them)`;
+    this.#findings.add({
+      what: 'changed',
+      text: `${place(this.#tree, from, this.#goodNumber)}: ${rows} was changed after it was sealed, together with its leaf hash: the root that head ${head} sealed is another. What follows in this tree could be compared with its stored leaves only`,
+      tree: this.#tree,
+      position: from,
+      number: this.#goodNumber,
+      head,
+      from,
+      to,
+    });
+  }
+
+  #checkBlock(block: Buffer): void {
+    const index = this.#next / blockSize - 1;
+    const stored = this.#record.blocks.get(index);
+    const from = index * blockSize;
+    if (stored === undefined || stored.equals(block) || this.#blamed >= from || this.#repaired !== undefined) return;
+    this.#findings.add({
+      what: 'block',
+      text: `tree ${this.#tree}: the hash of block ${index} is not that of its entries (positions ${from} to ${this.#next - 1})`,
+      tree: this.#tree,
+      from,
+      to: this.#next - 1,
+    });
+  }
+
+  /** Positions that are not there: whole blocks stand for them, or they are missing. */
+  #skip(to: number): void {
+    while (this.#next < to) {
+      const block = this.#next % blockSize === 0 && this.#next + blockSize <= to ? this.#record.blocks.get(this.#next / blockSize) : undefined;
+      if (block === undefined) this.#miss(to);
+      else {
+        this.#next += blockSize;
+        this.archived += blockSize;
+        if (this.#repaired !== undefined) this.#isLost = true;
+        if (this.#isLost) this.#passSizes();
+        else {
+          this.#frontier.appendBlock(block);
+          this.#checkRoot();
+        }
+      }
+    }
+    this.#before = undefined;
+  }
+
+  #miss(to: number): void {
+    const from = this.#next;
+    let end = from + 1;
+    while (end < to && !(end % blockSize === 0 && end + blockSize <= to && this.#record.blocks.has(end / blockSize))) end += 1;
+    const { sealed } = this.#record;
+    const head = this.#row < sealed.length ? uint(sealed.at(this.#row), 6) : undefined;
+    const numbers = head === undefined ? [] : [this.#numberOf(head - 1) + 1, this.#numberOf(head)];
+    const number = numbers[0] !== undefined && numbers[0] === numbers[1] ? numbers[0] : undefined;
+    const where = number === undefined && head !== undefined ? ` (sealed with head ${head}, as one of the numbers ${numbers.join(' to ')})` : '';
+    const what = end - from === 1 ? 'the entry is missing' : `${end - from} entries are missing, up to position ${end - 1}`;
+    const text = `${place(this.#tree, from, number)}: ${what}${where}, and no block stands for ${end - from === 1 ? 'it' : 'them'}`;
+    const better = this.#findings.add({ what: 'missing', text, tree: this.#tree, position: from, number, head, from, to: end - 1 });
+    this.#gap = { from, to: end - 1, better };
+    this.#isLost = true;
+    this.#blamed = end - 1;
+    this.#next = end;
+    this.#passSizes();
+  }
+
+  /** A row for a place that is taken, or that has been passed. */
+  #again(entry: Entry, leaf: Buffer, source: number): void {
+    const isLast = entry.position === this.#next - 1;
+    // An entry may stand in an archive and still in the database: the very same one.
+    if (isLast && this.#before !== undefined && this.#before.source !== source && leaf.equals(this.#before.leaf) && leaf.equals(entry.leaf)) return;
+    this.entries += 1;
+    const gap = this.#gap;
+    if (gap !== undefined && entry.position >= gap.from && entry.position <= gap.to) {
+      this.#gap = undefined;
+      gap.better({ what: 'out of order', text: `${place(entry.tree, entry.position, entry.number)}: the row stands behind rows of higher positions`, ...atPlace(entry) });
+      return;
+    }
+    const what = isLast ? 'inserted' : 'out of order';
+    const text = isLast ? 'a second row claims this position: one of the two was inserted' : `the row stands behind position ${this.#next - 1}`;
+    this.#findings.add({ what, text: `${place(entry.tree, entry.position, entry.number)}: ${text}`, ...atPlace(entry) });
+  }
+
+  #unsealed(entry: Entry): void {
+    if (this.#beyond !== undefined) this.#beyond.count += 1;
+    else if (this.#shift === undefined) {
+      this.#beyond = { entry, count: 1, better: this.#findings.add({ what: 'inserted', text: '', ...atPlace(entry) }) };
+      this.#sayBeyond(this.#beyond);
+    }
+  }
+
+  #sayBeyond({ entry, count, better }: { readonly entry: Entry; readonly count: number; readonly better: Better }): void {
+    const sealed = this.#size === 0 ? 'no head names this tree' : `the heads know ${this.#size} entries of this tree`;
+    const text = `${place(entry.tree, entry.position, entry.number)}: inserted: ${sealed}${count > 1 ? `; ${count - 1} more rows follow it` : ''}`;
+    better({ what: 'inserted', text, ...atPlace(entry), from: entry.position, to: entry.position + count - 1 });
+  }
+
+  /** Inside a tree numbers grow, and each lies among those of the head that sealed it. */
+  #checkNumber(entry: Entry): void {
+    const { sealed } = this.#record;
+    const head = this.#row < sealed.length ? uint(sealed.at(this.#row), 6) : 0;
+    const [low, high] = [this.#numberOf(head - 1) + 1, this.#numberOf(head)];
+    const { number, beforeIt } = this.#before ?? { number: 0, beforeIt: 0 };
+    const isFalling = entry.number <= number;
+    if (!isFalling && entry.number >= low && entry.number <= high) return;
+    // If it fits behind the one before the last, the last is the one that stands wrong.
+    const isLastOdd = isFalling && entry.number > beforeIt && entry.number >= low && this.#blamed !== entry.position - 1;
+    const position = isLastOdd ? entry.position - 1 : entry.position;
+    const odd = isLastOdd ? number : entry.number;
+    const text = isFalling ? `number ${entry.number} comes behind number ${number}` : `head ${head} sealed the numbers ${low} to ${high}`;
+    if (!(isFalling && this.#blamed === entry.position - 1))
+      this.#findings.add({ what: 'out of order', text: `${place(this.#tree, position, odd)}: the row is not where it was sealed: ${text}`, tree: this.#tree, position, number: odd });
+    this.#blamed = entry.position;
+  }
+
+  /** The row is not what its stored leaf says. What it says may tell where the row comes from. */
+  #accuse(entry: Entry): void {
+    this.#blamed = entry.position;
+    this.#repaired ??= this.#frontier.copy();
+    const { number, position } = entry;
+    const shift = this.#shift;
+    if (shift !== undefined && leafAt(entry, position + shift.position, number + shift.number).equals(entry.leaf)) return;
+    if (this.#odd.length >= findingsMax) {
+      this.#findings.add(changed(entry));
+      return;
+    }
+    if (this.#hasMoved(entry) || this.#odd.some((other) => areSwapped(other, entry))) return;
+    this.#odd.push({ entry, better: this.#findings.add(changed(entry)) });
+  }
+
+  #hasMoved(entry: Entry): boolean {
+    for (let distance = 1; distance <= 8; distance += 1)
+      for (const by of [distance, -distance])
+        for (const more of [0, by])
+          if (entry.position + by >= 0 && leafAt(entry, entry.position + by, entry.number + more).equals(entry.leaf)) {
+            this.#sayMoved(entry, by, more);
+            return true;
+          }
+    return false;
+  }
+
+  #sayMoved(entry: Entry, by: number, more: number): void {
+    const shift = this.#shift;
+    const sealedAt = entry.position + by;
+    if (shift !== undefined && by === -shift.position && shift.odd.entry.position === sealedAt) {
+      this.#shift = undefined;
+      const first = shift.odd.entry;
+      shift.odd.better(swapped(first, entry));
+      return;
+    }
+    if (by > 0) {
+      const text = `${place(entry.tree, entry.position)}: what was sealed here is missing: the row that is here now was sealed at position ${sealedAt}, and rows behind it may have moved with it`;
+      const better = this.#findings.add({ what: 'missing', text, ...atPlace(entry), from: entry.position, to: sealedAt - 1 });
+      this.#shift = { position: by, number: more, odd: { entry, better } };
+      return;
+    }
+    const before = this.#odd.find((other) => other.entry.position === sealedAt);
+    const count = -by;
+    const text = `${count === 1 ? 'a row' : `${count} rows`} inserted here: the row at position ${entry.position} was sealed at position ${sealedAt}`;
+    const number = before?.entry.number ?? (count === 1 ? this.#before?.number : undefined);
+    const finding: Finding = { what: 'inserted', text: `${place(entry.tree, sealedAt, number)}: ${text}`, tree: entry.tree, position: sealedAt, number, from: sealedAt, to: entry.position - 1 };
+    if (before === undefined) this.#findings.add(finding);
+    else before.better(finding);
+    this.#shift = { position: by, number: more, odd: { entry, better: () => {} } };
+  }
+}
+
+const changed = (entry: Entry): Finding => ({
+  what: 'changed',
+  text: `${place(entry.tree, entry.position, entry.number)}: the entry was changed after it was sealed`,
+  ...atPlace(entry),
+});
+const swapped = (first: Entry, second: Entry): Finding => ({
+  what: 'swapped',
+  text: `${place(first.tree, first.position, first.number)}: the row was swapped with the one at position ${second.position}`,
+  ...atPlace(first),
+  from: first.position,
+  to: second.position,
+});
+
+/** Whether each of two rows is what was sealed in the other's place, with its stored leaf or without. */
+function areSwapped(first: Odd, entry: Entry): boolean {
+  const one = first.entry;
+  const isAt = (row: Entry, at: Entry, leaf: Buffer): boolean =>
+    [row.number, at.number].some((number) => leafAt(row, at.position, number).equals(leaf));
+  const isWithLeaves = isAt(one, entry, one.leaf) && isAt(entry, one, entry.leaf);
+  if (!isWithLeaves && !(isAt(one, entry, entry.leaf) && isAt(entry, one, one.leaf))) return false;
+  first.better(swapped(one, entry));
+  return true;
 }
