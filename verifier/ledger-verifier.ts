@@ -215,12 +215,15 @@ export function parseNote(text: string): Note {
   if (body === undefined || origin === undefined || lines === undefined || root === undefined || !numbers.every(isCount))
     throw new Error('this is not a checkpoint');
   if (Number.isNaN(instant) || new Date(instant).toISOString() !== time) throw new Error('the time of the checkpoint is none');
-  const signatures = lines.trimEnd().split('\n').map((line) => {
-    const [, name = '', encoded] = line.split(' ');
-    const bytes = Buffer.from(encoded ?? '', 'base64');
-    if (bytes.toString('base64') !== encoded || bytes.length < 5) throw new Error('a signature line is malformed');
-    return { name, id: bytes.toString('hex', 0, 4), signature: bytes.subarray(4) };
-  });
+  const signatures = lines
+    .trimEnd()
+    .split('\n')
+    .map((line) => {
+      const [, name = '', encoded] = line.split(' ');
+      const bytes = Buffer.from(encoded ?? '', 'base64');
+      if (bytes.toString('base64') !== encoded || bytes.length < 5) throw new Error('a signature line is malformed');
+      return { name, id: bytes.toString('hex', 0, 4), signature: bytes.subarray(4) };
+    });
   return { origin, size: Number(size), root, era: Number(era), time: instant, entries: Number(entries), body, signatures };
 }
 
@@ -231,7 +234,8 @@ export function verifyNote(note: Note, keys: readonly VerifierKey[]): string | u
   for (const { name, id, signature } of note.signatures) {
     const known = keys.find((key) => key.name === name && key.id === id && name === note.origin);
     if (known === undefined) continue;
-    if (signature.length !== 64 || !verify(null, Buffer.from(note.body), known.key, signature)) return `the signature of key ${id} is false`;
+    if (signature.length !== 64 || !verify(null, Buffer.from(note.body), known.key, signature))
+      return `the signature of key ${id} is false`;
     isSigned = true;
   }
   return isSigned ? undefined : `no given key has signed it (key ids in it: ${note.signatures.map(({ id }) => id).join(', ')})`;
@@ -537,6 +541,7 @@ class TreeCheck {
   #frontier = new Frontier();
   /** From the first odd row on: fed with stored leaves where they differ, so that what follows can still be judged. */
   #repaired: Frontier | undefined;
+  #blockIndexes: readonly number[] | undefined;
   #next = 0;
   #row = 0;
   /** Neither frontier is right any more: roots say nothing. */
@@ -586,7 +591,8 @@ class TreeCheck {
   close(): void {
     if (this.#beyond !== undefined && this.#shift === undefined) this.#sayBeyond(this.#beyond);
     // Rows that moved up leave a place at the end: that was said where they begin to move.
-    if (this.#next < this.#size && !(this.#shift !== undefined && this.#size - this.#next <= Math.abs(this.#shift.position))) this.#skip(this.#size);
+    if (this.#next < this.#size && !(this.#shift !== undefined && this.#size - this.#next <= Math.abs(this.#shift.position)))
+      this.#skip(this.#size);
     const surplus = [...this.#record.blocks.keys()].filter((index) => (index + 1) * blockSize > this.#size);
     for (const index of surplus)
       this.#findings.add({
@@ -674,7 +680,8 @@ class TreeCheck {
   /** Positions that are not there: whole blocks stand for them, or they are missing. */
   #skip(to: number): void {
     while (this.#next < to) {
-      const block = this.#next % blockSize === 0 && this.#next + blockSize <= to ? this.#record.blocks.get(this.#next / blockSize) : undefined;
+      const block =
+        this.#next % blockSize === 0 && this.#next + blockSize <= to ? this.#record.blocks.get(this.#next / blockSize) : undefined;
       if (block === undefined) this.#miss(to);
       else {
         this.#next += blockSize;
@@ -692,13 +699,14 @@ class TreeCheck {
 
   #miss(to: number): void {
     const from = this.#next;
-    let end = from + 1;
-    while (end < to && !(end % blockSize === 0 && end + blockSize <= to && this.#record.blocks.has(end / blockSize))) end += 1;
+    const block = this.#blockFrom(Math.floor(from / blockSize) + 1);
+    const end = block !== undefined && (block + 1) * blockSize <= to ? block * blockSize : to;
     const { sealed } = this.#record;
     const head = this.#row < sealed.length ? uint(sealed.at(this.#row), 6) : undefined;
     const numbers = head === undefined ? [] : [this.#numberOf(head - 1) + 1, this.#numberOf(head)];
     const number = numbers[0] !== undefined && numbers[0] === numbers[1] ? numbers[0] : undefined;
-    const where = number === undefined && head !== undefined ? ` (sealed with head ${head}, as one of the numbers ${numbers.join(' to ')})` : '';
+    const where =
+      number === undefined && head !== undefined ? ` (sealed with head ${head}, as one of the numbers ${numbers.join(' to ')})` : '';
     const what = end - from === 1 ? 'the entry is missing' : `${end - from} entries are missing, up to position ${end - 1}`;
     const text = `${place(this.#tree, from, number)}: ${what}${where}, and no block stands for ${end - from === 1 ? 'it' : 'them'}`;
     const better = this.#findings.add({ what: 'missing', text, tree: this.#tree, position: from, number, head, from, to: end - 1 });
@@ -709,20 +717,39 @@ class TreeCheck {
     this.#passSizes();
   }
 
+  /** The first known block from this index on; by halving, since a forged size may be anything. */
+  #blockFrom(index: number): number | undefined {
+    this.#blockIndexes ??= [...this.#record.blocks.keys()].sort((a, b) => a - b);
+    let [low, high] = [0, this.#blockIndexes.length];
+    while (low < high) {
+      const middle = Math.floor((low + high) / 2);
+      if ((this.#blockIndexes[middle] ?? 0) < index) low = middle + 1;
+      else high = middle;
+    }
+    return this.#blockIndexes[low];
+  }
+
   /** A row for a place that is taken, or that has been passed. */
   #again(entry: Entry, leaf: Buffer, source: number): void {
     const isLast = entry.position === this.#next - 1;
     // An entry may stand in an archive and still in the database: the very same one.
-    if (isLast && this.#before !== undefined && this.#before.source !== source && leaf.equals(this.#before.leaf) && leaf.equals(entry.leaf)) return;
+    if (isLast && this.#before !== undefined && this.#before.source !== source && leaf.equals(this.#before.leaf) && leaf.equals(entry.leaf))
+      return;
     this.entries += 1;
     const gap = this.#gap;
     if (gap !== undefined && entry.position >= gap.from && entry.position <= gap.to) {
       this.#gap = undefined;
-      gap.better({ what: 'out of order', text: `${place(entry.tree, entry.position, entry.number)}: the row stands behind rows of higher positions`, ...atPlace(entry) });
+      gap.better({
+        what: 'out of order',
+        text: `${place(entry.tree, entry.position, entry.number)}: the row stands behind rows of higher positions`,
+        ...atPlace(entry),
+      });
       return;
     }
     const what = isLast ? 'inserted' : 'out of order';
-    const text = isLast ? 'a second row claims this position: one of the two was inserted' : `the row stands behind position ${this.#next - 1}`;
+    const text = isLast
+      ? 'a second row claims this position: one of the two was inserted'
+      : `the row stands behind position ${this.#next - 1}`;
     this.#findings.add({ what, text: `${place(entry.tree, entry.position, entry.number)}: ${text}`, ...atPlace(entry) });
   }
 
@@ -754,7 +781,13 @@ class TreeCheck {
     const odd = isLastOdd ? number : entry.number;
     const text = isFalling ? `number ${entry.number} comes behind number ${number}` : `head ${head} sealed the numbers ${low} to ${high}`;
     if (!(isFalling && this.#blamed === entry.position - 1))
-      this.#findings.add({ what: 'out of order', text: `${place(this.#tree, position, odd)}: the row is not where it was sealed: ${text}`, tree: this.#tree, position, number: odd });
+      this.#findings.add({
+        what: 'out of order',
+        text: `${place(this.#tree, position, odd)}: the row is not where it was sealed: ${text}`,
+        tree: this.#tree,
+        position,
+        number: odd,
+      });
     this.#blamed = entry.position;
   }
 
@@ -803,7 +836,15 @@ class TreeCheck {
     const count = -by;
     const text = `${count === 1 ? 'a row' : `${count} rows`} inserted here: the row at position ${entry.position} was sealed at position ${sealedAt}`;
     const number = before?.entry.number ?? (count === 1 ? this.#before?.number : undefined);
-    const finding: Finding = { what: 'inserted', text: `${place(entry.tree, sealedAt, number)}: ${text}`, tree: entry.tree, position: sealedAt, number, from: sealedAt, to: entry.position - 1 };
+    const finding: Finding = {
+      what: 'inserted',
+      text: `${place(entry.tree, sealedAt, number)}: ${text}`,
+      tree: entry.tree,
+      position: sealedAt,
+      number,
+      from: sealedAt,
+      to: entry.position - 1,
+    };
     if (before === undefined) this.#findings.add(finding);
     else before.better(finding);
     this.#shift = { position: by, number: more, odd: { entry, better: () => {} } };
@@ -832,4 +873,398 @@ function areSwapped(first: Odd, entry: Entry): boolean {
   if (!isWithLeaves && !(isAt(one, entry, entry.leaf) && isAt(entry, one, one.leaf))) return false;
   first.better(swapped(one, entry));
   return true;
+}
+
+// ---- The whole record
+
+export type Head = { readonly position: number; readonly at: number; readonly number: number; readonly lines: string };
+export type HeadTree = { readonly tree: string; readonly size: number; readonly root: Buffer };
+
+export const headText = ({ position, at, number, lines }: Head): string =>
+  `cofferdam ledger head/1\n${position}\n${at}\n${number}\n${lines}`;
+
+/** The lines of a head, or undefined when they are not exactly such lines, in the order of the trees. */
+export function parseHeadLines(lines: string): readonly HeadTree[] | undefined {
+  if (!lines.endsWith('\n')) return undefined;
+  const trees: HeadTree[] = [];
+  for (const line of lines.slice(0, -1).split('\n')) {
+    const [, tree, size, encoded] = /^(\S{36}) ([1-9]\d{0,15}) (\S{44})$/.exec(line) ?? [];
+    const root = base64(encoded, 32);
+    if (tree === undefined || root === undefined || !uuid.test(tree) || tree === headsTree || !isCount(Number(size))) return undefined;
+    if (tree <= (trees.at(-1)?.tree ?? '')) return undefined;
+    trees.push({ tree, size: Number(size), root });
+  }
+  return trees;
+}
+
+export type Report = {
+  readonly ok: boolean;
+  readonly entries: number;
+  readonly heads: number;
+  readonly trees: number;
+  readonly checkpoints: number;
+  readonly newest: { readonly size: number; readonly time: string; readonly era: number } | null;
+  readonly abandoned: number;
+  /** Entries known by the hashes of their blocks only. */
+  readonly archived: number;
+  /** Heads and entries beyond the newest checkpoint: nobody has witnessed them yet. */
+  readonly unwitnessed: { readonly heads: number; readonly entries: number };
+  readonly lost: readonly Loss[];
+  /** All that was found; `findings` holds the first twenty. */
+  readonly found: number;
+  readonly firstRow: Finding | null;
+  readonly findings: readonly Finding[];
+};
+
+export type VerificationOptions = {
+  /** Closed. */
+  readonly witness: Witness;
+  /** Milliseconds since 1970: the clock of the machine that verifies. */
+  readonly now: number;
+  /** 0: a checkpoint of any age will do. */
+  readonly maxAgeSeconds: number;
+};
+
+/** Heads in their order, then blocks, then entries by tree and position, then finish. */
+export class Verification {
+  readonly findings: Findings;
+  readonly #witness: Witness;
+  readonly #due: Generator<Mark>;
+  #mark: Mark | undefined;
+  readonly #log = new Frontier();
+  /** Whether heads were lost, or one was changed: no later root can fit. */
+  #isLogLost = false;
+  #good: { readonly size: number } = { size: 0 };
+  readonly #numbers = new Rows(6);
+  #lastAt = 0;
+  readonly #trees = new Map<string, TreeRecord>();
+  #suspect: { readonly finding: Finding; readonly better: Better } | undefined;
+  #lastEntries = 0;
+  /** In order; undefined while heads and blocks may still come. */
+  #names: readonly string[] | undefined;
+  #nextName = 0;
+  #tree: string | undefined;
+  #check: TreeCheck | undefined;
+  #entries = 0;
+  #archived = 0;
+
+  constructor({ witness, now, maxAgeSeconds }: VerificationOptions) {
+    this.findings = witness.findings;
+    this.#witness = witness;
+    this.#due = witness.accepted();
+    this.#advance();
+    this.#checkAge(now, maxAgeSeconds);
+    this.#checkLog();
+  }
+
+  /** One line of a dump or an archive, parsed. `where` names file and line. */
+  line(value: unknown, where: string, source = 0): void {
+    const [kind, row] = onlyProperty(value);
+    if (kind === 'entry' && Array.isArray(row)) this.row(row, where, source);
+    else if (kind === 'head' && Array.isArray(row)) this.#headRow(row, where);
+    else if (kind === 'block' && Array.isArray(row)) this.#blockRow(row, where);
+    else this.findings.add({ what: 'malformed', text: `${where}: this line is neither head nor block nor entry` });
+  }
+
+  row(row: readonly unknown[], where: string, source: number): void {
+    const entry = parseEntry(row);
+    if (entry !== undefined) return this.entry(entry, source);
+    const [tree, position, number] = row;
+    if (typeof tree !== 'string' || !uuid.test(tree) || !isCount(position)) {
+      this.findings.add({ what: 'malformed', text: `${where}: this is not an entry` });
+      return;
+    }
+    const known = isCount(number) ? number : undefined;
+    const text = `${place(tree, position, known)}: a field is not of its kind, or there are too many or too few (${where})`;
+    this.findings.add({ what: 'malformed', text, tree, position, number: known });
+    if (this.#enter(tree, position, known)) this.#check?.unreadable(position);
+  }
+
+  head(head: Head): void {
+    const { position, number } = head;
+    const expected = this.#numbers.length;
+    if (this.#names !== undefined || position < expected) {
+      this.findings.add({
+        what: 'head out of order',
+        text: `head ${position} stands where it may not: ${position < expected ? 'there is one of that position already' : 'behind blocks or entries'}`,
+        head: position,
+      });
+      return;
+    }
+    if (position > expected) {
+      const to = position - 1;
+      this.findings.add({
+        what: 'head missing',
+        text: `head ${expected}${to > expected ? ` up to ${to}` : ''} is missing: the first entry that it sealed has number ${this.#numberOf(expected - 1) + 1}`,
+        head: expected,
+        from: expected,
+        to,
+        number: this.#numberOf(expected - 1) + 1,
+      });
+      this.#isLogLost = true;
+      // What is missing keeps its place, so that later heads and their numbers stay where they are; a forged position must not cost memory.
+      if (position - expected > 1_000_000) return;
+      while (this.#numbers.length < position) setUint(this.#numbers.add(), 0, this.#numberOf(this.#numbers.length - 2));
+    }
+    this.#grow(head, position > expected);
+    setUint(this.#numbers.add(), 0, number);
+    this.#lastAt = head.at;
+    this.#log.append(leafHash(Buffer.from(headText(head))));
+    this.#checkLog();
+  }
+
+  block(tree: string, index: number, block: Buffer): void {
+    if (this.#check !== undefined) {
+      this.findings.add({
+        what: 'block',
+        text: `block ${index} of tree ${tree} stands behind entries: blocks come before them`,
+        tree,
+        from: index * blockSize,
+      });
+      return;
+    }
+    const record = this.#trees.get(tree);
+    if (record === undefined || record.blocks.has(index))
+      this.findings.add({
+        what: 'block',
+        text: `block ${index} of tree ${tree} ${record === undefined ? 'belongs to no tree of the heads' : 'is there twice'}`,
+        tree,
+        from: index * blockSize,
+      });
+    else record.blocks.set(index, block);
+  }
+
+  entry(entry: Entry, source = 0): void {
+    if (this.#enter(entry.tree, entry.position, entry.number)) this.#check?.entry(entry, source);
+    const suspect = this.#suspect;
+    if (suspect?.finding.number !== entry.number) return;
+    this.#suspect = undefined;
+    suspect.better({
+      ...suspect.finding,
+      text: `${place(entry.tree, entry.position, entry.number)}: ${suspect.finding.text}`,
+      ...atPlace(entry),
+    });
+  }
+
+  finish(): Report {
+    const names = this.#endHeads();
+    this.#closeUpTo(undefined);
+    const { findings } = this;
+    const newest = this.#witness.newest;
+    const heads = this.#numbers.length;
+    return {
+      ok: findings.count === 0,
+      entries: this.#entries,
+      heads,
+      trees: names.length,
+      checkpoints: this.#witness.checkpoints,
+      newest: newest === undefined ? null : { size: newest.size, time: instant(newest.time), era: newest.era },
+      abandoned: this.#witness.abandoned,
+      archived: this.#archived,
+      unwitnessed: { heads: Math.max(0, heads - this.#good.size), entries: Math.max(0, this.#numberOf(heads - 1) - this.#lastEntries) },
+      lost: this.#witness.losses,
+      found: findings.count,
+      firstRow: findings.firstRow ?? null,
+      findings: findings.list,
+    };
+  }
+
+  #numberOf = (head: number): number => (head < 0 || head >= this.#numbers.length ? 0 : uint(this.#numbers.at(head), 0));
+
+  #advance(): void {
+    const next = this.#due.next();
+    this.#mark = next.done === true ? undefined : next.value;
+  }
+
+  #checkAge(now: number, maxAgeSeconds: number): void {
+    const { newest } = this.#witness;
+    if (newest === undefined)
+      this.findings.add({
+        what: 'no checkpoint',
+        text: 'the witness holds no checkpoint that is to be believed: nothing proves this record',
+      });
+    if (newest === undefined || maxAgeSeconds === 0) return;
+    const age = Math.floor((now - newest.time) / 1000);
+    if (age > maxAgeSeconds)
+      this.findings.add({
+        what: 'old',
+        text: `the newest checkpoint of the witness is ${span(age)} old (${instant(newest.time)}; ${span(maxAgeSeconds)} are allowed): bring the newest witness, or find out why nothing was sealed since`,
+      });
+    else if (-age > maxAgeSeconds)
+      this.findings.add({
+        what: 'from the future',
+        text: `the newest checkpoint of the witness is of ${instant(newest.time)}, ${span(-age)} ahead of this machine's clock: set the clock right`,
+      });
+  }
+
+  #headRow(row: readonly unknown[], where: string): void {
+    const [position, at, number, lines] = row;
+    if (row.length === 4 && isCount(position) && isCount(at) && isCount(number) && typeof lines === 'string')
+      this.head({ position, at, number, lines });
+    else {
+      this.#isLogLost = true;
+      this.findings.add({ what: 'head malformed', text: `${where}: this is not a head`, head: this.#numbers.length });
+    }
+  }
+
+  #blockRow(row: readonly unknown[], where: string): void {
+    const [tree, index, text] = row;
+    const block = hex(text, 32);
+    this.#endHeads();
+    if (row.length === 3 && typeof tree === 'string' && isCount(index) && block !== undefined) this.block(tree, index, block);
+    else this.findings.add({ what: 'block', text: `${where}: this is not a block` });
+  }
+
+  /** Writes down what the head says of its trees. */
+  #grow({ position, number, lines }: Head, isAfterGap: boolean): void {
+    const trees = parseHeadLines(lines);
+    if (trees === undefined) {
+      this.findings.add({
+        what: 'head malformed',
+        text: `head ${position}: its lines of trees, sizes and roots are malformed or out of order`,
+        head: position,
+      });
+      return;
+    }
+    let leaves = 0;
+    for (const { tree, size, root } of trees) {
+      const record = this.#trees.get(tree) ?? { sealed: new Rows(sealedWidth), blocks: new Map<number, Buffer>() };
+      this.#trees.set(tree, record);
+      const { sealed } = record;
+      const before = sealed.length === 0 ? 0 : uint(sealed.at(sealed.length - 1), 0);
+      if (size <= before) {
+        this.findings.add({
+          what: 'head malformed',
+          text: `head ${position}: tree ${tree} had ${before} entries already and is said to have ${size}`,
+          head: position,
+        });
+        continue;
+      }
+      leaves += size - before;
+      const row = sealed.add();
+      setUint(row, 0, size);
+      setUint(row, 6, position);
+      row.set(root, 12);
+    }
+    const before = this.#numberOf(position - 1);
+    if (!isAfterGap && number !== before + leaves)
+      this.findings.add({
+        what: 'head malformed',
+        text: `head ${position}: its trees grew by ${leaves}, its number from ${before} to ${number}`,
+        head: position,
+      });
+  }
+
+  /** The root of the heads log against every checkpoint of its size. */
+  #checkLog(): void {
+    const size = this.#numbers.length;
+    for (; this.#mark !== undefined && this.#mark.size <= size; this.#advance()) {
+      if (this.#isLogLost || this.#mark.size < size) continue;
+      if (!this.#log.root().equals(this.#mark.root)) this.#loseLog(this.#mark);
+      else if (this.#mark.entries !== this.#numberOf(size - 1))
+        this.findings.add({
+          what: 'note malformed',
+          text: `the checkpoint of size ${size} speaks of ${this.#mark.entries} entries, head ${size - 1} of ${this.#numberOf(size - 1)}`,
+        });
+      else {
+        this.#good = { size };
+        this.#lastEntries = this.#mark.entries;
+      }
+    }
+  }
+
+  #loseLog(mark: Mark): void {
+    this.#isLogLost = true;
+    const from = this.#good.size;
+    const to = mark.size - 1;
+    const [low, high] = [this.#numberOf(from - 1) + 1, this.#numberOf(to)];
+    const text = `what was sealed with ${from === to ? `head ${from}` : `heads ${from} to ${to}`} is not what the witness saw (checkpoint of size ${mark.size}, ${instant(mark.time)}). Entry number ${low} is the first suspect, of ${low} to ${high}; what comes later is proved by nothing`;
+    const finding: Finding = { what: 'head changed', text, number: low, head: from, from, to };
+    this.#suspect = { finding, better: this.findings.add(finding) };
+  }
+
+  #endHeads(): readonly string[] {
+    if (this.#names !== undefined) return this.#names;
+    this.#names = [...this.#trees.keys()].sort();
+    let last: Mark | undefined;
+    for (; this.#mark !== undefined; this.#advance()) last = this.#mark;
+    if (last === undefined) return this.#names;
+    const heads = this.#numbers.length;
+    const number = this.#numberOf(heads - 1) + 1;
+    const at = heads === 0 ? '' : `, the last of ${instant(Math.floor(this.#lastAt / 1000))}`;
+    this.findings.add({
+      what: 'behind',
+      text: `the database is behind the witness: it holds ${heads} heads${at}; the witness has a checkpoint of ${last.size} heads of ${instant(last.time)}. The first missing head is ${heads}, the first missing entry has number ${number} (of ${last.entries}). If the dump is older than the witness, copy the witness first, then dump, and verify again`,
+      number,
+      head: heads,
+      from: heads,
+      to: last.size - 1,
+    });
+    return this.#names;
+  }
+
+  /** Makes `tree` the one that is checked. Says no to a row of a tree that has been passed. */
+  #enter(tree: string, position: number, number: number | undefined): boolean {
+    this.#endHeads();
+    if (tree === this.#tree) return true;
+    if (this.#tree !== undefined && tree < this.#tree) {
+      this.#entries += 1;
+      this.findings.add({
+        what: 'out of order',
+        text: `${place(tree, position, number)}: the row stands behind rows of tree ${this.#tree}`,
+        tree,
+        position,
+        number,
+      });
+      return false;
+    }
+    this.#closeUpTo(tree);
+    this.#tree = tree;
+    this.#check = this.#open(tree);
+    return true;
+  }
+
+  #open(tree: string): TreeCheck {
+    return new TreeCheck(
+      tree,
+      this.#trees.get(tree) ?? { sealed: new Rows(sealedWidth), blocks: new Map() },
+      this.#numberOf,
+      this.findings,
+    );
+  }
+
+  /** Closes the tree under way, and every one before `tree` of which no row came. */
+  #closeUpTo(tree: string | undefined): void {
+    if (this.#check !== undefined) this.#close(this.#check);
+    this.#check = undefined;
+    const names = this.#names ?? [];
+    for (let name = names[this.#nextName]; name !== undefined && (tree === undefined || name <= tree); name = names[this.#nextName]) {
+      this.#nextName += 1;
+      if (name !== tree) this.#close(this.#open(name));
+    }
+  }
+
+  #close(check: TreeCheck): void {
+    check.close();
+    this.#entries += check.entries;
+    this.#archived += check.archived;
+  }
+}
+
+function onlyProperty(value: unknown): readonly [string, unknown] | readonly [] {
+  const properties: readonly [string, unknown][] = typeof value === 'object' && value !== null ? Object.entries(value) : [];
+  return properties.length === 1 && properties[0] !== undefined ? properties[0] : [];
+}
+
+const messageOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause));
+
+function instant(milliseconds: number): string {
+  const date = new Date(milliseconds);
+  return Number.isNaN(date.getTime()) ? `${milliseconds} ms` : date.toISOString();
+}
+
+function span(seconds: number): string {
+  if (seconds < 120) return `${seconds} s`;
+  if (seconds < 7200) return `${Math.floor(seconds / 60)} min`;
+  return seconds < 172_800 ? `${Math.floor(seconds / 3600)} h` : `${Math.floor(seconds / 86_400)} days`;
 }
