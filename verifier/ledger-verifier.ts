@@ -1268,3 +1268,470 @@ function span(seconds: number): string {
   if (seconds < 7200) return `${Math.floor(seconds / 60)} min`;
   return seconds < 172_800 ? `${Math.floor(seconds / 3600)} h` : `${Math.floor(seconds / 86_400)} days`;
 }
+
+// ---- A slice
+
+export type SliceReport = Pick<Report, 'ok' | 'entries' | 'checkpoints' | 'newest' | 'found' | 'firstRow' | 'findings'> & {
+  readonly tree: string | null;
+};
+
+/** Feed the lines of a slice, the first one first, then finish. */
+export class SliceVerification {
+  readonly findings: Findings;
+  readonly #keys: readonly VerifierKey[];
+  readonly #witness: Witness | undefined;
+  #note: Note | undefined;
+  #tree: { readonly id: string; readonly size: number; readonly root: Buffer } | undefined;
+  #last = -1;
+  #entries = 0;
+  #hasBegun = false;
+
+  constructor(keys: readonly VerifierKey[], witness: Witness | undefined) {
+    this.findings = witness?.findings ?? new Findings();
+    this.#keys = keys;
+    this.#witness = witness;
+  }
+
+  line(value: unknown, where: string): void {
+    if (this.#hasBegun) this.#shown(value, where);
+    else this.#begin(value, where);
+    this.#hasBegun = true;
+  }
+
+  finish(): SliceReport {
+    const { findings } = this;
+    if (!this.#hasBegun) this.#malformed('the slice is empty');
+    const note = this.#note;
+    return {
+      ok: findings.count === 0 && this.#tree !== undefined,
+      tree: this.#tree?.id ?? null,
+      entries: this.#entries,
+      checkpoints: this.#witness?.checkpoints ?? 0,
+      newest: note === undefined ? null : { size: note.size, time: instant(note.time), era: note.era },
+      found: findings.count,
+      firstRow: findings.firstRow ?? null,
+      findings: findings.list,
+    };
+  }
+
+  #malformed(text: string): void {
+    this.findings.add({ what: 'slice malformed', text });
+  }
+
+  #begin(value: unknown, where: string): void {
+    const slice = property(value, 'slice');
+    const [head, tree, text] = [property(slice, 'head'), property(slice, 'tree'), property(slice, 'checkpoint')];
+    const [position, lines, id, size] = [property(head, 'position'), property(head, 'text'), property(tree, 'id'), property(tree, 'size')];
+    const proof = hashes(property(head, 'proof'));
+    if (
+      property(slice, 'version') !== 1 ||
+      !isCount(position) ||
+      typeof lines !== 'string' ||
+      typeof id !== 'string' ||
+      !isCount(size) ||
+      proof === undefined
+    )
+      return this.#malformed(`${where}: the first line is not that of a slice of version 1`);
+    const note = this.#believe(text, where);
+    if (note === undefined) return;
+    if (!verifyAuditPath(leafHash(Buffer.from(lines)), position, note.size, proof, note.root))
+      this.findings.add({
+        what: 'head changed',
+        text: `${where}: head ${position} does not lead to the root of the checkpoint of size ${note.size}`,
+        head: position,
+      });
+    const named = treesOf(lines, position)?.find(({ tree: name, size: named }) => name === id && named === size);
+    if (named === undefined) return this.#malformed(`${where}: head ${position} does not say that tree ${id} had ${size} entries`);
+    this.#tree = { id, size, root: named.root };
+  }
+
+  #believe(text: unknown, where: string): Note | undefined {
+    let note: Note;
+    try {
+      note = parseNote(String(text));
+    } catch (cause) {
+      this.findings.add({ what: 'note malformed', text: `${where}: ${messageOf(cause)}` });
+      return undefined;
+    }
+    this.#note = note;
+    const why = verifyNote(note, this.#keys);
+    if (why !== undefined)
+      this.findings.add({ what: 'note forged', text: `${where}: the checkpoint of size ${note.size} is not to be believed: ${why}` });
+    const standing = this.#witness?.has(note) ?? 'yes';
+    if (standing === 'no')
+      this.findings.add({
+        what: 'not in this witness',
+        text: `${where}: the checkpoint of size ${note.size}, era ${note.era}, ${instant(note.time)}, is not in this witness${note.size > (this.#witness?.newest?.size ?? -1) ? ': it is larger than the newest there; bring a newer copy' : ''}`,
+      });
+    if (standing === 'abandoned')
+      this.findings.add({
+        what: 'not in this witness',
+        text: `${where}: the checkpoint of size ${note.size}, era ${note.era}, was abandoned: the record went on from before it`,
+      });
+    return note;
+  }
+
+  #shown(value: unknown, where: string): void {
+    const row = property(value, 'shown');
+    const tree = this.#tree;
+    this.#entries += 1;
+    if (tree === undefined) return;
+    const [salt, sensitive, proof] = [
+      hex(property(value, 'salt'), 16),
+      hex(property(value, 'sensitive'), 32),
+      hashes(property(value, 'proof')),
+    ];
+    if (
+      !Array.isArray(row) ||
+      row.length !== publicColumns ||
+      salt === undefined ||
+      sensitive === undefined ||
+      proof === undefined ||
+      !areCells(row, publicColumns)
+    )
+      return this.#bad('malformed', row, where, 'this is not an entry of a slice');
+    const position = Number(row[1]);
+    const leaf = leafHash(Buffer.concat([digest(salt, publicArray(row)), sensitive]));
+    if (row[0] !== tree.id) this.#bad('inserted', row, where, `it is not of tree ${tree.id}`);
+    else if (!verifyAuditPath(leaf, position, tree.size, proof, tree.root))
+      this.#bad('changed', row, where, 'what is shown is not what was sealed, or its proof is false');
+    else if (position <= this.#last)
+      this.#bad(position === this.#last ? 'inserted' : 'out of order', row, where, `it stands behind position ${this.#last}`);
+    this.#last = Math.max(this.#last, position);
+  }
+
+  #bad(what: What, row: unknown, where: string, why: string): void {
+    const [tree, position, number] = Array.isArray(row) ? row : [];
+    const isPlaced = typeof tree === 'string' && uuid.test(tree) && isCount(position) && isCount(number);
+    if (isPlaced) this.findings.add({ what, text: `${place(tree, position, number)}: ${why} (${where})`, tree, position, number });
+    else this.findings.add({ what, text: `${where}: ${why}` });
+  }
+}
+
+const property = (value: unknown, name: string): unknown =>
+  typeof value === 'object' && value !== null ? Object.entries(value).find(([key]) => key === name)?.[1] : undefined;
+
+function hashes(value: unknown): readonly Buffer[] | undefined {
+  if (!Array.isArray(value) || value.length > 64) return undefined;
+  const list = value.map((one) => base64(one, 32)).filter((one) => one !== undefined);
+  return list.length === value.length ? list : undefined;
+}
+
+function treesOf(text: string, position: number): readonly HeadTree[] | undefined {
+  const [, named, , , lines] = /^cofferdam ledger head\/1\n(0|[1-9]\d*)\n(0|[1-9]\d*)\n(0|[1-9]\d*)\n([\s\S]*)$/.exec(text) ?? [];
+  return lines === undefined || Number(named) !== position ? undefined : parseHeadLines(lines);
+}
+
+// ---- Files
+
+/** The lines of a file or stream, in batches. `isTornKept`: whether a last line without its newline counts. */
+export async function* readLines(source: string | Readable, isTornKept: boolean): AsyncGenerator<readonly string[]> {
+  const raw = typeof source === 'string' ? createReadStream(source, { highWaterMark: 1 << 20 }) : source;
+  const stream: Readable = typeof source === 'string' && source.endsWith('.gz') ? raw.pipe(createGunzip()) : raw;
+  if (stream !== raw) raw.on('error', (cause) => stream.destroy(cause));
+  let rest: Buffer[] = [];
+  let restBytes = 0;
+  for await (const chunk of stream) {
+    const bytes: Buffer = Buffer.isBuffer(chunk) ? chunk : Buffer.from(String(chunk));
+    const end = bytes.lastIndexOf(10);
+    if (end !== -1) {
+      yield Buffer.concat([...rest, bytes.subarray(0, end)])
+        .toString('utf8')
+        .split('\n');
+      [rest, restBytes] = [[], 0];
+    }
+    rest.push(bytes.subarray(end + 1));
+    restBytes += bytes.length - end - 1;
+    if (restBytes > lineBytesMax) throw new Error('a line is longer than any of this format');
+  }
+  if (isTornKept && restBytes > 0) yield [Buffer.concat(rest).toString('utf8')];
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+const witnessFile = /^(checkpoints-\d{4}-\d\d-\d\d)\.jsonl(?:\.gz)?$/;
+
+/** Reads every checkpoint of one or several witnesses. Throws when a directory cannot be read. */
+export async function readWitness(directories: readonly string[], keys: readonly VerifierKey[]): Promise<Witness> {
+  const witness = new Witness(keys);
+  for (const directory of directories) {
+    let day = '';
+    let [before, last]: (Mark | undefined)[] = [];
+    for (const name of readdirSync(directory).sort()) {
+      const [, thisDay] = witnessFile.exec(name) ?? [];
+      if (thisDay === undefined) continue;
+      // A day may stand there twice, compressed and not yet removed: both go on from the day before.
+      if (thisDay !== day) [day, before] = [thisDay, last];
+      last = await readNotes(join(directory, name), witness, before);
+    }
+  }
+  witness.close();
+  return witness;
+}
+
+async function readNotes(path: string, witness: Witness, before: Mark | undefined): Promise<Mark | undefined> {
+  let last = before;
+  let line = 0;
+  try {
+    for await (const batch of readLines(path, false))
+      for (const text of batch) {
+        line += 1;
+        last = witness.add(parseJson(text), `${path} line ${line}`, last);
+      }
+  } catch (cause) {
+    witness.findings.add({ what: 'unreadable', text: `${path}: broke off after line ${line}: ${messageOf(cause)}` });
+  }
+  return last;
+}
+
+/** One sorted file of entries, a line ahead. */
+class Source {
+  readonly name: string;
+  readonly index: number;
+  readonly #batches: AsyncGenerator<readonly string[]>;
+  #batch: readonly string[] = [];
+  #offset = 0;
+  #line = 0;
+  /** Parsed; undefined at the end, or for what is not JSON. */
+  value: unknown;
+  isAtEnd = false;
+  /** Place of the entry, as a text that sorts. */
+  key = '';
+
+  constructor(name: string, index: number, batches: AsyncGenerator<readonly string[]>) {
+    this.name = name;
+    this.index = index;
+    this.#batches = batches;
+  }
+
+  get where(): string {
+    return `${this.name} line ${this.#line}`;
+  }
+
+  /** Goes on inside what was read; false: more must be read. */
+  step(): boolean {
+    while (this.#offset < this.#batch.length) {
+      const text = this.#batch[this.#offset];
+      this.#offset += 1;
+      this.#line += 1;
+      if (text === undefined || text === '') continue;
+      this.value = parseJson(text);
+      const entry = property(this.value, 'entry');
+      // What is no entry is looked at, and said, at once.
+      this.key = Array.isArray(entry) ? `${entry[0]} ${String(entry[1]).padStart(16, '0')}` : '';
+      return true;
+    }
+    return false;
+  }
+
+  async next(): Promise<void> {
+    while (!this.step()) {
+      const read = await this.#batches.next();
+      if (read.done === true) {
+        this.isAtEnd = true;
+        this.value = undefined;
+        return;
+      }
+      this.#batch = read.value;
+      this.#offset = 0;
+    }
+  }
+}
+
+/** Goes on in one source; one that breaks off ends there. */
+async function advance(source: Source, verification: Verification): Promise<void> {
+  try {
+    await source.next();
+  } catch (cause) {
+    // The dump itself must be whole; an archive that breaks off is a finding, its entries are missing.
+    if (source.index === 0) throw cause;
+    verification.findings.add({ what: 'unreadable', text: `${source.where}: the archive broke off behind this line: ${messageOf(cause)}` });
+    source.isAtEnd = true;
+  }
+}
+
+/** The dump first, up to its entries; then entries of dump and archives by tree and position. */
+async function feed(dump: Source, archives: readonly Source[], verification: Verification): Promise<void> {
+  await advance(dump, verification);
+  while (!dump.isAtEnd && dump.key === '') {
+    verification.line(dump.value, dump.where, dump.index);
+    if (!dump.step()) await advance(dump, verification);
+  }
+  for (const source of archives) await advance(source, verification);
+  let open = [dump, ...archives].filter((source) => !source.isAtEnd);
+  while (open.length > 0) {
+    open.sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : a.index - b.index));
+    const [source, second] = open;
+    if (source === undefined) return;
+    // A month is one run in each tree: mostly the same source goes on.
+    do {
+      verification.line(source.value, source.where, source.index);
+      if (!source.step()) await advance(source, verification);
+    } while (!source.isAtEnd && (second === undefined || source.key < second.key));
+    if (source.isAtEnd) open = open.filter((one) => one !== source);
+  }
+}
+
+export type RecordOptions = {
+  readonly keys: readonly VerifierKey[];
+  readonly witnesses: readonly string[];
+  readonly archive?: string | undefined;
+  readonly maxAgeSeconds: number;
+  readonly dump: string | Readable;
+  readonly now: number;
+};
+
+/** Verifies a whole record. Throws when dump, archive or witness cannot be opened. */
+export async function verifyRecord({ keys, witnesses, archive, maxAgeSeconds, dump, now }: RecordOptions): Promise<Report> {
+  const witness = await readWitness(witnesses, keys);
+  const verification = new Verification({ witness, now, maxAgeSeconds });
+  const names = archive === undefined ? [] : readdirSync(archive).filter((name) => /^ledger-\d{4}-\d\d\.jsonl(?:\.gz)?$/.test(name));
+  const archives = names.sort().map((name, i) => new Source(name, i + 1, readLines(join(archive ?? '', name), true)));
+  await feed(new Source(typeof dump === 'string' ? dump : 'the dump', 0, readLines(dump, true)), archives, verification);
+  return verification.finish();
+}
+
+export type SliceOptions = Pick<RecordOptions, 'keys' | 'witnesses'> & { readonly slice: string | Readable };
+
+/** Verifies one customer's slice. Throws when it or a witness cannot be opened. */
+export async function verifySlice({ keys, witnesses, slice }: SliceOptions): Promise<SliceReport> {
+  const verification = new SliceVerification(keys, witnesses.length === 0 ? undefined : await readWitness(witnesses, keys));
+  let line = 0;
+  for await (const batch of readLines(slice, true))
+    for (const text of batch) {
+      line += 1;
+      if (text !== '') verification.line(parseJson(text), `line ${line}`);
+    }
+  return verification.finish();
+}
+
+// ---- The command
+
+const usage = `usage:
+  node ledger-verifier.ts dump --key VKEY|FILE --witness DIR [--archive DIR] [--max-age SECONDS] [--json] DUMP|-
+  node ledger-verifier.ts slice --key VKEY|FILE [--witness DIR] [--json] SLICE|-
+
+  --key      verifier key (name+id+base64), or a file with one on each line; again for every key that was ever used
+  --witness  directory of checkpoints; again for every witness
+  --archive  directory of ledger-YYYY-MM.jsonl.gz
+  --max-age  how old the newest checkpoint may be, in seconds (600; 0: any age)
+
+Copy the witness first, then dump: a witness that is newer than the dump makes the database look as if it had lost what came between.
+Exit: 0 nothing found, 1 findings, 2 wrong usage or unreadable input.
+`;
+
+class UsageError extends Error {}
+
+function keysOf(given: readonly string[]): readonly VerifierKey[] {
+  const texts = given.flatMap((one) =>
+    existsSync(one)
+      ? readFileSync(one, 'utf8')
+          .split('\n')
+          .map((line) => line.trim())
+          .filter((line) => line !== '')
+      : [one],
+  );
+  const keys = texts.map(parseVerifierKey);
+  if (keys[0] === undefined) throw new UsageError('--key is missing: without it nothing can be believed');
+  if (keys.some(({ name }) => name !== keys[0]?.name))
+    throw new UsageError('the keys are of different installations: verify one record at a time');
+  return keys;
+}
+
+function parseCommand(args: readonly string[]) {
+  const options = {
+    key: { type: 'string', multiple: true },
+    witness: { type: 'string', multiple: true },
+    archive: { type: 'string' },
+    'max-age': { type: 'string' },
+    json: { type: 'boolean' },
+    help: { type: 'boolean' },
+  } as const;
+  try {
+    return parseArgs({ args: [...args], options, allowPositionals: true, strict: true });
+  } catch (cause) {
+    throw new UsageError(messageOf(cause));
+  }
+}
+
+/** Does what the arguments say. `isGood` decides on the exit code, `text` is for standard output. */
+export async function run(
+  args: readonly string[],
+  stdin: Readable,
+  now: number,
+): Promise<{ readonly isGood: boolean; readonly text: string }> {
+  const { values, positionals } = parseCommand(args);
+  if (values.help === true) return { isGood: true, text: usage };
+  const [command, path, ...more] = positionals;
+  if ((command !== 'dump' && command !== 'slice') || path === undefined || more.length > 0)
+    throw new UsageError('say dump or slice, then one file (or - for standard input)');
+  const keys = keysOf(values.key ?? []);
+  const witnesses = values.witness ?? [];
+  const input = path === '-' ? stdin : path;
+  if (command === 'slice') {
+    if (values.archive !== undefined || values['max-age'] !== undefined) throw new UsageError('--archive and --max-age belong to dump');
+    const report = await verifySlice({ keys, witnesses, slice: input });
+    return { isGood: report.ok, text: values.json === true ? `${JSON.stringify(report)}\n` : sliceText(report, witnesses.length > 0) };
+  }
+  const maxAge = values['max-age'] ?? '600';
+  if (!/^\d{1,9}$/.test(maxAge)) throw new UsageError('--max-age takes seconds');
+  if (witnesses.length === 0)
+    throw new UsageError('--witness is missing: a record proves nothing against the owner of its database without it');
+  const report = await verifyRecord({ keys, witnesses, archive: values.archive, maxAgeSeconds: Number(maxAge), dump: input, now });
+  return { isGood: report.ok, text: values.json === true ? `${JSON.stringify(report)}\n` : recordText(report, Number(maxAge)) };
+}
+
+function findingsText({ found, firstRow, findings }: Pick<Report, 'found' | 'firstRow' | 'findings'>): string {
+  const first = firstRow === null ? [] : [`First bad row: ${plain(firstRow.text)}`];
+  const more = found > findings.length ? [`and ${found - findings.length} more`] : [];
+  return [...first, ...findings.map(({ what, text }, i) => `${i + 1}. ${what}: ${plain(text)}`), ...more, ''].join('\n');
+}
+
+/** What stands in a dump may be anybody's text: it must not steer a terminal. */
+const plain = (text: string): string => text.replace(/\p{C}/gu, '?');
+
+export function recordText(report: Report, maxAgeSeconds: number): string {
+  const { newest, unwitnessed } = report;
+  const lines = [
+    `${report.entries} entries and ${report.archived} known by block, ${report.trees} trees, ${report.heads} heads, ${report.checkpoints} checkpoints`,
+    newest === null
+      ? 'newest checkpoint: none'
+      : `newest checkpoint: size ${newest.size}, era ${newest.era}, ${newest.time}${maxAgeSeconds === 0 ? ' (its age was not checked: --max-age 0)' : ''}`,
+  ];
+  for (const loss of report.lost)
+    lines.push(
+      `LOST: era ${loss.era} had sealed up to size ${loss.toSize}, era ${loss.nextEra} went on from size ${loss.fromSize}: ${report.abandoned} checkpoints were abandoned. Entries ${loss.fromEntry} to ${loss.toEntry}, witnessed ${instant(loss.since)} to ${instant(loss.until)}, are lost; their numbers were given again.`,
+    );
+  if (report.archived > 0)
+    lines.push(`${report.archived} entries are in archives and were checked by block only: give --archive to see them.`);
+  if (unwitnessed.heads > 0)
+    lines.push(
+      `${unwitnessed.heads} heads (${unwitnessed.entries} entries) are newer than what was witnessed and proved: nothing can be said of them yet.`,
+    );
+  if (report.ok) return `${[...lines, 'GOOD: every witnessed entry is what was sealed, and none is missing.', ''].join('\n')}`;
+  return `${[...lines, `NOT GOOD: ${report.found} findings`, ''].join('\n')}${findingsText(report)}`;
+}
+
+export function sliceText(report: SliceReport, isWitnessed: boolean): string {
+  const { newest, tree } = report;
+  const checkpoint = newest === null ? 'none' : `size ${newest.size}, era ${newest.era}, ${newest.time}`;
+  const head = `slice of tree ${tree ?? '?'}: ${report.entries} entries; checkpoint: ${checkpoint}${isWitnessed ? '' : ' (not compared with a witness)'}\n`;
+  if (report.ok) return `${head}GOOD: each entry is what was sealed. Whether others were left out, a slice does not say.\n`;
+  return `${head}NOT GOOD: ${report.found} findings\n${findingsText(report)}`;
+}
+
+if (import.meta.main)
+  try {
+    const { isGood, text } = await run(process.argv.slice(2), process.stdin, Date.now());
+    process.stdout.write(text);
+    process.exitCode = isGood ? 0 : 1;
+  } catch (cause) {
+    process.stderr.write(`nothing was verified: ${messageOf(cause)}\n${cause instanceof UsageError ? usage : ''}`);
+    process.exitCode = 2;
+  }
