@@ -351,8 +351,8 @@ export class Witness {
   }
 
   #keep(note: Note): void {
-    let rows = this.#eras.get(note.era);
-    if (rows === undefined) this.#eras.set(note.era, (rows = new Rows(markWidth)));
+    const rows = this.#eras.get(note.era) ?? new Rows(markWidth);
+    this.#eras.set(note.era, rows);
     const last = rows.length === 0 ? undefined : rows.at(rows.length - 1);
     if (last !== undefined && uint(last, 0) === note.size && uint(last, 6) === note.entries && last.subarray(18).equals(note.root)) {
       // The same checkpoint, signed again: only its time is new.
@@ -1428,7 +1428,7 @@ function treesOf(text: string, position: number): readonly HeadTree[] | undefine
 export async function* readLines(source: string | Readable, isTornKept: boolean): AsyncGenerator<readonly string[]> {
   const raw = typeof source === 'string' ? createReadStream(source, { highWaterMark: 1 << 20 }) : source;
   const stream: Readable = typeof source === 'string' && source.endsWith('.gz') ? raw.pipe(createGunzip()) : raw;
-  if (stream !== raw) raw.on('error', (cause) => stream.destroy(cause));
+  if (stream !== raw) raw.on('error', (cause: Error) => stream.destroy(cause));
   let rest: Buffer[] = [];
   let restBytes = 0;
   for await (const chunk of stream) {
