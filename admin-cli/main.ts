@@ -40,6 +40,7 @@ import { incidentScope } from './commands/incident-scope.ts';
 import { keyAdd, keyConfirm, keyRetire } from './commands/key-add.ts';
 import { keyResume, keySuspend } from './commands/key-suspend.ts';
 import { ledgerRelease, ledgerStatus } from './commands/ledger-status.ts';
+import { ledgerVerify } from './commands/ledger-verify.ts';
 import { mfaReset, mfaTicket } from './commands/mfa-ticket.ts';
 import {
   operatorAddKey,
@@ -117,6 +118,7 @@ export const commands: readonly Command[] = [
   alertList,
   ledgerStatus,
   ledgerRelease,
+  ledgerVerify,
   incidentScope,
   incidentHunt,
   changeList,
@@ -200,7 +202,7 @@ function findCommand(words: readonly string[]): { readonly command: Command; rea
   return { command, rest: words.slice(command.words.length) };
 }
 
-type Places = Identity & { readonly bootstrapSocket: string };
+type Places = Identity & { readonly bootstrapSocket: string; readonly witness: string };
 
 /** A tunnel ends on this machine: anything else is a mistake, or a listener that must not exist. */
 function tunnelEnd(text: string): Place {
@@ -222,6 +224,7 @@ function identityOf(values: Readonly<Record<string, string | boolean | undefined
     directory: text('identity') ?? join(operators, name),
     socket: place,
     bootstrapSocket: socket ?? join(runtime, 'run', 'bootstrap', 'bootstrap.sock'),
+    witness: join(runtime, 'witness'),
   };
 }
 

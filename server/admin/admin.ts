@@ -13,6 +13,7 @@ import { Peer } from '../rpc/peer.ts';
 import { CommandLine } from './command-line.ts';
 import { adminHandlers, type OperatorCaller } from './handlers.ts';
 import { Incidents } from './incident/scope.ts';
+import { Verifications } from './ledger/verification.ts';
 import { Listener } from './listener.ts';
 import { findOperator, type Operator, recordCall } from './operator-queries.ts';
 import { refusalOf, TrustFiles } from './trust.ts';
@@ -88,7 +89,13 @@ export async function startAdmin(config: Config): Promise<{ stop(): Promise<void
   const commands = new CommandLine(database);
   await commands.start();
   const incidents = new Incidents(config, database);
-  const serving: Serving = { database, handlers: gated(database, adminHandlers(config, database, commands, incidents)), trust, log };
+  const verifications = new Verifications(database);
+  const serving: Serving = {
+    database,
+    handlers: gated(database, adminHandlers(config, database, commands, incidents, verifications)),
+    trust,
+    log,
+  };
   const listener = await Listener.start({ config, trust, log, serve: (socket, certificate) => serve(socket, certificate, serving) });
   log.info('admin serves');
   return {
@@ -96,6 +103,7 @@ export async function startAdmin(config: Config): Promise<{ stop(): Promise<void
       await listener.stop();
       await commands.stop();
       incidents.stop();
+      verifications.stop();
       await database.close();
     },
   };

@@ -18,6 +18,7 @@ import { silentNodes } from './doctor/nodes.ts';
 import { incidentHandlers } from './incident/handlers.ts';
 import type { Incidents } from './incident/scope.ts';
 import { ledgerStatus } from './ledger/status-queries.ts';
+import type { Verifications } from './ledger/verification.ts';
 import { listSessionsOfNode } from './node-queries.ts';
 import type { Operator } from './operator-queries.ts';
 import {
@@ -72,6 +73,7 @@ export function adminHandlers(
   database: Database,
   commands: CommandLine,
   incidents: Incidents,
+  verifications: Verifications,
 ): Handlers<OperatorToAdmin, OperatorCaller> {
   const read = database.withSystem.bind(database);
   const pingMs = async (operator: Operator): Promise<number | null> => {
@@ -100,6 +102,8 @@ export function adminHandlers(
       }),
     'ledger.status': () => read(ledgerStatus),
     ...incidentHandlers(incidents),
+    'ledger.verify': async (wish) => verifications.start(wish),
+    'ledger.verification': async ({ verification }) => verifications.state(verification),
     'break-glass.list': async () => fitting('breakGlasses', await read(listBreakGlasses)),
     'report.changes': async ({ since, after }) => {
       const rows = await read((tx) => listChangesDone(tx, since, after ?? null, rowsMax + 1));
