@@ -36,6 +36,7 @@ import { fileRelease, fileWithdraw } from './commands/file-release.ts';
 import { folderSet } from './commands/folder-set.ts';
 import { holdLift, holdList, holdPlace } from './commands/hold.ts';
 import { incidentHunt } from './commands/incident-hunt.ts';
+import { incidentPack } from './commands/incident-pack.ts';
 import { incidentScope } from './commands/incident-scope.ts';
 import { keyAdd, keyConfirm, keyRetire } from './commands/key-add.ts';
 import { keyResume, keySuspend } from './commands/key-suspend.ts';
@@ -121,6 +122,7 @@ export const commands: readonly Command[] = [
   ledgerVerify,
   incidentScope,
   incidentHunt,
+  incidentPack,
   changeList,
   changeShow,
   changeApprove,

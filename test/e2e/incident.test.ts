@@ -1,9 +1,9 @@
 // Whose files were exposed: what was really done through sftp is what the scope says, neither more nor less; and who is hunted is found.
 import { createHash, randomBytes } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'tap';
-import { startWorld } from '../support/world.ts';
+import { run, startWorld } from '../support/world.ts';
 
 type Scope = {
   readonly summary: {
@@ -144,6 +144,44 @@ test('scope and hunt say what was done, and nothing else', async (t) => {
   const lines = (await world.cofferctl(['incident', 'scope', '--account', 'processor', '--csv'])).out.split('\r\n');
   t.match(lines[0], /^customer,folder,path,version,/);
   t.equal(lines.length, 4, 'a header, two files, the end');
+
+  const out = join(world.directory, 'pack');
+  const packed = await world.cofferctl(['incident', 'pack', '--account', 'processor', '--aware', '2026-11-24T18:00Z', '--out', out]);
+  t.equal(packed.code, 0, packed.err);
+  t.same(readdirSync(out).sort(), ['acme', 'globex', 'incident.md', 'ledger-verifier.ts', 'scope.json']);
+  t.same(readdirSync(join(out, 'acme')).sort(), [
+    'VERIFY.md',
+    'deposits.csv',
+    'files.csv',
+    'files.json',
+    'listings.csv',
+    'notice.md',
+    'slice.jsonl',
+  ]);
+  const page = readFileSync(join(out, 'incident.md'), 'utf8');
+  for (const clock of ['2026-11-24 22:00', '2026-11-25 18:00', '2026-11-26 06:00', '2026-11-27 18:00', '2026-12-28 18:00'])
+    t.ok(page.includes(clock), clock);
+  const acme = readdirSync(join(out, 'acme'))
+    .map((name) => readFileSync(join(out, 'acme', name), 'utf8'))
+    .join('');
+  t.notMatch(acme, /globex|other\.xml|127\.0\.0\.1|OpenSSH/, 'nothing of others, nothing internal');
+  t.match(readFileSync(join(out, 'acme', 'notice.md'), 'utf8'), /1 of your files were sent/);
+  const command =
+    /^node .*$/m
+      .exec(readFileSync(join(out, 'acme', 'VERIFY.md'), 'utf8'))?.[0]
+      .split(' ')
+      .slice(1) ?? [];
+  const verified = await run(process.execPath, command, { cwd: join(out, 'acme') });
+  t.equal(verified.code, 0, verified.out + verified.err);
+  t.match(verified.out, /GOOD/);
+  const slice = readFileSync(join(out, 'acme', 'slice.jsonl'), 'utf8');
+  t.match(slice, /extent\.granted/);
+  writeFileSync(join(out, 'acme', 'slice.jsonl'), slice.replace('extent.granted', 'extent.refused'));
+  t.equal((await run(process.execPath, command, { cwd: join(out, 'acme') })).code, 1, 'a changed entry does not verify');
+  t.match(
+    (await world.cofferctl(['incident', 'pack', '--account', 'processor', '--aware', '2h', '--out', out])).err,
+    /exists and is not empty/,
+  );
 
   const ioc = file(
     'ioc.csv',
