@@ -32,6 +32,18 @@ export async function pageOfBlocks(
   );
 }
 
+/** Leaves that archives left behind. */
+export async function pageOfLeaves(
+  tx: Transaction,
+  after: { readonly tree: string; readonly index: number },
+  limit: number,
+): Promise<readonly (Line & { readonly tree: string })[]> {
+  return tx.query<Line & { readonly tree: string }>(
+    'select tree, position as at, line from ledger_dump where part = 3 and (tree, position) > ($1, $2) order by tree, position limit $3',
+    [after.tree, after.index, limit],
+  );
+}
+
 /** The tree that comes next; undefined behind the last. */
 export async function nextTree(tx: Transaction, after: string | null): Promise<string | undefined> {
   const [row] = await tx.query<{ tree: string }>(
@@ -51,7 +63,7 @@ export async function pageOfEntries(
   limit: number,
 ): Promise<readonly Line[]> {
   return tx.query<Line>(
-    `select d.position as at, d.line from ledger_dump d where d.part = 3 and d.tree = $1 and d.position > $2
+    `select d.position as at, d.line from ledger_dump d where d.part = 4 and d.tree = $1 and d.position > $2
        and not (d.position >= $3 and (d.line::json #>> '{entry,2}')::bigint > $4 and (d.line::json #>> '{entry,2}')::bigint <= (select number from ledger_state))
      order by d.position limit $5`,
     [tree, after, size, bound.number, limit],

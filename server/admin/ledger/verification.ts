@@ -8,7 +8,7 @@ import type { Database } from '../../postgres/database.ts';
 import type { Params, Result } from '../../rpc/operation.ts';
 import type { OperatorToAdmin } from '../../rpc/operator-admin.ts';
 import { Shelf } from '../incident/spool.ts';
-import { type Bound, boundOf, nextTree, pageOfBlocks, pageOfEntries, pageOfHeads } from './dump-queries.ts';
+import { type Bound, boundOf, nextTree, pageOfBlocks, pageOfEntries, pageOfHeads, pageOfLeaves } from './dump-queries.ts';
 
 type Wish = Params<OperatorToAdmin, 'ledger.verify'>;
 type State = Result<OperatorToAdmin, 'ledger.verification'>;
@@ -75,6 +75,7 @@ export class Verifications {
     const sizes = new Map<string, number>();
     await this.#heads(job, verification, bound, sizes);
     await this.#blocks(job, verification, sizes);
+    await this.#leaves(job, verification);
     job.text = 'reading entries';
     for (let tree = await this.#next(null); tree !== undefined; tree = await this.#next(tree)) {
       const of = tree;
@@ -116,6 +117,16 @@ export class Verifications {
       const rows = await this.#database.withSystem((tx) => pageOfBlocks(tx, after, pageRows));
       for (const { tree, at, line } of rows)
         if ((at + 1) * blockLeaves <= (sizes.get(tree) ?? 0)) verification.line(JSON.parse(line), `block ${at} of tree ${tree}`);
+      const last = rows.at(-1);
+      if (last === undefined || rows.length < pageRows) return;
+      after = { tree: last.tree, index: last.at };
+    }
+  }
+
+  async #leaves(job: Job, verification: Verification): Promise<void> {
+    for (let after = { tree: '00000000-0000-0000-0000-000000000000', index: -1 }; !job.isDropped; ) {
+      const rows = await this.#database.withSystem((tx) => pageOfLeaves(tx, after, pageRows));
+      for (const { tree, at, line } of rows) verification.line(JSON.parse(line), `leaf ${at} of tree ${tree}`);
       const last = rows.at(-1);
       if (last === undefined || rows.length < pageRows) return;
       after = { tree: last.tree, index: last.at };
