@@ -1680,6 +1680,8 @@ function findingsText({ found, firstRow, findings }: Pick<Report, 'found' | 'fir
   return [...first, ...findings.map(({ what, text }, i) => `${i + 1}. ${what}: ${plain(text)}`), ...more, ''].join('\n');
 }
 
+const counted = (findings: number): string => `${findings} finding${findings === 1 ? '' : 's'}`;
+
 /** What stands in a dump may be anybody's text: it must not steer a terminal. */
 const plain = (text: string): string => text.replace(/\p{C}/gu, '?');
 
@@ -1702,7 +1704,7 @@ export function recordText(report: Report, maxAgeSeconds: number): string {
       `${unwitnessed.heads} heads (${unwitnessed.entries} entries) are newer than what was witnessed and proved: nothing can be said of them yet.`,
     );
   if (report.ok) return `${[...lines, 'GOOD: every witnessed entry is what was sealed, and none is missing.', ''].join('\n')}`;
-  return `${[...lines, `NOT GOOD: ${report.found} findings`, ''].join('\n')}${findingsText(report)}`;
+  return `${[...lines, `NOT GOOD: ${counted(report.found)}`, ''].join('\n')}${findingsText(report)}`;
 }
 
 export function sliceText(report: SliceReport, isWitnessed: boolean): string {
@@ -1710,7 +1712,7 @@ export function sliceText(report: SliceReport, isWitnessed: boolean): string {
   const checkpoint = newest === null ? 'none' : `size ${newest.size}, era ${newest.era}, ${newest.time}`;
   const head = `slice of tree ${tree ?? '?'}: ${report.entries} entries; checkpoint: ${checkpoint}${isWitnessed ? '' : ' (not compared with a witness)'}\n`;
   if (report.ok) return `${head}GOOD: each entry is what was sealed. Whether others were left out, a slice does not say.\n`;
-  return `${head}NOT GOOD: ${report.found} findings\n${findingsText(report)}`;
+  return `${head}NOT GOOD: ${counted(report.found)}\n${findingsText(report)}`;
 }
 
 if (import.meta.main)
