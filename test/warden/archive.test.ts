@@ -68,6 +68,7 @@ test('a month in an archive verifies with it, by block without it, and not when 
   t.equal(Number(months[0]?.n), 1, 'the month has left the database');
   const file = join(config.archiveDirectory, files[0] ?? '');
   t.equal(gunzipSync(readFileSync(file)).toString('utf8').split('\n').length, 1501);
+  t.same((await verify(config.archiveDirectory)).findings, []);
   t.match(await verify(config.archiveDirectory), { ok: true, entries: 1801, archived: 0 }, 'with the archive every entry is looked at');
   const byBlock = await verify();
   t.match({ entries: byBlock.entries, archived: byBlock.archived }, { archived: 1500 }, 'without it, whole blocks vouch for their entries');
