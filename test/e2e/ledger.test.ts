@@ -4,6 +4,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
 import { test } from 'tap';
+import { unclassified } from '../../server/domain/ledger/entry-kinds.ts';
 import { run, startWorld } from '../support/world.ts';
 
 type Status = {
@@ -56,6 +57,19 @@ test('what is done is sealed, witnessed and verified; what is changed is named',
     public: { keyExchange: String, hostKey: String, cipherIn: /gcm|ctr/, cipherOut: /gcm|ctr/, proofs: ['public-key', 'totp'] },
   });
 
+  const { rows: used } = await owner.query<{ kind: string; public: string[]; sensitive: string[] }>(
+    `select kind, array(select distinct k from ledger l, jsonb_object_keys(l.public) k where l.kind = d.kind) as public,
+       array(select distinct k from ledger l, jsonb_object_keys(l.sensitive) k where l.kind = d.kind) as sensitive from (select distinct kind from ledger) d`,
+  );
+  const named = (names: readonly string[]): object => Object.fromEntries(names.map((name) => [name, true]));
+  t.same(
+    used
+      .map((row) => unclassified(row.kind, { public: named(row.public), sensitive: named(row.sensitive) }))
+      .filter((fault) => fault !== undefined),
+    [],
+    'every field of every entry, whoever wrote it, is classified',
+  );
+
   const status = await world.cofferctlJson<Status>(['ledger', 'status']);
   t.ok(status.entries > 50 && status.heads > 0 && status.witnessedSize >= status.heads - 3, 'sealed, and witnessed up to the last breath');
   t.match((await world.cofferctl(['ledger', 'status'])).out, /entries +\d+ in \d+ trees/);
@@ -100,9 +114,9 @@ test('what is done is sealed, witnessed and verified; what is changed is named',
   await owner.query('update ledger_sealed set bytes = bytes + 1 where number = $1', [row?.number]);
   const bad = await world.cofferctl(['ledger', 'verify', '--key', key]);
   t.equal(bad.code, 1);
-  const named = new RegExp(`tree ${row?.tree} position ${row?.position} \\(entry number ${row?.number}\\): the entry was changed`);
-  t.match(bad.out, named, 'the row is named');
-  t.match((await alone()).out, named, 'by whoever verifies without us, too');
+  const byName = new RegExp(`tree ${row?.tree} position ${row?.position} \\(entry number ${row?.number}\\): the entry was changed`);
+  t.match(bad.out, byName, 'the row is named');
+  t.match((await alone()).out, byName, 'by whoever verifies without us, too');
   await owner.query('update ledger_sealed set bytes = bytes - 1 where number = $1', [row?.number]);
   t.equal((await world.cofferctl(['ledger', 'verify', '--key', key])).code, 0, 'and it is good again');
   t.ok(readFileSync(join(witness, readdirSync(witness)[0] ?? ''), 'utf8').includes('cofferdam/'));
