@@ -184,16 +184,16 @@ test('a slice against a witness', async (t) => {
     'signed at another time',
   );
   const older = await verified(lines, witness('older', whole.notes.slice(0, 29)));
-  t.match(older.findings, [{ what: 'not in this witness', text: /larger than the newest there; bring a newer copy/ }]);
+  t.match(older, { found: 1, findings: [{ what: 'not in this witness', text: /larger than the newest there; bring a newer copy/ }] });
   const hole = await verified(lines, witness('hole', [...whole.notes.slice(0, 29), noteFor(whole, signer, 30, 2, 99)]));
-  t.match(hole.findings, [{ what: 'not in this witness' }], 'another era');
+  t.match(hole, { found: 1, findings: [{ what: 'not in this witness' }] }, 'another era');
   const record = copyRecord(whole);
   const last = record.heads[29];
   if (last !== undefined) last.at += 1;
   const truth = await verified(lines, witness('truth', [...whole.notes.slice(0, 29), noteFor(record, signer, 30)]));
-  t.match(truth.findings, [{ what: 'not in this witness' }], 'another root of that size');
+  t.match(truth, { found: 1, findings: [{ what: 'not in this witness' }] }, 'another root of that size');
   const lost = await verified(lines, witness('lost', [...whole.notes, noteFor(whole, signer, 25, 2, 99)]));
-  t.match(lost.findings, [{ what: 'not in this witness', text: /was abandoned/ }]);
+  t.match(lost, { found: 1, findings: [{ what: 'not in this witness', text: /was abandoned/ }] });
 });
 
 function never(): never {

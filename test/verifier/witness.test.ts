@@ -84,7 +84,7 @@ test('a line that was cut off does not count; one in the middle is a fault', asy
   t.match(unended, { checkpoints: 29, unwitnessed: { heads: 1 } });
   const lines = text.split('\n');
   const middle = await against(t, [{ [day]: lines.with(4, (lines[4] ?? '').slice(0, 60)).join('\n') }]);
-  t.match(middle.findings, [{ what: 'note malformed', text: /checkpoints-2026-11-24\.jsonl line 5/ }]);
+  t.match(middle, { found: 1, findings: [{ what: 'note malformed', text: /checkpoints-2026-11-24\.jsonl line 5/ }] });
   const cut = await against(t, [{ [`${day}.gz`]: gzipSync(text).subarray(0, 900) }]);
   t.ok(whats(cut).includes('unreadable'), 'a compressed file that breaks off');
 });
@@ -92,7 +92,7 @@ test('a line that was cut off does not count; one in the middle is a fault', asy
 test('an old witness', async (t) => {
   const files = [{ [day]: witnessText(whole.notes) }];
   const old = await against(t, files, whole, 600, epochMs + 30_000 + 601_000);
-  t.match(old.findings, [{ what: 'old', text: /^the newest checkpoint of the witness is 10 min old/ }]);
+  t.match(old, { found: 1, findings: [{ what: 'old', text: /^the newest checkpoint of the witness is 10 min old/ }] });
   t.ok((await against(t, files, whole, 600, epochMs + 30_000 + 600_000)).ok, 'ten minutes will do');
   const anyAge = await against(t, files, whole, 0, epochMs + 400 * 86_400_000);
   t.ok(anyAge.ok);
@@ -172,9 +172,9 @@ test('two truths, a size that shrinks, an era that goes back', async (t) => {
   t.match(truths.findings[0], { what: 'two truths', from: 10, to: 10 });
   const { notes } = whole;
   const shrunk = await against(t, [{ [day]: witnessText([...notes.slice(0, 12), notes[5] ?? '', ...notes.slice(12)]) }]);
-  t.match(shrunk.findings, [{ what: 'shrunk', from: 12, to: 6, text: /line 13/ }]);
+  t.match(shrunk, { found: 1, findings: [{ what: 'shrunk', from: 12, to: 6, text: /line 13/ }] });
   const nextDay = await against(t, [{ [day]: witnessText(notes), 'checkpoints-2026-11-25.jsonl': witnessText([notes[5] ?? '']) }]);
-  t.match(nextDay.findings, [{ what: 'shrunk', from: 30, to: 6 }], 'from one day to the next');
+  t.match(nextDay, { found: 1, findings: [{ what: 'shrunk', from: 30, to: 6 }] }, 'from one day to the next');
   const eras = [
     ...notes.slice(0, 20),
     noteFor(whole, signer, 20, 2, 21),
@@ -182,7 +182,7 @@ test('two truths, a size that shrinks, an era that goes back', async (t) => {
     noteFor(whole, signer, 30, 2, 31),
   ];
   const back = await against(t, [{ [day]: witnessText(eras) }]);
-  t.match(back.findings, [{ what: 'era', from: 2, to: 1 }]);
+  t.match(back, { found: 1, findings: [{ what: 'era', from: 2, to: 1 }] });
 });
 
 test('an abandoned era: said loudly, no fault; what it held is not asked for', async (t) => {
@@ -218,7 +218,11 @@ test('an abandoned era: said loudly, no fault; what it held is not asked for', a
   const tampered = copyRecord(record);
   const row = inTree(tampered, acme)[3];
   if (row !== undefined) row.kind = 'forged';
-  t.match((await against(t, files, tampered)).findings, [{ what: 'changed', tree: acme, position: 3 }], 'what was kept is still held');
+  t.match(
+    await against(t, files, tampered),
+    { found: 1, findings: [{ what: 'changed', tree: acme, position: 3 }] },
+    'what was kept is still held',
+  );
   const without = [{ [day]: witnessText([...whole.notes, ...second.slice(1)]) }];
   t.match(
     (await against(t, without, record)).findings[0],
@@ -239,6 +243,13 @@ test('an abandoned era: said loudly, no fault; what it held is not asked for', a
       { era: 2, fromSize: 24, toSize: 25 },
     ],
   });
+});
+
+test('a checkpoint whose number of entries is not that of its head', async (t) => {
+  const { size, root, era, entries } = parseNote(whole.notes[9] ?? '');
+  const body = `${signer.name}\n${size}\n${root.toString('base64')}\nera ${era}\ntime 2026-11-24T18:00:10.000Z\nentries ${entries + 1}\n`;
+  const report = await against(t, [{ [day]: witnessText(whole.notes.with(9, signer.sign(body))) }]);
+  t.match(report, { found: 1, findings: [{ what: 'note malformed', text: /checkpoint of size 10 speaks of/ }] });
 });
 
 test('a new era that lost nothing', async (t) => {
