@@ -10,7 +10,7 @@ import { checkpointSigner } from '../../server/warden/keys/checkpoint-signer.ts'
 import { newestNote } from '../../server/warden/ledger/witness/file-witness.ts';
 import { copyDatabase, dropDatabases, siblingName } from '../support/database-copies.ts';
 import { recompute } from '../support/forger.ts';
-import { type Evidence, told, verifyRecord, witnessed } from '../support/record.ts';
+import { type Evidence, told, verifyRecord, witnessed } from '../support/verified-record.ts';
 import { startWorld, type World } from '../support/world.ts';
 
 type Row = { readonly tree: string; readonly position: number; readonly number: number };

@@ -146,18 +146,23 @@ export class Ledger {
   }
 
   /** True: the record is what was witnessed, and what this process has seen. */
-  async #isCompared(seen: Look, signing: Signing): Promise<boolean> {
+  async #isCompared(before: Look, signing: Signing): Promise<boolean> {
     const { guard, keys, log } = this.#given;
     const { known } = guard;
-    const isSame = known !== undefined && known.identity === seen.identity && known.era === seen.era && known.heads <= seen.heads;
+    const isSame = known !== undefined && known.identity === before.identity && known.era === before.era && known.heads <= before.heads;
     if (isSame && !(guard.state.is === 'closed' && guard.state.why !== 'late')) return true;
     const vouched = await this.#vouched(signing);
     if (known !== undefined)
-      vouched.push({ by: 'this warden', era: known.era, size: known.heads, root: known.root, time: new Date(seen.now).toISOString() });
-    const { verdict, root } = await this.#database.withSystem(async (tx) => ({
-      verdict: await compare(tx, keys, seen, vouched),
-      root: await rootAt(tx, seen.heads),
-    }));
+      vouched.push({ by: 'this warden', era: known.era, size: known.heads, root: known.root, time: new Date(before.now).toISOString() });
+    // The witness first, then the database: meanwhile another warden may have sealed, and handed over, more than was seen a moment ago.
+    const { seen, verdict, root } = await this.#database.withSystem(async (tx) => {
+      const now = await look(tx);
+      return { seen: now, verdict: await compare(tx, keys, now, vouched), root: await rootAt(tx, now.heads) };
+    });
+    if (seen.freeze !== null) {
+      guard.close('frozen', seen.freeze.text);
+      return false;
+    }
     if (verdict.is === 'good' && root !== undefined) {
       if (known !== undefined && known.identity !== seen.identity) {
         log.warn({ before: known.identity, after: seen.identity }, 'the database is another server or timeline, with the same record');

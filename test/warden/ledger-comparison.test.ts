@@ -1,0 +1,91 @@
+// Owns: when a warden calls the record good, and when it freezes, while other wardens seal and databases are exchanged.
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import pg from 'pg';
+import { type Test, test } from 'tap';
+import { originOf } from '../../server/domain/ledger/checkpoint.ts';
+import { createLogger } from '../../server/observability/logger.ts';
+import { Database } from '../../server/postgres/database.ts';
+import { installationId } from '../../server/warden/changes/seal-queries.ts';
+import { createKeyRing } from '../../server/warden/keys/key-ring.ts';
+import { LedgerGuard } from '../../server/warden/ledger/guard.ts';
+import { Ledger } from '../../server/warden/ledger/ledger.ts';
+import { record } from '../../server/warden/ledger/ledger-queries.ts';
+import { type Round, type Signing, sealRound } from '../../server/warden/ledger/seal.ts';
+import { FileWitness } from '../../server/warden/ledger/witness/file-witness.ts';
+import { createTestDatabase, temporaryDirectory } from '../support/database.ts';
+import { ledgerConfig } from '../support/ledger-config.ts';
+
+const leadKey = 0x636f6666;
+
+async function setUp(t: Test) {
+  const sql = await createTestDatabase(t);
+  const directory = temporaryDirectory(t);
+  mkdirSync(join(directory, 'witness'));
+  const config = ledgerConfig(directory, { sealEveryMs: 20 });
+  const keys = createKeyRing(config);
+  const database = new Database({ url: sql.wardenUrl, applicationName: 'test', connectionsMax: 2 });
+  t.teardown(() => database.close());
+  const signing: Signing = await database.withSystem(async (tx) => {
+    const origin = originOf((await installationId(tx)).id);
+    return { origin, signer: keys.checkpointSigner(origin) };
+  });
+  const file = new FileWitness('local', true, join(directory, 'witness'));
+  const write = (): Promise<void> =>
+    database.withSystem((tx) => record(tx, { kind: 'extent.stored', observer: 'warden', public: { digest: 'x' } }));
+  /** As another warden. */
+  const seal = async (): Promise<Round> => {
+    await write();
+    const round = await database.withSystem((tx) => sealRound(tx, signing, false));
+    if (round === undefined) throw new Error('nothing to seal');
+    return round;
+  };
+  const ledger = (newest: () => Promise<string | undefined>) => {
+    const guard = new LedgerGuard();
+    const witness = { name: 'local', isRequired: true, keep: (note: string) => file.keep(note), newest };
+    const one = new Ledger({ config, url: sql.wardenUrl, keys, guard, witnesses: [witness], log: createLogger(config, 'test') });
+    return { guard, start: () => one.start(), stop: () => one.stop() };
+  };
+  return { sql, database, signing, file, write, seal, ledger };
+}
+
+/** Nobody else leads: what is sealed, the test has sealed. */
+async function holdLead(t: Test, url: string): Promise<void> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  t.teardown(() => client.end());
+  await client.query('select pg_advisory_lock($1)', [leadKey]);
+}
+
+test('another warden seals while this one looks at the witness: that is no reason to freeze', async (t) => {
+  const { sql, file, seal, ledger } = await setUp(t);
+  await holdLead(t, sql.migrateUrl);
+  await file.keep((await seal()).note);
+  const { guard, start, stop } = ledger(async () => {
+    await file.keep((await seal()).note);
+    return file.newest();
+  });
+  await start();
+  await stop();
+  t.same(guard.state, { is: 'open' });
+  t.same(await sql.query('select text from ledger_freeze'), []);
+});
+
+test('twin: a witness that has more than the database, now as well', async (t) => {
+  const { sql, database, signing, file, write, seal, ledger } = await setUp(t);
+  await holdLead(t, sql.migrateUrl);
+  await file.keep((await seal()).note);
+  await write();
+  // Witnessed, and then lost.
+  const lost = database.withSystem(async (tx) => {
+    const round = await sealRound(tx, signing, false);
+    await file.keep(round?.note ?? '');
+    throw new Error('lost');
+  });
+  await t.rejects(lost, /lost/);
+  const { guard, start, stop } = ledger(() => file.newest());
+  await start();
+  await stop();
+  t.match(guard.state, { is: 'closed', why: 'frozen', text: /it is older than what was witnessed/ });
+  t.match(await sql.query('select why, text from ledger_freeze'), [{ why: 'behind' }]);
+});
