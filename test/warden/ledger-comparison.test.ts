@@ -8,7 +8,7 @@ import { createLogger } from '../../server/observability/logger.ts';
 import { Database } from '../../server/postgres/database.ts';
 import { installationId } from '../../server/warden/changes/seal-queries.ts';
 import { createKeyRing } from '../../server/warden/keys/key-ring.ts';
-import { LedgerGuard } from '../../server/warden/ledger/guard.ts';
+import { type Known, LedgerGuard } from '../../server/warden/ledger/guard.ts';
 import { Ledger } from '../../server/warden/ledger/ledger.ts';
 import { record } from '../../server/warden/ledger/ledger-queries.ts';
 import { type Round, type Signing, sealRound } from '../../server/warden/ledger/seal.ts';
@@ -88,4 +88,68 @@ test('twin: a witness that has more than the database, now as well', async (t) =
   await stop();
   t.match(guard.state, { is: 'closed', why: 'frozen', text: /it is older than what was witnessed/ });
   t.match(await sql.query('select why, text from ledger_freeze'), [{ why: 'behind' }]);
+});
+
+test('nothing is sealed on a database that was exchanged since it was compared', async (t) => {
+  const { database, signing, sql, write, seal } = await setUp(t);
+  const { checkpoint } = await seal();
+  const compared = { era: 1, heads: checkpoint.size, root: checkpoint.root };
+  const sealed = async (): Promise<unknown> => (await sql.query('select number from ledger_state'))[0];
+  const before = await sealed();
+  await write();
+  for (const other of [
+    { ...compared, heads: compared.heads + 1 },
+    { ...compared, era: 2 },
+    { ...compared, root: Buffer.alloc(32).toString('base64') },
+  ])
+    await t.rejects(
+      database.withSystem((tx) => sealRound(tx, signing, false, other)),
+      { code: 'unavailable' },
+      JSON.stringify(other),
+    );
+  t.same(await sealed(), before, 'nothing was sealed');
+  const behind = { ...compared, heads: compared.heads - 1 };
+  t.equal(
+    await database.withSystem((tx) => sealRound(tx, signing, false, behind)),
+    undefined,
+    'another warden was faster: looked at first',
+  );
+  t.match(await database.withSystem((tx) => sealRound(tx, signing, false, compared)), { sealed: 1 }, 'twin: the one that was compared');
+});
+
+test('a warden that does not seal knows what others have sealed', async (t) => {
+  const { sql, file, seal, ledger } = await setUp(t);
+  await holdLead(t, sql.migrateUrl);
+  await file.keep((await seal()).note);
+  const { guard, start, stop } = ledger(() => file.newest());
+  await start();
+  const { checkpoint } = await seal();
+  for (const end = Date.now() + 20_000; guard.known?.heads !== checkpoint.size && Date.now() < end; )
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  t.match(guard.known, { heads: checkpoint.size, root: checkpoint.root });
+  await stop();
+});
+
+test('a connection that leads to an earlier state of the record is not used', (t) => {
+  const known: Known = { era: 1, heads: 5, root: '', identity: '7/1' };
+  const guard = new LedgerGuard();
+  guard.open();
+  guard.learn(known);
+  guard.admit({ identity: '7/1', era: 1, heads: 5 }, known);
+  guard.admit({ identity: '7/1', era: 1, heads: 6 }, known);
+  guard.learn({ ...known, heads: 7 });
+  // Asked before the seventh head was there.
+  guard.admit({ identity: '7/1', era: 1, heads: 6 }, known);
+  t.equal(guard.state.is, 'open', 'the same, or more');
+  for (const seen of [
+    { identity: '7/1', era: 1, heads: 4 },
+    { identity: '7/2', era: 1, heads: 9 },
+    { identity: '8/1', era: 1, heads: 9 },
+    { identity: '7/1', era: 2, heads: 9 },
+  ]) {
+    guard.open();
+    t.throws(() => guard.admit(seen, known), { code: 'unavailable' }, JSON.stringify(seen));
+    t.match(guard.state, { is: 'closed', why: 'unsure' });
+  }
+  t.end();
 });
