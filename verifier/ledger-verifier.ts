@@ -158,6 +158,10 @@ export class Findings {
     return this.#firstRow;
   }
 
+  say(what: What, text: string, more: Omit<Finding, 'what' | 'text'> = {}): (better: Finding) => void {
+    return this.add({ what, text, ...more });
+  }
+
   /** Returns what to call to say it better. */
   add(finding: Finding): (better: Finding) => void {
     this.count += 1;
@@ -328,21 +332,19 @@ export class Witness {
       if (typeof text !== 'string') throw new Error('this is not a JSON string');
       note = parseNote(text);
     } catch (cause) {
-      this.findings.add({ what: 'note malformed', text: `${where}: ${messageOf(cause)}` });
+      this.findings.say('note malformed', `${where}: ${messageOf(cause)}`);
       return before;
     }
     const why = verifyNote(note, this.#keys);
     if (why !== undefined) {
-      this.findings.add({ what: 'note forged', text: `${where}: the checkpoint of size ${note.size} is not to be believed: ${why}` });
+      this.findings.say('note forged', `${where}: the checkpoint of size ${note.size} is not to be believed: ${why}`);
       return before;
     }
     this.checkpoints += 1;
     if (before !== undefined && note.era < before.era)
-      this.findings.add({ what: 'era', text: `${where}: era ${note.era} comes after era ${before.era}`, from: before.era, to: note.era });
+      this.findings.say('era', `${where}: era ${note.era} comes after era ${before.era}`, { from: before.era, to: note.era });
     else if (before !== undefined && note.era === before.era && note.size < before.size)
-      this.findings.add({
-        what: 'shrunk',
-        text: `${where}: inside era ${note.era} the size went from ${before.size} back to ${note.size}`,
+      this.findings.say('shrunk', `${where}: inside era ${note.era} the size went from ${before.size} back to ${note.size}`, {
         from: before.size,
         to: note.size,
       });
@@ -428,12 +430,11 @@ export class Witness {
     for (const index of this.#orders.get(era) ?? []) {
       const mark = this.#mark(era, index);
       if (before?.size === mark.size && (!before.root.equals(mark.root) || before.entries !== mark.entries))
-        this.findings.add({
-          what: 'two truths',
-          text: `era ${era} has two different checkpoints of size ${mark.size}, both rightly signed: ${instant(before.time)} and ${instant(mark.time)}`,
-          from: mark.size,
-          to: mark.size,
-        });
+        this.findings.say(
+          'two truths',
+          `era ${era} has two different checkpoints of size ${mark.size}, both rightly signed: ${instant(before.time)} and ${instant(mark.time)}`,
+          { from: mark.size, to: mark.size },
+        );
       before = mark;
     }
   }
@@ -549,7 +550,10 @@ class TreeCheck {
   /** Size at the last root that was right, and the number of the first entry after it. */
   #goodSize = 0;
   #goodNumber: number | undefined;
+  #lostRoot: { readonly from: number; readonly to: number; readonly better: Better } | undefined;
   #blamed = -1;
+  /** The first row since then whose number another head sealed. */
+  #foreign: { readonly entry: Entry; readonly isLater: boolean; readonly low: number; readonly high: number } | undefined;
   #odd: Odd[] = [];
   #shift: { readonly position: number; readonly number: number; readonly odd: Odd } | undefined;
   #gap: { readonly from: number; readonly to: number; readonly better: Better } | undefined;
@@ -595,9 +599,7 @@ class TreeCheck {
       this.#skip(this.#size);
     const surplus = [...this.#record.blocks.keys()].filter((index) => (index + 1) * blockSize > this.#size);
     for (const index of surplus)
-      this.#findings.add({
-        what: 'block',
-        text: `tree ${this.#tree}: there is a block ${index}, but only ${this.#size} entries were sealed`,
+      this.#findings.say('block', `tree ${this.#tree}: there is a block ${index}, but only ${this.#size} entries were sealed`, {
         tree: this.#tree,
         from: index * blockSize,
         to: index * blockSize + blockSize - 1,
@@ -629,6 +631,8 @@ class TreeCheck {
     if (this.#frontier.root().equals(root)) this.#onlyLeaves();
     else if (this.#repaired?.root().equals(root)) this.#frontier = this.#repaired;
     else return this.#loseRoot(uint(row, 6));
+    if (this.#foreign !== undefined) this.#sayForeign(this.#foreign);
+    this.#foreign = undefined;
     this.#repaired = undefined;
     this.#goodSize = this.#next;
     this.#goodNumber = undefined;
@@ -650,17 +654,24 @@ class TreeCheck {
     if (this.#blamed >= this.#goodSize) return;
     const from = this.#goodSize;
     const to = this.#next - 1;
-    const rows = from === to ? 'the entry' : `one of the entries at positions ${from} to ${to} (this is the first of them)`;
-    this.#findings.add({
-      what: 'changed',
-      text: `${place(this.#tree, from, this.#goodNumber)}: ${rows} was changed after it was sealed, together with its leaf hash: the root that head ${head} sealed is another. What follows in this tree could be compared with its stored leaves only`,
-      tree: this.#tree,
-      position: from,
-      number: this.#goodNumber,
-      head,
-      from,
-      to,
-    });
+    const { tree, what, why } = { tree: this.#tree, ...this.#reason(from, to) };
+    const text = `${place(tree, from, this.#goodNumber)}: ${why}: the root that head ${head} sealed is another. What follows in this tree could be compared with its stored leaves only`;
+    const better = this.#findings.say(what, text, { tree, position: from, number: this.#goodNumber, head, from, to });
+    this.#lostRoot = { from, to, better };
+  }
+
+  #reason(from: number, to: number): { readonly what: What; readonly why: string } {
+    const first = from === to ? 'the entry' : `one of the entries at positions ${from} to ${to} (this is the first of them)`;
+    const foreign = this.#foreign;
+    if (foreign?.isLater !== true) return { what: 'changed', why: `${first} was changed after it was sealed, together with its leaf hash` };
+    const { position, number } = foreign.entry;
+    return { what: 'missing', why: `${first} is missing: at position ${position} stands number ${number}, which was sealed later` };
+  }
+
+  /** The root is right all the same: whoever sealed gave a number that its head does not cover. */
+  #sayForeign({ entry, low, high }: { readonly entry: Entry; readonly low: number; readonly high: number }): void {
+    const text = `its head sealed the numbers ${low} to ${high} only`;
+    this.#findings.say('out of order', `${place(entry.tree, entry.position, entry.number)}: ${text}`, atPlace(entry));
   }
 
   #checkBlock(block: Buffer): void {
@@ -668,13 +679,11 @@ class TreeCheck {
     const stored = this.#record.blocks.get(index);
     const from = index * blockSize;
     if (stored === undefined || stored.equals(block) || this.#blamed >= from || this.#repaired !== undefined) return;
-    this.#findings.add({
-      what: 'block',
-      text: `tree ${this.#tree}: the hash of block ${index} is not that of its entries (positions ${from} to ${this.#next - 1})`,
-      tree: this.#tree,
-      from,
-      to: this.#next - 1,
-    });
+    this.#findings.say(
+      'block',
+      `tree ${this.#tree}: the hash of block ${index} is not that of its entries (positions ${from} to ${this.#next - 1})`,
+      { tree: this.#tree, from, to: this.#next - 1 },
+    );
   }
 
   /** Positions that are not there: whole blocks stand for them, or they are missing. */
@@ -756,7 +765,7 @@ class TreeCheck {
   #unsealed(entry: Entry): void {
     if (this.#beyond !== undefined) this.#beyond.count += 1;
     else if (this.#shift === undefined) {
-      this.#beyond = { entry, count: 1, better: this.#findings.add({ what: 'inserted', text: '', ...atPlace(entry) }) };
+      this.#beyond = { entry, count: 1, better: this.#findings.say('inserted', '', { ...atPlace(entry) }) };
       this.#sayBeyond(this.#beyond);
     }
   }
@@ -773,22 +782,27 @@ class TreeCheck {
     const head = this.#row < sealed.length ? uint(sealed.at(this.#row), 6) : 0;
     const [low, high] = [this.#numberOf(head - 1) + 1, this.#numberOf(head)];
     const { number, beforeIt } = this.#before ?? { number: 0, beforeIt: 0 };
-    const isFalling = entry.number <= number;
-    if (!isFalling && entry.number >= low && entry.number <= high) return;
+    const { tree, position } = entry;
+    if (entry.number > number) {
+      // What the root says decides whether a row is missing here or a number was changed.
+      if (entry.number < low || entry.number > high) this.#foreign ??= { entry, isLater: entry.number > high, low, high };
+      return;
+    }
+    const isAfterOdd = this.#blamed === position - 1;
+    this.#blamed = position;
+    if (isAfterOdd) return;
     // If it fits behind the one before the last, the last is the one that stands wrong.
-    const isLastOdd = isFalling && entry.number > beforeIt && entry.number >= low && this.#blamed !== entry.position - 1;
-    const position = isLastOdd ? entry.position - 1 : entry.position;
-    const odd = isLastOdd ? number : entry.number;
-    const text = isFalling ? `number ${entry.number} comes behind number ${number}` : `head ${head} sealed the numbers ${low} to ${high}`;
-    if (!(isFalling && this.#blamed === entry.position - 1))
-      this.#findings.add({
-        what: 'out of order',
-        text: `${place(this.#tree, position, odd)}: the row is not where it was sealed: ${text}`,
-        tree: this.#tree,
-        position,
-        number: odd,
-      });
-    this.#blamed = entry.position;
+    const isLastForeign = this.#foreign?.isLater === true && this.#foreign.entry.position === position - 1;
+    const [at, odd] = entry.number > beforeIt && (entry.number >= low || isLastForeign) ? [position - 1, number] : [position, entry.number];
+    const text = `the row is not where it was sealed: number ${entry.number} comes behind number ${number}`;
+    this.#sayBetter({ what: 'out of order', text: `${place(tree, at, odd)}: ${text}`, tree, position: at, number: odd });
+  }
+
+  /** In the place of a finding that named a whole range, when this row lies in it. */
+  #sayBetter(finding: Finding & { readonly position: number }): void {
+    const range = this.#lostRoot;
+    if (range === undefined || finding.position < range.from || finding.position > range.to) this.#findings.add(finding);
+    else range.better(finding);
   }
 
   /** The row is not what its stored leaf says. What it says may tell where the row comes from. */
@@ -819,7 +833,8 @@ class TreeCheck {
 
   #sayMoved(entry: Entry, by: number, more: number): void {
     const shift = this.#shift;
-    const sealedAt = entry.position + by;
+    const { tree, position, number } = entry;
+    const sealedAt = position + by;
     if (shift !== undefined && by === -shift.position && shift.odd.entry.position === sealedAt) {
       this.#shift = undefined;
       const first = shift.odd.entry;
@@ -827,25 +842,20 @@ class TreeCheck {
       return;
     }
     if (by > 0) {
-      const text = `${place(entry.tree, entry.position)}: what was sealed here is missing: the row that is here now was sealed at position ${sealedAt}, and rows behind it may have moved with it`;
-      const better = this.#findings.add({ what: 'missing', text, ...atPlace(entry), from: entry.position, to: sealedAt - 1 });
+      // The number of the missing one is known when the numbers moved, too: it is the one that is here now.
+      const missing = more === 0 ? undefined : number;
+      const text = `${place(tree, position, missing)}: what was sealed here is missing: the row that is here now was sealed at position ${sealedAt}, and rows behind it may have moved with it`;
+      const better = this.#findings.add({ what: 'missing', text, tree, position, number: missing, from: position, to: sealedAt - 1 });
       this.#shift = { position: by, number: more, odd: { entry, better } };
       return;
     }
     const before = this.#odd.find((other) => other.entry.position === sealedAt);
     const count = -by;
     const text = `${count === 1 ? 'a row' : `${count} rows`} inserted here: the row at position ${entry.position} was sealed at position ${sealedAt}`;
-    const number = before?.entry.number ?? (count === 1 ? this.#before?.number : undefined);
-    const finding: Finding = {
-      what: 'inserted',
-      text: `${place(entry.tree, sealedAt, number)}: ${text}`,
-      tree: entry.tree,
-      position: sealedAt,
-      number,
-      from: sealedAt,
-      to: entry.position - 1,
-    };
-    if (before === undefined) this.#findings.add(finding);
+    const inserted = before?.entry.number ?? (count === 1 ? this.#before?.number : undefined);
+    const at = { tree, position: sealedAt, number: inserted, from: sealedAt, to: position - 1 };
+    const finding = { what: 'inserted' as const, text: `${place(tree, sealedAt, inserted)}: ${text}`, ...at };
+    if (before === undefined) this.#sayBetter(finding);
     else before.better(finding);
     this.#shift = { position: by, number: more, odd: { entry, better: () => {} } };
   }
@@ -963,7 +973,7 @@ export class Verification {
     if (kind === 'entry' && Array.isArray(row)) this.row(row, where, source);
     else if (kind === 'head' && Array.isArray(row)) this.#headRow(row, where);
     else if (kind === 'block' && Array.isArray(row)) this.#blockRow(row, where);
-    else this.findings.add({ what: 'malformed', text: `${where}: this line is neither head nor block nor entry` });
+    else this.findings.say('malformed', `${where}: this line is neither head nor block nor entry`);
   }
 
   row(row: readonly unknown[], where: string, source: number): void {
@@ -971,7 +981,7 @@ export class Verification {
     if (entry !== undefined) return this.entry(entry, source);
     const [tree, position, number] = row;
     if (typeof tree !== 'string' || !uuid.test(tree) || !isCount(position)) {
-      this.findings.add({ what: 'malformed', text: `${where}: this is not an entry` });
+      this.findings.say('malformed', `${where}: this is not an entry`);
       return;
     }
     const known = isCount(number) ? number : undefined;
@@ -984,23 +994,20 @@ export class Verification {
     const { position, number } = head;
     const expected = this.#numbers.length;
     if (this.#names !== undefined || position < expected) {
-      this.findings.add({
-        what: 'head out of order',
-        text: `head ${position} stands where it may not: ${position < expected ? 'there is one of that position already' : 'behind blocks or entries'}`,
-        head: position,
-      });
+      this.findings.say(
+        'head out of order',
+        `head ${position} stands where it may not: ${position < expected ? 'there is one of that position already' : 'behind blocks or entries'}`,
+        { head: position },
+      );
       return;
     }
     if (position > expected) {
       const to = position - 1;
-      this.findings.add({
-        what: 'head missing',
-        text: `head ${expected}${to > expected ? ` up to ${to}` : ''} is missing: the first entry that it sealed has number ${this.#numberOf(expected - 1) + 1}`,
-        head: expected,
-        from: expected,
-        to,
-        number: this.#numberOf(expected - 1) + 1,
-      });
+      this.findings.say(
+        'head missing',
+        `head ${expected}${to > expected ? ` up to ${to}` : ''} is missing: the first entry that it sealed has number ${this.#numberOf(expected - 1) + 1}`,
+        { head: expected, from: expected, to, number: this.#numberOf(expected - 1) + 1 },
+      );
       this.#isLogLost = true;
       // What is missing keeps its place, so that later heads and their numbers stay where they are; a forged position must not cost memory.
       if (position - expected > 1_000_000) return;
@@ -1015,9 +1022,7 @@ export class Verification {
 
   block(tree: string, index: number, block: Buffer): void {
     if (this.#check !== undefined) {
-      this.findings.add({
-        what: 'block',
-        text: `block ${index} of tree ${tree} stands behind entries: blocks come before them`,
+      this.findings.say('block', `block ${index} of tree ${tree} stands behind entries: blocks come before them`, {
         tree,
         from: index * blockSize,
       });
@@ -1025,12 +1030,11 @@ export class Verification {
     }
     const record = this.#trees.get(tree);
     if (record === undefined || record.blocks.has(index))
-      this.findings.add({
-        what: 'block',
-        text: `block ${index} of tree ${tree} ${record === undefined ? 'belongs to no tree of the heads' : 'is there twice'}`,
-        tree,
-        from: index * blockSize,
-      });
+      this.findings.say(
+        'block',
+        `block ${index} of tree ${tree} ${record === undefined ? 'belongs to no tree of the heads' : 'is there twice'}`,
+        { tree, from: index * blockSize },
+      );
     else record.blocks.set(index, block);
   }
 
@@ -1079,22 +1083,19 @@ export class Verification {
   #checkAge(now: number, maxAgeSeconds: number): void {
     const { newest } = this.#witness;
     if (newest === undefined)
-      this.findings.add({
-        what: 'no checkpoint',
-        text: 'the witness holds no checkpoint that is to be believed: nothing proves this record',
-      });
+      this.findings.say('no checkpoint', 'the witness holds no checkpoint that is to be believed: nothing proves this record');
     if (newest === undefined || maxAgeSeconds === 0) return;
     const age = Math.floor((now - newest.time) / 1000);
     if (age > maxAgeSeconds)
-      this.findings.add({
-        what: 'old',
-        text: `the newest checkpoint of the witness is ${span(age)} old (${instant(newest.time)}; ${span(maxAgeSeconds)} are allowed): bring the newest witness, or find out why nothing was sealed since`,
-      });
+      this.findings.say(
+        'old',
+        `the newest checkpoint of the witness is ${span(age)} old (${instant(newest.time)}; ${span(maxAgeSeconds)} are allowed): bring the newest witness, or find out why nothing was sealed since`,
+      );
     else if (-age > maxAgeSeconds)
-      this.findings.add({
-        what: 'from the future',
-        text: `the newest checkpoint of the witness is of ${instant(newest.time)}, ${span(-age)} ahead of this machine's clock: set the clock right`,
-      });
+      this.findings.say(
+        'from the future',
+        `the newest checkpoint of the witness is of ${instant(newest.time)}, ${span(-age)} ahead of this machine's clock: set the clock right`,
+      );
   }
 
   #headRow(row: readonly unknown[], where: string): void {
@@ -1103,7 +1104,7 @@ export class Verification {
       this.head({ position, at, number, lines });
     else {
       this.#isLogLost = true;
-      this.findings.add({ what: 'head malformed', text: `${where}: this is not a head`, head: this.#numbers.length });
+      this.findings.say('head malformed', `${where}: this is not a head`, { head: this.#numbers.length });
     }
   }
 
@@ -1112,16 +1113,14 @@ export class Verification {
     const block = hex(text, 32);
     this.#endHeads();
     if (row.length === 3 && typeof tree === 'string' && isCount(index) && block !== undefined) this.block(tree, index, block);
-    else this.findings.add({ what: 'block', text: `${where}: this is not a block` });
+    else this.findings.say('block', `${where}: this is not a block`);
   }
 
   /** Writes down what the head says of its trees. */
   #grow({ position, number, lines }: Head, isAfterGap: boolean): void {
     const trees = parseHeadLines(lines);
     if (trees === undefined) {
-      this.findings.add({
-        what: 'head malformed',
-        text: `head ${position}: its lines of trees, sizes and roots are malformed or out of order`,
+      this.findings.say('head malformed', `head ${position}: its lines of trees, sizes and roots are malformed or out of order`, {
         head: position,
       });
       return;
@@ -1133,9 +1132,7 @@ export class Verification {
       const { sealed } = record;
       const before = sealed.length === 0 ? 0 : uint(sealed.at(sealed.length - 1), 0);
       if (size <= before) {
-        this.findings.add({
-          what: 'head malformed',
-          text: `head ${position}: tree ${tree} had ${before} entries already and is said to have ${size}`,
+        this.findings.say('head malformed', `head ${position}: tree ${tree} had ${before} entries already and is said to have ${size}`, {
           head: position,
         });
         continue;
@@ -1148,9 +1145,7 @@ export class Verification {
     }
     const before = this.#numberOf(position - 1);
     if (!isAfterGap && number !== before + leaves)
-      this.findings.add({
-        what: 'head malformed',
-        text: `head ${position}: its trees grew by ${leaves}, its number from ${before} to ${number}`,
+      this.findings.say('head malformed', `head ${position}: its trees grew by ${leaves}, its number from ${before} to ${number}`, {
         head: position,
       });
   }
@@ -1162,10 +1157,10 @@ export class Verification {
       if (this.#isLogLost || this.#mark.size < size) continue;
       if (!this.#log.root().equals(this.#mark.root)) this.#loseLog(this.#mark);
       else if (this.#mark.entries !== this.#numberOf(size - 1))
-        this.findings.add({
-          what: 'note malformed',
-          text: `the checkpoint of size ${size} speaks of ${this.#mark.entries} entries, head ${size - 1} of ${this.#numberOf(size - 1)}`,
-        });
+        this.findings.say(
+          'note malformed',
+          `the checkpoint of size ${size} speaks of ${this.#mark.entries} entries, head ${size - 1} of ${this.#numberOf(size - 1)}`,
+        );
       else {
         this.#good = { size };
         this.#lastEntries = this.#mark.entries;
@@ -1192,14 +1187,11 @@ export class Verification {
     const heads = this.#numbers.length;
     const number = this.#numberOf(heads - 1) + 1;
     const at = heads === 0 ? '' : `, the last of ${instant(Math.floor(this.#lastAt / 1000))}`;
-    this.findings.add({
-      what: 'behind',
-      text: `the database is behind the witness: it holds ${heads} heads${at}; the witness has a checkpoint of ${last.size} heads of ${instant(last.time)}. The first missing head is ${heads}, the first missing entry has number ${number} (of ${last.entries}). If the dump is older than the witness, copy the witness first, then dump, and verify again`,
-      number,
-      head: heads,
-      from: heads,
-      to: last.size - 1,
-    });
+    this.findings.say(
+      'behind',
+      `the database is behind the witness: it holds ${heads} heads${at}; the witness has a checkpoint of ${last.size} heads of ${instant(last.time)}. The first missing head is ${heads}, the first missing entry has number ${number} (of ${last.entries}). If the dump is older than the witness, copy the witness first, then dump, and verify again`,
+      { number, head: heads, from: heads, to: last.size - 1 },
+    );
     return this.#names;
   }
 
@@ -1209,9 +1201,7 @@ export class Verification {
     if (tree === this.#tree) return true;
     if (this.#tree !== undefined && tree < this.#tree) {
       this.#entries += 1;
-      this.findings.add({
-        what: 'out of order',
-        text: `${place(tree, position, number)}: the row stands behind rows of tree ${this.#tree}`,
+      this.findings.say('out of order', `${place(tree, position, number)}: the row stands behind rows of tree ${this.#tree}`, {
         tree,
         position,
         number,
@@ -1335,9 +1325,7 @@ export class SliceVerification {
     const note = this.#believe(text, where);
     if (note === undefined) return;
     if (!verifyAuditPath(leafHash(Buffer.from(lines)), position, note.size, proof, note.root))
-      this.findings.add({
-        what: 'head changed',
-        text: `${where}: head ${position} does not lead to the root of the checkpoint of size ${note.size}`,
+      this.findings.say('head changed', `${where}: head ${position} does not lead to the root of the checkpoint of size ${note.size}`, {
         head: position,
       });
     const named = treesOf(lines, position)?.find(({ tree: name, size: named }) => name === id && named === size);
@@ -1350,24 +1338,23 @@ export class SliceVerification {
     try {
       note = parseNote(String(text));
     } catch (cause) {
-      this.findings.add({ what: 'note malformed', text: `${where}: ${messageOf(cause)}` });
+      this.findings.say('note malformed', `${where}: ${messageOf(cause)}`);
       return undefined;
     }
     this.#note = note;
     const why = verifyNote(note, this.#keys);
-    if (why !== undefined)
-      this.findings.add({ what: 'note forged', text: `${where}: the checkpoint of size ${note.size} is not to be believed: ${why}` });
+    if (why !== undefined) this.findings.say('note forged', `${where}: the checkpoint of size ${note.size} is not to be believed: ${why}`);
     const standing = this.#witness?.has(note) ?? 'yes';
     if (standing === 'no')
-      this.findings.add({
-        what: 'not in this witness',
-        text: `${where}: the checkpoint of size ${note.size}, era ${note.era}, ${instant(note.time)}, is not in this witness${note.size > (this.#witness?.newest?.size ?? -1) ? ': it is larger than the newest there; bring a newer copy' : ''}`,
-      });
+      this.findings.say(
+        'not in this witness',
+        `${where}: the checkpoint of size ${note.size}, era ${note.era}, ${instant(note.time)}, is not in this witness${note.size > (this.#witness?.newest?.size ?? -1) ? ': it is larger than the newest there; bring a newer copy' : ''}`,
+      );
     if (standing === 'abandoned')
-      this.findings.add({
-        what: 'not in this witness',
-        text: `${where}: the checkpoint of size ${note.size}, era ${note.era}, was abandoned: the record went on from before it`,
-      });
+      this.findings.say(
+        'not in this witness',
+        `${where}: the checkpoint of size ${note.size}, era ${note.era}, was abandoned: the record went on from before it`,
+      );
     return note;
   }
 
@@ -1485,7 +1472,7 @@ async function readNotes(path: string, witness: Witness, before: Mark | undefine
         last = witness.add(parseJson(text), `${path} line ${line}`, last);
       }
   } catch (cause) {
-    witness.findings.add({ what: 'unreadable', text: `${path}: broke off after line ${line}: ${messageOf(cause)}` });
+    witness.findings.say('unreadable', `${path}: broke off after line ${line}: ${messageOf(cause)}`);
   }
   return last;
 }
@@ -1551,7 +1538,7 @@ async function advance(source: Source, verification: Verification): Promise<void
   } catch (cause) {
     // The dump itself must be whole; an archive that breaks off is a finding, its entries are missing.
     if (source.index === 0) throw cause;
-    verification.findings.add({ what: 'unreadable', text: `${source.where}: the archive broke off behind this line: ${messageOf(cause)}` });
+    verification.findings.say('unreadable', `${source.where}: the archive broke off behind this line: ${messageOf(cause)}`);
     source.isAtEnd = true;
   }
 }
@@ -1693,6 +1680,8 @@ function findingsText({ found, firstRow, findings }: Pick<Report, 'found' | 'fir
   return [...first, ...findings.map(({ what, text }, i) => `${i + 1}. ${what}: ${plain(text)}`), ...more, ''].join('\n');
 }
 
+const counted = (findings: number): string => `${findings} finding${findings === 1 ? '' : 's'}`;
+
 /** What stands in a dump may be anybody's text: it must not steer a terminal. */
 const plain = (text: string): string => text.replace(/\p{C}/gu, '?');
 
@@ -1715,7 +1704,7 @@ export function recordText(report: Report, maxAgeSeconds: number): string {
       `${unwitnessed.heads} heads (${unwitnessed.entries} entries) are newer than what was witnessed and proved: nothing can be said of them yet.`,
     );
   if (report.ok) return `${[...lines, 'GOOD: every witnessed entry is what was sealed, and none is missing.', ''].join('\n')}`;
-  return `${[...lines, `NOT GOOD: ${report.found} findings`, ''].join('\n')}${findingsText(report)}`;
+  return `${[...lines, `NOT GOOD: ${counted(report.found)}`, ''].join('\n')}${findingsText(report)}`;
 }
 
 export function sliceText(report: SliceReport, isWitnessed: boolean): string {
@@ -1723,7 +1712,7 @@ export function sliceText(report: SliceReport, isWitnessed: boolean): string {
   const checkpoint = newest === null ? 'none' : `size ${newest.size}, era ${newest.era}, ${newest.time}`;
   const head = `slice of tree ${tree ?? '?'}: ${report.entries} entries; checkpoint: ${checkpoint}${isWitnessed ? '' : ' (not compared with a witness)'}\n`;
   if (report.ok) return `${head}GOOD: each entry is what was sealed. Whether others were left out, a slice does not say.\n`;
-  return `${head}NOT GOOD: ${report.found} findings\n${findingsText(report)}`;
+  return `${head}NOT GOOD: ${counted(report.found)}\n${findingsText(report)}`;
 }
 
 if (import.meta.main)

@@ -127,14 +127,18 @@ export function noteFor(record: MadeRecord, signer: Signer, size: number, era = 
   return signer.sign(checkpointBody({ origin: signer.name, size, root, era, time, entries }));
 }
 
-/** Three trees, 30 heads, 733 entries (the largest tree holds 2 blocks and more), a checkpoint for every head. */
+/** Three trees, 30 heads, 780 entries (the largest tree holds 2 blocks and more), a checkpoint for every head. */
 export function makeRecord(signer: Signer): MadeRecord {
   const record: MadeRecord = { rows: [], heads: [], notes: [], blocks: [] };
   for (let i = 0; i < 30; i += 1) {
     const many = i % 5 === 4 ? 100 : 2;
     seal(
       record,
-      i % 3 === 0 ? { [common]: 1, [acme]: many } : i % 3 === 1 ? { [acme]: many, [bank]: 3 } : { [acme]: 1, [bank]: 1, [common]: 2 },
+      i % 3 === 0
+        ? { [common]: 1, [acme]: many }
+        : i % 3 === 1
+          ? { [acme]: many, [bank]: 3 }
+          : { [acme]: i % 15 === 14 ? 130 : 1, [bank]: 1, [common]: 2 },
     );
     record.notes.push(noteFor(record, signer, i + 1));
   }
