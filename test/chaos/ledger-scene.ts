@@ -6,14 +6,14 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import { loadConfig } from '../../server/config/load.ts';
 import { createLogger } from '../../server/observability/logger.ts';
 import { createDatabase, migrate } from '../../server/postgres/migrate.ts';
 import { withCredentials } from '../../server/postgres/role-url.ts';
 import { DatabaseKeeper } from '../../server/supervisor/database-keeper.ts';
 import { ensureUser } from '../../server/supervisor/layout.ts';
 import { migrations, type Teardown, temporaryDirectory, testPasswords } from '../support/database.ts';
-import { childrenOf, project } from '../support/world.ts';
+import { ledgerConfig } from '../support/ledger-config.ts';
+import { childrenOf } from '../support/world.ts';
 
 export type Hand = { readonly role: 'sealer' | 'writer'; process: ChildProcess };
 const database = 'record';
@@ -41,20 +41,8 @@ export class LedgerScene {
 
   static async start(t: Teardown): Promise<LedgerScene> {
     const directory = temporaryDirectory(t);
-    const file = join(directory, 'settings.json');
-    writeFileSync(
-      file,
-      JSON.stringify({
-        mode: 'development',
-        runtimeDirectory: directory,
-        edges: [{ node: 'p', plane: 'partner', host: '127.0.0.1', port: 2222 }],
-        database: { embedded: true },
-        log: { level: 'error' },
-        limits: { sealEveryMs: 20, checkpointEveryMs: 500 },
-        ledger: { witnesses: [{ type: 'file', name: 'local', directory: join(directory, 'witness') }] },
-      }),
-    );
-    const config = loadConfig({ file, env: {}, isRoot: false, isTerminal: false, projectDirectory: project });
+    // Less than a stall: standing still is no jump of the clock.
+    const config = ledgerConfig(directory, { sealEveryMs: 20, checkpointEveryMs: 500, clockJumpMs: 400 });
     const configFile = join(directory, 'config.json');
     writeFileSync(configFile, JSON.stringify(config));
     const user = process.getuid?.() === 0 ? ensureUser('cofferdam-db', []) : null;
