@@ -4,6 +4,7 @@ import { createHash, randomInt, randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from '../../server/config/config.ts';
+import { CofferdamError } from '../../server/domain/errors.ts';
 import { type CustomerId, idOf } from '../../server/domain/ids.ts';
 import { createLogger } from '../../server/observability/logger.ts';
 import { Database } from '../../server/postgres/database.ts';
@@ -30,7 +31,6 @@ async function seal(): Promise<void> {
     },
   }));
   const ledger = new Ledger({ config, url, keys: createKeyRing(config), guard, witnesses, log: createLogger(config, 'sealer') });
-  // The database may be away just now: as the supervisor would, again.
   await ledger.start();
   for (;;) {
     if (guard.state.is === 'closed' && guard.state.why === 'frozen') say(`frozen ${guard.state.text}`);
@@ -65,4 +65,9 @@ async function write(): Promise<void> {
   }
 }
 
-await (role === 'sealer' ? seal() : write());
+// No database, no witness: the end, and its keeper starts it again.
+await (role === 'sealer' ? seal() : write()).catch((error: unknown) => {
+  if (!(error instanceof CofferdamError && error.code === 'unavailable')) process.stderr.write(`${role}: ${String(error)}\n`);
+  process.exitCode = 1;
+});
+process.exit();

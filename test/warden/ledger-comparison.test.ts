@@ -153,3 +153,15 @@ test('a connection that leads to an earlier state of the record is not used', (t
   }
   t.end();
 });
+
+test('the newest checkpoint of a witness is the newest, whoever wrote last', async (t) => {
+  const { file, seal, database, signing } = await setUp(t);
+  const notes = [(await seal()).note, (await seal()).note, (await seal()).note];
+  const again = (await database.withSystem((tx) => sealRound(tx, signing, true)))?.note ?? '';
+  t.equal(await file.newest(), undefined);
+  for (const note of [notes[0], notes[2], again, notes[1]]) await file.keep(note ?? '');
+  t.equal(await file.newest(), again, 'signed again last, though a slower warden wrote behind it');
+  const bulk = Array.from({ length: 300 }, () => notes[0] ?? '');
+  for (const note of [...bulk, notes[2] ?? '']) await file.keep(note);
+  t.equal(await file.newest(), notes[2], 'in a file that is longer than what is read of it');
+});
