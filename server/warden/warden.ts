@@ -49,7 +49,10 @@ export async function startWarden(config: Config): Promise<RunningWarden> {
   const hostKeys = loadHostKeys(config);
   const url = roleUrl(config, 'warden');
   const guard = new LedgerGuard();
-  const admit = async (tx: Transaction): Promise<void> => guard.admit(await identify(tx));
+  const admit = async (tx: Transaction): Promise<void> => {
+    const { known } = guard;
+    guard.admit(await identify(tx), known);
+  };
   const database = new Database({ url, applicationName: 'cofferdam warden', connectionsMax: 16, admit });
   const ledger = new Ledger({ config, url, keys, guard, witnesses: createWitnesses(config.ledger), log });
   try {
