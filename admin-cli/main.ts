@@ -35,6 +35,8 @@ import { fileReceipt } from './commands/file-receipt.ts';
 import { fileRelease, fileWithdraw } from './commands/file-release.ts';
 import { folderSet } from './commands/folder-set.ts';
 import { holdLift, holdList, holdPlace } from './commands/hold.ts';
+import { incidentHunt } from './commands/incident-hunt.ts';
+import { incidentScope } from './commands/incident-scope.ts';
 import { keyAdd, keyConfirm, keyRetire } from './commands/key-add.ts';
 import { keyResume, keySuspend } from './commands/key-suspend.ts';
 import { ledgerRelease, ledgerStatus } from './commands/ledger-status.ts';
@@ -113,6 +115,8 @@ export const commands: readonly Command[] = [
   budgetHistory,
   exposure,
   alertList,
+  incidentScope,
+  incidentHunt,
   ledgerStatus,
   ledgerRelease,
   changeList,
@@ -181,7 +185,7 @@ function help(): string {
     '',
     'Exit codes:',
     '    0  done',
-    '    1  done, and something is at fault (status, doctor)',
+    '    1  done, and something is at fault (status, doctor), or was found (incident hunt)',
     ...codes,
     '',
   ].join('\n');
@@ -267,7 +271,14 @@ async function main(argv: readonly string[]): Promise<number> {
   );
   check(command, rest, options);
   const places = identityOf(values);
-  const given = { words: command.words, positionals: rest, options, isTerminal: process.stdout.isTTY === true, places };
+  const given = {
+    words: command.words,
+    positionals: rest,
+    options,
+    isTerminal: process.stdout.isTTY === true,
+    isJson: values.json === true,
+    places,
+  };
   const print = (output: Output): number => {
     process.stdout.write(values.json === true ? `${JSON.stringify(output.data, null, 2)}\n` : output.text);
     if (isCut(output.data)) process.stderr.write('cofferctl: there is more than one answer holds: narrow the question\n');
