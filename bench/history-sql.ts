@@ -114,9 +114,13 @@ e(${columns}) as (
     (array['alice', 'bob', 'carol', 'alice bob'])[1 + i / 50 % 4], '{"role": "operator", "reason": "they called", "operation": "account.unlock"}' from s cross join generate_series(1, 3) n where i % 50 = 0
 )
 insert into ledger_sealed (number, tree, position, salt, leaf, id, ${columns})
-  select $6::bigint + row_number() over (order by at), coalesce(customer_id, '00000000-0000-0000-0000-000000000000'), $6::bigint + row_number() over (order by at), sha256('s'), sha256('l'), $6::bigint + row_number() over (order by at), ${columns} from e order by at`;
+  select $6::bigint + row_number() over (order by at), coalesce(customer_id, '00000000-0000-0000-0000-000000000000'), $6::bigint + row_number() over (order by at), sha256('s'), sha256('l'), $6::bigint + row_number() over (order by at), ${columns}
+  from (select * from e union all select ${columns} from staged where at >= began($1, $3, $4, $5) and at < began($2::bigint + 1, $3, $4, $5)) a order by at`;
 
-/** One week, one key of our own account own-7 from another network: 100,000 deposits of the weeks before, and 400 large files. $1 begin of the theft. */
+/** What waits until its time comes. */
+export const staging = `create unlogged table staged as select ${columns} from ledger_sealed where false; create index on staged (at)`;
+
+/** One week, one key of our own account own-7 from another network: 100,000 deposits of the weeks before, and 400 large files. $1 begin of the theft, $2: deposit sessions before it. */
 export const theft = (files: string, large: string): string => `
 with s as materialized (select n, uid('theft' || n) as session, $1::timestamptz + n * interval '2 hours' as at from generate_series(0, 83) n),
 small as (
@@ -133,5 +137,4 @@ e(${columns}) as (
   union all select moment + x * interval '1 second', 'extent.granted', 'warden', uid('customer' || c), uid('own7'), session, 'internal-1', 'internal', handle, version, x, 16777216, '{}', null, null, null, null, null, '{}' from big, generate_series(0, 63) x
   union all select moment + interval '70 seconds', 'download.closed', 'edge', uid('customer' || c), uid('own7'), session, 'internal-1', 'internal', handle, version, null, size, '{"by": "client"}', null, null, null, null, null, '{}' from (select * from small union all select * from big) d
 )
-insert into ledger_sealed (number, tree, position, salt, leaf, id, ${columns})
-  select $3::bigint + row_number() over (order by at), coalesce(customer_id, '00000000-0000-0000-0000-000000000000'), $3::bigint + row_number() over (order by at), sha256('s'), sha256('l'), $3::bigint + row_number() over (order by at), ${columns} from e order by at`;
+insert into staged (${columns}) select ${columns} from e`;
