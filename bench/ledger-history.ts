@@ -65,7 +65,10 @@ async function make(url: string): Promise<Times> {
     await one.query(catalogue);
     const begin = new Date(Date.now() - days * dayMs);
     const times: Times = { begin, theft: new Date(Date.now() - 20 * dayMs), theftEnd: new Date(Date.now() - 13 * dayMs) };
-    await one.query('create table bench_times as select $1::timestamptz as begin, $2::timestamptz as theft, $3::timestamptz as "theftEnd"', Object.values(times));
+    await one.query(
+      'create table bench_times as select $1::timestamptz as begin, $2::timestamptz as theft, $3::timestamptz as "theftEnd"',
+      Object.values(times),
+    );
     const span = `${days} days`;
     await one.query("select ledger_month(m) from generate_series($1::timestamptz, now() + interval '1 day', interval '1 day') m", [begin]);
     const before = Math.floor(((sessions * (days - 20)) / days / 20) * 12);
@@ -97,7 +100,7 @@ async function make(url: string): Promise<Times> {
       const started = performance.now();
       await one.query(indexdef.replace(' ON ONLY ', ' ON '));
       const size = await one.query<{ size: string }>(
-        "select pg_size_pretty(sum(pg_relation_size(inhrelid))) as size from pg_inherits where inhparent = $1::regclass",
+        'select pg_size_pretty(sum(pg_relation_size(inhrelid))) as size from pg_inherits where inhparent = $1::regclass',
         [indexname],
       );
       say(`  ${indexname.padEnd(32)} ${String(size.rows[0]?.size).padStart(8)}  ${Math.round(performance.now() - started)} ms`);
@@ -113,7 +116,12 @@ async function make(url: string): Promise<Times> {
 
 /** Only files of ours; the rest of the machine keeps its cache. */
 function forget(): void {
-  execFileSync('sh', ['-c', 'find "$1" -type f -size +64k -exec dd of={} oflag=nocache conv=notrunc,fdatasync count=0 status=none ";"', 'sh', join(directory, 'data', 'base')]);
+  execFileSync('sh', [
+    '-c',
+    'find "$1" -type f -size +64k -exec dd of={} oflag=nocache conv=notrunc,fdatasync count=0 status=none ";"',
+    'sh',
+    join(directory, 'data', 'base'),
+  ]);
 }
 
 type Question = { readonly name: string; readonly selection: Selection; readonly unread?: boolean };
@@ -134,7 +142,10 @@ async function questions(url: string, times: Times): Promise<readonly Question[]
     { name: 'account, ever', selection: { account: 'own-7' } },
     { name: 'account of a bank, ever', selection: { account: 'bank-7-3' } },
     { name: 'session', selection: { session: 'eb8b2c3d-0000-4000-8000-000000000000' } },
-    { name: 'node, one day', selection: { node: 'internal-1', since: spelled(new Date(middle)), until: spelled(new Date(middle + dayMs)) } },
+    {
+      name: 'node, one day',
+      selection: { node: 'internal-1', since: spelled(new Date(middle)), until: spelled(new Date(middle + dayMs)) },
+    },
     { name: 'node, seven days', selection: { node: 'internal-1', ...week } },
     { name: 'operator', selection: { operator: 'carol', since: spelled(new Date(Date.now() - 60 * dayMs)) } },
     { name: 'node, ever', selection: { node: 'internal-1' } },
@@ -195,9 +206,12 @@ try {
   say(`${facts?.entries} entries (${facts?.heap}, indexes ${facts?.indexes}), ${facts?.versions} versions in the catalogue`);
   const spool = join(directory, 'spool');
   if (!existsSync(spool)) mkdirSync(spool);
-  const open = (): Scopes => new Scopes({ url: withCredentials(url(), 'cofferdam_admin', testPasswords.admin), directory: spool }, scopeLimits);
+  const open = (): Scopes =>
+    new Scopes({ url: withCredentials(url(), 'cofferdam_admin', testPasswords.admin), directory: spool }, scopeLimits);
   const cells: { readonly question: string; readonly coldMs: number; readonly warmMs: number; readonly found: string }[] = [];
-  for (const question of values.only === 'make' ? [] : (await questions(url(), times)).filter((one) => values.question === undefined || one.name.includes(values.question))) {
+  for (const question of values.only === 'make'
+    ? []
+    : (await questions(url(), times)).filter((one) => values.question === undefined || one.name.includes(values.question))) {
     await server.stop();
     forget();
     server = await start();
@@ -207,7 +221,9 @@ try {
     for (let run = 0; run < repeats; run += 1) warm.push((await ask(scopes, question)).ms);
     await scopes.stop();
     cells.push({ question: question.name, coldMs: Math.round(cold.ms), warmMs: Math.round(median(warm)), found: cold.totals });
-    say(`${question.name.padEnd(56)} cold ${(cold.ms / 1000).toFixed(2).padStart(7)} s, warm ${(median(warm) / 1000).toFixed(2).padStart(7)} s: ${cold.totals}`);
+    say(
+      `${question.name.padEnd(56)} cold ${(cold.ms / 1000).toFixed(2).padStart(7)} s, warm ${(median(warm) / 1000).toFixed(2).padStart(7)} s: ${cold.totals}`,
+    );
   }
   if (values.only !== 'make' && (values.question === undefined || values.question === 'hunt')) {
     await server.stop();
@@ -225,7 +241,9 @@ try {
     await scopes.stop();
     const [cold = 0, ...warm] = ms;
     cells.push({ question: 'hunt, 250 indicators', coldMs: Math.round(cold), warmMs: Math.round(median(warm)), found: `${found} occur` });
-    say(`${'hunt, 250 indicators'.padEnd(56)} cold ${(cold / 1000).toFixed(2).padStart(7)} s, warm ${(median(warm) / 1000).toFixed(2).padStart(7)} s: ${found} occur`);
+    say(
+      `${'hunt, 250 indicators'.padEnd(56)} cold ${(cold / 1000).toFixed(2).padStart(7)} s, warm ${(median(warm) / 1000).toFixed(2).padStart(7)} s: ${found} occur`,
+    );
   }
   say(JSON.stringify({ millions, repeats, ...facts, cells }));
 } catch (error) {

@@ -60,6 +60,9 @@ create index ledger_sealed_operator on ledger_sealed (operator, at) where operat
 create index ledger_sealed_sha256 on ledger_sealed (sha256) where sha256 is not null;
 create index ledger_sealed_refused on ledger_sealed (at) where kind in ('login.refused', 'login.partial', 'login.strangers', 'session.refused');
 
+-- What could have been read at some time: by when it left its tree.
+create index version_left on version (coalesce(withdrawn_at, 'infinity')) where published_at is not null;
+
 create or replace function ledger_is_insert_only() returns trigger language plpgsql as $$
 begin
   raise exception 'the ledger is insert only' using errcode = 'insufficient_privilege';

@@ -8,10 +8,7 @@ import { when } from '../output.ts';
 export const incidentScope: Command = {
   words: ['incident', 'scope'],
   positionals: [],
-  options: [
-    ...selectionOptions,
-    { name: 'csv', value: null, help: 'a line for each file whose keys left' },
-  ],
+  options: [...selectionOptions, { name: 'csv', value: null, help: 'a line for each file whose keys left' }],
   help: 'Whose files were exposed: customers, files, names and deposits that a credential, account, address, client, session, edge or operator reached. Everything that is given must hold.',
   example: 'cofferctl incident scope --credential SHA256:… --since 2026-11-02 --until 2026-11-09',
   run: async (client, given) => {

@@ -16,6 +16,11 @@ export type FoundFile = Omit<IncidentRow<'files'>, 'certainty' | 'first' | 'last
   readonly pathDiffers: boolean | null;
 };
 
+/** Of an entry: what an opening says, and who closed. */
+const ofEntry = `case when l.kind in ('download.opened', 'upload.opened') then l.public ->> 'folder' end as folder,
+  case when l.kind in ('download.opened', 'upload.opened') then l.public ->> 'path' end as path, case when l.kind = 'download.opened' then l.sha256 end as sha256,
+  case when l.kind = 'download.opened' then (l.public ->> 'extentCount')::int end as extent_count, case when l.kind = 'download.closed' then l.public ->> 'by' end as closed_by`;
+
 /**
  * One row for each version of which a key left, in the order of customers. A handle is judged by how it ended even when that was after the window, and
  * named by how it was opened even when that was before it: both are looked up by its session.
@@ -23,50 +28,47 @@ export type FoundFile = Omit<IncidentRow<'files'>, 'certainty' | 'first' | 'last
 export async function eachFile(snapshot: Snapshot, chosen: Chosen, onRow: (row: FoundFile) => void): Promise<number> {
   return snapshot.each<FoundFile>(
     `with e as materialized (
-       select l.kind, l.customer_id, l.session_id, l.handle_id, l.version_id, l.extent, l.bytes, l.at, l.public, true as is_chosen
+       select l.kind, l.customer_id, l.session_id, l.handle_id, l.version_id, l.extent, l.bytes, l.at, ${ofEntry}, true as is_chosen
        from ledger l where l.kind in ('download.opened', 'download.closed', 'extent.granted', 'extent.verified') and ${selected}
      ), late as materialized (
        select x.* from (
          select distinct session_id from e where session_id is not null and ($3::timestamptz is not null or $4::timestamptz is not null or exists (select 1 from e v where v.kind = 'extent.verified'))
          group by session_id, handle_id, version_id having not (bool_or(kind = 'download.opened') and bool_or(kind = 'download.closed'))) s
        cross join lateral (
-         select l.kind, l.customer_id, l.session_id, l.handle_id, l.version_id, l.extent, l.bytes, l.at, l.public, false as is_chosen
+         select l.kind, l.customer_id, l.session_id, l.handle_id, l.version_id, l.extent, l.bytes, l.at, ${ofEntry}, false as is_chosen
          from ledger l where l.session_id = s.session_id
            and (l.kind = 'upload.opened' or (l.kind in ('download.opened', 'download.closed') and not (($3::timestamptz is null or l.at >= $3) and ($4::timestamptz is null or l.at < $4))))
          offset 0) x
      ), h as (
-       select version_id, customer_id, handle_id, session_id, bool_or(is_chosen) as is_chosen,
+       select version_id, customer_id, handle_id, session_id,
          bool_or(kind = 'extent.granted') as is_released, bool_or(kind = 'extent.verified') as is_verified, bool_or(kind = 'download.closed') as is_closed,
-         min(public ->> 'by') filter (where kind = 'download.closed') as closed_by, max(bytes) filter (where kind = 'download.closed') as sent_bytes,
+         min(closed_by) as closed_by, max(bytes) filter (where kind = 'download.closed') as sent_bytes,
          min(at) filter (where is_chosen) as first, max(at) filter (where is_chosen) as last,
-         (array_agg(public order by at desc) filter (where kind in ('download.opened', 'upload.opened')))[1] as opened,
-         max(bytes) filter (where kind = 'download.opened') as size
-       from (select * from e union all select * from late) u group by version_id, customer_id, handle_id, session_id
-     ), j as (
-       select *, is_closed and closed_by = 'client' and sent_bytes > 0 as is_sent,
-         is_released and (not is_closed or sent_bytes is null or (sent_bytes > 0 and closed_by is distinct from 'client')) as is_unclear
-       from h where is_chosen and (is_released or is_verified or sent_bytes > 0 or opened ->> 'extentCount' = '0')
+         max(folder) as folder, max(path) as path, max(sha256) as sha256, max(extent_count) as extent_count, max(bytes) filter (where kind = 'download.opened') as size
+       from (select * from e union all select * from late) u group by version_id, customer_id, handle_id, session_id having bool_or(is_chosen)
      ), f as (
-       select version_id, customer_id, count(*) as handles, count(*) filter (where is_sent) as sent, count(*) filter (where is_unclear) as unclear,
-         coalesce(sum(sent_bytes), 0)::bigint as sent_bytes, min(first) as first, max(last) as last, max(size) as size,
-         (array_agg(opened order by last desc) filter (where opened is not null))[1] as opened
-       from j group by version_id, customer_id
+       select version_id, customer_id, count(*) as handles, count(*) filter (where is_closed and closed_by = 'client' and sent_bytes > 0) as sent,
+         count(*) filter (where is_released and (not is_closed or sent_bytes is null or (sent_bytes > 0 and closed_by is distinct from 'client'))) as unclear,
+         coalesce(sum(sent_bytes), 0)::bigint as sent_bytes, min(first) as first, max(last) as last, max(folder) as folder, max(path) as path, max(sha256) as sha256,
+         max(extent_count) as extent_count, max(size) as size
+       from h where is_released or is_verified or sent_bytes > 0 or extent_count = 0 group by version_id, customer_id
      ), x as (
        select version_id, count(*) as extents, sum(bytes)::bigint as bytes, count(*) filter (where is_verified) as verified
        from (select version_id, extent, max(bytes) as bytes, bool_and(kind = 'extent.verified') as is_verified
          from e where kind in ('extent.granted', 'extent.verified') group by version_id, extent) one group by version_id
      )
-     select c.name::text as customer, r.customer_id as "customerId", coalesce(r.opened ->> 'folder', fo.name::text) as folder, coalesce(r.opened ->> 'path', k.path) as path,
-       r.version_id as version, coalesce(r.opened ->> 'sha256', encode(v.sha256, 'hex')) as sha256, coalesce(r.size, v.size) as size, v.closed_at as deposited,
-       coalesce((r.opened ->> 'extentCount')::int, v.extent_count) as extents, coalesce(x.extents, 0)::int as "releasedExtents", coalesce(x.bytes, 0) as "releasedBytes",
+     select * from (select c.name::text as customer, r.customer_id as "customerId", coalesce(r.folder, fo.name::text) as folder, coalesce(r.path, k.path) as path,
+       r.version_id as version, coalesce(r.sha256, encode(v.sha256, 'hex')) as sha256, coalesce(r.size, v.size) as size, v.closed_at as deposited,
+       coalesce(r.extent_count, v.extent_count) as extents, coalesce(x.extents, 0)::int as "releasedExtents", coalesce(x.bytes, 0) as "releasedBytes",
        coalesce(x.verified, 0)::int as "verifiedExtents", r.sent_bytes as "sentBytes", r.sent::int as sent, r.unclear::int as unclear, r.handles::int as handles, r.first, r.last, v.state,
-       r.opened ->> 'sha256' <> encode(v.sha256, 'hex') as "sha256Differs", r.size <> v.size as "sizeDiffers",
-       (r.opened ->> 'folder', r.opened ->> 'path') is distinct from (fo.name::text, k.path) and r.opened is not null and v.id is not null as "pathDiffers"
-     from f r left join x on x.version_id is not distinct from r.version_id
+       r.sha256 <> encode(v.sha256, 'hex') as "sha256Differs", r.size <> v.size as "sizeDiffers",
+       v.id is not null and r.path is not null and (r.folder, r.path) is distinct from (fo.name::text, k.path) as "pathDiffers"
+     from f r left join x on coalesce(x.version_id, $6::uuid) = coalesce(r.version_id, $6::uuid)
        left join version v on v.id = r.version_id left join file f on f.id = v.file_id left join folder fo on fo.id = f.folder_id
        left join customer c on c.id = r.customer_id left join lateral (select ${pathInFolder} as path where f.id is not null) k on true
-     order by c.name::text collate "C" nulls last, r.customer_id, folder, path, r.version_id`,
-    chosenValues(chosen),
+     ) o order by o.customer collate "C" nulls last, o."customerId", o.folder collate "C", o.path collate "C", o.version`,
+    // Two missing versions are the same one; comparing them so can still be hashed.
+    [...chosenValues(chosen), '00000000-0000-0000-0000-000000000000'],
     onRow,
   );
 }
@@ -93,7 +95,7 @@ export async function eachDeposit(
   onRow: (row: Dated<IncidentRow<'deposits'>>) => void,
 ): Promise<number> {
   return snapshot.each(
-    `select c.name::text as customer, u.customer_id as "customerId", coalesce(u.named ->> 'folder', fo.name::text) as folder, coalesce(u.named ->> 'path', k.path) as path,
+    `select * from (select c.name::text as customer, u.customer_id as "customerId", coalesce(u.named ->> 'folder', fo.name::text) as folder, coalesce(u.named ->> 'path', k.path) as path,
        u.version_id as version, coalesce(u.sha256, case when u.state = 'closed' then encode(v.sha256, 'hex') end) as sha256, u.size, u.state, u.uploads, u.first, u.last
      from (
        select l.customer_id, l.version_id, (array_agg(l.public order by l.at desc) filter (where l.public ? 'path'))[1] as named,
@@ -104,7 +106,7 @@ export async function eachDeposit(
        from ledger l where l.kind in ('upload.opened', 'upload.closed', 'upload.interrupted', 'upload.expired') and ${selected} group by 1, 2) u
        left join version v on v.id = u.version_id left join file f on f.id = v.file_id left join folder fo on fo.id = f.folder_id
        left join customer c on c.id = u.customer_id left join lateral (select ${pathInFolder} as path where f.id is not null) k on true
-     order by c.name::text collate "C" nulls last, u.customer_id, folder, path, u.version_id`,
+     ) o order by o.customer collate "C" nulls last, o."customerId", o.folder collate "C", o.path collate "C", o.version`,
     chosenValues(chosen),
     onRow,
   );

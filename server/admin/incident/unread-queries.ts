@@ -4,17 +4,19 @@ import type { IncidentRow } from '../../rpc/operator-incident.ts';
 import { type Chosen, chosenValues, pathInFolder, selected } from './selection-queries.ts';
 
 /** `$6`: the accounts; `$7`, `$8`: from when until when one of them could have read. */
-const readable = `with reach as (
-    select distinct r.folder_id, r.customer_id from folder_right r join account a on a.id = r.account_id join folder o on o.id = r.folder_id
+const readable = `with reach as materialized (
+    select distinct r.folder_id, o.name as folder from folder_right r join account a on a.id = r.account_id join folder o on o.id = r.folder_id
     where r.account_id = any ($6::uuid[]) and (a.customer_id is null or a.customer_id = r.customer_id)
       and ('read' = any (r.verbs) or (o.direction = 'deposit' and o.read_back and a.plane = 'partner' and 'list' = any (r.verbs)))
   ), released as materialized (
     select distinct l.version_id from ledger l where l.kind in ('extent.granted', 'extent.verified') and ${selected}
+  ), there as materialized (
+    select v.id, v.customer_id, v.file_id, v.size, v.sha256, v.published_at, v.withdrawn_at, v.state from version v
+    where coalesce(v.withdrawn_at, 'infinity') >= $7 and v.published_at < $8 and v.published_at is not null and v.state in ('published', 'withdrawn', 'destroyed')
+      and v.customer_id in (select r.customer_id from folder_right r where r.account_id = any ($6::uuid[]))
   ), unread as (
-    select v.id, v.customer_id, v.size, v.sha256, v.published_at, v.withdrawn_at, v.state, f.name, f.directory_id, o.name as folder
-    from reach join folder o on o.id = reach.folder_id join file f on f.folder_id = o.id join version v on v.file_id = f.id
-    where v.state in ('published', 'withdrawn', 'destroyed') and v.published_at < $8 and (v.withdrawn_at is null or v.withdrawn_at >= $7)
-      and not exists (select 1 from released r where r.version_id = v.id)
+    select v.*, f.name, f.directory_id, reach.folder from there v join file f on f.id = v.file_id join reach on reach.folder_id = f.folder_id
+    where not exists (select 1 from released r where r.version_id = v.id)
   )`;
 
 export type Reach = {
@@ -40,10 +42,10 @@ type Dated = Omit<IncidentRow<'unread'>, 'published' | 'withdrawn'> & { readonly
 export async function eachUnread(snapshot: Snapshot, chosen: Chosen, reach: Reach, onRow: (row: Dated) => void): Promise<number> {
   return snapshot.each<Dated>(
     `${readable}
-     select c.name::text as customer, f.customer_id as "customerId", f.folder,
+     select * from (select c.name::text as customer, f.customer_id as "customerId", f.folder,
        ${pathInFolder} as path,
        f.id as version, encode(f.sha256, 'hex') as sha256, f.size, f.published_at as published, f.withdrawn_at as withdrawn, f.state
-     from unread f left join customer c on c.id = f.customer_id order by c.name::text collate "C" nulls last, f.customer_id, f.folder, path, f.id`,
+     from unread f left join customer c on c.id = f.customer_id ) o order by o.customer collate "C" nulls last, o."customerId", o.folder collate "C", o.path collate "C", o.version`,
     valuesOf(chosen, reach),
     onRow,
   );
