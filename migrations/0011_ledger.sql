@@ -54,8 +54,8 @@ create index ledger_sealed_source on ledger_sealed (source) where source is not 
 create index ledger_sealed_client on ledger_sealed (client) where client is not null;
 -- The sessions of an account, and what was done to it.
 create index ledger_sealed_account on ledger_sealed (account_id, at) where session_id is null or kind = 'session.opened';
--- How a session ended, without reading everything that it did.
-create index ledger_sealed_ended on ledger_sealed (session_id) where kind = 'session.ended';
+-- How a session began and ended, without reading everything that it did.
+create index ledger_sealed_ends on ledger_sealed (session_id) where kind in ('session.opened', 'session.ended');
 create index ledger_sealed_operator on ledger_sealed (operator, at) where operator is not null;
 create index ledger_sealed_sha256 on ledger_sealed (sha256) where sha256 is not null;
 create index ledger_sealed_refused on ledger_sealed (at) where kind in ('login.refused', 'login.partial', 'login.strangers', 'session.refused');

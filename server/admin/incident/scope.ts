@@ -16,6 +16,7 @@ import {
   type FoundSession,
   findAccountId,
   type SessionQuestion,
+  sessionsOnNode,
   spanOfRecord,
   spellingsOf,
   touchedBy,
@@ -194,6 +195,10 @@ export async function findScope(
     since,
     until,
     touched: operator === undefined ? null : await touchedBy(snapshot, spellings, until),
+    among:
+      selection.node !== undefined && since !== null && !choosesSessions(selection)
+        ? await sessionsOnNode(snapshot, selection.node, since, until)
+        : null,
   };
   const record = await recordState(snapshot, span.oldestOnline, since);
   const found = await findSessions(work, question, choosesSessions(selection), span);

@@ -95,7 +95,18 @@ export type SessionQuestion = {
   readonly since: string | null;
   readonly until: string | null;
   readonly touched: Touched | null;
+  /** Only these; null: any. */
+  readonly among: readonly string[] | null;
 };
+/** Sessions that left an entry on a node in a time: by the time, without a look at all that ever were. */
+export async function sessionsOnNode(snapshot: Snapshot, node: string, since: string, until: string | null): Promise<readonly string[]> {
+  const rows = await snapshot.query<{ session_id: string }>(
+    `select distinct l.session_id from ledger l where l.session_id is not null and l.node = $1 and l.at >= $2 and ($3::timestamptz is null or l.at < $3)`,
+    [node, since, until],
+  );
+  return rows.map((row) => row.session_id);
+}
+
 export type FoundSession = Omit<IncidentRow<'sessions'>, 'start' | 'end'> & {
   readonly accountId: string | null;
   readonly start: Date | null;
@@ -107,7 +118,7 @@ export type FoundSession = Omit<IncidentRow<'sessions'>, 'start' | 'end'> & {
  * the order of addresses may use an index behind row-level security, containment may not.
  */
 export async function eachSession(snapshot: Snapshot, question: SessionQuestion, onRow: (row: FoundSession) => void): Promise<number> {
-  const { credential, source, client, session, node, account, since, until, touched } = question;
+  const { credential, source, client, session, node, account, since, until, touched, among } = question;
   return snapshot.each<FoundSession>(
     `select o.session_id as session, o.account_id as "accountId", a.name::text as account, c.name::text as customer, o.node, o.plane, o.credential,
        o.also_credential as "alsoCredential", host(o.source) as source, o.source_port as "sourcePort", o.client, o.public as opened, o.at as start,
@@ -121,9 +132,10 @@ export async function eachSession(snapshot: Snapshot, question: SessionQuestion,
        and ($3::text is null or strpos(lower(o.client), lower($3)) > 0)
        and ($4::uuid is null or o.session_id = $4) and ($5::text is null or o.node = $5) and ($6::uuid is null or o.account_id = $6)
        and ($8::timestamptz is null or o.at < $8) and ($7::timestamptz is null or e.at is null or e.at >= $7)
-       and ($9::uuid[] is null
-         or exists (select 1 from unnest($9::uuid[], $10::timestamptz[]) t(id, since) where t.id = o.account_id and o.at >= t.since)
-         or exists (select 1 from unnest($11::text[], $12::timestamptz[]) t(id, since) where t.id in (o.credential, o.also_credential) and o.at >= t.since))
+       and ($9::uuid[] is null or ((o.account_id = any ($9) or o.credential = any ($11::text[]) or o.also_credential = any ($11::text[])) and (
+         exists (select 1 from unnest($9::uuid[], $10::timestamptz[]) t(id, since) where t.id = o.account_id and o.at >= t.since)
+         or exists (select 1 from unnest($11::text[], $12::timestamptz[]) t(id, since) where t.id in (o.credential, o.also_credential) and o.at >= t.since))))
+       and ($13::uuid[] is null or o.session_id = any ($13))
      order by o.at, o.session_id`,
     [
       credential,
@@ -138,6 +150,7 @@ export async function eachSession(snapshot: Snapshot, question: SessionQuestion,
       touched?.accountsSince ?? null,
       touched?.credentials ?? null,
       touched?.credentialsSince ?? null,
+      among,
     ],
     onRow,
   );
