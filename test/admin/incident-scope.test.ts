@@ -1,0 +1,538 @@
+import { randomUUID } from 'node:crypto';
+import { test } from 'tap';
+import { Database } from '../../server/postgres/database.ts';
+import { digest, type Who } from '../support/history.ts';
+import { after, type Found, find, type IncidentWorld, incidentWorld, print } from '../support/incident-world.ts';
+
+const paths = (found: Found): readonly string[] => found.files.map((row) => row.path ?? '').sort();
+
+/** One session, one file that its client read whole: the least that can be found. */
+async function visit(
+  world: IncidentWorld,
+  who: Who,
+  minutes: number,
+  name: string,
+  how: { readonly credential: string; readonly also?: string; readonly source: string; readonly client: string; readonly lasts?: number },
+): Promise<void> {
+  const { history, customers, folders } = world;
+  const version = await history.version(customers.b, folders.b, name, { account: world.accounts.stranger, published: after(-600) });
+  await history.open(who, after(minutes), how);
+  await history.read(
+    who,
+    after(minutes + 1),
+    { customer: customers.b, version, path: `/${name}` },
+    { extents: [0], closed: { by: 'client', sent: 100 } },
+  );
+  await history.end(who, after(minutes + (how.lasts ?? 10)));
+}
+
+test('each selector finds its own and not its neighbour', async (t) => {
+  const world = await incidentWorld(t);
+  const { accounts, history, scopes } = world;
+  const one = world.newSession(accounts.thief, 'edge-1');
+  const two = world.newSession(accounts.thief, 'edge-10');
+  const three = world.newSession(accounts.namesake, 'edge-1');
+  const four = world.newSession(accounts.namesake, 'edge-2');
+  await visit(world, one, 0, 'one', { credential: print('key'), source: '192.0.2.7', client: 'SSH-2.0-rclone/v1.65' });
+  await visit(world, two, 100, 'two', {
+    credential: print('other'),
+    also: print('key'),
+    source: '192.0.2.77',
+    client: 'SSH-2.0-OpenSSH_9.6',
+  });
+  await visit(world, three, 200, 'three', { credential: print('key2'), source: '192.0.20.7', client: 'SSH-2.0-RClone' });
+  await visit(world, four, 300, 'four', { credential: print('key3'), source: '2001:db8::7', client: 'SSH-2.0-Go' });
+  const cases: readonly (readonly [string, Parameters<typeof find>[1], readonly string[]])[] = [
+    ['credential, as first or second proof', { credential: print('key') }, ['/one', '/two']],
+    ['account', { account: 'pickup' }, ['/one', '/two']],
+    ['the account whose name begins like it', { account: 'pickup-2' }, ['/four', '/three']],
+    ['network', { source: '192.0.2.0/24' }, ['/one', '/two']],
+    ['address', { source: '192.0.2.7' }, ['/one']],
+    ['network of IPv6', { source: '2001:db8::/64' }, ['/four']],
+    ['the network of everything of IPv4', { source: '0.0.0.0/0' }, ['/one', '/three', '/two']],
+    ['client, whatever the case', { client: 'RCLONE' }, ['/one', '/three']],
+    ['client, no pattern', { client: '%' }, []],
+    ['session', { session: three.session }, ['/three']],
+    ['node, not the one whose name begins like it', { node: 'edge-1' }, ['/one', '/three']],
+    ['both must hold', { node: 'edge-1', account: 'pickup' }, ['/one']],
+    [
+      'all of them',
+      { credential: print('key'), account: 'pickup', source: '192.0.2.7', client: 'rclone', session: one.session, node: 'edge-1' },
+      ['/one'],
+    ],
+    [
+      'all but one',
+      { credential: print('key'), account: 'pickup', source: '192.0.2.8', client: 'rclone', session: one.session, node: 'edge-1' },
+      [],
+    ],
+    ['nobody', { credential: print('nobody') }, []],
+  ];
+  for (const [name, selection, expected] of cases) {
+    const found = await find(scopes, selection);
+    t.same(paths(found), expected, name);
+    t.equal(found.sessions.length, expected.length, `${name}: the sessions`);
+    t.equal(found.summary.totals.certain, expected.length, `${name}: the totals`);
+  }
+  const { sessions } = await find(scopes, { session: one.session });
+  t.match(sessions[0], {
+    session: one.session,
+    account: 'pickup',
+    node: 'edge-1',
+    credential: print('key'),
+    source: '192.0.2.7',
+    client: 'SSH-2.0-rclone/v1.65',
+    start: after(0).toISOString(),
+    end: after(10).toISOString(),
+    reason: 'closed',
+    opened: { proofs: ['public-key', 'totp'], cipherIn: 'aes' },
+  });
+  await t.rejects(find(scopes, { account: 'pickup-3' }), { message: /not-found: there is no account named pickup-3/ });
+
+  history.isFresh = true;
+  await visit(world, world.newSession(accounts.thief, 'edge-1'), 400, 'fresh', {
+    credential: print('key'),
+    source: '192.0.2.7',
+    client: 'x',
+  });
+  t.same(paths(await find(scopes, { credential: print('key') })), ['/fresh', '/one', '/two'], 'what has no seal yet counts');
+  t.equal((await find(scopes, { credential: print('key') })).summary.record.unsealed > 0, true);
+});
+
+test('a window counts entries, from its beginning and before its end', async (t) => {
+  const world = await incidentWorld(t);
+  const { accounts, history, scopes, customers, folders } = world;
+  const who = world.newSession(accounts.thief, 'edge-1');
+  const file = async (name: string) => ({
+    customer: customers.a,
+    version: await history.version(customers.a, folders.a, name, { account: accounts.partner, published: after(-600) }),
+    path: `/${name}`,
+  });
+  const grant = async (name: string, minutes: number, closed?: { by: string; sent: number; minutes: number }): Promise<void> => {
+    const { customer, version, path } = await file(name);
+    const base = { ...who, customer, version, handle: randomUUID() };
+    await history.add({
+      ...base,
+      kind: 'download.opened',
+      at: after(0.5),
+      bytes: 100,
+      public: { folder: 'collect', path, sha256: digest(name), extentCount: 1 },
+    });
+    await history.add({ ...base, kind: 'extent.granted', at: after(minutes), extent: 0, bytes: 100 });
+    if (closed !== undefined)
+      await history.add({ ...base, kind: 'download.closed', at: after(closed.minutes), bytes: closed.sent, public: { by: closed.by } });
+  };
+  await history.open(who, after(0), { credential: print('key'), source: '192.0.2.7', client: 'x' });
+  await grant('before', 9.99);
+  await grant('at-since', 10);
+  await grant('closed-later', 15, { by: 'client', sent: 100, minutes: 40 });
+  await grant('cut-later', 15, { by: 'cut', sent: 100, minutes: 40 });
+  await grant('nothing-later', 15, { by: 'cut', sent: 0, minutes: 40 });
+  await grant('at-until', 20);
+  await grant('released-before-closed-in', 5, { by: 'client', sent: 100, minutes: 15 });
+  await history.end(who, after(60));
+  const early = world.newSession(accounts.thief, 'edge-1');
+  await history.open(early, after(-100), { credential: print('key'), source: '192.0.2.7', client: 'x' });
+  await history.end(early, after(9));
+  const window = { since: after(10).toISOString(), until: after(20).toISOString() };
+  for (const selection of [{ credential: print('key') }, { node: 'edge-1' }, { account: 'pickup' }, { session: who.session }]) {
+    const found = await find(scopes, { ...selection, ...window });
+    const name = Object.keys(selection)[0];
+    t.same(
+      found.files.map((row) => [row.path, row.certainty, row.releasedBytes, row.sentBytes]).sort(),
+      [
+        ['/at-since', 'possible', 100, 0],
+        ['/closed-later', 'certain', 100, 100],
+        ['/cut-later', 'possible', 100, 100],
+        ['/nothing-later', 'unsent', 100, 0],
+        ['/released-before-closed-in', 'certain', 0, 100],
+      ],
+      `${name}: named and judged by what lies outside`,
+    );
+    t.same(
+      found.sessions.map((row) => row.session),
+      [who.session],
+      `${name}: only sessions of the window`,
+    );
+  }
+  const whole = await find(scopes, { credential: print('key') });
+  t.equal(whole.files.length, 7, 'without a window everything');
+  t.equal(whole.sessions.length, 2);
+});
+
+test('how sure it is, extent by extent', async (t) => {
+  const world = await incidentWorld(t);
+  const { accounts, history, scopes, customers, folders, sql } = world;
+  const who = world.newSession(accounts.thief, 'edge-1');
+  const second = world.newSession(accounts.thief, 'edge-1');
+  for (const one of [who, second]) await history.open(one, after(0), { credential: print('key'), source: '192.0.2.7', client: 'x' });
+  const made = (name: string, extents = 1) =>
+    history.version(customers.a, folders.a, name, { account: accounts.partner, published: after(-600), extents });
+  const read = async (
+    name: string,
+    ...handles: readonly { extents: readonly number[]; closed?: { by: string; sent: number }; who?: Who }[]
+  ): Promise<string> => {
+    const version = await made(name, 4);
+    for (const handle of handles)
+      await history.read(
+        handle.who ?? who,
+        after(1),
+        { customer: customers.a, version, path: `/${name}`, extentCount: 4 },
+        { ...handle, bytes: 10 },
+      );
+    return version;
+  };
+  const client = (sent: number) => ({ by: 'client', sent });
+  const cut = (sent: number) => ({ by: 'cut', sent });
+  await read('certain', { extents: [0, 1, 1, 0], closed: client(15) });
+  await read('cut-and-closed', { extents: [0, 1], closed: cut(20) }, { extents: [1, 2], closed: client(1), who: second });
+  await read('cut', { extents: [0], closed: cut(3) });
+  await read('open', { extents: [3] });
+  await read('open-and-empty', { extents: [3] }, { extents: [3], closed: client(0) });
+  await read('closed-empty', { extents: [0], closed: client(0) }, { extents: [1], closed: cut(0) });
+  await read('only-opened', { extents: [] });
+  await read('opened-and-closed', { extents: [], closed: client(0) });
+  const empty = await history.version(customers.a, folders.a, 'empty', {
+    account: accounts.partner,
+    published: after(-600),
+    extents: 0,
+    size: 0,
+  });
+  await history.read(
+    who,
+    after(1),
+    { customer: customers.a, version: empty, path: '/empty', extentCount: 0, size: 0 },
+    { extents: [], closed: client(0) },
+  );
+  const upload = randomUUID();
+  const hashed = await history.version(customers.a, folders.aDeposit, 'hashed', { account: accounts.partner, published: after(-600) });
+  const base = { ...who, customer: customers.a, version: hashed, handle: upload };
+  await history.add({ ...base, kind: 'upload.opened', at: after(1), public: { folder: 'deposit', path: '/hashed', storedBytes: 20 } });
+  for (const extent of [0, 1]) await history.add({ ...base, kind: 'extent.verified', at: after(2), extent, bytes: 10 });
+  const found = await find(scopes, { credential: print('key') });
+  t.same(
+    found.files
+      .map((row) => [row.path, row.certainty, row.releasedExtents, row.releasedBytes, row.verifiedExtents, row.sentBytes, row.handles])
+      .sort(),
+    [
+      ['/certain', 'certain', 2, 20, 0, 15, 1],
+      ['/closed-empty', 'unsent', 2, 20, 0, 0, 2],
+      ['/cut', 'possible', 1, 10, 0, 3, 1],
+      ['/cut-and-closed', 'certain', 3, 30, 0, 21, 2],
+      ['/empty', 'unsent', 0, 0, 0, 0, 1],
+      ['/hashed', 'unsent', 2, 20, 2, 0, 1],
+      ['/open', 'possible', 1, 10, 0, 0, 1],
+      ['/open-and-empty', 'possible', 1, 10, 0, 0, 2],
+    ],
+    'repeats count once; what was only opened is not released',
+  );
+  t.match(found.summary.totals, {
+    certain: 2,
+    possible: 3,
+    unsent: 3,
+    releasedBytes: 120,
+    sentBytes: 39,
+    customers: 1,
+    unknownVersions: 0,
+    differing: 0,
+  });
+  t.match(
+    found.files.find((row) => row.path === '/certain'),
+    {
+      customer: 'bank',
+      folder: 'collect',
+      extents: 4,
+      size: 100,
+      sha256: digest('certain'),
+      deposited: after(-600).toISOString(),
+      differs: [],
+      state: 'published',
+    },
+  );
+  t.same(
+    found.unread.map((row) => row.path).sort(),
+    ['/empty', '/only-opened', '/opened-and-closed'],
+    'what it could have read in folders that it may read; deposits it may only list',
+  );
+  t.same([found.summary.totals.unread, found.customers[0]?.unread], [3, 3]);
+  const short = await find(scopes, { credential: print('key') }, false);
+  t.same(
+    [short.unread.length, short.summary.totals.unread, short.summary.totals.unreadBytes],
+    [0, 3, 300],
+    'the same total without the list',
+  );
+
+  await sql.query("insert into directory (id, customer_id, folder_id, name) values ($1, $2, $3, 'deep')", [upload, customers.a, folders.a]);
+  const deep = await history.version(customers.a, folders.a, 'file', {
+    account: accounts.partner,
+    directory: upload,
+    published: after(-600),
+  });
+  await history.read(who, after(3), { customer: customers.a, version: deep, path: '/deep/file' }, { extents: [0] });
+  const missing = randomUUID();
+  await history.read(who, after(3), { customer: customers.a, version: missing, path: '/gone' }, { extents: [0] });
+  const other = await made('renamed');
+  await history.read(
+    who,
+    after(3),
+    { customer: customers.a, version: other, path: '/before', sha256: digest('before'), size: 7 },
+    { extents: [0] },
+  );
+  const nameless = await made('nameless');
+  await history.add({
+    ...who,
+    kind: 'extent.granted',
+    at: after(3),
+    customer: customers.a,
+    version: nameless,
+    handle: randomUUID(),
+    extent: 0,
+    bytes: 10,
+  });
+  const orphan = randomUUID();
+  await history.add({
+    ...who,
+    kind: 'extent.granted',
+    at: after(3),
+    customer: orphan,
+    version: orphan,
+    handle: randomUUID(),
+    extent: 0,
+    bytes: 10,
+  });
+  const more = await find(scopes, { credential: print('key') });
+  const row = (version: string) => more.files.find((one) => one.version === version);
+  t.match(row(deep), { path: '/deep/file', differs: [] }, 'a file in a directory is where the record says');
+  t.match(
+    row(missing),
+    { path: '/gone', folder: 'collect', sha256: digest('gone'), state: null, certainty: 'possible', differs: [] },
+    'what the catalogue lost is listed from the record',
+  );
+  t.match(
+    row(other),
+    { path: '/before', sha256: digest('before'), size: 7, differs: ['sha256', 'size', 'path'] },
+    "the record's word is shown, the difference marked",
+  );
+  t.match(
+    row(nameless),
+    { path: '/nameless', folder: 'collect', sha256: digest('nameless') },
+    'the catalogue names what the record does not',
+  );
+  t.match(
+    row(orphan),
+    { customer: null, customerId: orphan, path: null, folder: null, size: null },
+    'not even the customer is known: listed all the same',
+  );
+  t.match(more.summary.totals, { unknownVersions: 2, differing: 1, customers: 2 });
+});
+
+test('what was there to be read depends on when', async (t) => {
+  const world = await incidentWorld(t);
+  const { accounts, history, scopes, customers, folders } = world;
+  const who = world.newSession(accounts.thief, 'edge-1');
+  await history.open(who, after(0), { credential: print('key'), source: '192.0.2.7', client: 'x' });
+  await history.end(who, after(100));
+  const made = (name: string, published: number, withdrawn?: number, folder = folders.a, customer = customers.a) =>
+    history.version(customer, folder, name, {
+      account: accounts.partner,
+      published: after(published),
+      ...(withdrawn === undefined ? {} : { withdrawn: after(withdrawn) }),
+    });
+  await made('there', -10);
+  await made('left-during', -10, 5);
+  await made('left-before', -10, -1);
+  await made('came-during', 50);
+  await made('came-after', 101);
+  await made('not-its-right', -10, undefined, folders.b, customers.b);
+  await made('not-its-verb', -10, undefined, folders.aDeposit);
+  const names = (found: Found): readonly string[] => found.unread.map((row) => row.path ?? '').sort();
+  t.same(names(await find(scopes, { account: 'pickup' })), ['/came-during', '/left-during', '/there']);
+  const late = { since: after(6).toISOString() };
+  t.same(names(await find(scopes, { account: 'pickup', ...late })), ['/came-during', '/there'], 'since then');
+  const early = { until: after(49).toISOString() };
+  t.same(names(await find(scopes, { account: 'pickup', ...early })), ['/left-during', '/there'], 'until then');
+  t.same(names(await find(scopes, { account: 'pickup-2' })), [], 'whoever had no session could read nothing');
+});
+
+test('names, deposits, failed logins and operators', async (t) => {
+  const world = await incidentWorld(t);
+  const { accounts, history, scopes, customers, folders } = world;
+  const who = world.newSession(accounts.partner, 'edge-1');
+  const key = { credential: print('key'), source: '192.0.2.7', client: 'SSH-2.0-evil' };
+  await history.open(who, after(0), { ...key, customer: customers.a });
+  for (const [minutes, names, path] of [
+    [1, 3, '/'],
+    [2, 5, '/'],
+    [3, 2, '/deep'],
+  ] as const)
+    await history.add({
+      ...who,
+      kind: 'folder.listed',
+      at: after(minutes),
+      customer: customers.a,
+      public: { folder: 'deposit', path, names, after: null },
+    });
+  const put = async (name: string, ends: readonly string[]): Promise<void> => {
+    const version = await history.version(customers.a, folders.aDeposit, name, { account: accounts.partner, published: after(1) });
+    const base = { ...who, customer: customers.a, version, handle: randomUUID() };
+    await history.add({ ...base, kind: 'upload.opened', at: after(5), public: { folder: 'deposit', path: `/${name}`, storedBytes: 0 } });
+    for (const kind of ends)
+      await history.add({
+        ...base,
+        kind,
+        at: after(6),
+        ...(kind === 'upload.closed'
+          ? { bytes: 100, public: { folder: 'deposit', path: `/${name}`, sha256: digest(name) } }
+          : { public: { storedBytes: 40 } }),
+      });
+  };
+  await put('whole', ['upload.closed']);
+  await put('cut', ['upload.interrupted']);
+  await put('open', []);
+  await put('resumed', ['upload.interrupted', 'upload.closed']);
+  const failed = async (kind: string, facts: object, minutes = 10): Promise<void> => {
+    await history.add({ kind, at: after(minutes), node: 'edge-1', ...facts });
+  };
+  await failed('login.refused', { ...key, account: accounts.partner });
+  await failed('login.refused', { credential: print('key2'), source: '192.0.2.9', client: 'x', account: accounts.thief });
+  await failed('login.partial', { ...key, account: accounts.partner });
+  await failed('session.refused', { ...key, account: accounts.partner });
+  await failed('login.strangers', { source: '192.0.2.7', client: 'SSH-2.0-Go', public: { attempts: 12 } });
+  await failed('login.strangers', { source: '2001:db8::', client: 'SSH-2.0-Go', public: { attempts: 5 } });
+  const found = await find(scopes, { credential: print('key') });
+  t.same(
+    found.names.map((row) => [row.customer, row.folder, row.path, row.names, row.times, row.first, row.last]),
+    [
+      ['bank', 'deposit', '/', 8, 2, after(1).toISOString(), after(2).toISOString()],
+      ['bank', 'deposit', '/deep', 2, 1, after(3).toISOString(), after(3).toISOString()],
+    ],
+  );
+  t.same(found.deposits.map((row) => [row.path, row.state, row.size, row.sha256]).sort(), [
+    ['/cut', 'interrupted', 40, null],
+    ['/open', 'opened', 0, null],
+    ['/resumed', 'closed', 100, digest('resumed')],
+    ['/whole', 'closed', 100, digest('whole')],
+  ]);
+  t.match(found.summary.totals, {
+    refusedLogins: 1,
+    partialLogins: 1,
+    refusedSessions: 1,
+    strangerLogins: 0,
+    names: 10,
+    deposits: 4,
+    depositBytes: 240,
+  });
+  t.match((await find(scopes, { source: '192.0.2.0/24' })).summary.totals, {
+    refusedLogins: 2,
+    partialLogins: 1,
+    refusedSessions: 1,
+    strangerLogins: 12,
+  });
+  t.match(
+    (await find(scopes, { source: '2001:db8::99' })).summary.totals,
+    { strangerLogins: 5, refusedLogins: 0 },
+    'strangers of IPv6 are counted by network',
+  );
+  t.match((await find(scopes, { source: '2001:db8:0:1::99' })).summary.totals, { strangerLogins: 0 });
+  t.match((await find(scopes, { client: 'go' })).summary.totals, { strangerLogins: 17 });
+  t.match((await find(scopes, { credential: print('key'), since: after(10.1).toISOString() })).summary.totals, { refusedLogins: 0 });
+  t.match((await find(scopes, { session: who.session })).summary.totals, { refusedLogins: 0 }, 'a session says nothing of logins');
+
+  const later = world.newSession(accounts.thief, 'edge-1');
+  const newKey = world.newSession(accounts.namesake, 'edge-1');
+  const before = world.newSession(accounts.thief, 'edge-1');
+  await visit(world, before, 20, 'before', { credential: print('old'), source: '10.0.0.1', client: 'x' });
+  await history.add({
+    kind: 'account.changed',
+    at: after(40),
+    account: accounts.thief,
+    operator: 'mallory',
+    sensitive: { reason: 'r', by: 'operator mallory' },
+  });
+  await history.add({
+    kind: 'credential.added',
+    at: after(41),
+    credential: print('planted'),
+    operator: 'bob mallory',
+    sensitive: { by: 'bob, approved by mallory' },
+  });
+  await history.add({ kind: 'operator.asked', at: after(42), operator: 'mallory-2', sensitive: {} });
+  await visit(world, later, 50, 'later', { credential: print('old'), source: '10.0.0.1', client: 'x' });
+  await visit(world, newKey, 60, 'planted', { credential: print('planted'), source: '10.0.0.1', client: 'x' });
+  const operator = await find(scopes, { operator: 'mallory' });
+  t.same(paths(operator), ['/later', '/planted'], 'the sessions of what was touched, from then on');
+  t.same(
+    operator.actions.map((row) => [row.kind, row.operator, row.account, row.credential]),
+    [
+      ['account.changed', 'mallory', 'pickup', null],
+      ['credential.added', 'bob mallory', null, print('planted')],
+    ],
+    'alone or with another; nobody whose name begins like it',
+  );
+  t.match(operator.actions[0]?.facts, { reason: 'r' });
+  t.same(paths(await find(scopes, { operator: 'mallory', account: 'pickup' })), ['/later'], 'both must hold');
+  t.same(paths(await find(scopes, { operator: 'bob' })), ['/planted']);
+  t.same(paths(await find(scopes, { operator: 'mallory-2' })), []);
+  t.same(paths(await find(scopes, { operator: 'mallory', until: after(40.5).toISOString() })), [], 'nothing of what came later');
+});
+
+test('archived months are said loudly, and the catalogue knows the sessions that began there', async (t) => {
+  const world = await incidentWorld(t);
+  const { accounts, history, scopes, sql, customers, folders } = world;
+  const early = new Date('2026-02-27T00:00:00.000Z');
+  const who = world.newSession(accounts.thief, 'edge-1');
+  await history.open(who, early, { credential: print('key'), source: '192.0.2.7', client: 'old-client' });
+  const version = await history.version(customers.a, folders.a, 'file', { account: accounts.partner, published: early });
+  await history.read(who, after(0), { customer: customers.a, version, path: '/file' }, { extents: [0], closed: { by: 'client', sent: 1 } });
+  t.equal((await find(scopes, { credential: print('key') })).summary.record.completeFrom, null, 'everything is there');
+  await sql.query('insert into node (name, plane) values ($1, $2)', ['edge-1', 'internal']);
+  const credential = randomUUID();
+  await sql.query(
+    "insert into credential (id, account_id, type, algorithm, public_key, fingerprint, issued_by, expires_at) values ($1, $2, 'public-key', 'x', 'x', $3, 'x', now() + interval '1 day')",
+    [credential, accounts.thief, print('key')],
+  );
+  await sql.query(
+    "insert into session (id, token_hash, account_id, credential_id, node, start_id, source_address, client_identification, started_at, expires_at, idle_ms) values ($1::uuid, sha256('t'), $2, $3, 'edge-1', $1::uuid, '192.0.2.7', 'old-client', $4, now(), 1000)",
+    [who.session, accounts.thief, credential, early],
+  );
+  await sql.query('drop table ledger_sealed_202602');
+  for (const selection of [
+    { credential: print('key') },
+    { source: '192.0.2.0/24' },
+    { client: 'OLD' },
+    { account: 'pickup' },
+    { session: who.session },
+    { node: 'edge-1' },
+  ]) {
+    const found = await find(scopes, selection);
+    t.equal(found.summary.record.completeFrom, '2026-03-01T00:00:00.000Z');
+    t.same(paths(found), ['/file'], Object.keys(selection).join());
+    t.match(found.sessions, [{ session: who.session, credential: print('key'), opened: null }]);
+  }
+  t.same(paths(await find(scopes, { credential: print('key2') })), []);
+  const march = await find(scopes, { credential: print('key'), since: '2026-03-05T00:00:00.000Z' });
+  t.equal(march.summary.record.completeFrom, null, 'a window that is online is complete');
+  t.same(paths(march), ['/file']);
+});
+
+test('the record is read as the admin role: behind row-level security, and only for system passes', async (t) => {
+  const world = await incidentWorld(t);
+  const { accounts, scopes, sql, customers } = world;
+  const who = world.newSession(accounts.namesake, 'edge-1');
+  await visit(world, who, 0, 'file', { credential: print('key'), source: '192.0.2.7', client: 'x' });
+  t.equal((await find(scopes, { account: 'pickup-2' })).files.length, 1);
+  const database = new Database({ url: sql.adminUrl, applicationName: 'test', connectionsMax: 1 });
+  t.teardown(() => database.close());
+  const seen = (scope: readonly string[]): Promise<number> =>
+    database.withCustomers(
+      scope as never,
+      async (tx) => (await tx.query<{ n: number }>("select count(*) as n from ledger where kind = 'extent.granted'"))[0]?.n ?? -1,
+    );
+  t.equal(await seen([customers.b]), 1);
+  t.equal(await seen([customers.a]), 0, 'another customer sees nothing of it');
+  await t.rejects(
+    database.withSnapshot({ timeoutMs: 1000, workMemory: '64MB', signal: new AbortController().signal }, (snapshot) =>
+      snapshot.query("insert into ledger_fresh (kind, observer) values ('x', 'admin')"),
+    ),
+    'a snapshot changes nothing',
+  );
+});
