@@ -29,6 +29,7 @@ export const digest = (text: string): string => createHash('sha256').update(text
 export class History {
   readonly #sql: TestDatabase;
   #number = 0;
+  readonly #months = new Set<string>();
   /** Entries from now on wait for their seal. */
   isFresh = false;
 
@@ -64,7 +65,9 @@ export class History {
       return;
     }
     this.#number += 1;
-    await this.#sql.query('select ledger_month($1)', [entry.at]);
+    const month = entry.at.toISOString().slice(0, 7);
+    if (!this.#months.has(month)) await this.#sql.query('select ledger_month($1)', [entry.at]);
+    this.#months.add(month);
     await this.#sql.query(
       `insert into ledger_sealed (number, tree, position, salt, leaf, id, ${columns}) values ($20, coalesce($4::uuid, '00000000-0000-0000-0000-000000000000'), $20, sha256('s'), sha256('l'), $20, ${marks})`,
       [...values, this.#number],

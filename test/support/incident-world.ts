@@ -102,3 +102,25 @@ export async function find(scopes: Scopes, selection: Selection, unread = true, 
   }
   return { scope, summary: now.summary, ...parts } as Found;
 }
+
+export const paths = (found: Found): readonly string[] => found.files.map((row) => row.path ?? '').sort();
+
+/** One session, one file that its client read whole: the least that can be found. */
+export async function visit(
+  world: IncidentWorld,
+  who: Who,
+  minutes: number,
+  name: string,
+  how: { readonly credential: string; readonly also?: string; readonly source: string; readonly client: string; readonly lasts?: number },
+): Promise<void> {
+  const { history, customers, folders } = world;
+  const version = await history.version(customers.b, folders.b, name, { account: world.accounts.stranger, published: after(-600) });
+  await history.open(who, after(minutes), how);
+  await history.read(
+    who,
+    after(minutes + 1),
+    { customer: customers.b, version, path: `/${name}` },
+    { extents: [0], closed: { by: 'client', sent: 100 } },
+  );
+  await history.end(who, after(minutes + (how.lasts ?? 10)));
+}
