@@ -9,6 +9,8 @@ export type Given = {
   readonly positionals: readonly string[];
   readonly options: Readonly<Record<string, string | undefined>>;
   readonly isTerminal: boolean;
+  /** The text is not shown. */
+  readonly isJson: boolean;
   readonly places: { readonly bootstrapSocket: string; readonly witness: string };
 };
 export type Command = {

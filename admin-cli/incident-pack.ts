@@ -1,41 +1,48 @@
 // Owns: the texts of an incident's pack: the overall page, a draft notice for each customer, how to verify a slice.
 // Must never: say that something is known which is not, or leave a blank that looks filled. What a person has to decide stands in brackets.
+
+import { sizeText as size } from '../server/domain/budgets.ts';
 import { clocksFrom } from '../server/domain/incident/clocks.ts';
+import type { Selection } from '../server/domain/incident/selection.ts';
+import type { IncidentRow, IncidentSummary } from '../server/rpc/operator-incident.ts';
 import { type CsvCell, csv } from './csv.ts';
-import type { Rows, Summary, Wish } from './incident.ts';
-import { size } from './incident-text.ts';
+
 import { when } from './output.ts';
 
+/** Its name, or its id when the catalogue has none. */
+export const nameOf = (of: { readonly customer: string | null; readonly customerId: string | null }): string =>
+  of.customer ?? of.customerId ?? 'none';
+
 export type CustomerPack = {
-  readonly totals: Rows['customers'];
-  readonly files: readonly Rows['files'][];
-  readonly listings: readonly Rows['listings'][];
-  readonly deposits: readonly Rows['deposits'][];
+  readonly totals: IncidentRow<'customers'>;
+  readonly files: readonly IncidentRow<'files'>[];
+  readonly names: readonly IncidentRow<'names'>[];
+  readonly deposits: readonly IncidentRow<'deposits'>[];
 };
 
-const wishText = (wish: Wish): string =>
-  Object.entries(wish)
+const selectionText = (selection: Selection): string =>
+  Object.entries(selection)
     .map(([name, value]) => `${name} ${value}`)
     .join(', ');
 
 export function overallPage(given: {
-  readonly wish: Wish;
+  readonly selection: Selection;
   readonly aware: Date;
   readonly made: Date;
-  readonly summary: Summary;
-  readonly customers: readonly Rows['customers'][];
-  readonly sessions: number;
+  readonly summary: IncidentSummary;
+  readonly customers: readonly IncidentRow<'customers'>[];
 }): string {
-  const { wish, aware, made, summary, customers } = given;
+  const { selection, aware, made, summary, customers } = given;
+  const { totals, record } = summary;
   return [
     '# Incident: whose files were exposed',
     '',
-    `Asked: ${wishText(wish)}. Awareness: ${when(aware.toISOString())}. Made: ${when(made.toISOString())}.`,
+    `Asked: ${selectionText(selection)}. Awareness: ${when(aware.toISOString())}. Made: ${when(made.toISOString())}.`,
     '',
-    ...(summary.isComplete
+    ...(record.completeFrom === null
       ? []
-      : [`**Not complete: the database holds the record from ${summary.oldestMonth} on; months before are in archives.**`, '']),
-    ...(summary.frozen === null ? [] : [`**The record is frozen: ${summary.frozen}**`, '']),
+      : [`**Not complete: the record before ${when(record.completeFrom)} is in archives and was not looked at.**`, '']),
+    ...(record.frozen === null ? [] : [`**The record is frozen: ${record.frozen}**`, '']),
     '## Clocks',
     '',
     'Counted from the time of awareness that was given. Which of them apply is for counsel to say.',
@@ -46,11 +53,11 @@ export function overallPage(given: {
     '',
     '## What is known',
     '',
-    `- ${summary.sessions} sessions, ${customers.length} customers concerned`,
-    `- ${summary.certain} files were sent for certain, ${summary.possible} possibly (a node or a line broke while they were), ${summary.unsent} were released and not sent by the word of the edge`,
-    `- at most ${size(summary.releasedBytes)} were released: no more can have left; ${size(summary.sentBytes)} were sent by the word of the edge`,
-    `- ${summary.names} names were told; ${summary.deposits} deposits passed through; ${summary.reachable} more files could have been read and were not`,
-    ...summary.refused.map(({ kind, count }) => `- ${count} × ${kind}`),
+    `- ${totals.sessions} sessions, ${customers.length} customers concerned`,
+    `- ${totals.certain} files were sent for certain, ${totals.possible} possibly (a node or a line broke while they were), ${totals.unsent} were released and not sent by the word of the edge`,
+    `- at most ${size(totals.releasedBytes)} were released: no more can have left; ${size(totals.sentBytes)} were sent by the word of the edge`,
+    `- ${totals.names} names were told; ${totals.deposits} deposits passed through; ${totals.unread} more files could have been read and were not`,
+    `- ${totals.refusedLogins} refused logins, ${totals.partialLogins} half-given, ${totals.refusedSessions} refused sessions, ${totals.strangerLogins} with names that nobody has`,
     '',
     '## Customers',
     '',
@@ -58,16 +65,16 @@ export function overallPage(given: {
     '|---|---|---|---|---|---|---|---|---|',
     ...customers.map(
       (one) =>
-        `| ${one.customer} | ${one.certain} | ${one.possible} | ${one.unsent} | ${size(one.releasedBytes)} | ${size(one.sentBytes)} | ${one.names} | ${one.deposits} | ${one.reachable} |`,
+        `| ${nameOf(one)} | ${one.certain} | ${one.possible} | ${one.unsent} | ${size(one.releasedBytes)} | ${size(one.sentBytes)} | ${one.names} | ${one.deposits} | ${one.unread} |`,
     ),
     '',
-    'A folder for each: `files.csv`, `files.json`, `listings.csv`, `deposits.csv`, `slice.jsonl` (its part of the record, with proofs), `VERIFY.md`, `notice.md` (a draft).',
+    'A folder for each: `files.csv`, `files.json`, `names.csv`, `deposits.csv`, `slice.jsonl` (its part of the record, with proofs), `VERIFY.md`, `notice.md` (a draft).',
     'Nothing of one customer stands in the folder of another.',
     '',
     '## The record behind it',
     '',
     '```',
-    (summary.checkpoint ?? 'nothing is sealed').trimEnd(),
+    (record.checkpoint ?? 'nothing is sealed').trimEnd(),
     '```',
     '',
   ].join('\n');
@@ -75,26 +82,23 @@ export function overallPage(given: {
 
 export function notice(pack: CustomerPack, aware: Date): string {
   const { totals, files } = pack;
-  const times = files
-    .map((one) => one.firstAt)
-    .concat(files.map((one) => one.lastAt))
-    .sort();
+  const times = files.flatMap((one) => [one.first, one.last]).sort();
   const exposed = files.filter((one) => one.certainty !== 'unsent');
   return [
-    `# Draft notice to ${totals.customer}`,
+    `# Draft notice to ${nameOf(totals)}`,
     '',
     '[Check every sentence before this is sent. What stands in brackets is for a person to fill in.]',
     '',
     'Dear [name],',
     '',
-    `on ${when(aware.toISOString())} (UTC) we became aware of unauthorised access to our file transfer gateway that concerns files of ${totals.customer}.`,
+    `on ${when(aware.toISOString())} (UTC) we became aware of unauthorised access to our file transfer gateway that concerns files of ${nameOf(totals)}.`,
     '',
     exposed.length === 0
       ? 'By our record no file of yours was sent to the intruder.'
       : `By our record ${totals.certain} of your files were sent to the intruder, and ${totals.possible} more may have been (the connection broke while they were read). The list with names, sizes, hashes and times is attached (files.csv).`,
     ...(times.length === 0 ? [] : [`This happened between ${when(times[0] ?? null)} and ${when(times.at(-1) ?? null)} (UTC).`]),
     ...(totals.unsent === 0 ? [] : [`${totals.unsent} further files were opened; by our record nothing of them was sent.`]),
-    ...(totals.names === 0 ? [] : [`${totals.names} names of files were listed (listings.csv).`]),
+    ...(totals.names === 0 ? [] : [`${totals.names} names of files were listed (names.csv).`]),
     ...(totals.deposits === 0
       ? []
       : [
@@ -128,27 +132,28 @@ export const verifying = (keys: readonly string[]): string =>
     '',
   ].join('\n');
 
-const listingColumns: readonly (readonly [string, (row: Rows['listings']) => CsvCell])[] = [
+const listingColumns: readonly (readonly [string, (row: IncidentRow<'names'>) => CsvCell])[] = [
   ['folder', (row) => row.folder],
   ['path', (row) => row.path],
   ['names', (row) => row.names],
   ['times', (row) => row.times],
-  ['first', (row) => row.firstAt],
-  ['last', (row) => row.lastAt],
+  ['first', (row) => row.first],
+  ['last', (row) => row.last],
 ];
-const depositColumns: readonly (readonly [string, (row: Rows['deposits']) => CsvCell])[] = [
+const depositColumns: readonly (readonly [string, (row: IncidentRow<'deposits'>) => CsvCell])[] = [
   ['folder', (row) => row.folder],
   ['path', (row) => row.path],
   ['version', (row) => row.version],
   ['sha256', (row) => row.sha256],
   ['size', (row) => row.size],
-  ['outcome', (row) => row.outcome],
-  ['at', (row) => row.at],
+  ['state', (row) => row.state],
+  ['first', (row) => row.first],
+  ['last', (row) => row.last],
 ];
 const sheet = <T>(columns: readonly (readonly [string, (row: T) => CsvCell])[], rows: readonly T[]): string =>
   csv(
     columns.map(([name]) => name),
     rows.map((row) => columns.map(([, value]) => value(row))),
   );
-export const listingsCsv = (rows: readonly Rows['listings'][]): string => sheet(listingColumns, rows);
-export const depositsCsv = (rows: readonly Rows['deposits'][]): string => sheet(depositColumns, rows);
+export const namesCsv = (rows: readonly IncidentRow<'names'>[]): string => sheet(listingColumns, rows);
+export const depositsCsv = (rows: readonly IncidentRow<'deposits'>[]): string => sheet(depositColumns, rows);

@@ -1,90 +1,91 @@
-// Owns: asking for a scope and reading all of it, page by page.
-// Must never: take half of it for the whole.
-import { CofferdamError } from '../server/domain/errors.ts';
-import type { Params, Result } from '../server/rpc/operation.ts';
-import type { OperatorToAdmin } from '../server/rpc/operator-admin.ts';
-import type {
-  IncidentActionRow,
-  IncidentCustomerRow,
-  IncidentDepositRow,
-  IncidentFileRow,
-  IncidentListingRow,
-  IncidentPart,
-  IncidentReachableRow,
-  IncidentSessionRow,
-} from '../server/rpc/operator-incident.ts';
+// Owns: asking for an answer about an incident and fetching its parts, page by page.
+// Must never: take a part of an answer for the whole.
+import { CofferdamError, type ErrorCode, errorCodes } from '../server/domain/errors.ts';
+import type { Selection } from '../server/domain/incident/selection.ts';
+import { type IncidentPart, type IncidentRow, type IncidentSummary, incidentParts } from '../server/rpc/operator-incident.ts';
 import type { Client } from './client.ts';
 import type { Given, Option } from './command.ts';
 import { instantOf } from './scope.ts';
 
-export type Wish = Params<OperatorToAdmin, 'incident.scope'>;
-export type Summary = NonNullable<Result<OperatorToAdmin, 'incident.progress'>['summary']>;
-export type Rows = {
-  readonly customers: IncidentCustomerRow;
-  readonly files: IncidentFileRow;
-  readonly listings: IncidentListingRow;
-  readonly deposits: IncidentDepositRow;
-  readonly sessions: IncidentSessionRow;
-  readonly actions: IncidentActionRow;
-  readonly reachable: IncidentReachableRow;
+const waitMs = 10_000;
+
+export type Answer = {
+  readonly scope: string;
+  readonly summary: IncidentSummary;
+  readonly rows: Readonly<Partial<Record<IncidentPart, number>>>;
 };
 
-export const scopeOptions: readonly Option[] = [
-  { name: 'credential', value: 'SHA256:…', help: 'sessions opened with this key or password' },
-  { name: 'account', value: 'NAME', help: 'sessions of this account' },
-  { name: 'source', value: 'NET', help: 'sessions that came from this address or network (the word of the edge)' },
-  { name: 'client-id', value: 'TEXT', help: 'sessions whose client called itself something with this in it' },
-  { name: 'session', value: 'ID', help: 'one session' },
-  { name: 'node', value: 'NAME', help: 'everything that went through this edge: for an edge that was taken over' },
-  { name: 'operator', value: 'NAME', help: 'what this operator did, and the sessions of what he touched' },
-  { name: 'since', value: 'DAY|7d', help: 'from then on: a day, an instant, or so long ago' },
-  { name: 'until', value: 'DAY|7d', help: 'before then' },
+export const selectionOptions: readonly Option[] = [
+  { name: 'credential', value: 'SHA256:…', help: 'used as first or second proof' },
+  { name: 'account', value: 'NAME', help: 'of this account' },
+  { name: 'source', value: 'NET', help: 'from this address or network' },
+  { name: 'client-id', value: 'TEXT', help: "part of the client's identification; case does not count" },
+  { name: 'session', value: 'ID', help: 'this session' },
+  { name: 'node', value: 'NAME', help: 'on this edge' },
+  { name: 'operator', value: 'NAME', help: 'what this operator did, and the sessions of what was touched from then on' },
+  { name: 'since', value: 'DAY|7d', help: 'entries from then on: a day, an instant such as 2026-01-31T08:00:00Z, or so long ago' },
+  { name: 'until', value: 'DAY|1d', help: 'entries before then' },
 ];
 
-export function wishOf(given: Given): Wish {
-  const { credential, account, source, session, node, operator, since, until, 'client-id': client } = given.options;
-  const wish: Wish = {
-    ...(credential === undefined ? {} : { credential }),
-    ...(account === undefined ? {} : { account }),
-    ...(source === undefined ? {} : { source }),
-    ...(client === undefined ? {} : { client }),
-    ...(session === undefined ? {} : { session }),
-    ...(node === undefined ? {} : { node }),
-    ...(operator === undefined ? {} : { operator }),
+/** Throws a RangeError when only a time is given. */
+export function selectionOf({ options }: Given): Selection {
+  const given = {
+    credential: options.credential,
+    account: options.account,
+    source: options.source,
+    client: options['client-id'],
+    session: options.session,
+    node: options.node,
+    operator: options.operator,
+  };
+  const named = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+  if (Object.keys(named).length === 0)
+    throw new RangeError('name whom it concerns: --credential, --account, --source, --client-id, --session, --node or --operator');
+  const { since, until } = options;
+  return {
+    ...named,
     ...(since === undefined ? {} : { since: instantOf(since, 'since') }),
     ...(until === undefined ? {} : { until: instantOf(until, 'until') }),
   };
-  if (Object.keys(wish).length === 0)
-    throw new RangeError(
-      'name at least one of --credential, --account, --source, --client-id, --session, --node, --operator, --since, --until',
-    );
-  return wish;
 }
 
-const pollMs = 100;
+const codeOf = (text: string): ErrorCode => (Object.hasOwn(errorCodes, text) ? (text as ErrorCode) : 'bug');
 
-/** Works out a scope; throws what went wrong. */
-export async function scopeOf(client: Client, wish: Wish): Promise<{ readonly scope: string; readonly summary: Summary }> {
-  const { scope } = await client.call('incident.scope', wish);
-  for (;;) {
-    const { state, text, summary } = await client.call('incident.progress', { scope });
-    if (state === 'failed') throw new CofferdamError('invalid', `${text}. No scope was found out`);
-    if (state === 'done' && summary !== null) return { scope, summary };
-    await new Promise((resolve) => setTimeout(resolve, pollMs));
+/** Waits until everything is found. */
+export async function ask(
+  client: Client,
+  selection: Selection,
+  options: { readonly unread: boolean; readonly isTerminal: boolean },
+): Promise<Answer> {
+  const { scope } = await client.call('incident.scope', { selection, unread: options.unread });
+  try {
+    for (;;) {
+      const now = await client.call('incident.progress', { scope, waitMs });
+      if (now.state === 'done') return { scope, summary: now.summary, rows: now.rows };
+      if (now.state === 'failed') throw new CofferdamError(codeOf(now.code), now.text);
+      if (options.isTerminal) process.stderr.write(`\r\u001b[Klooking: ${now.step}, ${now.rows} rows`);
+    }
+  } finally {
+    if (options.isTerminal) process.stderr.write('\r\u001b[K');
   }
 }
 
-/** Rows of one part; at most `limit`. */
-export async function* rowsOf<P extends IncidentPart>(client: Client, scope: string, part: P): AsyncGenerator<Rows[P]> {
-  for (let offset: number | null = 0; offset !== null; ) {
-    const page: { readonly lines: string; readonly next: number | null } = await client.call('incident.page', { scope, part, offset });
-    for (const line of page.lines.split('\n')) if (line !== '') yield JSON.parse(line) as Rows[P];
+/** Rows of a part, at most `limit` (all when undefined). */
+export async function rowsOf<P extends IncidentPart>(
+  client: Client,
+  { scope, rows: counts }: Answer,
+  part: P,
+  limit?: number,
+): Promise<readonly IncidentRow<P>[]> {
+  const shape = incidentParts[part];
+  const wanted = Math.min(limit ?? Number.POSITIVE_INFINITY, counts[part] ?? 0);
+  const rows: IncidentRow<P>[] = [];
+  for (let offset = 0; rows.length < wanted; ) {
+    const page = await client.call('incident.page', { scope, part, offset });
+    for (const row of page.rows) rows.push(shape.parse(row) as IncidentRow<P>);
+    if (page.next === null) break;
     offset = page.next;
   }
-}
-
-export async function allRows<P extends IncidentPart>(client: Client, scope: string, part: P): Promise<readonly Rows[P][]> {
-  const rows: Rows[P][] = [];
-  for await (const row of rowsOf(client, scope, part)) rows.push(row);
-  return rows;
+  if (rows.length < wanted) throw new CofferdamError('bug', 'the answer breaks off; it is not complete');
+  return limit === undefined ? rows : rows.slice(0, limit);
 }

@@ -117,12 +117,12 @@ export const commands: readonly Command[] = [
   budgetHistory,
   exposure,
   alertList,
-  ledgerStatus,
-  ledgerRelease,
-  ledgerVerify,
   incidentScope,
   incidentHunt,
   incidentPack,
+  ledgerStatus,
+  ledgerRelease,
+  ledgerVerify,
   changeList,
   changeShow,
   changeApprove,
@@ -189,7 +189,7 @@ function help(): string {
     '',
     'Exit codes:',
     '    0  done',
-    '    1  done, and something is at fault (status, doctor)',
+    '    1  done, and something is at fault (status, doctor), or was found (incident hunt)',
     ...codes,
     '',
   ].join('\n');
@@ -278,7 +278,14 @@ async function main(argv: readonly string[]): Promise<number> {
   );
   check(command, rest, options);
   const places = identityOf(own.has('operator') ? { ...values, operator: undefined } : values);
-  const given = { words: command.words, positionals: rest, options, isTerminal: process.stdout.isTTY === true, places };
+  const given = {
+    words: command.words,
+    positionals: rest,
+    options,
+    isTerminal: process.stdout.isTTY === true,
+    isJson: values.json === true,
+    places,
+  };
   const print = (output: Output): number => {
     process.stdout.write(values.json === true ? `${JSON.stringify(output.data, null, 2)}\n` : output.text);
     if (isCut(output.data)) process.stderr.write('cofferctl: there is more than one answer holds: narrow the question\n');

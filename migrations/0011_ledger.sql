@@ -37,21 +37,31 @@ create table ledger_sealed (
   position bigint not null,
   salt bytea not null check (octet_length(salt) = 32),
   leaf bytea not null check (octet_length(leaf) = 32),
-  like ledger_fresh
+  like ledger_fresh,
+  -- A column of its own: behind row-level security an index on an expression is not used.
+  sha256 text generated always as (public ->> 'sha256') stored
 ) partition by range (at);
 create index ledger_sealed_number on ledger_sealed (number);
 create index ledger_sealed_tree on ledger_sealed (tree, position);
--- A window of time within a month: rows stand nearly in the order of their time.
-create index ledger_sealed_at on ledger_sealed using brin (at) with (pages_per_range = 32);
 create index ledger_sealed_session on ledger_sealed (session_id);
--- Who came, with what, from where: the way into the record of an incident.
-create index ledger_sealed_opened on ledger_sealed (credential, at) include (session_id, customer_id, account_id, also_credential, source, source_port, client, node, plane)
-  where kind = 'session.opened';
-create index ledger_sealed_credential on ledger_sealed (credential, at) where credential is not null and kind <> 'session.opened';
+-- The ways into the record of an incident. All are partial: most entries say what a session did, and are found by the session.
+-- A time: rows are sealed nearly in the order of time, so that a summary of each run of pages is enough.
+create index ledger_sealed_at on ledger_sealed using brin (at) with (pages_per_range = 32);
+-- With what, from where, with which program somebody came or tried to: sessions, logins that failed; and what was done to a credential.
+create index ledger_sealed_credential on ledger_sealed (credential, at) where credential is not null;
+create index ledger_sealed_also_credential on ledger_sealed (also_credential) where also_credential is not null;
+create index ledger_sealed_source on ledger_sealed (source) where source is not null;
+create index ledger_sealed_client on ledger_sealed (client) where client is not null;
+-- The sessions of an account, and what was done to it.
+create index ledger_sealed_account on ledger_sealed (account_id, at) where session_id is null or kind = 'session.opened';
+-- How a session began and ended, without reading everything that it did.
+create index ledger_sealed_ends on ledger_sealed (session_id) where kind in ('session.opened', 'session.ended');
 create index ledger_sealed_operator on ledger_sealed (operator, at) where operator is not null;
--- What names something else than a session: uploads by hash, logins that failed.
-create index ledger_sealed_closed on ledger_sealed ((public ->> 'sha256')) where kind = 'upload.closed';
-create index ledger_sealed_refused on ledger_sealed (at) where kind in ('login.refused', 'login.partial', 'login.strangers');
+create index ledger_sealed_sha256 on ledger_sealed (sha256) where sha256 is not null;
+create index ledger_sealed_refused on ledger_sealed (at) where kind in ('login.refused', 'login.partial', 'login.strangers', 'session.refused');
+
+-- What could have been read at some time: by when it left its tree.
+create index version_left on version (coalesce(withdrawn_at, 'infinity')) where published_at is not null;
 
 create or replace function ledger_is_insert_only() returns trigger language plpgsql as $$
 begin
@@ -215,10 +225,10 @@ drop table ledger;
 -- The whole record: what is sealed and what is about to be.
 create view ledger with (security_invoker = true) as
   select number, tree, position, salt, leaf, id, at, kind, observer, customer_id, account_id, session_id, node, plane, handle_id, version_id, extent, bytes, public,
-    credential, also_credential, source, source_port, client, operator, sensitive from ledger_sealed
+    credential, also_credential, source, source_port, client, operator, sensitive, sha256 from ledger_sealed
   union all
   select null, null, null, null, null, id, at, kind, observer, customer_id, account_id, session_id, node, plane, handle_id, version_id, extent, bytes, public,
-    credential, also_credential, source, source_port, client, operator, sensitive from ledger_fresh;
+    credential, also_credential, source, source_port, client, operator, sensitive, public ->> 'sha256' from ledger_fresh;
 
 do $$
 declare t text;

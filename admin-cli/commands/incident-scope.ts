@@ -1,27 +1,32 @@
+import type { IncidentPart } from '../../server/rpc/operator-incident.ts';
+import { incidentParts } from '../../server/rpc/operator-incident.ts';
 import type { Command } from '../command.ts';
-import { allRows, scopeOf, scopeOptions, wishOf } from '../incident.ts';
-import { filesCsv, scopeText } from '../incident-text.ts';
+import { ask, rowsOf, selectionOf, selectionOptions } from '../incident.ts';
+import { filesCsv, type Shown, scopeText, shownMax } from '../incident-text.ts';
+import { when } from '../output.ts';
 
 export const incidentScope: Command = {
   words: ['incident', 'scope'],
   positionals: [],
-  options: [...scopeOptions, { name: 'csv', value: null, help: 'a line for each file that was released, for a spreadsheet' }],
-  help: 'whose files were exposed: customers, files, what was released and sent, names, deposits, sessions; everything named must be true of it',
-  example: 'cofferctl incident scope --credential SHA256:… --since 7d',
+  options: [...selectionOptions, { name: 'csv', value: null, help: 'a line for each file whose keys left' }],
+  help: 'Whose files were exposed: customers, files, names and deposits that a credential, account, address, client, session, edge or operator reached. Everything that is given must hold.',
+  example: 'cofferctl incident scope --credential SHA256:… --since 2026-11-02 --until 2026-11-09',
   run: async (client, given) => {
-    const { scope, summary } = await scopeOf(client, wishOf(given));
-    const files = await allRows(client, scope, 'files');
-    if (given.options.csv !== undefined) return { data: { summary, files }, text: filesCsv(files) };
-    const whole = {
-      summary,
-      files,
-      customers: await allRows(client, scope, 'customers'),
-      listings: await allRows(client, scope, 'listings'),
-      deposits: await allRows(client, scope, 'deposits'),
-      sessions: await allRows(client, scope, 'sessions'),
-      actions: await allRows(client, scope, 'actions'),
-      reachable: await allRows(client, scope, 'reachable'),
+    const isCsv = given.options.csv !== undefined;
+    const answer = await ask(client, selectionOf(given), { unread: given.isJson && !isCsv, isTerminal: given.isTerminal });
+    const { summary, rows: counts } = answer;
+    if (isCsv && summary.record.completeFrom !== null)
+      process.stderr.write(
+        `cofferctl: NOT COMPLETE: the record before ${when(summary.record.completeFrom)} is in archives and was not looked at\n`,
+      );
+    const parts: { [P in IncidentPart]?: readonly unknown[] } = {};
+    const limit = given.isJson ? undefined : shownMax;
+    for (const part of Object.keys(incidentParts) as IncidentPart[])
+      parts[part] = isCsv && part !== 'files' ? [] : await rowsOf(client, answer, part, isCsv || part === 'customers' ? undefined : limit);
+    const shown = parts as Shown;
+    return {
+      data: { ...summary, ...shown },
+      text: isCsv ? filesCsv(shown.files, given.isTerminal) : scopeText(summary, shown, counts, given.isTerminal),
     };
-    return { data: whole, text: scopeText(whole) };
   },
 };

@@ -15,8 +15,7 @@ import { listCredentials, listRotations, listWindows, staleCredentials } from '.
 import { dormantMs, planFor, showCredential, showRotation } from './credential-reports.ts';
 import { examine } from './doctor/doctor.ts';
 import { silentNodes } from './doctor/nodes.ts';
-import { incidentHandlers } from './incident/handlers.ts';
-import type { Incidents } from './incident/scope.ts';
+import type { Scopes } from './incident/scopes.ts';
 import { ledgerStatus } from './ledger/status-queries.ts';
 import type { Verifications } from './ledger/verification.ts';
 import { listSessionsOfNode } from './node-queries.ts';
@@ -72,7 +71,7 @@ export function adminHandlers(
   config: Config,
   database: Database,
   commands: CommandLine,
-  incidents: Incidents,
+  scopes: Scopes,
   verifications: Verifications,
 ): Handlers<OperatorToAdmin, OperatorCaller> {
   const read = database.withSystem.bind(database);
@@ -101,9 +100,16 @@ export function adminHandlers(
         return { change: row, ...signed };
       }),
     'ledger.status': () => read(ledgerStatus),
-    ...incidentHandlers(incidents),
     'ledger.verify': async (wish) => verifications.start(wish),
     'ledger.verification': async ({ verification }) => verifications.state(verification),
+    'incident.scope': async (params, caller) => ({ scope: scopes.start((await caller.operator()).id, params) }),
+    'incident.progress': async (params, caller) => scopes.progress((await caller.operator()).id, params),
+    'incident.page': async (params, caller) => scopes.page((await caller.operator()).id, params),
+    'incident.slice': async (params, caller) => scopes.slice((await caller.operator()).id, params),
+    'incident.hunt': async ({ indicators }) => {
+      const { found, completeFrom } = await scopes.hunt(indicators);
+      return { completeFrom, ...fitting('found', found) };
+    },
     'break-glass.list': async () => fitting('breakGlasses', await read(listBreakGlasses)),
     'report.changes': async ({ since, after }) => {
       const rows = await read((tx) => listChangesDone(tx, since, after ?? null, rowsMax + 1));

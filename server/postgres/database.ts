@@ -3,6 +3,7 @@
 import pg from 'pg';
 import { CofferdamError } from '../domain/errors.ts';
 import type { CustomerId } from '../domain/ids.ts';
+import { beginSnapshot, eachRow, type Snapshot, type SnapshotOptions } from './snapshot.ts';
 
 // int8 as number: every bigint of the schema stays below 2^53 (sizes, totals, ids), checked on arrival.
 pg.types.setTypeParser(pg.types.builtins.INT8, (text) => {
@@ -15,10 +16,6 @@ export type Row = Readonly<Record<string, unknown>>;
 export type Transaction = {
   /** Rows of one parameterised statement. `values` go as parameters, never as text. */
   query<T extends Row>(text: string, values?: readonly unknown[]): Promise<readonly T[]>;
-};
-/** One moment of the database, read row by row: an answer may be larger than this process. */
-export type Snapshot = Transaction & {
-  each<T extends Row>(text: string, values: readonly unknown[], onRow: (row: T) => void): Promise<void>;
 };
 
 export type DatabaseOptions = {
@@ -77,40 +74,6 @@ export class Database {
     return this.#transaction('*', work);
   }
 
-  /** Everything `work` reads is of one moment; a statement may take `statementMs`. Keep it short: old row versions stay meanwhile. */
-  async withSnapshot<T>(statementMs: number, work: (tx: Snapshot) => Promise<T>): Promise<T> {
-    const client = await this.#connect();
-    let broken: Error | undefined;
-    const onError = (error: Error): void => {
-      broken = error;
-    };
-    client.on('error', onError);
-    try {
-      await client.query('begin isolation level repeatable read read only');
-      await client.query("select set_config('cofferdam.customers', '*', true), set_config('statement_timeout', $1, true)", [
-        String(statementMs),
-      ]);
-      const each: Snapshot['each'] = (text, values, onRow) =>
-        new Promise((resolve, reject) => {
-          const query = new pg.Query(text, values as unknown[]);
-          // With a listener the rows are not kept.
-          query.on('row', (row) => onRow(row as never));
-          query.on('end', () => resolve());
-          query.on('error', reject);
-          client.query(query);
-        });
-      const result = await work({ query: async (text, values) => (await client.query(text, values as unknown[])).rows, each });
-      await client.query('commit');
-      return result;
-    } catch (error) {
-      if (broken === undefined) await client.query('rollback').catch((failed: Error) => (broken = failed));
-      throw translate(error);
-    } finally {
-      client.off('error', onError);
-      client.release(broken);
-    }
-  }
-
   /**
    * One autocommitted call of a database function that sets its own scope. Resolves only after the commit (ReadyForQuery).
    * `name`: prepared once per connection under this name.
@@ -135,7 +98,26 @@ export class Database {
     }
   }
 
-  async #transaction<T>(scope: string, work: (tx: Transaction) => Promise<T>): Promise<T> {
+  /** One read-only snapshot of everything, for reports that take longer than a call. Ends early when `signal` says so. */
+  withSnapshot<T>(options: SnapshotOptions, work: (snapshot: Snapshot) => Promise<T>): Promise<T> {
+    return this.#transaction(
+      '*',
+      async (tx, client) => {
+        const pid = await beginSnapshot(tx, options);
+        const cancel = (): void => void this.#pool.query('select pg_cancel_backend($1)', [pid]).catch(() => {});
+        options.signal.addEventListener('abort', cancel);
+        try {
+          options.signal.throwIfAborted();
+          return await work({ ...tx, each: (text, values, onRow) => eachRow(client, text, values, onRow, cancel) });
+        } finally {
+          options.signal.removeEventListener('abort', cancel);
+        }
+      },
+      'begin isolation level repeatable read, read only',
+    );
+  }
+
+  async #transaction<T>(scope: string, work: (tx: Transaction, client: pg.PoolClient) => Promise<T>, begin = 'begin'): Promise<T> {
     const client = await this.#connect();
     let broken: Error | undefined;
     const onError = (error: Error): void => {
@@ -143,9 +125,9 @@ export class Database {
     };
     client.on('error', onError);
     try {
-      await client.query('begin');
+      await client.query(begin);
       await client.query("select set_config('cofferdam.customers', $1, true)", [scope]);
-      const result = await work({ query: async (text, values) => (await client.query(text, values as unknown[])).rows });
+      const result = await work({ query: async (text, values) => (await client.query(text, values as unknown[])).rows }, client);
       await client.query('commit');
       return result;
     } catch (error) {

@@ -1,225 +1,284 @@
-// Owns: what an operator may ask about an incident: a part of the table in operator-admin.ts.
+// Owns: what an operator may ask about an incident: whose files could have been read, and where an indicator occurs. A part of the table in operator-admin.ts.
 // Must never: carry content, or a key.
 import { z } from 'zod';
+import { certainties } from '../domain/incident/certainty.ts';
+import { indicatorTypes } from '../domain/incident/indicators.ts';
+import { selectionFault } from '../domain/incident/selection.ts';
 import { accountName, fingerprint, instant, network, operation, reads, rule, text, uuid } from './operator-words.ts';
 
-export const incidentParts = ['customers', 'files', 'listings', 'deposits', 'sessions', 'actions', 'reachable'] as const;
-export type IncidentPart = (typeof incidentParts)[number];
-const moment = z.iso.datetime();
 const count = z.number();
+const nullableText = z.string().nullable();
+const nodeName = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, 'a node looks like partner-1, see `cofferctl status`');
+const moment = z.iso.datetime();
 
-const summary = z.strictObject({
-  sessions: count,
-  /** Of whom something was released, listed or deposited. */
-  customers: count,
-  /** Files: sent for certain; released, and perhaps sent; released, and not sent by the word of the edge. */
+const selection = z
+  .strictObject({
+    credential: fingerprint.optional(),
+    account: accountName.optional(),
+    source: network.optional(),
+    client: text(255).optional(),
+    session: uuid.optional(),
+    node: nodeName.optional(),
+    operator: accountName.optional(),
+    since: moment.optional(),
+    until: moment.optional(),
+  })
+  .check((given) => {
+    const fault = selectionFault(given.value);
+    if (fault !== undefined) given.issues.push({ code: 'custom', message: fault, input: given.value });
+  });
+
+/** One version whose keys left. `released` is the warden's upper bound, `sent` the edge's word. */
+const fileRow = z.strictObject({
+  /** Name, or the id when the catalogue has none. */
+  customer: nullableText,
+  customerId: z.string().nullable(),
+  folder: nullableText,
+  /** Within the folder. */
+  path: nullableText,
+  version: z.string().nullable(),
+  sha256: nullableText,
+  size: count.nullable(),
+  deposited: instant.nullable(),
+  extents: count.nullable(),
+  releasedExtents: count,
+  releasedBytes: count,
+  /** Of these, extents whose key left only to hash a resumed upload. */
+  verifiedExtents: count,
+  sentBytes: count,
+  certainty: z.enum(certainties),
+  handles: count,
+  first: instant,
+  last: instant,
+  /** Of the catalogue today; null: it does not have this version. */
+  state: nullableText,
+  /** What the catalogue says otherwise than the record: sha256, size, path. The record's is shown. */
+  differs: z.array(z.string()),
+});
+const nameRow = z.strictObject({
+  customer: nullableText,
+  customerId: nullableText,
+  folder: nullableText,
+  path: nullableText,
+  names: count,
+  times: count,
+  first: instant,
+  last: instant,
+});
+const depositRow = z.strictObject({
+  customer: nullableText,
+  customerId: nullableText,
+  folder: nullableText,
+  path: nullableText,
+  version: nullableText,
+  sha256: nullableText,
+  size: count.nullable(),
+  /** closed, interrupted, expired, or opened: no end is known. */
+  state: z.string(),
+  uploads: count,
+  first: instant,
+  last: instant,
+});
+const sessionRow = z.strictObject({
+  session: z.string(),
+  account: nullableText,
+  customer: nullableText,
+  node: nullableText,
+  plane: nullableText,
+  credential: nullableText,
+  alsoCredential: nullableText,
+  source: nullableText,
+  sourcePort: count.nullable(),
+  client: nullableText,
+  /** As it was opened: proofs, purpose, algorithms. null: the entry is not in the database any more. */
+  opened: z.record(z.string(), z.unknown()).nullable(),
+  start: instant.nullable(),
+  end: instant.nullable(),
+  reason: nullableText,
+  /** The edge's word. */
+  bytesIn: count.nullable(),
+  bytesOut: count.nullable(),
+});
+const actionRow = z.strictObject({
+  at: instant,
+  kind: z.string(),
+  operator: z.string(),
+  account: nullableText,
+  customer: nullableText,
+  credential: nullableText,
+  /** null: not sealed yet. */
+  number: count.nullable(),
+  facts: z.record(z.string(), z.unknown()),
+});
+const unreadRow = z.strictObject({
+  customer: nullableText,
+  customerId: nullableText,
+  folder: nullableText,
+  path: nullableText,
+  version: z.string(),
+  sha256: nullableText,
+  size: count,
+  published: instant,
+  withdrawn: instant.nullable(),
+  state: z.string(),
+});
+const customerRow = z.strictObject({
+  customer: nullableText,
+  customerId: nullableText,
   certain: count,
   possible: count,
   unsent: count,
-  /** The warden's upper bound, and the edge's word. */
   releasedBytes: count,
   sentBytes: count,
   names: count,
   deposits: count,
-  actions: count,
-  /** Files that could have been read, and were not. */
-  reachable: count,
-  refused: z.array(z.strictObject({ kind: z.string(), count })),
-  checkpoint: z.string().nullable(),
-  unwitnessedMs: count,
-  frozen: z.string().nullable(),
-  oldestMonth: z.string().nullable(),
-  /** False: months that may matter are in archives. */
-  isComplete: z.boolean(),
-  tookMs: count,
+  depositBytes: count,
+  /** Could have been read, and was not. */
+  unread: count,
+  unreadBytes: count,
 });
 
+/** The parts of an answer, in which order they are found, and the rows of each. */
+export const incidentParts = {
+  sessions: sessionRow,
+  actions: actionRow,
+  files: fileRow,
+  names: nameRow,
+  deposits: depositRow,
+  unread: unreadRow,
+  customers: customerRow,
+} as const;
+export type IncidentPart = keyof typeof incidentParts;
+export type IncidentRow<P extends IncidentPart> = z.infer<(typeof incidentParts)[P]>;
+const partNames = Object.keys(incidentParts) as IncidentPart[];
+
+const recordState = z.strictObject({
+  checkpoint: nullableText,
+  checkpointAt: instant.nullable(),
+  /** Entries that have no seal yet count as well. */
+  unsealed: count,
+  unwitnessedMs: count,
+  /** Why nothing is served, or null. */
+  frozen: nullableText,
+  /** The answer begins here: what is older is in archives. null: the database has everything that was asked for. */
+  completeFrom: instant.nullable(),
+});
+export type RecordState = z.infer<typeof recordState>;
+
+const totals = z.strictObject({
+  customers: count,
+  certain: count,
+  possible: count,
+  unsent: count,
+  releasedBytes: count,
+  sentBytes: count,
+  names: count,
+  deposits: count,
+  depositBytes: count,
+  sessions: count,
+  actions: count,
+  unread: count,
+  unreadBytes: count,
+  /** Logins of the selection that opened nothing; strangers: with names that nobody has. */
+  refusedLogins: count,
+  partialLogins: count,
+  refusedSessions: count,
+  strangerLogins: count,
+  /** Files whose catalogue row is missing, or differs from the record. */
+  unknownVersions: count,
+  differing: count,
+});
+const summary = z.strictObject({
+  record: recordState,
+  totals,
+  /** Accounts of the selection: those who could have read. */
+  accounts: z.array(z.string()),
+  accountsMore: z.boolean(),
+  /** The list of what was not read was asked for. */
+  hasUnread: z.boolean(),
+  tookMs: count,
+});
+export type IncidentSummary = z.infer<typeof summary>;
+
+const hits = z.strictObject({
+  /** Of the list that was sent, from 0. */
+  index: count,
+  hits: count,
+  first: instant.nullable(),
+  last: instant.nullable(),
+  sessions: count,
+  accounts: z.array(z.string()),
+  customers: z.array(z.string()),
+  kinds: z.array(z.strictObject({ kind: z.string(), count })),
+  /** The lists of names were cut. */
+  more: z.boolean(),
+});
+export type IndicatorHits = z.infer<typeof hits>;
+
+export const indicatorsPerCallMax = 250;
+
 export const operatorIncident = {
-  /** Begins to work out whose files were exposed: everything that is named has to be true of it. */
+  /** Starts looking; the answer is asked for with what comes back. */
   'incident.scope': rule(
     operation({
       changes: false,
-      params: z
-        .strictObject({
-          credential: fingerprint.optional(),
-          account: accountName.optional(),
-          source: network.optional(),
-          client: text(255).optional(),
-          session: uuid.optional(),
-          node: text(64).optional(),
-          operator: accountName.optional(),
-          since: moment.optional(),
-          until: moment.optional(),
-        })
-        .refine((wish) => Object.values(wish).some((value) => value !== undefined), 'name at least one of them'),
+      params: z.strictObject({ selection, unread: z.boolean().optional() }),
       result: z.strictObject({ scope: uuid }),
     }),
     reads(),
   ),
+  /** Answers when it is done or has failed, at the latest after `waitMs`. */
   'incident.progress': rule(
     operation({
       changes: false,
-      params: z.strictObject({ scope: uuid }),
-      result: z.strictObject({ state: z.enum(['running', 'done', 'failed']), text: z.string(), summary: summary.nullable() }),
+      params: z.strictObject({ scope: uuid, waitMs: z.number().int().min(0).max(20_000).optional() }),
+      result: z.discriminatedUnion('state', [
+        z.strictObject({ state: z.literal('running'), step: z.string(), rows: count }),
+        z.strictObject({ state: z.literal('failed'), code: z.string(), text: z.string() }),
+        z.strictObject({ state: z.literal('done'), summary, rows: z.partialRecord(z.enum(partNames), count) }),
+      ]),
     }),
     reads(),
   ),
-  /** Lines of JSON; `next` is null at the end. */
+  /** Rows of one part, as JSON of the shapes above; `offset` is 0 or what the page before gave as `next`. */
   'incident.page': rule(
     operation({
       changes: false,
-      params: z.strictObject({ scope: uuid, part: z.enum(incidentParts), offset: z.number().int().min(0) }),
-      result: z.strictObject({ lines: z.string(), next: z.number().nullable() }),
+      params: z.strictObject({
+        scope: uuid,
+        part: z.enum(partNames),
+        /** Only of this customer; an empty text: of none. */
+        customerId: z.string().max(36).optional(),
+        offset: z.number().int().min(0).optional(),
+      }),
+      result: z.strictObject({ rows: z.array(z.unknown()), next: count.nullable() }),
     }),
     reads(),
   ),
-  /** The entries of one customer that a scope is about, with the proofs that they are in the record: pages of lines of a slice. */
+  /**
+   * Lines of a slice (docs/reference/ledger-format.md): the sealed entries of one customer that an answer is about, with proofs. The first call makes it,
+   * and may be answered with `conflict` when part of it is in archives.
+   */
   'incident.slice': rule(
     operation({
       changes: false,
-      params: z.strictObject({ scope: uuid, customer: uuid, slice: uuid.optional(), offset: z.number().int().min(0) }),
-      result: z.strictObject({ slice: uuid, lines: z.string(), next: z.number().nullable() }),
+      params: z.strictObject({ scope: uuid, customerId: uuid, offset: z.number().int().min(0).optional() }),
+      result: z.strictObject({ rows: z.array(z.unknown()), next: count.nullable() }),
     }),
     reads(),
   ),
-  /** Which of these occur in the record, at any time. */
   'incident.hunt': rule(
     operation({
       changes: false,
       params: z.strictObject({
         indicators: z
-          .array(
-            z.strictObject({
-              type: z.enum(['address', 'network', 'fingerprint', 'client', 'sha256', 'account', 'certificate']),
-              value: z.string().min(1).max(255),
-            }),
-          )
+          .array(z.strictObject({ type: z.enum(indicatorTypes), value: text(255) }))
           .min(1)
-          .max(200),
+          .max(indicatorsPerCallMax),
       }),
-      result: z.strictObject({
-        hits: z.array(
-          z.strictObject({
-            index: count,
-            kind: z.string(),
-            count,
-            firstAt: instant,
-            lastAt: instant,
-            accounts: z.array(z.string()),
-            customers: z.array(z.string()),
-            sessions: z.array(z.string()),
-          }),
-        ),
-      }),
+      /** Those that occur; `more`: this answer holds no more, ask again from the index behind the last one. */
+      result: z.strictObject({ found: z.array(hits), completeFrom: instant.nullable(), more: z.boolean() }),
     }),
     reads(),
   ),
 } as const;
-
-// The rows of a scope's parts, as they stand in the lines of a page.
-
-/** What was exposed of one customer. */
-export type IncidentCustomerRow = {
-  readonly customer: string;
-  readonly customerId: string;
-  readonly certain: number;
-  readonly possible: number;
-  readonly unsent: number;
-  readonly releasedBytes: number;
-  readonly sentBytes: number;
-  readonly listings: number;
-  readonly names: number;
-  readonly deposits: number;
-  readonly reachable: number;
-  readonly reachableBytes: number;
-};
-
-export type IncidentFileRow = {
-  readonly customer: string;
-  readonly customerId: string;
-  readonly folder: string;
-  readonly path: string;
-  readonly version: string;
-  readonly number: number | null;
-  readonly sha256: string | null;
-  readonly size: number | null;
-  readonly depositedAt: string | null;
-  readonly depositedBy: string | null;
-  readonly extents: number;
-  readonly extentCount: number | null;
-  readonly releasedBytes: number;
-  readonly sentBytes: number;
-  readonly certainty: 'certain' | 'possible' | 'unsent';
-  readonly firstAt: string;
-  readonly lastAt: string;
-  readonly sessions: number;
-  /** What the catalogue says otherwise. */
-  readonly differs: string | null;
-};
-
-export type IncidentListingRow = {
-  readonly customer: string;
-  readonly customerId: string;
-  readonly folder: string;
-  readonly path: string;
-  /** Names told in all; the same name told twice counts twice. */
-  readonly names: number;
-  /** The most that one listing told. */
-  readonly namesMost: number;
-  readonly times: number;
-  readonly firstAt: string;
-  readonly lastAt: string;
-};
-
-export type IncidentDepositRow = {
-  readonly customer: string;
-  readonly customerId: string;
-  readonly folder: string;
-  readonly path: string;
-  readonly version: string;
-  readonly sha256: string | null;
-  readonly size: number | null;
-  /** complete, cut or open. */
-  readonly outcome: string;
-  readonly at: string;
-  readonly session: string | null;
-  readonly node: string | null;
-};
-
-export type IncidentSessionRow = {
-  readonly session: string;
-  readonly account: string | null;
-  readonly customer: string | null;
-  readonly plane: string | null;
-  readonly node: string | null;
-  readonly credential: string | null;
-  readonly alsoCredential: string | null;
-  readonly source: string | null;
-  readonly sourcePort: number | null;
-  readonly client: string | null;
-  readonly algorithms: Readonly<Record<string, unknown>> | null;
-  readonly openedAt: string | null;
-  readonly endedAt: string | null;
-  readonly endReason: string | null;
-};
-
-export type IncidentActionRow = {
-  readonly number: number | null;
-  readonly at: string;
-  readonly kind: string;
-  readonly customer: string | null;
-  readonly account: string | null;
-  readonly credential: string | null;
-  readonly facts: Readonly<Record<string, unknown>>;
-};
-
-export type IncidentReachableRow = {
-  readonly customer: string;
-  readonly customerId: string;
-  readonly folder: string;
-  readonly path: string;
-  readonly version: string;
-  readonly sha256: string | null;
-  readonly size: number;
-  readonly publishedAt: string;
-};

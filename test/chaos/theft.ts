@@ -240,7 +240,9 @@ export async function play(setting: Setting, minutes: number): Promise<Truth> {
 }
 
 type Scope = {
-  readonly summary: { readonly tookMs: number; readonly names: number; readonly isComplete: boolean; readonly releasedBytes: number };
+  readonly tookMs: number;
+  readonly totals: { readonly names: number; readonly releasedBytes: number };
+  readonly record: { readonly completeFrom: string | null };
   readonly files: readonly {
     readonly customer: string;
     readonly folder: string;
@@ -291,8 +293,8 @@ export function judge(scope: Scope, truth: Truth): Verdict {
   for (const name of possible) if (!difference.includes(name)) faults.push(`${name} is possible, and nothing was missing there`);
   for (const name of difference) if (!possible.has(name)) faults.push(`${name} is missing among the possible`);
   for (const row of scope.files) if (row.certainty === 'unsent') faults.push(`${key(row)} was released and not sent`);
-  if (scope.summary.names !== truth.names) faults.push(`${truth.names} names were told, the record has ${scope.summary.names}`);
-  if (!scope.summary.isComplete) faults.push('the answer says that it is not complete');
+  if (scope.totals.names !== truth.names) faults.push(`${truth.names} names were told, the record has ${scope.totals.names}`);
+  if (scope.record.completeFrom !== null) faults.push('the answer says that it is not complete');
   return {
     truth: truth.taken.size,
     recall: found.length / Math.max(1, truth.taken.size),
@@ -300,7 +302,7 @@ export function judge(scope: Scope, truth: Truth): Verdict {
     possible: possible.size,
     difference: difference.length,
     faults,
-    tookMs: scope.summary.tookMs,
+    tookMs: scope.tookMs,
   };
 }
 

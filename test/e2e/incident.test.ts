@@ -6,20 +6,9 @@ import { test } from 'tap';
 import { run, startWorld } from '../support/world.ts';
 
 type Scope = {
-  readonly summary: {
-    readonly sessions: number;
-    readonly certain: number;
-    readonly possible: number;
-    readonly unsent: number;
-    readonly releasedBytes: number;
-    readonly sentBytes: number;
-    readonly names: number;
-    readonly deposits: number;
-    readonly reachable: number;
-    readonly isComplete: boolean;
-    readonly refused: readonly { readonly kind: string; readonly count: number }[];
-  };
-  readonly customers: readonly { readonly customer: string; readonly certain: number; readonly reachable: number }[];
+  readonly record: { readonly completeFrom: string | null };
+  readonly totals: Readonly<Record<string, number>>;
+  readonly customers: readonly { readonly customer: string; readonly certain: number; readonly unread: number }[];
   readonly files: readonly {
     readonly customer: string;
     readonly folder: string;
@@ -29,19 +18,18 @@ type Scope = {
     readonly certainty: string;
     readonly releasedBytes: number;
     readonly sentBytes: number;
-    readonly depositedBy: string;
-    readonly differs: string | null;
+    readonly differs: readonly string[];
   }[];
-  readonly listings: readonly { readonly folder: string; readonly names: number }[];
-  readonly deposits: readonly { readonly path: string; readonly outcome: string; readonly sha256: string }[];
+  readonly names: readonly { readonly folder: string; readonly names: number }[];
+  readonly deposits: readonly { readonly path: string; readonly state: string; readonly sha256: string }[];
   readonly sessions: readonly {
     readonly account: string;
     readonly source: string;
     readonly client: string;
     readonly credential: string;
-    readonly endReason: string;
+    readonly reason: string;
   }[];
-  readonly reachable: readonly { readonly path: string }[];
+  readonly unread: readonly { readonly path: string }[];
   readonly actions: readonly { readonly kind: string }[];
 };
 
@@ -80,26 +68,27 @@ test('scope and hunt say what was done, and nothing else', async (t) => {
       one.certainty,
       one.releasedBytes,
       one.sentBytes,
-      one.differs,
+      [...one.differs],
     ]),
     [
-      ['acme', 'deposit', '/large.bin', sha256(large), large.length, 'certain', large.length, large.length, null],
-      ['globex', 'deposit', '/other.xml', sha256(other), other.length, 'certain', other.length, other.length, null],
+      ['acme', 'deposit', '/large.bin', sha256(large), large.length, 'certain', large.length, large.length, []],
+      ['globex', 'deposit', '/other.xml', sha256(other), other.length, 'certain', other.length, other.length, []],
     ],
     'the files that were read, whole, with their hashes',
   );
   t.same(
-    all.listings.map((one) => [one.folder, one.names]),
+    all.names.map((one) => [one.folder, one.names]),
     [['deposit', 2]],
     'the names that were told',
   );
   t.same(
-    all.reachable.map((one) => one.path),
+    all.unread.map((one) => one.path),
     ['/small.xml'],
     'what could have been read',
   );
-  t.match(all.summary, { sessions: 1, certain: 2, possible: 0, unsent: 0, isComplete: true, deposits: 0, names: 2, reachable: 1 });
-  t.match(all.sessions, [{ account: 'processor', source: '127.0.0.1', client: /OpenSSH/, endReason: /client-closed|connection-lost/ }]);
+  t.equal(all.record.completeFrom, null);
+  t.match(all.totals, { sessions: 1, certain: 2, possible: 0, unsent: 0, deposits: 0, names: 2, unread: 1 });
+  t.match(all.sessions, [{ account: 'processor', source: '127.0.0.1', client: /OpenSSH/, reason: /client-closed|connection-lost/ }]);
 
   const credential = all.sessions[0]?.credential ?? '';
   for (const args of [
@@ -119,15 +108,15 @@ test('scope and hunt say what was done, and nothing else', async (t) => {
     ['--node', 'internal-1', '--until', '1d'],
     ['--account', 'globex-batch'],
   ])
-    t.match((await scope(...args)).summary, { certain: 0, possible: 0, unsent: 0, releasedBytes: 0 }, `nothing: ${args.join(' ')}`);
+    t.match((await scope(...args)).totals, { certain: 0, possible: 0, unsent: 0, releasedBytes: 0 }, `nothing: ${args.join(' ')}`);
 
   const depositors = await scope('--node', 'partner-1');
   t.same(
-    depositors.deposits.map((one) => [one.path, one.outcome, one.sha256]).sort(),
+    depositors.deposits.map((one) => [one.path, one.state, one.sha256]).sort(),
     [
-      ['/large.bin', 'complete', sha256(large)],
-      ['/other.xml', 'complete', sha256(other)],
-      ['/small.xml', 'complete', sha256(small)],
+      ['/large.bin', 'closed', sha256(large)],
+      ['/other.xml', 'closed', sha256(other)],
+      ['/small.xml', 'closed', sha256(small)],
     ],
     'an edge that was taken saw what passed through',
   );
@@ -135,14 +124,14 @@ test('scope and hunt say what was done, and nothing else', async (t) => {
   const mine = await scope('--operator', 'alice');
   t.ok(mine.actions.length > 3 && mine.actions.some((one) => one.kind === 'account.created'), 'what an operator did');
 
-  t.match((await world.cofferctl(['incident', 'scope'])).err, /name at least one/);
+  t.match((await world.cofferctl(['incident', 'scope'])).err, /name whom it concerns/);
   t.match((await world.cofferctl(['incident', 'scope', '--account', 'nobody'])).err, /no account named nobody/);
-  t.match((await world.cofferctl(['incident', 'scope', '--node', 'nowhere'])).err, /no node named nowhere/);
+  t.match((await world.cofferctl(['incident', 'scope', '--node', 'nowhere'])).err, /no edge named nowhere/);
   const text = await world.cofferctl(['incident', 'scope', '--account', 'processor']);
-  t.match(text.out, /2 files sent for certain, 0 possibly/);
+  t.match(text.out, /2 files certain, 0 possible, 0 unsent/);
   t.match(text.out, /acme +1 +0 +0/);
   const lines = (await world.cofferctl(['incident', 'scope', '--account', 'processor', '--csv'])).out.split('\r\n');
-  t.match(lines[0], /^customer,folder,path,version,/);
+  t.match(lines[0], /^customer,customer id,folder,path,version,sha256,size,/);
   t.equal(lines.length, 4, 'a header, two files, the end');
 
   const out = join(world.directory, 'pack');
@@ -154,7 +143,7 @@ test('scope and hunt say what was done, and nothing else', async (t) => {
     'deposits.csv',
     'files.csv',
     'files.json',
-    'listings.csv',
+    'names.csv',
     'notice.md',
     'slice.jsonl',
   ]);
@@ -186,21 +175,28 @@ test('scope and hunt say what was done, and nothing else', async (t) => {
   const ioc = file(
     'ioc.csv',
     Buffer.from(
-      `type,value,note\n# from the authority\nsha256,${sha256(large)},seen elsewhere\nclient,openssh\n127.0.0.1\n198.51.100.7\nfingerprint,${credential}\n`,
+      `type,value,note\n# from the authority\nsha256,${sha256(large)},seen elsewhere\nclient,openssh\naddress,127.0.0.1\naddress,198.51.100.7\nfingerprint,${credential}\n`,
     ),
   );
   const hunt = await world.cofferctl(['incident', 'hunt', '--ioc', ioc, '--json']);
   t.equal(hunt.code, 1, hunt.err);
-  const { hits } = JSON.parse(hunt.out) as { hits: readonly { type: string; kind: string; count: number }[] };
-  t.ok(hits.some((one) => one.type === 'sha256' && one.kind === 'upload.closed' && one.count === 1));
-  t.ok(hits.some((one) => one.type === 'sha256' && one.kind === 'download.opened'));
-  t.ok(hits.some((one) => one.type === 'client' && one.kind === 'session.opened' && one.count === 3));
-  t.ok(hits.some((one) => one.type === 'fingerprint' && one.kind === 'session.opened' && one.count === 1));
+  const { lines: found } = JSON.parse(hunt.out) as {
+    lines: readonly { type: string; found: { hits: number; kinds: readonly { kind: string; count: number }[] } | null }[];
+  };
+  const kindsOf = (type: string): string =>
+    (found.find((one) => one.type === type)?.found?.kinds ?? [])
+      .map((one) => `${one.kind} ${one.count}`)
+      .sort()
+      .join(', ');
+  t.match(kindsOf('sha256'), /download\.opened 1.*upload\.closed 1/);
+  t.match(kindsOf('client'), /session\.opened 3/);
+  t.match(kindsOf('fingerprint'), /session\.opened 1/);
+  t.equal(found.filter((one) => one.found === null).length, 1, 'one of them never occurred');
   const clean = await world.cofferctl(['incident', 'hunt', '--ioc', file('clean.csv', Buffer.from('198.51.100.7\n'))]);
   t.equal(clean.code, 0);
-  t.match(clean.out, /none of 1 indicators/);
+  t.match(clean.out, /0 of 1 indicators occur/);
   t.match(
     (await world.cofferctl(['incident', 'hunt', '--ioc', file('bad.csv', Buffer.from('198.51.100.7\nwhat is this\n'))])).err,
-    /line 2 is no indicator/,
+    /2.*what is this/s,
   );
 });

@@ -1,46 +1,59 @@
-// Owns: the SQL of a hunt: which indicators occur anywhere in the record.
-import type { Snapshot } from '../../postgres/database.ts';
+// Owns: the SQL by which indicators are looked for in the whole record, failed logins and strangers included.
+import type { IndicatorType } from '../../domain/incident/indicators.ts';
+import type { Transaction } from '../../postgres/database.ts';
 
-export type Indicator = { readonly type: string; readonly value: string };
-export type HitRow = {
+/** `i`: the indicators; `l`: what they hit. Addresses of strangers of IPv6 are networks of 64 bits. */
+const hitsOf: Readonly<Record<IndicatorType, string>> = {
+  fingerprint: `select i.index, l.* from i join ledger l on l.credential = i.value and l.credential is not null
+    union all select i.index, l.* from i join ledger l on l.also_credential = i.value and l.also_credential is not null and l.also_credential is distinct from l.credential`,
+  address: `select i.index, l.* from i join ledger l on l.source = i.value::inet and l.source is not null
+    union all select i.index, l.* from i join ledger l on l.source = host(set_masklen(i.value::inet, 64)::cidr)::inet and l.kind = 'login.strangers' and l.source is not null
+      where family(i.value::inet) = 6 and host(set_masklen(i.value::inet, 64)::cidr) <> host(i.value::inet)`,
+  network: `select i.index, l.* from (select index, value::inet as net, case family(value::inet) when 4 then 32 else 128 end as bits from i) i
+      join ledger l on l.source >= host(network(i.net))::inet and l.source <= set_masklen(broadcast(i.net), i.bits) and l.source is not null
+    union all select i.index, l.* from i join ledger l on l.source = host(set_masklen(i.value::inet, 64)::cidr)::inet and l.kind = 'login.strangers' and l.source is not null
+      where family(i.value::inet) = 6 and masklen(i.value::inet) > 64 and host(set_masklen(i.value::inet, 64)::cidr) <> host(network(i.value::inet))`,
+  client: `select m.index, l.* from (
+      select i.index, c.client from i join (select distinct client from ledger where client is not null) c on strpos(lower(c.client), lower(i.value)) > 0) m
+      join ledger l on l.client = m.client and l.client is not null`,
+  sha256: `select i.index, l.* from i join ledger l on l.sha256 = i.value and l.sha256 is not null
+    union all select i.index, l.* from i join ledger l on coalesce(l.sensitive #>> '{certificate,fingerprint}', l.sensitive ->> 'fingerprint') = i.value and l.operator is not null`,
+  account: `select i.index, l.* from i join account a on a.name::text = i.value join ledger l on l.account_id = a.id and (l.session_id is null or l.kind = 'session.opened')`,
+};
+
+export type Hit = {
   readonly index: number;
-  readonly kind: string;
-  readonly count: number;
-  readonly firstAt: string;
-  readonly lastAt: string;
-  readonly accounts: string[];
-  readonly customers: string[];
-  readonly sessions: string[];
+  readonly hits: number;
+  readonly first: Date;
+  readonly last: Date;
+  readonly sessions: number;
+  readonly accounts: readonly string[];
+  readonly customers: readonly string[];
+  readonly kinds: readonly { readonly kind: string; readonly count: number }[];
 };
+export type IndexedValue = { readonly index: number; readonly value: string };
 
-const hitColumns = `x.i as index, l.kind, sum(case when l.kind = 'login.strangers' then (l.public ->> 'attempts')::bigint else 1 end)::bigint as count,
-  to_json(min(l.at)) #>> '{}' as "firstAt", to_json(max(l.at)) #>> '{}' as "lastAt",
-  coalesce((array_agg(distinct a.name::text) filter (where a.name is not null))[1:20], '{}') as accounts,
-  coalesce((array_agg(distinct c.name::text) filter (where c.name is not null))[1:20], '{}') as customers,
-  coalesce((array_agg(distinct l.session_id::text) filter (where l.session_id is not null))[1:20], '{}') as sessions`;
-const hitJoins = 'left join account a on a.id = l.account_id left join customer c on c.id = l.customer_id';
-/** What came from somewhere, with something: logins that opened a session and logins that did not. */
-const atLogin = "l.kind in ('session.opened', 'login.refused', 'login.partial', 'login.strangers', 'session.refused')";
-
-/** $1: indexes of the indicators, $2: their values. */
-const questions: Readonly<Record<string, string>> = {
-  network: `select ${hitColumns} from ledger l join unnest($1::int[], $2::inet[]) x(i, v) on l.source <<= x.v ${hitJoins} where ${atLogin} group by 1, 2`,
-  fingerprint: `select ${hitColumns} from unnest($1::int[], $2::text[]) x(i, v) join ledger l on l.credential = x.v or l.also_credential = x.v ${hitJoins}
-    where l.credential is not null group by 1, 2`,
-  client: `select ${hitColumns} from ledger l join unnest($1::int[], $2::text[]) x(i, v) on strpos(lower(l.client), lower(x.v)) > 0 ${hitJoins} where ${atLogin} group by 1, 2`,
-  sha256: `select ${hitColumns} from unnest($1::int[], $2::text[]) x(i, v) join ledger l on l.public ->> 'sha256' = x.v ${hitJoins}
-    where l.kind in ('upload.closed', 'download.opened') group by 1, 2`,
-  account: `select ${hitColumns} from unnest($1::int[], $2::text[]) x(i, v) join account n on n.name = x.v join ledger l on l.account_id = n.id ${hitJoins} where ${atLogin} group by 1, 2`,
-  certificate: `select ${hitColumns} from unnest($1::int[], $2::text[]) x(i, v) join ledger l on l.operator is not null and l.sensitive #>> '{certificate,fingerprint}' = x.v ${hitJoins}
-    where l.kind = 'operator.asked' group by 1, 2`,
-};
-
-/** Each type of indicator is one pass over what it concerns. */
-export async function findHits(tx: Snapshot, indicators: readonly Indicator[]): Promise<readonly HitRow[]> {
-  const hits: HitRow[] = [];
-  for (const [type, text] of Object.entries(questions)) {
-    const rows = indicators.map((one, i) => ({ ...one, i })).filter((one) => (one.type === 'address' ? 'network' : one.type) === type);
-    if (rows.length > 0) hits.push(...(await tx.query<HitRow>(text, [rows.map((one) => one.i), rows.map((one) => one.value)])));
-  }
-  return hits.sort((a, b) => a.index - b.index || (a.kind < b.kind ? -1 : 1));
+/** What occurs, in the order of the indexes. At most `namesMax` + 1 names of each kind. */
+export async function findHits(
+  tx: Transaction,
+  type: IndicatorType,
+  values: readonly IndexedValue[],
+  namesMax: number,
+): Promise<readonly Hit[]> {
+  const text = hitsOf[type];
+  return tx.query<Hit>(
+    `with i as materialized (select * from unnest($1::int[], $2::text[]) i(index, value)),
+       hits as (${text}),
+       each_kind as materialized (
+         select index, kind, count(*) as n, min(at) as first, max(at) as last, array_agg(distinct session_id) filter (where session_id is not null) as sessions,
+           array_agg(distinct account_id) filter (where account_id is not null) as accounts, array_agg(distinct customer_id) filter (where customer_id is not null) as customers
+         from hits group by index, kind)
+     select k.index, sum(k.n)::bigint as hits, min(k.first) as first, max(k.last) as last,
+       (select count(distinct s) from each_kind o cross join unnest(o.sessions) s where o.index = k.index) as sessions,
+       array(select distinct a.name::text from each_kind o cross join unnest(o.accounts) u(id) join account a on a.id = u.id where o.index = k.index order by 1 limit $3) as accounts,
+       array(select distinct c.name::text from each_kind o cross join unnest(o.customers) u(id) join customer c on c.id = u.id where o.index = k.index order by 1 limit $3) as customers,
+       json_agg(json_build_object('kind', k.kind, 'count', k.n) order by k.n desc, k.kind) as kinds
+     from each_kind k group by k.index order by k.index`,
+    [values.map((one) => one.index), values.map((one) => one.value), namesMax + 1],
+  );
 }

@@ -2,25 +2,24 @@
 // Must never: show a sensitive field, or an entry of another customer.
 import { hash } from 'node:crypto';
 import { classDigest, sensitiveArray } from '../../domain/ledger/leaf.ts';
-import type { Snapshot } from '../../postgres/database.ts';
+import type { Snapshot } from '../../postgres/snapshot.ts';
 import { anchorOf } from '../ledger/proofs.ts';
-import type { Filter } from './scope-queries.ts';
+import type { Chosen } from './selection-queries.ts';
 import { pageOfSlice } from './slice-queries.ts';
-import type { Spool } from './spool.ts';
 
 const sha256 = (data: Uint8Array): Buffer => hash('sha256', data, 'buffer');
 const pageRows = 2000;
 
-/** Fills the spool with the lines of a slice (docs/reference/ledger-format.md); without a line when the customer has no tree. */
-export async function writeSlice(tx: Snapshot, filter: Filter, customer: string, spool: Spool): Promise<void> {
+/** The lines of a slice (docs/reference/ledger-format.md), as values; none when the customer has no tree. */
+export async function writeSlice(tx: Snapshot, chosen: Chosen, customer: string, onRow: (row: unknown) => void): Promise<void> {
   const anchor = await anchorOf(tx, customer);
   if (anchor === undefined) return;
   const { checkpoint, head, tree, path } = anchor;
-  spool.add({ slice: { version: 1, checkpoint, head, tree } });
+  onRow({ slice: { version: 1, checkpoint, head, tree } });
   for (let after = -1; ; ) {
-    const rows = await pageOfSlice(tx, filter, customer, after, pageRows);
+    const rows = await pageOfSlice(tx, chosen, customer, after, pageRows);
     for (const { salt, ...entry } of rows)
-      spool.add({
+      onRow({
         shown: [
           entry.tree,
           entry.position,

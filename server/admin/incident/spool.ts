@@ -1,100 +1,113 @@
-// Owns: results that are larger than an answer: lines of JSON in a file that has no name any more, paged by offset.
-// Must never: leave a readable file behind, or keep more than a few results, or keep them for long.
-
+// Owns: the rows of one answer, however many: lines of JSON in a file that has no name, read page by page.
+// Must never: hold rows in memory, or leave a file behind: it is unlinked as soon as it is open.
 import { randomUUID } from 'node:crypto';
-import { closeSync, fstatSync, openSync, readSync, unlinkSync, writeSync } from 'node:fs';
+import { closeSync, openSync, readSync, unlinkSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { CofferdamError } from '../../domain/errors.ts';
 
-/** Of lines in one answer: a frame of the rpc with room to spare, once the lines are JSON inside JSON. */
-const pageBytes = 48_000;
-const writeBytes = 65_536;
+const bufferBytes = 256 * 1024;
+const newline = 0x0a;
+
+type Range = { readonly start: number; end: number };
+export type Page = { readonly rows: readonly unknown[]; readonly next: number | null };
+export type SpoolLimits = {
+  /** Of the whole file. */
+  readonly bytesMax: number;
+  /** Of JSON in one page. */
+  readonly pageBytesMax: number;
+};
 
 export class Spool {
-  readonly #file: number;
-  #waiting: string[] = [];
+  readonly #limits: SpoolLimits;
+  readonly #parts = new Map<string, Range & { rows: number; readonly groups: Map<string, Range> }>();
+  #file: number | undefined;
+  #waiting: Buffer[] = [];
   #waitingBytes = 0;
-  #count = 0;
+  #size = 0;
 
-  constructor(directory: string) {
-    const path = join(directory, `.spool-${randomUUID()}`);
+  constructor(directory: string, limits: SpoolLimits) {
+    this.#limits = limits;
+    const path = join(directory, `.scope-${randomUUID()}`);
     this.#file = openSync(path, 'wx+', 0o600);
     unlinkSync(path);
   }
 
-  get count(): number {
-    return this.#count;
+  #open(): number {
+    if (this.#file === undefined) throw new CofferdamError('not-found', 'this answer is gone: ask again');
+    return this.#file;
   }
 
-  add(row: unknown): void {
-    const line = `${JSON.stringify(row)}\n`;
+  /** Parts come one after the other; within a part the rows of one group stand together. */
+  add(part: string, group: string, row: unknown): void {
+    const line = Buffer.from(`${JSON.stringify(row)}\n`, 'utf8');
+    const start = this.#size;
+    this.#size += line.length;
+    if (this.#size > this.#limits.bytesMax)
+      throw new CofferdamError('over-limit', 'the answer is longer than there is room for: narrow the question, by a time or an account');
+    const place = this.#parts.get(part) ?? { start, end: start, rows: 0, groups: new Map<string, Range>() };
+    this.#parts.set(part, place);
+    if (place.end !== start) throw new Error(`rows of ${part} do not stand together`);
+    place.end = this.#size;
+    place.rows += 1;
+    const range = place.groups.get(group) ?? { start, end: start };
+    if (range.end !== start) throw new Error(`rows of ${part} are not in order`);
+    range.end = this.#size;
+    place.groups.set(group, range);
     this.#waiting.push(line);
     this.#waitingBytes += line.length;
-    this.#count += 1;
-    if (this.#waitingBytes >= writeBytes) this.#flush();
+    if (this.#waitingBytes >= bufferBytes) this.flush();
   }
 
-  #flush(): void {
-    if (this.#waiting.length === 0) return;
-    const bytes = Buffer.from(this.#waiting.join(''));
+  flush(): void {
+    const bytes = Buffer.concat(this.#waiting);
+    for (let at = 0; at < bytes.length; ) at += writeSync(this.#open(), bytes, at);
     this.#waiting = [];
     this.#waitingBytes = 0;
-    for (let done = 0; done < bytes.length; ) done += writeSync(this.#file, bytes, done);
   }
 
-  /** Whole lines from this offset on, at least one; `next` is null at the end. */
-  page(offset: number): { readonly lines: string; readonly next: number | null } {
-    this.#flush();
-    const { size } = fstatSync(this.#file);
-    if (offset >= size) return { lines: '', next: null };
-    for (let want = pageBytes; ; want *= 2) {
-      const bytes = Buffer.alloc(Math.min(want, size - offset));
-      readSync(this.#file, bytes, 0, bytes.length, offset);
-      const end = bytes.lastIndexOf(0x0a) + 1;
-      if (end === 0 && offset + bytes.length < size) continue;
-      const next = offset + end;
-      return { lines: bytes.subarray(0, end).toString('utf8'), next: next >= size ? null : next };
-    }
+  rowsOf(part: string): number {
+    return this.#parts.get(part)?.rows ?? 0;
+  }
+
+  /** `offset`: 0, or the `next` of the page before. Throws `invalid` for any other. */
+  page(part: string, group: string | undefined, offset: number): Page {
+    const file = this.#open();
+    const place = this.#parts.get(part);
+    const range = group === undefined ? place : place?.groups.get(group);
+    if (range === undefined) return { rows: [], next: null };
+    const start = range.start + offset;
+    if (start > range.end || (offset > 0 && this.#byte(file, start - 1) !== newline))
+      throw new CofferdamError('invalid', 'there is no such page');
+    const bytes = Buffer.alloc(Math.min(this.#limits.pageBytesMax, range.end - start));
+    readAll(file, bytes, start);
+    const whole = bytes.lastIndexOf(newline) + 1;
+    if (whole === 0 && bytes.length > 0) throw new Error('a row is longer than a page');
+    const rows = bytes
+      .toString('utf8', 0, whole)
+      .split('\n')
+      .slice(0, -1)
+      .map((line): unknown => JSON.parse(line));
+    return { rows, next: start + whole >= range.end ? null : offset + whole };
+  }
+
+  #byte(file: number, position: number): number {
+    const one = Buffer.alloc(1);
+    readAll(file, one, position);
+    return one[0] ?? 0;
   }
 
   close(): void {
-    closeSync(this.#file);
+    if (this.#file !== undefined) closeSync(this.#file);
+    this.#file = undefined;
+    this.#waiting = [];
+    this.#parts.clear();
   }
 }
 
-type Kept<T> = { readonly id: string; readonly value: T; readonly at: number; readonly close: () => void };
-
-/** A few results, each for a while. The oldest goes when there is one too many. */
-export class Shelf<T> {
-  readonly #max: number;
-  readonly #lifeMs: number;
-  readonly #kept: Kept<T>[] = [];
-
-  constructor(max: number, lifeMs: number) {
-    this.#max = max;
-    this.#lifeMs = lifeMs;
-  }
-
-  put(value: T, close: () => void): string {
-    const id = randomUUID();
-    this.#sweep();
-    while (this.#kept.length >= this.#max) this.#kept.shift()?.close();
-    this.#kept.push({ id, value, at: performance.now(), close });
-    return id;
-  }
-
-  get(id: string): T {
-    this.#sweep();
-    const found = this.#kept.find((one) => one.id === id);
-    if (found === undefined) throw new CofferdamError('not-found', 'this result is not kept any more: ask again');
-    return found.value;
-  }
-
-  #sweep(): void {
-    while (this.#kept[0] !== undefined && performance.now() - this.#kept[0].at > this.#lifeMs) this.#kept.shift()?.close();
-  }
-
-  clear(): void {
-    for (const one of this.#kept.splice(0)) one.close();
+function readAll(file: number, bytes: Buffer, position: number): void {
+  for (let at = 0; at < bytes.length; ) {
+    const count = readSync(file, bytes, at, bytes.length - at, position + at);
+    if (count === 0) throw new Error('the spool is shorter than what was written');
+    at += count;
   }
 }

@@ -7,7 +7,7 @@ import { headsTree } from '../../domain/ledger/leaf.ts';
 import type { Database } from '../../postgres/database.ts';
 import type { Params, Result } from '../../rpc/operation.ts';
 import type { OperatorToAdmin } from '../../rpc/operator-admin.ts';
-import { Shelf } from '../incident/spool.ts';
+import { Shelf } from '../shelf.ts';
 import { type Bound, boundOf, nextTree, pageOfBlocks, pageOfEntries, pageOfHeads, pageOfLeaves } from './dump-queries.ts';
 
 type Wish = Params<OperatorToAdmin, 'ledger.verify'>;
