@@ -9,7 +9,7 @@ export type Given = {
   readonly positionals: readonly string[];
   readonly options: Readonly<Record<string, string | undefined>>;
   readonly isTerminal: boolean;
-  readonly places: { readonly bootstrapSocket: string };
+  readonly places: { readonly bootstrapSocket: string; readonly witness: string };
 };
 export type Command = {
   readonly words: readonly string[];

@@ -15,7 +15,10 @@ import { listCredentials, listRotations, listWindows, staleCredentials } from '.
 import { dormantMs, planFor, showCredential, showRotation } from './credential-reports.ts';
 import { examine } from './doctor/doctor.ts';
 import { silentNodes } from './doctor/nodes.ts';
-import { ledgerStatus } from './ledger-queries.ts';
+import { incidentHandlers } from './incident/handlers.ts';
+import type { Incidents } from './incident/scope.ts';
+import { ledgerStatus } from './ledger/status-queries.ts';
+import type { Verifications } from './ledger/verification.ts';
 import { listSessionsOfNode } from './node-queries.ts';
 import type { Operator } from './operator-queries.ts';
 import {
@@ -65,7 +68,13 @@ function fitting<K extends string, T>(name: K, rows: readonly T[]): { readonly [
   return { [name]: taken, more: taken.length < rows.length } as { readonly [P in K]: T[] } & { readonly more: boolean };
 }
 
-export function adminHandlers(config: Config, database: Database, commands: CommandLine): Handlers<OperatorToAdmin, OperatorCaller> {
+export function adminHandlers(
+  config: Config,
+  database: Database,
+  commands: CommandLine,
+  incidents: Incidents,
+  verifications: Verifications,
+): Handlers<OperatorToAdmin, OperatorCaller> {
   const read = database.withSystem.bind(database);
   const pingMs = async (operator: Operator): Promise<number | null> => {
     const started = performance.now();
@@ -92,6 +101,9 @@ export function adminHandlers(config: Config, database: Database, commands: Comm
         return { change: row, ...signed };
       }),
     'ledger.status': () => read(ledgerStatus),
+    ...incidentHandlers(incidents),
+    'ledger.verify': async (wish) => verifications.start(wish),
+    'ledger.verification': async ({ verification }) => verifications.state(verification),
     'break-glass.list': async () => fitting('breakGlasses', await read(listBreakGlasses)),
     'report.changes': async ({ since, after }) => {
       const rows = await read((tx) => listChangesDone(tx, since, after ?? null, rowsMax + 1));

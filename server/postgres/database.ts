@@ -16,6 +16,10 @@ export type Transaction = {
   /** Rows of one parameterised statement. `values` go as parameters, never as text. */
   query<T extends Row>(text: string, values?: readonly unknown[]): Promise<readonly T[]>;
 };
+/** One moment of the database, read row by row: an answer may be larger than this process. */
+export type Snapshot = Transaction & {
+  each<T extends Row>(text: string, values: readonly unknown[], onRow: (row: T) => void): Promise<void>;
+};
 
 export type DatabaseOptions = {
   readonly url: string;
@@ -71,6 +75,40 @@ export class Database {
   /** The few system-wide passes: login, sweeps, commands. */
   withSystem<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
     return this.#transaction('*', work);
+  }
+
+  /** Everything `work` reads is of one moment; a statement may take `statementMs`. Keep it short: old row versions stay meanwhile. */
+  async withSnapshot<T>(statementMs: number, work: (tx: Snapshot) => Promise<T>): Promise<T> {
+    const client = await this.#connect();
+    let broken: Error | undefined;
+    const onError = (error: Error): void => {
+      broken = error;
+    };
+    client.on('error', onError);
+    try {
+      await client.query('begin isolation level repeatable read read only');
+      await client.query("select set_config('cofferdam.customers', '*', true), set_config('statement_timeout', $1, true)", [
+        String(statementMs),
+      ]);
+      const each: Snapshot['each'] = (text, values, onRow) =>
+        new Promise((resolve, reject) => {
+          const query = new pg.Query(text, values as unknown[]);
+          // With a listener the rows are not kept.
+          query.on('row', (row) => onRow(row as never));
+          query.on('end', () => resolve());
+          query.on('error', reject);
+          client.query(query);
+        });
+      const result = await work({ query: async (text, values) => (await client.query(text, values as unknown[])).rows, each });
+      await client.query('commit');
+      return result;
+    } catch (error) {
+      if (broken === undefined) await client.query('rollback').catch((failed: Error) => (broken = failed));
+      throw translate(error);
+    } finally {
+      client.off('error', onError);
+      client.release(broken);
+    }
   }
 
   /**

@@ -11,6 +11,7 @@ import {
   epochMs,
   inTree,
   leafOfRow,
+  logLeaf,
   type MadeRecord,
   makeRecord,
   makeRow,
@@ -18,6 +19,8 @@ import {
   noteFor,
   type Row,
   rewrite,
+  rootOf,
+  seal,
 } from '../support/ledger-record.ts';
 
 const signer = makeSigner();
@@ -442,4 +445,19 @@ test('heads that nobody has witnessed yet are counted, and good', async (t) => {
   t.same(report.findings, []);
   const [last, seen] = [whole.heads[29]?.number ?? 0, whole.heads[27]?.number ?? 0];
   t.same(report.unwitnessed, { heads: 2, entries: last - seen });
+});
+
+test('a heads log of more than a block is good; a block of it that was changed is found', async (t) => {
+  const record: MadeRecord = { rows: [], heads: [], notes: [], blocks: [] };
+  for (let i = 0; i < 260; i += 1) {
+    seal(record, { [acme]: 1 });
+    if (i % 50 === 9) record.notes.push(noteFor(record, signer, i + 1));
+  }
+  const [tree, hash] = ['ffffffff-ffff-ffff-ffff-ffffffffffff', rootOf(record.heads.slice(0, 256).map(logLeaf))];
+  record.blocks.push({ tree, index: 0, hash });
+  t.same(verified(record).findings, [], 'as the database prints it');
+  const other = Buffer.from(hash);
+  other[0] = (other[0] ?? 0) ^ 1;
+  for (const blocks of [[{ tree, index: 0, hash: other }], [...record.blocks, { tree, index: 1, hash }]])
+    t.match(verified({ ...record, blocks }).findings, [{ what: 'block', tree }]);
 });

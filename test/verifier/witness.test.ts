@@ -171,9 +171,14 @@ test('two truths, a size that shrinks, an era that goes back', async (t) => {
   const truths = await against(t, [{ [day]: witnessText(whole.notes) }, { [day]: witnessText([forked]) }]);
   t.match(truths.findings[0], { what: 'two truths', from: 10, to: 10 });
   const { notes } = whole;
-  const shrunk = await against(t, [{ [day]: witnessText([...notes.slice(0, 12), notes[5] ?? '', ...notes.slice(12)]) }]);
+  const late = await against(t, [{ [day]: witnessText([...notes.slice(0, 12), notes[5] ?? '', ...notes.slice(12), notes[20] ?? '']) }]);
+  t.match(late, { found: 0, checkpoints: 32 }, 'twin: of two wardens one was slower: signed earlier, handed over later');
+  const signedAgain = noteFor(whole, signer, 6, 1, 12.5);
+  const shrunk = await against(t, [{ [day]: witnessText([...notes.slice(0, 12), signedAgain, ...notes.slice(12)]) }]);
   t.match(shrunk, { found: 1, findings: [{ what: 'shrunk', from: 12, to: 6, text: /line 13/ }] });
-  const nextDay = await against(t, [{ [day]: witnessText(notes), 'checkpoints-2026-11-25.jsonl': witnessText([notes[5] ?? '']) }]);
+  const nextDay = await against(t, [
+    { [day]: witnessText(notes), 'checkpoints-2026-11-25.jsonl': witnessText([noteFor(whole, signer, 6, 1, 31)]) },
+  ]);
   t.match(nextDay, { found: 1, findings: [{ what: 'shrunk', from: 30, to: 6 }] }, 'from one day to the next');
   const eras = [
     ...notes.slice(0, 20),
