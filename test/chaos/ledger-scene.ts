@@ -109,19 +109,17 @@ export class LedgerScene {
     return Number(readFileSync(join(this.#directory, 'data-of', 'data', 'postmaster.pid'), 'utf8').split('\n')[0]);
   }
 
-  /** One connection as superuser; waits while the server recovers. */
+  /** One connection as superuser; again from the start while the server goes down and recovers. `work` changes nothing that stays. */
   async withClient<T>(work: (client: pg.Client) => Promise<T>): Promise<T> {
     for (const end = Date.now() + 60_000; ; await sleep(50)) {
       const client = new pg.Client({ connectionString: this.#keeper.url(database) });
       client.on('error', () => {});
       try {
         await client.connect();
-      } catch (error) {
-        if (Date.now() > end) throw error;
-        continue;
-      }
-      try {
         return await work(client);
+      } catch (error) {
+        const isAway = !(error instanceof pg.DatabaseError) || error.code?.startsWith('57') === true;
+        if (!isAway || Date.now() > end) throw error;
       } finally {
         await client.end().catch(() => {});
       }
@@ -150,7 +148,7 @@ export class LedgerScene {
   async endBackend(like: string): Promise<void> {
     await this.withClient((client) =>
       client.query(
-        'select pg_terminate_backend(pid) from (select pid from pg_stat_activity where application_name like $1 order by random() limit 1) one',
+        'select pg_terminate_backend(pid) from (select pid from pg_stat_activity where application_name like $1 and pid <> pg_backend_pid() order by random() limit 1) one',
         [like],
       ),
     );
