@@ -8,7 +8,7 @@ import { CofferdamError } from '../domain/errors.ts';
 import { Database } from '../postgres/database.ts';
 import { roleUrl } from '../postgres/role-url.ts';
 import { type Send, withDevelopmentOperators } from './development-operators.ts';
-import { ledgerStatus } from './ledger-queries.ts';
+import { ledgerStatus } from './ledger/status-queries.ts';
 import { newOpenSshKeyPair } from './openssh-key.ts';
 
 const customers = ['acme', 'acme-2', 'globex'] as const;

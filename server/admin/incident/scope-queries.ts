@@ -48,7 +48,7 @@ export async function eachFile(snapshot: Snapshot, chosen: Chosen, onRow: (row: 
        from (select * from e union all select * from late) u group by version_id, customer_id, handle_id, session_id having bool_or(is_chosen)
      ), f as (
        select version_id, customer_id, count(*) as handles, count(*) filter (where is_closed and closed_by = 'client' and sent_bytes > 0) as sent,
-         count(*) filter (where is_released and (not is_closed or sent_bytes is null or (sent_bytes > 0 and closed_by is distinct from 'client'))) as unclear,
+         count(*) filter (where is_released and (not is_closed or sent_bytes is null or (sent_bytes > 0 and coalesce(closed_by, '') <> 'client'))) as unclear,
          coalesce(sum(sent_bytes), 0)::bigint as sent_bytes, min(first) as first, max(last) as last, max(folder) as folder, max(path) as path, max(sha256) as sha256,
          max(extent_count) as extent_count, max(size) as size
        from h where is_released or is_verified or sent_bytes > 0 or extent_count = 0 group by version_id, customer_id
