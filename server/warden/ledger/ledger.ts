@@ -267,10 +267,10 @@ export class Ledger {
 
   async #seal(seen: Look, signing: Signing): Promise<void> {
     const { guard, config } = this.#given;
-    // A checkpoint of an earlier run, or of another warden, may not have got to our witnesses.
-    if (seen.checkpoint !== null) this.#offer(seen.checkpoint);
     const isDue = seen.checkpointAgeMs === null || seen.checkpointAgeMs >= config.limits.checkpointEveryMs;
     const isOldEra = seen.checkpoint !== null && signing.signer.open(seen.checkpoint).era !== seen.era;
+    // A checkpoint of an earlier run, or of another warden, may not have got to our witnesses. One of an era that ended would turn them back.
+    if (seen.checkpoint !== null && !isOldEra) this.#offer(seen.checkpoint);
     if (!seen.hasFresh && !isDue && !isOldEra) return;
     for (let rounds = 0; rounds < roundsMax; rounds += 1) {
       const { known } = guard;

@@ -2,7 +2,7 @@
 // Must never: seal without the lock on the state, or sign a root that is not in the same transaction.
 import { hash, randomBytes } from 'node:crypto';
 import { CofferdamError } from '../../domain/errors.ts';
-import type { Checkpoint } from '../../domain/ledger/checkpoint.ts';
+import { type Checkpoint, parseNote } from '../../domain/ledger/checkpoint.ts';
 import { commonTree, type Grown, headLines, headsTree, headText, leafData, saltBytes } from '../../domain/ledger/leaf.ts';
 import { append, emptyFrontier, type Frontier, leafHash, rootOf, type Sha256 } from '../../domain/ledger/merkle.ts';
 import type { Transaction } from '../../postgres/database.ts';
@@ -114,6 +114,9 @@ function standing({ era, heads, root }: Compared, nowEra: number, log: Frontier)
   return base64(rootOf(sha256, log)) === root ? 'same' : 'other';
 }
 
+/** Of the newest checkpoint; the first era begins without one. */
+const eraSigned = ({ checkpoint }: LedgerState): number => (checkpoint === null ? 1 : parseNote(checkpoint).checkpoint.era);
+
 /**
  * Seals up to `roundMax` entries inside the caller's transaction. With nothing to seal it signs the same trees again when `isSignedAnyway`, else
  * undefined. Nor does it seal on top of what was not compared: `unavailable` when the record is not the one of `compared`.
@@ -125,8 +128,10 @@ export async function sealRound(
   compared?: Compared,
 ): Promise<Round | undefined> {
   const state = await lockState(tx);
-  const fresh = await takeFresh(tx, roundMax);
-  if (fresh.length === 0 && !isSignedAnyway) return undefined;
+  // The first checkpoint of an era is of the very size at which it goes on: everybody can tell by it what was given up.
+  const isNewEra = eraSigned(state) !== state.era;
+  const fresh = isNewEra ? [] : await takeFresh(tx, roundMax);
+  if (fresh.length === 0 && !isSignedAnyway && !isNewEra) return undefined;
   const grove = new Grove(await frontiersOf(tx, [...new Set(fresh.map(treeOf)), headsTree]));
   const place = compared === undefined ? 'same' : standing(compared, state.era, grove.of(headsTree));
   if (place === 'ahead') return undefined;
@@ -143,5 +148,5 @@ export async function sealRound(
   }
   const { checkpoint, note } = sign(signing, state, state.era, number, grove.of(headsTree));
   await saveState(tx, state.era, number, note);
-  return { sealed: fresh.length, checkpoint, note, isFull: fresh.length === roundMax };
+  return { sealed: fresh.length, checkpoint, note, isFull: isNewEra || fresh.length === roundMax };
 }
