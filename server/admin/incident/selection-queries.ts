@@ -1,4 +1,5 @@
 // Owns: the SQL by which a selection becomes what the record is asked for: accounts, operators' traces, sessions, failed logins, the state of the record.
+import { parseNetwork } from '../../domain/addresses.ts';
 import type { Snapshot } from '../../postgres/snapshot.ts';
 import type { IncidentRow } from '../../rpc/operator-incident.ts';
 
@@ -206,6 +207,12 @@ export async function eachOlderSession(
 
 export type FailedLogins = { readonly refused: number; readonly partial: number; readonly sessions: number; readonly strangers: number };
 
+/** Wide enough for the network by which a stranger of IPv6 is kept. */
+function networkOfStrangers(source: string): string {
+  const network = parseNetwork(source);
+  return network !== undefined && network.bytes.length === 16 && network.bits > 64 ? `${source.replace(/\/.*$/, '')}/64` : source;
+}
+
 /** Logins of the selection that opened nothing. Strangers of IPv6 are counted by their network of 64 bits. */
 export async function countFailedLogins(snapshot: Snapshot, question: SessionQuestion): Promise<FailedLogins> {
   const { credential, source, client, node, account, since, until } = question;
@@ -216,11 +223,12 @@ export async function countFailedLogins(snapshot: Snapshot, question: SessionQue
      from ledger l
      where l.kind in ('login.refused', 'login.partial', 'login.strangers', 'session.refused')
        and ($1::text is null or l.credential = $1 or l.also_credential = $1)
+       and ($2::inet is null or (l.source >= host(network($8::inet))::inet and l.source <= set_masklen(broadcast($8::inet), case family($8::inet) when 4 then 32 else 128 end)))
        and ($2::inet is null or l.source <<= $2 or (l.kind = 'login.strangers' and family(l.source) = 6 and set_masklen(l.source, 64) && $2::inet))
        and ($3::text is null or strpos(lower(l.client), lower($3)) > 0)
        and ($4::text is null or l.node = $4) and ($5::uuid is null or l.account_id = $5)
        and ($6::timestamptz is null or l.at >= $6) and ($7::timestamptz is null or l.at < $7)`,
-    [credential, source, client, node, account, since, until],
+    [credential, source, client, node, account, since, until, source === null ? null : networkOfStrangers(source)],
   );
   return row ?? { refused: 0, partial: 0, sessions: 0, strangers: 0 };
 }
