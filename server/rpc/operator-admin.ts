@@ -6,6 +6,7 @@ import { operatorAccess } from './operator-access.ts';
 import { operatorBudgets } from './operator-budgets.ts';
 import { operatorChanges } from './operator-changes.ts';
 import { operatorCredentials } from './operator-credentials.ts';
+import { operatorIncident } from './operator-incident.ts';
 import { operatorLedger } from './operator-ledger.ts';
 import { operatorNodes } from './operator-nodes.ts';
 import { operatorRetention } from './operator-retention.ts';
@@ -116,6 +117,8 @@ export const operatorToAdmin = {
           }),
         ),
         wardenAnswersMs: z.number().nullable(),
+        /** Why nothing is served, if so; and for how long the record waits for its seal or its witness, milliseconds. */
+        record: z.strictObject({ entries: z.number(), frozen: z.string().nullable(), lateMs: z.number(), isStopped: z.boolean() }),
         /** Verdicts of the self-tests; `isStale`: a node serves and does not report. */
         controls: z.array(
           z.strictObject({ node: z.string(), check: z.string(), bites: z.boolean(), text: z.string(), at: instant, since: instant }),
@@ -272,6 +275,7 @@ export const operatorToAdmin = {
   ...operatorRetention,
   ...operatorNodes,
   ...operatorLedger,
+  ...operatorIncident,
   /** Answers at once: shows that the warden takes commands. */
   'warden.ping': rule(
     operation({

@@ -22,11 +22,13 @@ import { startCommands } from './commands/commands.ts';
 import { assertNoDemoOutsideLoopback } from './commands/demo.ts';
 import type { EdgeCaller, Warden } from './context.ts';
 import { startCredentialSweeps } from './credentials/credential-sweeps.ts';
+import { every } from './every.ts';
 import { Exchanges } from './exchanges/exchanges.ts';
 import { edgeHandlers } from './handlers.ts';
 import { loadHostKeys, publicLine } from './keys/key-files.ts';
 import { publishReceiptKey } from './keys/key-queries.ts';
 import { createKeyRing } from './keys/key-ring.ts';
+import { archiveDue } from './ledger/archive.ts';
 import { Forwards } from './ledger/forward/forwards.ts';
 import { LedgerGuard } from './ledger/guard.ts';
 import { Ledger } from './ledger/ledger.ts';
@@ -37,6 +39,8 @@ import { SessionRegistry } from './sessions/sessions.ts';
 import { recover } from './transfers/recovery.ts';
 import { startTransferSweeps } from './transfers/sweeps.ts';
 
+const archiveEveryMs = 3_600_000;
+
 export type RunningWarden = { readonly warden: Warden; stop(): Promise<void> };
 
 /** Starts the warden; resolves when every socket listens. Throws `configuration` before anything is reachable. */
@@ -46,7 +50,10 @@ export async function startWarden(config: Config): Promise<RunningWarden> {
   const hostKeys = loadHostKeys(config);
   const url = roleUrl(config, 'warden');
   const guard = new LedgerGuard();
-  const admit = async (tx: Transaction): Promise<void> => guard.admit(await identify(tx));
+  const admit = async (tx: Transaction): Promise<void> => {
+    const { known } = guard;
+    guard.admit(await identify(tx), known);
+  };
   const database = new Database({ url, applicationName: 'cofferdam warden', connectionsMax: 16, admit });
   const ledger = new Ledger({ config, url, keys, guard, witnesses: createWitnesses(config.ledger), log });
   const forwards = new Forwards({ config, url, log, newest: () => ledger.newest });
@@ -85,6 +92,11 @@ export async function startWarden(config: Config): Promise<RunningWarden> {
     const sweeps = startTransferSweeps(warden);
     const credentialSweeps = startCredentialSweeps(warden, sessions);
     const sealSweeps = startSealSweeps(warden, sessions);
+    const archives = every(
+      archiveEveryMs,
+      async () => (ledger.isLeading && guard.state.is === 'open' ? archiveDue({ config: config.ledger, database, log }) : undefined),
+      log,
+    );
     const bootstrap = await serveBootstrap(warden);
     const commands = await startCommands(warden, sessions);
     const stopListening = await database.listen('cofferdam_ended', endedElsewhere(nodes, sessions), () => {});
@@ -113,6 +125,7 @@ export async function startWarden(config: Config): Promise<RunningWarden> {
         await sweeps.stop();
         await credentialSweeps.stop();
         await sealSweeps.stop();
+        await archives.stop();
         await bootstrap.stop();
         await stopListening();
         await commands.stop();

@@ -258,6 +258,14 @@ export class World {
     });
   }
 
+  /** The same, as soon as somebody is served again: after a fault that ends by itself. */
+  async sftpWhenServed(name: string, lines: readonly string[], timeoutMs = 60_000): Promise<Done> {
+    for (const end = Date.now() + timeoutMs; ; await new Promise((resolve) => setTimeout(resolve, 200))) {
+      const done = await this.sftp(name, lines);
+      if (done.code === 0 || Date.now() > end) return done;
+    }
+  }
+
   /** The database as its owner sees it. */
   get databaseUrl(): string {
     const given = this.env.DATABASE_URL;

@@ -51,9 +51,8 @@ export class LedgerGuard {
     if (this.#state.is === 'closed') throw new CofferdamError('unavailable', 'the service is not available at the moment');
   }
 
-  /** Of a connection that was just made: it may lead to another server, or to a past of the same one. */
-  admit(seen: { readonly identity: string; readonly era: number; readonly heads: number }): void {
-    const known = this.#known;
+  /** Of a connection that was just made: it may lead to another server, or to a past of the same one. `known`: before it was asked. */
+  admit(seen: { readonly identity: string; readonly era: number; readonly heads: number }, known: Known | undefined): void {
     if (known === undefined) return;
     if (seen.identity === known.identity && seen.era === known.era && seen.heads >= known.heads) return;
     if (this.#state.is === 'open' || this.#state.why === 'late')
