@@ -40,7 +40,10 @@ import { incidentPack } from './commands/incident-pack.ts';
 import { incidentScope } from './commands/incident-scope.ts';
 import { keyAdd, keyConfirm, keyRetire } from './commands/key-add.ts';
 import { keyResume, keySuspend } from './commands/key-suspend.ts';
+import { ledgerSearch } from './commands/ledger-search.ts';
+import { ledgerShow } from './commands/ledger-show.ts';
 import { ledgerRelease, ledgerStatus } from './commands/ledger-status.ts';
+import { ledgerTail } from './commands/ledger-tail.ts';
 import { ledgerVerify } from './commands/ledger-verify.ts';
 import { mfaReset, mfaTicket } from './commands/mfa-ticket.ts';
 import {
@@ -121,6 +124,9 @@ export const commands: readonly Command[] = [
   incidentHunt,
   incidentPack,
   ledgerStatus,
+  ledgerTail,
+  ledgerSearch,
+  ledgerShow,
   ledgerRelease,
   ledgerVerify,
   changeList,
@@ -287,7 +293,7 @@ async function main(argv: readonly string[]): Promise<number> {
     places,
   };
   const print = (output: Output): number => {
-    process.stdout.write(values.json === true ? `${JSON.stringify(output.data, null, 2)}\n` : output.text);
+    if (output.isPrinted !== true) process.stdout.write(values.json === true ? `${JSON.stringify(output.data, null, 2)}\n` : output.text);
     if (isCut(output.data)) process.stderr.write('cofferctl: there is more than one answer holds: narrow the question\n');
     return output.isFault === true ? 1 : 0;
   };

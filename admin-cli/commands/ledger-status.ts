@@ -1,8 +1,20 @@
+import type { Result } from '../../server/rpc/operation.ts';
+import type { OperatorToAdmin } from '../../server/rpc/operator-admin.ts';
 import { changing } from '../changing.ts';
 import type { Command } from '../command.ts';
 import { plain, when } from '../output.ts';
 
+type Forward = Result<OperatorToAdmin, 'ledger.status'>['forwards'][number];
+
 const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`;
+
+function forwardLine(one: Forward): string {
+  const name = `forward ${plain(one.name)}`.padEnd(18);
+  if (one.number === null) return `${name} has not begun: is the warden up?`;
+  const behind = one.behindEntries === 0 ? 'has everything' : `${one.behindEntries} entries and ${seconds(one.behindMs)} behind`;
+  const error = one.error === null ? '' : `; since ${when(one.errorAt)}: ${plain(one.error)}`;
+  return `${name} sent up to ${one.sent}, received for certain up to ${one.number}, ${behind} (looked at ${when(one.lookedAt)})${error}`;
+}
 
 export const ledgerStatus: Command = {
   words: ['ledger', 'status'],
@@ -20,6 +32,7 @@ export const ledgerStatus: Command = {
       ...status.verifierKeys.map((key) => `verifier key       ${key}`),
       `months             ${status.months.length === 0 ? 'none yet' : `${status.months[0]?.month} to ${status.months.at(-1)?.month}`}`,
     ];
+    for (const one of status.forwards) lines.push(forwardLine(one));
     if (freeze !== null)
       lines.push(
         '',

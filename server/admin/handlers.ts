@@ -15,7 +15,9 @@ import { listCredentials, listRotations, listWindows, staleCredentials } from '.
 import { dormantMs, planFor, showCredential, showRotation } from './credential-reports.ts';
 import { examine } from './doctor/doctor.ts';
 import { silentNodes } from './doctor/nodes.ts';
+import { fitting } from './fitting.ts';
 import type { Scopes } from './incident/scopes.ts';
+import { searchLedger, showEntry, tailLedger } from './ledger/reading.ts';
 import { ledgerStatus } from './ledger/status-queries.ts';
 import type { Verifications } from './ledger/verification.ts';
 import { listSessionsOfNode } from './node-queries.ts';
@@ -46,25 +48,10 @@ type Reads = {
 };
 
 const rowsMax = 500;
-/** Of JSON in one list: a frame with room to spare. */
-const listBytesMax = 110_000;
-
 /** An empty review of somebody who does not exist would be believed. */
 async function requireNamed(tx: Transaction, params: Params<OperatorToAdmin, 'report.access'>): Promise<void> {
   const unknown = await unknownName(tx, params);
   if (unknown !== undefined) throw new CofferdamError('not-found', `there is no ${unknown} named ${params[unknown]}`);
-}
-
-/** As many rows as one answer holds. */
-function fitting<K extends string, T>(name: K, rows: readonly T[]): { readonly [P in K]: T[] } & { readonly more: boolean } {
-  const taken: T[] = [];
-  let bytes = 0;
-  for (const row of rows) {
-    bytes += Buffer.byteLength(JSON.stringify(row)) + 1;
-    if (bytes > listBytesMax) break;
-    taken.push(row);
-  }
-  return { [name]: taken, more: taken.length < rows.length } as { readonly [P in K]: T[] } & { readonly more: boolean };
 }
 
 export function adminHandlers(
@@ -99,7 +86,13 @@ export function adminHandlers(
           throw new CofferdamError('not-found', 'there is no such change: see `cofferctl change list`');
         return { change: row, ...signed };
       }),
-    'ledger.status': () => read(ledgerStatus),
+    'ledger.status': () => {
+      const forwards = config.ledger.forwards.map((one) => one.name);
+      return read((tx) => ledgerStatus(tx, forwards));
+    },
+    'ledger.tail': (params) => tailLedger(database, params),
+    'ledger.search': (params) => searchLedger(database, params),
+    'ledger.show': ({ number }) => showEntry(database, number),
     'ledger.verify': async (wish) => verifications.start(wish),
     'ledger.verification': async ({ verification }) => verifications.state(verification),
     'incident.scope': async (params, caller) => ({ scope: scopes.start((await caller.operator()).id, params) }),

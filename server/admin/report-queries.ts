@@ -67,6 +67,17 @@ export async function listFiles(tx: Transaction, customer: string, folder: strin
   return rows.map((row) => ({ ...row, closedAt: isoOrNull(row.closedAt), publishedAt: isoOrNull(row.publishedAt) }));
 }
 
+export async function findPathOfVersion(
+  tx: Transaction,
+  version: string,
+): Promise<{ readonly folder: string; readonly path: string; readonly number: number } | undefined> {
+  const [row] = await tx.query<{ folder: string; path: string; number: number }>(
+    `select fo.name as folder, ${pathOf} as path, v.number ${fileJoins} where v.id = $1`,
+    [version],
+  );
+  return row;
+}
+
 export type Receipt = { readonly receipt: string; readonly publicKey: string };
 
 export async function findReceiptByVersion(tx: Transaction, version: string): Promise<{ readonly receipt: string } | undefined> {

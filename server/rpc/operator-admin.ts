@@ -8,6 +8,7 @@ import { operatorChanges } from './operator-changes.ts';
 import { operatorCredentials } from './operator-credentials.ts';
 import { operatorIncident } from './operator-incident.ts';
 import { operatorLedger } from './operator-ledger.ts';
+import { operatorLedgerReading } from './operator-ledger-reading.ts';
 import { operatorNodes } from './operator-nodes.ts';
 import { operatorRetention } from './operator-retention.ts';
 import {
@@ -275,6 +276,7 @@ export const operatorToAdmin = {
   ...operatorRetention,
   ...operatorNodes,
   ...operatorLedger,
+  ...operatorLedgerReading,
   ...operatorIncident,
   /** Answers at once: shows that the warden takes commands. */
   'warden.ping': rule(

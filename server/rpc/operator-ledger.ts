@@ -40,6 +40,19 @@ export const operatorLedger = {
         verifierKeys: z.array(z.string()),
         months: z.array(z.strictObject({ month: z.string(), entries: z.number() })),
         freeze: freeze.nullable(),
+        /** Live forwarding, as configured; `sent` and `number`: up to which entry it was sent, and received for certain. null: it never began. */
+        forwards: z.array(
+          z.strictObject({
+            name: z.string(),
+            number: z.number().nullable(),
+            sent: z.number().nullable(),
+            behindEntries: z.number(),
+            behindMs: z.number(),
+            lookedAt: instant.nullable(),
+            error: z.string().nullable(),
+            errorAt: instant.nullable(),
+          }),
+        ),
       }),
     }),
     reads(),

@@ -6,7 +6,35 @@ import type { OperatorToAdmin } from '../../rpc/operator-admin.ts';
 type Status = Result<OperatorToAdmin, 'ledger.status'>;
 type FreezeFacts = { readonly witnessedSize: number; readonly witnessedRoot: string; readonly heads: number; readonly era: number };
 
-export async function ledgerStatus(tx: Transaction): Promise<Status> {
+/** How far each receiver is, as whoever forwards wrote down last. */
+async function forwardsOf(tx: Transaction, names: readonly string[]): Promise<Status['forwards']> {
+  const rows = await tx.query<{
+    name: string;
+    number: number | null;
+    sent: number | null;
+    entries: number | null;
+    behind_ms: number | null;
+    looked_at: Date | null;
+    error: string | null;
+    error_at: Date | null;
+  }>(
+    `select n.name, f.number, f.sent, s.number - f.sent as entries, f.behind_ms, f.looked_at, f.error, f.error_at
+     from unnest($1::text[]) with ordinality n(name, o) cross join ledger_state s left join ledger_forward f on f.name = n.name order by n.o`,
+    [names],
+  );
+  return rows.map((row) => ({
+    name: row.name,
+    number: row.number,
+    sent: row.sent,
+    behindEntries: Math.max(0, row.entries ?? 0),
+    behindMs: row.behind_ms ?? 0,
+    lookedAt: row.looked_at?.toISOString() ?? null,
+    error: row.error,
+    errorAt: row.error_at?.toISOString() ?? null,
+  }));
+}
+
+export async function ledgerStatus(tx: Transaction, forwards: readonly string[] = []): Promise<Status> {
   const [row] = await tx.query<{
     era: number;
     entries: number;
@@ -50,6 +78,7 @@ export async function ledgerStatus(tx: Transaction): Promise<Status> {
     unwitnessedMs: Math.max(0, Math.round(row.unwitnessed_ms ?? 0)),
     verifierKeys: keys.map((one) => one.verifier_key),
     months: [...months],
+    forwards: await forwardsOf(tx, forwards),
     freeze:
       freeze === undefined
         ? null

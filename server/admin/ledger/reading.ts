@@ -1,0 +1,136 @@
+// Owns: what operators read of the record: following it, searching it, and one entry with its proof.
+// Must never: say that something was looked at which was not.
+import { CofferdamError } from '../../domain/errors.ts';
+import { entryKinds } from '../../domain/ledger/entry-kinds.ts';
+import type { Database, Transaction } from '../../postgres/database.ts';
+import type { Params, Result } from '../../rpc/operation.ts';
+import type { OperatorToAdmin } from '../../rpc/operator-admin.ts';
+import type { LedgerFilter, LedgerRow } from '../../rpc/operator-ledger-reading.ts';
+import { unknownName } from '../access-queries.ts';
+import { fitting } from '../fitting.ts';
+import { findPathOfVersion } from '../report-queries.ts';
+import { anchorOf } from './proofs.ts';
+import { bounds, entriesIn, findHashed, findOpened, verifierKeys } from './reading-queries.ts';
+
+/** A call ends well before the caller gives up on it. */
+const tailMs = 15_000;
+const searchMs = 8000;
+const lookEveryMs = 400;
+/** Numbers that one statement looks at: the first time, and at most. */
+const windowFirst = 20_000;
+const windowMax = 640_000;
+const quickMs = 500;
+const tailRows = 200;
+
+/** An empty answer about somebody who does not exist would be believed. */
+async function requireKnown(tx: Transaction, { customer, account, kind }: LedgerFilter): Promise<void> {
+  const unknown = await unknownName(tx, { ...(customer === undefined ? {} : { customer }), ...(account === undefined ? {} : { account }) });
+  if (unknown !== undefined)
+    throw new CofferdamError('not-found', `there is no ${unknown} named ${unknown === 'customer' ? customer : account}`);
+  const matches = (name: string): boolean => (kind?.endsWith('*') === true ? name.startsWith(kind.slice(0, -1)) : name === kind);
+  if (kind !== undefined && !Object.keys(entryKinds).some(matches))
+    throw new CofferdamError('not-found', `there is no kind of entry named ${kind}: see docs/reference/ledger-entries.md`);
+}
+
+export async function tailLedger(
+  database: Database,
+  { filter, after }: Params<OperatorToAdmin, 'ledger.tail'>,
+): Promise<Result<OperatorToAdmin, 'ledger.tail'>> {
+  const start = await database.withSystem(async (tx) => {
+    await requireKnown(tx, filter);
+    return (await bounds(tx)).newest;
+  });
+  if (after === null) return { entries: [], last: start };
+  let last = after;
+  for (const until = performance.now() + tailMs; ; ) {
+    const { rows, upTo } = await database.withSystem(async (tx) => {
+      const { newest } = await bounds(tx);
+      const end = Math.min(newest, last + windowMax);
+      if (end <= last) return { rows: [], upTo: last };
+      const window = { after: last, upTo: end, order: 'oldest', limit: tailRows + 1, withoutTails: true } as const;
+      return { rows: await entriesIn(tx, window, filter), upTo: end };
+    });
+    const { entries, more } = fitting('entries', rows.slice(0, tailRows));
+    if (entries.length > 0) return { entries, last: more || rows.length > tailRows ? (entries.at(-1)?.number ?? last) : upTo };
+    const isAtEnd = upTo === last;
+    last = upTo;
+    if (performance.now() >= until) return { entries: [], last };
+    if (isAtEnd) await new Promise((resolve) => setTimeout(resolve, lookEveryMs));
+  }
+}
+
+/** These are found by an index, however large the record is. */
+const isIndexed = ({ session, sha256, kind }: LedgerFilter): boolean =>
+  session !== undefined || (sha256 !== undefined && kind === 'upload.closed');
+
+export async function searchLedger(
+  database: Database,
+  { filter, before, limit }: Params<OperatorToAdmin, 'ledger.search'>,
+): Promise<Result<OperatorToAdmin, 'ledger.search'>> {
+  const { oldest, newest } = await database.withSystem(async (tx) => {
+    await requireKnown(tx, filter);
+    return bounds(tx);
+  });
+  const first = Math.max(0, oldest - 1);
+  const found: LedgerRow[] = [];
+  let reached = Math.min(before ?? newest + 1, newest + 1);
+  let size = windowFirst;
+  for (const until = performance.now() + searchMs; reached - 1 > first && performance.now() < until; ) {
+    const after = isIndexed(filter) ? first : Math.max(first, reached - 1 - size);
+    const window = { after, upTo: reached - 1, order: 'newest', limit: limit - found.length, withoutTails: false } as const;
+    const started = performance.now();
+    const rows = await database.withSystem((tx) => entriesIn(tx, window, filter));
+    found.push(...rows);
+    reached = found.length >= limit ? (found.at(-1)?.number ?? reached) : after + 1;
+    if (found.length >= limit) break;
+    if (performance.now() - started < quickMs) size = Math.min(size * 2, windowMax);
+  }
+  const { entries, more } = fitting('entries', found);
+  const end = more ? (entries.at(-1)?.number ?? reached) : reached;
+  return { entries, reached: end - 1 <= first ? 0 : end, more: end - 1 > first };
+}
+
+export async function showEntry(database: Database, number: number): Promise<Result<OperatorToAdmin, 'ledger.show'>> {
+  return database.withSystem(async (tx) => {
+    const [row] = await entriesIn(tx, { after: number - 1, upTo: number, order: 'oldest', limit: 1, withoutTails: false }, {});
+    const texts = row === undefined ? undefined : await findHashed(tx, number);
+    if (row === undefined || texts === undefined) {
+      const { oldest, newest } = await bounds(tx);
+      throw new CofferdamError(
+        'not-found',
+        `there is no entry ${number} in the database: it holds ${oldest} to ${newest}. Older ones are in archives, newer ones are not sealed yet`,
+      );
+    }
+    const { isWitnessed, ...hashed } = texts;
+    const { proof, unproven } = await prove(tx, hashed.tree, hashed.position);
+    return {
+      entry: row,
+      hashed,
+      file: row.version === null ? null : ((await findPathOfVersion(tx, row.version)) ?? null),
+      opened: row.session === null ? null : ((await findOpened(tx, row.session)) ?? null),
+      proof,
+      unproven,
+      isWitnessed,
+      verifierKeys: [...(await verifierKeys(tx))],
+    };
+  });
+}
+
+async function prove(
+  tx: Transaction,
+  tree: string,
+  position: number,
+): Promise<Pick<Result<OperatorToAdmin, 'ledger.show'>, 'proof' | 'unproven'>> {
+  try {
+    const anchor = await anchorOf(tx, tree);
+    if (anchor === undefined) throw new CofferdamError('corrupt', 'the record has no checkpoint for the tree of this entry');
+    const { checkpoint, head, tree: place, path } = anchor;
+    return {
+      proof: { checkpoint, head: { ...head, proof: [...head.proof] }, tree: place, path: [...(await path(position))] },
+      unproven: null,
+    };
+  } catch (error) {
+    if (!(error instanceof CofferdamError) || error.code === 'unavailable' || error.code === 'bug') throw error;
+    return { proof: null, unproven: error.message };
+  }
+}
