@@ -1,0 +1,202 @@
+// Witnesses elsewhere: behind HTTPS, required, so that service depends on them; and behind syslog, which only listens.
+import { chmodSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Test, test } from 'tap';
+import { createAuthority, issueServerCertificate } from '../../certs/authority.ts';
+import { originOf, parseNote } from '../../server/domain/ledger/checkpoint.ts';
+import { createLogger } from '../../server/observability/logger.ts';
+import { Database } from '../../server/postgres/database.ts';
+import { installationId } from '../../server/warden/changes/seal-queries.ts';
+import { createKeyRing } from '../../server/warden/keys/key-ring.ts';
+import { LedgerGuard } from '../../server/warden/ledger/guard.ts';
+import { Ledger } from '../../server/warden/ledger/ledger.ts';
+import { record } from '../../server/warden/ledger/ledger-queries.ts';
+import { sealRound } from '../../server/warden/ledger/seal.ts';
+import { HttpsWitness } from '../../server/warden/ledger/witness/https-witness.ts';
+import { SyslogWitness } from '../../server/warden/ledger/witness/syslog-witness.ts';
+import { createTestDatabase, temporaryDirectory } from '../support/database.ts';
+import { ledgerConfig } from '../support/ledger-config.ts';
+import { NoteServer } from '../support/note-server.ts';
+import { parseSyslog } from '../support/syslog.ts';
+import { Receiver } from '../support/syslog-receiver.ts';
+import { freePorts } from '../support/world.ts';
+
+const token = 'a-token-of-the-test';
+const note = `cofferdam/6b0f9a52-97a5-4c7b-9f4e-0d1f4d9b8a11\n3\n${'A'.repeat(43)}=\nera 1\ntime 2026-11-24T18:00:00.000Z\nentries 9\n\n\u2014 cofferdam/6b0f9a52-97a5-4c7b-9f4e-0d1f4d9b8a11 ${'B'.repeat(91)}=\n`;
+
+async function until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
+  for (const end = Date.now() + 30_000; !(await isSo()); await new Promise((resolve) => setTimeout(resolve, 20)))
+    if (Date.now() > end) throw new Error(`not in time: ${what}`);
+}
+
+async function serve(t: Test) {
+  const directory = temporaryDirectory(t);
+  const authority = await createAuthority('test', 2);
+  const { certificate: cert, key } = await issueServerCertificate(authority, 'localhost', 2);
+  const ca = join(directory, 'ca.pem');
+  writeFileSync(ca, authority.certificate);
+  const tokenFile = join(directory, 'token');
+  writeFileSync(tokenFile, `${token}\n`, { mode: 0o400 });
+  const server = new NoteServer({ key, cert }, token);
+  await server.start();
+  t.teardown(() => server.stop());
+  const config = { type: 'https', name: 'far', isRequired: true, url: server.url, ca, token: tokenFile } as const;
+  return { directory, server, config, witness: new HttpsWitness(config) };
+}
+
+test('a witness behind HTTPS: keeps, tells, and every way in which it may not', async (t) => {
+  const { directory, server, config, witness } = await serve(t);
+  t.equal(await witness.newest(), undefined, '404: it has none');
+  await witness.keep(note);
+  t.same(server.notes, [note], 'byte by byte');
+  t.equal(await witness.newest(), note);
+  for (const [behaves, error] of [
+    ['refuses', { code: 'unavailable', message: /answered 507/ }],
+    ['redirects', { code: 'unavailable', message: /answered 307/ }],
+  ] as const) {
+    server.behaves = behaves;
+    await t.rejects(witness.keep(note), error, behaves);
+    await t.rejects(witness.newest(), error, behaves);
+  }
+  server.behaves = 'babbles';
+  await t.rejects(witness.newest(), { code: 'unavailable', message: /too long/ });
+  server.behaves = 'lies';
+  await t.rejects(witness.newest(), { code: 'corrupt' }, 'what is no checkpoint is not "none"');
+  server.behaves = 'silent';
+  const started = performance.now();
+  await t.rejects(witness.keep(note), { code: 'unavailable', message: /no answer in time/ });
+  t.ok(performance.now() - started < 15_000);
+  server.behaves = 'none';
+  t.equal(server.notes.length, 1, 'none of these was kept');
+
+  const foreign = join(directory, 'foreign.pem');
+  writeFileSync(foreign, (await createAuthority('foreign', 2)).certificate);
+  const before = server.requests;
+  await t.rejects(new HttpsWitness({ ...config, ca: foreign }).keep(note), { code: 'unavailable' }, 'another authority');
+  await t.rejects(
+    new HttpsWitness({ ...config, ca: null }).keep(note),
+    { code: 'unavailable' },
+    'an authority that the system does not know',
+  );
+  await t.rejects(
+    new HttpsWitness({ ...config, url: config.url.replace('localhost', '127.0.0.1') }).keep(note),
+    { code: 'unavailable' },
+    'another name',
+  );
+  t.equal(server.requests, before, 'nothing was said to any of them');
+
+  const other = join(directory, 'other-token');
+  writeFileSync(other, 'another', { mode: 0o400 });
+  await t.rejects(new HttpsWitness({ ...config, token: other }).keep(note), { code: 'unavailable', message: /answered 401/ });
+  await t.rejects(new HttpsWitness({ ...config, token: null }).newest(), { code: 'unavailable', message: /answered 401/ });
+  chmodSync(other, 0o444);
+  await t.rejects(new HttpsWitness({ ...config, token: other }).keep(note), { code: 'configuration', message: /read by others/ });
+  writeFileSync(join(directory, 'odd'), 'two\nlines', { mode: 0o400 });
+  await t.rejects(new HttpsWitness({ ...config, token: join(directory, 'odd') }).keep(note), { code: 'configuration' });
+  await t.rejects(new HttpsWitness({ ...config, token: join(directory, 'nowhere') }).keep(note), { code: 'unavailable' });
+  await server.stop();
+  await t.rejects(witness.keep(note), { code: 'unavailable' });
+  await t.rejects(witness.newest(), { code: 'unavailable' });
+  await server.start();
+  await witness.keep(note);
+});
+
+async function setUp(t: Test) {
+  const sql = await createTestDatabase(t);
+  const { directory, server, witness } = await serve(t);
+  const config = ledgerConfig(directory, { sealEveryMs: 25, witnessAlarmMs: 300, witnessStopMs: 1500, checkpointEveryMs: 500 });
+  const keys = createKeyRing(config);
+  const database = new Database({ url: sql.wardenUrl, applicationName: 'test', connectionsMax: 2 });
+  t.teardown(() => database.close());
+  const write = (): Promise<void> =>
+    database.withSystem((tx) => record(tx, { kind: 'extent.stored', observer: 'warden', public: { digest: 'x' } }));
+  const ledger = () => {
+    const guard = new LedgerGuard();
+    const one = new Ledger({
+      config,
+      url: sql.wardenUrl,
+      keys,
+      guard,
+      witnesses: [witness],
+      log: createLogger({ log: { level: 'fatal' as 'error', pretty: false } }, 'test'),
+    });
+    let stopping: Promise<void> | undefined;
+    const stop = (): Promise<void> => (stopping ??= one.stop());
+    t.teardown(stop);
+    return { guard, start: () => one.start(), stop };
+  };
+  return { sql, server, keys, database, write, ledger };
+}
+
+test('a required witness goes away: alarm, then nothing is served, then it comes back', async (t) => {
+  const { sql, server, write, ledger } = await setUp(t);
+  const { guard, start } = ledger();
+  await start();
+  await write();
+  await until('it is witnessed', () => server.notes.length > 0);
+  t.same(guard.state, { is: 'open' });
+  const stateAt = async (): Promise<string> => (guard.state.is === 'open' ? 'open' : guard.state.why);
+  await server.stop();
+  await write();
+  await until('the alarm', async () => (await sql.query("select 1 from alert where kind = 'ledger.late'")).length === 1);
+  await until('nothing is served', async () => (await stateAt()) === 'late');
+  t.throws(() => guard.require(), { code: 'unavailable' });
+  await server.start();
+  await until('it serves again', async () => (await stateAt()) === 'open');
+  guard.require();
+  const [row] = await sql.query<{ number: string }>('select number from ledger_state');
+  await until('and the witness has everything', () => parseNote(server.notes.at(-1) ?? note).checkpoint.entries >= Number(row?.number));
+});
+
+test('a database behind a witness behind HTTPS is frozen; one that is not serves; without the witness nobody knows', async (t) => {
+  const { sql, server, keys, database, write, ledger } = await setUp(t);
+  const first = ledger();
+  await first.start();
+  await write();
+  await until('it is witnessed', () => server.notes.length > 0);
+  await first.stop();
+  const again = ledger();
+  await again.start();
+  t.same(again.guard.state, { is: 'open' }, 'the same database');
+  await again.stop();
+
+  await server.stop();
+  const blind = ledger();
+  await t.rejects(blind.start(), { code: 'unavailable' }, 'a required witness that does not answer');
+  t.match(blind.guard.state, { is: 'closed', why: 'unsure' });
+  await blind.stop();
+  await server.start();
+
+  // Sealed and witnessed, then lost: as after a restore.
+  const signing = await database.withSystem(async (tx) => {
+    const origin = originOf((await installationId(tx)).id);
+    return { origin, signer: keys.checkpointSigner(origin) };
+  });
+  await write();
+  await t.rejects(
+    database.withSystem(async (tx) => {
+      server.notes.push((await sealRound(tx, signing, false))?.note ?? '');
+      throw new Error('lost');
+    }),
+    /lost/,
+  );
+  const restored = ledger();
+  await restored.start();
+  t.match(restored.guard.state, { is: 'closed', why: 'frozen', text: /the witness far .* older than what was witnessed/ });
+  t.match(await sql.query('select why from ledger_freeze'), [{ why: 'behind' }]);
+});
+
+test('a witness that reads syslog gets each checkpoint; nothing depends on it', async (t) => {
+  const receiver = await Receiver.listen({ port: 0 });
+  t.teardown(() => receiver.close());
+  const witness = new SyslogWitness('log', { transport: 'tcp', host: '127.0.0.1', port: receiver.port });
+  t.equal(witness.isRequired, false);
+  t.equal(witness.newest, null, 'it cannot tell');
+  await witness.keep(note);
+  const { params, messageId, pri } = parseSyslog(receiver.messages[0] ?? '');
+  t.equal(messageId, 'ledger.checkpoint');
+  t.equal(pri, 110);
+  t.equal(params.note?.replaceAll('\\n', '\n'), note);
+  const [port] = await freePorts(1);
+  await t.rejects(new SyslogWitness('log', { transport: 'tcp', host: '127.0.0.1', port: port ?? 0 }).keep(note), { code: 'unavailable' });
+});
