@@ -1,5 +1,5 @@
 // Owns: the options that choose entries of the record.
-import type { LedgerFilter } from '../server/rpc/operator-ledger-reading.ts';
+import { type LedgerFilter, ledgerFilter } from '../server/rpc/operator-ledger-reading.ts';
 import type { Given, Option } from './command.ts';
 import { instantOf } from './scope.ts';
 
@@ -23,6 +23,7 @@ export const searchOptions: readonly Option[] = [
   { name: 'until', value: 'DAY|1d', help: 'entries before then' },
 ];
 
+/** Throws a RangeError that names the option. */
 export function filterOf({ options }: Given): LedgerFilter {
   const { kind, customer, account, session, node, source, credential, operator, version, sha256, text, since, until } = options;
   const given = {
@@ -31,5 +32,9 @@ export function filterOf({ options }: Given): LedgerFilter {
     since: since === undefined ? undefined : instantOf(since, 'since'),
     until: until === undefined ? undefined : instantOf(until, 'until'),
   };
-  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+  const parsed = ledgerFilter.safeParse(Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)));
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  const name = String(issue?.path[0] ?? '').replace('clientId', 'client-id');
+  throw new RangeError(`--${name}: ${issue?.message}`);
 }

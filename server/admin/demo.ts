@@ -107,7 +107,7 @@ async function makeWorld(config: Config, projectDirectory: string, send: Send): 
 async function isFrozen(config: Config): Promise<boolean> {
   const database = new Database({ url: roleUrl(config, 'admin'), applicationName: 'cofferdam set-up', connectionsMax: 1 });
   try {
-    return (await database.withSystem(ledgerStatus)).freeze !== null;
+    return (await database.withSystem((tx) => ledgerStatus(tx, []))).freeze !== null;
   } finally {
     await database.close();
   }

@@ -115,7 +115,7 @@ export function adminHandlers(
         nodes: await listNodes(tx),
         sums: await totals(tx),
         controls: await listControls(tx),
-        ledger: await ledgerStatus(tx),
+        ledger: await ledgerStatus(tx, []),
       }));
       const lateMs = Math.max(ledger.unsealedMs, ledger.unwitnessedMs);
       const { version, sizeBytes, now: _now, ...counts } = sums;

@@ -164,7 +164,8 @@ function envSettings<T>(env: LoadOptions['env'], name: string, shape: z.ZodType,
 }
 
 function envLedger(env: LoadOptions['env'], runtimeDirectory: string, faults: string[]): Config['ledger'] {
-  const given = envSettings<z.infer<typeof ledgerSettings>>(env, 'COFFERDAM_LEDGER', ledgerSettings, {}, faults);
+  // Taken whole: there are no defaults whose names it could be reduced to.
+  const given = envSettings<z.infer<typeof ledgerSettings> | undefined>(env, 'COFFERDAM_LEDGER', ledgerSettings, undefined, faults);
   const ledger = completeLedger(runtimeDirectory, given);
   faults.push(...ledgerFaults(ledger, null));
   return ledger;

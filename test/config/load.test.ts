@@ -43,6 +43,21 @@ test('all faults are reported together', async (t) => {
   t.throws(() => loadConfig({ ...base, env: { COFFERDAM_VAR: `/${'x'.repeat(120)}` } }), { message: /longer than 107 bytes/ });
 });
 
+test('the record of the demo world: what the environment says is taken, and judged', async (t) => {
+  const load = (ledger: unknown): Config => loadConfig({ ...base, env: { COFFERDAM_LEDGER: JSON.stringify(ledger) } });
+  const siem = { name: 'siem', format: 'cef', destination: { transport: 'tls', host: 'siem.example', port: 6514, ca: '/etc/ca.pem' } };
+  t.same(load({ forwards: [siem] }).ledger.forwards, [siem]);
+  t.match(load({ forwards: [siem] }).ledger.witnesses, [{ type: 'file', name: 'local' }]);
+  t.same(loadConfig(base).ledger.forwards, []);
+  for (const bad of [
+    { ...siem, format: 'json' },
+    { ...siem, destination: { transport: 'udp', host: 'x', port: 0 } },
+    { ...siem, colour: 1 },
+  ])
+    t.throws(() => load({ forwards: [bad] }), { code: 'configuration', message: /COFFERDAM_LEDGER/ });
+  t.throws(() => load({ forwards: [siem, siem] }), { message: /two are named siem/ });
+});
+
 test('files: unknown keys, wrong values and unsafe production are faults', async (t) => {
   const directory = temporaryDirectory(t);
   const load = (content: unknown, isRoot = false): Config => {

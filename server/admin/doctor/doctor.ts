@@ -56,7 +56,7 @@ export async function examine(config: Config, database: Database, answerMs: numb
     tables: await rowSecurity(tx),
     triggers: await triggerFacts(tx),
     people: await peopleFacts(tx),
-    ledger: await ledgerStatus(tx),
+    ledger: await ledgerStatus(tx, []),
   }));
   const { nodes, controls, sums } = seen;
   const live = nodes.filter((node) => node.alive).map((node) => node.name);

@@ -36,7 +36,7 @@ type Work = { readonly snapshot: Snapshot; readonly spool: Spool; readonly total
 
 /** The state of the record itself: an answer is as good as what it is read from. */
 async function recordState(snapshot: Snapshot, oldestOnline: string | null, since: string | null): Promise<RecordState> {
-  const { checkpoint, checkpointAt, unsealed, unwitnessedMs, freeze } = await ledgerStatus(snapshot);
+  const { checkpoint, checkpointAt, unsealed, unwitnessedMs, freeze } = await ledgerStatus(snapshot, []);
   const isWhole = oldestOnline === null || (since !== null && since >= oldestOnline);
   return { checkpoint, checkpointAt, unsealed, unwitnessedMs, frozen: freeze?.text ?? null, completeFrom: isWhole ? null : oldestOnline };
 }

@@ -34,7 +34,7 @@ async function forwardsOf(tx: Transaction, names: readonly string[]): Promise<St
   }));
 }
 
-export async function ledgerStatus(tx: Transaction, forwards: readonly string[] = []): Promise<Status> {
+export async function ledgerStatus(tx: Transaction, forwards: readonly string[]): Promise<Status> {
   const [row] = await tx.query<{
     era: number;
     entries: number;

@@ -82,8 +82,10 @@ export class Forward {
   async #run(): Promise<void> {
     while (!this.#isStopped) {
       try {
-        if (this.#context.newest() === undefined) this.#leave();
-        else await this.#step();
+        if (this.#context.newest() === undefined) {
+          this.#leave();
+          await this.#pause(this.#context.times.pollMs);
+        } else await this.#step();
       } catch (error) {
         await this.#break(error);
       }
@@ -107,8 +109,8 @@ export class Forward {
   }
 
   async #send(place: { readonly number: number; readonly sent: number }): Promise<void> {
-    const { database, times, source, log } = this.#context;
-    const { name, format, destination } = this.config;
+    const { database, times, source } = this.#context;
+    const { format, destination } = this.config;
     const entries = await database.withSystem((tx) => entriesAfter(tx, place.sent, batchMax));
     const last = entries.at(-1);
     if (last === undefined) return this.#pause(times.pollMs);
@@ -119,8 +121,6 @@ export class Forward {
       this.#connection = await connectSyslog(destination, times);
     }
     await this.#connection.send(entries.map((entry) => syslogMessage(format, entry, source)));
-    if (this.#error !== undefined) log.info({ forward: name }, 'the receiver of a forward takes entries again');
-    this.#error = undefined;
     this.#unsureSince ??= performance.now();
     this.#place = { ...place, sent: last.number };
   }
@@ -156,6 +156,8 @@ export class Forward {
     this.#place = { number: place.sent, sent: place.sent };
     this.#unsureSince = undefined;
     this.#isDoubtful = false;
+    if (this.#error !== undefined) this.#context.log.info({ forward: this.config.name }, 'the receiver of a forward reads entries again');
+    this.#error = undefined;
     this.#retryMs = this.#context.times.retryFirstMs;
     await this.look();
   }
