@@ -40,6 +40,7 @@ import { incidentPack } from './commands/incident-pack.ts';
 import { incidentScope } from './commands/incident-scope.ts';
 import { keyAdd, keyConfirm, keyRetire } from './commands/key-add.ts';
 import { keyResume, keySuspend } from './commands/key-suspend.ts';
+import { ledgerSearch, ledgerShow, ledgerTail } from './commands/ledger-search.ts';
 import { ledgerRelease, ledgerStatus } from './commands/ledger-status.ts';
 import { ledgerVerify } from './commands/ledger-verify.ts';
 import { mfaReset, mfaTicket } from './commands/mfa-ticket.ts';
@@ -123,6 +124,9 @@ export const commands: readonly Command[] = [
   ledgerStatus,
   ledgerRelease,
   ledgerVerify,
+  ledgerSearch,
+  ledgerTail,
+  ledgerShow,
   changeList,
   changeShow,
   changeApprove,
@@ -287,7 +291,7 @@ async function main(argv: readonly string[]): Promise<number> {
     places,
   };
   const print = (output: Output): number => {
-    process.stdout.write(values.json === true ? `${JSON.stringify(output.data, null, 2)}\n` : output.text);
+    if (output.isSaid !== true) process.stdout.write(values.json === true ? `${JSON.stringify(output.data, null, 2)}\n` : output.text);
     if (isCut(output.data)) process.stderr.write('cofferctl: there is more than one answer holds: narrow the question\n');
     return output.isFault === true ? 1 : 0;
   };

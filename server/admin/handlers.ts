@@ -16,6 +16,8 @@ import { dormantMs, planFor, showCredential, showRotation } from './credential-r
 import { examine } from './doctor/doctor.ts';
 import { silentNodes } from './doctor/nodes.ts';
 import type { Scopes } from './incident/scopes.ts';
+import { newestNumber, searchFresh, searchSealed, tailSealed } from './ledger/search-queries.ts';
+import { entryOf, showEntry } from './ledger/show.ts';
 import { ledgerStatus } from './ledger/status-queries.ts';
 import type { Verifications } from './ledger/verification.ts';
 import { listSessionsOfNode } from './node-queries.ts';
@@ -46,6 +48,7 @@ type Reads = {
 };
 
 const rowsMax = 500;
+const tailMax = 200;
 /** Of JSON in one list: a frame with room to spare. */
 const listBytesMax = 110_000;
 
@@ -100,6 +103,24 @@ export function adminHandlers(
         return { change: row, ...signed };
       }),
     'ledger.status': () => read(ledgerStatus),
+    'ledger.search': async ({ filter, before, limit }) => {
+      const rows = await read(async (tx) => {
+        const fresh = before === undefined ? await searchFresh(tx, filter, limit) : [];
+        return [...fresh, ...(await searchSealed(tx, filter, before ?? null, limit + 1))];
+      });
+      const { entries, more } = fitting('entries', rows.slice(0, limit).map(entryOf));
+      return { entries, more: more || rows.length > limit };
+    },
+    'ledger.tail': async ({ filter, after }) =>
+      read(async (tx) => {
+        const newest = await newestNumber(tx);
+        if (after === undefined) return { entries: [], last: newest };
+        const rows = await tailSealed(tx, filter, after, tailMax);
+        const { entries } = fitting('entries', rows.map(entryOf));
+        const isAll = rows.length < tailMax && entries.length === rows.length;
+        return { entries, last: isAll ? Math.max(after, newest) : (entries.at(-1)?.number ?? after) };
+      }),
+    'ledger.show': ({ number }) => showEntry(database, number),
     'ledger.verify': async (wish) => verifications.start(wish),
     'ledger.verification': async ({ verification }) => verifications.state(verification),
     'incident.scope': async (params, caller) => ({ scope: scopes.start((await caller.operator()).id, params) }),
