@@ -9,7 +9,9 @@ export type Given = {
   readonly positionals: readonly string[];
   readonly options: Readonly<Record<string, string | undefined>>;
   readonly isTerminal: boolean;
-  readonly places: { readonly bootstrapSocket: string };
+  /** The text is not shown. */
+  readonly isJson: boolean;
+  readonly places: { readonly bootstrapSocket: string; readonly witness: string };
 };
 export type Command = {
   readonly words: readonly string[];

@@ -37,19 +37,31 @@ create table ledger_sealed (
   position bigint not null,
   salt bytea not null check (octet_length(salt) = 32),
   leaf bytea not null check (octet_length(leaf) = 32),
-  like ledger_fresh
+  like ledger_fresh,
+  -- A column of its own: behind row-level security an index on an expression is not used.
+  sha256 text generated always as (public ->> 'sha256') stored
 ) partition by range (at);
 create index ledger_sealed_number on ledger_sealed (number);
 create index ledger_sealed_tree on ledger_sealed (tree, position);
 create index ledger_sealed_session on ledger_sealed (session_id);
--- Who came, with what, from where: the way into the record of an incident.
-create index ledger_sealed_opened on ledger_sealed (credential, at) include (session_id, customer_id, account_id, also_credential, source, source_port, client, node, plane)
-  where kind = 'session.opened';
-create index ledger_sealed_credential on ledger_sealed (credential, at) where credential is not null and kind <> 'session.opened';
+-- The ways into the record of an incident. All are partial: most entries say what a session did, and are found by the session.
+-- A time: rows are sealed nearly in the order of time, so that a summary of each run of pages is enough.
+create index ledger_sealed_at on ledger_sealed using brin (at) with (pages_per_range = 32);
+-- With what, from where, with which program somebody came or tried to: sessions, logins that failed; and what was done to a credential.
+create index ledger_sealed_credential on ledger_sealed (credential, at) where credential is not null;
+create index ledger_sealed_also_credential on ledger_sealed (also_credential) where also_credential is not null;
+create index ledger_sealed_source on ledger_sealed (source) where source is not null;
+create index ledger_sealed_client on ledger_sealed (client) where client is not null;
+-- The sessions of an account, and what was done to it.
+create index ledger_sealed_account on ledger_sealed (account_id, at) where session_id is null or kind = 'session.opened';
+-- How a session began and ended, without reading everything that it did.
+create index ledger_sealed_ends on ledger_sealed (session_id) where kind in ('session.opened', 'session.ended');
 create index ledger_sealed_operator on ledger_sealed (operator, at) where operator is not null;
--- What names something else than a session: uploads by hash, logins that failed.
-create index ledger_sealed_closed on ledger_sealed ((public ->> 'sha256')) where kind = 'upload.closed';
-create index ledger_sealed_refused on ledger_sealed (at) where kind in ('login.refused', 'login.partial', 'login.strangers');
+create index ledger_sealed_sha256 on ledger_sealed (sha256) where sha256 is not null;
+create index ledger_sealed_refused on ledger_sealed (at) where kind in ('login.refused', 'login.partial', 'login.strangers', 'session.refused');
+
+-- What could have been read at some time: by when it left its tree.
+create index version_left on version (coalesce(withdrawn_at, 'infinity')) where published_at is not null;
 
 create or replace function ledger_is_insert_only() returns trigger language plpgsql as $$
 begin
@@ -153,6 +165,41 @@ create table ledger_key (
   created_at timestamptz not null default clock_timestamp()
 );
 
+-- Months that left the database: one file each, whose hash stands here and in the record.
+create table ledger_archive (
+  month date primary key check (extract(day from month) = 1),
+  file text not null,
+  sha256 bytea not null check (octet_length(sha256) = 32),
+  entries bigint not null,
+  archived_at timestamptz not null default clock_timestamp(),
+  deleted_at timestamptz
+);
+create trigger ledger_is_insert_only before delete or truncate on ledger_archive for each statement execute function ledger_is_insert_only();
+
+-- Leaf hashes of archived entries whose block of 256 is not wholly in that month: with them and the blocks the trees can be computed without the archive.
+create table ledger_leaf (
+  tree uuid not null,
+  position bigint not null,
+  leaf bytea not null check (octet_length(leaf) = 32),
+  primary key (tree, position)
+);
+create trigger ledger_is_insert_only before update or delete or truncate on ledger_leaf for each statement execute function ledger_is_insert_only();
+
+-- Takes a month out of the database. Only one that is in an archive with all of its entries, and that ended at least a month ago.
+create function ledger_drop_month(first date) returns void language plpgsql security definer set search_path = public, pg_temp set cofferdam.customers = '*' as $$
+declare
+  name text := 'ledger_sealed_' || to_char(first, 'YYYYMM');
+  held bigint;
+begin
+  if first + interval '2 months' > clock_timestamp() then raise exception 'this month is too young to leave' using errcode = 'check_violation'; end if;
+  execute format('select count(*) from %I', name) into held;
+  if not exists (select 1 from ledger_archive a where a.month = first and a.entries = held and a.deleted_at is null) then
+    raise exception 'this month is not in an archive' using errcode = 'check_violation';
+  end if;
+  execute format('insert into ledger_leaf (tree, position, leaf) select tree, position, leaf from (select tree, position, leaf, count(*) over (partition by tree, position / 256) as n from %I) x where n < 256', name);
+  execute format('drop table %I', name);
+end $$;
+
 -- Failed logins of names that do not exist: one row a source and minute until it becomes one entry.
 create table stranger_login (
   minute timestamptz not null,
@@ -178,10 +225,10 @@ drop table ledger;
 -- The whole record: what is sealed and what is about to be.
 create view ledger with (security_invoker = true) as
   select number, tree, position, salt, leaf, id, at, kind, observer, customer_id, account_id, session_id, node, plane, handle_id, version_id, extent, bytes, public,
-    credential, also_credential, source, source_port, client, operator, sensitive from ledger_sealed
+    credential, also_credential, source, source_port, client, operator, sensitive, sha256 from ledger_sealed
   union all
   select null, null, null, null, null, id, at, kind, observer, customer_id, account_id, session_id, node, plane, handle_id, version_id, extent, bytes, public,
-    credential, also_credential, source, source_port, client, operator, sensitive from ledger_fresh;
+    credential, also_credential, source, source_port, client, operator, sensitive, public ->> 'sha256' from ledger_fresh;
 
 do $$
 declare t text;
@@ -196,6 +243,11 @@ end $$;
 
 create function micros(moment timestamptz) returns bigint language sql immutable parallel safe as $$ select (extract(epoch from moment) * 1000000)::bigint $$;
 
+create function ledger_line(s ledger_sealed) returns text language sql stable parallel safe as $$
+  select json_build_object('entry', json_build_array(s.tree, s.position, s.number, micros(s.at), s.kind, s.observer, s.customer_id, s.account_id, s.session_id, s.node, s.plane, s.handle_id, s.version_id,
+    s.extent, s.bytes, s.public::text, s.credential, s.also_credential, host(s.source), s.source_port, s.client, s.operator, s.sensitive::text, encode(s.salt, 'hex'), encode(s.leaf, 'hex')))::text
+$$;
+
 -- Lines of a dump, see docs/reference/ledger-format.md: select line from ledger_dump order by part, tree, position.
 create view ledger_dump with (security_invoker = true) as
   select 1 as part, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid as tree, position,
@@ -203,8 +255,9 @@ create view ledger_dump with (security_invoker = true) as
   union all
   select 2, tree, index, json_build_object('block', json_build_array(tree, index, encode(hash, 'hex')))::text from ledger_block
   union all
-  select 3, tree, position, json_build_object('entry', json_build_array(tree, position, number, micros(at), kind, observer, customer_id, account_id, session_id, node, plane, handle_id, version_id, extent, bytes,
-    public::text, credential, also_credential, host(source), source_port, client, operator, sensitive::text, encode(salt, 'hex'), encode(leaf, 'hex')))::text from ledger_sealed;
+  select 3, tree, position, json_build_object('leaf', json_build_array(tree, position, encode(leaf, 'hex')))::text from ledger_leaf
+  union all
+  select 4, s.tree, s.position, ledger_line(s) from ledger_sealed s;
 
 -- Charge, record, commit: the batch is decided in memory and written in one go. The key follows only after the commit is known.
 -- An item is an extent of an open download (download and index given; customer, bytes and items come from the catalogue), or an amount

@@ -533,7 +533,7 @@ const atPlace = ({ tree, position, number }: Entry): { tree: string; position: n
 
 /** What the heads say of one tree: size (6 bytes), head (6), root (32) a row. */
 const sealedWidth = 44;
-type TreeRecord = { readonly sealed: Rows; readonly blocks: Map<number, Buffer> };
+type TreeRecord = { readonly sealed: Rows; readonly blocks: Map<number, Buffer>; readonly leaves: Map<number, Buffer> };
 type Better = (finding: Finding) => void;
 type Odd = { readonly entry: Entry; readonly better: Better };
 
@@ -700,7 +700,9 @@ class TreeCheck {
     while (this.#next < to) {
       const block =
         this.#next % blockSize === 0 && this.#next + blockSize <= to ? this.#record.blocks.get(this.#next / blockSize) : undefined;
-      if (block === undefined) this.#miss(to);
+      const leaf = block === undefined ? this.#record.leaves.get(this.#next) : undefined;
+      if (leaf !== undefined) this.#knownByLeaf(leaf);
+      else if (block === undefined) this.#miss(to);
       else {
         this.#next += blockSize;
         this.archived += blockSize;
@@ -713,6 +715,16 @@ class TreeCheck {
       }
     }
     this.#before = undefined;
+  }
+
+  /** An archived entry of a block that is not whole. */
+  #knownByLeaf(leaf: Buffer): void {
+    this.#next += 1;
+    this.archived += 1;
+    if (this.#isLost) return this.#passSizes();
+    this.#frontier.append(leaf);
+    this.#repaired?.append(leaf);
+    this.#checkRoot();
   }
 
   #miss(to: number): void {
@@ -984,7 +996,8 @@ export class Verification {
     if (kind === 'entry' && Array.isArray(row)) this.row(row, where, source);
     else if (kind === 'head' && Array.isArray(row)) this.#headRow(row, where);
     else if (kind === 'block' && Array.isArray(row)) this.#blockRow(row, where);
-    else this.findings.say('malformed', `${where}: this line is neither head nor block nor entry`);
+    else if (kind === 'leaf' && Array.isArray(row)) this.#leafRow(row, where);
+    else this.findings.say('malformed', `${where}: this line is neither head nor block nor leaf nor entry`);
   }
 
   row(row: readonly unknown[], where: string, source: number): void {
@@ -1132,6 +1145,21 @@ export class Verification {
     }
   }
 
+  #leafRow(row: readonly unknown[], where: string): void {
+    const [tree, position, text] = row;
+    const leaf = hex(text, 32);
+    this.#endHeads();
+    const record = typeof tree === 'string' ? this.#trees.get(tree) : undefined;
+    if (row.length !== 3 || typeof tree !== 'string' || !isCount(position) || leaf === undefined || this.#tree !== undefined)
+      this.findings.add({ what: 'malformed', text: `${where}: this is not a leaf, or it stands behind entries` });
+    else if (record === undefined || record.leaves.has(position))
+      this.findings.add({
+        what: 'malformed',
+        text: `${where}: a leaf of tree ${tree}, position ${position}, ${record === undefined ? 'belongs to no tree of the heads' : 'is there twice'}`,
+      });
+    else record.leaves.set(position, leaf);
+  }
+
   #blockRow(row: readonly unknown[], where: string): void {
     const [tree, index, text] = row;
     const block = hex(text, 32);
@@ -1151,7 +1179,11 @@ export class Verification {
     }
     let leaves = 0;
     for (const { tree, size, root } of trees) {
-      const record = this.#trees.get(tree) ?? { sealed: new Rows(sealedWidth), blocks: new Map<number, Buffer>() };
+      const record = this.#trees.get(tree) ?? {
+        sealed: new Rows(sealedWidth),
+        blocks: new Map<number, Buffer>(),
+        leaves: new Map<number, Buffer>(),
+      };
       this.#trees.set(tree, record);
       const { sealed } = record;
       const before = sealed.length === 0 ? 0 : uint(sealed.at(sealed.length - 1), 0);
@@ -1241,7 +1273,7 @@ export class Verification {
   #open(tree: string): TreeCheck {
     return new TreeCheck(
       tree,
-      this.#trees.get(tree) ?? { sealed: new Rows(sealedWidth), blocks: new Map() },
+      this.#trees.get(tree) ?? { sealed: new Rows(sealedWidth), blocks: new Map(), leaves: new Map() },
       this.#numberOf,
       this.findings,
     );

@@ -12,7 +12,7 @@ import { documentHash, publicKeyFingerprint, signDocument } from '../rpc/change-
 import { operatorToAdmin } from '../rpc/operator-admin.ts';
 import { installationId } from './change-queries.ts';
 import { CommandLine } from './command-line.ts';
-import { ledgerStatus } from './ledger-queries.ts';
+import { ledgerStatus } from './ledger/status-queries.ts';
 import { findOperatorByName } from './operator-queries.ts';
 
 export type DevelopmentOperator = { readonly name: string; readonly role: string; readonly publicKey: string };

@@ -15,7 +15,9 @@ import { listCredentials, listRotations, listWindows, staleCredentials } from '.
 import { dormantMs, planFor, showCredential, showRotation } from './credential-reports.ts';
 import { examine } from './doctor/doctor.ts';
 import { silentNodes } from './doctor/nodes.ts';
-import { ledgerStatus } from './ledger-queries.ts';
+import type { Scopes } from './incident/scopes.ts';
+import { ledgerStatus } from './ledger/status-queries.ts';
+import type { Verifications } from './ledger/verification.ts';
 import { listSessionsOfNode } from './node-queries.ts';
 import type { Operator } from './operator-queries.ts';
 import {
@@ -65,7 +67,13 @@ function fitting<K extends string, T>(name: K, rows: readonly T[]): { readonly [
   return { [name]: taken, more: taken.length < rows.length } as { readonly [P in K]: T[] } & { readonly more: boolean };
 }
 
-export function adminHandlers(config: Config, database: Database, commands: CommandLine): Handlers<OperatorToAdmin, OperatorCaller> {
+export function adminHandlers(
+  config: Config,
+  database: Database,
+  commands: CommandLine,
+  scopes: Scopes,
+  verifications: Verifications,
+): Handlers<OperatorToAdmin, OperatorCaller> {
   const read = database.withSystem.bind(database);
   const pingMs = async (operator: Operator): Promise<number | null> => {
     const started = performance.now();
@@ -92,6 +100,16 @@ export function adminHandlers(config: Config, database: Database, commands: Comm
         return { change: row, ...signed };
       }),
     'ledger.status': () => read(ledgerStatus),
+    'ledger.verify': async (wish) => verifications.start(wish),
+    'ledger.verification': async ({ verification }) => verifications.state(verification),
+    'incident.scope': async (params, caller) => ({ scope: scopes.start((await caller.operator()).id, params) }),
+    'incident.progress': async (params, caller) => scopes.progress((await caller.operator()).id, params),
+    'incident.page': async (params, caller) => scopes.page((await caller.operator()).id, params),
+    'incident.slice': async (params, caller) => scopes.slice((await caller.operator()).id, params),
+    'incident.hunt': async ({ indicators }) => {
+      const { found, completeFrom } = await scopes.hunt(indicators);
+      return { completeFrom, ...fitting('found', found) };
+    },
     'break-glass.list': async () => fitting('breakGlasses', await read(listBreakGlasses)),
     'report.changes': async ({ since, after }) => {
       const rows = await read((tx) => listChangesDone(tx, since, after ?? null, rowsMax + 1));

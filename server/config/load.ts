@@ -298,7 +298,7 @@ function checkWhole(config: Config, options: LoadOptions, faults: string[]): voi
     if (config.credentials.dayMs !== defaultCredentialAges.dayMs) faults.push('credentials.dayMs: a day is a day in production');
     if (config.database.embedded) faults.push('database.embedded: production needs a PostgreSQL server of its own');
   }
-  faults.push(...ledgerFaults(config.ledger));
+  faults.push(...ledgerFaults(config.ledger, config.mode === 'production' ? config : null));
   const paths = runtimePaths(config);
   for (const socket of [
     ...nodes.map(paths.wardenSocket),

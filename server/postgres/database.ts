@@ -3,6 +3,7 @@
 import pg from 'pg';
 import { CofferdamError } from '../domain/errors.ts';
 import type { CustomerId } from '../domain/ids.ts';
+import { beginSnapshot, eachRow, type Snapshot, type SnapshotOptions } from './snapshot.ts';
 
 // int8 as number: every bigint of the schema stays below 2^53 (sizes, totals, ids), checked on arrival.
 pg.types.setTypeParser(pg.types.builtins.INT8, (text) => {
@@ -97,7 +98,26 @@ export class Database {
     }
   }
 
-  async #transaction<T>(scope: string, work: (tx: Transaction) => Promise<T>): Promise<T> {
+  /** One read-only snapshot of everything, for reports that take longer than a call. Ends early when `signal` says so. */
+  withSnapshot<T>(options: SnapshotOptions, work: (snapshot: Snapshot) => Promise<T>): Promise<T> {
+    return this.#transaction(
+      '*',
+      async (tx, client) => {
+        const pid = await beginSnapshot(tx, options);
+        const cancel = (): void => void this.#pool.query('select pg_cancel_backend($1)', [pid]).catch(() => {});
+        options.signal.addEventListener('abort', cancel);
+        try {
+          options.signal.throwIfAborted();
+          return await work({ ...tx, each: (text, values, onRow) => eachRow(client, text, values, onRow, cancel) });
+        } finally {
+          options.signal.removeEventListener('abort', cancel);
+        }
+      },
+      'begin isolation level repeatable read, read only',
+    );
+  }
+
+  async #transaction<T>(scope: string, work: (tx: Transaction, client: pg.PoolClient) => Promise<T>, begin = 'begin'): Promise<T> {
     const client = await this.#connect();
     let broken: Error | undefined;
     const onError = (error: Error): void => {
@@ -105,9 +125,9 @@ export class Database {
     };
     client.on('error', onError);
     try {
-      await client.query('begin');
+      await client.query(begin);
       await client.query("select set_config('cofferdam.customers', $1, true)", [scope]);
-      const result = await work({ query: async (text, values) => (await client.query(text, values as unknown[])).rows });
+      const result = await work({ query: async (text, values) => (await client.query(text, values as unknown[])).rows }, client);
       await client.query('commit');
       return result;
     } catch (error) {

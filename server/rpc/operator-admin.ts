@@ -6,6 +6,7 @@ import { operatorAccess } from './operator-access.ts';
 import { operatorBudgets } from './operator-budgets.ts';
 import { operatorChanges } from './operator-changes.ts';
 import { operatorCredentials } from './operator-credentials.ts';
+import { operatorIncident } from './operator-incident.ts';
 import { operatorLedger } from './operator-ledger.ts';
 import { operatorNodes } from './operator-nodes.ts';
 import { operatorRetention } from './operator-retention.ts';
@@ -274,6 +275,7 @@ export const operatorToAdmin = {
   ...operatorRetention,
   ...operatorNodes,
   ...operatorLedger,
+  ...operatorIncident,
   /** Answers at once: shows that the warden takes commands. */
   'warden.ping': rule(
     operation({

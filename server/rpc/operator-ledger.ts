@@ -44,6 +44,42 @@ export const operatorLedger = {
     }),
     reads(),
   ),
+  /** Begins to verify the whole record against checkpoints of a witness (signed notes, in its order) with these verifier keys. */
+  'ledger.verify': rule(
+    operation({
+      changes: false,
+      params: z.strictObject({
+        keys: z.array(text(256)).min(1).max(20),
+        notes: z.array(text(1024)).max(200),
+        /** How old the newest of them may be; 0: any age. */
+        maxAgeSeconds: z.number().int().min(0).max(1_000_000_000),
+      }),
+      result: z.strictObject({ verification: uuid }),
+    }),
+    reads(),
+  ),
+  'ledger.verification': rule(
+    operation({
+      changes: false,
+      params: z.strictObject({ verification: uuid }),
+      result: z.strictObject({
+        state: z.enum(['running', 'done', 'failed']),
+        text: z.string(),
+        entries: z.number(),
+        isGood: z.boolean().nullable(),
+        findings: z.array(
+          z.strictObject({
+            what: z.string(),
+            text: z.string(),
+            tree: z.string().nullable(),
+            position: z.number().nullable(),
+            number: z.number().nullable(),
+          }),
+        ),
+      }),
+    }),
+    reads(),
+  ),
   /** Goes on with a database that is behind its witness, or whose clock jumped; what was witnessed beyond it is given up. */
   'ledger.release': rule(
     operation({

@@ -22,11 +22,13 @@ import { startCommands } from './commands/commands.ts';
 import { assertNoDemoOutsideLoopback } from './commands/demo.ts';
 import type { EdgeCaller, Warden } from './context.ts';
 import { startCredentialSweeps } from './credentials/credential-sweeps.ts';
+import { every } from './every.ts';
 import { Exchanges } from './exchanges/exchanges.ts';
 import { edgeHandlers } from './handlers.ts';
 import { loadHostKeys, publicLine } from './keys/key-files.ts';
 import { publishReceiptKey } from './keys/key-queries.ts';
 import { createKeyRing } from './keys/key-ring.ts';
+import { archiveDue } from './ledger/archive.ts';
 import { LedgerGuard } from './ledger/guard.ts';
 import { Ledger } from './ledger/ledger.ts';
 import { identify } from './ledger/seal-queries.ts';
@@ -35,6 +37,8 @@ import { Nodes } from './nodes/nodes.ts';
 import { SessionRegistry } from './sessions/sessions.ts';
 import { recover } from './transfers/recovery.ts';
 import { startTransferSweeps } from './transfers/sweeps.ts';
+
+const archiveEveryMs = 3_600_000;
 
 export type RunningWarden = { readonly warden: Warden; stop(): Promise<void> };
 
@@ -86,6 +90,11 @@ export async function startWarden(config: Config): Promise<RunningWarden> {
     const sweeps = startTransferSweeps(warden);
     const credentialSweeps = startCredentialSweeps(warden, sessions);
     const sealSweeps = startSealSweeps(warden, sessions);
+    const archives = every(
+      archiveEveryMs,
+      async () => (ledger.isLeading && guard.state.is === 'open' ? archiveDue({ config: config.ledger, database, log }) : undefined),
+      log,
+    );
     const bootstrap = await serveBootstrap(warden);
     const commands = await startCommands(warden, sessions);
     const stopListening = await database.listen('cofferdam_ended', endedElsewhere(nodes, sessions), () => {});
@@ -113,6 +122,7 @@ export async function startWarden(config: Config): Promise<RunningWarden> {
         await sweeps.stop();
         await credentialSweeps.stop();
         await sealSweeps.stop();
+        await archives.stop();
         await bootstrap.stop();
         await stopListening();
         await commands.stop();

@@ -66,7 +66,20 @@ test('files: unknown keys, wrong values and unsafe production are faults', async
   t.throws(() => load({ ...good, mode: 'production', users: { ...shared, internalEdge: 'e' }, database: { embedded: true } }, true), {
     message: /server of its own/,
   });
-  t.equal(load({ ...good, mode: 'production', users: { ...shared, internalEdge: 'e' } }, true).mode, 'production');
+  const ready = { ...good, mode: 'production', users: { ...shared, internalEdge: 'e' } };
+  t.throws(() => load(ready, true), { message: /needs a required witness outside the runtime directory/ });
+  const outside = { name: 'mount', type: 'file', directory: '/mnt/witness' };
+  t.throws(() => load({ ...ready, ledger: { witnesses: [{ ...outside, isRequired: false }] } }, true), {
+    message: /at least one witness must be required/,
+  });
+  t.throws(() => load({ ...ready, ledger: { witnesses: [outside, outside] } }, true), { message: /two are named mount/ });
+  t.throws(() => load({ ...ready, ledger: { witnesses: [outside], onlineMonths: 13, retentionMonths: 12 } }, true), {
+    message: /shorter than ledger.onlineMonths/,
+  });
+  t.throws(() => load({ ...ready, ledger: { witnesses: [{ name: 'w', type: 'https', url: 'http://w' }] } }, true), { message: /ledger/ });
+  const loaded = load({ ...ready, ledger: { witnesses: [outside] } }, true);
+  t.equal(loaded.mode, 'production');
+  t.match(loaded.ledger, { onlineMonths: 13, retentionMonths: 60, witnesses: [{ name: 'mount', isRequired: true }] });
 });
 
 test('operators over TCP: loopback or not at all', async (t) => {

@@ -201,3 +201,25 @@ test('a changed row beside archived ones is still named', async (t) => {
       { found: 1, findings: [{ what: 'changed', tree: acme, position: 600 }] },
     );
 });
+
+test('leaves stand for archived entries whose block is not whole', async (t) => {
+  // Positions 100 to 299 were moved: 256 to 299 of them are the beginning of a block whose rest is in the database.
+  const isHere = (row: Row): boolean => row.tree !== acme || row.position < 100 || row.position > 299;
+  const leaves = inTree(whole, acme).filter((row) => !isHere(row));
+  const lineOf = ({ tree, position, leaf }: Row): string => JSON.stringify({ leaf: [tree, position, leaf.toString('hex')] });
+  const places = place(t, whole, isHere);
+  const lines = readFileSync(places.dump, 'utf8').trimEnd().split('\n');
+  const before = lines.findIndex((line) => line.startsWith('{"entry"'));
+  const withLeaves = (given: readonly string[]): void => writeFileSync(places.dump, fileText(lines.toSpliced(before, 0, ...given)));
+
+  withLeaves(leaves.map(lineOf));
+  t.match(await verified(places, false), { found: 0, ok: true, archived: 200 });
+  withLeaves(leaves.map((row) => lineOf(row.position === 217 ? { ...row, leaf: Buffer.alloc(32) } : row)));
+  t.match(await verified(places, false), { found: 1, firstRow: { what: 'changed', tree: acme } }, 'one that lies');
+  withLeaves(leaves.filter(({ position }) => position !== 217).map(lineOf));
+  t.match(await verified(places, false), { ok: false, firstRow: { what: 'missing', tree: acme, position: 217 } }, 'one that is not there');
+  withLeaves([...leaves, ...leaves.slice(0, 1)].map(lineOf));
+  t.match(await verified(places, false), { found: 1, findings: [{ what: 'malformed', text: /is there twice/ }] });
+  writeFileSync(places.dump, fileText([...lines, ...leaves.map(lineOf)]));
+  t.match(await verified(places, false), { ok: false, firstRow: { what: 'missing', position: 100 } }, 'behind the entries');
+});

@@ -166,6 +166,16 @@ test('two rows that were changed are both named, and nothing else is', async (t)
   );
 });
 
+test('a changed row hides another one that was sealed with it: no innocent row is named', async (t) => {
+  const record = copyRecord(whole);
+  const [seen, hidden] = [rowAt(record, acme, 60), rowAt(record, acme, 61)];
+  t.equal(sealedWith(whole, seen).head, sealedWith(whole, hidden).head);
+  seen.kind = 'x';
+  hidden.kind = 'x';
+  hidden.leaf = leafOfRow(hidden);
+  t.match(verified(record), { found: 1, firstRow: { what: 'changed', position: 60 } });
+});
+
 test('the stored leaf alone was changed: the row is named, the entry stands', async (t) => {
   const record = copyRecord(whole);
   rowAt(record, acme, 217).leaf = Buffer.alloc(32);

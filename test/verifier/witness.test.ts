@@ -250,6 +250,13 @@ test('an abandoned era: said loudly, no fault; what it held is not asked for', a
   });
 });
 
+test('a checkpoint whose number of entries is not that of its head', async (t) => {
+  const { size, root, era, entries } = parseNote(whole.notes[9] ?? '');
+  const body = `${signer.name}\n${size}\n${root.toString('base64')}\nera ${era}\ntime 2026-11-24T18:00:10.000Z\nentries ${entries + 1}\n`;
+  const report = await against(t, [{ [day]: witnessText(whole.notes.with(9, signer.sign(body))) }]);
+  t.match(report, { found: 1, findings: [{ what: 'note malformed', text: /checkpoint of size 10 speaks of/ }] });
+});
+
 test('a new era that lost nothing', async (t) => {
   const notes = [...whole.notes.slice(0, 20), ...whole.notes.slice(19).map((_, i) => noteFor(whole, signer, 20 + i, 2, 25 + i))];
   const report = await against(t, [{ [day]: witnessText(notes) }]);

@@ -7,7 +7,7 @@ import type { Database } from '../../postgres/database.ts';
 import { type Grant, readGrants } from '../../postgres/grant-matrix.ts';
 import { roleUrl } from '../../postgres/role-url.ts';
 import { peopleFacts } from '../change-queries.ts';
-import { ledgerStatus } from '../ledger-queries.ts';
+import { ledgerStatus } from '../ledger/status-queries.ts';
 import { listControls, listNodes, totals } from '../report-queries.ts';
 import { databaseFacts, grantCatalogue, rolePowers, rowSecurity, triggerFacts } from './catalogue-queries.ts';
 import { certificateFindings } from './certificates.ts';

@@ -102,7 +102,7 @@ export const entryKinds = {
   'credential.retired': { says: 'a key has retired', sensitive: ofCredential },
   'credential.revoked': { says: 'a credential is over for good', sensitive: ofCredential },
   'credential.woken': { says: 'an unused credential is good again', sensitive: ofCredential },
-  'credential.suspended': { says: 'a credential opens nothing for now', public: ['why'], sensitive: ofCredential },
+  'credential.suspended': { says: 'a credential opens nothing for now', public: ['why'], sensitive: ['credential', 'by', 'reason'] },
   'credential.resumed': { says: 'a suspended credential is good again', sensitive: ofCredential },
   'rotation.started': { says: 'keys are changed', sensitive: ['rotation', 'selection', 'keys', 'overlapDays', ...byOperator] },
   'rotation.undone': { says: 'a rotation was taken back', sensitive: ['rotation', 'restored', ...byOperator] },

@@ -81,6 +81,11 @@ export class Ledger {
     await this.#database.close();
   }
 
+  /** Only one warden does what must be done once. */
+  get isLeading(): boolean {
+    return this.#leadership.isLeading;
+  }
+
   get metrics(): readonly Reading[] {
     const seen = this.#look;
     const gauge = (name: string, help: string, value: number): Reading => ({ name, help, kind: 'gauge', value });

@@ -1,0 +1,131 @@
+// Owns: the SQL of what a selection did, read from the record: files whose keys left, names told, deposits, operators' actions. The catalogue adds names.
+// Must never: lose an entry because the catalogue has no row for it.
+import type { Snapshot } from '../../postgres/snapshot.ts';
+import type { IncidentRow } from '../../rpc/operator-incident.ts';
+import { type Chosen, chosenValues, pathInFolder, selected } from './selection-queries.ts';
+
+export type FoundFile = Omit<IncidentRow<'files'>, 'certainty' | 'first' | 'last' | 'deposited' | 'differs' | 'sentBytes'> & {
+  readonly sent: number;
+  readonly unclear: number;
+  readonly sentBytes: number;
+  readonly first: Date;
+  readonly last: Date;
+  readonly deposited: Date | null;
+  readonly sha256Differs: boolean | null;
+  readonly sizeDiffers: boolean | null;
+  readonly pathDiffers: boolean | null;
+};
+
+/** Of an entry: what an opening says, and who closed. */
+const ofEntry = `case when l.kind in ('download.opened', 'upload.opened') then l.public ->> 'folder' end as folder,
+  case when l.kind in ('download.opened', 'upload.opened') then l.public ->> 'path' end as path, case when l.kind = 'download.opened' then l.sha256 end as sha256,
+  case when l.kind = 'download.opened' then (l.public ->> 'extentCount')::int end as extent_count, case when l.kind = 'download.closed' then l.public ->> 'by' end as closed_by`;
+
+/**
+ * One row for each version of which a key left, in the order of customers. A handle is judged by how it ended even when that was after the window, and
+ * named by how it was opened even when that was before it: both are looked up by its session.
+ */
+export async function eachFile(snapshot: Snapshot, chosen: Chosen, onRow: (row: FoundFile) => void): Promise<number> {
+  return snapshot.each<FoundFile>(
+    `with e as materialized (
+       select l.kind, l.customer_id, l.session_id, l.handle_id, l.version_id, l.extent, l.bytes, l.at, ${ofEntry}, true as is_chosen
+       from ledger l where l.kind in ('download.opened', 'download.closed', 'extent.granted', 'extent.verified') and ${selected}
+     ), late as materialized (
+       select x.* from (
+         select distinct session_id from e where session_id is not null and ($3::timestamptz is not null or $4::timestamptz is not null or exists (select 1 from e v where v.kind = 'extent.verified'))
+         group by session_id, handle_id, version_id having not (bool_or(kind = 'download.opened') and bool_or(kind = 'download.closed'))) s
+       cross join lateral (
+         select l.kind, l.customer_id, l.session_id, l.handle_id, l.version_id, l.extent, l.bytes, l.at, ${ofEntry}, false as is_chosen
+         from ledger l where l.session_id = s.session_id
+           and (l.kind = 'upload.opened' or (l.kind in ('download.opened', 'download.closed') and not (($3::timestamptz is null or l.at >= $3) and ($4::timestamptz is null or l.at < $4))))
+         offset 0) x
+     ), h as (
+       select version_id, customer_id, handle_id, session_id,
+         bool_or(kind = 'extent.granted') as is_released, bool_or(kind = 'extent.verified') as is_verified, bool_or(kind = 'download.closed') as is_closed,
+         min(closed_by) as closed_by, max(bytes) filter (where kind = 'download.closed') as sent_bytes,
+         min(at) filter (where is_chosen) as first, max(at) filter (where is_chosen) as last,
+         max(folder) as folder, max(path) as path, max(sha256) as sha256, max(extent_count) as extent_count, max(bytes) filter (where kind = 'download.opened') as size
+       from (select * from e union all select * from late) u group by version_id, customer_id, handle_id, session_id having bool_or(is_chosen)
+     ), f as (
+       select version_id, customer_id, count(*) as handles, count(*) filter (where is_closed and closed_by = 'client' and sent_bytes > 0) as sent,
+         count(*) filter (where is_released and (not is_closed or sent_bytes is null or (sent_bytes > 0 and coalesce(closed_by, '') <> 'client'))) as unclear,
+         coalesce(sum(sent_bytes), 0)::bigint as sent_bytes, min(first) as first, max(last) as last, max(folder) as folder, max(path) as path, max(sha256) as sha256,
+         max(extent_count) as extent_count, max(size) as size
+       from h where is_released or is_verified or sent_bytes > 0 or extent_count = 0 group by version_id, customer_id
+     ), x as (
+       select version_id, count(*) as extents, sum(bytes)::bigint as bytes, count(*) filter (where is_verified) as verified
+       from (select version_id, extent, max(bytes) as bytes, bool_and(kind = 'extent.verified') as is_verified
+         from e where kind in ('extent.granted', 'extent.verified') group by version_id, extent) one group by version_id
+     )
+     select * from (select c.name::text as customer, r.customer_id as "customerId", coalesce(r.folder, fo.name::text) as folder, coalesce(r.path, k.path) as path,
+       r.version_id as version, coalesce(r.sha256, encode(v.sha256, 'hex')) as sha256, coalesce(r.size, v.size) as size, v.closed_at as deposited,
+       coalesce(r.extent_count, v.extent_count) as extents, coalesce(x.extents, 0)::int as "releasedExtents", coalesce(x.bytes, 0) as "releasedBytes",
+       coalesce(x.verified, 0)::int as "verifiedExtents", r.sent_bytes as "sentBytes", r.sent::int as sent, r.unclear::int as unclear, r.handles::int as handles, r.first, r.last, v.state,
+       r.sha256 <> encode(v.sha256, 'hex') as "sha256Differs", r.size <> v.size as "sizeDiffers",
+       v.id is not null and r.path is not null and (r.folder, r.path) is distinct from (fo.name::text, k.path) as "pathDiffers"
+     from f r left join x on coalesce(x.version_id, $6::uuid) = coalesce(r.version_id, $6::uuid)
+       left join version v on v.id = r.version_id left join file f on f.id = v.file_id left join folder fo on fo.id = f.folder_id
+       left join customer c on c.id = r.customer_id left join lateral (select ${pathInFolder} as path where f.id is not null) k on true
+     ) o order by o.customer collate "C" nulls last, o."customerId", o.folder collate "C", o.path collate "C", o.version`,
+    // Two missing versions are the same one; comparing them so can still be hashed.
+    [...chosenValues(chosen), '00000000-0000-0000-0000-000000000000'],
+    onRow,
+  );
+}
+
+type Dated<T> = { readonly [K in keyof T]: K extends 'first' | 'last' | 'at' ? Date : T[K] };
+
+export async function eachNames(snapshot: Snapshot, chosen: Chosen, onRow: (row: Dated<IncidentRow<'names'>>) => void): Promise<number> {
+  return snapshot.each(
+    `select c.name::text as customer, n.*
+     from (select l.customer_id as "customerId", l.public ->> 'folder' as folder, l.public ->> 'path' as path, sum((l.public ->> 'names')::bigint)::bigint as names,
+         count(*)::int as times, min(l.at) as first, max(l.at) as last
+       from ledger l where l.kind = 'folder.listed' and ${selected} group by 1, 2, 3) n
+       left join customer c on c.id = n."customerId"
+     order by c.name::text collate "C" nulls last, n."customerId", n.folder, n.path`,
+    chosenValues(chosen),
+    onRow,
+  );
+}
+
+/** Uploads that the selection opened, went on with or closed: whoever sat in the edge saw them, whoever had the account made them. */
+export async function eachDeposit(
+  snapshot: Snapshot,
+  chosen: Chosen,
+  onRow: (row: Dated<IncidentRow<'deposits'>>) => void,
+): Promise<number> {
+  return snapshot.each(
+    `select * from (select c.name::text as customer, u.customer_id as "customerId", coalesce(u.named ->> 'folder', fo.name::text) as folder, coalesce(u.named ->> 'path', k.path) as path,
+       u.version_id as version, coalesce(u.sha256, case when u.state = 'closed' then encode(v.sha256, 'hex') end) as sha256, u.size, u.state, u.uploads, u.first, u.last
+     from (
+       select l.customer_id, l.version_id, (array_agg(l.public order by l.at desc) filter (where l.public ? 'path'))[1] as named,
+         max(l.public ->> 'sha256') filter (where l.kind = 'upload.closed') as sha256,
+         coalesce(max(l.bytes) filter (where l.kind = 'upload.closed'), max((l.public ->> 'storedBytes')::bigint)) as size,
+         case when bool_or(l.kind = 'upload.closed') then 'closed' else substr((array_agg(l.kind order by l.at desc))[1], 8) end as state,
+         count(distinct l.handle_id)::int as uploads, min(l.at) as first, max(l.at) as last
+       from ledger l where l.kind in ('upload.opened', 'upload.closed', 'upload.interrupted', 'upload.expired') and ${selected} group by 1, 2) u
+       left join version v on v.id = u.version_id left join file f on f.id = v.file_id left join folder fo on fo.id = f.folder_id
+       left join customer c on c.id = u.customer_id left join lateral (select ${pathInFolder} as path where f.id is not null) k on true
+     ) o order by o.customer collate "C" nulls last, o."customerId", o.folder collate "C", o.path collate "C", o.version`,
+    chosenValues(chosen),
+    onRow,
+  );
+}
+
+/** What an operator asked for and did, in the order of time. */
+export async function eachAction(
+  snapshot: Snapshot,
+  spellings: readonly string[],
+  chosen: Pick<Chosen, 'account' | 'since' | 'until'>,
+  onRow: (row: Dated<IncidentRow<'actions'>>) => void,
+): Promise<number> {
+  return snapshot.each(
+    `select l.at, l.kind, l.operator, a.name::text as account, c.name::text as customer, l.credential, l.number, l.public || l.sensitive as facts
+     from ledger l left join account a on a.id = l.account_id left join customer c on c.id = l.customer_id
+     where l.operator = any ($1::text[]) and l.operator is not null and ($2::uuid is null or l.account_id = $2)
+       and ($3::timestamptz is null or l.at >= $3) and ($4::timestamptz is null or l.at < $4)
+     order by l.at, l.id`,
+    [spellings, chosen.account, chosen.since, chosen.until],
+    onRow,
+  );
+}

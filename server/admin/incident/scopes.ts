@@ -1,0 +1,203 @@
+// Owns: the answers that operators wait for or page through: a few at a time, each for a while, each for the operator who asked.
+// Must never: keep one longer than it may live, or show it to another operator.
+import { randomUUID } from 'node:crypto';
+import { dirname } from 'node:path';
+import { type Config, runtimePaths } from '../../config/config.ts';
+import { CofferdamError, toCofferdamError } from '../../domain/errors.ts';
+import type { Indicator } from '../../domain/incident/indicators.ts';
+import { Database } from '../../postgres/database.ts';
+import { roleUrl } from '../../postgres/role-url.ts';
+import type { Params, Result } from '../../rpc/operation.ts';
+import type { OperatorToAdmin } from '../../rpc/operator-admin.ts';
+import type { IncidentPart, IncidentSummary } from '../../rpc/operator-incident.ts';
+import { incidentParts } from '../../rpc/operator-incident.ts';
+import { hunt } from './hunt.ts';
+import { findScope } from './scope.ts';
+import type { Chosen } from './selection-queries.ts';
+import { writeSlice } from './slice.ts';
+import { Spool } from './spool.ts';
+
+export const scopeLimits = {
+  scopesMax: 4,
+  livesMs: 15 * 60_000,
+  /** A snapshot that is older slows down everybody's grants: the answer is given up. */
+  takesMs: 5 * 60_000,
+  /** A call is answered within 30 s or not at all. */
+  huntMs: 25_000,
+  bytesMax: 4 * 1024 ** 3,
+  pageBytesMax: 110_000,
+} as const;
+export type ScopeLimits = { readonly [K in keyof typeof scopeLimits]: number };
+
+type State =
+  | { readonly is: 'running' }
+  | { readonly is: 'failed'; readonly error: CofferdamError }
+  | { readonly is: 'done'; readonly summary: IncidentSummary; readonly chosen: Chosen };
+type Held = {
+  readonly id: string;
+  readonly operator: string;
+  readonly spool: Spool;
+  readonly giveUp: AbortController;
+  readonly timer: NodeJS.Timeout;
+  state: State;
+  step: IncidentPart | 'selection';
+  readonly settled: Promise<void>;
+  /** Slices are written into the spool one after the other. */
+  slicing: Promise<void>;
+};
+type ScopeParams = Params<OperatorToAdmin, 'incident.scope'>;
+
+export class Scopes {
+  readonly #held = new Map<string, Held>();
+  readonly #database: Database;
+  readonly #directory: string;
+  readonly #limits: ScopeLimits;
+
+  constructor(place: { readonly url: string; readonly directory: string }, limits: ScopeLimits = scopeLimits) {
+    this.#database = new Database({ url: place.url, applicationName: 'cofferdam incident', connectionsMax: limits.scopesMax + 1 });
+    this.#directory = place.directory;
+    this.#limits = limits;
+  }
+
+  static of(config: Config): Scopes {
+    return new Scopes({ url: roleUrl(config, 'admin'), directory: dirname(runtimePaths(config).adminSocket) });
+  }
+
+  /** Starts; the oldest makes room. */
+  start(operator: string, { selection, unread }: ScopeParams): string {
+    while (this.#held.size >= this.#limits.scopesMax) this.#drop(this.#held.keys().next().value ?? '');
+    const id = randomUUID();
+    const spool = new Spool(this.#directory, this.#limits);
+    const giveUp = new AbortController();
+    const timer = setTimeout(() => this.#drop(id), this.#limits.livesMs);
+    timer.unref();
+    const options = { timeoutMs: this.#limits.takesMs, workMemory: '64MB', signal: giveUp.signal } as const;
+    const running = this.#database.withSnapshot(options, (snapshot) =>
+      findScope(snapshot, spool, selection, unread === true, (step) => {
+        held.step = step;
+      }),
+    );
+    const settled = running.then(
+      ({ summary, chosen }) => {
+        held.state = { is: 'done', summary, chosen };
+      },
+      (thrown: unknown) => {
+        held.state = { is: 'failed', error: explained(thrown) };
+        spool.close();
+      },
+    );
+    const held: Held = {
+      id,
+      operator,
+      spool,
+      giveUp,
+      timer,
+      state: { is: 'running' },
+      step: 'selection',
+      settled,
+      slicing: Promise.resolve(),
+    };
+    this.#held.set(id, held);
+    return id;
+  }
+
+  /** Looks for a page of indicators; within the time of one call. */
+  hunt(indicators: readonly Indicator[]): ReturnType<typeof hunt> {
+    const options = { timeoutMs: this.#limits.huntMs, workMemory: '64MB', signal: new AbortController().signal } as const;
+    return this.#database
+      .withSnapshot(options, (snapshot) => hunt(snapshot, indicators))
+      .catch((thrown: unknown) => {
+        throw explained(thrown);
+      });
+  }
+
+  #drop(id: string): void {
+    const held = this.#held.get(id);
+    if (held === undefined) return;
+    this.#held.delete(id);
+    clearTimeout(held.timer);
+    held.giveUp.abort(new CofferdamError('not-found', 'this answer was given up'));
+    held.spool.close();
+  }
+
+  #require(id: string, operator: string): Held {
+    const held = this.#held.get(id);
+    if (held === undefined || held.operator !== operator)
+      throw new CofferdamError(
+        'not-found',
+        'this answer is gone, or never was: ask again. It is kept for 15 minutes, and only a few at a time are',
+      );
+    return held;
+  }
+
+  async progress(
+    operator: string,
+    { scope, waitMs = 0 }: Params<OperatorToAdmin, 'incident.progress'>,
+  ): Promise<Result<OperatorToAdmin, 'incident.progress'>> {
+    const held = this.#require(scope, operator);
+    let timer: NodeJS.Timeout | undefined;
+    if (held.state.is === 'running') await Promise.race([held.settled, new Promise((resolve) => (timer = setTimeout(resolve, waitMs)))]);
+    clearTimeout(timer);
+    const parts = Object.keys(incidentParts) as IncidentPart[];
+    const { state, spool, step } = held;
+    if (state.is === 'failed') return { state: 'failed', code: state.error.code, text: state.error.message };
+    if (state.is === 'done')
+      return { state: 'done', summary: state.summary, rows: Object.fromEntries(parts.map((part) => [part, spool.rowsOf(part)])) };
+    return { state: 'running', step, rows: parts.reduce((sum, part) => sum + spool.rowsOf(part), 0) };
+  }
+
+  page(
+    operator: string,
+    { scope, part, customerId, offset = 0 }: Params<OperatorToAdmin, 'incident.page'>,
+  ): Result<OperatorToAdmin, 'incident.page'> {
+    const { state, spool } = this.#require(scope, operator);
+    if (state.is === 'failed') throw state.error;
+    if (state.is === 'running') throw new CofferdamError('conflict', 'the answer is not complete yet');
+    const { rows, next } = spool.page(part, customerId, offset);
+    return { rows: [...rows], next };
+  }
+
+  /** A page of the slice of one customer; the first call makes it. */
+  async slice(
+    operator: string,
+    { scope, customerId, offset = 0 }: Params<OperatorToAdmin, 'incident.slice'>,
+  ): Promise<Result<OperatorToAdmin, 'incident.slice'>> {
+    const held = this.#require(scope, operator);
+    const { state, spool } = held;
+    if (state.is !== 'done') throw new CofferdamError('conflict', 'the answer is not complete yet');
+    const part = `slice ${customerId}`;
+    const options = { timeoutMs: this.#limits.takesMs, workMemory: '64MB', signal: held.giveUp.signal } as const;
+    const made = held.slicing.then(async () => {
+      if (spool.rowsOf(part) > 0) return;
+      await this.#database.withSnapshot(options, (snapshot) =>
+        writeSlice(snapshot, state.chosen, customerId, (row) => spool.add(part, '', row)),
+      );
+      spool.flush();
+    });
+    held.slicing = made.catch(() => {});
+    await made.catch((thrown: unknown) => {
+      throw explained(thrown);
+    });
+    const { rows, next } = spool.page(part, undefined, offset);
+    return { rows: [...rows], next };
+  }
+
+  async stop(): Promise<void> {
+    const last = [...this.#held.values()];
+    for (const { id } of last) this.#drop(id);
+    await Promise.all(last.map((one) => one.settled));
+    await this.#database.close();
+  }
+}
+
+/** A statement that was ended because of the time that it took. */
+function explained(thrown: unknown): CofferdamError {
+  const error = toCofferdamError(thrown);
+  const cause = error.cause;
+  const isCancelled = cause instanceof Error && 'code' in cause && (cause.code === '57014' || cause.code === '25P04');
+  return isCancelled
+    ? new CofferdamError('over-limit', 'the answer took too long and was given up: narrow the question, by a time or an account', {
+        cause: thrown,
+      })
+    : error;
+}

@@ -1,0 +1,234 @@
+// Owns: the SQL by which a selection becomes what the record is asked for: accounts, operators' traces, sessions, failed logins, the state of the record.
+import type { Snapshot } from '../../postgres/snapshot.ts';
+import type { IncidentRow } from '../../rpc/operator-incident.ts';
+
+/** Parameters of every statement about entries of a selection, in this order. */
+export type Chosen = {
+  /** null: not chosen by sessions. */
+  readonly sessions: readonly string[] | null;
+  readonly node: string | null;
+  readonly since: string | null;
+  readonly until: string | null;
+  readonly account: string | null;
+};
+export const chosenValues = ({ sessions, node, since, until, account }: Chosen): readonly unknown[] => [
+  sessions,
+  node,
+  since,
+  until,
+  account,
+];
+
+/** Entries `l` of the selection, with these parameters. What is not given is gone when the statement is planned. */
+export const selected =
+  '($1::uuid[] is null or l.session_id = any ($1)) and ($2::text is null or l.node = $2) and ($5::uuid is null or l.account_id = $5) and ($3::timestamptz is null or l.at >= $3) and ($4::timestamptz is null or l.at < $4)';
+/** Of a file `f`, below its folder; most stand in no directory. */
+export const pathInFolder = `case when f.directory_id is null then '/' || f.name else (with recursive up as (
+    select f.directory_id as id, '/' || f.name::text as path union all select d.parent_id, '/' || d.name || up.path from up join directory d on d.id = up.id)
+  select path from up where id is null) end`;
+
+/** An edge that is, or was once. */
+export async function isKnownNode(snapshot: Snapshot, name: string): Promise<boolean> {
+  return (await snapshot.query('select 1 from node where name = $1', [name])).length > 0;
+}
+
+export async function isKnownOperator(snapshot: Snapshot, name: string): Promise<boolean> {
+  return (await snapshot.query('select 1 from operator where name = $1', [name])).length > 0;
+}
+
+export async function findAccountId(snapshot: Snapshot, name: string): Promise<string | undefined> {
+  const [row] = await snapshot.query<{ id: string }>('select id from account where name = $1', [name]);
+  return row?.id;
+}
+
+export type Span = { readonly now: string; readonly oldestOnline: string | null };
+
+/** `oldestOnline`: months before it are in archives; null: the database has everything. */
+export async function spanOfRecord(snapshot: Snapshot): Promise<Span> {
+  const [row] = await snapshot.query<{ now: Date; oldest: Date | null }>(
+    `select clock_timestamp() as now,
+       case when (select min(s.number) from ledger_sealed s) > 1 then (
+         select min(to_date(substr(c.relname, 15, 6), 'YYYYMM'))::timestamp at time zone 'utc'
+         from pg_catalog.pg_inherits i join pg_catalog.pg_class c on c.oid = i.inhrelid where i.inhparent = 'public.ledger_sealed'::regclass) end as oldest`,
+  );
+  return { now: (row?.now ?? new Date()).toISOString(), oldestOnline: row?.oldest?.toISOString() ?? null };
+}
+
+/** How the record spells who acted, where this operator is one of them. */
+export async function spellingsOf(snapshot: Snapshot, operator: string): Promise<readonly string[]> {
+  const rows = await snapshot.query<{ operator: string }>(
+    `with recursive walk as (
+       (select l.operator from ledger_sealed l where l.operator is not null order by l.operator limit 1)
+       union all
+       select (select l.operator from ledger_sealed l where l.operator > walk.operator order by l.operator limit 1) from walk where walk.operator is not null
+     )
+     select operator from walk where $1 = any (string_to_array(operator, ' '))
+     union select f.operator from ledger_fresh f where $1 = any (string_to_array(f.operator, ' '))`,
+    [operator],
+  );
+  return rows.map((row) => row.operator);
+}
+
+export type Touched = {
+  readonly accounts: readonly string[];
+  readonly accountsSince: readonly Date[];
+  readonly credentials: readonly string[];
+  readonly credentialsSince: readonly Date[];
+};
+
+/** Accounts and credentials that an operator had to do with before `until`, each from the first time on. */
+export async function touchedBy(snapshot: Snapshot, spellings: readonly string[], until: string | null): Promise<Touched> {
+  const rows = await snapshot.query<{ account: string | null; credential: string | null; since: Date }>(
+    `select l.account_id as account, l.credential, min(l.at) as since from ledger l
+     where l.operator = any ($1::text[]) and l.operator is not null and ($2::timestamptz is null or l.at < $2) and (l.account_id is not null or l.credential is not null)
+     group by 1, 2`,
+    [spellings, until],
+  );
+  const accounts = rows.filter((row) => row.account !== null);
+  const credentials = rows.filter((row) => row.credential !== null);
+  return {
+    accounts: accounts.map((row) => row.account ?? ''),
+    accountsSince: accounts.map((row) => row.since),
+    credentials: credentials.map((row) => row.credential ?? ''),
+    credentialsSince: credentials.map((row) => row.since),
+  };
+}
+
+export type SessionQuestion = {
+  readonly credential: string | null;
+  readonly source: string | null;
+  readonly client: string | null;
+  readonly session: string | null;
+  readonly node: string | null;
+  readonly account: string | null;
+  readonly since: string | null;
+  readonly until: string | null;
+  readonly touched: Touched | null;
+  /** Only these; null: any. */
+  readonly among: readonly string[] | null;
+};
+/** Sessions that left an entry on a node in a time: by the time, without a look at all that ever were. */
+export async function sessionsOnNode(snapshot: Snapshot, node: string, since: string, until: string | null): Promise<readonly string[]> {
+  const rows = await snapshot.query<{ session_id: string }>(
+    `select distinct l.session_id from ledger l where l.session_id is not null and l.node = $1 and l.at >= $2 and ($3::timestamptz is null or l.at < $3)`,
+    [node, since, until],
+  );
+  return rows.map((row) => row.session_id);
+}
+
+export type FoundSession = Omit<IncidentRow<'sessions'>, 'start' | 'end'> & {
+  readonly accountId: string | null;
+  readonly start: Date | null;
+  readonly end: Date | null;
+};
+
+/**
+ * Sessions that were opened in a way that fits and were open at some time of the window, oldest first. An address is compared as a range as well:
+ * the order of addresses may use an index behind row-level security, containment may not.
+ */
+export async function eachSession(snapshot: Snapshot, question: SessionQuestion, onRow: (row: FoundSession) => void): Promise<number> {
+  const { credential, source, client, session, node, account, since, until, touched, among } = question;
+  return snapshot.each<FoundSession>(
+    `select o.session_id as session, o.account_id as "accountId", a.name::text as account, c.name::text as customer, o.node, o.plane, o.credential,
+       o.also_credential as "alsoCredential", host(o.source) as source, o.source_port as "sourcePort", o.client, o.public as opened, o.at as start,
+       e.at as "end", e.public ->> 'reason' as reason, (e.public ->> 'bytesIn')::bigint as "bytesIn", (e.public ->> 'bytesOut')::bigint as "bytesOut"
+     from ledger o
+       left join ledger e on e.session_id = o.session_id and e.kind = 'session.ended'
+       left join account a on a.id = o.account_id left join customer c on c.id = o.customer_id
+     where o.kind = 'session.opened' and o.session_id is not null
+       and ($1::text is null or o.credential = $1 or o.also_credential = $1)
+       and ($2::inet is null or (o.source >= $2 and o.source <= set_masklen(broadcast($2::inet), case family($2::inet) when 4 then 32 else 128 end) and o.source <<= $2))
+       and ($3::text is null or strpos(lower(o.client), lower($3)) > 0)
+       and ($4::uuid is null or o.session_id = $4) and ($5::text is null or o.node = $5) and ($6::uuid is null or o.account_id = $6)
+       and ($8::timestamptz is null or o.at < $8) and ($7::timestamptz is null or e.at is null or e.at >= $7)
+       and ($9::uuid[] is null or ((o.account_id = any ($9) or o.credential = any ($11::text[]) or o.also_credential = any ($11::text[])) and (
+         exists (select 1 from unnest($9::uuid[], $10::timestamptz[]) t(id, since) where t.id = o.account_id and o.at >= t.since)
+         or exists (select 1 from unnest($11::text[], $12::timestamptz[]) t(id, since) where t.id in (o.credential, o.also_credential) and o.at >= t.since))))
+       and ($13::uuid[] is null or o.session_id = any ($13))
+     order by o.at, o.session_id`,
+    [
+      credential,
+      source,
+      client,
+      session,
+      node,
+      account,
+      since,
+      until,
+      touched?.accounts ?? null,
+      touched?.accountsSince ?? null,
+      touched?.credentials ?? null,
+      touched?.credentialsSince ?? null,
+      among,
+    ],
+    onRow,
+  );
+}
+
+/** Sessions whose opening is in an archive by now: the catalogue remembers them. */
+export async function eachOlderSession(
+  snapshot: Snapshot,
+  question: SessionQuestion,
+  oldestOnline: string,
+  onRow: (row: FoundSession) => void,
+): Promise<number> {
+  const { credential, source, client, session, node, account, touched } = question;
+  return snapshot.each<FoundSession>(
+    `select s.id as session, s.account_id as "accountId", a.name::text as account, c.name::text as customer, s.node, a.plane, k.fingerprint as credential,
+       k2.fingerprint as "alsoCredential", host(s.source_address) as source, s.source_port as "sourcePort", s.client_identification as client, null as opened,
+       s.started_at as start, s.ended_at as "end", s.end_reason as reason, s.bytes_in as "bytesIn", s.bytes_out as "bytesOut"
+     from session s join account a on a.id = s.account_id left join customer c on c.id = a.customer_id
+       left join credential k on k.id = s.credential_id left join credential k2 on k2.id = s.also_credential_id
+     where s.started_at < $7 and (s.ended_at is null or s.ended_at >= $7)
+       and ($1::text is null or k.fingerprint = $1 or k2.fingerprint = $1) and ($2::inet is null or s.source_address <<= $2)
+       and ($3::text is null or strpos(lower(s.client_identification), lower($3)) > 0)
+       and ($4::uuid is null or s.id = $4) and ($5::text is null or s.node = $5) and ($6::uuid is null or s.account_id = $6)
+       and ($8::uuid[] is null
+         or exists (select 1 from unnest($8::uuid[], $9::timestamptz[]) t(id, since) where t.id = s.account_id and s.started_at >= t.since)
+         or exists (select 1 from unnest($10::text[], $11::timestamptz[]) t(id, since) where t.id in (k.fingerprint, k2.fingerprint) and s.started_at >= t.since))
+     order by s.started_at, s.id`,
+    [
+      credential,
+      source,
+      client,
+      session,
+      node,
+      account,
+      oldestOnline,
+      touched?.accounts ?? null,
+      touched?.accountsSince ?? null,
+      touched?.credentials ?? null,
+      touched?.credentialsSince ?? null,
+    ],
+    onRow,
+  );
+}
+
+export type FailedLogins = { readonly refused: number; readonly partial: number; readonly sessions: number; readonly strangers: number };
+
+/** Logins of the selection that opened nothing. Strangers of IPv6 are counted by their network of 64 bits. */
+export async function countFailedLogins(snapshot: Snapshot, question: SessionQuestion): Promise<FailedLogins> {
+  const { credential, source, client, node, account, since, until } = question;
+  const [row] = await snapshot.query<FailedLogins>(
+    `select count(*) filter (where l.kind = 'login.refused') as refused, count(*) filter (where l.kind = 'login.partial') as partial,
+       count(*) filter (where l.kind = 'session.refused') as sessions,
+       coalesce(sum((l.public ->> 'attempts')::bigint) filter (where l.kind = 'login.strangers'), 0)::bigint as strangers
+     from ledger l
+     where l.kind in ('login.refused', 'login.partial', 'login.strangers', 'session.refused')
+       and ($1::text is null or l.credential = $1 or l.also_credential = $1)
+       and ($2::inet is null or l.source <<= $2 or (l.kind = 'login.strangers' and family(l.source) = 6 and set_masklen(l.source, 64) && $2::inet))
+       and ($3::text is null or strpos(lower(l.client), lower($3)) > 0)
+       and ($4::text is null or l.node = $4) and ($5::uuid is null or l.account_id = $5)
+       and ($6::timestamptz is null or l.at >= $6) and ($7::timestamptz is null or l.at < $7)`,
+    [credential, source, client, node, account, since, until],
+  );
+  return row ?? { refused: 0, partial: 0, sessions: 0, strangers: 0 };
+}
+
+export async function accountNames(snapshot: Snapshot, ids: readonly string[], limit: number): Promise<readonly string[]> {
+  const rows = await snapshot.query<{ name: string }>('select name::text from account where id = any ($1::uuid[]) order by name limit $2', [
+    ids,
+    limit,
+  ]);
+  return rows.map((row) => row.name);
+}

@@ -1,0 +1,113 @@
+// Owns: the rows of one answer, however many: lines of JSON in a file that has no name, read page by page.
+// Must never: hold rows in memory, or leave a file behind: it is unlinked as soon as it is open.
+import { randomUUID } from 'node:crypto';
+import { closeSync, openSync, readSync, unlinkSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { CofferdamError } from '../../domain/errors.ts';
+
+const bufferBytes = 256 * 1024;
+const newline = 0x0a;
+
+type Range = { readonly start: number; end: number };
+export type Page = { readonly rows: readonly unknown[]; readonly next: number | null };
+export type SpoolLimits = {
+  /** Of the whole file. */
+  readonly bytesMax: number;
+  /** Of JSON in one page. */
+  readonly pageBytesMax: number;
+};
+
+export class Spool {
+  readonly #limits: SpoolLimits;
+  readonly #parts = new Map<string, Range & { rows: number; readonly groups: Map<string, Range> }>();
+  #file: number | undefined;
+  #waiting: Buffer[] = [];
+  #waitingBytes = 0;
+  #size = 0;
+
+  constructor(directory: string, limits: SpoolLimits) {
+    this.#limits = limits;
+    const path = join(directory, `.scope-${randomUUID()}`);
+    this.#file = openSync(path, 'wx+', 0o600);
+    unlinkSync(path);
+  }
+
+  #open(): number {
+    if (this.#file === undefined) throw new CofferdamError('not-found', 'this answer is gone: ask again');
+    return this.#file;
+  }
+
+  /** Parts come one after the other; within a part the rows of one group stand together. */
+  add(part: string, group: string, row: unknown): void {
+    const line = Buffer.from(`${JSON.stringify(row)}\n`, 'utf8');
+    const start = this.#size;
+    this.#size += line.length;
+    if (this.#size > this.#limits.bytesMax)
+      throw new CofferdamError('over-limit', 'the answer is longer than there is room for: narrow the question, by a time or an account');
+    const place = this.#parts.get(part) ?? { start, end: start, rows: 0, groups: new Map<string, Range>() };
+    this.#parts.set(part, place);
+    if (place.end !== start) throw new Error(`rows of ${part} do not stand together`);
+    place.end = this.#size;
+    place.rows += 1;
+    const range = place.groups.get(group) ?? { start, end: start };
+    if (range.end !== start) throw new Error(`rows of ${part} are not in order`);
+    range.end = this.#size;
+    place.groups.set(group, range);
+    this.#waiting.push(line);
+    this.#waitingBytes += line.length;
+    if (this.#waitingBytes >= bufferBytes) this.flush();
+  }
+
+  flush(): void {
+    const bytes = Buffer.concat(this.#waiting);
+    for (let at = 0; at < bytes.length; ) at += writeSync(this.#open(), bytes, at);
+    this.#waiting = [];
+    this.#waitingBytes = 0;
+  }
+
+  rowsOf(part: string): number {
+    return this.#parts.get(part)?.rows ?? 0;
+  }
+
+  /** `offset`: 0, or the `next` of the page before. Throws `invalid` for any other. */
+  page(part: string, group: string | undefined, offset: number): Page {
+    const file = this.#open();
+    const place = this.#parts.get(part);
+    const range = group === undefined ? place : place?.groups.get(group);
+    if (range === undefined) return { rows: [], next: null };
+    const start = range.start + offset;
+    if (start > range.end || (offset > 0 && this.#byte(file, start - 1) !== newline))
+      throw new CofferdamError('invalid', 'there is no such page');
+    const bytes = Buffer.alloc(Math.min(this.#limits.pageBytesMax, range.end - start));
+    readAll(file, bytes, start);
+    const whole = bytes.lastIndexOf(newline) + 1;
+    if (whole === 0 && bytes.length > 0) throw new Error('a row is longer than a page');
+    const rows = bytes
+      .toString('utf8', 0, whole)
+      .split('\n')
+      .slice(0, -1)
+      .map((line): unknown => JSON.parse(line));
+    return { rows, next: start + whole >= range.end ? null : offset + whole };
+  }
+
+  #byte(file: number, position: number): number {
+    const one = Buffer.alloc(1);
+    readAll(file, one, position);
+    return one[0] ?? 0;
+  }
+
+  close(): void {
+    if (this.#file !== undefined) closeSync(this.#file);
+    this.#file = undefined;
+    this.#waiting = [];
+    this.#parts.clear();
+  }
+}
+
+function readAll(file: number, bytes: Buffer, position: number): void {
+  for (let at = 0; at < bytes.length; ) {
+    const count = readSync(file, bytes, at, bytes.length - at, position + at);
+    if (count === 0) throw new Error('the spool is shorter than what was written');
+    at += count;
+  }
+}

@@ -1,0 +1,101 @@
+import { randomUUID } from 'node:crypto';
+import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'tap';
+import { Spool } from '../../server/admin/incident/spool.ts';
+import { after, find, incidentWorld, print } from '../support/incident-world.ts';
+
+const frameMax = 128 * 1024;
+
+test('a spool gives back every row once, of all or of one group, and leaves no file', async (t) => {
+  const directory = mkdtempSync(join(tmpdir(), 'cofferdam-spool-'));
+  t.teardown(() => rmSync(directory, { recursive: true, force: true }));
+  const spool = new Spool(directory, { bytesMax: 10_000_000, pageBytesMax: 5000 });
+  t.same(readdirSync(directory), [], 'its file has no name');
+  const rows = Array.from({ length: 3000 }, (_, i) => ({ i, text: `${'ü\n"'.repeat(i % 40)}` }));
+  for (const row of rows) spool.add('files', `group-${Math.floor(row.i / 1000)}`, row);
+  spool.add('names', '', { i: 'other' });
+  spool.flush();
+  const all = (part: string, group?: string): readonly unknown[] => {
+    const list: unknown[] = [];
+    for (let offset: number | null = 0; offset !== null; ) {
+      const page = spool.page(part, group, offset);
+      t.ok(Buffer.byteLength(JSON.stringify(page.rows)) <= 5002, 'a page is no longer than it may be');
+      list.push(...page.rows);
+      offset = page.next;
+    }
+    return list;
+  };
+  t.same(all('files'), rows);
+  t.same(all('files', 'group-1'), rows.slice(1000, 2000));
+  t.same(all('names'), [{ i: 'other' }]);
+  t.same(all('files', 'group-9'), []);
+  t.same(all('deposits'), []);
+  t.equal(spool.rowsOf('files'), 3000);
+  for (const offset of [1, 7, 10_000_000, Number.MAX_SAFE_INTEGER])
+    t.throws(() => spool.page('files', undefined, offset), { code: 'invalid' }, `offset ${offset}`);
+  t.throws(() => spool.add('files', 'group-0', {}), /do not stand together/);
+  spool.close();
+  t.throws(() => spool.page('files', undefined, 0), { code: 'not-found' });
+  const small = new Spool(directory, { bytesMax: 100, pageBytesMax: 50 });
+  small.add('files', '', 'x'.repeat(90));
+  t.throws(() => small.add('files', '', 'x'.repeat(90)), { code: 'over-limit' });
+  small.close();
+});
+
+test('more than one answer holds, a few at a time, for whoever asked', async (t) => {
+  const world = await incidentWorld(t, { scopesMax: 2 });
+  const { scopes, sql, accounts, customers, history, directory } = world;
+  const who = world.newSession(accounts.thief, 'edge-1');
+  await history.open(who, after(0), { credential: print('key'), source: '192.0.2.7', client: 'x' });
+  await sql.query(
+    `insert into ledger_fresh (at, kind, observer, customer_id, account_id, session_id, node, handle_id, version_id, extent, bytes, public)
+     select $1::timestamptz + i * interval '1 ms', k, 'warden', $2, $3, $4, 'edge-1', md5('h' || i)::uuid, md5('v' || i)::uuid, case k when 'extent.granted' then 0 end, 100,
+       case k when 'download.opened' then jsonb_build_object('folder', 'collect', 'path', '/' || repeat('long', 50) || i, 'sha256', repeat('a', 64), 'extentCount', 1) else '{}' end
+     from generate_series(1, 3000) i, unnest(array['download.opened', 'extent.granted']) k`,
+    [after(1), customers.a, who.account, who.session],
+  );
+  const first = await find(scopes, { credential: print('key') });
+  t.equal(first.files.length, 3000);
+  t.equal(new Set(first.files.map((row) => row.path)).size, 3000, 'each once');
+  t.equal(first.summary.totals.unknownVersions, 3000, 'none of them in the catalogue');
+  let pages = 0;
+  for (let offset: number | null = 0; offset !== null; pages += 1) {
+    const page = scopes.page('alice', { scope: first.scope, part: 'files', customerId: customers.a, offset });
+    t.ok(Buffer.byteLength(JSON.stringify(page)) < frameMax, 'fits into a frame');
+    offset = page.next;
+  }
+  t.ok(pages > 8, `${pages} pages`);
+  t.same(scopes.page('alice', { scope: first.scope, part: 'files', customerId: customers.b }).rows, [], 'of another customer nothing');
+  t.throws(() => scopes.page('bob', { scope: first.scope, part: 'files' }), { code: 'not-found' }, 'another operator');
+  await t.rejects(scopes.progress('bob', { scope: first.scope }), { code: 'not-found' });
+  t.throws(() => scopes.page('alice', { scope: randomUUID(), part: 'files' }), { code: 'not-found' });
+  const second = await find(scopes, { credential: print('key') });
+  const third = await find(scopes, { account: 'pickup-2' });
+  t.throws(() => scopes.page('alice', { scope: first.scope, part: 'files' }), { code: 'not-found' }, 'the oldest made room');
+  t.equal(scopes.page('alice', { scope: second.scope, part: 'sessions' }).rows.length, 1, 'the newer ones are there');
+  t.equal(scopes.page('alice', { scope: third.scope, part: 'sessions' }).rows.length, 0);
+  const dropped = scopes.start('alice', { selection: { credential: print('key') } });
+  scopes.start('alice', { selection: { credential: print('key') } });
+  scopes.start('alice', { selection: { credential: print('key') } });
+  t.throws(() => scopes.page('alice', { scope: dropped, part: 'files' }), { code: 'not-found' }, 'one that was running, too');
+  t.same(readdirSync(directory), []);
+  t.ok(statSync(directory).isDirectory());
+});
+
+test('an answer that is too long, too slow or too old is none', async (t) => {
+  for (const [limits, text] of [
+    [{ bytesMax: 200 }, /over-limit: the answer is longer/],
+    [{ takesMs: 1 }, /over-limit: the answer took too long|unavailable/],
+  ] as const) {
+    const world = await incidentWorld(t, limits);
+    const who = world.newSession(world.accounts.thief, 'edge-1');
+    await world.history.open(who, after(0), { credential: print('key'), source: '192.0.2.7', client: 'x' });
+    await t.rejects(find(world.scopes, { credential: print('key') }), text);
+  }
+  const world = await incidentWorld(t, { livesMs: 1 });
+  const scope = world.scopes.start('alice', { selection: { account: 'pickup' } });
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  await t.rejects(world.scopes.progress('alice', { scope, waitMs: 20_000 }), { code: 'not-found' });
+});
