@@ -268,9 +268,11 @@ export class Ledger {
   async #seal(seen: Look, signing: Signing): Promise<void> {
     const { guard, config } = this.#given;
     // A checkpoint of an earlier run, or of another warden, may not have got to our witnesses.
-    if (seen.checkpoint !== null) this.#offer(seen.checkpoint);
-    const isDue = seen.checkpointAgeMs === null || seen.checkpointAgeMs >= config.limits.checkpointEveryMs;
     const isOldEra = seen.checkpoint !== null && signing.signer.open(seen.checkpoint).era !== seen.era;
+    if (seen.checkpoint !== null && !isOldEra) this.#offer(seen.checkpoint);
+    // Without the first checkpoint of an era, what its witness has of the last one would look like a lie.
+    if (seen.isBeginning && !isOldEra && !seen.isWitnessed) return;
+    const isDue = seen.checkpointAgeMs === null || seen.checkpointAgeMs >= config.limits.checkpointEveryMs;
     if (!seen.hasFresh && !isDue && !isOldEra) return;
     for (let rounds = 0; rounds < roundsMax; rounds += 1) {
       const { known } = guard;

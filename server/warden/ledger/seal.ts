@@ -125,8 +125,10 @@ export async function sealRound(
   compared?: Compared,
 ): Promise<Round | undefined> {
   const state = await lockState(tx);
-  const fresh = await takeFresh(tx, roundMax);
-  if (fresh.length === 0 && !isSignedAnyway) return undefined;
+  // An era begins with a checkpoint of the size at which it goes on: by that a verifier knows what was given up.
+  const begins = state.checkpoint !== null && signing.signer.open(state.checkpoint).era !== state.era;
+  const fresh = begins ? [] : await takeFresh(tx, roundMax);
+  if (fresh.length === 0 && !isSignedAnyway && !begins) return undefined;
   const grove = new Grove(await frontiersOf(tx, [...new Set(fresh.map(treeOf)), headsTree]));
   const place = compared === undefined ? 'same' : standing(compared, state.era, grove.of(headsTree));
   if (place === 'ahead') return undefined;
