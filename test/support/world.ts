@@ -124,9 +124,9 @@ export class World {
     return this.#log;
   }
 
-  /** Whether the log says this, within a time that no log takes. */
-  async logged(words: RegExp): Promise<boolean> {
-    for (const end = Date.now() + 20_000; !words.test(this.#log); await new Promise((resolve) => setTimeout(resolve, 50)))
+  /** Whether the log says this, within a time that no log takes. `from`: behind what it said before. */
+  async logged(words: RegExp, from = 0): Promise<boolean> {
+    for (const end = Date.now() + 20_000; !words.test(this.#log.slice(from)); await new Promise((resolve) => setTimeout(resolve, 50)))
       if (Date.now() > end) return false;
     return true;
   }
