@@ -29,6 +29,7 @@ import { loadHostKeys, publicLine } from './keys/key-files.ts';
 import { publishReceiptKey } from './keys/key-queries.ts';
 import { createKeyRing } from './keys/key-ring.ts';
 import { archiveDue } from './ledger/archive.ts';
+import { Forwards } from './ledger/forward/forwards.ts';
 import { LedgerGuard } from './ledger/guard.ts';
 import { Ledger } from './ledger/ledger.ts';
 import { identify } from './ledger/seal-queries.ts';
@@ -55,6 +56,7 @@ export async function startWarden(config: Config): Promise<RunningWarden> {
   };
   const database = new Database({ url, applicationName: 'cofferdam warden', connectionsMax: 16, admit });
   const ledger = new Ledger({ config, url, keys, guard, witnesses: createWitnesses(config.ledger), log });
+  const forwards = new Forwards({ config, url, log, newest: () => ledger.newest });
   try {
     await database.withSystem((tx) => assertSafeSettings(tx));
     // Before anything is written: is this the database that was witnessed?
@@ -108,6 +110,7 @@ export async function startWarden(config: Config): Promise<RunningWarden> {
       { name: 'warden_passwords_waiting', help: 'Passwords waiting to be hashed.', kind: 'gauge', value: logins.passwordsWaiting },
       { name: 'warden_grants_waiting', help: 'Grants waiting for their batch.', kind: 'gauge', value: charges.waiting() },
       ...ledger.metrics,
+      ...forwards.metrics,
     ]);
     log.info({ nodes: config.edges.map((edge) => edge.node) }, 'warden serves');
     return {
@@ -128,12 +131,14 @@ export async function startWarden(config: Config): Promise<RunningWarden> {
         await commands.stop();
         await charges.stop();
         await metrics.stop();
+        await forwards.stop();
         await ledger.stop();
         await database.close();
         log.info('warden stopped');
       },
     };
   } catch (error) {
+    await forwards.stop();
     await ledger.stop();
     await database.close();
     throw error;

@@ -39,7 +39,8 @@ test('a month in an archive verifies with it, by block without it, and not when 
   await seal();
   await sql.query("insert into ledger_fresh (kind, observer) select 'file.published', 'warden' from generate_series(1, 300)");
   await seal();
-  const config = { archiveDirectory: join(directory, 'archive'), onlineMonths: 2, retentionMonths: 60 };
+  const siem = { name: 'siem', format: 'cef', destination: { transport: 'unix', path: '/nowhere' } } as const;
+  const config = { archiveDirectory: join(directory, 'archive'), onlineMonths: 2, retentionMonths: 60, forwards: [siem] };
   const log = createLogger({ log: { level: 'error', pretty: false } } as Config, 'warden');
   const verify = async (archive?: string) => {
     const lines = (await sql.query<{ line: string }>('select line from ledger_dump order by part, tree, position')).map((row) => row.line);
@@ -60,12 +61,18 @@ test('a month in an archive verifies with it, by block without it, and not when 
     /not in an archive/,
   );
 
+  const monthsOnline = async (): Promise<number> =>
+    (await sql.query("select 1 from pg_inherits where inhparent = 'ledger_sealed'::regclass")).length;
+  await sql.query("insert into ledger_forward (name, number, sent) values ('siem', 1400, 1500), ('of another time', 0, 0)");
+  await archiveDue({ config, database, log });
+  t.equal(await monthsOnline(), 2, 'it stays while a receiver does not have all of it');
+  await sql.query("update ledger_forward set number = 1500 where name = 'siem'");
+
   await archiveDue({ config, database, log });
   await seal();
   const files = readdirSync(config.archiveDirectory);
   t.match(files, [/^ledger-\d{4}-\d\d\.jsonl\.gz$/]);
-  const months = await sql.query<{ n: string }>("select count(*) as n from pg_inherits where inhparent = 'ledger_sealed'::regclass");
-  t.equal(Number(months[0]?.n), 1, 'the month has left the database');
+  t.equal(await monthsOnline(), 1, 'the month has left the database');
   const file = join(config.archiveDirectory, files[0] ?? '');
   t.equal(gunzipSync(readFileSync(file)).toString('utf8').split('\n').length, 1501);
   t.same((await verify(config.archiveDirectory)).findings, []);

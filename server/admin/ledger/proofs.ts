@@ -6,7 +6,7 @@ import { parseNote } from '../../domain/ledger/checkpoint.ts';
 import { headsTree, headText } from '../../domain/ledger/leaf.ts';
 import { auditPath, blockLeaves, leafHash, levelsOf, type Sha256 } from '../../domain/ledger/merkle.ts';
 import type { Transaction } from '../../postgres/database.ts';
-import { blocksOf, findTree, headsBetween, leavesOf, newestCheckpoint } from './proof-queries.ts';
+import { blocksOf, headsBetween, leavesOf, proofBase } from './proof-queries.ts';
 
 const sha256: Sha256 = (data) => hash('sha256', data, 'buffer');
 const utf8 = new TextEncoder();
@@ -41,6 +41,8 @@ export class TreeProofs {
   }
 
   async path(position: number): Promise<readonly Uint8Array[]> {
+    if (!Number.isSafeInteger(position) || position < 0 || position >= this.#size)
+      throw new CofferdamError('not-found', `there is no entry at position ${position} of this tree`);
     const index = Math.floor(position / blockLeaves);
     if (this.#block?.index !== index) {
       const [first, end] = [index * blockLeaves, Math.min(this.#size, (index + 1) * blockLeaves)];
@@ -54,6 +56,8 @@ export class TreeProofs {
 
 export type Anchor = {
   readonly checkpoint: string;
+  /** So many heads every required witness has. */
+  readonly witnessedSize: number;
   readonly head: { readonly position: number; readonly text: string; readonly proof: readonly string[] };
   readonly tree: { readonly id: string; readonly size: number };
   /** Of an entry of this tree: its audit path, base64. */
@@ -63,11 +67,11 @@ export type Anchor = {
 const headLeaf = (row: { readonly position: number; readonly at: number; readonly number: number; readonly trees: string }): Uint8Array =>
   leafHash(sha256, utf8.encode(headText(row.position, row.at, row.number, row.trees)));
 
-/** The newest checkpoint and the way from it to one tree; undefined: nothing of that tree is sealed. All in one snapshot. */
+/** The newest checkpoint and the way from it to one tree; undefined: nothing of that tree is sealed. It may grow meanwhile: that is not looked at. */
 export async function anchorOf(tx: Transaction, tree: string): Promise<Anchor | undefined> {
-  const { note } = await newestCheckpoint(tx);
-  const row = await findTree(tx, tree);
-  if (note === null || row === undefined) return undefined;
+  const row = await proofBase(tx, tree);
+  if (row === undefined) return undefined;
+  const { note, witnessedSize } = row;
   const { size } = parseNote(note).checkpoint;
   const [head] = await headsBetween(tx, row.head, row.head + 1);
   if (head === undefined) throw new CofferdamError('corrupt', 'a head of the record is missing');
@@ -77,6 +81,7 @@ export async function anchorOf(tx: Transaction, tree: string): Promise<Anchor | 
   const entries = await TreeProofs.load(row.size, await blocksOf(tx, tree, row.size), (first, end) => leavesOf(tx, tree, first, end));
   return {
     checkpoint: note,
+    witnessedSize,
     head: {
       position: head.position,
       text: headText(head.position, head.at, head.number, head.trees),

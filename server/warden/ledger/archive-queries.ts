@@ -50,6 +50,16 @@ export async function insertArchive(tx: Transaction, archive: Archive): Promise<
   ]);
 }
 
+/** Forwards among these whose receivers do not have all entries of the month yet. */
+export async function forwardsWithin(tx: Transaction, month: string, forwards: readonly string[]): Promise<readonly string[]> {
+  const rows = await tx.query<{ name: string }>(
+    `select f.name from ledger_forward f where f.name = any ($2::text[]) and f.number < (select max(s.number) from ledger_sealed s
+       where s.at >= $1::date::timestamp at time zone 'utc' and s.at < ($1::date + interval '1 month')::timestamp at time zone 'utc')`,
+    [month, forwards],
+  );
+  return rows.map((row) => row.name);
+}
+
 export async function dropMonth(tx: Transaction, month: string): Promise<void> {
   await tx.query('select ledger_drop_month($1::date)', [month]);
 }

@@ -15,6 +15,7 @@ import {
   archivesToDelete,
   dropMonth,
   findArchive,
+  forwardsWithin,
   insertArchive,
   markDeleted,
   monthsToArchive,
@@ -23,7 +24,7 @@ import {
 import { record } from './ledger-queries.ts';
 
 export type ArchiveOptions = {
-  readonly config: Pick<LedgerConfig, 'archiveDirectory' | 'onlineMonths' | 'retentionMonths'>;
+  readonly config: Pick<LedgerConfig, 'archiveDirectory' | 'onlineMonths' | 'retentionMonths' | 'forwards'>;
   readonly database: Database;
   readonly log: Logger;
 };
@@ -94,6 +95,12 @@ export async function archiveDue(options: ArchiveOptions): Promise<void> {
     const bytes = await readFile(join(config.archiveDirectory, archive.file));
     if (createHash('sha256').update(bytes).digest('hex') !== archive.sha256)
       throw new CofferdamError('corrupt', `the archive ${archive.file} is not the file that was written: the month stays in the database`);
+    const names = config.forwards.map((one) => one.name);
+    const waiting = await database.withSystem((tx) => forwardsWithin(tx, month, names));
+    if (waiting.length > 0) {
+      log.warn({ month, forwards: waiting }, 'a month of the record stays in the database: receivers do not have all of it yet');
+      continue;
+    }
     await database.withSystem((tx) => dropMonth(tx, month));
     log.info({ ...archive }, 'a month of the record is in an archive');
   }

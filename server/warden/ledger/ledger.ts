@@ -86,6 +86,13 @@ export class Ledger {
     return this.#leadership.isLeading;
   }
 
+  /** The newest sealed entry, as far as this warden leads and knows that the record is in order. */
+  get newest(): number | undefined {
+    const { state } = this.#given.guard;
+    const isInOrder = state.is === 'open' || state.why === 'late';
+    return this.#leadership.isLeading && isInOrder ? this.#look?.number : undefined;
+  }
+
   get metrics(): readonly Reading[] {
     const seen = this.#look;
     const gauge = (name: string, help: string, value: number): Reading => ({ name, help, kind: 'gauge', value });
