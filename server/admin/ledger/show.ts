@@ -9,7 +9,6 @@ import { leafHash, type Sha256 } from '../../domain/ledger/merkle.ts';
 import type { Database, Transaction } from '../../postgres/database.ts';
 import type { Result } from '../../rpc/operation.ts';
 import type { OperatorToAdmin } from '../../rpc/operator-admin.ts';
-import { newestCheckpoint } from './proof-queries.ts';
 import { anchorOf } from './proofs.ts';
 import { type EntryRow, findEntry, findOpening, namesOf, type WholeEntry } from './search-queries.ts';
 
@@ -57,8 +56,7 @@ async function proofOf(tx: Transaction, { placed, salt }: WholeEntry): Promise<S
     const line = anchor.head.text.split('\n').find((one) => one.startsWith(`${placed.tree} `));
     const root = Buffer.from(line?.split(' ')[2] ?? '', 'base64');
     const isProved = verifyAuditPath(leaf, placed.position, anchor.tree.size, path, root);
-    const { witnessedSize } = await newestCheckpoint(tx);
-    const isWitnessed = isProved && anchor.head.position < witnessedSize;
+    const isWitnessed = isProved && anchor.head.position < anchor.witnessedSize;
     const text = isProved
       ? `it is what was sealed${isWitnessed ? ', and the newest checkpoint of its tree is witnessed' : '; the witness does not have the newest checkpoint yet'}`
       : 'IT IS NOT WHAT WAS SEALED: verify the whole record (cofferctl ledger verify)';
