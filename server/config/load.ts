@@ -164,7 +164,7 @@ function envSettings<T>(env: LoadOptions['env'], name: string, shape: z.ZodType,
 }
 
 function envLedger(env: LoadOptions['env'], runtimeDirectory: string, faults: string[]): Config['ledger'] {
-  const given = envSettings<z.infer<typeof ledgerSettings>>(env, 'COFFERDAM_LEDGER', ledgerSettings, {}, faults);
+  const given = envSettings<z.infer<typeof ledgerSettings> | undefined>(env, 'COFFERDAM_LEDGER', ledgerSettings, undefined, faults);
   const ledger = completeLedger(runtimeDirectory, given);
   faults.push(...ledgerFaults(ledger, null));
   return ledger;

@@ -105,7 +105,12 @@ function commandLine(pid: number): string {
   }
 }
 
-export type WorldOptions = { readonly limits?: Readonly<Record<string, number>>; readonly env?: Readonly<Record<string, string>> };
+export type WorldOptions = {
+  readonly limits?: Readonly<Record<string, number>>;
+  readonly env?: Readonly<Record<string, string>>;
+  /** What starts it, and becomes it: a program and its first arguments. */
+  readonly within?: readonly string[];
+};
 
 export class World {
   readonly directory: string;
@@ -115,9 +120,12 @@ export class World {
   #demo: Demo | undefined;
   readonly #usedSteps = new Map<string, Set<number>>();
 
-  constructor(directory: string, env: Record<string, string | undefined>) {
+  readonly #within: readonly string[];
+
+  constructor(directory: string, env: Record<string, string | undefined>, within: readonly string[] = []) {
     this.directory = directory;
     this.env = env;
+    this.#within = within;
   }
 
   get log(): string {
@@ -142,7 +150,8 @@ export class World {
 
   /** Starts the supervisor and waits until everything serves. */
   async start(): Promise<void> {
-    const child = spawn(process.execPath, [join(project, 'server', 'main.ts'), 'up'], {
+    const [program = '', ...args] = [...this.#within, process.execPath, join(project, 'server', 'main.ts'), 'up'];
+    const child = spawn(program, args, {
       cwd: project,
       env: { ...process.env, ...this.env },
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -327,7 +336,7 @@ export async function createWorld(t: Teardown, options: WorldOptions = {}): Prom
       mkdirSync(join(directory, 'secrets', role), { recursive: true });
       writeFileSync(join(directory, 'secrets', role, 'database-password'), `${password}\n`, { mode: 0o400 });
     }
-  const world = new World(directory, env);
+  const world = new World(directory, env, options.within);
   t.teardown(async () => {
     await world.stop();
   });

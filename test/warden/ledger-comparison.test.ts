@@ -150,6 +150,13 @@ test('a connection that leads to an earlier state of the record is not used', (t
     guard.open();
     t.throws(() => guard.admit(seen, known), { code: 'unavailable' }, JSON.stringify(seen));
     t.match(guard.state, { is: 'closed', why: 'unsure' });
+    guard.close('frozen', 'x');
+    guard.admit(seen, known);
+    t.match(
+      guard.state,
+      { is: 'closed', why: 'frozen' },
+      'once it is frozen: operators must reach the warden through it; nothing else opens',
+    );
   }
   t.end();
 });
