@@ -4,7 +4,7 @@ import type { Given, Option } from './command.ts';
 import { instantOf } from './scope.ts';
 
 export const followOptions: readonly Option[] = [
-  { name: 'kind', value: 'KIND', help: 'such as extent.granted, or extent.* (docs/reference/ledger-entries.md)' },
+  { name: 'kind', value: 'KIND', help: 'such as login.refused, or login for all of them (docs/reference/ledger-entries.md)' },
   { name: 'customer', value: 'NAME', help: 'of this customer' },
   { name: 'account', value: 'NAME', help: 'of this account' },
   { name: 'session', value: 'ID', help: 'of this session' },

@@ -26,7 +26,7 @@ export function entryLine(row: LedgerRow): string {
   ];
   const at = `${row.at.slice(0, 10)} ${row.at.slice(11, 23)}Z`;
   return plain(
-    `${String(row.number).padStart(6)}  ${at}  ${row.kind.padEnd(18)}  ${who.length === 0 ? '-' : who.join('@')}  ${facts.join(' ')}`,
+    `${String(row.number ?? '-').padStart(6)}  ${at}  ${row.kind.padEnd(18)}  ${who.length === 0 ? '-' : who.join('@')}  ${facts.join(' ')}`,
   ).trimEnd();
 }
 

@@ -293,7 +293,7 @@ async function main(argv: readonly string[]): Promise<number> {
     places,
   };
   const print = (output: Output): number => {
-    if (output.isPrinted !== true) process.stdout.write(values.json === true ? `${JSON.stringify(output.data, null, 2)}\n` : output.text);
+    if (output.isSaid !== true) process.stdout.write(values.json === true ? `${JSON.stringify(output.data, null, 2)}\n` : output.text);
     if (isCut(output.data)) process.stderr.write('cofferctl: there is more than one answer holds: narrow the question\n');
     return output.isFault === true ? 1 : 0;
   };

@@ -27,6 +27,8 @@ async function search(
       limit: Math.min(pageMax, limit - rows.length),
     });
     rows.push(...page.entries);
+    if (page.isUnsealedCut)
+      process.stderr.write('cofferctl: there are more entries without a seal than are shown: see cofferctl ledger status\n');
     if (!page.more) return { rows, isAll: true };
     if (rows.length >= limit) return { rows, isAll: false };
     if (before !== null && page.reached >= before) throw new CofferdamError('bug', 'the search does not go on; it is not complete');
@@ -43,8 +45,8 @@ export const ledgerSearch: Command = {
     { name: 'limit', value: 'N', help: `how many at most, newest first (default ${limitUsual})` },
     { name: 'csv', value: null, help: 'a line for each entry, for a spreadsheet' },
   ],
-  help: 'Entries of the record, newest first. Everything that is given must hold. Sealed entries that are in the database, not those in archives.',
-  example: 'cofferctl ledger search --account acme-upload --kind extent.* --since 7d --limit 1000 --csv > entries.csv',
+  help: 'Entries of the record, newest first. Everything that is given must hold. Months that are in archives are not searched.',
+  example: 'cofferctl ledger search --account acme-upload --kind extent --since 7d --limit 1000 --csv > entries.csv',
   run: async (client, given) => {
     const limit = wholeNumber(given, 'limit') ?? limitUsual;
     if (limit < 1 || limit > limitMax) throw new RangeError(`--limit takes 1 to ${limitMax}`);

@@ -53,15 +53,15 @@ function proofLines(shown: ShownEntry, checked: Checked): readonly string[] {
   const place = `tree ${hashed.tree}, position ${hashed.position}`;
   if (checked.is !== 'good')
     return [
-      `Proof: ${checked.is === 'bad' ? 'BAD' : 'none'}. ${place}: ${checked.text}.`,
+      `Proof: ${checked.is === 'bad' ? 'IT IS NOT WHAT WAS SEALED' : 'none'}. ${place}: ${checked.text}.`,
       ...(checked.is === 'bad' ? ['Verify the whole record: cofferctl ledger verify'] : []),
     ];
   const { checkpoint } = checked;
   return [
-    'Proof: good, computed here',
+    'Proof: it is what was sealed (computed here)',
     `  place       ${place} of ${proof?.tree.size}`,
     `  head        ${proof?.head.position} of ${checkpoint.size}`,
-    `  checkpoint  ${when(checkpoint.time)}, era ${checkpoint.era}, ${checkpoint.entries} entries, signed by a key that the gateway names as its own`,
+    `  checkpoint  ${when(new Date(checkpoint.time).toISOString())}, era ${checkpoint.era}, ${checkpoint.entries} entries, signed by a key that the gateway names as its own`,
     `  witnessed   ${isWitnessed ? 'yes: by every required witness' : 'not yet, by what the gateway knows'}`,
     '  The gateway named the key: cofferctl ledger verify --key holds the whole record against the witness and the key that you noted.',
   ];

@@ -28,7 +28,7 @@ export const ledgerTail: Command = {
     { name: 'after', value: 'NUMBER', help: 'goes on after this entry (default: from now on)' },
   ],
   help: 'Entries of the record as they are sealed, each once, until Ctrl-C. With --json one object a line. Its own calls are on the record, but not shown.',
-  example: 'cofferctl ledger tail --kind login.* --customer acme',
+  example: 'cofferctl ledger tail --kind login --customer acme',
   run: async (client, given) => {
     const filter = filterOf(given);
     const count = wholeNumber(given, 'count') ?? Number.POSITIVE_INFINITY;
@@ -54,6 +54,6 @@ export const ledgerTail: Command = {
     } finally {
       interrupt.stop();
     }
-    return { data: null, text: '', isPrinted: true };
+    return { data: null, text: '', isSaid: true };
   },
 };

@@ -5,10 +5,7 @@ import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from '
 import { join, relative } from 'node:path';
 import type { Config } from '../config/config.ts';
 import { CofferdamError } from '../domain/errors.ts';
-import { Database } from '../postgres/database.ts';
-import { roleUrl } from '../postgres/role-url.ts';
 import { type Send, withDevelopmentOperators } from './development-operators.ts';
-import { ledgerStatus } from './ledger/status-queries.ts';
 import { newOpenSshKeyPair } from './openssh-key.ts';
 
 const customers = ['acme', 'acme-2', 'globex'] as const;
@@ -103,20 +100,9 @@ async function makeWorld(config: Config, projectDirectory: string, send: Send): 
   return accounts;
 }
 
-/** Two operators decide first how it goes on; the world was made by an earlier start. */
-async function isFrozen(config: Config): Promise<boolean> {
-  const database = new Database({ url: roleUrl(config, 'admin'), applicationName: 'cofferdam set-up', connectionsMax: 1 });
-  try {
-    return (await database.withSystem((tx) => ledgerStatus(tx, []))).freeze !== null;
-  } finally {
-    await database.close();
-  }
-}
-
 /** Makes the world when it is not there, and reopens the machines' windows. Idempotent. */
 export async function ensureDemoWorld(config: Config, projectDirectory: string): Promise<void> {
   if (!config.demo) throw new CofferdamError('bug', 'the demo world is not for this configuration');
-  if (await isFrozen(config)) return;
   await withDevelopmentOperators(config, async (send) => {
     const accounts = await makeWorld(config, projectDirectory, send);
     for (const { account, kind } of accounts)

@@ -1,16 +1,16 @@
 // Owns: what an operator may read of the record: what comes in, what is in it, and one entry with everything that proves it.
-// Must never: give an entry that is not sealed: it has no place yet, and no number.
+// Must never: give an entry twice, or one that is not sealed as if it had its place.
 import { z } from 'zod';
 import { accountName, fingerprint, instant, more, network, operation, reads, rule, text, uuid } from './operator-words.ts';
 
 const number = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
 
-/** What is looked for: all of it at once. `kind`: a kind, or the beginning of one and a `*`. */
+/** What is looked for: all of it at once. `kind`: a kind, its first word, or the beginning of one and a `*`. */
 export const ledgerFilter = z.strictObject({
   kind: z
     .string()
     .max(64)
-    .regex(/^[a-z.-]+\*?$/, 'a kind looks like extent.granted, or extent.*')
+    .regex(/^[a-z.-]+\*?$/, 'a kind looks like extent.granted, or extent')
     .optional(),
   customer: accountName.optional(),
   account: accountName.optional(),
@@ -35,7 +35,8 @@ export type LedgerFilter = z.infer<typeof ledgerFilter>;
 
 /** Times with microseconds; names beside ids, as they are now. */
 const entry = z.strictObject({
-  number: z.number(),
+  /** null: it is not sealed yet. */
+  number: z.number().nullable(),
   at: instant,
   kind: z.string(),
   observer: z.string(),
@@ -85,12 +86,18 @@ export const operatorLedgerReading = {
     }),
     reads(),
   ),
-  /** Newest first, below `before`; `reached`: everything from this number on was looked at. 0: the beginning of what is in the database. */
+  /** Newest first, below `before` (null: with those that are not sealed yet); `reached`: everything from this number on was looked at. 0: the beginning of what is in the database. */
   'ledger.search': rule(
     operation({
       changes: false,
       params: z.strictObject({ filter: ledgerFilter, before: number.nullable(), limit: z.number().int().min(1).max(500) }),
-      result: z.strictObject({ entries: z.array(entry), reached: z.number(), more }),
+      result: z.strictObject({
+        entries: z.array(entry),
+        reached: z.number(),
+        more,
+        /** There are more without a seal than one answer holds, and they are not among these. */
+        isUnsealedCut: z.boolean(),
+      }),
     }),
     reads(),
   ),

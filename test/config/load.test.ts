@@ -18,6 +18,13 @@ test('without a file: the demo world on loopback, frozen', async (t) => {
   t.ok(Object.isFrozen(config) && Object.isFrozen(config.limits) && Object.isFrozen(config.edges[0]));
 });
 
+test('the demo world keeps its witness where it is told to', async (t) => {
+  const witnesses = [{ type: 'file', name: 'mount', directory: '/mnt/witness', isRequired: true }];
+  t.same(loadConfig({ ...base, env: { COFFERDAM_LEDGER: JSON.stringify({ witnesses }) } }).ledger.witnesses, witnesses);
+  t.match(loadConfig(base).ledger.witnesses, [{ name: 'local' }], 'without a word: below its own directory');
+  t.throws(() => loadConfig({ ...base, env: { COFFERDAM_LEDGER: '{"witnesses":[]}' } }), /COFFERDAM_LEDGER witnesses/);
+});
+
 test('all faults are reported together', async (t) => {
   t.throws(
     () =>

@@ -120,7 +120,7 @@ test('tail, search, show, and the same entries at a receiver', async (t) => {
   t.match(shown, /customer +acme \([0-9a-f-]{36}\) +\[public; the warden's word\]/);
   t.match(shown, /Its session began with entry \d+/);
   t.match(shown, /source +127\.0\.0\.1 +\[sensitive; the edge's word\]/);
-  t.match(shown, /Proof: good, computed here/);
+  t.match(shown, /Proof: it is what was sealed \(computed here\)/);
   const none = await world.cofferctl(['ledger', 'show', '99999999']);
   t.match([none.code === 0, none.err], [false, /there is no entry 99999999/]);
   t.match((await world.cofferctl(['ledger', 'show', 'x'])).err, /entries have numbers/);
@@ -129,7 +129,7 @@ test('tail, search, show, and the same entries at a receiver', async (t) => {
   await owner.query('set session_replication_role = replica');
   await owner.query('update ledger_sealed set bytes = bytes + 1 where number = $1', [closed]);
   const bad = await world.cofferctl(['ledger', 'show', String(closed)]);
-  t.match([bad.code, bad.out], [1, /Proof: BAD/]);
+  t.match([bad.code, bad.out], [1, /IT IS NOT WHAT WAS SEALED/]);
   await owner.query('update ledger_sealed set bytes = bytes - 1 where number = $1', [closed]);
   t.equal((await world.cofferctl(['ledger', 'show', String(closed)])).code, 0);
 

@@ -27,8 +27,8 @@ test('what is done is sealed, witnessed and verified; what is changed is named',
   t.equal((await world.sftp('processor', [`get acme/deposit/a.xml ${content}.got`])).code, 0);
   const kindsOf = async (): Promise<readonly string[]> =>
     (await owner.query<{ kind: string }>('select distinct kind from ledger_sealed order by kind')).rows.map((row) => row.kind);
-  for (let tries = 0; tries < 100 && !(await kindsOf()).includes('session.ended'); tries += 1)
-    await new Promise((resolve) => setTimeout(resolve, 100));
+  const isWhole = (kinds: readonly string[]): boolean => kinds.includes('session.ended') && kinds.includes('download.closed');
+  for (let tries = 0; tries < 300 && !isWhole(await kindsOf()); tries += 1) await new Promise((resolve) => setTimeout(resolve, 100));
   t.match(
     new Set(await kindsOf()),
     new Set([
@@ -105,6 +105,42 @@ test('what is done is sealed, witnessed and verified; what is changed is named',
   const blind = await world.cofferctl(['ledger', 'verify', '--witness', empty]);
   t.equal(blind.code, 1, 'without a checkpoint nothing is good');
 
+  type Row = { readonly number: number; readonly kind: string; readonly account: string; readonly bytes: number };
+  const search = async (options: readonly string[]): Promise<readonly Row[]> =>
+    (await world.cofferctlJson<{ entries: readonly Row[] }>(['ledger', 'search', ...options])).entries;
+  const closed = await search(['--kind', 'upload.closed', '--customer', 'acme', '--since', '1d']);
+  t.match(closed, [{ kind: 'upload.closed', account: 'acme' }]);
+  t.equal(closed.length, 1);
+  t.same(await search(['--kind', 'upload', '--customer', 'other-bank']), []);
+  t.ok(
+    (await search(['--kind', 'upload', '--source', '127.0.0.0/8'])).length > 0,
+    'a network finds logins, and what was done in their sessions',
+  );
+  t.same(await search(['--kind', 'upload', '--source', '192.0.2.0/24']), []);
+  t.ok((await search(['--kind', 'login', '--source', '127.0.0.0/8', '--client-id', 'openssh'])).length > 0);
+  t.equal((await search(['--limit', '3'])).length, 3);
+  t.match((await world.cofferctl(['ledger', 'search', '--kind', 'extent', '--account', 'processor'])).out, /extent\.granted/);
+  t.match((await world.cofferctl(['ledger', 'search', '--csv', '--limit', '1'])).out, /^number,at,kind,/);
+  t.equal((await world.cofferctl(['ledger', 'search', '--source', 'nonsense'])).code, 2, 'a network is a network');
+
+  const tail = world.cofferctl(['ledger', 'tail', '--kind', 'session.opened', '--account', 'acme', '--count', '1', '--json']);
+  let isSeen = false;
+  const seen = tail.then((done) => {
+    isSeen = true;
+    return done;
+  });
+  for (let tries = 0; tries < 20 && !isSeen; tries += 1) await world.sftp('acme', ['ls']);
+  const followed = await seen;
+  t.equal(followed.code, 0, followed.err);
+  t.match(JSON.parse(followed.out), { kind: 'session.opened', account: 'acme', number: Number });
+
+  const one = String(closed[0]?.number);
+  const shown = await world.cofferctl(['ledger', 'show', one]);
+  t.equal(shown.code, 0, shown.out + shown.err);
+  t.match(shown.out, /upload\.closed[\s\S]*sha256 .*\[public; [\s\S]*Its session began with entry [\s\S]*it is what was sealed/);
+  t.match((await world.cofferctl(['ledger', 'show', '999999999'])).err, /there is no entry 999999999/);
+  t.equal((await world.cofferctl(['ledger', 'show', 'x'])).code, 2);
+
   // As the owner of the database, past every trigger.
   const { rows } = await owner.query<{ number: string; tree: string; position: string }>(
     "select number, tree, position from ledger_sealed where kind = 'extent.granted' order by number limit 1",
@@ -117,6 +153,10 @@ test('what is done is sealed, witnessed and verified; what is changed is named',
   const byName = new RegExp(`tree ${row?.tree} position ${row?.position} \\(entry number ${row?.number}\\): the entry was changed`);
   t.match(bad.out, byName, 'the row is named');
   t.match((await alone()).out, byName, 'by whoever verifies without us, too');
+  const forged = await world.cofferctl(['ledger', 'show', String(row?.number)]);
+  t.equal(forged.code, 1);
+  t.match(forged.out, /IT IS NOT WHAT WAS SEALED/);
+  t.equal((await world.cofferctl(['ledger', 'show', one])).code, 0, 'no other entry is doubted');
   await owner.query('update ledger_sealed set bytes = bytes - 1 where number = $1', [row?.number]);
   t.equal((await world.cofferctl(['ledger', 'verify', '--key', key])).code, 0, 'and it is good again');
   t.ok(readFileSync(join(witness, readdirSync(witness)[0] ?? ''), 'utf8').includes('cofferdam/'));

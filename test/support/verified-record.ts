@@ -1,5 +1,7 @@
 // Owns: looking at a record from outside: a dump by psql, checked by the stand-alone verifier against a witness.
 import { spawn } from 'node:child_process';
+import { cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Report } from '../../verifier/ledger-verifier.ts';
 import { project, type World } from './world.ts';
@@ -13,7 +15,18 @@ export type Evidence = { readonly url: string; readonly key: string; readonly wi
  * Dumps and verifies as docs/reference/ledger-format.md says. `tamper`: statements that are done before the dump, by the same login, and undone after
  * it, so that one copy of a database serves many trials.
  */
-export function verifyRecord({ url, key, witness }: Evidence, tamper: readonly string[] = [], maxAgeSeconds = 600): Promise<Checked> {
+export async function verifyRecord(evidence: Evidence, tamper: readonly string[] = [], maxAgeSeconds = 600): Promise<Checked> {
+  // The witness first, then the dump.
+  const witness = mkdtempSync(join(tmpdir(), 'cofferdam-test-witness-'));
+  try {
+    cpSync(evidence.witness, witness, { recursive: true });
+    return await verifyAgainst({ ...evidence, witness }, tamper, maxAgeSeconds);
+  } finally {
+    rmSync(witness, { recursive: true, force: true });
+  }
+}
+
+function verifyAgainst({ url, key, witness }: Evidence, tamper: readonly string[], maxAgeSeconds: number): Promise<Checked> {
   return new Promise((resolve, reject) => {
     const script =
       tamper.length === 0

@@ -40,9 +40,9 @@ async function setUp(t: Test) {
     if (round === undefined) throw new Error('nothing to seal');
     return round;
   };
-  const ledger = (newest: () => Promise<string | undefined>) => {
+  const ledger = (newest: () => Promise<string | undefined>, keep = (note: string): Promise<void> => file.keep(note)) => {
     const guard = new LedgerGuard();
-    const witness = { name: 'local', isRequired: true, keep: (note: string) => file.keep(note), newest };
+    const witness = { name: 'local', isRequired: true, keep, newest };
     const one = new Ledger({ config, url: sql.wardenUrl, keys, guard, witnesses: [witness], log: createLogger(config, 'test') });
     return { guard, start: () => one.start(), stop: () => one.stop() };
   };
@@ -150,6 +150,13 @@ test('a connection that leads to an earlier state of the record is not used', (t
     guard.open();
     t.throws(() => guard.admit(seen, known), { code: 'unavailable' }, JSON.stringify(seen));
     t.match(guard.state, { is: 'closed', why: 'unsure' });
+    guard.close('frozen', 'x');
+    guard.admit(seen, known);
+    t.match(
+      guard.state,
+      { is: 'closed', why: 'frozen' },
+      'once it is frozen: operators must reach the warden through it; nothing else opens',
+    );
   }
   t.end();
 });
@@ -164,4 +171,44 @@ test('the newest checkpoint of a witness is the newest, whoever wrote last', asy
   const bulk = Array.from({ length: 300 }, () => notes[0] ?? '');
   for (const note of [...bulk, notes[2] ?? '']) await file.keep(note);
   t.equal(await file.newest(), notes[2], 'in a file that is longer than what is read of it');
+});
+
+test('an era begins with a checkpoint of where it goes on, and nothing is sealed before a witness has it', async (t) => {
+  const { sql, database, signing, file, write, seal, ledger } = await setUp(t);
+  const { checkpoint } = await seal();
+  // As a release leaves it; that two operators signed it is test/attack/restored-database.
+  await sql.query('set session_replication_role = replica');
+  await sql.query(
+    `insert into ledger_freeze (id, why, text, facts, released_at, era, change_id) values (gen_random_uuid(), 'clock', 'x', '{"heads": 1}', now(), 2, gen_random_uuid())`,
+  );
+  await sql.query('update ledger_state set era = 2');
+  await write();
+  const { guard, start, stop } = ledger(
+    () => Promise.resolve(undefined),
+    () => Promise.reject(new Error('full')),
+  );
+  await start();
+  const state = async () =>
+    (await sql.query<{ number: number; checkpoint: string }>('select number::int, checkpoint from ledger_state'))[0];
+  for (const end = Date.now() + 20_000; !/^era 2$/m.test((await state())?.checkpoint ?? '') && Date.now() < end; )
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  const begun = await state();
+  t.match(signing.signer.open(begun?.checkpoint ?? ''), {
+    era: 2,
+    size: checkpoint.size,
+    root: checkpoint.root,
+    entries: checkpoint.entries,
+  });
+  t.equal(begun?.number, checkpoint.entries, 'nothing was sealed: the witness does not take it');
+  t.equal(guard.state.is, 'open');
+  await stop();
+  const other = ledger(() => Promise.resolve(undefined));
+  await other.start();
+  for (const end = Date.now() + 20_000; (await state())?.number === checkpoint.entries && Date.now() < end; )
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  t.ok(((await state())?.number ?? 0) > checkpoint.entries, 'twin: it takes it, and the era goes on');
+  await other.stop();
+  await database.withSystem(async () => {});
+  t.match(signing.signer.open((await file.newest()) ?? ''), { era: 2 });
 });

@@ -18,53 +18,66 @@ export type Window = {
   readonly withoutTails: boolean;
 };
 
-/** Entries of a window that are all of what the filter says; names are known to exist. */
-export async function entriesIn(tx: Transaction, window: Window, filter: LedgerFilter): Promise<readonly LedgerRow[]> {
+/** $3 to $18: what a filter says of the entry l. What is not asked for is gone when the statement is planned. */
+const fitting = `($3::text is null or l.kind = $3 or starts_with(l.kind, $3 || '.')) and ($4::text is null or starts_with(l.kind, $4))
+    and ($5::text is null or l.customer_id = (select x.id from customer x where x.name = $5))
+    and ($6::text is null or l.account_id = (select x.id from account x where x.name = $6))
+    and ($7::uuid is null or l.session_id = $7) and ($8::text is null or l.node = $8)
+    and (($9::text is null and $10::inet is null and $11::text is null) or l.session_id in (select session_id from opened)
+      or (($9::text is null or l.credential = $9 or l.also_credential = $9 or l.sensitive ->> 'credential' = $9) and ($10::inet is null or l.source <<= $10::inet)
+        and ($11::text is null or strpos(lower(l.client), lower($11)) > 0)))
+    and ($12::text is null or $12 = any (string_to_array(l.operator, ' ')))
+    and ($13::uuid is null or l.version_id = $13) and ($14::text is null or l.sha256 = $14)
+    and ($15::text is null or strpos(lower(l.public::text || ' ' || l.sensitive::text), lower($15)) > 0)
+    and ($16::timestamptz is null or l.at >= $16) and ($17::timestamptz is null or l.at < $17)
+    and not ($18 and l.kind in ('operator.asked', 'operator.answered') and l.sensitive ->> 'operation' = 'ledger.tail')`;
+/** Sessions that were opened with this credential, from this network, by this client. */
+const opened = `opened as (
+    select o.session_id from ledger o where ($9::text is not null or $10::inet is not null or $11::text is not null) and o.kind = 'session.opened'
+      and ($9::text is null or o.credential = $9 or o.also_credential = $9) and ($10::inet is null or o.source <<= $10::inet)
+      and ($11::text is null or strpos(lower(o.client), lower($11)) > 0))`;
+
+const valuesOf = (filter: LedgerFilter, withoutTails: boolean): readonly unknown[] => {
   const { kind } = filter;
+  const isBeginning = kind?.endsWith('*') === true;
+  return [
+    isBeginning ? null : (kind ?? null),
+    isBeginning ? kind.slice(0, -1) : null,
+    filter.customer ?? null,
+    filter.account ?? null,
+    filter.session ?? null,
+    filter.node ?? null,
+    filter.credential ?? null,
+    filter.source ?? null,
+    filter.clientId ?? null,
+    filter.operator ?? null,
+    filter.version ?? null,
+    filter.sha256 ?? null,
+    filter.text ?? null,
+    filter.since ?? null,
+    filter.until ?? null,
+    withoutTails,
+  ];
+};
+
+/** Sealed entries of a window that are all of what the filter says; names are known to exist. */
+export async function entriesIn(tx: Transaction, window: Window, filter: LedgerFilter): Promise<readonly LedgerRow[]> {
   return tx.query<LedgerRow>(
-    `with opened as (
-       select o.session_id from ledger_sealed o where ($11::text is not null or $12::inet is not null or $13::text is not null) and o.kind = 'session.opened'
-         and ($11::text is null or o.credential = $11 or o.also_credential = $11) and ($12::inet is null or o.source <<= $12::inet)
-         and ($13::text is null or position(lower($13) in lower(o.client)) > 0)),
-     e as (
-       select l.* from ledger_sealed l
-       where l.number > $1 and l.number <= $2
-         and ($5::text is null or l.kind = $5) and ($6::text is null or starts_with(l.kind, $6))
-         and ($7::text is null or l.customer_id = (select x.id from customer x where x.name = $7))
-         and ($8::text is null or l.account_id = (select x.id from account x where x.name = $8))
-         and ($9::uuid is null or l.session_id = $9) and ($10::text is null or l.node = $10)
-         and (($11::text is null and $12::inet is null and $13::text is null) or l.session_id in (select session_id from opened)
-           or (($11::text is null or l.credential = $11 or l.also_credential = $11 or l.sensitive ->> 'credential' = $11) and ($12::inet is null or l.source <<= $12::inet)
-             and ($13::text is null or position(lower($13) in lower(l.client)) > 0)))
-         and ($14::text is null or $14 = any (string_to_array(l.operator, ' ')))
-         and ($15::uuid is null or l.version_id = $15) and ($16::text is null or l.public ->> 'sha256' = $16)
-         and ($17::text is null or position(lower($17) in lower(l.public::text || ' ' || l.sensitive::text)) > 0)
-         and ($18::timestamptz is null or l.at >= $18) and ($19::timestamptz is null or l.at < $19)
-         and not ($20 and l.kind in ('operator.asked', 'operator.answered') and l.sensitive ->> 'operation' = 'ledger.tail')
-       order by case when $4 = 'oldest' then l.number end, case when $4 = 'newest' then -l.number end limit $3)
-     select ${rowColumns} from e ${rowJoins} order by case when $4 = 'oldest' then e.number else -e.number end`,
-    [
-      window.after,
-      window.upTo,
-      window.limit,
-      window.order,
-      kind?.endsWith('*') === false ? kind : null,
-      kind?.endsWith('*') === true ? kind.slice(0, -1) : null,
-      filter.customer ?? null,
-      filter.account ?? null,
-      filter.session ?? null,
-      filter.node ?? null,
-      filter.credential ?? null,
-      filter.source ?? null,
-      filter.clientId ?? null,
-      filter.operator ?? null,
-      filter.version ?? null,
-      filter.sha256 ?? null,
-      filter.text ?? null,
-      filter.since ?? null,
-      filter.until ?? null,
-      window.withoutTails,
-    ],
+    `with ${opened}, e as (
+       select l.* from ledger_sealed l where l.number > $1 and l.number <= $2 and ${fitting}
+       order by case when $20 = 'oldest' then l.number else -l.number end limit $19)
+     select ${rowColumns} from e ${rowJoins} order by case when $20 = 'oldest' then e.number else -e.number end`,
+    [window.after, window.upTo, ...valuesOf(filter, window.withoutTails), window.limit, window.order],
+  );
+}
+
+/** Entries that are not sealed yet, newest first. */
+export async function freshEntries(tx: Transaction, filter: LedgerFilter, limit: number): Promise<readonly LedgerRow[]> {
+  return tx.query<LedgerRow>(
+    `with ${opened}, e as (
+       select l.* from ledger l where l.number is null and $1::int is null and $2::int is null and ${fitting} order by l.id desc limit $19)
+     select ${rowColumns} from e ${rowJoins} order by e.id desc`,
+    [null, null, ...valuesOf(filter, false), limit],
   );
 }
 

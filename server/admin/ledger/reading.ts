@@ -10,7 +10,7 @@ import { unknownName } from '../access-queries.ts';
 import { fitting } from '../fitting.ts';
 import { findPathOfVersion } from '../report-queries.ts';
 import { anchorOf } from './proofs.ts';
-import { bounds, entriesIn, findHashed, findOpened, verifierKeys } from './reading-queries.ts';
+import { bounds, entriesIn, findHashed, findOpened, freshEntries, verifierKeys } from './reading-queries.ts';
 
 /** A call ends well before the caller gives up on it. */
 const tailMs = 15_000;
@@ -21,13 +21,16 @@ const windowFirst = 20_000;
 const windowMax = 640_000;
 const quickMs = 500;
 const tailRows = 200;
+/** Entries without a seal in one answer: usually there are those of the last quarter of a second. */
+const freshMax = 200;
 
 /** An empty answer about somebody who does not exist would be believed. */
 async function requireKnown(tx: Transaction, { customer, account, kind }: LedgerFilter): Promise<void> {
   const unknown = await unknownName(tx, { ...(customer === undefined ? {} : { customer }), ...(account === undefined ? {} : { account }) });
   if (unknown !== undefined)
     throw new CofferdamError('not-found', `there is no ${unknown} named ${unknown === 'customer' ? customer : account}`);
-  const matches = (name: string): boolean => (kind?.endsWith('*') === true ? name.startsWith(kind.slice(0, -1)) : name === kind);
+  const matches = (name: string): boolean =>
+    kind?.endsWith('*') === true ? name.startsWith(kind.slice(0, -1)) : name === kind || name.startsWith(`${kind}.`);
   if (kind !== undefined && !Object.keys(entryKinds).some(matches))
     throw new CofferdamError('not-found', `there is no kind of entry named ${kind}: see docs/reference/ledger-entries.md`);
 }
@@ -60,34 +63,47 @@ export async function tailLedger(
 }
 
 /** These are found by an index, however large the record is. */
-const isIndexed = ({ session, sha256, kind }: LedgerFilter): boolean =>
-  session !== undefined || (sha256 !== undefined && kind === 'upload.closed');
+const isIndexed = ({ session, sha256 }: LedgerFilter): boolean => session !== undefined || sha256 !== undefined;
+
+type Start = { readonly oldest: number; readonly newest: number; readonly fresh: readonly LedgerRow[] };
+
+/** In one snapshot, so that an entry is either among those without a seal or below the newest number. */
+function beginSearch(database: Database, filter: LedgerFilter, freshMax: number): Promise<Start> {
+  const options = { timeoutMs: searchMs, workMemory: '256MB', signal: AbortSignal.timeout(searchMs) } as const;
+  return database.withSnapshot(options, async (tx) => {
+    await requireKnown(tx, filter);
+    return { ...(await bounds(tx)), fresh: freshMax === 0 ? [] : await freshEntries(tx, filter, freshMax) };
+  });
+}
 
 export async function searchLedger(
   database: Database,
   { filter, before, limit }: Params<OperatorToAdmin, 'ledger.search'>,
 ): Promise<Result<OperatorToAdmin, 'ledger.search'>> {
-  const { oldest, newest } = await database.withSystem(async (tx) => {
-    await requireKnown(tx, filter);
-    return bounds(tx);
-  });
+  const { oldest, newest, fresh } = await beginSearch(database, filter, before === null ? freshMax + 1 : 0);
+  const shownFresh = fitting('rows', fresh.slice(0, Math.min(limit, freshMax)));
   const first = Math.max(0, oldest - 1);
-  const found: LedgerRow[] = [];
+  const found: LedgerRow[] = [...shownFresh.rows];
   let reached = Math.min(before ?? newest + 1, newest + 1);
   let size = windowFirst;
-  for (const until = performance.now() + searchMs; reached - 1 > first && performance.now() < until; ) {
+  for (const until = performance.now() + searchMs; found.length < limit && reached - 1 > first && performance.now() < until; ) {
     const after = isIndexed(filter) ? first : Math.max(first, reached - 1 - size);
     const window = { after, upTo: reached - 1, order: 'newest', limit: limit - found.length, withoutTails: false } as const;
     const started = performance.now();
     const rows = await database.withSystem((tx) => entriesIn(tx, window, filter));
     found.push(...rows);
-    reached = found.length >= limit ? (found.at(-1)?.number ?? reached) : after + 1;
-    if (found.length >= limit) break;
+    reached = found.length >= limit ? (rows.at(-1)?.number ?? reached) : after + 1;
     if (performance.now() - started < quickMs) size = Math.min(size * 2, windowMax);
   }
   const { entries, more } = fitting('entries', found);
-  const end = more ? (entries.at(-1)?.number ?? reached) : reached;
-  return { entries, reached: end - 1 <= first ? 0 : end, more: end - 1 > first };
+  // What did not fit into the answer is looked at again, from the last that did.
+  const end = more ? (entries.at(-1)?.number ?? newest + 1) : reached;
+  return {
+    entries,
+    reached: end - 1 <= first ? 0 : end,
+    more: end - 1 > first,
+    isUnsealedCut: shownFresh.rows.length < fresh.length,
+  };
 }
 
 export async function showEntry(database: Database, number: number): Promise<Result<OperatorToAdmin, 'ledger.show'>> {

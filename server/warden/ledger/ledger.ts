@@ -274,10 +274,12 @@ export class Ledger {
 
   async #seal(seen: Look, signing: Signing): Promise<void> {
     const { guard, config } = this.#given;
-    const isDue = seen.checkpointAgeMs === null || seen.checkpointAgeMs >= config.limits.checkpointEveryMs;
+    // A checkpoint of an earlier run, or of another warden, may not have got to our witnesses.
     const isOldEra = seen.checkpoint !== null && signing.signer.open(seen.checkpoint).era !== seen.era;
-    // A checkpoint of an earlier run, or of another warden, may not have got to our witnesses. One of an era that ended would turn them back.
     if (seen.checkpoint !== null && !isOldEra) this.#offer(seen.checkpoint);
+    // Without the first checkpoint of an era, what its witness has of the last one would look like a lie.
+    if (seen.isBeginning && !isOldEra && !seen.isWitnessed) return;
+    const isDue = seen.checkpointAgeMs === null || seen.checkpointAgeMs >= config.limits.checkpointEveryMs;
     if (!seen.hasFresh && !isDue && !isOldEra) return;
     for (let rounds = 0; rounds < roundsMax; rounds += 1) {
       const { known } = guard;

@@ -148,5 +148,5 @@ export async function sealRound(
   }
   const { checkpoint, note } = sign(signing, state, state.era, number, grove.of(headsTree));
   await saveState(tx, state.era, number, note);
-  return { sealed: fresh.length, checkpoint, note, isFull: isNewEra || fresh.length === roundMax };
+  return { sealed: fresh.length, checkpoint, note, isFull: fresh.length === roundMax };
 }
