@@ -69,7 +69,7 @@ async function proofOf(tx: Transaction, { placed, salt }: WholeEntry): Promise<S
 }
 
 export function showEntry(database: Database, number: number): Promise<Shown> {
-  const options = { timeoutMs: 25_000, workMemory: '64MB', signal: new AbortController().signal } as const;
+  const options = { timeoutMs: 25_000, workMemory: '256MB', signal: new AbortController().signal } as const;
   return database.withSnapshot(options, async (tx) => {
     const found = await findEntry(tx, number);
     if (found === undefined)
