@@ -103,8 +103,6 @@ class Bench {
 
 const range = (from: number, to: number): readonly number[] => Array.from({ length: to - from + 1 }, (_, i) => from + i);
 const distinct = (numbers: readonly number[]): readonly number[] => [...new Set(numbers)].sort((a, b) => a - b);
-/** A repeat begins again at a lower number; between breaks they only grow. */
-const breaksIn = (numbers: readonly number[]): number => numbers.filter((one, i) => i > 0 && one <= (numbers[i - 1] ?? 0)).length;
 
 test('each transport brings every entry once and in order, from the moment the forward exists', async (t) => {
   const directory = temporaryDirectory(t);
