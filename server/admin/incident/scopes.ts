@@ -171,7 +171,7 @@ export class Scopes {
     const { state, spool } = held;
     if (state.is !== 'done') throw new CofferdamError('conflict', 'the answer is not complete yet');
     const part = `slice ${customerId}`;
-    const options = { timeoutMs: this.#limits.takesMs, workMemory: '64MB', signal: held.giveUp.signal } as const;
+    const options = { timeoutMs: this.#limits.takesMs, workMemory: '256MB', signal: held.giveUp.signal } as const;
     const made = held.slicing.then(async () => {
       if (spool.rowsOf(part) > 0) return;
       await this.#database.withSnapshot(options, (snapshot) =>
