@@ -26,7 +26,11 @@ test('search, tail, show', async (t) => {
   ]);
   const [session, other] = [randomUUID(), randomUUID()];
   const [version, hash] = [randomUUID(), 'ab'.repeat(32)];
-  const write = (columns: Readonly<Record<string, unknown>>): Promise<unknown> => {
+  // A second apart, so that a time between two of them exists.
+  let at = Date.now() - 60_000;
+  const write = (given: Readonly<Record<string, unknown>>): Promise<unknown> => {
+    at += 1000;
+    const columns = { at: new Date(at), ...given };
     const names = Object.keys(columns);
     return sql.query(
       `insert into ledger_fresh (observer, ${names.join(', ')}) values ('warden', ${names.map((_, i) => `$${i + 1}`).join(', ')})`,
@@ -164,7 +168,7 @@ test('search, tail, show', async (t) => {
       field: { ...shown, entry: { ...shown.entry, bytes: 6 } },
       account: { ...shown, entry: { ...shown.entry, accountId: null } },
       'shown field': { ...shown, entry: { ...shown.entry, public: { path: '/other' } } },
-      time: { ...shown, entry: { ...shown.entry, at: shown.entry.at.replace(/\d{3}Z$/, '000Z').replace('000000Z', '000001Z') } },
+      time: { ...shown, entry: { ...shown.entry, at: shown.entry.at.replace(/\d{3}Z$/, '007Z') } },
       text: { ...shown, hashed: { ...shown.hashed, sensitiveText: '{"x": 1}' }, entry: { ...shown.entry, sensitive: { x: 1 } } },
       position: { ...shown, hashed: { ...shown.hashed, position: 0 } },
       salt: { ...shown, hashed: { ...shown.hashed, salt: '00'.repeat(32) } },

@@ -111,7 +111,12 @@ test('what is done is sealed, witnessed and verified; what is changed is named',
   const closed = await search(['--kind', 'upload.closed', '--customer', 'acme', '--since', '1d']);
   t.match(closed, [{ kind: 'upload.closed', account: 'acme' }]);
   t.equal(closed.length, 1);
-  t.same(await search(['--kind', 'upload', '--customer', 'other-bank']), []);
+  t.same(await search(['--kind', 'upload.closed', '--account', 'processor']), []);
+  t.match(
+    (await world.cofferctl(['ledger', 'search', '--customer', 'other-bank'])).err,
+    /no customer named other-bank/,
+    'a name that nobody has is no answer',
+  );
   t.ok(
     (await search(['--kind', 'upload', '--source', '127.0.0.0/8'])).length > 0,
     'a network finds logins, and what was done in their sessions',

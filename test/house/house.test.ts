@@ -118,7 +118,7 @@ test('values never go into SQL text', async (t) => {
     for (const match of readFileSync(join(root, path), 'utf8').matchAll(/\$\{([^}]+)\}/g))
       t.match(
         match[1],
-        /^(?:inParent\(|visible\(|versionColumns|fileColumns|fileJoins|budgetColumns|budgetJoins|amountColumn$|totalColumn$|baseColumn$|pathOf|credentialColumns|rowColumns$|rowJoins$|laggard$|windowColumns$|selected$|entryColumns$|entryJoins$|fitting$|ofEntry$|pathInFolder$|readable$|text$|column$|parameter$|account$)/,
+        /^(?:inParent\(|visible\(|versionColumns|fileColumns|fileJoins|budgetColumns|budgetJoins|amountColumn$|totalColumn$|baseColumn$|pathOf|credentialColumns|rowColumns$|rowJoins$|laggard$|windowColumns$|selected$|fitting$|ofEntry$|pathInFolder$|readable$|text$|column$|parameter$|account$)/,
         `${path}: \${${match[1]}} is a constant fragment`,
       );
 });

@@ -32,7 +32,7 @@ const fitting = `($3::text is null or l.kind = $3 or starts_with(l.kind, $3 || '
     and ($16::timestamptz is null or l.at >= $16) and ($17::timestamptz is null or l.at < $17)
     and not ($18 and l.kind in ('operator.asked', 'operator.answered') and l.sensitive ->> 'operation' = 'ledger.tail')`;
 /** Sessions that were opened with this credential, from this network, by this client. */
-const opened = `opened as (
+const selected = `opened as (
     select o.session_id from ledger o where ($9::text is not null or $10::inet is not null or $11::text is not null) and o.kind = 'session.opened'
       and ($9::text is null or o.credential = $9 or o.also_credential = $9) and ($10::inet is null or o.source <<= $10::inet)
       and ($11::text is null or strpos(lower(o.client), lower($11)) > 0))`;
@@ -63,7 +63,7 @@ const valuesOf = (filter: LedgerFilter, withoutTails: boolean): readonly unknown
 /** Sealed entries of a window that are all of what the filter says; names are known to exist. */
 export async function entriesIn(tx: Transaction, window: Window, filter: LedgerFilter): Promise<readonly LedgerRow[]> {
   return tx.query<LedgerRow>(
-    `with ${opened}, e as (
+    `with ${selected}, e as (
        select l.* from ledger_sealed l where l.number > $1 and l.number <= $2 and ${fitting}
        order by case when $20 = 'oldest' then l.number else -l.number end limit $19)
      select ${rowColumns} from e ${rowJoins} order by case when $20 = 'oldest' then e.number else -e.number end`,
@@ -74,7 +74,7 @@ export async function entriesIn(tx: Transaction, window: Window, filter: LedgerF
 /** Entries that are not sealed yet, newest first. */
 export async function freshEntries(tx: Transaction, filter: LedgerFilter, limit: number): Promise<readonly LedgerRow[]> {
   return tx.query<LedgerRow>(
-    `with ${opened}, e as (
+    `with ${selected}, e as (
        select l.* from ledger l where l.number is null and $1::int is null and $2::int is null and ${fitting} order by l.id desc limit $19)
      select ${rowColumns} from e ${rowJoins} order by e.id desc`,
     [null, null, ...valuesOf(filter, false), limit],
