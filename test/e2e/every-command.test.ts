@@ -354,6 +354,17 @@ test('every command does what it says', async (t) => {
   // Nothing is frozen here: test/attack/restored-database has the scene.
   t.match((await world.cofferctlAlone(['ledger', 'release', randomUUID(), ...reason])).err, /there is no such freeze/);
   walk.done.add('ledger release');
+  t.match(await ctl('ledger status', []), { freeze: null, forwards: [] });
+  const opened = (await ctl('ledger search', ['--kind', 'operator', '--limit', '1'])) as { entries: { number: number }[] };
+  const sealed = (await ctl('ledger tail', ['--after', '0', '--count', '1'])) as { number: number };
+  t.match([opened.entries.length, sealed.number], [1, 1]);
+  t.match(await ctl('ledger show', ['1']), { entry: { number: 1 }, checked: { is: 'good' } });
+  t.match(await ctl('ledger verify', []), { isGood: true });
+  await ctl('incident scope', ['--account', 'acme']);
+  const indicators = join(world.directory, 'indicators.csv');
+  writeFileSync(indicators, 'type,value\naddress,192.0.2.99\n');
+  await ctl('incident hunt', ['--ioc', indicators]);
+  await ctl('incident pack', ['--account', 'acme', '--aware', '1h', '--out', join(world.directory, 'pack')]);
   await ctl('drain', ['internal-1', ...reason]).catch(() => {});
   const drained = await world.cofferctlAlone(['drain', 'internal-1', ...reason, '--execute', '--json']);
   t.equal(drained.code, 0, drained.err);
