@@ -11,7 +11,7 @@ export type SnapshotOptions = {
   /** For one statement; the whole look takes at most this too. */
   readonly timeoutMs: number;
   /** Sort and hash memory of one step of one process of a plan. */
-  readonly workMemory: '64MB';
+  readonly workMemory: '256MB';
   readonly signal: AbortSignal;
 };
 

@@ -209,7 +209,7 @@ test('the record is read as the admin role: behind row-level security, and only 
   t.equal(await seen([customers.b]), 1);
   t.equal(await seen([customers.a]), 0, 'another customer sees nothing of it');
   await t.rejects(
-    database.withSnapshot({ timeoutMs: 1000, workMemory: '64MB', signal: new AbortController().signal }, (snapshot) =>
+    database.withSnapshot({ timeoutMs: 1000, workMemory: '256MB', signal: new AbortController().signal }, (snapshot) =>
       snapshot.query("insert into ledger_fresh (kind, observer) values ('x', 'admin')"),
     ),
     'a snapshot changes nothing',

@@ -52,6 +52,8 @@ export class Scopes {
   readonly #database: Database;
   readonly #directory: string;
   readonly #limits: ScopeLimits;
+  /** One works at a time: its sorts and its snapshot are burden enough. The others wait for their turn. */
+  #turn: Promise<unknown> = Promise.resolve();
 
   constructor(place: { readonly url: string; readonly directory: string }, limits: ScopeLimits = scopeLimits) {
     this.#database = new Database({ url: place.url, applicationName: 'cofferdam incident', connectionsMax: limits.scopesMax + 1 });
@@ -71,12 +73,15 @@ export class Scopes {
     const giveUp = new AbortController();
     const timer = setTimeout(() => this.#drop(id), this.#limits.livesMs);
     timer.unref();
-    const options = { timeoutMs: this.#limits.takesMs, workMemory: '64MB', signal: giveUp.signal } as const;
-    const running = this.#database.withSnapshot(options, (snapshot) =>
-      findScope(snapshot, spool, selection, unread === true, (step) => {
-        held.step = step;
-      }),
+    const options = { timeoutMs: this.#limits.takesMs, workMemory: '256MB', signal: giveUp.signal } as const;
+    const running = this.#turn.then(() =>
+      this.#database.withSnapshot(options, (snapshot) =>
+        findScope(snapshot, spool, selection, unread === true, (step) => {
+          held.step = step;
+        }),
+      ),
     );
+    this.#turn = running.catch(() => {});
     const settled = running.then(
       ({ summary, chosen }) => {
         held.state = { is: 'done', summary, chosen };
@@ -103,7 +108,7 @@ export class Scopes {
 
   /** Looks for a page of indicators; within the time of one call. */
   hunt(indicators: readonly Indicator[]): ReturnType<typeof hunt> {
-    const options = { timeoutMs: this.#limits.huntMs, workMemory: '64MB', signal: new AbortController().signal } as const;
+    const options = { timeoutMs: this.#limits.huntMs, workMemory: '256MB', signal: new AbortController().signal } as const;
     return this.#database
       .withSnapshot(options, (snapshot) => hunt(snapshot, indicators))
       .catch((thrown: unknown) => {

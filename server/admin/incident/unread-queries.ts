@@ -5,7 +5,7 @@ import { type Chosen, chosenValues, pathInFolder, selected } from './selection-q
 
 /** `$6`: the accounts; `$7`, `$8`: from when until when one of them could have read. */
 const readable = `with reach as materialized (
-    select distinct r.folder_id, o.name as folder from folder_right r join account a on a.id = r.account_id join folder o on o.id = r.folder_id
+    select distinct r.folder_id from folder_right r join account a on a.id = r.account_id join folder o on o.id = r.folder_id
     where r.account_id = any ($6::uuid[]) and (a.customer_id is null or a.customer_id = r.customer_id)
       and ('read' = any (r.verbs) or (o.direction = 'deposit' and o.read_back and a.plane = 'partner' and 'list' = any (r.verbs)))
   ), released as materialized (
@@ -15,8 +15,8 @@ const readable = `with reach as materialized (
     where coalesce(v.withdrawn_at, 'infinity') >= $7 and v.published_at < $8 and v.published_at is not null and v.state in ('published', 'withdrawn', 'destroyed')
       and v.customer_id in (select r.customer_id from folder_right r where r.account_id = any ($6::uuid[]))
   ), unread as (
-    select v.*, f.name, f.directory_id, reach.folder from there v join file f on f.id = v.file_id join reach on reach.folder_id = f.folder_id
-    where not exists (select 1 from released r where r.version_id = v.id)
+    select v.*, f.name, f.directory_id, o.name as folder from there v join file f on f.id = v.file_id join folder o on o.id = f.folder_id
+    where f.folder_id = any (array(select folder_id from reach)) and not exists (select 1 from released r where r.version_id = v.id)
   )`;
 
 export type Reach = {

@@ -82,8 +82,11 @@ export class Forward {
   async #run(): Promise<void> {
     while (!this.#isStopped) {
       try {
-        if (this.#context.newest() === undefined) this.#leave();
-        else await this.#step();
+        if (this.#context.newest() !== undefined) await this.#step();
+        else {
+          this.#leave();
+          await this.#pause(this.#context.times.pollMs);
+        }
       } catch (error) {
         await this.#break(error);
       }
