@@ -1,6 +1,6 @@
 // Every command of cofferctl, end to end: its help, its plan (which changes nothing), its effect, its JSON.
 import { createHash, randomUUID } from 'node:crypto';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
 import { type Test, test } from 'tap';
@@ -354,6 +354,21 @@ test('every command does what it says', async (t) => {
   // Nothing is frozen here: test/attack/restored-database has the scene.
   t.match((await world.cofferctlAlone(['ledger', 'release', randomUUID(), ...reason])).err, /there is no such freeze/);
   walk.done.add('ledger release');
+  t.match(await ctl('ledger status', []), { freeze: null });
+  t.ok(JSON.stringify(await ctl('ledger verify', [])).length > 2);
+  const { entries } = (await ctl('ledger search', ['--kind', 'session.opened', '--limit', '1'])) as { entries: { number: number }[] };
+  t.match(await ctl('ledger show', [String(entries[0]?.number)]), { kind: 'session.opened', proof: { isProved: true } });
+  let isOver = false;
+  const tail = ctl('ledger tail', ['--count', '1']).finally(() => (isOver = true));
+  for (let tries = 0; tries < 30 && !isOver; tries += 1) await world.sftp('acme', ['ls']);
+  t.match(await tail, { number: Number, kind: String });
+  const indicators = join(world.directory, 'indicators.csv');
+  writeFileSync(indicators, '198.51.100.7\n');
+  const pack = join(world.directory, 'pack');
+  t.match(JSON.stringify(await ctl('incident scope', ['--account', 'processor'])), /checkpoint/);
+  t.match(JSON.stringify(await ctl('incident hunt', ['--ioc', indicators])), /198\.51\.100\.7/);
+  await ctl('incident pack', ['--account', 'processor', '--aware', '1h', '--out', pack]);
+  t.ok(readdirSync(pack).length > 0, 'there is a pack');
   await ctl('drain', ['internal-1', ...reason]).catch(() => {});
   const drained = await world.cofferctlAlone(['drain', 'internal-1', ...reason, '--execute', '--json']);
   t.equal(drained.code, 0, drained.err);
