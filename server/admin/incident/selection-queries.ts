@@ -212,7 +212,7 @@ export type FailedLogins = { readonly refused: number; readonly partial: number;
 /** Wide enough for the network by which a stranger of IPv6 is kept. */
 function networkOfStrangers(source: string): string {
   const network = parseNetwork(source);
-  return network !== undefined && network.bytes.length === 16 && network.bits > 64 ? `${source.replace(/\/.*$/, '')}/64` : source;
+  return network !== undefined && network.bytes.length === 16 && network.bits > 64 ? [source.split('/')[0], '64'].join('/') : source;
 }
 
 /** Logins of the selection that opened nothing. Strangers of IPv6 are counted by their network of 64 bits. */
