@@ -1,7 +1,7 @@
 // Owns: two banks, four accounts and what they did, for tests of `incident scope`: each rule beside something that must not match.
 
 import { randomUUID } from 'node:crypto';
-import { mkdtempSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type ScopeLimits, Scopes, scopeLimits } from '../../server/admin/incident/scopes.ts';
@@ -67,7 +67,10 @@ export async function incidentWorld(t: Teardown, limits: Partial<ScopeLimits> = 
   await right(accounts.partner, customers.a, folders.aDeposit, '{list,write}');
   const directory = mkdtempSync(join(tmpdir(), 'cofferdam-scopes-'));
   const scopes = new Scopes({ url: sql.adminUrl, directory }, { ...scopeLimits, ...limits });
-  t.teardown(() => scopes.stop());
+  t.teardown(async () => {
+    await scopes.stop();
+    rmSync(directory, { recursive: true, force: true });
+  });
   return {
     sql,
     history: new History(sql),
