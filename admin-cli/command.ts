@@ -11,7 +11,7 @@ export type Given = {
   readonly isTerminal: boolean;
   /** The text is not shown. */
   readonly isJson: boolean;
-  readonly places: { readonly bootstrapSocket: string };
+  readonly places: { readonly bootstrapSocket: string; readonly witness: string };
 };
 export type Command = {
   readonly words: readonly string[];

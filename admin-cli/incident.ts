@@ -22,7 +22,7 @@ export const selectionOptions: readonly Option[] = [
   { name: 'client-id', value: 'TEXT', help: "part of the client's identification; case does not count" },
   { name: 'session', value: 'ID', help: 'this session' },
   { name: 'node', value: 'NAME', help: 'on this edge' },
-  { name: 'by-operator', value: 'NAME', help: 'what this operator did, and the sessions of what was touched from then on' },
+  { name: 'operator', value: 'NAME', help: 'what this operator did, and the sessions of what was touched from then on' },
   { name: 'since', value: 'DAY|7d', help: 'entries from then on: a day, an instant such as 2026-01-31T08:00:00Z, or so long ago' },
   { name: 'until', value: 'DAY|1d', help: 'entries before then' },
 ];
@@ -36,11 +36,11 @@ export function selectionOf({ options }: Given): Selection {
     client: options['client-id'],
     session: options.session,
     node: options.node,
-    operator: options['by-operator'],
+    operator: options.operator,
   };
   const named = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
   if (Object.keys(named).length === 0)
-    throw new RangeError('name whom it concerns: --credential, --account, --source, --client-id, --session, --node or --by-operator');
+    throw new RangeError('name whom it concerns: --credential, --account, --source, --client-id, --session, --node or --operator');
   const { since, until } = options;
   return {
     ...named,

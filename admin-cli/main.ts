@@ -36,10 +36,13 @@ import { fileRelease, fileWithdraw } from './commands/file-release.ts';
 import { folderSet } from './commands/folder-set.ts';
 import { holdLift, holdList, holdPlace } from './commands/hold.ts';
 import { incidentHunt } from './commands/incident-hunt.ts';
+import { incidentPack } from './commands/incident-pack.ts';
 import { incidentScope } from './commands/incident-scope.ts';
 import { keyAdd, keyConfirm, keyRetire } from './commands/key-add.ts';
 import { keyResume, keySuspend } from './commands/key-suspend.ts';
+import { ledgerSearch, ledgerShow, ledgerTail } from './commands/ledger-search.ts';
 import { ledgerRelease, ledgerStatus } from './commands/ledger-status.ts';
+import { ledgerVerify } from './commands/ledger-verify.ts';
 import { mfaReset, mfaTicket } from './commands/mfa-ticket.ts';
 import {
   operatorAddKey,
@@ -117,8 +120,13 @@ export const commands: readonly Command[] = [
   alertList,
   incidentScope,
   incidentHunt,
+  incidentPack,
   ledgerStatus,
   ledgerRelease,
+  ledgerVerify,
+  ledgerSearch,
+  ledgerTail,
+  ledgerShow,
   changeList,
   changeShow,
   changeApprove,
@@ -178,7 +186,7 @@ function help(): string {
     'For every command:',
     '  --help                       what it does and takes',
     '  --json                       the result as JSON, for programs',
-    '  --operator NAME              which identity below var/operators to use (default: the first)',
+    '  --operator NAME              which identity below var/operators to use (default: the first; in `incident scope` it names whom it is about)',
     '  --identity DIR               a directory with cert.pem, key.pem and ca.pem instead',
     '  --socket PATH                the admin socket (default: var/run/admin/admin.sock)',
     '  --address HOST:PORT          a forwarded port on this machine instead (ssh -L; see OPERATIONS.md)',
@@ -200,7 +208,7 @@ function findCommand(words: readonly string[]): { readonly command: Command; rea
   return { command, rest: words.slice(command.words.length) };
 }
 
-type Places = Identity & { readonly bootstrapSocket: string };
+type Places = Identity & { readonly bootstrapSocket: string; readonly witness: string };
 
 /** A tunnel ends on this machine: anything else is a mistake, or a listener that must not exist. */
 function tunnelEnd(text: string): Place {
@@ -222,6 +230,7 @@ function identityOf(values: Readonly<Record<string, string | boolean | undefined
     directory: text('identity') ?? join(operators, name),
     socket: place,
     bootstrapSocket: socket ?? join(runtime, 'run', 'bootstrap', 'bootstrap.sock'),
+    witness: join(runtime, 'witness'),
   };
 }
 
@@ -263,14 +272,16 @@ async function main(argv: readonly string[]): Promise<number> {
     return 0;
   }
   const { command, rest } = findCommand(positionals);
-  const general = new Set(['help', 'json', 'operator', 'identity', 'socket', 'address']);
+  // Where a command has an option of its own by this name, it is the command's.
+  const own = new Set(command.options.map((one) => one.name));
+  const general = new Set(['help', 'json', 'operator', 'identity', 'socket', 'address'].filter((name) => !own.has(name)));
   const options = Object.fromEntries(
     Object.entries(values).flatMap(([name, value]) =>
       general.has(name) || value === undefined ? [] : [[name, value === true ? '' : String(value)]],
     ),
   );
   check(command, rest, options);
-  const places = identityOf(values);
+  const places = identityOf(own.has('operator') ? { ...values, operator: undefined } : values);
   const given = {
     words: command.words,
     positionals: rest,
@@ -280,7 +291,7 @@ async function main(argv: readonly string[]): Promise<number> {
     places,
   };
   const print = (output: Output): number => {
-    process.stdout.write(values.json === true ? `${JSON.stringify(output.data, null, 2)}\n` : output.text);
+    if (output.isSaid !== true) process.stdout.write(values.json === true ? `${JSON.stringify(output.data, null, 2)}\n` : output.text);
     if (isCut(output.data)) process.stderr.write('cofferctl: there is more than one answer holds: narrow the question\n');
     return output.isFault === true ? 1 : 0;
   };

@@ -2,8 +2,8 @@
 
 export type Cell = string | number | boolean | null;
 export type Table = { readonly columns: readonly string[]; readonly rows: readonly (readonly Cell[])[]; readonly empty: string };
-/** What a command gives back: `data` for --json, `text` for people. */
-export type Output = { readonly data: unknown; readonly text: string; readonly isFault?: boolean };
+/** What a command gives back: `data` for --json, `text` for people. `isSaid`: it has written everything itself. */
+export type Output = { readonly data: unknown; readonly text: string; readonly isFault?: boolean; readonly isSaid?: boolean };
 
 /** Control characters of foreign text (file names, client strings) must not steer an operator's terminal. */
 export function plain(text: string): string {

@@ -53,7 +53,7 @@ export function instantOf(text: string, option: string): string {
   const ago = /^(\d{1,5})([dh])$/.exec(text);
   if (ago !== null) return new Date(Date.now() - Number(ago[1]) * (ago[2] === 'd' ? 86_400_000 : 3_600_000)).toISOString();
   const date = new Date(text);
-  if (!/^\d{4}-\d\d-\d\d(T[\d:.]+Z)?$/.test(text) || Number.isNaN(date.getTime()))
-    throw new RangeError(`--${option} takes a day such as 2026-01-31, or 30d, or 12h, not "${text}"`);
+  if (!/^\d{4}-\d\d-\d\d(T\d\d:\d\d(?::\d\d(?:\.\d{1,3})?)?Z)?$/.test(text) || Number.isNaN(date.getTime()))
+    throw new RangeError(`--${option} takes a day such as 2026-01-31, an instant such as 2026-01-31T18:00Z, or 30d, or 12h, not "${text}"`);
   return date.toISOString();
 }

@@ -165,6 +165,41 @@ create table ledger_key (
   created_at timestamptz not null default clock_timestamp()
 );
 
+-- Months that left the database: one file each, whose hash stands here and in the record.
+create table ledger_archive (
+  month date primary key check (extract(day from month) = 1),
+  file text not null,
+  sha256 bytea not null check (octet_length(sha256) = 32),
+  entries bigint not null,
+  archived_at timestamptz not null default clock_timestamp(),
+  deleted_at timestamptz
+);
+create trigger ledger_is_insert_only before delete or truncate on ledger_archive for each statement execute function ledger_is_insert_only();
+
+-- Leaf hashes of archived entries whose block of 256 is not wholly in that month: with them and the blocks the trees can be computed without the archive.
+create table ledger_leaf (
+  tree uuid not null,
+  position bigint not null,
+  leaf bytea not null check (octet_length(leaf) = 32),
+  primary key (tree, position)
+);
+create trigger ledger_is_insert_only before update or delete or truncate on ledger_leaf for each statement execute function ledger_is_insert_only();
+
+-- Takes a month out of the database. Only one that is in an archive with all of its entries, and that ended at least a month ago.
+create function ledger_drop_month(first date) returns void language plpgsql security definer set search_path = public, pg_temp set cofferdam.customers = '*' as $$
+declare
+  name text := 'ledger_sealed_' || to_char(first, 'YYYYMM');
+  held bigint;
+begin
+  if first + interval '2 months' > clock_timestamp() then raise exception 'this month is too young to leave' using errcode = 'check_violation'; end if;
+  execute format('select count(*) from %I', name) into held;
+  if not exists (select 1 from ledger_archive a where a.month = first and a.entries = held and a.deleted_at is null) then
+    raise exception 'this month is not in an archive' using errcode = 'check_violation';
+  end if;
+  execute format('insert into ledger_leaf (tree, position, leaf) select tree, position, leaf from (select tree, position, leaf, count(*) over (partition by tree, position / 256) as n from %I) x where n < 256', name);
+  execute format('drop table %I', name);
+end $$;
+
 -- Failed logins of names that do not exist: one row a source and minute until it becomes one entry.
 create table stranger_login (
   minute timestamptz not null,
@@ -208,6 +243,11 @@ end $$;
 
 create function micros(moment timestamptz) returns bigint language sql immutable parallel safe as $$ select (extract(epoch from moment) * 1000000)::bigint $$;
 
+create function ledger_line(s ledger_sealed) returns text language sql stable parallel safe as $$
+  select json_build_object('entry', json_build_array(s.tree, s.position, s.number, micros(s.at), s.kind, s.observer, s.customer_id, s.account_id, s.session_id, s.node, s.plane, s.handle_id, s.version_id,
+    s.extent, s.bytes, s.public::text, s.credential, s.also_credential, host(s.source), s.source_port, s.client, s.operator, s.sensitive::text, encode(s.salt, 'hex'), encode(s.leaf, 'hex')))::text
+$$;
+
 -- Lines of a dump, see docs/reference/ledger-format.md: select line from ledger_dump order by part, tree, position.
 create view ledger_dump with (security_invoker = true) as
   select 1 as part, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid as tree, position,
@@ -215,8 +255,9 @@ create view ledger_dump with (security_invoker = true) as
   union all
   select 2, tree, index, json_build_object('block', json_build_array(tree, index, encode(hash, 'hex')))::text from ledger_block
   union all
-  select 3, tree, position, json_build_object('entry', json_build_array(tree, position, number, micros(at), kind, observer, customer_id, account_id, session_id, node, plane, handle_id, version_id, extent, bytes,
-    public::text, credential, also_credential, host(source), source_port, client, operator, sensitive::text, encode(salt, 'hex'), encode(leaf, 'hex')))::text from ledger_sealed;
+  select 3, tree, position, json_build_object('leaf', json_build_array(tree, position, encode(leaf, 'hex')))::text from ledger_leaf
+  union all
+  select 4, s.tree, s.position, ledger_line(s) from ledger_sealed s;
 
 -- Charge, record, commit: the batch is decided in memory and written in one go. The key follows only after the commit is known.
 -- An item is an extent of an open download (download and index given; customer, bytes and items come from the catalogue), or an amount

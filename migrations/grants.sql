@@ -6,6 +6,7 @@
 -- ledger, unsealed      select insert delete       select insert            select
 -- ledger, sealed        select insert              select                   select
 -- trees, state          select insert update       select                   select
+-- forwards              select insert update       select                   select
 -- command               select update              select insert            select
 -- operator, changes     select insert update       select                   select
 -- seals                 select insert update       -                        -
@@ -16,7 +17,7 @@ revoke execute on all functions in schema public from public;
 revoke create on schema public from public;
 grant usage on schema public to cofferdam_warden, cofferdam_admin, cofferdam_auditor;
 grant execute on all functions in schema public to cofferdam_warden;
-grant execute on function in_scope(uuid), budget_use(bigint), find_budgets(text, text, text), micros(timestamptz), old_snapshots(int), effective_cap(bigint, int, timestamptz, timestamptz), budget_free_at(bigint, int, bigint, bigint, bigint, bigint), has_several_credentials(uuid), credential_state(text, timestamptz, timestamptz, timestamptz, timestamptz, bigint), chosen_credentials(text, text, text, timestamptz, inet), open_window(uuid, timestamptz), standing_window_end(standing_window, timestamptz) to cofferdam_admin, cofferdam_auditor;
+grant execute on function in_scope(uuid), budget_use(bigint), find_budgets(text, text, text), micros(timestamptz), ledger_line(ledger_sealed), old_snapshots(int), effective_cap(bigint, int, timestamptz, timestamptz), budget_free_at(bigint, int, bigint, bigint, bigint, bigint), has_several_credentials(uuid), credential_state(text, timestamptz, timestamptz, timestamptz, timestamptz, bigint), chosen_credentials(text, text, text, timestamptz, inet), open_window(uuid, timestamptz), standing_window_end(standing_window, timestamptz) to cofferdam_admin, cofferdam_auditor;
 
 grant select, insert, update on customer, customer_key, account, credential, second_factor, mfa_ticket, activation_window, folder, folder_right, legal_hold,
   directory, file, content, extent, version, node, session, download, budget, operator, key_exchange_use, standing_window, known_source, login_penalty, rotation, rotation_item to cofferdam_warden;
@@ -28,9 +29,9 @@ grant select, update (sealed_at) on installation to cofferdam_warden;
 grant select, insert on receipt_key, ledger_sealed, ledger_head, ledger_block, ledger_key to cofferdam_warden;
 grant select, insert, delete on ledger_fresh to cofferdam_warden;
 grant select, insert, update, delete on stranger_login to cofferdam_warden;
-grant select, insert, update on ledger_tree, ledger_freeze to cofferdam_warden;
+grant select, insert, update on ledger_tree, ledger_freeze, ledger_archive, ledger_forward to cofferdam_warden;
 grant select, update on ledger_state to cofferdam_warden;
-grant select on ledger, ledger_dump to cofferdam_warden;
+grant select on ledger, ledger_dump, ledger_leaf to cofferdam_warden;
 grant select, update (state, result, error_code, error_text, finished_at) on command to cofferdam_warden;
 grant usage on all sequences in schema public to cofferdam_warden;
 
@@ -41,12 +42,12 @@ grant select (account_id, enrolled_at) on second_factor to cofferdam_admin;
 grant select (content_id, index, customer_id, object_id, start, bytes, sealed_bytes, digest, node, created_at) on extent to cofferdam_admin;
 grant select on installation, operator_key, change, break_glass to cofferdam_admin;
 grant select, insert on ledger_fresh to cofferdam_admin;
-grant select on ledger, ledger_sealed, ledger_dump, ledger_tree, ledger_head, ledger_block, ledger_state, ledger_freeze, ledger_key to cofferdam_admin;
+grant select on ledger, ledger_sealed, ledger_dump, ledger_tree, ledger_head, ledger_block, ledger_state, ledger_freeze, ledger_key, ledger_archive, ledger_leaf, ledger_forward to cofferdam_admin;
 grant select on command to cofferdam_admin;
 grant insert (id, operator_id, operation, params) on command to cofferdam_admin;
 
 grant select on customer, account, folder, folder_right, legal_hold, file, version, node, session, download, budget, alert, self_test, command, operator, receipt_key, key_exchange_use, standing_window, rotation, rotation_item, installation, operator_key, change, break_glass to cofferdam_auditor;
-grant select on ledger, ledger_fresh, ledger_sealed, ledger_dump, ledger_tree, ledger_head, ledger_block, ledger_state, ledger_freeze, ledger_key to cofferdam_auditor;
+grant select on ledger, ledger_fresh, ledger_sealed, ledger_dump, ledger_tree, ledger_head, ledger_block, ledger_state, ledger_freeze, ledger_key, ledger_archive, ledger_leaf, ledger_forward to cofferdam_auditor;
 -- What the access review needs beside that: the auditor reads it with the same statement.
 grant select on activation_window to cofferdam_auditor;
 grant select (id, account_id, type, algorithm, fingerprint, state, issued_by, created_at, valid_from, expires_at, first_used_at, first_used_from, last_used_at, last_used_from,

@@ -12,6 +12,22 @@ function controlsText(count: number, dull: readonly Control[], silent: readonly 
   return count === 0 ? 'not tested yet' : `${count} tested, all bite`;
 }
 
+function recordText({
+  entries,
+  frozen,
+  lateMs,
+  isStopped,
+}: {
+  entries: number;
+  frozen: string | null;
+  lateMs: number;
+  isStopped: boolean;
+}): string {
+  if (frozen !== null) return `FROZEN, nothing is served: ${plain(frozen)} (cofferctl ledger status)`;
+  if (isStopped) return `NOT WITNESSED for ${Math.round(lateMs / 1000)} s, nothing is served (cofferctl doctor)`;
+  return `${entries} entries${lateMs > 5000 ? `, LATE by ${Math.round(lateMs / 1000)} s` : ''}`;
+}
+
 export const status: Command = {
   words: ['status'],
   positionals: [],
@@ -20,9 +36,10 @@ export const status: Command = {
   example: 'cofferctl status',
   run: async (client, given) => {
     const data = await client.call('status', {});
-    const { nodes, wardenAnswersMs, database, counts, controls, silentNodes } = data;
+    const { nodes, wardenAnswersMs, record, database, counts, controls, silentNodes } = data;
     const dull = controls.filter((one) => !one.bites);
-    const isWell = wardenAnswersMs !== null && nodes.every((node) => node.alive) && dull.length === 0 && silentNodes.length === 0;
+    const isServing = wardenAnswersMs !== null && !record.isStopped && nodes.every((node) => node.alive);
+    const isWell = isServing && dull.length === 0 && silentNodes.length === 0;
     const stateOf = ({ alive, drainingUntil }: (typeof nodes)[number]): string =>
       !alive ? 'SILENT' : drainingUntil === null ? 'serves' : `draining until ${when(drainingUntil)}`;
     const rows = nodes.map((node) => [node.name, node.plane, stateOf(node), node.sessions, when(node.lastSeenAt)]);
@@ -31,6 +48,7 @@ export const status: Command = {
       `warden     ${wardenAnswersMs === null ? 'DOES NOT ANSWER' : `answers in ${wardenAnswersMs} ms`}\n`,
       `database   PostgreSQL ${database.version}, ${(database.sizeBytes / 2 ** 20).toFixed(0)} MiB\n`,
       `catalogue  ${counts.customers} customers, ${counts.accounts} accounts, ${counts.publishedFiles} published files, ${counts.partialUploads} unfinished uploads\n`,
+      `record     ${recordText(record)}\n`,
       `sessions   ${counts.openSessions} open\n`,
       `controls   ${controlsText(controls.length, dull, silentNodes)}\n\n`,
       table({ columns: ['NODE', 'PLANE', 'STATE', 'SESSIONS', 'LAST SEEN'], rows, empty: 'no node has ever connected' }),

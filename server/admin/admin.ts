@@ -13,6 +13,7 @@ import { Peer } from '../rpc/peer.ts';
 import { CommandLine } from './command-line.ts';
 import { adminHandlers, type OperatorCaller } from './handlers.ts';
 import { Scopes } from './incident/scopes.ts';
+import { Verifications } from './ledger/verification.ts';
 import { Listener } from './listener.ts';
 import { findOperator, type Operator, recordCall } from './operator-queries.ts';
 import { refusalOf, TrustFiles } from './trust.ts';
@@ -87,14 +88,17 @@ export async function startAdmin(config: Config): Promise<{ stop(): Promise<void
   const database = new Database({ url: roleUrl(config, 'admin'), applicationName: 'cofferdam admin', connectionsMax: 8 });
   const commands = new CommandLine(database);
   await commands.start();
+  const verifications = new Verifications(database);
   const scopes = Scopes.of(config);
-  const serving: Serving = { database, handlers: gated(database, adminHandlers(config, database, commands, scopes)), trust, log };
+  const handlers = gated(database, adminHandlers(config, database, commands, scopes, verifications));
+  const serving: Serving = { database, handlers, trust, log };
   const listener = await Listener.start({ config, trust, log, serve: (socket, certificate) => serve(socket, certificate, serving) });
   log.info('admin serves');
   return {
     stop: async () => {
       await listener.stop();
       await commands.stop();
+      verifications.stop();
       await scopes.stop();
       await database.close();
     },

@@ -12,6 +12,7 @@ import { documentHash, publicKeyFingerprint, signDocument } from '../rpc/change-
 import { operatorToAdmin } from '../rpc/operator-admin.ts';
 import { installationId } from './change-queries.ts';
 import { CommandLine } from './command-line.ts';
+import { ledgerStatus } from './ledger/status-queries.ts';
 import { findOperatorByName } from './operator-queries.ts';
 
 export type DevelopmentOperator = { readonly name: string; readonly role: string; readonly publicKey: string };
@@ -29,12 +30,16 @@ async function bootstrap(config: Config, operators: readonly DevelopmentOperator
   }
 }
 
-/** Acts for alice, and for bob where a second operator is needed: both keys lie below the runtime directory. */
+/**
+ * Acts for alice, and for bob where a second operator is needed: both keys lie below the runtime directory. Not while the record is frozen: the set-up
+ * was made by an earlier start, and what happens next is for two operators to decide.
+ */
 export async function withDevelopmentOperators(config: Config, work: (send: Send) => Promise<void>): Promise<void> {
   if (config.mode !== 'development') throw new CofferdamError('bug', 'the keys of operators are their own');
   const database = new Database({ url: roleUrl(config, 'admin'), applicationName: 'cofferdam set-up', connectionsMax: 2 });
   const commands = new CommandLine(database);
   try {
+    if ((await database.withSystem(ledgerStatus)).freeze !== null) return;
     await commands.start();
     const installation = await database.withSystem(installationId);
     const identityOf = async (name: string) => {

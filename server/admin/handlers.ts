@@ -16,7 +16,10 @@ import { dormantMs, planFor, showCredential, showRotation } from './credential-r
 import { examine } from './doctor/doctor.ts';
 import { silentNodes } from './doctor/nodes.ts';
 import type { Scopes } from './incident/scopes.ts';
-import { ledgerStatus } from './ledger-queries.ts';
+import { newestNumber, searchFresh, searchSealed, tailSealed } from './ledger/search-queries.ts';
+import { entryOf, showEntry } from './ledger/show.ts';
+import { ledgerStatus } from './ledger/status-queries.ts';
+import type { Verifications } from './ledger/verification.ts';
 import { listSessionsOfNode } from './node-queries.ts';
 import type { Operator } from './operator-queries.ts';
 import {
@@ -45,6 +48,7 @@ type Reads = {
 };
 
 const rowsMax = 500;
+const tailMax = 200;
 /** Of JSON in one list: a frame with room to spare. */
 const listBytesMax = 110_000;
 
@@ -71,6 +75,7 @@ export function adminHandlers(
   database: Database,
   commands: CommandLine,
   scopes: Scopes,
+  verifications: Verifications,
 ): Handlers<OperatorToAdmin, OperatorCaller> {
   const read = database.withSystem.bind(database);
   const pingMs = async (operator: Operator): Promise<number | null> => {
@@ -98,9 +103,30 @@ export function adminHandlers(
         return { change: row, ...signed };
       }),
     'ledger.status': () => read(ledgerStatus),
+    'ledger.search': async ({ filter, before, limit }) => {
+      const rows = await read(async (tx) => {
+        const fresh = before === undefined ? await searchFresh(tx, filter, limit) : [];
+        return [...fresh, ...(await searchSealed(tx, filter, before ?? null, limit + 1))];
+      });
+      const { entries, more } = fitting('entries', rows.slice(0, limit).map(entryOf));
+      return { entries, more: more || rows.length > limit };
+    },
+    'ledger.tail': async ({ filter, after }) =>
+      read(async (tx) => {
+        const newest = await newestNumber(tx);
+        if (after === undefined) return { entries: [], last: newest };
+        const rows = await tailSealed(tx, filter, after, tailMax);
+        const { entries } = fitting('entries', rows.map(entryOf));
+        const isAll = rows.length < tailMax && entries.length === rows.length;
+        return { entries, last: isAll ? Math.max(after, newest) : (entries.at(-1)?.number ?? after) };
+      }),
+    'ledger.show': ({ number }) => showEntry(database, number),
+    'ledger.verify': async (wish) => verifications.start(wish),
+    'ledger.verification': async ({ verification }) => verifications.state(verification),
     'incident.scope': async (params, caller) => ({ scope: scopes.start((await caller.operator()).id, params) }),
     'incident.progress': async (params, caller) => scopes.progress((await caller.operator()).id, params),
     'incident.page': async (params, caller) => scopes.page((await caller.operator()).id, params),
+    'incident.slice': async (params, caller) => scopes.slice((await caller.operator()).id, params),
     'incident.hunt': async ({ indicators }) => {
       const { found, completeFrom } = await scopes.hunt(indicators);
       return { completeFrom, ...fitting('found', found) };
@@ -113,11 +139,13 @@ export function adminHandlers(
     },
     status: async (_params, caller) => {
       const wardenAnswersMs = await pingMs(await caller.operator());
-      const { nodes, sums, controls } = await read(async (tx) => ({
+      const { nodes, sums, controls, ledger } = await read(async (tx) => ({
         nodes: await listNodes(tx),
         sums: await totals(tx),
         controls: await listControls(tx),
+        ledger: await ledgerStatus(tx),
       }));
+      const lateMs = Math.max(ledger.unsealedMs, ledger.unwitnessedMs);
       const { version, sizeBytes, now: _now, ...counts } = sums;
       return {
         nodes: nodes.map(({ startedAt: _startedAt, lagMs: _lagMs, nativeCipher: _nativeCipher, ...node }) => ({
@@ -126,6 +154,12 @@ export function adminHandlers(
           drainingUntil: node.drainingUntil?.toISOString() ?? null,
         })),
         wardenAnswersMs,
+        record: {
+          entries: ledger.entries,
+          frozen: ledger.freeze?.text ?? null,
+          lateMs,
+          isStopped: ledger.freeze !== null || lateMs >= config.limits.witnessStopMs,
+        },
         controls: [...controls],
         silentNodes: silentNodes(config, nodes, controls, sums.now),
         database: { version, sizeBytes },

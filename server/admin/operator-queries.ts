@@ -1,4 +1,6 @@
 // Owns: the SQL of operators and their commands, as the admin role may run it.
+import { CofferdamError } from '../domain/errors.ts';
+import { unclassified } from '../domain/ledger/entry-kinds.ts';
 import type { Transaction } from '../postgres/database.ts';
 
 export type Operator = { readonly id: string; readonly name: string; readonly role: string };
@@ -46,6 +48,8 @@ export async function recordCall(
   kind: 'operator.asked' | 'operator.answered',
   sensitive: Readonly<Record<string, unknown>> & { readonly operator: string },
 ): Promise<void> {
+  const fault = unclassified(kind, { public: {}, sensitive });
+  if (fault !== undefined) throw new CofferdamError('bug', fault);
   await tx.query("insert into ledger_fresh (kind, observer, operator, sensitive) values ($1, 'admin', $2, $3)", [
     kind,
     sensitive.operator,

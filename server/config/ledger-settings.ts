@@ -82,8 +82,16 @@ export function completeLedger(runtimeDirectory: string, given: z.infer<typeof l
 }
 
 /** The rules that need more than one value. */
-export function ledgerFaults(config: LedgerConfig): readonly string[] {
+export function ledgerFaults(config: LedgerConfig, production: { readonly runtimeDirectory: string } | null): readonly string[] {
   const faults: string[] = [];
+  const isOutside = config.witnesses.some(
+    (one) =>
+      one.isRequired && (one.type === 'https' || (one.type === 'file' && !one.directory.startsWith(`${production?.runtimeDirectory}/`))),
+  );
+  if (production !== null && !isOutside)
+    faults.push(
+      'ledger.witnesses: production needs a required witness outside the runtime directory: a directory on another mount, or https',
+    );
   for (const list of [config.witnesses, config.forwards]) {
     const names = list.map((one) => one.name);
     for (const twice of names.filter((one, i) => names.indexOf(one) !== i)) faults.push(`ledger: two are named ${twice}`);

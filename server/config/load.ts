@@ -164,8 +164,10 @@ function envSettings<T>(env: LoadOptions['env'], name: string, shape: z.ZodType,
 }
 
 function envLedger(env: LoadOptions['env'], runtimeDirectory: string, faults: string[]): Config['ledger'] {
-  const given = envSettings<z.infer<typeof ledgerSettings>>(env, 'COFFERDAM_LEDGER', ledgerSettings, {}, faults);
-  return completeLedger(runtimeDirectory, given);
+  const given = envSettings<z.infer<typeof ledgerSettings> | undefined>(env, 'COFFERDAM_LEDGER', ledgerSettings, undefined, faults);
+  const ledger = completeLedger(runtimeDirectory, given);
+  faults.push(...ledgerFaults(ledger, null));
+  return ledger;
 }
 
 /** What was given replaces the default of the same name, at every depth. */
@@ -243,7 +245,9 @@ function fileConfig(file: string, options: LoadOptions, faults: string[]): Confi
     for (const issue of parsed.error.issues) faults.push(`${issue.path.join('.') || file}: ${issue.message}`);
     return undefined;
   }
-  return complete(parsed.data, options);
+  const config = complete(parsed.data, options);
+  faults.push(...ledgerFaults(config.ledger, config.mode === 'production' ? config : null));
+  return config;
 }
 
 function complete(given: Settings, options: LoadOptions): Config {
@@ -298,7 +302,6 @@ function checkWhole(config: Config, options: LoadOptions, faults: string[]): voi
     if (config.credentials.dayMs !== defaultCredentialAges.dayMs) faults.push('credentials.dayMs: a day is a day in production');
     if (config.database.embedded) faults.push('database.embedded: production needs a PostgreSQL server of its own');
   }
-  faults.push(...ledgerFaults(config.ledger));
   const paths = runtimePaths(config);
   for (const socket of [
     ...nodes.map(paths.wardenSocket),

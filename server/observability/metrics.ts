@@ -6,15 +6,25 @@ import { CofferdamError } from '../domain/errors.ts';
 const host = '127.0.0.1';
 const requestMs = 2000;
 
-export type Reading = { readonly name: string; readonly help: string; readonly kind: 'counter' | 'gauge'; readonly value: number };
+export type Reading = {
+  readonly name: string;
+  readonly help: string;
+  readonly kind: 'counter' | 'gauge';
+  readonly value: number;
+  /** Values are words of our configuration: nothing in them needs to be escaped. */
+  readonly labels?: Readonly<Record<string, string>>;
+};
 
-/** Prometheus text exposition format 0.0.4. */
+/** Prometheus text exposition format 0.0.4. Readings of one name stand side by side. */
 export function expose(readings: readonly Reading[]): string {
-  return readings
-    .map(
-      ({ name, help, kind, value }) =>
-        `# HELP cofferdam_${name} ${help}\n# TYPE cofferdam_${name} ${kind}\ncofferdam_${name} ${Number.isFinite(value) ? value : 0}\n`,
-    )
+  return [...Map.groupBy(readings, ({ name }) => name)]
+    .map(([name, same]) => {
+      const lines = same.map(({ value, labels = {} }) => {
+        const pairs = Object.entries(labels).map(([label, text]) => `${label}="${text}"`);
+        return `cofferdam_${name}${pairs.length === 0 ? '' : `{${pairs.join(',')}}`} ${Number.isFinite(value) ? value : 0}\n`;
+      });
+      return `# HELP cofferdam_${name} ${same[0]?.help}\n# TYPE cofferdam_${name} ${same[0]?.kind}\n${lines.join('')}`;
+    })
     .join('');
 }
 

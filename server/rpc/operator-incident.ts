@@ -255,6 +255,18 @@ export const operatorIncident = {
     }),
     reads(),
   ),
+  /**
+   * Lines of a slice (docs/reference/ledger-format.md): the sealed entries of one customer that an answer is about, with proofs. The first call makes it,
+   * and may be answered with `conflict` when part of it is in archives.
+   */
+  'incident.slice': rule(
+    operation({
+      changes: false,
+      params: z.strictObject({ scope: uuid, customerId: uuid, offset: z.number().int().min(0).optional() }),
+      result: z.strictObject({ rows: z.array(z.unknown()), next: count.nullable() }),
+    }),
+    reads(),
+  ),
   'incident.hunt': rule(
     operation({
       changes: false,

@@ -22,11 +22,14 @@ import { startCommands } from './commands/commands.ts';
 import { assertNoDemoOutsideLoopback } from './commands/demo.ts';
 import type { EdgeCaller, Warden } from './context.ts';
 import { startCredentialSweeps } from './credentials/credential-sweeps.ts';
+import { every } from './every.ts';
 import { Exchanges } from './exchanges/exchanges.ts';
 import { edgeHandlers } from './handlers.ts';
 import { loadHostKeys, publicLine } from './keys/key-files.ts';
 import { publishReceiptKey } from './keys/key-queries.ts';
 import { createKeyRing } from './keys/key-ring.ts';
+import { archiveDue } from './ledger/archive.ts';
+import { Forwards } from './ledger/forward/forwards.ts';
 import { LedgerGuard } from './ledger/guard.ts';
 import { Ledger } from './ledger/ledger.ts';
 import { identify } from './ledger/seal-queries.ts';
@@ -35,6 +38,8 @@ import { Nodes } from './nodes/nodes.ts';
 import { SessionRegistry } from './sessions/sessions.ts';
 import { recover } from './transfers/recovery.ts';
 import { startTransferSweeps } from './transfers/sweeps.ts';
+
+const archiveEveryMs = 3_600_000;
 
 export type RunningWarden = { readonly warden: Warden; stop(): Promise<void> };
 
@@ -45,9 +50,13 @@ export async function startWarden(config: Config): Promise<RunningWarden> {
   const hostKeys = loadHostKeys(config);
   const url = roleUrl(config, 'warden');
   const guard = new LedgerGuard();
-  const admit = async (tx: Transaction): Promise<void> => guard.admit(await identify(tx));
+  const admit = async (tx: Transaction): Promise<void> => {
+    const { known } = guard;
+    guard.admit(await identify(tx), known);
+  };
   const database = new Database({ url, applicationName: 'cofferdam warden', connectionsMax: 16, admit });
   const ledger = new Ledger({ config, url, keys, guard, witnesses: createWitnesses(config.ledger), log });
+  const forwards = new Forwards({ config, url, log, newest: () => ledger.newest });
   try {
     await database.withSystem((tx) => assertSafeSettings(tx));
     // Before anything is written: is this the database that was witnessed?
@@ -83,6 +92,11 @@ export async function startWarden(config: Config): Promise<RunningWarden> {
     const sweeps = startTransferSweeps(warden);
     const credentialSweeps = startCredentialSweeps(warden, sessions);
     const sealSweeps = startSealSweeps(warden, sessions);
+    const archives = every(
+      archiveEveryMs,
+      async () => (ledger.isLeading && guard.state.is === 'open' ? archiveDue({ config: config.ledger, database, log }) : undefined),
+      log,
+    );
     const bootstrap = await serveBootstrap(warden);
     const commands = await startCommands(warden, sessions);
     const stopListening = await database.listen('cofferdam_ended', endedElsewhere(nodes, sessions), () => {});
@@ -96,6 +110,7 @@ export async function startWarden(config: Config): Promise<RunningWarden> {
       { name: 'warden_passwords_waiting', help: 'Passwords waiting to be hashed.', kind: 'gauge', value: logins.passwordsWaiting },
       { name: 'warden_grants_waiting', help: 'Grants waiting for their batch.', kind: 'gauge', value: charges.waiting() },
       ...ledger.metrics,
+      ...forwards.metrics,
     ]);
     log.info({ nodes: config.edges.map((edge) => edge.node) }, 'warden serves');
     return {
@@ -110,17 +125,20 @@ export async function startWarden(config: Config): Promise<RunningWarden> {
         await sweeps.stop();
         await credentialSweeps.stop();
         await sealSweeps.stop();
+        await archives.stop();
         await bootstrap.stop();
         await stopListening();
         await commands.stop();
         await charges.stop();
         await metrics.stop();
+        await forwards.stop();
         await ledger.stop();
         await database.close();
         log.info('warden stopped');
       },
     };
   } catch (error) {
+    await forwards.stop();
     await ledger.stop();
     await database.close();
     throw error;

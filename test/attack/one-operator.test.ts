@@ -229,7 +229,8 @@ test('the whole table: one operator alone, the admin process and its database ro
   const { world, owner, alice, both, installation, keyOf, snapshot } = scene;
   const table = await wishes(scene);
   const needsTwo = Object.entries(operatorToAdmin)
-    .filter(([, row]) => row.second !== 'never')
+    // A frozen gateway is a scene of its own: test/attack/restored-database.
+    .filter(([operation, row]) => row.second !== 'never' && operation !== 'ledger.release')
     .map(([operation]) => operation as OperatorOperation);
   t.same(Object.keys(table).sort(), [...needsTwo].sort(), 'the walk covers every operation that needs, or may need, two');
 
@@ -352,8 +353,8 @@ test('the admin database role writes nothing but its own words: every table, eve
   );
   t.ok(functions.length > 10);
   for (const sql of [
-    "insert into ledger (kind, observer, sensitive) values ('change.approved', 'warden', '{}')",
-    "insert into ledger (kind, observer, sensitive) values ('session.opened', 'admin', '{}')",
+    "insert into ledger_fresh (kind, observer, sensitive) values ('change.approved', 'warden', '{}')",
+    "insert into ledger_fresh (kind, observer, sensitive) values ('session.opened', 'admin', '{}')",
     "insert into command (id, operator_id, operation, params, state) select gen_random_uuid(), id, 'key.add', '{}', 'done' from operator limit 1",
     "update command set params = '{}'",
     'select sealed_seed from second_factor',
@@ -371,7 +372,7 @@ test('the admin database role writes nothing but its own words: every table, eve
   }
   t.equal(await snapshot(), before);
   const allowed = await psql(
-    "insert into ledger (kind, observer, sensitive) values ('operator.asked', 'admin', '{}');\nselect name from operator;",
+    "insert into ledger_fresh (kind, observer, sensitive) values ('operator.asked', 'admin', '{}');\nselect name from operator;",
   );
   t.notMatch(allowed.err, /ERROR/, 'its own words, and what it may read');
 });

@@ -203,8 +203,8 @@ type Recorded = {
 async function recordOf({ cluster, customer }: Setting): Promise<readonly Recorded[]> {
   return cluster.query<Recorded>(
     `select distinct a.name as account, f.name as file, e.object_id as object, e.start, e.bytes
-     from ledger l join account a on a.id = l.account_id join version v on v.id = (l.public ->> 'version')::uuid join file f on f.id = v.file_id
-       join extent e on e.content_id = v.content_id and e.index = (l.public ->> 'index')::int join customer c on c.id = l.customer_id
+     from ledger l join account a on a.id = l.account_id join version v on v.id = l.version_id join file f on f.id = v.file_id
+       join extent e on e.content_id = v.content_id and e.index = l.extent join customer c on c.id = l.customer_id
      where l.kind = 'extent.granted' and c.name = $1`,
     [customer],
   );
@@ -220,8 +220,8 @@ async function check(
   const rows = await whenServing(() => recordOf(setting));
   const [budget] = await whenServing(() =>
     cluster.query<{ total: string; sum: string }>(
-      `select b.total_bytes as total, (select coalesce(sum((l.public ->> 'bytes')::bigint), 0) from ledger l
-       where l.kind = 'extent.granted' and l.public ->> 'outcome' = 'granted' and l.customer_id = c.id) as sum
+      `select b.total_bytes as total, (select coalesce(sum(l.bytes), 0) from ledger l
+       where l.kind = 'extent.granted' and coalesce(l.public ->> 'outcome', 'granted') = 'granted' and l.customer_id = c.id) as sum
      from budget b join customer c on c.id = b.customer_id where b.rank = 3 and b.direction = 'out' and c.name = $1`,
       [customer],
     ),

@@ -18,6 +18,13 @@ test('without a file: the demo world on loopback, frozen', async (t) => {
   t.ok(Object.isFrozen(config) && Object.isFrozen(config.limits) && Object.isFrozen(config.edges[0]));
 });
 
+test('the demo world keeps its witness where it is told to', async (t) => {
+  const witnesses = [{ type: 'file', name: 'mount', directory: '/mnt/witness', isRequired: true }];
+  t.same(loadConfig({ ...base, env: { COFFERDAM_LEDGER: JSON.stringify({ witnesses }) } }).ledger.witnesses, witnesses);
+  t.match(loadConfig(base).ledger.witnesses, [{ name: 'local' }], 'without a word: below its own directory');
+  t.throws(() => loadConfig({ ...base, env: { COFFERDAM_LEDGER: '{"witnesses":[]}' } }), /COFFERDAM_LEDGER witnesses/);
+});
+
 test('all faults are reported together', async (t) => {
   t.throws(
     () =>
@@ -66,7 +73,20 @@ test('files: unknown keys, wrong values and unsafe production are faults', async
   t.throws(() => load({ ...good, mode: 'production', users: { ...shared, internalEdge: 'e' }, database: { embedded: true } }, true), {
     message: /server of its own/,
   });
-  t.equal(load({ ...good, mode: 'production', users: { ...shared, internalEdge: 'e' } }, true).mode, 'production');
+  const ready = { ...good, mode: 'production', users: { ...shared, internalEdge: 'e' } };
+  t.throws(() => load(ready, true), { message: /needs a required witness outside the runtime directory/ });
+  const outside = { name: 'mount', type: 'file', directory: '/mnt/witness' };
+  t.throws(() => load({ ...ready, ledger: { witnesses: [{ ...outside, isRequired: false }] } }, true), {
+    message: /at least one witness must be required/,
+  });
+  t.throws(() => load({ ...ready, ledger: { witnesses: [outside, outside] } }, true), { message: /two are named mount/ });
+  t.throws(() => load({ ...ready, ledger: { witnesses: [outside], onlineMonths: 13, retentionMonths: 12 } }, true), {
+    message: /shorter than ledger.onlineMonths/,
+  });
+  t.throws(() => load({ ...ready, ledger: { witnesses: [{ name: 'w', type: 'https', url: 'http://w' }] } }, true), { message: /ledger/ });
+  const loaded = load({ ...ready, ledger: { witnesses: [outside] } }, true);
+  t.equal(loaded.mode, 'production');
+  t.match(loaded.ledger, { onlineMonths: 13, retentionMonths: 60, witnesses: [{ name: 'mount', isRequired: true }] });
 });
 
 test('operators over TCP: loopback or not at all', async (t) => {

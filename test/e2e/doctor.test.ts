@@ -44,6 +44,8 @@ test('doctor of a running gateway: what is really broken is found, and is well a
     'database roles',
     'row-level security',
     'ledger trigger',
+    'record',
+    'witnesses',
     'clock',
     'disk',
     'inodes',
@@ -106,9 +108,9 @@ test('doctor of a running gateway: what is really broken is found, and is well a
     ],
     ['alter table download disable row level security', 'alter table download enable row level security', { check: 'row-level security' }],
     [
-      'alter table ledger disable trigger ledger_is_insert_only',
-      'alter table ledger enable trigger ledger_is_insert_only',
-      { check: 'ledger trigger', next: /^alter table ledger enable trigger/ },
+      'alter table ledger_sealed disable trigger ledger_is_insert_only',
+      'alter table ledger_sealed enable trigger ledger_is_insert_only',
+      { check: 'ledger trigger', next: /^alter table NAME enable trigger/ },
     ],
     ['alter role cofferdam_auditor bypassrls', 'alter role cofferdam_auditor nobypassrls', { check: 'database roles', text: /bypassrls/ }],
     [

@@ -1,5 +1,5 @@
 // Every command of cofferctl, end to end: its help, its plan (which changes nothing), its effect, its JSON.
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
@@ -351,6 +351,9 @@ test('every command does what it says', async (t) => {
   t.match([bootstrap.code, bootstrap.err], [5, /this installation has its operators/], 'a second bootstrap is refused');
   walk.done.add('bootstrap');
   walk.done.add('completion');
+  // Nothing is frozen here: test/attack/restored-database has the scene.
+  t.match((await world.cofferctlAlone(['ledger', 'release', randomUUID(), ...reason])).err, /there is no such freeze/);
+  walk.done.add('ledger release');
   await ctl('drain', ['internal-1', ...reason]).catch(() => {});
   const drained = await world.cofferctlAlone(['drain', 'internal-1', ...reason, '--execute', '--json']);
   t.equal(drained.code, 0, drained.err);

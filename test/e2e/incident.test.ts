@@ -117,7 +117,7 @@ test('what was done over SFTP is what an incident says, no more and no less', as
   t.equal((await scope('--node', 'partner-1')).deposits.length, 4);
   t.equal((await scope('--node', 'partner-1', '--until', '1h')).deposits.length, 0);
   await world.cofferctl(['account', 'lock', 'acme-2', '--reason', 'incident']);
-  const alice = await scope('--by-operator', 'alice');
+  const alice = await scope('--operator', 'alice');
   t.ok(alice.actions.some((row) => row.kind === 'account.locked' && row.account === 'acme-2'));
   t.equal(
     alice.actions.some((row) => row.operator === 'nobody'),

@@ -126,9 +126,9 @@ test('a fresh database has exactly the matrix; each thing that is changed is fou
     ],
     ['create table kept (customer_id uuid)', 'drop table kept', /kept is not enabled/],
     [
-      'alter table ledger disable trigger ledger_is_insert_only',
-      'alter table ledger enable trigger ledger_is_insert_only',
-      /nothing keeps entries of the record/,
+      'alter table ledger_sealed disable trigger ledger_is_insert_only',
+      'alter table ledger_sealed enable trigger ledger_is_insert_only',
+      /nothing keeps the record from being changed or deleted: ledger_sealed/,
     ],
     [
       'alter table credential disable trigger credential_guard',
@@ -147,14 +147,14 @@ test('a fresh database has exactly the matrix; each thing that is changed is fou
     await sql.query(right);
     await clean(right);
   }
-  await sql.query('drop trigger ledger_is_insert_only on ledger');
+  await sql.query('drop trigger ledger_is_insert_only on ledger_sealed');
   t.match(
     (await look()).find((one) => one.check === 'ledger trigger'),
     { verdict: 'fault' },
     'a trigger that is gone',
   );
   await sql.query(
-    'create trigger ledger_is_insert_only before update on ledger for each statement execute function ledger_is_insert_only()',
+    'create trigger ledger_is_insert_only before update on ledger_sealed for each statement execute function ledger_is_insert_only()',
   );
   t.match(
     (await look()).find((one) => one.check === 'ledger trigger'),
@@ -162,9 +162,9 @@ test('a fresh database has exactly the matrix; each thing that is changed is fou
     'or that does less',
   );
   await sql.query('create function ledger_nothing() returns trigger language plpgsql as $$ begin return null; end $$');
-  await sql.query('drop trigger ledger_is_insert_only on ledger');
+  await sql.query('drop trigger ledger_is_insert_only on ledger_sealed');
   await sql.query(
-    'create trigger ledger_is_insert_only before update or delete or truncate on ledger for each statement execute function ledger_nothing()',
+    'create trigger ledger_is_insert_only before update or delete or truncate on ledger_sealed for each statement execute function ledger_nothing()',
   );
   t.match(
     (await look()).find((one) => one.check === 'ledger trigger'),

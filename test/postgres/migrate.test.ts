@@ -66,11 +66,11 @@ test('the grant matrix: what each role may do, and may not', async (t) => {
   for (const table of tables) {
     for (const privilege of ['INSERT', 'UPDATE', 'DELETE', 'TRUNCATE']) {
       t.equal(await may('auditor', table, privilege), false, `auditor ${privilege} ${table}`);
-      t.equal(await may('admin', table, privilege), table === 'ledger' && privilege === 'INSERT', `admin ${privilege} ${table}`);
+      t.equal(await may('admin', table, privilege), table === 'ledger_fresh' && privilege === 'INSERT', `admin ${privilege} ${table}`);
     }
     t.equal(await may('warden', table, 'TRUNCATE'), false, `warden TRUNCATE ${table}`);
   }
-  for (const table of ['ledger', 'command'])
+  for (const table of ['ledger_sealed', 'ledger_head', 'ledger_block', 'command'])
     for (const privilege of ['UPDATE', 'DELETE']) t.equal(await may('warden', table, privilege), false, `warden ${privilege} ${table}`);
   for (const table of ['customer_key', 'content', 'mfa_ticket', 'totp_step', 'pending_extent'])
     t.equal(await may('admin', table, 'SELECT'), false, `admin SELECT ${table}`);

@@ -233,7 +233,8 @@ export class Cluster {
     return connectAgreed(this.#places);
   }
 
-  async #account(name: string, where: readonly string[]): Promise<ClusterAccount> {
+  /** A machine account that comes in with its key alone. */
+  async addAccount(name: string, where: readonly string[]): Promise<ClusterAccount> {
     await this.cofferctl(['account', 'create', name, '--kind', 'machine', ...where]);
     const pair = newOpenSshKeyPair(name);
     const added = await this.cofferctl(['key', 'add', name, '--file', '-', '--json'], pair.publicLine);
@@ -248,8 +249,8 @@ export class Cluster {
   ): Promise<{ readonly accounts: readonly ClusterAccount[]; readonly depositor: ClusterAccount }> {
     await this.cofferctl(['customer', 'create', customer]);
     const made: ClusterAccount[] = [];
-    for (let i = 0; i < accounts; i += 1) made.push(await this.#account(`${customer}-${i + 1}`, ['--customer', customer]));
-    return { accounts: made, depositor: await this.#account(depositor, ['--internal', customer]) };
+    for (let i = 0; i < accounts; i += 1) made.push(await this.addAccount(`${customer}-${i + 1}`, ['--customer', customer]));
+    return { accounts: made, depositor: await this.addAccount(depositor, ['--internal', customer]) };
   }
 }
 

@@ -21,6 +21,9 @@ export type SftpOptions = {
   /** For accounts with a second factor. */
   readonly code?: string;
   readonly readyMs?: number;
+  /** Where it comes from, and what it calls itself behind `SSH-2.0-`. */
+  readonly localAddress?: string;
+  readonly ident?: string;
 };
 
 const settled = <T>(work: (done: (error: Error | undefined, value: T) => void) => void): Promise<T> =>
@@ -38,7 +41,7 @@ export class SftpClient {
   }
 
   /** Logs in and opens the subsystem. Rejects with what the client was told. */
-  static async connect({ port, username, privateKey, code, readyMs }: SftpOptions): Promise<SftpClient> {
+  static async connect({ port, username, privateKey, code, readyMs, localAddress, ident }: SftpOptions): Promise<SftpClient> {
     const client = new Client();
     const closed = new Promise<void>((resolve) => client.on('close', () => resolve()));
     const ready = new Promise<void>((resolve, reject) => {
@@ -60,6 +63,8 @@ export class SftpClient {
       privateKey,
       tryKeyboard: code !== undefined,
       readyTimeout: readyMs ?? 15_000,
+      ...(localAddress === undefined ? {} : { localAddress }),
+      ...(ident === undefined ? {} : { ident }),
       agent: undefined,
     });
     await ready;

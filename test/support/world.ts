@@ -105,7 +105,12 @@ function commandLine(pid: number): string {
   }
 }
 
-export type WorldOptions = { readonly limits?: Readonly<Record<string, number>>; readonly env?: Readonly<Record<string, string>> };
+export type WorldOptions = {
+  readonly limits?: Readonly<Record<string, number>>;
+  readonly env?: Readonly<Record<string, string>>;
+  /** What starts it, and becomes it: a program and its first arguments. */
+  readonly within?: readonly string[];
+};
 
 export class World {
   readonly directory: string;
@@ -115,18 +120,21 @@ export class World {
   #demo: Demo | undefined;
   readonly #usedSteps = new Map<string, Set<number>>();
 
-  constructor(directory: string, env: Record<string, string | undefined>) {
+  readonly #within: readonly string[];
+
+  constructor(directory: string, env: Record<string, string | undefined>, within: readonly string[] = []) {
     this.directory = directory;
     this.env = env;
+    this.#within = within;
   }
 
   get log(): string {
     return this.#log;
   }
 
-  /** Whether the log says this, within a time that no log takes. */
-  async logged(words: RegExp): Promise<boolean> {
-    for (const end = Date.now() + 20_000; !words.test(this.#log); await new Promise((resolve) => setTimeout(resolve, 50)))
+  /** Whether the log says this, within a time that no log takes. `from`: behind what it said before. */
+  async logged(words: RegExp, from = 0): Promise<boolean> {
+    for (const end = Date.now() + 20_000; !words.test(this.#log.slice(from)); await new Promise((resolve) => setTimeout(resolve, 50)))
       if (Date.now() > end) return false;
     return true;
   }
@@ -142,7 +150,8 @@ export class World {
 
   /** Starts the supervisor and waits until everything serves. */
   async start(): Promise<void> {
-    const child = spawn(process.execPath, [join(project, 'server', 'main.ts'), 'up'], {
+    const [program = '', ...args] = [...this.#within, process.execPath, join(project, 'server', 'main.ts'), 'up'];
+    const child = spawn(program, args, {
       cwd: project,
       env: { ...process.env, ...this.env },
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -258,6 +267,14 @@ export class World {
     });
   }
 
+  /** The same, as soon as somebody is served again: after a fault that ends by itself. */
+  async sftpWhenServed(name: string, lines: readonly string[], timeoutMs = 60_000): Promise<Done> {
+    for (const end = Date.now() + timeoutMs; ; await new Promise((resolve) => setTimeout(resolve, 200))) {
+      const done = await this.sftp(name, lines);
+      if (done.code === 0 || Date.now() > end) return done;
+    }
+  }
+
   /** The database as its owner sees it. */
   get databaseUrl(): string {
     const given = this.env.DATABASE_URL;
@@ -319,7 +336,7 @@ export async function createWorld(t: Teardown, options: WorldOptions = {}): Prom
       mkdirSync(join(directory, 'secrets', role), { recursive: true });
       writeFileSync(join(directory, 'secrets', role, 'database-password'), `${password}\n`, { mode: 0o400 });
     }
-  const world = new World(directory, env);
+  const world = new World(directory, env, options.within);
   t.teardown(async () => {
     await world.stop();
   });

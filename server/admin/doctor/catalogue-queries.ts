@@ -114,17 +114,24 @@ export async function rowSecurity(tx: Transaction): Promise<readonly { readonly 
 }
 
 export type TriggerFacts = {
-  /** Before update, delete and truncate on the ledger, and in force. */
-  readonly ledgerGuarded: boolean;
+  /** Tables of the record that somebody could change, delete from or empty: their guards are missing or not in force. */
+  readonly unguarded: readonly string[];
   readonly disabled: readonly string[];
 };
 
 export async function triggerFacts(tx: Transaction): Promise<TriggerFacts> {
-  const [row] = await tx.query<{ guarded: boolean; disabled: string[] }>(
-    `select exists (select 1 from pg_catalog.pg_trigger g where g.tgrelid = 'public.ledger'::regclass and g.tgname = 'ledger_is_insert_only' and g.tgenabled in ('O', 'A')
-         and g.tgtype & 58 = 58 and g.tgqual is null and g.tgfoid = pg_catalog.to_regprocedure('public.ledger_is_insert_only()')) as guarded,
+  // Bits of tgtype: 2 before, 8 delete, 16 update, 32 truncate.
+  const [row] = await tx.query<{ unguarded: string[]; disabled: string[] }>(
+    `select array(
+         select t.name from (
+           select 'ledger_fresh' as name, 'ledger_is_insert_only' as guard, 50 as bits union all select 'ledger_fresh', 'ledger_leaves_sealed', 8
+           union all select 'ledger_sealed', 'ledger_is_insert_only', 58 union all select 'ledger_head', 'ledger_is_insert_only', 58
+           union all select 'ledger_block', 'ledger_is_insert_only', 58 union all select 'ledger_state', 'ledger_is_insert_only', 42
+           union all select i.inhrelid::regclass::text, 'ledger_is_insert_only', 58 from pg_catalog.pg_inherits i where i.inhparent = 'public.ledger_sealed'::regclass) t
+         where not exists (select 1 from pg_catalog.pg_trigger g where g.tgrelid = pg_catalog.to_regclass('public.' || t.name) and g.tgname = t.guard and g.tgenabled in ('O', 'A')
+           and g.tgtype & t.bits = t.bits and g.tgqual is null and g.tgfoid = pg_catalog.to_regprocedure('public.' || t.guard || '()')) order by 1) as unguarded,
        array(select c.relname || '.' || g.tgname from pg_catalog.pg_trigger g join pg_catalog.pg_class c on c.oid = g.tgrelid
          where c.relnamespace = 'public'::regnamespace and g.tgenabled not in ('O', 'A') order by 1) as disabled`,
   );
-  return { ledgerGuarded: row?.guarded ?? false, disabled: row?.disabled ?? [] };
+  return { unguarded: row?.unguarded ?? ['ledger'], disabled: row?.disabled ?? [] };
 }

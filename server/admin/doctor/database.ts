@@ -110,14 +110,14 @@ export function rowSecurityFindings(tables: readonly { readonly table: string; r
   ];
 }
 
-export function triggerFindings({ ledgerGuarded, disabled }: TriggerFacts): readonly Finding[] {
+export function triggerFindings({ unguarded, disabled }: TriggerFacts): readonly Finding[] {
   return [
-    ledgerGuarded
+    unguarded.length === 0
       ? ok('ledger trigger', 'the record is insert only')
       : fault(
           'ledger trigger',
-          'nothing keeps entries of the record from being changed or deleted',
-          'alter table ledger enable trigger ledger_is_insert_only; compare the record with your backups from before',
+          `nothing keeps the record from being changed or deleted: ${someOf(unguarded)}`,
+          'alter table NAME enable trigger all; then verify the record against its witness (cofferctl ledger verify)',
         ),
     ...(disabled.length === 0
       ? []

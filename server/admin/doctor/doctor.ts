@@ -7,11 +7,13 @@ import type { Database } from '../../postgres/database.ts';
 import { type Grant, readGrants } from '../../postgres/grant-matrix.ts';
 import { roleUrl } from '../../postgres/role-url.ts';
 import { peopleFacts } from '../change-queries.ts';
+import { ledgerStatus } from '../ledger/status-queries.ts';
 import { listControls, listNodes, totals } from '../report-queries.ts';
 import { databaseFacts, grantCatalogue, rolePowers, rowSecurity, triggerFacts } from './catalogue-queries.ts';
 import { certificateFindings } from './certificates.ts';
 import { clockFinding, databaseFindings, grantFindings, roleFindings, rowSecurityFindings, triggerFindings } from './database.ts';
 import { type Finding, fault, ok } from './finding.ts';
+import { ledgerFindings } from './ledger.ts';
 import { examineListeners } from './listeners.ts';
 import { diskFindings } from './machine.ts';
 import { cipherFindings, controlFindings, nodeFindings, silentNodes } from './nodes.ts';
@@ -54,6 +56,7 @@ export async function examine(config: Config, database: Database, answerMs: numb
     tables: await rowSecurity(tx),
     triggers: await triggerFacts(tx),
     people: await peopleFacts(tx),
+    ledger: await ledgerStatus(tx),
   }));
   const { nodes, controls, sums } = seen;
   const live = nodes.filter((node) => node.alive).map((node) => node.name);
@@ -69,6 +72,7 @@ export async function examine(config: Config, database: Database, answerMs: numb
     ...roleFindings(seen.roles),
     ...rowSecurityFindings(seen.tables),
     ...triggerFindings(seen.triggers),
+    ...ledgerFindings(config, seen.ledger),
     ...peopleFindings(seen.people, config.mode === 'production'),
     clockFinding(sums.now),
     ...(await diskFindings(config)),

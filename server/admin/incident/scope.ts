@@ -5,7 +5,7 @@ import { certaintyOf } from '../../domain/incident/certainty.ts';
 import { choosesSessions, concernsLogins, type Selection } from '../../domain/incident/selection.ts';
 import type { Snapshot } from '../../postgres/snapshot.ts';
 import type { IncidentPart, IncidentRow, IncidentSummary, RecordState } from '../../rpc/operator-incident.ts';
-import { ledgerStatus } from '../ledger-queries.ts';
+import { ledgerStatus } from '../ledger/status-queries.ts';
 import { eachAction, eachDeposit, eachFile, eachNames, type FoundFile } from './scope-queries.ts';
 import {
   accountNames,
@@ -16,6 +16,8 @@ import {
   eachSession,
   type FoundSession,
   findAccountId,
+  isKnownNode,
+  isKnownOperator,
   type SessionQuestion,
   sessionsOnNode,
   spanOfRecord,
@@ -177,7 +179,7 @@ export async function findScope(
   selection: Selection,
   isListed: boolean,
   progress: Progress,
-): Promise<IncidentSummary> {
+): Promise<{ readonly summary: IncidentSummary; readonly chosen: Chosen }> {
   const started = performance.now();
   const work: Work = { snapshot, spool, totals: new Totals(), progress };
   progress('selection');
@@ -186,6 +188,10 @@ export async function findScope(
   const account = selection.account === undefined ? null : ((await findAccountId(snapshot, selection.account)) ?? null);
   if (selection.account !== undefined && account === null)
     throw new CofferdamError('not-found', `there is no account named ${selection.account}: see \`cofferctl account list\``);
+  if (selection.node !== undefined && !(await isKnownNode(snapshot, selection.node)))
+    throw new CofferdamError('not-found', `there is no edge named ${selection.node}: see \`cofferctl status\``);
+  if (operator !== undefined && !(await isKnownOperator(snapshot, operator)))
+    throw new CofferdamError('not-found', `there is no operator named ${operator}: see \`cofferctl operator list\``);
   const spellings = operator === undefined ? [] : await spellingsOf(snapshot, operator);
   const question: SessionQuestion = {
     credential: selection.credential ?? null,
@@ -219,7 +225,7 @@ export async function findScope(
   for (const row of work.totals.rows()) spool.add('customers', row.customerId ?? '', row);
   spool.flush();
   const names = await accountNames(snapshot, [...found.accounts], accountsShownMax + 1);
-  return {
+  const summary: IncidentSummary = {
     record,
     totals: {
       ...work.totals.all(),
@@ -235,4 +241,5 @@ export async function findScope(
     hasUnread: isListed,
     tookMs: Math.round(performance.now() - started),
   };
+  return { summary, chosen: found.chosen };
 }

@@ -13,6 +13,8 @@ import type { IncidentPart, IncidentSummary } from '../../rpc/operator-incident.
 import { incidentParts } from '../../rpc/operator-incident.ts';
 import { hunt } from './hunt.ts';
 import { findScope } from './scope.ts';
+import type { Chosen } from './selection-queries.ts';
+import { writeSlice } from './slice.ts';
 import { Spool } from './spool.ts';
 
 export const scopeLimits = {
@@ -30,7 +32,7 @@ export type ScopeLimits = { readonly [K in keyof typeof scopeLimits]: number };
 type State =
   | { readonly is: 'running' }
   | { readonly is: 'failed'; readonly error: CofferdamError }
-  | { readonly is: 'done'; readonly summary: IncidentSummary };
+  | { readonly is: 'done'; readonly summary: IncidentSummary; readonly chosen: Chosen };
 type Held = {
   readonly id: string;
   readonly operator: string;
@@ -40,6 +42,8 @@ type Held = {
   state: State;
   step: IncidentPart | 'selection';
   readonly settled: Promise<void>;
+  /** Slices are written into the spool one after the other. */
+  slicing: Promise<void>;
 };
 type ScopeParams = Params<OperatorToAdmin, 'incident.scope'>;
 
@@ -79,15 +83,25 @@ export class Scopes {
     );
     this.#turn = running.catch(() => {});
     const settled = running.then(
-      (summary) => {
-        held.state = { is: 'done', summary };
+      ({ summary, chosen }) => {
+        held.state = { is: 'done', summary, chosen };
       },
       (thrown: unknown) => {
         held.state = { is: 'failed', error: explained(thrown) };
         spool.close();
       },
     );
-    const held: Held = { id, operator, spool, giveUp, timer, state: { is: 'running' }, step: 'selection', settled };
+    const held: Held = {
+      id,
+      operator,
+      spool,
+      giveUp,
+      timer,
+      state: { is: 'running' },
+      step: 'selection',
+      settled,
+      slicing: Promise.resolve(),
+    };
     this.#held.set(id, held);
     return id;
   }
@@ -145,6 +159,31 @@ export class Scopes {
     if (state.is === 'failed') throw state.error;
     if (state.is === 'running') throw new CofferdamError('conflict', 'the answer is not complete yet');
     const { rows, next } = spool.page(part, customerId, offset);
+    return { rows: [...rows], next };
+  }
+
+  /** A page of the slice of one customer; the first call makes it. */
+  async slice(
+    operator: string,
+    { scope, customerId, offset = 0 }: Params<OperatorToAdmin, 'incident.slice'>,
+  ): Promise<Result<OperatorToAdmin, 'incident.slice'>> {
+    const held = this.#require(scope, operator);
+    const { state, spool } = held;
+    if (state.is !== 'done') throw new CofferdamError('conflict', 'the answer is not complete yet');
+    const part = `slice ${customerId}`;
+    const options = { timeoutMs: this.#limits.takesMs, workMemory: '256MB', signal: held.giveUp.signal } as const;
+    const made = held.slicing.then(async () => {
+      if (spool.rowsOf(part) > 0) return;
+      await this.#database.withSnapshot(options, (snapshot) =>
+        writeSlice(snapshot, state.chosen, customerId, (row) => spool.add(part, '', row)),
+      );
+      spool.flush();
+    });
+    held.slicing = made.catch(() => {});
+    await made.catch((thrown: unknown) => {
+      throw explained(thrown);
+    });
+    const { rows, next } = spool.page(part, undefined, offset);
     return { rows: [...rows], next };
   }
 

@@ -28,6 +28,15 @@ export const pathInFolder = `case when f.directory_id is null then '/' || f.name
     select f.directory_id as id, '/' || f.name::text as path union all select d.parent_id, '/' || d.name || up.path from up join directory d on d.id = up.id)
   select path from up where id is null) end`;
 
+/** An edge that is, or was once. */
+export async function isKnownNode(snapshot: Snapshot, name: string): Promise<boolean> {
+  return (await snapshot.query('select 1 from node where name = $1', [name])).length > 0;
+}
+
+export async function isKnownOperator(snapshot: Snapshot, name: string): Promise<boolean> {
+  return (await snapshot.query('select 1 from operator where name = $1', [name])).length > 0;
+}
+
 export async function findAccountId(snapshot: Snapshot, name: string): Promise<string | undefined> {
   const [row] = await snapshot.query<{ id: string }>('select id from account where name = $1', [name]);
   return row?.id;
@@ -212,7 +221,7 @@ export type FailedLogins = { readonly refused: number; readonly partial: number;
 /** Wide enough for the network by which a stranger of IPv6 is kept. */
 function networkOfStrangers(source: string): string {
   const network = parseNetwork(source);
-  return network !== undefined && network.bytes.length === 16 && network.bits > 64 ? [source.split('/')[0], '64'].join('/') : source;
+  return network !== undefined && network.bytes.length === 16 && network.bits > 64 ? [source.replace(/\/.*$/, ''), '64'].join('/') : source;
 }
 
 /** Logins of the selection that opened nothing. Strangers of IPv6 are counted by their network of 64 bits. */

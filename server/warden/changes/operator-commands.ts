@@ -73,7 +73,7 @@ export const operatorUseCases = {
     const found = await requireOperator(doing.tx, name);
     if (found.role === role) throw new CofferdamError('conflict', `${name} is ${role} already`);
     await setOperator(doing.tx, found.id, role, found.state === 'active' ? 'active' : 'suspended');
-    await tellOperators(doing, 'operator.role-set', name, { from: found.role, to: role, reason });
+    await tellOperators(doing, 'operator.role-set', name, { before: found.role, after: role, reason });
     return {};
   },
 

@@ -100,7 +100,7 @@ async function runOne(warden: Warden, sessions: SessionRegistry): Promise<boolea
     if (taken === undefined) throw thrown;
     const failed: CommandRow = taken;
     const error = toCofferdamError(thrown);
-    if (error.code === 'unavailable') throw error;
+    if (error.code === 'unavailable' && !(thrown instanceof Frozen)) throw error;
     if (error.code === 'bug') warden.log.error({ err: thrown, operation: failed.operation }, 'defect in a command');
     await warden.database.withSystem(async (tx) => {
       await recordCommand(tx, failed, error.code);
@@ -110,6 +110,9 @@ async function runOne(warden: Warden, sessions: SessionRegistry): Promise<boolea
   return taken !== undefined;
 }
 
+/** An answer, not a fault of the database: the command is over, and those behind it have their turn. */
+class Frozen extends CofferdamError {}
+
 /** While the database is not what was witnessed, it is looked at and released, and nothing else. */
 function requireUnfrozen({ guard }: Warden, { operation, params }: CommandRow): void {
   if (guard.state.is === 'open' || guard.state.why !== 'frozen') return;
@@ -117,7 +120,7 @@ function requireUnfrozen({ guard }: Warden, { operation, params }: CommandRow): 
   const planned = typeof params === 'object' && params !== null && 'operation' in params ? params.operation : undefined;
   if (operation.startsWith('change.') || operation === 'warden.ping' || isAbout(operation) || (operation === 'plan' && isAbout(planned)))
     return;
-  throw new CofferdamError('unavailable', `frozen: ${guard.state.text}. Nothing was done; see \`cofferctl ledger status\``);
+  throw new Frozen('unavailable', `frozen: ${guard.state.text}. Nothing was done; see \`cofferctl ledger status\``);
 }
 
 /** What widens, by one alone. */

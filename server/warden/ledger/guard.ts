@@ -51,10 +51,10 @@ export class LedgerGuard {
     if (this.#state.is === 'closed') throw new CofferdamError('unavailable', 'the service is not available at the moment');
   }
 
-  /** Of a connection that was just made: it may lead to another server, or to a past of the same one. */
-  admit(seen: { readonly identity: string; readonly era: number; readonly heads: number }): void {
-    const known = this.#known;
-    if (known === undefined) return;
+  /** Of a connection that was just made: it may lead to another server, or to a past of the same one. `known`: before it was asked. */
+  admit(seen: { readonly identity: string; readonly era: number; readonly heads: number }, known: Known | undefined): void {
+    // By this database the release comes, whatever it holds; meanwhile nothing is served.
+    if (known === undefined || (this.#state.is === 'closed' && this.#state.why === 'frozen')) return;
     if (seen.identity === known.identity && seen.era === known.era && seen.heads >= known.heads) return;
     if (this.#state.is === 'open' || this.#state.why === 'late')
       this.close('unsure', 'the database is another one, or was set back: it is compared with the witness');

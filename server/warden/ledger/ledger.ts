@@ -38,7 +38,8 @@ export class Ledger {
   readonly #leadership: ReturnType<typeof lead>;
   readonly #deliveries: readonly Delivery[];
   #signing: Signing | undefined;
-  #clock: { readonly database: number; readonly own: number } | undefined;
+  /** The database's clock, and ours before and after it was asked. */
+  #clock: { readonly database: number; readonly from: number; readonly to: number } | undefined;
   #look: Look | undefined;
   #marked: string | undefined;
   #alarmedAt = Number.NEGATIVE_INFINITY;
@@ -80,6 +81,18 @@ export class Ledger {
     await this.#database.close();
   }
 
+  /** Only one warden does what must be done once. */
+  get isLeading(): boolean {
+    return this.#leadership.isLeading;
+  }
+
+  /** The newest sealed entry, as far as this warden leads and knows that the record is in order. */
+  get newest(): number | undefined {
+    const { state } = this.#given.guard;
+    const isInOrder = state.is === 'open' || state.why === 'late';
+    return this.#leadership.isLeading && isInOrder ? this.#look?.number : undefined;
+  }
+
   get metrics(): readonly Reading[] {
     const seen = this.#look;
     const gauge = (name: string, help: string, value: number): Reading => ({ name, help, kind: 'gauge', value });
@@ -106,16 +119,19 @@ export class Ledger {
   async #beat(): Promise<void> {
     const { guard } = this.#given;
     const signing = await this.#sign();
+    const from = performance.now();
     const seen = await this.#database.withSystem(look);
+    const to = performance.now();
     this.#look = seen;
     if (seen.freeze !== null) {
       this.#clock = undefined;
       guard.close('frozen', seen.freeze.text);
       return;
     }
-    const jump = this.#clockJump(seen.now);
+    const jump = this.#clockJump(seen.now, from, to);
     if (jump !== undefined) return this.#freeze(seen, jump);
     if (!(await this.#isCompared(seen, signing))) return;
+    this.#learn(seen, signing);
     await this.#mark(signing);
     if (this.#leadership.isLeading) await this.#seal(seen, signing);
     await this.#judge(seen);
@@ -133,31 +149,46 @@ export class Ledger {
     return signing;
   }
 
-  /** The database's clock against ours, which nobody can set. */
-  #clockJump(database: number): Omit<Freeze, 'id'> | undefined {
-    const own = performance.now();
+  /** What others sealed was seen, too: a database that falls back behind it is another one. */
+  #learn({ checkpoint, era, heads }: Look, { signer }: Signing): void {
+    const { known } = this.#given.guard;
+    if (known === undefined || checkpoint === null || (known.heads === heads && known.era === era)) return;
+    const signed = signer.open(checkpoint);
+    if (signed.era === era && signed.size === heads && heads > known.heads)
+      this.#given.guard.learn({ ...known, era, heads, root: signed.root });
+  }
+
+  /** The database's clock against ours, which nobody can set. However long the answer took, or this process stood still: only what that does not explain counts. */
+  #clockJump(database: number, from: number, to: number): Omit<Freeze, 'id'> | undefined {
     const before = this.#clock;
-    this.#clock = { database, own };
+    this.#clock = { database, from, to };
     if (before === undefined) return undefined;
-    const jumpedMs = Math.round(database - before.database - (own - before.own));
+    const went = database - before.database;
+    const [most, least] = [to - before.from, from - before.to];
+    const jumpedMs = Math.round(went > most ? went - most : Math.min(0, went - least));
     if (Math.abs(jumpedMs) <= this.#given.config.limits.clockJumpMs) return undefined;
     const text = `the database's clock jumped by ${(jumpedMs / 1000).toFixed(0)} s: budgets and the record cannot be told the time by it`;
     return { why: 'clock', text, facts: { jumpedMs } };
   }
 
   /** True: the record is what was witnessed, and what this process has seen. */
-  async #isCompared(seen: Look, signing: Signing): Promise<boolean> {
+  async #isCompared(before: Look, signing: Signing): Promise<boolean> {
     const { guard, keys, log } = this.#given;
     const { known } = guard;
-    const isSame = known !== undefined && known.identity === seen.identity && known.era === seen.era && known.heads <= seen.heads;
+    const isSame = known !== undefined && known.identity === before.identity && known.era === before.era && known.heads <= before.heads;
     if (isSame && !(guard.state.is === 'closed' && guard.state.why !== 'late')) return true;
     const vouched = await this.#vouched(signing);
     if (known !== undefined)
-      vouched.push({ by: 'this warden', era: known.era, size: known.heads, root: known.root, time: new Date(seen.now).toISOString() });
-    const { verdict, root } = await this.#database.withSystem(async (tx) => ({
-      verdict: await compare(tx, keys, seen, vouched),
-      root: await rootAt(tx, seen.heads),
-    }));
+      vouched.push({ by: 'this warden', era: known.era, size: known.heads, root: known.root, time: new Date(before.now).toISOString() });
+    // The witness first, then the database: meanwhile another warden may have sealed, and handed over, more than was seen a moment ago.
+    const { seen, verdict, root } = await this.#database.withSystem(async (tx) => {
+      const now = await look(tx);
+      return { seen: now, verdict: await compare(tx, keys, now, vouched), root: await rootAt(tx, now.heads) };
+    });
+    if (seen.freeze !== null) {
+      guard.close('frozen', seen.freeze.text);
+      return false;
+    }
     if (verdict.is === 'good' && root !== undefined) {
       if (known !== undefined && known.identity !== seen.identity) {
         log.warn({ before: known.identity, after: seen.identity }, 'the database is another server or timeline, with the same record');
@@ -244,16 +275,22 @@ export class Ledger {
   async #seal(seen: Look, signing: Signing): Promise<void> {
     const { guard, config } = this.#given;
     // A checkpoint of an earlier run, or of another warden, may not have got to our witnesses.
-    if (seen.checkpoint !== null) this.#offer(seen.checkpoint);
-    const isDue = seen.checkpointAgeMs === null || seen.checkpointAgeMs >= config.limits.checkpointEveryMs;
     const isOldEra = seen.checkpoint !== null && signing.signer.open(seen.checkpoint).era !== seen.era;
+    if (seen.checkpoint !== null && !isOldEra) this.#offer(seen.checkpoint);
+    // Without the first checkpoint of an era, what its witness has of the last one would look like a lie.
+    if (seen.isBeginning && !isOldEra && !seen.isWitnessed) return;
+    const isDue = seen.checkpointAgeMs === null || seen.checkpointAgeMs >= config.limits.checkpointEveryMs;
     if (!seen.hasFresh && !isDue && !isOldEra) return;
     for (let rounds = 0; rounds < roundsMax; rounds += 1) {
-      const round = await this.#database.withSystem((tx: Transaction) => sealRound(tx, signing, rounds === 0 && (isDue || isOldEra)));
+      const { known } = guard;
+      if (known === undefined) return;
+      const round = await this.#database.withSystem((tx: Transaction) =>
+        sealRound(tx, signing, rounds === 0 && (isDue || isOldEra), known),
+      );
       if (round === undefined) return;
       // Only what is committed was seen, and goes out.
       const { size, root, era } = round.checkpoint;
-      if (guard.known !== undefined) guard.learn({ ...guard.known, era, heads: size, root });
+      guard.learn({ ...known, era, heads: size, root });
       this.#sealed += round.sealed;
       this.#offer(round.note);
       if (!round.isFull) return;

@@ -125,6 +125,10 @@ export type Look = {
   readonly hasFresh: boolean;
   readonly unsealedMs: number;
   readonly unwitnessedMs: number;
+  /** Every required witness has the newest checkpoint. */
+  readonly isWitnessed: boolean;
+  /** Nothing was sealed yet in this era, which followed a release. */
+  readonly isBeginning: boolean;
   /** Server and timeline. */
   readonly identity: string;
   readonly freeze: Freeze | null;
@@ -141,6 +145,7 @@ export async function look(tx: Transaction): Promise<Look> {
     checkpoint_age: number | null;
     unsealed: number | null;
     unwitnessed: number | null;
+    begun_at: number | null;
     identity: string;
     freeze: Freeze | null;
   }>(
@@ -148,6 +153,7 @@ export async function look(tx: Transaction): Promise<Look> {
        (extract(epoch from clock_timestamp() - s.checkpoint_at) * 1000)::float8 as checkpoint_age,
        (select (extract(epoch from clock_timestamp() - f.at) * 1000)::float8 from ledger_fresh f order by f.id limit 1) as unsealed,
        (extract(epoch from clock_timestamp() - s.unwitnessed_since) * 1000)::float8 as unwitnessed,
+       (select (r.facts ->> 'heads')::bigint from ledger_freeze r where r.era = s.era and r.released_at is not null order by r.released_at desc limit 1) as begun_at,
        (select c.system_identifier::text from pg_control_system() c) || '/' || (select c.timeline_id::text from pg_control_checkpoint() c) as identity,
        (select json_build_object('id', z.id, 'why', z.why, 'text', z.text, 'facts', z.facts) from ledger_freeze z where z.released_at is null order by z.at limit 1) as freeze
      from ledger_state s`,
@@ -164,6 +170,8 @@ export async function look(tx: Transaction): Promise<Look> {
     hasFresh: row.unsealed !== null,
     unsealedMs: Math.max(0, row.unsealed ?? 0),
     unwitnessedMs: Math.max(0, row.unwitnessed ?? 0),
+    isWitnessed: row.unwitnessed === null,
+    isBeginning: row.begun_at !== null && row.begun_at === (row.heads ?? 0),
     identity: row.identity,
     freeze: row.freeze,
   };

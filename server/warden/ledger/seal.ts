@@ -1,7 +1,8 @@
 // Owns: one round of sealing: unsealed entries get numbers and places in their trees, the trees' new roots a head, the heads log a signed checkpoint.
 // Must never: seal without the lock on the state, or sign a root that is not in the same transaction.
 import { hash, randomBytes } from 'node:crypto';
-import type { Checkpoint } from '../../domain/ledger/checkpoint.ts';
+import { CofferdamError } from '../../domain/errors.ts';
+import { type Checkpoint, parseNote } from '../../domain/ledger/checkpoint.ts';
 import { commonTree, type Grown, headLines, headsTree, headText, leafData, saltBytes } from '../../domain/ledger/leaf.ts';
 import { append, emptyFrontier, type Frontier, leafHash, rootOf, type Sha256 } from '../../domain/ledger/merkle.ts';
 import type { Transaction } from '../../postgres/database.ts';
@@ -29,6 +30,8 @@ const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base6
 export const roundMax = 4000;
 
 export type Signing = { readonly signer: CheckpointSigner; readonly origin: string };
+/** The record as it was compared: nothing may be sealed on another one. `root`: of the heads log, base64. */
+export type Compared = { readonly era: number; readonly heads: number; readonly root: string };
 export type Round = {
   readonly sealed: number;
   readonly checkpoint: Checkpoint;
@@ -104,15 +107,35 @@ function sign(
   return { checkpoint, note: signer.sign(checkpoint) };
 }
 
+/** `ahead`: another warden has sealed meanwhile, which is looked at first. A connection may also lead to another database than a moment ago. */
+function standing({ era, heads, root }: Compared, nowEra: number, log: Frontier): 'same' | 'ahead' | 'other' {
+  if (era !== nowEra || log.size < heads) return 'other';
+  if (log.size > heads) return 'ahead';
+  return base64(rootOf(sha256, log)) === root ? 'same' : 'other';
+}
+
+/** Of the newest checkpoint; the first era begins without one. */
+const eraSigned = ({ checkpoint }: LedgerState): number => (checkpoint === null ? 1 : parseNote(checkpoint).checkpoint.era);
+
 /**
  * Seals up to `roundMax` entries inside the caller's transaction. With nothing to seal it signs the same trees again when `isSignedAnyway`, else
- * undefined.
+ * undefined. Nor does it seal on top of what was not compared: `unavailable` when the record is not the one of `compared`.
  */
-export async function sealRound(tx: Transaction, signing: Signing, isSignedAnyway: boolean): Promise<Round | undefined> {
+export async function sealRound(
+  tx: Transaction,
+  signing: Signing,
+  isSignedAnyway: boolean,
+  compared?: Compared,
+): Promise<Round | undefined> {
   const state = await lockState(tx);
-  const fresh = await takeFresh(tx, roundMax);
-  if (fresh.length === 0 && !isSignedAnyway) return undefined;
+  // The first checkpoint of an era is of the very size at which it goes on: everybody can tell by it what was given up.
+  const isNewEra = eraSigned(state) !== state.era;
+  const fresh = isNewEra ? [] : await takeFresh(tx, roundMax);
+  if (fresh.length === 0 && !isSignedAnyway && !isNewEra) return undefined;
   const grove = new Grove(await frontiersOf(tx, [...new Set(fresh.map(treeOf)), headsTree]));
+  const place = compared === undefined ? 'same' : standing(compared, state.era, grove.of(headsTree));
+  if (place === 'ahead') return undefined;
+  if (place === 'other') throw new CofferdamError('unavailable', 'the record is not the one that was compared with its witness');
   const number = state.number + fresh.length;
   if (fresh.length > 0) {
     await placeAll(tx, grove, fresh, state.number);

@@ -39,7 +39,10 @@ export async function collectStrays(warden: Warden): Promise<void> {
   if (deleted > 0) warden.log.info({ deleted }, 'objects without a row were deleted');
 }
 
-/** At start: everything committed is whole already (bytes before row, row before answer), so only strays are left to clear. */
-export function recover(warden: Warden): Promise<void> {
-  return collectStrays(warden);
+/**
+ * At start: everything committed is whole already (bytes before row, row before answer), so only strays are left to clear. Not on a database that is in
+ * doubt: to an old one, everything newer looks like a stray. The regular pass makes up for it.
+ */
+export async function recover(warden: Warden): Promise<void> {
+  if (warden.guard.state.is === 'open') await collectStrays(warden);
 }

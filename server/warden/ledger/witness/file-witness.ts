@@ -20,27 +20,29 @@ async function namesIn(directory: string): Promise<readonly string[]> {
   return (await readdir(directory)).filter((name) => namePattern.test(name)).sort();
 }
 
-/** The last whole line, and how many bytes the file has up to its end. */
-async function lastLine(path: string): Promise<{ readonly line: string | undefined; readonly wholeBytes: number }> {
+/** The last whole lines, and how many bytes the file has up to their end. */
+async function lastLines(path: string): Promise<{ readonly lines: readonly string[]; readonly wholeBytes: number }> {
   const file = await open(path, 'r');
   try {
     const { size } = await file.stat();
     const tail = Buffer.alloc(Math.min(size, tailBytes));
     await file.read(tail, 0, tail.length, size - tail.length);
     const end = tail.lastIndexOf(0x0a);
-    if (end === -1) return { line: undefined, wholeBytes: size - tail.length };
-    const start = tail.lastIndexOf(0x0a, end - 1) + 1;
-    return { line: tail.subarray(start, end).toString('utf8'), wholeBytes: size - tail.length + end + 1 };
+    if (end === -1) return { lines: [], wholeBytes: size - tail.length };
+    // What the tail begins with may be the rest of a line.
+    const start = tail.length < size ? tail.indexOf(0x0a) + 1 : 0;
+    const lines = end < start ? [] : tail.subarray(start, end).toString('utf8').split('\n');
+    return { lines, wholeBytes: size - tail.length + end + 1 };
   } finally {
     await file.close();
   }
 }
 
-async function lastLineCompressed(path: string): Promise<string | undefined> {
+async function lastLineCompressed(path: string): Promise<readonly string[]> {
   let last: string | undefined;
   for await (const line of createInterface({ input: createReadStream(path).pipe(createGunzip()), crlfDelay: Number.POSITIVE_INFINITY }))
     if (line !== '') last = line;
-  return last;
+  return last === undefined ? [] : [last];
 }
 
 function noteOf(line: string): string {
@@ -50,13 +52,26 @@ function noteOf(line: string): string {
   return note;
 }
 
+/** Of two wardens the slower one may have written last. */
+function newestOf(notes: readonly string[]): string | undefined {
+  const rank = (note: string): readonly [number, number, string] => {
+    const { era, size, time } = parseNote(note).checkpoint;
+    return [era, size, time];
+  };
+  return notes.reduce((newest, note) => {
+    const [a, b] = [rank(newest), rank(note)];
+    const isNewer = b[0] !== a[0] ? b[0] > a[0] : b[1] !== a[1] ? b[1] > a[1] : b[2] >= a[2];
+    return isNewer ? note : newest;
+  });
+}
+
 /** The newest note of a directory of checkpoints; undefined: there is none. Throws `unavailable`, or `corrupt` for a line that is no note. */
 export async function newestNote(directory: string): Promise<string | undefined> {
   try {
     for (const name of [...(await namesIn(directory))].reverse()) {
       const path = join(directory, name);
-      const line = name.endsWith('.gz') ? await lastLineCompressed(path) : (await lastLine(path)).line;
-      if (line !== undefined) return noteOf(line);
+      const lines = name.endsWith('.gz') ? await lastLineCompressed(path) : (await lastLines(path)).lines;
+      if (lines.length > 0) return newestOf(lines.map(noteOf));
     }
     return undefined;
   } catch (cause) {
@@ -107,7 +122,7 @@ export class FileWitness implements Witness {
     const handle = await open(path, constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND, 0o644);
     const { size } = await handle.stat();
     if (size > 0) {
-      const { wholeBytes } = await lastLine(path);
+      const { wholeBytes } = await lastLines(path);
       if (wholeBytes < size) await truncate(path, wholeBytes);
     } else await syncDirectory(this.#directory);
     this.#file = { name, handle };

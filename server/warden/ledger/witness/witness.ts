@@ -1,5 +1,6 @@
 // Owns: what a witness is, and handing it the newest checkpoint again and again until it has it.
 // Must never: count a checkpoint as witnessed before the witness said that it is durable there.
+import { parseNote } from '../../../domain/ledger/checkpoint.ts';
 import type { Logger } from '../../../observability/logger.ts';
 
 export type Witness = {
@@ -12,12 +13,14 @@ export type Witness = {
 };
 
 const retryMs = 1000;
+const eraOf = (note: string): number => parseNote(note).checkpoint.era;
 
 /** Hands over one checkpoint after the other; under a slow witness those in between are passed over. */
 export class Delivery {
   readonly witness: Witness;
   readonly #log: Logger;
-  #wanted: string | undefined;
+  /** Oldest first; two of an era at most. */
+  readonly #waiting: { readonly note: string; readonly isFirst: boolean }[] = [];
   #kept: string | undefined;
   #running: Promise<void> | undefined;
   #isStopped = false;
@@ -33,9 +36,15 @@ export class Delivery {
     return this.#kept;
   }
 
+  /** The newest one is enough, but for the first of an era: it says where the era goes on, and every witness has to see it. */
   offer(note: string): void {
-    this.#wanted = note;
-    if (note !== this.#kept) this.#running ??= this.#run().finally(() => (this.#running = undefined));
+    const last = this.#waiting.at(-1);
+    if (note === (last?.note ?? this.#kept)) return;
+    const before = last?.note ?? this.#kept;
+    const isFirst = before === undefined || eraOf(before) !== eraOf(note);
+    if (last !== undefined && !isFirst && !last.isFirst) this.#waiting.pop();
+    this.#waiting.push({ note, isFirst });
+    this.#running ??= this.#run().finally(() => (this.#running = undefined));
   }
 
   /** What was offered last is handed over, or one attempt at it has failed. */
@@ -46,11 +55,11 @@ export class Delivery {
   }
 
   async #run(): Promise<void> {
-    while (this.#wanted !== undefined && this.#wanted !== this.#kept) {
-      const note = this.#wanted;
+    for (let next = this.#waiting[0]; next !== undefined; next = this.#waiting[0]) {
       try {
-        await this.witness.keep(note);
-        this.#kept = note;
+        await this.witness.keep(next.note);
+        this.#kept = next.note;
+        if (this.#waiting[0] === next) this.#waiting.shift();
       } catch (error) {
         this.#log.warn({ err: error, witness: this.witness.name }, 'a witness did not take the newest checkpoint; it is tried again');
         if (this.#isStopped) return;

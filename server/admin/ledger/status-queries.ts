@@ -1,7 +1,7 @@
 // Owns: the SQL by which operators see the state of the record.
-import type { Transaction } from '../postgres/database.ts';
-import type { Result } from '../rpc/operation.ts';
-import type { OperatorToAdmin } from '../rpc/operator-admin.ts';
+import type { Transaction } from '../../postgres/database.ts';
+import type { Result } from '../../rpc/operation.ts';
+import type { OperatorToAdmin } from '../../rpc/operator-admin.ts';
 
 type Status = Result<OperatorToAdmin, 'ledger.status'>;
 type FreezeFacts = { readonly witnessedSize: number; readonly witnessedRoot: string; readonly heads: number; readonly era: number };

@@ -1,0 +1,40 @@
+// Owns: the findings about the record: frozen or not, sealed and witnessed in time, and where its witnesses stand.
+// Must never: say that the record is what was witnessed. That is for a verifier to say.
+import type { Config } from '../../config/config.ts';
+import type { Result } from '../../rpc/operation.ts';
+import type { OperatorToAdmin } from '../../rpc/operator-admin.ts';
+import { type Finding, fault, ok, warning } from './finding.ts';
+
+type Status = Result<OperatorToAdmin, 'ledger.status'>;
+
+function witnessFinding(config: Config): Finding {
+  const { witnesses } = config.ledger;
+  const names = witnesses.map((one) => `${one.name} (${one.type})`).join(', ');
+  const isOutside = witnesses.some(
+    (one) => one.type === 'https' || (one.type === 'file' && !one.directory.startsWith(`${config.runtimeDirectory}/`)),
+  );
+  if (isOutside) return ok('witnesses', names);
+  return config.mode === 'development'
+    ? ok('witnesses', `${names}, on this machine: fine for a first look, refused in production`)
+    : warning(
+        'witnesses',
+        `${names}: whoever has this machine has them too`,
+        'ledger.witnesses: a directory on another mount, or an HTTPS witness',
+      );
+}
+
+export function ledgerFindings(config: Config, status: Status): readonly Finding[] {
+  const { witnessAlarmMs, witnessStopMs } = config.limits;
+  const lateMs = Math.max(status.unsealedMs, status.unwitnessedMs);
+  const what = status.unsealedMs > status.unwitnessedMs ? 'entries without a seal' : 'a checkpoint without a witness';
+  const next = "look at the warden's log: does the witness answer, can it be written (df -h)?";
+  const state =
+    status.freeze !== null
+      ? fault('record', `frozen: ${status.freeze.text}`, 'cofferctl ledger status')
+      : lateMs >= witnessStopMs
+        ? fault('record', `nothing is served: ${what} for ${Math.round(lateMs / 1000)} s`, next)
+        : lateMs >= witnessAlarmMs
+          ? fault('record', `${what} for ${Math.round(lateMs / 1000)} s; after ${witnessStopMs / 1000} s nothing more is served`, next)
+          : ok('record', `${status.entries} entries sealed, checkpoint of ${status.checkpointAt ?? 'nothing yet'}`);
+  return [state, witnessFinding(config)];
+}

@@ -1,0 +1,135 @@
+// Owns: verifying the whole record of the database against checkpoints that an operator brought from a witness; with the stand-alone verifier's own code.
+// Must never: call the record good without a witness, or hold a snapshot while it works: what is sealed never changes.
+
+import { parseVerifierKey, type Report, recordText, Verification, Witness } from '../../../verifier/ledger-verifier.ts';
+import { toCofferdamError } from '../../domain/errors.ts';
+import { headsTree } from '../../domain/ledger/leaf.ts';
+import type { Database } from '../../postgres/database.ts';
+import type { Params, Result } from '../../rpc/operation.ts';
+import type { OperatorToAdmin } from '../../rpc/operator-admin.ts';
+import { Shelf } from '../shelf.ts';
+import { type Bound, boundOf, nextTree, pageOfBlocks, pageOfEntries, pageOfHeads, pageOfLeaves } from './dump-queries.ts';
+
+type Wish = Params<OperatorToAdmin, 'ledger.verify'>;
+type State = Result<OperatorToAdmin, 'ledger.verification'>;
+type Job = { state: 'running' | 'done' | 'failed'; text: string; entries: number; report: Report | null; isDropped: boolean };
+
+const pageRows = 2000;
+const keptMax = 2;
+const keptMs = 60 * 60_000;
+const blockLeaves = 256;
+
+export class Verifications {
+  readonly #database: Database;
+  readonly #jobs = new Shelf<Job>(keptMax, keptMs);
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  stop(): void {
+    this.#jobs.clear();
+  }
+
+  start({ keys, notes, maxAgeSeconds }: Wish): { readonly verification: string } {
+    const witness = new Witness(keys.map(parseVerifierKey));
+    let last: ReturnType<Witness['add']>;
+    for (const [i, note] of notes.entries()) last = witness.add(note, `checkpoint ${i + 1}`, last);
+    witness.close();
+    const job: Job = { state: 'running', text: 'reading heads', entries: 0, report: null, isDropped: false };
+    const id = this.#jobs.put(job, () => (job.isDropped = true));
+    const verification = new Verification({ witness, now: Date.now(), maxAgeSeconds });
+    this.#run(job, verification).then(
+      (report) => {
+        job.report = report;
+        job.text = recordText(report, maxAgeSeconds);
+        job.state = 'done';
+      },
+      (thrown: unknown) => {
+        job.text = toCofferdamError(thrown).message;
+        job.state = 'failed';
+      },
+    );
+    return { verification: id };
+  }
+
+  state(id: string): State {
+    const { state, text, entries, report } = this.#jobs.get(id);
+    return {
+      state,
+      text,
+      entries,
+      isGood: report?.ok ?? null,
+      findings: (report?.findings ?? []).map(({ what, text: said, tree, position, number }) => ({
+        what,
+        text: said,
+        tree: tree ?? null,
+        position: position ?? null,
+        number: number ?? null,
+      })),
+    };
+  }
+
+  async #run(job: Job, verification: Verification): Promise<Report> {
+    const bound = await this.#database.withSystem(boundOf);
+    const sizes = new Map<string, number>();
+    await this.#heads(job, verification, bound, sizes);
+    await this.#blocks(job, verification, sizes);
+    await this.#leaves(job, verification);
+    job.text = 'reading entries';
+    for (let tree = await this.#next(null); tree !== undefined; tree = await this.#next(tree)) {
+      const of = tree;
+      const size = sizes.get(tree) ?? 0;
+      for (let after = -1; ; ) {
+        const rows = await this.#database.withSystem((tx) => pageOfEntries(tx, of, after, size, bound, pageRows));
+        for (const { line, at } of rows) verification.line(JSON.parse(line), `entry ${at} of tree ${of}`);
+        job.entries += rows.length;
+        const last = rows.at(-1);
+        if (last === undefined || rows.length < pageRows || job.isDropped) break;
+        after = last.at;
+      }
+    }
+    return verification.finish();
+  }
+
+  #next(after: string | null): Promise<string | undefined> {
+    return this.#database.withSystem((tx) => nextTree(tx, after));
+  }
+
+  async #heads(job: Job, verification: Verification, bound: Bound, sizes: Map<string, number>): Promise<void> {
+    sizes.set(headsTree, bound.heads);
+    for (let after = -1; !job.isDropped; ) {
+      const rows = await this.#database.withSystem((tx) => pageOfHeads(tx, after, bound, pageRows));
+      for (const { line, at } of rows) {
+        const value = JSON.parse(line) as { readonly head: readonly [number, number, number, string] };
+        verification.line(value, `head ${at}`);
+        for (const [, tree = '', size = ''] of String(value.head[3]).matchAll(/^(\S+) (\d+) /gm)) sizes.set(tree, Number(size));
+      }
+      const last = rows.at(-1);
+      if (last === undefined || rows.length < pageRows) return;
+      after = last.at;
+    }
+  }
+
+  /** Blocks that were complete at the bound. */
+  async #blocks(job: Job, verification: Verification, sizes: ReadonlyMap<string, number>): Promise<void> {
+    for (let after = { tree: '00000000-0000-0000-0000-000000000000', index: -1 }; !job.isDropped; ) {
+      const rows = await this.#database.withSystem((tx) => pageOfBlocks(tx, after, pageRows));
+      for (const { tree, at, line } of rows)
+        if ((at + 1) * blockLeaves <= (sizes.get(tree) ?? 0)) verification.line(JSON.parse(line), `block ${at} of tree ${tree}`);
+      const last = rows.at(-1);
+      if (last === undefined || rows.length < pageRows) return;
+      after = { tree: last.tree, index: last.at };
+    }
+  }
+
+  async #leaves(job: Job, verification: Verification): Promise<void> {
+    for (let after = { tree: '00000000-0000-0000-0000-000000000000', index: -1 }; !job.isDropped; ) {
+      const rows = await this.#database.withSystem((tx) => pageOfLeaves(tx, after, pageRows));
+      for (const { tree, at, line } of rows) verification.line(JSON.parse(line), `leaf ${at} of tree ${tree}`);
+      const last = rows.at(-1);
+      if (last === undefined || rows.length < pageRows) return;
+      after = { tree: last.tree, index: last.at };
+    }
+  }
+}

@@ -1,0 +1,200 @@
+// Owns: forwarding the record to one receiver, as long as this warden leads: in order, at least once, from where the last leader knows it was received.
+// Must never: pass over an entry, or hold up anything else: what a receiver does not take waits in the database.
+import type { ForwardConfig } from '../../../config/ledger-settings.ts';
+import { toCofferdamError } from '../../../domain/errors.ts';
+import { type SyslogSource, syslogMessage } from '../../../domain/ledger/syslog.ts';
+import type { Logger } from '../../../observability/logger.ts';
+import type { Database } from '../../../postgres/database.ts';
+import { insertAlert } from '../../alerts/alert-queries.ts';
+import { type Behind, behind, entriesAfter, type ForwardRow, findForward, saveForward } from './forward-queries.ts';
+import { type ConnectionTimes, connectSyslog, placeOf, type SyslogConnection } from './syslog-connection.ts';
+
+export type ForwardTimes = ConnectionTimes & {
+  readonly pollMs: number;
+  /** How long sent entries may stay unconfirmed, and how long after a break. */
+  readonly confirmMs: number;
+  readonly doubtMs: number;
+  readonly retryFirstMs: number;
+  readonly retryLongestMs: number;
+  /** For the last confirmation before the process ends. */
+  readonly stopMs: number;
+};
+export type ForwardContext = {
+  readonly database: Database;
+  readonly log: Logger;
+  readonly source: SyslogSource;
+  readonly times: ForwardTimes;
+  /** The newest sealed entry when this warden leads and the record is in order; else undefined. */
+  readonly newest: () => number | undefined;
+};
+/** Where this process is; undefined: another warden forwards, or nobody yet. */
+export type Standing = Omit<ForwardRow, 'behindMs'> & { readonly behind: Behind };
+
+const batchMax = 200;
+
+export class Forward {
+  readonly config: ForwardConfig;
+  readonly #context: ForwardContext;
+  #connection: SyslogConnection | undefined;
+  /** Received for certain, and sent. */
+  #place: { readonly number: number; readonly sent: number } | undefined;
+  /** Since when something is sent that may not have been received. */
+  #unsureSince: number | undefined;
+  /** After a break only what was confirmed counts. */
+  #isDoubtful = true;
+  #error: string | undefined;
+  #retryMs: number;
+  #isStopped = false;
+  #wake: (() => void) | undefined;
+  readonly #running: Promise<void>;
+
+  constructor(config: ForwardConfig, context: ForwardContext) {
+    this.config = config;
+    this.#context = context;
+    this.#retryMs = context.times.retryFirstMs;
+    this.#running = this.#run();
+  }
+
+  /** Confirms what was sent, if the receiver lets it. */
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    this.#wake?.();
+    // Whatever waits for a receiver that does not read ends here: it is sent again by the next leader.
+    const timer = setTimeout(() => this.#connection?.destroy(), this.#context.times.stopMs);
+    await this.#running;
+    clearTimeout(timer);
+  }
+
+  /** Looks how far behind the receiver is, and writes it down. */
+  async look(): Promise<Standing | undefined> {
+    const place = this.#place;
+    if (place === undefined) return undefined;
+    const { name } = this.config;
+    const from = this.#isDoubtful ? place.number : place.sent;
+    return this.#context.database.withSystem(async (tx) => {
+      const late = await behind(tx, from);
+      const row = { name, ...place, error: this.#error ?? null };
+      await saveForward(tx, { ...row, behindMs: late.ms });
+      return { ...row, behind: late };
+    });
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#isStopped) {
+      try {
+        if (this.#context.newest() !== undefined) await this.#step();
+        else {
+          this.#leave();
+          await this.#pause(this.#context.times.pollMs);
+        }
+      } catch (error) {
+        await this.#break(error);
+      }
+    }
+    await this.#confirm().catch(() => {});
+    this.#leave();
+  }
+
+  /** Somebody else goes on, from what was confirmed. */
+  async #step(): Promise<void> {
+    const { database, times, newest } = this.#context;
+    const number = this.#place?.number ?? (await database.withSystem((tx) => findForward(tx, this.config.name)));
+    this.#place ??= { number, sent: number };
+    // At once, not with the next entry: what was sent last may not have been read.
+    if (this.#connection?.isOpen === false && this.#place.sent > this.#place.number) throw new Error('the receiver ended the connection');
+    const isBehind = (newest() ?? 0) > this.#place.sent;
+    if (isBehind) await this.#send(this.#place);
+    const limitMs = this.#isDoubtful ? times.doubtMs : times.confirmMs;
+    if (this.#unsureSince !== undefined && performance.now() - this.#unsureSince >= limitMs) await this.#confirm();
+    if (!isBehind) await this.#pause(times.pollMs);
+  }
+
+  async #send(place: { readonly number: number; readonly sent: number }): Promise<void> {
+    const { database, times, source, log } = this.#context;
+    const { name, format, destination } = this.config;
+    const entries = await database.withSystem((tx) => entriesAfter(tx, place.sent, batchMax));
+    const last = entries.at(-1);
+    if (last === undefined) return this.#pause(times.pollMs);
+    const gap = entries.find((entry, i) => entry.number !== place.sent + 1 + i);
+    if (gap !== undefined) await this.#miss(gap.number);
+    if (this.#connection?.isOpen !== true) {
+      this.#connection?.destroy();
+      this.#connection = await connectSyslog(destination, times);
+    }
+    await this.#connection.send(entries.map((entry) => syslogMessage(format, entry, source)));
+    if (this.#error !== undefined) log.info({ forward: name }, 'the receiver of a forward takes entries again');
+    this.#error = undefined;
+    this.#unsureSince ??= performance.now();
+    this.#place = { ...place, sent: last.number };
+  }
+
+  /** Numbers have no gaps: what is missing was taken out of the database before it was forwarded. */
+  async #miss(before: number): Promise<void> {
+    const { name } = this.config;
+    const text = `entries before number ${before} are no longer in the database: the receiver ${name} does not get them`;
+    this.#context.log.error({ forward: name, before }, text);
+    await this.#context.database.withSystem((tx) =>
+      insertAlert(tx, {
+        kind: 'ledger.forward-gap',
+        severity: 'critical',
+        subject: name,
+        text,
+        facts: { forward: name, before },
+        nextCommand: 'cofferctl ledger status',
+      }),
+    );
+  }
+
+  /**
+   * Ends the connection in order, which tells whether everything was read, and makes the next one: a receiver that died at that very moment, with
+   * what it had read still in its memory, is not there any more.
+   */
+  async #confirm(): Promise<void> {
+    const [connection, place] = [this.#connection, this.#place];
+    if (connection === undefined || place === undefined || place.sent === place.number) return;
+    this.#connection = undefined;
+    if (!(await connection.finish()))
+      throw new Error('the receiver did not confirm the end of the connection: it may not have read everything');
+    this.#connection = await connectSyslog(this.config.destination, this.#context.times);
+    this.#place = { number: place.sent, sent: place.sent };
+    this.#unsureSince = undefined;
+    this.#isDoubtful = false;
+    this.#retryMs = this.#context.times.retryFirstMs;
+    await this.look();
+  }
+
+  /** Nobody knows what of the unconfirmed entries arrived: they are sent again. */
+  async #break(error: unknown): Promise<void> {
+    const { log, times } = this.#context;
+    this.#connection?.destroy();
+    this.#connection = undefined;
+    if (this.#place !== undefined) this.#place = { number: this.#place.number, sent: this.#place.number };
+    this.#unsureSince = undefined;
+    this.#isDoubtful = true;
+    const text = error instanceof Error ? error.message : toCofferdamError(error).message;
+    if (this.#error !== text)
+      log.warn({ err: error, forward: this.config.name, to: placeOf(this.config.destination) }, 'a forward broke; it is tried again');
+    this.#error = text.slice(0, 500);
+    await this.#pause(this.#retryMs);
+    this.#retryMs = Math.min(this.#retryMs * 2, times.retryLongestMs);
+  }
+
+  #leave(): void {
+    this.#connection?.destroy();
+    this.#connection = undefined;
+    this.#place = undefined;
+    this.#unsureSince = undefined;
+    this.#isDoubtful = true;
+  }
+
+  #pause(ms: number): Promise<void> {
+    if (this.#isStopped) return Promise.resolve();
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      this.#wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+}

@@ -1,0 +1,208 @@
+// Owns: one connection to a syslog receiver: unix stream socket, UDP, TCP, TLS; writing, and finding out whether all of it was read.
+// Must never: buffer more than what one call was given, or call something read that was only sent.
+import { createSocket, type Socket as DatagramSocket } from 'node:dgram';
+import { readFile } from 'node:fs/promises';
+import { connect as connectStream, isIP, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+import type { SyslogDestination } from '../../../config/ledger-settings.ts';
+import { CofferdamError } from '../../../domain/errors.ts';
+import { framed } from '../../../domain/ledger/syslog.ts';
+
+export type SyslogConnection = {
+  /** Resolves when the kernel has taken everything. Rejects when the connection breaks: nobody knows then what of it arrived. */
+  send(messages: readonly string[]): Promise<void>;
+  /** Ends the connection. True: the receiver has read everything that was sent on it. */
+  finish(): Promise<boolean>;
+  /** Drops it. */
+  destroy(): void;
+  readonly isOpen: boolean;
+};
+
+export type ConnectionTimes = {
+  readonly connectMs: number;
+  /** Without a byte moving while something is to be written. */
+  readonly stallMs: number;
+  /** Before the end is said: so long a refusal of what was sent before may be under way. */
+  readonly settleMs: number;
+  readonly finishMs: number;
+};
+export const defaultTimes: ConnectionTimes = { connectMs: 5000, stallMs: 60_000, settleMs: 250, finishMs: 10_000 };
+
+const broken = (cause?: unknown): CofferdamError =>
+  new CofferdamError('unavailable', cause instanceof Error ? cause.message : 'the receiver ended the connection', { cause });
+
+export const placeOf = (to: SyslogDestination): string => (to.transport === 'unix' ? to.path : `${to.transport}://${to.host}:${to.port}`);
+
+async function openStream(to: Exclude<SyslogDestination, { transport: 'udp' }>, times: ConnectionTimes): Promise<Socket> {
+  const ca = to.transport === 'tls' && to.ca !== null ? await readFile(to.ca) : undefined;
+  return new Promise((resolve, reject) => {
+    const socket =
+      to.transport === 'unix'
+        ? connectStream({ path: to.path })
+        : to.transport === 'tcp'
+          ? connectStream({ host: to.host, port: to.port, keepAlive: true })
+          : connectTls({
+              host: to.host,
+              port: to.port,
+              ...(ca === undefined ? {} : { ca }),
+              ...(isIP(to.host) === 0 ? { servername: to.host } : {}),
+              minVersion: 'TLSv1.2',
+              rejectUnauthorized: true,
+            });
+    const give = (error: Error): void => {
+      clearTimeout(timer);
+      socket.destroy();
+      reject(broken(error));
+    };
+    const timer = setTimeout(() => give(new Error('no connection in time')), times.connectMs);
+    socket.once('error', give);
+    socket.once(to.transport === 'tls' ? 'secureConnect' : 'connect', () => {
+      clearTimeout(timer);
+      socket.off('error', give);
+      resolve(socket);
+    });
+  });
+}
+
+/**
+ * A stream has no receipts. But when its end is said, and the receiver's end comes back without an error, then the receiver has read all of it: a
+ * process that goes away with unread bytes makes its kernel reset the connection instead.
+ */
+class StreamConnection implements SyslogConnection {
+  readonly #socket: Socket;
+  readonly #framing: 'octets' | 'lines';
+  readonly #times: ConnectionTimes;
+  #fault: CofferdamError | undefined;
+  #isFinishing = false;
+  #heardEnd = false;
+  readonly #closed: Promise<void>;
+
+  constructor(socket: Socket, framing: 'octets' | 'lines', times: ConnectionTimes) {
+    this.#socket = socket;
+    this.#framing = framing;
+    this.#times = times;
+    socket.setTimeout(times.stallMs);
+    socket.on('error', (error) => (this.#fault ??= broken(error)));
+    socket.on('timeout', () => {
+      if (socket.writableLength > 0) this.#fail('the receiver takes nothing more');
+    });
+    socket.on('end', () => {
+      if (this.#isFinishing) this.#heardEnd = true;
+      else this.#fail('the receiver ended the connection');
+    });
+    // Receivers have nothing to say; what they say anyway must not pile up.
+    socket.resume();
+    this.#closed = new Promise((resolve) => {
+      socket.once('close', () => {
+        this.#fault ??= broken();
+        resolve();
+      });
+    });
+  }
+
+  get isOpen(): boolean {
+    return this.#fault === undefined && !this.#isFinishing;
+  }
+
+  #fail(text: string): void {
+    this.#fault ??= new CofferdamError('unavailable', text);
+    this.#socket.destroy();
+  }
+
+  async send(messages: readonly string[]): Promise<void> {
+    if (!this.isOpen) throw this.#fault ?? broken();
+    const bytes = Buffer.concat(messages.map((message) => framed(message, this.#framing)));
+    const written = new Promise<void>((resolve, reject) => {
+      this.#socket.write(bytes, (error) => (error ? reject(this.#fault ?? broken(error)) : resolve()));
+    });
+    // A socket that is destroyed does not call back for what is under way.
+    await Promise.race([
+      written,
+      this.#closed.then(() => {
+        throw this.#fault ?? broken();
+      }),
+    ]);
+  }
+
+  async finish(): Promise<boolean> {
+    if (!this.isOpen) return false;
+    await Promise.race([this.#closed, new Promise((resolve) => setTimeout(resolve, this.#times.settleMs))]);
+    if (!this.isOpen) return false;
+    this.#isFinishing = true;
+    const timer = setTimeout(() => this.#fail('the receiver does not end the connection'), this.#times.finishMs);
+    this.#socket.end();
+    await this.#closed;
+    clearTimeout(timer);
+    return this.#heardEnd && this.#socket.errored === null;
+  }
+
+  destroy(): void {
+    this.#socket.destroy();
+  }
+}
+
+/** Best effort: what leaves this machine counts as received. */
+class DatagramConnection implements SyslogConnection {
+  readonly #socket: DatagramSocket;
+  #fault: CofferdamError | undefined;
+  #isClosed = false;
+
+  constructor(socket: DatagramSocket) {
+    this.#socket = socket;
+    socket.on('error', (error) => (this.#fault ??= broken(error)));
+  }
+
+  get isOpen(): boolean {
+    return this.#fault === undefined && !this.#isClosed;
+  }
+
+  async send(messages: readonly string[]): Promise<void> {
+    for (const message of messages) {
+      if (!this.isOpen) throw this.#fault ?? broken();
+      await new Promise<void>((resolve, reject) =>
+        this.#socket.send(framed(message, 'datagram'), (error) => (error ? reject(broken(error)) : resolve())),
+      );
+    }
+  }
+
+  async finish(): Promise<boolean> {
+    const isGood = this.isOpen;
+    this.destroy();
+    return isGood;
+  }
+
+  destroy(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#socket.close();
+  }
+}
+
+function openDatagram(host: string, port: number, times: ConnectionTimes): Promise<DatagramSocket> {
+  return new Promise((resolve, reject) => {
+    const socket = createSocket(isIP(host) === 6 ? 'udp6' : 'udp4');
+    const give = (error: Error): void => {
+      clearTimeout(timer);
+      socket.close();
+      reject(broken(error));
+    };
+    const timer = setTimeout(() => give(new Error('no address in time')), times.connectMs);
+    socket.once('error', give);
+    // Connected: so it hears when nobody listens there.
+    socket.connect(port, host, () => {
+      clearTimeout(timer);
+      socket.off('error', give);
+      resolve(socket);
+    });
+  });
+}
+
+/** Throws `unavailable` when it does not come about. */
+export async function connectSyslog(to: SyslogDestination, times: ConnectionTimes = defaultTimes): Promise<SyslogConnection> {
+  try {
+    if (to.transport === 'udp') return new DatagramConnection(await openDatagram(to.host, to.port, times));
+    return new StreamConnection(await openStream(to, times), to.transport === 'unix' ? 'lines' : 'octets', times);
+  } catch (cause) {
+    throw cause instanceof CofferdamError ? cause : broken(cause);
+  }
+}

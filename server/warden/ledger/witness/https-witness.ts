@@ -1,0 +1,123 @@
+// Owns: a witness behind HTTPS: POST hands over a signed note, GET tells the newest one that it has.
+// Must never: follow a redirect, speak without TLS, or take anything for the newest note that is not one.
+import { constants } from 'node:fs';
+import { open, readFile } from 'node:fs/promises';
+import { request } from 'node:https';
+import type { WitnessConfig } from '../../../config/ledger-settings.ts';
+import { CofferdamError } from '../../../domain/errors.ts';
+import { parseNote } from '../../../domain/ledger/checkpoint.ts';
+import type { Witness } from './witness.ts';
+
+const answerMs = 5000;
+const answerBytesMax = 65_536;
+const tokenBytesMax = 4096;
+
+type Answer = { readonly status: number; readonly body: string };
+type HttpsConfig = Extract<WitnessConfig, { type: 'https' }>;
+
+/** A token that others on this machine can read is no secret. Read for each call: it may be replaced while we run. */
+async function readToken(path: string): Promise<string> {
+  const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+  try {
+    const { mode, size } = await file.stat();
+    if ((mode & 0o077) !== 0)
+      throw new CofferdamError('configuration', `the token ${path} can be read by others: chmod 0400 it, and have it replaced`);
+    const token = size > tokenBytesMax ? '' : (await file.readFile('utf8')).trim();
+    if (!/^[!-~]+$/.test(token)) throw new CofferdamError('configuration', `the token ${path} is not one line of printable characters`);
+    return token;
+  } finally {
+    await file.close();
+  }
+}
+
+export class HttpsWitness implements Witness {
+  readonly name: string;
+  readonly isRequired: boolean;
+  readonly #config: HttpsConfig;
+
+  constructor(config: HttpsConfig) {
+    this.name = config.name;
+    this.isRequired = config.isRequired;
+    this.#config = config;
+  }
+
+  async keep(note: string): Promise<void> {
+    const { status } = await this.#ask('POST', note);
+    if (status < 200 || status > 299) throw this.#unavailable(`it answered ${status}`);
+  }
+
+  readonly newest = async (): Promise<string | undefined> => {
+    const { status, body } = await this.#ask('GET');
+    if (status === 404) return undefined;
+    if (status !== 200) throw this.#unavailable(`it answered ${status}`);
+    try {
+      parseNote(body);
+      return body;
+    } catch (cause) {
+      throw new CofferdamError('corrupt', `what the witness ${this.name} has is not a checkpoint`, { cause });
+    }
+  };
+
+  #unavailable(why: string, cause?: unknown): CofferdamError {
+    return new CofferdamError('unavailable', `the witness ${this.name} (${new URL(this.#config.url).host}) cannot be reached: ${why}`, {
+      cause,
+    });
+  }
+
+  async #ask(method: 'GET' | 'POST', body?: string): Promise<Answer> {
+    const { url, ca, token } = this.#config;
+    try {
+      return await exchange({
+        url,
+        method,
+        body,
+        ca: ca === null ? undefined : await readFile(ca),
+        headers: {
+          ...(token === null ? {} : { authorization: `Bearer ${await readToken(token)}` }),
+          ...(body === undefined ? {} : { 'content-type': 'text/plain; charset=utf-8', 'content-length': String(Buffer.byteLength(body)) }),
+        },
+      });
+    } catch (cause) {
+      if (cause instanceof CofferdamError && cause.code === 'configuration') throw cause;
+      throw this.#unavailable(cause instanceof Error ? cause.message : 'no answer', cause);
+    }
+  }
+}
+
+type Question = {
+  readonly url: string;
+  readonly method: 'GET' | 'POST';
+  readonly body: string | undefined;
+  readonly ca: Buffer | undefined;
+  readonly headers: Readonly<Record<string, string>>;
+};
+
+/** One request on a connection of its own, all of it within five seconds. */
+function exchange({ url, method, body, ca, headers }: Question): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const asked = request(url, {
+      method,
+      headers,
+      agent: false,
+      minVersion: 'TLSv1.2',
+      rejectUnauthorized: true,
+      signal: AbortSignal.timeout(answerMs),
+      ...(ca === undefined ? {} : { ca }),
+    });
+    asked.once('error', (error) =>
+      reject(error.name === 'TimeoutError' || error.name === 'AbortError' ? new Error('no answer in time') : error),
+    );
+    asked.once('response', (response) => {
+      const chunks: Buffer[] = [];
+      let bytes = 0;
+      response.on('data', (chunk: Buffer) => {
+        bytes += chunk.length;
+        if (bytes > answerBytesMax) asked.destroy(new Error('its answer is too long'));
+        else chunks.push(chunk);
+      });
+      response.once('error', reject);
+      response.once('end', () => resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString('utf8') }));
+    });
+    asked.end(body);
+  });
+}

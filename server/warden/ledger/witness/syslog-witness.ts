@@ -1,0 +1,34 @@
+// Owns: a witness that reads syslog: each signed note is one message. Nothing can be read back from it.
+// Must never: be one that is required.
+import { hostname } from 'node:os';
+import type { SyslogDestination } from '../../../config/ledger-settings.ts';
+import { CofferdamError } from '../../../domain/errors.ts';
+import { parseNote } from '../../../domain/ledger/checkpoint.ts';
+import { syslogCheckpoint } from '../../../domain/ledger/syslog.ts';
+import { connectSyslog, placeOf } from '../forward/syslog-connection.ts';
+import type { Witness } from './witness.ts';
+
+export class SyslogWitness implements Witness {
+  readonly name: string;
+  readonly isRequired = false;
+  readonly newest = null;
+  readonly #to: SyslogDestination;
+
+  constructor(name: string, to: SyslogDestination) {
+    this.name = name;
+    this.#to = to;
+  }
+
+  /** A connection for each: its end tells whether the note was read. */
+  async keep(note: string): Promise<void> {
+    const { time } = parseNote(note).checkpoint;
+    const connection = await connectSyslog(this.#to);
+    try {
+      await connection.send([syslogCheckpoint(note, Date.parse(time) * 1000, { hostname: hostname() })]);
+      if (!(await connection.finish()))
+        throw new CofferdamError('unavailable', `the witness ${this.name} (${placeOf(this.#to)}) did not read the checkpoint`);
+    } finally {
+      connection.destroy();
+    }
+  }
+}

@@ -1,0 +1,73 @@
+// Owns: one process of the soak of the record: `sealer` is the real Ledger with its real witness, `writer` commits entries. Both are killed at any moment.
+// Says on standard output what is certain: `done ID…` after the commit, `kept HASH` after the witness has it, `frozen TEXT` when it froze.
+import { createHash, randomInt, randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Config } from '../../server/config/config.ts';
+import { CofferdamError } from '../../server/domain/errors.ts';
+import { type CustomerId, idOf } from '../../server/domain/ids.ts';
+import { createLogger } from '../../server/observability/logger.ts';
+import { Database } from '../../server/postgres/database.ts';
+import { createKeyRing } from '../../server/warden/keys/key-ring.ts';
+import { LedgerGuard } from '../../server/warden/ledger/guard.ts';
+import { Ledger } from '../../server/warden/ledger/ledger.ts';
+import { record } from '../../server/warden/ledger/ledger-queries.ts';
+import { createWitnesses } from '../../server/warden/ledger/witness/witnesses.ts';
+
+const [role = '', configFile = '', url = ''] = process.argv.slice(2);
+const say = (line: string): void => void process.stdout.write(`${line}\n`);
+const customers = ['a', 'b', 'c', 'd'].map((letter) => idOf<CustomerId>(`${letter.repeat(8)}-0000-4000-8000-000000000000`));
+
+async function seal(): Promise<void> {
+  const config = JSON.parse(readFileSync(configFile, 'utf8')) as Config;
+  const guard = new LedgerGuard();
+  const witnesses = createWitnesses(config.ledger).map((witness) => ({
+    name: witness.name,
+    isRequired: witness.isRequired,
+    newest: witness.newest,
+    keep: async (note: string): Promise<void> => {
+      await witness.keep(note);
+      say(`kept ${createHash('sha256').update(note).digest('hex')}`);
+    },
+  }));
+  const ledger = new Ledger({ config, url, keys: createKeyRing(config), guard, witnesses, log: createLogger(config, 'sealer') });
+  await ledger.start();
+  for (;;) {
+    if (guard.state.is === 'closed' && guard.state.why === 'frozen') say(`frozen ${guard.state.text}`);
+    await sleep(20);
+  }
+}
+
+async function write(): Promise<void> {
+  const database = new Database({ url, applicationName: 'writer', connectionsMax: 1 });
+  for (;;) {
+    const handles = Array.from({ length: randomInt(1, 5) }, () => randomUUID());
+    try {
+      await database.withSystem(async (tx) => {
+        for (const handle of handles) {
+          const customer = customers[randomInt(customers.length + 1)];
+          await record(tx, {
+            kind: 'download.closed',
+            observer: 'edge',
+            customer: customer ?? null,
+            handle,
+            bytes: randomInt(1_000_000),
+            public: { by: 'client' },
+          });
+        }
+      });
+      say(`done ${handles.join(' ')}`);
+      await sleep(randomInt(10, 40));
+    } catch {
+      // Unknown: they may be on record or not. Others follow.
+      await sleep(50);
+    }
+  }
+}
+
+// No database, no witness: the end, and its keeper starts it again.
+await (role === 'sealer' ? seal() : write()).catch((error: unknown) => {
+  if (!(error instanceof CofferdamError && error.code === 'unavailable')) process.stderr.write(`${role}: ${String(error)}\n`);
+  process.exitCode = 1;
+});
+process.exit();

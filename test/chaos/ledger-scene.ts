@@ -1,0 +1,218 @@
+// Owns: the scene of the soak of the record: a database server of its own, two sealers, two writers, a witness; and everything that can be killed there.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { createHash, randomBytes, randomInt } from 'node:crypto';
+import { chownSync, mkdirSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
+import pg from 'pg';
+import { createLogger } from '../../server/observability/logger.ts';
+import { createDatabase, migrate } from '../../server/postgres/migrate.ts';
+import { withCredentials } from '../../server/postgres/role-url.ts';
+import { DatabaseKeeper } from '../../server/supervisor/database-keeper.ts';
+import { ensureUser } from '../../server/supervisor/layout.ts';
+import { migrations, type Teardown, temporaryDirectory, testPasswords } from '../support/database.ts';
+import { ledgerConfig } from '../support/ledger-config.ts';
+import { childrenOf } from '../support/world.ts';
+
+export type Hand = { readonly role: 'sealer' | 'writer'; process: ChildProcess };
+const database = 'record';
+const hands = ['sealer', 'sealer', 'writer', 'writer'] as const;
+
+export class LedgerScene {
+  readonly witness: string;
+  readonly hands: Hand[] = [];
+  /** Entries whose commit was told to their writer. */
+  readonly acknowledged = new Set<string>();
+  readonly frozen: string[] = [];
+  readonly #directory: string;
+  readonly #configFile: string;
+  readonly #keeper: DatabaseKeeper;
+  /** Hashes of notes that a witness said were durable. */
+  readonly #durable = new Set<string>();
+  #isOver = false;
+
+  private constructor(directory: string, configFile: string, keeper: DatabaseKeeper) {
+    this.#directory = directory;
+    this.#configFile = configFile;
+    this.#keeper = keeper;
+    this.witness = join(directory, 'witness');
+  }
+
+  static async start(t: Teardown): Promise<LedgerScene> {
+    const directory = temporaryDirectory(t);
+    // Less than a stall: standing still is no jump of the clock.
+    const config = ledgerConfig(directory, { sealEveryMs: 20, checkpointEveryMs: 500, clockJumpMs: 400 });
+    const configFile = join(directory, 'config.json');
+    writeFileSync(configFile, JSON.stringify(config));
+    const user = process.getuid?.() === 0 ? ensureUser('cofferdam-db', []) : null;
+    for (const name of ['pg', 'data-of']) {
+      mkdirSync(join(directory, name));
+      if (user !== null) chownSync(join(directory, name), user.uid, user.gid);
+    }
+    const keeper = new DatabaseKeeper(
+      {
+        dataDirectory: join(directory, 'data-of', 'data'),
+        socketDirectory: join(directory, 'pg'),
+        superuserPassword: 'test',
+        user,
+        startTimeoutMs: 60_000,
+      },
+      createLogger(config, 'soak'),
+    );
+    await keeper.start();
+    const scene = new LedgerScene(directory, configFile, keeper);
+    t.teardown(() => scene.#stop());
+    await createDatabase(keeper.url('postgres'), database);
+    await migrate(keeper.url(database), migrations, testPasswords);
+    mkdirSync(scene.witness);
+    // The keys of an installation are made once, before there are two wardens.
+    scene.#spawn('sealer');
+    while ((await scene.progress()) === 0 && scene.hands[0]?.process.exitCode === null) {
+      if (scene.hands.length === 1) scene.#spawn('writer');
+      await sleep(50);
+    }
+    for (const role of hands.slice(scene.hands.length - 1)) if (scene.hands.length < hands.length) scene.#spawn(role);
+    return scene;
+  }
+
+  #spawn(role: Hand['role'], hand?: Hand): void {
+    const url = withCredentials(this.#keeper.url(database), 'cofferdam_warden', testPasswords.warden);
+    const child = spawn(process.execPath, [join(import.meta.dirname, 'ledger-hand.ts'), role, this.#configFile, url], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    createInterface({ input: child.stdout }).on('line', (line) => {
+      const [word, ...rest] = line.split(' ');
+      if (word === 'done') for (const id of rest) this.acknowledged.add(id);
+      else if (word === 'kept') this.#durable.add(rest[0] ?? '');
+      else if (word === 'frozen') this.frozen.push(rest.join(' '));
+    });
+    const own = hand ?? { role, process: child };
+    own.process = child;
+    if (hand === undefined) this.hands.push(own);
+    // As a supervisor would. A sealer that finds no database ends, too.
+    child.once('close', () => {
+      if (!this.#isOver) setTimeout(() => this.#isOver || this.#spawn(role, own), 50);
+    });
+  }
+
+  async #stop(): Promise<void> {
+    this.#isOver = true;
+    for (const { process: child } of this.hands) {
+      child.kill('SIGCONT');
+      child.kill('SIGKILL');
+    }
+    await this.#keeper.stop();
+  }
+
+  get #postmaster(): number {
+    return Number(readFileSync(join(this.#directory, 'data-of', 'data', 'postmaster.pid'), 'utf8').split('\n')[0]);
+  }
+
+  /** One connection as superuser; again from the start while the server goes down and recovers. `work` changes nothing that stays. */
+  async withClient<T>(work: (client: pg.Client) => Promise<T>): Promise<T> {
+    for (const end = Date.now() + 60_000; ; await sleep(50)) {
+      const client = new pg.Client({ connectionString: this.#keeper.url(database) });
+      client.on('error', () => {});
+      try {
+        await client.connect();
+        return await work(client);
+      } catch (error) {
+        const isAway = !(error instanceof pg.DatabaseError) || error.code?.startsWith('57') === true;
+        if (!isAway || Date.now() > end) throw error;
+      } finally {
+        await client.end().catch(() => {});
+      }
+    }
+  }
+
+  /** Number of the last sealed entry. */
+  progress(): Promise<number> {
+    return this.withClient(async (client) =>
+      Number((await client.query<{ n: string }>('select number as n from ledger_state')).rows[0]?.n),
+    );
+  }
+
+  verifierKey(): Promise<string> {
+    return this.withClient(
+      async (client) => (await client.query<{ k: string }>('select verifier_key as k from ledger_key')).rows[0]?.k ?? '',
+    );
+  }
+
+  killHand(role: Hand['role']): void {
+    const own = this.hands.filter((hand) => hand.role === role);
+    own[randomInt(own.length)]?.process.kill('SIGKILL');
+  }
+
+  /** The server ends connections one by one, as an administrator or a proxy does. */
+  async endBackend(like: string): Promise<void> {
+    await this.withClient((client) =>
+      client.query(
+        'select pg_terminate_backend(pid) from (select pid from pg_stat_activity where application_name like $1 and pid <> pg_backend_pid() order by random() limit 1) one',
+        [like],
+      ),
+    );
+  }
+
+  /** kill -9 of a server process: PostgreSQL ends all others and recovers. */
+  killBackend(): void {
+    const backends = childrenOf(this.#postmaster);
+    const pid = backends[randomInt(Math.max(1, backends.length))];
+    if (pid !== undefined) process.kill(pid, 'SIGKILL');
+  }
+
+  /** Immediate shutdown: no checkpoint; its keeper starts it again. */
+  killServer(): void {
+    process.kill(this.#postmaster, 'SIGQUIT');
+  }
+
+  /** The leader stands still, loses its connections and its lead, and wakes up again believing in itself. */
+  async stall(): Promise<void> {
+    const sealers = this.hands.filter((hand) => hand.role === 'sealer');
+    const { process: child } = sealers[randomInt(sealers.length)] ?? {};
+    child?.kill('SIGSTOP');
+    await this.endBackend('cofferdam sealer leads');
+    await sleep(randomInt(50, 900));
+    child?.kill('SIGCONT');
+  }
+
+  /**
+   * Power cut: everything ends at once. Of the witness only what fdatasync has returned for is certain: the last line or two may be there in part,
+   * and what is allocated but was never written reads as zeros.
+   */
+  async cutPower(): Promise<void> {
+    const children = this.hands.map((hand) => hand.process);
+    const gone = children.map((child) => new Promise((resolve) => child.once('close', resolve)));
+    for (const child of children) child.kill('SIGKILL');
+    this.killServer();
+    await Promise.all(gone);
+    this.#tearWitness();
+  }
+
+  #tearWitness(): void {
+    const name = readdirSync(this.witness).sort().at(-1);
+    if (name === undefined) return;
+    const path = join(this.witness, name);
+    const bytes = readFileSync(path);
+    let certain = 0;
+    for (let start = 0, end = bytes.indexOf(0x0a); end !== -1; start = end + 1, end = bytes.indexOf(0x0a, start)) {
+      const line = bytes.subarray(start, end).toString('utf8');
+      const hash = /^"/.test(line)
+        ? createHash('sha256')
+            .update(String(JSON.parse(line)))
+            .digest('hex')
+        : '';
+      if (this.#durable.has(hash)) certain = end + 1;
+    }
+    const kind = randomInt(4);
+    if (bytes.length > certain && kind < 2) {
+      const cut = certain + randomInt(bytes.length - certain);
+      if (kind === 0) truncateSync(path, cut);
+      else writeFileSync(path, Buffer.concat([bytes.subarray(0, cut), Buffer.alloc(bytes.length - cut)]));
+    } else if (kind === 2) {
+      // A line that was on its way when the power went: of none that was written whole.
+      const torn = `"cofferdam/${randomBytes(randomInt(1, 200)).toString('hex')}`;
+      writeFileSync(path, Buffer.concat([bytes, Buffer.from(torn), Buffer.alloc(randomInt(2) * randomInt(1, 64))]));
+    }
+  }
+}

@@ -1,0 +1,265 @@
+// The witness: what its lines must be, how old they may be, eras and what they lost.
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { type Test, test } from 'tap';
+import { parseNote, parseVerifierKey, type Report, recordText, verifyNote, verifyRecord } from '../../verifier/ledger-verifier.ts';
+import {
+  acme,
+  bank,
+  common,
+  copyRecord,
+  dumpLines,
+  epochMs,
+  fileText,
+  inTree,
+  makeRecord,
+  makeSigner,
+  noteFor,
+  seal,
+  witnessText,
+} from '../support/ledger-record.ts';
+
+const signer = makeSigner();
+const keys = [parseVerifierKey(signer.verifierKey)];
+const whole = makeRecord(signer);
+const now = epochMs + 60_000;
+type Files = Readonly<Record<string, string | Buffer>>;
+
+function write(directory: string, files: Files): string {
+  mkdirSync(directory, { recursive: true });
+  for (const [name, content] of Object.entries(files)) writeFileSync(join(directory, name), content);
+  return directory;
+}
+
+const day = 'checkpoints-2026-11-24.jsonl';
+let serial = 0;
+
+/** Verifies a record against witness directories of these files. */
+async function against(t: Test, witnesses: readonly Files[], record = whole, maxAgeSeconds = 600, clock = now): Promise<Report> {
+  serial += 1;
+  const root = join(t.testdir(), String(serial));
+  const directories = witnesses.map((files, i) => write(join(root, `witness-${i}`), files));
+  const dump = join(root, 'dump.jsonl');
+  writeFileSync(dump, fileText(dumpLines(record)));
+  return await verifyRecord({ keys, witnesses: directories, maxAgeSeconds, dump, now: clock });
+}
+const whats = (report: Report): readonly string[] => report.findings.map(({ what }) => what);
+
+test('a good witness: one file, several days, compressed, several witnesses, signed again', async (t) => {
+  const { notes } = whole;
+  const again = [...notes, noteFor(whole, signer, 30, 1, 50)];
+  const good: Readonly<Record<string, readonly Files[]>> = {
+    'one file': [{ [day]: witnessText(notes) }],
+    'signed again': [{ [day]: witnessText(again) }],
+    'two days': [{ [day]: witnessText(notes.slice(0, 12)), 'checkpoints-2026-11-25.jsonl': witnessText(notes.slice(12)) }],
+    compressed: [
+      { [`${day}.gz`]: gzipSync(witnessText(notes.slice(0, 12))), 'checkpoints-2026-11-25.jsonl': witnessText(notes.slice(12)) },
+    ],
+    'compressed and not yet removed': [{ [`${day}.gz`]: gzipSync(witnessText(notes)), [day]: witnessText(notes) }],
+    'two witnesses, one behind': [{ [day]: witnessText(notes.slice(0, 7)) }, { [day]: witnessText(again) }],
+    'two witnesses with different holes': [
+      { [day]: witnessText(notes.filter((_, i) => i % 2 === 0)) },
+      { [day]: witnessText(notes.filter((_, i) => i % 2 === 1)) },
+    ],
+    'a few of them': [{ [day]: witnessText([notes[3] ?? '', notes[29] ?? '']) }],
+    'other files beside it': [{ [day]: witnessText(notes), 'README.txt': 'not a checkpoint' }],
+    'an empty file of a new day': [{ [day]: witnessText(notes), 'checkpoints-2026-11-25.jsonl': '' }],
+  };
+  for (const [name, witnesses] of Object.entries(good)) {
+    const report = await against(t, witnesses);
+    t.same(report.findings, [], name);
+    t.match(report, { ok: true, newest: { size: 30, era: 1 }, unwitnessed: { heads: 0 } }, name);
+  }
+});
+
+test('a line that was cut off does not count; one in the middle is a fault', async (t) => {
+  const text = witnessText(whole.notes);
+  const torn = await against(t, [{ [day]: text + JSON.stringify(noteFor(whole, signer, 30)).slice(0, 60) }]);
+  t.same(torn.findings, []);
+  t.equal(torn.checkpoints, 30);
+  // The whole last line, only its newline is not there: it is not known to be whole.
+  const unended = await against(t, [{ [day]: text.trimEnd() }]);
+  t.same(unended.findings, []);
+  t.match(unended, { checkpoints: 29, unwitnessed: { heads: 1 } });
+  const lines = text.split('\n');
+  const middle = await against(t, [{ [day]: lines.with(4, (lines[4] ?? '').slice(0, 60)).join('\n') }]);
+  t.match(middle, { found: 1, findings: [{ what: 'note malformed', text: /checkpoints-2026-11-24\.jsonl line 5/ }] });
+  const cut = await against(t, [{ [`${day}.gz`]: gzipSync(text).subarray(0, 900) }]);
+  t.ok(whats(cut).includes('unreadable'), 'a compressed file that breaks off');
+});
+
+test('an old witness', async (t) => {
+  const files = [{ [day]: witnessText(whole.notes) }];
+  const old = await against(t, files, whole, 600, epochMs + 30_000 + 601_000);
+  t.match(old, { found: 1, findings: [{ what: 'old', text: /^the newest checkpoint of the witness is 10 min old/ }] });
+  t.ok((await against(t, files, whole, 600, epochMs + 30_000 + 600_000)).ok, 'ten minutes will do');
+  const anyAge = await against(t, files, whole, 0, epochMs + 400 * 86_400_000);
+  t.ok(anyAge.ok);
+  t.match(recordText(anyAge, 0), /its age was not checked/);
+  const future = await against(t, files, whole, 600, epochMs - 86_400_000);
+  t.same(whats(future), ['from the future']);
+  t.same(whats(await against(t, [{}])), ['no checkpoint'], 'an empty directory');
+  t.same(whats(await against(t, [{ [day]: '' }], whole, 0)), ['no checkpoint'], 'whatever age is allowed');
+  await t.rejects(verifyRecord({ keys, witnesses: ['/nowhere/at/all'], maxAgeSeconds: 0, dump: '/dev/null', now }), /ENOENT/);
+});
+
+test('notes that are forged or malformed', async (t) => {
+  const thief = makeSigner();
+  const stranger = makeSigner('cofferdam/99999999-2222-4333-8444-555555555555');
+  const note = whole.notes[9] ?? '';
+  const [, root = ''] = /\n10\n(\S+)\n/.exec(note) ?? [];
+  const bad: Readonly<Record<string, readonly [string, string]>> = {
+    'by another key of the same name': ['note forged', noteFor(whole, thief, 10)],
+    'of another installation': ['note forged', noteFor(whole, stranger, 10)],
+    'another size': ['note forged', note.replace('\n10\n', '\n11\n')],
+    'another root': ['note forged', note.replace(root, Buffer.alloc(32).toString('base64'))],
+    'another era': ['note forged', note.replace('era 1', 'era 2')],
+    'another time': ['note forged', note.replace('18:00:10', '18:00:11')],
+    'other entries': ['note forged', note.replace(/entries \d+/, 'entries 7')],
+    'a signature cut short': [
+      'note forged',
+      note.replace(/(\u2014 \S+ )(\S+)\n$/, (_, who, s) => `${who}${Buffer.from(s, 'base64').subarray(0, 60).toString('base64')}\n`),
+    ],
+    'no signature': ['note malformed', note.slice(0, note.indexOf('\n\n') + 2)],
+    'a line more': ['note malformed', note.replace('era 1\n', 'era 1\nmore\n')],
+    'a size with a zero in front': ['note malformed', note.replace('\n10\n', '\n010\n')],
+    'a day that is none': ['note malformed', note.replace('2026-11-24', '2026-02-30')],
+    'something behind it': ['note malformed', `${note}x`],
+    nothing: ['note malformed', ''],
+  };
+  for (const [name, [what, text]] of Object.entries(bad)) {
+    t.not(text, note, name);
+    const report = await against(t, [{ [day]: witnessText(whole.notes.with(9, text)) }]);
+    t.same(whats(report), [what], name);
+    t.match(report.findings[0]?.text, /line 10/, name);
+  }
+  const number = await against(t, [{ [day]: `${witnessText(whole.notes)}{"note":1}\n` }]);
+  t.same(whats(number), ['note malformed'], 'a line that is no text');
+});
+
+test('keys rotate: each note needs one of the given keys, lines of unknown keys do not count', async (t) => {
+  const next = makeSigner(signer.name);
+  const both = [...keys, parseVerifierKey(next.verifierKey)];
+  const [older, newer] = [noteFor(whole, signer, 10), noteFor(whole, next, 10)];
+  t.equal(verifyNote(parseNote(newer), both), undefined);
+  t.match(verifyNote(parseNote(newer), keys), /no given key has signed it/);
+  const line = newer.slice(newer.lastIndexOf('\u2014'));
+  t.equal(verifyNote(parseNote(older + line), keys), undefined, 'signed by both, one of them known');
+  const broken = line.replace(/(\u2014 \S+ \S{8})..../, '$1AAAA');
+  t.not(broken, line);
+  t.match(
+    verifyNote(parseNote(older + broken), both),
+    /the signature of key [0-9a-f]{8} is false/,
+    'a false line of a known key is no good',
+  );
+  for (const text of [
+    '',
+    'x',
+    signer.verifierKey.replace(/\+[0-9a-f]{8}\+/, '+00000000+'),
+    `${signer.verifierKey}A`,
+    signer.verifierKey.replace(/\+A/, '+B'),
+  ])
+    t.throws(() => parseVerifierKey(text), /verifier key/, text);
+});
+
+test('two truths, a size that shrinks, an era that goes back', async (t) => {
+  const other = copyRecord(whole);
+  const head = other.heads[9];
+  if (head !== undefined) head.at += 1;
+  const forked = noteFor(other, signer, 10);
+  const truths = await against(t, [{ [day]: witnessText(whole.notes) }, { [day]: witnessText([forked]) }]);
+  t.match(truths.findings[0], { what: 'two truths', from: 10, to: 10 });
+  const { notes } = whole;
+  const late = await against(t, [{ [day]: witnessText([...notes.slice(0, 12), notes[5] ?? '', ...notes.slice(12), notes[20] ?? '']) }]);
+  t.match(late, { found: 0, checkpoints: 32 }, 'twin: of two wardens one was slower: signed earlier, handed over later');
+  const signedAgain = noteFor(whole, signer, 6, 1, 12.5);
+  const shrunk = await against(t, [{ [day]: witnessText([...notes.slice(0, 12), signedAgain, ...notes.slice(12)]) }]);
+  t.match(shrunk, { found: 1, findings: [{ what: 'shrunk', from: 12, to: 6, text: /line 13/ }] });
+  const nextDay = await against(t, [
+    { [day]: witnessText(notes), 'checkpoints-2026-11-25.jsonl': witnessText([noteFor(whole, signer, 6, 1, 31)]) },
+  ]);
+  t.match(nextDay, { found: 1, findings: [{ what: 'shrunk', from: 30, to: 6 }] }, 'from one day to the next');
+  const eras = [
+    ...notes.slice(0, 20),
+    noteFor(whole, signer, 20, 2, 21),
+    noteFor(whole, signer, 21, 1, 22),
+    noteFor(whole, signer, 30, 2, 31),
+  ];
+  const back = await against(t, [{ [day]: witnessText(eras) }]);
+  t.match(back, { found: 1, findings: [{ what: 'era', from: 2, to: 1 }] });
+});
+
+test('an abandoned era: said loudly, no fault; what it held is not asked for', async (t) => {
+  // 30 heads were witnessed, the database came back with 22 and went on another way.
+  const record = copyRecord(whole);
+  record.blocks = [];
+  record.heads = record.heads.slice(0, 22);
+  const kept = record.heads[21]?.number ?? 0;
+  record.rows = record.rows.filter((row) => row.number <= kept);
+  const second = [noteFor(record, signer, 22, 2, 40)];
+  for (let i = 0; i < 3; i += 1) {
+    seal(record, { [common]: 2, [bank]: 1 });
+    second.push(noteFor(record, signer, 23 + i, 2, 41 + i));
+  }
+  const files = [{ [day]: witnessText([...whole.notes, ...second]) }];
+  const report = await against(t, files, record);
+  t.same(report.findings, []);
+  t.match(report, { ok: true, abandoned: 8, newest: { size: 25, era: 2 } });
+  const lost = whole.heads[29]?.number ?? 0;
+  t.same(report.lost, [
+    { era: 1, nextEra: 2, fromSize: 22, toSize: 30, fromEntry: kept + 1, toEntry: lost, since: epochMs + 23_000, until: epochMs + 30_000 },
+  ]);
+  t.match(
+    recordText(report, 600),
+    new RegExp(`LOST: era 1 had sealed up to size 30, era 2 went on from size 22.*Entries ${kept + 1} to ${lost}`),
+  );
+
+  t.match(
+    (await against(t, files, whole)).findings[0],
+    { what: 'head changed', head: 22 },
+    'the abandoned record is not the record any more',
+  );
+  const tampered = copyRecord(record);
+  const row = inTree(tampered, acme)[3];
+  if (row !== undefined) row.kind = 'forged';
+  t.match(
+    await against(t, files, tampered),
+    { found: 1, findings: [{ what: 'changed', tree: acme, position: 3 }] },
+    'what was kept is still held',
+  );
+  const without = [{ [day]: witnessText([...whole.notes, ...second.slice(1)]) }];
+  t.match(
+    (await against(t, without, record)).findings[0],
+    { what: 'head changed', head: 22 },
+    'without the first checkpoint of the era it stays a fault',
+  );
+
+  const third = noteFor(record, signer, 24, 3, 60);
+  const again = copyRecord(record);
+  again.heads = again.heads.slice(0, 24);
+  again.rows = again.rows.filter((one) => one.number <= (again.heads[23]?.number ?? 0));
+  const twice = await against(t, [{ [day]: witnessText([...whole.notes, ...second, third]) }], again);
+  t.same(twice.findings, []);
+  t.match(twice, {
+    abandoned: 9,
+    lost: [
+      { era: 1, fromSize: 22, toSize: 30 },
+      { era: 2, fromSize: 24, toSize: 25 },
+    ],
+  });
+});
+
+test('a checkpoint whose number of entries is not that of its head', async (t) => {
+  const { size, root, era, entries } = parseNote(whole.notes[9] ?? '');
+  const body = `${signer.name}\n${size}\n${root.toString('base64')}\nera ${era}\ntime 2026-11-24T18:00:10.000Z\nentries ${entries + 1}\n`;
+  const report = await against(t, [{ [day]: witnessText(whole.notes.with(9, signer.sign(body))) }]);
+  t.match(report, { found: 1, findings: [{ what: 'note malformed', text: /checkpoint of size 10 speaks of/ }] });
+});
+
+test('a new era that lost nothing', async (t) => {
+  const notes = [...whole.notes.slice(0, 20), ...whole.notes.slice(19).map((_, i) => noteFor(whole, signer, 20 + i, 2, 25 + i))];
+  const report = await against(t, [{ [day]: witnessText(notes) }]);
+  t.same(report.findings, []);
+  t.match(report, { abandoned: 0, lost: [], newest: { era: 2, size: 30 } });
+});

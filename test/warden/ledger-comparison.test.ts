@@ -1,0 +1,214 @@
+// Owns: when a warden calls the record good, and when it freezes, while other wardens seal and databases are exchanged.
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import pg from 'pg';
+import { type Test, test } from 'tap';
+import { originOf } from '../../server/domain/ledger/checkpoint.ts';
+import { createLogger } from '../../server/observability/logger.ts';
+import { Database } from '../../server/postgres/database.ts';
+import { installationId } from '../../server/warden/changes/seal-queries.ts';
+import { createKeyRing } from '../../server/warden/keys/key-ring.ts';
+import { type Known, LedgerGuard } from '../../server/warden/ledger/guard.ts';
+import { Ledger } from '../../server/warden/ledger/ledger.ts';
+import { record } from '../../server/warden/ledger/ledger-queries.ts';
+import { type Round, type Signing, sealRound } from '../../server/warden/ledger/seal.ts';
+import { FileWitness } from '../../server/warden/ledger/witness/file-witness.ts';
+import { createTestDatabase, temporaryDirectory } from '../support/database.ts';
+import { ledgerConfig } from '../support/ledger-config.ts';
+
+const leadKey = 0x636f6666;
+
+async function setUp(t: Test) {
+  const sql = await createTestDatabase(t);
+  const directory = temporaryDirectory(t);
+  mkdirSync(join(directory, 'witness'));
+  const config = ledgerConfig(directory, { sealEveryMs: 20 });
+  const keys = createKeyRing(config);
+  const database = new Database({ url: sql.wardenUrl, applicationName: 'test', connectionsMax: 2 });
+  t.teardown(() => database.close());
+  const signing: Signing = await database.withSystem(async (tx) => {
+    const origin = originOf((await installationId(tx)).id);
+    return { origin, signer: keys.checkpointSigner(origin) };
+  });
+  const file = new FileWitness('local', true, join(directory, 'witness'));
+  const write = (): Promise<void> =>
+    database.withSystem((tx) => record(tx, { kind: 'extent.stored', observer: 'warden', public: { digest: 'x' } }));
+  /** As another warden. */
+  const seal = async (): Promise<Round> => {
+    await write();
+    const round = await database.withSystem((tx) => sealRound(tx, signing, false));
+    if (round === undefined) throw new Error('nothing to seal');
+    return round;
+  };
+  const ledger = (newest: () => Promise<string | undefined>, keep = (note: string): Promise<void> => file.keep(note)) => {
+    const guard = new LedgerGuard();
+    const witness = { name: 'local', isRequired: true, keep, newest };
+    const one = new Ledger({ config, url: sql.wardenUrl, keys, guard, witnesses: [witness], log: createLogger(config, 'test') });
+    return { guard, start: () => one.start(), stop: () => one.stop() };
+  };
+  return { sql, database, signing, file, write, seal, ledger };
+}
+
+/** Nobody else leads: what is sealed, the test has sealed. */
+async function holdLead(t: Test, url: string): Promise<void> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  t.teardown(() => client.end());
+  await client.query('select pg_advisory_lock($1)', [leadKey]);
+}
+
+test('another warden seals while this one looks at the witness: that is no reason to freeze', async (t) => {
+  const { sql, file, seal, ledger } = await setUp(t);
+  await holdLead(t, sql.migrateUrl);
+  await file.keep((await seal()).note);
+  const { guard, start, stop } = ledger(async () => {
+    await file.keep((await seal()).note);
+    return file.newest();
+  });
+  await start();
+  await stop();
+  t.same(guard.state, { is: 'open' });
+  t.same(await sql.query('select text from ledger_freeze'), []);
+});
+
+test('twin: a witness that has more than the database, now as well', async (t) => {
+  const { sql, database, signing, file, write, seal, ledger } = await setUp(t);
+  await holdLead(t, sql.migrateUrl);
+  await file.keep((await seal()).note);
+  await write();
+  // Witnessed, and then lost.
+  const lost = database.withSystem(async (tx) => {
+    const round = await sealRound(tx, signing, false);
+    await file.keep(round?.note ?? '');
+    throw new Error('lost');
+  });
+  await t.rejects(lost, /lost/);
+  const { guard, start, stop } = ledger(() => file.newest());
+  await start();
+  await stop();
+  t.match(guard.state, { is: 'closed', why: 'frozen', text: /it is older than what was witnessed/ });
+  t.match(await sql.query('select why, text from ledger_freeze'), [{ why: 'behind' }]);
+});
+
+test('nothing is sealed on a database that was exchanged since it was compared', async (t) => {
+  const { database, signing, sql, write, seal } = await setUp(t);
+  const { checkpoint } = await seal();
+  const compared = { era: 1, heads: checkpoint.size, root: checkpoint.root };
+  const sealed = async (): Promise<unknown> => (await sql.query('select number from ledger_state'))[0];
+  const before = await sealed();
+  await write();
+  for (const other of [
+    { ...compared, heads: compared.heads + 1 },
+    { ...compared, era: 2 },
+    { ...compared, root: Buffer.alloc(32).toString('base64') },
+  ])
+    await t.rejects(
+      database.withSystem((tx) => sealRound(tx, signing, false, other)),
+      { code: 'unavailable' },
+      JSON.stringify(other),
+    );
+  t.same(await sealed(), before, 'nothing was sealed');
+  const behind = { ...compared, heads: compared.heads - 1 };
+  t.equal(
+    await database.withSystem((tx) => sealRound(tx, signing, false, behind)),
+    undefined,
+    'another warden was faster: looked at first',
+  );
+  t.match(await database.withSystem((tx) => sealRound(tx, signing, false, compared)), { sealed: 1 }, 'twin: the one that was compared');
+});
+
+test('a warden that does not seal knows what others have sealed', async (t) => {
+  const { sql, file, seal, ledger } = await setUp(t);
+  await holdLead(t, sql.migrateUrl);
+  await file.keep((await seal()).note);
+  const { guard, start, stop } = ledger(() => file.newest());
+  await start();
+  const { checkpoint } = await seal();
+  for (const end = Date.now() + 20_000; guard.known?.heads !== checkpoint.size && Date.now() < end; )
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  t.match(guard.known, { heads: checkpoint.size, root: checkpoint.root });
+  await stop();
+});
+
+test('a connection that leads to an earlier state of the record is not used', (t) => {
+  const known: Known = { era: 1, heads: 5, root: '', identity: '7/1' };
+  const guard = new LedgerGuard();
+  guard.open();
+  guard.learn(known);
+  guard.admit({ identity: '7/1', era: 1, heads: 5 }, known);
+  guard.admit({ identity: '7/1', era: 1, heads: 6 }, known);
+  guard.learn({ ...known, heads: 7 });
+  // Asked before the seventh head was there.
+  guard.admit({ identity: '7/1', era: 1, heads: 6 }, known);
+  t.equal(guard.state.is, 'open', 'the same, or more');
+  for (const seen of [
+    { identity: '7/1', era: 1, heads: 4 },
+    { identity: '7/2', era: 1, heads: 9 },
+    { identity: '8/1', era: 1, heads: 9 },
+    { identity: '7/1', era: 2, heads: 9 },
+  ]) {
+    guard.open();
+    t.throws(() => guard.admit(seen, known), { code: 'unavailable' }, JSON.stringify(seen));
+    t.match(guard.state, { is: 'closed', why: 'unsure' });
+    guard.close('frozen', 'x');
+    guard.admit(seen, known);
+    t.match(
+      guard.state,
+      { is: 'closed', why: 'frozen' },
+      'once it is frozen: operators must reach the warden through it; nothing else opens',
+    );
+  }
+  t.end();
+});
+
+test('the newest checkpoint of a witness is the newest, whoever wrote last', async (t) => {
+  const { file, seal, database, signing } = await setUp(t);
+  const notes = [(await seal()).note, (await seal()).note, (await seal()).note];
+  const again = (await database.withSystem((tx) => sealRound(tx, signing, true)))?.note ?? '';
+  t.equal(await file.newest(), undefined);
+  for (const note of [notes[0], notes[2], again, notes[1]]) await file.keep(note ?? '');
+  t.equal(await file.newest(), again, 'signed again last, though a slower warden wrote behind it');
+  const bulk = Array.from({ length: 300 }, () => notes[0] ?? '');
+  for (const note of [...bulk, notes[2] ?? '']) await file.keep(note);
+  t.equal(await file.newest(), notes[2], 'in a file that is longer than what is read of it');
+});
+
+test('an era begins with a checkpoint of where it goes on, and nothing is sealed before a witness has it', async (t) => {
+  const { sql, database, signing, file, write, seal, ledger } = await setUp(t);
+  const { checkpoint } = await seal();
+  // As a release leaves it; that two operators signed it is test/attack/restored-database.
+  await sql.query('set session_replication_role = replica');
+  await sql.query(
+    `insert into ledger_freeze (id, why, text, facts, released_at, era, change_id) values (gen_random_uuid(), 'clock', 'x', '{"heads": 1}', now(), 2, gen_random_uuid())`,
+  );
+  await sql.query('update ledger_state set era = 2');
+  await write();
+  const { guard, start, stop } = ledger(
+    () => Promise.resolve(undefined),
+    () => Promise.reject(new Error('full')),
+  );
+  await start();
+  const state = async () =>
+    (await sql.query<{ number: number; checkpoint: string }>('select number::int, checkpoint from ledger_state'))[0];
+  for (const end = Date.now() + 20_000; !/^era 2$/m.test((await state())?.checkpoint ?? '') && Date.now() < end; )
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  const begun = await state();
+  t.match(signing.signer.open(begun?.checkpoint ?? ''), {
+    era: 2,
+    size: checkpoint.size,
+    root: checkpoint.root,
+    entries: checkpoint.entries,
+  });
+  t.equal(begun?.number, checkpoint.entries, 'nothing was sealed: the witness does not take it');
+  t.equal(guard.state.is, 'open');
+  await stop();
+  const other = ledger(() => Promise.resolve(undefined));
+  await other.start();
+  for (const end = Date.now() + 20_000; (await state())?.number === checkpoint.entries && Date.now() < end; )
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  t.ok(((await state())?.number ?? 0) > checkpoint.entries, 'twin: it takes it, and the era goes on');
+  await other.stop();
+  await database.withSystem(async () => {});
+  t.match(signing.signer.open((await file.newest()) ?? ''), { era: 2 });
+});

@@ -1,0 +1,307 @@
+// Forwarding to real receivers: everything in order, nothing lost when they go away in the middle, nothing held up when they do not read.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Test, test } from 'tap';
+import { createAuthority, issueServerCertificate } from '../../certs/authority.ts';
+import type { Config } from '../../server/config/config.ts';
+import { defaultLimits } from '../../server/config/config.ts';
+import type { ForwardConfig, SyslogDestination } from '../../server/config/ledger-settings.ts';
+import { createLogger } from '../../server/observability/logger.ts';
+import { expose } from '../../server/observability/metrics.ts';
+import { Database } from '../../server/postgres/database.ts';
+import type { ForwardTimes } from '../../server/warden/ledger/forward/forward.ts';
+import { Forwards } from '../../server/warden/ledger/forward/forwards.ts';
+import { createTestDatabase, type TestDatabase, temporaryDirectory } from '../support/database.ts';
+import { newCustomer, Sealer, writeEntries } from '../support/record.ts';
+import { parseCef, parseSyslog } from '../support/syslog.ts';
+import { listenUdp, Receiver } from '../support/syslog-receiver.ts';
+import { freePorts } from '../support/world.ts';
+
+const patienceMs = 30_000;
+async function until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
+  for (const end = Date.now() + patienceMs; !(await isSo()); await new Promise((resolve) => setTimeout(resolve, 20)))
+    if (Date.now() > end) throw new Error(`not in time: ${what}`);
+}
+
+/** A record, and what forwards it. */
+class Bench {
+  readonly sql: TestDatabase;
+  readonly customer: string;
+  readonly #t: Test;
+  readonly #sealer: Sealer;
+  newest: number | undefined;
+
+  private constructor(t: Test, sql: TestDatabase, customer: string, sealer: Sealer) {
+    this.#t = t;
+    this.sql = sql;
+    this.customer = customer;
+    this.#sealer = sealer;
+  }
+
+  static async open(t: Test): Promise<Bench> {
+    const sql = await createTestDatabase(t);
+    await sql.query("select set_config('cofferdam.customers', '*', false)");
+    const database = new Database({ url: sql.wardenUrl, applicationName: 'test', connectionsMax: 2 });
+    t.teardown(() => database.close());
+    const bench = new Bench(t, sql, await newCustomer(sql, 'acme'), new Sealer(database));
+    // What was before the first forward is not sent.
+    await bench.write(3);
+    return bench;
+  }
+
+  async write(count: number): Promise<number> {
+    await writeEntries(this.sql, this.customer, count);
+    await this.#sealer.seal();
+    this.newest = Number((await this.sql.query<{ number: string }>('select number from ledger_state'))[0]?.number);
+    return this.newest;
+  }
+
+  forward(
+    destination: SyslogDestination,
+    given: { readonly format?: ForwardConfig['format']; readonly times?: Partial<ForwardTimes>; readonly forwardAlarmMs?: number } = {},
+  ): { readonly forwards: Forwards; stop(): Promise<void> } {
+    const config = {
+      limits: { ...defaultLimits, forwardAlarmMs: given.forwardAlarmMs ?? defaultLimits.forwardAlarmMs },
+      ledger: { forwards: [{ name: 'siem', format: given.format ?? 'rfc5424', destination }] },
+    } as unknown as Pick<Config, 'limits' | 'ledger'>;
+    const forwards = new Forwards({
+      config,
+      url: this.sql.wardenUrl,
+      log: createLogger({ log: { level: 'error', pretty: false } }, 'test'),
+      newest: () => this.newest,
+      times: {
+        pollMs: 20,
+        doubtMs: 100,
+        confirmMs: 300,
+        finishMs: 1000,
+        retryFirstMs: 50,
+        retryLongestMs: 200,
+        settleMs: 50,
+        ...given.times,
+      },
+    });
+    let stopping: Promise<void> | undefined;
+    const stop = (): Promise<void> => (stopping ??= forwards.stop());
+    this.#t.teardown(stop);
+    return { forwards, stop };
+  }
+
+  async place(): Promise<{ readonly number: number; readonly sent: number; readonly behindMs: number; readonly error: string | null }> {
+    const [row] = await this.sql.query<{ number: string; sent: string; behind_ms: string; error: string | null }>(
+      'select * from ledger_forward',
+    );
+    return { number: Number(row?.number), sent: Number(row?.sent), behindMs: Number(row?.behind_ms), error: row?.error ?? null };
+  }
+
+  /** The forward has its row: from now on it misses nothing. */
+  begun(): Promise<void> {
+    return until('a forward begins', async () => (await this.sql.query('select 1 from ledger_forward')).length === 1);
+  }
+}
+
+const range = (from: number, to: number): readonly number[] => Array.from({ length: to - from + 1 }, (_, i) => from + i);
+const distinct = (numbers: readonly number[]): readonly number[] => [...new Set(numbers)].sort((a, b) => a - b);
+
+test('each transport brings every entry once and in order, from the moment the forward exists', async (t) => {
+  const directory = temporaryDirectory(t);
+  const authority = await createAuthority('test', 2);
+  const { certificate: cert, key } = await issueServerCertificate(authority, 'localhost', 2);
+  const ca = join(directory, 'ca.pem');
+  writeFileSync(ca, authority.certificate);
+  const receivers: Readonly<Record<string, () => Promise<{ readonly receiver: Receiver; readonly to: SyslogDestination }>>> = {
+    unix: async () => {
+      const path = join(directory, 'syslog.sock');
+      return { receiver: await Receiver.listen({ path }), to: { transport: 'unix', path } };
+    },
+    tcp: async () => {
+      const receiver = await Receiver.listen({ port: 0 });
+      return { receiver, to: { transport: 'tcp', host: '127.0.0.1', port: receiver.port } };
+    },
+    tls: async () => {
+      const receiver = await Receiver.listen({ port: 0, tls: { key, cert } });
+      return { receiver, to: { transport: 'tls', host: 'localhost', port: receiver.port, ca } };
+    },
+  };
+  for (const [name, make] of Object.entries(receivers))
+    await t.test(name, async (t) => {
+      const bench = await Bench.open(t);
+      const { receiver, to } = await make();
+      t.teardown(() => receiver.close());
+      const { forwards, stop } = bench.forward(to, { format: name === 'unix' ? 'cef' : 'rfc5424' });
+      await bench.begun();
+      const last = await bench.write(450);
+      await until('everything arrives', () => receiver.messages.length >= 450);
+      await until('and is confirmed', async () => (await bench.place()).number === last);
+      t.equal((await bench.place()).error, null);
+      if (name === 'unix') {
+        const first = parseCef(parseSyslog(receiver.messages[0] ?? '').message);
+        t.equal(first.extension.cs1, 'acme');
+        t.same(
+          receiver.messages.map((one) => Number(parseCef(parseSyslog(one).message).extension.externalId)),
+          range(4, last),
+        );
+      } else {
+        t.same(receiver.numbers, range(4, last));
+        const { params, messageId } = parseSyslog(receiver.messages[0] ?? '');
+        t.match([params.customerName, params.credential, messageId], ['acme', /^SHA256:a{43}$/, 'extent.granted'], 'sensitive fields too');
+      }
+      await until('metrics', () => /forward_behind_entries\{forward="siem"\} 0\n/.test(expose(forwards.metrics)));
+      // A new run goes on where it was confirmed: nothing twice.
+      await stop();
+      bench.forward(to, { format: name === 'unix' ? 'cef' : 'rfc5424' });
+      await bench.write(2);
+      await until('the rest', () => receiver.messages.length >= 452);
+      t.equal(receiver.messages.length, 452);
+    });
+  await t.test('tls: another name, another authority', async (t) => {
+    const bench = await Bench.open(t);
+    const receiver = await Receiver.listen({ port: 0, tls: { key, cert } });
+    t.teardown(() => receiver.close());
+    const { stop } = bench.forward({ transport: 'tls', host: '127.0.0.1', port: receiver.port, ca });
+    await bench.begun();
+    await bench.write(5);
+    await until('it is refused', async () => /altnames|does not match/i.test((await bench.place()).error ?? ''));
+    t.equal(receiver.messages.length, 0, 'nothing goes to somebody else');
+    await stop();
+    const foreign = join(directory, 'foreign.pem');
+    writeFileSync(foreign, (await createAuthority('foreign', 2)).certificate);
+    bench.forward({ transport: 'tls', host: 'localhost', port: receiver.port, ca: foreign });
+    await until('it is refused', async () => /certificate|signature|issuer/i.test((await bench.place()).error ?? ''));
+    t.equal(receiver.messages.length, 0);
+  });
+  await t.test('udp', async (t) => {
+    const bench = await Bench.open(t);
+    const { port, messages, close } = await listenUdp();
+    t.teardown(close);
+    bench.forward({ transport: 'udp', host: '127.0.0.1', port });
+    await bench.begun();
+    const last = await bench.write(20);
+    await until('all twenty', () => messages.length >= 20);
+    t.same(
+      messages.map((one) => Number(parseSyslog(one).params.number)),
+      range(4, last),
+    );
+    await until('counts as received', async () => (await bench.place()).number === last);
+  });
+});
+
+test('what was read and not confirmed comes again, letter by letter', async (t) => {
+  const bench = await Bench.open(t);
+  const receiver = await Receiver.listen({ port: 0 });
+  t.teardown(() => receiver.close());
+  bench.forward({ transport: 'tcp', host: '127.0.0.1', port: receiver.port }, { times: { doubtMs: 2000, confirmMs: 1_000_000 } });
+  await bench.begun();
+  const first = await bench.write(10);
+  await until('the first are confirmed', async () => (await bench.place()).number === first);
+  const last = await bench.write(300);
+  await until('all are read', () => receiver.messages.length === 310);
+  t.equal((await bench.place()).number, first, 'and not confirmed');
+  receiver.drop();
+  await until('confirmed after the break', async () => (await bench.place()).number === last);
+  t.same(receiver.numbers, [...range(4, first), ...range(first + 1, last), ...range(first + 1, last)]);
+  t.same(receiver.messages.slice(10, 310), receiver.messages.slice(310), 'the same text: number and leaf tell a repeat');
+});
+
+test('a receiver that is killed (kill -9) in the middle', async (t) => {
+  const bench = await Bench.open(t);
+  const [port] = await freePorts(1);
+  const file = join(temporaryDirectory(t), 'received');
+  bench.forward({ transport: 'tcp', host: '127.0.0.1', port: port ?? 0 });
+  await bench.begun();
+  const lines = (): readonly string[] => (existsSync(file) ? readFileSync(file, 'utf8').split('\n').slice(0, -1) : []);
+  let last = 0;
+  for (let round = 0; round < 4; round += 1) {
+    const child = spawn(process.execPath, [join(import.meta.dirname, '..', 'support', 'syslog-receiver.ts'), String(port), file]);
+    const gone = once(child, 'exit');
+    await once(child.stdout, 'data');
+    const before = lines().length;
+    last = await bench.write(1000);
+    await until('some arrive', () => lines().length > before + 10 * (round + 1));
+    if (round === 3) await until('the last is confirmed', async () => (await bench.place()).number === last);
+    child.kill('SIGKILL');
+    await gone;
+  }
+  const received = lines().map((line) => Number(parseSyslog(line).params.number));
+  t.same(distinct(received), range(4, last), 'nothing is lost');
+});
+
+test('a receiver that does not read: lag, alarm, and nothing waits for it', async (t) => {
+  const bench = await Bench.open(t);
+  const receiver = await Receiver.listen({ port: 0 });
+  t.teardown(() => receiver.close());
+  const { forwards } = bench.forward(
+    { transport: 'tcp', host: '127.0.0.1', port: receiver.port },
+    { forwardAlarmMs: 500, times: { finishMs: 500 } },
+  );
+  await bench.begun();
+  receiver.stopReading();
+  let last = await bench.write(1000);
+  await until('the alarm', async () => (await bench.sql.query("select 1 from alert where kind = 'ledger.forward-late'")).length === 1);
+  const [alert] = await bench.sql.query<{ text: string; subject: string }>("select * from alert where kind = 'ledger.forward-late'");
+  t.match(alert, { subject: 'siem', text: /1000 entries and \d+ s behind: .*Nothing is lost/ });
+  await until('the lag is in the database', async () => (await bench.place()).behindMs >= 500);
+  await until('and in the metrics', () => /behind_entries\{forward="siem"\} 1000\n/.test(expose(forwards.metrics)));
+  last = await bench.write(1000);
+  t.equal((await bench.place()).number, 3, 'nothing counts as received');
+  receiver.readAgain();
+  await until('it reads again', async () => (await bench.place()).number === last);
+  t.same(distinct(receiver.numbers), range(4, last));
+  await until('no lag', () => /behind_entries\{forward="siem"\} 0\n/.test(expose(forwards.metrics)));
+});
+
+test('nobody listens: it says so, waits, and begins when somebody does', async (t) => {
+  const bench = await Bench.open(t);
+  const [port] = await freePorts(1);
+  bench.forward({ transport: 'tcp', host: '127.0.0.1', port: port ?? 0 });
+  await bench.begun();
+  const last = await bench.write(10);
+  await until('it says why', async () => /ECONNREFUSED/.test((await bench.place()).error ?? ''));
+  const receiver = await Receiver.listen({ port: port ?? 0 });
+  t.teardown(() => receiver.close());
+  await until('it is received', async () => (await bench.place()).number === last);
+  t.equal((await bench.place()).error, null);
+  t.same(receiver.numbers, range(4, last));
+});
+
+test('only who leads forwards; the next leader goes on from what was confirmed', async (t) => {
+  const bench = await Bench.open(t);
+  const receiver = await Receiver.listen({ port: 0 });
+  t.teardown(() => receiver.close());
+  const to = { transport: 'tcp', host: '127.0.0.1', port: receiver.port } as const;
+  bench.forward(to);
+  await bench.begun();
+  const last = await bench.write(10);
+  await until('received', async () => (await bench.place()).number === last);
+  await writeEntries(bench.sql, bench.customer, 5);
+  bench.newest = undefined;
+  const database = new Database({ url: bench.sql.wardenUrl, applicationName: 'test', connectionsMax: 1 });
+  t.teardown(() => database.close());
+  await new Sealer(database).seal();
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  t.equal(receiver.messages.length, 10, 'it does not lead any more');
+  bench.newest = last + 5;
+  await until('it leads again', () => receiver.messages.length >= 15);
+  t.same(receiver.numbers, range(4, last + 5));
+});
+
+test('an entry that was taken out of the database is not passed over in silence', async (t) => {
+  const bench = await Bench.open(t);
+  const [port] = await freePorts(1);
+  bench.forward({ transport: 'tcp', host: '127.0.0.1', port: port ?? 0 });
+  await bench.begun();
+  const last = await bench.write(10);
+  await bench.sql.query('set session_replication_role = replica');
+  await bench.sql.query('delete from ledger_sealed where number = 8');
+  await bench.sql.query('reset session_replication_role');
+  const receiver = await Receiver.listen({ port: port ?? 0 });
+  t.teardown(() => receiver.close());
+  await until('received', async () => (await bench.place()).number === last);
+  t.same(
+    receiver.numbers,
+    range(4, last).filter((one) => one !== 8),
+  );
+  const [alert] = await bench.sql.query<{ text: string; severity: string }>("select * from alert where kind = 'ledger.forward-gap'");
+  t.match(alert, { severity: 'critical', text: /entries before number 9/ });
+});
