@@ -65,6 +65,10 @@ export async function incidentWorld(t: Teardown, limits: Partial<ScopeLimits> = 
   await right(accounts.thief, customers.a, folders.aDeposit, '{list}');
   await right(accounts.namesake, customers.b, folders.b, '{list,read}');
   await right(accounts.partner, customers.a, folders.aDeposit, '{list,write}');
+  await sql.query("insert into node (name, plane) select n, 'internal' from unnest($1::text[]) n", [['edge-1', 'edge-10', 'edge-2']]);
+  await sql.query("insert into operator (id, name, role) select gen_random_uuid(), n, 'operator' from unnest($1::text[]) n", [
+    ['mallory', 'mallory-2', 'bob'],
+  ]);
   const directory = mkdtempSync(join(tmpdir(), 'cofferdam-scopes-'));
   const scopes = new Scopes({ url: sql.adminUrl, directory }, { ...scopeLimits, ...limits });
   t.teardown(async () => {
