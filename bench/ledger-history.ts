@@ -128,7 +128,7 @@ type Question = { readonly name: string; readonly selection: Selection; readonly
 
 async function questions(url: string, times: Times): Promise<readonly Question[]> {
   const client = await connect(url);
-  const { rows } = await client.query<{ print: string }>("select print_of('own7') as print");
+  const { rows } = await client.query<{ print: string; session: string }>("select print_of('own7') as print, uid('theft3') as session");
   await client.end();
   const week = { since: spelled(times.theft), until: spelled(times.theftEnd) };
   const middle = times.theft.getTime() + 2 * dayMs;
@@ -141,7 +141,7 @@ async function questions(url: string, times: Times): Promise<readonly Question[]
     { name: 'client', selection: { client: 'rclone' } },
     { name: 'account, ever', selection: { account: 'own-7' } },
     { name: 'account of a bank, ever', selection: { account: 'bank-7-3' } },
-    { name: 'session', selection: { session: 'eb8b2c3d-0000-4000-8000-000000000000' } },
+    { name: 'session', selection: { session: rows[0]?.session ?? '' } },
     {
       name: 'node, one day',
       selection: { node: 'internal-1', since: spelled(new Date(middle)), until: spelled(new Date(middle + dayMs)) },
@@ -218,7 +218,9 @@ try {
     const scopes = open();
     const cold = await ask(scopes, question);
     const warm: number[] = [];
-    for (let run = 0; run < repeats; run += 1) warm.push((await ask(scopes, question)).ms);
+    // Minutes each: once is enough.
+    const runs = cold.ms > 60_000 ? 1 : repeats;
+    for (let run = 0; run < runs; run += 1) warm.push((await ask(scopes, question)).ms);
     await scopes.stop();
     cells.push({ question: question.name, coldMs: Math.round(cold.ms), warmMs: Math.round(median(warm)), found: cold.totals });
     say(

@@ -51,7 +51,7 @@ create index ledger_sealed_at on ledger_sealed using brin (at) with (pages_per_r
 create index ledger_sealed_credential on ledger_sealed (credential, at) where credential is not null;
 create index ledger_sealed_also_credential on ledger_sealed (also_credential) where also_credential is not null;
 create index ledger_sealed_source on ledger_sealed (source) where source is not null;
-create index ledger_sealed_client on ledger_sealed (client) where client is not null;
+create index ledger_sealed_client on ledger_sealed (client, customer_id) where client is not null;
 -- The sessions of an account, and what was done to it.
 create index ledger_sealed_account on ledger_sealed (account_id, at) where session_id is null or kind = 'session.opened';
 -- How a session began and ended, without reading everything that it did.

@@ -151,6 +151,8 @@ test('names, deposits, failed logins and operators', async (t) => {
   t.same(paths(await find(scopes, { operator: 'mallory', account: 'pickup' })), ['/later'], 'both must hold');
   t.same(paths(await find(scopes, { operator: 'bob' })), ['/planted']);
   t.same(paths(await find(scopes, { operator: 'mallory-2' })), []);
+  await t.rejects(find(scopes, { operator: 'mallor' }), { message: /not-found: there is no operator named mallor:/ });
+  await t.rejects(find(scopes, { node: 'edge' }), { message: /not-found: there is no edge named edge:/ });
   t.same(paths(await find(scopes, { operator: 'mallory', until: after(40.5).toISOString() })), [], 'nothing of what came later');
 });
 
@@ -163,7 +165,6 @@ test('archived months are said loudly, and the catalogue knows the sessions that
   const version = await history.version(customers.a, folders.a, 'file', { account: accounts.partner, published: early });
   await history.read(who, after(0), { customer: customers.a, version, path: '/file' }, { extents: [0], closed: { by: 'client', sent: 1 } });
   t.equal((await find(scopes, { credential: print('key') })).summary.record.completeFrom, null, 'everything is there');
-  await sql.query('insert into node (name, plane) values ($1, $2)', ['edge-1', 'internal']);
   const credential = randomUUID();
   await sql.query(
     "insert into credential (id, account_id, type, algorithm, public_key, fingerprint, issued_by, expires_at) values ($1, $2, 'public-key', 'x', 'x', $3, 'x', now() + interval '1 day')",

@@ -1,7 +1,7 @@
 // Owns: two banks, four accounts and what they did, for tests of `incident scope`: each rule beside something that must not match.
 
 import { randomUUID } from 'node:crypto';
-import { mkdtempSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type ScopeLimits, Scopes, scopeLimits } from '../../server/admin/incident/scopes.ts';
@@ -65,9 +65,16 @@ export async function incidentWorld(t: Teardown, limits: Partial<ScopeLimits> = 
   await right(accounts.thief, customers.a, folders.aDeposit, '{list}');
   await right(accounts.namesake, customers.b, folders.b, '{list,read}');
   await right(accounts.partner, customers.a, folders.aDeposit, '{list,write}');
+  await sql.query("insert into node (name, plane) select n, 'internal' from unnest($1::text[]) n", [['edge-1', 'edge-10', 'edge-2']]);
+  await sql.query("insert into operator (id, name, role) select gen_random_uuid(), n, 'operator' from unnest($1::text[]) n", [
+    ['mallory', 'mallory-2', 'bob'],
+  ]);
   const directory = mkdtempSync(join(tmpdir(), 'cofferdam-scopes-'));
   const scopes = new Scopes({ url: sql.adminUrl, directory }, { ...scopeLimits, ...limits });
-  t.teardown(() => scopes.stop());
+  t.teardown(async () => {
+    await scopes.stop();
+    rmSync(directory, { recursive: true, force: true });
+  });
   return {
     sql,
     history: new History(sql),

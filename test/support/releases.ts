@@ -7,7 +7,7 @@ import type { World } from './world.ts';
 /** What customers were given: sessions, lists of names, receipts for uploads, bytes. */
 export type Released = { sessions: number; lists: number; receipts: number; bytes: number };
 
-const patienceMs = 4000;
+const patienceMs = 2500;
 const known = 'known';
 
 export class Taker {

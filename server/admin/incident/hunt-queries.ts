@@ -2,23 +2,30 @@
 import type { IndicatorType } from '../../domain/incident/indicators.ts';
 import type { Transaction } from '../../postgres/database.ts';
 
-/** `i`: the indicators; `l`: what they hit. Addresses of strangers of IPv6 are networks of 64 bits. */
+/**
+ * `i`: the indicators; `l`: what they hit. Addresses of strangers of IPv6 are networks of 64 bits. Each indicator is looked up by itself (`offset 0`): a plan for
+ * all of them at once reads the whole record.
+ */
 const hitsOf: Readonly<Record<IndicatorType, string>> = {
-  fingerprint: `select i.index, l.* from i join ledger l on l.credential = i.value and l.credential is not null
-    union all select i.index, l.* from i join ledger l on l.also_credential = i.value and l.also_credential is not null and l.also_credential is distinct from l.credential`,
-  address: `select i.index, l.* from i join ledger l on l.source = i.value::inet and l.source is not null
-    union all select i.index, l.* from i join ledger l on l.source = host(set_masklen(i.value::inet, 64)::cidr)::inet and l.kind = 'login.strangers' and l.source is not null
-      where family(i.value::inet) = 6 and host(set_masklen(i.value::inet, 64)::cidr) <> host(i.value::inet)`,
-  network: `select i.index, l.* from (select index, value::inet as net, case family(value::inet) when 4 then 32 else 128 end as bits from i) i
-      join ledger l on l.source >= host(network(i.net))::inet and l.source <= set_masklen(broadcast(i.net), i.bits) and l.source is not null
-    union all select i.index, l.* from i join ledger l on l.source = host(set_masklen(i.value::inet, 64)::cidr)::inet and l.kind = 'login.strangers' and l.source is not null
-      where family(i.value::inet) = 6 and masklen(i.value::inet) > 64 and host(set_masklen(i.value::inet, 64)::cidr) <> host(network(i.value::inet))`,
+  fingerprint: `select i.index, l.* from i cross join lateral (
+      select * from ledger where credential = i.value and credential is not null
+      union all select * from ledger where also_credential = i.value and also_credential is not null and also_credential is distinct from credential) l`,
+  address: `select i.index, l.* from i cross join lateral (select i.value::inet as a, host(set_masklen(i.value::inet, 64)::cidr)::inet as net) n cross join lateral (
+      select * from ledger where source = n.a and source is not null
+      union all select * from ledger where source = n.net and source is not null and kind = 'login.strangers' and family(n.a) = 6 and n.net <> n.a) l`,
+  network: `select i.index, l.* from i cross join lateral (
+        select host(network(i.value::inet))::inet as low, set_masklen(broadcast(i.value::inet), case family(i.value::inet) when 4 then 32 else 128 end) as high,
+          host(set_masklen(i.value::inet, case family(i.value::inet) when 4 then 32 else 64 end)::cidr)::inet as net, family(i.value::inet) = 6 and masklen(i.value::inet) > 64 as is_narrow) n
+      cross join lateral (
+        select * from ledger where source >= n.low and source <= n.high and source is not null
+        union all select * from ledger where source = n.net and source is not null and kind = 'login.strangers' and n.is_narrow and n.net <> n.low) l`,
   client: `select m.index, l.* from (
       select i.index, c.client from i join (select distinct client from ledger where client is not null) c on strpos(lower(c.client), lower(i.value)) > 0) m
-      join ledger l on l.client = m.client and l.client is not null`,
-  sha256: `select i.index, l.* from i join ledger l on l.sha256 = i.value and l.sha256 is not null
+      cross join lateral (select * from ledger where client = m.client and client is not null offset 0) l`,
+  sha256: `select i.index, l.* from i cross join lateral (select * from ledger where sha256 = i.value and sha256 is not null offset 0) l
     union all select i.index, l.* from i join ledger l on coalesce(l.sensitive #>> '{certificate,fingerprint}', l.sensitive ->> 'fingerprint') = i.value and l.operator is not null`,
-  account: `select i.index, l.* from i join account a on a.name::text = i.value join ledger l on l.account_id = a.id and (l.session_id is null or l.kind = 'session.opened')`,
+  account: `select i.index, l.* from i join account a on a.name::text = i.value
+      cross join lateral (select * from ledger where account_id = a.id and (session_id is null or kind = 'session.opened') offset 0) l`,
 };
 
 export type Hit = {

@@ -10,6 +10,7 @@ import { eachAction, eachDeposit, eachFile, eachNames, type FoundFile } from './
 import {
   accountNames,
   type Chosen,
+  clientsLike,
   countFailedLogins,
   eachOlderSession,
   eachSession,
@@ -25,7 +26,7 @@ import {
 } from './selection-queries.ts';
 import type { Spool } from './spool.ts';
 import { Totals } from './totals.ts';
-import { eachUnread, totalUnread } from './unread-queries.ts';
+import { eachUnread, readableFolders, totalUnread } from './unread-queries.ts';
 
 /** More sessions than anybody will look through; their ids are held in memory. */
 const sessionsMax = 1_000_000;
@@ -153,7 +154,8 @@ async function findUnread(
 ): Promise<void> {
   progress('unread');
   if (accounts.size === 0) return;
-  const reach = { accounts: [...accounts], from, until };
+  const reach = { folders: await readableFolders(snapshot, [...accounts]), from, until };
+  if (reach.folders.length === 0) return;
   if (!isListed) {
     for (const { customer, customerId, files, bytes } of await totalUnread(snapshot, chosen, reach))
       totals.addUnread(customer, customerId, files, bytes);
@@ -195,6 +197,7 @@ export async function findScope(
     credential: selection.credential ?? null,
     source: selection.source ?? null,
     client: selection.client ?? null,
+    clients: selection.client === undefined ? null : await clientsLike(snapshot, selection.client),
     session: selection.session ?? null,
     node: selection.node ?? null,
     account,

@@ -55,6 +55,15 @@ export async function spanOfRecord(snapshot: Snapshot): Promise<Span> {
   return { now: (row?.now ?? new Date()).toISOString(), oldestOnline: row?.oldest?.toISOString() ?? null };
 }
 
+/** Every spelling of a client in the record of which this is a part. */
+export async function clientsLike(snapshot: Snapshot, part: string): Promise<readonly string[]> {
+  const rows = await snapshot.query<{ client: string }>(
+    'select c.client from (select distinct client from ledger where client is not null) c where strpos(lower(c.client), lower($1)) > 0',
+    [part],
+  );
+  return rows.map((row) => row.client);
+}
+
 /** How the record spells who acted, where this operator is one of them. */
 export async function spellingsOf(snapshot: Snapshot, operator: string): Promise<readonly string[]> {
   const rows = await snapshot.query<{ operator: string }>(
@@ -99,6 +108,8 @@ export type SessionQuestion = {
   readonly credential: string | null;
   readonly source: string | null;
   readonly client: string | null;
+  /** As the record spells it. */
+  readonly clients: readonly string[] | null;
   readonly session: string | null;
   readonly node: string | null;
   readonly account: string | null;
@@ -128,7 +139,7 @@ export type FoundSession = Omit<IncidentRow<'sessions'>, 'start' | 'end'> & {
  * the order of addresses may use an index behind row-level security, containment may not.
  */
 export async function eachSession(snapshot: Snapshot, question: SessionQuestion, onRow: (row: FoundSession) => void): Promise<number> {
-  const { credential, source, client, session, node, account, since, until, touched, among } = question;
+  const { credential, source, clients, session, node, account, since, until, touched, among } = question;
   return snapshot.each<FoundSession>(
     `select o.session_id as session, o.account_id as "accountId", a.name::text as account, c.name::text as customer, o.node, o.plane, o.credential,
        o.also_credential as "alsoCredential", host(o.source) as source, o.source_port as "sourcePort", o.client, o.public as opened, o.at as start,
@@ -139,7 +150,7 @@ export async function eachSession(snapshot: Snapshot, question: SessionQuestion,
      where o.kind = 'session.opened' and o.session_id is not null
        and ($1::text is null or o.credential = $1 or o.also_credential = $1)
        and ($2::inet is null or (o.source >= $2 and o.source <= set_masklen(broadcast($2::inet), case family($2::inet) when 4 then 32 else 128 end) and o.source <<= $2))
-       and ($3::text is null or strpos(lower(o.client), lower($3)) > 0)
+       and ($3::text[] is null or o.client = any ($3))
        and ($4::uuid is null or o.session_id = $4) and ($5::text is null or o.node = $5) and ($6::uuid is null or o.account_id = $6)
        and ($8::timestamptz is null or o.at < $8) and ($7::timestamptz is null or e.at is null or e.at >= $7)
        and ($9::uuid[] is null or ((o.account_id = any ($9) or o.credential = any ($11::text[]) or o.also_credential = any ($11::text[])) and (
@@ -150,7 +161,7 @@ export async function eachSession(snapshot: Snapshot, question: SessionQuestion,
     [
       credential,
       source,
-      client,
+      clients,
       session,
       node,
       account,
@@ -215,7 +226,7 @@ function networkOfStrangers(source: string): string {
 
 /** Logins of the selection that opened nothing. Strangers of IPv6 are counted by their network of 64 bits. */
 export async function countFailedLogins(snapshot: Snapshot, question: SessionQuestion): Promise<FailedLogins> {
-  const { credential, source, client, node, account, since, until } = question;
+  const { credential, source, clients, node, account, since, until } = question;
   const [row] = await snapshot.query<FailedLogins>(
     `select count(*) filter (where l.kind = 'login.refused') as refused, count(*) filter (where l.kind = 'login.partial') as partial,
        count(*) filter (where l.kind = 'session.refused') as sessions,
@@ -225,10 +236,10 @@ export async function countFailedLogins(snapshot: Snapshot, question: SessionQue
        and ($1::text is null or l.credential = $1 or l.also_credential = $1)
        and ($2::inet is null or (l.source >= host(network($8::inet))::inet and l.source <= set_masklen(broadcast($8::inet), case family($8::inet) when 4 then 32 else 128 end)))
        and ($2::inet is null or l.source <<= $2 or (l.kind = 'login.strangers' and family(l.source) = 6 and set_masklen(l.source, 64) && $2::inet))
-       and ($3::text is null or strpos(lower(l.client), lower($3)) > 0)
+       and ($3::text[] is null or l.client = any ($3))
        and ($4::text is null or l.node = $4) and ($5::uuid is null or l.account_id = $5)
        and ($6::timestamptz is null or l.at >= $6) and ($7::timestamptz is null or l.at < $7)`,
-    [credential, source, client, node, account, since, until, source === null ? null : networkOfStrangers(source)],
+    [credential, source, clients, node, account, since, until, source === null ? null : networkOfStrangers(source)],
   );
   return row ?? { refused: 0, partial: 0, sessions: 0, strangers: 0 };
 }

@@ -3,28 +3,33 @@ import type { Snapshot } from '../../postgres/snapshot.ts';
 import type { IncidentRow } from '../../rpc/operator-incident.ts';
 import { type Chosen, chosenValues, pathInFolder, selected } from './selection-queries.ts';
 
-/** `$6`: the accounts; `$7`, `$8`: from when until when one of them could have read. */
-const readable = `with reach as materialized (
-    select distinct r.folder_id from folder_right r join account a on a.id = r.account_id join folder o on o.id = r.folder_id
-    where r.account_id = any ($6::uuid[]) and (a.customer_id is null or a.customer_id = r.customer_id)
-      and ('read' = any (r.verbs) or (o.direction = 'deposit' and o.read_back and a.plane = 'partner' and 'list' = any (r.verbs)))
-  ), released as materialized (
+/** `$6`: the folders; `$7`, `$8`: from when until when one of the accounts could have read in them. */
+const readable = `with released as materialized (
     select distinct l.version_id from ledger l where l.kind in ('extent.granted', 'extent.verified') and ${selected}
-  ), there as materialized (
-    select v.id, v.customer_id, v.file_id, v.size, v.sha256, v.published_at, v.withdrawn_at, v.state from version v
-    where coalesce(v.withdrawn_at, 'infinity') >= $7 and v.published_at < $8 and v.published_at is not null and v.state in ('published', 'withdrawn', 'destroyed')
-      and v.customer_id in (select r.customer_id from folder_right r where r.account_id = any ($6::uuid[]))
   ), unread as (
-    select v.*, f.name, f.directory_id, o.name as folder from there v join file f on f.id = v.file_id join folder o on o.id = f.folder_id
-    where f.folder_id = any (array(select folder_id from reach)) and not exists (select 1 from released r where r.version_id = v.id)
+    select v.id, v.customer_id, v.size, v.sha256, v.published_at, v.withdrawn_at, v.state, f.name, f.directory_id, f.folder_id
+    from version v join file f on f.id = v.file_id
+    where coalesce(v.withdrawn_at, 'infinity') >= $7 and v.published_at < $8 and v.published_at is not null and v.state in ('published', 'withdrawn', 'destroyed')
+      and f.folder_id = any ($6::uuid[]) and not exists (select 1 from released r where r.version_id = v.id)
   )`;
 
+/** Folders that any of these accounts may read, as rights stand today. */
+export async function readableFolders(snapshot: Snapshot, accounts: readonly string[]): Promise<readonly string[]> {
+  const rows = await snapshot.query<{ folder_id: string }>(
+    `select distinct r.folder_id from folder_right r join account a on a.id = r.account_id join folder o on o.id = r.folder_id
+     where r.account_id = any ($1::uuid[]) and (a.customer_id is null or a.customer_id = r.customer_id)
+       and ('read' = any (r.verbs) or (o.direction = 'deposit' and o.read_back and a.plane = 'partner' and 'list' = any (r.verbs)))`,
+    [accounts],
+  );
+  return rows.map((row) => row.folder_id);
+}
+
 export type Reach = {
-  readonly accounts: readonly string[];
+  readonly folders: readonly string[];
   readonly from: string;
   readonly until: string;
 };
-const valuesOf = (chosen: Chosen, { accounts, from, until }: Reach): readonly unknown[] => [...chosenValues(chosen), accounts, from, until];
+const valuesOf = (chosen: Chosen, { folders, from, until }: Reach): readonly unknown[] => [...chosenValues(chosen), folders, from, until];
 
 export type UnreadTotal = { readonly customer: string | null; readonly customerId: string; readonly files: number; readonly bytes: number };
 
@@ -42,10 +47,10 @@ type Dated = Omit<IncidentRow<'unread'>, 'published' | 'withdrawn'> & { readonly
 export async function eachUnread(snapshot: Snapshot, chosen: Chosen, reach: Reach, onRow: (row: Dated) => void): Promise<number> {
   return snapshot.each<Dated>(
     `${readable}
-     select * from (select c.name::text as customer, f.customer_id as "customerId", f.folder,
+     select * from (select c.name::text as customer, f.customer_id as "customerId", o.name as folder,
        ${pathInFolder} as path,
        f.id as version, encode(f.sha256, 'hex') as sha256, f.size, f.published_at as published, f.withdrawn_at as withdrawn, f.state
-     from unread f left join customer c on c.id = f.customer_id ) o order by o.customer collate "C" nulls last, o."customerId", o.folder collate "C", o.path collate "C", o.version`,
+     from unread f left join folder o on o.id = f.folder_id left join customer c on c.id = f.customer_id ) o order by o.customer collate "C" nulls last, o."customerId", o.folder collate "C", o.path collate "C", o.version`,
     valuesOf(chosen, reach),
     onRow,
   );

@@ -8,7 +8,7 @@ import { findApplied } from '../changes/change-queries.ts';
 import { genuineAmong } from '../changes/genuine.ts';
 import type { KeyRing } from '../context.ts';
 import { sha256 } from './seal.ts';
-import { type Freeze, findRelease, headsUpTo, type Look } from './seal-queries.ts';
+import { type Freeze, findReleases, headsUpTo, type Look } from './seal-queries.ts';
 
 /** A size of the heads log that somebody vouches for. */
 export type Vouched = {
@@ -38,19 +38,24 @@ export async function rootAt(tx: Transaction, size: number): Promise<string | un
   return Buffer.from(root).toString('base64');
 }
 
-/** How far the era that followed goes back, by the word of two operators; undefined: nobody released it. */
+/**
+ * How far the era that followed goes back, by the word of two operators; undefined: nobody released it. A release that somebody else wrote into the
+ * database does not count: then the next one does, in which two operators saw what it had made of the record.
+ */
 async function releaseAfter(
   tx: Transaction,
   keys: KeyRing,
   era: number,
 ): Promise<{ readonly witnessedSize: number; readonly heads: number } | undefined> {
-  const id = await findRelease(tx, era + 1);
-  const [change] = id === undefined ? [] : await findApplied(tx, [id]);
-  if (change === undefined || !(await genuineAmong(tx, keys, [change.id], [])).has(change.id)) return undefined;
-  const { operation, params } = parseProposal(change.document);
-  const { witnessedSize, heads, era: ended } = params;
-  if (operation !== 'ledger.release' || ended !== era || typeof witnessedSize !== 'number' || typeof heads !== 'number') return undefined;
-  return { witnessedSize, heads };
+  for (const id of await findReleases(tx, era)) {
+    const [change] = await findApplied(tx, [id]);
+    if (change === undefined || !(await genuineAmong(tx, keys, [change.id], [])).has(change.id)) continue;
+    const { operation, params } = parseProposal(change.document);
+    const { witnessedSize, heads, era: ended } = params;
+    if (operation !== 'ledger.release' || typeof ended !== 'number' || ended < era) continue;
+    if (typeof witnessedSize === 'number' && typeof heads === 'number') return { witnessedSize, heads };
+  }
+  return undefined;
 }
 
 async function compareOne(tx: Transaction, keys: KeyRing, look: Look, witnessed: Vouched): Promise<Verdict> {

@@ -208,13 +208,15 @@ export async function publishLedgerKey(tx: Transaction, verifierKey: string): Pr
   await tx.query("insert into ledger_key (id, verifier_key) values (split_part($1, '+', 2), $1) on conflict do nothing", [verifierKey]);
 }
 
-/** The change with which two operators let this era begin. */
-export async function findRelease(tx: Transaction, era: number): Promise<string | undefined> {
-  const [row] = await tx.query<{ change_id: string }>(
-    'select change_id from ledger_freeze where era = $1 and released_at is not null order by released_at desc limit 1',
-    [era],
+const releasesMax = 20;
+
+/** The changes by which two operators are said to have ended this era, or a later one; the first era first. */
+export async function findReleases(tx: Transaction, era: number): Promise<readonly string[]> {
+  const rows = await tx.query<{ change_id: string }>(
+    'select change_id from ledger_freeze where era > $1 and released_at is not null order by era, released_at desc limit $2',
+    [era, releasesMax],
   );
-  return row?.change_id;
+  return rows.map((row) => row.change_id);
 }
 
 export async function lockFreeze(tx: Transaction, id: string): Promise<(Freeze & { readonly isReleased: boolean }) | undefined> {
