@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import pg from 'pg';
 import { type Test, test } from 'tap';
 import { createAuthority, issueServerCertificate } from '../../certs/authority.ts';
 import type { Config } from '../../server/config/config.ts';
@@ -51,11 +52,13 @@ class Bench {
     return bench;
   }
 
-  async write(count: number): Promise<number> {
+  /** `unseen`: they are sealed, and the forward is not told yet. */
+  async write(count: number, told: 'told' | 'unseen' = 'told'): Promise<number> {
     await writeEntries(this.sql, this.customer, count);
     await this.#sealer.seal();
-    this.newest = Number((await this.sql.query<{ number: string }>('select number from ledger_state'))[0]?.number);
-    return this.newest;
+    const newest = Number((await this.sql.query<{ number: string }>('select number from ledger_state'))[0]?.number);
+    if (told === 'told') this.newest = newest;
+    return newest;
   }
 
   forward(
@@ -103,6 +106,8 @@ class Bench {
 
 const range = (from: number, to: number): readonly number[] => Array.from({ length: to - from + 1 }, (_, i) => from + i);
 const distinct = (numbers: readonly number[]): readonly number[] => [...new Set(numbers)].sort((a, b) => a - b);
+/** A repeat begins again at a lower number; between breaks they only grow. */
+const breaksIn = (numbers: readonly number[]): number => numbers.filter((one, i) => i > 0 && one <= (numbers[i - 1] ?? 0)).length;
 
 test('each transport brings every entry once and in order, from the moment the forward exists', async (t) => {
   const directory = temporaryDirectory(t);
@@ -185,6 +190,66 @@ test('each transport brings every entry once and in order, from the moment the f
     );
     await until('counts as received', async () => (await bench.place()).number === last);
   });
+});
+
+test('a receiver that goes away again and again gets everything', async (t) => {
+  const bench = await Bench.open(t);
+  const [port] = await freePorts(1);
+  const { forwards } = bench.forward({ transport: 'tcp', host: '127.0.0.1', port: port ?? 0 });
+  await bench.begun();
+  const got: string[] = [];
+  let last = 0;
+  for (let round = 0; round < 6; round += 1) {
+    const receiver = await Receiver.listen({ port: port ?? 0 });
+    last = await bench.write(300);
+    await until('some arrive', () => receiver.messages.length > 50);
+    // What is sent now stays in the kernel, and goes down with the receiver.
+    receiver.stopReading();
+    last = await bench.write(300);
+    await receiver.close();
+    // A program needs longer than that to start again: the last error of the round before may still stand there.
+    const [now] = await bench.sql.query<{ now: Date }>('select clock_timestamp() as now');
+    const since = "select 1 from ledger_forward where error is not null and looked_at > $1::timestamptz + interval '1 second'";
+    await until('it is noticed', async () => (await bench.sql.query(since, [now?.now])).length === 1);
+    got.push(...receiver.messages);
+  }
+  const receiver = await Receiver.listen({ port: port ?? 0 });
+  t.teardown(() => receiver.close());
+  await until('the rest is confirmed', async () => (await bench.place()).number === last);
+  got.push(...receiver.messages);
+  const numbers = got.map((one) => Number(parseSyslog(one).params.number));
+  t.same(distinct(numbers), range(4, last), 'nothing is lost');
+  t.ok(breaksIn(numbers) <= 30, `repeats come after breaks only (${breaksIn(numbers)})`);
+  await until('and the metrics say so', () => /forward_broken\{forward="siem"\} 0\n/.test(expose(forwards.metrics)));
+});
+
+test('a connection that goes while the next entries are looked up takes nothing with it', async (t) => {
+  const bench = await Bench.open(t);
+  const receiver = await Receiver.listen({ port: 0 });
+  t.teardown(() => receiver.close());
+  bench.forward({ transport: 'tcp', host: '127.0.0.1', port: receiver.port }, { times: { doubtMs: 1_000_000, confirmMs: 1_000_000 } });
+  await bench.begun();
+  receiver.stopReading();
+  const sent = await bench.write(10);
+  await until('they are sent, and not read', async () => (await bench.place()).sent === sent);
+  t.same(receiver.messages, []);
+  const last = await bench.write(5, 'unseen');
+  const holder = new pg.Client({ connectionString: bench.sql.migrateUrl });
+  await holder.connect();
+  t.teardown(() => holder.end());
+  await holder.query('begin');
+  await holder.query('lock table ledger_sealed in access exclusive mode');
+  bench.newest = last;
+  const waiting =
+    "select 1 from pg_stat_activity where application_name = 'cofferdam forwarder' and wait_event_type = 'Lock' and query like '%public::text%'";
+  await until('it waits for the next entries', async () => (await bench.sql.query(waiting)).length === 1);
+  const hold = Date.now();
+  receiver.drop();
+  receiver.readAgain();
+  await until('the end has arrived', () => Date.now() - hold > 200);
+  await holder.query('commit');
+  await until('the newest is received', () => receiver.numbers.includes(last));
+  t.same(distinct(receiver.numbers), range(4, last), 'what was sent and not read is sent again');
 });
 
 test('what was read and not confirmed comes again, letter by letter', async (t) => {

@@ -101,7 +101,7 @@ export class Forward {
     const number = this.#place?.number ?? (await database.withSystem((tx) => findForward(tx, this.config.name)));
     this.#place ??= { number, sent: number };
     // At once, not with the next entry: what was sent last may not have been read.
-    if (this.#connection?.isOpen === false && this.#place.sent > this.#place.number) throw new Error('the receiver ended the connection');
+    this.#mustBeWhole(this.#place);
     const isBehind = (newest() ?? 0) > this.#place.sent;
     if (isBehind) await this.#send(this.#place);
     const limitMs = this.#isDoubtful ? times.doubtMs : times.confirmMs;
@@ -117,6 +117,8 @@ export class Forward {
     if (last === undefined) return this.#pause(times.pollMs);
     const gap = entries.find((entry, i) => entry.number !== place.sent + 1 + i);
     if (gap !== undefined) await this.#miss(gap.number);
+    // Again: it may have ended while the entries were looked up, and a new connection says nothing of what was sent on the old one.
+    this.#mustBeWhole(place);
     if (this.#connection?.isOpen !== true) {
       this.#connection?.destroy();
       this.#connection = await connectSyslog(destination, times);
@@ -124,6 +126,11 @@ export class Forward {
     await this.#connection.send(entries.map((entry) => syslogMessage(format, entry, source)));
     this.#unsureSince ??= performance.now();
     this.#place = { ...place, sent: last.number };
+  }
+
+  /** Throws when something was sent, not confirmed, and its connection is gone. */
+  #mustBeWhole(place: { readonly number: number; readonly sent: number }): void {
+    if (place.sent > place.number && this.#connection?.isOpen !== true) throw new Error('the receiver ended the connection');
   }
 
   /** Numbers have no gaps: what is missing was taken out of the database before it was forwarded. */
