@@ -41,19 +41,16 @@ test('a real record verifies, and a changed row of it is named', async (t) => {
   const [victim] = await rowsOf("select tree, position, number, kind from ledger_sealed where kind = 'upload.closed' limit 1");
   const at = `tree = '${victim?.tree}' and position = ${victim?.position}`;
   const named = { tree: victim?.tree, position: Number(victim?.position), number: Number(victim?.number) };
-  for (const [what, change, undo] of [
-    ['changed', `update ledger_sealed set bytes = bytes + 1 where ${at}`, `update ledger_sealed set bytes = bytes - 1 where ${at}`],
-    [
-      'missing',
-      `create table kept as select * from ledger_sealed where ${at}; delete from ledger_sealed where ${at}`,
-      'insert into ledger_sealed select * from kept; drop table kept',
-    ],
+  for (const [what, change] of [
+    ['changed', `update ledger_sealed set bytes = bytes + 1 where ${at}`],
+    ['missing', `delete from ledger_sealed where ${at}`],
   ] as const) {
-    await client.query(`set session_replication_role = replica; ${change}; set session_replication_role = default`);
+    // Seen by this connection alone, which writes the dump, and taken back.
+    await client.query(`begin; set local session_replication_role = replica; ${change}`);
     const bad = await verify();
     t.match(bad, { code: 1, report: { ok: false, found: 1, firstRow: { what, tree: named.tree, position: named.position } } });
     if (what === 'changed') t.match(bad.report.firstRow, named);
-    await client.query(`set session_replication_role = replica; ${undo}; set session_replication_role = default`);
+    await client.query('rollback');
     t.match(await verify(), { code: 0, report: { ok: true } }, 'as it was');
   }
 });
