@@ -1,6 +1,6 @@
 // T-27: a restore, or a failover to a stale copy, would silently refund budgets and erase the record. Under a newer witness nothing is served until two
 // operators have given up what is lost.
-import { readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Test, test } from 'tap';
 import { parseNote } from '../../server/domain/ledger/checkpoint.ts';
@@ -98,6 +98,12 @@ test('a restored database, a copy that takes its place, and a healthy move', asy
   t.ok(stored.length > 1);
   // As old as they are when a backup is restored.
   for (const path of stored) utimesSync(path, 0, 0);
+  // As on a new machine whose mount is missing: nobody can tell that the database is old.
+  const witness = join(world.directory, 'witness');
+  renameSync(witness, `${witness}.aside`);
+  await t.rejects(world.start(), /no witness has a checkpoint, though \d+ heads of this record were witnessed/, 'no witness, no service');
+  rmSync(witness, { recursive: true, force: true });
+  renameSync(`${witness}.aside`, witness);
   await world.start();
   t.same(objects(world), stored, 'what the old database does not know is no stray: perhaps it is the wrong database');
 

@@ -157,11 +157,12 @@ export class World {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.#process = child;
+    const from = this.#log.length;
     await new Promise<void>((resolve, reject) => {
       const timer = setTimeout(() => reject(new Error(`not up in time: ${this.#log.slice(-3000)}`)), 90_000);
       child.stdout.on('data', (chunk: Buffer) => {
         this.#log += chunk.toString('utf8');
-        if (this.#log.includes('Cofferdam serves.')) {
+        if (this.#log.includes('Cofferdam serves.', from)) {
           clearTimeout(timer);
           resolve();
         }

@@ -1,6 +1,7 @@
 // Owns: when a warden calls the record good, and when it freezes, while other wardens seal and databases are exchanged.
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import { type Test, test } from 'tap';
 import { originOf } from '../../server/domain/ledger/checkpoint.ts';
@@ -88,6 +89,37 @@ test('twin: a witness that has more than the database, now as well', async (t) =
   await stop();
   t.match(guard.state, { is: 'closed', why: 'frozen', text: /it is older than what was witnessed/ });
   t.match(await sql.query('select why, text from ledger_freeze'), [{ why: 'behind' }]);
+});
+
+test('a witness that remembers nothing of a record that was witnessed: nothing is served, until it has a checkpoint again', async (t) => {
+  const { sql, file, write, ledger } = await setUp(t);
+  const first = ledger(() => file.newest());
+  await first.start();
+  await write();
+  const state = async () =>
+    (await sql.query<{ witnessed: number; checkpoint: string }>('select witnessed_size::int as witnessed, checkpoint from ledger_state'))[0];
+  for (const end = Date.now() + 20_000; ((await state())?.witnessed ?? 0) === 0 && Date.now() < end; ) await delay(20);
+  await first.stop();
+  t.same(first.guard.state, { is: 'open' }, 'twin: an empty witness is no fault while nothing was ever witnessed');
+  t.ok(((await state())?.witnessed ?? 0) > 0, 'it is on record that somebody has it');
+
+  // The mount is missing; what stands in the database may be a restored copy.
+  let held: string | undefined;
+  const blind = ledger(() => Promise.resolve(held));
+  await t.rejects(blind.start(), { code: 'unavailable', message: /no witness has a checkpoint, though \d+ heads of this record were witnessed/ });
+  t.match(blind.guard.state, { is: 'closed', why: 'unsure' });
+  t.throws(() => blind.guard.require(), { code: 'unavailable' });
+  await blind.stop();
+
+  held = (await state())?.checkpoint;
+  const seeded = ledger(() => Promise.resolve(held));
+  await seeded.start();
+  t.same(seeded.guard.state, { is: 'open' }, 'twin: the newest checkpoint was put there');
+  held = undefined;
+  await write();
+  await delay(200);
+  t.same(seeded.guard.state, { is: 'open' }, 'and what this process has compared itself needs no witness to tell it again');
+  await seeded.stop();
 });
 
 test('nothing is sealed on a database that was exchanged since it was compared', async (t) => {

@@ -2,7 +2,7 @@
 // Must never: seal what was not compared, or open the guard while anything about the record is in doubt.
 import { randomUUID } from 'node:crypto';
 import type { Config } from '../../config/config.ts';
-import { toCofferdamError } from '../../domain/errors.ts';
+import { CofferdamError, toCofferdamError } from '../../domain/errors.ts';
 import { originOf } from '../../domain/ledger/checkpoint.ts';
 import type { Logger } from '../../observability/logger.ts';
 import type { Reading } from '../../observability/metrics.ts';
@@ -178,7 +178,8 @@ export class Ledger {
     const isSame = known !== undefined && known.identity === before.identity && known.era === before.era && known.heads <= before.heads;
     if (isSame && !(guard.state.is === 'closed' && guard.state.why !== 'late')) return true;
     const vouched = await this.#vouched(signing);
-    if (known !== undefined)
+    if (known === undefined) this.#requireMemory(before, vouched);
+    else
       vouched.push({ by: 'this warden', era: known.era, size: known.heads, root: known.root, time: new Date(before.now).toISOString() });
     // The witness first, then the database: meanwhile another warden may have sealed, and handed over, more than was seen a moment ago.
     const { seen, verdict, root } = await this.#database.withSystem(async (tx) => {
@@ -229,6 +230,15 @@ export class Ledger {
       }),
     );
     return all.filter((one) => one !== undefined);
+  }
+
+  /** A witness that remembers nothing vouches for nothing: its mount is missing, or it is another one. A restored database would pass for the newest. */
+  #requireMemory({ witnessed }: Look, vouched: readonly Vouched[]): void {
+    if (witnessed === 0 || vouched.length > 0 || !this.#given.witnesses.some((one) => one.isRequired && one.newest !== null)) return;
+    throw new CofferdamError(
+      'unavailable',
+      `no witness has a checkpoint, though ${witnessed} heads of this record were witnessed: is its mount there? If it is lost: OPERATIONS, "A witness that is lost"`,
+    );
   }
 
   async #freeze(seen: Look, freeze: Omit<Freeze, 'id'>): Promise<void> {

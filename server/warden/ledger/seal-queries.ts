@@ -127,6 +127,8 @@ export type Look = {
   readonly unwitnessedMs: number;
   /** Every required witness has the newest checkpoint. */
   readonly isWitnessed: boolean;
+  /** Heads that every required witness once had, by the database's word. */
+  readonly witnessed: number;
   /** Nothing was sealed yet in this era, which followed a release. */
   readonly isBeginning: boolean;
   /** Server and timeline. */
@@ -145,6 +147,7 @@ export async function look(tx: Transaction): Promise<Look> {
     checkpoint_age: number | null;
     unsealed: number | null;
     unwitnessed: number | null;
+    witnessed: number;
     begun_at: number | null;
     identity: string;
     freeze: Freeze | null;
@@ -152,7 +155,7 @@ export async function look(tx: Transaction): Promise<Look> {
     `select s.era, s.number, (select t.size from ledger_tree t where t.tree = $1) as heads, s.checkpoint, (extract(epoch from clock_timestamp()) * 1000)::float8 as now,
        (extract(epoch from clock_timestamp() - s.checkpoint_at) * 1000)::float8 as checkpoint_age,
        (select (extract(epoch from clock_timestamp() - f.at) * 1000)::float8 from ledger_fresh f order by f.id limit 1) as unsealed,
-       (extract(epoch from clock_timestamp() - s.unwitnessed_since) * 1000)::float8 as unwitnessed,
+       (extract(epoch from clock_timestamp() - s.unwitnessed_since) * 1000)::float8 as unwitnessed, s.witnessed_size as witnessed,
        (select (r.facts ->> 'heads')::bigint from ledger_freeze r where r.era = s.era and r.released_at is not null order by r.released_at desc limit 1) as begun_at,
        (select c.system_identifier::text from pg_control_system() c) || '/' || (select c.timeline_id::text from pg_control_checkpoint() c) as identity,
        (select json_build_object('id', z.id, 'why', z.why, 'text', z.text, 'facts', z.facts) from ledger_freeze z where z.released_at is null order by z.at limit 1) as freeze
@@ -171,6 +174,7 @@ export async function look(tx: Transaction): Promise<Look> {
     unsealedMs: Math.max(0, row.unsealed ?? 0),
     unwitnessedMs: Math.max(0, row.unwitnessed ?? 0),
     isWitnessed: row.unwitnessed === null,
+    witnessed: row.witnessed,
     isBeginning: row.begun_at !== null && row.begun_at === (row.heads ?? 0),
     identity: row.identity,
     freeze: row.freeze,
