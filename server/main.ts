@@ -8,6 +8,7 @@ import type { Config } from './config/config.ts';
 import { loadConfig } from './config/load.ts';
 import { withResolvedAdmin } from './config/loopback.ts';
 import { CofferdamError, errorCodes, toCofferdamError } from './domain/errors.ts';
+import type { Ready } from './supervisor/child.ts';
 
 const help = `cofferdam: secure SFTP file-transfer gateway
 
@@ -49,12 +50,13 @@ function becomeUser(config: Config, role: Role, node: string | undefined): void 
 }
 
 /** Ready and gone travel over the supervisor's channel, where there is one. */
-function announceReady(): void {
-  if (process.send !== undefined) process.send('ready');
+function announceReady({ closed }: Running): void {
+  const ready: Ready = { is: 'ready', closed };
+  if (process.send !== undefined) process.send(ready);
 }
 
-/** `over`: the role has done its work and wants to be stopped. */
-type Running = { readonly over?: Promise<void>; stop(): Promise<void> };
+/** `over`: the role has done its work and wants to be stopped. `closed`: it runs, and serves nobody for this reason. */
+type Running = { readonly over?: Promise<void>; readonly closed?: string | undefined; stop(): Promise<void> };
 
 async function startRole(role: Role, config: Config, node: string | undefined): Promise<Running> {
   switch (role) {
@@ -120,7 +122,7 @@ async function main(): Promise<void> {
   running = await startRole(role, config, values.node);
   if (role === 'migrate') return;
   if (isStopping) return finish(running);
-  announceReady();
+  announceReady(running);
   void running.over?.then(stop);
 }
 

@@ -10,6 +10,11 @@ const backoffMaxMs = 5000;
 /** A process that lived this long starts again with the shortest pause. */
 const steadyMs = 2000;
 
+/** What a role sends when it listens. `closed`: why it serves nobody all the same. */
+export type Ready = { readonly is: 'ready'; readonly closed?: string | undefined };
+const isReadiness = (message: unknown): message is Ready =>
+  typeof message === 'object' && message !== null && 'is' in message && message.is === 'ready';
+
 export class Child {
   readonly name: string;
   readonly #command: RoleCommand;
@@ -29,8 +34,8 @@ export class Child {
     return this.#process?.pid;
   }
 
-  /** Resolves when the process said it is ready; rejects when it ended before. Its own message is on standard error. */
-  start(): Promise<void> {
+  /** Resolves with what the process said when it was ready; rejects when it ended before. Its own message is on standard error. */
+  start(): Promise<Ready> {
     const started = Date.now();
     // A group of its own: Ctrl-C reaches the supervisor only, which stops its children in order.
     const child = spawn(this.#command.program, [...this.#command.args], {
@@ -46,10 +51,10 @@ export class Child {
         reject(new CofferdamError('configuration', `${this.name} did not get ready in ${readyMs / 1000} s`));
       }, readyMs);
       child.on('message', (message) => {
-        if (message !== 'ready') return;
+        if (!isReadiness(message)) return;
         isReady = true;
         clearTimeout(timer);
-        resolve();
+        resolve(message);
       });
       child.on('error', (cause) => {
         this.#process = undefined;

@@ -2,9 +2,13 @@
 import { relative } from 'node:path';
 import type { Config } from '../config/config.ts';
 
-export function greeting(config: Config, projectDirectory: string, adminSocket: string, isShared: boolean): string {
+type Facts = { readonly adminSocket: string; readonly isShared: boolean; readonly closed: string | undefined };
+
+export function greeting(config: Config, projectDirectory: string, { adminSocket, isShared, closed }: Facts): string {
   const name = (plane: string): string => (plane === 'partner' ? 'banks (partner plane)' : 'own systems (internal plane)');
-  const lines = ['', 'Cofferdam serves.', ''];
+  const first =
+    closed === undefined ? ['Cofferdam serves.'] : [`Cofferdam runs, and serves nobody: ${closed}.`, 'What to do: cofferctl ledger status'];
+  const lines = ['', ...first, ''];
   for (const edge of config.edges) lines.push(`  SFTP for ${name(edge.plane)}:  ${edge.host}:${edge.port}`);
   const { tcp } = config.admin;
   const address = tcp === null ? '' : ` and ${tcp.host.includes(':') ? `[${tcp.host}]` : tcp.host}:${tcp.port}`;

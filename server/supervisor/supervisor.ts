@@ -37,14 +37,16 @@ export async function startAll(config: Config, projectDirectory: string): Promis
     log.info('stopped');
   };
   try {
-    await warden.start();
+    const { closed } = await warden.start();
     if (config.mode === 'development') await makeOperators(config, operators);
     await Promise.all([admin.start(), ...edges.map((edge) => edge.start())]);
     if (config.demo) await ensureDemoWorld(config, projectDirectory);
+    process.stdout.write(
+      greeting(config, projectDirectory, { adminSocket: runtimePaths(config).adminSocket, isShared: wall.areShared, closed }),
+    );
+    return { stop };
   } catch (error) {
     await stop();
     throw error;
   }
-  process.stdout.write(greeting(config, projectDirectory, runtimePaths(config).adminSocket, wall.areShared));
-  return { stop };
 }

@@ -41,7 +41,8 @@ import { startTransferSweeps } from './transfers/sweeps.ts';
 
 const archiveEveryMs = 3_600_000;
 
-export type RunningWarden = { readonly warden: Warden; stop(): Promise<void> };
+/** `closed`: why nothing is served, as it stood at the start. */
+export type RunningWarden = { readonly warden: Warden; readonly closed: string | undefined; stop(): Promise<void> };
 
 /** Starts the warden; resolves when every socket listens. Throws `configuration` before anything is reachable. */
 export async function startWarden(config: Config): Promise<RunningWarden> {
@@ -115,6 +116,7 @@ export async function startWarden(config: Config): Promise<RunningWarden> {
     log.info({ nodes: config.edges.map((edge) => edge.node) }, 'warden serves');
     return {
       warden,
+      closed: guard.state.is === 'open' ? undefined : guard.state.text,
       stop: async () => {
         for (const socket of sockets) socket.refuse();
         await nodes.leave();

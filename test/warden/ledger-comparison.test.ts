@@ -97,7 +97,9 @@ test('a witness that remembers nothing of a record that was witnessed: nothing i
   await first.start();
   await write();
   const state = async () =>
-    (await sql.query<{ witnessed: number; checkpoint: string }>('select witnessed_size::int as witnessed, checkpoint from ledger_state'))[0];
+    (
+      await sql.query<{ witnessed: number; checkpoint: string }>('select witnessed_size::int as witnessed, checkpoint from ledger_state')
+    )[0];
   for (const end = Date.now() + 20_000; ((await state())?.witnessed ?? 0) === 0 && Date.now() < end; ) await delay(20);
   await first.stop();
   t.same(first.guard.state, { is: 'open' }, 'twin: an empty witness is no fault while nothing was ever witnessed');
@@ -106,7 +108,10 @@ test('a witness that remembers nothing of a record that was witnessed: nothing i
   // The mount is missing; what stands in the database may be a restored copy.
   let held: string | undefined;
   const blind = ledger(() => Promise.resolve(held));
-  await t.rejects(blind.start(), { code: 'unavailable', message: /no witness has a checkpoint, though \d+ heads of this record were witnessed/ });
+  await t.rejects(blind.start(), {
+    code: 'unavailable',
+    message: /no witness has a checkpoint, though \d+ heads of this record were witnessed/,
+  });
   t.match(blind.guard.state, { is: 'closed', why: 'unsure' });
   t.throws(() => blind.guard.require(), { code: 'unavailable' });
   await blind.stop();

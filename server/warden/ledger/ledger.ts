@@ -179,8 +179,7 @@ export class Ledger {
     if (isSame && !(guard.state.is === 'closed' && guard.state.why !== 'late')) return true;
     const vouched = await this.#vouched(signing);
     if (known === undefined) this.#requireMemory(before, vouched);
-    else
-      vouched.push({ by: 'this warden', era: known.era, size: known.heads, root: known.root, time: new Date(before.now).toISOString() });
+    else vouched.push({ by: 'this warden', era: known.era, size: known.heads, root: known.root, time: new Date(before.now).toISOString() });
     // The witness first, then the database: meanwhile another warden may have sealed, and handed over, more than was seen a moment ago.
     const { seen, verdict, root } = await this.#database.withSystem(async (tx) => {
       const now = await look(tx);
