@@ -44,7 +44,15 @@ export function tallyOf(idsMax: number = sightingIdsMax): Tally {
   const at = (place: number, time: number): Growing => {
     const before = sightings.get(place);
     if (before !== undefined) return before;
-    const made = { hits: 0, first: time, last: time, sessions: new Set<string>(), accounts: new Set<string>(), customers: new Set<string>(), kinds: new Map() };
+    const made = {
+      hits: 0,
+      first: time,
+      last: time,
+      sessions: new Set<string>(),
+      accounts: new Set<string>(),
+      customers: new Set<string>(),
+      kinds: new Map(),
+    };
     sightings.set(place, made);
     return made;
   };
@@ -65,6 +73,7 @@ export function tallyOf(idsMax: number = sightingIdsMax): Tally {
       }
       return room >= 0;
     },
-    widest: () => [...sightings].reduce((most, [place, one]) => (one.sessions.size > (sightings.get(most)?.sessions.size ?? -1) ? place : most), -1),
+    widest: () =>
+      [...sightings].reduce((most, [place, one]) => (one.sessions.size > (sightings.get(most)?.sessions.size ?? -1) ? place : most), -1),
   };
 }

@@ -41,7 +41,13 @@ export function parseArchiveLine(line: string): ArchivedEntry | undefined {
   const [credential, alsoCredential, source, , client, operator, sensitiveText] = all.slice(16, 23);
   const isWhole = isCount(number) && isCount(at) && isText(kind) && isText(publicText) && isText(sensitiveText);
   if (!isWhole || !isTextOrNull(customer) || !isTextOrNull(account) || !isTextOrNull(session)) return undefined;
-  if (!isTextOrNull(credential) || !isTextOrNull(alsoCredential) || !isTextOrNull(source) || !isTextOrNull(client) || !isTextOrNull(operator))
+  if (
+    !isTextOrNull(credential) ||
+    !isTextOrNull(alsoCredential) ||
+    !isTextOrNull(source) ||
+    !isTextOrNull(client) ||
+    !isTextOrNull(operator)
+  )
     return undefined;
   return { number, at, kind, customer, account, session, publicText, credential, alsoCredential, source, client, operator, sensitiveText };
 }
