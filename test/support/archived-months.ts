@@ -24,12 +24,26 @@ export function monthsAgo(months: number, minutes = 0): Date {
   return new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth() - months, 1) + minutes * 60_000);
 }
 
+/** As the leading warden does once an hour. */
+export async function archiveMonths(
+  database: Database,
+  archiveDirectory: string,
+  {
+    onlineMonths = 2,
+    retentionMonths = 60,
+    forwards: names = [],
+  }: { onlineMonths?: number; retentionMonths?: number; forwards?: readonly string[] } = {},
+): Promise<void> {
+  const forwards = names.map((name) => ({ name, format: 'cef', destination: { transport: 'unix', path: '/nowhere' } }) as const);
+  const log = createLogger({ log: { level: 'error', pretty: false } } as Config, 'warden');
+  await archiveDue({ config: { archiveDirectory, onlineMonths, retentionMonths, forwards }, database, log });
+}
+
 export function archiving(t: Teardown, { sql, scopes, directory: base }: IncidentWorld): Archiving {
   const warden = new Database({ url: sql.wardenUrl, applicationName: 'test', connectionsMax: 2 });
   const admin = new Database({ url: sql.adminUrl, applicationName: 'test', connectionsMax: 1 });
   t.teardown(() => Promise.all([warden.close(), admin.close()]).then(() => {}));
   const directory = join(base, 'archive');
-  const log = createLogger({ log: { level: 'error', pretty: false } } as Config, 'warden');
   const call = async (operation: string, params: unknown): Promise<unknown> => {
     if (operation === 'ledger.archives') return { archives: await scopes.archives() };
     if (operation !== 'incident.names') throw new Error(operation);
@@ -37,10 +51,7 @@ export function archiving(t: Teardown, { sql, scopes, directory: base }: Inciden
   };
   return {
     directory,
-    archive: (retentionMonths = 60, names = []) => {
-      const forwards = names.map((name) => ({ name, format: 'cef', destination: { transport: 'unix', path: '/nowhere' } }) as const);
-      return archiveDue({ config: { archiveDirectory: directory, onlineMonths: 2, retentionMonths, forwards }, database: warden, log });
-    },
+    archive: (retentionMonths = 60, forwards = []) => archiveMonths(warden, directory, { retentionMonths, forwards }),
     client: { call: call as Client['call'] },
   };
 }
