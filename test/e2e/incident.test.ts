@@ -42,7 +42,7 @@ async function withArchivedMonths(world: World, directory: string, months: reado
     const areSealed = async (): Promise<boolean> =>
       (await warden.withSystem((tx) => tx.query('select 1 from ledger_sealed where at < $1', [monthsAgo(14)]))).length ===
       2 * months.length;
-    while (!(await areSealed())) await new Promise((resolve) => setTimeout(resolve, 50));
+    for (let tries = 0; tries < 1000 && !(await areSealed()); tries += 1) await new Promise((resolve) => setTimeout(resolve, 50));
     await archiveMonths(warden, directory, { onlineMonths: 13 });
     return directory;
   } finally {
