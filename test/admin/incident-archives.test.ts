@@ -74,7 +74,7 @@ const indicators: readonly Indicator[] = [
       '2001:db8::9',
       '::/0',
     ],
-    ...['2001:db8::/31', '::/96', '172.16.0.0/12', 'fe80::/10'],
+    ...['2001:db8::/31', '2001:db8:0:1::/48', '::/96', '172.16.0.0/12', 'fe80::/10'],
   ].map((value) => ({ type: 'network', value }) as const),
   ...['RCLONE', 'ssh-2.0', 'go', 'É', 'é', '%', '_', '"\\', '100%', 'rclone_', 'SSH-2.0-Go', 'SSH-2.0-Go '].map(
     (value) => ({ type: 'client', value }) as const,

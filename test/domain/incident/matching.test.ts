@@ -77,6 +77,7 @@ test('strangers of IPv6 are kept by network', async (t) => {
   t.ok(at('2001:db8::1:0:0/96', '2001:db8::'), 'a network within what is kept');
   t.notOk(at('2001:db8::1:0:0/96', '2001:db8::', 'login.partial'));
   t.ok(at('2001:db8::/32', '2001:db8:1::'));
+  t.ok(at('2001:db8:0:1::/48', '2001:db8:0:1::'), 'once, when a wide network is written with bits behind its length');
   t.notOk(at('192.0.2.7', '192.0.2.0'), 'those of IPv4 are kept by address');
   t.notOk(at('192.0.2.4/30', '192.0.2.0'));
 });
