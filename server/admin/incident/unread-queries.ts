@@ -9,7 +9,7 @@ const readable = `with released as materialized (
   ), unread as (
     select v.id, v.customer_id, v.folder_id, v.size
     from version v
-    where coalesce(v.withdrawn_at, 'infinity') >= $7 and v.published_at < $8 and v.published_at is not null and v.state in ('published', 'withdrawn', 'destroyed')
+    where case when v.withdrawn_at is null then 'infinity' else v.withdrawn_at end >= $7 and v.published_at < $8 and v.published_at is not null and v.state in ('published', 'withdrawn', 'destroyed')
       and v.folder_id = any ($6::uuid[]) and not exists (select 1 from released r where r.version_id = v.id)
   )`;
 
@@ -36,8 +36,8 @@ export type UnreadTotal = { readonly customer: string | null; readonly customerI
 export async function totalUnread(snapshot: Snapshot, chosen: Chosen, reach: Reach): Promise<readonly UnreadTotal[]> {
   return snapshot.query<UnreadTotal>(
     `${readable}
-     select c.name::text as customer, u.customer_id as "customerId", count(*) as files, sum(u.size)::bigint as bytes
-     from unread u left join customer c on c.id = u.customer_id group by 1, 2 order by 1, 2`,
+     select c.name::text as customer, u.* from (select customer_id as "customerId", count(*) as files, sum(size)::bigint as bytes from unread group by 1) u
+       left join customer c on c.id = u."customerId" order by 1, 2`,
     valuesOf(chosen, reach),
   );
 }
