@@ -20,10 +20,12 @@ const measured = [
 const fileMs = 420_000;
 type Counted = { readonly passed: number; readonly failed: number };
 
+/** Of a folder, and of those below it. */
 function testFiles(folder: string): readonly string[] {
-  return readdirSync(join(root, 'test', folder), { withFileTypes: true })
-    .filter((entry) => entry.isFile() && entry.name.endsWith('.test.ts'))
-    .map((entry) => join('test', folder, entry.name))
+  return readdirSync(join(root, 'test', folder), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.test.ts'))
+    .sort()
+    .map((name) => join('test', folder, name))
     .filter((file) => filter.length === 0 || filter.some((one) => file.includes(one)));
 }
 
