@@ -12,7 +12,7 @@ type FileRow = {
   readonly sha256: string | null;
   readonly number: number;
 };
-const size = 300_000_000;
+const size = 120_000_000;
 const settleMs = 3000;
 
 async function fileRows(world: World): Promise<readonly FileRow[]> {
@@ -28,7 +28,7 @@ async function startPut(
 ): Promise<{ readonly child: ReturnType<typeof spawn>; readonly gone: Promise<void> }> {
   const args = world.sftpArguments('acme-batch');
   // A slow sender, so that the fault falls into the middle.
-  const child = spawn('sftp', [...args.slice(0, -1), '-l', '400000', '-b', '-', args.at(-1) ?? ''], {
+  const child = spawn('sftp', [...args.slice(0, -1), '-l', '160000', '-b', '-', args.at(-1) ?? ''], {
     stdio: ['pipe', 'ignore', 'ignore'],
   });
   child.stdin.on('error', () => {});
@@ -74,7 +74,7 @@ test('an upload that was cut is never shown as complete, and reput completes it 
   ];
   for (const [what, strike] of faults) {
     const name = `cut-by-${what}.bin`;
-    const { child, gone } = await startPut(world, path, name, 30_000_000);
+    const { child, gone } = await startPut(world, path, name, 20_000_000);
     await strike(child);
     if (what === 'warden') {
       // The session outlives the warden: the transfer goes on where it was, or the client is told; either way nothing half is shown.

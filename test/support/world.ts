@@ -1,9 +1,10 @@
 // Owns: a whole gateway for end-to-end tests: the real supervisor and its processes, in a directory and on ports of their own.
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { createReadStream, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createReadStream, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { totp } from '../../admin-cli/demo-otp.ts';
 import { socketUrl } from '../../server/postgres/embedded.ts';
 import { createEmptyDatabase, type Teardown, temporaryDirectory, testPasswords } from './database.ts';
@@ -110,6 +111,8 @@ export type WorldOptions = {
   readonly env?: Readonly<Record<string, string>>;
   /** What starts it, and becomes it: a program and its first arguments. */
   readonly within?: readonly string[];
+  /** Nothing is there: everything is made by its own first start. */
+  readonly isFresh?: boolean;
 };
 
 export class World {
@@ -316,20 +319,52 @@ export class World {
   }
 }
 
+/** Settings of which a first start keeps something in the database: such a world makes everything itself. */
+const kept = ['COFFERDAM_BUDGETS', 'COFFERDAM_CREDENTIALS', 'DATABASE_URL'];
+/** In the directory of an original: the name of its database on the run's server. */
+const databaseFile = 'database';
+
+/** An installation that has been started and stopped once, for the worlds of a run to begin from: keys, certificates, schema and demo are made once. */
+export async function makeOriginal(t: Teardown): Promise<string> {
+  const world = await createWorld(t, { isFresh: true });
+  await world.start();
+  const code = await world.stop();
+  if (code !== 0) throw new Error(`the original did not stop: ${world.log.slice(-3000)}`);
+  rmSync(join(world.directory, 'run'), { recursive: true });
+  const given = world.env.DATABASE_URL;
+  if (given !== undefined) writeFileSync(join(world.directory, databaseFile), new URL(given).pathname.slice(1));
+  return world.directory;
+}
+
+/** A directory, and a database when the server is a given one, as `original` left them. */
+async function copyOriginal(t: Teardown, original: string, directory: string): Promise<string | undefined> {
+  // Owners and modes with it. The database's preallocated zeros are not written.
+  await promisify(execFile)('cp', ['-a', '--sparse=always', original, directory]);
+  if (!process.env.DATABASE_URL) return undefined;
+  return createEmptyDatabase(t, readFileSync(join(original, databaseFile), 'utf8'));
+}
+
 /** Prepares a world without starting it. With DATABASE_URL set it uses a database of its own on that server. */
 export async function createWorld(t: Teardown, options: WorldOptions = {}): Promise<World> {
   const directory = join(temporaryDirectory(t), 'var');
   const [partner, internal] = await freePorts(2);
+  const original = process.env.COFFERDAM_TEST_WORLD;
+  const isFresh = options.isFresh === true || !original || kept.some((name) => options.env?.[name] !== undefined);
+  const database = isFresh
+    ? process.env.DATABASE_URL && options.env?.DATABASE_URL === undefined
+      ? await createEmptyDatabase(t)
+      : undefined
+    : await copyOriginal(t, original, directory);
   const env: Record<string, string | undefined> = {
     COFFERDAM_VAR: directory,
     COFFERDAM_PARTNER_PORT: String(partner),
     COFFERDAM_INTERNAL_PORT: String(internal),
     COFFERDAM_LOG_LEVEL: 'info',
     COFFERDAM_LIMITS: JSON.stringify({ freeSpaceFloorBytes: 0, selfTestEveryMs: 0, ...options.limits }),
-    DATABASE_URL: process.env.DATABASE_URL ? await createEmptyDatabase(t) : undefined,
+    DATABASE_URL: database,
     ...options.env,
   };
-  if (process.env.DATABASE_URL)
+  if (process.env.DATABASE_URL && isFresh)
     for (const [role, password] of [
       ['warden', testPasswords.warden],
       ['admin', testPasswords.admin],
