@@ -32,6 +32,7 @@ const longest = [
   'chaos/raced-codes',
   'attack/guesses',
   'e2e/retention',
+  'e2e/budgets',
   'e2e/key-exchange',
   'attack/dull-controls',
   'e2e/accept',
@@ -42,7 +43,7 @@ const measured = [
   'test/attack/deaf-clients.test.ts',
   'test/attack/measured-attacks.test.ts',
   'test/chaos/bounded-egress.test.ts',
-  'test/e2e/budgets.test.ts',
+  'test/e2e/steady-rate.test.ts',
   'test/fuzz/fuzz.test.ts',
 ];
 const fileMs = 900_000;

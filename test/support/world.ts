@@ -328,6 +328,11 @@ const databaseFile = 'database';
 export async function makeOriginal(t: Teardown): Promise<string> {
   const world = await createWorld(t, { isFresh: true });
   await world.start();
+  // Each start opens them.
+  for (const { account, kind } of world.demo.accounts) {
+    const closed = kind === 'machine' ? await world.cofferctl(['window', 'close', account]) : undefined;
+    if (closed !== undefined && closed.code !== 0) throw new Error(closed.err);
+  }
   const code = await world.stop();
   if (code !== 0) throw new Error(`the original did not stop: ${world.log.slice(-3000)}`);
   rmSync(join(world.directory, 'run'), { recursive: true });
