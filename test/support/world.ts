@@ -5,6 +5,7 @@ import { createReadStream, mkdirSync, readdirSync, readFileSync, rmSync, writeFi
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import pg from 'pg';
 import { totp } from '../../admin-cli/demo-otp.ts';
 import { socketUrl } from '../../server/postgres/embedded.ts';
 import { createEmptyDatabase, type Teardown, temporaryDirectory, testPasswords } from './database.ts';
@@ -326,13 +327,20 @@ const databaseFile = 'database';
 
 /** An installation that has been started and stopped once, for the worlds of a run to begin from: keys, certificates, schema and demo are made once. */
 export async function makeOriginal(t: Teardown): Promise<string> {
-  const world = await createWorld(t, { isFresh: true });
+  // A checkpoint that is made in its last moment would have no witness for as long as the original lies there.
+  const world = await createWorld(t, { isFresh: true, limits: { checkpointEveryMs: 3_600_000 } });
   await world.start();
   // Each start opens them.
   for (const { account, kind } of world.demo.accounts) {
     const closed = kind === 'machine' ? await world.cofferctl(['window', 'close', account]) : undefined;
     if (closed !== undefined && closed.code !== 0) throw new Error(closed.err);
   }
+  const client = new pg.Client({ connectionString: world.databaseUrl });
+  await client.connect();
+  const open = 'select 1 from ledger_state where unwitnessed_since is not null or exists (select from ledger_fresh)';
+  for (const end = Date.now() + 60_000; (await client.query(open)).rowCount !== 0; await new Promise((resolve) => setTimeout(resolve, 50)))
+    if (Date.now() > end) throw new Error(`the original has no witness: ${world.log.slice(-3000)}`);
+  await client.end();
   const code = await world.stop();
   if (code !== 0) throw new Error(`the original did not stop: ${world.log.slice(-3000)}`);
   rmSync(join(world.directory, 'run'), { recursive: true });
