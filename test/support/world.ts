@@ -85,6 +85,22 @@ export function sha256File(path: string): Promise<string> {
   });
 }
 
+const commandMs = 120_000;
+
+function cofferctlProcess(directory: string, args: readonly string[], input: string): Promise<Done> {
+  return run(process.execPath, [join(project, 'admin-cli', 'main.ts'), ...args], {
+    env: { COFFERDAM_VAR: directory },
+    input,
+    timeoutMs: commandMs,
+  });
+}
+
+/** A command of cofferctl in the installation below `directory`: by the resident when nothing is to be read and it is free. */
+export async function runCofferctl(directory: string, args: readonly string[], input: string): Promise<Done> {
+  const { askResident } = await import('./resident-cofferctl.ts');
+  return (input === '' ? askResident(args, directory, commandMs) : undefined) ?? cofferctlProcess(directory, args, input);
+}
+
 /** Direct children of a process, by id. */
 export function childrenOf(pid: number): readonly number[] {
   return readdirSync('/proc')
@@ -123,6 +139,9 @@ export class World {
   #log = '';
   #demo: Demo | undefined;
   readonly #usedSteps = new Map<string, Set<number>>();
+
+  /** Each command of cofferctl is a program that is started, as an operator's is. */
+  startsEachCommand = false;
 
   readonly #within: readonly string[];
 
@@ -301,7 +320,7 @@ export class World {
 
   /** Exactly this, by one operator. */
   cofferctlAlone(args: readonly string[], input = ''): Promise<Done> {
-    return run(process.execPath, [join(project, 'admin-cli', 'main.ts'), ...args], { env: { COFFERDAM_VAR: this.directory }, input });
+    return this.startsEachCommand ? cofferctlProcess(this.directory, args, input) : runCofferctl(this.directory, args, input);
   }
 
   /** To its effect: executed, and approved by a second operator where it needs one. */
