@@ -307,16 +307,20 @@ async function main(argv: readonly string[]): Promise<number> {
   }
 }
 
+/** Runs one command line to its end; its exit code. What went wrong is on standard error. */
+export async function cofferctl(argv: readonly string[]): Promise<number> {
+  try {
+    return await main(argv);
+  } catch (thrown) {
+    const isOurs = thrown instanceof RangeError || (thrown instanceof Error && 'code' in thrown && thrown.code === 'ENOENT');
+    const error =
+      isOurs && thrown instanceof Error ? new CofferdamError('invalid', `${thrown.message}. Nothing was done`) : toCofferdamError(thrown);
+    process.stderr.write(`cofferctl: ${error.message}\n`);
+    return errorCodes[error.code].exit;
+  }
+}
+
 if (import.meta.main)
-  main(process.argv.slice(2)).then(
-    (code) => {
-      process.exitCode = code;
-    },
-    (thrown: unknown) => {
-      const isOurs = thrown instanceof RangeError || (thrown instanceof Error && 'code' in thrown && thrown.code === 'ENOENT');
-      const error =
-        isOurs && thrown instanceof Error ? new CofferdamError('invalid', `${thrown.message}. Nothing was done`) : toCofferdamError(thrown);
-      process.stderr.write(`cofferctl: ${error.message}\n`);
-      process.exitCode = errorCodes[error.code].exit;
-    },
-  );
+  void cofferctl(process.argv.slice(2)).then((code) => {
+    process.exitCode = code;
+  });

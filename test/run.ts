@@ -1,23 +1,52 @@
-// Owns: `npm test`: one database server for the run, then every test file, two beside each other; what measures runs alone, at the end.
+// Owns: `npm test`: one database server and one installation to copy for the run, then every test file, some beside each other; what measures runs alone, at the end.
 // Ends with the line `N passed, N failed`.
 import { spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { startTestServer, temporaryDirectory } from './support/database.ts';
+import { makeOriginal } from './support/world.ts';
 
 const root = join(import.meta.dirname, '..');
 const filter = process.argv.slice(2);
-/** Files in these folders start whole gateways, which mostly wait: two beside each other. */
+/** Files in these folders start whole gateways, from one that was started once. */
 const worlds = ['e2e', 'attack', 'chaos', 'supervisor'];
+/** Files beside each other: each waits for about as long as it computes. */
+const lanes = 3;
+/** What takes longest begins first, so that no lane stands idle at the end. The order decides about nothing else. */
+const longest = [
+  'e2e/every-command',
+  'e2e/credentials',
+  'attack/one-operator',
+  'attack/no-record-no-release',
+  'chaos/rolling-restart',
+  'attack/states',
+  'e2e/operators',
+  'e2e/console',
+  'attack/revoked-operators',
+  'chaos/theft',
+  'e2e/interrupted-upload',
+  'chaos/acknowledged-uploads',
+  'e2e/drain',
+  'attack/restored-database',
+  'chaos/rotation-rehearsal',
+  'chaos/raced-codes',
+  'attack/guesses',
+  'e2e/retention',
+  'e2e/budgets',
+  'e2e/key-exchange',
+  'attack/dull-controls',
+  'e2e/accept',
+  'e2e/main-flow',
+];
 /** These measure waits, memory or rates: nothing runs beside them. */
 const measured = [
   'test/attack/deaf-clients.test.ts',
   'test/attack/measured-attacks.test.ts',
   'test/chaos/bounded-egress.test.ts',
-  'test/e2e/budgets.test.ts',
+  'test/e2e/steady-rate.test.ts',
   'test/fuzz/fuzz.test.ts',
 ];
-const fileMs = 420_000;
+const fileMs = 900_000;
 type Counted = { readonly passed: number; readonly failed: number };
 
 /** Of a folder, and of those below it. */
@@ -92,18 +121,18 @@ async function main(): Promise<number> {
     const isWorld = (file: string): boolean => worlds.some((folder) => file.startsWith(join('test', folder, '/')));
     // Hundreds of short runs of the same files: compiled once.
     const compiled = temporaryDirectory({ teardown: (work) => void works.push(work) });
-    const env = { COFFERDAM_TEST_SERVER: server, TAP_TIMEOUT: '400', NODE_COMPILE_CACHE: compiled };
+    process.env.COFFERDAM_TEST_SERVER = server;
+    process.env.NODE_COMPILE_CACHE = compiled;
+    const original = files.some(isWorld) ? await makeOriginal({ teardown: (work) => void works.unshift(work) }) : '';
+    const env = { COFFERDAM_TEST_WORLD: original, TAP_TIMEOUT: '880' };
     const alone = files.filter((file) => measured.includes(file));
-    const beside = files.filter((file) => !alone.includes(file));
-    const counted = [
-      await runFiles(
-        beside.filter((file) => !isWorld(file)),
-        2,
-        env,
-      ),
-      await runFiles(beside.filter(isWorld), 2, env),
-      await runFiles(alone, 1, env),
-    ];
+    /** Longest first, then the other worlds, then what is over in seconds. */
+    const rank = (file: string): number => {
+      const at = longest.findIndex((name) => file.includes(name));
+      return at >= 0 ? at : longest.length + (isWorld(file) ? 0 : 1);
+    };
+    const beside = files.filter((file) => !alone.includes(file)).sort((a, b) => rank(a) - rank(b));
+    const counted = [await runFiles(beside, lanes, env), await runFiles(alone, 1, env)];
     const passed = counted.reduce((sum, one) => sum + one.passed, 0);
     const failed = counted.reduce((sum, one) => sum + one.failed, 0);
     process.stdout.write(`\n${files.length} files in ${Math.round((Date.now() - started) / 1000)} s\n${passed} passed, ${failed} failed\n`);

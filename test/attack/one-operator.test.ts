@@ -235,19 +235,25 @@ test('the whole table: one operator alone, the admin process and its database ro
   t.same(Object.keys(table).sort(), [...needsTwo].sort(), 'the walk covers every operation that needs, or may need, two');
 
   const adminUrl = world.roleUrl('admin');
-  const psql = (sql: string) =>
-    run('psql', ['--no-psqlrc', '--quiet', '--tuples-only', '--no-align', '-v', 'ON_ERROR_STOP=1', adminUrl], { input: sql });
+  const taken = new pg.Client({ connectionString: adminUrl });
+  await taken.connect();
+  t.teardown(() => taken.end());
   const operatorIds = new Map(
     (await owner.query<{ name: string; id: string }>('select name, id from operator')).rows.map((row) => [row.name, row.id]),
   );
   /** As somebody who has taken the admin process: any command in anybody's name; the warden's answer. */
   const commanded = async (operator: string, operation: string, params: unknown): Promise<string> => {
     const id = randomUUID();
-    const text = JSON.stringify(params).replaceAll("'", "''");
-    const sent = await psql(
-      `insert into command (id, operator_id, operation, params) values ('${id}', '${operatorIds.get(operator)}', '${operation}', '${text}');`,
-    );
-    if (sent.code !== 0) return `psql: ${sent.err}`;
+    try {
+      await taken.query('insert into command (id, operator_id, operation, params) values ($1, $2, $3, $4)', [
+        id,
+        operatorIds.get(operator),
+        operation,
+        JSON.stringify(params),
+      ]);
+    } catch (error) {
+      return `database: ${String(error)}`;
+    }
     for (const end = Date.now() + 20_000; Date.now() < end; await new Promise((resolve) => setTimeout(resolve, 20))) {
       const { rows } = await owner.query<{ state: string; error_code: string | null }>(
         'select state, error_code from command where id = $1',

@@ -1,15 +1,17 @@
 // T-15, T-16, T-19: messages out of their state, weak key exchanges, floods of bad logins.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { test } from 'tap';
+import { t as file, test } from 'tap';
 import { endsWithin, plainPacket, rawSocket } from '../support/attacks.ts';
 import { message, RawClient, textAt, u32 } from '../support/raw-client.ts';
 import { sshCommand } from '../support/ssh.ts';
 import { memoryOf, peakMemoryOf } from '../support/stall.ts';
 import { run, startWorld } from '../support/world.ts';
 
+/** Of the tests without settings of their own. */
+const world = await startWorld(file, { limits: { unauthenticatedPerSourceMax: 200 } });
+
 test('every message number in every state before a session: obeyed where it belongs, the end elsewhere', async (t) => {
-  const world = await startWorld(t, { limits: { unauthenticatedPerSourceMax: 200 } });
   const { port } = world.demo.partner;
   const [pid] = world.pidsOf('partner-1');
   const pem = readFileSync(world.keyFile('acme'), 'utf8');
@@ -79,7 +81,6 @@ test('every message number in every state before a session: obeyed where it belo
 });
 
 test('key exchanges that are not good enough', async (t) => {
-  const world = await startWorld(t);
   const { port } = world.demo.partner;
   const ready = async (more: object): Promise<string | undefined> => {
     const client = await RawClient.open({ port, ...more });

@@ -6,8 +6,8 @@ import { addHistory, askScope, judge, play, setUp, thiefAddress } from './theft.
 test('a theft, with an edge and the wardens killed during it: the scope is the truth', async (t) => {
   const cluster = await Cluster.start(t, { edges: 2, wardens: 2, limits: { settleMs: 0 } });
   const setting = await setUp(cluster);
-  const truth = await play(setting, 12);
-  await addHistory(cluster, 20_000);
+  const truth = await play(setting, 6);
+  await addHistory(cluster, 5000);
   const credential = setting.processor.fingerprint;
   for (const args of [
     ['--credential', credential, '--source', thiefAddress],

@@ -95,6 +95,7 @@ test('completion completes: words, then options, in a real shell', async (t) => 
 
 test('every command does what it says', async (t) => {
   const world = await startWorld(t);
+  world.startsEachCommand = true;
   const owner = new pg.Client({ connectionString: world.databaseUrl });
   await owner.connect();
   t.teardown(() => owner.end());

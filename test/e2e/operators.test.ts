@@ -13,6 +13,7 @@ import { startWorld } from '../support/world.ts';
 
 test('a bank is set up from nothing to its first login, by the command line alone', async (t) => {
   const world = await startWorld(t);
+  world.startsEachCommand = true;
   const ok = async (...args: readonly string[]): Promise<string> => {
     const done = await world.cofferctl(args);
     t.equal(done.code, 0, `cofferctl ${args.slice(0, 3).join(' ')}: ${done.err}`);

@@ -2,7 +2,7 @@
 // attributes by handle), Go's sftp package of 2022 (a WRITE with more bytes than its length).
 import { createHash, randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { test } from 'tap';
+import { t as file, test } from 'tap';
 import { type as fx } from '../../server/edge/sftp/codec.ts';
 import { message, RawClient, sftpPacket, u32 } from '../support/raw-client.ts';
 import { startWorld, type World } from '../support/world.ts';
@@ -50,8 +50,10 @@ const stored = async (world: World, name: string): Promise<{ sha256: string | nu
   ).files.find((file) => file.path.endsWith(name));
 const sha256 = (content: Buffer): string => createHash('sha256').update(content).digest('hex');
 
+/** Each client has names and a connection of its own. */
+const world = await startWorld(file, { limits: { channelsPerConnectionMax: 2 } });
+
 test('WinSCP: version 6 asked, temporary name, rename, times and permissions', async (t) => {
-  const world = await startWorld(t);
   const client = await open(world, 6);
   const content = randomBytes(300_000);
   t.equal((await client.ask(fx.realpath, '.'))?.[0], fx.name, 'where am I');
@@ -76,7 +78,6 @@ test('WinSCP: version 6 asked, temporary name, rename, times and permissions', a
 });
 
 test('FileZilla: a zero-length probe, then the file; permissions by name; listing beside it', async (t) => {
-  const world = await startWorld(t);
   const client = await open(world);
   const probe = await write(client, '/deposit/.probe', Buffer.alloc(0));
   t.ok(isStatus(await client.ask(fx.close, probe), ok), 'an empty file is a file');
@@ -94,7 +95,6 @@ test('FileZilla: a zero-length probe, then the file; permissions by name; listin
 });
 
 test('a WRITE with more bytes than its length writes its length; one with fewer is an error', async (t) => {
-  const world = await startWorld(t);
   const client = await open(world);
   const content = randomBytes(40_000);
   const handle = await write(client, '/deposit/go.bin', content);
@@ -111,7 +111,6 @@ test('a WRITE with more bytes than its length writes its length; one with fewer 
 });
 
 test('as many channels as the configuration allows, and no more', async (t) => {
-  const world = await startWorld(t, { limits: { channelsPerConnectionMax: 2 } });
   const client = await RawClient.open({ port: world.demo.partner.port });
   t.ok(await client.login('acme-batch', readFileSync(world.keyFile('acme-batch'), 'utf8')));
   const opened: number[] = [];

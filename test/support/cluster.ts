@@ -16,7 +16,7 @@ import { type Prepared, prepare } from '../../server/supervisor/prepare.ts';
 import { withWardensKeys } from './as-warden.ts';
 import { createEmptyDatabase, type Teardown, temporaryDirectory, testPasswords } from './database.ts';
 import { agreed, connectAgreed } from './operators.ts';
-import { childrenOf, type Done, freePorts, project, run } from './world.ts';
+import { childrenOf, type Done, freePorts, project, runCofferctl } from './world.ts';
 
 export type ClusterOptions = {
   /** Partner edges; one internal edge more serves the depositor. */
@@ -213,7 +213,7 @@ export class Cluster {
 
   /** Exactly this, by one operator. */
   cofferctlAlone(args: readonly string[], input = ''): Promise<Done> {
-    return run(process.execPath, [join(project, 'admin-cli', 'main.ts'), ...args], { env: { COFFERDAM_VAR: this.directory }, input });
+    return runCofferctl(this.directory, args, input);
   }
 
   /** To its effect: executed, and approved by a second operator where it needs one. */

@@ -65,11 +65,11 @@ async function administer(url: string, text: string): Promise<void> {
   }
 }
 
-/** An empty database on the run's server, dropped at the end. */
-export async function createEmptyDatabase(t: Teardown): Promise<string> {
+/** An empty database on the run's server, or a copy of `template`; dropped at the end. */
+export async function createEmptyDatabase(t: Teardown, template = 'template1'): Promise<string> {
   const server = await serverUrl(t);
   const name = `test_${randomBytes(6).toString('hex')}`;
-  await administer(server, `create database ${name}`);
+  await administer(server, `create database ${name} template ${template}`);
   t.teardown(() => administer(server, `drop database if exists ${name} with (force)`));
   return withDatabase(server, name);
 }

@@ -1,9 +1,11 @@
 // Owns: a whole gateway for end-to-end tests: the real supervisor and its processes, in a directory and on ports of their own.
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { createReadStream, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createReadStream, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
+import pg from 'pg';
 import { totp } from '../../admin-cli/demo-otp.ts';
 import { socketUrl } from '../../server/postgres/embedded.ts';
 import { createEmptyDatabase, type Teardown, temporaryDirectory, testPasswords } from './database.ts';
@@ -83,6 +85,22 @@ export function sha256File(path: string): Promise<string> {
   });
 }
 
+const commandMs = 120_000;
+
+function cofferctlProcess(directory: string, args: readonly string[], input: string): Promise<Done> {
+  return run(process.execPath, [join(project, 'admin-cli', 'main.ts'), ...args], {
+    env: { COFFERDAM_VAR: directory },
+    input,
+    timeoutMs: commandMs,
+  });
+}
+
+/** A command of cofferctl in the installation below `directory`: by the resident when nothing is to be read and it is free. */
+export async function runCofferctl(directory: string, args: readonly string[], input: string): Promise<Done> {
+  const { askResident } = await import('./resident-cofferctl.ts');
+  return (input === '' ? askResident(args, directory, commandMs) : undefined) ?? cofferctlProcess(directory, args, input);
+}
+
 /** Direct children of a process, by id. */
 export function childrenOf(pid: number): readonly number[] {
   return readdirSync('/proc')
@@ -110,6 +128,8 @@ export type WorldOptions = {
   readonly env?: Readonly<Record<string, string>>;
   /** What starts it, and becomes it: a program and its first arguments. */
   readonly within?: readonly string[];
+  /** Nothing is there: everything is made by its own first start. */
+  readonly isFresh?: boolean;
 };
 
 export class World {
@@ -119,6 +139,9 @@ export class World {
   #log = '';
   #demo: Demo | undefined;
   readonly #usedSteps = new Map<string, Set<number>>();
+
+  /** Each command of cofferctl is a program that is started, as an operator's is. */
+  startsEachCommand = false;
 
   readonly #within: readonly string[];
 
@@ -297,7 +320,7 @@ export class World {
 
   /** Exactly this, by one operator. */
   cofferctlAlone(args: readonly string[], input = ''): Promise<Done> {
-    return run(process.execPath, [join(project, 'admin-cli', 'main.ts'), ...args], { env: { COFFERDAM_VAR: this.directory }, input });
+    return this.startsEachCommand ? cofferctlProcess(this.directory, args, input) : runCofferctl(this.directory, args, input);
   }
 
   /** To its effect: executed, and approved by a second operator where it needs one. */
@@ -316,20 +339,64 @@ export class World {
   }
 }
 
+/** Settings of which a first start keeps something in the database: such a world makes everything itself. */
+const kept = ['COFFERDAM_BUDGETS', 'COFFERDAM_CREDENTIALS', 'DATABASE_URL'];
+/** In the directory of an original: the name of its database on the run's server. */
+const databaseFile = 'database';
+
+/** An installation that has been started and stopped once, for the worlds of a run to begin from: keys, certificates, schema and demo are made once. */
+export async function makeOriginal(t: Teardown): Promise<string> {
+  // A checkpoint that is made in its last moment would have no witness for as long as the original lies there.
+  const world = await createWorld(t, { isFresh: true, limits: { checkpointEveryMs: 3_600_000 } });
+  await world.start();
+  // Each start opens them.
+  for (const { account, kind } of world.demo.accounts) {
+    const closed = kind === 'machine' ? await world.cofferctl(['window', 'close', account]) : undefined;
+    if (closed !== undefined && closed.code !== 0) throw new Error(closed.err);
+  }
+  const client = new pg.Client({ connectionString: world.databaseUrl });
+  await client.connect();
+  const open = 'select 1 from ledger_state where unwitnessed_since is not null or exists (select from ledger_fresh)';
+  for (const end = Date.now() + 60_000; (await client.query(open)).rowCount !== 0; await new Promise((resolve) => setTimeout(resolve, 50)))
+    if (Date.now() > end) throw new Error(`the original has no witness: ${world.log.slice(-3000)}`);
+  await client.end();
+  const code = await world.stop();
+  if (code !== 0) throw new Error(`the original did not stop: ${world.log.slice(-3000)}`);
+  rmSync(join(world.directory, 'run'), { recursive: true });
+  const given = world.env.DATABASE_URL;
+  if (given !== undefined) writeFileSync(join(world.directory, databaseFile), new URL(given).pathname.slice(1));
+  return world.directory;
+}
+
+/** A directory, and a database when the server is a given one, as `original` left them. */
+async function copyOriginal(t: Teardown, original: string, directory: string): Promise<string | undefined> {
+  // Owners and modes with it. The database's preallocated zeros are not written.
+  await promisify(execFile)('cp', ['-a', '--sparse=always', original, directory]);
+  if (!process.env.DATABASE_URL) return undefined;
+  return createEmptyDatabase(t, readFileSync(join(original, databaseFile), 'utf8'));
+}
+
 /** Prepares a world without starting it. With DATABASE_URL set it uses a database of its own on that server. */
 export async function createWorld(t: Teardown, options: WorldOptions = {}): Promise<World> {
   const directory = join(temporaryDirectory(t), 'var');
   const [partner, internal] = await freePorts(2);
+  const original = process.env.COFFERDAM_TEST_WORLD;
+  const isFresh = options.isFresh === true || !original || kept.some((name) => options.env?.[name] !== undefined);
+  const database = isFresh
+    ? process.env.DATABASE_URL && options.env?.DATABASE_URL === undefined
+      ? await createEmptyDatabase(t)
+      : undefined
+    : await copyOriginal(t, original, directory);
   const env: Record<string, string | undefined> = {
     COFFERDAM_VAR: directory,
     COFFERDAM_PARTNER_PORT: String(partner),
     COFFERDAM_INTERNAL_PORT: String(internal),
     COFFERDAM_LOG_LEVEL: 'info',
     COFFERDAM_LIMITS: JSON.stringify({ freeSpaceFloorBytes: 0, selfTestEveryMs: 0, ...options.limits }),
-    DATABASE_URL: process.env.DATABASE_URL ? await createEmptyDatabase(t) : undefined,
+    DATABASE_URL: database,
     ...options.env,
   };
-  if (process.env.DATABASE_URL)
+  if (process.env.DATABASE_URL && isFresh)
     for (const [role, password] of [
       ['warden', testPasswords.warden],
       ['admin', testPasswords.admin],
