@@ -26,6 +26,7 @@ insert into account (id, customer_id, name, kind, plane)
 insert into account (id, customer_id, name, kind, plane) select uid('own' || a), null, 'own-' || a, 'machine', 'internal' from generate_series(0, 39) a;
 insert into folder_right select a.id, f.customer_id, f.id, case f.direction when 'deposit' then '{list,write}'::text[] else '{list,read}'::text[] end from account a join folder f on f.customer_id = a.customer_id;
 insert into folder_right select a.id, f.customer_id, f.id, '{list,read}' from account a cross join folder f where a.customer_id is null and f.direction = 'deposit';
+insert into operator (id, name, role) select uid('operator-' || n), n, 'operator' from unnest(array['alice', 'bob', 'carol']) n;
 `;
 
 /** Files of the deposits of sessions $1 to $2: five each. Old ones have left the tree. $3 sessions in all, $4 begin, $5 span. */
@@ -33,8 +34,8 @@ export const depositFiles = `
 with s as (select i, began(i, $3, $4, $5) as at, customer_of(i) as c from generate_series($1::bigint, $2::bigint) i where i % 20 < ${deposits}),
   made as (insert into file (id, customer_id, folder_id, name)
     select uid('file' || i || '-' || j), uid('customer' || c), uid('folder-deposit' || c), name_of(i, j) from s, generate_series(0, 4) j)
-insert into version (id, customer_id, file_id, number, content_id, state, extent_count, size, sha256, account_id, session_id, node, opened_at, closed_at, published_at, withdrawn_at, receipt)
-  select uid('version' || i || '-' || j), uid('customer' || c), uid('file' || i || '-' || j), 1, uid('content' || i || '-' || j),
+insert into version (id, customer_id, folder_id, file_id, number, content_id, state, extent_count, size, sha256, account_id, session_id, node, opened_at, closed_at, published_at, withdrawn_at, receipt)
+  select uid('version' || i || '-' || j), uid('customer' || c), uid('folder-deposit' || c), uid('file' || i || '-' || j), 1, uid('content' || i || '-' || j),
     case when at < now() - interval '90 days' then 'destroyed' when at < now() - interval '30 days' then 'withdrawn' else 'published' end, 1, size_of(i, j), sha256((i || '-' || j)::bytea),
     uid('account' || c || '-' || (i / 20 % 11)), uid('session' || i), 'partner-1', at, at + interval '2 minutes', at + interval '3 minutes',
     case when at < now() - interval '30 days' then at + interval '30 days' end, repeat('receipt ', 50)
@@ -44,8 +45,8 @@ insert into version (id, customer_id, file_id, number, content_id, state, extent
 export const collectFiles = `
 with d as (select c, day, k, $3::timestamptz + day * interval '1 day' as at from generate_series(0, 199) c, generate_series($1::int, $2::int) day, generate_series(0, 9) k),
   made as (insert into file (id, customer_id, folder_id, name) select uid('cfile' || c || '-' || day || '-' || k), uid('customer' || c), uid('folder-collect' || c), 'camt.053-' || day || '-' || k || '.xml' from d)
-insert into version (id, customer_id, file_id, number, content_id, state, extent_count, size, sha256, account_id, session_id, node, opened_at, closed_at, published_at, withdrawn_at, receipt)
-  select uid('cversion' || c || '-' || day || '-' || k), uid('customer' || c), uid('cfile' || c || '-' || day || '-' || k), 1, uid('ccontent' || c || '-' || day || '-' || k),
+insert into version (id, customer_id, folder_id, file_id, number, content_id, state, extent_count, size, sha256, account_id, session_id, node, opened_at, closed_at, published_at, withdrawn_at, receipt)
+  select uid('cversion' || c || '-' || day || '-' || k), uid('customer' || c), uid('folder-collect' || c), uid('cfile' || c || '-' || day || '-' || k), 1, uid('ccontent' || c || '-' || day || '-' || k),
     case when at < now() - interval '90 days' then 'destroyed' when at < now() - interval '30 days' then 'withdrawn' else 'published' end, 1, 30000 + k, sha256((c || '-' || day || '-' || k)::bytea),
     uid('own0'), uid('none'), 'internal-1', at, at, at, case when at < now() - interval '30 days' then at + interval '30 days' end, repeat('receipt ', 50) from d`;
 
@@ -53,8 +54,8 @@ insert into version (id, customer_id, file_id, number, content_id, state, extent
 export const largeFiles = `
 with b as (select k, k % 200 as c from generate_series(0, 399) k),
   made as (insert into file (id, customer_id, folder_id, name) select uid('bfile' || k), uid('customer' || c), uid('folder-deposit' || c), 'archive-' || k || '.tar' from b)
-insert into version (id, customer_id, file_id, number, content_id, state, extent_count, size, sha256, account_id, session_id, node, opened_at, closed_at, published_at)
-  select uid('bversion' || k), uid('customer' || c), uid('bfile' || k), 1, uid('bcontent' || k), 'published', 64, 64::bigint * 16777216, sha256(('big' || k)::bytea), uid('account' || c || '-1'), uid('none'), 'partner-1', $1, $1, $1 from b`;
+insert into version (id, customer_id, folder_id, file_id, number, content_id, state, extent_count, size, sha256, account_id, session_id, node, opened_at, closed_at, published_at)
+  select uid('bversion' || k), uid('customer' || c), uid('folder-deposit' || c), uid('bfile' || k), 1, uid('bcontent' || k), 'published', 64, 64::bigint * 16777216, sha256(('big' || k)::bytea), uid('account' || c || '-1'), uid('none'), 'partner-1', $1, $1, $1 from b`;
 
 const columns =
   'at, kind, observer, customer_id, account_id, session_id, node, plane, handle_id, version_id, extent, bytes, public, credential, source, source_port, client, operator, sensitive';

@@ -10,8 +10,8 @@ const root = join(import.meta.dirname, '..');
 const filter = process.argv.slice(2);
 /** Files in these folders start whole gateways, from one that was started once. */
 const worlds = ['e2e', 'attack', 'chaos', 'supervisor'];
-/** Files beside each other: each waits for about as long as it computes. */
-const lanes = 3;
+/** Files beside each other: two keep two cores busy, a third would only make all of them wait. */
+const lanes = 2;
 /** What takes longest begins first, so that no lane stands idle at the end. The order decides about nothing else. */
 const longest = [
   'e2e/every-command',
@@ -49,10 +49,12 @@ const measured = [
 const fileMs = 900_000;
 type Counted = { readonly passed: number; readonly failed: number };
 
+/** Of a folder, and of those below it. */
 function testFiles(folder: string): readonly string[] {
-  return readdirSync(join(root, 'test', folder), { withFileTypes: true })
-    .filter((entry) => entry.isFile() && entry.name.endsWith('.test.ts'))
-    .map((entry) => join('test', folder, entry.name))
+  return readdirSync(join(root, 'test', folder), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.test.ts'))
+    .sort()
+    .map((name) => join('test', folder, name))
     .filter((file) => filter.length === 0 || filter.some((one) => file.includes(one)));
 }
 

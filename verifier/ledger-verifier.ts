@@ -9,6 +9,8 @@ import { parseArgs } from 'node:util';
 import { createGunzip } from 'node:zlib';
 
 const findingsMax = 20;
+/** Behind those, the first finding of each of so many trees. */
+const treesMax = 1000;
 const lineBytesMax = 16 * 1024 * 1024;
 const blockSize = 256;
 const headsTree = 'ffffffff-ffff-ffff-ffff-ffffffffffff';
@@ -153,6 +155,7 @@ export class Findings {
   readonly list: Finding[] = [];
   count = 0;
   #firstRow: Finding | undefined;
+  readonly #trees = new Set<string>();
 
   get firstRow(): Finding | undefined {
     return this.#firstRow;
@@ -162,11 +165,17 @@ export class Findings {
     return this.add({ what, text, ...more });
   }
 
+  /** However many findings there are in other trees: whose tree it is wants to know. */
+  #isFirstOf(tree: string | undefined): boolean {
+    return tree !== undefined && this.#trees.size < treesMax && !this.#trees.has(tree);
+  }
+
   /** Returns what to call to say it better. */
   add(finding: Finding): (better: Finding) => void {
     this.count += 1;
     let current = finding;
-    if (this.list.length < findingsMax) this.list.push(finding);
+    if (this.list.length < findingsMax || this.#isFirstOf(finding.tree)) this.list.push(finding);
+    if (finding.tree !== undefined && this.#trees.size < treesMax) this.#trees.add(finding.tree);
     if (isOfRow(finding)) this.#firstRow ??= finding;
     return (better) => {
       const index = this.list.indexOf(current);

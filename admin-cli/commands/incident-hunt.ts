@@ -1,13 +1,24 @@
 import { readFileSync } from 'node:fs';
 import { type ListedIndicator, parseIndicators } from '../../server/domain/incident/indicators.ts';
 import { type IndicatorHits, indicatorsPerCallMax } from '../../server/rpc/operator-incident.ts';
+import { type ArchivedHits, huntArchives, type Progress, requireArchives } from '../archive-hunt.ts';
 import type { Client } from '../client.ts';
 import type { Command } from '../command.ts';
 import { csv } from '../csv.ts';
+import { united } from '../hunt-hits.ts';
+import { completeFrom, notices, requireSame, type Span, spanOf } from '../hunt-span.ts';
 import { plain, table, when } from '../output.ts';
 
 const faultsShownMax = 20;
-type Line = ListedIndicator & { readonly found: IndicatorHits | null };
+/** `found` in the database, `archived` in the archives. */
+type Line = ListedIndicator & { readonly found: IndicatorHits | null; readonly archived: ArchivedHits | null };
+type Looked = {
+  readonly lines: readonly Line[];
+  readonly span: Span;
+  readonly completeFrom: string | null;
+  /** Entries of archives that were looked at; null: none was. */
+  readonly archivedEntries: number | null;
+};
 
 /** All faults of the file at once: nothing is asked while one stands. */
 function listed(path: string): readonly ListedIndicator[] {
@@ -22,63 +33,110 @@ function listed(path: string): readonly ListedIndicator[] {
   return indicators;
 }
 
-async function huntAll(
+async function huntDatabase(
   client: Client,
   indicators: readonly ListedIndicator[],
-  isTerminal: boolean,
-): Promise<{ readonly lines: readonly Line[]; readonly completeFrom: string | null }> {
+  progress: Progress,
+): Promise<{ readonly found: ReadonlyMap<number, IndicatorHits>; readonly completeFrom: string | null }> {
   const found = new Map<number, IndicatorHits>();
-  let completeFrom: string | null = null;
+  let from: string | null = null;
   for (let start = 0; start < indicators.length; ) {
     const asked = indicators.slice(start, start + indicatorsPerCallMax);
     const page = await client.call('incident.hunt', { indicators: asked.map(({ type, value }) => ({ type, value })) });
     for (const one of page.found) found.set(start + one.index, one);
-    completeFrom = page.completeFrom;
+    from = page.completeFrom;
     start += page.more ? (page.found.at(-1)?.index ?? 0) + 1 : asked.length;
-    if (isTerminal) process.stderr.write(`\r\u001b[K${start} of ${indicators.length} indicators`);
+    progress(`${start} of ${indicators.length} indicators`);
   }
-  if (isTerminal) process.stderr.write('\r\u001b[K');
-  return { lines: indicators.map((one, i) => ({ ...one, found: found.get(i) ?? null })), completeFrom };
+  return { found, completeFrom: from };
 }
 
-const columns = ['LINE', 'TYPE', 'VALUE', 'HITS', 'FIRST', 'LAST', 'SESSIONS', 'ACCOUNTS', 'CUSTOMERS', 'KINDS', 'NOTE'];
-const cellsOf = ({ line, type, value, note, found }: Line) => {
-  const names = (list: readonly string[] | undefined): string => `${(list ?? []).join(' ')}${found?.more === true ? ' …' : ''}`;
+async function huntAll(
+  client: Client,
+  indicators: readonly ListedIndicator[],
+  directory: string | undefined,
+  progress: Progress,
+): Promise<Looked> {
+  const span = await spanOf(client);
+  if (directory !== undefined) requireArchives(directory, span.offline);
+  const database = await huntDatabase(client, indicators, progress);
+  await requireSame(client, span);
+  const archived =
+    directory === undefined ? undefined : await huntArchives(client, { directory, archives: span.offline, indicators }, progress);
+  return {
+    lines: indicators.map((one, i) => ({ ...one, found: database.found.get(i) ?? null, archived: archived?.hits.get(i) ?? null })),
+    span,
+    completeFrom: completeFrom(span, database.completeFrom, directory !== undefined),
+    archivedEntries: archived?.entries ?? null,
+  };
+}
+
+/** One line that is written over, on a terminal only. */
+function progressOn(isTerminal: boolean): { readonly say: Progress; readonly end: () => void } {
+  const write = (text: string): void => {
+    if (isTerminal) process.stderr.write(`\r\u001b[K${text}`);
+  };
+  return { say: write, end: () => write('') };
+}
+
+const columns = ['LINE', 'TYPE', 'VALUE', 'HITS', 'ARCHIVED', 'FIRST', 'LAST', 'SESSIONS', 'ACCOUNTS', 'CUSTOMERS', 'KINDS', 'NOTE'];
+const cellsOf = ({ line, type, value, note, found, archived }: Line) => {
+  const both = united(found, archived);
+  const names = (list: readonly string[] | undefined): string => `${(list ?? []).join(' ')}${both?.more === true ? ' …' : ''}`;
   return [
     line,
     type,
     value,
-    found?.hits ?? 0,
-    found?.first == null ? null : when(found.first),
-    found?.last == null ? null : when(found.last),
-    found?.sessions ?? 0,
-    names(found?.accounts),
-    names(found?.customers),
-    (found?.kinds ?? []).map((one) => `${one.kind} ${one.count}`).join(', '),
+    both?.hits ?? 0,
+    archived?.hits ?? 0,
+    both?.first == null ? null : when(both.first),
+    both?.last == null ? null : when(both.last),
+    both?.sessions ?? 0,
+    names(both?.accounts),
+    names(both?.customers),
+    (both?.kinds ?? []).map((one) => `${one.kind} ${one.count}`).join(', '),
     note,
   ];
 };
+
+function textOf({ lines, span, archivedEntries }: Looked, hit: readonly Line[], notice: string): string {
+  const looked =
+    archivedEntries === null ? '' : `Looked at the database and ${span.offline.length} archives with ${archivedEntries} entries.\n`;
+  const next = 'next: cofferctl incident scope --source NET (or --credential, --client-id, --account); it looks at the database only\n';
+  const list = hit.length === 0 ? '' : `\n${table({ columns, rows: hit.map(cellsOf), empty: '' })}\n${next}`;
+  return `${notice}${looked}${hit.length} of ${lines.length} indicators occur\n${list}`;
+}
 
 export const incidentHunt: Command = {
   words: ['incident', 'hunt'],
   positionals: [],
   options: [
     { name: 'ioc', value: 'FILE', help: 'CSV: a header type,value[,note] and lines; or values alone, told by their form', required: true },
+    { name: 'archive', value: 'DIR', help: 'looks at the archives too: a directory with every ledger-YYYY-MM.jsonl.gz that there is' },
     { name: 'csv', value: null, help: 'a line for each indicator' },
   ],
-  help: 'Looks for indicators of compromise in the whole record, failed logins and operators included. Types: address, network, fingerprint, client (part of an identification), sha256 (of a file, or of an operator’s key), account. Exit code 0: none occurs; 1: at least one does.',
-  example: 'cofferctl incident hunt --ioc indicators.csv',
+  help: 'Looks for indicators of compromise in the whole record, failed logins and operators included; with --archive in the months that have left the database, too. Types: address, network, fingerprint, client (part of an identification), sha256 (of a file, or of an operator’s key), account. Exit code 0: none occurs; 1: at least one does; with 10 or 78 an archive is missing or not the one that was written, and there is no answer.',
+  example: 'cofferctl incident hunt --ioc indicators.csv --archive archive',
   run: async (client, given) => {
-    const { lines, completeFrom } = await huntAll(client, listed(given.options.ioc ?? ''), given.isTerminal);
-    const hit = lines.filter((one) => one.found !== null);
-    const notice =
-      completeFrom === null ? '' : `NOT COMPLETE: the record before ${when(completeFrom)} is in archives and was not looked at.\n`;
-    if (given.options.csv !== undefined && notice !== '') process.stderr.write(`cofferctl: ${notice}`);
+    const { say, end } = progressOn(given.isTerminal);
+    const looked = await huntAll(client, listed(given.options.ioc ?? ''), given.options.archive, say).finally(end);
+    const { lines, span, completeFrom: from, archivedEntries } = looked;
+    const hit = lines.filter((one) => one.found !== null || one.archived !== null);
+    const notice = notices(span, from);
+    if (given.options.csv !== undefined) for (const one of notice) process.stderr.write(`cofferctl: ${one}\n`);
+    const archives = archivedEntries === null ? null : { months: span.offline.map((one) => one.month), entries: archivedEntries };
     return {
-      data: { completeFrom, indicators: lines.length, occurring: hit.length, lines },
+      data: {
+        completeFrom: from,
+        archives,
+        retentionEnded: span.ended.map((one) => one.month),
+        indicators: lines.length,
+        occurring: hit.length,
+        lines,
+      },
       text:
         given.options.csv === undefined
-          ? `${notice}${hit.length} of ${lines.length} indicators occur\n${hit.length === 0 ? '' : `\n${table({ columns, rows: hit.map(cellsOf), empty: '' })}\nnext: cofferctl incident scope --source NET (or --credential, --client-id, --account)\n`}`
+          ? textOf(looked, hit, notice.map((one) => `${one}\n`).join(''))
           : csv(
               columns.map((one) => one.toLowerCase()),
               lines.map(cellsOf),

@@ -16,6 +16,7 @@ import { dormantMs, planFor, showCredential, showRotation } from './credential-r
 import { examine } from './doctor/doctor.ts';
 import { silentNodes } from './doctor/nodes.ts';
 import { fitting } from './fitting.ts';
+import { findNames } from './incident/archive-queries.ts';
 import type { Scopes } from './incident/scopes.ts';
 import { searchLedger, showEntry, tailLedger } from './ledger/reading.ts';
 import { ledgerStatus } from './ledger/status-queries.ts';
@@ -90,6 +91,7 @@ export function adminHandlers(
       const forwards = config.ledger.forwards.map((one) => one.name);
       return read((tx) => ledgerStatus(tx, forwards));
     },
+    'ledger.archives': async () => ({ archives: [...(await scopes.archives())] }),
     'ledger.tail': (params) => tailLedger(database, params),
     'ledger.search': (params) => searchLedger(database, params),
     'ledger.show': ({ number }) => showEntry(database, number),
@@ -103,6 +105,7 @@ export function adminHandlers(
       const { found, completeFrom } = await scopes.hunt(indicators);
       return { completeFrom, ...fitting('found', found) };
     },
+    'incident.names': (params) => read((tx) => findNames(tx, params)),
     'break-glass.list': async () => fitting('breakGlasses', await read(listBreakGlasses)),
     'report.changes': async ({ since, after }) => {
       const rows = await read((tx) => listChangesDone(tx, since, after ?? null, rowsMax + 1));

@@ -16,6 +16,12 @@ export function addressBytes(text: string): Uint8Array | undefined {
   return isMapped ? bytes.slice(12) : bytes;
 }
 
+/** 4 or 16 bytes of an address as a database compares it: an IPv4-mapped address of IPv6 stays one of IPv6. Undefined for anything else. */
+export function plainAddressBytes(text: string): Uint8Array | undefined {
+  const plain = text.toLowerCase();
+  return plain.includes(':') ? sixteenBytes(plain) : fourBytes(plain);
+}
+
 function fourBytes(text: string): Uint8Array | undefined {
   const parts = text.split('.');
   if (parts.length !== 4 || !parts.every((part) => /^(?:0|[1-9]\d{0,2})$/.test(part) && Number(part) < 256)) return undefined;

@@ -2,6 +2,7 @@
 // Must never: listen on a network address, or run with a setting that could lose a commit.
 import { execFile, spawn } from 'node:child_process';
 import { chownSync, existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { totalmem } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { CofferdamError } from '../domain/errors.ts';
@@ -94,11 +95,14 @@ async function stopLeftover(dataDirectory: string, timeoutMs: number): Promise<v
   }
 }
 
+/** A quarter of the memory, as PostgreSQL's manual advises, and no more than the record of some years needs. Only what is used is taken. */
+const buffersMegabytes = Math.min(4096, Math.max(128, Math.floor(totalmem() / 4 / 1024 ** 2)));
+
 const settings: Readonly<Record<string, string>> = {
   listen_addresses: '',
   unix_socket_permissions: '0777',
   max_connections: '100',
-  shared_buffers: '256MB',
+  shared_buffers: `${buffersMegabytes}MB`,
   max_wal_size: '4GB',
   fsync: 'on',
   full_page_writes: 'on',

@@ -214,8 +214,13 @@ const hits = z.strictObject({
   more: z.boolean(),
 });
 export type IndicatorHits = z.infer<typeof hits>;
+/** Names of accounts, and of customers, that are shown of one indicator. */
+export const namesShownMax = 20;
 
 export const indicatorsPerCallMax = 250;
+
+export const namesPerCallMax = 250;
+const named = z.array(z.strictObject({ id: uuid, name: z.string() }));
 
 export const operatorIncident = {
   /** Starts looking; the answer is asked for with what comes back. */
@@ -278,6 +283,19 @@ export const operatorIncident = {
       }),
       /** Those that occur; `more`: this answer holds no more, ask again from the index behind the last one. */
       result: z.strictObject({ found: z.array(hits), completeFrom: instant.nullable(), more: z.boolean() }),
+    }),
+    reads(),
+  ),
+  /** What entries in archives do not say: names of these ids, and ids of accounts of these names. Who is not there is left out. */
+  'incident.names': rule(
+    operation({
+      changes: false,
+      params: z.strictObject({
+        accounts: z.array(uuid).max(namesPerCallMax),
+        customers: z.array(uuid).max(namesPerCallMax),
+        accountNames: z.array(accountName).max(namesPerCallMax),
+      }),
+      result: z.strictObject({ accounts: named, customers: named }),
     }),
     reads(),
   ),

@@ -16,6 +16,20 @@ const freeze = z.strictObject({
   era: z.number(),
 });
 
+const archive = z.strictObject({
+  month: z.string().regex(/^\d{4}-\d\d$/),
+  /** Within the directory of archives. */
+  file: z.string().regex(/^ledger-\d{4}-\d\d\.jsonl\.gz$/),
+  /** Of the file as it stands there, compressed. */
+  sha256: z.string().regex(/^[0-9a-f]{64}$/),
+  entries: z.number(),
+  /** All of its entries are still in the database too. */
+  isOnline: z.boolean(),
+  /** When its retention had ended; null: there must be such a file. */
+  deletedAt: instant.nullable(),
+});
+export type ListedArchive = z.infer<typeof archive>;
+
 export const operatorLedger = {
   'ledger.status': rule(
     operation({
@@ -54,6 +68,15 @@ export const operatorLedger = {
           }),
         ),
       }),
+    }),
+    reads(),
+  ),
+  /** Every month that was written into an archive, oldest first. */
+  'ledger.archives': rule(
+    operation({
+      changes: false,
+      params: none,
+      result: z.strictObject({ archives: z.array(archive) }),
     }),
     reads(),
   ),

@@ -1,10 +1,12 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'tap';
+import { Database } from '../../server/postgres/database.ts';
 import type { IncidentRow, IncidentSummary } from '../../server/rpc/operator-incident.ts';
+import { archiveMonths, monthsAgo } from '../support/archived-months.ts';
 import { SftpClient } from '../support/sftp-client.ts';
-import { startWorld } from '../support/world.ts';
+import { startWorld, type World } from '../support/world.ts';
 
 type Answer = IncidentSummary & {
   readonly files: readonly IncidentRow<'files'>[];
@@ -23,6 +25,30 @@ type Hunt = {
   }[];
 };
 const sha256 = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
+
+/** Months that left the database of this world, with two refused logins of one account each; the directory of their archives. */
+async function withArchivedMonths(world: World, directory: string, months: readonly number[]): Promise<string> {
+  const warden = new Database({ url: world.roleUrl('warden'), applicationName: 'test', connectionsMax: 1 });
+  try {
+    for (const [i, address] of ['192.0.2.66', '192.0.2.6'].entries())
+      for (const month of months)
+        await warden.withSystem((tx) =>
+          tx.query(
+            `insert into ledger_fresh (at, kind, observer, customer_id, account_id, source)
+             select $1, 'login.refused', 'warden', a.customer_id, a.id, $2 from account a where a.name = 'acme-batch'`,
+            [monthsAgo(month, i), address],
+          ),
+        );
+    const areSealed = async (): Promise<boolean> =>
+      (await warden.withSystem((tx) => tx.query('select 1 from ledger_sealed where at < $1', [monthsAgo(14)]))).length ===
+      2 * months.length;
+    for (let tries = 0; tries < 1000 && !(await areSealed()); tries += 1) await new Promise((resolve) => setTimeout(resolve, 50));
+    await archiveMonths(warden, directory, { onlineMonths: 13 });
+    return directory;
+  } finally {
+    await warden.close();
+  }
+}
 
 test('what was done over SFTP is what an incident says, no more and no less', async (t) => {
   const world = await startWorld(t);
@@ -156,4 +182,50 @@ test('what was done over SFTP is what an incident says, no more and no less', as
   const wrong = await world.cofferctl(['incident', 'hunt', '--ioc', list]);
   t.equal(wrong.code, 2);
   t.match(wrong.err, /line 2: "x" is no address/);
+
+  const archive = await withArchivedMonths(world, join(world.directory, 'copy'), [16, 15]);
+  writeFileSync(list, `type,value\naddress,192.0.2.66\nfingerprint,${key}\naddress,192.0.2.67\naccount,acme-batch\n`);
+  const partly = await world.cofferctl(['incident', 'hunt', '--ioc', list]);
+  t.match(
+    [partly.code, partly.out],
+    [1, /^NOT COMPLETE: the record before .* --archive DIR looks at them: .* 2 files[\s\S]*2 of 4 indicators occur/],
+  );
+  const whole = await world.cofferctl(['incident', 'hunt', '--ioc', list, '--archive', archive, '--json']);
+  t.equal(whole.code, 1, whole.err);
+  const both = JSON.parse(whole.out) as Hunt & { readonly completeFrom: string | null; readonly archives: unknown };
+  t.match(both, { occurring: 3, completeFrom: null, archives: { months: [String, String], entries: 4 }, retentionEnded: [] });
+  t.match(both.lines, [
+    {
+      found: null,
+      archived: { hits: 2, sessions: 0, accounts: ['acme-batch'], customers: ['acme'], kinds: [{ kind: 'login.refused', count: 2 }] },
+    },
+    { found: { accounts: ['acme'] }, archived: null },
+    { found: null, archived: null },
+    { found: { accounts: ['acme-batch'] }, archived: { hits: 4, sessions: 0 } },
+  ]);
+  const shown = await world.cofferctl(['incident', 'hunt', '--ioc', list, '--archive', archive]);
+  t.match(
+    shown.out,
+    /^Looked at the database and 2 archives with 4 entries\.\n3 of 4 indicators occur[\s\S]* 192\.0\.2\.66 +2 +2 [\s\S]*acme-batch/,
+  );
+  t.notMatch(shown.out, /NOT COMPLETE/);
+  const rows = await world.cofferctl(['incident', 'hunt', '--ioc', list, '--archive', archive, '--csv']);
+  t.match(
+    [rows.err, rows.out],
+    ['', /^line,type,value,hits,archived,[\s\S]*\r\n2,address,192\.0\.2\.66,2,2,[\s\S]*\r\n4,address,192\.0\.2\.67,0,0,/],
+  );
+  t.match((await world.cofferctl(['incident', 'hunt', '--ioc', list, '--csv'])).err, /cofferctl: NOT COMPLETE/);
+  writeFileSync(list, '192.0.2.67\n');
+  t.equal((await world.cofferctl(['incident', 'hunt', '--ioc', list, '--archive', archive])).code, 0, 'nothing, in the whole record');
+  const [file = '', other = ''] = readdirSync(archive).sort();
+  const bytes = readFileSync(join(archive, file));
+  writeFileSync(join(archive, file), bytes.subarray(0, -1));
+  const cut = await world.cofferctl(['incident', 'hunt', '--ioc', list, '--archive', archive, '--json']);
+  t.match([cut.code, cut.out, cut.err], [10, '', new RegExp(`${file} breaks off`)]);
+  writeFileSync(join(archive, file), readFileSync(join(archive, other)));
+  const swapped = await world.cofferctl(['incident', 'hunt', '--ioc', list, '--archive', archive, '--json']);
+  t.match([swapped.code, swapped.out, swapped.err], [10, '', new RegExp(`${file} is not the file that was written`)]);
+  rmSync(join(archive, file));
+  const missing = await world.cofferctl(['incident', 'hunt', '--ioc', list, '--archive', archive, '--json']);
+  t.match([missing.code, missing.out, missing.err], [78, '', new RegExp(`${file} is missing`)]);
 });

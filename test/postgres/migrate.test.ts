@@ -1,4 +1,5 @@
-import { appendFileSync, cpSync, writeFileSync } from 'node:fs';
+import { randomUUID } from 'node:crypto';
+import { appendFileSync, cpSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
 import { test } from 'tap';
@@ -23,6 +24,53 @@ test('migrations apply once, in order, and are never changed afterwards', async 
   appendFileSync(join(directory, '9000_broken.sql'), '-- changed');
   await t.rejects(migrate(url, directory, testPasswords), /changed after it was applied/);
   await t.rejects(migrate(url, migrations, testPasswords), /newer/, 'an older version refuses a newer database');
+});
+
+test('a version stands in the folder of its file, those that were there before included', async (t) => {
+  const url = await createEmptyDatabase(t);
+  const directory = join(temporaryDirectory(t), 'm');
+  cpSync(migrations, directory, { recursive: true });
+  rmSync(join(directory, '0013_version_folder.sql'));
+  await migrate(url, directory, testPasswords);
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  t.teardown(() => client.end());
+  const [customer, key, account, content, ...ids] = Array.from({ length: 10 }, () => randomUUID());
+  const [here, there, one, two, old, young] = ids;
+  await client.query("set cofferdam.customers = '*'");
+  await client.query("insert into customer (id, name) values ($1, 'acme')", [customer]);
+  await client.query("insert into customer_key values ($1, $2, '', 'k')", [key, customer]);
+  await client.query("insert into account (id, customer_id, name, kind, plane) values ($1, $2, 'acme', 'person', 'partner')", [
+    account,
+    customer,
+  ]);
+  await client.query("insert into content values ($1, $2, $3, 'w')", [content, customer, key]);
+  for (const [folder, name, file] of [
+    [here, 'deposit', one],
+    [there, 'collect', two],
+  ]) {
+    await client.query('insert into folder (id, customer_id, name, direction) values ($1, $2, $3, $3)', [folder, customer, name]);
+    await client.query("insert into file (id, customer_id, folder_id, name) values ($1, $2, $3, 'x')", [file, customer, folder]);
+  }
+  const insert = (id: string | undefined): Promise<unknown> =>
+    client.query(
+      `insert into version (id, customer_id, file_id, number, content_id, state, account_id, session_id, node, sha256, closed_at, published_at)
+       values ($1, $2, $3, (select count(*) + 1 from version), $4, 'published', $5, gen_random_uuid(), 'n', sha256('x'), now(), now())`,
+      [id, customer, one, content, account],
+    );
+  await insert(old);
+  await migrate(url, migrations, testPasswords);
+  await insert(young);
+  const folderOf = async (id: string | undefined): Promise<unknown> =>
+    (await client.query('select folder_id from version where id = $1', [id])).rows[0]?.folder_id;
+  t.equal(await folderOf(old), here, 'one that was there before');
+  t.equal(await folderOf(young), here);
+  await client.query('update version set folder_id = $2 where id = $1', [young, there]);
+  t.equal(await folderOf(young), here, 'whatever somebody says');
+  await client.query('update version set file_id = $2 where id = $1', [young, two]);
+  t.equal(await folderOf(young), there, 'it goes with its file');
+  await t.rejects(client.query('update file set folder_id = $2 where id = $1', [one, there]), /a file stays in its folder/);
+  await client.query("update file set name = 'y' where id = $1", [one]);
 });
 
 test('two migrations at once both succeed', async (t) => {

@@ -198,6 +198,17 @@ test('more than twenty findings: counted, the first said', async (t) => {
   t.match(report.firstRow, { what: 'changed', tree: acme, position: 100 });
 });
 
+test('more than twenty findings in one tree do not hide those of another', async (t) => {
+  const record = copyRecord(whole);
+  const rows = inTree(record, common);
+  for (const row of rows.slice(0, 30)) row.kind = 'x';
+  for (const row of inTree(record, acme).slice(300, 310)) row.kind = 'x';
+  const report = verified(record);
+  t.equal(report.found, Math.min(30, rows.length) + 10);
+  t.ok(rows.length >= 30 && report.findings.length === 21, `${rows.length} rows, ${report.findings.length} findings`);
+  t.match(report.findings.at(-1), { what: 'changed', tree: acme, position: 300 }, 'the first of the other tree');
+});
+
 test('a row that was deleted', async (t) => {
   for (const [tree, position] of [
     [acme, 217],

@@ -66,6 +66,9 @@ test('a month in an archive verifies with it, by block without it, and not when 
   await sql.query("insert into ledger_forward (name, number, sent) values ('siem', 1400, 1500), ('of another time', 0, 0)");
   await archiveDue({ config, database, log });
   t.equal(await monthsOnline(), 2, 'it stays while a receiver does not have all of it');
+  await archiveDue({ config: { ...config, retentionMonths: 2 }, database, log });
+  await archiveDue({ config: { ...config, retentionMonths: 2 }, database, log });
+  t.equal(readdirSync(config.archiveDirectory).length, 1, 'and so does its archive, whatever its retention');
   await sql.query("update ledger_forward set number = 1500 where name = 'siem'");
 
   await archiveDue({ config, database, log });

@@ -4,7 +4,7 @@ import type { Transaction } from '../../postgres/database.ts';
 
 /**
  * `i`: the indicators; `l`: what they hit. Addresses of strangers of IPv6 are networks of 64 bits. Each indicator is looked up by itself (`offset 0`): a plan for
- * all of them at once reads the whole record.
+ * all of them at once reads the whole record. An entry hits an indicator once. Entries in archives are matched by the same rules in domain/incident/matching.ts.
  */
 const hitsOf: Readonly<Record<IndicatorType, string>> = {
   fingerprint: `select i.index, l.* from i cross join lateral (
@@ -20,10 +20,10 @@ const hitsOf: Readonly<Record<IndicatorType, string>> = {
         select * from ledger where source >= n.low and source <= n.high and source is not null
         union all select * from ledger where source = n.net and source is not null and kind = 'login.strangers' and n.is_narrow and n.net <> n.low) l`,
   client: `select m.index, l.* from (
-      select i.index, c.client from i join (select distinct client from ledger where client is not null) c on strpos(lower(c.client), lower(i.value)) > 0) m
+      select i.index, c.client from i join (select distinct client from ledger where client is not null) c on strpos(lower(c.client collate "C"), lower(i.value collate "C")) > 0) m
       cross join lateral (select * from ledger where client = m.client and client is not null offset 0) l`,
   sha256: `select i.index, l.* from i cross join lateral (select * from ledger where sha256 = i.value and sha256 is not null offset 0) l
-    union all select i.index, l.* from i join ledger l on coalesce(l.sensitive #>> '{certificate,fingerprint}', l.sensitive ->> 'fingerprint') = i.value and l.operator is not null`,
+    union all select i.index, l.* from i join ledger l on coalesce(l.sensitive #>> '{certificate,fingerprint}', l.sensitive ->> 'fingerprint') = i.value and l.operator is not null and l.sha256 is distinct from i.value`,
   account: `select i.index, l.* from i join account a on a.name::text = i.value
       cross join lateral (select * from ledger where account_id = a.id and (session_id is null or kind = 'session.opened') offset 0) l`,
 };

@@ -1,22 +1,19 @@
 // Owns: looking for a page of indicators in the whole record.
 import { type Indicator, indicatorTypes } from '../../domain/incident/indicators.ts';
 import type { Snapshot } from '../../postgres/snapshot.ts';
-import type { IndicatorHits } from '../../rpc/operator-incident.ts';
+import { type IndicatorHits, namesShownMax } from '../../rpc/operator-incident.ts';
 import { findHits, type Hit } from './hunt-queries.ts';
 import { spanOfRecord } from './selection-queries.ts';
-
-/** Names shown of one indicator. */
-const namesMax = 20;
 
 function shown({ first, last, accounts, customers, ...hit }: Hit): IndicatorHits {
   return {
     ...hit,
     first: first.toISOString(),
     last: last.toISOString(),
-    accounts: accounts.slice(0, namesMax),
-    customers: customers.slice(0, namesMax),
+    accounts: accounts.slice(0, namesShownMax),
+    customers: customers.slice(0, namesShownMax),
     kinds: [...hit.kinds],
-    more: accounts.length > namesMax || customers.length > namesMax,
+    more: accounts.length > namesShownMax || customers.length > namesShownMax,
   };
 }
 
@@ -29,7 +26,7 @@ export async function hunt(
   const found: IndicatorHits[] = [];
   for (const type of indicatorTypes) {
     const values = indicators.flatMap((one, index) => (one.type === type ? [{ index, value: one.value }] : []));
-    if (values.length > 0) found.push(...(await findHits(snapshot, type, values, namesMax)).map(shown));
+    if (values.length > 0) found.push(...(await findHits(snapshot, type, values, namesShownMax)).map(shown));
   }
   return { found: found.sort((a, b) => a.index - b.index), completeFrom: oldestOnline };
 }

@@ -7,10 +7,13 @@ import { CofferdamError, toCofferdamError } from '../../domain/errors.ts';
 import type { Indicator } from '../../domain/incident/indicators.ts';
 import { Database } from '../../postgres/database.ts';
 import { roleUrl } from '../../postgres/role-url.ts';
+import type { Snapshot } from '../../postgres/snapshot.ts';
 import type { Params, Result } from '../../rpc/operation.ts';
 import type { OperatorToAdmin } from '../../rpc/operator-admin.ts';
 import type { IncidentPart, IncidentSummary } from '../../rpc/operator-incident.ts';
 import { incidentParts } from '../../rpc/operator-incident.ts';
+import type { ListedArchive } from '../../rpc/operator-ledger.ts';
+import { listArchives } from './archive-queries.ts';
 import { hunt } from './hunt.ts';
 import { findScope } from './scope.ts';
 import type { Chosen } from './selection-queries.ts';
@@ -106,14 +109,22 @@ export class Scopes {
     return id;
   }
 
-  /** Looks for a page of indicators; within the time of one call. */
+  /** Looks for a page of indicators. */
   hunt(indicators: readonly Indicator[]): ReturnType<typeof hunt> {
+    return this.#withinCall((snapshot) => hunt(snapshot, indicators));
+  }
+
+  /** Which months were written into archives. */
+  archives(): Promise<readonly ListedArchive[]> {
+    return this.#withinCall(listArchives);
+  }
+
+  /** Within the time of one call. */
+  #withinCall<T>(look: (snapshot: Snapshot) => Promise<T>): Promise<T> {
     const options = { timeoutMs: this.#limits.huntMs, workMemory: '256MB', signal: new AbortController().signal } as const;
-    return this.#database
-      .withSnapshot(options, (snapshot) => hunt(snapshot, indicators))
-      .catch((thrown: unknown) => {
-        throw explained(thrown);
-      });
+    return this.#database.withSnapshot(options, look).catch((thrown: unknown) => {
+      throw explained(thrown);
+    });
   }
 
   #drop(id: string): void {

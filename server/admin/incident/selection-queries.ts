@@ -44,13 +44,15 @@ export async function findAccountId(snapshot: Snapshot, name: string): Promise<s
 
 export type Span = { readonly now: string; readonly oldestOnline: string | null };
 
-/** `oldestOnline`: months before it are in archives; null: the database has everything. */
+/** `oldestOnline`: of what is before it, months are in archives, or gone; null: the database has everything. */
 export async function spanOfRecord(snapshot: Snapshot): Promise<Span> {
   const [row] = await snapshot.query<{ now: Date; oldest: Date | null }>(
-    `select clock_timestamp() as now,
-       case when (select min(s.number) from ledger_sealed s) > 1 then (
-         select min(to_date(substr(c.relname, 15, 6), 'YYYYMM'))::timestamp at time zone 'utc'
-         from pg_catalog.pg_inherits i join pg_catalog.pg_class c on c.oid = i.inhrelid where i.inhparent = 'public.ledger_sealed'::regclass) end as oldest`,
+    `with online as materialized (
+       select to_date(substr(c.relname, 15, 6), 'YYYYMM') as month from pg_catalog.pg_inherits i join pg_catalog.pg_class c on c.oid = i.inhrelid
+       where i.inhparent = 'public.ledger_sealed'::regclass)
+     select clock_timestamp() as now, greatest(
+       (select (max(a.month) + interval '1 month') at time zone 'utc' from ledger_archive a where a.month not in (select o.month from online o)),
+       case when (select min(s.number) from ledger_sealed s) > 1 then (select min(o.month)::timestamp at time zone 'utc' from online o) end) as oldest`,
   );
   return { now: (row?.now ?? new Date()).toISOString(), oldestOnline: row?.oldest?.toISOString() ?? null };
 }

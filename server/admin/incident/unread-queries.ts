@@ -7,10 +7,10 @@ import { type Chosen, chosenValues, pathInFolder, selected } from './selection-q
 const readable = `with released as materialized (
     select distinct l.version_id from ledger l where l.kind in ('extent.granted', 'extent.verified') and ${selected}
   ), unread as (
-    select v.id, v.customer_id, v.size, v.sha256, v.published_at, v.withdrawn_at, v.state, f.name, f.directory_id, f.folder_id
-    from version v join file f on f.id = v.file_id
-    where coalesce(v.withdrawn_at, 'infinity') >= $7 and v.published_at < $8 and v.published_at is not null and v.state in ('published', 'withdrawn', 'destroyed')
-      and f.folder_id = any ($6::uuid[]) and not exists (select 1 from released r where r.version_id = v.id)
+    select v.id, v.customer_id, v.folder_id, v.size
+    from version v
+    where case when v.withdrawn_at is null then 'infinity' else v.withdrawn_at end >= $7 and v.published_at < $8 and v.published_at is not null and v.state in ('published', 'withdrawn', 'destroyed')
+      and v.folder_id = any ($6::uuid[]) and not exists (select 1 from released r where r.version_id = v.id)
   )`;
 
 /** Folders that any of these accounts may read, as rights stand today. */
@@ -36,8 +36,8 @@ export type UnreadTotal = { readonly customer: string | null; readonly customerI
 export async function totalUnread(snapshot: Snapshot, chosen: Chosen, reach: Reach): Promise<readonly UnreadTotal[]> {
   return snapshot.query<UnreadTotal>(
     `${readable}
-     select c.name::text as customer, u.customer_id as "customerId", count(*) as files, sum(u.size)::bigint as bytes
-     from unread u left join customer c on c.id = u.customer_id group by 1, 2 order by 1, 2`,
+     select c.name::text as customer, u.* from (select customer_id as "customerId", count(*) as files, sum(size)::bigint as bytes from unread group by 1) u
+       left join customer c on c.id = u."customerId" order by 1, 2`,
     valuesOf(chosen, reach),
   );
 }
@@ -47,10 +47,10 @@ type Dated = Omit<IncidentRow<'unread'>, 'published' | 'withdrawn'> & { readonly
 export async function eachUnread(snapshot: Snapshot, chosen: Chosen, reach: Reach, onRow: (row: Dated) => void): Promise<number> {
   return snapshot.each<Dated>(
     `${readable}
-     select * from (select c.name::text as customer, f.customer_id as "customerId", o.name as folder,
+     select * from (select c.name::text as customer, u.customer_id as "customerId", o.name as folder,
        ${pathInFolder} as path,
-       f.id as version, encode(f.sha256, 'hex') as sha256, f.size, f.published_at as published, f.withdrawn_at as withdrawn, f.state
-     from unread f left join folder o on o.id = f.folder_id left join customer c on c.id = f.customer_id ) o order by o.customer collate "C" nulls last, o."customerId", o.folder collate "C", o.path collate "C", o.version`,
+       u.id as version, encode(v.sha256, 'hex') as sha256, u.size, v.published_at as published, v.withdrawn_at as withdrawn, v.state
+     from unread u join version v on v.id = u.id join file f on f.id = v.file_id left join folder o on o.id = u.folder_id left join customer c on c.id = u.customer_id ) o order by o.customer collate "C" nulls last, o."customerId", o.folder collate "C", o.path collate "C", o.version`,
     valuesOf(chosen, reach),
     onRow,
   );

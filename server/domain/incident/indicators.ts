@@ -12,7 +12,11 @@ export const indicatorsMax = 10_000;
 
 const clientMax = 255;
 const isAddress = (text: string): boolean => canonicalAddress(text) !== '' && !text.includes('%');
-const isNetwork = (text: string): boolean => text.includes('/') && !text.includes('%') && parseNetwork(text) !== undefined;
+/** An IPv4 network in the spelling of IPv6 is none: whether its length counts bits of the one or the other, nobody knows. */
+function isNetwork(text: string): boolean {
+  const network = text.includes('/') && !text.includes('%') ? parseNetwork(text) : undefined;
+  return network !== undefined && text.includes(':') === (network.bytes.length === 16);
+}
 const isFingerprint = (text: string): boolean => /^(?:SHA256:[A-Za-z0-9+/]{43}|password:[a-z2-7]{8})$/.test(text);
 const isSha256 = (text: string): boolean => /^[0-9a-fA-F]{64}$/.test(text);
 

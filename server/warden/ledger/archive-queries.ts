@@ -64,11 +64,12 @@ export async function dropMonth(tx: Transaction, month: string): Promise<void> {
   await tx.query('select ledger_drop_month($1::date)', [month]);
 }
 
-/** Archives whose retention has ended. */
+/** Archives whose retention has ended. A month that is still in the database is archived again otherwise. */
 export async function archivesToDelete(tx: Transaction, retention: number): Promise<readonly Archive[]> {
   return tx.query<Archive>(
     `select to_char(month, 'YYYY-MM-DD') as month, file, encode(sha256, 'hex') as sha256, entries from ledger_archive
-     where deleted_at is null and month + interval '1 month' <= date_trunc('month', clock_timestamp() at time zone 'utc') - ($1 - 1) * interval '1 month' order by month`,
+     where deleted_at is null and month + interval '1 month' <= date_trunc('month', clock_timestamp() at time zone 'utc') - ($1 - 1) * interval '1 month'
+       and pg_catalog.to_regclass('public.ledger_sealed_' || to_char(month, 'YYYYMM')) is null order by month`,
     [retention],
   );
 }

@@ -66,11 +66,14 @@ test('faults name the line and the reason, all of them', async (t) => {
       'client,',
       'client,"x',
       'address,10.0.0.1',
+      'network,::ffff:10.0.0.0/24',
+      'network,::ffff:0:0/24',
+      'network,::/24',
     ].join('\n'),
   );
   t.same(
     list.map((one) => one.split(':')[0]),
-    ['2', '3', '4', '5', '6', '7', '8', '9'],
+    ['2', '3', '4', '5', '6', '7', '8', '9', '11', '12'],
   );
   t.match(list[4], /"colour" is no type: address, network, fingerprint, client, sha256, account/);
   t.match(list[0], /"300.1.1.1" is no address: 198\.51\.100\.7/);

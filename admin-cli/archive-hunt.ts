@@ -1,0 +1,99 @@
+// Owns: looking for indicators in the archives of the record, on the operator's side: which there must be, reading every one, adding up.
+// Must never: give an answer while one of them is missing or not the one that was written.
+import { join } from 'node:path';
+import { CofferdamError } from '../server/domain/errors.ts';
+import type { ListedIndicator } from '../server/domain/incident/indicators.ts';
+import { matcherOf } from '../server/domain/incident/matching.ts';
+import { type Sightings, type Tally, tallyOf } from '../server/domain/incident/sightings.ts';
+import { type IndicatorHits, namesShownMax } from '../server/rpc/operator-incident.ts';
+import type { ListedArchive } from '../server/rpc/operator-ledger.ts';
+import { absence, readArchive } from './archive-file.ts';
+import { type Names, namesFrom } from './archive-names.ts';
+import type { Client } from './client.ts';
+
+const faultsShownMax = 20;
+const progressEntries = 250_000;
+
+export type ArchivedHits = Omit<IndicatorHits, 'index'>;
+export type Progress = (text: string) => void;
+
+/** All faults at once: who fetches one file again fetches them all. */
+function refuse(code: 'configuration' | 'corrupt', directory: string, faults: readonly string[]): void {
+  if (faults.length === 0) return;
+  const shown = faults.slice(0, faultsShownMax);
+  const more = faults.length > shown.length ? [`… and ${faults.length - shown.length} more`] : [];
+  throw new CofferdamError(
+    code,
+    `the archives in ${directory} are not those that the gateway wrote:\n${[...shown, ...more].join('\n')}\nThere is no answer: bring these files from the warden's archive directory or its backup, then ask again`,
+  );
+}
+
+/** Before anything is asked: every file is there. */
+export function requireArchives(directory: string, archives: readonly ListedArchive[]): void {
+  const faults = archives.flatMap(({ file }) => {
+    const why = absence(join(directory, file));
+    return why === undefined ? [] : [`${file} ${why}`];
+  });
+  refuse('configuration', directory, faults);
+}
+
+/** An instant of microseconds, as the database's answers are spelled. */
+const instant = (micros: number): string => new Date(Math.floor(micros / 1000)).toISOString();
+
+function hitsOf(found: Sightings, names: Names): ArchivedHits {
+  const [accounts, customers] = [names.ofAccounts(found.accounts), names.ofCustomers(found.customers)];
+  return {
+    hits: found.hits,
+    first: instant(found.first),
+    last: instant(found.last),
+    sessions: found.sessions.size,
+    accounts: accounts.slice(0, namesShownMax),
+    customers: customers.slice(0, namesShownMax),
+    kinds: [...found.kinds].map(([kind, count]) => ({ kind, count })).sort((a, b) => b.count - a.count || (a.kind < b.kind ? -1 : 1)),
+    more: accounts.length > namesShownMax || customers.length > namesShownMax,
+  };
+}
+
+function tooMany(indicators: readonly ListedIndicator[], tally: Tally): CofferdamError {
+  const widest = indicators[tally.widest()];
+  return new CofferdamError(
+    'over-limit',
+    `the indicators occur in more sessions than are held at once: leave out the widest, line ${widest?.line ?? 0} (${widest?.type ?? ''} ${widest?.value ?? ''}). There is no answer`,
+  );
+}
+
+/** Every archive, to its end; hits by the place of the indicator. Throws when one is not the file that was written. */
+export async function huntArchives(
+  client: Pick<Client, 'call'>,
+  {
+    directory,
+    archives,
+    indicators,
+  }: { readonly directory: string; readonly archives: readonly ListedArchive[]; readonly indicators: readonly ListedIndicator[] },
+  progress: Progress,
+): Promise<{ readonly hits: ReadonlyMap<number, ArchivedHits>; readonly entries: number }> {
+  const names = namesFrom(client);
+  const named = indicators.flatMap((one) => (one.type === 'account' ? [one.value] : []));
+  const match = matcherOf(indicators, await names.accountIds(named));
+  const tally = tallyOf();
+  const faults: string[] = [];
+  let entries = 0;
+  for (const [i, archive] of archives.entries()) {
+    const fault = await readArchive(join(directory, archive.file), archive, (entry) => {
+      if (entries % progressEntries === 0) progress(`archive ${i + 1} of ${archives.length}, ${archive.month}: ${entries} entries`);
+      entries += 1;
+      const places = match(entry);
+      if (places.length > 0 && !tally.add(entry, places)) throw tooMany(indicators, tally);
+    });
+    if (fault !== undefined) faults.push(`${archive.file} ${fault}`);
+    // After each file: the connection is not idle for as long as all of them take.
+    const found = [...tally.sightings.values()];
+    if (faults.length === 0)
+      await names.learn(
+        found.flatMap((one) => [...one.accounts]),
+        found.flatMap((one) => [...one.customers]),
+      );
+  }
+  refuse('corrupt', directory, faults);
+  return { hits: new Map([...tally.sightings].map(([place, found]) => [place, hitsOf(found, names)])), entries };
+}

@@ -1,0 +1,79 @@
+// Owns: what is added up of the entries in which an indicator occurs.
+// Must never: hold more ids than it may, or leave one out in silence.
+import type { ArchivedEntry } from '../ledger/archive-line.ts';
+
+/** Instants in microseconds since 1970. */
+export type Sightings = {
+  readonly hits: number;
+  readonly first: number;
+  readonly last: number;
+  readonly sessions: ReadonlySet<string>;
+  readonly accounts: ReadonlySet<string>;
+  readonly customers: ReadonlySet<string>;
+  readonly kinds: ReadonlyMap<string, number>;
+};
+type Growing = {
+  hits: number;
+  first: number;
+  last: number;
+  readonly sessions: Set<string>;
+  readonly accounts: Set<string>;
+  readonly customers: Set<string>;
+  readonly kinds: Map<string, number>;
+};
+
+/** Of sessions, accounts, customers and kinds, over all indicators. */
+export const sightingIdsMax = 2_000_000;
+
+export type Tally = {
+  /** False: there is no room for more; `widest` says which indicator has most. */
+  add(entry: ArchivedEntry, places: readonly number[]): boolean;
+  /** The place of the indicator with most sessions. */
+  widest(): number;
+  readonly sightings: ReadonlyMap<number, Sightings>;
+};
+
+export function tallyOf(idsMax: number = sightingIdsMax): Tally {
+  const sightings = new Map<number, Growing>();
+  let room = idsMax;
+  const keep = (set: Set<string>, id: string | null): void => {
+    if (id === null || set.has(id)) return;
+    set.add(id);
+    room -= 1;
+  };
+  const at = (place: number, time: number): Growing => {
+    const before = sightings.get(place);
+    if (before !== undefined) return before;
+    const made = {
+      hits: 0,
+      first: time,
+      last: time,
+      sessions: new Set<string>(),
+      accounts: new Set<string>(),
+      customers: new Set<string>(),
+      kinds: new Map(),
+    };
+    sightings.set(place, made);
+    return made;
+  };
+  return {
+    sightings,
+    add: (entry, places) => {
+      for (const place of places) {
+        const one = at(place, entry.at);
+        one.hits += 1;
+        one.first = Math.min(one.first, entry.at);
+        one.last = Math.max(one.last, entry.at);
+        keep(one.sessions, entry.session);
+        keep(one.accounts, entry.account);
+        keep(one.customers, entry.customer);
+        const count = one.kinds.get(entry.kind);
+        if (count === undefined) room -= 1;
+        one.kinds.set(entry.kind, (count ?? 0) + 1);
+      }
+      return room >= 0;
+    },
+    widest: () =>
+      [...sightings].reduce((most, [place, one]) => (one.sessions.size > (sightings.get(most)?.sessions.size ?? -1) ? place : most), -1),
+  };
+}

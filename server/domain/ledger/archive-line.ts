@@ -1,0 +1,53 @@
+// Owns: reading one line of an archive of the record (docs/reference/ledger-format.md, "A dump"), as far as questions about an incident need it.
+// Must never: take a line of another shape for an entry.
+
+/** `at` in microseconds since 1970; both texts are JSON as the database showed it. */
+export type ArchivedEntry = {
+  readonly number: number;
+  readonly at: number;
+  readonly kind: string;
+  readonly customer: string | null;
+  readonly account: string | null;
+  readonly session: string | null;
+  readonly publicText: string;
+  readonly credential: string | null;
+  readonly alsoCredential: string | null;
+  readonly source: string | null;
+  readonly client: string | null;
+  readonly operator: string | null;
+  readonly sensitiveText: string;
+};
+
+const fields = 25;
+const isText = (value: unknown): value is string => typeof value === 'string';
+const isTextOrNull = (value: unknown): value is string | null => value === null || typeof value === 'string';
+const isCount = (value: unknown): value is number => Number.isSafeInteger(value);
+
+function parsed(line: string): unknown {
+  try {
+    return JSON.parse(line);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Undefined: it is no line of an entry. */
+export function parseArchiveLine(line: string): ArchivedEntry | undefined {
+  const value = parsed(line);
+  const entry = typeof value === 'object' && value !== null && 'entry' in value ? value.entry : undefined;
+  if (!Array.isArray(entry) || entry.length !== fields) return undefined;
+  const all: readonly unknown[] = entry;
+  const [, , number, at, kind, , customer, account, session, , , , , , , publicText] = all;
+  const [credential, alsoCredential, source, , client, operator, sensitiveText] = all.slice(16, 23);
+  const isWhole = isCount(number) && isCount(at) && isText(kind) && isText(publicText) && isText(sensitiveText);
+  if (!isWhole || !isTextOrNull(customer) || !isTextOrNull(account) || !isTextOrNull(session)) return undefined;
+  if (
+    !isTextOrNull(credential) ||
+    !isTextOrNull(alsoCredential) ||
+    !isTextOrNull(source) ||
+    !isTextOrNull(client) ||
+    !isTextOrNull(operator)
+  )
+    return undefined;
+  return { number, at, kind, customer, account, session, publicText, credential, alsoCredential, source, client, operator, sensitiveText };
+}
