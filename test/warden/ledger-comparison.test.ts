@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import { type Test, test } from 'tap';
-import { originOf } from '../../server/domain/ledger/checkpoint.ts';
+import { originOf, parseNote } from '../../server/domain/ledger/checkpoint.ts';
 import { createLogger } from '../../server/observability/logger.ts';
 import { Database } from '../../server/postgres/database.ts';
 import { installationId } from '../../server/warden/changes/seal-queries.ts';
@@ -125,6 +125,34 @@ test('a witness that remembers nothing of a record that was witnessed: nothing i
   await delay(200);
   t.same(seeded.guard.state, { is: 'open' }, 'and what this process has compared itself needs no witness to tell it again');
   await seeded.stop();
+});
+
+test('a checkpoint that an earlier run left without a witness gets there at the start; nobody is alarmed because nobody ran', async (t) => {
+  const { sql, file, seal, ledger } = await setUp(t);
+  await file.keep((await seal()).note);
+  const { checkpoint } = await seal();
+  const leave = (): Promise<unknown> =>
+    sql.query("update ledger_state set unwitnessed_since = clock_timestamp() - interval '1 hour', witnessed_size = 1");
+  const alarms = async (): Promise<number> => (await sql.query("select 1 from alert where kind = 'ledger.late'")).length;
+  await leave();
+  const full = ledger(
+    () => file.newest(),
+    () => Promise.reject(new Error('full')),
+  );
+  await full.start();
+  t.match(full.guard.state, { is: 'closed', why: 'late' }, 'twin: a witness that does not take it');
+  for (const end = Date.now() + 20_000; (await alarms()) === 0 && Date.now() < end; ) await delay(20);
+  t.equal(await alarms(), 1, 'that is an alarm');
+  await full.stop();
+  await sql.query('delete from alert');
+
+  await leave();
+  const again = ledger(() => file.newest());
+  await again.start();
+  t.same(again.guard.state, { is: 'open' }, 'it serves as soon as it has started');
+  t.ok(parseNote((await file.newest()) ?? '').checkpoint.size >= checkpoint.size, 'and the witness has it');
+  t.equal(await alarms(), 0);
+  await again.stop();
 });
 
 test('nothing is sealed on a database that was exchanged since it was compared', async (t) => {
