@@ -13,8 +13,8 @@ type FileRow = {
   readonly number: number;
 };
 const size = 120_000_000;
-/** A client that is interrupted closes in order: what follows it here must happen before that counts as an end. Thirty times what it takes. */
-const settleMs = 45_000;
+/** A client that is interrupted closes in order: what follows it here must happen before that counts as an end. Ten times what it takes. */
+const settleMs = 15_000;
 
 async function fileRows(world: World): Promise<readonly FileRow[]> {
   return (await world.cofferctlJson<{ files: readonly FileRow[] }>(['file', 'list', 'acme', '--folder', 'deposit'])).files;

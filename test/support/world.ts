@@ -382,7 +382,9 @@ export async function createWorld(t: Teardown, options: WorldOptions = {}): Prom
   const directory = join(temporaryDirectory(t), 'var');
   const [partner, internal] = await freePorts(2);
   const original = process.env.COFFERDAM_TEST_WORLD;
-  const isFresh = options.isFresh === true || !original || kept.some((name) => options.env?.[name] !== undefined);
+  // A folder keeps the time to settle with which it was made.
+  const isStored = options.limits?.settleMs !== undefined || kept.some((name) => options.env?.[name] !== undefined);
+  const isFresh = options.isFresh === true || !original || isStored;
   const database = isFresh
     ? process.env.DATABASE_URL && options.env?.DATABASE_URL === undefined
       ? await createEmptyDatabase(t)
