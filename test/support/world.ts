@@ -342,6 +342,8 @@ export class World {
 
 /** Settings of which a first start keeps something in the database: such a world makes everything itself. */
 const kept = ['COFFERDAM_BUDGETS', 'COFFERDAM_CREDENTIALS', 'DATABASE_URL'];
+/** The same of limits: a folder keeps those with which it was made. */
+const keptLimits = ['settleMs', 'collectWindowDays', 'collectRetentionDays'];
 /** In the directory of an original: the name of its database on the run's server. */
 const databaseFile = 'database';
 
@@ -382,8 +384,7 @@ export async function createWorld(t: Teardown, options: WorldOptions = {}): Prom
   const directory = join(temporaryDirectory(t), 'var');
   const [partner, internal] = await freePorts(2);
   const original = process.env.COFFERDAM_TEST_WORLD;
-  // A folder keeps the time to settle with which it was made.
-  const isStored = options.limits?.settleMs !== undefined || kept.some((name) => options.env?.[name] !== undefined);
+  const isStored = keptLimits.some((name) => options.limits?.[name] !== undefined) || kept.some((name) => options.env?.[name] !== undefined);
   const isFresh = options.isFresh === true || !original || isStored;
   const database = isFresh
     ? process.env.DATABASE_URL && options.env?.DATABASE_URL === undefined
