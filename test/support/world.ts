@@ -384,7 +384,8 @@ export async function createWorld(t: Teardown, options: WorldOptions = {}): Prom
   const directory = join(temporaryDirectory(t), 'var');
   const [partner, internal] = await freePorts(2);
   const original = process.env.COFFERDAM_TEST_WORLD;
-  const isStored = keptLimits.some((name) => options.limits?.[name] !== undefined) || kept.some((name) => options.env?.[name] !== undefined);
+  const isStored =
+    keptLimits.some((name) => options.limits?.[name] !== undefined) || kept.some((name) => options.env?.[name] !== undefined);
   const isFresh = options.isFresh === true || !original || isStored;
   const database = isFresh
     ? process.env.DATABASE_URL && options.env?.DATABASE_URL === undefined
