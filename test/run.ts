@@ -46,7 +46,7 @@ const measured = [
   'test/e2e/steady-rate.test.ts',
   'test/fuzz/fuzz.test.ts',
 ];
-const fileMs = 900_000;
+const fileMs = 420_000;
 type Counted = { readonly passed: number; readonly failed: number };
 
 /** Of a folder, and of those below it. */
@@ -124,7 +124,7 @@ async function main(): Promise<number> {
     process.env.COFFERDAM_TEST_SERVER = server;
     process.env.NODE_COMPILE_CACHE = compiled;
     const original = files.some(isWorld) ? await makeOriginal({ teardown: (work) => void works.unshift(work) }) : '';
-    const env = { COFFERDAM_TEST_WORLD: original, TAP_TIMEOUT: '880' };
+    const env = { COFFERDAM_TEST_WORLD: original, TAP_TIMEOUT: '400' };
     const alone = files.filter((file) => measured.includes(file));
     /** Longest first, then the other worlds, then what is over in seconds. */
     const rank = (file: string): number => {

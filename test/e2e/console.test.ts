@@ -1,11 +1,11 @@
 // The console over the real `ssh`: enrolment with a ticket, windows, keys asked for with a signature, receipts; each refusal with its twin.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { test } from 'tap';
 import { isGenuine } from '../../admin-cli/commands/file-receipt.ts';
 import { totp } from '../../admin-cli/demo-otp.ts';
 import type { Teardown } from '../support/database.ts';
+import { FreshCodes } from '../support/fresh-codes.ts';
 import { makeKey, type SshRun, sftpLines, sshCommand, sshConnection } from '../support/ssh.ts';
 import { type Done, run, startWorld, type World } from '../support/world.ts';
 
@@ -192,20 +192,7 @@ test('a new key from the customer: signed by the current one, waiting, confirmed
   const ticketFile = join(world.directory, 'second-ticket');
   t.equal((await world.cofferctl(['mfa', 'ticket', 'acme-second', '--out', ticketFile])).code, 0);
   let secret = '';
-  const used = new Set<number>();
-  const codeOf = (step: number): string => {
-    used.add(step);
-    return totp(secret, step * 30);
-  };
-  /** Of these thirty seconds or those beside them, and good for a while. */
-  const freshCode = async (): Promise<string> => {
-    for (;;) {
-      const now = Math.floor(Date.now() / 30_000);
-      const step = [now + 1, now, ...(Date.now() % 30_000 < 15_000 ? [now - 1] : [])].find((one) => !used.has(one));
-      if (step !== undefined) return codeOf(step);
-      await delay(500);
-    }
-  };
+  const codes = new FreshCodes();
   const person = { account: 'acme-second', keyFile: second.file };
   const enrolled = await sshCommand(
     world,
@@ -214,13 +201,13 @@ test('a new key from the customer: signed by the current one, waiting, confirmed
       ticket: readFileSync(ticketFile, 'utf8').trim(),
       input: (out) => {
         secret = /Secret: ([A-Z2-7]{32})/.exec(out)?.[1] ?? '';
-        return out.includes('type the code') ? `${codeOf(Math.floor(Date.now() / 30_000))}\n` : undefined;
+        return out.includes('type the code') ? `${codes.current(secret)}\n` : undefined;
       },
     },
     'enroll',
   );
   t.equal(enrolled.code, 0, enrolled.err);
-  const confirmed = await sshCommand(world, { ...person, code: await freshCode() }, `keys confirm ${fingerprint}`);
+  const confirmed = await sshCommand(world, { ...person, code: await codes.next(secret) }, `keys confirm ${fingerprint}`);
   t.equal(confirmed.code, 0, confirmed.out + confirmed.err);
   t.equal((await sftpLines(world, withNew, ['pwd'])).code, 0, 'a second person makes it good at once');
   t.equal((await sftpLines(world, batch(world), ['pwd'])).code, 0, 'old and new are both good');
@@ -246,7 +233,7 @@ test('a new key from the customer: signed by the current one, waiting, confirmed
   t.match(credential, { readOnly: true, networks: ['127.0.0.6/32'], state: 'pending' }, 'which may do no more than it could');
   const reader = makeKey(world, 'reader');
   t.equal((await world.cofferctl(['key', 'add', 'acme-second', '--file', `${reader.file}.pub`, '--read-only', 'yes'])).code, 0);
-  const readOnly = { account: 'acme-second', keyFile: reader.file, code: await freshCode() };
+  const readOnly = { account: 'acme-second', keyFile: reader.file, code: await codes.next(secret) };
   const kept = await sshConnection(world, readOnly);
   t.match((await kept.say('unlock acme-batch --for 1h')).out, /read-only/, 'a read-only key manages nothing');
   t.equal((await kept.say('windows')).code, 0, 'but may look');

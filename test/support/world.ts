@@ -6,9 +6,9 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import pg from 'pg';
-import { totp } from '../../admin-cli/demo-otp.ts';
 import { socketUrl } from '../../server/postgres/embedded.ts';
 import { createEmptyDatabase, type Teardown, temporaryDirectory, testPasswords } from './database.ts';
+import { FreshCodes } from './fresh-codes.ts';
 import { agreed } from './operators.ts';
 
 export const project = join(import.meta.dirname, '..', '..');
@@ -138,7 +138,7 @@ export class World {
   #process: ChildProcess | undefined;
   #log = '';
   #demo: Demo | undefined;
-  readonly #usedSteps = new Map<string, Set<number>>();
+  readonly #codes = new Map<string, FreshCodes>();
 
   /** Each command of cofferctl is a program that is started, as an operator's is. */
   startsEachCommand = false;
@@ -235,19 +235,9 @@ export class World {
   async code(name: string): Promise<string> {
     const secret = this.account(name).totpSecret;
     if (secret === null) throw new Error(`${name} has no second factor`);
-    const used = this.#usedSteps.get(name) ?? new Set<number>();
-    this.#usedSteps.set(name, used);
-    for (;;) {
-      const now = Math.floor(Date.now() / 30_000);
-      // The one that is about to become too old comes last, and only while there is time for a slow login.
-      const isTimeLeft = Date.now() % 30_000 < 15_000;
-      const step = [now, now + 1, ...(isTimeLeft ? [now - 1] : [])].find((one) => !used.has(one));
-      if (step !== undefined) {
-        used.add(step);
-        return totp(secret, step * 30);
-      }
-      await new Promise((resolve) => setTimeout(resolve, 500));
-    }
+    const codes = this.#codes.get(name) ?? new FreshCodes();
+    this.#codes.set(name, codes);
+    return codes.next(secret);
   }
 
   sftpArguments(name: string): readonly string[] {

@@ -3,28 +3,15 @@ import { test } from 'tap';
 import { type Indicator, indicatorTypes } from '../../../server/domain/incident/indicators.ts';
 import { matcherOf } from '../../../server/domain/incident/matching.ts';
 import { type ArchivedEntry, parseArchiveLine } from '../../../server/domain/ledger/archive-line.ts';
+import { archivedEntry } from '../../support/archived-entry.ts';
 
 const print = (name: string): string => `SHA256:${name.padEnd(43, '0')}`;
 const digest = 'ab'.repeat(32);
 const account = '6b0f9a52-97a5-4c7b-9f4e-0d1f4d9b8a11';
-const nothing: ArchivedEntry = {
-  number: 1,
-  at: 1_700_000_000_000_000,
-  kind: 'login.refused',
-  customer: null,
-  account: null,
-  session: null,
-  publicText: '{}',
-  credential: null,
-  alsoCredential: null,
-  source: null,
-  client: null,
-  operator: null,
-  sensitiveText: '{}',
-};
+const nothing = archivedEntry({});
 const accounts = new Map([['pickup', account]]);
 const occurs = (indicator: Indicator, entry: Partial<ArchivedEntry>): boolean =>
-  matcherOf([indicator], accounts)({ ...nothing, ...entry }).length === 1;
+  matcherOf([indicator], accounts)(archivedEntry(entry)).length === 1;
 
 test('fingerprints: as first or second proof, once', async (t) => {
   const indicator = { type: 'fingerprint', value: print('key') } as const;

@@ -1,22 +1,10 @@
 import { test } from 'tap';
 import { tallyOf } from '../../../server/domain/incident/sightings.ts';
 import type { ArchivedEntry } from '../../../server/domain/ledger/archive-line.ts';
+import { archivedEntry } from '../../support/archived-entry.ts';
 
-const entry = (at: number, kind: string, session: string | null, account: string | null): ArchivedEntry => ({
-  number: at,
-  at,
-  kind,
-  customer: null,
-  account,
-  session,
-  publicText: '{}',
-  credential: null,
-  alsoCredential: null,
-  source: null,
-  client: null,
-  operator: null,
-  sensitiveText: '{}',
-});
+const entry = (at: number, kind: string, session: string | null, account: string | null): ArchivedEntry =>
+  archivedEntry({ at, kind, session, account });
 
 test('hits are added up for each indicator by itself', async (t) => {
   const tally = tallyOf();

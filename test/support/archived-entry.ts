@@ -1,0 +1,19 @@
+// Owns: an entry as an archive has it, of which a test says only what it is about.
+import type { ArchivedEntry } from '../../server/domain/ledger/archive-line.ts';
+
+export const archivedEntry = (facts: Partial<ArchivedEntry>): ArchivedEntry => ({
+  number: 1,
+  at: 1_700_000_000_000_000,
+  kind: 'login.refused',
+  customer: null,
+  account: null,
+  session: null,
+  publicText: '{}',
+  credential: null,
+  alsoCredential: null,
+  source: null,
+  client: null,
+  operator: null,
+  sensitiveText: '{}',
+  ...facts,
+});
