@@ -3,7 +3,6 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'tap';
 import { isGenuine } from '../../admin-cli/commands/file-receipt.ts';
-import { totp } from '../../admin-cli/demo-otp.ts';
 import type { Teardown } from '../support/database.ts';
 import { FreshCodes } from '../support/fresh-codes.ts';
 import { makeKey, type SshRun, sftpLines, sshCommand, sshConnection } from '../support/ssh.ts';
@@ -91,7 +90,8 @@ test('a machine enrols with key and ticket, and its code opens sessions from the
   );
   t.not((await sftpLines(world, enrolling, ['ls deposit'])).code, 0, 'the ticket reaches no file');
   t.match((await sshCommand(world, enrolling, 'windows')).out, /for enrolling a second factor only/);
-  let secret = '';
+  let [secret, spent] = ['', ''];
+  const codes = new FreshCodes();
   const wrong = await sshCommand(
     world,
     { ...enrolling, input: (out) => (out.includes('type the code') ? '000000\n000000\n000000\n' : undefined) },
@@ -104,7 +104,9 @@ test('a machine enrols with key and ticket, and its code opens sessions from the
       ...enrolling,
       input: (out) => {
         secret = /Secret: ([A-Z2-7]{32})/.exec(out)?.[1] ?? '';
-        return out.includes('type the code') ? `${totp(secret, Date.now() / 1000)}\n` : undefined;
+        if (!out.includes('type the code')) return undefined;
+        spent = codes.current(secret);
+        return `${spent}\n`;
       },
     },
     'enroll',
@@ -113,9 +115,9 @@ test('a machine enrols with key and ticket, and its code opens sessions from the
   t.match(enrolled.out, /\u2580|\u2584|\u2588/, 'with a QR code');
   t.match(enrolled.out, /otpauth:\/\/totp\/Cofferdam:acme-batch\?/);
   t.not((await sshCommand(world, enrolling, 'enroll')).code, 0, 'the ticket is good once');
-  t.not((await sftpLines(world, { ...batch(world), code: totp(secret, Date.now() / 1000) }, ['pwd'])).code, 0, 'so is the code');
+  t.not((await sftpLines(world, { ...batch(world), code: spent }, ['pwd'])).code, 0, 'so is the code');
   t.equal(
-    (await sftpLines(world, { ...batch(world), code: totp(secret, Date.now() / 1000 + 30) }, ['pwd'])).code,
+    (await sftpLines(world, { ...batch(world), code: await codes.next(secret) }, ['pwd'])).code,
     0,
     'key and code from a secret store',
   );
@@ -126,7 +128,7 @@ test('a machine enrols with key and ticket, and its code opens sessions from the
   t.equal((await world.cofferctl(['mfa', 'ticket', 'acme-batch', '--out', `${file}2`])).code, 5, 'no ticket while there is a factor');
   t.match((await world.cofferctl(['mfa', 'reset', 'acme-batch', '--reason', 'test'])).out, /is gone/);
   t.not(
-    (await sftpLines(world, { ...batch(world), code: totp(secret, Date.now() / 1000) }, ['pwd'])).code,
+    (await sftpLines(world, { ...batch(world), code: await codes.next(secret) }, ['pwd'])).code,
     0,
     'after a reset the old codes are nothing',
   );
