@@ -1,6 +1,14 @@
 // Owns: the states of one login: which evidence counts, what the client hears next, when it is over.
 // Must never: let evidence of one account count for another, or a refusal differ by its reason (T-03, T-08, T-13).
-import { evaluate, firstMethods, type Method, type PolicyFacts, type Proof, type Purpose } from './authentication-policy.ts';
+import {
+  evaluate,
+  firstMethods,
+  type Method,
+  type PolicyDecision,
+  type PolicyFacts,
+  type Proof,
+  type Purpose,
+} from './authentication-policy.ts';
 import type { AccountId, CredentialId, Plane } from './ids.ts';
 import { narrowed, permits, type Restrictions, unrestricted } from './restrictions.ts';
 
@@ -18,6 +26,7 @@ export type Standing = PolicyFacts & {
   readonly restrictions: Restrictions;
   /** End of the open window, milliseconds since 1970. */
   readonly windowUntil: number | null;
+  readonly hasSecondFactor: boolean;
   /** A second factor can be enrolled: none is there, and a ticket waits. */
   readonly canEnrol: boolean;
 };
@@ -42,14 +51,15 @@ export type LoginState = {
   readonly isOver: boolean;
 };
 
+export type LoginAccepted = {
+  readonly outcome: 'accepted';
+  readonly proofs: readonly Proof[];
+  readonly purpose: Purpose;
+  readonly restrictions: Restrictions;
+  readonly usedWindow: boolean;
+};
 export type LoginStep =
-  | {
-      readonly outcome: 'accepted';
-      readonly proofs: readonly Proof[];
-      readonly purpose: Purpose;
-      readonly restrictions: Restrictions;
-      readonly usedWindow: boolean;
-    }
+  | LoginAccepted
   | { readonly outcome: 'partial'; readonly methods: readonly Method[] }
   | { readonly outcome: 'refused'; readonly methods: readonly Method[] }
   | { readonly outcome: 'key-acceptable' }
@@ -123,18 +133,41 @@ function take(state: LoginState, evidence: Evidence, standing: Standing | null, 
   const decision = evaluate(standing, new Set(next.given.keys()));
   if (decision.outcome === 'refused') return refuse(state, standing, rules);
   if (decision.outcome === 'partial') return { state: next, step: decision };
+  return { state: { ...next, isOver: true }, step: accepted(next, standing, decision) };
+}
+
+function accepted(
+  { given, restrictions }: LoginState,
+  standing: Standing,
+  decision: Extract<PolicyDecision, { outcome: 'accepted' }>,
+): LoginAccepted {
   const usedWindow = decision.row === 'key+window';
   const whole = narrowed(restrictions, standing.restrictions);
   return {
-    state: { ...next, isOver: true },
-    step: {
-      outcome: 'accepted',
-      purpose: decision.purpose,
-      proofs: [...next.given.keys(), ...(usedWindow ? (['activation-window'] as const) : [])].sort(),
-      restrictions: usedWindow ? narrowed(whole, { ...unrestricted, until: standing.windowUntil }) : whole,
-      usedWindow,
-    },
+    outcome: 'accepted',
+    purpose: decision.purpose,
+    proofs: [...given.keys(), ...(usedWindow ? (['activation-window'] as const) : [])].sort(),
+    restrictions: usedWindow ? narrowed(whole, { ...unrestricted, until: standing.windowUntil }) : whole,
+    usedWindow,
   };
+}
+
+/**
+ * What the proofs of a login open as everything stands now; undefined: no longer anything. Asked by whoever opens the session, at a moment when nothing
+ * behind it can be withdrawn. `credentials`: what each of them allows now.
+ */
+export function stillOpens(
+  state: LoginState,
+  credentials: readonly Restrictions[],
+  standing: Standing | null,
+  place: Place,
+): LoginAccepted | undefined {
+  const whole = { ...state, restrictions: credentials.reduce(narrowed, state.restrictions) };
+  if (standing === null || !permits(standing.restrictions, place) || !permits(whole.restrictions, place)) return undefined;
+  if (state.given.has('totp') && !standing.hasSecondFactor) return undefined;
+  if (state.given.has('ticket') && !standing.canEnrol) return undefined;
+  const decision = evaluate(standing, new Set(state.given.keys()));
+  return decision.outcome === 'accepted' ? accepted(whole, standing, decision) : undefined;
 }
 
 /** What counted so far decides the methods that remain, nothing else. */

@@ -8,6 +8,7 @@ import {
   type LoginState,
   type Standing,
   stepLogin,
+  stillOpens,
 } from '../../server/domain/login-machine.ts';
 import { narrowed, permits, type Restrictions, unrestricted } from '../../server/domain/restrictions.ts';
 
@@ -52,6 +53,7 @@ const ok: Standing = {
   isWindowOpen: false,
   restrictions: unrestricted,
   windowUntil: null,
+  hasSecondFactor: true,
   canEnrol: false,
 };
 const elsewhere: Restrictions = { ...unrestricted, networks: [['203.0.113.0/24']] };
@@ -62,7 +64,7 @@ const cases: readonly (readonly [string, Standing | null])[] = [
   ['machine', { ...ok, kind: 'machine' }],
   ['machine with a window', { ...ok, kind: 'machine', isWindowOpen: true, windowUntil: 5000 }],
   ['machine bound to networks', { ...ok, kind: 'machine', hasNetworks: true, restrictions: bound }],
-  ['person who can enrol', { ...ok, canEnrol: true }],
+  ['person who can enrol', { ...ok, hasSecondFactor: false, canEnrol: true }],
   ['person whose customer allows passwords only', { ...ok, allowed: ['password+code'] }],
   ['machine, window, customer wants the code', { ...ok, kind: 'machine', isWindowOpen: true, windowUntil: 5000, allowed: ['key+code'] }],
   ['machine from a foreign network', { ...ok, kind: 'machine', isWindowOpen: true, windowUntil: 5000, restrictions: elsewhere }],
@@ -175,6 +177,57 @@ test('accepted exactly when one user gave the proofs of one row on one connectio
     visit(beginLogin('user'), new Oracle());
     t.equal(wrong, 0, `${label}: ${sequences} sequences, ${accepted} open a session`);
     t.equal(accepted > 0, !/foreign network|wrong plane|expired|nobody/.test(label), `${label}: some do, or none`);
+  }
+  t.end();
+});
+
+/** What may be taken back while a login goes on. */
+const withdrawals: readonly (readonly [string, (standing: Standing) => Standing | null])[] = [
+  ['locked', () => null],
+  ['given an end', (one) => ({ ...one, restrictions: { ...one.restrictions, until: place.now } })],
+  ['bound to other networks', (one) => ({ ...one, restrictions: narrowed(one.restrictions, elsewhere) })],
+  ['moved to the other plane', (one) => ({ ...one, restrictions: { ...one.restrictions, planes: ['internal'] } })],
+  ['its customer allows nothing of it', (one) => ({ ...one, allowed: ['security-key'] })],
+];
+
+test('what every proof opened is opened only by what holds when the session begins', (t) => {
+  for (const [label, standing] of cases) {
+    if (standing === null) continue;
+    let accepted = 0;
+    const seen = new Set<string>();
+    const visit = (state: LoginState, left: number): void => {
+      for (const name of names) {
+        const { state: next, step } = stepLogin(state, 'user', events[name], standing, place, rules);
+        const key = JSON.stringify([left, step.outcome, { ...next, given: [...next.given] }]);
+        if (seen.has(key)) continue;
+        seen.add(key);
+        if (step.outcome !== 'accepted') {
+          if (!next.isOver && left > 1) visit(next, left - 1);
+          continue;
+        }
+        accepted += 1;
+        const credentials = [...next.given.values()].filter((one) => one !== null).map(() => unrestricted);
+        const open = (who: Standing | null, more: readonly Restrictions[] = [], at = place as Parameters<typeof stillOpens>[3]) =>
+          stillOpens(next, [...credentials, ...more], who, at);
+        const told = `${label}: ${[...next.given.keys()].join('+')}`;
+        t.same(open(standing), step, `${told}: nothing was taken back`);
+        for (const [what, withdrawn] of withdrawals) t.equal(open(withdrawn(standing)), undefined, `${told}: ${what}`);
+        if (next.given.has('totp'))
+          t.equal(open({ ...standing, hasSecondFactor: false }), undefined, `${told}: the second factor was reset`);
+        if (next.given.has('ticket')) t.equal(open({ ...standing, canEnrol: false }), undefined, `${told}: the ticket was used`);
+        if (step.usedWindow)
+          t.equal(open({ ...standing, isWindowOpen: false, windowUntil: null }), undefined, `${told}: the window was closed`);
+        t.equal(open(standing, [{ ...unrestricted, until: place.now }]), undefined, `${told}: the credential ended`);
+        t.equal(open(standing, [elsewhere]), undefined, `${told}: the credential was bound to other networks`);
+        t.match(
+          open(standing, [{ ...unrestricted, readOnly: true, until: 4000 }])?.restrictions,
+          { readOnly: true, until: 4000 },
+          `${told}: what was narrowed is narrow`,
+        );
+      }
+    };
+    visit(beginLogin('user'), 4);
+    t.equal(accepted > 0, !/foreign network|wrong plane|expired/.test(label), `${label}: some open, or none`);
   }
   t.end();
 });

@@ -87,9 +87,15 @@ export type UsableCredential = {
   readonly restrictions: Restrictions;
 };
 
-/** A credential by its name (fingerprint) that opens something now: in order, begun, not expired, not dormant. Whose it is stands in it. */
-export async function findUsable(tx: Transaction, fingerprint: string, dormantMs: number): Promise<UsableCredential | undefined> {
-  const [row] = await tx.query<{
+const byName = { fingerprint: 'fingerprint = $1', ids: 'id = any ($1::uuid[])' } as const;
+
+async function usable(
+  tx: Transaction,
+  by: keyof typeof byName,
+  name: string | readonly string[],
+  dormantMs: number,
+): Promise<readonly UsableCredential[]> {
+  const rows = await tx.query<{
     id: string;
     account_id: string;
     password_hash: string | null;
@@ -98,24 +104,31 @@ export async function findUsable(tx: Transaction, fingerprint: string, dormantMs
     networks: readonly string[];
   }>(
     `select id, account_id, password_hash, expires_at, read_only, source_networks::text[] as networks from credential
-     where fingerprint = $1 and state in ('active', 'retiring') and expires_at > clock_timestamp() and valid_from <= clock_timestamp()
+     where ${byName[by]} and state in ('active', 'retiring') and expires_at > clock_timestamp() and valid_from <= clock_timestamp()
        and greatest(last_used_at, woken_at, valid_from) > clock_timestamp() - $2 * interval '1 millisecond'`,
-    [fingerprint, dormantMs],
+    [name, dormantMs],
   );
-  return (
-    row && {
-      id: idOf<CredentialId>(row.id),
-      account: idOf<AccountId>(row.account_id),
-      passwordHash: row.password_hash,
-      restrictions: {
-        networks: row.networks.length === 0 ? [] : [row.networks],
-        planes: ['partner', 'internal'],
-        readOnly: row.read_only,
-        until: row.expires_at.getTime(),
-      },
-    }
-  );
+  return rows.map((row) => ({
+    id: idOf<CredentialId>(row.id),
+    account: idOf<AccountId>(row.account_id),
+    passwordHash: row.password_hash,
+    restrictions: {
+      networks: row.networks.length === 0 ? [] : [row.networks],
+      planes: ['partner', 'internal'],
+      readOnly: row.read_only,
+      until: row.expires_at.getTime(),
+    },
+  }));
 }
+
+/** A credential by its name (fingerprint) that opens something now: in order, begun, not expired, not dormant. Whose it is stands in it. */
+export async function findUsable(tx: Transaction, fingerprint: string, dormantMs: number): Promise<UsableCredential | undefined> {
+  return (await usable(tx, 'fingerprint', fingerprint, dormantMs))[0];
+}
+
+/** Those of them that open something now. */
+export const findUsableAmong = (tx: Transaction, ids: readonly CredentialId[], dormantMs: number): Promise<readonly UsableCredential[]> =>
+  usable(tx, 'ids', ids, dormantMs);
 
 /** Its use goes on record; the first use of a key that replaces another is when its account moved. */
 export async function touchCredential(tx: Transaction, credential: CredentialId, source: string): Promise<void> {

@@ -7,18 +7,21 @@ import {
   type LoginEvent,
   type LoginState,
   type LoginStep,
+  type Place,
   type Standing,
   stepLogin,
+  stillOpens,
 } from '../../domain/login-machine.ts';
 import { permits } from '../../domain/restrictions.ts';
 import type { Database, Transaction } from '../../postgres/database.ts';
 import type { EdgeToWarden } from '../../rpc/edge-warden.ts';
 import type { Params, Result } from '../../rpc/operation.ts';
+import { lockForOpening } from '../budgets/session-limit-queries.ts';
 import { alarmBroken, brokenBehind } from '../changes/seals.ts';
 import type { EdgeCaller, KeyRing } from '../context.ts';
 import type { Exchanges, Issued } from '../exchanges/exchanges.ts';
 import type { SessionRegistry } from '../sessions/sessions.ts';
-import { type AccountFacts, findUsable } from './login-queries.ts';
+import { type AccountFacts, findUsable, findUsableAmong } from './login-queries.ts';
 import { findNamed, recordFailure, recordPartial } from './login-record.ts';
 import { openSession } from './open-session.ts';
 import { PasswordHashing, passwordName } from './passwords.ts';
@@ -128,7 +131,7 @@ export class Logins {
       const { outcome: next, step } = this.#step(login, params, caller, event, seen.standing, seen.now);
       if (step.outcome === 'partial') await recordPartial(tx, login, params, caller, seen.account);
       if (guess?.isTaken === true && (step.outcome === 'accepted' || step.outcome === 'partial')) await this.#penalties.settle(tx, guess);
-      return step.outcome === 'accepted' ? this.#accept(tx, login, params, caller, seen, step) : next;
+      return step.outcome === 'accepted' && seen.account !== undefined ? this.#accept(tx, login, params, caller, seen.account) : next;
     });
     if (outcome.outcome === 'refused' || outcome.outcome === 'closed') await recordFailure(database, login, params, caller, guess);
     return outcome;
@@ -154,6 +157,7 @@ export class Logins {
         isWindowOpen: account.window !== null,
         windowUntil: account.window?.until ?? null,
         restrictions: account.restrictions,
+        hasSecondFactor: account.hasSecondFactor,
         canEnrol: !account.hasSecondFactor && account.ticket !== null,
       },
     };
@@ -165,7 +169,7 @@ export class Logins {
     const isAnswer = type === 'answers' && login.state.asked !== null;
     if (type !== 'password' && !isAnswer) return undefined;
     const { account, standing, now } = await this.#see(params);
-    const place = { plane: caller.plane, source: params.source.address, now };
+    const place = placeOf(params, caller, now);
     // A guess from where the account could never log in says nothing about the account.
     const isAimed = standing !== null && permits(standing.restrictions, place);
     return this.#penalties.take({
@@ -237,27 +241,28 @@ export class Logins {
     standing: Standing | null,
     now: number,
   ): { readonly step: LoginStep; readonly outcome: Outcome } {
-    const place = { plane: caller.plane, source: params.source.address, now };
+    const place = placeOf(params, caller, now);
     const rules = { attemptsMax: this.#given.config.limits.loginAttemptsMax, probesMax };
     const { state, step } = stepLogin(login.state, params.username, event, standing, place, rules);
     login.state = state;
     return { step, outcome: spoken(step) };
   }
 
-  async #accept(
-    tx: Transaction,
-    login: Login,
-    params: Attempt,
-    caller: EdgeCaller,
-    seen: Seen,
-    step: Extract<LoginStep, { outcome: 'accepted' }>,
-  ): Promise<Outcome> {
-    if (seen.account === undefined) throw new Error('nobody was accepted');
+  /** Every proof counted. Since each was looked at, an operator or the clock may have taken something back: nothing opens that would not open now. */
+  async #accept(tx: Transaction, login: Login, params: Attempt, caller: EdgeCaller, { id, customer }: AccountFacts): Promise<Outcome> {
+    const credentials = [...login.state.given.values()].filter((one) => one !== null);
+    await lockForOpening(tx, { account: id, customer, credentials });
+    const usable = await findUsableAmong(tx, credentials, this.#dormantMs);
+    const seen = await this.#seeIn(tx, params);
+    const allowed = usable.map((one) => one.restrictions);
+    const step =
+      usable.length === credentials.length ? stillOpens(login.state, allowed, seen.standing, placeOf(params, caller, seen.now)) : undefined;
+    if (step === undefined || seen.account?.id !== id) return { outcome: 'closed' };
     const window = step.usedWindow ? (seen.account.window?.id ?? null) : null;
     // Every row that this session would rely on is what the warden wrote, by the will of two operators where that is needed.
     const broken = await brokenBehind(tx, this.#given.keys, {
-      account: seen.account.id,
-      credentials: [...login.state.given.values()].filter((id) => id !== null),
+      account: id,
+      credentials,
       window,
       ticket: step.purpose === 'enrolment' ? (seen.account.ticket?.id ?? null) : null,
     });
@@ -274,7 +279,6 @@ export class Logins {
       window,
       fingerprint: login.fingerprint,
       alsoFingerprint: login.alsoFingerprint,
-      now: seen.now,
       params,
       issued: login.issued,
       caller,
@@ -287,6 +291,12 @@ export class Logins {
     for (const [key, login] of this.#open) if (login.startedAt < oldest) this.#open.delete(key);
   }
 }
+
+const placeOf = (params: Attempt, caller: EdgeCaller, now: number): Place => ({
+  plane: caller.plane,
+  source: params.source.address,
+  now,
+});
 
 /** A key names the login; a password does when nothing else was shown. */
 function show(login: Login, fingerprint: string): void {

@@ -27,7 +27,6 @@ export type Accepted = {
   /** Of the first credential, and of the password beside a key. */
   readonly fingerprint: string | null;
   readonly alsoFingerprint: string | null;
-  readonly now: number;
   readonly params: Params<EdgeToWarden, 'login.attempt'>;
   readonly issued: Issued;
   readonly caller: EdgeCaller;
@@ -59,7 +58,7 @@ export async function openSession(tx: Transaction, sessions: SessionRegistry, ac
     alsoCredential: key === null ? null : password,
     purpose: accepted.purpose,
     readOnly: accepted.restrictions.readOnly,
-    livesMs: accepted.restrictions.until === null ? null : accepted.restrictions.until - accepted.now,
+    until: accepted.restrictions.until,
     window: accepted.window,
     caller,
     startId: accepted.startId,
@@ -67,6 +66,7 @@ export async function openSession(tx: Transaction, sessions: SessionRegistry, ac
     client: params.clientIdentification,
     issued,
   });
+  if (opened === undefined) return { outcome: 'closed' };
   if ('full' in opened) {
     const { scope, sessionsMax } = opened.full;
     const facts = { scope, sessionsMax };

@@ -1,4 +1,4 @@
-// Owns: the SQL of concurrent sessions: one opening at a time is counted against every scope.
+// Owns: the SQL of concurrent sessions: one opening at a time is counted against every scope, and none goes beside a withdrawal.
 
 import { type ScopeKind, scopeOfRank } from '../../domain/budgets.ts';
 import type { AccountId, CredentialId, CustomerId, Plane } from '../../domain/ids.ts';
@@ -16,9 +16,27 @@ export type SessionOwner = {
 };
 export type FullScope = { readonly scope: ScopeKind; readonly sessionsMax: number };
 
-/** The narrowest scope that has no room for one more session; undefined = there is room. A scope without a budget has none. */
-export async function findFullScope(tx: Transaction, owner: SessionOwner): Promise<FullScope | undefined> {
+/**
+ * Until the transaction ends no other session is opened, and nothing that this one relies on is withdrawn: a withdrawal (`lockForWithdrawal`) has
+ * committed, and is seen by whatever is read now, or waits, and finds the session that it must end.
+ */
+export async function lockForOpening(
+  tx: Transaction,
+  owner: Pick<SessionOwner, 'account' | 'customer'> & { readonly credentials: readonly CredentialId[] },
+): Promise<void> {
+  // What the session will refer to comes first: commands lock it before budgets.
+  await tx.query('select 1 from account where id = $1 for key share', [owner.account]);
+  await tx.query('select 1 from credential where id = any ($1::uuid[]) order by id for key share', [owner.credentials]);
   await tx.query('select pg_advisory_xact_lock($1)', [openingLock]);
+  await tx.query(
+    `select 1 from budget where (rank = 1 and credential_id = any ($1::uuid[])) or (rank = 2 and account_id = $2) or (rank = 3 and customer_id = $3)
+     order by rank, id for share`,
+    [owner.credentials, owner.account, owner.customer],
+  );
+}
+
+/** The narrowest scope that has no room for one more session; undefined = there is room. A scope without a budget has none. Asked after `lockForOpening`. */
+export async function findFullScope(tx: Transaction, owner: SessionOwner): Promise<FullScope | undefined> {
   const [row] = await tx.query<{ rank: number; sessions_max: number | null }>(
     `with open as (
        select s.credential_id, s.account_id, a.customer_id, a.plane from session s join account a on a.id = s.account_id

@@ -41,8 +41,10 @@ export class Ledger {
   readonly #leadership: ReturnType<typeof lead>;
   readonly #deliveries: readonly Delivery[];
   #signing: Signing | undefined;
-  /** The database's clock, and ours before and after it was asked. */
-  #clock: { readonly database: number; readonly from: number; readonly to: number } | undefined;
+  /** The database's clock, and ours before and after it was asked; of one era. */
+  #clock: { readonly database: number; readonly from: number; readonly to: number; readonly era: number } | undefined;
+  /** Found, and not written yet. */
+  #unwritten: Freeze | undefined;
   #look: Look | undefined;
   #marked: string | undefined;
   #alarmedAt = Number.NEGATIVE_INFINITY;
@@ -123,6 +125,8 @@ export class Ledger {
 
   #doubt(error: unknown): void {
     const { guard, log } = this.#given;
+    if (this.#unwritten !== undefined)
+      log.error({ err: error }, 'the freeze could not be written; nothing is served meanwhile, and it is tried again');
     if (guard.state.is === 'open' || guard.state.why === 'late') {
       const { code, message } = toCofferdamError(error);
       guard.close('unsure', `the record cannot be looked at: ${message}`);
@@ -140,10 +144,12 @@ export class Ledger {
     this.#look = seen;
     if (seen.freeze !== null) {
       this.#clock = undefined;
+      this.#unwritten = undefined;
       guard.close('frozen', seen.freeze.text);
       return;
     }
-    const jump = this.#clockJump(seen.now, from, to);
+    if (this.#unwritten !== undefined) return this.#writeFreeze(this.#unwritten);
+    const jump = this.#clockJump(seen, from, to);
     if (jump !== undefined) return this.#freeze(seen, jump);
     if (!(await this.#isCompared(seen, signing))) return;
     this.#learn(seen, signing);
@@ -174,10 +180,11 @@ export class Ledger {
   }
 
   /** The database's clock against ours, which nobody can set. However long the answer took, or this process stood still: only what that does not explain counts. */
-  #clockJump(database: number, from: number, to: number): Omit<Freeze, 'id'> | undefined {
+  #clockJump({ now: database, era }: Look, from: number, to: number): Omit<Freeze, 'id'> | undefined {
     const before = this.#clock;
-    this.#clock = { database, from, to };
-    if (before === undefined) return undefined;
+    this.#clock = { database, from, to, era };
+    // Two operators began an era with the clock that is there now: what it went by before is nothing to compare it with.
+    if (before === undefined || before.era !== era) return undefined;
     const went = database - before.database;
     const [most, least] = [to - before.from, from - before.to];
     const jumpedMs = Math.round(went > most ? went - most : Math.min(0, went - least));
@@ -269,22 +276,29 @@ export class Ledger {
     };
     const whole: Freeze = { ...freeze, facts, id: randomUUID() };
     log.error({ freeze: whole }, `frozen: ${freeze.text}`);
+    // Until it is written nothing else is looked at: the next look would find a clock that goes as it should.
+    this.#unwritten = whole;
+    await this.#writeFreeze(whole);
+  }
+
+  async #writeFreeze(whole: Freeze): Promise<void> {
     await this.#database.withSystem(async (tx) => {
       if (!(await insertFreeze(tx, whole))) return;
       await record(tx, {
         kind: 'ledger.frozen',
         observer: 'warden',
-        sensitive: { freeze: whole.id, why: whole.why, text: whole.text, facts },
+        sensitive: { freeze: whole.id, why: whole.why, text: whole.text, facts: whole.facts },
       });
       await insertAlert(tx, {
         kind: 'ledger.frozen',
         severity: 'critical',
         subject: whole.id,
         text: `nothing is served: ${whole.text}`,
-        facts: { freeze: whole.id, why: whole.why, ...facts },
+        facts: { freeze: whole.id, why: whole.why, ...whole.facts },
         nextCommand: 'cofferctl ledger status',
       });
     });
+    this.#unwritten = undefined;
   }
 
   /** What every required witness has by now. */

@@ -35,15 +35,20 @@ export type NewSession = {
   readonly sessionIdentifier: Buffer;
   readonly keyExchange: string;
   readonly hostKeyAlgorithm: string;
-  readonly absoluteLifeMs: number;
+  readonly lifeMs: number;
+  /** Milliseconds since 1970: no later than this, however short its life is then. null = no such end. */
+  readonly until: number | null;
   readonly idleLifeMs: number;
 };
 
-export async function insertSession(tx: Transaction, session: NewSession): Promise<void> {
-  await tx.query(
-    `insert into session (id, token_hash, account_id, credential_id, node, start_id, source_address, source_port, client_identification, expires_at, idle_ms,
-       session_identifier, key_exchange, host_key_algorithm, also_credential_id, purpose, read_only, window_id)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, clock_timestamp() + $10 * interval '1 millisecond', $11, $12, $13, $14, $15, $16, $17, $18)`,
+/** How long it may live, in ms; undefined: its end has come already, and there is no session. */
+export async function insertSession(tx: Transaction, session: NewSession): Promise<number | undefined> {
+  const [row] = await tx.query<{ life_ms: number }>(
+    `insert into session (id, token_hash, account_id, credential_id, node, start_id, source_address, source_port, client_identification, started_at, expires_at,
+       idle_ms, session_identifier, key_exchange, host_key_algorithm, also_credential_id, purpose, read_only, window_id)
+     select $1, $2, $3, $4, $5, $6, $7, $8, $9, n.now, least(n.now + $10 * interval '1 millisecond', n.until), $11, $12, $13, $14, $15, $16, $17, $18
+     from (select clock_timestamp() as now, to_timestamp($19::float8 / 1000) as until) n where n.until is null or n.now < n.until
+     returning (extract(epoch from expires_at - started_at) * 1000)::float8 as life_ms`,
     [
       session.id,
       session.tokenHash,
@@ -54,7 +59,7 @@ export async function insertSession(tx: Transaction, session: NewSession): Promi
       session.sourceAddress,
       session.sourcePort,
       session.client,
-      session.absoluteLifeMs,
+      session.lifeMs,
       session.idleLifeMs,
       session.sessionIdentifier,
       session.keyExchange,
@@ -63,8 +68,10 @@ export async function insertSession(tx: Transaction, session: NewSession): Promi
       session.purpose,
       session.readOnly,
       session.window,
+      session.until,
     ],
   );
+  return row?.life_ms;
 }
 
 type Verbs = readonly Verb[];

@@ -33,8 +33,8 @@ export type Opening = {
   readonly alsoCredential: CredentialId | null;
   readonly purpose: Purpose;
   readonly readOnly: boolean;
-  /** At most so long from now, by what its proofs allow; null = as the configuration says. */
-  readonly livesMs: number | null;
+  /** Milliseconds since 1970, by what its proofs allow; null = as the configuration says. */
+  readonly until: number | null;
   /** The window that stood for a second factor. */
   readonly window: string | null;
   readonly caller: EdgeCaller;
@@ -69,16 +69,15 @@ export class SessionRegistry implements Sessions {
     this.#timer.unref();
   }
 
-  /** Writes the session row inside the transaction in which the last proof counted. */
-  async open(tx: Transaction, opening: Opening): Promise<Opened | { readonly full: FullScope }> {
+  /** Writes the session row inside the transaction in which the last proof counted, after `lockForOpening`. undefined: its end has come already. */
+  async open(tx: Transaction, opening: Opening): Promise<Opened | { readonly full: FullScope } | undefined> {
     const { account, customer, credential, caller } = opening;
     const full = await findFullScope(tx, { account, credential, customer, plane: caller.plane });
     if (full !== undefined) return { full };
     const token = randomBytes(32).toString('base64url');
     const id = idOf<SessionId>(randomUUID());
-    const { sessionAbsoluteLifeMs, sessionIdleLifeMs: idleLifeMs } = this.#config.limits;
-    const absoluteLifeMs = Math.max(1, Math.floor(Math.min(sessionAbsoluteLifeMs, opening.livesMs ?? sessionAbsoluteLifeMs)));
-    await insertSession(tx, {
+    const { sessionAbsoluteLifeMs: lifeMs, sessionIdleLifeMs: idleLifeMs } = this.#config.limits;
+    const absoluteLifeMs = await insertSession(tx, {
       id,
       tokenHash: hashOf(token),
       account: opening.account,
@@ -93,10 +92,11 @@ export class SessionRegistry implements Sessions {
       sourcePort: opening.source.port,
       client: opening.client,
       ...opening.issued,
-      absoluteLifeMs,
+      lifeMs,
+      until: opening.until,
       idleLifeMs,
     });
-    return { id, token, absoluteLifeMs, idleLifeMs };
+    return absoluteLifeMs === undefined ? undefined : { id, token, absoluteLifeMs: Math.max(1, Math.floor(absoluteLifeMs)), idleLifeMs };
   }
 
   async require(token: string, caller: EdgeCaller): Promise<OpenSession> {

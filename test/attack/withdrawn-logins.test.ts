@@ -1,0 +1,129 @@
+// T-13: what is taken back while a login goes on: the login waits after its last proof, somebody takes something back, then it goes on. No session.
+import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import pg from 'pg';
+import { test } from 'tap';
+import { sshLogin } from '../support/ssh-login.ts';
+import { startWorld } from '../support/world.ts';
+
+/** The lock that one opening at a time holds: 'sess' as a number. */
+const openingLock = 0x73657373;
+const patienceMs = 60_000;
+
+test('a login whose proofs counted opens nothing that was taken back meanwhile; a withdrawal finds what was opened beside it', async (t) => {
+  const world = await startWorld(t);
+  const owner = new pg.Client({ connectionString: world.databaseUrl });
+  await owner.connect();
+  t.teardown(() => owner.end());
+  await owner.query("select set_config('cofferdam.customers', '*', false)");
+  const one = async <T>(text: string, values: readonly unknown[] = []): Promise<T> =>
+    Object.values((await owner.query(text, [...values])).rows[0] ?? {})[0] as T;
+  const until = async (what: string, text: string): Promise<void> => {
+    for (const end = Date.now() + patienceMs; !(await one<boolean>(text)); await sleep(20))
+      if (Date.now() > end) throw new Error(`never: ${what}`);
+  };
+  const ok = async (...args: readonly string[]): Promise<string> => {
+    const done = await world.cofferctl(
+      [...args, '--reason', 'test'].slice(0, args[0] === 'window' && args[1] === 'close' ? args.length : undefined),
+    );
+    t.equal(done.code, 0, `cofferctl ${args.join(' ')} ${done.err}`);
+    return done.out;
+  };
+  const machine = () =>
+    sshLogin({
+      port: world.demo.partner.port,
+      username: 'acme-batch',
+      privateKey: readFileSync(world.keyFile('acme-batch'), 'utf8'),
+      answer: () => '',
+    });
+  const person = async () => {
+    const code = await world.code('acme');
+    return sshLogin({
+      port: world.demo.partner.port,
+      username: 'acme',
+      privateKey: readFileSync(world.keyFile('acme'), 'utf8'),
+      answer: () => code,
+    });
+  };
+  const told = () =>
+    one<string>(
+      "select count(*) filter (where kind = 'session.opened') || ' opened, ' || count(*) filter (where kind = 'login.refused') || ' refused' from ledger",
+    );
+  const waits = `select count(*) > 0 from pg_locks where locktype = 'advisory' and objid = ${openingLock} and not granted`;
+
+  /** Every proof was looked at and counted; nothing was opened yet. */
+  const whileItWaits = async (login: () => Promise<{ readonly isOpen: boolean }>, work: () => Promise<unknown>): Promise<boolean> => {
+    await one('select pg_advisory_lock($1)', [openingLock]);
+    try {
+      const opened = login();
+      await until('a login that waits', waits);
+      await work();
+      await one('select pg_advisory_unlock($1)', [openingLock]);
+      return (await opened).isOpen;
+    } finally {
+      await owner.query('select pg_advisory_unlock_all()');
+    }
+  };
+
+  t.ok(await whileItWaits(machine, async () => {}), 'twin: nothing was taken back');
+  t.ok(await whileItWaits(person, async () => {}), 'twin: with a code');
+  const key = JSON.parse((await world.cofferctl(['credential', 'list', '--account', 'acme-batch', '--json'])).out).credentials[0]
+    .fingerprint as string;
+  const trials: readonly (readonly [string, readonly string[], readonly string[]])[] = [
+    ['the account was locked', ['account', 'lock', 'acme-batch'], ['account', 'unlock', 'acme-batch']],
+    ['its end has come', ['account', 'expire', 'acme-batch', '--days', '0'], ['account', 'expire', 'acme-batch', '--days', 'never']],
+    [
+      'it was bound to other networks',
+      ['account', 'set', 'acme-batch', '--networks', '192.0.2.0/24'],
+      ['account', 'set', 'acme-batch', '--networks', 'any'],
+    ],
+    ['its customer wants a code', ['customer', 'policy', 'acme', '--allow', 'key+code'], ['customer', 'policy', 'acme', '--allow', 'all']],
+    ['the customer was suspended', ['customer', 'suspend', 'acme'], ['customer', 'resume', 'acme']],
+    ['the key was suspended', ['key', 'suspend', key], ['key', 'resume', key]],
+    ['the window was closed', ['window', 'close', 'acme-batch'], ['window', 'open', 'acme-batch', '--hours', '8']],
+  ];
+  for (const [what, taken, given] of trials) {
+    const before = await told();
+    t.notOk(await whileItWaits(machine, () => ok(...taken)), `${what}: no session`);
+    const [opened, refused] = [await told(), before].map((text) => text.split(',').map((part) => Number.parseInt(part, 10))) as [
+      number[],
+      number[],
+    ];
+    t.same([(opened[0] ?? 0) - (refused[0] ?? 0), (opened[1] ?? 0) - (refused[1] ?? 0)], [0, 1], 'the record says: refused');
+    await ok(...given);
+    t.ok((await machine()).isOpen, 'twin: given back');
+  }
+
+  // The other order: the session is about to be committed, and the withdrawal comes before that.
+  for (const [what, taken, given] of trials) {
+    await owner.query('begin; lock table known_source in exclusive mode');
+    const opened = sshLogin({
+      port: world.demo.partner.port,
+      username: 'acme-batch',
+      privateKey: readFileSync(world.keyFile('acme-batch'), 'utf8'),
+      answer: () => '',
+      keepOpen: true,
+    });
+    await until(
+      'a session that is not committed',
+      "select count(*) > 0 from pg_locks where relation = 'known_source'::regclass and not granted",
+    );
+    const withdrawn = ok(...taken, '--json');
+    await until(
+      'a withdrawal that waits for it',
+      "select count(*) > 0 from pg_stat_activity where wait_event_type = 'Lock' and query not like '%known_source%'",
+    );
+    await owner.query('commit');
+    const { sessionsEnded } = JSON.parse(await withdrawn) as { readonly sessionsEnded: number };
+    t.equal(sessionsEnded, 1, `${what}: the session that was just opened is ended`);
+    const login = await opened;
+    await login.closed;
+    login.close();
+    await ok(...given);
+  }
+
+  const reset = await whileItWaits(person, () => ok('mfa', 'reset', 'acme'));
+  t.notOk(reset, 'the second factor was reset: its code opens nothing');
+  const revoked = await whileItWaits(machine, () => ok('credential', 'revoke', '--credential', key));
+  t.notOk(revoked, 'the key was revoked');
+});
