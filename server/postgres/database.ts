@@ -3,7 +3,16 @@
 import pg from 'pg';
 import { CofferdamError } from '../domain/errors.ts';
 import type { CustomerId } from '../domain/ids.ts';
-import { beginSnapshot, eachRow, type Snapshot, type SnapshotOptions } from './snapshot.ts';
+import {
+  beginningOf,
+  beginSnapshot,
+  besideEachOther,
+  eachRow,
+  type SharedSnapshot,
+  type Snapshot,
+  type SnapshotOptions,
+  within,
+} from './snapshot.ts';
 
 // int8 as number: every bigint of the schema stays below 2^53 (sizes, totals, ids), checked on arrival.
 pg.types.setTypeParser(pg.types.builtins.INT8, (text) => {
@@ -99,7 +108,35 @@ export class Database {
   }
 
   /** One read-only snapshot of everything, for reports that take longer than a call. Ends early when `signal` says so. */
-  withSnapshot<T>(options: SnapshotOptions, work: (snapshot: Snapshot) => Promise<T>): Promise<T> {
+  withSnapshot<T>(options: SnapshotOptions, work: (snapshot: SharedSnapshot) => Promise<T>): Promise<T> {
+    return this.#look(options, undefined, (lone, cancel) =>
+      work({
+        ...lone,
+        beside: async (mine, theirs) => {
+          const [exported] = await lone.query<{ name: string }>('select pg_export_snapshot() as name');
+          const failure = new AbortController();
+          const signal = AbortSignal.any([options.signal, failure.signal]);
+          return besideEachOther(
+            () => mine(within(signal, lone)),
+            () => this.#look({ ...options, signal }, exported?.name, theirs),
+            {
+              giveUp: (error) => {
+                failure.abort(error);
+                cancel();
+              },
+              stay: () => lone.query('select 1'),
+            },
+          );
+        },
+      }),
+    );
+  }
+
+  #look<T>(
+    options: SnapshotOptions,
+    exported: string | undefined,
+    work: (snapshot: Snapshot, cancel: () => void) => Promise<T>,
+  ): Promise<T> {
     return this.#transaction(
       '*',
       async (tx, client) => {
@@ -108,12 +145,13 @@ export class Database {
         options.signal.addEventListener('abort', cancel);
         try {
           options.signal.throwIfAborted();
-          return await work({ ...tx, each: (text, values, onRow) => eachRow(client, text, values, onRow, cancel) });
+          const each: Snapshot['each'] = (text, values, onRow) => eachRow(client, text, values, onRow, cancel);
+          return await work(within(options.signal, { ...tx, each }), cancel);
         } finally {
           options.signal.removeEventListener('abort', cancel);
         }
       },
-      'begin isolation level repeatable read, read only',
+      beginningOf(exported),
     );
   }
 

@@ -7,6 +7,10 @@ export type Snapshot = Transaction & {
   /** Hands over each row as it arrives; how many there were. What `onRow` throws ends the statement. */
   each<T extends Row>(text: string, values: readonly unknown[], onRow: (row: T) => void): Promise<number>;
 };
+export type SharedSnapshot = Snapshot & {
+  /** Both at once, the second one over a connection of its own that sees the same; when one fails the other is given up. */
+  beside<A, B>(mine: (snapshot: Snapshot) => Promise<A>, theirs: (snapshot: Snapshot) => Promise<B>): Promise<readonly [A, B]>;
+};
 export type SnapshotOptions = {
   /** For one statement; the whole look takes at most this too. */
   readonly timeoutMs: number;
@@ -14,6 +18,14 @@ export type SnapshotOptions = {
   readonly workMemory: '256MB';
   readonly signal: AbortSignal;
 };
+
+/** How a transaction begins that sees what another one sees, by the name that it was exported under; undefined: what is there now. */
+export function beginningOf(exported: string | undefined): string {
+  const begin = 'begin isolation level repeatable read, read only';
+  if (exported === undefined) return begin;
+  if (!/^[0-9A-F-]+$/.test(exported)) throw new Error('no name of a snapshot');
+  return `${begin}; set transaction snapshot '${exported}'`;
+}
 
 /** Gives the transaction the time that it may take; the process that serves it. */
 export async function beginSnapshot(tx: Transaction, { timeoutMs, workMemory }: SnapshotOptions): Promise<number> {
@@ -25,6 +37,54 @@ export async function beginSnapshot(tx: Transaction, { timeoutMs, workMemory }: 
     [String(timeoutMs), workMemory],
   );
   return row?.pid ?? 0;
+}
+
+/** No statement begins after it was given up. */
+export function within(signal: AbortSignal, { query, each }: Snapshot): Snapshot {
+  const begin = async (): Promise<void> => signal.throwIfAborted();
+  return {
+    query: (text, values) => begin().then(() => query(text, values)),
+    each: (text, values, onRow) => begin().then(() => each(text, values, onRow)),
+  };
+}
+
+const stayEveryMs = 3000;
+
+/**
+ * Two looks at once. When one of them fails `giveUp` ends the other. A transaction that only waits would be ended by the server: whoever is ready first
+ * says something now and then.
+ */
+export async function besideEachOther<A, B>(
+  mine: () => Promise<A>,
+  theirs: () => Promise<B>,
+  { giveUp, stay }: { readonly giveUp: (error: unknown) => void; readonly stay: () => Promise<unknown> },
+): Promise<readonly [A, B]> {
+  let failed: { readonly error: unknown } | undefined;
+  const fail = (error: unknown): never => {
+    if (failed === undefined) {
+      failed = { error };
+      giveUp(error);
+    }
+    throw error;
+  };
+  let isOver = false;
+  const other = theirs()
+    .catch(fail)
+    .finally(() => (isOver = true));
+  const own = mine()
+    .catch(fail)
+    .then(async (result) => {
+      while (!isOver) {
+        let timer: NodeJS.Timeout | undefined;
+        await Promise.race([other.catch(() => {}), new Promise((resolve) => (timer = setTimeout(resolve, stayEveryMs)))]);
+        clearTimeout(timer);
+        if (!isOver) await stay().catch(fail);
+      }
+      return result;
+    });
+  const [a, b] = await Promise.allSettled([own, other]);
+  if (a.status === 'fulfilled' && b.status === 'fulfilled') return [a.value, b.value];
+  throw failed?.error;
 }
 
 export function eachRow<T extends Row>(

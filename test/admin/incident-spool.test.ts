@@ -44,6 +44,62 @@ test('a spool gives back every row once, of all or of one group, and leaves no f
   small.close();
 });
 
+test('an answer that is written in several files is one in the end', async (t) => {
+  const directory = mkdtempSync(join(tmpdir(), 'cofferdam-spool-'));
+  t.teardown(() => rmSync(directory, { recursive: true, force: true }));
+  const all = (spool: Spool, part: string, group?: string): readonly unknown[] => {
+    const list: unknown[] = [];
+    for (let offset: number | null = 0; offset !== null; ) {
+      const page = spool.page(part, group, offset);
+      list.push(...page.rows);
+      offset = page.next;
+    }
+    return list;
+  };
+  const spool = new Spool(directory, { bytesMax: 20_000_000, pageBytesMax: 5000 });
+  const [one, two, three] = [spool.beside(), spool.beside(), spool.beside()];
+  const rows = Array.from({ length: 90_000 }, (_, i) => ({ i, text: 'ü'.repeat(i % 40) }));
+  spool.add('sessions', '', { session: 1 });
+  // At once, as they are found.
+  for (const row of rows) {
+    if (row.i >= 60_000) two.add('files', `group-${Math.floor(row.i / 10_000)}`, row);
+    else one.add('files', `group-${Math.floor(row.i / 10_000)}`, row);
+    if (row.i % 1000 === 0) three.add('names', '', row);
+  }
+  two.add('deposits', 'a', { deposit: 1 });
+  t.equal(spool.rows, 90_092, 'rows are counted wherever they are');
+  for (const other of [one, two, three]) spool.append(other);
+  spool.add('customers', '', { customer: 1 });
+  spool.flush();
+  t.equal(spool.rows, 90_093);
+  t.equal(spool.rowsOf('files'), 90_000);
+  t.same(all(spool, 'files'), rows, 'every row once, in order');
+  for (const group of [0, 5, 6, 8])
+    t.same(all(spool, 'files', `group-${group}`), rows.slice(group * 10_000, (group + 1) * 10_000), `group ${group}`);
+  t.equal(all(spool, 'names').length, 90);
+  t.same(
+    ['sessions', 'deposits', 'customers'].map((part) => all(spool, part)),
+    [[{ session: 1 }], [{ deposit: 1 }], [{ customer: 1 }]],
+  );
+  t.throws(() => one.page('files', undefined, 0), { code: 'not-found' }, 'what was taken over is closed');
+  const late = spool.beside();
+  late.add('files', 'group-9', {});
+  t.throws(() => spool.append(late), /do not stand together/);
+  late.close();
+  spool.close();
+
+  const small = new Spool(directory, { bytesMax: 100, pageBytesMax: 50 });
+  const other = small.beside();
+  small.add('files', 'a', 'x'.repeat(60));
+  t.throws(() => other.add('files', 'b', 'x'.repeat(60)), { code: 'over-limit' }, 'the room is one for all of them');
+  const wide = new Spool(directory, { bytesMax: 1000, pageBytesMax: 50 });
+  const again = wide.beside();
+  for (const half of [wide, again]) half.add('files', 'a', 'x');
+  t.throws(() => wide.append(again), /not in order/, 'a group does not come twice');
+  for (const left of [small, other, wide, again]) left.close();
+  t.same(readdirSync(directory), []);
+});
+
 test('more than one answer holds, a few at a time, for whoever asked', async (t) => {
   const world = await incidentWorld(t, { scopesMax: 2 });
   const { scopes, sql, accounts, customers, history, directory } = world;

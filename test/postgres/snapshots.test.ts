@@ -2,6 +2,7 @@ import pg from 'pg';
 import { test } from 'tap';
 import { Database } from '../../server/postgres/database.ts';
 import { assertSafeSettings } from '../../server/postgres/migrate.ts';
+import type { Snapshot } from '../../server/postgres/snapshot.ts';
 import { createTestDatabase } from '../support/database.ts';
 
 test('a forgotten snapshot is named; idle transactions must have an end', async (t) => {
@@ -29,4 +30,57 @@ test('a forgotten snapshot is named; idle transactions must have an end', async 
     await t.rejects(assert(), /idle_in_transaction_session_timeout must be set/, value);
   }
   await forgotten.end();
+});
+
+test('two looks at once see the same; when one fails the other is given up; who is ready first stays', async (t) => {
+  const sql = await createTestDatabase(t);
+  const admin = new Database({ url: sql.adminUrl, applicationName: 'admin', connectionsMax: 3 });
+  t.teardown(() => admin.close());
+  const options = { timeoutMs: 60_000, workMemory: '256MB', signal: new AbortController().signal } as const;
+  const count = async (snapshot: Snapshot): Promise<unknown> =>
+    (await snapshot.query<{ n: number }>('select count(*)::int as n, pg_backend_pid() as pid from customer'))[0];
+  const seen = await admin.withSnapshot(options, async (snapshot) => {
+    const before = await count(snapshot);
+    await sql.query("insert into customer (id, name, state) values (gen_random_uuid(), 'came-later', 'active')");
+    return [before, ...(await snapshot.beside(count, count))] as { n: number; pid: number }[];
+  });
+  t.same(
+    seen.map((one) => one.n),
+    [0, 0, 0],
+    'what was committed meanwhile is in neither',
+  );
+  t.equal(new Set(seen.map((one) => one.pid)).size, 2, 'over two connections');
+  t.match(await admin.withSnapshot(options, count), { n: 1 }, 'twin: a new look sees it');
+
+  const endless = async (snapshot: Snapshot): Promise<number> =>
+    snapshot.each('select i from generate_series(1, 100000000) i, pg_sleep(0.01)', [], () => {});
+  const fails = async (snapshot: Snapshot): Promise<unknown> => snapshot.query('select 1 / (select 0)');
+  const started = performance.now();
+  for (const [mine, theirs] of [
+    [endless, fails],
+    [fails, endless],
+  ] as const)
+    await t.rejects(
+      admin.withSnapshot(options, (snapshot) => snapshot.beside<unknown, unknown>(mine, theirs)),
+      { cause: { code: '22012' } },
+      'the fault is told, not what followed from it',
+    );
+  const giveUp = new AbortController();
+  setTimeout(() => giveUp.abort(new Error('nobody waits')), 200);
+  await t.rejects(
+    admin.withSnapshot({ ...options, signal: giveUp.signal }, (snapshot) => snapshot.beside(endless, endless)),
+    'given up from outside',
+  );
+  t.ok(performance.now() - started < 40_000, 'long before they would have ended');
+  t.match(await admin.withSnapshot(options, count), { n: 1 }, 'and every connection is free again');
+
+  await sql.query("alter role cofferdam_admin set idle_in_transaction_session_timeout = '4s'");
+  const patient = new Database({ url: sql.adminUrl, applicationName: 'patient', connectionsMax: 3 });
+  t.teardown(() => patient.close());
+  const slow = async (snapshot: Snapshot): Promise<unknown> => snapshot.query('select pg_sleep(9)');
+  await patient.withSnapshot(options, async (snapshot) => {
+    await snapshot.beside(count, slow);
+    t.match(await count(snapshot), { n: 1 }, 'who was ready first is still there');
+  });
+  await sql.query('alter role cofferdam_admin reset idle_in_transaction_session_timeout');
 });

@@ -3,10 +3,10 @@
 import { CofferdamError } from '../../domain/errors.ts';
 import { certaintyOf } from '../../domain/incident/certainty.ts';
 import { choosesSessions, concernsLogins, type Selection } from '../../domain/incident/selection.ts';
-import type { Snapshot } from '../../postgres/snapshot.ts';
+import type { SharedSnapshot, Snapshot } from '../../postgres/snapshot.ts';
 import type { IncidentPart, IncidentRow, IncidentSummary, RecordState } from '../../rpc/operator-incident.ts';
 import { ledgerStatus } from '../ledger/status-queries.ts';
-import { eachAction, eachDeposit, eachFile, eachNames, type FoundFile } from './scope-queries.ts';
+import { type CustomersOf, eachAction, eachDeposit, eachFile, eachNames, type FoundFile, firstHalf } from './scope-queries.ts';
 import {
   accountNames,
   type Chosen,
@@ -120,13 +120,16 @@ function fileRow({
   };
 }
 
-async function findActivity({ snapshot, spool, totals, progress }: Work, chosen: Chosen): Promise<void> {
+async function findFiles({ snapshot, spool, totals, progress }: Work, chosen: Chosen, of: CustomersOf): Promise<void> {
   progress('files');
-  await eachFile(snapshot, chosen, (found) => {
+  await eachFile(snapshot, chosen, of, (found) => {
     const row = fileRow(found);
     spool.add('files', row.customerId ?? '', row);
     totals.addFile(row);
   });
+}
+
+async function findNames({ snapshot, spool, totals, progress }: Work, chosen: Chosen): Promise<void> {
   progress('names');
   await eachNames(snapshot, chosen, ({ first, last, ...row }) => {
     spool.add('names', row.customerId ?? '', {
@@ -136,6 +139,9 @@ async function findActivity({ snapshot, spool, totals, progress }: Work, chosen:
     } satisfies IncidentRow<'names'>);
     totals.addNames(row);
   });
+}
+
+async function findDeposits({ snapshot, spool, totals, progress }: Work, chosen: Chosen): Promise<void> {
   progress('deposits');
   await eachDeposit(snapshot, chosen, ({ first, last, ...row }) => {
     spool.add('deposits', row.customerId ?? '', {
@@ -172,16 +178,42 @@ async function findUnread(
   });
 }
 
+/** The steps that read many entries, two at a time; in the answer they stand in their order. */
+async function findActivity(snapshot: SharedSnapshot, work: Omit<Work, 'snapshot'>, found: Found, isListed: boolean): Promise<void> {
+  const { chosen } = found;
+  const customers = await firstHalf(snapshot);
+  // What takes longest begins first.
+  const steps: readonly { readonly place: number; readonly find: (work: Work) => Promise<void> }[] = [
+    { place: 0, find: (one) => findFiles(one, chosen, { customers, isRest: false }) },
+    { place: 1, find: (one) => findFiles(one, chosen, { customers, isRest: true }) },
+    { place: 4, find: (one) => findUnread(one, found, isListed) },
+    { place: 2, find: (one) => findNames(one, chosen) },
+    { place: 3, find: (one) => findDeposits(one, chosen) },
+  ];
+  const begun = steps.map((step) => ({ ...step, spool: work.spool.beside() }));
+  try {
+    const waiting = [...begun];
+    const lane = async (look: Snapshot): Promise<void> => {
+      for (let step = waiting.shift(); step !== undefined; step = waiting.shift())
+        await step.find({ ...work, snapshot: look, spool: step.spool });
+    };
+    await snapshot.beside(lane, lane);
+    for (const { spool } of begun.sort((a, b) => a.place - b.place)) work.spool.append(spool);
+  } finally {
+    for (const { spool } of begun) spool.close();
+  }
+}
+
 /** Answers `selection` into `spool`. `isListed`: with the list of what was not read, too. */
 export async function findScope(
-  snapshot: Snapshot,
+  snapshot: SharedSnapshot,
   spool: Spool,
   selection: Selection,
   isListed: boolean,
   progress: Progress,
 ): Promise<{ readonly summary: IncidentSummary; readonly chosen: Chosen }> {
   const started = performance.now();
-  const work: Work = { snapshot, spool, totals: new Totals(), progress };
+  const work = { snapshot, spool, totals: new Totals(), progress };
   progress('selection');
   const span = await spanOfRecord(snapshot);
   const { since = null, until = null, operator } = selection;
@@ -218,8 +250,7 @@ export async function findScope(
       spool.add('actions', '', { ...row, at: at.toISOString() } satisfies IncidentRow<'actions'>),
     );
   }
-  await findActivity(work, found.chosen);
-  await findUnread(work, found, isListed);
+  await findActivity(snapshot, { spool, totals: work.totals, progress }, found, isListed);
   const logins = concernsLogins(selection) ? await countFailedLogins(snapshot, question) : undefined;
   progress('customers');
   for (const row of work.totals.rows()) spool.add('customers', row.customerId ?? '', row);

@@ -55,11 +55,11 @@ export class Scopes {
   readonly #database: Database;
   readonly #directory: string;
   readonly #limits: ScopeLimits;
-  /** One works at a time: its sorts and its snapshot are burden enough. The others wait for their turn. */
+  /** One works at a time, over two connections: its sorts and its snapshot are burden enough. The others wait for their turn. */
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(place: { readonly url: string; readonly directory: string }, limits: ScopeLimits = scopeLimits) {
-    this.#database = new Database({ url: place.url, applicationName: 'cofferdam incident', connectionsMax: limits.scopesMax + 1 });
+    this.#database = new Database({ url: place.url, applicationName: 'cofferdam incident', connectionsMax: limits.scopesMax + 2 });
     this.#directory = place.directory;
     this.#limits = limits;
   }
@@ -154,12 +154,12 @@ export class Scopes {
     let timer: NodeJS.Timeout | undefined;
     if (held.state.is === 'running') await Promise.race([held.settled, new Promise((resolve) => (timer = setTimeout(resolve, waitMs)))]);
     clearTimeout(timer);
-    const parts = Object.keys(incidentParts) as IncidentPart[];
     const { state, spool, step } = held;
     if (state.is === 'failed') return { state: 'failed', code: state.error.code, text: state.error.message };
+    const parts = Object.keys(incidentParts) as IncidentPart[];
     if (state.is === 'done')
       return { state: 'done', summary: state.summary, rows: Object.fromEntries(parts.map((part) => [part, spool.rowsOf(part)])) };
-    return { state: 'running', step, rows: parts.reduce((sum, part) => sum + spool.rowsOf(part), 0) };
+    return { state: 'running', step, rows: spool.rows };
   }
 
   page(

@@ -6,27 +6,34 @@ import { join } from 'node:path';
 import { CofferdamError } from '../../domain/errors.ts';
 
 const bufferBytes = 256 * 1024;
+const copyBytes = 4 * 1024 * 1024;
 const newline = 0x0a;
 
 type Range = { readonly start: number; end: number };
+type Place = Range & { rows: number; readonly groups: Map<string, Range> };
 export type Page = { readonly rows: readonly unknown[]; readonly next: number | null };
 export type SpoolLimits = {
-  /** Of the whole file. */
+  /** Of the whole answer. */
   readonly bytesMax: number;
   /** Of JSON in one page. */
   readonly pageBytesMax: number;
 };
 
 export class Spool {
+  readonly #directory: string;
   readonly #limits: SpoolLimits;
-  readonly #parts = new Map<string, Range & { rows: number; readonly groups: Map<string, Range> }>();
+  readonly #parts = new Map<string, Place>();
+  /** Of the whole answer, in however many files it is written. */
+  readonly #all: { bytes: number; rows: number };
   #file: number | undefined;
   #waiting: Buffer[] = [];
   #waitingBytes = 0;
   #size = 0;
 
-  constructor(directory: string, limits: SpoolLimits) {
+  constructor(directory: string, limits: SpoolLimits, all = { bytes: 0, rows: 0 }) {
+    this.#directory = directory;
     this.#limits = limits;
+    this.#all = all;
     const path = join(directory, `.scope-${randomUUID()}`);
     this.#file = openSync(path, 'wx+', 0o600);
     unlinkSync(path);
@@ -37,12 +44,48 @@ export class Spool {
     return this.#file;
   }
 
+  /** One more file for rows of the same answer; `append` brings them together. */
+  beside(): Spool {
+    return new Spool(this.#directory, this.#limits, this.#all);
+  }
+
+  /** Takes over the rows of a file beside this one, which is closed. A part that both have goes on in other groups. */
+  append(other: Spool): void {
+    this.flush();
+    other.flush();
+    const shift = this.#size;
+    const bytes = Buffer.alloc(copyBytes);
+    for (let at = 0; at < other.#size; ) {
+      const chunk = bytes.subarray(0, Math.min(copyBytes, other.#size - at));
+      readAll(other.#open(), chunk, at);
+      this.#write(chunk);
+      at += chunk.length;
+    }
+    this.#size += other.#size;
+    const moved = ({ start, end }: Range): Range => ({ start: start + shift, end: end + shift });
+    for (const [part, { rows, groups, ...range }] of other.#parts) {
+      const found = this.#parts.get(part);
+      const place: Place = found ?? { ...moved({ ...range, end: range.start }), rows: 0, groups: new Map<string, Range>() };
+      if (place.end !== range.start + shift) throw new Error(`rows of ${part} do not stand together`);
+      place.end = range.end + shift;
+      place.rows += rows;
+      for (const [group, one] of groups) {
+        if (place.groups.has(group)) throw new Error(`rows of ${part} are not in order`);
+        place.groups.set(group, moved(one));
+      }
+      this.#parts.set(part, place);
+    }
+    other.close();
+  }
+
   /** Parts come one after the other; within a part the rows of one group stand together. */
   add(part: string, group: string, row: unknown): void {
     const line = Buffer.from(`${JSON.stringify(row)}\n`, 'utf8');
     const start = this.#size;
     this.#size += line.length;
-    if (this.#size > this.#limits.bytesMax)
+    this.#all.bytes += line.length;
+    this.#all.rows += 1;
+    if (this.#all.bytes > this.#limits.bytesMax)
       throw new CofferdamError('over-limit', 'the answer is longer than there is room for: narrow the question, by a time or an account');
     const place = this.#parts.get(part) ?? { start, end: start, rows: 0, groups: new Map<string, Range>() };
     this.#parts.set(part, place);
@@ -59,10 +102,18 @@ export class Spool {
   }
 
   flush(): void {
-    const bytes = Buffer.concat(this.#waiting);
-    for (let at = 0; at < bytes.length; ) at += writeSync(this.#open(), bytes, at);
+    this.#write(Buffer.concat(this.#waiting));
     this.#waiting = [];
     this.#waitingBytes = 0;
+  }
+
+  #write(bytes: Buffer): void {
+    for (let at = 0; at < bytes.length; ) at += writeSync(this.#open(), bytes, at);
+  }
+
+  /** Of the answer so far, wherever they are. */
+  get rows(): number {
+    return this.#all.rows;
   }
 
   rowsOf(part: string): number {
