@@ -119,12 +119,9 @@ export class Database {
           return besideEachOther(
             () => mine(within(signal, lone)),
             () => this.#look({ ...options, signal }, exported?.name, theirs),
-            {
-              giveUp: (error) => {
-                failure.abort(error);
-                cancel();
-              },
-              stay: () => lone.query('select 1'),
+            (error) => {
+              failure.abort(error);
+              cancel();
             },
           );
         },
@@ -141,7 +138,7 @@ export class Database {
       '*',
       async (tx, client) => {
         const pid = await beginSnapshot(tx, options);
-        const cancel = (): void => void this.#pool.query('select pg_cancel_backend($1)', [pid]).catch(() => {});
+        const cancel = (): void => void this.#cancel(pid).catch(() => {});
         options.signal.addEventListener('abort', cancel);
         try {
           options.signal.throwIfAborted();
@@ -153,6 +150,18 @@ export class Database {
       },
       beginningOf(exported),
     );
+  }
+
+  /** Over a connection of its own: it must not wait for those that it is to end. */
+  async #cancel(pid: number): Promise<void> {
+    const client = new pg.Client({ connectionString: this.#options.url, application_name: `${this.#options.applicationName} cancel` });
+    client.on('error', () => {});
+    try {
+      await client.connect();
+      await client.query('select pg_cancel_backend($1)', [pid]);
+    } finally {
+      await client.end();
+    }
   }
 
   async #transaction<T>(scope: string, work: (tx: Transaction, client: pg.PoolClient) => Promise<T>, begin = 'begin'): Promise<T> {

@@ -31,6 +31,8 @@ export function beginningOf(exported: string | undefined): string {
 export async function beginSnapshot(tx: Transaction, { timeoutMs, workMemory }: SnapshotOptions): Promise<number> {
   const [row] = await tx.query<{ pid: number }>(
     `select pg_backend_pid() as pid, set_config('statement_timeout', $1, true), set_config('work_mem', $2, true), set_config('jit', 'off', true),
+       -- One of two looks waits for the other, and whoever has read all may have much to write.
+       set_config('idle_in_transaction_session_timeout', $1, true),
        -- A timer that runs is not set again: it is stopped first.
        case when current_setting('server_version_num')::int >= 170000 then set_config('transaction_timeout', '0', true) end,
        case when current_setting('server_version_num')::int >= 170000 then set_config('transaction_timeout', $1, true) end`,
@@ -48,16 +50,11 @@ export function within(signal: AbortSignal, { query, each }: Snapshot): Snapshot
   };
 }
 
-const stayEveryMs = 3000;
-
-/**
- * Two looks at once. When one of them fails `giveUp` ends the other. A transaction that only waits would be ended by the server: whoever is ready first
- * says something now and then.
- */
+/** Two looks at once. When one of them fails `giveUp` ends the other; what failed first is told. */
 export async function besideEachOther<A, B>(
   mine: () => Promise<A>,
   theirs: () => Promise<B>,
-  { giveUp, stay }: { readonly giveUp: (error: unknown) => void; readonly stay: () => Promise<unknown> },
+  giveUp: (error: unknown) => void,
 ): Promise<readonly [A, B]> {
   let failed: { readonly error: unknown } | undefined;
   const fail = (error: unknown): never => {
@@ -67,22 +64,7 @@ export async function besideEachOther<A, B>(
     }
     throw error;
   };
-  let isOver = false;
-  const other = theirs()
-    .catch(fail)
-    .finally(() => (isOver = true));
-  const own = mine()
-    .catch(fail)
-    .then(async (result) => {
-      while (!isOver) {
-        let timer: NodeJS.Timeout | undefined;
-        await Promise.race([other.catch(() => {}), new Promise((resolve) => (timer = setTimeout(resolve, stayEveryMs)))]);
-        clearTimeout(timer);
-        if (!isOver) await stay().catch(fail);
-      }
-      return result;
-    });
-  const [a, b] = await Promise.allSettled([own, other]);
+  const [a, b] = await Promise.allSettled([mine().catch(fail), theirs().catch(fail)]);
   if (a.status === 'fulfilled' && b.status === 'fulfilled') return [a.value, b.value];
   throw failed?.error;
 }

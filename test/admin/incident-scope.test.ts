@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { test } from 'tap';
 import { digest, type Who } from '../support/history.ts';
 import { after, find, incidentWorld, paths, print, visit } from '../support/incident-world.ts';
+import { newCustomer } from '../support/record.ts';
 
 test('each selector finds its own and not its neighbour', async (t) => {
   const world = await incidentWorld(t);
@@ -300,4 +301,45 @@ test('how sure it is, extent by extent', async (t) => {
     'not even the customer is known: listed all the same',
   );
   t.match(more.summary.totals, { unknownVersions: 2, differing: 1, customers: 2 });
+});
+
+test('an answer is made in halves of the customers: each once, in their order, with those that nobody knows and what belongs to nobody', async (t) => {
+  const world = await incidentWorld(t);
+  const { scopes, sql, accounts, customers, history } = world;
+  const who = world.newSession(accounts.thief, 'edge-1');
+  await history.open(who, after(0), { credential: print('key'), source: '192.0.2.7', client: 'x' });
+  const more: string[] = [];
+  for (const name of ['zz-bank', 'aa-bank', 'mm-bank', 'b2-bank']) more.push(await newCustomer(sql, name));
+  const unknown = randomUUID();
+  const all = [customers.a, customers.b, ...more, unknown, null];
+  await sql.query(
+    `insert into ledger_fresh (at, kind, observer, customer_id, account_id, session_id, node, handle_id, version_id, extent, bytes, public)
+     select $1::timestamptz + i * interval '1 ms', k, 'warden', c.id, $2, $3, 'edge-1', md5('h' || i || n)::uuid, md5('v' || i || n)::uuid, case k when 'extent.granted' then 0 end, 100,
+       case k when 'download.opened' then jsonb_build_object('folder', 'collect', 'path', '/' || i, 'sha256', repeat('a', 64), 'extentCount', 1) else '{}' end
+     from unnest($4::uuid[]) with ordinality c(id, n), generate_series(1, 5) i, unnest(array['download.opened', 'extent.granted']) k`,
+    [after(1), who.account, who.session, all],
+  );
+  const found = await find(scopes, { credential: print('key') });
+  t.equal(found.files.length, all.length * 5, 'every file once');
+  t.equal(new Set(found.files.map((row) => row.version)).size, found.files.length);
+  const named = found.files.map((row) => row.customer).filter((name) => name !== null);
+  t.same(
+    named,
+    [...named].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b))),
+    'in the order of their names',
+  );
+  t.same(
+    found.files.slice(named.length).map((row) => row.customerId),
+    [...Array(5).fill(unknown), ...Array(5).fill(null)],
+    'the others at the end',
+  );
+  t.same(
+    found.files.map((row) => row.path),
+    all.flatMap(() => ['/1', '/2', '/3', '/4', '/5']),
+  );
+  for (const customerId of all.filter((id) => id !== null)) {
+    const { rows } = scopes.page('alice', { scope: found.scope, part: 'files', customerId });
+    t.equal(rows.length, 5, 'each of its own');
+  }
+  t.match(found.summary.totals, { possible: all.length * 5, releasedBytes: all.length * 500 });
 });

@@ -68,7 +68,7 @@ test('an answer that is written in several files is one in the end', async (t) =
   }
   two.add('deposits', 'a', { deposit: 1 });
   t.equal(spool.rows, 90_092, 'rows are counted wherever they are');
-  for (const other of [one, two, three]) spool.append(other);
+  for (const other of [one, two, three]) await spool.append(other);
   spool.add('customers', '', { customer: 1 });
   spool.flush();
   t.equal(spool.rows, 90_093);
@@ -84,7 +84,7 @@ test('an answer that is written in several files is one in the end', async (t) =
   t.throws(() => one.page('files', undefined, 0), { code: 'not-found' }, 'what was taken over is closed');
   const late = spool.beside();
   late.add('files', 'group-9', {});
-  t.throws(() => spool.append(late), /do not stand together/);
+  await t.rejects(spool.append(late), /do not stand together/);
   late.close();
   spool.close();
 
@@ -95,7 +95,7 @@ test('an answer that is written in several files is one in the end', async (t) =
   const wide = new Spool(directory, { bytesMax: 1000, pageBytesMax: 50 });
   const again = wide.beside();
   for (const half of [wide, again]) half.add('files', 'a', 'x');
-  t.throws(() => wide.append(again), /not in order/, 'a group does not come twice');
+  await t.rejects(wide.append(again), /not in order/, 'a group does not come twice');
   for (const left of [small, other, wide, again]) left.close();
   t.same(readdirSync(directory), []);
 });

@@ -12,7 +12,7 @@ test("the database's clock jumps a day, forwards and back: frozen; a few seconds
   const server = await DebianServer.start(t, { hasClock: true });
   await server.query('create database cofferdam');
   // Looked at so rarely that operators are done between two looks.
-  const world = await startWorld(t, { env: { DATABASE_URL: server.url('cofferdam') }, limits: { sealEveryMs: 2000 } });
+  const world = await startWorld(t, { env: { DATABASE_URL: server.url('cofferdam') }, limits: { sealEveryMs: 4000 } });
   const list = (): Promise<{ readonly code: number | null }> => world.sftp('acme-batch', ['ls']);
   t.equal((await list()).code, 0);
   const { key } = await witnessed(world);

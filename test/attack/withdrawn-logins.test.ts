@@ -1,5 +1,6 @@
 // T-13: what is taken back while a login goes on: the login waits after its last proof, somebody takes something back, then it goes on. No session.
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { test } from 'tap';
@@ -12,14 +13,17 @@ const patienceMs = 60_000;
 
 test('a login whose proofs counted opens nothing that was taken back meanwhile; a withdrawal finds what was opened beside it', async (t) => {
   const world = await startWorld(t);
-  const owner = new pg.Client({ connectionString: world.databaseUrl });
-  await owner.connect();
-  t.teardown(() => owner.end());
+  /** What holds a lock, and what looks on: within a transaction the activity of others stands still. */
+  const [owner, onlooker] = [1, 2].map(() => new pg.Client({ connectionString: world.databaseUrl })) as [pg.Client, pg.Client];
+  for (const client of [owner, onlooker]) {
+    await client.connect();
+    t.teardown(() => client.end());
+  }
   await owner.query("select set_config('cofferdam.customers', '*', false)");
   const one = async <T>(text: string, values: readonly unknown[] = []): Promise<T> =>
     Object.values((await owner.query(text, [...values])).rows[0] ?? {})[0] as T;
   const until = async (what: string, text: string): Promise<void> => {
-    for (const end = Date.now() + patienceMs; !(await one<boolean>(text)); await sleep(20))
+    for (const end = Date.now() + patienceMs; !Object.values((await onlooker.query(text)).rows[0] ?? {})[0]; await sleep(20))
       if (Date.now() > end) throw new Error(`never: ${what}`);
   };
   const ok = async (...args: readonly string[]): Promise<string> => {
@@ -111,7 +115,7 @@ test('a login whose proofs counted opens nothing that was taken back meanwhile; 
     const withdrawn = ok(...taken, '--json');
     await until(
       'a withdrawal that waits for it',
-      "select count(*) > 0 from pg_stat_activity where wait_event_type = 'Lock' and query not like '%known_source%'",
+      "select count(*) > 0 from pg_stat_activity where wait_event_type = 'Lock' and query like '%for update%'",
     );
     await owner.query('commit');
     const { sessionsEnded } = JSON.parse(await withdrawn) as { readonly sessionsEnded: number };
@@ -124,6 +128,41 @@ test('a login whose proofs counted opens nothing that was taken back meanwhile; 
 
   const reset = await whileItWaits(person, () => ok('mfa', 'reset', 'acme'));
   t.notOk(reset, 'the second factor was reset: its code opens nothing');
+  // Without a second factor a ticket lets in, to enrol one.
+  const ticket = async (name: string): Promise<string> => {
+    const file = join(world.directory, name);
+    const done = await world.cofferctl(['mfa', 'ticket', 'acme', '--out', file]);
+    t.equal(done.code, 0, `a ticket is issued ${done.err}`);
+    return readFileSync(file, 'utf8').trim();
+  };
+  const byTicket = (text: string, keepOpen = false) =>
+    sshLogin({
+      port: world.demo.partner.port,
+      username: 'acme',
+      privateKey: readFileSync(world.keyFile('acme'), 'utf8'),
+      answer: () => text,
+      keepOpen,
+    });
+  const first = await ticket('ticket-1');
+  const thief = await byTicket(first, true);
+  t.ok(thief.isOpen, 'twin: the ticket that was issued last');
+  t.ok(
+    await whileItWaits(
+      () => byTicket(first),
+      async () => {},
+    ),
+    'twin: nothing was issued meanwhile',
+  );
+  const second = await ticket('ticket-2');
+  await thief.closed;
+  t.notOk((await byTicket(first)).isOpen, 'another ticket was issued: the session by the former one is over, and it opens none');
+  t.notOk(
+    await whileItWaits(
+      () => byTicket(second),
+      () => ticket('ticket-3'),
+    ),
+    'nor while its login goes on',
+  );
   const revoked = await whileItWaits(machine, () => ok('credential', 'revoke', '--credential', key));
   t.notOk(revoked, 'the key was revoked');
 });

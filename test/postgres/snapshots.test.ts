@@ -32,7 +32,7 @@ test('a forgotten snapshot is named; idle transactions must have an end', async 
   await forgotten.end();
 });
 
-test('two looks at once see the same; when one fails the other is given up; who is ready first stays', async (t) => {
+test('two looks at once see the same; when one fails the other is given up; who is ready first waits', async (t) => {
   const sql = await createTestDatabase(t);
   const admin = new Database({ url: sql.adminUrl, applicationName: 'admin', connectionsMax: 3 });
   t.teardown(() => admin.close());
@@ -69,18 +69,24 @@ test('two looks at once see the same; when one fails the other is given up; who 
   setTimeout(() => giveUp.abort(new Error('nobody waits')), 200);
   await t.rejects(
     admin.withSnapshot({ ...options, signal: giveUp.signal }, (snapshot) => snapshot.beside(endless, endless)),
+    { cause: { code: '57014' } },
     'given up from outside',
   );
   t.ok(performance.now() - started < 40_000, 'long before they would have ended');
   t.match(await admin.withSnapshot(options, count), { n: 1 }, 'and every connection is free again');
 
-  await sql.query("alter role cofferdam_admin set idle_in_transaction_session_timeout = '4s'");
-  const patient = new Database({ url: sql.adminUrl, applicationName: 'patient', connectionsMax: 3 });
+  // Not one connection more: giving up needs none of these.
+  const patient = new Database({ url: sql.adminUrl, applicationName: 'patient', connectionsMax: 2 });
   t.teardown(() => patient.close());
-  const slow = async (snapshot: Snapshot): Promise<unknown> => snapshot.query('select pg_sleep(9)');
+  // Longer than any other transaction of ours may be idle.
+  const slow = async (snapshot: Snapshot): Promise<unknown> => snapshot.query('select pg_sleep(12)');
   await patient.withSnapshot(options, async (snapshot) => {
     await snapshot.beside(count, slow);
     t.match(await count(snapshot), { n: 1 }, 'who was ready first is still there');
   });
-  await sql.query('alter role cofferdam_admin reset idle_in_transaction_session_timeout');
+  await t.rejects(
+    patient.withSnapshot(options, (snapshot) => snapshot.beside<unknown, unknown>(endless, fails)),
+    { cause: { code: '22012' } },
+    'though every connection is taken',
+  );
 });

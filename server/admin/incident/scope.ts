@@ -190,15 +190,16 @@ async function findActivity(snapshot: SharedSnapshot, work: Omit<Work, 'snapshot
     { place: 2, find: (one) => findNames(one, chosen) },
     { place: 3, find: (one) => findDeposits(one, chosen) },
   ];
-  const begun = steps.map((step) => ({ ...step, spool: work.spool.beside() }));
+  const begun: ((typeof steps)[number] & { readonly spool: Spool })[] = [];
   try {
+    for (const step of steps) begun.push({ ...step, spool: work.spool.beside() });
     const waiting = [...begun];
     const lane = async (look: Snapshot): Promise<void> => {
       for (let step = waiting.shift(); step !== undefined; step = waiting.shift())
         await step.find({ ...work, snapshot: look, spool: step.spool });
     };
     await snapshot.beside(lane, lane);
-    for (const { spool } of begun.sort((a, b) => a.place - b.place)) work.spool.append(spool);
+    for (const { spool } of begun.sort((a, b) => a.place - b.place)) await work.spool.append(spool);
   } finally {
     for (const { spool } of begun) spool.close();
   }

@@ -59,7 +59,7 @@ export class Scopes {
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(place: { readonly url: string; readonly directory: string }, limits: ScopeLimits = scopeLimits) {
-    this.#database = new Database({ url: place.url, applicationName: 'cofferdam incident', connectionsMax: limits.scopesMax + 2 });
+    this.#database = new Database({ url: place.url, applicationName: 'cofferdam incident', connectionsMax: limits.scopesMax + 4 });
     this.#directory = place.directory;
     this.#limits = limits;
   }

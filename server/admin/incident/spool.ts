@@ -49,8 +49,8 @@ export class Spool {
     return new Spool(this.#directory, this.#limits, this.#all);
   }
 
-  /** Takes over the rows of a file beside this one, which is closed. A part that both have goes on in other groups. */
-  append(other: Spool): void {
+  /** Takes over the rows of a file beside this one, which is closed. A part that both have goes on in other groups. Others get their turn meanwhile. */
+  async append(other: Spool): Promise<void> {
     this.flush();
     other.flush();
     const shift = this.#size;
@@ -60,6 +60,7 @@ export class Spool {
       readAll(other.#open(), chunk, at);
       this.#write(chunk);
       at += chunk.length;
+      await new Promise((resolve) => setImmediate(resolve));
     }
     this.#size += other.#size;
     const moved = ({ start, end }: Range): Range => ({ start: start + shift, end: end + shift });

@@ -249,7 +249,8 @@ export class Logins {
   }
 
   /** Every proof counted. Since each was looked at, an operator or the clock may have taken something back: nothing opens that would not open now. */
-  async #accept(tx: Transaction, login: Login, params: Attempt, caller: EdgeCaller, { id, customer }: AccountFacts): Promise<Outcome> {
+  async #accept(tx: Transaction, login: Login, params: Attempt, caller: EdgeCaller, before: AccountFacts): Promise<Outcome> {
+    const { id, customer } = before;
     const credentials = [...login.state.given.values()].filter((one) => one !== null);
     await lockForOpening(tx, { account: id, customer, credentials });
     const usable = await findUsableAmong(tx, credentials, this.#dormantMs);
@@ -258,6 +259,8 @@ export class Logins {
     const step =
       usable.length === credentials.length ? stillOpens(login.state, allowed, seen.standing, placeOf(params, caller, seen.now)) : undefined;
     if (step === undefined || seen.account?.id !== id) return { outcome: 'closed' };
+    // The ticket that was shown, not another one that was issued since.
+    if (login.state.given.has('ticket') && seen.account.ticket?.id !== before.ticket?.id) return { outcome: 'closed' };
     const window = step.usedWindow ? (seen.account.window?.id ?? null) : null;
     // Every row that this session would rely on is what the warden wrote, by the will of two operators where that is needed.
     const broken = await brokenBehind(tx, this.#given.keys, {

@@ -28,8 +28,9 @@ export type Withdrawal =
   | { readonly credential: string }
   | { readonly credentials: readonly string[] }
   | { readonly account: string }
-  /** Every credential of the account, for what ends only some of its sessions. */
+  /** The account and every credential of it, for what ends only some of its sessions. */
   | { readonly credentialsOf: string }
+  | { readonly enrolmentOf: string }
   | { readonly customer: string }
   | { readonly session: string }
   /** Everything that came in by this window: the budgets of the credentials that used it. */
@@ -39,8 +40,10 @@ const conditions = {
   credential: 'rank = 1 and credential_id in (select $1::uuid union select s.credential_id from session s where s.also_credential_id = $1)',
   credentials:
     'rank = 1 and credential_id in (select unnest($1::uuid[]) union select s.credential_id from session s where s.also_credential_id = any ($1::uuid[]))',
-  credentialsOf: 'rank = 1 and credential_id in (select k.id from credential k where k.account_id = $1)',
+  credentialsOf:
+    '(rank = 1 and credential_id in (select k.id from credential k where k.account_id = $1)) or (rank = 2 and account_id = $1)',
   account: 'rank = 2 and account_id = $1',
+  enrolmentOf: 'rank = 2 and account_id = $1',
   customer: 'rank = 3 and customer_id = $1',
   session: 'rank = 1 and credential_id = (select s.credential_id from session s where s.id = $1)',
   window: "rank = 1 and credential_id in (select s.credential_id from session s where s.window_id = $1 and s.state = 'open')",

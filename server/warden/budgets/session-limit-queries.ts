@@ -27,12 +27,18 @@ export async function lockForOpening(
   // What the session will refer to comes first: commands lock it before budgets.
   await tx.query('select 1 from account where id = $1 for key share', [owner.account]);
   await tx.query('select 1 from credential where id = any ($1::uuid[]) order by id for key share', [owner.credentials]);
+  const lockBudgets = (): Promise<unknown> =>
+    tx.query(
+      `select 1 from budget where (rank = 1 and credential_id = any ($1::uuid[])) or (rank = 2 and account_id = $2) or (rank = 3 and customer_id = $3)
+       order by rank, id for share`,
+      [owner.credentials, owner.account, owner.customer],
+    );
+  // A long withdrawal is waited for before everybody else has to wait for this one; in the line for the opening lock no budget is held, so nobody's grants wait.
+  await tx.query('savepoint opening');
+  await lockBudgets();
+  await tx.query('rollback to savepoint opening');
   await tx.query('select pg_advisory_xact_lock($1)', [openingLock]);
-  await tx.query(
-    `select 1 from budget where (rank = 1 and credential_id = any ($1::uuid[])) or (rank = 2 and account_id = $2) or (rank = 3 and customer_id = $3)
-     order by rank, id for share`,
-    [owner.credentials, owner.account, owner.customer],
-  );
+  await lockBudgets();
 }
 
 /** The narrowest scope that has no room for one more session; undefined = there is room. A scope without a budget has none. Asked after `lockForOpening`. */

@@ -245,11 +245,14 @@ export const credentialUseCases = {
     return { expiresAt: times.expiresAt.toISOString() };
   },
 
-  'mfa.ticket': async ({ account: name, ticketHash, hours }: P<'mfa.ticket'>, { tx, operator, warden }: Doing) => {
+  'mfa.ticket': async ({ account: name, ticketHash, hours }: P<'mfa.ticket'>, { tx, operator, warden, endSessions }: Doing) => {
     const account = await requireAccount(tx, name);
     if (account.hasFactor)
       throw new CofferdamError('conflict', `account ${name} has a second factor: cofferctl mfa reset ${name} before a new one is enrolled`);
     const livesMs = (hours ?? 24) * hourMs(warden.config.credentials);
+    await lockForWithdrawal(tx, { account: account.id });
+    // Whoever came in by the former ticket does not enrol by this one.
+    await endSessions({ enrolmentOf: account.id }, 'another ticket was issued');
     const expiresAt = await insertTicket(tx, randomUUID(), account.id, Buffer.from(ticketHash, 'hex'), operator, livesMs);
     await record(tx, {
       kind: 'ticket.issued',

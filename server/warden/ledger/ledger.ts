@@ -43,7 +43,7 @@ export class Ledger {
   #signing: Signing | undefined;
   /** The database's clock, and ours before and after it was asked; of one era. */
   #clock: { readonly database: number; readonly from: number; readonly to: number; readonly era: number } | undefined;
-  /** Found, and not written yet. */
+  /** A jump of the clock that is not written yet. Everything else that freezes is found again. */
   #unwritten: Freeze | undefined;
   #look: Look | undefined;
   #marked: string | undefined;
@@ -92,7 +92,7 @@ export class Ledger {
     this.#isStopped = true;
     clearTimeout(this.#timer);
     await this.#running;
-    if (this.#given.guard.state.is === 'open') await this.#beat().catch(() => {});
+    if (this.#given.guard.state.is === 'open' || this.#unwritten !== undefined) await this.#beat().catch(() => {});
     await Promise.all(this.#deliveries.map((one) => one.stop()));
     await this.#leadership.stop();
     await this.#database.close();
@@ -148,7 +148,8 @@ export class Ledger {
       guard.close('frozen', seen.freeze.text);
       return;
     }
-    if (this.#unwritten !== undefined) return this.#writeFreeze(this.#unwritten);
+    if (this.#unwritten?.facts.era === seen.era) return this.#writeFreeze(this.#unwritten);
+    this.#unwritten = undefined;
     const jump = this.#clockJump(seen, from, to);
     if (jump !== undefined) return this.#freeze(seen, jump);
     if (!(await this.#isCompared(seen, signing))) return;
@@ -277,7 +278,7 @@ export class Ledger {
     const whole: Freeze = { ...freeze, facts, id: randomUUID() };
     log.error({ freeze: whole }, `frozen: ${freeze.text}`);
     // Until it is written nothing else is looked at: the next look would find a clock that goes as it should.
-    this.#unwritten = whole;
+    if (whole.why === 'clock') this.#unwritten = whole;
     await this.#writeFreeze(whole);
   }
 

@@ -206,6 +206,8 @@ export type SessionFilter =
   | { readonly customer: CustomerId }
   | { readonly credential: CredentialId }
   | { readonly window: string }
+  /** Those that may do nothing but enrol a second factor. */
+  | { readonly enrolmentOf: AccountId }
   | { readonly node: NodeName; readonly exceptStartId: string }
   | { readonly overdue: true };
 
@@ -216,6 +218,7 @@ const conditions = {
     's.account_id in (select id from account where customer_id = $2 union select account_id from folder_right where customer_id = $2)',
   credential: '(s.credential_id = $2 or s.also_credential_id = $2)',
   window: 's.window_id = $2',
+  enrolmentOf: "s.account_id = $2 and s.purpose = 'enrolment'",
   node: 's.node = $2 and s.start_id <> $3',
   overdue: "(s.expires_at <= clock_timestamp() or s.last_seen_at + s.idle_ms * interval '1 millisecond' <= clock_timestamp())",
 } as const;
@@ -224,6 +227,7 @@ function conditionOf(filter: SessionFilter): { readonly text: string; readonly v
   if ('session' in filter) return { text: conditions.session, values: [filter.session] };
   if ('account' in filter) return { text: conditions.account, values: [filter.account] };
   if ('customer' in filter) return { text: conditions.customer, values: [filter.customer] };
+  if ('enrolmentOf' in filter) return { text: conditions.enrolmentOf, values: [filter.enrolmentOf] };
   if ('window' in filter) return { text: conditions.window, values: [filter.window] };
   if ('credential' in filter) return { text: conditions.credential, values: [filter.credential] };
   if ('node' in filter) return { text: conditions.node, values: [filter.node, filter.exceptStartId] };
