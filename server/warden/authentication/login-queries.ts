@@ -95,6 +95,7 @@ async function usable(
   name: string | readonly string[],
   dormantMs: number,
 ): Promise<readonly UsableCredential[]> {
+  const text = byName[by];
   const rows = await tx.query<{
     id: string;
     account_id: string;
@@ -104,7 +105,7 @@ async function usable(
     networks: readonly string[];
   }>(
     `select id, account_id, password_hash, expires_at, read_only, source_networks::text[] as networks from credential
-     where ${byName[by]} and state in ('active', 'retiring') and expires_at > clock_timestamp() and valid_from <= clock_timestamp()
+     where ${text} and state in ('active', 'retiring') and expires_at > clock_timestamp() and valid_from <= clock_timestamp()
        and greatest(last_used_at, woken_at, valid_from) > clock_timestamp() - $2 * interval '1 millisecond'`,
     [name, dormantMs],
   );
