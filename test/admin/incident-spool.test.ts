@@ -8,6 +8,18 @@ import { after, find, incidentWorld, print } from '../support/incident-world.ts'
 
 const frameMax = 128 * 1024;
 
+/** Every row of a part, or of one group of it, page by page. */
+function all(spool: Spool, part: string, group?: string): readonly unknown[] {
+  const list: unknown[] = [];
+  for (let offset: number | null = 0; offset !== null; ) {
+    const page = spool.page(part, group, offset);
+    if (Buffer.byteLength(JSON.stringify(page.rows)) > 5002) throw new Error('a page is longer than it may be');
+    list.push(...page.rows);
+    offset = page.next;
+  }
+  return list;
+}
+
 test('a spool gives back every row once, of all or of one group, and leaves no file', async (t) => {
   const directory = mkdtempSync(join(tmpdir(), 'cofferdam-spool-'));
   t.teardown(() => rmSync(directory, { recursive: true, force: true }));
@@ -17,21 +29,11 @@ test('a spool gives back every row once, of all or of one group, and leaves no f
   for (const row of rows) spool.add('files', `group-${Math.floor(row.i / 1000)}`, row);
   spool.add('names', '', { i: 'other' });
   spool.flush();
-  const all = (part: string, group?: string): readonly unknown[] => {
-    const list: unknown[] = [];
-    for (let offset: number | null = 0; offset !== null; ) {
-      const page = spool.page(part, group, offset);
-      t.ok(Buffer.byteLength(JSON.stringify(page.rows)) <= 5002, 'a page is no longer than it may be');
-      list.push(...page.rows);
-      offset = page.next;
-    }
-    return list;
-  };
-  t.same(all('files'), rows);
-  t.same(all('files', 'group-1'), rows.slice(1000, 2000));
-  t.same(all('names'), [{ i: 'other' }]);
-  t.same(all('files', 'group-9'), []);
-  t.same(all('deposits'), []);
+  t.same(all(spool, 'files'), rows);
+  t.same(all(spool, 'files', 'group-1'), rows.slice(1000, 2000));
+  t.same(all(spool, 'names'), [{ i: 'other' }]);
+  t.same(all(spool, 'files', 'group-9'), []);
+  t.same(all(spool, 'deposits'), []);
   t.equal(spool.rowsOf('files'), 3000);
   for (const offset of [1, 7, 10_000_000, Number.MAX_SAFE_INTEGER])
     t.throws(() => spool.page('files', undefined, offset), { code: 'invalid' }, `offset ${offset}`);
@@ -47,15 +49,6 @@ test('a spool gives back every row once, of all or of one group, and leaves no f
 test('an answer that is written in several files is one in the end', async (t) => {
   const directory = mkdtempSync(join(tmpdir(), 'cofferdam-spool-'));
   t.teardown(() => rmSync(directory, { recursive: true, force: true }));
-  const all = (spool: Spool, part: string, group?: string): readonly unknown[] => {
-    const list: unknown[] = [];
-    for (let offset: number | null = 0; offset !== null; ) {
-      const page = spool.page(part, group, offset);
-      list.push(...page.rows);
-      offset = page.next;
-    }
-    return list;
-  };
   const spool = new Spool(directory, { bytesMax: 20_000_000, pageBytesMax: 5000 });
   const [one, two, three] = [spool.beside(), spool.beside(), spool.beside()];
   const rows = Array.from({ length: 90_000 }, (_, i) => ({ i, text: 'ü'.repeat(i % 40) }));
