@@ -10,6 +10,7 @@ import { startWorld } from '../support/world.ts';
 /** The lock that one opening at a time holds: 'sess' as a number. */
 const openingLock = 0x73657373;
 const patienceMs = 60_000;
+const reason = ['--reason', 'test'];
 
 test('a login whose proofs counted opens nothing that was taken back meanwhile; a withdrawal finds what was opened beside it', async (t) => {
   const world = await startWorld(t);
@@ -27,32 +28,21 @@ test('a login whose proofs counted opens nothing that was taken back meanwhile; 
       if (Date.now() > end) throw new Error(`never: ${what}`);
   };
   const ok = async (...args: readonly string[]): Promise<string> => {
-    const done = await world.cofferctl(
-      [...args, '--reason', 'test'].slice(0, args[0] === 'window' && args[1] === 'close' ? args.length : undefined),
-    );
+    const done = await world.cofferctl(args);
     t.equal(done.code, 0, `cofferctl ${args.join(' ')} ${done.err}`);
     return done.out;
   };
-  const machine = () =>
+  const login = (username: string, answer = '', keepOpen = false) =>
     sshLogin({
       port: world.demo.partner.port,
-      username: 'acme-batch',
-      privateKey: readFileSync(world.keyFile('acme-batch'), 'utf8'),
-      answer: () => '',
+      username,
+      privateKey: readFileSync(world.keyFile(username), 'utf8'),
+      answer: () => answer,
+      keepOpen,
     });
-  const person = async () => {
-    const code = await world.code('acme');
-    return sshLogin({
-      port: world.demo.partner.port,
-      username: 'acme',
-      privateKey: readFileSync(world.keyFile('acme'), 'utf8'),
-      answer: () => code,
-    });
-  };
-  const told = () =>
-    one<string>(
-      "select count(*) filter (where kind = 'session.opened') || ' opened, ' || count(*) filter (where kind = 'login.refused') || ' refused' from ledger",
-    );
+  const machine = () => login('acme-batch');
+  const person = async () => login('acme', await world.code('acme'));
+  const recorded = async (kind: string): Promise<number> => one<number>('select count(*)::int from ledger where kind = $1', [kind]);
   const waits = `select count(*) > 0 from pg_locks where locktype = 'advisory' and objid = ${openingLock} and not granted`;
 
   /** Every proof was looked at and counted; nothing was opened yet. */
@@ -74,26 +64,35 @@ test('a login whose proofs counted opens nothing that was taken back meanwhile; 
   const key = JSON.parse((await world.cofferctl(['credential', 'list', '--account', 'acme-batch', '--json'])).out).credentials[0]
     .fingerprint as string;
   const trials: readonly (readonly [string, readonly string[], readonly string[]])[] = [
-    ['the account was locked', ['account', 'lock', 'acme-batch'], ['account', 'unlock', 'acme-batch']],
-    ['its end has come', ['account', 'expire', 'acme-batch', '--days', '0'], ['account', 'expire', 'acme-batch', '--days', 'never']],
+    ['the account was locked', ['account', 'lock', 'acme-batch', ...reason], ['account', 'unlock', 'acme-batch', ...reason]],
+    [
+      'its end has come',
+      ['account', 'expire', 'acme-batch', '--days', '0', ...reason],
+      ['account', 'expire', 'acme-batch', '--days', 'never', ...reason],
+    ],
     [
       'it was bound to other networks',
-      ['account', 'set', 'acme-batch', '--networks', '192.0.2.0/24'],
-      ['account', 'set', 'acme-batch', '--networks', 'any'],
+      ['account', 'set', 'acme-batch', '--networks', '192.0.2.0/24', ...reason],
+      ['account', 'set', 'acme-batch', '--networks', 'any', ...reason],
     ],
-    ['its customer wants a code', ['customer', 'policy', 'acme', '--allow', 'key+code'], ['customer', 'policy', 'acme', '--allow', 'all']],
-    ['the customer was suspended', ['customer', 'suspend', 'acme'], ['customer', 'resume', 'acme']],
-    ['the key was suspended', ['key', 'suspend', key], ['key', 'resume', key]],
-    ['the window was closed', ['window', 'close', 'acme-batch'], ['window', 'open', 'acme-batch', '--hours', '8']],
+    [
+      'its customer wants a code',
+      ['customer', 'policy', 'acme', '--allow', 'key+code', ...reason],
+      ['customer', 'policy', 'acme', '--allow', 'all', ...reason],
+    ],
+    ['the customer was suspended', ['customer', 'suspend', 'acme', ...reason], ['customer', 'resume', 'acme', ...reason]],
+    ['the key was suspended', ['key', 'suspend', key, ...reason], ['key', 'resume', key, ...reason]],
+    ['the window was closed', ['window', 'close', 'acme-batch'], ['window', 'open', 'acme-batch', '--hours', '8', ...reason]],
   ];
   for (const [what, taken, given] of trials) {
-    const before = await told();
+    const before = [await recorded('session.opened'), await recorded('login.refused')];
     t.notOk(await whileItWaits(machine, () => ok(...taken)), `${what}: no session`);
-    const [opened, refused] = [await told(), before].map((text) => text.split(',').map((part) => Number.parseInt(part, 10))) as [
-      number[],
-      number[],
-    ];
-    t.same([(opened[0] ?? 0) - (refused[0] ?? 0), (opened[1] ?? 0) - (refused[1] ?? 0)], [0, 1], 'the record says: refused');
+    const after = [await recorded('session.opened'), await recorded('login.refused')];
+    t.same(
+      after.map((count, i) => count - (before[i] ?? 0)),
+      [0, 1],
+      'the record says: refused',
+    );
     await ok(...given);
     t.ok((await machine()).isOpen, 'twin: given back');
   }
@@ -101,13 +100,7 @@ test('a login whose proofs counted opens nothing that was taken back meanwhile; 
   // The other order: the session is about to be committed, and the withdrawal comes before that.
   for (const [what, taken, given] of trials) {
     await owner.query('begin; lock table known_source in exclusive mode');
-    const opened = sshLogin({
-      port: world.demo.partner.port,
-      username: 'acme-batch',
-      privateKey: readFileSync(world.keyFile('acme-batch'), 'utf8'),
-      answer: () => '',
-      keepOpen: true,
-    });
+    const opened = login('acme-batch', '', true);
     await until(
       'a session that is not committed',
       "select count(*) > 0 from pg_locks where relation = 'known_source'::regclass and not granted",
@@ -120,13 +113,13 @@ test('a login whose proofs counted opens nothing that was taken back meanwhile; 
     await owner.query('commit');
     const { sessionsEnded } = JSON.parse(await withdrawn) as { readonly sessionsEnded: number };
     t.equal(sessionsEnded, 1, `${what}: the session that was just opened is ended`);
-    const login = await opened;
-    await login.closed;
-    login.close();
+    const ended = await opened;
+    await ended.closed;
+    ended.close();
     await ok(...given);
   }
 
-  const reset = await whileItWaits(person, () => ok('mfa', 'reset', 'acme'));
+  const reset = await whileItWaits(person, () => ok('mfa', 'reset', 'acme', ...reason));
   t.notOk(reset, 'the second factor was reset: its code opens nothing');
   // Without a second factor a ticket lets in, to enrol one.
   const ticket = async (name: string): Promise<string> => {
@@ -135,16 +128,9 @@ test('a login whose proofs counted opens nothing that was taken back meanwhile; 
     t.equal(done.code, 0, `a ticket is issued ${done.err}`);
     return readFileSync(file, 'utf8').trim();
   };
-  const byTicket = (text: string, keepOpen = false) =>
-    sshLogin({
-      port: world.demo.partner.port,
-      username: 'acme',
-      privateKey: readFileSync(world.keyFile('acme'), 'utf8'),
-      answer: () => text,
-      keepOpen,
-    });
+  const byTicket = (text: string) => login('acme', text);
   const first = await ticket('ticket-1');
-  const thief = await byTicket(first, true);
+  const thief = await login('acme', first, true);
   t.ok(thief.isOpen, 'twin: the ticket that was issued last');
   t.ok(
     await whileItWaits(
@@ -163,6 +149,6 @@ test('a login whose proofs counted opens nothing that was taken back meanwhile; 
     ),
     'nor while its login goes on',
   );
-  const revoked = await whileItWaits(machine, () => ok('credential', 'revoke', '--credential', key));
+  const revoked = await whileItWaits(machine, () => ok('credential', 'revoke', '--credential', key, ...reason));
   t.notOk(revoked, 'the key was revoked');
 });

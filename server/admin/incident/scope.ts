@@ -251,7 +251,7 @@ export async function findScope(
       spool.add('actions', '', { ...row, at: at.toISOString() } satisfies IncidentRow<'actions'>),
     );
   }
-  await findActivity(snapshot, { spool, totals: work.totals, progress }, found, isListed);
+  await findActivity(snapshot, work, found, isListed);
   const logins = concernsLogins(selection) ? await countFailedLogins(snapshot, question) : undefined;
   progress('customers');
   for (const row of work.totals.rows()) spool.add('customers', row.customerId ?? '', row);

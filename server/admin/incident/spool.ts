@@ -65,10 +65,10 @@ export class Spool {
     this.#size += other.#size;
     const moved = ({ start, end }: Range): Range => ({ start: start + shift, end: end + shift });
     for (const [part, { rows, groups, ...range }] of other.#parts) {
-      const found = this.#parts.get(part);
-      const place: Place = found ?? { ...moved({ ...range, end: range.start }), rows: 0, groups: new Map<string, Range>() };
-      if (place.end !== range.start + shift) throw new Error(`rows of ${part} do not stand together`);
-      place.end = range.end + shift;
+      const { start, end } = moved(range);
+      const place: Place = this.#parts.get(part) ?? { start, end: start, rows: 0, groups: new Map<string, Range>() };
+      if (place.end !== start) throw new Error(`rows of ${part} do not stand together`);
+      place.end = end;
       place.rows += rows;
       for (const [group, one] of groups) {
         if (place.groups.has(group)) throw new Error(`rows of ${part} are not in order`);

@@ -30,6 +30,7 @@ export type Withdrawal =
   | { readonly account: string }
   /** The account and every credential of it, for what ends only some of its sessions. */
   | { readonly credentialsOf: string }
+  /** The account, for what ends its sessions that may only enrol. */
   | { readonly enrolmentOf: string }
   | { readonly customer: string }
   | { readonly session: string }

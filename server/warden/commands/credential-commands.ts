@@ -250,7 +250,6 @@ export const credentialUseCases = {
     if (account.hasFactor)
       throw new CofferdamError('conflict', `account ${name} has a second factor: cofferctl mfa reset ${name} before a new one is enrolled`);
     const livesMs = (hours ?? 24) * hourMs(warden.config.credentials);
-    await lockForWithdrawal(tx, { account: account.id });
     // Whoever came in by the former ticket does not enrol by this one.
     await endSessions({ enrolmentOf: account.id }, 'another ticket was issued');
     const expiresAt = await insertTicket(tx, randomUUID(), account.id, Buffer.from(ticketHash, 'hex'), operator, livesMs);
