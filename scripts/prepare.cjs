@@ -1,5 +1,5 @@
 'use strict';
-// Owns: making a fresh clone runnable: locked packages, Node 24, ssh2's native cipher, the database's links, the test runner.
+// Owns: making a fresh clone runnable: locked packages, Node 24, ssh2's native cipher, the database's links, our TypeScript without its types.
 // Plain Node 20 JavaScript: it runs before anything is installed. Does nothing, quickly, when nothing is missing.
 const { execFileSync, spawnSync } = require('node:child_process');
 const { createHash } = require('node:crypto');
@@ -84,6 +84,25 @@ function linkDatabase() {
   }
 }
 
+/** What runs as a program, or is loaded by one. */
+function typescript() {
+  return ['server', 'admin-cli', 'certs', 'verifier']
+    .map((room) => path.join(root, room))
+    .filter((room) => fs.existsSync(room))
+    .flatMap((room) => fs.readdirSync(room, { recursive: true }).map((name) => path.join(room, name)))
+    .filter((file) => file.endsWith('.ts'))
+    .sort();
+}
+
+function stripTypes(files) {
+  runQuietly(
+    node24,
+    ['--disable-warning=ExperimentalWarning', path.join(__dirname, 'strip.mjs'), ...files],
+    { cwd: root },
+    'the types could not be taken out of the source',
+  );
+}
+
 if (!['linux-x64', 'linux-arm64'].includes(platform)) fail(`${platform} is not supported`, 'Linux on x64 or arm64 is needed.');
 const lock = fs.readFileSync(path.join(root, 'package-lock.json'));
 step('packages', digestOf(lock, platform), installPackages);
@@ -92,3 +111,5 @@ if (!fs.existsSync(node24))
 const nodeVersion = execFileSync(node24, ['--version'], { encoding: 'utf8' }).trim();
 step('cipher', digestOf(lock, nodeVersion, fs.readFileSync(wrapHeader)), buildNativeCipher);
 step('database-links', digestOf(lock), linkDatabase);
+const files = typescript();
+step('types', digestOf(nodeVersion, ...files.map((file) => fs.readFileSync(file))), () => stripTypes(files));

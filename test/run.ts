@@ -1,4 +1,4 @@
-// Owns: `npm test`: one database server and one installation to copy for the run, then every test file, some beside each other; what measures runs alone, at the end.
+// Owns: `npm test`: one database server and one installation to copy for the run, then every test file, some beside each other; a few alone, at the end.
 // Ends with the line `N passed, N failed`.
 import { spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
@@ -15,37 +15,34 @@ const lanes = 2;
 /** What takes longest begins first, so that no lane stands idle at the end. The order decides about nothing else. */
 const longest = [
   'e2e/every-command',
+  'e2e/interrupted-upload',
   'e2e/credentials',
-  'attack/one-operator',
+  'chaos/acknowledged-uploads',
   'attack/no-record-no-release',
   'chaos/rolling-restart',
   'attack/states',
-  'e2e/operators',
-  'e2e/console',
-  'attack/revoked-operators',
-  'chaos/theft',
-  'e2e/interrupted-upload',
-  'chaos/acknowledged-uploads',
   'e2e/drain',
-  'attack/restored-database',
+  'chaos/theft',
+  'attack/network-scan',
   'chaos/rotation-rehearsal',
-  'chaos/raced-codes',
-  'attack/guesses',
-  'e2e/retention',
+  'attack/measured-attacks',
+  'e2e/operators',
+  'attack/restored-database',
+  'attack/revoked-operators',
+  'attack/clock-jump',
   'e2e/budgets',
-  'e2e/key-exchange',
-  'attack/dull-controls',
+  'e2e/console',
+  'attack/guesses',
+  'attack/tampered-record',
+  'chaos/raced-codes',
+  'e2e/clients',
   'e2e/accept',
-  'e2e/main-flow',
+  'attack/one-operator',
+  'supervisor/faults',
+  'warden/ledger-forward',
 ];
-/** These measure waits, memory or rates: nothing runs beside them. */
-const measured = [
-  'test/attack/deaf-clients.test.ts',
-  'test/attack/measured-attacks.test.ts',
-  'test/chaos/bounded-egress.test.ts',
-  'test/e2e/steady-rate.test.ts',
-  'test/fuzz/fuzz.test.ts',
-];
+/** Nothing runs beside these: a rate, and what a whole cluster can carry in a time. */
+const alone = ['test/chaos/bounded-egress.test.ts', 'test/e2e/steady-rate.test.ts'];
 const fileMs = 420_000;
 type Counted = { readonly passed: number; readonly failed: number };
 
@@ -125,14 +122,20 @@ async function main(): Promise<number> {
     process.env.NODE_COMPILE_CACHE = compiled;
     const original = files.some(isWorld) ? await makeOriginal({ teardown: (work) => void works.unshift(work) }) : '';
     const env = { COFFERDAM_TEST_WORLD: original, TAP_TIMEOUT: '400' };
-    const alone = files.filter((file) => measured.includes(file));
     /** Longest first, then the other worlds, then what is over in seconds. */
     const rank = (file: string): number => {
       const at = longest.findIndex((name) => file.includes(name));
       return at >= 0 ? at : longest.length + (isWorld(file) ? 0 : 1);
     };
     const beside = files.filter((file) => !alone.includes(file)).sort((a, b) => rank(a) - rank(b));
-    const counted = [await runFiles(beside, lanes, env), await runFiles(alone, 1, env)];
+    const counted = [
+      await runFiles(beside, lanes, env),
+      await runFiles(
+        files.filter((file) => alone.includes(file)),
+        1,
+        env,
+      ),
+    ];
     const passed = counted.reduce((sum, one) => sum + one.passed, 0);
     const failed = counted.reduce((sum, one) => sum + one.failed, 0);
     process.stdout.write(`\n${files.length} files in ${Math.round((Date.now() - started) / 1000)} s\n${passed} passed, ${failed} failed\n`);

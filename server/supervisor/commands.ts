@@ -14,6 +14,7 @@ export function roleCommand(
   node?: string,
 ): RoleCommand {
   const paths = runtimePaths(config);
+  const stripped = join(projectDirectory, 'scripts', 'stripped.mjs');
   const seatBelt =
     role === 'edge' && node !== undefined
       ? [
@@ -24,6 +25,7 @@ export function roleCommand(
           '--allow-worker',
           // Code only: var/, with everybody's keys when roles share one user, stands beside it.
           `--allow-fs-read=${join(projectDirectory, 'server')}`,
+          `--allow-fs-read=${stripped}`,
           `--allow-fs-read=${join(projectDirectory, 'node_modules')}`,
           `--allow-fs-read=${join(projectDirectory, 'package.json')}`,
           `--allow-fs-read=${configFile}`,
@@ -40,6 +42,8 @@ export function roleCommand(
       '--disable-warning=ExperimentalWarning',
       '--disable-warning=SecurityWarning',
       ...seatBelt,
+      '--import',
+      stripped,
       join(projectDirectory, 'server', 'main.ts'),
       role,
       '--config',

@@ -173,7 +173,8 @@ export class World {
 
   /** Starts the supervisor and waits until everything serves. */
   async start(): Promise<void> {
-    const [program = '', ...args] = [...this.#within, process.execPath, join(project, 'server', 'main.ts'), 'up'];
+    const node = [process.execPath, '--import', join(project, 'scripts', 'stripped.mjs')];
+    const [program = '', ...args] = [...this.#within, ...node, join(project, 'server', 'main.ts'), 'up'];
     const child = spawn(program, args, {
       cwd: project,
       env: { ...process.env, ...this.env },

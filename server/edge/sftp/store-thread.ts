@@ -16,7 +16,7 @@ export class StoreThread {
   #isOver = false;
 
   constructor(log: Logger) {
-    this.#worker = new Worker(new URL('./store-worker.ts', import.meta.url), { execArgv: ['--disable-warning=ExperimentalWarning'] });
+    this.#worker = new Worker(new URL('./store-worker.ts', import.meta.url));
     this.#worker.on('message', (answer: Answer) => this.#onAnswer(answer));
     const over = (error: unknown): void => {
       if (this.#isOver) return;

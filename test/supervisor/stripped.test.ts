@@ -1,0 +1,65 @@
+// What the roles load instead of TypeScript: the same code, and never that of another file.
+import { hash } from 'node:crypto';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { stripTypeScriptTypes } from 'node:module';
+import { join } from 'node:path';
+import { test } from 'tap';
+import { temporaryDirectory } from '../support/database.ts';
+import { project, run } from '../support/world.ts';
+
+const hook = join('scripts', 'stripped.mjs');
+const store = join('node_modules', '.cofferdam-stripped');
+const nameOf = (source: Buffer): string => hash('sha256', source, 'hex');
+const sources = ['server', 'admin-cli', 'certs', 'verifier'].flatMap((room) =>
+  readdirSync(join(project, room), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.ts'))
+    .map((name) => join(room, name)),
+);
+
+test('the store has every file that a program is made of, as Node strips it', async (t) => {
+  t.ok(sources.length > 300);
+  const others = sources.filter((file) => {
+    const source = readFileSync(join(project, file));
+    return readFileSync(join(project, store, nameOf(source)), 'utf8') !== stripTypeScriptTypes(source.toString('utf8'));
+  });
+  t.same(others, []);
+  const names = new Set(sources.map((file) => nameOf(readFileSync(join(project, file)))));
+  t.same(
+    readdirSync(join(project, store)).filter((name) => !names.has(name)),
+    [],
+    'and nothing else',
+  );
+});
+
+test('a role loads nothing that Node would have to strip', async (t) => {
+  for (const file of ['server/edge/edge.ts', 'server/warden/warden.ts', 'server/admin/admin.ts', 'admin-cli/main.ts']) {
+    const load = (args: readonly string[]): ReturnType<typeof run> =>
+      run(process.execPath, ['--no-experimental-strip-types', ...args, '-e', `import('./${file}').then(() => process.exit())`]);
+    const done = await load(['--import', `./${hook}`]);
+    t.equal(done.code, 0, `${file} ${done.err}`);
+    t.match((await load([])).err, /ERR_UNKNOWN_FILE_EXTENSION/, 'which it would have to without the store');
+  }
+});
+
+test('a file that was changed since runs as it is now', async (t) => {
+  const directory = temporaryDirectory(t);
+  for (const name of ['scripts', store]) mkdirSync(join(directory, name), { recursive: true });
+  writeFileSync(join(directory, hook), readFileSync(join(project, hook)));
+  writeFileSync(join(directory, 'package.json'), '{"type": "module"}');
+  const program = join(directory, 'program.ts');
+  const say = async (source: string): Promise<string> => {
+    writeFileSync(program, source);
+    const done = await run(process.execPath, ['--import', join(directory, hook), program]);
+    return done.out + (done.code === 0 ? '' : done.err);
+  };
+  const before = "const word: string = 'before'; console.log(word, new Error().stack?.split('\\n')[1]);";
+  writeFileSync(join(directory, store, nameOf(Buffer.from(before))), stripTypeScriptTypes(before).replace("'before'", "'stored'"));
+  const column = before.indexOf('new Error') + 1;
+  t.match(
+    await say(before),
+    new RegExp(`^stored .*program\\.ts:1:${column}\n`),
+    'the stored form runs, and a place is where the source has it',
+  );
+  t.match(await say(before.replace('before', 'behind')), new RegExp(`^behind .*program\\.ts:1:${column}\n`), 'other bytes, other code');
+  t.match(await say('const word: string = ;'), /SyntaxError/);
+});
