@@ -45,7 +45,7 @@ function totalLines({ totals, accounts, accountsMore }: IncidentSummary): readon
     ...(totals.unknownVersions === 0 ? [] : [`${files(totals.unknownVersions)} of the record are not in the catalogue`]),
     ...(totals.differing === 0
       ? []
-      : [`${files(totals.differing)} have another name, size or hash in the catalogue today; the record's are shown`]),
+      : [`${files(totals.differing)} have another size or hash in the catalogue today; the record's are shown`]),
   ];
 }
 

@@ -13,7 +13,6 @@ export type FoundFile = Omit<IncidentRow<'files'>, 'certainty' | 'first' | 'last
   readonly deposited: Date | null;
   readonly sha256Differs: boolean | null;
   readonly sizeDiffers: boolean | null;
-  readonly pathDiffers: boolean | null;
 };
 
 /** Of an entry: what an opening says, and who closed. */
@@ -55,7 +54,6 @@ export async function eachFile(snapshot: Snapshot, chosen: Chosen, of: Customers
        select version_id, customer_id, handle_id, session_id,
          bool_or(kind = 'extent.granted') as is_released, bool_or(kind = 'extent.verified') as is_verified, bool_or(kind = 'download.closed') as is_closed,
          min(closed_by) as closed_by, max(bytes) filter (where kind = 'download.closed') as sent_bytes,
-         max(bytes) filter (where kind in ('extent.granted', 'extent.verified')) as extent_bytes,
          min(at) filter (where is_chosen) as first, max(at) filter (where is_chosen) as last,
          max(folder) as folder, max(path) as path, max(sha256) as sha256, max(extent_count) as extent_count, max(bytes) filter (where kind = 'download.opened') as size
        from (select * from e union all select * from late) u group by version_id, customer_id, handle_id, session_id having bool_or(is_chosen)
@@ -63,24 +61,22 @@ export async function eachFile(snapshot: Snapshot, chosen: Chosen, of: Customers
        select version_id, customer_id, count(*) as handles, count(*) filter (where is_closed and closed_by = 'client' and sent_bytes > 0) as sent,
          count(*) filter (where is_released and (not is_closed or sent_bytes is null or (sent_bytes > 0 and coalesce(closed_by, '') <> 'client'))) as unclear,
          coalesce(sum(sent_bytes), 0)::bigint as sent_bytes, min(first) as first, max(last) as last, max(folder) as folder, max(path) as path, max(sha256) as sha256,
-         max(extent_count) as extent_count, max(size) as size, bool_or(is_released) as is_released, bool_or(is_verified) as is_verified, max(extent_bytes) as extent_bytes
+         max(extent_count) as extent_count, max(size) as size
        from h where is_released or is_verified or sent_bytes > 0 or extent_count = 0 group by version_id, customer_id
      ), x as (
-       -- Most files are one extent: only others are counted extent by extent.
        select version_id, count(*) as extents, sum(bytes)::bigint as bytes, count(*) filter (where is_verified) as verified
        from (select version_id, extent, max(bytes) as bytes, bool_and(kind = 'extent.verified') as is_verified
-         from e where kind in ('extent.granted', 'extent.verified') and coalesce(version_id, $6::uuid) in (
-           select coalesce(v.version_id, $6::uuid) from e v where v.kind in ('extent.granted', 'extent.verified') and v.extent is distinct from 0)
-         group by version_id, extent) one group by version_id
+         from e where kind in ('extent.granted', 'extent.verified') group by version_id, extent) one group by version_id
      )
      select * from (select c.name::text as customer, r.customer_id as "customerId", coalesce(r.folder, fo.name::text) as folder, coalesce(r.path, k.path) as path,
        r.version_id as version, coalesce(r.sha256, encode(v.sha256, 'hex')) as sha256, coalesce(r.size, v.size) as size, v.closed_at as deposited,
-       coalesce(r.extent_count, v.extent_count) as extents, coalesce(x.extents, case when r.is_released or r.is_verified then 1 else 0 end)::int as "releasedExtents", coalesce(x.bytes, r.extent_bytes, 0) as "releasedBytes",
-       coalesce(x.verified, case when r.is_verified and not r.is_released then 1 else 0 end)::int as "verifiedExtents", r.sent_bytes as "sentBytes", r.sent::int as sent, r.unclear::int as unclear, r.handles::int as handles, r.first, r.last, v.state,
-       r.sha256 <> encode(v.sha256, 'hex') as "sha256Differs", r.size <> v.size as "sizeDiffers",
-       v.id is not null and r.path is not null and (r.folder, r.path) is distinct from (fo.name::text, k.path) as "pathDiffers"
+       coalesce(r.extent_count, v.extent_count) as extents, coalesce(x.extents, 0)::int as "releasedExtents", coalesce(x.bytes, 0) as "releasedBytes",
+       coalesce(x.verified, 0)::int as "verifiedExtents", r.sent_bytes as "sentBytes", r.sent::int as sent, r.unclear::int as unclear, r.handles::int as handles, r.first, r.last, v.state,
+       r.sha256 <> encode(v.sha256, 'hex') as "sha256Differs", r.size <> v.size as "sizeDiffers"
      from f r left join x on coalesce(x.version_id, $6::uuid) = coalesce(r.version_id, $6::uuid)
-       left join version v on v.id = r.version_id left join file f on f.id = v.file_id left join folder fo on fo.id = f.folder_id
+       left join version v on v.id = r.version_id left join folder fo on fo.id = v.folder_id
+       -- The catalogue names what the record does not; for the rest its names are not looked up.
+       left join file f on f.id = case when r.path is null then v.file_id end
        left join customer c on c.id = r.customer_id left join lateral (select ${pathInFolder} as path where f.id is not null) k on true
      ) o order by o.customer collate "C" nulls last, o."customerId", o.folder collate "C", o.path collate "C", o.version`,
     // Two missing versions are the same one; comparing them so can still be hashed.

@@ -99,7 +99,6 @@ function fileRow({
   unclear,
   sha256Differs,
   sizeDiffers,
-  pathDiffers,
   first,
   last,
   deposited,
@@ -108,7 +107,6 @@ function fileRow({
   const differs = [
     ...(sha256Differs === true ? ['sha256'] : []),
     ...(sizeDiffers === true ? ['size'] : []),
-    ...(pathDiffers === true ? ['path'] : []),
   ];
   return {
     ...row,
