@@ -94,20 +94,8 @@ async function findSessions(
   return { chosen: { sessions: isChosen ? ids : null, node, since, until, account }, accounts, from, until: end };
 }
 
-function fileRow({
-  sent,
-  unclear,
-  sha256Differs,
-  sizeDiffers,
-  first,
-  last,
-  deposited,
-  ...row
-}: FoundFile): IncidentRow<'files'> {
-  const differs = [
-    ...(sha256Differs === true ? ['sha256'] : []),
-    ...(sizeDiffers === true ? ['size'] : []),
-  ];
+function fileRow({ sent, unclear, sha256Differs, sizeDiffers, first, last, deposited, ...row }: FoundFile): IncidentRow<'files'> {
+  const differs = [...(sha256Differs === true ? ['sha256'] : []), ...(sizeDiffers === true ? ['size'] : [])];
   return {
     ...row,
     deposited: deposited?.toISOString() ?? null,
