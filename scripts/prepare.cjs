@@ -11,6 +11,7 @@ const modules = path.join(root, 'node_modules');
 const platform = `${process.platform}-${process.arch}`;
 const nodePackage = path.join(modules, `node-${platform}`);
 const wrapHeader = path.join(__dirname, 'native', 'object-wrap-without-hooks.h');
+const stripper = path.join(__dirname, 'strip.mjs');
 const node24 = path.join(nodePackage, 'bin', 'node');
 
 function fail(what, next) {
@@ -97,7 +98,7 @@ function typescript() {
 function stripTypes(files) {
   runQuietly(
     node24,
-    ['--disable-warning=ExperimentalWarning', path.join(__dirname, 'strip.mjs'), ...files],
+    ['--disable-warning=ExperimentalWarning', stripper, ...files],
     { cwd: root },
     'the types could not be taken out of the source',
   );
@@ -112,4 +113,4 @@ const nodeVersion = execFileSync(node24, ['--version'], { encoding: 'utf8' }).tr
 step('cipher', digestOf(lock, nodeVersion, fs.readFileSync(wrapHeader)), buildNativeCipher);
 step('database-links', digestOf(lock), linkDatabase);
 const files = typescript();
-step('types', digestOf(nodeVersion, ...files.map((file) => fs.readFileSync(file))), () => stripTypes(files));
+step('types', digestOf(nodeVersion, ...[stripper, ...files].map((file) => fs.readFileSync(file))), () => stripTypes(files));

@@ -152,12 +152,20 @@ test('every place of the table: its mode, its owner, and what is wrong with it',
 
 test('the program: nobody but its owner may change it', async (t) => {
   const directory = join(temporaryDirectory(t), 'program');
-  for (const name of ['server', 'migrations', 'node_modules']) mkdirSync(join(directory, name), { recursive: true });
-  for (const name of ['server/main.ts', 'migrations/grants.sql']) writeFileSync(join(directory, name), '');
+  for (const name of ['server', 'scripts', 'migrations', 'node_modules/.cofferdam-stripped'])
+    mkdirSync(join(directory, name), { recursive: true });
+  for (const name of ['server/main.ts', 'scripts/stripped.mjs', 'migrations/grants.sql']) writeFileSync(join(directory, name), '');
   t.match(programFinding(directory, false), { verdict: 'ok' });
   chmodSync(join(directory, 'migrations', 'grants.sql'), 0o666);
   t.match(programFinding(directory, false), { verdict: 'fault', text: /grants\.sql can be changed/, next: /^chown -R root: / });
   chmodSync(join(directory, 'migrations', 'grants.sql'), 0o644);
+  chmodSync(join(directory, 'node_modules', '.cofferdam-stripped'), 0o777);
+  t.match(
+    programFinding(directory, false),
+    { verdict: 'fault', text: /\.cofferdam-stripped can be changed/ },
+    'what stands there runs in every role',
+  );
+  chmodSync(join(directory, 'node_modules', '.cofferdam-stripped'), 0o755);
   t.match(programFinding(directory, true), { verdict: 'fault' }, 'this very process may write: it is a role that could');
 });
 

@@ -34,7 +34,7 @@ test('a login whose proofs counted opens nothing that was taken back meanwhile; 
   };
   const login = (username: string, answer = '', keepOpen = false) =>
     sshLogin({
-      port: world.demo.partner.port,
+      port: world.account(username).plane === 'internal' ? world.demo.internal.port : world.demo.partner.port,
       username,
       privateKey: readFileSync(world.keyFile(username), 'utf8'),
       answer: () => answer,
@@ -80,7 +80,6 @@ test('a login whose proofs counted opens nothing that was taken back meanwhile; 
       ['customer', 'policy', 'acme', '--allow', 'key+code', ...reason],
       ['customer', 'policy', 'acme', '--allow', 'all', ...reason],
     ],
-    ['the customer was suspended', ['customer', 'suspend', 'acme', ...reason], ['customer', 'resume', 'acme', ...reason]],
     ['the key was suspended', ['key', 'suspend', key, ...reason], ['key', 'resume', key, ...reason]],
     ['the window was closed', ['window', 'close', 'acme-batch'], ['window', 'open', 'acme-batch', '--hours', '8', ...reason]],
   ];
@@ -97,19 +96,51 @@ test('a login whose proofs counted opens nothing that was taken back meanwhile; 
     t.ok((await machine()).isOpen, 'twin: given back');
   }
 
+  const suspend = ['customer', 'suspend', 'acme', ...reason];
+  const resume = ['customer', 'resume', 'acme', ...reason];
+  const isBlocked = (words: string): string =>
+    `select count(*) > 0 from pg_stat_activity where wait_event_type = 'Lock' and query like '%${words}%'`;
+  // A suspension holds off every opening: that of internal accounts, too, which reach its customer beside others.
+  await one('select pg_advisory_lock($1)', [openingLock]);
+  const suspended = ok(...suspend);
+  await until('its plan, which waits', waits);
+  await one('select pg_advisory_unlock($1)', [openingLock]);
+  // Behind the plan, which stood in the line before.
+  await one('select pg_advisory_lock($1)', [openingLock]);
+  await until('the suspension itself, which waits', waits);
+  await owner.query("begin; select 1 from customer where name = 'acme' for update");
+  await one('select pg_advisory_unlock($1)', [openingLock]);
+  await until('a suspension that has begun', isBlocked('update customer'));
+  const late = machine();
+  await until('a login of the customer that waits for it', isBlocked('for share'));
+  const inside = world.sftp('processor', ['ls -1 /']);
+  await until('a login of an internal account that waits for it', waits);
+  await owner.query('commit');
+  await suspended;
+  t.notOk((await late).isOpen, 'the customer was suspended: no session');
+  const seen = await inside;
+  t.equal(seen.code, 0, `the internal account comes in ${seen.err}`);
+  t.match(seen.out, /^\/globex$/m, 'and sees others');
+  t.notMatch(seen.out, /^\/acme$/m, 'but not this customer');
+  await ok(...resume);
+  t.ok((await machine()).isOpen, 'twin: given back');
+  t.match((await world.sftp('processor', ['ls -1 /'])).out, /^\/acme$/m, 'twin: to the internal account, too');
+
   // The other order: the session is about to be committed, and the withdrawal comes before that.
-  for (const [what, taken, given] of trials) {
+  const endings = [
+    ...trials.map(([what, taken, given]) => ['acme-batch', what, taken, given] as const),
+    ['acme-batch', 'the customer was suspended', suspend, resume] as const,
+    ['processor', 'a customer of an internal account was suspended', suspend, resume] as const,
+  ];
+  for (const [account, what, taken, given] of endings) {
     await owner.query('begin; lock table known_source in exclusive mode');
-    const opened = login('acme-batch', '', true);
+    const opened = login(account, '', true);
     await until(
       'a session that is not committed',
       "select count(*) > 0 from pg_locks where relation = 'known_source'::regclass and not granted",
     );
     const withdrawn = ok(...taken, '--json');
-    await until(
-      'a withdrawal that waits for it',
-      "select count(*) > 0 from pg_stat_activity where wait_event_type = 'Lock' and query like '%for update%'",
-    );
+    await until('a withdrawal that waits for it', `select (${isBlocked('for update')}) or (${waits})`);
     await owner.query('commit');
     const { sessionsEnded } = JSON.parse(await withdrawn) as { readonly sessionsEnded: number };
     t.equal(sessionsEnded, 1, `${what}: the session that was just opened is ended`);

@@ -4,6 +4,8 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { stripTypeScriptTypes } from 'node:module';
 import { join } from 'node:path';
 import { test } from 'tap';
+import { loadConfig } from '../../server/config/load.ts';
+import { roleCommand } from '../../server/supervisor/commands.ts';
 import { temporaryDirectory } from '../support/database.ts';
 import { project, run } from '../support/world.ts';
 
@@ -38,6 +40,35 @@ test('a role loads nothing that Node would have to strip', async (t) => {
     const done = await load(['--import', `./${hook}`]);
     t.equal(done.code, 0, `${file} ${done.err}`);
     t.match((await load([])).err, /ERR_UNKNOWN_FILE_EXTENSION/, 'which it would have to without the store');
+  }
+});
+
+test('every role is started with it, and so are its threads', async (t) => {
+  const config = loadConfig({
+    file: undefined,
+    env: { COFFERDAM_VAR: temporaryDirectory(t) },
+    isRoot: false,
+    isTerminal: false,
+    projectDirectory: project,
+  });
+  for (const [role, node] of [['warden'], ['admin'], ['edge', 'partner-1']] as const) {
+    const { args } = roleCommand(config, project, '/config.json', role, node);
+    t.equal(args[args.indexOf('--import') + 1], join(project, hook), role);
+    t.ok(args.indexOf('--import') < args.findIndex((arg) => arg.endsWith('main.ts')), 'before the program');
+  }
+  const units = readdirSync(join(project, 'deploy', 'systemd')).filter((name) => name.endsWith('.service'));
+  t.equal(units.length, 4);
+  for (const name of units)
+    t.match(readFileSync(join(project, 'deploy', 'systemd', name), 'utf8'), ` --import /opt/cofferdam/${hook} server/main.ts `, name);
+  for (const name of ['server/edge/sftp/store-worker.ts', 'server/edge/self-test/round.ts']) {
+    const program = `const { Worker } = require('node:worker_threads');
+      const worker = new Worker('./${name}', { workerData: {} });
+      worker.on('error', (error) => { process.stdout.write(String(error.code)); process.exit(); });
+      worker.on('online', () => setTimeout(() => process.exit(), 1500));`;
+    const start = async (args: readonly string[]): Promise<string> =>
+      (await run(process.execPath, ['--no-experimental-strip-types', ...args, '-e', program])).out;
+    t.notMatch(await start(['--import', `./${hook}`]), 'ERR_UNKNOWN_FILE_EXTENSION', name);
+    t.match(await start([]), 'ERR_UNKNOWN_FILE_EXTENSION', 'which it would have to without the store');
   }
 });
 

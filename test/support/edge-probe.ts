@@ -3,6 +3,7 @@
 import { appendFileSync, chmodSync, openSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { connect } from 'node:net';
+import { join } from 'node:path';
 
 type Facts = {
   readonly objects: string;
@@ -61,6 +62,7 @@ function askPostgres(path: string): Promise<string> {
 async function probe(facts: Facts): Promise<void> {
   const require = createRequire(import.meta.url);
   const { spawnSync, fork } = require('node:child_process') as typeof import('node:child_process');
+  const hook = process.execArgv[process.execArgv.indexOf('--import') + 1] ?? '';
   attempt('start a program', () => {
     const done = spawnSync('/bin/true');
     if (done.error !== undefined) throw done.error;
@@ -77,6 +79,8 @@ async function probe(facts: Facts): Promise<void> {
   attempt("write into another node's incoming", () => writeFileSync(`${facts.foreignIncoming}/x`, 'x'));
   attempt("read another node's incoming", () => readdirSync(facts.foreignIncoming));
   attempt('write beside the store', () => writeFileSync(`${facts.objects}/../../x`, 'x'));
+  attempt('change what loads its code', () => appendFileSync(hook, ''));
+  attempt('add to the code that it loads', () => writeFileSync(join(hook, '..', '..', 'node_modules', '.cofferdam-stripped', 'x'), ''));
   attempt('write to /tmp', () => writeFileSync('/tmp/cofferdam-edge-was-here', 'x'));
   attempt('read a sealed object', () => void openSync(facts.object, 'r'));
   attempt('write its own incoming', () => writeFileSync(`${facts.incoming}/own`, 'x'));

@@ -183,7 +183,17 @@ export function fileFindings(config: Config, idsOf: IdsOf = holders(config)): re
 
 /** What every role believes: its program, and the matrix of rights. No role may write there. */
 export function programFinding(project: string, areUsersKnown: boolean): Finding {
-  const parts = ['', 'server', 'server/main.ts', 'migrations', 'migrations/grants.sql', 'node_modules'].map((name) => join(project, name));
+  const parts = [
+    '',
+    'server',
+    'server/main.ts',
+    'scripts',
+    'scripts/stripped.mjs',
+    'migrations',
+    'migrations/grants.sql',
+    'node_modules',
+    'node_modules/.cofferdam-stripped',
+  ].map((name) => join(project, name));
   const mayWrite = (path: string): boolean => {
     const seen = look(path);
     if (typeof seen === 'object' && (seen.mode & 0o002) !== 0) return true;

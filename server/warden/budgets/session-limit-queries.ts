@@ -17,6 +17,14 @@ export type SessionOwner = {
 export type FullScope = { readonly scope: ScopeKind; readonly sessionsMax: number };
 
 /**
+ * Until the transaction ends no session is opened: for what sessions of accounts rely on that are not its own, as internal accounts rely on a customer.
+ * Taken before any other lock, as an opening holds it when it waits for budgets.
+ */
+export async function holdOpenings(tx: Transaction): Promise<void> {
+  await tx.query('select pg_advisory_xact_lock($1)', [openingLock]);
+}
+
+/**
  * Until the transaction ends no other session is opened, and nothing that this one relies on is withdrawn: a withdrawal (`lockForWithdrawal`) has
  * committed, and is seen by whatever is read now, or waits, and finds the session that it must end.
  */
@@ -37,7 +45,7 @@ export async function lockForOpening(
   await tx.query('savepoint opening');
   await lockBudgets();
   await tx.query('rollback to savepoint opening');
-  await tx.query('select pg_advisory_xact_lock($1)', [openingLock]);
+  await holdOpenings(tx);
   await lockBudgets();
 }
 

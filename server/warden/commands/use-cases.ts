@@ -8,6 +8,7 @@ import type { Params, Result } from '../../rpc/operation.ts';
 import type { OperatorToAdmin } from '../../rpc/operator-admin.ts';
 import { lockForWithdrawal } from '../budgets/consequence-queries.ts';
 import { createBudgets } from '../budgets/create-budgets.ts';
+import { holdOpenings } from '../budgets/session-limit-queries.ts';
 import { operatorUseCases } from '../changes/operator-commands.ts';
 import type { Warden } from '../context.ts';
 import { record } from '../ledger/ledger-queries.ts';
@@ -93,6 +94,8 @@ export const useCases = {
   },
 
   'customer.suspend': async ({ name, reason }, { tx, endSessions, operator }) => {
+    // Who may reach this customer is read while a session opens, of internal accounts too: what opens now is found below, what opens later sees this.
+    await holdOpenings(tx);
     const customer = await requireCustomer(tx, name);
     await lockForWithdrawal(tx, { customer });
     if (!(await setCustomerState(tx, customer, 'suspended'))) throw new CofferdamError('conflict', `customer ${name} is already suspended`);
