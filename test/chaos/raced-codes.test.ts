@@ -2,9 +2,9 @@ import { test } from 'tap';
 import { raceCodes, racingCluster } from './raced-codes.ts';
 
 /** `npm run soak:codes`: many more. */
-const accounts = 200;
+const accounts = 400;
 
-test('one code on two edges and two wardens at once, over 200 accounts: exactly one success each', async (t) => {
+test('one code on two edges and two wardens at once, over 400 accounts: exactly one success each', async (t) => {
   const cluster = await racingCluster(t);
   const raced = await raceCodes(cluster, accounts);
   t.comment(JSON.stringify(raced));
