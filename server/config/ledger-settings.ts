@@ -3,10 +3,10 @@
 import { isAbsolute } from 'node:path';
 import { z } from 'zod';
 
-/** Where syslog messages go; `tcp` and `tls` count octets (RFC 6587 section 3.4.1). */
+/** Where syslog messages go; `tcp` and `tls` count octets (RFC 6587 section 3.4.1). No UDP: nobody could say what of it was lost. */
 export type SyslogDestination =
   | { readonly transport: 'unix'; readonly path: string }
-  | { readonly transport: 'udp' | 'tcp'; readonly host: string; readonly port: number }
+  | { readonly transport: 'tcp'; readonly host: string; readonly port: number }
   | { readonly transport: 'tls'; readonly host: string; readonly port: number; readonly ca: string | null };
 
 export type WitnessConfig = { readonly name: string; readonly isRequired: boolean } & (
@@ -31,12 +31,18 @@ const absolute = z.string().max(4096).refine(isAbsolute, 'must be an absolute pa
 const host = z.string().min(1).max(255);
 const port = z.number().int().min(1).max(65_535);
 const name = z.string().regex(/^[a-z0-9][a-z0-9._-]{0,63}$/, 'names are [a-z0-9][a-z0-9._-]{0,63}');
-const destination = z.discriminatedUnion('transport', [
-  z.strictObject({ transport: z.literal('unix'), path: absolute }),
-  z.strictObject({ transport: z.literal('udp'), host, port }),
-  z.strictObject({ transport: z.literal('tcp'), host, port }),
-  z.strictObject({ transport: z.literal('tls'), host, port, ca: absolute.nullable().default(null) }),
-]);
+const destination = z.discriminatedUnion(
+  'transport',
+  [
+    z.strictObject({ transport: z.literal('unix'), path: absolute }),
+    z.strictObject({ transport: z.literal('tcp'), host, port }),
+    z.strictObject({ transport: z.literal('tls'), host, port, ca: absolute.nullable().default(null) }),
+  ],
+  {
+    error:
+      'must be unix, tcp or tls; udp loses messages without a word: put a relay on this machine before a receiver that knows nothing else',
+  },
+);
 
 export const ledgerSettings = z.strictObject({
   witnesses: z

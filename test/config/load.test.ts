@@ -58,10 +58,12 @@ test('the record of the demo world: what the environment says is taken, and judg
   t.same(loadConfig(base).ledger.forwards, []);
   for (const bad of [
     { ...siem, format: 'json' },
-    { ...siem, destination: { transport: 'udp', host: 'x', port: 0 } },
+    { ...siem, destination: { transport: 'tcp', host: 'x', port: 0 } },
     { ...siem, colour: 1 },
   ])
     t.throws(() => load({ forwards: [bad] }), { code: 'configuration', message: /COFFERDAM_LEDGER/ });
+  const udp = { ...siem, destination: { transport: 'udp', host: 'siem.example', port: 514 } };
+  t.throws(() => load({ forwards: [udp] }), { code: 'configuration', message: /must be unix, tcp or tls; udp loses messages/ });
   t.throws(() => load({ forwards: [siem, siem] }), { message: /two are named siem/ });
 });
 

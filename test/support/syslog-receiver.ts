@@ -1,6 +1,5 @@
-// Owns: a syslog receiver for tests: unix stream socket, TCP, TLS or UDP; it can stop reading, lose its connections, and go away. Run as a program it
+// Owns: a syslog receiver for tests: unix stream socket, TCP or TLS; it can stop reading, lose its connections, and go away. Run as a program it
 // writes what it gets into a file, so that it can be killed: `node syslog-receiver.ts PORT FILE`.
-import { createSocket } from 'node:dgram';
 import { appendFileSync } from 'node:fs';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
@@ -75,14 +74,6 @@ export class Receiver {
     this.drop();
     await closed;
   }
-}
-
-export async function listenUdp(): Promise<{ readonly port: number; readonly messages: string[]; close(): void }> {
-  const socket = createSocket('udp4');
-  const messages: string[] = [];
-  socket.on('message', (message) => messages.push(message.toString('utf8')));
-  await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve));
-  return { port: socket.address().port, messages, close: () => socket.close() };
 }
 
 if (import.meta.main) {

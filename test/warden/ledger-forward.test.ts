@@ -17,7 +17,7 @@ import { Forwards } from '../../server/warden/ledger/forward/forwards.ts';
 import { createTestDatabase, type TestDatabase, temporaryDirectory } from '../support/database.ts';
 import { newCustomer, Sealer, writeEntries } from '../support/record.ts';
 import { parseCef, parseSyslog } from '../support/syslog.ts';
-import { listenUdp, Receiver } from '../support/syslog-receiver.ts';
+import { Receiver } from '../support/syslog-receiver.ts';
 import { freePorts } from '../support/world.ts';
 
 const patienceMs = 30_000;
@@ -175,20 +175,6 @@ test('each transport brings every entry once and in order, from the moment the f
     bench.forward({ transport: 'tls', host: 'localhost', port: receiver.port, ca: foreign });
     await until('it is refused', async () => /certificate|signature|issuer/i.test((await bench.place()).error ?? ''));
     t.equal(receiver.messages.length, 0);
-  });
-  await t.test('udp', async (t) => {
-    const bench = await Bench.open(t);
-    const { port, messages, close } = await listenUdp();
-    t.teardown(close);
-    bench.forward({ transport: 'udp', host: '127.0.0.1', port });
-    await bench.begun();
-    const last = await bench.write(20);
-    await until('all twenty', () => messages.length >= 20);
-    t.same(
-      messages.map((one) => Number(parseSyslog(one).params.number)),
-      range(4, last),
-    );
-    await until('counts as received', async () => (await bench.place()).number === last);
   });
 });
 

@@ -17,9 +17,9 @@ type Field = readonly [name: string, value: string];
 const facility = 13;
 /** Longer values are cut and end with an ellipsis; the message names them. Bytes of UTF-8. */
 export const fieldBytesMax = 8192;
-/** In a message that would not fit into one datagram, every value is held to this. */
+/** In a message that would be longer than receivers commonly take (64 KiB), every value is held to this. */
 const fieldBytesNarrow = 1024;
-const datagramBytesMax = 60_000;
+const messageBytesMax = 60_000;
 /** The enterprise number that RFC 5612 sets aside for documentation. */
 const elementId = 'cofferdam@32473';
 
@@ -197,7 +197,7 @@ function cef(entry: ForwardedEntry, source: SyslogSource, max: number): string {
 export function syslogMessage(format: SyslogFormat, entry: ForwardedEntry, source: SyslogSource): string {
   const write = format === 'cef' ? cef : rfc5424;
   const message = write(entry, source, fieldBytesMax);
-  return bytesOf(message) <= datagramBytesMax ? message : write(entry, source, fieldBytesNarrow);
+  return bytesOf(message) <= messageBytesMax ? message : write(entry, source, fieldBytesNarrow);
 }
 
 /** A signed checkpoint for a witness that reads syslog: its lines with \n between them, in one parameter. */
@@ -206,15 +206,7 @@ export function syslogCheckpoint(note: string, micros: number, source: Pick<Sysl
   return `${header(micros, source, 6, 'ledger.checkpoint')} [${elementId} ${lines}] a signed checkpoint of the record`;
 }
 
-/** `octets`: RFC 6587 section 3.4.1 and RFC 5425; `lines`: for stream sockets of this machine; `datagram`: one message, one datagram. */
-export function framed(message: string, framing: 'octets' | 'lines' | 'datagram'): Uint8Array {
-  const bytes = encoder.encode(message);
-  switch (framing) {
-    case 'octets':
-      return encoder.encode(`${bytes.length} ${message}`);
-    case 'lines':
-      return encoder.encode(`${message}\n`);
-    case 'datagram':
-      return bytes;
-  }
+/** `octets`: RFC 6587 section 3.4.1 and RFC 5425; `lines`: for stream sockets of this machine. */
+export function framed(message: string, framing: 'octets' | 'lines'): Uint8Array {
+  return encoder.encode(framing === 'octets' ? `${bytesOf(message)} ${message}` : `${message}\n`);
 }

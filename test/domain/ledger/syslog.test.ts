@@ -179,7 +179,7 @@ test('long values are cut at whole characters, end with an ellipsis and are name
   const huge = JSON.stringify(Object.fromEntries(Array.from({ length: 20 }, (_, i) => [`f${i}`, '"'.repeat(9000)])));
   for (const format of ['rfc5424', 'cef'] as const) {
     const message = syslogMessage(format, { ...entry, publicText: huge }, source);
-    t.ok(bytesOf(message) < 65_000, 'even that fits into a datagram');
+    t.ok(bytesOf(message) < 65_000, 'even that is taken by receivers that take 64 KiB');
     t.equal(
       (format === 'cef' ? extensionOf : paramsOf)({ ...entry, publicText: huge })[format === 'cef' ? 'cofferdamCut' : 'cut']?.split(',')
         .length,
@@ -192,7 +192,6 @@ test('frames', async (t) => {
   const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString('utf8');
   t.equal(text(framed('<1>ä', 'octets')), '5 <1>ä', 'octets, not characters');
   t.equal(text(framed('<1>ä', 'lines')), '<1>ä\n');
-  t.equal(text(framed('<1>ä', 'datagram')), '<1>ä');
 });
 
 test('a checkpoint is one line that can be taken apart again', async (t) => {

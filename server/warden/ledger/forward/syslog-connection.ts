@@ -1,6 +1,5 @@
-// Owns: one connection to a syslog receiver: unix stream socket, UDP, TCP, TLS; writing, and finding out whether all of it was read.
+// Owns: one connection to a syslog receiver: unix stream socket, TCP, TLS; writing, and finding out whether all of it was read.
 // Must never: buffer more than what one call was given, or call something read that was only sent.
-import { createSocket, type Socket as DatagramSocket } from 'node:dgram';
 import { readFile } from 'node:fs/promises';
 import { connect as connectStream, isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
@@ -33,7 +32,7 @@ const broken = (cause?: unknown): CofferdamError =>
 
 export const placeOf = (to: SyslogDestination): string => (to.transport === 'unix' ? to.path : `${to.transport}://${to.host}:${to.port}`);
 
-async function openStream(to: Exclude<SyslogDestination, { transport: 'udp' }>, times: ConnectionTimes): Promise<Socket> {
+async function openStream(to: SyslogDestination, times: ConnectionTimes): Promise<Socket> {
   const ca = to.transport === 'tls' && to.ca !== null ? await readFile(to.ca) : undefined;
   return new Promise((resolve, reject) => {
     const socket =
@@ -141,66 +140,9 @@ class StreamConnection implements SyslogConnection {
   }
 }
 
-/** Best effort: what leaves this machine counts as received. */
-class DatagramConnection implements SyslogConnection {
-  readonly #socket: DatagramSocket;
-  #fault: CofferdamError | undefined;
-  #isClosed = false;
-
-  constructor(socket: DatagramSocket) {
-    this.#socket = socket;
-    socket.on('error', (error) => (this.#fault ??= broken(error)));
-  }
-
-  get isOpen(): boolean {
-    return this.#fault === undefined && !this.#isClosed;
-  }
-
-  async send(messages: readonly string[]): Promise<void> {
-    for (const message of messages) {
-      if (!this.isOpen) throw this.#fault ?? broken();
-      await new Promise<void>((resolve, reject) =>
-        this.#socket.send(framed(message, 'datagram'), (error) => (error ? reject(broken(error)) : resolve())),
-      );
-    }
-  }
-
-  async finish(): Promise<boolean> {
-    const isGood = this.isOpen;
-    this.destroy();
-    return isGood;
-  }
-
-  destroy(): void {
-    if (this.#isClosed) return;
-    this.#isClosed = true;
-    this.#socket.close();
-  }
-}
-
-function openDatagram(host: string, port: number, times: ConnectionTimes): Promise<DatagramSocket> {
-  return new Promise((resolve, reject) => {
-    const socket = createSocket(isIP(host) === 6 ? 'udp6' : 'udp4');
-    const give = (error: Error): void => {
-      clearTimeout(timer);
-      socket.close();
-      reject(broken(error));
-    };
-    const timer = setTimeout(() => give(new Error('no address in time')), times.connectMs);
-    socket.once('error', give);
-    // Connected: so it hears when nobody listens there.
-    socket.connect(port, host, () => {
-      clearTimeout(timer);
-      socket.off('error', give);
-      resolve(socket);
-    });
-  });
-}
-
 /** Throws `unavailable` when it does not come about. */
 export async function connectSyslog(to: SyslogDestination, times: ConnectionTimes = defaultTimes): Promise<SyslogConnection> {
   try {
-    if (to.transport === 'udp') return new DatagramConnection(await openDatagram(to.host, to.port, times));
     return new StreamConnection(await openStream(to, times), to.transport === 'unix' ? 'lines' : 'octets', times);
   } catch (cause) {
     throw cause instanceof CofferdamError ? cause : broken(cause);
