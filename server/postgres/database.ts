@@ -1,5 +1,5 @@
 // Owns: the only importer of `pg`: pool, transactions in a customer's scope, notifications.
-// Must never: run a query outside a transaction that has set its scope, or put a value into SQL text.
+// Must never: run a query outside a transaction that has set its scope, or put a value into SQL text (but the scope, quoted).
 import pg from 'pg';
 import { CofferdamError } from '../domain/errors.ts';
 import type { CustomerId } from '../domain/ids.ts';
@@ -33,7 +33,15 @@ export type DatabaseOptions = {
   readonly connectionsMax: number;
   /** Looks at a connection that was just made, before anything else may use it; what it throws ends the connection. */
   readonly admit?: (tx: Transaction) => Promise<void>;
+  /**
+   * Statements are parsed and planned once a connection: for a process that asks few of them very often. Not for reports, whose best plan depends
+   * on their values.
+   */
+  readonly isPreparing?: boolean;
 };
+
+/** Beyond this statements stay unprepared: each costs every connection some memory. */
+const preparedMax = 500;
 
 /** Errors of the connection (not of a statement) mean "unknown": nothing may be released or acknowledged on them. */
 export class Database {
@@ -41,6 +49,7 @@ export class Database {
   readonly #options: DatabaseOptions;
   readonly #listeners = new Set<{ stop: () => Promise<void> }>();
   readonly #admitted = new WeakSet<pg.PoolClient>();
+  readonly #names = new Map<string, string>();
 
   constructor(options: DatabaseOptions) {
     this.#options = options;
@@ -152,6 +161,23 @@ export class Database {
     );
   }
 
+  /** The name under which a statement is prepared on each connection; undefined: it is not. */
+  #nameOf(text: string): string | undefined {
+    const known = this.#names.get(text);
+    if (known !== undefined || this.#options.isPreparing !== true || this.#names.size >= preparedMax) return known;
+    const name = `s${this.#names.size}`;
+    this.#names.set(text, name);
+    return name;
+  }
+
+  #query(client: pg.PoolClient): Transaction['query'] {
+    return async (text, values) => {
+      const name = values === undefined ? undefined : this.#nameOf(text);
+      return (await client.query(name === undefined ? { text, values: values as unknown[] } : { name, text, values: values as unknown[] }))
+        .rows;
+    };
+  }
+
   /** Over a connection of its own: it must not wait for those that it is to end. */
   async #cancel(pid: number): Promise<void> {
     const client = new pg.Client({ connectionString: this.#options.url, application_name: `${this.#options.applicationName} cancel` });
@@ -172,9 +198,9 @@ export class Database {
     };
     client.on('error', onError);
     try {
-      await client.query(begin);
-      await client.query("select set_config('cofferdam.customers', $1, true)", [scope]);
-      const result = await work({ query: async (text, values) => (await client.query(text, values as unknown[])).rows }, client);
+      // One way to the server and back. Nothing else becomes text: the scope is names of customers, and quoted.
+      await client.query(`${begin}; select set_config('cofferdam.customers', ${client.escapeLiteral(scope)}, true)`);
+      const result = await work({ query: this.#query(client) }, client);
       await client.query('commit');
       return result;
     } catch (error) {

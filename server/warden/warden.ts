@@ -55,7 +55,7 @@ export async function startWarden(config: Config): Promise<RunningWarden> {
     const { known } = guard;
     guard.admit(await identify(tx), known);
   };
-  const database = new Database({ url, applicationName: 'cofferdam warden', connectionsMax: 16, admit });
+  const database = new Database({ url, applicationName: 'cofferdam warden', connectionsMax: 16, admit, isPreparing: true });
   const ledger = new Ledger({ config, url, keys, guard, witnesses: createWitnesses(config.ledger), log });
   const forwards = new Forwards({ config, url, log, newest: () => ledger.newest });
   try {

@@ -57,7 +57,7 @@ export class Ledger {
   constructor(given: LedgerOptions) {
     this.#given = given;
     // A connection that the guard does not check: by this one it finds out.
-    this.#database = new Database({ url: given.url, applicationName: 'cofferdam sealer', connectionsMax: 2 });
+    this.#database = new Database({ url: given.url, applicationName: 'cofferdam sealer', connectionsMax: 2, isPreparing: true });
     this.#leadership = lead(given.url, 'cofferdam sealer leads', leadKey);
     this.#deliveries = given.witnesses.map((witness) => new Delivery(witness, given.log));
   }

@@ -3,38 +3,52 @@ import { type AccountId, type CustomerId, type FolderId, idOf, type SessionId, t
 import type { Transaction } from '../../postgres/database.ts';
 
 export type ReadHandle = { readonly download: string; readonly session: SessionId };
-export type ReadVersion = {
+/** A handle of a customer on a folder that counts reads. */
+export type CountedHandle = {
   readonly version: VersionId;
+  readonly extentCount: number;
   readonly customer: CustomerId;
   readonly account: AccountId;
-  readonly completeReads: number;
   readonly readsMax: number;
 };
 
-/**
- * Counts a read of a customer when every extent of the version was released through this handle; undefined when it was not, or when
- * the folder does not count reads. Locks the version.
- */
-export async function countCompleteRead(tx: Transaction, { download, session }: ReadHandle): Promise<ReadVersion | undefined> {
-  const [row] = await tx.query<{ id: string; customer_id: string; account_id: string; complete_reads: number; reads_max: number }>(
-    `update version v set complete_reads = v.complete_reads + 1
-     from download d, file f, folder fo, session s, account a
-     where d.id = $1 and d.session_id = $2 and v.id = d.version_id and v.state = 'published' and f.id = v.file_id and fo.id = f.folder_id
-       and fo.reads_max is not null and s.id = d.session_id and a.id = s.account_id and a.plane = 'partner'
-       and v.extent_count = (select count(distinct l.extent) from ledger l
-         where l.session_id = d.session_id and l.at >= d.opened_at and l.kind = 'extent.granted' and l.version_id = v.id)
-     returning v.id, v.customer_id, a.id as account_id, v.complete_reads, fo.reads_max`,
+/** undefined: a read through it does not count. */
+export async function findCountedHandle(tx: Transaction, { download, session }: ReadHandle): Promise<CountedHandle | undefined> {
+  const [row] = await tx.query<{ id: string; extent_count: number; customer_id: string; account_id: string; reads_max: number }>(
+    `select v.id, v.extent_count, v.customer_id, a.id as account_id, fo.reads_max
+     from download d join version v on v.id = d.version_id join file f on f.id = v.file_id join folder fo on fo.id = f.folder_id
+       join session s on s.id = d.session_id join account a on a.id = s.account_id
+     where d.id = $1 and d.session_id = $2 and v.state = 'published' and fo.reads_max is not null and a.plane = 'partner'`,
     [download, session],
   );
   return (
     row && {
       version: idOf<VersionId>(row.id),
+      extentCount: row.extent_count,
       customer: idOf<CustomerId>(row.customer_id),
       account: idOf<AccountId>(row.account_id),
-      completeReads: row.complete_reads,
       readsMax: row.reads_max,
     }
   );
+}
+
+/** How many extents of its version were released through a handle, by the record. Reads all entries of the session: for when nobody knows. */
+export async function countReleased(tx: Transaction, { download, session }: ReadHandle): Promise<number> {
+  const [row] = await tx.query<{ n: number }>(
+    `select count(distinct l.extent) as n from download d join ledger l on l.session_id = d.session_id and l.version_id = d.version_id
+     where d.id = $1 and d.session_id = $2 and l.at >= d.opened_at and l.kind = 'extent.granted'`,
+    [download, session],
+  );
+  return row?.n ?? 0;
+}
+
+/** Counts a complete read and locks the version; the new count, or undefined when it is no longer published. */
+export async function countCompleteRead(tx: Transaction, version: VersionId): Promise<number | undefined> {
+  const [row] = await tx.query<{ complete_reads: number }>(
+    "update version set complete_reads = complete_reads + 1 where id = $1 and state = 'published' returning complete_reads",
+    [version],
+  );
+  return row?.complete_reads;
 }
 
 export type WithdrawalReason = 'window' | 'reads' | 'removed' | 'operator';

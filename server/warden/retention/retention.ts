@@ -3,15 +3,30 @@
 import type { Transaction } from '../../postgres/database.ts';
 import type { Warden } from '../context.ts';
 import { record } from '../ledger/ledger-queries.ts';
-import { countCompleteRead, destroyDue, destroyKeys, type ReadHandle, withdrawDue, withdrawVersion } from './retention-queries.ts';
+import {
+  countCompleteRead,
+  countReleased,
+  destroyDue,
+  destroyKeys,
+  findCountedHandle,
+  type ReadHandle,
+  withdrawDue,
+  withdrawVersion,
+} from './retention-queries.ts';
 
 const passMax = 500;
 
-/** A handle was closed, by its client or with its session: a complete read counts, and the last one of the folder's number withdraws. */
-export async function handleClosed(tx: Transaction, handle: ReadHandle): Promise<void> {
-  const read = await countCompleteRead(tx, handle);
-  if (read === undefined) return;
-  const { version, customer, account, completeReads, readsMax } = read;
+/**
+ * A handle was closed, by its client or with its session: a complete read counts, and the last one of the folder's number withdraws. Complete:
+ * every extent was released through this handle. `released`: how many the caller knows of; the record is asked when those are not all.
+ */
+export async function handleClosed(tx: Transaction, handle: ReadHandle, released = 0): Promise<void> {
+  const counted = await findCountedHandle(tx, handle);
+  if (counted === undefined) return;
+  const { version, extentCount, customer, account, readsMax } = counted;
+  if (released < extentCount && (await countReleased(tx, handle)) < extentCount) return;
+  const completeReads = await countCompleteRead(tx, version);
+  if (completeReads === undefined) return;
   const entry = { customer, account, session: handle.session, observer: 'warden' } as const;
   await record(tx, { ...entry, kind: 'file.read-completely', version, handle: handle.download, public: { completeReads, readsMax } });
   if (completeReads < readsMax) return;

@@ -12,6 +12,7 @@ import { bySession, record } from '../ledger/ledger-queries.ts';
 import { handleClosed } from '../retention/retention.ts';
 import { closeDownload, findDownload, insertDownload, locateExtents } from './download-queries.ts';
 import { extentAnswer } from './extent-answer.ts';
+import { ReleasedExtents } from './released-extents.ts';
 
 type DownloadOperations = 'download.open' | 'download.locate' | 'download.grant' | 'download.close' | 'flow.permit';
 
@@ -27,6 +28,7 @@ function mayRead(session: OpenSession, folder: FolderScope): boolean {
 
 export function downloadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, EdgeCaller>, DownloadOperations> {
   const { database, sessions, keys, charges } = warden;
+  const released = new ReleasedExtents();
   const scopes = (session: OpenSession) => session.customers.map((customer) => customer.id);
   return {
     'download.open': async ({ token, path }, caller) => {
@@ -77,6 +79,7 @@ export function downloadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Ed
     'download.grant': async ({ token, download, index }, caller) => {
       const session = await sessions.require(token, caller);
       const extent = await charges.release(session, download, index);
+      released.note(download, index);
       const read: Read = (work) => database.withCustomers([extent.customer], work);
       return { index, ...(await extentAnswer(keys, read, extent.customer, index, extent)) };
     },
@@ -90,6 +93,7 @@ export function downloadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Ed
 
     'download.close': async ({ token, download, sentBytes, by }, caller) => {
       const session = await sessions.require(token, caller);
+      const known = released.take(download);
       await database.withCustomers(scopes(session), async (tx) => {
         const closed = await closeDownload(tx, download, session.id, sentBytes);
         if (closed === undefined) return;
@@ -103,7 +107,7 @@ export function downloadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Ed
           bytes: sentBytes,
           public: { by },
         });
-        await handleClosed(tx, { download, session: session.id });
+        await handleClosed(tx, { download, session: session.id }, known);
       });
       return {};
     },
