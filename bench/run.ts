@@ -1,5 +1,5 @@
 // Owns: `npm run bench`: the gateway beside OpenSSH's internal-sftp on the same machine, the same client, alternating; ratios, medians. Report only.
-// 1 GiB up, 1 GiB down, login + 4 KiB put; throughput and CPU seconds per GiB over all processes of each side. Last line: JSON.
+// 1 GiB up, 1 GiB down, login + 4 KiB put, 300 files of 1 KiB in one session; throughput and CPU seconds per GiB over all processes of each side. Last line: JSON.
 
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -13,6 +13,8 @@ const rounds = Number(process.argv[3] ?? 3);
 const ticksPerSecond = Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }));
 type Sample = { readonly seconds: number; readonly cpuSeconds: number };
 type Side = { readonly name: string; readonly args: readonly string[]; readonly deposit: string; readonly source: string; cpu(): number };
+
+const manyFiles = 300;
 
 const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 
@@ -119,14 +121,19 @@ const big = join(local, 'big');
 const small = join(local, 'small');
 makeFile(big, mib);
 writeFileSync(small, randomBytes(4096));
+const many = join(local, 'many');
+mkdirSync(many);
+for (let i = 0; i < manyFiles; i += 1) writeFileSync(join(many, `file-${i}`), randomBytes(1024));
 const openssh = await startOpenSsh(local);
 const samples: Record<string, Sample[]> = {};
 const keep = (what: string, side: Side, sample: Sample): void => {
   const key = `${what} ${side.name}`;
   samples[key] = [...(samples[key] ?? []), sample];
-  process.stdout.write(
-    `${key.padEnd(22)} ${sample.seconds.toFixed(2)} s  ${(mib / sample.seconds).toFixed(0)} MiB/s  ${((sample.cpuSeconds / mib) * 1024).toFixed(2)} CPU s/GiB\n`,
-  );
+  const bulk =
+    what === 'upload' || what === 'download'
+      ? `  ${(mib / sample.seconds).toFixed(0)} MiB/s  ${((sample.cpuSeconds / mib) * 1024).toFixed(2)} CPU s/GiB`
+      : '';
+  process.stdout.write(`${key.padEnd(22)} ${sample.seconds.toFixed(2)} s  ${sample.cpuSeconds.toFixed(2)} CPU s${bulk}\n`);
 };
 try {
   const sides = [openssh.side, gateway(world)];
@@ -140,6 +147,16 @@ try {
       if (side.name === 'openssh') rmSync(join(local, 'files', `up-${round}`));
     }
   for (let i = 0; i < 10; i += 1) for (const side of sides) keep('small', side, await measure(side, `put ${small} ${side.deposit}s-${i}`));
+  const filled = await world.sftp('processor', [`put -r ${many} acme/collect/many`], 300_000);
+  if (filled.code !== 0) throw new Error(filled.err);
+  await measure(openssh.side, `put -r ${many} many`);
+  for (let i = 0; i < 5; i += 1)
+    for (const side of sides) {
+      keep('many-put', side, await measure(side, `put -r ${many} ${side.deposit}many-${i}`));
+      keep('many-get', side, await measure(side, `get -r ${side.source}many ${join(local, `got-${side.name}-${i}`)}`));
+    }
+  const perFile = (what: string, side: string): number =>
+    Number(((median((samples[`${what} ${side}`] ?? []).map((sample) => sample.seconds)) / manyFiles) * 1000).toFixed(2));
   const ratio = (what: string, of: (sample: Sample) => number): number =>
     Number((median((samples[`${what} cofferdam`] ?? []).map(of)) / median((samples[`${what} openssh`] ?? []).map(of))).toFixed(3));
   const throughput = (what: string): number => Number((1 / ratio(what, (sample) => sample.seconds)).toFixed(3));
@@ -155,6 +172,10 @@ try {
       downloadCpuSecondsPerGiB: { cofferdam: perGiB('download', 'cofferdam'), openssh: perGiB('download', 'openssh') },
       loginAndSmallPutTimeRatio: ratio('small', (sample) => sample.seconds),
       loginAndSmallPutCpuRatio: ratio('small', (sample) => sample.cpuSeconds),
+      smallPutMsPerFile: { cofferdam: perFile('many-put', 'cofferdam'), openssh: perFile('many-put', 'openssh') },
+      smallGetMsPerFile: { cofferdam: perFile('many-get', 'cofferdam'), openssh: perFile('many-get', 'openssh') },
+      smallPutCpuRatio: ratio('many-put', (sample) => sample.cpuSeconds),
+      smallGetCpuRatio: ratio('many-get', (sample) => sample.cpuSeconds),
       objects: readdirSync(join(world.directory, 'store', 'objects')).length,
     })}\n`,
   );
