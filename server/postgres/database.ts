@@ -205,6 +205,8 @@ export class Database {
       return result;
     } catch (error) {
       if (broken === undefined) await client.query('rollback').catch((failed: Error) => (broken = failed));
+      // What was prepared no longer fits the tables: a new connection prepares it anew.
+      if (sqlState(error) === featureNotSupported) broken ??= error as Error;
       throw translate(error);
     } finally {
       client.off('error', onError);
@@ -290,6 +292,8 @@ export class Database {
 }
 
 const deadlock = '40P01';
+/** Among others: "cached plan must not change result type". */
+const featureNotSupported = '0A000';
 const deadlockTriesMax = 5;
 
 /** SQLSTATE of a database error, or undefined. `23505` is a unique violation. */

@@ -32,6 +32,14 @@ test('prepared statements', async (t) => {
   await sql.query('drop table ledger_other');
   t.same(await count(0), [{ n: 0 }]);
 
+  await sql.query('create table shape (a int); grant select on shape to cofferdam_warden; insert into shape values (1)');
+  const shape = (): Promise<readonly unknown[]> => once.withSystem((tx) => tx.query('select * from shape where a = $1', [1]));
+  t.same(await shape(), [{ a: 1 }]);
+  await sql.query('alter table shape add column b int');
+  await t.rejects(shape(), { cause: { message: /must not change result type/ } }, 'a table with another shape is noticed');
+  t.same(await shape(), [{ a: 1, b: null }], 'once: the connection is made anew');
+  t.same(await count(0), [{ n: 0 }], 'and prepares again what it is asked');
+
   await once.withSystem(async (tx) => {
     for (let i = 0; i < 600; i += 1) await tx.query(`select $1::int as n${i}`, [i]);
   });
