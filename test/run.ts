@@ -1,4 +1,5 @@
-// Owns: `npm test`: one database server and one installation to copy for the run, then every test file, some beside each other; a few alone, at the end.
+// Owns: `npm test` and `npm run test:attacks`: one database server and one installation to copy for the run, then every test file, some beside each
+// other; a few alone, at the end. Arguments are parts of names; without them everything runs but the attacks.
 // Ends with the line `N passed, N failed`.
 import { spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
@@ -8,6 +9,8 @@ import { makeOriginal } from './support/world.ts';
 
 const root = join(import.meta.dirname, '..');
 const filter = process.argv.slice(2);
+/** What attacks the gateway and kills it, which takes longer than everything else: `npm run test:attacks`. */
+const attacks = ['attack', 'chaos'];
 /** Files in these folders start whole gateways, from one that was started once. */
 const worlds = ['e2e', 'attack', 'chaos', 'supervisor'];
 /** Files beside each other: each waits for a third of its time. */
@@ -112,7 +115,7 @@ async function main(): Promise<number> {
   }
   try {
     const folders = readdirSync(join(root, 'test'), { withFileTypes: true }).filter(
-      (entry) => entry.isDirectory() && entry.name !== 'support',
+      (entry) => entry.isDirectory() && entry.name !== 'support' && !(filter.length === 0 && attacks.includes(entry.name)),
     );
     const files = folders.flatMap((entry) => testFiles(entry.name));
     const isWorld = (file: string): boolean => worlds.some((folder) => file.startsWith(join('test', folder, '/')));
