@@ -16,6 +16,7 @@ import {
   eachSession,
   type FoundSession,
   findAccountId,
+  goBySessions,
   isKnownNode,
   isKnownOperator,
   type SessionQuestion,
@@ -108,6 +109,7 @@ function fileRow({ sent, unclear, sha256Differs, sizeDiffers, first, last, depos
 
 async function findFiles({ snapshot, spool, totals, progress }: Work, chosen: Chosen, of: CustomersOf): Promise<void> {
   progress('files');
+  await goBySessions(snapshot, chosen.sessions);
   await eachFile(snapshot, chosen, of, (found) => {
     const row = fileRow(found);
     spool.add('files', row.customerId ?? '', row);
@@ -117,6 +119,7 @@ async function findFiles({ snapshot, spool, totals, progress }: Work, chosen: Ch
 
 async function findNames({ snapshot, spool, totals, progress }: Work, chosen: Chosen): Promise<void> {
   progress('names');
+  await goBySessions(snapshot, chosen.sessions);
   await eachNames(snapshot, chosen, ({ first, last, ...row }) => {
     spool.add('names', row.customerId ?? '', {
       ...row,
@@ -129,6 +132,7 @@ async function findNames({ snapshot, spool, totals, progress }: Work, chosen: Ch
 
 async function findDeposits({ snapshot, spool, totals, progress }: Work, chosen: Chosen): Promise<void> {
   progress('deposits');
+  await goBySessions(snapshot, chosen.sessions);
   await eachDeposit(snapshot, chosen, ({ first, last, ...row }) => {
     spool.add('deposits', row.customerId ?? '', {
       ...row,
@@ -145,6 +149,8 @@ async function findUnread(
   isListed: boolean,
 ): Promise<void> {
   progress('unread');
+  // The catalogue is read in one go: by its indexes it would be a page here and a page there.
+  await goBySessions(snapshot, null);
   if (accounts.size === 0) return;
   const reach = { folders: await readableFolders(snapshot, [...accounts]), from, until };
   if (reach.folders.length === 0) return;
@@ -238,6 +244,7 @@ export async function findScope(
     );
   }
   await findActivity(snapshot, work, found, isListed);
+  await goBySessions(snapshot, null);
   const logins = concernsLogins(selection) ? await countFailedLogins(snapshot, question) : undefined;
   progress('customers');
   for (const row of work.totals.rows()) spool.add('customers', row.customerId ?? '', row);
