@@ -92,11 +92,8 @@ export class Database {
     return this.#transaction('*', work);
   }
 
-  /**
-   * One autocommitted call of a database function that sets its own scope. Resolves only after the commit (ReadyForQuery).
-   * `name`: prepared once per connection under this name.
-   */
-  async call<T extends Row>(text: string, values: readonly unknown[], name?: string): Promise<readonly T[]> {
+  /** One autocommitted call of a database function that sets its own scope. Resolves only after the commit (ReadyForQuery). */
+  async call<T extends Row>(text: string, values: readonly unknown[]): Promise<readonly T[]> {
     const client = await this.#connect();
     let broken: Error | undefined;
     // A connection that dies says so on the client as well as on the query.
@@ -105,10 +102,10 @@ export class Database {
     };
     client.on('error', onError);
     try {
-      return (await client.query({ text, values: values as unknown[], ...(name === undefined ? {} : { name }) })).rows;
+      return await this.#query(client)<T>(text, values);
     } catch (error) {
       const known = translate(error);
-      if (known instanceof CofferdamError && known.code === 'unavailable') broken = known;
+      if ((known instanceof CofferdamError && known.code === 'unavailable') || noLongerFits(error)) broken = error as Error;
       throw known;
     } finally {
       client.off('error', onError);
@@ -205,8 +202,7 @@ export class Database {
       return result;
     } catch (error) {
       if (broken === undefined) await client.query('rollback').catch((failed: Error) => (broken = failed));
-      // What was prepared no longer fits the tables: a new connection prepares it anew.
-      if (sqlState(error) === featureNotSupported) broken ??= error as Error;
+      if (noLongerFits(error)) broken ??= error as Error;
       throw translate(error);
     } finally {
       client.off('error', onError);
@@ -226,7 +222,7 @@ export class Database {
     const onError = (): void => {};
     client.on('error', onError);
     try {
-      await admit({ query: async (text, values) => (await client.query(text, values as unknown[])).rows });
+      await admit({ query: this.#query(client) });
       this.#admitted.add(client);
       return client;
     } catch (error) {
@@ -292,8 +288,6 @@ export class Database {
 }
 
 const deadlock = '40P01';
-/** Among others: "cached plan must not change result type". */
-const featureNotSupported = '0A000';
 const deadlockTriesMax = 5;
 
 /** SQLSTATE of a database error, or undefined. `23505` is a unique violation. */
@@ -301,6 +295,9 @@ export function sqlState(error: unknown): string | undefined {
   const cause = error instanceof CofferdamError ? error.cause : error;
   return cause instanceof pg.DatabaseError ? cause.code : undefined;
 }
+
+/** What was prepared on this connection (feature not supported: "cached plan must not change result type"): a new one prepares it anew. */
+const noLongerFits = (error: unknown): boolean => sqlState(error) === '0A000';
 
 function translate(error: unknown): unknown {
   if (error instanceof CofferdamError) return error;

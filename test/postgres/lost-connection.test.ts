@@ -36,13 +36,17 @@ async function cuttable(t: Teardown, url: string): Promise<{ readonly url: strin
 test('a connection that dies under a call or a transaction is an error of that call, never of the process', async (t) => {
   const sql = await createTestDatabase(t);
   const way = await cuttable(t, sql.wardenUrl);
-  const database = new Database({ url: way.url, applicationName: 'victim', connectionsMax: 1 });
-  t.teardown(() => database.close());
-  for (const work of [
-    () => database.call('select pg_sleep(10)', []),
-    () => database.call('select pg_sleep(10)', [], 'sleep'),
-    () => database.withSystem((tx) => tx.query('select pg_sleep(10)')),
-  ]) {
+  const [plain, preparing] = [false, true].map((isPreparing) => {
+    const database = new Database({ url: way.url, applicationName: 'victim', connectionsMax: 1, isPreparing });
+    t.teardown(() => database.close());
+    return database;
+  }) as [Database, Database];
+  for (const [database, work] of [
+    [plain, () => plain.call('select pg_sleep(10)', [])],
+    [preparing, () => preparing.call('select pg_sleep(10)', [])],
+    [plain, () => plain.withSystem((tx) => tx.query('select pg_sleep(10)'))],
+    [preparing, () => preparing.withSystem((tx) => tx.query('select pg_sleep($1)', [10]))],
+  ] as const) {
     const working = work().then(
       () => 'answered',
       (error: unknown) => error,

@@ -38,6 +38,10 @@ test('prepared statements', async (t) => {
   await sql.query('alter table shape add column b int');
   await t.rejects(shape(), { cause: { message: /must not change result type/ } }, 'a table with another shape is noticed');
   t.same(await shape(), [{ a: 1, b: null }], 'once: the connection is made anew');
+  await sql.query('alter table shape add column c int');
+  const call = (): Promise<readonly unknown[]> => once.call('select * from shape where a = $1', [1]);
+  await t.rejects(call(), { cause: { message: /must not change result type/ } }, 'by a call as well');
+  t.same(await call(), [{ a: 1, b: null, c: null }]);
   t.same(await count(0), [{ n: 0 }], 'and prepares again what it is asked');
 
   await once.withSystem(async (tx) => {

@@ -175,7 +175,7 @@ export class Bank {
 
 export async function startBankDatabase(t: Teardown): Promise<{ readonly sql: TestDatabase; readonly warden: Database }> {
   const sql = await createTestDatabase(t);
-  const warden = new Database({ url: sql.wardenUrl, applicationName: 'test', connectionsMax: 4 });
+  const warden = new Database({ url: sql.wardenUrl, applicationName: 'test', connectionsMax: 4, isPreparing: true });
   t.teardown(() => warden.close());
   return { sql, warden };
 }

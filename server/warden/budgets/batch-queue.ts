@@ -30,7 +30,7 @@ export function createBatchQueue<Item, Answer>({
   admit,
   call,
 }: BatchOptions<Item, Answer>): BatchQueue<Item, Answer> {
-  const database = new Database({ url, applicationName, connectionsMax: 1, ...(admit === undefined ? {} : { admit }) });
+  const database = new Database({ url, applicationName, connectionsMax: 1, isPreparing: true, ...(admit === undefined ? {} : { admit }) });
   const waiting: Waiting<Item, Answer>[] = [];
   let isRunning = false;
 

@@ -123,7 +123,6 @@ export async function callChargeBatch(database: Database, items: readonly Charge
       items.map((one) => ('download' in one ? null : one.bytes)),
       items.map((one) => ('download' in one ? null : one.items)),
     ],
-    'charge_batch',
   );
   return rows.map((row, i) => {
     const item = items[i];
@@ -144,7 +143,6 @@ export async function callPace(database: Database, items: readonly PaceRequest[]
   const rows = await database.call<{ bytes: number; wait_ms: number }>(
     'select bytes, wait_ms from pace($1::uuid[], $2::uuid[], $3::text[], $4::bigint[]) order by item',
     [items.map((one) => one.session), items.map((one) => one.customer), items.map((one) => one.direction), items.map((one) => one.bytes)],
-    'pace',
   );
   return rows.map((row) => ({ bytes: row.bytes, waitMs: row.wait_ms }));
 }
