@@ -54,7 +54,10 @@ export async function login(target: Target, person: Person, answers: () => Promi
       if (reason === '') reason = error.message;
       end(false);
     });
-    client.on('close', () => end(false));
+    client.on('close', () => {
+      if (reason === '') reason = `the connection was ended after ${asked} questions`;
+      end(false);
+    });
     client.connect({
       sock: socket,
       username: person.username,

@@ -7,7 +7,7 @@ import type { EdgeToWarden } from '../../rpc/edge-warden.ts';
 import type { Handlers } from '../../rpc/operation.ts';
 import { insertAlert } from '../alerts/alert-queries.ts';
 import { fingerprintOf } from '../authentication/ssh-signature.ts';
-import { codeAt, newSeed, stepAt, stepEndsInMs } from '../authentication/totp.ts';
+import { codeAt, lastingStep, newSeed, stepAt, stepEndsInMs } from '../authentication/totp.ts';
 import { createBudgets } from '../budgets/create-budgets.ts';
 import { sealing } from '../changes/seals.ts';
 import type { EdgeCaller, Warden } from '../context.ts';
@@ -55,9 +55,8 @@ export function selfTestHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Ed
       if (own === undefined) throw new CofferdamError('conflict', 'the self-test of this node has not begun');
       const seed = keys.openSecret('totp', own.account, own.sealed, own.sealedBy);
       const now = Date.now() / 1000;
-      const steps = [0, 1, -1].map((distance) => stepAt(now) + distance);
-      const free = steps.find((step) => !own.used.includes(step));
-      const near = [...steps, stepAt(now) + 2].map((step) => codeAt(seed, step));
+      const free = lastingStep(own.used, now);
+      const near = [-1, 0, 1, 2].map((distance) => codeAt(seed, stepAt(now) + distance));
       return { ...(free === undefined ? {} : { code: codeAt(seed, free) }), near, waitMs: stepEndsInMs(now) };
     },
 
