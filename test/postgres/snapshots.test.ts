@@ -90,3 +90,43 @@ test('two looks at once see the same; when one fails the other is given up; who 
     'though every connection is taken',
   );
 });
+
+test('instants of rows that are handed over are text in UTC, wherever the server is', async (t) => {
+  const sql = await createTestDatabase(t);
+  await sql.query(
+    "do $$ begin execute format('alter database %I set timezone = %L', current_database(), 'Asia/Kolkata'); execute format('alter database %I set datestyle = %L', current_database(), 'German'); end $$",
+  );
+  const admin = new Database({ url: sql.adminUrl, applicationName: 'admin', connectionsMax: 1 });
+  t.teardown(() => admin.close());
+  const options = { timeoutMs: 60_000, workMemory: '256MB', signal: new AbortController().signal } as const;
+  const instants = [
+    '2026-11-20 10:00:00',
+    '2026-11-20 10:00:00.1',
+    '2026-11-20 23:59:59.999999',
+    '2024-02-29 00:00:00.012',
+    '1969-12-31 23:59:59.5',
+    '0001-01-01 00:00:00',
+  ];
+  const given = [instants.map((one) => `${one}+00`)];
+  const all = (values: readonly unknown[]): Promise<readonly unknown[]> =>
+    admin.withSnapshot(options, async (snapshot) => {
+      const seen: unknown[] = [];
+      await snapshot.each<{ at: string }>(
+        'select at from unnest($1::timestamptz[]) with ordinality u(at, i) order by i',
+        values,
+        ({ at }) => seen.push(at),
+      );
+      return seen;
+    });
+  t.same(await all(given), [
+    '2026-11-20T10:00:00.000Z',
+    '2026-11-20T10:00:00.100Z',
+    '2026-11-20T23:59:59.999Z',
+    '2024-02-29T00:00:00.012Z',
+    '1969-12-31T23:59:59.500Z',
+    '0001-01-01T00:00:00.000Z',
+  ]);
+  for (const odd of ['infinity', '-infinity', '0044-03-15 12:00:00+00 BC', '12026-01-01 00:00:00+00'])
+    await t.rejects(all([[odd]]), /not an instant/, `${odd} is no time of an entry`);
+  t.same(await all([[null]]), [null]);
+});

@@ -4,13 +4,10 @@ import type { Snapshot } from '../../postgres/snapshot.ts';
 import type { IncidentRow } from '../../rpc/operator-incident.ts';
 import { type Chosen, chosenValues, pathInFolder, selected } from './selection-queries.ts';
 
-export type FoundFile = Omit<IncidentRow<'files'>, 'certainty' | 'first' | 'last' | 'deposited' | 'differs' | 'sentBytes'> & {
+export type FoundFile = Omit<IncidentRow<'files'>, 'certainty' | 'differs' | 'sentBytes'> & {
   readonly sent: number;
   readonly unclear: number;
   readonly sentBytes: number;
-  readonly first: Date;
-  readonly last: Date;
-  readonly deposited: Date | null;
   readonly sha256Differs: boolean | null;
   readonly sizeDiffers: boolean | null;
 };
@@ -85,9 +82,7 @@ export async function eachFile(snapshot: Snapshot, chosen: Chosen, of: Customers
   );
 }
 
-type Dated<T> = { readonly [K in keyof T]: K extends 'first' | 'last' | 'at' ? Date : T[K] };
-
-export async function eachNames(snapshot: Snapshot, chosen: Chosen, onRow: (row: Dated<IncidentRow<'names'>>) => void): Promise<number> {
+export async function eachNames(snapshot: Snapshot, chosen: Chosen, onRow: (row: IncidentRow<'names'>) => void): Promise<number> {
   return snapshot.each(
     `select c.name::text as customer, n.*
      from (select l.customer_id as "customerId", l.public ->> 'folder' as folder, l.public ->> 'path' as path, sum((l.public ->> 'names')::bigint)::bigint as names,
@@ -101,11 +96,7 @@ export async function eachNames(snapshot: Snapshot, chosen: Chosen, onRow: (row:
 }
 
 /** Uploads that the selection opened, went on with or closed: whoever sat in the edge saw them, whoever had the account made them. */
-export async function eachDeposit(
-  snapshot: Snapshot,
-  chosen: Chosen,
-  onRow: (row: Dated<IncidentRow<'deposits'>>) => void,
-): Promise<number> {
+export async function eachDeposit(snapshot: Snapshot, chosen: Chosen, onRow: (row: IncidentRow<'deposits'>) => void): Promise<number> {
   return snapshot.each(
     `select * from (select c.name::text as customer, u.customer_id as "customerId", coalesce(u.named ->> 'folder', fo.name::text) as folder, coalesce(u.named ->> 'path', k.path) as path,
        u.version_id as version, coalesce(u.sha256, case when u.state = 'closed' then encode(v.sha256, 'hex') end) as sha256, u.size, u.state, u.uploads, u.first, u.last
@@ -129,7 +120,7 @@ export async function eachAction(
   snapshot: Snapshot,
   spellings: readonly string[],
   chosen: Pick<Chosen, 'account' | 'since' | 'until'>,
-  onRow: (row: Dated<IncidentRow<'actions'>>) => void,
+  onRow: (row: IncidentRow<'actions'>) => void,
 ): Promise<number> {
   return snapshot.each(
     `select l.at, l.kind, l.operator, a.name::text as account, c.name::text as customer, l.credential, l.number, l.public || l.sensitive as facts

@@ -62,19 +62,15 @@ async function findSessions(
   const accounts = new Set<string>();
   let [first, last] = [span.now, ''];
   let before = '';
-  const onRow = ({ accountId, start, end, ...row }: FoundSession): void => {
+  const onRow = ({ accountId, ...row }: FoundSession): void => {
     if (row.session === before) return;
     before = row.session;
-    spool.add('sessions', '', {
-      ...row,
-      start: start?.toISOString() ?? null,
-      end: end?.toISOString() ?? null,
-    } satisfies IncidentRow<'sessions'>);
+    spool.add('sessions', '', row);
     if (isChosen) ids.push(row.session);
     if (ids.length > sessionsMax) throw new CofferdamError('over-limit', `more than ${sessionsMax} sessions fit: narrow the question`);
     if (accountId !== null) accounts.add(accountId);
-    if (start !== null && start.toISOString() < first) first = start.toISOString();
-    const ended = end?.toISOString() ?? span.now;
+    if (row.start !== null && row.start < first) first = row.start;
+    const ended = row.end ?? span.now;
     if (ended > last) last = ended;
   };
   const { oldestOnline } = span;
@@ -95,16 +91,9 @@ async function findSessions(
   return { chosen: { sessions: isChosen ? ids : null, node, since, until, account }, accounts, from, until: end };
 }
 
-function fileRow({ sent, unclear, sha256Differs, sizeDiffers, first, last, deposited, ...row }: FoundFile): IncidentRow<'files'> {
+function fileRow({ sent, unclear, sha256Differs, sizeDiffers, ...row }: FoundFile): IncidentRow<'files'> {
   const differs = [...(sha256Differs === true ? ['sha256'] : []), ...(sizeDiffers === true ? ['size'] : [])];
-  return {
-    ...row,
-    deposited: deposited?.toISOString() ?? null,
-    certainty: certaintyOf({ sent, unclear }),
-    first: first.toISOString(),
-    last: last.toISOString(),
-    differs,
-  };
+  return { ...row, certainty: certaintyOf({ sent, unclear }), differs };
 }
 
 async function findFiles({ snapshot, spool, totals, progress }: Work, chosen: Chosen, of: CustomersOf): Promise<void> {
@@ -120,12 +109,8 @@ async function findFiles({ snapshot, spool, totals, progress }: Work, chosen: Ch
 async function findNames({ snapshot, spool, totals, progress }: Work, chosen: Chosen): Promise<void> {
   progress('names');
   await goBySessions(snapshot, chosen.sessions);
-  await eachNames(snapshot, chosen, ({ first, last, ...row }) => {
-    spool.add('names', row.customerId ?? '', {
-      ...row,
-      first: first.toISOString(),
-      last: last.toISOString(),
-    } satisfies IncidentRow<'names'>);
+  await eachNames(snapshot, chosen, (row) => {
+    spool.add('names', row.customerId ?? '', row);
     totals.addNames(row);
   });
 }
@@ -133,12 +118,8 @@ async function findNames({ snapshot, spool, totals, progress }: Work, chosen: Ch
 async function findDeposits({ snapshot, spool, totals, progress }: Work, chosen: Chosen): Promise<void> {
   progress('deposits');
   await goBySessions(snapshot, chosen.sessions);
-  await eachDeposit(snapshot, chosen, ({ first, last, ...row }) => {
-    spool.add('deposits', row.customerId ?? '', {
-      ...row,
-      first: first.toISOString(),
-      last: last.toISOString(),
-    } satisfies IncidentRow<'deposits'>);
+  await eachDeposit(snapshot, chosen, (row) => {
+    spool.add('deposits', row.customerId ?? '', row);
     totals.addDeposit(row);
   });
 }
@@ -159,13 +140,8 @@ async function findUnread(
       totals.addUnread(customer, customerId, files, bytes);
     return;
   }
-  await eachUnread(snapshot, chosen, reach, ({ published, withdrawn, ...row }) => {
-    const shown = {
-      ...row,
-      published: published.toISOString(),
-      withdrawn: withdrawn?.toISOString() ?? null,
-    } satisfies IncidentRow<'unread'>;
-    spool.add('unread', row.customerId ?? '', shown);
+  await eachUnread(snapshot, chosen, reach, (row) => {
+    spool.add('unread', row.customerId ?? '', row);
     totals.addUnread(row.customer, row.customerId ?? '', 1, row.size);
   });
 }
@@ -239,9 +215,7 @@ export async function findScope(
   let actions = 0;
   if (operator !== undefined) {
     progress('actions');
-    actions = await eachAction(snapshot, spellings, { account, since, until }, ({ at, ...row }) =>
-      spool.add('actions', '', { ...row, at: at.toISOString() } satisfies IncidentRow<'actions'>),
-    );
+    actions = await eachAction(snapshot, spellings, { account, since, until }, (row) => spool.add('actions', '', row));
   }
   await findActivity(snapshot, work, found, isListed);
   await goBySessions(snapshot, null);

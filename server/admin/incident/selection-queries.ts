@@ -145,11 +145,7 @@ export async function sessionsOnNode(snapshot: Snapshot, node: string, since: st
   return rows.map((row) => row.session_id);
 }
 
-export type FoundSession = Omit<IncidentRow<'sessions'>, 'start' | 'end'> & {
-  readonly accountId: string | null;
-  readonly start: Date | null;
-  readonly end: Date | null;
-};
+export type FoundSession = IncidentRow<'sessions'> & { readonly accountId: string | null };
 
 /**
  * Sessions that were opened in a way that fits and were open at some time of the window, oldest first. An address is compared as a range as well:

@@ -42,10 +42,13 @@ export async function totalUnread(snapshot: Snapshot, chosen: Chosen, reach: Rea
   );
 }
 
-type Dated = Omit<IncidentRow<'unread'>, 'published' | 'withdrawn'> & { readonly published: Date; readonly withdrawn: Date | null };
-
-export async function eachUnread(snapshot: Snapshot, chosen: Chosen, reach: Reach, onRow: (row: Dated) => void): Promise<number> {
-  return snapshot.each<Dated>(
+export async function eachUnread(
+  snapshot: Snapshot,
+  chosen: Chosen,
+  reach: Reach,
+  onRow: (row: IncidentRow<'unread'>) => void,
+): Promise<number> {
+  return snapshot.each(
     `${readable}
      select * from (select c.name::text as customer, u.customer_id as "customerId", o.name as folder,
        ${pathInFolder} as path,
