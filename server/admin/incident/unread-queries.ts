@@ -3,33 +3,44 @@ import type { Snapshot } from '../../postgres/snapshot.ts';
 import type { IncidentRow } from '../../rpc/operator-incident.ts';
 import { type Chosen, chosenValues, pathInFolder, selected } from './selection-queries.ts';
 
-/** `$6`: the folders; `$7`, `$8`: from when until when one of the accounts could have read in them. */
+/** `$6`: the folders; `$7`, `$8`: from when until when one of the accounts could have read in them; `$9`: what was released, when it is known. */
 const readable = `with released as materialized (
-    select distinct l.version_id from ledger l where l.kind in ('extent.granted', 'extent.verified') and ${selected}
+    select r.version_id from unnest($9::uuid[]) r(version_id)
+    union all
+    select distinct l.version_id from ledger l where $9::uuid[] is null and l.kind in ('extent.granted', 'extent.verified') and ${selected}
   ), unread as (
-    select v.id, v.customer_id, v.folder_id, v.size
+    select v.id, v.customer_id, v.folder_id, v.file_id, v.size, v.sha256, v.published_at, v.withdrawn_at, v.state
     from version v
     where case when v.withdrawn_at is null then 'infinity' else v.withdrawn_at end >= $7 and v.published_at < $8 and v.published_at is not null and v.state in ('published', 'withdrawn', 'destroyed')
       and v.folder_id = any ($6::uuid[]) and not exists (select 1 from released r where r.version_id = v.id)
   )`;
 
+export type ReadableFolder = { readonly folder: string; readonly customer: string };
+
 /** Folders that any of these accounts may read, as rights stand today. */
-export async function readableFolders(snapshot: Snapshot, accounts: readonly string[]): Promise<readonly string[]> {
-  const rows = await snapshot.query<{ folder_id: string }>(
-    `select distinct r.folder_id from folder_right r join account a on a.id = r.account_id join folder o on o.id = r.folder_id
+export async function readableFolders(snapshot: Snapshot, accounts: readonly string[]): Promise<readonly ReadableFolder[]> {
+  return snapshot.query<ReadableFolder>(
+    `select distinct r.folder_id as folder, o.customer_id as customer from folder_right r join account a on a.id = r.account_id join folder o on o.id = r.folder_id
      where r.account_id = any ($1::uuid[]) and (a.customer_id is null or a.customer_id = r.customer_id)
        and ('read' = any (r.verbs) or (o.direction = 'deposit' and o.read_back and a.plane = 'partner' and 'list' = any (r.verbs)))`,
     [accounts],
   );
-  return rows.map((row) => row.folder_id);
 }
 
 export type Reach = {
   readonly folders: readonly string[];
   readonly from: string;
   readonly until: string;
+  /** Versions of which a key left to the selection; null: to be looked up. */
+  readonly released: readonly string[] | null;
 };
-const valuesOf = (chosen: Chosen, { folders, from, until }: Reach): readonly unknown[] => [...chosenValues(chosen), folders, from, until];
+const valuesOf = (chosen: Chosen, { folders, from, until, released }: Reach): readonly unknown[] => [
+  ...chosenValues(chosen),
+  folders,
+  from,
+  until,
+  released,
+];
 
 export type UnreadTotal = { readonly customer: string | null; readonly customerId: string; readonly files: number; readonly bytes: number };
 
@@ -52,8 +63,8 @@ export async function eachUnread(
     `${readable}
      select * from (select c.name::text as customer, u.customer_id as "customerId", o.name as folder,
        ${pathInFolder} as path,
-       u.id as version, encode(v.sha256, 'hex') as sha256, u.size, v.published_at as published, v.withdrawn_at as withdrawn, v.state
-     from unread u join version v on v.id = u.id join file f on f.id = v.file_id left join folder o on o.id = u.folder_id left join customer c on c.id = u.customer_id ) o order by o.customer collate "C" nulls last, o."customerId", o.folder collate "C", o.path collate "C", o.version`,
+       u.id as version, encode(u.sha256, 'hex') as sha256, u.size, u.published_at as published, u.withdrawn_at as withdrawn, u.state
+     from unread u join file f on f.id = u.file_id left join folder o on o.id = u.folder_id left join customer c on c.id = u.customer_id ) o order by o.customer collate "C" nulls last, o."customerId", o.folder collate "C", o.path collate "C", o.version`,
     valuesOf(chosen, reach),
     onRow,
   );
