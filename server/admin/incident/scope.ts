@@ -96,33 +96,13 @@ function fileRow({ sent, unclear, sha256Differs, sizeDiffers, ...row }: FoundFil
   return { ...row, certainty: certaintyOf({ sent, unclear }), differs };
 }
 
-/** Versions of which a key left, as long as they are not too many to be kept. */
-class Released {
-  readonly #most: number;
-  #ids: string[] | null = [];
-
-  constructor(most: number) {
-    this.#most = most;
-  }
-
-  add(id: string): void {
-    if (this.#ids?.push(id) === this.#most + 1) this.#ids = null;
-  }
-
-  /** null: they are to be looked up. */
-  get ids(): readonly string[] | null {
-    return this.#ids;
-  }
-}
-
-async function findFiles({ snapshot, spool, totals, progress }: Work, chosen: Chosen, of: CustomersOf, released: Released): Promise<void> {
+async function findFiles({ snapshot, spool, totals, progress }: Work, chosen: Chosen, of: CustomersOf): Promise<void> {
   progress('files');
   await goBySessions(snapshot, chosen.sessions);
   await eachFile(snapshot, chosen, of, (found) => {
     const row = fileRow(found);
     spool.add('files', row.customerId ?? '', row);
     totals.addFile(row);
-    if (row.version !== null && row.releasedExtents > 0) released.add(row.version);
   });
 }
 
@@ -160,11 +140,30 @@ async function findUnread({ snapshot, spool, totals, progress }: Work, chosen: C
   });
 }
 
-type Step = { readonly place: number; readonly find: (work: Work) => Promise<void> };
-
-/** Two steps at a time, in this order; in the answer their rows stand by their places. */
-async function inTwoLanes(snapshot: SharedSnapshot, work: Omit<Work, 'snapshot'>, steps: readonly Step[]): Promise<void> {
-  const begun: (Step & { readonly spool: Spool })[] = [];
+/** The steps that read many entries, two at a time; in the answer they stand in their order. */
+async function findActivity(
+  snapshot: SharedSnapshot,
+  work: Omit<Work, 'snapshot'>,
+  { chosen, accounts, from, until }: Found,
+  isListed: boolean,
+): Promise<void> {
+  const customers = await firstHalf(snapshot);
+  const folders = accounts.size === 0 ? [] : await readableFolders(snapshot, [...accounts]);
+  const first = new Set(customers);
+  const unread = (isRest: boolean) => {
+    const half = folders.filter(({ customer }) => first.has(customer) !== isRest).map(({ folder }) => folder);
+    return (one: Work): Promise<void> => findUnread(one, chosen, { folders: half, from, until }, isListed);
+  };
+  // What takes longest begins first.
+  const steps: readonly { readonly place: number; readonly find: (work: Work) => Promise<void> }[] = [
+    { place: 0, find: (one) => findFiles(one, chosen, { customers, isRest: false }) },
+    { place: 1, find: (one) => findFiles(one, chosen, { customers, isRest: true }) },
+    { place: 4, find: unread(false) },
+    { place: 5, find: unread(true) },
+    { place: 2, find: (one) => findNames(one, chosen) },
+    { place: 3, find: (one) => findDeposits(one, chosen) },
+  ];
+  const begun: ((typeof steps)[number] & { readonly spool: Spool })[] = [];
   try {
     for (const step of steps) begun.push({ ...step, spool: work.spool.beside() });
     const waiting = [...begun];
@@ -179,41 +178,12 @@ async function inTwoLanes(snapshot: SharedSnapshot, work: Omit<Work, 'snapshot'>
   }
 }
 
-/** The steps that read many entries, by halves of the customers in the order of their names. */
-async function findActivity(
-  snapshot: SharedSnapshot,
-  work: Omit<Work, 'snapshot'>,
-  { chosen, accounts, from, until }: Found,
-  { isListed, releasedMax }: { readonly isListed: boolean; readonly releasedMax: number },
-): Promise<void> {
-  const customers = await firstHalf(snapshot);
-  const released = new Released(releasedMax);
-  await inTwoLanes(snapshot, work, [
-    { place: 0, find: (one) => findFiles(one, chosen, { customers, isRest: false }, released) },
-    { place: 1, find: (one) => findFiles(one, chosen, { customers, isRest: true }, released) },
-  ]);
-  const folders = accounts.size === 0 ? [] : await readableFolders(snapshot, [...accounts]);
-  const first = new Set(customers);
-  const unread =
-    (isRest: boolean) =>
-    (one: Work): Promise<void> => {
-      const half = folders.filter(({ customer }) => first.has(customer) !== isRest).map(({ folder }) => folder);
-      return findUnread(one, chosen, { folders: half, from, until, released: released.ids }, isListed);
-    };
-  await inTwoLanes(snapshot, work, [
-    { place: 2, find: unread(false) },
-    { place: 3, find: unread(true) },
-    { place: 0, find: (one) => findNames(one, chosen) },
-    { place: 1, find: (one) => findDeposits(one, chosen) },
-  ]);
-}
-
-/** Answers `selection` into `spool`. `isListed`: with the list of what was not read, too. `releasedMax`: how many versions may be kept in memory. */
+/** Answers `selection` into `spool`. `isListed`: with the list of what was not read, too. */
 export async function findScope(
   snapshot: SharedSnapshot,
   spool: Spool,
   selection: Selection,
-  options: { readonly isListed: boolean; readonly releasedMax: number },
+  isListed: boolean,
   progress: Progress,
 ): Promise<{ readonly summary: IncidentSummary; readonly chosen: Chosen }> {
   const started = performance.now();
@@ -252,7 +222,7 @@ export async function findScope(
     progress('actions');
     actions = await eachAction(snapshot, spellings, { account, since, until }, (row) => spool.add('actions', '', row));
   }
-  await findActivity(snapshot, work, found, options);
+  await findActivity(snapshot, work, found, isListed);
   await goBySessions(snapshot, null);
   const logins = concernsLogins(selection) ? await countFailedLogins(snapshot, question) : undefined;
   progress('customers');
@@ -272,7 +242,7 @@ export async function findScope(
     },
     accounts: names.slice(0, accountsShownMax),
     accountsMore: names.length > accountsShownMax,
-    hasUnread: options.isListed,
+    hasUnread: isListed,
     tookMs: Math.round(performance.now() - started),
   };
   return { summary, chosen: found.chosen };

@@ -29,8 +29,6 @@ export const scopeLimits = {
   huntMs: 25_000,
   bytesMax: 4 * 1024 ** 3,
   pageBytesMax: 110_000,
-  /** Versions that one step tells the next; more are looked up again. */
-  releasedMax: 500_000,
 } as const;
 export type ScopeLimits = { readonly [K in keyof typeof scopeLimits]: number };
 
@@ -81,7 +79,7 @@ export class Scopes {
     const options = { timeoutMs: this.#limits.takesMs, workMemory: '256MB', signal: giveUp.signal } as const;
     const running = this.#turn.then(() =>
       this.#database.withSnapshot(options, (snapshot) =>
-        findScope(snapshot, spool, selection, { isListed: unread === true, releasedMax: this.#limits.releasedMax }, (step) => {
+        findScope(snapshot, spool, selection, unread === true, (step) => {
           held.step = step;
         }),
       ),

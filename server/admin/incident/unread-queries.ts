@@ -3,11 +3,9 @@ import type { Snapshot } from '../../postgres/snapshot.ts';
 import type { IncidentRow } from '../../rpc/operator-incident.ts';
 import { type Chosen, chosenValues, pathInFolder, selected } from './selection-queries.ts';
 
-/** `$6`: the folders; `$7`, `$8`: from when until when one of the accounts could have read in them; `$9`: what was released, when it is known. */
+/** `$6`: the folders; `$7`, `$8`: from when until when one of the accounts could have read in them. */
 const readable = `with released as materialized (
-    select r.version_id from unnest($9::uuid[]) r(version_id)
-    union all
-    select distinct l.version_id from ledger l where $9::uuid[] is null and l.kind in ('extent.granted', 'extent.verified') and ${selected}
+    select distinct l.version_id from ledger l where l.kind in ('extent.granted', 'extent.verified') and ${selected}
   ), unread as (
     select v.id, v.customer_id, v.folder_id, v.file_id, v.size, v.sha256, v.published_at, v.withdrawn_at, v.state
     from version v
@@ -31,16 +29,8 @@ export type Reach = {
   readonly folders: readonly string[];
   readonly from: string;
   readonly until: string;
-  /** Versions of which a key left to the selection; null: to be looked up. */
-  readonly released: readonly string[] | null;
 };
-const valuesOf = (chosen: Chosen, { folders, from, until, released }: Reach): readonly unknown[] => [
-  ...chosenValues(chosen),
-  folders,
-  from,
-  until,
-  released,
-];
+const valuesOf = (chosen: Chosen, { folders, from, until }: Reach): readonly unknown[] => [...chosenValues(chosen), folders, from, until];
 
 export type UnreadTotal = { readonly customer: string | null; readonly customerId: string; readonly files: number; readonly bytes: number };
 
