@@ -150,9 +150,11 @@ async function findActivity(
   const customers = await firstHalf(snapshot);
   const folders = accounts.size === 0 ? [] : await readableFolders(snapshot, [...accounts]);
   const first = new Set(customers);
+  // Whoever reads the whole record to know what was released does so once.
+  const isByHalves = await goBySessions(snapshot, chosen.sessions);
   const unread = (isRest: boolean) => {
-    const half = folders.filter(({ customer }) => first.has(customer) !== isRest).map(({ folder }) => folder);
-    return (one: Work): Promise<void> => findUnread(one, chosen, { folders: half, from, until }, isListed);
+    const part = folders.filter(({ customer }) => (isByHalves && !first.has(customer)) === isRest).map(({ folder }) => folder);
+    return (one: Work): Promise<void> => findUnread(one, chosen, { folders: part, from, until }, isListed);
   };
   // What takes longest begins first, and the files by turns with what is but counted: the rows of both halves at once would wait for this process.
   const steps: readonly { readonly place: number; readonly find: (work: Work) => Promise<void> }[] = [

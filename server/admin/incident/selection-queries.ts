@@ -29,15 +29,16 @@ const entriesPerFewSession = 400;
 /**
  * For the steps that read a selection's entries. The planner expects entries of every chosen session in every month, and so reads whole months for a
  * thousand of them; as long as they are a small part of the record it is told to go by their index. Then no step has helpers either: two steps at a time
- * are what the machine has to give, and what helpers find is copied once more.
+ * are what the machine has to give, and what helpers find is copied once more. True: they are few.
  */
-export async function goBySessions(snapshot: Snapshot, sessions: readonly string[] | null): Promise<void> {
-  await snapshot.query(
-    `select set_config('enable_seqscan', case when s.few then 'off' else 'on' end, true), set_config('max_parallel_workers_per_gather', case when s.few then '0' else '2' end, true)
+export async function goBySessions(snapshot: Snapshot, sessions: readonly string[] | null): Promise<boolean> {
+  const [row] = await snapshot.query<{ few: boolean }>(
+    `select s.few, set_config('enable_seqscan', case when s.few then 'off' else 'on' end, true), set_config('max_parallel_workers_per_gather', case when s.few then '0' else '2' end, true)
      from (select coalesce($1::bigint * $2 < sum(c.reltuples), false) as few from pg_catalog.pg_inherits i
        join pg_catalog.pg_class c on c.oid = i.inhrelid where i.inhparent = 'public.ledger_sealed'::regclass) s`,
     [sessions?.length ?? null, entriesPerFewSession],
   );
+  return row?.few === true;
 }
 
 /** Of a file `f`, below its folder; most stand in no directory. */
