@@ -55,6 +55,10 @@ test('the narrowest scope decides how much and when; a scope without a rate does
   t.match(first, { bytes: MiB / 8, waitMs: 0 });
   t.ok(second !== undefined && second.bytes === MiB / 8 && second.waitMs <= 125, 'the next piece of its own line');
   t.same(third, { bytes: 64 * MiB, waitMs: 0 }, 'others are not held up');
+  // How long that is, is looked at where a pause of the machine does not matter.
+  await given.sql.query("update budget set rate = 1024 where credential_id = $1 and direction = 'out'", [slow.credential]);
+  const [, later] = await callPace(given.warden, [asks(slow), asks(slow)]);
+  t.ok(later !== undefined && later.waitMs > 30_000 && later.waitMs <= 32_250, `behind the piece before it (${later?.waitMs} ms)`);
   t.match(
     await callPace(given.warden, [asks(slow, 64 * MiB, 'in')]),
     [{ bytes: 64 * MiB, waitMs: 0 }],

@@ -43,7 +43,7 @@ export function enrolmentUri(account: string, seed: Buffer): string {
 export const stepAt = (nowSeconds: number): number => Math.floor(nowSeconds / stepSeconds);
 export const stepEndsInMs = (nowSeconds: number): number => Math.ceil((stepAt(nowSeconds) + 1) * stepSeconds * 1000 - nowSeconds * 1000);
 
-/** Of the steps that are not used up, one whose code stays right for another whole step at least, however long a pause comes before it counts. */
+/** Of the steps that are not used up, one whose code stays right for another whole step at least: a pause may come before it counts. */
 export function lastingStep(used: readonly number[], nowSeconds: number): number | undefined {
   const current = stepAt(nowSeconds);
   return [current, current + 1].find((step) => !used.includes(step));
