@@ -124,9 +124,9 @@ export type ExposedCustomer = {
 /** Newest published versions in folders that the account may read, per customer. */
 export async function exposedCustomers(tx: Transaction, account: string, credential: string): Promise<readonly ExposedCustomer[]> {
   return tx.query<ExposedCustomer>(
-    `select c.id, c.name as customer, count(v.id) as files, coalesce(sum(v.size), 0)::bigint as bytes,
-       coalesce(sum((select sum(e.bytes) from extent e join charged_item m on m.credential_id = $2 and m.item = e.object_id::uuid and m.charged_at > clock_timestamp() - interval '24 hours'
-         where e.content_id = v.content_id and e.index < v.extent_count)), 0)::bigint as "paidBytes"
+    `select c.id, c.name as customer, count(v.id) as files, whole_number(coalesce(sum(v.size), 0)) as bytes,
+       whole_number(coalesce(sum((select sum(e.bytes) from extent e join charged_item m on m.credential_id = $2 and m.item = e.object_id::uuid and m.charged_at > clock_timestamp() - interval '24 hours'
+         where e.content_id = v.content_id and e.index < v.extent_count)), 0)) as "paidBytes"
      from folder_right r join folder f on f.id = r.folder_id join customer c on c.id = r.customer_id join account a on a.id = r.account_id
        left join lateral (
          select v.* from file x cross join lateral (select w.* from version w where w.file_id = x.id and w.state = 'published' order by w.number desc limit 1) v

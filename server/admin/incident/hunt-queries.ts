@@ -55,7 +55,7 @@ export async function findHits(
          select index, kind, count(*) as n, min(at) as first, max(at) as last, array_agg(distinct session_id) filter (where session_id is not null) as sessions,
            array_agg(distinct account_id) filter (where account_id is not null) as accounts, array_agg(distinct customer_id) filter (where customer_id is not null) as customers
          from hits group by index, kind)
-     select k.index, sum(k.n)::bigint as hits, min(k.first) as first, max(k.last) as last,
+     select k.index, whole_number(sum(k.n)) as hits, min(k.first) as first, max(k.last) as last,
        (select count(distinct s) from each_kind o cross join unnest(o.sessions) s where o.index = k.index) as sessions,
        array(select distinct a.name::text from each_kind o cross join unnest(o.accounts) u(id) join account a on a.id = u.id where o.index = k.index order by 1 limit $3) as accounts,
        array(select distinct c.name::text from each_kind o cross join unnest(o.customers) u(id) join customer c on c.id = u.id where o.index = k.index order by 1 limit $3) as customers,

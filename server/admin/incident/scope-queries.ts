@@ -57,11 +57,11 @@ export async function eachFile(snapshot: Snapshot, chosen: Chosen, of: Customers
      ), f as (
        select version_id, customer_id, count(*) as handles, count(*) filter (where is_closed and closed_by = 'client' and sent_bytes > 0) as sent,
          count(*) filter (where is_released and (not is_closed or sent_bytes is null or (sent_bytes > 0 and coalesce(closed_by, '') <> 'client'))) as unclear,
-         coalesce(sum(sent_bytes), 0)::bigint as sent_bytes, min(first) as first, max(last) as last, max(folder) as folder, max(path) as path, max(sha256) as sha256,
+         whole_number(coalesce(sum(sent_bytes), 0)) as sent_bytes, min(first) as first, max(last) as last, max(folder) as folder, max(path) as path, max(sha256) as sha256,
          max(extent_count) as extent_count, max(size) as size
        from h where is_released or is_verified or sent_bytes > 0 or extent_count = 0 group by version_id, customer_id
      ), x as (
-       select version_id, count(*) as extents, sum(bytes)::bigint as bytes, count(*) filter (where is_verified) as verified
+       select version_id, count(*) as extents, whole_number(sum(bytes)) as bytes, count(*) filter (where is_verified) as verified
        from (select version_id, extent, max(bytes) as bytes, bool_and(kind = 'extent.verified') as is_verified
          from e where kind in ('extent.granted', 'extent.verified') group by version_id, extent) one group by version_id
      )
@@ -85,7 +85,7 @@ export async function eachFile(snapshot: Snapshot, chosen: Chosen, of: Customers
 export async function eachNames(snapshot: Snapshot, chosen: Chosen, onRow: (row: IncidentRow<'names'>) => void): Promise<number> {
   return snapshot.each(
     `select c.name::text as customer, n.*
-     from (select l.customer_id as "customerId", l.public ->> 'folder' as folder, l.public ->> 'path' as path, sum((l.public ->> 'names')::bigint)::bigint as names,
+     from (select l.customer_id as "customerId", l.public ->> 'folder' as folder, l.public ->> 'path' as path, whole_number(sum((l.public ->> 'names')::numeric)) as names,
          count(*)::int as times, min(l.at) as first, max(l.at) as last
        from ledger l where l.kind = 'folder.listed' and ${selected} group by 1, 2, 3) n
        left join customer c on c.id = n."customerId"
@@ -103,7 +103,7 @@ export async function eachDeposit(snapshot: Snapshot, chosen: Chosen, onRow: (ro
      from (
        select l.customer_id, l.version_id, (array_agg(l.public order by l.at desc) filter (where l.public ? 'path'))[1] as named,
          max(l.public ->> 'sha256') filter (where l.kind = 'upload.closed') as sha256,
-         coalesce(max(l.bytes) filter (where l.kind = 'upload.closed'), max((l.public ->> 'storedBytes')::bigint)) as size,
+         coalesce(max(l.bytes) filter (where l.kind = 'upload.closed'), whole_number(max((l.public ->> 'storedBytes')::numeric))) as size,
          case when bool_or(l.kind = 'upload.closed') then 'closed' else substr((array_agg(l.kind order by l.at desc))[1], 8) end as state,
          count(distinct l.handle_id)::int as uploads, min(l.at) as first, max(l.at) as last
        from ledger l where l.kind in ('upload.opened', 'upload.closed', 'upload.interrupted', 'upload.expired') and ${selected} group by 1, 2) u

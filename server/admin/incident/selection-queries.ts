@@ -159,7 +159,7 @@ export async function eachSession(snapshot: Snapshot, question: SessionQuestion,
   return snapshot.each<FoundSession>(
     `select o.session_id as session, o.account_id as "accountId", a.name::text as account, c.name::text as customer, o.node, o.plane, o.credential,
        o.also_credential as "alsoCredential", host(o.source) as source, o.source_port as "sourcePort", o.client, o.public as opened, o.at as start,
-       e.at as "end", e.public ->> 'reason' as reason, (e.public ->> 'bytesIn')::bigint as "bytesIn", (e.public ->> 'bytesOut')::bigint as "bytesOut"
+       e.at as "end", e.public ->> 'reason' as reason, whole_number((e.public ->> 'bytesIn')::numeric) as "bytesIn", whole_number((e.public ->> 'bytesOut')::numeric) as "bytesOut"
      from ledger o
        left join ledger e on e.session_id = o.session_id and e.kind = 'session.ended'
        left join account a on a.id = o.account_id left join customer c on c.id = o.customer_id
@@ -246,7 +246,7 @@ export async function countFailedLogins(snapshot: Snapshot, question: SessionQue
   const [row] = await snapshot.query<FailedLogins>(
     `select count(*) filter (where l.kind = 'login.refused') as refused, count(*) filter (where l.kind = 'login.partial') as partial,
        count(*) filter (where l.kind = 'session.refused') as sessions,
-       coalesce(sum((l.public ->> 'attempts')::bigint) filter (where l.kind = 'login.strangers'), 0)::bigint as strangers
+       whole_number(coalesce(sum((l.public ->> 'attempts')::numeric) filter (where l.kind = 'login.strangers'), 0)) as strangers
      from ledger l
      where l.kind in ('login.refused', 'login.partial', 'login.strangers', 'session.refused')
        and ($1::text is null or l.credential = $1 or l.also_credential = $1)

@@ -1,4 +1,5 @@
 // Owns: the sums of an answer, of each customer and of all, kept while its rows go by.
+import { addWhole } from '../../domain/whole-numbers.ts';
 import type { IncidentRow, IncidentSummary } from '../../rpc/operator-incident.ts';
 
 type CustomerSum = { -readonly [K in keyof IncidentRow<'customers'>]: IncidentRow<'customers'>[K] };
@@ -37,26 +38,27 @@ export class Totals {
   addFile(row: IncidentRow<'files'>): void {
     const sum = this.#of(row);
     sum[row.certainty] += 1;
-    sum.releasedBytes += row.releasedBytes;
-    sum.sentBytes += row.sentBytes;
+    sum.releasedBytes = addWhole(sum.releasedBytes, row.releasedBytes);
+    sum.sentBytes = addWhole(sum.sentBytes, row.sentBytes);
     if (row.state === null) this.#unknownVersions += 1;
     if (row.differs.length > 0) this.#differing += 1;
   }
 
   addNames(row: Whose & { readonly names: number }): void {
-    this.#of(row).names += row.names;
+    const sum = this.#of(row);
+    sum.names = addWhole(sum.names, row.names);
   }
 
   addDeposit(row: Whose & { readonly size: number | null }): void {
     const sum = this.#of(row);
     sum.deposits += 1;
-    sum.depositBytes += row.size ?? 0;
+    sum.depositBytes = addWhole(sum.depositBytes, row.size ?? 0);
   }
 
   addUnread(customer: string | null, customerId: string, files: number, bytes: number): void {
     const sum = this.#of({ customer, customerId });
     sum.unread += files;
-    sum.unreadBytes += bytes;
+    sum.unreadBytes = addWhole(sum.unreadBytes, bytes);
   }
 
   /** Those most concerned first. */
@@ -69,7 +71,7 @@ export class Totals {
 
   all(): AllSums {
     const sums = { ...zeros } as { -readonly [K in keyof typeof zeros]: number };
-    for (const row of this.#customers.values()) for (const name of Object.keys(zeros) as (keyof typeof zeros)[]) sums[name] += row[name];
+    for (const row of this.#customers.values()) for (const name of Object.keys(zeros) as (keyof typeof zeros)[]) sums[name] = addWhole(sums[name], row[name]);
     const customers = [...this.#customers.values()].filter((one) => one.certain + one.possible + one.unsent > 0).length;
     return { customers, ...sums, unknownVersions: this.#unknownVersions, differing: this.#differing };
   }

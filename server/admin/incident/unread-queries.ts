@@ -37,7 +37,7 @@ export type UnreadTotal = { readonly customer: string | null; readonly customerI
 export async function totalUnread(snapshot: Snapshot, chosen: Chosen, reach: Reach): Promise<readonly UnreadTotal[]> {
   return snapshot.query<UnreadTotal>(
     `${readable}
-     select c.name::text as customer, u.* from (select customer_id as "customerId", count(*) as files, sum(size)::bigint as bytes from unread group by 1) u
+     select c.name::text as customer, u.* from (select customer_id as "customerId", count(*) as files, whole_number(sum(size)) as bytes from unread group by 1) u
        left join customer c on c.id = u."customerId" order by 1, 2`,
     valuesOf(chosen, reach),
   );
