@@ -3,26 +3,17 @@
 // The receiving side validates with these schemas before any handler runs; unknown keys are refused.
 import { z } from 'zod';
 import { hostKeyAlgorithms, keyExchangeMethods } from '../domain/algorithms.ts';
-import { isValidName, maxPathDepth } from '../domain/paths.ts';
+import { edgeWords, inlineExtentBytesMax } from './edge-words.ts';
 import { type OperationTable, operation } from './operation.ts';
 
-/** Plaintext of at most this many bytes may travel and rest inside a row instead of an object. */
-export const inlineExtentBytesMax = 65_536;
-
+// Parameters: words of the list, and closed sets. Results: what the warden says, in its own forms.
+const { token, connection, upload, download, customer, path, name, address, port, movedBytes, modifiedAt } = edgeWords;
 const uuid = z.uuid();
 const base64 = (bytesMax: number) => z.base64().max(Math.ceil(bytesMax / 3) * 4);
 const objectId = z.string().regex(/^[0-9a-f]{32}$/);
-const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 const size = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
 const index = z.number().int().min(0).max(10_000_000);
 const epochSeconds = z.number().int().min(0).max(0xffff_ffff);
-const name = z.string().max(255).refine(isValidName, 'not an allowed name');
-/** A parsed virtual path: components, root = []. */
-export const pathSchema = z.array(name).max(maxPathDepth);
-/** Session token: 32 random bytes, base64url. Presented with every call; the warden keeps only its SHA-256. */
-const token = z.string().regex(/^[A-Za-z0-9_-]{43}$/);
-/** Names one TCP connection on the edge for the time of its login; chosen by the edge, unique per node run. */
-const connection = z.uuid();
 
 const ok = z.strictObject({});
 /** The first bytes of a KEXINIT cookie that this warden will sign for: hexadecimal, changed every few minutes. */
@@ -38,26 +29,26 @@ const attributes = z.strictObject({
 });
 export type Attributes = z.infer<typeof attributes>;
 
-const source = z.strictObject({ address: z.string().max(64), port: z.number().int().min(0).max(65_535) });
+const source = z.strictObject({ address, port });
 
 /** One proof, or the wish for a prompt. Signatures arrive as fields; the warden builds the signed blob (RFC 4252 section 7). */
 const evidence = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('none') }),
   /** "Would you accept this key?" Carries no proof (T-13). `key` is the SSH wire form, `algorithm` the signature algorithm's name. */
-  z.strictObject({ type: z.literal('public-key-probe'), algorithm: z.string().max(64), key: base64(16_384) }),
+  z.strictObject({ type: z.literal('public-key-probe'), algorithm: edgeWords.algorithm, key: edgeWords.publicKey }),
   z.strictObject({
     type: z.literal('public-key'),
-    algorithm: z.string().max(64),
-    key: base64(16_384),
+    algorithm: edgeWords.algorithm,
+    key: edgeWords.publicKey,
     /**
      * Complete signature blob of RFC 4252: string algorithm, string signature; both inside. Which session identifier it must cover is the
      * warden's own knowledge: the one it issued to this node for this connection.
      */
-    signature: base64(16_384),
+    signature: edgeWords.signature,
   }),
   z.strictObject({ type: z.literal('keyboard-interactive') }),
-  z.strictObject({ type: z.literal('answers'), answers: z.array(z.string().max(256)).max(4) }),
-  z.strictObject({ type: z.literal('password'), password: z.string().max(256) }),
+  z.strictObject({ type: z.literal('answers'), answers: z.array(edgeWords.answer).max(4) }),
+  z.strictObject({ type: z.literal('password'), password: edgeWords.password }),
 ]);
 export type Evidence = z.infer<typeof evidence>;
 
@@ -98,14 +89,14 @@ const freshExtent = z.strictObject({ index, objectId, key: base64(32), context: 
 export type FreshExtent = z.infer<typeof freshExtent>;
 
 const sealedExtent = z.strictObject({
-  index,
-  objectId,
+  index: edgeWords.index,
+  objectId: edgeWords.objectId,
   /** Plaintext bytes in this extent, 1 to 16 MiB less overhead. */
-  bytes: z.number().int().min(1).max(16_777_216),
+  bytes: edgeWords.extentBytes,
   /** Ciphertext bytes, header included. */
-  sealedBytes: z.number().int().min(1).max(16_777_216),
+  sealedBytes: edgeWords.sealedBytes,
   /** Ciphertext of a small extent; absent when it was written to `incoming/<node>/<objectId>`. */
-  inline: base64(inlineExtentBytesMax + 128).optional(),
+  inline: edgeWords.inline.optional(),
 });
 
 const grantedExtent = z.strictObject({
@@ -134,7 +125,7 @@ export const edgeToWarden = {
   'node.hello': operation({
     changes: true,
     /** `nativeCipher`: whether the edge's word is that it runs with it. */
-    params: z.strictObject({ protocol: z.literal(1), startId: uuid, nativeCipher: z.boolean().optional() }),
+    params: z.strictObject({ protocol: z.literal(1), startId: edgeWords.startId, nativeCipher: z.boolean().optional() }),
     result: z.strictObject({
       node: z.string(),
       plane: z.enum(['partner', 'internal']),
@@ -148,7 +139,7 @@ export const edgeToWarden = {
   /** Every 250 ms. Without an answer for `leaseLostMs` the edge stops sending. */
   'lease.renew': operation({
     changes: false,
-    params: z.strictObject({ sessions: z.number().int().min(0), epoch: z.number().int().min(0) }),
+    params: z.strictObject({ sessions: edgeWords.sessionCount, epoch: edgeWords.epoch }),
     result: z.strictObject({
       epoch: z.number().int().min(0),
       /** Sessions of this node that are over since the given epoch. */ ended: z.array(uuid).max(1000),
@@ -169,32 +160,27 @@ export const edgeToWarden = {
       keyExchange: z.enum(keyExchangeMethods),
       hostKeyAlgorithm: z.enum(hostKeyAlgorithms),
       /** Lines without CR and LF. */
-      clientIdentification: base64(255),
-      serverIdentification: base64(255),
-      clientKexInit: base64(16_384),
-      serverKexInit: base64(4096),
-      clientPublic: base64(2048),
-      serverPublic: base64(2048),
+      clientIdentification: edgeWords.identification,
+      serverIdentification: edgeWords.identification,
+      clientKexInit: edgeWords.clientKexInit,
+      serverKexInit: edgeWords.serverKexInit,
+      clientPublic: edgeWords.exchangeValue,
+      serverPublic: edgeWords.exchangeValue,
       /** K without its length. */
-      sharedSecret: base64(512),
+      sharedSecret: edgeWords.sharedSecret,
     }),
     result: z.strictObject({ hostKey: base64(1024), signature: base64(512) }),
   }),
   /** Proofs for hostkeys-prove-00@openssh.com: of each key named, over this session's identifier. Signature blobs (string algorithm, string signature). */
   'exchange.prove-host-keys': operation({
     changes: false,
-    params: z.strictObject({ token, hostKeys: z.array(base64(1024)).min(1).max(16) }),
+    params: z.strictObject({ token, hostKeys: z.array(edgeWords.hostKey).min(1).max(16) }),
     result: z.strictObject({ signatures: z.array(base64(1024)).max(16) }),
   }),
   'login.attempt': operation({
     changes: true,
-    params: z.strictObject({
-      connection,
-      source,
-      clientIdentification: z.string().max(255),
-      username: z.string().max(256),
-      evidence,
-    }),
+    /** With which program the client came is in the transcript that was signed. */
+    params: z.strictObject({ connection, source, username: edgeWords.username, evidence }),
     result: loginOutcome,
   }),
   'login.abandon': operation({ changes: true, params: z.strictObject({ connection }), result: ok }),
@@ -203,20 +189,20 @@ export const edgeToWarden = {
     params: z.strictObject({
       token,
       reason: z.enum(['client-closed', 'connection-lost', 'idle', 'expired', 'protocol-error', 'drained', 'revoked']),
-      bytesIn: size,
-      bytesOut: size,
+      bytesIn: movedBytes,
+      bytesOut: movedBytes,
     }),
     result: ok,
   }),
 
   /** One line of the console: parsed and decided by the warden. `input`: it wants a line, or everything until the end of the stream. */
-  'console.run': operation({ changes: true, params: z.strictObject({ token, line: z.string().max(512) }), result: consoleAnswer }),
-  'console.input': operation({ changes: true, params: z.strictObject({ token, text: z.string().max(16_384) }), result: consoleAnswer }),
+  'console.run': operation({ changes: true, params: z.strictObject({ token, line: edgeWords.consoleLine }), result: consoleAnswer }),
+  'console.input': operation({ changes: true, params: z.strictObject({ token, text: edgeWords.consoleText }), result: consoleAnswer }),
 
   /** The node's own account for testing its controls, with this key from now on (SSH wire form). It reaches nothing but itself. */
   'self-test.begin': operation({
     changes: true,
-    params: z.strictObject({ key: base64(1024) }),
+    params: z.strictObject({ key: edgeWords.selfTestKey }),
     result: z.strictObject({ account: z.string().max(64), directory: z.string().max(256) }),
   }),
   /** An unused code of that account, and all codes that are right about now. Without `code`: after waitMs there is one. */
@@ -233,30 +219,30 @@ export const edgeToWarden = {
     changes: true,
     params: z.strictObject({
       checks: z
-        .array(z.strictObject({ check: z.enum(['cap', 'wrong-code', 'lockout']), bites: z.boolean(), text: z.string().max(256) }))
+        .array(z.strictObject({ check: z.enum(['cap', 'wrong-code', 'lockout']), bites: z.boolean(), text: edgeWords.verdictText }))
         .min(1)
         .max(8),
     }),
     result: ok,
   }),
-  'tree.stat': operation({ changes: false, params: z.strictObject({ token, path: pathSchema }), result: attributes }),
+  'tree.stat': operation({ changes: false, params: z.strictObject({ token, path }), result: attributes }),
   /** One page of a directory in name order; `after` is the last name of the page before. `next` is absent on the last page. */
   'tree.list': operation({
     changes: true,
-    params: z.strictObject({ token, path: pathSchema, after: name.optional(), limit: z.number().int().min(1).max(200) }),
+    params: z.strictObject({ token, path, after: name.optional(), limit: edgeWords.pageLength }),
     result: z.strictObject({ entries: z.array(z.strictObject({ name: z.string(), attributes })).max(200), next: z.string().optional() }),
   }),
-  'tree.remove': operation({ changes: true, params: z.strictObject({ token, path: pathSchema }), result: ok }),
+  'tree.remove': operation({ changes: true, params: z.strictObject({ token, path }), result: ok }),
   /** `replace` false: onto an existing name is refused (SSH_FXP_RENAME). True: posix-rename@openssh.com. */
   'tree.rename': operation({
     changes: true,
-    params: z.strictObject({ token, from: pathSchema, to: pathSchema, replace: z.boolean() }),
+    params: z.strictObject({ token, from: path, to: path, replace: z.boolean() }),
     result: ok,
   }),
-  'tree.make-directory': operation({ changes: true, params: z.strictObject({ token, path: pathSchema }), result: ok }),
-  'tree.remove-directory': operation({ changes: true, params: z.strictObject({ token, path: pathSchema }), result: ok }),
+  'tree.make-directory': operation({ changes: true, params: z.strictObject({ token, path }), result: ok }),
+  'tree.remove-directory': operation({ changes: true, params: z.strictObject({ token, path }), result: ok }),
   /** Keeps the modification time. Modes, owners and the access time are accepted and ignored by the edge. */
-  'tree.set-times': operation({ changes: true, params: z.strictObject({ token, path: pathSchema, modifiedAt: epochSeconds }), result: ok }),
+  'tree.set-times': operation({ changes: true, params: z.strictObject({ token, path, modifiedAt }), result: ok }),
 
   /**
    * Opens a file for writing. `continue` true (no truncation): an interrupted or unread upload of the same account goes on at `storedBytes`.
@@ -264,7 +250,7 @@ export const edgeToWarden = {
    */
   'upload.open': operation({
     changes: true,
-    params: z.strictObject({ token, path: pathSchema, continue: z.boolean(), exclusive: z.boolean() }),
+    params: z.strictObject({ token, path, continue: z.boolean(), exclusive: z.boolean() }),
     result: z.strictObject({
       upload: uuid,
       customer: uuid,
@@ -275,11 +261,11 @@ export const edgeToWarden = {
       firstExtent: freshExtent,
     }),
   }),
-  'upload.begin-extent': operation({ changes: true, params: z.strictObject({ token, upload: uuid }), result: freshExtent }),
+  'upload.begin-extent': operation({ changes: true, params: z.strictObject({ token, upload }), result: freshExtent }),
   /** The extent's object is complete in `incoming/` (or inline). Returns after it is durable, sealed and recorded. */
   'upload.seal-extent': operation({
     changes: true,
-    params: z.strictObject({ token, upload: uuid, extent: sealedExtent }),
+    params: z.strictObject({ token, upload, extent: sealedExtent }),
     result: z.strictObject({ storedBytes: size }),
   }),
   /**
@@ -288,7 +274,7 @@ export const edgeToWarden = {
    */
   'upload.verify-extent': operation({
     changes: true,
-    params: z.strictObject({ token, upload: uuid, index }),
+    params: z.strictObject({ token, upload, index: edgeWords.index }),
     result: z.strictObject({
       objectId,
       key: base64(32),
@@ -301,51 +287,58 @@ export const edgeToWarden = {
   /** Commits the upload: catalogue, ledger and receipt in one transaction. `lastExtent` saves a round trip. The client's OK follows the result. */
   'upload.close': operation({
     changes: true,
-    params: z.strictObject({ token, upload: uuid, size, sha256, modifiedAt: epochSeconds.optional(), lastExtent: sealedExtent.optional() }),
+    params: z.strictObject({
+      token,
+      upload,
+      size: edgeWords.size,
+      sha256: edgeWords.sha256,
+      modifiedAt: modifiedAt.optional(),
+      lastExtent: sealedExtent.optional(),
+    }),
     result: z.strictObject({ version: uuid }),
   }),
   /** The connection was lost or the client gave up: what was sealed stays resumable. */
   'upload.interrupt': operation({
     changes: true,
-    params: z.strictObject({ token, upload: uuid, lastExtent: sealedExtent.optional() }),
+    params: z.strictObject({ token, upload, lastExtent: sealedExtent.optional() }),
     result: ok,
   }),
 
   'download.open': operation({
     changes: true,
-    params: z.strictObject({ token, path: pathSchema }),
+    params: z.strictObject({ token, path }),
     result: z.strictObject({ download: uuid, customer: uuid, size, modifiedAt: epochSeconds }),
   }),
   /** The extents that hold bytes from `offset` on, in order; at most 256 a call. */
   'download.locate': operation({
     changes: false,
-    params: z.strictObject({ token, download: uuid, offset: size }),
+    params: z.strictObject({ token, download, offset: edgeWords.offset }),
     result: z.strictObject({ extents: z.array(z.strictObject({ index, offset: size, bytes: size })).max(256) }),
   }),
   /**
    * Charge, record, commit, key: in that order. No budget, no key. A cap that refuses is the error `over-limit`, its text ready for the
    * client: persons read the reason and when there is more, machines a code.
    */
-  'download.grant': operation({ changes: true, params: z.strictObject({ token, download: uuid, index }), result: grantedExtent }),
+  'download.grant': operation({
+    changes: true,
+    params: z.strictObject({ token, download, index: edgeWords.index }),
+    result: grantedExtent,
+  }),
   /** Before bytes go over the wire: one steady flow per scope, wherever its transfers run. `customer` as given by open. */
   'flow.permit': operation({
     changes: true,
     params: z.strictObject({
       token,
-      customer: uuid,
+      customer,
       direction: z.enum(['out', 'in']),
-      bytes: z
-        .number()
-        .int()
-        .min(1)
-        .max(2 ** 32),
+      bytes: edgeWords.permitBytes,
     }),
     result: permit,
   }),
   /** `by`: its client closed it, or it was cut (connection, session or edge): then nobody knows what of the sent bytes arrived. */
   'download.close': operation({
     changes: true,
-    params: z.strictObject({ token, download: uuid, sentBytes: size, by: z.enum(['client', 'cut']) }),
+    params: z.strictObject({ token, download, sentBytes: movedBytes, by: z.enum(['client', 'cut']) }),
     result: ok,
   }),
 } as const satisfies OperationTable;

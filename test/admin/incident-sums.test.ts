@@ -70,7 +70,9 @@ test('sums over what edges said are answered, however large: of one file, of a c
 test('every sum of a report is one of whole_number: none can be too large to be answered', async (t) => {
   let sums = 0;
   for (const entry of readdirSync(admin, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('-queries.ts')))
-    for (const line of readFileSync(join(admin, entry), 'utf8').split('\n').filter((text) => /\bsum\(/.test(text))) {
+    for (const line of readFileSync(join(admin, entry), 'utf8')
+      .split('\n')
+      .filter((text) => /\bsum\(/.test(text))) {
       sums += 1;
       t.match(line, /whole_number\(|order by coalesce\(sum\(|sum\(c\.reltuples\)/, `${entry}: ${line.trim()}`);
     }

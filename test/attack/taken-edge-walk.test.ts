@@ -82,7 +82,6 @@ test('1,500 calls in any order reach nothing of another customer; floods hold no
     'login.attempt': () => ({
       connection: randomUUID(),
       source: { address: '127.0.0.1', port: 1 },
-      clientIdentification: 'x',
       username: random.pick(['acme', 'acme-batch', 'processor']),
       evidence: { type: 'none' },
     }),

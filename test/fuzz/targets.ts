@@ -148,7 +148,6 @@ const calls: readonly (readonly [string, () => unknown])[] = [
     () => ({
       connection: randomUUID(),
       source: { address: '192.0.2.1', port: 1 },
-      clientIdentification: 'x',
       username: 'acme',
       evidence: { type: 'none' },
     }),

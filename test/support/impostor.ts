@@ -99,7 +99,6 @@ export function attempt(
   return peer.call('login.attempt', {
     connection,
     source: { address: '127.0.0.1', port: 1 },
-    clientIdentification: 'x',
     username,
     evidence,
   });

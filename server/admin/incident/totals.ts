@@ -71,7 +71,8 @@ export class Totals {
 
   all(): AllSums {
     const sums = { ...zeros } as { -readonly [K in keyof typeof zeros]: number };
-    for (const row of this.#customers.values()) for (const name of Object.keys(zeros) as (keyof typeof zeros)[]) sums[name] = addWhole(sums[name], row[name]);
+    for (const row of this.#customers.values())
+      for (const name of Object.keys(zeros) as (keyof typeof zeros)[]) sums[name] = addWhole(sums[name], row[name]);
     const customers = [...this.#customers.values()].filter((one) => one.certain + one.possible + one.unsent > 0).length;
     return { customers, ...sums, unknownVersions: this.#unknownVersions, differing: this.#differing };
   }

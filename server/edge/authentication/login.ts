@@ -109,7 +109,6 @@ export type LoginDriverOptions = {
   readonly connection: string;
   readonly warden: WardenCalls;
   readonly source: { readonly address: string; readonly port: number };
-  readonly clientIdentification: () => string;
   readonly reply: (reply: LoginReply) => void;
   readonly fail: (reason: string) => void;
 };
@@ -157,7 +156,6 @@ export class LoginDriver {
     const outcome = await this.#options.warden.call('login.attempt', {
       connection: this.#options.connection,
       source: this.#options.source,
-      clientIdentification: this.#options.clientIdentification(),
       username: this.#username ?? '',
       evidence: request.kind === 'request' ? request.evidence : { type: 'answers', answers: [...request.answers] },
     });

@@ -106,7 +106,9 @@ function main(port: MessagePort, { target: given, person, loginAttemptsMax }: Ro
     ];
   };
 
-  const run = async (): Promise<void> => say({ kind: 'done', checks: [await cap(), ...(await wrongCodes())] });
+  /** Errors bring texts of the system with them: operators are shown printable ASCII. */
+  const plain = (verdict: Verdict): Verdict => ({ ...verdict, text: verdict.text.replace(/[^\x20-\x7e]/g, '?').slice(0, 256) });
+  const run = async (): Promise<void> => say({ kind: 'done', checks: [await cap(), ...(await wrongCodes())].map(plain) });
   // An error ends the thread; no report is a finding too.
   void run();
 }

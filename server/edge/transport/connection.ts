@@ -113,7 +113,6 @@ export class Connection {
       warden: options.warden,
       connection: this.#name,
       source: options.source,
-      clientIdentification: () => this.#clientIdentification,
       reply: (reply) => this.#onLoginReply(reply),
       fail: (reason) => this.fail(reason),
     });

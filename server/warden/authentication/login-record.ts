@@ -36,7 +36,7 @@ function entryOf(login: Login, params: Attempt, caller: EdgeCaller, account: Acc
     credential: login.fingerprint,
     alsoCredential: login.alsoFingerprint,
     source: params.source,
-    client: params.clientIdentification,
+    client: login.issued.client,
   } as const satisfies Partial<LedgerEntry>;
 }
 
@@ -67,7 +67,7 @@ export async function recordFailure(
     const { account } = await findNamed(tx, params.username);
     const isKnown = login.fingerprint !== null && (await findCredentialByFingerprint(tx, login.fingerprint)) !== undefined;
     if (account === undefined && !isKnown) {
-      await countStranger(tx, caller.node, sourceOf(params.source.address), params.clientIdentification);
+      await countStranger(tx, caller.node, sourceOf(params.source.address), login.issued.client);
       return;
     }
     await record(tx, {

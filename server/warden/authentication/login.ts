@@ -103,14 +103,22 @@ export class Logins {
     }
     const current = login;
     const result = current.queue.then(() => this.#decide(current, params, caller));
-    current.queue = result.catch(() => {});
-    return result.then((outcome) => {
-      if (current.state.isOver) {
-        this.#given.exchanges.close(caller, params.connection);
+    const settled = result.then(
+      (outcome) => {
         if (outcome.outcome === 'accepted') this.#open.delete(key);
-      }
-      return outcome;
+        return outcome;
+      },
+      (error: unknown) => {
+        // What could not be decided and recorded is refused, and nothing more is examined on this connection.
+        current.state = { ...current.state, isOver: true };
+        throw error;
+      },
+    );
+    const answered = settled.finally(() => {
+      if (current.state.isOver) this.#given.exchanges.close(caller, params.connection);
     });
+    current.queue = answered.catch(() => {});
+    return answered;
   }
 
   async #decide(login: Login, params: Attempt, caller: EdgeCaller): Promise<Outcome> {

@@ -49,7 +49,7 @@ export async function openSession(tx: Transaction, sessions: SessionRegistry, ac
     observer: 'warden',
     credential: accepted.fingerprint,
     source: params.source,
-    client: params.clientIdentification,
+    client: issued.client,
   } as const;
   const opened = await sessions.open(tx, {
     account: account.id,
@@ -63,7 +63,6 @@ export async function openSession(tx: Transaction, sessions: SessionRegistry, ac
     caller,
     startId: accepted.startId,
     source: params.source,
-    client: params.clientIdentification,
     issued,
   });
   if (opened === undefined) return { outcome: 'closed' };
@@ -91,7 +90,7 @@ export async function openSession(tx: Transaction, sessions: SessionRegistry, ac
   const source = sourceOf(params.source.address);
   for (const one of [key, password]) if (one !== null) await touchCredential(tx, one, params.source.address);
   await rememberSource(tx, account.id, source);
-  await countKeyExchange(tx, account.id, isPostQuantum(issued.keyExchange), params.clientIdentification);
+  await countKeyExchange(tx, account.id, isPostQuantum(issued.keyExchange), issued.client);
   await record(tx, {
     ...base,
     kind: 'session.opened',

@@ -15,6 +15,8 @@ import { exchangeHash } from './exchange-hash.ts';
 /** What the warden itself saw of the exchange a login runs on. */
 export type Issued = {
   readonly sessionIdentifier: Buffer;
+  /** The identification line of the client, of the transcript that was signed: printable ASCII. */
+  readonly client: string;
   readonly keyExchange: KeyExchangeMethod;
   readonly hostKeyAlgorithm: HostKeyAlgorithm;
   readonly algorithms: ConnectionAlgorithms;
@@ -89,8 +91,8 @@ export class Exchanges {
       sharedSecret: bytes(params.sharedSecret),
     };
     if (fields.serverIdentification.toString('latin1') !== identification) throw refusal('not the identification of this product');
-    if (!/^SSH-(?:2\.0|1\.99)-[\x20-\x7e]{0,247}$/.test(fields.clientIdentification.toString('latin1')))
-      throw refusal('not an identification of a client');
+    const client = fields.clientIdentification.toString('latin1');
+    if (!/^SSH-(?:2\.0|1\.99)-[\x20-\x7e]{0,247}$/.test(client)) throw refusal('not an identification of a client');
     if (fields.clientKexInit[0] !== 20 || fields.serverKexInit[0] !== 20) throw refusal('not a KEXINIT');
     const age = this.#ages.find(({ challenge }) => challenge.equals(fields.serverKexInit.subarray(1, 1 + challengeBytes)));
     if (age === undefined) throw refusal('this exchange is not of now');
@@ -103,6 +105,7 @@ export class Exchanges {
     if (params.isFirst)
       this.#issue(caller, params.connection, {
         sessionIdentifier: hash,
+        client,
         keyExchange: params.keyExchange,
         hostKeyAlgorithm: params.hostKeyAlgorithm,
         algorithms: agreedAlgorithms(fields.clientKexInit, fields.serverKexInit),

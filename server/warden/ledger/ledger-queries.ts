@@ -1,5 +1,6 @@
 // Owns: writing ledger entries, in the effect's own transaction.
 // Must never: be called after the effect; if the entry cannot be written, the effect does not happen. A field that nobody classified is secret.
+import { plainAddressBytes } from '../../domain/addresses.ts';
 import { CofferdamError } from '../../domain/errors.ts';
 import { operatorsIn, unclassified } from '../../domain/ledger/entry-kinds.ts';
 import type { Transaction } from '../../postgres/database.ts';
@@ -17,6 +18,14 @@ export function watch(tx: Transaction): readonly LedgerEntry[] {
 /** Who did something through a session, where. */
 export const bySession = ({ id, node, account }: OpenSession) =>
   ({ account: account.id, session: id, node, plane: account.plane, observer: 'warden' }) as const;
+
+/**
+ * Text as the database can hold it. Words are checked where they arrive; what still cannot be written costs its own characters, never the entry.
+ */
+const text = (value: string): string => value.toWellFormed().replaceAll('\0', '\ufffd');
+const textOrNull = (value: string | null | undefined): string | null => (value == null ? null : text(value));
+const numberOrNull = (value: number | null | undefined): number | null => (value != null && Number.isSafeInteger(value) ? value : null);
+const json = (value: object): string => JSON.stringify(value, (_name, one: unknown) => (typeof one === 'string' ? text(one) : one));
 
 export async function record(tx: Transaction, entry: LedgerEntry): Promise<void> {
   const [shown, hidden] = [entry.public ?? {}, entry.sensitive ?? {}];
@@ -38,16 +47,16 @@ export async function record(tx: Transaction, entry: LedgerEntry): Promise<void>
       entry.plane ?? null,
       entry.handle ?? null,
       entry.version ?? null,
-      entry.extent ?? null,
-      entry.bytes ?? null,
-      JSON.stringify(shown),
-      entry.credential ?? null,
-      entry.alsoCredential ?? null,
-      entry.source?.address ?? null,
-      entry.source?.port ?? null,
-      entry.client ?? null,
+      numberOrNull(entry.extent),
+      numberOrNull(entry.bytes),
+      json(shown),
+      textOrNull(entry.credential),
+      textOrNull(entry.alsoCredential),
+      entry.source == null || plainAddressBytes(entry.source.address) === undefined ? null : entry.source.address,
+      numberOrNull(entry.source?.port),
+      textOrNull(entry.client),
       operators.length === 0 ? null : operators.join(' '),
-      JSON.stringify(hidden),
+      json(hidden),
     ],
   );
 }

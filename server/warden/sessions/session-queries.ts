@@ -15,6 +15,7 @@ import {
   type Verb,
 } from '../../domain/ids.ts';
 import type { Transaction } from '../../postgres/database.ts';
+import { wireBytesPerSecondMax } from '../../rpc/edge-words.ts';
 import type { CustomerScope, FolderScope } from '../context.ts';
 import type { ReadHandle } from '../retention/retention-queries.ts';
 
@@ -267,6 +268,14 @@ export async function endSessions(tx: Transaction, filter: SessionFilter, reason
   return { sessions, handles };
 }
 
-export async function recordTransferred(tx: Transaction, session: SessionId, bytesIn: number, bytesOut: number): Promise<void> {
-  await tx.query('update session set bytes_in = $2, bytes_out = $3 where id = $1', [session, bytesIn, bytesOut]);
+export type Moved = { readonly bytesIn: number; readonly bytesOut: number };
+
+/** What the edge says that a session moved, kept no larger than the wire can have carried since it was opened. Returns what is kept. */
+export async function recordTransferred(tx: Transaction, session: SessionId, moved: Moved): Promise<Moved> {
+  const [row] = await tx.query<{ bytes_in: number; bytes_out: number }>(
+    `update session set bytes_in = least($2::bigint, could_have_moved(started_at, $4)), bytes_out = least($3::bigint, could_have_moved(started_at, $4))
+     where id = $1 returning bytes_in, bytes_out`,
+    [session, moved.bytesIn, moved.bytesOut, wireBytesPerSecondMax],
+  );
+  return { bytesIn: row?.bytes_in ?? 0, bytesOut: row?.bytes_out ?? 0 };
 }

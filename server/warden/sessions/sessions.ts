@@ -7,6 +7,7 @@ import { CofferdamError } from '../../domain/errors.ts';
 import { type AccountId, type CredentialId, type CustomerId, idOf, type SessionId } from '../../domain/ids.ts';
 import type { Logger } from '../../observability/logger.ts';
 import type { Database, Transaction } from '../../postgres/database.ts';
+import { alarmImpossible } from '../alerts/impossible-words.ts';
 import { lockForWithdrawal } from '../budgets/consequence-queries.ts';
 import { type FullScope, findFullScope } from '../budgets/session-limit-queries.ts';
 import type { EdgeCaller, EdgeNotifier, OpenSession, Sessions } from '../context.ts';
@@ -40,7 +41,6 @@ export type Opening = {
   readonly caller: EdgeCaller;
   readonly startId: string;
   readonly source: { readonly address: string; readonly port: number };
-  readonly client: string;
   readonly issued: Issued;
 };
 export type Opened = { readonly id: SessionId; readonly token: string; readonly absoluteLifeMs: number; readonly idleLifeMs: number };
@@ -90,7 +90,6 @@ export class SessionRegistry implements Sessions {
       startId: opening.startId,
       sourceAddress: opening.source.address,
       sourcePort: opening.source.port,
-      client: opening.client,
       ...opening.issued,
       lifeMs,
       until: opening.until,
@@ -207,9 +206,10 @@ export class SessionRegistry implements Sessions {
   /** The edge says that a connection is over, and what it moved; its word on the bytes. */
   async close(session: OpenSession, reason: string, bytesIn: number, bytesOut: number): Promise<void> {
     const done = await this.#database.withSystem(async (tx) => {
-      await recordTransferred(tx, session.id, bytesIn, bytesOut);
+      const moved = await recordTransferred(tx, session.id, { bytesIn, bytesOut });
+      if (moved.bytesIn < bytesIn || moved.bytesOut < bytesOut) await alarmImpossible(tx, session, Math.max(bytesIn, bytesOut));
       // Its holder left: there is nothing to withdraw from anybody.
-      return this.#end(tx, { session: session.id }, reason, { bytesIn, bytesOut });
+      return this.#end(tx, { session: session.id }, reason, moved);
     });
     this.#forget(session.id);
     done.announce();

@@ -5,6 +5,7 @@ import { CofferdamError } from '../../domain/errors.ts';
 import { formatPath } from '../../domain/paths.ts';
 import type { EdgeToWarden } from '../../rpc/edge-warden.ts';
 import type { Handlers } from '../../rpc/operation.ts';
+import { alarmImpossible } from '../alerts/impossible-words.ts';
 import { locateEntry, notFound, requireVerb, scopeOf, walk } from '../catalogue/locate.ts';
 import { findFile, newestPublished, visibleVersion } from '../catalogue/tree-queries.ts';
 import type { EdgeCaller, FolderScope, OpenSession, Read, Warden } from '../context.ts';
@@ -95,8 +96,9 @@ export function downloadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Ed
       const session = await sessions.require(token, caller);
       const known = released.take(download);
       await database.withCustomers(scopes(session), async (tx) => {
-        const closed = await closeDownload(tx, download, session.id, sentBytes);
+        const closed = await closeDownload(tx, download, session.id, sentBytes, known > 0);
         if (closed === undefined) return;
+        if (closed.sentBytes < sentBytes) await alarmImpossible(tx, session, sentBytes);
         await record(tx, {
           kind: 'download.closed',
           customer: closed.customer,
@@ -104,7 +106,7 @@ export function downloadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Ed
           observer: 'edge',
           handle: download,
           version: closed.version,
-          bytes: sentBytes,
+          bytes: closed.sentBytes,
           public: { by },
         });
         await handleClosed(tx, { download, session: session.id }, known);

@@ -1,6 +1,7 @@
 // Owns: the SQL of downloads: open read handles and where the bytes are.
 import { type ContentId, type CustomerId, idOf, type SessionId, type VersionId } from '../../domain/ids.ts';
 import type { Transaction } from '../../postgres/database.ts';
+import { wireBytesPerSecondMax } from '../../rpc/edge-words.ts';
 
 export async function insertDownload(
   tx: Transaction,
@@ -52,9 +53,33 @@ export async function locateExtents(tx: Transaction, download: OpenDownload, off
   return rows.map((row) => ({ index: row.index, offset: row.start, bytes: row.bytes }));
 }
 
-export async function closeDownload(tx: Transaction, id: string, session: SessionId, sentBytes: number): Promise<OpenDownload | undefined> {
+/** Whether the key of any extent left through this handle. */
+async function wasReleased(tx: Transaction, id: string, session: SessionId): Promise<boolean> {
+  const rows = await tx.query("select 1 from ledger where session_id = $1 and handle_id = $2 and kind = 'extent.granted' limit 1", [
+    session,
+    id,
+  ]);
+  return rows.length === 1;
+}
+
+/**
+ * Closes a handle. What the edge says it sent is kept no larger than the wire can have carried since it was opened, and is 0 where no key left.
+ * `isReleased`: known to the caller; the record is asked when it is not.
+ */
+export async function closeDownload(
+  tx: Transaction,
+  id: string,
+  session: SessionId,
+  sentBytes: number,
+  isReleased: boolean,
+): Promise<(OpenDownload & { readonly sentBytes: number }) | undefined> {
   const open = await findDownload(tx, id, session);
-  if (open !== undefined)
-    await tx.query('update download set closed_at = clock_timestamp(), sent_bytes = $2 where id = $1', [id, sentBytes]);
-  return open;
+  if (open === undefined) return undefined;
+  const believed = sentBytes === 0 || isReleased || (await wasReleased(tx, id, session)) ? sentBytes : 0;
+  const [row] = await tx.query<{ sent_bytes: number }>(
+    `update download set closed_at = clock_timestamp(), sent_bytes = least($2::bigint, could_have_moved(opened_at, $3))
+     where id = $1 and closed_at is null returning sent_bytes`,
+    [id, believed, wireBytesPerSecondMax],
+  );
+  return row && { ...open, sentBytes: row.sent_bytes };
 }

@@ -1,0 +1,117 @@
+// Owns: every word that an edge may say to the warden: its form, and what of it is possible. The table of operations takes its parameters from here only.
+// Must never: hold a word without a bound. What an edge says is kept, shown and added up when it has been taken, too.
+import { z } from 'zod';
+import { canonicalAddress } from '../domain/addresses.ts';
+import { isValidName, maxPathDepth } from '../domain/paths.ts';
+
+/** Plaintext of at most this many bytes may travel and rest inside a row instead of an object. */
+export const inlineExtentBytesMax = 65_536;
+/** More than one process puts on a wire: what an edge says it moved is at most so much for each second in which it could. */
+export const wireBytesPerSecondMax = 2 ** 34;
+
+const base64 = (bytesMax: number) => z.base64().max(Math.ceil(bytesMax / 3) * 4);
+/** A string of the wire before anybody knows who sends it: looked up or hashed, never kept. */
+const unkept = (lengthMax: number) => z.string().max(lengthMax);
+const name = z
+  .string()
+  .max(255)
+  .refine(isValidName, 'not an allowed name')
+  .describe('a name of the catalogue: 1 to 255 bytes of UTF-8, no control character, no slash');
+
+/** Closed sets (literals, enumerations, booleans) stand in the table itself: they bound themselves. */
+export const edgeWords = {
+  // Names that one side gave, and the other side gives back.
+  startId: z.uuid().describe('names a run of the node; a hello with another one ends what the former left open'),
+  connection: z.uuid().describe('names a TCP connection for the time of its login; of this node only'),
+  token: z
+    .string()
+    .regex(/^[A-Za-z0-9_-]{43}$/)
+    .describe('32 random bytes, base64url, as the warden gave them out for a session of this node; it keeps only their SHA-256'),
+  upload: z.uuid().describe('an upload of this session, as the warden named it'),
+  download: z.uuid().describe('a read handle of this session, as the warden named it'),
+  customer: z.uuid().describe('a customer in the scope of the session'),
+  objectId: z
+    .string()
+    .regex(/^[0-9a-f]{32}$/)
+    .describe('an object that was issued to this upload and not sealed yet'),
+  index: z.number().int().min(0).max(10_000_000).describe('an extent of this content: the next one to seal, or one that is there'),
+
+  // The lease.
+  sessionCount: z.number().int().min(0).max(1_000_000).describe('open sessions of the node; looked at by nobody but a human'),
+  epoch: z.number().int().min(0).max(Number.MAX_SAFE_INTEGER).describe('up to where the node knows what ended; never kept'),
+
+  // A key exchange, and what it proves.
+  identification: base64(255).describe('an identification line without CR LF: SSH-2.0- and printable ASCII, or it is not signed'),
+  clientKexInit: base64(16_384).describe('a KEXINIT; hashed'),
+  serverKexInit: base64(4096).describe('a KEXINIT with the challenge of this warden; hashed'),
+  exchangeValue: base64(2048).describe('a public value of the key agreement; hashed'),
+  sharedSecret: base64(512).describe('K without its length; hashed, never kept'),
+  hostKey: base64(1024).describe('the public half of a host key of this gateway'),
+
+  // A login.
+  address: z
+    .string()
+    .max(45)
+    .refine((text) => text !== '' && canonicalAddress(text) === text, 'not an address in its one spelling')
+    .describe("a client's address in its one spelling (RFC 5952, no zone, an IPv4-mapped one as IPv4); kept as the word of the edge"),
+  port: z.number().int().min(0).max(65_535).describe("a client's port; kept as the word of the edge"),
+  username: unkept(256).describe('what the client typed as its name; looked up when it could be one, never kept'),
+  algorithm: unkept(64).describe('the name of a signature algorithm; compared with a list'),
+  publicKey: base64(16_384).describe('a public key in the SSH wire form; looked up by its fingerprint'),
+  signature: base64(16_384).describe('a signature blob (RFC 4252); verified'),
+  answer: unkept(256).describe('an answer to a prompt; a secret, never kept'),
+  password: unkept(256).describe('a password; a secret, hashed'),
+
+  // The console.
+  consoleLine: unkept(512).describe("a line of the console's grammar; what it understands is kept in its own words"),
+  consoleText: unkept(16_384).describe('what the console asked for: a code, or a signed request'),
+
+  // What the node says of itself.
+  selfTestKey: base64(1024).describe("the public key of the node's own account"),
+  verdictText: z
+    .string()
+    .max(256)
+    .refine((text) => /^[\x20-\x7e]*$/.test(text), 'not printable ASCII')
+    .describe('why a control bit or did not, printable ASCII; shown to operators as the word of the edge'),
+
+  // The tree.
+  name,
+  path: z.array(name).max(maxPathDepth).describe('names from the root on, at most 32; looked up inside the scope of the session'),
+  pageLength: z.number().int().min(1).max(200).describe('names in one page; each is charged'),
+  modifiedAt: z
+    .number()
+    .int()
+    .min(0)
+    .max(0xffff_ffff)
+    .describe('seconds since 1970, as SFTP has them (until 2106); kept as its sender says'),
+
+  // Bytes.
+  extentBytes: z
+    .number()
+    .int()
+    .min(1)
+    .max(16_777_216)
+    .describe('plaintext bytes of an extent; they must fit the length of what was sealed'),
+  sealedBytes: z.number().int().min(1).max(16_777_216).describe('ciphertext bytes of an extent; compared with what is there'),
+  inline: base64(inlineExtentBytesMax + 128).describe('ciphertext of a small extent; kept once it is charged'),
+  size: z.number().int().min(0).max(Number.MAX_SAFE_INTEGER).describe('bytes of a closed upload; refused unless it is what was stored'),
+  sha256: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/)
+    .describe('of the whole content; the receipt says by which node it was hashed'),
+  offset: z.number().int().min(0).max(Number.MAX_SAFE_INTEGER).describe('where to read from; beyond the end there is nothing; never kept'),
+  permitBytes: z
+    .number()
+    .int()
+    .min(1)
+    .max(2 ** 32)
+    .describe('bytes that want to go over the wire; the flow answers with less'),
+  movedBytes: z
+    .number()
+    .int()
+    .min(0)
+    .max(Number.MAX_SAFE_INTEGER)
+    .describe(
+      'bytes that were moved; kept no larger than the wire can have carried since the handle or session began, and 0 where no key left',
+    ),
+} as const;
