@@ -4,6 +4,7 @@ import type { Plane } from '../domain/ids.ts';
 import type { CredentialAges } from './credential-ages.ts';
 import type { BudgetDefaults } from './default-budgets.ts';
 import type { LedgerConfig } from './ledger-settings.ts';
+import type { NodeAllowances } from './node-allowances.ts';
 
 export type EdgeConfig = {
   readonly node: string;
@@ -54,6 +55,8 @@ export type Config = {
     readonly database: string;
   } | null;
   readonly limits: Limits;
+  /** How much one edge may make the warden store; see node-allowances.ts. */
+  readonly perNode: NodeAllowances;
   /** What every scope may use from its creation; see default-budgets.ts. */
   readonly budgets: BudgetDefaults;
   readonly credentials: CredentialAges;
@@ -87,6 +90,10 @@ export type Limits = {
   readonly passwordHashesWaitingMax: number;
   readonly channelsPerConnectionMax: number;
   readonly handlesPerSessionMax: number;
+  /** Extents of one upload whose key was handed out and that are not sealed yet. */
+  readonly pendingExtentsPerUploadMax: number;
+  /** Directories that stand in one folder, on all its levels. */
+  readonly directoriesPerFolderMax: number;
   readonly requestsInFlightPerChannelMax: number;
   /** Receive window granted to a client, bytes. */
   readonly channelWindowBytes: number;
@@ -151,6 +158,8 @@ export const defaultLimits: Limits = {
   passwordHashesWaitingMax: 32,
   channelsPerConnectionMax: 1,
   handlesPerSessionMax: 64,
+  pendingExtentsPerUploadMax: 64,
+  directoriesPerFolderMax: 10_000,
   requestsInFlightPerChannelMax: 256,
   channelWindowBytes: 16 * 1024 * 1024,
   sendBufferBytesMax: 2 * 1024 * 1024,

@@ -13,6 +13,7 @@ import { type CredentialAges, defaultCredentialAges } from './credential-ages.ts
 import { defaultBudgets } from './default-budgets.ts';
 import { completeLedger, ledgerFaults, ledgerSettings } from './ledger-settings.ts';
 import { hostFault } from './loopback.ts';
+import { defaultNodeAllowances, nodeAllowanceSettings } from './node-allowances.ts';
 
 const port = z.number().int().min(0).max(65_535);
 const directory = z.string().refine(isAbsolute, 'must be an absolute path');
@@ -94,6 +95,7 @@ const settings = z.strictObject({
     .strictObject({ partnerEdge: userName, internalEdge: userName, warden: userName, admin: userName, database: userName })
     .optional(),
   limits: z.strictObject(limitShape).optional(),
+  perNode: nodeAllowanceSettings.optional(),
   budgets: budgetSettings.optional(),
   credentials: credentialSettings.optional(),
   ledger: ledgerSettings.optional(),
@@ -224,6 +226,7 @@ function demoConfig(options: LoadOptions, faults: string[]): Config {
     allowSlowCipher: env.COFFERDAM_ALLOW_SLOW_CIPHER === '1',
     users: options.isRoot ? demoUsers : null,
     limits: envSettings(env, 'COFFERDAM_LIMITS', z.strictObject(limitShape), { ...defaultLimits, settleMs: 0 }, faults),
+    perNode: envSettings(env, 'COFFERDAM_PER_NODE', nodeAllowanceSettings, defaultNodeAllowances, faults),
     budgets: envSettings(env, 'COFFERDAM_BUDGETS', budgetSettings, defaultBudgets, faults),
     credentials: envSettings(env, 'COFFERDAM_CREDENTIALS', credentialSettings, defaultCredentialAges, faults),
     ledger: envLedger(env, runtimeDirectory, faults),
@@ -274,6 +277,7 @@ function complete(given: Settings, options: LoadOptions): Config {
     allowSlowCipher: given.allowSlowCipher ?? false,
     users: given.mode === 'production' ? (given.users ?? null) : options.isRoot ? (given.users ?? demoUsers) : null,
     limits: { ...defaultLimits, ...(given.limits as Partial<Limits> | undefined) },
+    perNode: withDefaults(defaultNodeAllowances, given.perNode),
     budgets: withDefaults(defaultBudgets, given.budgets),
     credentials: withDefaults(defaultCredentialAges, given.credentials),
     ledger: completeLedger(given.runtimeDirectory, given.ledger),

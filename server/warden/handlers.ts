@@ -8,6 +8,7 @@ import { consoleHandlers } from './console/console.ts';
 import type { EdgeCaller, Warden } from './context.ts';
 import { findSessionIdentifier } from './exchanges/exchange-queries.ts';
 import type { Exchanges } from './exchanges/exchanges.ts';
+import { NodeAccounts } from './nodes/allowances.ts';
 import type { Nodes } from './nodes/nodes.ts';
 import { selfTestHandlers } from './self-test/self-test.ts';
 import type { SessionRegistry } from './sessions/sessions.ts';
@@ -24,15 +25,18 @@ export type Rooms = {
 /** Says who a node is and what host keys it shows, no more: it waits at its warden as it waits for a warden. */
 const greeting = 'node.hello';
 
-/** Nothing is served while the record is in doubt, late at its witness, or frozen. */
-function guarded({ guard }: Warden, handlers: Handlers<EdgeToWarden, EdgeCaller>): Handlers<EdgeToWarden, EdgeCaller> {
+/** Nothing is served while the record is in doubt, late at its witness, or frozen; and to no node more than it may make us store. */
+function guarded({ guard, config, database }: Warden, handlers: Handlers<EdgeToWarden, EdgeCaller>): Handlers<EdgeToWarden, EdgeCaller> {
+  const accounts = new NodeAccounts(config.perNode, database);
   const entries = Object.entries(handlers).map(([name, handler]) => {
-    if (name === greeting) return [name, handler];
     const run = handler as (params: unknown, caller: EdgeCaller) => Promise<unknown>;
+    const op = name as keyof EdgeToWarden;
     return [
       name,
       async (params: unknown, caller: EdgeCaller): Promise<unknown> => {
-        guard.require();
+        if (name !== greeting) guard.require();
+        await accounts.take(op, caller);
+        if (name === greeting) return run(params, caller);
         const result = await run(params, caller);
         // What was decided meanwhile holds for what was asked before.
         guard.require();
@@ -83,7 +87,7 @@ export function edgeHandlers(warden: Warden, rooms: Rooms): Handlers<EdgeToWarde
       await sessions.close(await sessions.requireAny(token, caller), reason, bytesIn, bytesOut);
       return {};
     },
-    ...selfTestHandlers(warden),
+    ...selfTestHandlers(warden, (caller) => nodes.startIdOf(caller)),
     ...consoleHandlers(warden, sessions),
     ...treeHandlers(warden),
     ...uploadHandlers(warden),

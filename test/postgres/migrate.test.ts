@@ -31,6 +31,8 @@ test('a version stands in the folder of its file, those that were there before i
   const directory = join(temporaryDirectory(t), 'm');
   cpSync(migrations, directory, { recursive: true });
   for (const name of readdirSync(directory)) if (/^\d/.test(name) && name >= '0013') rmSync(join(directory, name));
+  // The matrix of today names what older schemas do not have; nobody but their owner uses this one.
+  writeFileSync(join(directory, 'grants.sql'), 'select 1;\n');
   await migrate(url, directory, testPasswords);
   const client = new pg.Client({ connectionString: url });
   await client.connect();

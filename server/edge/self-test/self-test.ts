@@ -11,6 +11,8 @@ import type { FromRound, RoundData, Verdict } from './round.ts';
 
 const firstAfterMs = 3000;
 const roundMsMax = 120_000;
+/** The key of a day: the warden takes no second one before, and none lasts a month. */
+const keyLifeMs = 24 * 3_600_000;
 const anyHosts: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '::1', '': '127.0.0.1', localhost: '127.0.0.1' };
 
 export type SelfTestOptions = {
@@ -34,6 +36,7 @@ function newKey(): { readonly blob: Buffer; readonly privateKey: string } {
 export class SelfTest {
   readonly #options: SelfTestOptions;
   readonly #ports = new Set<number>();
+  #key = { ...newKey(), at: performance.now() };
   #tester: Tester | undefined;
   #timer: NodeJS.Timeout | undefined;
   #worker: Worker | undefined;
@@ -66,7 +69,9 @@ export class SelfTest {
   async #round(): Promise<void> {
     const { node, warden } = this.#options;
     try {
-      const tester = this.#tester ?? (await this.#begin());
+      const isOld = performance.now() - this.#key.at > keyLifeMs;
+      if (isOld) this.#key = { ...newKey(), at: performance.now() };
+      const tester = (isOld ? undefined : this.#tester) ?? (await this.#begin());
       this.#tester = tester;
       const checks = await this.#inThread(tester);
       await warden.call('self-test.report', { checks: [...checks] });
@@ -79,7 +84,7 @@ export class SelfTest {
   }
 
   async #begin(): Promise<Tester> {
-    const { blob, privateKey } = newKey();
+    const { blob, privateKey } = this.#key;
     const { account, directory } = await this.#options.warden.call('self-test.begin', { key: blob.toString('base64') });
     return { username: account, privateKey, directory };
   }

@@ -184,6 +184,7 @@ export class Logins {
       account: isAimed && account !== undefined ? account.id : null,
       username: params.username,
       source: params.source.address,
+      node: caller.node,
       what: type === 'password' ? 'password' : 'code',
     });
   }

@@ -1,9 +1,10 @@
 // Owns: which counters a guess is held against, and how long its sender waits.
-// Must never: let a stranger's failures count where an account has logged in before; or examine a guess that no counter took.
+// Must never: let a stranger's failures count where an account has logged in before, or what one edge says of a source where another edge serves; or examine a
+// guess that no counter took.
 import { createHash } from 'node:crypto';
 import type { Config } from '../../config/config.ts';
 import { isInNetwork, parseNetwork, sourceOf } from '../../domain/addresses.ts';
-import type { AccountId } from '../../domain/ids.ts';
+import type { AccountId, NodeName } from '../../domain/ids.ts';
 import type { Database, Transaction } from '../../postgres/database.ts';
 import { isKnownSource, settleGuess, takeGuess } from './penalty-queries.ts';
 
@@ -25,6 +26,8 @@ export type GuessAt = {
   readonly account: AccountId | null;
   readonly username: string;
   readonly source: string;
+  /** The edge whose word the source is. */
+  readonly node: NodeName;
   readonly what: 'password' | 'code';
 };
 
@@ -60,14 +63,14 @@ export class Penalties {
     return { subjects, isKnown, waitMs };
   }
 
-  #subjects({ account, username, what }: GuessAt, source: string, isKnown: boolean): readonly string[] {
-    if (isKnown && account !== null) return [`known/${account}/${source}/${what}`];
+  #subjects({ account, username, node, what }: GuessAt, source: string, isKnown: boolean): readonly string[] {
+    if (isKnown && account !== null) return [`known/${account}/${node}/${source}/${what}`];
     const who = account ?? createHash('sha256').update(username).digest('hex').slice(0, 32);
     const isExempt = this.#config.penaltyExempt.some((text) => {
       const network = parseNetwork(text);
       return network !== undefined && isInNetwork(source.replace(/\/64$/, ''), network);
     });
-    return [`account/${who}/${what}`, ...(isExempt ? [] : [`source/${source}`])];
+    return [`account/${who}/${what}`, ...(isExempt ? [] : [`source/${node}/${source}`])];
   }
 
   /** Inside the transaction in which the guess was right. */

@@ -12,6 +12,7 @@ import { removeFile, renameFile } from './change-file.ts';
 import { type InFolder, locate, locateEntry, notFound, requireVerb, scopeOf, walk } from './locate.ts';
 import { recordName } from './name-entry.ts';
 import {
+  countDirectories,
   directoryModifiedAt,
   findDirectory,
   findFile,
@@ -43,9 +44,13 @@ function directoryAttributes(session: OpenSession, folder: FolderScope | null, m
 }
 
 export function treeHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, EdgeCaller>, TreeOperations> {
-  const { database, sessions, charges } = warden;
+  const { database, sessions, charges, config } = warden;
   const inFolder = <T>(place: InFolder, work: Parameters<typeof database.withCustomers<T>>[1]): Promise<T> =>
     database.withCustomers(scopeOf(place.customer), work);
+  const { directoriesPerFolderMax } = config.limits;
+  /** Whatever leaves an entry or a name costs an item: a new directory one of what is stored, everything else one of what is told. */
+  const charge = (session: OpenSession, place: InFolder, direction: 'in' | 'list'): Promise<void> =>
+    charges.take(session, place.customer.id, direction, { bytes: 0, items: 1 });
   return {
     'tree.stat': async ({ token, path }, caller) => {
       const session = await sessions.require(token, caller);
@@ -88,7 +93,8 @@ export function treeHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, EdgeCa
         const parent = await walk(tx, place.folder.id, place.rest);
         return listEntries(tx, place.folder.id, parent, session.account.id, after ?? '', limit);
       });
-      if (found.length > 0) await charges.take(session, place.customer.id, 'list', { bytes: 0, items: found.length });
+      // An empty folder was told of, too.
+      await charges.take(session, place.customer.id, 'list', { bytes: 0, items: Math.max(1, found.length) });
       await inFolder(place, (tx) =>
         record(tx, {
           kind: 'folder.listed',
@@ -111,6 +117,7 @@ export function treeHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, EdgeCa
     'tree.remove': async ({ token, path }, caller) => {
       const session = await sessions.require(token, caller);
       const place = locateEntry(session, path);
+      await charge(session, place, 'list');
       await inFolder(place, (tx) => removeFile(tx, session, place));
       return {};
     },
@@ -120,6 +127,7 @@ export function treeHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, EdgeCa
       const source = locateEntry(session, from);
       const target = locateEntry(session, to);
       if (source.folder.id !== target.folder.id) throw new CofferdamError('denied', 'files cannot be moved between folders');
+      await charge(session, source, 'list');
       await inFolder(source, (tx) => renameFile(tx, session, source, target, replace));
       return {};
     },
@@ -129,7 +137,10 @@ export function treeHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, EdgeCa
       const place = locateEntry(session, path);
       requireVerb(session, place.folder, 'write');
       if (!place.folder.directoriesAllowed) throw new CofferdamError('denied', 'directories cannot be made in this folder');
+      await charge(session, place, 'in');
       await inFolder(place, async (tx) => {
+        if ((await countDirectories(tx, place.folder.id, directoriesPerFolderMax)) >= directoriesPerFolderMax)
+          throw new CofferdamError('over-limit', 'this folder holds as many directories as it may');
         const parent = await walk(tx, place.folder.id, place.parents);
         const file = await findFile(tx, place.folder.id, parent, place.name);
         const isTaken = file !== undefined && (await visibleVersion(tx, file, session.account.id)) !== undefined;
@@ -146,6 +157,7 @@ export function treeHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, EdgeCa
       const place = locateEntry(session, path);
       requireVerb(session, place.folder, 'write');
       if (!place.folder.directoriesAllowed) throw new CofferdamError('denied', 'directories cannot be removed in this folder');
+      await charge(session, place, 'list');
       await inFolder(place, async (tx) => {
         const parent = await walk(tx, place.folder.id, place.parents);
         const directory = await findDirectory(tx, place.folder.id, parent, place.name);
@@ -162,6 +174,7 @@ export function treeHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, EdgeCa
       const session = await sessions.require(token, caller);
       const place = locateEntry(session, path);
       requireVerb(session, place.folder, 'write');
+      await charge(session, place, 'list');
       await inFolder(place, async (tx) => {
         const parent = await walk(tx, place.folder.id, place.parents);
         const file = await findFile(tx, place.folder.id, parent, place.name);

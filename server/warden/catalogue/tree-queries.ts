@@ -177,6 +177,16 @@ export async function listEntries(
   return rows.map((row) => ({ name: row.name, kind: row.kind, size: row.size, modifiedAt: row.modified_at }));
 }
 
+/** Directories that stand in a folder, counted up to `max`; from here on nobody else makes one until the transaction ends. */
+export async function countDirectories(tx: Transaction, folder: FolderId, max: number): Promise<number> {
+  await tx.query('select 1 from folder where id = $1 for no key update', [folder]);
+  const [row] = await tx.query<{ n: number }>(
+    'select count(*) as n from (select 1 from directory where folder_id = $1 and removed_at is null limit $2) d',
+    [folder, max],
+  );
+  return row?.n ?? max;
+}
+
 export async function insertDirectory(
   tx: Transaction,
   id: DirectoryId,

@@ -43,6 +43,9 @@ export function consoleHandlers(
   /** One transaction: effect and entry; a refusal is an entry too. */
   const acted = async (session: OpenSession, what: string, work: (acting: Acting) => Promise<ConsoleAnswer>): Promise<ConsoleAnswer> => {
     const announcements: (() => void)[] = [];
+    // Each leaves an entry. A session that may only enrol belongs to no scope yet: its bounds are its ticket and its node's.
+    const [payer] = session.customers;
+    if (payer !== undefined) await warden.charges.take(session, payer.id, 'list', { bytes: 0, items: 1 });
     const entry = (tx: Transaction, outcome: string): Promise<void> =>
       record(tx, {
         kind: 'console.used',

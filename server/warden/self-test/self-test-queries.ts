@@ -33,6 +33,21 @@ export async function ensureAccount(tx: Transaction, customer: CustomerId, name:
   return idOf<AccountId>(row.id);
 }
 
+/** Whether this is the key that the account uses now: then there is nothing to do. */
+export async function isUsableKey(tx: Transaction, name: string, fingerprint: string): Promise<boolean> {
+  const rows = await tx.query(
+    `select 1 from credential c join account a on a.id = c.account_id and a.is_self_test and a.name = $1 join second_factor f on f.account_id = a.id
+     where c.fingerprint = $2 and c.state = 'active' and c.expires_at > clock_timestamp() + interval '1 day'`,
+    [name, fingerprint],
+  );
+  return rows.length === 1;
+}
+
+/** Keys of a self-test account that are over and that no session names: rows, budgets and seals go. Of no other account. */
+export async function forgetUnusedKeys(tx: Transaction, name: string): Promise<void> {
+  await tx.query('select forget_self_test_keys($1)', [name]);
+}
+
 /** The account's only usable key from now on. */
 export async function replaceKey(
   tx: Transaction,

@@ -13,40 +13,76 @@ import { sealing } from '../changes/seals.ts';
 import type { EdgeCaller, Warden } from '../context.ts';
 import { record } from '../ledger/ledger-queries.ts';
 import { selfTestBudgets } from './self-test-budgets.ts';
-import { ensureAccount, ensureCustomer, findOwnSeed, replaceKey, replaceSeed, silentNodes, writeVerdict } from './self-test-queries.ts';
+import {
+  ensureAccount,
+  ensureCustomer,
+  findOwnSeed,
+  forgetUnusedKeys,
+  isUsableKey,
+  replaceKey,
+  replaceSeed,
+  silentNodes,
+  writeVerdict,
+} from './self-test-queries.ts';
 
 type Operations = 'self-test.begin' | 'self-test.code' | 'self-test.report';
 
 const customerName = 'self-test';
 const folder = 'probe';
+/** A run may change its key after so long: an edge does so each day. */
+const keyLifeMs = 20 * 3_600_000;
 const nameOf = (caller: EdgeCaller): string => `self-test.${caller.node}`.slice(0, 64);
 
-export function selfTestHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, EdgeCaller>, Operations> {
+export function selfTestHandlers(
+  warden: Warden,
+  startIdOf: (caller: EdgeCaller) => string,
+): Pick<Handlers<EdgeToWarden, EdgeCaller>, Operations> {
   const { database, keys } = warden;
+  /** The key of the present run of each node, and since when. */
+  const begun = new Map<string, { readonly startId: string; readonly fingerprint: string; readonly at: number }>();
+
+  /** One key a run and day. The same one may be said again: it changes nothing. */
+  const requireKeyOfRun = (caller: EdgeCaller, fingerprint: string): void => {
+    const startId = startIdOf(caller);
+    const known = begun.get(caller.node);
+    if (known?.startId === startId && known.fingerprint === fingerprint) return;
+    if (known?.startId === startId && performance.now() - known.at < keyLifeMs)
+      throw new CofferdamError('conflict', 'this run of the node has its key for the self-test');
+    begun.set(caller.node, { startId, fingerprint, at: performance.now() });
+  };
+
+  /** The node's account, its rights, and this as its only usable key. What its earlier keys left, and no session names, goes. */
+  const makeTester = async (caller: EdgeCaller, blob: Buffer, type: string, fingerprint: string): Promise<void> => {
+    const budgets = selfTestBudgets(warden.config.budgets);
+    await database.withSystem(async (tx) => {
+      if (await isUsableKey(tx, nameOf(caller), fingerprint)) return;
+      await forgetUnusedKeys(tx, nameOf(caller));
+      await sealing(
+        tx,
+        keys,
+        () => null,
+        async () => {
+          const customer = await ensureCustomer(tx, customerName);
+          if (customer.isNew) await keys.createCustomerKey(tx, customer.id);
+          await createBudgets(tx, { kind: 'customer', customer: customer.id }, budgets);
+          const account = await ensureAccount(tx, customer.id, nameOf(caller), caller.plane, folder);
+          const isInternal = caller.plane === 'internal';
+          await createBudgets(tx, { kind: 'account', account, customer: customer.id, isInternal }, budgets);
+          const credential = await replaceKey(tx, account, type, blob, fingerprint);
+          await createBudgets(tx, { kind: 'credential', credential, customer: isInternal ? null : customer.id }, budgets);
+          const { sealed, sealedBy } = keys.sealSecret('totp', account, newSeed());
+          await replaceSeed(tx, account, sealed, sealedBy);
+        },
+      );
+    });
+  };
   return {
     'self-test.begin': async ({ key }, caller) => {
       const blob = Buffer.from(key, 'base64');
       const { type } = parseSshPublicKey(blob, 3072);
-      const budgets = selfTestBudgets(warden.config.budgets);
-      await database.withSystem((tx) =>
-        sealing(
-          tx,
-          keys,
-          () => null,
-          async () => {
-            const customer = await ensureCustomer(tx, customerName);
-            if (customer.isNew) await keys.createCustomerKey(tx, customer.id);
-            await createBudgets(tx, { kind: 'customer', customer: customer.id }, budgets);
-            const account = await ensureAccount(tx, customer.id, nameOf(caller), caller.plane, folder);
-            const isInternal = caller.plane === 'internal';
-            await createBudgets(tx, { kind: 'account', account, customer: customer.id, isInternal }, budgets);
-            const credential = await replaceKey(tx, account, type, blob, fingerprintOf(blob));
-            await createBudgets(tx, { kind: 'credential', credential, customer: isInternal ? null : customer.id }, budgets);
-            const { sealed, sealedBy } = keys.sealSecret('totp', account, newSeed());
-            await replaceSeed(tx, account, sealed, sealedBy);
-          },
-        ),
-      );
+      const fingerprint = fingerprintOf(blob);
+      requireKeyOfRun(caller, fingerprint);
+      await makeTester(caller, blob, type, fingerprint);
       return { account: nameOf(caller), directory: caller.plane === 'internal' ? `/${customerName}/${folder}` : `/${folder}` };
     },
 

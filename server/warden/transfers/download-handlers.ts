@@ -35,6 +35,8 @@ export function downloadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Ed
     'download.open': async ({ token, path }, caller) => {
       const session = await sessions.require(token, caller);
       const place = locateEntry(session, path);
+      // It leaves an entry, and tells of one name.
+      await charges.take(session, place.customer.id, 'list', { bytes: 0, items: 1 });
       return database.withCustomers(scopeOf(place.customer), async (tx) => {
         requireVerb(session, place.folder, 'list');
         const parent = await walk(tx, place.folder.id, place.parents);

@@ -39,9 +39,16 @@ function decide(session: OpenSession, place: EntryPlace, live: readonly VersionR
 }
 
 /** A fresh object id and its key, for the next extent of an upload. */
-export async function issueExtent(tx: Transaction, keys: KeyRing, upload: OpenUpload, uploadId: string): Promise<FreshExtent> {
+export async function issueExtent(
+  tx: Transaction,
+  keys: KeyRing,
+  upload: OpenUpload,
+  uploadId: string,
+  pendingMax: number,
+): Promise<FreshExtent> {
   const object = idOf<ObjectId>(randomBytes(16).toString('hex'));
-  const index = await insertPending(tx, upload, uploadId, object);
+  const index = await insertPending(tx, upload, uploadId, object, pendingMax);
+  if (index === undefined) throw new CofferdamError('over-limit', 'too many extents of this file are begun and not sealed');
   const fileKey = await keys.openFileKey((work) => work(tx), upload.customer, upload.content, upload.customerKey, upload.wrappedKey);
   const context = extentContext(upload.customer, upload.content, index, object);
   return { index, objectId: object, key: extentKey(fileKey, context).toString('base64'), context: context.toString('base64') };
@@ -54,6 +61,7 @@ export async function openUpload(
   session: OpenSession,
   place: EntryPlace,
   mode: OpenMode,
+  pendingMax: number,
 ): Promise<{ readonly id: string; readonly upload: OpenUpload; readonly fresh: FreshExtent }> {
   const parent = await walk(tx, place.folder.id, place.parents);
   if ((await findDirectory(tx, place.folder.id, parent, place.name)) !== undefined)
@@ -89,5 +97,5 @@ export async function openUpload(
   }
   const upload = await lockUpload(tx, id, session.id);
   if (upload === undefined) throw new CofferdamError('bug', 'an upload vanished while it was opened');
-  return { id, upload, fresh: await issueExtent(tx, keys, upload, id) };
+  return { id, upload, fresh: await issueExtent(tx, keys, upload, id, pendingMax) };
 }

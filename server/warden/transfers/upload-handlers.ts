@@ -40,12 +40,15 @@ type UploadOperations =
 type SealedExtent = Params<EdgeToWarden, 'upload.seal-extent'>['extent'];
 
 const scopes = (session: OpenSession): readonly CustomerId[] => session.customers.map((customer) => customer.id);
+/** Whatever leaves an entry costs at least this. */
+const oneItem = { bytes: 0, items: 1 } as const;
 const lost = (): CofferdamError => new CofferdamError('conflict', 'this upload was taken over or ended');
 
 export function uploadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, EdgeCaller>, UploadOperations> {
   const { database, sessions, keys, config, charges } = warden;
   const store = runtimePaths(config);
   const lanes = new Lanes();
+  const pendingMax = config.limits.pendingExtentsPerUploadMax;
 
   /** Runs `work` on the version that this upload holds, in its customer's scope. */
   const onUpload = <T>(session: OpenSession, id: string, work: (tx: Transaction, upload: OpenUpload) => Promise<T>): Promise<T> =>
@@ -114,7 +117,7 @@ export function uploadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Edge
       await requireSpace(config.limits.freeSpaceFloorBytes);
       await charges.take(session, place.customer.id, 'in', { bytes: 0, items: 1 });
       return database.withCustomers(scopeOf(place.customer), async (tx) => {
-        const { id, upload, fresh } = await openUpload(tx, keys, session, place, { continue: isContinued, exclusive });
+        const { id, upload, fresh } = await openUpload(tx, keys, session, place, { continue: isContinued, exclusive }, pendingMax);
         await record(tx, {
           kind: 'upload.opened',
           customer: place.customer.id,
@@ -131,7 +134,7 @@ export function uploadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Edge
       const session = await sessions.require(token, caller);
       // What was begun may use half of what new files leave alone.
       await requireSpace(config.limits.freeSpaceFloorBytes / 2);
-      return onUpload(session, id, (tx, upload) => issueExtent(tx, keys, upload, id));
+      return onUpload(session, id, (tx, upload) => issueExtent(tx, keys, upload, id, pendingMax));
     },
 
     'upload.seal-extent': async ({ token, upload: id, extent }, caller) => {
@@ -148,6 +151,7 @@ export function uploadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Edge
       if (found.extent === undefined) throw new CofferdamError('not-found', 'no such extent');
       // A key leaves for what is at rest: charged like any other. A continuation can inherit what is complete.
       await charges.take(session, found.customer, 'out', { bytes: found.extent.bytes, items: 0 });
+      await charges.take(session, found.customer, 'list', oneItem);
       const extent = await onUpload(session, id, async (tx, upload) => {
         const still = await find(tx, upload);
         if (still?.object !== found.extent?.object) throw lost();

@@ -120,19 +120,20 @@ export async function findClosedBy(tx: Transaction, upload: string, account: Acc
   return row && idOf<VersionId>(row.id);
 }
 
-/** Reserves the next index of the content for a fresh object. */
+/** Reserves the next index of the content for a fresh object; undefined: the upload has as many begun as it may. The caller holds the version's lock. */
 export async function insertPending(
   tx: Transaction,
   upload: OpenUpload | { readonly customer: CustomerId; readonly content: ContentId; readonly extentCount: number },
   uploadId: string,
   object: ObjectId,
-): Promise<number> {
+  pendingMax: number,
+): Promise<number | undefined> {
   const [row] = await tx.query<{ index: number }>(
     `insert into pending_extent (object_id, customer_id, content_id, index, upload_id)
-     select $1, $2, $3, $4 + (select count(*) from pending_extent where upload_id = $5), $5 returning index`,
-    [object, upload.customer, upload.content, upload.extentCount, uploadId],
+     select $1, $2, $3, $4 + p.n, $5 from (select count(*) as n from pending_extent where upload_id = $5) p where p.n < $6 returning index`,
+    [object, upload.customer, upload.content, upload.extentCount, uploadId, pendingMax],
   );
-  return row?.index ?? 0;
+  return row?.index;
 }
 
 /** Whether this object was issued to this upload and not sealed yet. */

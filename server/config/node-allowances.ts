@@ -1,0 +1,40 @@
+// Owns: how much one edge may make the warden store, at once and a minute, whatever it says and whoever sits in it.
+// Must never: be near what an honest edge needs, or be without a number.
+import { z } from 'zod';
+import type { Allowance } from '../domain/allowance.ts';
+
+export type NodeAllowances = {
+  /** Runs of the node: one row, and what its former run left open ends. */
+  readonly runs: Allowance;
+  /** Messages of logins: an entry, a count of guesses, a session. */
+  readonly logins: Allowance;
+  /** Keys of its own account for the self-test: one a run. */
+  readonly selfTestKeys: Allowance;
+  /** Reports of the self-test: at most eight verdicts, entries and alerts each. */
+  readonly verdicts: Allowance;
+  /** Lines and answers of the console: an entry each. */
+  readonly console: Allowance;
+  /** Names listed, changed, opened: an entry and a few rows each, beside the budgets of who does it. */
+  readonly names: Allowance;
+  /** Extents begun, sealed, read: an entry or a row each. 16 MiB each at most, so it is more than a wire carries. */
+  readonly extents: Allowance;
+};
+
+export const defaultNodeAllowances: NodeAllowances = {
+  runs: { atOnce: 30, perMinute: 10 },
+  logins: { atOnce: 6000, perMinute: 6000 },
+  selfTestKeys: { atOnce: 10, perMinute: 1 },
+  verdicts: { atOnce: 60, perMinute: 20 },
+  console: { atOnce: 300, perMinute: 300 },
+  names: { atOnce: 60_000, perMinute: 60_000 },
+  extents: { atOnce: 120_000, perMinute: 120_000 },
+};
+
+const allowance = z
+  .strictObject({ atOnce: z.number().int().min(1).max(10_000_000), perMinute: z.number().int().min(1).max(10_000_000) })
+  .optional();
+export const nodeAllowanceSettings = z.strictObject(
+  Object.fromEntries(Object.keys(defaultNodeAllowances).map((name) => [name, allowance])) as {
+    [K in keyof NodeAllowances]: typeof allowance;
+  },
+);
