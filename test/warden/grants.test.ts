@@ -215,6 +215,30 @@ test('one credential gets at most half of what its customer may use, when there 
   t.equal(got, 5, 'and has no more than what is left of the customer');
 });
 
+test('half of the customer counts in files and names as it does in bytes', async (t) => {
+  const { bank, reader } = await setUp(t, [1, 1, 1, 1, 1, 1]);
+  await setCap(bank, 'customer', 'cap_day_items', 10, 'list');
+  await setCap(bank, 'customer', 'cap_day_items', 6);
+  const names = async (who: Reader, items: number): Promise<string | undefined> =>
+    (await answers(bank, [{ session: who.session, customer: who.customer, direction: 'list', bytes: 0, items }]))[0]?.outcome;
+  const file = async (who: Reader, one: number): Promise<string | undefined> => (await ask(bank, who, [0], one))[0];
+  t.equal(await names(reader, 6), 'granted', 'alone it may use more than half');
+  const second = await bank.addCredential(reader.account);
+  t.match(
+    (await answers(bank, [{ session: reader.session, customer: reader.customer, direction: 'list', bytes: 0, items: 1 }]))[0],
+    { outcome: 'over-limit', scope: 'credential', unit: 'items', window: 'day', cap: 5 },
+    'with a second one it has had its half, of names',
+  );
+  t.equal(await names(second, 4), 'granted', 'the other one has what is left');
+  t.same([await file(second, 0), await file(second, 1), await file(second, 2)], ['granted', 'granted', 'granted']);
+  t.match(
+    (await answers(bank, extentsOf(second, [0], 3)))[0],
+    { outcome: 'over-limit', scope: 'credential', unit: 'items', cap: 3 },
+    'and of files',
+  );
+  t.equal(await file(reader, 3), 'granted', 'the twin: the first one has its half of files yet');
+});
+
 test('headroom widens every cap while it is released', async (t) => {
   const { bank, reader } = await setUp(t, [20]);
   await setCap(bank, 'account', 'cap_hour_bytes', 4 * extentBytes);
@@ -261,6 +285,20 @@ test('a window slides: what left it counts no more, what is in it does', async (
   t.same(await ask(bank, reader, [6]), ['over-limit'], 'half an hour later');
   await back(28);
   t.same(await ask(bank, reader, [6]), ['over-limit'], 'in the 58th minute');
+  const charged = async (): Promise<number> =>
+    Number(
+      (
+        await bank.sql.query<{ m: number }>(
+          'select floor(extract(epoch from clock_timestamp()) / 60)::int - min(minute) as m from budget_snapshot where minute > 0',
+        )
+      )[0]?.m,
+    );
+  // What was charged in a minute stands in the snapshot of the minute after it: that one decides when it leaves the window. Not at the turn of a minute.
+  await new Promise((resolve) => setTimeout(resolve, Date.now() % 60_000 > 50_000 ? 60_000 - (Date.now() % 60_000) : 0));
+  await back(59 - (await charged()));
+  const in59 = await ask(bank, reader, [6]);
+  t.equal(await charged(), 59, 'it was asked in the 59th minute');
+  t.same(in59, ['over-limit'], 'in the 59th minute, too');
   await back(4);
   t.same(
     await ask(bank, reader, [6, 7, 8, 9, 10, 11]),
@@ -322,6 +360,13 @@ test('neither warden nor owner can refund, move or forget', async (t) => {
   await refused('change what is sealed', "update ledger_sealed set kind = 'x'");
   await refused('refund bytes', 'update budget set total_bytes = 0');
   await refused('refund files', 'update budget set total_items = total_items - 1 where rank = 2');
+  for (const amount of ['total_bytes', 'total_items'])
+    for (const scope of [1, 2, 3, 4, 5])
+      await t.rejects(
+        bank.sql.query(`update budget set ${amount} = ${amount} - 1 where direction = 'out' and rank = ${scope} and ${amount} > 0`),
+        /never refunded/,
+        `one of ${amount} of rank ${scope}, of what was charged`,
+      );
   await refused('turn time back', 'update budget set minute = minute - 1');
   await refused('delete a budget', 'delete from budget');
   await refused('an infinite cap', 'update budget set cap_day_bytes = 9007199254740991');

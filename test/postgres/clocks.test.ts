@@ -1,0 +1,33 @@
+// What decides reads the clock, not the beginning of its transaction: it may have waited for its locks since.
+import { test } from 'tap';
+import { createTestDatabase } from '../support/database.ts';
+
+/** Of the transaction or the statement: both may be before the locks. */
+const early =
+  /\b(?:now\s*\(\s*\)|current_timestamp|transaction_timestamp|statement_timestamp|localtimestamp|current_date|current_time|localtime)\b|\bnow\s*\(\s*\)|'(?:now|today)'/i;
+const withoutComments = (text: string): string => text.replace(/--[^\n]*/g, '').replace(/\/\*[\s\S]*?\*\//g, '');
+
+test('no function, default, constraint or policy of the schema asks when its transaction began', async (t) => {
+  const sql = await createTestDatabase(t);
+  const bodies = await sql.query<{ what: string; body: string }>(
+    `select p.proname as what, coalesce(pg_get_functiondef(p.oid), '') as body from pg_proc p where p.pronamespace = 'public'::regnamespace and p.prokind = 'f'
+     union all select d.adrelid::regclass || '.' || a.attname, pg_get_expr(d.adbin, d.adrelid) from pg_attrdef d join pg_attribute a on a.attrelid = d.adrelid and a.attnum = d.adnum
+     union all select c.conname, pg_get_constraintdef(c.oid) from pg_constraint c where c.connamespace = 'public'::regnamespace
+     union all select p.polname, coalesce(pg_get_expr(p.polqual, p.polrelid), '') || coalesce(pg_get_expr(p.polwithcheck, p.polrelid), '') from pg_policy p
+     union all select t.tgname, pg_get_triggerdef(t.oid) from pg_trigger t where not t.tgisinternal`,
+  );
+  t.ok(bodies.length > 100, `${bodies.length} texts`);
+  for (const name of ['charge_batch', 'pace', 'turn_budget', 'take_guess', 'budget_use', 'could_have_moved'])
+    t.ok(
+      bodies.some(({ what }) => what === name),
+      `${name} is among them`,
+    );
+  for (const { what, body } of bodies) t.notMatch(withoutComments(body), early, what);
+});
+
+test('the look sees every spelling', async (t) => {
+  for (const text of ['now()', 'select NOW ( )', 'current_timestamp', 'statement_timestamp()', "'now'::timestamptz", 'CURRENT_DATE'])
+    t.match(withoutComments(text), early, text);
+  for (const text of ['clock_timestamp()', '-- never now()', 'know()', 'moment now_at', 'now_minute'])
+    t.notMatch(withoutComments(text), early, text);
+});

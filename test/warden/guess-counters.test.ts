@@ -1,0 +1,109 @@
+// T-19, T-35: the counters of guesses as the database keeps them: parallel guesses gain nothing, a success takes back one, and a place is a place of one edge.
+import { createHash, randomBytes, randomUUID } from 'node:crypto';
+import { test } from 'tap';
+import { type Config, defaultLimits } from '../../server/config/config.ts';
+import { defaultCredentialAges } from '../../server/config/credential-ages.ts';
+import { type AccountId, idOf, type NodeName } from '../../server/domain/ids.ts';
+import { Database } from '../../server/postgres/database.ts';
+import { findAccount } from '../../server/warden/authentication/login-queries.ts';
+import { Penalties } from '../../server/warden/authentication/penalties.ts';
+import { rememberSource, settleGuess, takeGuess } from '../../server/warden/authentication/penalty-queries.ts';
+import { verifyTicket } from '../../server/warden/authentication/verify-evidence.ts';
+import { createTestDatabase, type Teardown, type TestDatabase } from '../support/database.ts';
+
+const rules = { free: 1, firstMs: 600_000, longestMs: 600_000, forgetMs: 86_400_000 } as const;
+
+async function setUp(t: Teardown): Promise<{ readonly sql: TestDatabase; readonly warden: Database; readonly account: AccountId }> {
+  const sql = await createTestDatabase(t);
+  const warden = new Database({ url: sql.wardenUrl, applicationName: 'test', connectionsMax: 4 });
+  t.teardown(() => warden.close());
+  const [customer, account] = [randomUUID(), idOf<AccountId>(randomUUID())];
+  await sql.query("insert into customer (id, name) values ($1, 'acme')", [customer]);
+  await sql.query("insert into account (id, customer_id, name, kind, plane) values ($1, $2, 'acme', 'person', 'partner')", [
+    account,
+    customer,
+  ]);
+  return { sql, warden, account };
+}
+
+const failures = async (sql: TestDatabase, subject: string): Promise<number | undefined> =>
+  (await sql.query<{ failures: number }>('select failures from login_penalty where subject = $1', [subject]))[0]?.failures;
+
+test('of two guesses at the same instant one is examined, and only that one counts', async (t) => {
+  const { sql, warden } = await setUp(t);
+  const subjects = ['account/x/password'];
+  const take = (): Promise<number> => warden.withSystem((tx) => takeGuess(tx, subjects, rules));
+  t.equal(await take(), 0, 'the free one');
+  let both: readonly Promise<number>[] = [];
+  // Both have begun, and neither can count, before this transaction lets go of the counter.
+  await warden.withSystem(async (tx) => {
+    await tx.query('select 1 from login_penalty where subject = any ($1) for update', [subjects]);
+    both = [take(), take()];
+    for (let waiting = 0; waiting < 2; ) {
+      const [row] = await sql.query<{ n: number }>(
+        "select count(*)::int as n from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock' and query like '%take_guess%'",
+      );
+      waiting = row?.n ?? 0;
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+  });
+  const [first = -1, second = -1] = (await Promise.all(both)).sort((a, b) => a - b);
+  t.equal(first, 0, 'the last that is taken: a long pause follows');
+  t.ok(second > 300_000, `the other is told of the pause: ${second} ms`);
+  t.equal(await failures(sql, 'account/x/password'), 2, 'and is not counted as one that was examined');
+});
+
+test('right: a known place starts afresh, a new one takes back its own guess only', async (t) => {
+  const { sql, warden } = await setUp(t);
+  const generous = { ...rules, free: 100 };
+  const subjects = ['account/x/code', 'source/n/192.0.2.1', 'known/x/n/192.0.2.1/code'];
+  for (let i = 0; i < 5; i += 1) await warden.withSystem((tx) => takeGuess(tx, subjects, generous));
+  await warden.withSystem((tx) => settleGuess(tx, subjects));
+  t.equal(await failures(sql, 'account/x/code'), 4, 'the failures of strangers before it stay');
+  t.equal(await failures(sql, 'source/n/192.0.2.1'), 4);
+  t.equal(await failures(sql, 'known/x/n/192.0.2.1/code'), 0);
+});
+
+test('what one edge says of a place pauses nobody on another edge', async (t) => {
+  const { warden, account } = await setUp(t);
+  const limits = { ...defaultLimits, freeGuesses: 1, guessPauseFirstMs: 600_000 };
+  const penalties = new Penalties({ limits, credentials: defaultCredentialAges, penaltyExempt: [] } as unknown as Config, warden);
+  const at = (node: string, source: string, who: AccountId | null = account) =>
+    penalties.take({ account: who, username: 'acme', source, node: idOf<NodeName>(node), what: 'password' });
+  await warden.withSystem((tx) => rememberSource(tx, account, '192.0.2.7'));
+  t.match([await at('taken', '192.0.2.7'), await at('taken', '192.0.2.7')], [{ isTaken: true, isKnown: true }, { isTaken: true }]);
+  t.match(await at('taken', '192.0.2.7'), { isTaken: false, isKnown: true }, 'on the edge that claims it, the place waits');
+  t.match(await at('other', '192.0.2.7'), { isTaken: true, isKnown: true }, 'the bank, by the other edge, does not');
+  const stranger = (node: string, source: string) =>
+    penalties.take({ account: null, username: randomUUID(), source, node: idOf<NodeName>(node), what: 'password' });
+  await stranger('taken', '198.51.100.1');
+  await stranger('taken', '198.51.100.1');
+  t.match(await stranger('taken', '198.51.100.1'), { isTaken: false });
+  t.match(await stranger('other', '198.51.100.1'), { isTaken: true }, 'nor do strangers from there');
+  // The twin: guesses against an account from places it never came from are one counter, whichever edge they come by.
+  await at('taken', '203.0.113.1');
+  await at('other', '203.0.113.2');
+  t.match(await at('third', '203.0.113.3'), { isTaken: false }, 'edges do not multiply the guesses against an account');
+});
+
+test('a wrong ticket is counted, and after five it is none any more', async (t) => {
+  const { sql, warden, account } = await setUp(t);
+  const ticket = randomBytes(16).toString('hex');
+  await sql.query(
+    "insert into mfa_ticket (id, account_id, ticket_hash, issued_by, expires_at) values ($1, $2, $3, 'x', clock_timestamp() + interval '1 hour')",
+    [randomUUID(), account, createHash('sha256').update(ticket).digest()],
+  );
+  const show = (answer: string) =>
+    warden.withSystem(async (tx) => {
+      const { account: facts } = await findAccount(tx, 'acme');
+      if (facts === undefined) throw new Error('no account');
+      return verifyTicket(tx, facts, answer);
+    });
+  for (let trials = 1; trials <= 4; trials += 1) {
+    t.equal(await show('wrong'), null);
+    t.equal((await sql.query<{ n: number }>('select failed_trials as n from mfa_ticket'))[0]?.n, trials);
+  }
+  t.match(await show(` ${ticket} `), { proof: 'ticket', account }, 'the right one still is');
+  t.equal(await show('wrong'), null);
+  t.equal(await show(ticket), null, 'after five wrong ones even the right one is not');
+});
