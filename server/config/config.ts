@@ -4,6 +4,7 @@ import type { Plane } from '../domain/ids.ts';
 import type { CredentialAges } from './credential-ages.ts';
 import type { BudgetDefaults } from './default-budgets.ts';
 import type { LedgerConfig } from './ledger-settings.ts';
+import type { Shares } from './shares.ts';
 
 export type EdgeConfig = {
   readonly node: string;
@@ -58,6 +59,8 @@ export type Config = {
   readonly budgets: BudgetDefaults;
   readonly credentials: CredentialAges;
   readonly ledger: LedgerConfig;
+  /** What one node, one person and one plane may use of what the warden and the admin process have; see shares.ts. */
+  readonly shares: Shares;
 };
 
 /** Every queue, map, buffer, list, string and timer of the product is bounded here. */
@@ -82,9 +85,6 @@ export type Limits = {
   readonly guessPauseFirstMs: number;
   /** Counters that were quiet for so long begin again. */
   readonly guessForgetMs: number;
-  /** Passwords that are hashed at once, and that may wait for it; each takes 64 MiB. */
-  readonly passwordHashesMax: number;
-  readonly passwordHashesWaitingMax: number;
   readonly channelsPerConnectionMax: number;
   readonly handlesPerSessionMax: number;
   readonly requestsInFlightPerChannelMax: number;
@@ -147,8 +147,6 @@ export const defaultLimits: Limits = {
   freeGuesses: 3,
   guessPauseFirstMs: 1000,
   guessForgetMs: 86_400_000,
-  passwordHashesMax: 2,
-  passwordHashesWaitingMax: 32,
   channelsPerConnectionMax: 1,
   handlesPerSessionMax: 64,
   requestsInFlightPerChannelMax: 256,

@@ -11,6 +11,7 @@ import type { Exchanges } from './exchanges/exchanges.ts';
 import type { Nodes } from './nodes/nodes.ts';
 import { selfTestHandlers } from './self-test/self-test.ts';
 import type { SessionRegistry } from './sessions/sessions.ts';
+import { type Run, shared, type WardenSlots } from './shares.ts';
 import { downloadHandlers } from './transfers/download-handlers.ts';
 import { uploadHandlers } from './transfers/upload-handlers.ts';
 
@@ -19,33 +20,30 @@ export type Rooms = {
   readonly logins: Logins;
   readonly sessions: SessionRegistry;
   readonly exchanges: Exchanges;
+  readonly slots: WardenSlots;
 };
 
 /** Says who a node is and what host keys it shows, no more: it waits at its warden as it waits for a warden. */
 const greeting = 'node.hello';
 
+const each = (handlers: Handlers<EdgeToWarden, EdgeCaller>, around: (name: string, run: Run) => Run): Handlers<EdgeToWarden, EdgeCaller> =>
+  Object.fromEntries(Object.entries(handlers).map(([name, run]) => [name, around(name, run as Run)])) as Handlers<EdgeToWarden, EdgeCaller>;
+
 /** Nothing is served while the record is in doubt, late at its witness, or frozen. */
-function guarded({ guard }: Warden, handlers: Handlers<EdgeToWarden, EdgeCaller>): Handlers<EdgeToWarden, EdgeCaller> {
-  const entries = Object.entries(handlers).map(([name, handler]) => {
-    if (name === greeting) return [name, handler];
-    const run = handler as (params: unknown, caller: EdgeCaller) => Promise<unknown>;
-    return [
-      name,
-      async (params: unknown, caller: EdgeCaller): Promise<unknown> => {
-        guard.require();
-        const result = await run(params, caller);
-        // What was decided meanwhile holds for what was asked before.
-        guard.require();
-        return result;
-      },
-    ];
-  });
-  return Object.fromEntries(entries) as Handlers<EdgeToWarden, EdgeCaller>;
+function guarded({ guard }: Warden, name: string, run: Run): Run {
+  if (name === greeting) return run;
+  return async (params, caller) => {
+    guard.require();
+    const result = await run(params, caller);
+    // What was decided meanwhile holds for what was asked before.
+    guard.require();
+    return result;
+  };
 }
 
 export function edgeHandlers(warden: Warden, rooms: Rooms): Handlers<EdgeToWarden, EdgeCaller> {
-  const { nodes, logins, sessions, exchanges } = rooms;
-  return guarded(warden, {
+  const { nodes, logins, sessions, exchanges, slots } = rooms;
+  const handlers: Handlers<EdgeToWarden, EdgeCaller> = {
     'node.hello': async ({ startId, nativeCipher }, caller) => {
       const epoch = await nodes.hello(caller, startId, nativeCipher ?? null);
       // What an earlier run of this node left open is over: its process is gone.
@@ -88,5 +86,6 @@ export function edgeHandlers(warden: Warden, rooms: Rooms): Handlers<EdgeToWarde
     ...treeHandlers(warden),
     ...uploadHandlers(warden),
     ...downloadHandlers(warden),
-  });
+  };
+  return each(handlers, (name, run) => shared(slots, name, guarded(warden, name, run)));
 }

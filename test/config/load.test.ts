@@ -25,6 +25,23 @@ test('the demo world keeps its witness where it is told to', async (t) => {
   t.throws(() => loadConfig({ ...base, env: { COFFERDAM_LEDGER: '{"witnesses":[]}' } }), /COFFERDAM_LEDGER witnesses/);
 });
 
+test('shares: a number by its name; a line that one holder could use up, or that nobody knows, is a fault', async (t) => {
+  const load = (shares: unknown): Config => loadConfig({ ...base, env: { COFFERDAM_SHARES: JSON.stringify(shares) } });
+  t.match(load({ warden: { logins: { each: 7 } } }).shares.warden.logins, { each: 7, total: 5000, of: 'node' });
+  t.throws(() => load({ warden: { logins: { each: 5000 } } }), /shares\.warden\.logins: each \(5000\) must leave the reserve/);
+  t.throws(() => load({ admin: { connections: { reserve: 0 } } }), /shares\.admin\.connections: reserve must be 1/);
+  t.throws(() => load({ warden: { loggins: { each: 1 } } }), /COFFERDAM_SHARES warden/);
+  t.throws(() => load({ warden: { logins: { of: 'warden' } } }), /COFFERDAM_SHARES warden\.logins/);
+  const file = join(temporaryDirectory(t), 'c.json');
+  const edges = [{ node: 'p', plane: 'partner', host: '127.0.0.1', port: 2022 }];
+  const written = (shares: unknown): Config => {
+    writeFileSync(file, JSON.stringify({ mode: 'development', runtimeDirectory: '/srv/x', edges, shares }));
+    return loadConfig({ ...base, file });
+  };
+  t.equal(written({ admin: { calls: { each: 5 } } }).shares.admin.calls.each, 5);
+  t.throws(() => written({ admin: { calls: { each: 95 } } }), /shares\.admin\.calls/);
+});
+
 test('all faults are reported together', async (t) => {
   t.throws(
     () =>
