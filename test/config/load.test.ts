@@ -1,9 +1,10 @@
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'tap';
 import type { Config } from '../../server/config/config.ts';
 import { loadConfig } from '../../server/config/load.ts';
 import { onlyLoopback, withResolvedAdmin } from '../../server/config/loopback.ts';
+import { defaultShares, linesOf } from '../../server/config/shares.ts';
 import { temporaryDirectory } from '../support/database.ts';
 
 const base = { env: {}, isRoot: false, isTerminal: false, projectDirectory: '/srv/x', file: undefined };
@@ -40,6 +41,17 @@ test('shares: a number by its name; a line that one holder could use up, or that
   };
   t.equal(written({ admin: { calls: { each: 5 } } }).shares.admin.calls.each, 5);
   t.throws(() => written({ admin: { calls: { each: 95 } } }), /shares\.admin\.calls/);
+});
+
+test('the reference lists every line of the table of shares with its numbers, and no other', async (t) => {
+  const text = readFileSync(join(import.meta.dirname, '..', '..', 'OPERATIONS.md'), 'utf8');
+  const listed = [...text.matchAll(/^\| `(?:warden|admin)\.[a-z]+` \| [^|]+ \| [\d,]+ \| .*$/gm)].map(([line]) => line);
+  const number = (value: number): string => value.toLocaleString('en');
+  const expected = linesOf(defaultShares).map(([name, { what, total, each, reserve, waiting, waitMs }]) => {
+    const wait = waiting === 0 ? 'none' : `${waiting}, ${waitMs / 1000} s`;
+    return `| \`${name}\` | ${what} | ${number(total)} | ${number(each)} | ${number(reserve)} | ${wait} |`;
+  });
+  t.same(listed, expected);
 });
 
 test('all faults are reported together', async (t) => {
