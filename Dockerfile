@@ -15,6 +15,7 @@ RUN node scripts/prepare.cjs && npm prune --omit=dev --ignore-scripts --no-audit
 
 FROM debian:bookworm-slim
 RUN groupadd --system cofferdam-store \
+ && groupadd --system cofferdam-operators \
  && for user in cofferdam-warden cofferdam-admin cofferdam-edge cofferdam-int; do \
       useradd --system --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin "$user"; done \
  && usermod --append --groups cofferdam-store cofferdam-warden \

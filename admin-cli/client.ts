@@ -9,11 +9,16 @@ import type { Params, Result } from '../server/rpc/operation.ts';
 import { type OperatorOperation, type OperatorToAdmin, operatorToAdmin } from '../server/rpc/operator-admin.ts';
 import { Peer } from '../server/rpc/peer.ts';
 import { checkNotExpired, type Identity, placeName } from './identity.ts';
+import { plain } from './output.ts';
 import { createSigner, type Wish } from './signing.ts';
 
 const serverName = 'cofferdam-admin';
 const connectMs = 5000;
 const nothing = {} as const;
+const unfit = 'the admin process refused this certificate, or is not the one of this installation. Nothing was done';
+/** No certificate was looked at yet. */
+const crowded =
+  'the admin process ended the connection before either side had shown a certificate: more are knocking than it lets wait, or it is stopping. Nothing was done: try again, and look at who else connects (`ss -xp`)';
 const unheard =
   'the admin process ended the connection without an answer. So it treats a certificate that was revoked or is not of its authority, and everybody when its revocation list has ended; its log says which. Otherwise look whether the call was done before you repeat it';
 
@@ -25,6 +30,12 @@ export type Client = {
   approve(change: string, hash: string): Promise<Result<OperatorToAdmin, 'change.approve'>>;
   close(): void;
 };
+
+/** Words of the other side, which may quote what anybody wrote: nothing in them steers a terminal. */
+function asShown(thrown: unknown): unknown {
+  if (!(thrown instanceof CofferdamError)) return thrown;
+  return new CofferdamError(thrown.code, plain(thrown.message.replaceAll('\n', ' ')), { cause: thrown });
+}
 
 function readIdentity(directory: string, name: string): Buffer {
   try {
@@ -49,17 +60,23 @@ export function connect({ directory, socket }: Identity): Promise<Client> {
   return new Promise((resolve, reject) => {
     const refuse = (text: string) => (cause?: Error) =>
       reject(new CofferdamError('unavailable', `${text}${cause === undefined ? '' : ` (${cause.message})`}`, { cause }));
-    const plain = connectSocket(typeof socket === 'string' ? { path: socket } : { ...socket });
-    plain.once('error', refuse(`the gateway does not answer on ${placeName(socket)}: is it running? Nothing was done`));
+    const opened = connectSocket(typeof socket === 'string' ? { path: socket } : { ...socket });
+    opened.once('error', (cause: NodeJS.ErrnoException) =>
+      cause.code === 'EACCES'
+        ? refuse(`this user may not open ${placeName(socket)}: operators are members of the group cofferdam-operators. Nothing was done`)()
+        : refuse(`the gateway does not answer on ${placeName(socket)}: is it running? Nothing was done`)(cause),
+    );
     const stream = connectTls({
       ...files,
-      socket: plain,
+      socket: opened,
       servername: serverName,
       minVersion: 'TLSv1.3',
       rejectUnauthorized: true,
       timeout: connectMs,
     });
-    stream.once('error', refuse('the admin process refused this certificate, or is not the one of this installation. Nothing was done'));
+    stream.once('error', (cause: NodeJS.ErrnoException) =>
+      refuse(cause.code === 'ECONNRESET' || cause.code === 'EPIPE' ? crowded : unfit)(cause),
+    );
     stream.once('timeout', refuse('the admin process does not answer in time. Nothing was done'));
     stream.once('secureConnect', () => {
       stream.setTimeout(0);
@@ -81,7 +98,7 @@ export function connect({ directory, socket }: Identity): Promise<Client> {
           return result;
         } catch (cause) {
           const isGone = cause instanceof CofferdamError && cause.code === 'unavailable' && !peer.isOpen;
-          if (isHeard || !isGone) throw cause;
+          if (isHeard || !isGone) throw asShown(cause);
           throw new CofferdamError('unavailable', unheard, { cause });
         }
       };

@@ -63,7 +63,7 @@ import { sessionEnd, sessionList } from './commands/session-list.ts';
 import { status } from './commands/status.ts';
 import { reportExceptions, windowClose, windowList, windowOpen } from './commands/window-open.ts';
 import { expiryWarning, type Identity, type Place } from './identity.ts';
-import type { Output } from './output.ts';
+import { type Output, plain } from './output.ts';
 
 export const commands: readonly Command[] = [
   status,
@@ -315,7 +315,7 @@ export async function cofferctl(argv: readonly string[]): Promise<number> {
     const isOurs = thrown instanceof RangeError || (thrown instanceof Error && 'code' in thrown && thrown.code === 'ENOENT');
     const error =
       isOurs && thrown instanceof Error ? new CofferdamError('invalid', `${thrown.message}. Nothing was done`) : toCofferdamError(thrown);
-    process.stderr.write(`cofferctl: ${error.message}\n`);
+    process.stderr.write(`cofferctl: ${error.message.split('\n').map(plain).join('\n')}\n`);
     return errorCodes[error.code].exit;
   }
 }

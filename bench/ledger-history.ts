@@ -10,6 +10,7 @@ import pg from 'pg';
 import { Scopes, scopeLimits } from '../server/admin/incident/scopes.ts';
 import type { Indicator } from '../server/domain/incident/indicators.ts';
 import type { Selection } from '../server/domain/incident/selection.ts';
+import { officers } from '../server/domain/share.ts';
 import type { EmbeddedServer } from '../server/postgres/embedded.ts';
 import { createDatabase, migrate } from '../server/postgres/migrate.ts';
 import { withCredentials } from '../server/postgres/role-url.ts';
@@ -154,7 +155,7 @@ async function questions(url: string, times: Times): Promise<readonly Question[]
 
 async function ask(scopes: Scopes, { selection, unread }: Question): Promise<{ readonly ms: number; readonly totals: string }> {
   const started = performance.now();
-  const scope = scopes.start('bench', { selection, unread: unread === true });
+  const scope = scopes.start({ holder: 'bench', group: officers }, { selection, unread: unread === true });
   for (;;) {
     const now = await scopes.progress('bench', { scope, waitMs: 20_000 });
     if (now.state === 'failed') return { ms: performance.now() - started, totals: `FAILED: ${now.text}` };

@@ -4,49 +4,83 @@ import { createHash, type X509Certificate } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
 import { type Config, runtimePaths } from '../config/config.ts';
 import { CofferdamError, toCofferdamError } from '../domain/errors.ts';
+import type { Claim } from '../domain/share.ts';
 import { createLogger, type Logger } from '../observability/logger.ts';
 import { Database } from '../postgres/database.ts';
 import { roleUrl } from '../postgres/role-url.ts';
 import type { Handlers } from '../rpc/operation.ts';
 import { mayCall, type OperatorOperation, type OperatorToAdmin, operatorToAdmin } from '../rpc/operator-admin.ts';
-import { Peer } from '../rpc/peer.ts';
+import { Peer, peerLimits } from '../rpc/peer.ts';
+import { onBehalfOf } from '../rpc/slots.ts';
 import { CommandLine } from './command-line.ts';
+import { Guests } from './guests.ts';
 import { adminHandlers, type OperatorCaller } from './handlers.ts';
 import { Scopes } from './incident/scopes.ts';
 import { Verifications } from './ledger/verification.ts';
 import { Listener } from './listener.ts';
 import { findOperator, type Operator, recordCall } from './operator-queries.ts';
+import { type AdminSlots, adminSlots, claimOfKey, claimOfOperator, isLongLook, placeFor } from './shares.ts';
 import { refusalOf, TrustFiles } from './trust.ts';
 
 const nothing = {} as const;
+/** A connection that was refused lives so long, to be told why. */
+const refusedMs = 2000;
+/** One connection is read no further while so many of its calls run or wait; what counts is what its person has in all. */
+const limits = { ...peerLimits, inboundCallsMax: 32 };
 
 /** The handlers behind the gate: operator known and active, role sufficient, asked and answered on the record. */
-function gated(database: Database, handlers: Handlers<OperatorToAdmin, OperatorCaller>): Handlers<OperatorToAdmin, OperatorCaller> {
+function gated(
+  database: Database,
+  slots: AdminSlots,
+  handlers: Handlers<OperatorToAdmin, OperatorCaller>,
+): Handlers<OperatorToAdmin, OperatorCaller> {
   const entries = Object.entries(handlers).map(([name, handler]) => {
     const operation = name as OperatorOperation;
     const run = handler as (params: unknown, caller: OperatorCaller) => Promise<unknown>;
+    const called = async (params: unknown, caller: OperatorCaller, claim: Claim): Promise<unknown> => {
+      const operator = await caller.operator();
+      const { certificate } = caller;
+      const facts = { operator: operator.name, role: operator.role, certificate, operation };
+      const isAllowed = mayCall(operator.role, operatorToAdmin[operation].role);
+      await database.withSystem((tx) => recordCall(tx, 'operator.asked', { ...facts, params: bounded(params), allowed: isAllowed }));
+      if (!isAllowed)
+        throw new CofferdamError('denied', `${operation} needs the role ${operatorToAdmin[operation].role}; you are ${operator.role}`);
+      const answer = (): Promise<unknown> => run(params, { ...caller, operator: async () => operator });
+      const outcome = await (isLongLook(operation) ? slots.searches.within(claim, answer) : answer()).then(
+        (result) => ({ result }),
+        (thrown: unknown) => ({ thrown }),
+      );
+      const code = 'thrown' in outcome ? toCofferdamError(outcome.thrown).code : 'ok';
+      await database.withSystem((tx) => recordCall(tx, 'operator.answered', { ...facts, outcome: code }));
+      if ('thrown' in outcome) throw outcome.thrown;
+      return outcome.result;
+    };
     return [
       operation,
       async (params: unknown, caller: OperatorCaller): Promise<unknown> => {
-        const operator = await caller.operator();
-        const { certificate } = caller;
-        const facts = { operator: operator.name, role: operator.role, certificate, operation };
-        const isAllowed = mayCall(operator.role, operatorToAdmin[operation].role);
-        await database.withSystem((tx) => recordCall(tx, 'operator.asked', { ...facts, params, allowed: isAllowed }));
-        if (!isAllowed)
-          throw new CofferdamError('denied', `${operation} needs the role ${operatorToAdmin[operation].role}; you are ${operator.role}`);
-        const outcome = await run(params, { operator: async () => operator, certificate }).then(
-          (result) => ({ result }),
-          (thrown: unknown) => ({ thrown }),
-        );
-        const code = 'thrown' in outcome ? toCofferdamError(outcome.thrown).code : 'ok';
-        await database.withSystem((tx) => recordCall(tx, 'operator.answered', { ...facts, outcome: code }));
-        if ('thrown' in outcome) throw outcome.thrown;
-        return outcome.result;
+        // What a call uses counts as its person's, on however many connections.
+        const claim = await caller.claim;
+        return slots.calls.within(claim, () => {
+          if (caller.isGone()) throw new CofferdamError('unavailable', 'whoever asked has left');
+          return onBehalfOf(claim, () => called(params, caller, claim));
+        });
       },
     ];
   });
   return Object.fromEntries(entries) as Handlers<OperatorToAdmin, OperatorCaller>;
+}
+
+const paramsBytesMax = 4096;
+/** What was asked, as the record keeps it: whole when it is short, else its beginning and what tells it from another. */
+function bounded(params: unknown): unknown {
+  const text = JSON.stringify(params) ?? 'null';
+  if (Buffer.byteLength(text) <= paramsBytesMax) return params;
+  return {
+    cut: true,
+    bytes: Buffer.byteLength(text),
+    sha256: createHash('sha256').update(text).digest('hex'),
+    beginning: text.slice(0, paramsBytesMax / 4),
+  };
 }
 
 function spkiFingerprint(certificate: X509Certificate): string {
@@ -59,10 +93,31 @@ type Serving = {
   readonly database: Database;
   readonly handlers: Handlers<OperatorToAdmin, OperatorCaller>;
   readonly trust: TrustFiles;
+  readonly slots: AdminSlots;
+  readonly refused: Guests;
   readonly log: Logger;
 };
 
-function serve(socket: TLSSocket, certificate: X509Certificate, { database, handlers, trust, log }: Serving): void {
+/** Whose connection this is, once it has a place among that person's. Throws `over-limit`. */
+async function admit(socket: TLSSocket, fingerprint: string, { database, slots, refused, log }: Serving): Promise<Claim> {
+  const stranger = claimOfKey(fingerprint);
+  const found = await onBehalfOf(stranger, () => database.withSystem((tx) => findOperator(tx, fingerprint)));
+  const claim = found === undefined ? stranger : claimOfOperator(found);
+  try {
+    const release = slots.connections.take(claim);
+    if (socket.destroyed) release();
+    else socket.once('close', release);
+    return claim;
+  } catch (error) {
+    log.warn({ certificate: fingerprint, operator: found?.name }, 'an operator connection was refused: its person has too many');
+    refused.add(socket);
+    setTimeout(() => socket.destroy(), refusedMs).unref();
+    throw error;
+  }
+}
+
+function serve(socket: TLSSocket, certificate: X509Certificate, serving: Serving): void {
+  const { database, handlers, trust, log } = serving;
   const shown = { fingerprint: spkiFingerprint(certificate), serial: certificate.serialNumber.toLowerCase() };
   const operator = async (): Promise<Operator> => {
     const refusal = refusalOf(trust.current, certificate);
@@ -71,12 +126,16 @@ function serve(socket: TLSSocket, certificate: X509Certificate, { database, hand
     log.warn({ certificate: shown, reason: refusal ?? 'no operator' }, 'a call of nobody was refused');
     throw new CofferdamError('denied', refusal ?? 'this certificate belongs to no active operator');
   };
+  const claim = admit(socket, shown.fingerprint, serving);
+  // Each call meets it; without a call there is nobody to tell.
+  claim.catch(() => {});
   new Peer({
     stream: socket,
     serves: operatorToAdmin,
     handlers,
     calls: nothing,
-    caller: { operator, certificate: shown },
+    caller: { operator, certificate: shown, claim, isGone: () => socket.destroyed },
+    limits,
     onClose: () => {},
     onBug: (op, error) => log.error({ op, err: error }, 'defect in a handler'),
   });
@@ -85,13 +144,20 @@ function serve(socket: TLSSocket, certificate: X509Certificate, { database, hand
 export async function startAdmin(config: Config): Promise<{ stop(): Promise<void> }> {
   const log = createLogger(config, 'admin');
   const trust = new TrustFiles(`${runtimePaths(config).certs}/admin`, log);
-  const database = new Database({ url: roleUrl(config, 'admin'), applicationName: 'cofferdam admin', connectionsMax: 8 });
-  const commands = new CommandLine(database);
+  const slots = adminSlots(config.shares.admin);
+  const database = new Database({
+    url: roleUrl(config, 'admin'),
+    applicationName: 'cofferdam admin',
+    connectionsMax: config.shares.admin.transactions.total,
+    admission: () => placeFor(slots),
+  });
+  const commands = new CommandLine(database, slots.commands);
   await commands.start();
-  const verifications = new Verifications(database);
+  const verifications = new Verifications(database, config.shares.admin.verifications);
   const scopes = Scopes.of(config);
-  const handlers = gated(database, adminHandlers(config, database, commands, scopes, verifications));
-  const serving: Serving = { database, handlers, trust, log };
+  const handlers = gated(database, slots, adminHandlers(config, database, commands, scopes, verifications));
+  const refused = new Guests(config.shares.admin.handshakes);
+  const serving: Serving = { database, handlers, trust, slots, refused, log };
   const listener = await Listener.start({ config, trust, log, serve: (socket, certificate) => serve(socket, certificate, serving) });
   log.info('admin serves');
   return {

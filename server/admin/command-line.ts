@@ -3,19 +3,22 @@
 import { randomUUID } from 'node:crypto';
 import { CofferdamError, type ErrorCode, errorCodes } from '../domain/errors.ts';
 import type { Database } from '../postgres/database.ts';
+import { claimant, type Slots } from '../rpc/slots.ts';
 import { findAnswer, insertCommand } from './operator-queries.ts';
+import { claimOfKey } from './shares.ts';
 
 const pollMs = 1000;
 const waitMs = 20_000;
-const waitingMax = 500;
 
 export class CommandLine {
   readonly #database: Database;
+  readonly #slots: Slots;
   readonly #waiting = new Map<string, () => void>();
   #stop: (() => Promise<void>) | undefined;
 
-  constructor(database: Database) {
+  constructor(database: Database, slots: Slots) {
     this.#database = database;
+    this.#slots = slots;
   }
 
   async start(): Promise<void> {
@@ -29,9 +32,9 @@ export class CommandLine {
     await this.#stop?.();
   }
 
-  /** The warden's result. Throws its refusal, or `unavailable` when it did not answer in time: then the command may still be executed. */
+  /** The warden's result. Throws its refusal, `over-limit` when this person's commands wait already (nothing was asked then), or `unavailable` when it did not answer in time: then the command may still be executed. */
   async send(operatorId: string, operation: string, params: unknown): Promise<unknown> {
-    if (this.#waiting.size >= waitingMax) throw new CofferdamError('unavailable', 'too many commands are waiting; nothing was asked');
+    const release = this.#slots.take(claimant() ?? claimOfKey(operatorId));
     const id = randomUUID();
     const deadline = Date.now() + waitMs;
     let wake = (): void => {};
@@ -57,6 +60,7 @@ export class CommandLine {
       }
     } finally {
       this.#waiting.delete(id);
+      release();
     }
   }
 }

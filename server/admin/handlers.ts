@@ -2,6 +2,7 @@
 import type { Config } from '../config/config.ts';
 import { CofferdamError } from '../domain/errors.ts';
 import { parseReceipt } from '../domain/receipt.ts';
+import type { Claim } from '../domain/share.ts';
 import type { Database, Transaction } from '../postgres/database.ts';
 import type { Handlers, Params, Result } from '../rpc/operation.ts';
 import { type OperatorOperation, type OperatorRole, type OperatorToAdmin, operatorToAdmin } from '../rpc/operator-admin.ts';
@@ -37,12 +38,17 @@ import {
   listSessions,
   totals,
 } from './report-queries.ts';
+import { claimOfOperator } from './shares.ts';
 
 /** The operator is looked up again for every call; the certificate goes onto the record with it. */
 export type OperatorCaller = {
   readonly operator: () => Promise<Operator>;
   /** SHA-256 of the SPKI, and serial number; hexadecimal, lower case. */
   readonly certificate: { readonly fingerprint: string; readonly serial: string };
+  /** Whose places its calls take; rejects when this person has too many connections. */
+  readonly claim: Promise<Claim>;
+  /** Nobody waits for an answer any more. */
+  readonly isGone: () => boolean;
 };
 type Reads = {
   readonly [K in OperatorOperation as OperatorToAdmin[K]['changes'] extends true ? never : K]: Handlers<OperatorToAdmin, OperatorCaller>[K];
@@ -67,7 +73,11 @@ export function adminHandlers(
     const started = performance.now();
     return commands.send(operator.id, 'warden.ping', {}).then(
       () => Math.round(performance.now() - started),
-      () => null,
+      (error: unknown) => {
+        // That this person asks too much at once says nothing about the warden.
+        if (error instanceof CofferdamError && error.code === 'over-limit') throw error;
+        return null;
+      },
     );
   };
   const reads: Reads = {
@@ -95,9 +105,9 @@ export function adminHandlers(
     'ledger.tail': (params) => tailLedger(database, params),
     'ledger.search': (params) => searchLedger(database, params),
     'ledger.show': ({ number }) => showEntry(database, number),
-    'ledger.verify': async (wish) => verifications.start(wish),
+    'ledger.verify': async (wish, caller) => verifications.start(wish, await caller.claim),
     'ledger.verification': async ({ verification }) => verifications.state(verification),
-    'incident.scope': async (params, caller) => ({ scope: scopes.start((await caller.operator()).id, params) }),
+    'incident.scope': async (params, caller) => ({ scope: scopes.start(claimOfOperator(await caller.operator()), params) }),
     'incident.progress': async (params, caller) => scopes.progress((await caller.operator()).id, params),
     'incident.page': async (params, caller) => scopes.page((await caller.operator()).id, params),
     'incident.slice': async (params, caller) => scopes.slice((await caller.operator()).id, params),

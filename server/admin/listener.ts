@@ -1,16 +1,18 @@
 // Owns: where operators arrive: TLS 1.3 with client certificates over the unix socket and, when configured, one loopback port.
 // Must never: listen on an address that another machine reaches; hand on a connection without a good certificate (T-04).
+
+import { AsyncLocalStorage } from 'node:async_hooks';
 import type { X509Certificate } from 'node:crypto';
 import { chmodSync, rmSync } from 'node:fs';
-import type { ListenOptions } from 'node:net';
-import { createServer, type Server, type TLSSocket } from 'node:tls';
+import { createServer, type ListenOptions, type Server, type Socket } from 'node:net';
+import { createServer as createTls, type TLSSocket, type Server as TlsServer } from 'node:tls';
 import { type Config, runtimePaths } from '../config/config.ts';
 import { loopbackAddress } from '../domain/addresses.ts';
 import { CofferdamError } from '../domain/errors.ts';
 import type { Logger } from '../observability/logger.ts';
+import { Guests } from './guests.ts';
 import { refusalOf, type Trust, type TrustFiles } from './trust.ts';
 
-const connectionsMax = 64;
 const handshakeMs = 5000;
 
 type Place = { readonly name: string; readonly listen: ListenOptions };
@@ -36,6 +38,8 @@ function placesOf(config: Config): readonly Place[] {
 export class Listener {
   readonly #options: ListenerOptions;
   readonly #servers: Server[] = [];
+  readonly #handshakes: TlsServer[] = [];
+  readonly #guests: Guests[] = [];
   readonly #open = new Map<TLSSocket, X509Certificate>();
 
   private constructor(options: ListenerOptions) {
@@ -54,22 +58,35 @@ export class Listener {
       await listener.stop();
       throw error;
     }
-    // Everybody on this machine may knock; the certificate is the gate.
-    chmodSync(path, 0o666);
+    // The directory's group, inherited by the socket, are the operators of this machine (decision 22); the certificate is the gate.
+    chmodSync(path, 0o660);
     options.trust.watch((trust) => listener.#renew(trust));
     return listener;
   }
 
   async #listen({ name, listen }: Place): Promise<void> {
-    const { trust, log } = this.#options;
-    const server = createServer(
+    const { config, trust, log } = this.#options;
+    const guests = new Guests(config.shares.admin.handshakes);
+    // Which socket a handshake belongs to that is over.
+    const knocking = new AsyncLocalStorage<Socket>();
+    const handshakes = createTls(
       { ...trust.current.context, requestCert: true, rejectUnauthorized: true, handshakeTimeout: handshakeMs },
-      (socket) => this.#receive(socket),
+      (socket) => {
+        const plain = knocking.getStore();
+        if (plain !== undefined) guests.remove(plain);
+        knocking.exit(() => this.#receive(socket));
+      },
     );
-    server.maxConnections = connectionsMax;
-    server.on('tlsClientError', (error, socket) =>
+    handshakes.on('tlsClientError', (error, socket) =>
       log.warn({ reason: socket.authorizationError ?? error.message }, 'an operator connection was refused'),
     );
+    const server = createServer((socket) => {
+      guests.add(socket);
+      socket.on('error', () => {});
+      knocking.run(socket, () => void handshakes.emit('connection', socket));
+    });
+    this.#handshakes.push(handshakes);
+    this.#guests.push(guests);
     await new Promise<void>((resolve, reject) => {
       server.once('error', (cause) => reject(new CofferdamError('configuration', `the admin process cannot listen on ${name}`, { cause })));
       server.listen(listen, resolve);
@@ -97,7 +114,7 @@ export class Listener {
 
   /** New handshakes from now on; connections whose certificate is no longer good end. */
   #renew(trust: Trust): void {
-    for (const server of this.#servers) server.setSecureContext(trust.context);
+    for (const handshakes of this.#handshakes) handshakes.setSecureContext(trust.context);
     for (const [socket, certificate] of this.#open) {
       const reason = refusalOf(trust, certificate);
       if (reason === undefined) continue;
@@ -110,6 +127,7 @@ export class Listener {
     this.#options.trust.stop();
     const closed = this.#servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve())));
     for (const socket of this.#open.keys()) socket.destroy();
+    for (const guests of this.#guests) guests.end();
     await Promise.all(closed);
   }
 }

@@ -5,6 +5,7 @@ import type { CredentialAges } from './credential-ages.ts';
 import type { BudgetDefaults } from './default-budgets.ts';
 import type { LedgerConfig } from './ledger-settings.ts';
 import type { NodeAllowances } from './node-allowances.ts';
+import type { Shares } from './shares.ts';
 
 export type EdgeConfig = {
   readonly node: string;
@@ -61,6 +62,8 @@ export type Config = {
   readonly budgets: BudgetDefaults;
   readonly credentials: CredentialAges;
   readonly ledger: LedgerConfig;
+  /** What one node, one person and one plane may use of what the warden and the admin process have; see shares.ts. */
+  readonly shares: Shares;
 };
 
 /** Every queue, map, buffer, list, string and timer of the product is bounded here. */
@@ -85,9 +88,6 @@ export type Limits = {
   readonly guessPauseFirstMs: number;
   /** Counters that were quiet for so long begin again. */
   readonly guessForgetMs: number;
-  /** Passwords that are hashed at once, and that may wait for it; each takes 64 MiB. */
-  readonly passwordHashesMax: number;
-  readonly passwordHashesWaitingMax: number;
   readonly channelsPerConnectionMax: number;
   readonly handlesPerSessionMax: number;
   /** Extents of one upload whose key was handed out and that are not sealed yet. */
@@ -154,8 +154,6 @@ export const defaultLimits: Limits = {
   freeGuesses: 3,
   guessPauseFirstMs: 1000,
   guessForgetMs: 86_400_000,
-  passwordHashesMax: 2,
-  passwordHashesWaitingMax: 32,
   channelsPerConnectionMax: 1,
   handlesPerSessionMax: 64,
   pendingExtentsPerUploadMax: 64,

@@ -14,6 +14,7 @@ import { defaultBudgets } from './default-budgets.ts';
 import { completeLedger, ledgerFaults, ledgerSettings } from './ledger-settings.ts';
 import { hostFault } from './loopback.ts';
 import { defaultNodeAllowances, nodeAllowanceSettings } from './node-allowances.ts';
+import { defaultShares, type Shares, sharesFaults } from './shares.ts';
 
 const port = z.number().int().min(0).max(65_535);
 const directory = z.string().refine(isAbsolute, 'must be an absolute path');
@@ -54,6 +55,21 @@ const ageShape = Object.fromEntries(
   [K in keyof CredentialAges]: z.ZodOptional<z.ZodNumber>;
 };
 const credentialSettings = z.strictObject(ageShape);
+const places = z.number().int().min(0).max(10_000_000);
+const shareNumbers = z.strictObject({
+  total: places.min(1).optional(),
+  each: places.optional(),
+  reserve: places.optional(),
+  waiting: places.optional(),
+  waitMs: places.optional(),
+});
+/** The numbers of any line, by its name; lines are not added, and whose they are is not said anew. */
+const linesOf = (names: readonly string[]) =>
+  z.strictObject(Object.fromEntries(names.map((name) => [name, shareNumbers.optional()]))).optional();
+const shareSettings = z.strictObject({
+  warden: linesOf(Object.keys(defaultShares.warden)),
+  admin: linesOf(Object.keys(defaultShares.admin)),
+});
 const network = z.string().refine((text) => parseNetwork(text) !== undefined, 'must be an address or a network such as 192.0.2.0/24');
 const userName = z.string().regex(/^[a-z_][a-z0-9_-]{0,31}$/);
 
@@ -99,6 +115,7 @@ const settings = z.strictObject({
   budgets: budgetSettings.optional(),
   credentials: credentialSettings.optional(),
   ledger: ledgerSettings.optional(),
+  shares: shareSettings.optional(),
 });
 type Settings = z.infer<typeof settings>;
 
@@ -173,6 +190,12 @@ function envLedger(env: LoadOptions['env'], runtimeDirectory: string, faults: st
   return ledger;
 }
 
+function envShares(env: LoadOptions['env'], faults: string[]): Shares {
+  const shares = envSettings<Shares>(env, 'COFFERDAM_SHARES', shareSettings, defaultShares, faults);
+  faults.push(...sharesFaults(shares));
+  return shares;
+}
+
 /** What was given replaces the default of the same name, at every depth. */
 function withDefaults<T>(defaults: T, given: unknown): T {
   if (given === undefined) return defaults;
@@ -230,6 +253,7 @@ function demoConfig(options: LoadOptions, faults: string[]): Config {
     budgets: envSettings(env, 'COFFERDAM_BUDGETS', budgetSettings, defaultBudgets, faults),
     credentials: envSettings(env, 'COFFERDAM_CREDENTIALS', credentialSettings, defaultCredentialAges, faults),
     ledger: envLedger(env, runtimeDirectory, faults),
+    shares: envShares(env, faults),
   };
 }
 
@@ -250,7 +274,7 @@ function fileConfig(file: string, options: LoadOptions, faults: string[]): Confi
     return undefined;
   }
   const config = complete(parsed.data, options);
-  faults.push(...ledgerFaults(config.ledger, config.mode === 'production' ? config : null));
+  faults.push(...ledgerFaults(config.ledger, config.mode === 'production' ? config : null), ...sharesFaults(config.shares));
   return config;
 }
 
@@ -281,6 +305,7 @@ function complete(given: Settings, options: LoadOptions): Config {
     budgets: withDefaults(defaultBudgets, given.budgets),
     credentials: withDefaults(defaultCredentialAges, given.credentials),
     ledger: completeLedger(given.runtimeDirectory, given.ledger),
+    shares: withDefaults<Shares>(defaultShares, given.shares),
   };
 }
 

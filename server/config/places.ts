@@ -4,8 +4,8 @@
 import { dirname } from 'node:path';
 import { type Config, runtimePaths } from './config.ts';
 
-/** `starter`: who ran `cofferdam up` or `cofferdam migrate`; `store`: a group only. */
-export type Holder = 'starter' | 'warden' | 'admin' | 'database' | 'store' | { readonly edge: string };
+/** `starter`: who ran `cofferdam up` or `cofferdam migrate`; `store`, `operators`: a group only. */
+export type Holder = 'starter' | 'warden' | 'admin' | 'database' | 'store' | 'operators' | { readonly edge: string };
 export type Place = { readonly path: string; readonly owner: Holder; readonly group: Holder; readonly mode: number };
 export type Secret = {
   readonly path: string;
@@ -41,7 +41,8 @@ export function directoriesOf(config: Config): readonly Place[] {
       place(paths.incoming(node), { edge: node }, 0o2770, 'store'),
     ]),
     place(paths.objects, 'warden', 0o2750, 'store'),
-    place(dirname(paths.adminSocket), 'admin', 0o755),
+    // Operators of this machine may pass and connect, edges may not even knock; the socket inherits the group. Nobody but the admin process lists it.
+    place(dirname(paths.adminSocket), 'admin', 0o2710, 'operators'),
     // Only root and the warden may enter: whoever may make the first operators is root on this machine.
     place(dirname(paths.bootstrapSocket), 'warden', 0o700),
     // Only the warden writes what it witnessed and what it archived; operators and auditors may read it.

@@ -3,6 +3,8 @@ import { readFileSync } from 'node:fs';
 
 /** Members may read sealed objects: both edges and the warden, which owns them. */
 export const storeGroup = 'cofferdam-store';
+/** Members may connect to the admin process's socket. Who they are there, their certificates say. */
+export const operatorsGroup = 'cofferdam-operators';
 
 /** The fields of the line of a name. */
 export function lookUp(file: '/etc/passwd' | '/etc/group', name: string): readonly string[] | undefined {

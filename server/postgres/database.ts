@@ -33,11 +33,21 @@ export type DatabaseOptions = {
   readonly connectionsMax: number;
   /** Looks at a connection that was just made, before anything else may use it; what it throws ends the connection. */
   readonly admit?: (tx: Transaction) => Promise<void>;
+  /** Asked before each transaction for a place among those that this pool serves; what it throws is the transaction's end. */
+  readonly admission?: () => Promise<Place>;
   /**
    * Statements are parsed and planned once a connection: for a process that asks few of them very often. Not for reports, whose best plan depends
    * on their values.
    */
   readonly isPreparing?: boolean;
+};
+
+/** A transaction's place in the pool; `lockMs`: how long it may wait for a lock at a time, null = as long as a statement may take. */
+export type Place = { readonly release: () => void; readonly lockMs: number | null };
+type Held = {
+  readonly client: pg.PoolClient;
+  readonly lockMs: number | null;
+  readonly giveBack: (broken: Error | boolean | undefined) => void;
 };
 
 /** Beyond this statements stay unprepared: each costs every connection some memory. */
@@ -94,7 +104,7 @@ export class Database {
 
   /** One autocommitted call of a database function that sets its own scope. Resolves only after the commit (ReadyForQuery). */
   async call<T extends Row>(text: string, values: readonly unknown[]): Promise<readonly T[]> {
-    const client = await this.#connect();
+    const { client, giveBack } = await this.#connect();
     let broken: Error | undefined;
     // A connection that dies says so on the client as well as on the query.
     const onError = (error: Error): void => {
@@ -109,7 +119,7 @@ export class Database {
       throw known;
     } finally {
       client.off('error', onError);
-      client.release(broken);
+      giveBack(broken);
     }
   }
 
@@ -188,15 +198,16 @@ export class Database {
   }
 
   async #transaction<T>(scope: string, work: (tx: Transaction, client: pg.PoolClient) => Promise<T>, begin = 'begin'): Promise<T> {
-    const client = await this.#connect();
+    const { client, lockMs, giveBack } = await this.#connect();
     let broken: Error | undefined;
     const onError = (error: Error): void => {
       broken = error;
     };
     client.on('error', onError);
     try {
-      // One way to the server and back. Nothing else becomes text: the scope is names of customers, and quoted.
-      await client.query(`${begin}; select set_config('cofferdam.customers', ${client.escapeLiteral(scope)}, true)`);
+      // One way to the server and back. Nothing else becomes text: the scope is names of customers, and quoted; the time is a number.
+      const patience = lockMs === null ? '' : `, set_config('lock_timeout', '${Math.ceil(lockMs)}', true)`;
+      await client.query(`${begin}; select set_config('cofferdam.customers', ${client.escapeLiteral(scope)}, true)${patience}`);
       const result = await work({ query: this.#query(client) }, client);
       await client.query('commit');
       return result;
@@ -206,11 +217,30 @@ export class Database {
       throw translate(error);
     } finally {
       client.off('error', onError);
-      client.release(broken);
+      giveBack(broken);
     }
   }
 
-  async #connect(): Promise<pg.PoolClient> {
+  /** A place first, then a connection: whoever waits for a place holds nothing that others wait for. */
+  async #connect(): Promise<Held> {
+    const place = await this.#options.admission?.();
+    try {
+      const client = await this.#admittedClient();
+      return {
+        client,
+        lockMs: place?.lockMs ?? null,
+        giveBack: (broken) => {
+          client.release(broken);
+          place?.release();
+        },
+      };
+    } catch (error) {
+      place?.release();
+      throw error;
+    }
+  }
+
+  async #admittedClient(): Promise<pg.PoolClient> {
     let client: pg.PoolClient;
     try {
       client = await this.#pool.connect();
@@ -288,6 +318,7 @@ export class Database {
 }
 
 const deadlock = '40P01';
+const lockNotAvailable = '55P03';
 const deadlockTriesMax = 5;
 
 /** SQLSTATE of a database error, or undefined. `23505` is a unique violation. */
@@ -302,6 +333,8 @@ const noLongerFits = (error: unknown): boolean => sqlState(error) === '0A000';
 function translate(error: unknown): unknown {
   if (error instanceof CofferdamError) return error;
   if (error instanceof pg.DatabaseError) {
+    if (error.code === lockNotAvailable)
+      return new CofferdamError('unavailable', 'somebody else is working on the same; try again', { cause: error });
     // 08P01: a statement of ours that does not fit its parameters.
     const lost =
       (error.code?.startsWith('08') && error.code !== '08P01') ||

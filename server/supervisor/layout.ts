@@ -5,7 +5,7 @@ import { randomBytes } from 'node:crypto';
 import { accessSync, chmodSync, chownSync, constants, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import type { Config } from '../config/config.ts';
 import { directoriesOf, type Holder, secretMode } from '../config/places.ts';
-import { lookUp, storeGroup } from '../config/system-users.ts';
+import { lookUp, operatorsGroup, storeGroup } from '../config/system-users.ts';
 import { CofferdamError } from '../domain/errors.ts';
 import type { ProcessUser } from '../postgres/embedded.ts';
 
@@ -15,6 +15,7 @@ export type Wall = {
   readonly database: ProcessUser;
   readonly edgeOf: (node: string) => ProcessUser;
   readonly storeGid: number;
+  readonly operatorsGid: number;
   readonly areShared: boolean;
 };
 
@@ -55,7 +56,7 @@ export function buildWall(config: Config): Wall {
   const { users } = config;
   if (users === null) {
     const self = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
-    return { warden: self, admin: self, database: self, edgeOf: () => self, storeGid: self.gid, areShared: true };
+    return { warden: self, admin: self, database: self, edgeOf: () => self, storeGid: self.gid, operatorsGid: self.gid, areShared: true };
   }
   const storeGid = ensureGroup(storeGroup);
   const partner = ensureUser(users.partnerEdge, [storeGroup]);
@@ -66,6 +67,7 @@ export function buildWall(config: Config): Wall {
     database: ensureUser(users.database, []),
     edgeOf: (node) => (config.edges.find((edge) => edge.node === node)?.plane === 'internal' ? internal : partner),
     storeGid,
+    operatorsGid: ensureGroup(operatorsGroup),
     areShared: false,
   };
 }
@@ -79,6 +81,7 @@ function place(path: string, owner: { readonly uid: number; readonly gid: number
 function idsOf(wall: Wall, holder: Holder): ProcessUser {
   if (typeof holder === 'object') return wall.edgeOf(holder.edge);
   if (holder === 'store') return { uid: wall.warden.uid, gid: wall.storeGid };
+  if (holder === 'operators') return { uid: wall.admin.uid, gid: wall.operatorsGid };
   if (holder === 'starter') return { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
   return wall[holder];
 }

@@ -12,6 +12,7 @@ import { NodeAccounts } from './nodes/allowances.ts';
 import type { Nodes } from './nodes/nodes.ts';
 import { selfTestHandlers } from './self-test/self-test.ts';
 import type { SessionRegistry } from './sessions/sessions.ts';
+import { type Run, shared, type WardenSlots } from './shares.ts';
 import { downloadHandlers } from './transfers/download-handlers.ts';
 import { uploadHandlers } from './transfers/upload-handlers.ts';
 
@@ -20,36 +21,31 @@ export type Rooms = {
   readonly logins: Logins;
   readonly sessions: SessionRegistry;
   readonly exchanges: Exchanges;
+  readonly slots: WardenSlots;
 };
 
 /** Says who a node is and what host keys it shows, no more: it waits at its warden as it waits for a warden. */
 const greeting = 'node.hello';
 
+const each = (handlers: Handlers<EdgeToWarden, EdgeCaller>, around: (name: string, run: Run) => Run): Handlers<EdgeToWarden, EdgeCaller> =>
+  Object.fromEntries(Object.entries(handlers).map(([name, run]) => [name, around(name, run as Run)])) as Handlers<EdgeToWarden, EdgeCaller>;
+
 /** Nothing is served while the record is in doubt, late at its witness, or frozen; and to no node more than it may make us store. */
-function guarded({ guard, config, database }: Warden, handlers: Handlers<EdgeToWarden, EdgeCaller>): Handlers<EdgeToWarden, EdgeCaller> {
-  const accounts = new NodeAccounts(config.perNode, database);
-  const entries = Object.entries(handlers).map(([name, handler]) => {
-    const run = handler as (params: unknown, caller: EdgeCaller) => Promise<unknown>;
-    const op = name as keyof EdgeToWarden;
-    return [
-      name,
-      async (params: unknown, caller: EdgeCaller): Promise<unknown> => {
-        if (name !== greeting) guard.require();
-        await accounts.take(op, caller);
-        if (name === greeting) return run(params, caller);
-        const result = await run(params, caller);
-        // What was decided meanwhile holds for what was asked before.
-        guard.require();
-        return result;
-      },
-    ];
-  });
-  return Object.fromEntries(entries) as Handlers<EdgeToWarden, EdgeCaller>;
+function guarded({ guard }: Warden, accounts: NodeAccounts, name: string, run: Run): Run {
+  return async (params, caller) => {
+    if (name !== greeting) guard.require();
+    await accounts.take(name as keyof EdgeToWarden, caller);
+    if (name === greeting) return run(params, caller);
+    const result = await run(params, caller);
+    // What was decided meanwhile holds for what was asked before.
+    guard.require();
+    return result;
+  };
 }
 
 export function edgeHandlers(warden: Warden, rooms: Rooms): Handlers<EdgeToWarden, EdgeCaller> {
-  const { nodes, logins, sessions, exchanges } = rooms;
-  return guarded(warden, {
+  const { nodes, logins, sessions, exchanges, slots } = rooms;
+  const handlers: Handlers<EdgeToWarden, EdgeCaller> = {
     'node.hello': async ({ startId, nativeCipher }, caller) => {
       const epoch = await nodes.hello(caller, startId, nativeCipher ?? null);
       // What an earlier run of this node left open is over: its process is gone.
@@ -92,5 +88,7 @@ export function edgeHandlers(warden: Warden, rooms: Rooms): Handlers<EdgeToWarde
     ...treeHandlers(warden),
     ...uploadHandlers(warden),
     ...downloadHandlers(warden),
-  });
+  };
+  const accounts = new NodeAccounts(warden.config.perNode, warden.database);
+  return each(handlers, (name, run) => shared(slots, name, guarded(warden, accounts, name, run)));
 }

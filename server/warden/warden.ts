@@ -3,6 +3,7 @@
 import { chmodSync, rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { type Config, type EdgeConfig, runtimePaths } from '../config/config.ts';
+import { wardenConnections } from '../config/shares.ts';
 import { CofferdamError } from '../domain/errors.ts';
 import { idOf, type NodeName, type SessionId } from '../domain/ids.ts';
 import { createLogger } from '../observability/logger.ts';
@@ -12,6 +13,7 @@ import { assertSafeSettings } from '../postgres/migrate.ts';
 import { roleUrl } from '../postgres/role-url.ts';
 import { edgeToWarden, wardenToEdge } from '../rpc/edge-warden.ts';
 import { Peer } from '../rpc/peer.ts';
+import type { Release } from '../rpc/slots.ts';
 import { Logins } from './authentication/login.ts';
 import { createCharges } from './budgets/charges.ts';
 import { completeBudgets } from './budgets/create-budgets.ts';
@@ -36,6 +38,7 @@ import { identify } from './ledger/seal-queries.ts';
 import { createWitnesses } from './ledger/witness/witnesses.ts';
 import { Nodes } from './nodes/nodes.ts';
 import { SessionRegistry } from './sessions/sessions.ts';
+import { claimOf, placeFor, type WardenSlots, wardenSlots } from './shares.ts';
 import { recover } from './transfers/recovery.ts';
 import { startTransferSweeps } from './transfers/sweeps.ts';
 
@@ -55,7 +58,15 @@ export async function startWarden(config: Config): Promise<RunningWarden> {
     const { known } = guard;
     guard.admit(await identify(tx), known);
   };
-  const database = new Database({ url, applicationName: 'cofferdam warden', connectionsMax: 16, admit, isPreparing: true });
+  const slots = wardenSlots(config.shares.warden);
+  const database = new Database({
+    url,
+    applicationName: 'cofferdam warden',
+    connectionsMax: wardenConnections(config.shares.warden),
+    admission: () => placeFor(slots),
+    admit,
+    isPreparing: true,
+  });
   const ledger = new Ledger({ config, url, keys, guard, witnesses: createWitnesses(config.ledger), log });
   const forwards = new Forwards({ config, url, log, newest: () => ledger.newest });
   try {
@@ -74,7 +85,7 @@ export async function startWarden(config: Config): Promise<RunningWarden> {
     });
     const nodes = new Nodes(database);
     const sessions = new SessionRegistry(config, database, nodes, log);
-    const charges = createCharges({ config, database, sessions, log, admit });
+    const charges = createCharges({ config, database, sessions, log, admit, grants: slots.grants });
     const warden: Warden = {
       config,
       log,
@@ -88,8 +99,8 @@ export async function startWarden(config: Config): Promise<RunningWarden> {
     };
     await assertNoDemoOutsideLoopback(warden);
     await recover(warden);
-    const exchanges = new Exchanges(config, hostKeys);
-    const logins = new Logins({ config, database, keys, sessions, exchanges, startIdOf: (caller) => nodes.startIdOf(caller) });
+    const exchanges = new Exchanges(config, hostKeys, slots);
+    const logins = new Logins({ config, database, keys, sessions, exchanges, slots, startIdOf: (caller) => nodes.startIdOf(caller) });
     const sweeps = startTransferSweeps(warden);
     const credentialSweeps = startCredentialSweeps(warden, sessions);
     const sealSweeps = startSealSweeps(warden, sessions);
@@ -101,9 +112,9 @@ export async function startWarden(config: Config): Promise<RunningWarden> {
     const bootstrap = await serveBootstrap(warden);
     const commands = await startCommands(warden, sessions);
     const stopListening = await database.listen('cofferdam_ended', endedElsewhere(nodes, sessions), () => {});
-    const handlers = edgeHandlers(warden, { nodes, logins, sessions, exchanges });
+    const handlers = edgeHandlers(warden, { nodes, logins, sessions, exchanges, slots });
     const sockets = await Promise.all(
-      config.edges.map((edge) => listen(config, edge, (socket, caller) => serve(socket, caller, nodes, handlers, warden))),
+      config.edges.map((edge) => listen(config, edge, slots, (socket, caller) => serve(socket, caller, nodes, handlers, warden))),
     );
     const metrics = await serveMetrics(config.metrics.wardenPort, () => [
       { name: 'warden_edges', help: 'Edges connected.', kind: 'gauge', value: nodes.connectedCount },
@@ -173,21 +184,39 @@ function serve(socket: Socket, caller: EdgeCaller, nodes: Nodes, handlers: Retur
   nodes.attach(caller.node, peer);
 }
 
+/** One live connection a node; a second one while a dead one lingers. */
+function placeOrEnd(socket: Socket, caller: EdgeCaller, { connections }: WardenSlots): Release | undefined {
+  try {
+    return connections.take(claimOf(caller));
+  } catch {
+    socket.destroy();
+    return undefined;
+  }
+}
+
 /** `refuse`: no new edge. `stop`: nor an old one. */
 type Listening = { refuse(): void; stop(): Promise<void> };
 
-async function listen(config: Config, edge: EdgeConfig, onConnect: (socket: Socket, caller: EdgeCaller) => void): Promise<Listening> {
+async function listen(
+  config: Config,
+  edge: EdgeConfig,
+  slots: WardenSlots,
+  onConnect: (socket: Socket, caller: EdgeCaller) => void,
+): Promise<Listening> {
   const path = runtimePaths(config).wardenSocket(edge.node);
   const caller: EdgeCaller = { node: idOf<NodeName>(edge.node), plane: edge.plane };
   const open = new Set<Socket>();
   rmSync(path, { force: true });
   const server: Server = createServer((socket) => {
+    const release = placeOrEnd(socket, caller, slots);
+    if (release === undefined) return;
     open.add(socket);
-    socket.once('close', () => open.delete(socket));
+    socket.once('close', () => {
+      open.delete(socket);
+      release();
+    });
     onConnect(socket, caller);
   });
-  // One live connection a node; a second one while a dead one lingers.
-  server.maxConnections = 4;
   await new Promise<void>((resolve, reject) => {
     server.once('error', (cause) => reject(new CofferdamError('configuration', `the warden cannot listen on ${path}`, { cause })));
     server.listen(path, resolve);

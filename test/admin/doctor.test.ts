@@ -217,13 +217,13 @@ test('listeners: SFTP ports, loopback, and nothing else', async (t) => {
   t.match(reachOf('203.0.113.1', addresses), /no interface has now/);
   const socket = (path: string, mode: number | null): readonly Finding[] =>
     listenerFindings({ tcp: [], unix: [{ path, mode, uid: mode === null ? null : 0 }], addresses }, config, expected, ours, ['p']);
-  t.match(socket(`${directory}/run/admin/admin.sock`, 0o140666), [
-    { verdict: 'ok', text: /mode 0666, owner root/ },
+  t.match(socket(`${directory}/run/admin/admin.sock`, 0o140660), [
+    { verdict: 'ok', text: /mode 0660, owner root/ },
     { verdict: 'warning' },
   ]);
   t.match(socket(`${directory}/run/p/warden.sock`, null)[0], { verdict: 'ok', text: /for edge p only.*closed to the admin process/ });
   t.match(socket(`${directory}/run/admin/other.sock`, 0o140777)[0], { verdict: 'fault', text: /no part of the product/ });
-  t.match(socket(`${directory}/run/admin/admin.sock`, 0o140666)[1], { check: 'listener of edge p', text: /not visible/ });
+  t.match(socket(`${directory}/run/admin/admin.sock`, 0o140660)[1], { check: 'listener of edge p', text: /not visible/ });
 });
 
 test('operators, emergencies and seals: what is at fault, and what to type', (t) => {

@@ -94,7 +94,7 @@ test('an answer that is written in several files is one in the end', async (t) =
 });
 
 test('more than one answer holds, a few at a time, for whoever asked', async (t) => {
-  const world = await incidentWorld(t, { scopesMax: 2 });
+  const world = await incidentWorld(t, {}, 2);
   const { scopes, sql, accounts, customers, history, directory } = world;
   const who = world.newSession(accounts.thief, 'edge-1');
   await history.open(who, after(0), { credential: print('key'), source: '192.0.2.7', client: 'x' });
@@ -125,9 +125,9 @@ test('more than one answer holds, a few at a time, for whoever asked', async (t)
   t.throws(() => scopes.page('alice', { scope: first.scope, part: 'files' }), { code: 'not-found' }, 'the oldest made room');
   t.equal(scopes.page('alice', { scope: second.scope, part: 'sessions' }).rows.length, 1, 'the newer ones are there');
   t.equal(scopes.page('alice', { scope: third.scope, part: 'sessions' }).rows.length, 0);
-  const dropped = scopes.start('alice', { selection: { credential: print('key') } });
-  scopes.start('alice', { selection: { credential: print('key') } });
-  scopes.start('alice', { selection: { credential: print('key') } });
+  const dropped = scopes.start({ holder: 'alice', group: 'others' }, { selection: { credential: print('key') } });
+  scopes.start({ holder: 'alice', group: 'others' }, { selection: { credential: print('key') } });
+  scopes.start({ holder: 'alice', group: 'others' }, { selection: { credential: print('key') } });
   t.throws(() => scopes.page('alice', { scope: dropped, part: 'files' }), { code: 'not-found' }, 'one that was running, too');
   t.same(readdirSync(directory), []);
   t.ok(statSync(directory).isDirectory());
@@ -144,7 +144,7 @@ test('an answer that is too long, too slow or too old is none', async (t) => {
     await t.rejects(find(world.scopes, { credential: print('key') }), text);
   }
   const world = await incidentWorld(t, { livesMs: 1 });
-  const scope = world.scopes.start('alice', { selection: { account: 'pickup' } });
+  const scope = world.scopes.start({ holder: 'alice', group: 'others' }, { selection: { account: 'pickup' } });
   await new Promise((resolve) => setTimeout(resolve, 50));
   await t.rejects(world.scopes.progress('alice', { scope, waitMs: 20_000 }), { code: 'not-found' });
 });

@@ -39,7 +39,7 @@ test('what the edge can and cannot do, tried from inside', async (t) => {
       join(paths.certs, 'admin', 'key.pem'),
       join(paths.operators, 'alice', 'key.pem'),
     ],
-    sockets: [paths.wardenSocket('internal-1')],
+    sockets: [paths.wardenSocket('internal-1'), paths.adminSocket],
     object,
     postgres,
   };
@@ -70,7 +70,7 @@ test('what the edge can and cannot do, tried from inside', async (t) => {
     if (allowed.has(name)) t.equal(outcome, 'possible', `may ${name}`);
     else t.match(outcome, /^refused/, `may not ${name}`);
   }
-  t.ok(Object.keys(seen.tries).length >= 26, 'everything was tried');
+  t.ok(Object.keys(seen.tries).length > 26, 'everything was tried');
   t.same(seen.cached, [], 'no database driver, no TOTP, no password hashing is loaded');
   t.notMatch(seen.env.join(' '), /DATABASE|PG|PASSWORD/, 'no credential in the environment');
   if (isRoot) t.not(seen.uid, 0, 'as a user of its own');

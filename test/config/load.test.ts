@@ -1,9 +1,10 @@
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'tap';
 import type { Config } from '../../server/config/config.ts';
 import { loadConfig } from '../../server/config/load.ts';
 import { onlyLoopback, withResolvedAdmin } from '../../server/config/loopback.ts';
+import { defaultShares, linesOf } from '../../server/config/shares.ts';
 import { temporaryDirectory } from '../support/database.ts';
 
 const base = { env: {}, isRoot: false, isTerminal: false, projectDirectory: '/srv/x', file: undefined };
@@ -23,6 +24,34 @@ test('the demo world keeps its witness where it is told to', async (t) => {
   t.same(loadConfig({ ...base, env: { COFFERDAM_LEDGER: JSON.stringify({ witnesses }) } }).ledger.witnesses, witnesses);
   t.match(loadConfig(base).ledger.witnesses, [{ name: 'local' }], 'without a word: below its own directory');
   t.throws(() => loadConfig({ ...base, env: { COFFERDAM_LEDGER: '{"witnesses":[]}' } }), /COFFERDAM_LEDGER witnesses/);
+});
+
+test('shares: a number by its name; a line that one holder could use up, or that nobody knows, is a fault', async (t) => {
+  const load = (shares: unknown): Config => loadConfig({ ...base, env: { COFFERDAM_SHARES: JSON.stringify(shares) } });
+  t.match(load({ warden: { logins: { each: 7 } } }).shares.warden.logins, { each: 7, total: 5000, of: 'node' });
+  t.throws(() => load({ warden: { logins: { each: 5000 } } }), /shares\.warden\.logins: each \(5000\) must leave the reserve/);
+  t.throws(() => load({ admin: { connections: { reserve: 0 } } }), /shares\.admin\.connections: reserve must be 1/);
+  t.throws(() => load({ warden: { loggins: { each: 1 } } }), /COFFERDAM_SHARES warden/);
+  t.throws(() => load({ warden: { logins: { of: 'warden' } } }), /COFFERDAM_SHARES warden\.logins/);
+  const file = join(temporaryDirectory(t), 'c.json');
+  const edges = [{ node: 'p', plane: 'partner', host: '127.0.0.1', port: 2022 }];
+  const written = (shares: unknown): Config => {
+    writeFileSync(file, JSON.stringify({ mode: 'development', runtimeDirectory: '/srv/x', edges, shares }));
+    return loadConfig({ ...base, file });
+  };
+  t.equal(written({ admin: { calls: { each: 5 } } }).shares.admin.calls.each, 5);
+  t.throws(() => written({ admin: { calls: { each: 95 } } }), /shares\.admin\.calls/);
+});
+
+test('the reference lists every line of the table of shares with its numbers, and no other', async (t) => {
+  const text = readFileSync(join(import.meta.dirname, '..', '..', 'OPERATIONS.md'), 'utf8');
+  const listed = [...text.matchAll(/^\| `(?:warden|admin)\.[a-z]+` \| [^|]+ \| [\d,]+ \| .*$/gm)].map(([line]) => line);
+  const number = (value: number): string => value.toLocaleString('en');
+  const expected = linesOf(defaultShares).map(([name, { what, total, each, reserve, waiting, waitMs }]) => {
+    const wait = waiting === 0 ? 'none' : `${waiting}, ${waitMs / 1000} s`;
+    return `| \`${name}\` | ${what} | ${number(total)} | ${number(each)} | ${number(reserve)} | ${wait} |`;
+  });
+  t.same(listed, expected);
 });
 
 test('all faults are reported together', async (t) => {

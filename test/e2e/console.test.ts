@@ -79,7 +79,12 @@ test('a machine enrols with key and ticket, and its code opens sessions from the
   const none = await world.cofferctl(['mfa', 'ticket', 'acme-batch']);
   t.equal(none.code, 2, 'a ticket is not printed into a pipe');
   t.match(none.err, /--out FILE/);
-  t.equal((await world.cofferctl(['mfa', 'ticket', 'acme-batch', '--out', file])).code, 0);
+  const issued = await world.cofferctl(['mfa', 'ticket', 'acme-batch', '--out', file, '--json']);
+  t.equal(issued.code, 0, issued.err);
+  const written = readFileSync(file, 'utf8').trim();
+  t.match(written, /^[a-z2-7-]{16,}$/);
+  t.notOk(issued.out.includes(written), 'what is written to a file is not printed, not for programs either');
+  t.match(JSON.parse(issued.out), { file });
   t.equal((await world.cofferctl(['mfa', 'ticket', 'acme-batch', '--out', file])).code, 2, 'a file that is there is not overwritten');
   const ticket = readFileSync(file, 'utf8').trim();
   const enrolling = { ...batch(world), ticket };

@@ -5,7 +5,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type ScopeLimits, Scopes, scopeLimits } from '../../server/admin/incident/scopes.ts';
+import { defaultShares } from '../../server/config/shares.ts';
 import type { Selection } from '../../server/domain/incident/selection.ts';
+import { others } from '../../server/domain/share.ts';
 import { type IncidentPart, type IncidentRow, type IncidentSummary, incidentParts } from '../../server/rpc/operator-incident.ts';
 import { createTestDatabase, type Teardown, type TestDatabase } from './database.ts';
 import { History, type Who } from './history.ts';
@@ -26,7 +28,7 @@ export type IncidentWorld = {
   newSession(account: string, node: string): Who;
 };
 
-export async function incidentWorld(t: Teardown, limits: Partial<ScopeLimits> = {}): Promise<IncidentWorld> {
+export async function incidentWorld(t: Teardown, limits: Partial<ScopeLimits> = {}, answersEach = 3): Promise<IncidentWorld> {
   const sql = await createTestDatabase(t);
   const customers = { a: randomUUID(), b: randomUUID() };
   const folders = { a: randomUUID(), aDeposit: randomUUID(), b: randomUUID() };
@@ -70,7 +72,14 @@ export async function incidentWorld(t: Teardown, limits: Partial<ScopeLimits> = 
     ['mallory', 'mallory-2', 'bob'],
   ]);
   const directory = mkdtempSync(join(tmpdir(), 'cofferdam-scopes-'));
-  const scopes = new Scopes({ url: sql.adminUrl, directory }, { ...scopeLimits, ...limits });
+  const scopes = new Scopes(
+    { url: sql.adminUrl, directory },
+    { ...scopeLimits, ...limits },
+    {
+      ...defaultShares.admin,
+      answers: { ...defaultShares.admin.answers, each: answersEach },
+    },
+  );
   t.teardown(async () => {
     await scopes.stop();
     rmSync(directory, { recursive: true, force: true });
@@ -93,7 +102,7 @@ export type Found = { readonly scope: string; readonly summary: IncidentSummary 
 
 /** Every part to its end, each row checked against its shape. */
 export async function find(scopes: Scopes, selection: Selection, unread = true, operator = 'alice'): Promise<Found> {
-  const scope = scopes.start(operator, { selection, unread });
+  const scope = scopes.start({ holder: operator, group: others }, { selection, unread });
   const now = await scopes.progress(operator, { scope, waitMs: 20_000 });
   if (now.state !== 'done') throw new Error(now.state === 'failed' ? `${now.code}: ${now.text}` : 'not done in time');
   const parts: Record<string, unknown> = {};

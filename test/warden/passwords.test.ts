@@ -1,21 +1,26 @@
 // T-19: hashing in a bounded pool; what costs a stranger nothing to ask costs us a bounded amount.
 import { createHash } from 'node:crypto';
 import { test } from 'tap';
-import { nobodys, PasswordHashing, passwordName } from '../../server/warden/authentication/passwords.ts';
+import { defaultShares } from '../../server/config/shares.ts';
+import { Slots } from '../../server/rpc/slots.ts';
+import { hashPassword, nobodys, PasswordHashing, passwordName } from '../../server/warden/authentication/passwords.ts';
 
 const password = `abcdefgh-${'k'.repeat(32)}`;
+const claim = { holder: 'partner-1', group: 'partner' };
+const hashingOf = (waiting: number): PasswordHashing =>
+  new PasswordHashing(new Slots({ ...defaultShares.warden.hashes, total: 3, each: 2, reserve: 1, waiting }));
 const digest = createHash('sha256').update(password).digest('hex');
 
 test('right, wrong and missing', async (t) => {
-  const hashing = new PasswordHashing({ passwordHashesMax: 2, passwordHashesWaitingMax: 8 });
-  const stored = await hashing.hash(digest);
+  const hashing = hashingOf(8);
+  const stored = await hashPassword(digest);
   t.match(stored, /^\$argon2id\$v=19\$m=65536,t=3,p=1\$/);
   t.equal(nobodys.split('$').slice(0, 4).join('$'), stored.split('$').slice(0, 4).join('$'), 'nobody’s hash costs what everybody’s does');
   t.equal(nobodys.length, stored.length);
-  t.equal(await hashing.verify(stored, password, false), true);
-  t.equal(await hashing.verify(stored, `${password.slice(0, -1)}l`, false), false);
-  t.equal(await hashing.verify(undefined, password, false), false);
-  t.not(await hashing.hash(digest), stored, 'a salt of its own each time');
+  t.equal(await hashing.verify(stored, password, false, claim), true);
+  t.equal(await hashing.verify(stored, `${password.slice(0, -1)}l`, false, claim), false);
+  t.equal(await hashing.verify(undefined, password, false, claim), false);
+  t.not(await hashPassword(digest), stored, 'a salt of its own each time');
 });
 
 test('the name of a password finds its row, or nobody’s', async (t) => {
@@ -25,11 +30,11 @@ test('the name of a password finds its row, or nobody’s', async (t) => {
 });
 
 test('two at once, so many in line, known places first; the rest is refused at once', async (t) => {
-  const hashing = new PasswordHashing({ passwordHashesMax: 2, passwordHashesWaitingMax: 3 });
-  const stored = await hashing.hash(digest);
+  const hashing = hashingOf(3);
+  const stored = await hashPassword(digest);
   const order: string[] = [];
   const ask = (label: string, isKnown: boolean): Promise<boolean> =>
-    hashing.verify(stored, password, isKnown).then((isRight) => {
+    hashing.verify(stored, password, isKnown, claim).then((isRight) => {
       order.push(`${label}${isRight ? '' : ' refused'}`);
       return isRight;
     });

@@ -106,7 +106,7 @@ function knownSockets(config: Config): ReadonlyMap<string, string> {
   const paths = runtimePaths(config);
   return new Map([
     [paths.bootstrapSocket, 'warden: root of this host makes the first operators here, once'],
-    [paths.adminSocket, 'admin: every user of this host may knock, the client certificate is the gate'],
+    [paths.adminSocket, 'admin: members of cofferdam-operators may knock, the client certificate is the gate'],
     ...config.edges.map((edge) => [paths.wardenSocket(edge.node), `warden: for edge ${edge.node} only`] as const),
     ...(config.database.embedded ? [[`${paths.postgresSocketDirectory}/.s.PGSQL.5432`, 'database: by password'] as const] : []),
   ]);

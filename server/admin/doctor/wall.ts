@@ -13,7 +13,7 @@ import {
   secretForbidden,
   secretsOf,
 } from '../../config/places.ts';
-import { lookUp, nameOf, storeGroup } from '../../config/system-users.ts';
+import { lookUp, nameOf, operatorsGroup, storeGroup } from '../../config/system-users.ts';
 import { type Finding, fault, ok, warning } from './finding.ts';
 
 type Ids = { readonly uid: number; readonly gid: number };
@@ -41,8 +41,8 @@ export function holders(config: Config): IdsOf {
   };
   return (holder) => {
     if (holder === 'starter') return starter;
-    if (holder === 'store') {
-      const gid = lookUp('/etc/group', storeGroup)?.[2];
+    if (holder === 'store' || holder === 'operators') {
+      const gid = lookUp('/etc/group', holder === 'store' ? storeGroup : operatorsGroup)?.[2];
       return gid === undefined ? undefined : { uid: -1, gid: Number(gid) };
     }
     if (typeof holder === 'string') return user(users[holder]);

@@ -3,8 +3,10 @@
 import { randomUUID } from 'node:crypto';
 import { dirname } from 'node:path';
 import { type Config, runtimePaths } from '../../config/config.ts';
+import { type AdminShares, defaultShares } from '../../config/shares.ts';
 import { CofferdamError, toCofferdamError } from '../../domain/errors.ts';
 import type { Indicator } from '../../domain/incident/indicators.ts';
+import type { Claim } from '../../domain/share.ts';
 import { Database } from '../../postgres/database.ts';
 import { roleUrl } from '../../postgres/role-url.ts';
 import type { Snapshot } from '../../postgres/snapshot.ts';
@@ -13,6 +15,8 @@ import type { OperatorToAdmin } from '../../rpc/operator-admin.ts';
 import type { IncidentPart, IncidentSummary } from '../../rpc/operator-incident.ts';
 import { incidentParts } from '../../rpc/operator-incident.ts';
 import type { ListedArchive } from '../../rpc/operator-ledger.ts';
+import { Shelf } from '../../rpc/shelf.ts';
+import { Slots } from '../../rpc/slots.ts';
 import { listArchives } from './archive-queries.ts';
 import { hunt } from './hunt.ts';
 import { findScope } from './scope.ts';
@@ -21,7 +25,6 @@ import { writeSlice } from './slice.ts';
 import { Spool } from './spool.ts';
 
 export const scopeLimits = {
-  scopesMax: 4,
   livesMs: 15 * 60_000,
   /** A snapshot that is older slows down everybody's grants: the answer is given up. */
   takesMs: 5 * 60_000,
@@ -37,7 +40,6 @@ type State =
   | { readonly is: 'failed'; readonly error: CofferdamError }
   | { readonly is: 'done'; readonly summary: IncidentSummary; readonly chosen: Chosen };
 type Held = {
-  readonly id: string;
   readonly operator: string;
   readonly spool: Spool;
   readonly giveUp: AbortController;
@@ -48,43 +50,61 @@ type Held = {
   /** Slices are written into the spool one after the other. */
   slicing: Promise<void>;
 };
+type ScopeShares = Pick<AdminShares, 'answers' | 'questions' | 'searches'>;
 type ScopeParams = Params<OperatorToAdmin, 'incident.scope'>;
 
 export class Scopes {
-  readonly #held = new Map<string, Held>();
+  readonly #held: Shelf<Held>;
+  /** Few work at a time, each over two connections: their sorts and their snapshots are burden enough. The others wait for their turn. */
+  readonly #questions: Slots;
   readonly #database: Database;
   readonly #directory: string;
   readonly #limits: ScopeLimits;
-  /** One works at a time, over two connections: its sorts and its snapshot are burden enough. The others wait for their turn. */
-  #turn: Promise<unknown> = Promise.resolve();
 
-  constructor(place: { readonly url: string; readonly directory: string }, limits: ScopeLimits = scopeLimits) {
-    this.#database = new Database({ url: place.url, applicationName: 'cofferdam incident', connectionsMax: limits.scopesMax + 4 });
+  constructor(
+    place: { readonly url: string; readonly directory: string },
+    limits: ScopeLimits = scopeLimits,
+    shares: ScopeShares = defaultShares.admin,
+  ) {
+    // A question has two looks at once; slices and hunts are long looks, one connection each.
+    const connectionsMax = 2 * shares.questions.total + shares.searches.total + 1;
+    this.#database = new Database({ url: place.url, applicationName: 'cofferdam incident', connectionsMax });
+    this.#questions = new Slots(shares.questions);
+    this.#held = new Shelf(shares.answers, limits.livesMs, ({ timer, giveUp, spool }) => {
+      clearTimeout(timer);
+      giveUp.abort(new CofferdamError('not-found', 'this answer was given up'));
+      spool.close();
+    });
     this.#directory = place.directory;
     this.#limits = limits;
   }
 
   static of(config: Config): Scopes {
-    return new Scopes({ url: roleUrl(config, 'admin'), directory: dirname(runtimePaths(config).adminSocket) });
+    return new Scopes(
+      { url: roleUrl(config, 'admin'), directory: dirname(runtimePaths(config).adminSocket) },
+      scopeLimits,
+      config.shares.admin,
+    );
   }
 
-  /** Starts; the oldest makes room. */
-  start(operator: string, { selection, unread }: ScopeParams): string {
-    while (this.#held.size >= this.#limits.scopesMax) this.#drop(this.#held.keys().next().value ?? '');
+  /** Starts; the oldest of the same person makes room. Throws `over-limit` when others have all places. */
+  start(by: Claim, { selection, unread }: ScopeParams): string {
     const id = randomUUID();
     const spool = new Spool(this.#directory, this.#limits);
     const giveUp = new AbortController();
-    const timer = setTimeout(() => this.#drop(id), this.#limits.livesMs);
+    const timer = setTimeout(() => this.#held.delete(id), this.#limits.livesMs);
     timer.unref();
     const options = { timeoutMs: this.#limits.takesMs, workMemory: '256MB', signal: giveUp.signal } as const;
-    const running = this.#turn.then(() =>
-      this.#database.withSnapshot(options, (snapshot) =>
-        findScope(snapshot, spool, selection, unread === true, (step) => {
-          held.step = step;
-        }),
+    const begun = Promise.withResolvers<void>();
+    const running = begun.promise.then(() =>
+      this.#questions.within(by, () =>
+        this.#database.withSnapshot(options, (snapshot) =>
+          findScope(snapshot, spool, selection, unread === true, (step) => {
+            held.step = step;
+          }),
+        ),
       ),
     );
-    this.#turn = running.catch(() => {});
     const settled = running.then(
       ({ summary, chosen }) => {
         held.state = { is: 'done', summary, chosen };
@@ -95,8 +115,7 @@ export class Scopes {
       },
     );
     const held: Held = {
-      id,
-      operator,
+      operator: by.holder,
       spool,
       giveUp,
       timer,
@@ -105,7 +124,14 @@ export class Scopes {
       settled,
       slicing: Promise.resolve(),
     };
-    this.#held.set(id, held);
+    try {
+      this.#held.put(by, id, held);
+      begun.resolve();
+    } catch (error) {
+      clearTimeout(timer);
+      begun.reject(error);
+      throw error;
+    }
     return id;
   }
 
@@ -127,21 +153,12 @@ export class Scopes {
     });
   }
 
-  #drop(id: string): void {
-    const held = this.#held.get(id);
-    if (held === undefined) return;
-    this.#held.delete(id);
-    clearTimeout(held.timer);
-    held.giveUp.abort(new CofferdamError('not-found', 'this answer was given up'));
-    held.spool.close();
-  }
-
   #require(id: string, operator: string): Held {
     const held = this.#held.get(id);
     if (held === undefined || held.operator !== operator)
       throw new CofferdamError(
         'not-found',
-        'this answer is gone, or never was: ask again. It is kept for 15 minutes, and only a few at a time are',
+        'this answer is gone, or never was: ask again. It is kept for 15 minutes, and only a few of one person are',
       );
     return held;
   }
@@ -199,8 +216,8 @@ export class Scopes {
   }
 
   async stop(): Promise<void> {
-    const last = [...this.#held.values()];
-    for (const { id } of last) this.#drop(id);
+    const last = this.#held.values;
+    this.#held.clear();
     await Promise.all(last.map((one) => one.settled));
     await this.#database.close();
   }

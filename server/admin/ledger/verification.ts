@@ -1,13 +1,15 @@
 // Owns: verifying the whole record of the database against checkpoints that an operator brought from a witness; with the stand-alone verifier's own code.
 // Must never: call the record good without a witness, or hold a snapshot while it works: what is sealed never changes.
 
+import { randomUUID } from 'node:crypto';
 import { parseVerifierKey, type Report, recordText, Verification, Witness } from '../../../verifier/ledger-verifier.ts';
 import { toCofferdamError } from '../../domain/errors.ts';
 import { headsTree } from '../../domain/ledger/leaf.ts';
+import type { Claim, Share } from '../../domain/share.ts';
 import type { Database } from '../../postgres/database.ts';
 import type { Params, Result } from '../../rpc/operation.ts';
 import type { OperatorToAdmin } from '../../rpc/operator-admin.ts';
-import { Shelf } from '../shelf.ts';
+import { Shelf } from '../../rpc/shelf.ts';
 import { type Bound, boundOf, nextTree, pageOfBlocks, pageOfEntries, pageOfHeads, pageOfLeaves } from './dump-queries.ts';
 
 type Wish = Params<OperatorToAdmin, 'ledger.verify'>;
@@ -15,29 +17,30 @@ type State = Result<OperatorToAdmin, 'ledger.verification'>;
 type Job = { state: 'running' | 'done' | 'failed'; text: string; entries: number; report: Report | null; isDropped: boolean };
 
 const pageRows = 2000;
-const keptMax = 2;
 const keptMs = 60 * 60_000;
 const blockLeaves = 256;
 
 export class Verifications {
   readonly #database: Database;
-  readonly #jobs = new Shelf<Job>(keptMax, keptMs);
+  readonly #jobs: Shelf<Job>;
 
-  constructor(database: Database) {
+  constructor(database: Database, share: Share) {
     this.#database = database;
+    this.#jobs = new Shelf(share, keptMs, (job) => (job.isDropped = true));
   }
 
   stop(): void {
     this.#jobs.clear();
   }
 
-  start({ keys, notes, maxAgeSeconds }: Wish): { readonly verification: string } {
+  start({ keys, notes, maxAgeSeconds }: Wish, by: Claim): { readonly verification: string } {
     const witness = new Witness(keys.map(parseVerifierKey));
     let last: ReturnType<Witness['add']>;
     for (const [i, note] of notes.entries()) last = witness.add(note, `checkpoint ${i + 1}`, last);
     witness.close();
     const job: Job = { state: 'running', text: 'reading heads', entries: 0, report: null, isDropped: false };
-    const id = this.#jobs.put(job, () => (job.isDropped = true));
+    const id = randomUUID();
+    this.#jobs.put(by, id, job);
     const verification = new Verification({ witness, now: Date.now(), maxAgeSeconds });
     this.#run(job, verification).then(
       (report) => {
@@ -54,7 +57,7 @@ export class Verifications {
   }
 
   state(id: string): State {
-    const { state, text, entries, report } = this.#jobs.get(id);
+    const { state, text, entries, report } = this.#jobs.require(id);
     return {
       state,
       text,

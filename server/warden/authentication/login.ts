@@ -16,11 +16,13 @@ import { permits } from '../../domain/restrictions.ts';
 import type { Database, Transaction } from '../../postgres/database.ts';
 import type { EdgeToWarden } from '../../rpc/edge-warden.ts';
 import type { Params, Result } from '../../rpc/operation.ts';
+import type { Release } from '../../rpc/slots.ts';
 import { lockForOpening } from '../budgets/session-limit-queries.ts';
 import { alarmBroken, brokenBehind } from '../changes/seals.ts';
 import type { EdgeCaller, KeyRing } from '../context.ts';
 import type { Exchanges, Issued } from '../exchanges/exchanges.ts';
 import type { SessionRegistry } from '../sessions/sessions.ts';
+import { claimOf, type WardenSlots } from '../shares.ts';
 import { type AccountFacts, findUsable, findUsableAmong } from './login-queries.ts';
 import { findNamed, recordFailure, recordPartial } from './login-record.ts';
 import { openSession } from './open-session.ts';
@@ -39,11 +41,11 @@ export type Login = {
   fingerprint: string | null;
   alsoFingerprint: string | null;
   readonly startedAt: number;
+  readonly release: Release;
   queue: Promise<unknown>;
 };
 type Seen = { readonly account: AccountFacts | undefined; readonly standing: Standing | null; readonly now: number };
 
-const loginsMax = 5000;
 const probesMax = 20;
 
 export type LoginDependencies = {
@@ -52,6 +54,7 @@ export type LoginDependencies = {
   readonly keys: KeyRing;
   readonly sessions: SessionRegistry;
   readonly exchanges: Exchanges;
+  readonly slots: WardenSlots;
   readonly startIdOf: (caller: EdgeCaller) => string;
 };
 
@@ -65,7 +68,7 @@ export class Logins {
   constructor(given: LoginDependencies) {
     this.#given = given;
     this.#penalties = new Penalties(given.config, given.database);
-    this.#hashing = new PasswordHashing(given.config.limits);
+    this.#hashing = new PasswordHashing(given.slots.hashes);
     this.#timer = setInterval(() => this.#expire(), 5000);
     this.#timer.unref();
   }
@@ -79,44 +82,44 @@ export class Logins {
   }
 
   abandon(connection: string, caller: EdgeCaller): void {
-    this.#open.delete(`${caller.node}/${connection}`);
+    this.#forget(`${caller.node}/${connection}`);
     this.#given.exchanges.close(caller, connection);
   }
 
   /** One message of the client. Messages of one connection are decided one after the other. */
-  attempt(params: Attempt, caller: EdgeCaller): Promise<Outcome> {
+  async attempt(params: Attempt, caller: EdgeCaller): Promise<Outcome> {
     const key = `${caller.node}/${params.connection}`;
     let login = this.#open.get(key);
     if (login === undefined) {
       // Evidence counts only on a session identifier that was issued to this node for this connection, and is still open.
       const issued = this.#given.exchanges.find(caller, params.connection);
-      if (issued === undefined || this.#open.size >= loginsMax) return Promise.resolve({ outcome: 'closed' });
+      if (issued === undefined) return { outcome: 'closed' };
+      const release = this.#given.slots.logins.take(claimOf(caller));
       login = {
         state: beginLogin(params.username),
         issued,
         fingerprint: null,
         alsoFingerprint: null,
         startedAt: performance.now(),
+        release,
         queue: Promise.resolve(),
       };
       this.#open.set(key, login);
     }
     const current = login;
     const result = current.queue.then(() => this.#decide(current, params, caller));
-    const settled = result.then(
-      (outcome) => {
-        if (outcome.outcome === 'accepted') this.#open.delete(key);
-        return outcome;
-      },
-      (error: unknown) => {
+    const answered = result
+      .catch((error: unknown) => {
         // What could not be decided and recorded is refused, and nothing more is examined on this connection.
         current.state = { ...current.state, isOver: true };
         throw error;
-      },
-    );
-    const answered = settled.finally(() => {
-      if (current.state.isOver) this.#given.exchanges.close(caller, params.connection);
-    });
+      })
+      .finally(() => {
+        if (!current.state.isOver) return;
+        this.#given.exchanges.close(caller, params.connection);
+        // Without its identifier nothing can be begun for this connection again.
+        if (this.#open.get(key) === current) this.#forget(key);
+      });
     current.queue = answered.catch(() => {});
     return answered;
   }
@@ -132,7 +135,8 @@ export class Logins {
       return this.#step(login, params, caller, fits ? { type: 'probe', fits } : { type: 'none' }, standing, now).outcome;
     }
     const guess = await this.#guess(login, params, caller);
-    const password = evidence.type === 'password' && guess?.isTaken === true ? await this.#password(evidence.password, guess) : false;
+    const password =
+      evidence.type === 'password' && guess?.isTaken === true ? await this.#password(evidence.password, guess, caller) : false;
     const outcome = await database.withSystem(async (tx) => {
       const seen = await this.#seeIn(tx, params);
       const event = await this.#event(tx, login, params, caller, seen, guess, password);
@@ -189,10 +193,10 @@ export class Logins {
     });
   }
 
-  async #password(password: string, guess: Guess): Promise<boolean> {
+  async #password(password: string, guess: Guess, caller: EdgeCaller): Promise<boolean> {
     const name = passwordName(password);
     const found = await this.#given.database.withSystem((tx) => findUsable(tx, name, this.#dormantMs));
-    return this.#hashing.verify(found?.passwordHash ?? undefined, password, guess.isKnown);
+    return this.#hashing.verify(found?.passwordHash ?? undefined, password, guess.isKnown, claimOf(caller));
   }
 
   get #dormantMs(): number {
@@ -300,7 +304,12 @@ export class Logins {
 
   #expire(): void {
     const oldest = performance.now() - this.#given.config.limits.loginGraceMs - 10_000;
-    for (const [key, login] of this.#open) if (login.startedAt < oldest) this.#open.delete(key);
+    for (const [key, login] of this.#open) if (login.startedAt < oldest) this.#forget(key);
+  }
+
+  #forget(key: string): void {
+    this.#open.get(key)?.release();
+    this.#open.delete(key);
   }
 }
 

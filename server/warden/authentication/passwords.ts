@@ -2,7 +2,8 @@
 // Must never: tell a missing password from a wrong one by its cost (T-19).
 import { createHash } from 'node:crypto';
 import { hash, verify } from '@node-rs/argon2';
-import type { Limits } from '../../config/config.ts';
+import type { Claim } from '../../domain/share.ts';
+import type { Slots } from '../../rpc/slots.ts';
 
 /** Argon2id, 64 MiB, three passes: the second recommended option of RFC 9106 section 4, with one lane. */
 const parameters = { algorithm: 2, memoryCost: 65_536, timeCost: 3, parallelism: 1, outputLen: 32 } as const;
@@ -20,59 +21,32 @@ export function passwordName(password: string): string {
 
 const digest = (password: string): string => createHash('sha256').update(password).digest('hex');
 
-type Waiting = { readonly run: () => void; readonly isKnown: boolean };
+/** Of the SHA-256 (hexadecimal) of a password. For operators' commands, which run one at a time whatever logins do. */
+export const hashPassword = (passwordDigest: string): Promise<string> => hash(passwordDigest, parameters);
 
 export class PasswordHashing {
-  readonly #limits: Pick<Limits, 'passwordHashesMax' | 'passwordHashesWaitingMax'>;
-  readonly #waiting: Waiting[] = [];
-  #running = 0;
+  readonly #slots: Slots;
 
-  constructor(limits: Pick<Limits, 'passwordHashesMax' | 'passwordHashesWaitingMax'>) {
-    this.#limits = limits;
-  }
-
-  /** Of the SHA-256 (hexadecimal) of a password. Waits its turn; never turned away. */
-  async hash(passwordDigest: string): Promise<string> {
-    await this.#turn(true, Number.POSITIVE_INFINITY);
-    try {
-      return await hash(passwordDigest, parameters);
-    } finally {
-      this.#next();
-    }
+  constructor(slots: Slots) {
+    this.#slots = slots;
   }
 
   /**
-   * Whether `password` belongs to `stored` (PHC string); undefined = there is none. Where logins succeeded before (`isKnown`), they go
-   * first; what finds no place in the queue is refused as a wrong one is.
+   * Whether `password` belongs to `stored` (PHC string); undefined = there is none. By turns among planes and nodes; where logins succeeded
+   * before (`isKnown`), they go first. What finds no place in the line is refused as a wrong one is.
    */
-  async verify(stored: string | undefined, password: string, isKnown: boolean): Promise<boolean> {
-    if (!(await this.#turn(isKnown, this.#limits.passwordHashesWaitingMax))) return false;
+  async verify(stored: string | undefined, password: string, isKnown: boolean, claim: Claim): Promise<boolean> {
+    const release = await this.#slots.acquire(claim, isKnown).catch(() => undefined);
+    if (release === undefined) return false;
     try {
       const isRight = await verify(stored ?? nobodys, digest(password));
       return isRight && stored !== undefined;
     } finally {
-      this.#next();
+      release();
     }
   }
 
   get waiting(): number {
-    return this.#waiting.length;
-  }
-
-  async #turn(isKnown: boolean, waitingMax: number): Promise<boolean> {
-    if (this.#running < Math.max(1, this.#limits.passwordHashesMax)) {
-      this.#running += 1;
-      return true;
-    }
-    if (this.#waiting.filter((one) => one.isKnown === isKnown).length >= waitingMax) return false;
-    await new Promise<void>((resolve) => this.#waiting.push({ run: resolve, isKnown }));
-    return true;
-  }
-
-  #next(): void {
-    const known = this.#waiting.findIndex((one) => one.isKnown);
-    const [next] = this.#waiting.splice(Math.max(known, 0), 1);
-    if (next === undefined) this.#running -= 1;
-    else next.run();
+    return this.#slots.waiting;
   }
 }

@@ -2,12 +2,15 @@
 // The next batch goes when the previous one has returned: no timers, no leases. Any error means "unknown": nothing of that batch counts as done.
 import { CofferdamError } from '../../domain/errors.ts';
 import { Database, type DatabaseOptions, sqlState } from '../../postgres/database.ts';
+import { claimant, type Release, type Slots } from '../../rpc/slots.ts';
 
 export type BatchQueue<Item, Answer> = { request(item: Item): Promise<Answer>; waiting(): number; stop(): Promise<void> };
 export type BatchOptions<Item, Answer> = {
   readonly url: string;
   readonly applicationName: string;
   readonly admit?: DatabaseOptions['admit'];
+  /** Places of those that wait, by whom they are asked for: one node's items are not all that there is. */
+  readonly slots?: Slots;
   /** One answer per item, in order; resolves after the commit. */
   readonly call: (database: Database, items: readonly Item[]) => Promise<readonly Answer[]>;
 };
@@ -28,6 +31,7 @@ export function createBatchQueue<Item, Answer>({
   url,
   applicationName,
   admit,
+  slots,
   call,
 }: BatchOptions<Item, Answer>): BatchQueue<Item, Answer> {
   const database = new Database({ url, applicationName, connectionsMax: 1, isPreparing: true, ...(admit === undefined ? {} : { admit }) });
@@ -65,9 +69,24 @@ export function createBatchQueue<Item, Answer>({
     isRunning = false;
   };
 
+  const nothing: Release = () => {};
+  const place = (): Release => {
+    const whose = claimant();
+    return slots === undefined || whose === undefined ? nothing : slots.take(whose);
+  };
+
   return {
     request: (item) =>
-      new Promise((resolve, reject) => {
+      new Promise((settled, failed) => {
+        const release = place();
+        const resolve = (answer: Answer): void => {
+          release();
+          settled(answer);
+        };
+        const reject = (error: unknown): void => {
+          release();
+          failed(error);
+        };
         if (waiting.length >= waitingMax) {
           reject(new CofferdamError('unavailable', 'too many requests at once; try again'));
           return;

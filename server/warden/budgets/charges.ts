@@ -6,6 +6,7 @@ import type { CustomerId } from '../../domain/ids.ts';
 import type { Logger } from '../../observability/logger.ts';
 import type { Database, DatabaseOptions } from '../../postgres/database.ts';
 import { roleUrl } from '../../postgres/role-url.ts';
+import type { Slots } from '../../rpc/slots.ts';
 import type { OpenSession } from '../context.ts';
 import type { SessionRegistry } from '../sessions/sessions.ts';
 import { type BatchQueue, createBatchQueue } from './batch-queue.ts';
@@ -42,15 +43,17 @@ type Given = {
   readonly sessions: SessionRegistry;
   readonly log: Logger;
   readonly admit: DatabaseOptions['admit'];
+  /** Places of what waits for its batch; undefined: only the queue's own bound. */
+  readonly grants?: Slots;
 };
 type Charged = Extract<ChargeAnswer, { outcome: 'granted' | 'repeat' }>;
 
 /** A client that waits for its turn asks again at the earliest after so long. */
 const askAgainMsMin = 20;
 
-export function createCharges({ config, database, sessions, log, admit }: Given): Charges {
+export function createCharges({ config, database, sessions, log, admit, grants }: Given): Charges {
   const url = roleUrl(config, 'warden');
-  const hook = admit === undefined ? {} : { admit };
+  const hook = { ...(admit === undefined ? {} : { admit }), ...(grants === undefined ? {} : { slots: grants }) };
   const queue = (name: string): BatchQueue<ChargeRequest, ChargeAnswer> =>
     createBatchQueue({ url, applicationName: `cofferdam ${name}`, ...hook, call: callChargeBatch });
   const releases = queue('grants');

@@ -22,7 +22,8 @@ export type CommandRow = {
 };
 
 /** The oldest waiting command, locked; another warden passes over it. */
-export async function takeCommand(tx: Transaction): Promise<CommandRow | undefined> {
+/** The oldest command of the operator who was served longest ago; `served`: ids of operators, whoever was served last at the end. */
+export async function takeCommand(tx: Transaction, served: readonly string[]): Promise<CommandRow | undefined> {
   const [row] = await tx.query<{
     id: string;
     operation: string;
@@ -33,7 +34,8 @@ export async function takeCommand(tx: Transaction): Promise<CommandRow | undefin
     state: string;
   }>(
     `select c.id, c.operation, c.params, c.operator_id, o.name, o.role, o.state from command c join operator o on o.id = c.operator_id
-     where c.state = 'new' order by c.created_at limit 1 for update of c skip locked`,
+     where c.state = 'new' order by array_position($1::uuid[], c.operator_id) nulls first, c.created_at limit 1 for update of c skip locked`,
+    [served],
   );
   return (
     row && {

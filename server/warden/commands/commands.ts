@@ -18,12 +18,21 @@ import { type Doing, useCases } from './use-cases.ts';
 const pollMs = 250;
 type UseCase = (params: never, doing: Doing) => Promise<unknown>;
 
-/** Listens for commands until stopped; each runs alone, in order of arrival. */
+/** So many operators are remembered in the order in which they were served. */
+const servedMax = 200;
+
+/** Listens for commands until stopped; each runs alone, by turns of the operators who wait, each one's in order of arrival. */
 export async function startCommands(warden: Warden, sessions: SessionRegistry): Promise<{ stop(): Promise<void> }> {
   let running: Promise<void> = Promise.resolve();
   let isStopped = false;
   let isWanted = false;
   let isBusy = false;
+  let served: readonly string[] = [];
+  const next = async (): Promise<boolean> => {
+    const operator = await runOne(warden, sessions, served);
+    if (operator !== undefined) served = [...served.filter((one) => one !== operator), operator].slice(-servedMax);
+    return operator !== undefined;
+  };
   const wake = (): void => {
     isWanted = true;
     if (isBusy || isStopped) return;
@@ -31,7 +40,7 @@ export async function startCommands(warden: Warden, sessions: SessionRegistry): 
     running = (async () => {
       while (isWanted && !isStopped) {
         isWanted = false;
-        while (!isStopped && (await runOne(warden, sessions)));
+        while (!isStopped && (await next()));
       }
     })()
       .catch((error: unknown) => warden.log.warn({ err: error }, 'commands could not be taken; tried again'))
@@ -62,13 +71,13 @@ async function withSavepoint<T>(tx: Transaction, work: () => Promise<T>): Promis
   }
 }
 
-/** True when there was one. A command that fails leaves no trace but its answer and its ledger entry. */
-async function runOne(warden: Warden, sessions: SessionRegistry): Promise<boolean> {
+/** Whose it was, when there was one. A command that fails leaves no trace but its answer and its ledger entry. */
+async function runOne(warden: Warden, sessions: SessionRegistry, served: readonly string[]): Promise<string | undefined> {
   const announcements: (() => void)[] = [];
   let taken: CommandRow | undefined;
   try {
     await warden.database.withSystem(async (tx) => {
-      taken = await takeCommand(tx);
+      taken = await takeCommand(tx, served);
       if (taken === undefined) return;
       const doing: Doing = {
         tx,
@@ -107,7 +116,7 @@ async function runOne(warden: Warden, sessions: SessionRegistry): Promise<boolea
       await failCommand(tx, failed.id, error.code, error.message);
     });
   }
-  return taken !== undefined;
+  return taken?.operatorId;
 }
 
 /** An answer, not a fault of the database: the command is over, and those behind it have their turn. */

@@ -7,7 +7,7 @@ import { type CredentialId, idOf } from '../../domain/ids.ts';
 import type { Params } from '../../rpc/operation.ts';
 import type { OperatorToAdmin } from '../../rpc/operator-admin.ts';
 import type { Selection } from '../../rpc/operator-credentials.ts';
-import { PasswordHashing } from '../authentication/passwords.ts';
+import { hashPassword } from '../authentication/passwords.ts';
 import { lockForWithdrawal } from '../budgets/consequence-queries.ts';
 import { createBudgets } from '../budgets/create-budgets.ts';
 import {
@@ -48,8 +48,6 @@ import type { Doing } from './use-cases.ts';
 type P<K extends keyof OperatorToAdmin> = Params<OperatorToAdmin, K>;
 
 const acting = (doing: Doing): Acting => ({ tx: doing.tx, warden: doing.warden, by: doing.operator, endSessions: doing.endSessions });
-/** One password at a time is hashed for operators, whatever logins do. */
-const hashing = new PasswordHashing({ passwordHashesMax: 1, passwordHashesWaitingMax: 8 });
 
 async function chosen(doing: Doing, selection: Selection): Promise<readonly FoundCredential[]> {
   const found = await selectCredentials(doing.tx, selection);
@@ -223,7 +221,7 @@ export const credentialUseCases = {
     const times = await insertCredential(tx, {
       id,
       account: account.id,
-      secret: { type: 'password', hash: await hashing.hash(params.digest) },
+      secret: { type: 'password', hash: await hashPassword(params.digest) },
       fingerprint: params.name,
       issuedBy: operator,
       livesMs: lifeDays * ages.dayMs,

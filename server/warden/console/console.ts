@@ -3,10 +3,10 @@
 import { hourMs } from '../../config/credential-ages.ts';
 import { type ConsoleCommand, consoleHelp, parseConsoleLine } from '../../domain/console-grammar.ts';
 import { CofferdamError, toCofferdamError } from '../../domain/errors.ts';
-import type { SessionId } from '../../domain/ids.ts';
 import type { Transaction } from '../../postgres/database.ts';
 import type { ConsoleAnswer, EdgeToWarden } from '../../rpc/edge-warden.ts';
 import type { Handlers } from '../../rpc/operation.ts';
+import { Shelf } from '../../rpc/shelf.ts';
 import { sealing } from '../changes/seals.ts';
 import type { EdgeCaller, OpenSession, Warden } from '../context.ts';
 import type { Acting } from '../credentials/credentials.ts';
@@ -17,9 +17,7 @@ import { requestKey } from './key-requests.ts';
 import { confirm, keys, lock, type Person, receipt, revokeKey, unlock, whoami, windows } from './verbs.ts';
 
 type Dialogue = { readonly kind: 'enrolment'; readonly enrolment: Enrolment } | { readonly kind: 'key-request' };
-type Kept = { readonly dialogue: Dialogue; readonly at: number };
 
-const dialoguesMax = 1000;
 const dialogueLifeMs = 10 * 60_000;
 /** What one answer holds; longer lists are cut. */
 const textMax = 59_000;
@@ -33,11 +31,9 @@ export function consoleHandlers(
   warden: Warden,
   sessions: SessionRegistry,
 ): Pick<Handlers<EdgeToWarden, EdgeCaller>, 'console.run' | 'console.input'> {
-  const dialogues = new Map<SessionId, Kept>();
+  const dialogues = new Shelf<Dialogue>(warden.config.shares.warden.dialogues, dialogueLifeMs);
   const keep = (session: OpenSession, dialogue: Dialogue): void => {
-    const now = performance.now();
-    for (const [id, kept] of dialogues) if (now - kept.at > dialogueLifeMs || dialogues.size >= dialoguesMax) dialogues.delete(id);
-    dialogues.set(session.id, { dialogue, at: now });
+    dialogues.put({ holder: session.node, group: session.account.plane }, session.id, dialogue);
   };
 
   /** One transaction: effect and entry; a refusal is an entry too. */
@@ -114,7 +110,7 @@ export function consoleHandlers(
 
     'console.input': async ({ token, text }, caller) => {
       const session = await sessions.requireAny(token, caller);
-      const dialogue = dialogues.get(session.id)?.dialogue;
+      const dialogue = dialogues.get(session.id);
       dialogues.delete(session.id);
       if (dialogue === undefined) return done('nothing was asked for; begin again', 1);
       if (dialogue.kind === 'enrolment') {

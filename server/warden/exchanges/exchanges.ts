@@ -8,8 +8,10 @@ import { agreedAlgorithms, type ConnectionAlgorithms } from '../../domain/key-ex
 import { concatBytes, wireString } from '../../domain/ssh-wire.ts';
 import type { EdgeToWarden } from '../../rpc/edge-warden.ts';
 import type { Params, Result } from '../../rpc/operation.ts';
+import type { Release } from '../../rpc/slots.ts';
 import type { EdgeCaller } from '../context.ts';
 import type { HostKey } from '../keys/key-files.ts';
+import { claimOf, type WardenSlots } from '../shares.ts';
 import { exchangeHash } from './exchange-hash.ts';
 
 /** What the warden itself saw of the exchange a login runs on. */
@@ -21,14 +23,12 @@ export type Issued = {
   readonly hostKeyAlgorithm: HostKeyAlgorithm;
   readonly algorithms: ConnectionAlgorithms;
 };
-type Open = Issued & { readonly issuedAt: number };
-type Age = { readonly challenge: Buffer; readonly hashes: Set<string> };
+type Open = Issued & { readonly issuedAt: number; readonly release: Release };
+/** `releases`: the places of its hashes, given back when the age is over. */
+type Age = { readonly challenge: Buffer; readonly hashes: Set<string>; readonly releases: Release[] };
 
 const challengeBytes = 8;
 const challengeLifeMs = 5 * 60_000;
-const openPerNodeMax = 5000;
-/** Signatures of one challenge's life; beyond it the next challenge is awaited. */
-const hashesMax = 200_000;
 const signaturesPerSecond = 400;
 const signaturesAtOnce = 2000;
 const graceAfterLoginMs = 10_000;
@@ -39,15 +39,17 @@ const proveName = 'hostkeys-prove-00@openssh.com';
 export class Exchanges {
   readonly #config: Config;
   readonly #keys: readonly HostKey[];
+  readonly #slots: Pick<WardenSlots, 'identifiers' | 'signatures'>;
   readonly #open = new Map<string, Map<string, Open>>();
   readonly #allowance = new Map<string, { tokens: number; at: number }>();
   readonly #timers: readonly NodeJS.Timeout[];
   #ages: readonly Age[] = [newAge()];
   signed = 0;
 
-  constructor(config: Config, keys: readonly HostKey[]) {
+  constructor(config: Config, keys: readonly HostKey[], slots: Pick<WardenSlots, 'identifiers' | 'signatures'>) {
     this.#config = config;
     this.#keys = keys;
+    this.#slots = slots;
     this.#timers = [setInterval(() => this.#turn(), challengeLifeMs), setInterval(() => this.#expire(), 5000)];
     for (const timer of this.#timers) timer.unref();
   }
@@ -96,11 +98,11 @@ export class Exchanges {
     if (fields.clientKexInit[0] !== 20 || fields.serverKexInit[0] !== 20) throw refusal('not a KEXINIT');
     const age = this.#ages.find(({ challenge }) => challenge.equals(fields.serverKexInit.subarray(1, 1 + challengeBytes)));
     if (age === undefined) throw refusal('this exchange is not of now');
-    if (!this.#mayAsk(caller.node) || age.hashes.size >= hashesMax)
-      throw new CofferdamError('unavailable', 'too many key exchanges at the moment');
+    if (!this.#mayAsk(caller.node)) throw new CofferdamError('unavailable', 'too many key exchanges at the moment');
     const hash = exchangeHash(fields);
     const name = hash.toString('base64');
     if (age.hashes.has(name)) throw refusal('this exchange was signed before');
+    age.releases.push(this.#slots.signatures.take(claimOf(caller)));
     age.hashes.add(name);
     if (params.isFirst)
       this.#issue(caller, params.connection, {
@@ -118,8 +120,7 @@ export class Exchanges {
     const open = this.#open.get(caller.node) ?? new Map<string, Open>();
     this.#open.set(caller.node, open);
     if (open.has(connection)) throw refusal('this connection has its session identifier');
-    if (open.size >= openPerNodeMax) throw new CofferdamError('unavailable', 'too many logins at the moment');
-    open.set(connection, { ...issued, issuedAt: performance.now() });
+    open.set(connection, { ...issued, issuedAt: performance.now(), release: this.#slots.identifiers.take(claimOf(caller)) });
   }
 
   /** What was issued to this node for this connection and is still open; nothing after its login ended. */
@@ -129,7 +130,7 @@ export class Exchanges {
 
   /** The login is over, whichever way: the identifier proves nothing any more. */
   close(caller: EdgeCaller, connection: string): void {
-    this.#open.get(caller.node)?.delete(connection);
+    this.#drop(this.#open.get(caller.node), connection);
   }
 
   /** Throws `invalid` for a key that is not ours. */
@@ -155,16 +156,24 @@ export class Exchanges {
   }
 
   #turn(): void {
-    this.#ages = [newAge(), ...this.#ages.slice(0, 1)];
+    const [newest, ...over] = this.#ages;
+    this.#ages = newest === undefined ? [newAge()] : [newAge(), newest];
+    for (const release of over.flatMap(({ releases }) => releases)) release();
   }
 
   #expire(): void {
     const oldest = performance.now() - this.#config.limits.loginGraceMs - graceAfterLoginMs;
-    for (const open of this.#open.values()) for (const [connection, { issuedAt }] of open) if (issuedAt < oldest) open.delete(connection);
+    for (const open of this.#open.values())
+      for (const [connection, { issuedAt }] of open) if (issuedAt < oldest) this.#drop(open, connection);
+  }
+
+  #drop(open: Map<string, Open> | undefined, connection: string): void {
+    open?.get(connection)?.release();
+    open?.delete(connection);
   }
 }
 
-const newAge = (): Age => ({ challenge: randomBytes(challengeBytes), hashes: new Set() });
+const newAge = (): Age => ({ challenge: randomBytes(challengeBytes), hashes: new Set(), releases: [] });
 const refusal = (text: string): CofferdamError => new CofferdamError('invalid', text);
 
 /** Raw Ed25519, or DER ECDSA with SHA-256. */

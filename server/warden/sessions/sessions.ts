@@ -7,6 +7,7 @@ import { CofferdamError } from '../../domain/errors.ts';
 import { type AccountId, type CredentialId, type CustomerId, idOf, type SessionId } from '../../domain/ids.ts';
 import type { Logger } from '../../observability/logger.ts';
 import type { Database, Transaction } from '../../postgres/database.ts';
+import { Shelf } from '../../rpc/shelf.ts';
 import { alarmImpossible } from '../alerts/impossible-words.ts';
 import { lockForWithdrawal } from '../budgets/consequence-queries.ts';
 import { type FullScope, findFullScope } from '../budgets/session-limit-queries.ts';
@@ -45,7 +46,6 @@ export type Opening = {
 };
 export type Opened = { readonly id: SessionId; readonly token: string; readonly absoluteLifeMs: number; readonly idleLifeMs: number };
 
-const cachedMax = 20_000;
 const touchEveryMs = 5000;
 const hashOf = (token: string): Buffer => createHash('sha256').update(token).digest();
 
@@ -53,7 +53,7 @@ export class SessionRegistry implements Sessions {
   readonly #database: Database;
   readonly #config: Config;
   readonly #edges: EdgeNotifier;
-  readonly #byHash = new Map<string, Cached>();
+  readonly #byHash: Shelf<Cached>;
   readonly #hashById = new Map<SessionId, string>();
   readonly #untouched = new Set<SessionId>();
   readonly #timer: NodeJS.Timeout;
@@ -62,6 +62,11 @@ export class SessionRegistry implements Sessions {
     this.#config = config;
     this.#database = database;
     this.#edges = edges;
+    // They end by their own clocks; room is made by the oldest of the same node.
+    this.#byHash = new Shelf(config.shares.warden.sessions, Number.POSITIVE_INFINITY, ({ session }) => {
+      this.#hashById.delete(session.id);
+      this.#untouched.delete(session.id);
+    });
     this.#timer = setInterval(
       () => void this.sweep().catch((error: unknown) => log.warn({ err: error }, 'sessions could not be swept')),
       1000,
@@ -142,17 +147,19 @@ export class SessionRegistry implements Sessions {
       lastSeen: now - row.idleForMs,
       lastWritten: now,
     };
-    if (this.#byHash.size >= cachedMax) this.#forget([...this.#hashById.keys()][0]);
-    this.#byHash.set(key, cached);
-    this.#hashById.set(row.id, key);
+    try {
+      this.#byHash.put({ holder: session.node, group: session.account.plane }, key, cached);
+      this.#hashById.set(row.id, key);
+    } catch {
+      // Others of its plane hold all that there is: it is looked up each time, and each time counts as seen.
+      cached.lastWritten = Number.NEGATIVE_INFINITY;
+    }
     return cached;
   }
 
-  #forget(id: SessionId | undefined): void {
-    if (id === undefined) return;
+  #forget(id: SessionId): void {
     const key = this.#hashById.get(id);
     if (key !== undefined) this.#byHash.delete(key);
-    this.#hashById.delete(id);
     this.#untouched.delete(id);
   }
 

@@ -1,0 +1,75 @@
+// Owns: the one table of shares: of every resource of the warden and the admin process, how much there is, what one node or person may have,
+// and what is kept for the other plane or for security officers (T-35, T-38).
+// Must never: hold a line that one holder can use up.
+import { type Share, shareFault } from '../domain/share.ts';
+
+type Numbers = Partial<Omit<Share, 'of' | 'what'>> & { readonly total: number; readonly each: number };
+const line =
+  (of: Share['of']) =>
+  (what: string, numbers: Numbers): Share => ({ of, what, reserve: 0, waiting: 0, waitMs: 0, ...numbers });
+const node = line('node');
+const person = line('person');
+
+export const defaultShares = {
+  warden: {
+    connections: node('connections of edges', { total: 128, each: 4, reserve: 32 }),
+    // Further ones of a node are read and wait; beyond that its stream is not read.
+    calls: node('calls under way', { total: 4096, each: 256, reserve: 1024, waiting: 1024, waitMs: 30_000 }),
+    transactions: node('transactions', { total: 12, each: 6, reserve: 3, waiting: 1280, waitMs: 10_000 }),
+    // A lease that comes later than `leaseLostMs` is worth nothing.
+    leases: node('renewals of leases', { total: 6, each: 1, reserve: 2, waiting: 4, waitMs: 1000 }),
+    greetings: node('greetings of edges', { total: 3, each: 1, reserve: 1, waiting: 2, waitMs: 10_000 }),
+    logins: node('logins under way', { total: 5000, each: 2000, reserve: 1500 }),
+    identifiers: node('session identifiers of logins to come', { total: 20_000, each: 5000, reserve: 5000 }),
+    // Remembered for two lives of a challenge, ten minutes; a node signs 400 a second at most.
+    signatures: node('key exchanges signed in ten minutes', { total: 800_000, each: 250_000, reserve: 250_000 }),
+    // Each takes 64 MiB. What finds no place in the line is refused as a wrong password is.
+    hashes: node('passwords being hashed', { total: 3, each: 2, reserve: 1, waiting: 32, waitMs: 20_000 }),
+    grants: node('charges waiting for their batch', { total: 4096, each: 1024, reserve: 1024 }),
+    // The oldest of the same node makes room.
+    dialogues: node('console dialogues', { total: 1000, each: 400, reserve: 300 }),
+    sessions: node('sessions held in memory', { total: 20_000, each: 8000, reserve: 6000 }),
+    passes: line('warden')("transactions of the warden's own passes and of operators' commands", {
+      total: 6,
+      each: 6,
+      waiting: 256,
+      waitMs: 30_000,
+    }),
+  },
+  admin: {
+    // The oldest makes room: who speaks is done in milliseconds.
+    handshakes: line('stranger')('connections that have not shown a certificate', { total: 64, each: 64 }),
+    connections: person('connections', { total: 64, each: 8, reserve: 16 }),
+    calls: person('calls under way', { total: 96, each: 12, reserve: 24, waiting: 64, waitMs: 20_000 }),
+    transactions: person('transactions', { total: 8, each: 3, reserve: 2, waiting: 128, waitMs: 20_000 }),
+    searches: person('long looks at the record', { total: 6, each: 2, reserve: 2, waiting: 8, waitMs: 15_000 }),
+    commands: person('commands that wait for the warden', { total: 32, each: 4, reserve: 8 }),
+    // The oldest of the same person makes room; nobody else's does.
+    answers: person('answers kept', { total: 12, each: 3, reserve: 3 }),
+    questions: person('incident questions being answered', { total: 2, each: 1, reserve: 1, waiting: 3, waitMs: 900_000 }),
+    verifications: person('verifications of the record kept', { total: 4, each: 1, reserve: 1 }),
+  },
+} as const satisfies Readonly<Record<'warden' | 'admin', Readonly<Record<string, Share>>>>;
+
+type Table = typeof defaultShares;
+export type Shares = { readonly [P in keyof Table]: { readonly [L in keyof Table[P]]: Share } };
+export type WardenShares = Shares['warden'];
+export type AdminShares = Shares['admin'];
+
+/** Every line with its name, `warden.logins` for instance. */
+export function linesOf(shares: Shares): readonly (readonly [string, Share])[] {
+  return Object.entries(shares).flatMap(([process, lines]) =>
+    Object.entries(lines).map(([name, share]) => [`${process}.${name}`, share] as const),
+  );
+}
+
+export function sharesFaults(shares: Shares): readonly string[] {
+  return linesOf(shares).flatMap(([name, share]) => {
+    const fault = shareFault(share);
+    return fault === undefined ? [] : [`shares.${name}: ${fault}`];
+  });
+}
+
+/** The warden's pool is as large as what may be used of it at once: no line waits for another one's connections. */
+export const wardenConnections = ({ transactions, leases, greetings, passes }: WardenShares): number =>
+  transactions.total + leases.total + greetings.total + passes.total;

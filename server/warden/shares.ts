@@ -1,0 +1,41 @@
+// Owns: what the warden's shares are used up by: which line a call's transactions belong to, and for whom they count (T-35).
+// Must never: let an edge's call take a connection of the leases, the greetings or the warden's own passes.
+import type { WardenShares } from '../config/shares.ts';
+import type { Claim } from '../domain/share.ts';
+import type { Place } from '../postgres/database.ts';
+import { claimant, onBehalfOf, type Slots, slotsOf } from '../rpc/slots.ts';
+import type { EdgeCaller } from './context.ts';
+
+export type WardenSlots = { readonly [L in keyof WardenShares]: Slots };
+export const wardenSlots = (shares: WardenShares): WardenSlots => slotsOf(shares);
+
+export const claimOf = ({ node, plane }: EdgeCaller): Claim => ({ holder: node, group: plane });
+/** Work that no edge asked for. */
+export const itself: Claim = { holder: 'warden', group: 'warden' };
+
+type Line = 'leases' | 'greetings' | 'transactions';
+/** Operations that an edge must get through, whatever else it asks: each has connections of its own. */
+const lines: Readonly<Record<string, Line>> = { 'lease.renew': 'leases', 'node.hello': 'greetings' };
+const lineOf = (operation: string): Line => lines[operation] ?? 'transactions';
+
+/** An edge's call does not hold a connection for longer than this to wait for a lock that another one has. */
+const lockMs: Readonly<Record<Line, number>> = { leases: 1000, greetings: 5000, transactions: 3000 };
+
+/** A place for a transaction of whoever we are at work for. */
+export async function placeFor(slots: WardenSlots): Promise<Place> {
+  const whose = claimant();
+  if (whose === undefined) return { release: await slots.passes.acquire(itself), lockMs: null };
+  const line = (whose.line ?? 'transactions') as Line;
+  return { release: await slots[line].acquire(whose), lockMs: lockMs[line] };
+}
+
+export type Run = (params: unknown, caller: EdgeCaller) => Promise<unknown>;
+/** What a call uses counts as its node's. Leases and greetings wait for no other call. */
+export function shared(slots: WardenSlots, operation: string, run: Run): Run {
+  const line = lineOf(operation);
+  return (params, caller) => {
+    const claim = claimOf(caller);
+    const work = (): Promise<unknown> => onBehalfOf({ ...claim, line }, () => run(params, caller));
+    return line === 'transactions' ? slots.calls.within(claim, work) : work();
+  };
+}

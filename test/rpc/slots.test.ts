@@ -1,0 +1,123 @@
+// T-35, T-38: places of one line of the table of shares: by turns, bounded for each, with a part that is kept.
+import { test } from 'tap';
+import { defaultShares, linesOf, sharesFaults } from '../../server/config/shares.ts';
+import { groupMax, type Share, shareFault } from '../../server/domain/share.ts';
+import { Shelf } from '../../server/rpc/shelf.ts';
+import { claimant, onBehalfOf, Slots } from '../../server/rpc/slots.ts';
+
+const line: Share = { of: 'node', what: 'things', total: 6, each: 3, reserve: 2, waiting: 4, waitMs: 30_000 };
+const a1 = { holder: 'a1', group: 'a' };
+const a2 = { holder: 'a2', group: 'a' };
+const b1 = { holder: 'b1', group: 'b' };
+const nobody = { code: 'over-limit' };
+
+test('one holder has its part, one group leaves the reserve, and what is given back is there again', async (t) => {
+  const slots = new Slots({ ...line, waiting: 0 });
+  const own = [slots.take(a1), slots.take(a1), slots.take(a1)];
+  t.throws(() => slots.take(a1), nobody, 'the fourth of one holder');
+  slots.take(a2);
+  t.throws(() => slots.take(a2), nobody, 'the fifth of one group');
+  slots.take(b1);
+  slots.take(b1);
+  t.throws(() => slots.take(b1), nobody, 'all six are taken');
+  own[0]?.();
+  own[0]?.();
+  t.equal(slots.used, 5, 'given back once, however often it is said');
+  slots.take(b1);
+  t.throws(() => slots.take(a2), nobody);
+  own[1]?.();
+  slots.take(a2);
+});
+
+test('who waits is served by turns of groups and holders, the urgent first, and is refused when too many wait', async (t) => {
+  const slots = new Slots({ ...line, total: 3, each: 2, reserve: 1, waiting: 3 });
+  const order: string[] = [];
+  const held = [await slots.acquire(a1), await slots.acquire(a1), await slots.acquire(b1)];
+  const wait = (name: string, claim: typeof a1, isUrgent = false): Promise<void> =>
+    slots.acquire(claim, isUrgent).then((release) => {
+      order.push(name);
+      setImmediate(release);
+    });
+  const all = [wait('a1 first', a1), wait('a1 second', a1), wait('a1 third', a1), wait('a1 known', a1, true)];
+  await t.rejects(slots.acquire(a1), nobody, 'its fourth that waits');
+  all.push(wait('a2 first', a2), wait('b1 first', b1));
+  t.equal(slots.waiting, 6);
+  for (const release of held) release();
+  await Promise.all(all);
+  t.equal(order[0], 'a2 first', 'whoever of the group has least');
+  t.ok(order.indexOf('a1 known') < order.indexOf('a1 first'), 'of its own the urgent one first');
+  t.ok(order.indexOf('b1 first') < order.indexOf('a1 second'), 'another plane does not stand behind this one');
+  await new Promise((resolve) => setImmediate(resolve));
+  t.equal(slots.used, 0);
+  t.equal(slots.waiting, 0);
+});
+
+test('a wait ends, and a place that was left is not lost', async (t) => {
+  const slots = new Slots({ ...line, total: 2, each: 1, reserve: 1, waitMs: 20 });
+  const release = await slots.acquire(a1);
+  await t.rejects(slots.acquire(a1), { code: 'unavailable' });
+  t.equal(slots.waiting, 0);
+  release();
+  t.equal(slots.used, 0);
+  (await slots.acquire(a1))();
+  await t.rejects(
+    slots.within(b1, async () => {
+      throw new RangeError('mine');
+    }),
+    RangeError,
+  );
+  t.equal(slots.used, 0, 'work that fails gives its place back');
+});
+
+test('persons: officers reach what is kept for them, others do not; the words say so', async (t) => {
+  const slots = new Slots({ ...line, of: 'person', waiting: 0 });
+  const viewers = ['v', 'w', 'x', 'y'].map((holder) => slots.take({ holder, group: 'others' }));
+  t.throws(() => slots.take({ holder: 'z', group: 'others' }), {
+    code: 'over-limit',
+    message: /^too many things at once: one person may have 3, and 2 of 6 are kept for officers/,
+  });
+  slots.take({ holder: 'o', group: 'officers' });
+  slots.take({ holder: 'p', group: 'officers' });
+  t.equal(viewers.length, groupMax({ ...line, of: 'person' }, 'others'));
+});
+
+test('what is kept: the oldest of the same holder makes room, nobody else’s', async (t) => {
+  const gone: string[] = [];
+  const shelf = new Shelf<string>({ ...line, each: 2, total: 4, reserve: 1 }, 60_000, (value) => gone.push(value));
+  for (const value of ['a', 'b', 'c']) shelf.put(a1, value, value);
+  t.same(gone, ['a']);
+  t.throws(() => shelf.require('a'), { code: 'not-found' });
+  t.equal(shelf.require('b'), 'b');
+  shelf.put(a2, 'd', 'd');
+  shelf.put(a2, 'e', 'e');
+  t.same(gone, ['a', 'd'], 'its own, when its group has no more');
+  t.throws(() => shelf.put({ holder: 'a3', group: 'a' }, 'f', 'f'), nobody, 'and a third one is told');
+  shelf.put(b1, 'g', 'g');
+  t.equal(shelf.size, 4);
+  shelf.clear();
+  t.equal(gone.length, 6);
+  const short = new Shelf<string>(line, 1);
+  short.put(a1, 'x', 'x');
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  t.equal(short.get('x'), undefined, 'each for a while');
+});
+
+test('for whom we work goes with the work', async (t) => {
+  t.equal(claimant(), undefined);
+  await Promise.all(
+    [a1, b1].map((claim) =>
+      onBehalfOf(claim, async () => {
+        await new Promise((resolve) => setTimeout(resolve, 5));
+        t.equal(claimant()?.holder, claim.holder);
+      }),
+    ),
+  );
+});
+
+test('every line leaves its reserve; a table that does not is a fault', async (t) => {
+  t.same(sharesFaults(defaultShares), []);
+  t.ok(linesOf(defaultShares).length > 15);
+  t.match(shareFault({ ...line, each: 5 }), /must leave the reserve/);
+  t.match(shareFault({ ...line, reserve: 0 }), /reserve must be 1/);
+  t.match(shareFault({ ...line, each: 0 }), /each must be 1/);
+});

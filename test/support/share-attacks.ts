@@ -1,0 +1,92 @@
+// Owns: attacks on lines of the table of shares that need no gateway: the part that hands them out, with the numbers of the table.
+import { createHash } from 'node:crypto';
+import type { Test } from 'tap';
+import { defaultShares } from '../../server/config/shares.ts';
+import { CofferdamError } from '../../server/domain/errors.ts';
+import type { NodeName } from '../../server/domain/ids.ts';
+import type { Share } from '../../server/domain/share.ts';
+import { Shelf } from '../../server/rpc/shelf.ts';
+import { onBehalfOf, Slots } from '../../server/rpc/slots.ts';
+import { hashPassword, PasswordHashing } from '../../server/warden/authentication/passwords.ts';
+import { createBatchQueue } from '../../server/warden/budgets/batch-queue.ts';
+import type { EdgeCaller } from '../../server/warden/context.ts';
+import { claimOf, shared, wardenSlots } from '../../server/warden/shares.ts';
+
+const thief: EdgeCaller = { node: 'partner-1' as NodeName, plane: 'partner' };
+const accomplice: EdgeCaller = { node: 'partner-2' as NodeName, plane: 'partner' };
+const honest: EdgeCaller = { node: 'internal-1' as NodeName, plane: 'internal' };
+const { warden } = defaultShares;
+
+/** One node, and then another one of its plane, keep all they can; the other plane keeps one more, and nobody's is lost. */
+async function attackShelf(t: Test, share: Share): Promise<void> {
+  const gone: string[] = [];
+  const shelf = new Shelf<string>(share, Number.POSITIVE_INFINITY, (value) => gone.push(value));
+  shelf.put(claimOf(honest), 'honest', 'honest');
+  for (let i = 0; i <= share.each; i += 1) shelf.put(claimOf(thief), `t${i}`, `t${i}`);
+  t.same(gone, ['t0'], 'its own oldest makes room');
+  for (let i = 0; i <= share.each; i += 1) shelf.put(claimOf(accomplice), `a${i}`, `a${i}`);
+  shelf.put(claimOf(honest), 'another', 'another');
+  t.equal(shelf.get('honest'), 'honest', "the other plane's stays");
+  t.equal(shelf.get('another'), 'another', 'and has room for more');
+}
+
+export const attacksOnOurselves: Readonly<Record<string, (t: Test) => Promise<void>>> = {
+  'warden.calls': async (t) => {
+    const slots = wardenSlots(warden);
+    let running = 0;
+    const stuck = shared(slots, 'tree.list', () => {
+      running += 1;
+      return new Promise(() => {});
+    });
+    // Four connections, each read until so many of its calls are under way.
+    for (let i = 0; i < 1024; i += 1) stuck({}, thief).catch(() => {});
+    await new Promise((resolve) => setImmediate(resolve));
+    t.equal(running, warden.calls.each, 'so many and no more');
+    const answers = shared(slots, 'tree.list', async () => 'answer');
+    t.equal(await answers({}, honest), 'answer', 'the other plane');
+    t.equal(await answers({}, accomplice), 'answer', 'another node of the same plane');
+    t.equal(await shared(slots, 'lease.renew', async () => 'lease')({}, thief), 'lease', 'a lease waits for no other call');
+  },
+
+  'warden.grants': async (t) => {
+    const queue = createBatchQueue<number, number>({
+      url: 'postgresql://nobody@127.0.0.1:1/none',
+      applicationName: 'test',
+      slots: new Slots(warden.grants),
+      call: () => new Promise(() => {}),
+    });
+    t.teardown(() => queue.stop());
+    const refused: unknown[] = [];
+    const ask = (caller: EdgeCaller, number: number): void =>
+      onBehalfOf(claimOf(caller), () => {
+        for (let i = 0; i < number; i += 1) queue.request(i).catch((error: unknown) => refused.push(error));
+      });
+    ask(thief, warden.grants.each + 10);
+    await new Promise((resolve) => setImmediate(resolve));
+    t.equal(refused.length, 10);
+    t.ok(refused.every((error) => error instanceof CofferdamError && error.code === 'over-limit'));
+    ask(honest, 100);
+    await new Promise((resolve) => setImmediate(resolve));
+    t.equal(refused.length, 10, 'the other plane has its places');
+  },
+
+  'warden.hashes': async (t) => {
+    const hashing = new PasswordHashing(new Slots(warden.hashes));
+    const password = `abcdefgh-${'k'.repeat(32)}`;
+    const stored = await hashPassword(createHash('sha256').update(password).digest('hex'));
+    let done = 0;
+    const flood = Array.from({ length: 2 + warden.hashes.waiting + 6 }, () =>
+      hashing.verify(stored, password, true, claimOf(thief)).then((isRight) => {
+        done += 1;
+        return isRight;
+      }),
+    );
+    t.equal(hashing.waiting, warden.hashes.waiting, 'so many wait');
+    t.equal(await hashing.verify(stored, password, false, claimOf(honest)), true);
+    t.ok(done < 20, `the other plane did not stand in the line of this one, not even behind its known places: ${done} of ${flood.length}`);
+    t.equal((await Promise.all(flood)).filter((one) => !one).length, 6, 'what found no place is refused');
+  },
+
+  'warden.dialogues': (t) => attackShelf(t, warden.dialogues),
+  'warden.sessions': (t) => attackShelf(t, warden.sessions),
+};
