@@ -17,7 +17,7 @@ FROM debian:bookworm-slim
 RUN groupadd --system cofferdam-store \
  && for user in cofferdam-warden cofferdam-admin cofferdam-edge cofferdam-int; do \
       useradd --system --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin "$user"; done \
- && usermod --append --groups cofferdam-store cofferdam-warden \
+ && usermod --append --groups cofferdam-store,cofferdam-edge,cofferdam-int cofferdam-warden \
  && usermod --append --groups cofferdam-store cofferdam-edge \
  && usermod --append --groups cofferdam-store cofferdam-int \
  && install -d -o cofferdam-warden -g cofferdam-warden -m 0755 /mnt/cofferdam-witness
