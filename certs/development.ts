@@ -1,6 +1,6 @@
 // Owns: the development set: an authority, the admin server's certificate, three operators. Made below the runtime directory, kept fresh at each start.
 // Must never: serve production, where the authority is kept elsewhere.
-import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { keyFingerprint, newKeys, spkiOf } from './authority.ts';
 import { Authority, adopt, authorityPaths, createAuthorityDirectory, entryOf } from './authority-directory.ts';
@@ -22,7 +22,6 @@ export type DevelopmentPlaces = {
   readonly certs: string;
   readonly operators: string;
   readonly admin: { readonly uid: number; readonly gid: number };
-  readonly isRoot: boolean;
 };
 export type DevelopmentOperator = {
   readonly name: string;
@@ -47,18 +46,18 @@ async function ensureAuthority(places: DevelopmentPlaces, directory: string): Pr
   ]);
 }
 
-async function ensureServer(authority: Authority, directory: string, isStale: boolean): Promise<void> {
+async function ensureServer(authority: Authority, directory: string, owner: DevelopmentPlaces['admin'], isStale: boolean): Promise<void> {
   const path = (name: string): string => join(directory, name);
   if (isStale || !existsSync(path('cert.pem')) || !existsSync(path('key.pem'))) {
     const issued = await authority.issueServer(adminServerName, days.server);
     for (const name of ['cert.pem', 'key.pem', 'ca.pem']) rmSync(path(name), { force: true });
     writeNew([
-      { path: path('key.pem'), text: issued.key, mode: 0o400 },
-      { path: path('cert.pem'), text: issued.certificate, mode: 0o400 },
-      { path: path('ca.pem'), text: authority.certificate, mode: 0o444 },
+      { path: path('key.pem'), text: issued.key, mode: 0o400, owner },
+      { path: path('cert.pem'), text: issued.certificate, mode: 0o400, owner },
+      { path: path('ca.pem'), text: authority.certificate, mode: 0o444, owner },
     ]);
   }
-  replace({ path: path('crl.pem'), text: authority.crl, mode: 0o444 });
+  replace({ path: path('crl.pem'), text: authority.crl, mode: 0o444, owner });
 }
 
 async function ensureOperator(authority: Authority, places: DevelopmentPlaces, name: string, isStale: boolean): Promise<void> {
@@ -93,13 +92,9 @@ export async function createDevelopmentCertificates(places: DevelopmentPlaces): 
         (one) => one.kind === kind && one.name === name && one.daysLeft < warnDays && !['revoked', 'replaced'].includes(one.state),
       );
     if (crl.daysLeft < warnDays) await authority.reissueCrl();
-    await ensureServer(authority, adminDirectory, isStale('server', adminServerName));
+    await ensureServer(authority, adminDirectory, places.admin, isStale('server', adminServerName));
     for (const { name } of operators) await ensureOperator(authority, places, name, isStale('operator', name));
   });
-  if (places.isRoot)
-    for (const path of [adminDirectory, ...['cert.pem', 'key.pem', 'ca.pem', 'crl.pem'].map((name) => join(adminDirectory, name))])
-      chownSync(path, places.admin.uid, places.admin.gid);
-  chmodSync(places.certs, 0o755);
   return operators.map(({ name, role }) => {
     const certificate = readFileSync(certificateOf(places, name), 'utf8');
     return { name, role, keyFingerprint: keyFingerprint(certificate), publicKey: spkiOf(certificate).toString('base64') };

@@ -1,18 +1,38 @@
 // Owns: how certs/ writes: new files whole and never over another, replaced files by renaming, keys for their owner only.
 import { randomBytes } from 'node:crypto';
-import { closeSync, existsSync, fchmodSync, fsyncSync, linkSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fchmodSync,
+  fchownSync,
+  fsyncSync,
+  linkSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
 import { dirname } from 'node:path';
 import { CofferdamError } from '../server/domain/errors.ts';
 
-export type NewFile = { readonly path: string; readonly text: string; readonly mode: number };
+export type NewFile = {
+  readonly path: string;
+  readonly text: string;
+  readonly mode: number;
+  /** Who shall have it, when root makes it for somebody else. */
+  readonly owner?: { readonly uid: number; readonly gid: number } | undefined;
+};
 
 const fileBytesMax = 1024 * 1024;
 
 /** A file beside `path`, durable, with its final mode. */
-function writeBeside({ path, text, mode }: NewFile): string {
+function writeBeside({ path, text, mode, owner }: NewFile): string {
   const beside = `${path}.${randomBytes(6).toString('hex')}.new`;
   const file = openSync(beside, 'wx', mode);
   try {
+    // By its descriptor: nobody can put another file in its place meanwhile.
+    if (owner !== undefined && process.getuid?.() === 0) fchownSync(file, owner.uid, owner.gid);
     fchmodSync(file, mode);
     writeSync(file, text);
     fsyncSync(file);

@@ -1,12 +1,12 @@
 // Owns: `cofferdam <role>`: parse the command line, load the configuration, become the role's user, start the role.
 // Must never: import a role's code before the process has given up the rights it does not need.
-import { readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import type { Config } from './config/config.ts';
 import { loadConfig } from './config/load.ts';
 import { withResolvedAdmin } from './config/loopback.ts';
+import { lookUp, userOf } from './config/system-users.ts';
 import { CofferdamError, errorCodes, toCofferdamError } from './domain/errors.ts';
 import type { Ready } from './supervisor/child.ts';
 
@@ -30,19 +30,10 @@ const initGroups = (process as unknown as { initgroups(user: string, group: numb
 
 function becomeUser(config: Config, role: Role, node: string | undefined): void {
   if (process.getuid?.() !== 0 || config.users === null || role === 'up' || role === 'migrate') return;
-  const edge = config.edges.find((one) => one.node === node);
-  const user =
-    role === 'warden'
-      ? config.users.warden
-      : role === 'admin'
-        ? config.users.admin
-        : edge?.plane === 'internal'
-          ? config.users.internalEdge
-          : config.users.partnerEdge;
-  const gid = readFileSync('/etc/passwd', 'utf8')
-    .split('\n')
-    .find((line) => line.startsWith(`${user}:`))
-    ?.split(':')[3];
+  const user = userOf(config.users, role === 'edge' ? { edge: node ?? '' } : role);
+  if (user === undefined)
+    throw new CofferdamError('configuration', `--node must name one of: ${Object.keys(config.users.edges).join(', ')}`);
+  const gid = lookUp('/etc/passwd', user)?.[3];
   if (gid === undefined) throw new CofferdamError('configuration', `the system user ${user} does not exist`);
   initGroups(user, Number(gid));
   process.setgid?.(Number(gid));

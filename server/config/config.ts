@@ -18,6 +18,14 @@ export type EdgeConfig = {
   readonly balancers: readonly string[];
 };
 
+export type SystemUsers = {
+  /** By node. Two edges never share one, of whichever plane: what one user may do, each of its processes may do to the others. */
+  readonly edges: Readonly<Record<string, string>>;
+  readonly warden: string;
+  readonly admin: string;
+  readonly database: string;
+};
+
 export type Config = {
   /** `development` allows shared uids and generated secrets under `runtimeDirectory`. */
   readonly mode: 'development' | 'production';
@@ -47,14 +55,8 @@ export type Config = {
   readonly penaltyExempt: readonly string[];
   /** A start without ssh2's native cipher is refused unless this is set. */
   readonly allowSlowCipher: boolean;
-  /** Present when started by root: system users of the wall, one per role. */
-  readonly users: {
-    readonly partnerEdge: string;
-    readonly internalEdge: string;
-    readonly warden: string;
-    readonly admin: string;
-    readonly database: string;
-  } | null;
+  /** Present when started by root: system users of the wall, one per role, and one per edge. */
+  readonly users: SystemUsers | null;
   readonly limits: Limits;
   /** How much one edge may make the warden store; see node-allowances.ts. */
   readonly perNode: NodeAllowances;

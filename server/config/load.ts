@@ -8,7 +8,7 @@ import { profileNames } from '../domain/algorithms.ts';
 import { capMax } from '../domain/budgets.ts';
 import { CofferdamError } from '../domain/errors.ts';
 import { isValidAccountName } from '../domain/paths.ts';
-import { type Config, defaultLimits, type Limits, runtimePaths } from './config.ts';
+import { type Config, defaultLimits, type Limits, runtimePaths, type SystemUsers } from './config.ts';
 import { type CredentialAges, defaultCredentialAges } from './credential-ages.ts';
 import { defaultBudgets } from './default-budgets.ts';
 import { completeLedger, ledgerFaults, ledgerSettings } from './ledger-settings.ts';
@@ -108,7 +108,7 @@ const settings = z.strictObject({
   penaltyExempt: z.array(network).max(64).optional(),
   allowSlowCipher: z.boolean().optional(),
   users: z
-    .strictObject({ partnerEdge: userName, internalEdge: userName, warden: userName, admin: userName, database: userName })
+    .strictObject({ edges: z.record(z.string().max(64), userName), warden: userName, admin: userName, database: userName })
     .optional(),
   limits: z.strictObject(limitShape).optional(),
   perNode: nodeAllowanceSettings.optional(),
@@ -128,13 +128,13 @@ export type LoadOptions = {
 };
 
 const loopbackNetworks = ['127.0.0.0/8', '::1'] as const;
-const demoUsers = {
-  partnerEdge: 'cofferdam-edge',
-  internalEdge: 'cofferdam-int',
-  warden: 'cofferdam-warden',
-  admin: 'cofferdam-admin',
-  database: 'cofferdam-db',
-} as const;
+const roleUsers = { warden: 'cofferdam-warden', admin: 'cofferdam-admin', database: 'cofferdam-db' } as const;
+/** Of an installation whose file names none: by the place in the list, so that a machine never collects users without end. */
+const developmentUsers = (nodes: readonly string[]): SystemUsers => ({
+  ...roleUsers,
+  edges: Object.fromEntries(nodes.map((node, i) => [node, `cofferdam-edge-${i + 1}`])),
+});
+const demoUsers: SystemUsers = { ...roleUsers, edges: { 'partner-1': 'cofferdam-edge', 'internal-1': 'cofferdam-int' } };
 /** Linux: sun_path holds 108 bytes with the final zero. */
 const socketPathBytesMax = 107;
 
@@ -299,7 +299,12 @@ function complete(given: Settings, options: LoadOptions): Config {
     banner: given.banner ?? '',
     penaltyExempt: given.penaltyExempt ?? loopbackNetworks,
     allowSlowCipher: given.allowSlowCipher ?? false,
-    users: given.mode === 'production' ? (given.users ?? null) : options.isRoot ? (given.users ?? demoUsers) : null,
+    users:
+      given.mode === 'production'
+        ? (given.users ?? null)
+        : options.isRoot
+          ? (given.users ?? developmentUsers(given.edges.map((edge) => edge.node)))
+          : null,
     limits: { ...defaultLimits, ...(given.limits as Partial<Limits> | undefined) },
     perNode: withDefaults(defaultNodeAllowances, given.perNode),
     budgets: withDefaults(defaultBudgets, given.budgets),
@@ -325,10 +330,9 @@ function checkWhole(config: Config, options: LoadOptions, faults: string[]): voi
     faults.push(`admin.tcp: an edge uses port ${tcp.port} of the same address`);
   const nodes = config.edges.map((edge) => edge.node);
   for (const node of nodes.filter((one, i) => nodes.indexOf(one) !== i)) faults.push(`two edges use the same node name ${node}`);
+  if (config.users !== null) faults.push(...userFaults(config.users, nodes));
   if (config.mode === 'production') {
     if (options.isRoot && config.users === null) faults.push('users: production needs one system user per role');
-    if (config.users !== null && new Set(Object.values(config.users)).size !== 5)
-      faults.push('users: roles may not share a system user in production');
     if (config.credentials.dayMs !== defaultCredentialAges.dayMs) faults.push('credentials.dayMs: a day is a day in production');
     if (config.database.embedded) faults.push('database.embedded: production needs a PostgreSQL server of its own');
   }
@@ -341,6 +345,21 @@ function checkWhole(config: Config, options: LoadOptions, faults: string[]): voi
   ])
     if (Buffer.byteLength(socket) > socketPathBytesMax)
       faults.push(`the socket path ${socket} is longer than ${socketPathBytesMax} bytes: use a shorter runtime directory`);
+}
+
+/** One user for every role and every edge, and for nothing else. */
+function userFaults(users: SystemUsers, nodes: readonly string[]): readonly string[] {
+  const names = [...Object.values(users.edges), users.warden, users.admin, users.database];
+  return [
+    ...nodes.filter((node) => users.edges[node] === undefined).map((node) => `users.edges: the edge ${node} has no system user`),
+    ...Object.keys(users.edges)
+      .filter((node) => !nodes.includes(node))
+      .map((node) => `users.edges: there is no edge ${node}`),
+    ...[...new Set(names.filter((name, i) => names.indexOf(name) !== i))].map(
+      (name) => `users: ${name} stands for more than one of them; roles and edges may not share a system user`,
+    ),
+    ...(names.includes('root') ? ['users: no role may be root'] : []),
+  ];
 }
 
 function deepFreeze<T>(value: T): T {

@@ -38,7 +38,8 @@ export function directoriesOf(config: Config): readonly Place[] {
     ...config.edges.flatMap(({ node }) => [
       // The warden makes its socket here; the directory's group, inherited by the socket, is the one edge that may connect.
       place(dirname(paths.wardenSocket(node)), 'warden', 0o2750, { edge: node }),
-      place(paths.incoming(node), { edge: node }, 0o2770, 'store'),
+      // Its edge writes, the warden takes over and deletes, and nobody else may enter. The edge does not own it: it cannot let others in.
+      place(paths.incoming(node), 'warden', 0o2770, { edge: node }),
     ]),
     place(paths.objects, 'warden', 0o2750, 'store'),
     // Operators of this machine may pass and connect, edges may not even knock; the socket inherits the group. Nobody but the admin process lists it.
@@ -51,9 +52,13 @@ export function directoriesOf(config: Config): readonly Place[] {
     ),
     ...(isBelow(runtime, config.ledger.archiveDirectory) ? [place(config.ledger.archiveDirectory, 'warden', 0o700)] : []),
     place(paths.secrets, 'starter', 0o755),
-    place(dirname(paths.masterKey), 'warden', 0o700),
-    place(dirname(paths.adminDatabasePassword), 'admin', 0o700),
+    // Whoever starts the product puts secrets there, as root: so a role may enter, and put nothing in their place. In development the warden
+    // makes its own keys there, and can touch no other file.
+    place(dirname(paths.masterKey), 'starter', config.mode === 'development' ? 0o1770 : 0o750, 'warden'),
+    place(dirname(paths.adminDatabasePassword), 'starter', 0o750, 'admin'),
     place(dirname(paths.migrateDatabasePassword), 'starter', 0o700),
+    place(paths.certs, 'starter', 0o755),
+    place(`${paths.certs}/admin`, 'starter', 0o750, 'admin'),
     ...(config.database.embedded
       ? [place(dirname(paths.postgresData), 'database', 0o700), place(paths.postgresSocketDirectory, 'database', 0o755)]
       : []),
@@ -64,8 +69,6 @@ export function directoriesOf(config: Config): readonly Place[] {
 export function keptDirectoriesOf(config: Config): readonly Kept[] {
   const { certs, hostKeys, operators } = runtimePaths(config);
   return [
-    { path: certs, owners: ['starter', 'admin'] },
-    { path: `${certs}/admin`, owners: ['starter', 'admin'] },
     { path: `${certs}/authority`, owners: ['starter'] },
     { path: operators, owners: ['starter'] },
     { path: hostKeys, owners: ['starter', 'warden'] },

@@ -1,7 +1,19 @@
 // Owns: the embedded PostgreSQL 18: where its binaries are, making its cluster, starting and stopping it.
 // Must never: listen on a network address, or run with a setting that could lose a commit.
 import { execFile, spawn } from 'node:child_process';
-import { chownSync, existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  existsSync,
+  fchownSync,
+  fstatSync,
+  openSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
 import { totalmem } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -47,8 +59,14 @@ async function initialise(options: EmbeddedOptions, binaries: string): Promise<v
   const fresh = `${options.dataDirectory}.new`;
   rmSync(fresh, { recursive: true, force: true });
   rmSync(passwordFile, { force: true });
-  writeFileSync(passwordFile, options.superuserPassword, { mode: 0o600, flag: 'wx' });
-  if (options.user !== null) chownSync(passwordFile, options.user.uid, options.user.gid);
+  // The directory is the database's own: by its descriptor, so that a link in its place is never given away.
+  const file = openSync(passwordFile, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, 0o600);
+  try {
+    writeSync(file, options.superuserPassword);
+    if (options.user !== null) fchownSync(file, options.user.uid, options.user.gid);
+  } finally {
+    closeSync(file);
+  }
   try {
     await run(
       join(binaries, 'initdb'),
@@ -74,11 +92,25 @@ async function initialise(options: EmbeddedOptions, binaries: string): Promise<v
   }
 }
 
+/** What the database's user wrote: a plain file of a few lines, or nothing. A pipe in its place would hold up the start for ever. */
+export function readPidFile(path: string): string {
+  try {
+    const file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    try {
+      const buffer = Buffer.alloc(1024);
+      return fstatSync(file).isFile() ? buffer.toString('utf8', 0, readSync(file, buffer, 0, buffer.length, 0)) : '';
+    } finally {
+      closeSync(file);
+    }
+  } catch {
+    return '';
+  }
+}
+
 /** A server left running by a supervisor that was killed is stopped first: its pid file names it, and its command line must be ours. */
 async function stopLeftover(dataDirectory: string, timeoutMs: number): Promise<void> {
   const pidFile = join(dataDirectory, 'postmaster.pid');
-  if (!existsSync(pidFile)) return;
-  const pid = Number.parseInt(readFileSync(pidFile, 'utf8').split('\n')[0] ?? '', 10);
+  const pid = Number.parseInt(readPidFile(pidFile).split('\n')[0] ?? '', 10);
   const isOurs = (): boolean => {
     try {
       return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').includes(dataDirectory);
@@ -140,12 +172,8 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedS
   const deadline = Date.now() + options.startTimeoutMs;
   const pidFile = join(options.dataDirectory, 'postmaster.pid');
   const isReady = (): boolean => {
-    try {
-      const lines = readFileSync(pidFile, 'utf8').split('\n');
-      return Number(lines[0]) === child.pid && lines[7]?.trim() === 'ready';
-    } catch {
-      return false;
-    }
+    const lines = readPidFile(pidFile).split('\n');
+    return Number(lines[0]) === child.pid && lines[7]?.trim() === 'ready';
   };
   while (!isReady()) {
     if (exited || child.pid === undefined)

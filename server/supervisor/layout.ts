@@ -2,12 +2,13 @@
 // Must never: make a directory that does not stand in that table.
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { accessSync, chmodSync, chownSync, constants, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { accessSync, constants } from 'node:fs';
 import type { Config } from '../config/config.ts';
 import { directoriesOf, type Holder, secretMode } from '../config/places.ts';
 import { lookUp, operatorsGroup, storeGroup } from '../config/system-users.ts';
 import { CofferdamError } from '../domain/errors.ts';
 import type { ProcessUser } from '../postgres/embedded.ts';
+import { ensureOwnSecret, placeDirectory, self } from './own-files.ts';
 
 export type Wall = {
   readonly warden: ProcessUser;
@@ -19,70 +20,69 @@ export type Wall = {
   readonly areShared: boolean;
 };
 
-function runTool(command: string, args: readonly string[]): void {
-  try {
-    execFileSync(command, args, { stdio: 'pipe' });
-  } catch (cause) {
-    throw new CofferdamError('configuration', `${command} ${args.join(' ')} failed: system users for the roles cannot be made`, { cause });
-  }
+const triesMax = 20;
+const pauseMs = 250;
+
+/** `isDone`: somebody else may have done it meanwhile, and the files of users are locked while one of these programs writes them. */
+function runTool(command: string, args: readonly string[], isDone: () => boolean): void {
+  for (let i = 1; !isDone(); i += 1)
+    try {
+      execFileSync(command, args, { stdio: 'pipe' });
+    } catch (cause) {
+      if (i === triesMax && !isDone())
+        throw new CofferdamError('configuration', `${command} ${args.join(' ')} failed: system users for the roles cannot be made`, {
+          cause,
+        });
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, pauseMs);
+    }
 }
 
 function ensureGroup(name: string): number {
-  if (lookUp('/etc/group', name) === undefined) runTool('groupadd', ['--system', name]);
+  runTool('groupadd', ['--system', name], () => lookUp('/etc/group', name) !== undefined);
   return Number(lookUp('/etc/group', name)?.[2]);
 }
 
 export function ensureUser(name: string, groups: readonly string[]): ProcessUser {
-  if (lookUp('/etc/passwd', name) === undefined)
-    runTool('useradd', [
-      '--system',
-      '--user-group',
-      '--no-create-home',
-      '--home-dir',
-      '/nonexistent',
-      '--shell',
-      '/usr/sbin/nologin',
-      name,
-    ]);
+  const isolated = ['--system', '--user-group', '--no-create-home', '--home-dir', '/nonexistent', '--shell', '/usr/sbin/nologin'];
+  runTool('useradd', [...isolated, name], () => lookUp('/etc/passwd', name) !== undefined);
   for (const group of groups)
-    if (!(lookUp('/etc/group', group)?.[3] ?? '').split(',').includes(name)) runTool('usermod', ['--append', '--groups', group, name]);
+    runTool('usermod', ['--append', '--groups', group, name], () => (lookUp('/etc/group', group)?.[3] ?? '').split(',').includes(name));
   const entry = lookUp('/etc/passwd', name);
   if (entry === undefined) throw new CofferdamError('configuration', `the system user ${name} does not exist`);
   return { uid: Number(entry[2]), gid: Number(entry[3]) };
 }
 
-/** As root: one system user per role, made when missing in development. As anyone else: all roles share the starter's. */
+/** As root: one system user per role and per edge, made when missing in development. As anyone else: all roles share the starter's. */
 export function buildWall(config: Config): Wall {
   const { users } = config;
   if (users === null) {
-    const self = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
-    return { warden: self, admin: self, database: self, edgeOf: () => self, storeGid: self.gid, operatorsGid: self.gid, areShared: true };
+    const one = self();
+    return { warden: one, admin: one, database: one, edgeOf: () => one, storeGid: one.gid, operatorsGid: one.gid, areShared: true };
   }
   const storeGid = ensureGroup(storeGroup);
-  const partner = ensureUser(users.partnerEdge, [storeGroup]);
-  const internal = ensureUser(users.internalEdge, [storeGroup]);
+  const edges = new Map(Object.entries(users.edges).map(([node, name]) => [node, ensureUser(name, [storeGroup])]));
+  const edgeOf = (node: string): ProcessUser => {
+    const user = edges.get(node);
+    if (user === undefined) throw new CofferdamError('configuration', `the edge ${node} has no system user`);
+    return user;
+  };
   return {
-    warden: ensureUser(users.warden, [storeGroup]),
+    // The group of an edge has one more member: who takes its objects over.
+    warden: ensureUser(users.warden, [storeGroup, ...Object.values(users.edges)]),
     admin: ensureUser(users.admin, []),
     database: ensureUser(users.database, []),
-    edgeOf: (node) => (config.edges.find((edge) => edge.node === node)?.plane === 'internal' ? internal : partner),
+    edgeOf,
     storeGid,
     operatorsGid: ensureGroup(operatorsGroup),
     areShared: false,
   };
 }
 
-function place(path: string, owner: { readonly uid: number; readonly gid: number }, mode: number): void {
-  mkdirSync(path, { recursive: true });
-  if (process.getuid?.() === 0) chownSync(path, owner.uid, owner.gid);
-  chmodSync(path, mode);
-}
-
 function idsOf(wall: Wall, holder: Holder): ProcessUser {
   if (typeof holder === 'object') return wall.edgeOf(holder.edge);
   if (holder === 'store') return { uid: wall.warden.uid, gid: wall.storeGid };
   if (holder === 'operators') return { uid: wall.admin.uid, gid: wall.operatorsGid };
-  if (holder === 'starter') return { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
+  if (holder === 'starter') return self();
   return wall[holder];
 }
 
@@ -90,7 +90,8 @@ function idsOf(wall: Wall, holder: Holder): ProcessUser {
 export function layOut(config: Config, wall: Wall): void {
   try {
     for (const { path, owner, group, mode } of directoriesOf(config)) {
-      place(path, { uid: idsOf(wall, owner).uid, gid: idsOf(wall, group).gid }, mode);
+      const top = path.startsWith(`${config.storeDirectory}/`) ? config.storeDirectory : config.runtimeDirectory;
+      placeDirectory(top, path, { uid: idsOf(wall, owner).uid, gid: idsOf(wall, group).gid }, mode);
       if (path === config.runtimeDirectory) accessSync(path, constants.W_OK);
     }
   } catch (cause) {
@@ -105,7 +106,5 @@ export function layOut(config: Config, wall: Wall): void {
 
 /** The secret in `path`, made once with 24 random bytes in base64url, readable by `owner` only. */
 export function ensureSecret(path: string, owner: ProcessUser): string {
-  if (!existsSync(path)) writeFileSync(path, `${randomBytes(24).toString('base64url')}\n`, { mode: secretMode, flag: 'wx' });
-  if (process.getuid?.() === 0) chownSync(path, owner.uid, owner.gid);
-  return readFileSync(path, 'utf8').trim();
+  return ensureOwnSecret(path, owner, secretMode, () => randomBytes(24).toString('base64url'));
 }

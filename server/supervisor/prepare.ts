@@ -1,16 +1,18 @@
 // Owns: what must be true before a role starts: ports free, native cipher there, secrets made, database up and migrated, certificates made.
-import { chownSync, rmSync, writeFileSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { createDevelopmentCertificates, type DevelopmentOperator } from '../../certs/development.ts';
 import { type Config, runtimePaths } from '../config/config.ts';
+import { secretMode } from '../config/places.ts';
 import { CofferdamError } from '../domain/errors.ts';
 import type { Logger } from '../observability/logger.ts';
 import { createDatabase, migrate } from '../postgres/migrate.ts';
 import { embeddedDatabase } from '../postgres/role-url.ts';
 import { DatabaseKeeper } from './database-keeper.ts';
 import { buildWall, ensureSecret, layOut, type Wall } from './layout.ts';
+import { replaceOwnFile, self } from './own-files.ts';
 
 const require = createRequire(import.meta.url);
 const databaseStartMs = 60_000;
@@ -72,9 +74,8 @@ export async function prepare(config: Config, projectDirectory: string, log: Log
   const passwords = {
     warden: ensureSecret(paths.wardenDatabasePassword, wall.warden),
     admin: ensureSecret(paths.adminDatabasePassword, wall.admin),
-    auditor: ensureSecret(paths.auditorDatabasePassword, { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 }),
+    auditor: ensureSecret(paths.auditorDatabasePassword, self()),
   };
-  const self = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
   let database: DatabaseKeeper | undefined;
   try {
     let migrateUrl = config.database.migrateUrl;
@@ -83,7 +84,7 @@ export async function prepare(config: Config, projectDirectory: string, log: Log
         {
           dataDirectory: paths.postgresData,
           socketDirectory: paths.postgresSocketDirectory,
-          superuserPassword: ensureSecret(paths.migrateDatabasePassword, self),
+          superuserPassword: ensureSecret(paths.migrateDatabasePassword, self()),
           user: wall.areShared ? null : wall.database,
           startTimeoutMs: databaseStartMs,
         },
@@ -100,7 +101,6 @@ export async function prepare(config: Config, projectDirectory: string, log: Log
             certs: paths.certs,
             operators: paths.operators,
             admin: wall.admin,
-            isRoot: self.uid === 0,
           })
         : [];
     const configFile = join(config.runtimeDirectory, 'run', 'config.json');
@@ -117,8 +117,7 @@ export async function prepare(config: Config, projectDirectory: string, log: Log
         serverUrl: withoutCredentials(config.database.serverUrl),
       },
     };
-    writeFileSync(configFile, `${JSON.stringify(publicConfig, null, 2)}\n`, { mode: 0o644 });
-    if (self.uid === 0) chownSync(configFile, self.uid, self.gid);
+    replaceOwnFile(configFile, `${JSON.stringify(publicConfig, null, 2)}\n`, self(), 0o644);
     return { wall, database, configFile, operators };
   } catch (error) {
     await database?.stop();
@@ -138,10 +137,8 @@ export function withoutCredentials(url: string | null): string | null {
 
 /** An explicit connection string, for its role's eyes only. */
 function keepUrl(path: string, url: string | null, owner: { readonly uid: number; readonly gid: number }): void {
-  rmSync(path, { force: true });
-  if (url === null) return;
-  writeFileSync(path, url, { mode: 0o400, flag: 'wx' });
-  if (process.getuid?.() === 0) chownSync(path, owner.uid, owner.gid);
+  if (url === null) rmSync(path, { force: true });
+  else replaceOwnFile(path, url, owner, secretMode);
 }
 
 /** `cofferdam migrate`. */
@@ -151,11 +148,10 @@ export async function migrateOnly(config: Config, projectDirectory: string): Pro
   const wall = buildWall(config);
   layOut(config, wall);
   const paths = runtimePaths(config);
-  const self = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
   const applied = await migrate(config.database.migrateUrl, join(projectDirectory, 'migrations'), {
     warden: ensureSecret(paths.wardenDatabasePassword, wall.warden),
     admin: ensureSecret(paths.adminDatabasePassword, wall.admin),
-    auditor: ensureSecret(paths.auditorDatabasePassword, self),
+    auditor: ensureSecret(paths.auditorDatabasePassword, self()),
   });
   process.stdout.write(applied.length === 0 ? 'the database is up to date\n' : `applied: ${applied.join(', ')}\n`);
   return { stop: async () => {} };

@@ -1,4 +1,4 @@
-import { chmodSync, chownSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'tap';
 import { databaseFindings } from '../../server/admin/doctor/database.ts';
@@ -8,7 +8,7 @@ import { spaceFindings } from '../../server/admin/doctor/machine.ts';
 import { cipherFindings, nodeFindings } from '../../server/admin/doctor/nodes.ts';
 import { peopleFindings } from '../../server/admin/doctor/people.ts';
 import type { Sockets } from '../../server/admin/doctor/sockets.ts';
-import { fileFindings, programFinding } from '../../server/admin/doctor/wall.ts';
+import { fileFindings, groupsFindings, programFinding } from '../../server/admin/doctor/wall.ts';
 import type { NodeRow } from '../../server/admin/report-queries.ts';
 import type { Config } from '../../server/config/config.ts';
 import { loadConfig } from '../../server/config/load.ts';
@@ -124,19 +124,18 @@ test('every place of the table: its mode, its owner, and what is wrong with it',
   }
   if (isRoot) {
     const edge = wall.edgeOf('p');
-    for (const path of [secrets[0]?.path ?? '', join(directory, 'secrets', 'admin'), join(directory, 'store', 'objects')]) {
-      const was = path === secrets[0]?.path || path.endsWith('objects') ? wall.warden : wall.admin;
-      const group = path.endsWith('objects') ? wall.storeGid : was.gid;
-      chownSync(path, edge.uid, group);
+    for (const path of [secrets[0]?.path ?? '', join(directory, 'run', 'admin'), join(directory, 'store', 'objects')]) {
+      const was = statSync(path);
+      chownSync(path, edge.uid, was.gid);
       t.match(fileFindings(config), [
-        { verdict: 'fault', check: `file ${path}`, text: /^belongs to cofferdam-edge, not to/, next: /^chown / },
+        { verdict: 'fault', check: `file ${path}`, text: /^belongs to cofferdam-edge-1, not to/, next: /^chown / },
       ]);
-      chownSync(path, was.uid, group);
+      chownSync(path, was.uid, was.gid);
     }
     chownSync(join(directory, 'run', 'i'), wall.warden.uid, edge.gid);
     t.match(
       fileFindings(config),
-      [{ verdict: 'fault', text: /has the group cofferdam-edge, not cofferdam-int/ }],
+      [{ verdict: 'fault', text: /has the group cofferdam-edge-1, not cofferdam-edge-2/ }],
       'the other edge could connect',
     );
     chownSync(join(directory, 'run', 'i'), wall.warden.uid, wall.edgeOf('i').gid);
@@ -148,6 +147,57 @@ test('every place of the table: its mode, its owner, and what is wrong with it',
   const optional = secrets.find((one) => !one.isRequired)?.path ?? '';
   rmSync(optional);
   t.same(verdicts(fileFindings(config)), ['ok files of the wall'], 'what only some installations have may be missing');
+});
+
+test('groups: whoever is in one too many could write where another is trusted', (t) => {
+  const users = { edges: { p: 'edge-p', i: 'edge-i' }, warden: 'w', admin: 'a', database: 'd' };
+  const config = { ...configIn(join(temporaryDirectory(t), 'var')), users, mode: 'production' as const };
+  const passwd = [...Object.values(users.edges), 'w', 'a', 'd', 'other'].map(
+    (name, i) => `${name}:x:${i + 1}:${i + 1}::/nonexistent:/bin/false`,
+  );
+  const groups = [
+    'edge-p:x:1:w',
+    'edge-i:x:2:w',
+    'w:x:3:',
+    'a:x:4:',
+    'd:x:5:',
+    'other:x:6:',
+    'cofferdam-store:x:7:w,edge-p,edge-i',
+    'docker:x:8:other',
+  ];
+  const look = (more: (lines: readonly string[]) => readonly string[], own = passwd) =>
+    groupsFindings(config, (path) => `${(path === '/etc/passwd' ? own : more(groups)).join('\n')}\n`);
+  t.match(
+    look((lines) => lines),
+    [{ verdict: 'ok', check: 'groups of the wall' }],
+  );
+  for (const [from, to, text] of [
+    ['edge-p:x:1:w', 'edge-p:x:1:w,edge-i', 'edge-i is in the group edge-p'],
+    ['edge-p:x:1:w', 'edge-p:x:1:w,other', 'other is in the group edge-p'],
+    ['docker:x:8:other', 'docker:x:8:other,edge-p', 'edge-p is in the group docker'],
+    ['w:x:3:', 'w:x:3:edge-p', 'edge-p is in the group w'],
+    ['a:x:4:', 'a:x:4:w', 'w is in the group a'],
+    ['cofferdam-store:x:7:w,edge-p,edge-i', 'cofferdam-store:x:7:w,edge-p,edge-i,a', 'a is in the group cofferdam-store'],
+  ] as const)
+    t.match(
+      look((lines) => lines.map((line) => (line === from ? to : line))),
+      [{ verdict: 'fault', text, next: /^gpasswd --delete/ }],
+      text,
+    );
+  const two = (lines: readonly string[]): readonly string[] => [
+    ...lines.map((line) => line.replace('w,edge-p,edge-i', 'w,edge-p,edge-i,edge-x')),
+    'edge-x:x:9:w',
+  ];
+  t.equal(look(two).length, 2, 'in production no other installation is expected');
+  const beside = groupsFindings({ ...config, mode: 'development' }, (path) => (path === '/etc/passwd' ? passwd : two(groups)).join('\n'));
+  t.match(beside, [{ verdict: 'ok' }], 'in development one may stand beside it');
+  const shared = passwd.map((line) => line.replace('edge-i:x:2:2:', 'edge-i:x:2:1:'));
+  t.match(
+    look((lines) => lines, shared),
+    [{ verdict: 'fault', text: 'edge-i is in the group edge-p' }],
+    'as its first group, too',
+  );
+  t.end();
 });
 
 test('the program: nobody but its owner may change it', async (t) => {

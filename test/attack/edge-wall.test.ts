@@ -5,8 +5,11 @@ import { join } from 'node:path';
 import { test } from 'tap';
 import type { Config } from '../../server/config/config.ts';
 import { runtimePaths } from '../../server/config/config.ts';
+import { userOf as userOfRole } from '../../server/config/system-users.ts';
 import { roleCommand } from '../../server/supervisor/commands.ts';
 import { project, run, startWorld } from '../support/world.ts';
+
+type Seen = { readonly tries: Record<string, string>; readonly cached: string[]; readonly uid: number; readonly env: string[] };
 
 test('what the edge can and cannot do, tried from inside', async (t) => {
   const world = await startWorld(t);
@@ -24,55 +27,78 @@ test('what the edge can and cannot do, tried from inside', async (t) => {
   const command = roleCommand(config, project, configFile, 'edge', 'partner-1');
   const embedded = config.database.embedded;
   const postgres = embedded ? join(paths.postgresSocketDirectory, '.s.PGSQL.5432') : '/nowhere';
-  const facts = {
-    objects: paths.objects,
-    incoming: paths.incoming('partner-1'),
-    foreignIncoming: paths.incoming('internal-1'),
-    secrets: [
-      paths.masterKey,
-      join(paths.hostKeys, 'ed25519.pem'),
-      paths.receiptKey,
-      paths.ledgerKey,
-      paths.wardenDatabasePassword,
-      paths.adminDatabasePassword,
-      join(paths.certs, 'authority', 'key.pem'),
-      join(paths.certs, 'admin', 'key.pem'),
-      join(paths.operators, 'alice', 'key.pem'),
-    ],
-    sockets: [paths.wardenSocket('internal-1'), paths.adminSocket],
-    object,
-    postgres,
+  const facts = (node: string, other: string, user: string): string =>
+    JSON.stringify({
+      objects: paths.objects,
+      incoming: paths.incoming(node),
+      foreignIncoming: paths.incoming(other),
+      secrets: [
+        paths.masterKey,
+        join(paths.hostKeys, 'ed25519.pem'),
+        paths.receiptKey,
+        paths.ledgerKey,
+        paths.wardenDatabasePassword,
+        paths.adminDatabasePassword,
+        join(paths.certs, 'authority', 'key.pem'),
+        join(paths.certs, 'admin', 'key.pem'),
+        join(paths.operators, 'alice', 'key.pem'),
+      ],
+      sockets: [paths.wardenSocket(other), paths.adminSocket],
+      object,
+      postgres,
+      hook: join(project, 'scripts', 'stripped.mjs'),
+      user,
+    });
+  const probe = async (args: readonly string[], env: Readonly<Record<string, string>>): Promise<Seen> => {
+    const cleared = Object.fromEntries(Object.keys(process.env).map((name) => [name, undefined]));
+    const done = await run(command.program, args, { env: { ...cleared, ...env }, timeoutMs: 60_000 });
+    const line = done.out.split('\n').find((one) => one.startsWith('PROBE '));
+    if (line === undefined) throw new Error(`no probe: ${done.out.slice(-500)} ${done.err.slice(-1000)}`);
+    return JSON.parse(line.slice(6)) as Seen;
   };
+  const isRoot = process.getuid?.() === 0;
+  const judge = (how: string, seen: Seen, allowed: ReadonlySet<string>): void => {
+    for (const [name, outcome] of Object.entries(seen.tries)) {
+      // One shared user (a start by an ordinary user) leaves sockets of the same owner open: the design says so, and doctor warns.
+      if (!isRoot && name.startsWith('reach ')) continue;
+      if (allowed.has(name)) t.equal(outcome, 'possible', `${how}: may ${name}`);
+      else t.match(outcome, /^refused/, `${how}: may not ${name}`);
+    }
+    t.ok(Object.keys(seen.tries).length > 26, `${how}: everything was tried`);
+    t.same(seen.cached, [], 'no database driver, no TOTP, no password hashing is loaded');
+    t.notMatch(seen.env.join(' '), /DATABASE|PG|PASSWORD/, 'no credential in the environment');
+    if (isRoot) t.not(seen.uid, 0, 'as a user of its own');
+    t.ok(readFileSync(object).equals(before), 'the sealed object is as it was');
+  };
+  const work = ['read a sealed object', 'write its own incoming', 'delete in its own incoming'];
   const at = command.args.findIndex((arg) => arg.endsWith('main.ts'));
-  const args = [
+  const worn = [
     ...command.args.slice(0, at),
     `--allow-fs-read=${join(project, 'test', 'support')}`,
     '--import',
     join(project, 'test', 'support', 'edge-probe.ts'),
     ...command.args.slice(at),
   ];
-  const done = await run(command.program, args, {
-    env: {
-      ...Object.fromEntries(Object.keys(process.env).map((name) => [name, undefined])),
-      ...command.env,
-      COFFERDAM_PROBE: JSON.stringify(facts),
-    },
-    timeoutMs: 30_000,
-  });
-  const line = done.out.split('\n').find((one) => one.startsWith('PROBE '));
-  t.ok(line !== undefined, `the probe ran: ${done.out.slice(-500)} ${done.err.slice(-1000)}`);
-  const seen = JSON.parse(line?.slice(6) ?? '{}') as { tries: Record<string, string>; cached: string[]; uid: number; env: string[] };
-  const isRoot = process.getuid?.() === 0;
-  const allowed = new Set(['read a sealed object', 'write its own incoming', 'delete in its own incoming']);
-  for (const [name, outcome] of Object.entries(seen.tries)) {
-    // One shared user (a start by an ordinary user) leaves sockets of the same owner open: the design says so, and doctor warns.
-    if (!isRoot && name.startsWith('reach ')) continue;
-    if (allowed.has(name)) t.equal(outcome, 'possible', `may ${name}`);
-    else t.match(outcome, /^refused/, `may not ${name}`);
-  }
-  t.ok(Object.keys(seen.tries).length > 26, 'everything was tried');
-  t.same(seen.cached, [], 'no database driver, no TOTP, no password hashing is loaded');
-  t.notMatch(seen.env.join(' '), /DATABASE|PG|PASSWORD/, 'no credential in the environment');
-  if (isRoot) t.not(seen.uid, 0, 'as a user of its own');
-  t.ok(readFileSync(object).equals(before), 'the sealed object is as it was');
+  const { users } = config;
+  const userOf = (node: string): string => (users === null ? '' : (userOfRole(users, { edge: node }) ?? ''));
+  judge(
+    'as the supervisor starts it',
+    await probe(worn, { ...command.env, COFFERDAM_PROBE: facts('partner-1', 'internal-1', userOf('partner-1')) }),
+    new Set(work),
+  );
+  if (!isRoot) return;
+  // What Node's permission model alone refuses is possible here: that shows that it is off, and nothing of the wall rests on it.
+  const seatBelt = ['start a program', 'fork', 'write to /tmp'];
+  for (const [node, other] of [
+    ['partner-1', 'internal-1'],
+    ['internal-1', 'partner-1'],
+  ] as const)
+    judge(
+      `the user of ${node}, by plain calls`,
+      await probe([join(project, 'test', 'support', 'edge-probe.ts')], {
+        PATH: '/usr/bin:/bin',
+        COFFERDAM_PROBE: facts(node, other, userOf(node)),
+      }),
+      new Set([...work, ...seatBelt]),
+    );
 });

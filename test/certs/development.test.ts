@@ -11,7 +11,7 @@ import { temporaryDirectory } from '../support/database.ts';
 
 function places(directory: string): DevelopmentPlaces {
   const self = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
-  return { certs: join(directory, 'certs'), operators: join(directory, 'operators'), admin: self, isRoot: false };
+  return { certs: join(directory, 'certs'), operators: join(directory, 'operators'), admin: self };
 }
 
 test('the set is whole, and a second start changes nothing of it', async (t) => {

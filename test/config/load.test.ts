@@ -114,12 +114,25 @@ test('files: unknown keys, wrong values and unsafe production are faults', async
   t.throws(() => load('{'), { message: /JSON/ });
   t.throws(() => loadConfig({ ...base, file: join(directory, 'missing.json') }), { code: 'configuration' });
   t.throws(() => load({ ...good, mode: 'production' }, true), { message: /one system user per role/ });
-  const shared = { partnerEdge: 'a', internalEdge: 'a', warden: 'b', admin: 'c', database: 'd' };
-  t.throws(() => load({ ...good, mode: 'production', users: shared }, true), { message: /may not share/ });
-  t.throws(() => load({ ...good, mode: 'production', users: { ...shared, internalEdge: 'e' }, database: { embedded: true } }, true), {
-    message: /server of its own/,
-  });
-  const ready = { ...good, mode: 'production', users: { ...shared, internalEdge: 'e' } };
+  const users = { edges: { p: 'a' }, warden: 'b', admin: 'c', database: 'd' };
+  const second = { ...good.edges[0], node: 'q', port: 23 };
+  const both = { ...good, edges: [...good.edges, second] };
+  for (const [shared, message] of [
+    [{ ...users, edges: { p: 'a', q: 'a' } }, /a stands for more than one of them; roles and edges may not share/],
+    [{ ...users, edges: { p: 'a', q: 'b' } }, /b stands for more than one/],
+    [{ ...users, edges: { p: 'a' } }, /the edge q has no system user/],
+    [{ ...users, edges: { p: 'a', q: 'e', r: 'f' } }, /there is no edge r/],
+    [{ ...users, edges: { p: 'a', q: 'e' }, admin: 'root' }, /no role may be root/],
+  ] as const)
+    for (const mode of ['production', 'development']) t.throws(() => load({ ...both, mode, users: shared }, true), { message });
+  t.same(
+    load({ ...both, users: { ...users, edges: { p: 'a', q: 'e' } } }, true).users?.edges,
+    { p: 'a', q: 'e' },
+    'two edges of one plane',
+  );
+  t.same(load(both, true).users?.edges, { p: 'cofferdam-edge-1', q: 'cofferdam-edge-2' }, 'nobody named: each has its own all the same');
+  t.throws(() => load({ ...good, mode: 'production', users, database: { embedded: true } }, true), { message: /server of its own/ });
+  const ready = { ...good, mode: 'production', users };
   t.throws(() => load(ready, true), { message: /needs a required witness outside the runtime directory/ });
   const outside = { name: 'mount', type: 'file', directory: '/mnt/witness' };
   t.throws(() => load({ ...ready, ledger: { witnesses: [{ ...outside, isRequired: false }] } }, true), {

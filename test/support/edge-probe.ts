@@ -1,9 +1,11 @@
-// Owns: what a test does from inside a running edge process: started with `--import`, it waits for the role, tries everything that must fail, and prints what happened.
+// Owns: what a test does from inside a running edge process: started with `--import`, it waits for the role, tries everything that must fail, and prints
+// what happened. Started as a program of its own, it becomes the edge's user and tries the same without Node's permission model.
 
 import { appendFileSync, chmodSync, openSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { connect } from 'node:net';
 import { join } from 'node:path';
+import { become } from './become.ts';
 
 type Facts = {
   readonly objects: string;
@@ -13,6 +15,10 @@ type Facts = {
   readonly sockets: readonly string[];
   readonly object: string;
   readonly postgres: string;
+  /** What loads the code of a role. */
+  readonly hook: string;
+  /** Whom the program of its own becomes. */
+  readonly user: string;
 };
 
 const tries: Record<string, string> = {};
@@ -62,7 +68,6 @@ function askPostgres(path: string): Promise<string> {
 async function probe(facts: Facts): Promise<void> {
   const require = createRequire(import.meta.url);
   const { spawnSync, fork } = require('node:child_process') as typeof import('node:child_process');
-  const hook = process.execArgv[process.execArgv.indexOf('--import') + 1] ?? '';
   attempt('start a program', () => {
     const done = spawnSync('/bin/true');
     if (done.error !== undefined) throw done.error;
@@ -79,9 +84,15 @@ async function probe(facts: Facts): Promise<void> {
   attempt("write into another node's incoming", () => writeFileSync(`${facts.foreignIncoming}/x`, 'x'));
   attempt("read another node's incoming", () => readdirSync(facts.foreignIncoming));
   attempt('write beside the store', () => writeFileSync(`${facts.objects}/../../x`, 'x'));
-  attempt('change what loads its code', () => appendFileSync(hook, ''));
-  attempt('add to the code that it loads', () => writeFileSync(join(hook, '..', '..', 'node_modules', '.cofferdam-stripped', 'x'), ''));
-  attempt('write to /tmp', () => writeFileSync('/tmp/cofferdam-edge-was-here', 'x'));
+  attempt('change what loads its code', () => appendFileSync(facts.hook, ''));
+  attempt('add to the code that it loads', () =>
+    writeFileSync(join(facts.hook, '..', '..', 'node_modules', '.cofferdam-stripped', 'x'), ''),
+  );
+  attempt('write to /tmp', () => {
+    const path = `/tmp/cofferdam-edge-was-here-${process.pid}`;
+    writeFileSync(path, 'x', { flag: 'wx' });
+    rmSync(path);
+  });
   attempt('read a sealed object', () => void openSync(facts.object, 'r'));
   attempt('write its own incoming', () => writeFileSync(`${facts.incoming}/own`, 'x'));
   attempt('delete in its own incoming', () => rmSync(`${facts.incoming}/own`));
@@ -100,4 +111,9 @@ const facts = process.env.COFFERDAM_PROBE;
 if (facts !== undefined && process.argv[1]?.endsWith('main.ts')) {
   delete process.env.COFFERDAM_PROBE;
   setTimeout(() => void probe(JSON.parse(facts) as Facts), 1500);
+} else if (facts !== undefined && process.argv[1]?.endsWith('edge-probe.ts')) {
+  delete process.env.COFFERDAM_PROBE;
+  const given = JSON.parse(facts) as Facts;
+  become(given.user);
+  void probe(given);
 }

@@ -1,11 +1,23 @@
+import { execFileSync } from 'node:child_process';
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'tap';
 import { runtimePaths } from '../../server/config/config.ts';
 import { loadConfig } from '../../server/config/load.ts';
 import { idOf, type NodeName, type ObjectId } from '../../server/domain/ids.ts';
-import { admitObject, objectPath, removeIncoming } from '../../server/extents/object-store.ts';
+import { discardStaged, objectPath, publishObject, removeIncoming, stageObject } from '../../server/extents/object-store.ts';
 import { createLogger } from '../../server/observability/logger.ts';
 import { Database } from '../../server/postgres/database.ts';
 import type { Warden } from '../../server/warden/context.ts';
@@ -119,15 +131,96 @@ test('an object is taken over as a copy of exactly what was said', async (t) => 
   const content = randomBytes(3_000_000);
   const incoming = join(paths.incoming(node), object);
   writeFileSync(incoming, content);
-  await t.rejects(admitObject(paths, node, object, content.length - 1), { code: 'invalid' }, 'another size');
-  await t.rejects(admitObject(paths, node, newObject(), 1), { code: 'invalid' }, 'not there');
-  const link = newObject();
-  symlinkSync('/etc/passwd', join(paths.incoming(node), link));
-  await t.rejects(admitObject(paths, node, link, 10), { code: 'invalid' }, 'a link');
-  const digest = await admitObject(paths, node, object, content.length);
-  t.equal(digest.toString('hex'), createHash('sha256').update(content).digest('hex'));
+  await t.rejects(stageObject(paths, node, object, content.length - 1), { code: 'invalid', message: /not what was said/ }, 'another size');
+  await t.rejects(stageObject(paths, node, newObject(), 1), { code: 'invalid', message: /not there/ }, 'not there');
+  const other = join(paths.incoming(node), '..', 'other');
+  writeFileSync(other, '0123456789');
+  const kinds: readonly (readonly [string, (path: string) => void])[] = [
+    ['a link', (path) => symlinkSync(other, path)],
+    ['a second name of another file', (path) => linkSync(other, path)],
+    ['a pipe', (path) => execFileSync('mkfifo', [path])],
+    ['a directory', (path) => mkdirSync(path)],
+  ];
+  for (const [what, make] of kinds) {
+    const odd = newObject();
+    make(join(paths.incoming(node), odd));
+    await t.rejects(stageObject(paths, node, odd, what === 'a directory' ? 4096 : 10), { code: 'invalid', message: /not/ }, what);
+    t.notOk(existsSync(objectPath(paths.objects, odd)), 'nothing was stored');
+  }
+  const staged = await stageObject(paths, node, object, content.length);
+  t.notOk(existsSync(objectPath(paths.objects, object)), 'no object yet');
+  await publishObject(paths, staged);
+  await discardStaged(staged);
+  t.equal(staged.digest.toString('hex'), createHash('sha256').update(content).digest('hex'));
   writeFileSync(incoming, 'changed by who kept it open');
   t.ok(readFileSync(objectPath(paths.objects, object)).equals(content), 'the sealed copy is another file');
+  t.same(readdirSync(join(paths.objects, 'new')), [], 'one name only');
   await removeIncoming(paths, node, object);
   t.notOk(existsSync(incoming));
+});
+
+test('an object that has its name is never replaced: the same bytes again are the same object, other bytes are refused', async (t) => {
+  const { paths } = await setUp(t);
+  const object = newObject();
+  const incoming = join(paths.incoming(node), object);
+  const first = randomBytes(100_000);
+  const second = randomBytes(100_000);
+  writeFileSync(incoming, first);
+  const before = await stageObject(paths, node, object, first.length);
+  const again = await stageObject(paths, node, object, first.length);
+  writeFileSync(incoming, second);
+  const changed = await stageObject(paths, node, object, second.length);
+  t.not(before.path, changed.path, 'each try has a copy of its own');
+  t.equal(changed.digest.toString('hex'), createHash('sha256').update(second).digest('hex'));
+  await publishObject(paths, before);
+  await publishObject(paths, again);
+  await t.rejects(publishObject(paths, changed), { code: 'conflict', message: /other content/ });
+  for (const one of [before, again, changed]) await discardStaged(one);
+  t.ok(readFileSync(objectPath(paths.objects, object)).equals(first), 'the first one stands');
+  writeFileSync(incoming, 'short');
+  const short = await stageObject(paths, node, object, 5);
+  await t.rejects(publishObject(paths, short), { code: 'conflict' });
+  t.ok(readFileSync(objectPath(paths.objects, object)).equals(first));
+});
+
+test('what an edge puts beside its objects stops nobody: cleared where it can be, told in any case', async (t) => {
+  const { sql, warden, paths } = await setUp(t);
+  const at = (name: string): string => join(paths.incoming(node), name);
+  const directories = { empty: newObject(), full: newObject() };
+  mkdirSync(at(directories.empty));
+  mkdirSync(at(directories.full));
+  writeFileSync(join(at(directories.full), 'x'), 'x');
+  symlinkSync('/etc/passwd', at(newObject()));
+  execFileSync('mkfifo', [at('pipe')]);
+  writeFileSync(at('no-name-of-an-object'), 'x');
+  const ageless = at(newObject());
+  writeFileSync(ageless, 'x');
+  for (const name of [...Object.values(directories), 'pipe', 'no-name-of-an-object']) utimesSync(at(name), 1, 1);
+  execFileSync('touch', ['--no-dereference', '--date=@1', ...readdirSync(paths.incoming(node)).map(at)]);
+  const late = at(newObject());
+  writeFileSync(late, 'x');
+  utimesSync(late, 4_000_000_000, 4_000_000_000);
+  const alerts = () =>
+    sql.query<{ subject: string; text: string; facts: object }>("select subject, text, facts from alert where kind = 'store.stray'");
+  await collectStrays(warden as Warden);
+  t.same(
+    readdirSync(paths.incoming(node)).sort(),
+    [directories.full, late.split('/').at(-1)].sort(),
+    'all but what could not, and what is young',
+  );
+  t.match(await alerts(), [{ subject: paths.incoming(node), facts: { foreign: 5, left: 1, removed: 5 } }]);
+  t.match((await alerts())[0]?.text, /5 things that are no objects; 1 things that cannot be removed/);
+  rmSync(at(directories.full), { recursive: true });
+  await sql.query('delete from alert');
+  await collectStrays(warden as Warden);
+  t.same(await alerts(), [], 'the twin: nothing is told of a directory that is as it should be');
+
+  // The directory itself: gone, a file, or closed to us.
+  for (const make of [() => {}, () => writeFileSync(paths.incoming('internal-1'), ''), () => mkdirSync(paths.incoming('internal-1'))]) {
+    rmSync(paths.incoming('internal-1'), { recursive: true, force: true });
+    make();
+    if (existsSync(paths.incoming('internal-1'))) chmodSync(paths.incoming('internal-1'), 0);
+    await collectStrays(warden as Warden);
+  }
+  t.match(await alerts(), [{ subject: paths.incoming('internal-1'), text: /cannot be read \(ENOTDIR\)/ }]);
 });

@@ -18,7 +18,7 @@ import { examineListeners } from './listeners.ts';
 import { diskFindings } from './machine.ts';
 import { cipherFindings, controlFindings, nodeFindings, silentNodes } from './nodes.ts';
 import { peopleFindings } from './people.ts';
-import { fileFindings, programFinding, usersFinding } from './wall.ts';
+import { fileFindings, groupsFindings, programFinding, usersFinding } from './wall.ts';
 
 function wardenFinding(answerMs: number | null): Finding {
   return answerMs === null
@@ -77,6 +77,7 @@ export async function examine(config: Config, database: Database, answerMs: numb
     clockFinding(sums.now),
     ...(await diskFindings(config)),
     usersFinding(config),
+    ...groupsFindings(config),
     ...fileFindings(config),
     programFinding(project, config.users !== null),
     ...examineListeners(config, roleUrl(config, 'admin'), live),

@@ -166,7 +166,7 @@ function ownerOf(config: Config): Owner {
       return own === undefined ? undefined : nameOfProcess(own);
     };
   }
-  const names = new Set(Object.values(users));
+  const names = new Set([users.warden, users.admin, users.database, ...Object.values(users.edges)]);
   return ({ uid, holders }) => {
     const user = nameOf('/etc/passwd', uid);
     if (!names.has(user)) return undefined;

@@ -1,6 +1,6 @@
 // Owns: the findings about the wall in the file system: users of the roles, owners and modes of directories and secrets.
 // Must never: read a secret. Everything is looked at from outside; what stands behind a closed directory is not reported on.
-import { accessSync, constants, type Stats, statSync } from 'node:fs';
+import { accessSync, constants, readFileSync, type Stats, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Config, runtimePaths } from '../../config/config.ts';
 import {
@@ -13,7 +13,7 @@ import {
   secretForbidden,
   secretsOf,
 } from '../../config/places.ts';
-import { lookUp, nameOf, operatorsGroup, storeGroup } from '../../config/system-users.ts';
+import { groupFaults, lookUp, nameOf, operatorsGroup, storeGroup, userOf } from '../../config/system-users.ts';
 import { type Finding, fault, ok, warning } from './finding.ts';
 
 type Ids = { readonly uid: number; readonly gid: number };
@@ -45,29 +45,40 @@ export function holders(config: Config): IdsOf {
       const gid = lookUp('/etc/group', holder === 'store' ? storeGroup : operatorsGroup)?.[2];
       return gid === undefined ? undefined : { uid: -1, gid: Number(gid) };
     }
-    if (typeof holder === 'string') return user(users[holder]);
-    const edge = config.edges.find((one) => one.node === holder.edge);
-    return user(edge?.plane === 'internal' ? users.internalEdge : users.partnerEdge);
+    const name = userOf(users, holder);
+    return name === undefined ? undefined : user(name);
   };
 }
 
 /** Whether each role's files belong to a user of its own. */
 export function usersFinding(config: Config): Finding {
   const paths = runtimePaths(config);
-  const seen = [paths.objects, ...config.edges.map((edge) => paths.incoming(edge.node)), `${config.runtimeDirectory}/run/admin`].map(look);
-  if (!seen.every((one) => typeof one === 'object'))
+  const roles = [paths.objects, `${config.runtimeDirectory}/run/admin`].map(look);
+  const edges = config.edges.map((edge) => look(paths.incoming(edge.node)));
+  if (!roles.every((one) => typeof one === 'object') || !edges.every((one) => typeof one === 'object'))
     return warning(
       'users of the wall',
       'the store cannot be seen by the admin process',
-      `look yourself: stat -c '%U %n' ${paths.objects} ${config.storeDirectory}/incoming/*`,
+      `look yourself: stat -c '%U %G %n' ${paths.objects} ${config.storeDirectory}/incoming/*`,
     );
-  const planes = new Set(config.edges.map((edge) => edge.plane)).size;
-  return new Set(seen.map((one) => one.uid)).size >= 2 + planes
-    ? ok('users of the wall', 'warden, admin and the edges of each plane have users of their own')
+  const groups = new Set(edges.map((one) => one.gid));
+  return new Set(roles.map((one) => one.uid)).size === 2 && groups.size === edges.length && !roles.some((one) => groups.has(one.gid))
+    ? ok('users of the wall', 'warden, admin and every edge have users of their own')
     : warning(
         'users of the wall',
-        'roles share one system user',
+        'roles or edges share one system user',
         'start as root or with the systemd units; outside development this is refused',
+      );
+}
+
+/** Whether the users are in those groups only that the wall gives them, and nobody else is in theirs. */
+export function groupsFindings(config: Config, read: (path: string) => string = (path) => readFileSync(path, 'utf8')): readonly Finding[] {
+  if (config.users === null) return [];
+  const faults = groupFaults(config.users, read('/etc/passwd'), read('/etc/group'), config.mode === 'production');
+  return faults.length === 0
+    ? [ok('groups of the wall', 'every role is in its own groups, and nobody else is')]
+    : faults.map((text) =>
+        fault('groups of the wall', text, 'gpasswd --delete USER GROUP; then find out who added it, and start that role again'),
       );
 }
 

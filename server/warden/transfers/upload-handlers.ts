@@ -5,7 +5,7 @@ import { runtimePaths } from '../../config/config.ts';
 import { CofferdamError } from '../../domain/errors.ts';
 import { type CustomerId, idOf, type ObjectId } from '../../domain/ids.ts';
 import { formatPath } from '../../domain/paths.ts';
-import { admitObject, freeBytes, removeIncoming } from '../../extents/object-store.ts';
+import { discardStaged, freeBytes, publishObject, removeIncoming, type StagedObject, stageObject } from '../../extents/object-store.ts';
 import { sealedLength } from '../../extents/sealed-format.ts';
 import type { Transaction } from '../../postgres/database.ts';
 import type { EdgeToWarden } from '../../rpc/edge-warden.ts';
@@ -38,6 +38,8 @@ type UploadOperations =
   | 'upload.close'
   | 'upload.interrupt';
 type SealedExtent = Params<EdgeToWarden, 'upload.seal-extent'>['extent'];
+/** `staged`: the copy that becomes the object in the transaction of its row. */
+type AdmittedExtent = NewExtent & { readonly staged: StagedObject | null };
 
 const scopes = (session: OpenSession): readonly CustomerId[] => session.customers.map((customer) => customer.id);
 /** Whatever leaves an entry costs at least this. */
@@ -65,10 +67,10 @@ export function uploadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Edge
   };
 
   /**
-   * Makes an extent durable; its row follows in the caller's transaction. The pending row is looked at before any file is touched:
+   * Makes an extent durable; its name and its row follow in the caller's transaction. The pending row is looked at before any file is touched:
    * the name of an object that was not issued to this upload gets nowhere near the store.
    */
-  const admit = async (session: OpenSession, id: string, extent: SealedExtent): Promise<NewExtent> => {
+  const admit = async (session: OpenSession, id: string, extent: SealedExtent): Promise<AdmittedExtent> => {
     if (extent.sealedBytes !== sealedLength(extent.bytes)) throw new CofferdamError('invalid', 'the extent has an impossible length');
     const charge = async (): Promise<void> => charges.take(session, await customerOf(session, id), 'in', { bytes: extent.bytes, items: 0 });
     const object = idOf<ObjectId>(extent.objectId);
@@ -77,12 +79,13 @@ export function uploadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Edge
       const isIssued = await onUpload(session, id, (tx) => isPending(tx, id, object, extent.index));
       if (!isIssued) throw new CofferdamError('invalid', 'this extent was not the one to come');
       await charge();
-      return { ...common, digest: await admitObject(store, session.node, object, extent.sealedBytes), inline: null };
+      const staged = await stageObject(store, session.node, object, extent.sealedBytes);
+      return { ...common, digest: staged.digest, inline: null, staged };
     }
     const inline = Buffer.from(extent.inline, 'base64');
     if (inline.length !== extent.sealedBytes) throw new CofferdamError('invalid', 'the extent has an impossible length');
     await charge();
-    return { ...common, digest: createHash('sha256').update(inline).digest(), inline };
+    return { ...common, digest: createHash('sha256').update(inline).digest(), inline, staged: null };
   };
 
   const requireSpace = async (floorBytes: number): Promise<void> => {
@@ -90,11 +93,18 @@ export function uploadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Edge
       throw new CofferdamError('over-limit', 'no space for new files at the moment; nothing was stored');
   };
 
-  const attach = async (tx: Transaction, upload: OpenUpload, id: string, extent: NewExtent): Promise<OpenUpload> => {
+  const attach = async (tx: Transaction, upload: OpenUpload, id: string, extent: AdmittedExtent): Promise<OpenUpload> => {
     const isNext = extent.index === upload.extentCount && (await deletePending(tx, id, extent.object, extent.index));
     if (!isNext) throw new CofferdamError('invalid', 'this extent was not the one to come');
+    // The pending row is ours now: one of all tries for this object gets here, and publishes what it hashed itself.
+    if (extent.staged !== null) await publishObject(store, extent.staged);
     await insertExtent(tx, upload, extent);
     return { ...upload, extentCount: upload.extentCount + 1, size: upload.size + extent.bytes };
+  };
+
+  const discard = async (extent: AdmittedExtent | undefined): Promise<void> => {
+    // What is left lies in a directory that the regular pass clears.
+    if (extent?.staged) await discardStaged(extent.staged).catch(() => {});
   };
 
   /** Extents of one upload become durable beside each other; their rows come in the order of the calls. */
@@ -103,7 +113,11 @@ export function uploadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Edge
     admitted.catch(() => {});
     const upload = await lanes.run(id, async () => {
       const extent = await admitted;
-      return onUpload(session, id, (tx, open) => attach(tx, open, id, extent));
+      try {
+        return await onUpload(session, id, (tx, open) => attach(tx, open, id, extent));
+      } finally {
+        await discard(extent);
+      }
     });
     if (given.inline === undefined) await removeIncoming(store, session.node, idOf<ObjectId>(given.objectId)).catch(() => {});
     return upload;
@@ -177,7 +191,7 @@ export function uploadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Edge
         const closed = await database.withCustomers(scopes(session), (tx) => findClosedBy(tx, id, session.account.id));
         if (closed !== undefined) return { version: closed };
         const extent = lastExtent && (await admit(session, id, lastExtent));
-        const version = await database.withCustomers(scopes(session), async (tx) => {
+        const closing = database.withCustomers(scopes(session), async (tx) => {
           const open = await lockUpload(tx, id, session.id);
           if (open === undefined) throw lost();
           const upload = extent === undefined ? open : await attach(tx, open, id, extent);
@@ -185,6 +199,7 @@ export function uploadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Edge
           await forgetPending(tx, id);
           return closeUpload(tx, keys, session, upload, { id, sha256: Buffer.from(sha256, 'hex'), modifiedAt: modifiedAt ?? null });
         });
+        const version = await closing.finally(() => discard(extent));
         if (extent !== undefined && extent.inline === null) await removeIncoming(store, session.node, extent.object).catch(() => {});
         return { version };
       });

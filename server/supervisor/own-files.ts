@@ -1,0 +1,136 @@
+// Owns: what a start does to files and directories below the runtime directory, most of it as root: always through a descriptor that was opened
+// without following a link, and only on a way that belongs to the starter alone.
+// Must never: change the owner or mode of anything by its name, or read what is no plain file of the starter or of the role that it belongs to.
+import {
+  closeSync,
+  constants,
+  fchmodSync,
+  fchownSync,
+  fstatSync,
+  fsyncSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
+import { dirname } from 'node:path';
+import { CofferdamError } from '../domain/errors.ts';
+
+export type Owner = { readonly uid: number; readonly gid: number };
+
+const secretBytesMax = 4096;
+
+export const self = (): Owner => ({ uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 });
+const isRoot = (): boolean => process.getuid?.() === 0;
+const codeOf = (error: unknown): unknown => (error instanceof Error && 'code' in error ? error.code : undefined);
+
+function refusal(path: string, why: string, cause?: unknown): CofferdamError {
+  return new CofferdamError('configuration', `${path} ${why}; nothing was changed there: find out who put it there`, { cause });
+}
+
+/** Every directory from `top` down to `path` is a directory of the starter, in which nobody else can put or replace anything. Makes what is missing. */
+function secureWay(top: string, path: string): void {
+  if (path !== top && path.startsWith(`${top}/`)) secureWay(top, dirname(path));
+  if (path === top || !path.startsWith(`${top}/`)) return;
+  try {
+    mkdirSync(path, { mode: 0o755 });
+  } catch (error) {
+    if (codeOf(error) !== 'EEXIST') throw error;
+  }
+  const seen = lstatSync(path);
+  if (!seen.isDirectory()) throw refusal(path, 'is no directory');
+  if (isRoot() && (seen.uid !== 0 || (seen.mode & 0o022) !== 0))
+    throw refusal(path, `belongs to the user ${seen.uid} or is open to others, and stands above a directory of the layout`);
+}
+
+/** Makes a directory, gives it its owner and mode. `top`: above it the administrator decides, links included. */
+export function placeDirectory(top: string, path: string, owner: Owner, mode: number): void {
+  if (path.startsWith(`${top}/`)) {
+    secureWay(top, dirname(path));
+    try {
+      mkdirSync(path, { mode: 0o700 });
+    } catch (error) {
+      if (codeOf(error) !== 'EEXIST') throw error;
+    }
+  } else mkdirSync(path, { recursive: true });
+  const follows = path.startsWith(`${top}/`) ? constants.O_NOFOLLOW : 0;
+  let file: number;
+  try {
+    file = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY | follows);
+  } catch (cause) {
+    if (codeOf(cause) === 'ELOOP' || codeOf(cause) === 'ENOTDIR') throw refusal(path, 'is no directory', cause);
+    throw cause;
+  }
+  try {
+    if (isRoot()) fchownSync(file, owner.uid, owner.gid);
+    fchmodSync(file, mode);
+  } finally {
+    closeSync(file);
+  }
+}
+
+/**
+ * The bytes of a plain file, at most `bytesMax`; undefined when there is none. Throws `configuration` for a link, a hard link, a pipe, a directory,
+ * or a file of somebody who is neither the starter nor `owner`.
+ */
+export function readOwnFile(path: string, owner: Owner, bytesMax: number, work?: (file: number) => void): Buffer | undefined {
+  let file: number;
+  try {
+    // Without waiting: a pipe in the place of a file would hold up the start for ever.
+    file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  } catch (cause) {
+    if (codeOf(cause) === 'ENOENT') return undefined;
+    if (codeOf(cause) === 'ELOOP') throw refusal(path, 'is a link', cause);
+    throw refusal(path, `cannot be opened (${String(codeOf(cause))})`, cause);
+  }
+  try {
+    const seen = fstatSync(file);
+    if (!seen.isFile()) throw refusal(path, 'is no plain file');
+    if (seen.nlink !== 1) throw refusal(path, 'has another name elsewhere');
+    if (seen.uid !== self().uid && seen.uid !== owner.uid) throw refusal(path, `belongs to the user ${seen.uid}`);
+    if (seen.size > bytesMax) throw refusal(path, `is longer than ${bytesMax} bytes`);
+    const buffer = Buffer.alloc(seen.size);
+    const bytes = readSync(file, buffer, 0, buffer.length, 0);
+    work?.(file);
+    return buffer.subarray(0, bytes);
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** A new file with its owner, mode and content, durable. Throws when anything stands there, a link included. */
+export function writeOwnFile(path: string, content: string, owner: Owner, mode: number): void {
+  const file = openSync(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, 0o600);
+  try {
+    writeSync(file, content);
+    if (isRoot()) fchownSync(file, owner.uid, owner.gid);
+    fchmodSync(file, mode);
+    fsyncSync(file);
+  } catch (error) {
+    rmSync(path, { force: true });
+    throw error;
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** What stands there goes, whatever it is short of a directory; then as a new file. */
+export function replaceOwnFile(path: string, content: string, owner: Owner, mode: number): void {
+  rmSync(path, { force: true });
+  writeOwnFile(path, content, owner, mode);
+}
+
+/** The secret in `path`, with its owner and mode as they must be; made by `make` when it is not there. */
+export function ensureOwnSecret(path: string, owner: Owner, mode: number, make: () => string): string {
+  const adopt = (file: number): void => {
+    if (isRoot()) fchownSync(file, owner.uid, owner.gid);
+    fchmodSync(file, mode);
+  };
+  const there = readOwnFile(path, owner, secretBytesMax, adopt);
+  if (there !== undefined) return there.toString('utf8').trim();
+  const made = make();
+  writeOwnFile(path, `${made}\n`, owner, mode);
+  return made;
+}
