@@ -1,0 +1,141 @@
+// Owns: what must be true, said without the product's code: what each handle was told, what may therefore be seen, and what may never change.
+import { createHash } from 'node:crypto';
+
+export const sha256 = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
+
+/** What one open handle was asked and answered, and the bytes that its file would have. */
+export class HandleBelief {
+  path: string;
+  readonly account: string;
+  /** Bytes from the start without a hole. */
+  image: Buffer;
+  readonly #early = new Map<number, Buffer>();
+  hasWritten = false;
+  /** Something on this handle was refused: it must never become a file. */
+  refusal: string | undefined;
+  announced: number | undefined;
+  /** Begun on something that was never complete: without another byte it stays incomplete. */
+  readonly continuesPartial: boolean;
+  isClosed = false;
+
+  constructor(path: string, account: string, base: Buffer, continuesPartial: boolean) {
+    this.path = path;
+    this.account = account;
+    this.image = base;
+    this.continuesPartial = continuesPartial;
+  }
+
+  get hasHole(): boolean {
+    return this.#early.size > 0;
+  }
+
+  write(offset: number, data: Buffer): void {
+    // A first write at the start begins anew.
+    if (offset === 0 && !this.hasWritten) this.image = Buffer.alloc(0);
+    this.hasWritten = true;
+    if (offset > this.image.length) this.#early.set(offset, data);
+    else this.image = Buffer.concat([this.image.subarray(0, offset), data, this.image.subarray(offset + data.length)]);
+    for (let next = this.#early.get(this.image.length); next !== undefined; next = this.#early.get(this.image.length)) {
+      this.#early.delete(this.image.length);
+      this.image = Buffer.concat([this.image, next]);
+    }
+  }
+
+  beginAnew(): void {
+    this.image = Buffer.alloc(0);
+    this.#early.clear();
+  }
+
+  /** Why a CLOSE must not make a file of it; undefined: it may. */
+  get flaw(): string | undefined {
+    if (this.refusal !== undefined) return `a request on the handle was refused (${this.refusal})`;
+    if (this.hasHole) return 'a part of the file was never written';
+    if (this.announced !== undefined && this.announced !== this.image.length)
+      return `${this.announced} bytes were announced and ${this.image.length} written`;
+    if (this.continuesPartial && !this.hasWritten) return 'a continued upload to which nothing was added';
+    return undefined;
+  }
+}
+
+export type Acknowledged = {
+  path: string;
+  readonly account: string;
+  readonly sha: string;
+  readonly size: number;
+  /** Something that its sender may do followed: it need not be there any more, unless a reader could have seen it. */
+  isSuperseded: boolean;
+};
+
+export type Seen = {
+  readonly id: string;
+  readonly path: string;
+  readonly state: string;
+  readonly sha: string | null;
+  readonly size: number;
+};
+
+/** Everything that is believed in one run. */
+export class Beliefs {
+  readonly handles: HandleBelief[] = [];
+  readonly acknowledged: Acknowledged[] = [];
+  /** Hashes of whole files whose CLOSE was answered OK, or whose answer was lost. */
+  readonly whole = new Map<string, string>();
+  readonly #published = new Map<string, Seen>();
+  readonly violations: string[] = [];
+
+  violate(what: string): void {
+    this.violations.push(what);
+  }
+
+  closed(handle: HandleBelief, outcome: 'ok' | 'lost'): void {
+    handle.isClosed = true;
+    const flaw = handle.flaw;
+    if (flaw !== undefined) {
+      if (outcome === 'ok' && !(handle.continuesPartial && !handle.hasWritten))
+        this.violate(`CLOSE of ${handle.path} was answered OK although ${flaw}`);
+      return;
+    }
+    const sha = sha256(handle.image);
+    this.whole.set(sha, handle.path);
+    if (outcome === 'lost') return;
+    this.supersede(handle.path);
+    this.acknowledged.push({ path: handle.path, account: handle.account, sha, size: handle.image.length, isSuperseded: false });
+  }
+
+  supersede(path: string): void {
+    for (const one of this.acknowledged) if (one.path === path) one.isSuperseded = true;
+  }
+
+  renamed(from: string, to: string, account: string): void {
+    this.supersede(to);
+    for (const one of this.acknowledged) if (one.path === from && one.account === account && !one.isSuperseded) one.path = to;
+    for (const handle of this.handles) if (handle.path === from && handle.account === account) handle.path = to;
+  }
+
+  /** What the catalogue shows at a moment: what was published once stays, with its bytes. */
+  look(rows: readonly Seen[], mayBeWithdrawn: (path: string) => boolean): void {
+    const now = new Map(rows.map((row) => [row.id, row]));
+    for (const before of this.#published.values()) {
+      const row = now.get(before.id);
+      if (row === undefined) this.violate(`${before.path} was published and its version is gone`);
+      else if (row.sha !== before.sha || row.size !== before.size)
+        this.violate(`${before.path} was published and its version is another now`);
+      else if (row.state !== 'published' && !(row.state === 'withdrawn' && mayBeWithdrawn(before.path)))
+        this.violate(`${before.path} was published and is ${row.state}`);
+    }
+    for (const row of rows) {
+      if (row.state !== 'published') continue;
+      this.#published.set(row.id, row);
+      if (row.sha === null || !this.whole.has(row.sha))
+        this.violate(`${row.path} is published with ${row.size} bytes that nobody completed in one piece`);
+    }
+  }
+
+  /** At the end of a run: everything that was acknowledged and not given up by its sender is there. */
+  account(rows: readonly Seen[], isMarker: (path: string, size: number) => boolean): void {
+    const kept = new Set(rows.filter((row) => ['held', 'settling', 'published', 'withdrawn'].includes(row.state)).map((row) => row.sha));
+    for (const one of this.acknowledged)
+      if (!one.isSuperseded && !kept.has(one.sha) && !isMarker(one.path, one.size))
+        this.violate(`${one.path} (${one.size} bytes) was acknowledged and is gone`);
+  }
+}

@@ -1,0 +1,195 @@
+// Owns: the gateway that the model drives: a bank with a folder of every kind, three accounts, and clients that ask without waiting when told to.
+import { randomUUID } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import pg from 'pg';
+import { newOpenSshKeyPair } from '../../server/admin/openssh-key.ts';
+import { asWarden } from '../support/as-warden.ts';
+import { wideBudgetsEnv } from '../support/bank.ts';
+import type { Teardown } from '../support/database.ts';
+import { startWorld, type World } from '../support/world.ts';
+import { type Actor, folders } from './steps.ts';
+
+/** Short, so that a slow transfer lives through several of them within seconds. */
+export const idleMs = 2000;
+const colleague = 'acme-colleague';
+const accountOf: Readonly<Record<Actor, string>> = {
+  depositor: 'acme-batch',
+  'depositor-again': 'acme-batch',
+  colleague,
+  own: 'processor',
+};
+
+export type Reply<T = unknown> =
+  | { readonly kind: 'ok'; readonly value: T }
+  /** The server said no. `status`: SSH_FX_*. */
+  | { readonly kind: 'refused'; readonly status: number; readonly text: string }
+  /** The connection ended before an answer came. */
+  | { readonly kind: 'lost' };
+
+type Callback = (error: (Error & { code?: number | string }) | undefined, value?: never) => void;
+type RawSftp = Record<string, (...args: readonly unknown[]) => void>;
+type RawClient = {
+  on(event: string, listener: (...args: never[]) => void): void;
+  connect(options: object): void;
+  destroy(): void;
+  sftp(done: (error: Error | undefined, sftp: RawSftp) => void): void;
+};
+const { Client } = createRequire(import.meta.url)('ssh2') as { Client: new () => RawClient };
+
+/** One connection with one SFTP session. Requests may be sent before earlier ones are answered. */
+export class ModelClient {
+  readonly #client: RawClient;
+  readonly #sftp: RawSftp;
+  readonly #gone: Promise<{ readonly kind: 'lost' }>;
+  isGone = false;
+  lastUse = Date.now();
+
+  constructor(client: RawClient, sftp: RawSftp, gone: Promise<unknown>) {
+    this.#client = client;
+    this.#sftp = sftp;
+    this.#gone = gone.then(() => {
+      this.isGone = true;
+      return { kind: 'lost' } as const;
+    });
+  }
+
+  ask<T = unknown>(method: string, ...args: readonly unknown[]): Promise<Reply<T>> {
+    this.lastUse = Date.now();
+    if (this.isGone) return Promise.resolve({ kind: 'lost' });
+    const answer = new Promise<Reply<T>>((resolve) => {
+      const done: Callback = (error, value) => {
+        this.lastUse = Date.now();
+        if (!error) resolve({ kind: 'ok', value: value as T });
+        else if (typeof error.code === 'number') resolve({ kind: 'refused', status: error.code, text: error.message });
+        else resolve({ kind: 'lost' });
+      };
+      try {
+        this.#sftp[method]?.(...args, done);
+      } catch {
+        resolve({ kind: 'lost' });
+      }
+    });
+    return Promise.race([answer, this.#gone]);
+  }
+
+  cut(): void {
+    this.#client.destroy();
+  }
+
+  get gone(): Promise<unknown> {
+    return this.#gone;
+  }
+}
+
+export class Scene {
+  readonly world: World;
+  readonly database: pg.Client;
+  readonly #clients = new Map<Actor, ModelClient>();
+  readonly #keys: Readonly<Record<string, string>>;
+
+  private constructor(world: World, database: pg.Client, keys: Readonly<Record<string, string>>) {
+    this.world = world;
+    this.database = database;
+    this.#keys = keys;
+  }
+
+  static async start(t: Teardown): Promise<Scene> {
+    const world = await startWorld(t, {
+      isFresh: true,
+      limits: { sessionIdleLifeMs: idleMs, collectEveryMs: 500 },
+      env: { ...wideBudgetsEnv },
+    });
+    const pair = newOpenSshKeyPair('colleague');
+    const keyFile = join(world.directory, 'colleague');
+    writeFileSync(keyFile, pair.privateText, { mode: 0o600 });
+    writeFileSync(`${keyFile}.pub`, `${pair.publicLine}\n`);
+    for (const words of [
+      ['account', 'create', colleague, '--customer', 'acme', '--kind', 'machine'],
+      ['key', 'add', colleague, '--file', `${keyFile}.pub`],
+      ['window', 'open', colleague, '--hours', '8', '--reason', 'model'],
+    ]) {
+      const done = await world.cofferctl([...words, ...(words.includes('--reason') ? [] : [])]);
+      if (done.code !== 0) throw new Error(`${words.join(' ')}: ${done.err}`);
+    }
+    await asWarden(world, ...folders.flatMap((folder) => folderStatements(folder)));
+    const database = new pg.Client({ connectionString: world.databaseUrl });
+    await database.connect();
+    t.teardown(() => database.end());
+    const keys = { [colleague]: pair.privateText } as Record<string, string>;
+    for (const name of ['acme-batch', 'processor']) keys[name] = readFileSync(world.keyFile(name), 'utf8');
+    return new Scene(world, database, keys);
+  }
+
+  /** The open session of this actor, or a fresh one where it has none, or has been idle for so long that it may be over any moment. */
+  async client(actor: Actor): Promise<ModelClient> {
+    const known = this.#clients.get(actor);
+    if (known !== undefined && !known.isGone) return known;
+    const fresh = await this.connect(actor);
+    this.#clients.set(actor, fresh);
+    return fresh;
+  }
+
+  /** The session that this actor has open, if any. */
+  current(actor: Actor): ModelClient | undefined {
+    const known = this.#clients.get(actor);
+    return known?.isGone === true ? undefined : known;
+  }
+
+  async connect(actor: Actor): Promise<ModelClient> {
+    for (const end = Date.now() + 60_000; ; await new Promise((resolve) => setTimeout(resolve, 200))) {
+      try {
+        return await this.#once(actor);
+      } catch (error) {
+        if (Date.now() > end) throw error;
+      }
+    }
+  }
+
+  async #once(actor: Actor): Promise<ModelClient> {
+    const account = accountOf[actor];
+    const { host, port } = actor === 'own' ? this.world.demo.internal : this.world.demo.partner;
+    const client = new Client();
+    const gone = new Promise<void>((resolve) => client.on('close', () => resolve()));
+    const sftp = await new Promise<RawSftp>((resolve, reject) => {
+      client.on('ready', () => client.sftp((error, opened) => (error ? reject(error) : resolve(opened))));
+      client.on('error', ((error: Error) => reject(error)) as never);
+      void gone.then(() => reject(new Error('closed')));
+      client.connect({ host, port, username: account, privateKey: this.#keys[account], readyTimeout: 20_000, agent: undefined });
+    });
+    return new ModelClient(client, sftp, gone);
+  }
+
+  endAll(): void {
+    for (const client of this.#clients.values()) client.cut();
+    this.#clients.clear();
+  }
+
+  async rows<T>(sql: string, values: readonly unknown[] = []): Promise<readonly T[]> {
+    return (await this.database.query(sql, [...values])).rows as readonly T[];
+  }
+}
+
+/** A path of the bank as this actor writes it. */
+export const pathFor = (actor: Actor, path: string): string => (actor === 'own' ? `/acme${path}` : path);
+
+function folderStatements(folder: (typeof folders)[number]): readonly string[] {
+  const id = randomUUID();
+  const verbs = (isOwn: boolean): string =>
+    (folder.direction === 'deposit') === isOwn
+      ? "'{list,read}'"
+      : folder.direction === 'deposit'
+        ? "'{list,write}'"
+        : "'{list,write,remove}'";
+  const right = (account: string, isOwn: boolean): string =>
+    `insert into folder_right (account_id, customer_id, folder_id, verbs)
+     select a.id, c.id, '${id}', ${verbs(isOwn)} from account a, customer c where a.name = '${account}' and c.name = 'acme'`;
+  return [
+    `insert into folder (id, customer_id, name, direction, publish_rule, settle_ms, replace_allowed, reads_max)
+     select '${id}', id, '${folder.name}', '${folder.direction}', '${folder.rule}', ${folder.settleMs}, ${folder.replace}, null from customer where name = 'acme'`,
+    right('acme-batch', false),
+    right(colleague, false),
+    right('processor', true),
+  ];
+}
