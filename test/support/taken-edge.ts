@@ -1,0 +1,64 @@
+// Owns: a world whose partner edge is taken: the real one stands still, and its place at the warden's socket is ours.
+import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Test } from 'tap';
+import { type Config, runtimePaths } from '../../server/config/config.ts';
+import { attempt, connectAs, type EdgePeer, hashOf, transcript, UserKey } from './impostor.ts';
+import type { World } from './world.ts';
+
+export class TakenEdge {
+  readonly peer: EdgePeer;
+  readonly #challenge: string;
+  readonly #world: World;
+  readonly #keys = new Map<string, UserKey>();
+
+  private constructor(world: World, peer: EdgePeer, challenge: string) {
+    this.#world = world;
+    this.peer = peer;
+    this.#challenge = challenge;
+  }
+
+  static async take(t: Test, world: World): Promise<TakenEdge> {
+    const paths = runtimePaths(JSON.parse(readFileSync(join(world.directory, 'run', 'config.json'), 'utf8')) as Config);
+    for (const pid of world.pidsOf('partner-1')) {
+      process.kill(pid, 'SIGSTOP');
+      t.teardown(() => {
+        process.kill(pid, 'SIGCONT');
+      });
+    }
+    const peer = connectAs(paths.wardenSocket('partner-1'));
+    t.teardown(() => peer.close());
+    const { challenge } = await peer.call('node.hello', { protocol: 1, startId: randomUUID() });
+    return new TakenEdge(world, peer, challenge);
+  }
+
+  /** A key exchange that the warden signed: the name of its connection, and the session identifier. */
+  async exchange(): Promise<{ readonly connection: string; readonly identifier: Buffer }> {
+    const params = transcript(this.#challenge);
+    return { connection: params.connection, identifier: hashOf(params, await this.peer.call('exchange.sign', params)) };
+  }
+
+  /** The token of a session that a machine's own key opens by this edge. */
+  async login(name: string): Promise<string> {
+    const key = this.#keys.get(name) ?? new UserKey();
+    if (!this.#keys.has(name)) {
+      const added = await this.#world.cofferctl(['key', 'add', name, '--file', '-'], key.line);
+      if (added.code !== 0) throw new Error(added.err);
+      this.#keys.set(name, key);
+    }
+    const { connection, identifier } = await this.exchange();
+    const login = await attempt(this.peer, connection, name, key.evidence(name, identifier));
+    if (login.outcome !== 'accepted') throw new Error(`no session: ${login.outcome}`);
+    return login.session.token;
+  }
+
+  /** Any call, whatever its parameters are. Its answer, or the code of the refusal. */
+  async say(op: string, params: unknown): Promise<{ readonly result: unknown } | { readonly code: string }> {
+    try {
+      return { result: await this.peer.call(op as never, params as never) };
+    } catch (error) {
+      return { code: (error as { readonly code?: string }).code ?? String(error) };
+    }
+  }
+}
