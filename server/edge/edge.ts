@@ -11,6 +11,7 @@ import { serveMetrics } from '../observability/metrics.ts';
 import { Admission, type Place } from './accept/admission.ts';
 import { whenSourceKnown } from './accept/balanced.ts';
 import type { ProxySource } from './accept/proxy-protocol.ts';
+import { Activity } from './activity.ts';
 import { startConsole } from './console/console.ts';
 import { Drain } from './drain.ts';
 import { SelfTest } from './self-test/self-test.ts';
@@ -37,6 +38,7 @@ export async function startEdge(config: Config, edge: EdgeConfig): Promise<Runni
   await readyCore(config.allowSlowCipher);
   const connections = new Set<Connection>();
   const lastWords = new Set<Promise<void>>();
+  const activity = new Activity(connections);
   const drain = new Drain(connections, lastWords, log);
   let isServing = false;
   let isDraining = false;
@@ -46,9 +48,10 @@ export async function startEdge(config: Config, edge: EdgeConfig): Promise<Runni
   const balancers = edge.balancers.map(parseNetwork).filter((network) => network !== undefined);
   const profile = profiles[edge.profile];
   const warden = new WardenClient(node, {
-    terminated: (session) => {
-      for (const connection of connections) if (connection.session?.id === session) connection.end('revoked');
+    terminated: (session, reason) => {
+      for (const connection of connections) if (connection.session?.id === session) connection.end(reason);
     },
+    active: () => activity.due(),
     drain: (withinMs) => {
       // A start is finished first; the next renewal brings the order again.
       if (!isServing) return;

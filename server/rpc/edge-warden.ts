@@ -3,7 +3,8 @@
 // The receiving side validates with these schemas before any handler runs; unknown keys are refused.
 import { z } from 'zod';
 import { hostKeyAlgorithms, keyExchangeMethods } from '../domain/algorithms.ts';
-import { edgeWords, inlineExtentBytesMax } from './edge-words.ts';
+import { edgeEnds, sessionEndNames } from '../domain/session-ends.ts';
+import { activeMax, edgeWords, inlineExtentBytesMax } from './edge-words.ts';
 import { type OperationTable, operation } from './operation.ts';
 
 // Parameters: words of the list, and closed sets. Results: what the warden says, in its own forms.
@@ -110,8 +111,8 @@ const grantedExtent = z.strictObject({
   inline: base64(inlineExtentBytesMax + 128).optional(),
 });
 
-/** The next piece of a flow: so many bytes, after so many milliseconds. */
-const permit = z.strictObject({ bytes: z.number().int().min(1).max(Number.MAX_SAFE_INTEGER), waitMs: z.number().int().min(0) });
+/** The next piece of a flow: so many bytes, after so many milliseconds; 0: nothing is reserved, ask again then. */
+const permit = z.strictObject({ bytes: z.number().int().min(0).max(Number.MAX_SAFE_INTEGER), waitMs: z.number().int().min(0) });
 
 const consoleAnswer = z.discriminatedUnion('outcome', [
   z.strictObject({ outcome: z.literal('done'), text: z.string().max(60_000), exitStatus: z.number().int().min(0).max(255) }),
@@ -139,10 +140,16 @@ export const edgeToWarden = {
   /** Every 250 ms. Without an answer for `leaseLostMs` the edge stops sending. */
   'lease.renew': operation({
     changes: false,
-    params: z.strictObject({ sessions: edgeWords.sessionCount, epoch: edgeWords.epoch }),
+    params: z.strictObject({
+      sessions: edgeWords.sessionCount,
+      epoch: edgeWords.epoch,
+      /** Sessions of this node whose clients did something that was not told yet, and how long ago. */
+      active: z.array(z.strictObject({ session: edgeWords.session, quietMs: edgeWords.quietMs })).max(activeMax),
+    }),
     result: z.strictObject({
       epoch: z.number().int().min(0),
-      /** Sessions of this node that are over since the given epoch. */ ended: z.array(uuid).max(1000),
+      /** Sessions of this node that are over since the given epoch. */
+      ended: z.array(z.strictObject({ session: uuid, reason: z.enum(sessionEndNames) })).max(1000),
       challenge,
       /** An operator wants this run of the node to end: so long its transfers may still take. */
       drainWithinMs: z.number().int().min(0).nullable(),
@@ -188,7 +195,7 @@ export const edgeToWarden = {
     changes: true,
     params: z.strictObject({
       token,
-      reason: z.enum(['client-closed', 'connection-lost', 'idle', 'expired', 'protocol-error', 'drained', 'revoked']),
+      reason: z.enum(edgeEnds),
       bytesIn: movedBytes,
       bytesOut: movedBytes,
     }),
@@ -297,7 +304,10 @@ export const edgeToWarden = {
     }),
     result: z.strictObject({ version: uuid }),
   }),
-  /** The connection was lost or the client gave up: what was sealed stays resumable. */
+  /**
+   * The connection was lost, the client gave up, or the session is over: what was sealed stays resumable. This, and what must come before it
+   * (`upload.begin-extent`, `upload.seal-extent`), is served for a moment after a session's end, so that nothing acknowledged is lost.
+   */
   'upload.interrupt': operation({
     changes: true,
     params: z.strictObject({ token, upload, lastExtent: sealedExtent.optional() }),
@@ -345,7 +355,7 @@ export const edgeToWarden = {
 
 /** Calls the warden makes on an edge. */
 export const wardenToEdge = {
-  'session.terminate': operation({ changes: true, params: z.strictObject({ session: uuid, reason: z.string().max(128) }), result: ok }),
+  'session.terminate': operation({ changes: true, params: z.strictObject({ session: uuid, reason: z.enum(sessionEndNames) }), result: ok }),
   /** This warden is about to stop. The answer is the edge's last word here: everything it asked before is still answered, nothing follows. */
   'warden.leaving': operation({ changes: true, params: ok, result: ok }),
 } as const satisfies OperationTable;

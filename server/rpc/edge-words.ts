@@ -6,6 +6,8 @@ import { isValidName, maxPathDepth } from '../domain/paths.ts';
 
 /** Plaintext of at most this many bytes may travel and rest inside a row instead of an object. */
 export const inlineExtentBytesMax = 65_536;
+/** So many sessions are told as active with one renewal of a lease; the others with the next. */
+export const activeMax = 1000;
 /** More than one process puts on a wire: what an edge says it moved is at most so much for each second in which it could. */
 export const wireBytesPerSecondMax = 2 ** 34;
 
@@ -39,6 +41,14 @@ export const edgeWords = {
   // The lease.
   sessionCount: z.number().int().min(0).max(1_000_000).describe('open sessions of the node; looked at by nobody but a human'),
   epoch: z.number().int().min(0).max(Number.MAX_SAFE_INTEGER).describe('up to where the node knows what ended; never kept'),
+
+  session: z.uuid().describe("a session of the node, as the warden named it; nobody else's is touched"),
+  quietMs: z
+    .number()
+    .int()
+    .min(0)
+    .max(2 ** 31)
+    .describe('milliseconds since the client of a session did something; keeps it from being idle, until its longest life at most'),
 
   // A key exchange, and what it proves.
   identification: base64(255).describe('an identification line without CR LF: SSH-2.0- and printable ASCII, or it is not signed'),

@@ -18,6 +18,7 @@ import type {
   VersionId,
 } from '../domain/ids.ts';
 import type { EntryKind } from '../domain/ledger/entry-kinds.ts';
+import type { SessionEnd } from '../domain/session-ends.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { Database, Transaction } from '../postgres/database.ts';
 import type { Charges } from './budgets/charges.ts';
@@ -57,6 +58,8 @@ export type OpenSession = {
   };
   readonly credentialId: CredentialId;
   readonly purpose: Purpose;
+  /** It has ended a moment ago, and may do nothing but let go of the uploads that it holds. */
+  readonly isOver: boolean;
   /** One entry for a partner account; one per customer with rights for an internal account, name order. */
   readonly customers: readonly CustomerScope[];
 };
@@ -69,8 +72,15 @@ export type Sessions = {
   require(token: string, caller: EdgeCaller): Promise<OpenSession>;
   /** The same, whatever the session is for. */
   requireAny(token: string, caller: EdgeCaller): Promise<OpenSession>;
-  /** Ends a session (idempotent): row, ledger entry, notice to its edge. Interrupts its open uploads, closes its downloads. */
-  end(session: SessionId, reason: string): Promise<void>;
+  /** The same, or a session that ended within the grace (`isOver`): for letting go of an upload, and for nothing else. */
+  requireLettingGo(token: string, caller: EdgeCaller): Promise<OpenSession>;
+  /**
+   * Runs `work` in one transaction that sees these customers, once the session's own row has been looked at in it: whatever this process
+   * remembers, what was ended elsewhere changes nothing any more. Throws `session-ended`.
+   */
+  within<T>(session: OpenSession, customers: readonly CustomerId[], work: (tx: Transaction) => Promise<T>): Promise<T>;
+  /** Ends a session (idempotent): row, ledger entry, notice to its edge. Its uploads are let go when their tails are sealed, its downloads closed. */
+  end(session: SessionId, reason: string, end: SessionEnd): Promise<void>;
 };
 
 /** Runs a reading transaction in the customer's scope, only if one is needed. */
@@ -129,7 +139,7 @@ export type LedgerEntry = {
 
 /** Tells edges what must reach them at once; without effect when the node is not connected (its lease tells it later). */
 export type EdgeNotifier = {
-  terminate(node: NodeName, session: SessionId, reason: string): void;
+  terminate(node: NodeName, session: SessionId, reason: SessionEnd): void;
 };
 
 export type Warden = {

@@ -1,5 +1,6 @@
 // Owns: putting together the handlers of every operation an edge may call; one table, nothing else is served.
 import { CofferdamError } from '../domain/errors.ts';
+import { idOf, type SessionId } from '../domain/ids.ts';
 import type { EdgeToWarden } from '../rpc/edge-warden.ts';
 import type { Handlers } from '../rpc/operation.ts';
 import type { Logins } from './authentication/login.ts';
@@ -59,9 +60,10 @@ export function edgeHandlers(warden: Warden, rooms: Rooms): Handlers<EdgeToWarde
         banner: warden.config.banner,
       };
     },
-    'lease.renew': async ({ epoch }, caller) => {
-      const renewed = await nodes.renew(caller, epoch);
-      sessions.forget(renewed.ended);
+    'lease.renew': async ({ epoch, active }, caller) => {
+      const told = active.map(({ session, quietMs }) => ({ session: idOf<SessionId>(session), quietMs }));
+      const renewed = await nodes.renew(caller, epoch, told);
+      sessions.forget(renewed.ended.map((one) => one.session));
       return { ...renewed, ended: [...renewed.ended], challenge: exchanges.challenge };
     },
     'exchange.sign': async (params, caller) => {

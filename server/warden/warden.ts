@@ -6,6 +6,7 @@ import { type Config, type EdgeConfig, runtimePaths } from '../config/config.ts'
 import { wardenConnections } from '../config/shares.ts';
 import { CofferdamError } from '../domain/errors.ts';
 import { idOf, type NodeName, type SessionId } from '../domain/ids.ts';
+import { sessionEndNames } from '../domain/session-ends.ts';
 import { createLogger } from '../observability/logger.ts';
 import { serveMetrics } from '../observability/metrics.ts';
 import { Database, type Transaction } from '../postgres/database.ts';
@@ -111,7 +112,7 @@ export async function startWarden(config: Config): Promise<RunningWarden> {
     );
     const bootstrap = await serveBootstrap(warden);
     const commands = await startCommands(warden, sessions);
-    const stopListening = await database.listen('cofferdam_ended', endedElsewhere(nodes, sessions), () => {});
+    const stopListening = await database.listen('cofferdam_ended', endedElsewhere(nodes, sessions), () => sessions.forgetAll());
     const handlers = edgeHandlers(warden, { nodes, logins, sessions, exchanges, slots });
     const sockets = await Promise.all(
       config.edges.map((edge) => listen(config, edge, slots, (socket, caller) => serve(socket, caller, nodes, handlers, warden))),
@@ -158,13 +159,14 @@ export async function startWarden(config: Config): Promise<RunningWarden> {
   }
 }
 
-/** What another warden ended, or a command there: told at once; a lost notice is made good by the lease. */
+/** What another warden ended, or a command there: told at once. A lost notice is made good by the lease, and by forgetting all sessions when the listening connection was made anew. */
 function endedElsewhere(nodes: Nodes, sessions: SessionRegistry): (payload: string) => void {
   return (payload) => {
-    const [node, session] = payload.split('/');
+    const [node, session, reason] = payload.split('/');
     if (node === undefined || session === undefined) return;
+    const end = sessionEndNames.find((one) => one === reason) ?? 'doubt';
     sessions.forget([idOf<SessionId>(session)]);
-    nodes.terminate(idOf<NodeName>(node), idOf<SessionId>(session), 'ended');
+    nodes.terminate(idOf<NodeName>(node), idOf<SessionId>(session), end);
   };
 }
 

@@ -43,7 +43,7 @@ test('objects that were not issued cannot be sealed, overwritten or deleted; tok
     ['seal', () => peer.call('upload.seal-extent', { token, upload, extent })],
     ['close', () => peer.call('upload.close', { token, upload, size: bytes, sha256: 'a'.repeat(64), lastExtent: extent })],
     ['verify', () => peer.call('upload.verify-extent', { token, upload, index: 0 })],
-    ['end', () => peer.call('session.end', { token, reason: 'idle', bytesIn: 0, bytesOut: 0 })],
+    ['end', () => peer.call('session.end', { token, reason: 'drained', bytesIn: 0, bytesOut: 0 })],
   ];
   for (const [name, asked] of asks) await t.rejects(asked(), { code: 'session-ended' }, name);
   const unproved: readonly Evidence[] = [

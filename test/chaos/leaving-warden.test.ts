@@ -28,7 +28,15 @@ test('a warden that is asked to stop answers every call under way, and later one
   };
   const client = new WardenClient(
     { config, log: createLogger(config, 'edge', 'partner-1'), node: idOf<NodeName>('partner-1') },
-    { terminated: () => {}, drain: () => {}, leaving: noteLeaving, leaseChanged: () => {}, sessionCount: () => 0, hasNativeCipher: true },
+    {
+      terminated: () => {},
+      drain: () => {},
+      leaving: noteLeaving,
+      leaseChanged: () => {},
+      sessionCount: () => 0,
+      active: () => ({ active: [], told: () => {} }),
+      hasNativeCipher: true,
+    },
   );
   t.teardown(() => client.stop());
   await client.start(20_000);

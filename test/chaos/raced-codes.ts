@@ -86,7 +86,7 @@ export async function raceCodes(cluster: Cluster, accounts: number): Promise<Rac
   }
   const lease = setInterval(() => {
     for (const runner of runners)
-      runner.peer.call('lease.renew', { sessions: 0, epoch: 0 }).then(
+      runner.peer.call('lease.renew', { sessions: 0, epoch: 0, active: [] }).then(
         (renewed) => (runner.challenge = renewed.challenge),
         () => {},
       );

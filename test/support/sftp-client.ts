@@ -32,9 +32,10 @@ const settled = <T>(work: (done: (error: Error | undefined, value: T) => void) =
 export class SftpClient {
   readonly #client: RawClient;
   readonly #sftp: Wrapper;
-  readonly closed: Promise<void>;
+  /** Resolves when the connection is over, with the words of the server's DISCONNECT; `undefined` when it said none. */
+  readonly closed: Promise<string | undefined>;
 
-  private constructor(client: RawClient, sftp: Wrapper, closed: Promise<void>) {
+  private constructor(client: RawClient, sftp: Wrapper, closed: Promise<string | undefined>) {
     this.#client = client;
     this.#sftp = sftp;
     this.closed = closed;
@@ -43,7 +44,8 @@ export class SftpClient {
   /** Logs in and opens the subsystem. Rejects with what the client was told. */
   static async connect({ port, username, privateKey, code, readyMs, localAddress, ident }: SftpOptions): Promise<SftpClient> {
     const client = new Client();
-    const closed = new Promise<void>((resolve) => client.on('close', () => resolve()));
+    let farewell: string | undefined;
+    const closed = new Promise<string | undefined>((resolve) => client.on('close', () => resolve(farewell)));
     const ready = new Promise<void>((resolve, reject) => {
       client.on('ready', () => resolve());
       client.on('error', ((error: Error) => reject(error)) as never);
@@ -66,6 +68,10 @@ export class SftpClient {
       ...(localAddress === undefined ? {} : { localAddress }),
       ...(ident === undefined ? {} : { ident }),
       agent: undefined,
+      // The library hands the words of a DISCONNECT to nobody else.
+      debug: (line: string) => {
+        farewell ??= /Received DISCONNECT \(\d+, "(.*)"\)/.exec(line)?.[1];
+      },
     });
     await ready;
     try {

@@ -30,6 +30,7 @@ export class Channels {
   #lastBusy = performance.now();
   /** The client itself ended its channel or connection. */
   hasClientClosed = false;
+  #dropped: Promise<void> | undefined;
   #before = { bytesIn: 0, bytesOut: 0 };
 
   constructor(host: ChannelsHost, limits: Pick<Limits, 'channelWindowBytes' | 'channelsPerConnectionMax'>, reserve: BufferReserve) {
@@ -174,8 +175,13 @@ export class Channels {
     return true;
   }
 
-  /** The connection is over. Resolves when the warden knows what became of the transfers. */
-  async drop(): Promise<void> {
+  /** The connection is over: everything open is let go, once. Resolves when the warden knows what became of the transfers. */
+  drop(): Promise<void> {
+    this.#dropped ??= this.#drop();
+    return this.#dropped;
+  }
+
+  async #drop(): Promise<void> {
     await Promise.all(
       this.#channels.map(async (channel) => {
         if (!channel.isClosed) channel.drop();

@@ -11,4 +11,6 @@ export const bounds = {
   heldPacketsMax: 1000,
   /** Socket bytes above which no further channel data is produced; the rest waits in the channel. */
   socketHighBytes: 1024 * 1024,
+  /** So long after its longest life an edge ends a session by itself. */
+  overdueMs: 5000,
 } as const;

@@ -13,11 +13,12 @@ import type { BufferReserve } from './buffer-reserve.ts';
 import { u32 } from './channel.ts';
 import { Channels } from './channels.ts';
 import { bounds } from './connection-bounds.ts';
-import { type EndReason, endCode, endTexts, sessionEnd } from './end-reasons.ts';
+import { type EndReason, endCode, endText, sessionEnd } from './end-reasons.ts';
 import { announceSignatures } from './extension-info.ts';
 import { announcement, GlobalRequests } from './global-requests.ts';
 import { guard, Identification, RateGate } from './guard.ts';
 import { KeyExchange, NothingInCommon } from './key-exchange.ts';
+import { LastActivity } from './last-activity.ts';
 import { bannerMessage, loginMessage } from './login-messages.ts';
 import { number } from './messages.ts';
 import { Outbound } from './outbound.ts';
@@ -64,7 +65,7 @@ export class Connection {
   #clientIdentification = '';
   #preLoginMessages = 0;
   #session: SftpSession | undefined;
-  #lastActivity = performance.now();
+  readonly activity: LastActivity;
   #reason: EndReason | undefined;
   readonly #refusals = new RateGate(bounds.refusalsMax, bounds.refusalsWindowMs);
 
@@ -105,6 +106,7 @@ export class Connection {
       limits,
       options.reserve,
     );
+    this.activity = new LastActivity(socket, () => this.#channels.quietForMs() === 0);
     socket.setNoDelay(true);
     socket.on('error', () => {});
     socket.on('close', () => options.onClosed(this, this.#finish()));
@@ -288,9 +290,11 @@ export class Connection {
         this.#protocol._authenticated = true;
         for (const timer of this.#timers.splice(0)) clearTimeout(timer);
         this.#options.onLogin();
-        this.#lastActivity = performance.now();
-        this.#timers.push(setTimeout(() => this.end('expired'), Math.min(reply.absoluteLifeMs, 2 ** 31 - 1)));
-        this.#timers.push(setInterval(() => this.#check(reply.idleLifeMs), 1000));
+        this.activity.note();
+        this.activity.idleLifeMs = reply.idleLifeMs;
+        // The warden ends it before, by its own clock; here in case that nobody could be asked.
+        this.#timers.push(setTimeout(() => this.end('expired'), Math.min(reply.absoluteLifeMs + bounds.overdueMs, 2 ** 31 - 1)));
+        this.#timers.push(setInterval(() => this.#check(), 1000));
         this.#send([Uint8Array.of(number.authSuccess)]);
         // Others do not know the request, and some of them end the connection.
         if (this.#clientIdentification.startsWith('SSH-2.0-OpenSSH_')) this.#send(announcement(this.#options.exchange.hostKeys()));
@@ -302,8 +306,7 @@ export class Connection {
     }
   }
 
-  #check(idleLifeMs: number): void {
-    if (performance.now() - this.#lastActivity > idleLifeMs) return this.end('idle');
+  #check(): void {
     if (this.#rekey.isOverdue()) return this.fail('no new keys in time');
     this.#rekeyIfDue();
   }
@@ -315,7 +318,7 @@ export class Connection {
   }
 
   #onOpenMessage(type: number, payload: Buffer): void {
-    this.#lastActivity = performance.now();
+    this.activity.note();
     this.#rekeyIfDue();
     if (type === number.globalRequest) return this.#globalRequests.take(payload);
     if (this.#channels.take(type, payload)) return;
@@ -342,7 +345,7 @@ export class Connection {
   end(reason: EndReason): void {
     if (this.#state === 'closed') return;
     this.#reason ??= reason;
-    this.#send([Uint8Array.of(number.disconnect), u32(endCode(reason)), wireString(endTexts[reason]), wireString('')]);
+    this.#send([Uint8Array.of(number.disconnect), u32(endCode(reason)), wireString(endText(reason)), wireString('')]);
     this.#hangUp();
   }
 
@@ -358,6 +361,8 @@ export class Connection {
 
   #hangUp(): void {
     this.#state = 'closed';
+    // At once, however long the client takes to hear it: an ended session has a moment only to seal what it acknowledged.
+    void this.#channels.drop();
     this.#socket.end();
     setTimeout(() => this.#socket.destroy(), 1000).unref();
   }

@@ -1,29 +1,13 @@
-// Owns: why a connection ended, and what its client is told.
+// Owns: how an end is said: what the client reads, and what the warden hears of it.
+import { type EdgeEnd, edgeEnds, type SessionEnd, sessionEnds } from '../../domain/session-ends.ts';
 
-export type EndReason =
-  | 'client-closed'
-  | 'connection-lost'
-  | 'idle'
-  | 'expired'
-  | 'protocol-error'
-  | 'drained'
-  | 'revoked'
-  | 'too-many-sessions';
+export type EndReason = SessionEnd | 'too-many-sessions';
 
-export const endTexts: Readonly<Record<EndReason, string>> = {
-  'client-closed': 'closed',
-  'connection-lost': 'connection lost',
-  idle: 'no activity for too long',
-  expired: 'the session reached its longest life; connect again',
-  'protocol-error': 'protocol error',
-  drained: 'the service moves, connect again',
-  revoked: 'the session was ended by the operator',
-  'too-many-sessions': 'too many sessions of this account at once; close one first',
-};
+export const endText = (reason: EndReason): string =>
+  reason === 'too-many-sessions' ? 'too many sessions of this account at once; close one first' : sessionEnds[reason];
 
-/** What the warden hears: a connection that never became a session has nothing to end. */
-export const sessionEnd = (reason: EndReason): Exclude<EndReason, 'too-many-sessions'> =>
-  reason === 'too-many-sessions' ? 'protocol-error' : reason;
+/** What the warden hears. A connection that never became a session has nothing to end, and what the warden ended itself it knows. */
+export const sessionEnd = (reason: EndReason): EdgeEnd => edgeEnds.find((one) => one === reason) ?? 'protocol-error';
 
 /** Reason codes of SSH_MSG_DISCONNECT, RFC 4253 section 11.1: by application, or too many connections. */
 export const endCode = (reason: EndReason): number => (reason === 'too-many-sessions' ? 12 : 11);

@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { connect } from 'node:net';
 import { runtimePaths } from '../../config/config.ts';
 import { CofferdamError, toCofferdamError } from '../../domain/errors.ts';
+import type { SessionEnd } from '../../domain/session-ends.ts';
 import { type EdgeToWarden, edgeToWarden, type WardenToEdge, wardenToEdge } from '../../rpc/edge-warden.ts';
 import type { Handlers, Params, Result } from '../../rpc/operation.ts';
 import { Peer } from '../../rpc/peer.ts';
@@ -13,7 +14,9 @@ type WardenPeer = Peer<WardenToEdge, EdgeToWarden, undefined>;
 export type Hello = Result<EdgeToWarden, 'node.hello'>;
 
 export type WardenClientEvents = {
-  readonly terminated: (session: string) => void;
+  readonly terminated: (session: string, reason: SessionEnd) => void;
+  /** Sessions whose clients did something that the warden does not know of; `told` when it does. */
+  readonly active: () => { readonly active: readonly { readonly session: string; readonly quietMs: number }[]; told(): void };
   /** An operator's order, repeated with every renewal: this run ends within so long. */
   readonly drain: (withinMs: number) => void;
   /** The warden is about to leave. Resolves when no login and no key exchange is half done: the next warden knows nothing of them. */
@@ -94,8 +97,8 @@ export class WardenClient implements WardenCalls {
     if (this.#isStopped) return;
     const socket = connect(runtimePaths(this.#node.config).wardenSocket(this.#node.node));
     const handlers: Handlers<WardenToEdge, undefined> = {
-      'session.terminate': async ({ session }) => {
-        this.#events.terminated(session);
+      'session.terminate': async ({ session, reason }) => {
+        this.#events.terminated(session, reason);
         return {};
       },
       'warden.leaving': async () => {
@@ -160,12 +163,14 @@ export class WardenClient implements WardenCalls {
     }
     if (this.#peer === undefined || this.#isRenewing) return;
     this.#isRenewing = true;
+    const { active, told } = this.#events.active();
     this.#peer
-      .call('lease.renew', { sessions: this.#events.sessionCount(), epoch: this.#epoch })
+      .call('lease.renew', { sessions: this.#events.sessionCount(), epoch: this.#epoch, active: [...active] })
       .then(({ epoch, ended, challenge, drainWithinMs }) => {
+        told();
         this.#epoch = epoch;
         this.challenge = challenge;
-        for (const session of ended) this.#events.terminated(session);
+        for (const { session, reason } of ended) this.#events.terminated(session, reason);
         if (drainWithinMs !== null) this.#events.drain(drainWithinMs);
         if (ended.length < endedMax) this.#renewed();
         else setImmediate(() => this.#beat());

@@ -130,13 +130,28 @@ export async function callChargeBatch(database: Database, items: readonly Charge
   });
 }
 
+/** Whether the last bytes of a session that ended within the grace were charged to all of its scopes; resolves after the commit. */
+export async function callChargeEnding(
+  database: Database,
+  ending: { readonly session: SessionId; readonly customer: CustomerId; readonly bytes: number; readonly graceMs: number },
+): Promise<boolean> {
+  const { session, customer, bytes, graceMs } = ending;
+  const [row] = await database.call<{ charged: boolean }>('select charge_ending($1, $2, $3, $4) as charged', [
+    session,
+    customer,
+    bytes,
+    graceMs,
+  ]);
+  return row?.charged === true;
+}
+
 export type PaceRequest = {
   readonly session: SessionId;
   readonly customer: CustomerId;
   readonly direction: 'out' | 'in';
   readonly bytes: number;
 };
-/** So many bytes may go, after so long. */
+/** So many bytes may go, after so long; 0: ask again then. */
 export type Permit = { readonly bytes: number; readonly waitMs: number };
 
 export async function callPace(database: Database, items: readonly PaceRequest[]): Promise<readonly Permit[]> {

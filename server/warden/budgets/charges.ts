@@ -8,17 +8,20 @@ import type { Database, DatabaseOptions } from '../../postgres/database.ts';
 import { roleUrl } from '../../postgres/role-url.ts';
 import type { Slots } from '../../rpc/slots.ts';
 import type { OpenSession } from '../context.ts';
+import { graceMs } from '../sessions/ending-queries.ts';
 import type { SessionRegistry } from '../sessions/sessions.ts';
 import { type BatchQueue, createBatchQueue } from './batch-queue.ts';
 import {
   type ChargeAnswer,
   type ChargeRequest,
   callChargeBatch,
+  callChargeEnding,
   callPace,
   type PaceRequest,
   type Permit,
   type ReleasedExtent,
 } from './charge-queries.ts';
+import { OpenPermits } from './open-permits.ts';
 import { createRefusalDesk } from './refusals.ts';
 
 export type Charges = {
@@ -31,7 +34,9 @@ export type Charges = {
     direction: 'out' | 'in' | 'list',
     amount: { readonly bytes: number; readonly items: number },
   ): Promise<void>;
-  /** The next piece of the flow that the session's scopes share. */
+  /** The same for the last bytes of an upload whose session is over. Refused as `over-limit` where a scope has no room for them. */
+  takeEnding(session: OpenSession, customer: CustomerId, bytes: number): Promise<void>;
+  /** The next piece of the flow that the session's scopes share; 0 bytes: not yet, ask again after the wait. */
   permit(session: OpenSession, customer: CustomerId, direction: 'out' | 'in', bytes: number): Promise<Permit>;
   waiting(): number;
   stop(): Promise<void>;
@@ -59,9 +64,10 @@ export function createCharges({ config, database, sessions, log, admit, grants }
   const releases = queue('grants');
   const amounts = queue('charges');
   const paces = createBatchQueue<PaceRequest, Permit>({ url, applicationName: 'cofferdam pace', ...hook, call: callPace });
+  const permits = new OpenPermits();
   const desk = createRefusalDesk({
     database,
-    endSessions: (credential, reason) => sessions.endMatching({ credential }, reason),
+    endSessions: (credential, reason) => sessions.endMatching({ credential }, reason, 'limit'),
     onFault: (error) => log.warn({ err: error }, 'sessions that met their limit could not be ended; the next refusal tries again'),
   });
 
@@ -80,7 +86,7 @@ export function createCharges({ config, database, sessions, log, admit, grants }
           if (answer.isSlow) await desk.slowed(session, answer.customer);
           return answer;
         case 'session':
-          await sessions.end(session.id, 'revoked');
+          await sessions.end(session.id, 'its account, customer or credential is no longer good', 'doubt');
           throw new CofferdamError('session-ended', 'the session is over');
         case 'missing':
           throw new CofferdamError('not-found', 'the file is no longer open');
@@ -112,7 +118,12 @@ export function createCharges({ config, database, sessions, log, admit, grants }
       if (known !== undefined) throw known;
       await charge(amounts, session, { session: session.id, customer, direction, bytes, items }, key);
     },
-    permit: (session, customer, direction, bytes) => paces.request({ session: session.id, customer, direction, bytes }),
+    takeEnding: async (session, customer, bytes) => {
+      if (!(await callChargeEnding(database, { session: session.id, customer, bytes, graceMs })))
+        throw new CofferdamError('over-limit', 'there is no room for the last part of the file');
+    },
+    permit: (session, customer, direction, bytes) =>
+      permits.ask(`${session.id}/${customer}/${direction}`, () => paces.request({ session: session.id, customer, direction, bytes })),
     waiting: () => releases.waiting() + amounts.waiting(),
     stop: async () => {
       await Promise.all([releases.stop(), amounts.stop(), paces.stop()]);

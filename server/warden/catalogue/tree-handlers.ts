@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { CofferdamError } from '../../domain/errors.ts';
 import { type DirectoryId, idOf } from '../../domain/ids.ts';
 import { formatPath } from '../../domain/paths.ts';
+import type { Transaction } from '../../postgres/database.ts';
 import type { Attributes, EdgeToWarden } from '../../rpc/edge-warden.ts';
 import type { Handlers } from '../../rpc/operation.ts';
 import type { EdgeCaller, FolderScope, OpenSession, Warden } from '../context.ts';
@@ -44,9 +45,9 @@ function directoryAttributes(session: OpenSession, folder: FolderScope | null, m
 }
 
 export function treeHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, EdgeCaller>, TreeOperations> {
-  const { database, sessions, charges, config } = warden;
-  const inFolder = <T>(place: InFolder, work: Parameters<typeof database.withCustomers<T>>[1]): Promise<T> =>
-    database.withCustomers(scopeOf(place.customer), work);
+  const { sessions, charges, config } = warden;
+  const inFolder = <T>(session: OpenSession, place: InFolder, work: (tx: Transaction) => Promise<T>): Promise<T> =>
+    sessions.within(session, scopeOf(place.customer), work);
   const { directoriesPerFolderMax } = config.limits;
   /** Whatever leaves an entry or a name costs an item: a new directory one of what is stored, everything else one of what is told. */
   const charge = (session: OpenSession, place: InFolder, direction: 'in' | 'list'): Promise<void> =>
@@ -58,7 +59,7 @@ export function treeHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, EdgeCa
       if (place.kind !== 'folder') return directoryAttributes(session, null, epochZero);
       if (place.rest.length === 0) return directoryAttributes(session, place.folder, epochZero);
       requireVerb(session, place.folder, 'list');
-      return inFolder(place, async (tx) => {
+      return inFolder(session, place, async (tx) => {
         const parent = await walk(tx, place.folder.id, place.rest.slice(0, -1));
         const name = place.rest.at(-1) ?? '';
         const file = await findFile(tx, place.folder.id, parent, name);
@@ -89,13 +90,13 @@ export function treeHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, EdgeCa
         return { entries, ...(last !== undefined && entries.length === limit ? { next: last.name } : {}) };
       }
       requireVerb(session, place.folder, 'list');
-      const found = await inFolder(place, async (tx) => {
+      const found = await inFolder(session, place, async (tx) => {
         const parent = await walk(tx, place.folder.id, place.rest);
         return listEntries(tx, place.folder.id, parent, session.account.id, after ?? '', limit);
       });
       // An empty folder was told of, too.
       await charges.take(session, place.customer.id, 'list', { bytes: 0, items: Math.max(1, found.length) });
-      await inFolder(place, (tx) =>
+      await inFolder(session, place, (tx) =>
         record(tx, {
           kind: 'folder.listed',
           customer: place.customer.id,
@@ -118,7 +119,7 @@ export function treeHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, EdgeCa
       const session = await sessions.require(token, caller);
       const place = locateEntry(session, path);
       await charge(session, place, 'list');
-      await inFolder(place, (tx) => removeFile(tx, session, place));
+      await inFolder(session, place, (tx) => removeFile(tx, session, place));
       return {};
     },
 
@@ -128,7 +129,7 @@ export function treeHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, EdgeCa
       const target = locateEntry(session, to);
       if (source.folder.id !== target.folder.id) throw new CofferdamError('denied', 'files cannot be moved between folders');
       await charge(session, source, 'list');
-      await inFolder(source, (tx) => renameFile(tx, session, source, target, replace));
+      await inFolder(session, source, (tx) => renameFile(tx, session, source, target, replace));
       return {};
     },
 
@@ -138,7 +139,7 @@ export function treeHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, EdgeCa
       requireVerb(session, place.folder, 'write');
       if (!place.folder.directoriesAllowed) throw new CofferdamError('denied', 'directories cannot be made in this folder');
       await charge(session, place, 'in');
-      await inFolder(place, async (tx) => {
+      await inFolder(session, place, async (tx) => {
         if ((await countDirectories(tx, place.folder.id, directoriesPerFolderMax)) >= directoriesPerFolderMax)
           throw new CofferdamError('over-limit', 'this folder holds as many directories as it may');
         const parent = await walk(tx, place.folder.id, place.parents);
@@ -158,7 +159,7 @@ export function treeHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, EdgeCa
       requireVerb(session, place.folder, 'write');
       if (!place.folder.directoriesAllowed) throw new CofferdamError('denied', 'directories cannot be removed in this folder');
       await charge(session, place, 'list');
-      await inFolder(place, async (tx) => {
+      await inFolder(session, place, async (tx) => {
         const parent = await walk(tx, place.folder.id, place.parents);
         const directory = await findDirectory(tx, place.folder.id, parent, place.name);
         if (directory === undefined) throw notFound();
@@ -175,7 +176,7 @@ export function treeHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, EdgeCa
       const place = locateEntry(session, path);
       requireVerb(session, place.folder, 'write');
       await charge(session, place, 'list');
-      await inFolder(place, async (tx) => {
+      await inFolder(session, place, async (tx) => {
         const parent = await walk(tx, place.folder.id, place.parents);
         const file = await findFile(tx, place.folder.id, parent, place.name);
         const version = file && (await visibleVersion(tx, file, session.account.id));

@@ -57,6 +57,7 @@ export function consoleHandlers(
     try {
       const answer = await scoped(async (tx) => {
         announcements.length = 0;
+        await sessions.look(tx, session);
         const said = await sealing(
           tx,
           warden.keys,

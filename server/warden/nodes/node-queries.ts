@@ -1,5 +1,6 @@
 // Owns: the SQL of edge nodes and of what their leases must tell them.
 import { idOf, type NodeName, type Plane, type SessionId } from '../../domain/ids.ts';
+import type { SessionEnd } from '../../domain/session-ends.ts';
 import type { Transaction } from '../../postgres/database.ts';
 
 export type NodeRun = {
@@ -52,12 +53,12 @@ export async function endedSince(
   tx: Transaction,
   node: NodeName,
   epoch: number,
-): Promise<readonly { readonly id: SessionId; readonly epoch: number }[]> {
-  const rows = await tx.query<{ id: string; ended_epoch: number }>(
-    'select id, ended_epoch from session where node = $1 and ended_epoch > $2 order by ended_epoch limit 2000',
+): Promise<readonly { readonly id: SessionId; readonly epoch: number; readonly end: SessionEnd }[]> {
+  const rows = await tx.query<{ id: string; ended_epoch: number; end_kind: SessionEnd }>(
+    "select id, ended_epoch, coalesce(end_kind, 'doubt') as end_kind from session where node = $1 and ended_epoch > $2 order by ended_epoch limit 2000",
     [node, epoch],
   );
-  return rows.map((row) => ({ id: idOf<SessionId>(row.id), epoch: row.ended_epoch }));
+  return rows.map((row) => ({ id: idOf<SessionId>(row.id), epoch: row.ended_epoch, end: row.end_kind }));
 }
 
 export async function currentEpoch(tx: Transaction): Promise<number> {

@@ -2,14 +2,20 @@
 // Must never: renew a lease without asking the database.
 import { CofferdamError } from '../../domain/errors.ts';
 import type { NodeName, SessionId } from '../../domain/ids.ts';
+import type { SessionEnd } from '../../domain/session-ends.ts';
 import type { Database } from '../../postgres/database.ts';
 import type { EdgeToWarden, WardenToEdge } from '../../rpc/edge-warden.ts';
 import type { Peer } from '../../rpc/peer.ts';
 import type { EdgeCaller, EdgeNotifier } from '../context.ts';
+import { type Activity, touchSessions } from '../sessions/ending-queries.ts';
 import { currentEpoch, endedSince, registerNode, seeNode } from './node-queries.ts';
 
 type EdgePeer = Peer<EdgeToWarden, WardenToEdge, EdgeCaller>;
-export type Renewed = { readonly epoch: number; readonly ended: readonly SessionId[]; readonly drainWithinMs: number | null };
+export type Renewed = {
+  readonly epoch: number;
+  readonly ended: readonly { readonly session: SessionId; readonly reason: SessionEnd }[];
+  readonly drainWithinMs: number | null;
+};
 type Connected = { readonly peer: EdgePeer; startId: string | undefined; readonly told: Set<SessionId> };
 
 /** A transaction may take its epoch early and commit late: each look reaches back this far, and tells each session once. */
@@ -60,21 +66,29 @@ export class Nodes implements EdgeNotifier {
   }
 
   /** Renews the lease of one node; rejects when the database is away, so that no lease outlives it. */
-  async renew(caller: EdgeCaller, seenEpoch: number): Promise<Renewed> {
+  async renew(caller: EdgeCaller, seenEpoch: number, active: readonly Activity[]): Promise<Renewed> {
     const connected = this.#connected.get(caller.node);
     const startId = connected?.startId;
     if (connected === undefined || startId === undefined) throw new CofferdamError('invalid', 'hello comes first');
-    const { rows, drainWithinMs } = await this.#database.withSystem(async (tx) => ({
-      drainWithinMs: await seeNode(tx, caller.node, startId),
-      rows: await endedSince(tx, caller.node, Math.max(0, seenEpoch - epochOverlap)),
-    }));
+    const { rows, drainWithinMs } = await this.#database.withSystem(async (tx) => {
+      // In the transaction that moves the node's own clock: up to then everything about its sessions is known, and idle is who was not named.
+      await touchSessions(tx, active, caller.node);
+      return {
+        drainWithinMs: await seeNode(tx, caller.node, startId),
+        rows: await endedSince(tx, caller.node, Math.max(0, seenEpoch - epochOverlap)),
+      };
+    });
     const fresh = rows.filter((row) => !connected.told.has(row.id)).slice(0, 1000);
     for (const row of fresh) connected.told.add(row.id);
     for (const id of connected.told) {
       if (connected.told.size <= toldMax) break;
       connected.told.delete(id);
     }
-    return { epoch: Math.max(seenEpoch, fresh.at(-1)?.epoch ?? 0), ended: fresh.map((row) => row.id), drainWithinMs };
+    return {
+      epoch: Math.max(seenEpoch, fresh.at(-1)?.epoch ?? 0),
+      ended: fresh.map(({ id, end }) => ({ session: id, reason: end })),
+      drainWithinMs,
+    };
   }
 
   /** This warden stops: every edge finishes what cannot be moved, makes no further call here, gets its answers, and looks for the next warden. */
@@ -90,10 +104,10 @@ export class Nodes implements EdgeNotifier {
     );
   }
 
-  terminate(node: NodeName, session: SessionId, reason: string): void {
+  terminate(node: NodeName, session: SessionId, reason: SessionEnd): void {
     this.#connected
       .get(node)
-      ?.peer.call('session.terminate', { session, reason: reason.slice(0, 128) })
+      ?.peer.call('session.terminate', { session, reason })
       .catch(() => {});
   }
 }

@@ -14,6 +14,7 @@ import {
   type SessionId,
   type Verb,
 } from '../../domain/ids.ts';
+import type { SessionEnd } from '../../domain/session-ends.ts';
 import type { Transaction } from '../../postgres/database.ts';
 import { wireBytesPerSecondMax } from '../../rpc/edge-words.ts';
 import type { CustomerScope, FolderScope } from '../context.ts';
@@ -188,16 +189,13 @@ export async function findOpenSession(tx: Transaction, tokenHash: Buffer): Promi
   };
 }
 
-export async function touchSessions(tx: Transaction, ids: readonly SessionId[]): Promise<void> {
-  await tx.query("update session set last_seen_at = clock_timestamp() where id = any ($1::uuid[]) and state = 'open'", [ids]);
-}
-
 export type EndedSession = {
   readonly id: SessionId;
   readonly account: AccountId;
   readonly customer: CustomerId | null;
   readonly node: NodeName;
   readonly plane: Plane;
+  readonly end: SessionEnd;
 };
 /** The sessions, and the read handles that were closed with them. */
 export type Ended = { readonly sessions: readonly EndedSession[]; readonly handles: readonly ReadHandle[] };
@@ -210,18 +208,19 @@ export type SessionFilter =
   /** Those that may do nothing but enrol a second factor. */
   | { readonly enrolmentOf: AccountId }
   | { readonly node: NodeName; readonly exceptStartId: string }
-  | { readonly overdue: true };
+  /** What the clock ends: `takeOverdue` found them. */
+  | { readonly overdue: readonly SessionId[]; readonly as: SessionEnd };
 
 const conditions = {
-  session: 's.id = $2',
-  account: 's.account_id = $2',
+  session: 's.id = $3',
+  account: 's.account_id = $3',
   customer:
-    's.account_id in (select id from account where customer_id = $2 union select account_id from folder_right where customer_id = $2)',
-  credential: '(s.credential_id = $2 or s.also_credential_id = $2)',
-  window: 's.window_id = $2',
-  enrolmentOf: "s.account_id = $2 and s.purpose = 'enrolment'",
-  node: 's.node = $2 and s.start_id <> $3',
-  overdue: "(s.expires_at <= clock_timestamp() or s.last_seen_at + s.idle_ms * interval '1 millisecond' <= clock_timestamp())",
+    's.account_id in (select id from account where customer_id = $3 union select account_id from folder_right where customer_id = $3)',
+  credential: '(s.credential_id = $3 or s.also_credential_id = $3)',
+  window: 's.window_id = $3',
+  enrolmentOf: "s.account_id = $3 and s.purpose = 'enrolment'",
+  node: 's.node = $3 and s.start_id <> $4',
+  overdue: 's.id = any ($3::uuid[])',
 } as const;
 
 function conditionOf(filter: SessionFilter): { readonly text: string; readonly values: readonly unknown[] } {
@@ -232,26 +231,33 @@ function conditionOf(filter: SessionFilter): { readonly text: string; readonly v
   if ('window' in filter) return { text: conditions.window, values: [filter.window] };
   if ('credential' in filter) return { text: conditions.credential, values: [filter.credential] };
   if ('node' in filter) return { text: conditions.node, values: [filter.node, filter.exceptStartId] };
-  return { text: conditions.overdue, values: [] };
+  return { text: conditions.overdue, values: [filter.overdue] };
 }
 
-/** Ends every open session that matches; its uploads are let go (they stay resumable), its downloads closed. */
-export async function endSessions(tx: Transaction, filter: SessionFilter, reason: string): Promise<Ended> {
+/** What its client is told, by what its session was ended for. */
+export function endOf(filter: SessionFilter): SessionEnd {
+  if ('session' in filter) return 'operator';
+  if ('account' in filter) return 'account';
+  if ('enrolmentOf' in filter) return 'enrolment';
+  if ('customer' in filter) return 'customer';
+  if ('window' in filter) return 'window';
+  if ('credential' in filter) return 'credential';
+  return 'node' in filter ? 'lost' : filter.as;
+}
+
+/** Ends every open session that matches, and closes its downloads. Its uploads stay in its hand for a moment: the edge seals their tails (`ending.ts`). */
+export async function endSessions(tx: Transaction, filter: SessionFilter, reason: string, end: SessionEnd): Promise<Ended> {
   const { text, values } = conditionOf(filter);
   const rows = await tx.query<{ id: string; account_id: string; node: string; customer_id: string | null; plane: Plane }>(
     `with ended as (
-       update session s set state = 'ended', ended_at = clock_timestamp(), end_reason = $1, ended_epoch = nextval('revocation_epoch')
+       update session s set state = 'ended', ended_at = clock_timestamp(), end_reason = $1, end_kind = $2, ended_epoch = nextval('revocation_epoch')
        where s.state = 'open' and ${text} returning s.id, s.account_id, s.node)
      select e.id, e.account_id, e.node, a.customer_id, a.plane from ended e join account a on a.id = e.account_id`,
-    [reason, ...values],
+    [reason, end, ...values],
   );
   const ids = rows.map((row) => row.id);
   const handles: ReadHandle[] = [];
   if (ids.length > 0) {
-    await tx.query(
-      "update version set upload_id = null where session_id = any ($1::uuid[]) and state = 'partial' and upload_id is not null",
-      [ids],
-    );
     const closed = await tx.query<{ id: string; session_id: string }>(
       'update download set closed_at = clock_timestamp() where session_id = any ($1::uuid[]) and closed_at is null returning id, session_id',
       [ids],
@@ -264,6 +270,7 @@ export async function endSessions(tx: Transaction, filter: SessionFilter, reason
     customer: row.customer_id === null ? null : idOf<CustomerId>(row.customer_id),
     node: idOf<NodeName>(row.node),
     plane: row.plane,
+    end,
   }));
   return { sessions, handles };
 }

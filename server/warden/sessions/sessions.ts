@@ -5,6 +5,7 @@ import type { Config } from '../../config/config.ts';
 import type { Purpose } from '../../domain/authentication-policy.ts';
 import { CofferdamError } from '../../domain/errors.ts';
 import { type AccountId, type CredentialId, type CustomerId, idOf, type SessionId } from '../../domain/ids.ts';
+import type { EdgeEnd, SessionEnd } from '../../domain/session-ends.ts';
 import type { Logger } from '../../observability/logger.ts';
 import type { Database, Transaction } from '../../postgres/database.ts';
 import { Shelf } from '../../rpc/shelf.ts';
@@ -15,17 +16,11 @@ import type { EdgeCaller, EdgeNotifier, OpenSession, Sessions } from '../context
 import type { Issued } from '../exchanges/exchanges.ts';
 import { record } from '../ledger/ledger-queries.ts';
 import { handleClosed } from '../retention/retention.ts';
-import {
-  endSessions,
-  findOpenSession,
-  insertSession,
-  loadScope,
-  recordTransferred,
-  type SessionFilter,
-  touchSessions,
-} from './session-queries.ts';
+import { type Activity, findEnding, isGoing, releaseOutlived, takeOverdue, touchSessions } from './ending-queries.ts';
+import { endOf, endSessions, findOpenSession, insertSession, loadScope, recordTransferred, type SessionFilter } from './session-queries.ts';
 
-type Cached = { readonly session: OpenSession; readonly expiresAt: number; readonly idleMs: number; lastSeen: number; lastWritten: number };
+/** `touchEveryMs`: its row is told so often that it is active. `lastWritten`: as of then it knows. */
+type Cached = { readonly session: OpenSession; readonly expiresAt: number; readonly touchEveryMs: number; lastWritten: number };
 
 export type Opening = {
   readonly account: AccountId;
@@ -44,9 +39,10 @@ export type Opening = {
   readonly source: { readonly address: string; readonly port: number };
   readonly issued: Issued;
 };
+export type Ending = { readonly count: number; announce(): void };
 export type Opened = { readonly id: SessionId; readonly token: string; readonly absoluteLifeMs: number; readonly idleLifeMs: number };
 
-const touchEveryMs = 5000;
+const touchEveryMsMax = 5000;
 const hashOf = (token: string): Buffer => createHash('sha256').update(token).digest();
 
 export class SessionRegistry implements Sessions {
@@ -55,7 +51,10 @@ export class SessionRegistry implements Sessions {
   readonly #edges: EdgeNotifier;
   readonly #byHash: Shelf<Cached>;
   readonly #hashById = new Map<SessionId, string>();
-  readonly #untouched = new Set<SessionId>();
+  /** Calls made for sessions whose rows do not know of them yet: when the last one was made. */
+  readonly #unwritten = new Map<SessionId, number>();
+  /** How often a session was forgotten. */
+  #forgotten = 0;
   readonly #timer: NodeJS.Timeout;
 
   constructor(config: Config, database: Database, edges: EdgeNotifier, log: Logger) {
@@ -65,7 +64,7 @@ export class SessionRegistry implements Sessions {
     // They end by their own clocks; room is made by the oldest of the same node.
     this.#byHash = new Shelf(config.shares.warden.sessions, Number.POSITIVE_INFINITY, ({ session }) => {
       this.#hashById.delete(session.id);
-      this.#untouched.delete(session.id);
+      this.#unwritten.delete(session.id);
     });
     this.#timer = setInterval(
       () => void this.sweep().catch((error: unknown) => log.warn({ err: error }, 'sessions could not be swept')),
@@ -115,16 +114,47 @@ export class SessionRegistry implements Sessions {
     const cached = this.#byHash.get(key) ?? (await this.#load(hash, key));
     const now = performance.now();
     if (cached === undefined || cached.session.node !== caller.node || cached.session.account.plane !== caller.plane) throw sessionEnded();
-    if (now >= cached.expiresAt || now - cached.lastSeen >= cached.idleMs) throw sessionEnded();
-    cached.lastSeen = now;
-    if (now - cached.lastWritten > touchEveryMs) {
-      cached.lastWritten = now;
-      this.#untouched.add(cached.session.id);
-    }
+    if (now >= cached.expiresAt) throw sessionEnded();
+    // What is done for a client is activity. Whether it is idle is for its row to say: there is one clock.
+    this.#unwritten.set(cached.session.id, now);
     return cached.session;
   }
 
+  async requireLettingGo(token: string, caller: EdgeCaller): Promise<OpenSession> {
+    try {
+      return await this.require(token, caller);
+    } catch (error) {
+      if (!(error instanceof CofferdamError) || error.code !== 'session-ended') throw error;
+      const ending = await this.#database.withSystem((tx) => findEnding(tx, hashOf(token)));
+      if (ending === undefined || ending.node !== caller.node || ending.account.plane !== caller.plane || ending.customers.length === 0)
+        throw error;
+      return Object.freeze({
+        id: ending.id,
+        node: ending.node,
+        account: Object.freeze({ ...ending.account, readOnly: false, manages: false }),
+        credentialId: ending.credential,
+        purpose: ending.purpose,
+        isOver: true,
+        // Without folders: there is no name that it could reach.
+        customers: ending.customers.map((id) => Object.freeze({ id, name: '', folders: [] })),
+      });
+    }
+  }
+
+  within<T>(session: OpenSession, customers: readonly CustomerId[], work: (tx: Transaction) => Promise<T>): Promise<T> {
+    return this.#database.withCustomers(customers, async (tx) => {
+      await this.look(tx, session);
+      return work(tx);
+    });
+  }
+
+  /** Throws `session-ended` when the session's row says so, whatever this process remembers. */
+  async look(tx: Transaction, session: OpenSession): Promise<void> {
+    if (!(await isGoing(tx, session.id, session.isOver))) throw sessionEnded();
+  }
+
   async #load(hash: Buffer, key: string): Promise<Cached | undefined> {
+    const before = this.#forgotten;
     const loaded = await this.#database.withSystem(async (tx) => {
       const row = await findOpenSession(tx, hash);
       return row && { row, customers: row.purpose === 'transfer' ? await loadScope(tx, row.account.id) : [] };
@@ -138,55 +168,58 @@ export class SessionRegistry implements Sessions {
       account: Object.freeze(row.account),
       credentialId: row.credential,
       purpose: row.purpose,
+      isOver: false,
       customers,
     });
     const cached: Cached = {
       session,
       expiresAt: now + row.expiresInMs,
-      idleMs: row.idleMs,
-      lastSeen: now - row.idleForMs,
-      lastWritten: now,
+      touchEveryMs: touchEveryMs(row.idleMs),
+      lastWritten: Number.NEGATIVE_INFINITY,
     };
+    // While it was read, some session was forgotten, maybe this one: it serves this one call, and its next one reads the row again.
+    if (this.#forgotten !== before) return cached;
     try {
       this.#byHash.put({ holder: session.node, group: session.account.plane }, key, cached);
       this.#hashById.set(row.id, key);
     } catch {
-      // Others of its plane hold all that there is: it is looked up each time, and each time counts as seen.
-      cached.lastWritten = Number.NEGATIVE_INFINITY;
+      // Others of its plane hold all that there is: it is looked up each time.
     }
     return cached;
   }
 
   #forget(id: SessionId): void {
+    this.#forgotten += 1;
     const key = this.#hashById.get(id);
     if (key !== undefined) this.#byHash.delete(key);
-    this.#untouched.delete(id);
+    this.#unwritten.delete(id);
   }
 
-  async end(session: SessionId, reason: string): Promise<void> {
-    await this.endMatching({ session }, reason);
+  async end(session: SessionId, reason: string, end: SessionEnd): Promise<void> {
+    await this.endMatching({ session }, reason, end);
   }
 
   /** Ends all open sessions of a filter in a transaction of its own. Returns how many. */
-  async endMatching(filter: SessionFilter, reason: string): Promise<number> {
-    const done = await this.#database.withSystem((tx) => this.endWithin(tx, filter, reason));
+  async endMatching(filter: SessionFilter, reason: string, end?: SessionEnd): Promise<number> {
+    const done = await this.#database.withSystem((tx) => this.endWithin(tx, filter, reason, end));
     done.announce();
     return done.count;
   }
 
   /** Ends sessions inside the caller's transaction; `announce` must be called after its commit so that edges hear of it. */
-  async endWithin(tx: Transaction, filter: SessionFilter, reason: string): Promise<{ readonly count: number; announce(): void }> {
+  async endWithin(tx: Transaction, filter: SessionFilter, reason: string, end: SessionEnd = endOf(filter)): Promise<Ending> {
     if (!('node' in filter || 'overdue' in filter)) await lockForWithdrawal(tx, filter);
-    return this.#end(tx, filter, reason);
+    return this.#end(tx, filter, reason, end);
   }
 
   async #end(
     tx: Transaction,
     filter: SessionFilter,
     reason: string,
+    end: SessionEnd,
     moved: { readonly bytesIn?: number; readonly bytesOut?: number } = {},
-  ): Promise<{ readonly count: number; announce(): void }> {
-    const { sessions: ended, handles } = await endSessions(tx, filter, reason);
+  ): Promise<Ending> {
+    const { sessions: ended, handles } = await endSessions(tx, filter, reason, end);
     for (const handle of handles) await handleClosed(tx, handle);
     for (const one of ended)
       await record(tx, {
@@ -204,30 +237,46 @@ export class SessionRegistry implements Sessions {
       announce: () => {
         for (const one of ended) {
           this.#forget(one.id);
-          this.#edges.terminate(one.node, one.id, reason);
+          this.#edges.terminate(one.node, one.id, end);
         }
       },
     };
   }
 
   /** The edge says that a connection is over, and what it moved; its word on the bytes. */
-  async close(session: OpenSession, reason: string, bytesIn: number, bytesOut: number): Promise<void> {
+  async close(session: OpenSession, reason: EdgeEnd, bytesIn: number, bytesOut: number): Promise<void> {
     const done = await this.#database.withSystem(async (tx) => {
       const moved = await recordTransferred(tx, session.id, { bytesIn, bytesOut });
       if (moved.bytesIn < bytesIn || moved.bytesOut < bytesOut) await alarmImpossible(tx, session, Math.max(bytesIn, bytesOut));
       // Its holder left: there is nothing to withdraw from anybody.
-      return this.#end(tx, { session: session.id }, reason, moved);
+      return this.#end(tx, { session: session.id }, reason, reason, moved);
     });
     this.#forget(session.id);
     done.announce();
   }
 
-  /** Writes what was seen, and ends what is overdue. */
+  /** Writes what was seen, ends what is overdue, and lets go of what ended sessions held. */
   async sweep(): Promise<void> {
-    const seen = [...this.#untouched];
-    this.#untouched.clear();
-    if (seen.length > 0) await this.#database.withSystem((tx) => touchSessions(tx, seen));
-    await this.endMatching({ overdue: true }, 'expired');
+    const now = performance.now();
+    const due: (Activity & { readonly at: number; readonly cached: Cached | undefined })[] = [];
+    for (const [session, at] of this.#unwritten) {
+      const cached = this.#byHash.get(this.#hashById.get(session) ?? '');
+      if (cached === undefined || now - cached.lastWritten >= cached.touchEveryMs) due.push({ session, quietMs: now - at, at, cached });
+    }
+    await this.#database.withSystem((tx) => touchSessions(tx, due, null));
+    for (const { session, at, cached } of due) {
+      if (cached !== undefined) cached.lastWritten = now;
+      if (this.#unwritten.get(session) === at) this.#unwritten.delete(session);
+    }
+    const overdue = await this.#database.withSystem(async (tx) => {
+      await releaseOutlived(tx);
+      const found = await takeOverdue(tx, this.#config.limits.sessionAbsoluteLifeMs);
+      const endings: Ending[] = [];
+      for (const as of new Set(found.map((one) => one.end)))
+        endings.push(await this.endWithin(tx, { overdue: found.filter((one) => one.end === as).map((one) => one.id), as }, as));
+      return endings;
+    });
+    for (const ending of overdue) ending.announce();
   }
 
   /** Sessions ended elsewhere (another warden, a command) leave the cache. */
@@ -235,10 +284,17 @@ export class SessionRegistry implements Sessions {
     for (const id of ids) this.#forget(id);
   }
 
+  /** Some notices may have been lost: every session is loaded from its row again. */
+  forgetAll(): void {
+    this.forget([...this.#hashById.keys()]);
+  }
+
   stop(): void {
     clearInterval(this.#timer);
   }
 }
+
+const touchEveryMs = (idleMs: number): number => Math.min(touchEveryMsMax, idleMs / 10);
 
 export function sessionEnded(): CofferdamError {
   return new CofferdamError('session-ended', 'the session is over');

@@ -37,7 +37,7 @@ export function downloadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Ed
       const place = locateEntry(session, path);
       // It leaves an entry, and tells of one name.
       await charges.take(session, place.customer.id, 'list', { bytes: 0, items: 1 });
-      return database.withCustomers(scopeOf(place.customer), async (tx) => {
+      return sessions.within(session, scopeOf(place.customer), async (tx) => {
         requireVerb(session, place.folder, 'list');
         const parent = await walk(tx, place.folder.id, place.parents);
         const file = await findFile(tx, place.folder.id, parent, place.name);
@@ -72,7 +72,7 @@ export function downloadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Ed
 
     'download.locate': async ({ token, download, offset }, caller) => {
       const session = await sessions.require(token, caller);
-      return database.withCustomers(scopes(session), async (tx) => {
+      return sessions.within(session, scopes(session), async (tx) => {
         const open = await findDownload(tx, download, session.id);
         if (open === undefined) throw gone();
         return { extents: [...(await locateExtents(tx, open, offset, 256))] };
@@ -97,7 +97,7 @@ export function downloadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Ed
     'download.close': async ({ token, download, sentBytes, by }, caller) => {
       const session = await sessions.require(token, caller);
       const known = released.take(download);
-      await database.withCustomers(scopes(session), async (tx) => {
+      await sessions.within(session, scopes(session), async (tx) => {
         const closed = await closeDownload(tx, download, session.id, sentBytes, known > 0);
         if (closed === undefined) return;
         if (closed.sentBytes < sentBytes) await alarmImpossible(tx, session, sentBytes);

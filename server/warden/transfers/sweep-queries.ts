@@ -26,12 +26,12 @@ export async function publishDue(tx: Transaction, limit: number): Promise<readon
   return rows.map(shape);
 }
 
-/** Partial uploads that nobody holds and that nobody continued for so long. */
+/** Partial uploads that nobody holds, and that nobody continued for so long since they were let go. */
 export async function discardExpired(tx: Transaction, lifeMs: number, limit: number): Promise<readonly Swept[]> {
   const rows = await tx.query<Raw>(
     `update version set state = 'discarded', upload_id = null
-     where id in (select v.id from version v where v.state = 'partial' and v.upload_id is null and v.opened_at < clock_timestamp() - $1 * interval '1 millisecond'
-       order by v.opened_at limit $2 for update skip locked)
+     where id in (select v.id from version v where v.state = 'partial' and v.upload_id is null and coalesce(v.let_go_at, v.opened_at) < clock_timestamp() - $1 * interval '1 millisecond'
+       order by coalesce(v.let_go_at, v.opened_at) limit $2 for update skip locked)
      returning id, customer_id, account_id, session_id`,
     [lifeMs, limit],
   );

@@ -54,7 +54,7 @@ export function uploadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Edge
 
   /** Runs `work` on the version that this upload holds, in its customer's scope. */
   const onUpload = <T>(session: OpenSession, id: string, work: (tx: Transaction, upload: OpenUpload) => Promise<T>): Promise<T> =>
-    database.withCustomers(scopes(session), async (tx) => {
+    sessions.within(session, scopes(session), async (tx) => {
       const upload = await lockUpload(tx, id, session.id);
       if (upload === undefined) throw lost();
       return work(tx, upload);
@@ -72,7 +72,11 @@ export function uploadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Edge
    */
   const admit = async (session: OpenSession, id: string, extent: SealedExtent): Promise<AdmittedExtent> => {
     if (extent.sealedBytes !== sealedLength(extent.bytes)) throw new CofferdamError('invalid', 'the extent has an impossible length');
-    const charge = async (): Promise<void> => charges.take(session, await customerOf(session, id), 'in', { bytes: extent.bytes, items: 0 });
+    const charge = async (): Promise<void> => {
+      const customer = await customerOf(session, id);
+      if (session.isOver) return charges.takeEnding(session, customer, extent.bytes);
+      return charges.take(session, customer, 'in', { bytes: extent.bytes, items: 0 });
+    };
     const object = idOf<ObjectId>(extent.objectId);
     const common = { index: extent.index, object, bytes: extent.bytes, sealedBytes: extent.sealedBytes, node: session.node };
     if (extent.inline === undefined) {
@@ -130,7 +134,7 @@ export function uploadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Edge
       requireVerb(session, place.folder, 'write');
       await requireSpace(config.limits.freeSpaceFloorBytes);
       await charges.take(session, place.customer.id, 'in', { bytes: 0, items: 1 });
-      return database.withCustomers(scopeOf(place.customer), async (tx) => {
+      return sessions.within(session, scopeOf(place.customer), async (tx) => {
         const { id, upload, fresh } = await openUpload(tx, keys, session, place, { continue: isContinued, exclusive }, pendingMax);
         await record(tx, {
           kind: 'upload.opened',
@@ -145,14 +149,14 @@ export function uploadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Edge
     },
 
     'upload.begin-extent': async ({ token, upload: id }, caller) => {
-      const session = await sessions.require(token, caller);
+      const session = await sessions.requireLettingGo(token, caller);
       // What was begun may use half of what new files leave alone.
       await requireSpace(config.limits.freeSpaceFloorBytes / 2);
       return onUpload(session, id, (tx, upload) => issueExtent(tx, keys, upload, id, pendingMax));
     },
 
     'upload.seal-extent': async ({ token, upload: id, extent }, caller) => {
-      const session = await sessions.require(token, caller);
+      const session = await sessions.requireLettingGo(token, caller);
       const upload = await seal(session, id, extent);
       return { storedBytes: upload.size };
     },
@@ -191,7 +195,7 @@ export function uploadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Edge
         const closed = await database.withCustomers(scopes(session), (tx) => findClosedBy(tx, id, session.account.id));
         if (closed !== undefined) return { version: closed };
         const extent = lastExtent && (await admit(session, id, lastExtent));
-        const closing = database.withCustomers(scopes(session), async (tx) => {
+        const closing = sessions.within(session, scopes(session), async (tx) => {
           const open = await lockUpload(tx, id, session.id);
           if (open === undefined) throw lost();
           const upload = extent === undefined ? open : await attach(tx, open, id, extent);
@@ -206,7 +210,7 @@ export function uploadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Edge
     },
 
     'upload.interrupt': async ({ token, upload: id, lastExtent }, caller) => {
-      const session = await sessions.require(token, caller);
+      const session = await sessions.requireLettingGo(token, caller);
       if (lastExtent !== undefined) await seal(session, id, lastExtent);
       await lanes.run(id, async () => {
         await onUpload(session, id, async (tx, upload) => {

@@ -1,0 +1,34 @@
+// Owns: why a session is over, each reason with the words that its client reads in SSH_MSG_DISCONNECT (RFC 4253 section 11.1).
+// Must never: have one word for two reasons. Who is told "idle" looks at his network, who is told "operator" at his telephone.
+
+export const sessionEnds = {
+  // The edge's word: it sees the connection.
+  'client-closed': 'closed',
+  'connection-lost': 'connection lost',
+  'protocol-error': 'protocol error',
+  drained: 'the service moves, connect again',
+  // The warden's: each by its own rule.
+  idle: 'no activity for too long',
+  expired: 'the session reached its longest life; connect again',
+  lost: 'this server lost the session; connect again',
+  operator: 'the session was ended by an operator',
+  account: 'the account of this session was locked or changed; connect again',
+  customer: 'access was suspended or changed; connect again',
+  credential: 'the credential of this session is no longer good',
+  window: 'the activation window of this session is over',
+  enrolment: 'another ticket was issued; this one enrols nothing any more',
+  limit: 'a limit was reached; the session was ended',
+  doubt: 'the rights of this session could not be confirmed; connect again',
+} as const;
+export type SessionEnd = keyof typeof sessionEnds;
+export const sessionEndNames = Object.keys(sessionEnds) as readonly SessionEnd[];
+
+/** What an edge may say of a session that it ended itself. */
+export const edgeEnds = [
+  'client-closed',
+  'connection-lost',
+  'protocol-error',
+  'drained',
+  'expired',
+] as const satisfies readonly SessionEnd[];
+export type EdgeEnd = (typeof edgeEnds)[number];

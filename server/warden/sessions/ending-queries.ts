@@ -1,0 +1,132 @@
+// Owns: the SQL of a session's clock and of its last moments: what was active, what is overdue, and which uploads an ended session still holds.
+// Must never: wait for a lock in a renewal of a lease, or end as idle what nobody could be asked about.
+import type { Purpose } from '../../domain/authentication-policy.ts';
+import {
+  type AccountId,
+  type AccountKind,
+  type CredentialId,
+  type CustomerId,
+  idOf,
+  type NodeName,
+  type Plane,
+  type SessionId,
+} from '../../domain/ids.ts';
+import type { SessionEnd } from '../../domain/session-ends.ts';
+import type { Transaction } from '../../postgres/database.ts';
+
+/** So long after its end a session may seal what was acknowledged to its client. Milliseconds. */
+export const graceMs = 30_000;
+/** An edge that was silent for so long beyond the idle life is gone, and its sessions with it. Milliseconds. */
+const unheardMs = 60_000;
+
+/** A session, and how long ago its client last did something, in milliseconds. */
+export type Activity = { readonly session: SessionId; readonly quietMs: number };
+
+/** Moves the idle clock of open sessions, never backwards. `node`: only of its own. A row that somebody ends just now is passed over. */
+export async function touchSessions(tx: Transaction, active: readonly Activity[], node: NodeName | null): Promise<void> {
+  if (active.length === 0) return;
+  await tx.query(
+    `with due as (
+       select s.id, x.quiet from unnest($1::uuid[], $2::float8[]) x(id, quiet) join session s on s.id = x.id
+       where s.state = 'open' and ($3::text is null or s.node = $3) order by s.id for no key update of s skip locked)
+     update session s set last_seen_at = greatest(s.last_seen_at, clock_timestamp() - due.quiet * interval '1 millisecond') from due where s.id = due.id`,
+    [active.map((one) => one.session), active.map((one) => one.quietMs), node],
+  );
+}
+
+/**
+ * Open sessions that the clock ends now, with why: the longest life, or what its proofs allow, is over; idle by the last word of its edge, which
+ * brings all activity up to that word; or the edge is not heard of any more.
+ */
+export async function takeOverdue(
+  tx: Transaction,
+  absoluteLifeMs: number,
+): Promise<readonly { readonly id: SessionId; readonly end: SessionEnd }[]> {
+  const rows = await tx.query<{ id: string; kind: SessionEnd }>(
+    `select s.id, case
+         when s.expires_at <= c.now and s.window_id is not null and s.expires_at < s.started_at + $2 * interval '1 millisecond' then 'window'
+         when s.expires_at <= c.now then 'expired'
+         when i.idle_at <= n.last_seen_at then 'idle'
+         else 'lost' end as kind
+     from session s join node n on n.name = s.node cross join (select clock_timestamp() as now) c
+       cross join lateral (select s.last_seen_at + s.idle_ms * interval '1 millisecond' as idle_at) i
+     where s.state = 'open' and (s.expires_at <= c.now or i.idle_at <= least(c.now, coalesce(n.last_seen_at, '-infinity')) or i.idle_at + $1 * interval '1 millisecond' <= c.now)
+     order by s.id for no key update of s skip locked`,
+    [unheardMs, absoluteLifeMs],
+  );
+  return rows.map((row) => ({ id: idOf<SessionId>(row.id), end: row.kind }));
+}
+
+/** Uploads still in the hand of a session whose grace is over: they are let go, and can be continued as before. */
+export async function releaseOutlived(tx: Transaction): Promise<void> {
+  await tx.query(
+    `update version set upload_id = null where id in (
+       select v.id from version v join session s on s.id = v.session_id
+       where v.upload_id is not null and v.state = 'partial' and s.state = 'ended' and s.ended_at <= clock_timestamp() - $1 * interval '1 millisecond'
+       limit 1000 for update of v skip locked)`,
+    [graceMs],
+  );
+}
+
+/** Whether the row is that of an open session; `orEnding`: or of one within the grace after its end. */
+export async function isGoing(tx: Transaction, session: SessionId, orEnding: boolean): Promise<boolean> {
+  const rows = await tx.query(
+    `select 1 from session s where s.id = $1 and (s.state = 'open' and s.expires_at > clock_timestamp() or $3 and is_ending(s.ended_at, s.expires_at, $2))`,
+    [session, graceMs, orEnding],
+  );
+  return rows.length === 1;
+}
+
+/** What a session that is over may still let go of, and for whom. */
+export type EndingRow = {
+  readonly id: SessionId;
+  readonly node: NodeName;
+  readonly credential: CredentialId;
+  readonly purpose: Purpose;
+  readonly account: {
+    readonly id: AccountId;
+    readonly name: string;
+    readonly kind: AccountKind;
+    readonly plane: Plane;
+    readonly customer: CustomerId | null;
+  };
+  /** Of the uploads that it still holds. */
+  readonly customers: readonly CustomerId[];
+};
+
+/** The session of this token, when it ended within the grace. */
+export async function findEnding(tx: Transaction, tokenHash: Buffer): Promise<EndingRow | undefined> {
+  const [row] = await tx.query<{
+    id: string;
+    node: string;
+    credential_id: string;
+    purpose: Purpose;
+    account_id: string;
+    name: string;
+    kind: AccountKind;
+    plane: Plane;
+    customer_id: string | null;
+    customers: readonly string[];
+  }>(
+    `select s.id, s.node, s.credential_id, s.purpose, s.account_id, a.name, a.kind, a.plane, a.customer_id,
+       array(select distinct v.customer_id from version v where v.session_id = s.id and v.upload_id is not null) as customers
+     from session s join account a on a.id = s.account_id where s.token_hash = $1 and is_ending(s.ended_at, s.expires_at, $2)`,
+    [tokenHash, graceMs],
+  );
+  return (
+    row && {
+      id: idOf<SessionId>(row.id),
+      node: idOf<NodeName>(row.node),
+      credential: idOf<CredentialId>(row.credential_id),
+      purpose: row.purpose,
+      account: {
+        id: idOf<AccountId>(row.account_id),
+        name: row.name,
+        kind: row.kind,
+        plane: row.plane,
+        customer: row.customer_id === null ? null : idOf<CustomerId>(row.customer_id),
+      },
+      customers: row.customers.map((one) => idOf<CustomerId>(one)),
+    }
+  );
+}
