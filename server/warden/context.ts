@@ -57,6 +57,8 @@ export type OpenSession = {
   };
   readonly credentialId: CredentialId;
   readonly purpose: Purpose;
+  /** The ticket that it may enrol a second factor by; null: it may not. */
+  readonly ticket: string | null;
   /** One entry for a partner account; one per customer with rights for an internal account, name order. */
   readonly customers: readonly CustomerScope[];
 };

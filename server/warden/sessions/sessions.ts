@@ -9,19 +9,22 @@ import type { Logger } from '../../observability/logger.ts';
 import type { Database, Transaction } from '../../postgres/database.ts';
 import { lockForWithdrawal } from '../budgets/consequence-queries.ts';
 import { type FullScope, findFullScope } from '../budgets/session-limit-queries.ts';
-import type { EdgeCaller, EdgeNotifier, OpenSession, Sessions } from '../context.ts';
+import { alarmBroken } from '../changes/seals.ts';
+import type { EdgeCaller, EdgeNotifier, KeyRing, OpenSession, Sessions } from '../context.ts';
 import type { Issued } from '../exchanges/exchanges.ts';
 import { record } from '../ledger/ledger-queries.ts';
 import { handleClosed } from '../retention/retention.ts';
 import {
+  activeCustomers,
   endSessions,
   findOpenSession,
   insertSession,
-  loadScope,
   recordTransferred,
   type SessionFilter,
+  type SessionRow,
   touchSessions,
 } from './session-queries.ts';
+import { frozenCustomers, openScope, type SessionScope, sealScope } from './session-scope.ts';
 
 type Cached = { readonly session: OpenSession; readonly expiresAt: number; readonly idleMs: number; lastSeen: number; lastWritten: number };
 
@@ -32,9 +35,12 @@ export type Opening = {
   /** The second one of a login with key and password. */
   readonly alsoCredential: CredentialId | null;
   readonly purpose: Purpose;
-  readonly readOnly: boolean;
+  /** What it may do, from the rows that were verified. */
+  readonly scope: Pick<SessionScope, 'account' | 'customers' | 'ticket'>;
   /** Milliseconds since 1970, by what its proofs allow; null = as the configuration says. */
   readonly until: number | null;
+  /** Milliseconds since 1970, by the clock of the database. */
+  readonly now: number;
   /** The window that stood for a second factor. */
   readonly window: string | null;
   readonly caller: EdgeCaller;
@@ -45,6 +51,7 @@ export type Opening = {
 };
 export type Opened = { readonly id: SessionId; readonly token: string; readonly absoluteLifeMs: number; readonly idleLifeMs: number };
 
+export const alteredReason = 'a row behind this session was altered';
 const cachedMax = 20_000;
 const touchEveryMs = 5000;
 const hashOf = (token: string): Buffer => createHash('sha256').update(token).digest();
@@ -53,13 +60,15 @@ export class SessionRegistry implements Sessions {
   readonly #database: Database;
   readonly #config: Config;
   readonly #edges: EdgeNotifier;
+  readonly #keys: KeyRing;
   readonly #byHash = new Map<string, Cached>();
   readonly #hashById = new Map<SessionId, string>();
   readonly #untouched = new Set<SessionId>();
   readonly #timer: NodeJS.Timeout;
 
-  constructor(config: Config, database: Database, edges: EdgeNotifier, log: Logger) {
+  constructor(config: Config, database: Database, keys: KeyRing, edges: EdgeNotifier, log: Logger) {
     this.#config = config;
+    this.#keys = keys;
     this.#database = database;
     this.#edges = edges;
     this.#timer = setInterval(
@@ -77,24 +86,39 @@ export class SessionRegistry implements Sessions {
     const token = randomBytes(32).toString('base64url');
     const id = idOf<SessionId>(randomUUID());
     const { sessionAbsoluteLifeMs: lifeMs, sessionIdleLifeMs: idleLifeMs } = this.#config.limits;
+    const tokenHash = hashOf(token);
+    const endsAt = Math.min(opening.now + lifeMs, opening.until ?? Number.POSITIVE_INFINITY);
     const absoluteLifeMs = await insertSession(tx, {
       id,
-      tokenHash: hashOf(token),
-      account: opening.account,
-      credential: opening.credential,
+      tokenHash,
+      account,
+      credential,
       alsoCredential: opening.alsoCredential,
       purpose: opening.purpose,
-      readOnly: opening.readOnly,
+      readOnly: opening.scope.account.readOnly,
       window: opening.window,
-      node: opening.caller.node,
+      node: caller.node,
       startId: opening.startId,
       sourceAddress: opening.source.address,
       sourcePort: opening.source.port,
       client: opening.client,
       ...opening.issued,
-      lifeMs,
-      until: opening.until,
+      endsAt,
       idleLifeMs,
+      scope: sealScope(this.#keys, {
+        session: id,
+        tokenHash: tokenHash.toString('hex'),
+        ...opening.scope,
+        credential,
+        alsoCredential: opening.alsoCredential,
+        node: caller.node,
+        startId: opening.startId,
+        purpose: opening.purpose,
+        window: opening.window,
+        source: opening.source.address,
+        endsAt,
+        idleMs: idleLifeMs,
+      }),
     });
     return absoluteLifeMs === undefined ? undefined : { id, token, absoluteLifeMs: Math.max(1, Math.floor(absoluteLifeMs)), idleLifeMs };
   }
@@ -123,23 +147,40 @@ export class SessionRegistry implements Sessions {
   async #load(hash: Buffer, key: string): Promise<Cached | undefined> {
     const loaded = await this.#database.withSystem(async (tx) => {
       const row = await findOpenSession(tx, hash);
-      return row && { row, customers: row.purpose === 'transfer' ? await loadScope(tx, row.account.id) : [] };
+      if (row === undefined) return undefined;
+      const scope = verifiedScope(this.#keys, row, hash);
+      if (scope === undefined) return { altered: row.id };
+      return {
+        row,
+        scope,
+        active: await activeCustomers(
+          tx,
+          scope.customers.map((one) => one.id),
+        ),
+      };
     });
     if (loaded === undefined) return undefined;
-    const { row, customers } = loaded;
+    const { altered } = loaded;
+    if (altered !== undefined) {
+      await this.#database.withSystem((tx) => alarmBroken(tx, { kind: 'session', id: altered }, 'a request of it was refused'));
+      await this.end(altered, alteredReason);
+      return undefined;
+    }
+    const { row, scope, active } = loaded;
     const now = performance.now();
     const session: OpenSession = Object.freeze({
-      id: row.id,
-      node: row.node,
-      account: Object.freeze(row.account),
-      credentialId: row.credential,
-      purpose: row.purpose,
-      customers,
+      id: scope.session,
+      node: scope.node,
+      account: Object.freeze(scope.account),
+      credentialId: scope.credential,
+      purpose: scope.purpose,
+      ticket: scope.ticket,
+      customers: scope.purpose === 'transfer' ? frozenCustomers(scope, active) : [],
     });
     const cached: Cached = {
       session,
-      expiresAt: now + row.expiresInMs,
-      idleMs: row.idleMs,
+      expiresAt: now + Math.min(row.expiresInMs, scope.endsAt - row.now),
+      idleMs: Math.min(row.idleMs, scope.idleMs),
       lastSeen: now - row.idleForMs,
       lastWritten: now,
     };
@@ -231,6 +272,22 @@ export class SessionRegistry implements Sessions {
   stop(): void {
     clearInterval(this.#timer);
   }
+}
+
+/** The scope that was sealed for this very row and token; undefined: somebody else wrote one of them. */
+function verifiedScope(keys: KeyRing, row: SessionRow, tokenHash: Buffer): SessionScope | undefined {
+  const scope = openScope(keys, row.scope, row.scopeMac);
+  const isWhole =
+    scope !== undefined &&
+    scope.session === row.id &&
+    scope.tokenHash === tokenHash.toString('hex') &&
+    scope.account.id === row.account &&
+    scope.credential === row.credential &&
+    scope.alsoCredential === row.alsoCredential &&
+    scope.node === row.node &&
+    scope.purpose === row.purpose &&
+    scope.window === row.window;
+  return isWhole ? scope : undefined;
 }
 
 export function sessionEnded(): CofferdamError {
