@@ -29,23 +29,18 @@ export function selfTestHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Ed
       const { type } = parseSshPublicKey(blob, 3072);
       const budgets = selfTestBudgets(warden.config.budgets);
       await database.withSystem((tx) =>
-        sealing(
-          tx,
-          keys,
-          () => null,
-          async () => {
-            const customer = await ensureCustomer(tx, customerName);
-            if (customer.isNew) await keys.createCustomerKey(tx, customer.id);
-            await createBudgets(tx, { kind: 'customer', customer: customer.id }, budgets);
-            const account = await ensureAccount(tx, customer.id, nameOf(caller), caller.plane, folder);
-            const isInternal = caller.plane === 'internal';
-            await createBudgets(tx, { kind: 'account', account, customer: customer.id, isInternal }, budgets);
-            const credential = await replaceKey(tx, account, type, blob, fingerprintOf(blob));
-            await createBudgets(tx, { kind: 'credential', credential, customer: isInternal ? null : customer.id }, budgets);
-            const { sealed, sealedBy } = keys.sealSecret('totp', account, newSeed());
-            await replaceSeed(tx, account, sealed, sealedBy);
-          },
-        ),
+        sealing(tx, warden, { maker: 'self-test', change: () => null }, async () => {
+          const customer = await ensureCustomer(tx, customerName);
+          if (customer.isNew) await keys.createCustomerKey(tx, customer.id);
+          await createBudgets(tx, { kind: 'customer', customer: customer.id }, budgets);
+          const account = await ensureAccount(tx, customer.id, nameOf(caller), caller.plane, folder);
+          const isInternal = caller.plane === 'internal';
+          await createBudgets(tx, { kind: 'account', account, customer: customer.id, isInternal }, budgets);
+          const credential = await replaceKey(tx, account, type, blob, fingerprintOf(blob));
+          await createBudgets(tx, { kind: 'credential', credential, customer: isInternal ? null : customer.id }, budgets);
+          const { sealed, sealedBy } = keys.sealSecret('totp', account, newSeed());
+          await replaceSeed(tx, account, sealed, sealedBy);
+        }),
       );
       return { account: nameOf(caller), directory: caller.plane === 'internal' ? `/${customerName}/${folder}` : `/${folder}` };
     },
