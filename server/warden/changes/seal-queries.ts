@@ -5,59 +5,87 @@ import type { Transaction } from '../../postgres/database.ts';
 import type { SessionFilter } from '../sessions/session-queries.ts';
 
 /**
- * `$1`: ids as text[]. `facts` is JSON text; instants in microseconds, so that no setting of the connection shows in it. Row and seal in one
- * statement: what is read is one moment.
+ * `$1`: the kind, `$2`: ids as text[]. Facts are JSON text, an object by column; instants in microseconds, so that no setting of the connection shows in
+ * them. Row and seal in one statement: what is read is one moment. A column that decides what a session may do must stand here.
  */
 const factsOf = {
-  customer: `select id::text as id, jsonb_build_array(name, allowed_proofs, is_self_test)::text as facts,
-    (select to_jsonb(s) from seal s where s.kind = 'customer' and s.row_id = customer.id::text) as seal from customer where id = any ($1::uuid[])`,
-  account: `select id::text as id, jsonb_build_array(customer_id, name, kind, plane, read_only, source_networks::text[], (extract(epoch from expires_at) * 1000000)::bigint, manages, is_self_test)::text as facts,
-    (select to_jsonb(s) from seal s where s.kind = 'account' and s.row_id = account.id::text) as seal
-    from account where id = any ($1::uuid[])`,
-  credential: `select id::text as id, jsonb_build_array(account_id, type, algorithm, encode(public_key, 'hex'), password_hash, fingerprint, issued_by,
-      (extract(epoch from valid_from) * 1000000)::bigint, (extract(epoch from issued_until) * 1000000)::bigint, read_only, source_networks::text[])::text as facts,
-    (select to_jsonb(s) from seal s where s.kind = 'credential' and s.row_id = credential.id::text) as seal
-    from credential where id = any ($1::uuid[])`,
-  rights: `select account_id::text as id, jsonb_agg(jsonb_build_array(customer_id, folder_id, verbs) order by folder_id)::text as facts,
-    (select to_jsonb(s) from seal s where s.kind = 'rights' and s.row_id = folder_right.account_id::text) as seal
-    from folder_right where account_id = any ($1::uuid[]) group by account_id`,
-  folder: `select id::text as id, jsonb_build_array(customer_id, name, direction, publish_rule, settle_ms, read_back, replace_allowed, directories_allowed, window_days, reads_max, retention_days)::text as facts,
-    (select to_jsonb(s) from seal s where s.kind = 'folder' and s.row_id = folder.id::text) as seal
-    from folder where id = any ($1::uuid[])`,
-  budget: `select id::text as id, jsonb_build_array(rank, direction, credential_id, account_id, customer_id, plane, cap_hour_bytes, cap_day_bytes, cap_week_bytes,
-      cap_hour_items, cap_day_items, cap_week_items, rate, sessions_max, ceiling_percent, is_share, headroom_percent, consequence)::text as facts,
-    (select to_jsonb(s) from seal s where s.kind = 'budget' and s.row_id = budget.id::text) as seal
-    from budget where id = any ($1::bigint[])`,
-  window: `select id::text as id, jsonb_build_array(account_id, (extract(epoch from opens_at) * 1000000)::bigint, (extract(epoch from closes_at) * 1000000)::bigint)::text as facts,
-    (select to_jsonb(s) from seal s where s.kind = 'window' and s.row_id = activation_window.id::text) as seal
-    from activation_window where id = any ($1::uuid[])`,
-  'standing-window': `select id::text as id, jsonb_build_array(account_id, name, days, opens::text, closes::text, zone, (extract(epoch from valid_from) * 1000000)::bigint,
-      (extract(epoch from valid_until) * 1000000)::bigint)::text as facts,
-    (select to_jsonb(s) from seal s where s.kind = 'standing-window' and s.row_id = standing_window.id::text) as seal from standing_window where id = any ($1::uuid[])`,
-  ticket: `select id::text as id, jsonb_build_array(account_id, encode(ticket_hash, 'hex'))::text as facts,
-    (select to_jsonb(s) from seal s where s.kind = 'ticket' and s.row_id = mfa_ticket.id::text) as seal from mfa_ticket where id = any ($1::uuid[])`,
-  operator: `select id::text as id, jsonb_build_array(name, role, state)::text as facts,
-    (select to_jsonb(s) from seal s where s.kind = 'operator' and s.row_id = operator.id::text) as seal from operator where id = any ($1::uuid[])`,
-  'operator-key': `select fingerprint as id, jsonb_build_array(operator_id, encode(public_key, 'hex'), (extract(epoch from ended_at) * 1000000)::bigint)::text as facts,
-    (select to_jsonb(s) from seal s where s.kind = 'operator-key' and s.row_id = operator_key.fingerprint) as seal
-    from operator_key where fingerprint = any ($1::text[])`,
-  'break-glass': `select id::text as id, jsonb_build_array(operator_id, operations, hours, (extract(epoch from valid_until) * 1000000)::bigint,
-      (extract(epoch from opened_at) * 1000000)::bigint, (extract(epoch from closes_at) * 1000000)::bigint, (extract(epoch from ended_at) * 1000000)::bigint)::text as facts,
-    (select to_jsonb(s) from seal s where s.kind = 'break-glass' and s.row_id = break_glass.id::text) as seal
-    from break_glass where id = any ($1::uuid[])`,
+  customer: `select id::text as id, jsonb_build_object('name', name, 'allowed_proofs', allowed_proofs, 'is_self_test', is_self_test)::text as facts,
+    (select to_jsonb(s) from seal s where s.kind = $1 and s.row_id = customer.id::text) as seal
+    from customer where id = any ($2::uuid[])`,
+  account: `select id::text as id, jsonb_build_object('customer_id', customer_id, 'name', name, 'kind', kind, 'plane', plane, 'read_only', read_only, 'manages', manages,
+      'is_self_test', is_self_test, 'source_networks', source_networks::text[], 'expires_at', (extract(epoch from
+      expires_at) * 1000000)::bigint)::text as facts,
+    (select to_jsonb(s) from seal s where s.kind = $1 and s.row_id = account.id::text) as seal
+    from account where id = any ($2::uuid[])`,
+  credential: `select id::text as id, jsonb_build_object('account_id', account_id, 'type', type, 'algorithm', algorithm, 'password_hash', password_hash, 'fingerprint',
+      fingerprint, 'issued_by', issued_by, 'read_only', read_only, 'public_key', encode(public_key, 'hex'), 'valid_from',
+      (extract(epoch from valid_from) * 1000000)::bigint, 'issued_until', (extract(epoch from issued_until) *
+      1000000)::bigint, 'source_networks', source_networks::text[])::text as facts,
+    (select to_jsonb(s) from seal s where s.kind = $1 and s.row_id = credential.id::text) as seal
+    from credential where id = any ($2::uuid[])`,
+  rights: `select r.id::text, r.facts::text, (select to_jsonb(s) from seal s where s.kind = $1 and s.row_id = r.id::text) as seal
+    from (select account_id as id, jsonb_object_agg(folder_id, jsonb_build_array(customer_id, verbs)) as facts from folder_right
+      where account_id = any ($2::uuid[]) group by account_id) r`,
+  folder: `select id::text as id, jsonb_build_object('customer_id', customer_id, 'name', name, 'direction', direction, 'publish_rule', publish_rule, 'settle_ms',
+      settle_ms, 'read_back', read_back, 'replace_allowed', replace_allowed, 'directories_allowed', directories_allowed,
+      'window_days', window_days, 'reads_max', reads_max, 'retention_days', retention_days)::text as facts,
+    (select to_jsonb(s) from seal s where s.kind = $1 and s.row_id = folder.id::text) as seal
+    from folder where id = any ($2::uuid[])`,
+  budget: `select id::text as id, jsonb_build_object('rank', rank, 'direction', direction, 'credential_id', credential_id, 'account_id', account_id, 'customer_id',
+      customer_id, 'plane', plane, 'cap_hour_bytes', cap_hour_bytes, 'cap_day_bytes', cap_day_bytes, 'cap_week_bytes',
+      cap_week_bytes, 'cap_hour_items', cap_hour_items, 'cap_day_items', cap_day_items, 'cap_week_items', cap_week_items,
+      'rate', rate, 'sessions_max', sessions_max, 'ceiling_percent', ceiling_percent, 'is_share', is_share,
+      'headroom_percent', headroom_percent, 'consequence', consequence)::text as facts,
+    (select to_jsonb(s) from seal s where s.kind = $1 and s.row_id = budget.id::text) as seal
+    from budget where id = any ($2::bigint[])`,
+  window: `select id::text as id, jsonb_build_object('account_id', account_id, 'opens_at', (extract(epoch from opens_at) * 1000000)::bigint, 'closes_at', (extract(epoch
+      from closes_at) * 1000000)::bigint)::text as facts,
+    (select to_jsonb(s) from seal s where s.kind = $1 and s.row_id = activation_window.id::text) as seal
+    from activation_window where id = any ($2::uuid[])`,
+  'standing-window': `select id::text as id, jsonb_build_object('account_id', account_id, 'name', name, 'days', days, 'zone', zone, 'opens', opens::text, 'closes', closes::text,
+      'valid_from', (extract(epoch from valid_from) * 1000000)::bigint, 'valid_until', (extract(epoch from valid_until) *
+      1000000)::bigint)::text as facts,
+    (select to_jsonb(s) from seal s where s.kind = $1 and s.row_id = standing_window.id::text) as seal
+    from standing_window where id = any ($2::uuid[])`,
+  ticket: `select id::text as id, jsonb_build_object('account_id', account_id, 'ticket_hash', encode(ticket_hash, 'hex'))::text as facts,
+    (select to_jsonb(s) from seal s where s.kind = $1 and s.row_id = mfa_ticket.id::text) as seal
+    from mfa_ticket where id = any ($2::uuid[])`,
+  operator: `select id::text as id, jsonb_build_object('name', name, 'role', role, 'state', state)::text as facts,
+    (select to_jsonb(s) from seal s where s.kind = $1 and s.row_id = operator.id::text) as seal
+    from operator where id = any ($2::uuid[])`,
+  'operator-key': `select fingerprint::text as id, jsonb_build_object('operator_id', operator_id, 'public_key', encode(public_key, 'hex'), 'ended_at', (extract(epoch from ended_at) *
+      1000000)::bigint)::text as facts,
+    (select to_jsonb(s) from seal s where s.kind = $1 and s.row_id = operator_key.fingerprint::text) as seal
+    from operator_key where fingerprint = any ($2::text[])`,
+  'break-glass': `select id::text as id, jsonb_build_object('operator_id', operator_id, 'operations', operations, 'hours', hours, 'valid_until', (extract(epoch from valid_until)
+      * 1000000)::bigint, 'opened_at', (extract(epoch from opened_at) * 1000000)::bigint, 'closes_at', (extract(epoch from
+      closes_at) * 1000000)::bigint, 'ended_at', (extract(epoch from ended_at) * 1000000)::bigint)::text as facts,
+    (select to_jsonb(s) from seal s where s.kind = $1 and s.row_id = break_glass.id::text) as seal
+    from break_glass where id = any ($2::uuid[])`,
 } as const;
 
 export type SealKind = keyof typeof factsOf;
+const sealKinds = Object.keys(factsOf) as readonly SealKind[];
 export type RowName = { readonly kind: SealKind; readonly id: string };
 export type SealedRow = RowName & {
   readonly facts: string;
   readonly mac: Buffer | null;
   readonly sealedBy: string | null;
   readonly change: string | null;
+  /** Who made it, where no change did. */
+  readonly maker: string | null;
+  /** How often it was sealed: an earlier state of the row has an earlier one. */
+  readonly generation: number;
 };
 const isKind = (kind: string): kind is SealKind => Object.hasOwn(factsOf, kind);
 
-type Seal = { readonly mac: string | null; readonly sealed_by: string | null; readonly change_id: string | null };
+type Seal = {
+  readonly mac: string | null;
+  readonly sealed_by: string | null;
+  readonly change_id: string | null;
+  readonly maker: string | null;
+  readonly generation: number;
+};
 /** As JSON shows a bytea: `\\x…`. */
 const bytesOf = (hex: string | null | undefined): Buffer | null => (hex == null ? null : Buffer.from(hex.slice(2), 'hex'));
 
@@ -66,8 +94,17 @@ export async function readRows(tx: Transaction, names: readonly RowName[]): Prom
   const rows: SealedRow[] = [];
   for (const kind of new Set(names.map((one) => one.kind))) {
     const ids = names.filter((one) => one.kind === kind).map((one) => one.id);
-    for (const { id, facts, seal } of await tx.query<{ id: string; facts: string; seal: Seal | null }>(factsOf[kind], [ids]))
-      rows.push({ kind, id, facts, mac: bytesOf(seal?.mac), sealedBy: seal?.sealed_by ?? null, change: seal?.change_id ?? null });
+    for (const { id, facts, seal } of await tx.query<{ id: string; facts: string; seal: Seal | null }>(factsOf[kind], [kind, ids]))
+      rows.push({
+        kind,
+        id,
+        facts,
+        mac: bytesOf(seal?.mac),
+        sealedBy: seal?.sealed_by ?? null,
+        change: seal?.change_id ?? null,
+        maker: seal?.maker ?? null,
+        generation: seal?.generation ?? 0,
+      });
   }
   return rows;
 }
@@ -82,15 +119,34 @@ export async function rowsWrittenUnder(tx: Transaction, word: string): Promise<r
   return rows.flatMap((row) => (isKind(row.kind) ? [{ kind: row.kind, id: row.row_id }] : []));
 }
 
-export async function writeSeals(
-  tx: Transaction,
-  rows: readonly (RowName & { readonly mac: Buffer; readonly change: string | null })[],
-  sealedBy: string,
-): Promise<void> {
+export type NewSeal = Pick<SealedRow, 'kind' | 'id' | 'change' | 'maker' | 'generation'> & { readonly mac: Buffer };
+
+export async function writeSeals(tx: Transaction, rows: readonly NewSeal[], sealedBy: string): Promise<void> {
   await tx.query(
-    `update seal s set mac = n.mac, sealed_by = $5, change_id = n.change, touched_by = null
-     from unnest($1::text[], $2::text[], $3::bytea[], $4::uuid[]) n(kind, id, mac, change) where s.kind = n.kind and s.row_id = n.id`,
-    [rows.map((row) => row.kind), rows.map((row) => row.id), rows.map((row) => row.mac), rows.map((row) => row.change), sealedBy],
+    `update seal s set mac = n.mac, sealed_by = $7, change_id = n.change, maker = n.maker, generation = n.generation, touched_by = null
+     from unnest($1::text[], $2::text[], $3::bytea[], $4::uuid[], $5::text[], $6::bigint[]) n(kind, id, mac, change, maker, generation)
+     where s.kind = n.kind and s.row_id = n.id`,
+    [
+      rows.map((row) => row.kind),
+      rows.map((row) => row.id),
+      rows.map((row) => row.mac),
+      rows.map((row) => row.change),
+      rows.map((row) => row.maker),
+      rows.map((row) => row.generation),
+      sealedBy,
+    ],
+  );
+}
+
+/** Rows that were sealed more than once, by the record, from this entry on: the newest generation of each, and the number to go on from. */
+export async function resealedSince(
+  tx: Transaction,
+  number: number,
+): Promise<readonly { readonly number: number | null; readonly rows: readonly (readonly [string, string, number])[] }[]> {
+  return tx.query(
+    `select number, sensitive -> 'rows' as rows from ledger_sealed where kind = 'rows.resealed' and number > $1
+     union all select null, sensitive -> 'rows' from ledger_fresh where kind = 'rows.resealed' order by 1`,
+    [number],
   );
 }
 
@@ -123,6 +179,31 @@ export async function pageOfSeals(tx: Transaction, after: RowName | null, limit:
   return rows.flatMap((row) => (isKind(row.kind) ? [{ kind: row.kind, id: row.row_id }] : []));
 }
 
+/** `$1`: the kind, `$2`: how many. Rows of its table that nobody has ever sealed. */
+const unsealedOf = {
+  customer: `select r.id::text as id from customer r where not exists (select 1 from seal s where s.kind = $1 and s.row_id = r.id::text) limit $2`,
+  account: `select r.id::text as id from account r where not exists (select 1 from seal s where s.kind = $1 and s.row_id = r.id::text) limit $2`,
+  credential: `select r.id::text as id from credential r where not exists (select 1 from seal s where s.kind = $1 and s.row_id = r.id::text) limit $2`,
+  rights: `select distinct r.account_id::text as id from folder_right r
+    where not exists (select 1 from seal s where s.kind = $1 and s.row_id = r.account_id::text) limit $2`,
+  folder: `select r.id::text as id from folder r where not exists (select 1 from seal s where s.kind = $1 and s.row_id = r.id::text) limit $2`,
+  budget: `select r.id::text as id from budget r where not exists (select 1 from seal s where s.kind = $1 and s.row_id = r.id::text) limit $2`,
+  window: `select r.id::text as id from activation_window r where not exists (select 1 from seal s where s.kind = $1 and s.row_id = r.id::text) limit $2`,
+  'standing-window': `select r.id::text as id from standing_window r where not exists (select 1 from seal s where s.kind = $1 and s.row_id = r.id::text) limit $2`,
+  ticket: `select r.id::text as id from mfa_ticket r where not exists (select 1 from seal s where s.kind = $1 and s.row_id = r.id::text) limit $2`,
+  operator: `select r.id::text as id from operator r where not exists (select 1 from seal s where s.kind = $1 and s.row_id = r.id::text) limit $2`,
+  'operator-key': `select r.fingerprint::text as id from operator_key r where not exists (select 1 from seal s where s.kind = $1 and s.row_id = r.fingerprint::text) limit $2`,
+  'break-glass': `select r.id::text as id from break_glass r where not exists (select 1 from seal s where s.kind = $1 and s.row_id = r.id::text) limit $2`,
+} as const satisfies Readonly<Record<SealKind, string>>;
+
+/** Rows of the sealed kinds that carry no seal at all: nobody but the back door writes them. */
+export async function unsealedRows(tx: Transaction, limit: number): Promise<readonly RowName[]> {
+  const found: RowName[] = [];
+  for (const kind of sealKinds)
+    for (const { id } of await tx.query<{ id: string }>(unsealedOf[kind], [kind, limit])) found.push({ kind, id });
+  return found;
+}
+
 /** Whose sessions rely on this row; undefined: everybody's, or nobody's. */
 export async function scopeOfRow(tx: Transaction, { kind, id }: RowName): Promise<SessionFilter | undefined> {
   if (kind === 'credential') return { credential: idOf<CredentialId>(id) };
@@ -142,12 +223,8 @@ export async function scopeOfRow(tx: Transaction, { kind, id }: RowName): Promis
   return row.customer_id === null ? undefined : { customer: idOf<CustomerId>(row.customer_id) };
 }
 
-export async function installationId(tx: Transaction): Promise<{ readonly id: string; readonly isSealed: boolean }> {
-  const [row] = await tx.query<{ id: string; is_sealed: boolean }>('select id, sealed_at is not null as is_sealed from installation');
+export async function installationId(tx: Transaction): Promise<{ readonly id: string }> {
+  const [row] = await tx.query<{ id: string }>('select id from installation');
   if (row === undefined) throw new Error('the installation has no name');
-  return { id: row.id, isSealed: row.is_sealed };
-}
-
-export async function markSealed(tx: Transaction): Promise<void> {
-  await tx.query('update installation set sealed_at = clock_timestamp() where sealed_at is null');
+  return row;
 }
