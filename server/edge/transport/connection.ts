@@ -214,7 +214,7 @@ export class Connection {
   }
 
   get #bytes(): number {
-    return this.#socket.bytesRead + this.#socket.bytesWritten;
+    return this.#socket.bytesRead + this.#outbound.writtenBytes;
   }
 
   #onHandshake(): void {
@@ -233,6 +233,7 @@ export class Connection {
 
   #onMessage(type: number, payload: Buffer, pass: (payload: Buffer) => void): void {
     if (this.#state === 'closed') return;
+    this.#outbound.tookMessage();
     if (this.#state !== 'open') {
       this.#preLoginMessages += 1;
       if (this.#preLoginMessages > bounds.preLoginMessagesMax) return this.fail('too many messages before login');
@@ -286,7 +287,7 @@ export class Connection {
         this.#session = reply.session;
         this.#state = 'open';
         this.#protocol._authenticated = true;
-        for (const timer of this.#timers.splice(0)) clearTimeout(timer);
+        this.#clearTimers();
         this.#options.onLogin();
         this.#lastActivity = performance.now();
         this.#timers.push(setTimeout(() => this.end('expired'), Math.min(reply.absoluteLifeMs, 2 ** 31 - 1)));
@@ -356,6 +357,11 @@ export class Connection {
     this.#hangUp();
   }
 
+  #clearTimers(): void {
+    for (const timer of this.#timers) clearTimeout(timer);
+    this.#timers.length = 0;
+  }
+
   #hangUp(): void {
     this.#state = 'closed';
     this.#socket.end();
@@ -366,10 +372,7 @@ export class Connection {
     const wasLogin = this.#state !== 'open' && this.#session === undefined;
     this.#state = 'closed';
     clearTimeout(this.#deadline);
-    for (const timer of this.#timers.splice(0)) {
-      clearTimeout(timer);
-      clearInterval(timer);
-    }
+    this.#clearTimers();
     const { warden, node } = this.#options;
     try {
       this.#protocol.cleanup();
