@@ -370,6 +370,8 @@ export class Connection {
 
   async #finish(): Promise<void> {
     const wasLogin = this.#state !== 'open' && this.#session === undefined;
+    // Who comes and goes without a login takes a place from others for as long, whoever hangs up (T-34).
+    if (this.#session === undefined && this.#reason === undefined) this.#options.onMisdeed('no-login');
     this.#state = 'closed';
     clearTimeout(this.#deadline);
     this.#clearTimers();
