@@ -469,7 +469,7 @@ export class Witness {
     if (last === undefined) return;
     const first = this.#mark(nextEra, this.#orders.get(nextEra)?.[0] ?? 0);
     this.abandoned += new Set(lost.map(({ size }) => size)).size;
-    this.losses.unshift({
+    this.losses.push({
       era,
       nextEra,
       fromSize: limit,
@@ -1112,7 +1112,7 @@ export class Verification {
       abandoned: this.#witness.abandoned,
       archived: this.#archived,
       unwitnessed: { heads: Math.max(0, heads - this.#good.size), entries: Math.max(0, this.#numberOf(heads - 1) - this.#lastEntries) },
-      lost: this.#witness.losses,
+      lost: this.#witness.losses.toReversed(),
       found: findings.count,
       firstRow: findings.firstRow ?? null,
       findings: findings.list,

@@ -73,6 +73,14 @@ export function sourceOf(address: string): string {
   return `${network}/64`;
 }
 
+/** The network that a source is one of: those who can use many addresses can use these. IPv4 /24, IPv6 /48. */
+export function neighbourhoodOf(address: string): string {
+  const bytes = addressBytes(address);
+  if (bytes === undefined) return address;
+  if (bytes.length === 4) return `${bytes.subarray(0, 3).join('.')}.0/24`;
+  return `${canonicalAddress(`${groupsOf(bytes.subarray(0, 6)).join(':')}:0:0:0:0:0`)}/48`;
+}
+
 /** One spelling of a literal loopback address, 127.0.0.0/8 or ::1, brackets or not. Undefined for anything else, names included. */
 export function loopbackAddress(host: string): string | undefined {
   const plain = /^\[(.*:.*)\]$/.exec(host)?.[1] ?? host;

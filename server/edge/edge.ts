@@ -43,7 +43,7 @@ export async function startEdge(config: Config, edge: EdgeConfig): Promise<Runni
   let isServing = false;
   let isDraining = false;
   let sockets = 0;
-  const admission = new Admission(config.limits, config.penaltyExempt);
+  const admission = new Admission(config.limits, [...config.penaltyExempt, ...edge.balancers]);
   const reserve = new BufferReserve(config.limits.bufferBytesMax);
   const balancers = edge.balancers.map(parseNetwork).filter((network) => network !== undefined);
   const profile = profiles[edge.profile];
@@ -83,6 +83,7 @@ export async function startEdge(config: Config, edge: EdgeConfig): Promise<Runni
     if (warden.isReady) return connect(socket, source, place);
     // Nobody could sign its key exchange: it waits at the door, in its place, until there is a warden.
     socket.pause();
+    place.onEvicted = () => socket.destroy();
     warden
       .whenReady()
       .catch(() => socket.destroy())
@@ -94,32 +95,32 @@ export async function startEdge(config: Config, edge: EdgeConfig): Promise<Runni
       });
   };
   const connect = (socket: Socket, source: ProxySource, place: Place): void => {
-    connections.add(
-      new Connection({
-        socket,
-        node,
-        source,
-        profile,
-        exchange,
-        offerFor,
-        banner: hello.banner,
-        warden,
-        startSftp: sftp.start,
-        startConsole,
-        isLeaseLive: () => warden.isLeaseLive,
-        reserve,
-        onLogin: () => admission.known(place),
-        onMisdeed: (misdeed) => {
-          if (!selfTest.isOwn(socket.remotePort)) admission.punish(source.address, misdeed);
-        },
-        onClosed: (connection, words) => {
-          connections.delete(connection);
-          admission.leave(place);
-          lastWords.add(words);
-          void words.finally(() => lastWords.delete(words));
-        },
-      }),
-    );
+    const connection: Connection = new Connection({
+      socket,
+      node,
+      source,
+      profile,
+      exchange,
+      offerFor,
+      banner: hello.banner,
+      warden,
+      startSftp: sftp.start,
+      startConsole,
+      isLeaseLive: () => warden.isLeaseLive,
+      reserve,
+      onLogin: () => admission.known(place),
+      onMisdeed: (misdeed) => {
+        if (!selfTest.isOwn(socket.remotePort)) admission.punish(source.address, misdeed);
+      },
+      onClosed: (_connection, words) => {
+        connections.delete(connection);
+        admission.leave(place);
+        lastWords.add(words);
+        void words.finally(() => lastWords.delete(words));
+      },
+    });
+    place.onEvicted = () => connection.fail('its place was needed for somebody from elsewhere', 'no-login');
+    connections.add(connection);
   };
   const accept = (socket: Socket): void => {
     socket.on('error', () => {});
@@ -162,8 +163,10 @@ export async function startEdge(config: Config, edge: EdgeConfig): Promise<Runni
         kind: 'counter' as const,
         value,
       })),
+    { name: 'edge_evicted_total', help: 'Strangers whose place was needed for others.', kind: 'counter', value: admission.evicted },
     { name: 'edge_strangers', help: 'Connections that have not logged in.', kind: 'gauge', value: admission.strangers },
     { name: 'edge_window_bytes', help: 'Granted receive windows.', kind: 'gauge', value: reserve.totals.windows },
+    { name: 'edge_early_bytes', help: 'Writes kept ahead of their place.', kind: 'gauge', value: reserve.totals.early },
     { name: 'edge_reply_bytes', help: 'Replies under way or unsent.', kind: 'gauge', value: reserve.totals.replies },
     { name: 'edge_segment_bytes', help: 'Opened segments kept.', kind: 'gauge', value: reserve.totals.segments },
     { name: 'edge_penalised_sources', help: 'Sources with a running penalty.', kind: 'gauge', value: admission.penalised },

@@ -9,6 +9,9 @@ import type { Params, Result } from '../rpc/operation.ts';
 export type BufferAccount = {
   addReplies(bytes: number): void;
   addSegments(bytes: number): void;
+  /** For writes that came ahead of their place; false when there is no room, and nothing was taken then. */
+  takeEarly(bytes: number): boolean;
+  giveEarly(bytes: number): void;
   /** Whether another request may be taken, another segment kept. */
   readonly hasReplyRoom: boolean;
   readonly hasSegmentRoom: boolean;
@@ -32,7 +35,7 @@ export type SftpOutput = {
 export type SftpInput = {
   /** A file is open, or something is being answered. */
   readonly isBusy: boolean;
-  /** Slices may be kept; the chunk is not reused. */
+  /** The chunk is the socket's: nothing of it may be kept when this returns, only copies. */
   data(chunk: Buffer): void;
   /** The client will send no more: pending work is finished, then `output.end(0)`. */
   eof(): void;

@@ -1,6 +1,7 @@
 // Owns: the wire form of the rpc: u32 big-endian length, then that many bytes of UTF-8 JSON.
 // Must never: allocate from a length it has not bounded, or keep more than one frame's worth of unread bytes.
 import { CofferdamError } from '../domain/errors.ts';
+import { Queue } from '../domain/queue.ts';
 
 export const frameBytesMax = 131_072;
 
@@ -17,7 +18,7 @@ export function encodeFrame(message: unknown): Buffer {
 
 /** Cuts a byte stream into frames. `push` returns the messages completed by this chunk; throws `invalid` once, then must not be used again. */
 export class FrameReader {
-  #pending: Buffer[] = [];
+  readonly #pending = new Queue<Buffer>();
   #pendingBytes = 0;
   #wanted = -1;
 
@@ -42,13 +43,11 @@ export class FrameReader {
 
   #take(bytes: number): Buffer | undefined {
     if (this.#pendingBytes < bytes) return undefined;
-    const first = this.#pending[0];
-    let whole = first !== undefined && first.length >= bytes ? first : Buffer.concat(this.#pending);
-    if (whole !== first) this.#pending = [whole];
+    if ((this.#pending.first()?.length ?? 0) < bytes) this.#pending.push(Buffer.concat(this.#pending.takeMany(this.#pending.length)));
+    const whole = this.#pending.first() ?? Buffer.alloc(0);
     const taken = whole.subarray(0, bytes);
-    whole = whole.subarray(bytes);
-    if (whole.length === 0) this.#pending.shift();
-    else this.#pending[0] = whole;
+    if (whole.length === bytes) this.#pending.take();
+    else this.#pending.replaceFirst(whole.subarray(bytes));
     this.#pendingBytes -= bytes;
     return taken;
   }

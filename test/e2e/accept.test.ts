@@ -111,6 +111,9 @@ test('a source that misbehaves waits; others and exempt ones do not', async (t) 
   }
   t.notOk(await answers('127.0.0.66'), 'then it is not');
   t.ok(await answers('127.0.0.67'), 'another source is');
+  let polite = 0;
+  while (polite < 60 && (await answers('127.0.0.70'))) polite += 1;
+  t.ok(polite >= 10 && polite < 60, `who comes and goes without a login costs others a place as well (${polite} times)`);
   for (let i = 0; i < 8; i += 1) {
     const { socket, closed } = rawSocket({ ...anybody, port, localAddress: '127.0.0.1' });
     socket.write('GET / HTTP/1.0\r\n\r\n');

@@ -24,8 +24,8 @@ test('bounds', (t) => {
   for (let i = 0; i < 5; i += 1) t.type(door.enter('192.0.2.1'), 'object');
   t.equal(door.enter('192.0.2.1'), 'source-full');
   t.equal(door.enter('::ffff:192.0.2.1'), 'source-full', 'mapped is no other source');
-  const places = Array.from({ length: 15 }, (_, i) => place(door.enter(`198.51.100.${i}`)));
-  t.equal(door.enter('203.0.113.1'), 'strangers-full');
+  const places = Array.from({ length: 15 }, (_, i) => place(door.enter(`198.51.${i}.1`)));
+  t.equal(door.enter('192.0.2.2'), 'strangers-full', 'full for whoever comes from where most come from');
   for (const one of places) door.known(one);
   t.equal(door.strangers, 5, 'who logged in is no stranger');
   const more = Array.from({ length: 15 }, (_, i) => place(door.enter(`198.51.101.${i}`)));
@@ -52,6 +52,137 @@ test('an IPv6 /64 is one source', (t) => {
   for (let i = 0; i < 5; i += 1) door.enter(`2001:db8::${i + 1}`);
   t.equal(door.enter('2001:db8::99'), 'source-full');
   t.type(door.enter('2001:db8:0:1::1'), 'object');
+  t.end();
+});
+
+test('full: the strangers of few networks make room for others, the oldest of the busiest first', (t) => {
+  const door = new Admission(
+    limits,
+    [],
+    () => 0,
+    () => 0.999_999,
+  );
+  const gone: string[] = [];
+  const come = (address: string): Place => {
+    const one = place(door.enter(address));
+    one.onEvicted = () => gone.push(address);
+    return one;
+  };
+  // Four addresses of one network hold everything that there is.
+  const held = [1, 2, 3, 4].flatMap((host) => [1, 2, 3, 4, 5].map(() => come(`198.51.100.${host}`)));
+  t.equal(door.strangers, 20);
+  for (let i = 0; i < 9; i += 1) come(`203.0.${i}.1`);
+  t.same(gone, ['198.51.100.1', '198.51.100.1', '198.51.100.1', '198.51.100.1', '198.51.100.1', ...Array(4).fill('198.51.100.2')]);
+  t.equal(door.strangers, 20, 'never more than there may be');
+  t.equal(door.evicted, 9);
+  t.equal(door.enter('198.51.100.9'), 'strangers-full', 'nobody makes room for the flood, from whichever address');
+  for (const one of held) door.leave(one);
+  t.equal(door.strangers, 9, 'who was sent away is not counted twice');
+  for (let i = 0; i < 11; i += 1) come(`203.1.${i}.1`);
+  t.equal(door.enter('203.2.0.1'), 'strangers-full', 'among equals nobody is sent away');
+  t.equal(gone.length, 9);
+  t.end();
+});
+
+test('an IPv6 /48 is one network', (t) => {
+  const door = new Admission(
+    limits,
+    [],
+    () => 0,
+    () => 0.999_999,
+  );
+  for (let i = 0; i < 20; i += 1) place(door.enter(`2001:db8:1:${i + 1}::1`));
+  t.equal(door.enter('2001:db8:1:99::1'), 'strangers-full');
+  t.type(door.enter('2001:db8:2:1::1'), 'object', 'its neighbours are not it');
+  t.end();
+});
+
+test('places are kept for sources from which somebody logged in lately', (t) => {
+  let now = 0;
+  const door = new Admission(
+    limits,
+    [],
+    () => now,
+    () => 0,
+  );
+  const bank = '192.0.2.7';
+  const login = place(door.enter(bank));
+  door.known(login);
+  door.leave(login);
+  // Strangers of as many networks as there are places: nobody is sent away, and everybody else is dropped early.
+  for (let i = 0; door.strangers < 10; i += 1) door.enter(`10.${i}.0.1`);
+  t.equal(door.enter('10.1.0.2'), 'early-drop');
+  const all = [door.enter(bank)];
+  while (door.strangers < 20 && all.length < 5) all.push(door.enter(bank));
+  t.ok(
+    all.every((one) => typeof one !== 'string'),
+    'no chance decides about it',
+  );
+  const late = new Admission(
+    limits,
+    [],
+    () => now,
+    () => 0.999_999,
+  );
+  late.known(place(late.enter(bank)));
+  for (let i = 0; i < 20; i += 1) place(late.enter(`10.${i}.0.1`));
+  t.equal(late.enter('10.99.0.1'), 'strangers-full');
+  for (let i = 0; i < 5; i += 1) t.type(late.enter(bank), 'object', 'a quarter as many again, for it');
+  t.equal(late.enter(bank), 'source-full', 'and its own bound stays');
+  now += 24 * 3_600_000 + 1;
+  t.equal(late.enter('192.0.2.8'), 'strangers-full');
+  late.sweep();
+  for (let i = 0; i < 40_000; i += 1) late.known({ source: `s${i}`, neighbourhood: 'n', isStranger: false, onEvicted: () => {} });
+  t.ok(late.knownSources <= 16_384, 'their memory is bounded');
+  t.end();
+});
+
+test('four addresses that come and go without a login: they pay, and honest logins go through', (t) => {
+  let now = 0;
+  let chance = 7;
+  const door = new Admission(
+    {
+      ...limits,
+      connectionsMax: 2000,
+      unauthenticatedConnectionsMax: 200,
+      unauthenticatedPerSourceMax: 50,
+      unauthenticatedDropFromPercent: 30,
+    },
+    [],
+    () => now,
+    () => {
+      chance = (chance * 16_807) % 2_147_483_647;
+      return chance / 2_147_483_647;
+    },
+  );
+  const open: { place: Place; address: string; until: number }[] = [];
+  let honest = 0;
+  let served = 0;
+  let floodIn = 0;
+  for (now = 0; now < 120_000; now += 50) {
+    for (let i = open.length - 1; i >= 0; i -= 1) {
+      const one = open[i];
+      if (one === undefined || one.until > now) continue;
+      door.leave(one.place);
+      door.punish(one.address, 'no-login');
+      open.splice(i, 1);
+    }
+    for (const address of ['198.51.100.1', '198.51.100.2', '203.0.113.1', '203.0.113.2']) {
+      const entered = door.enter(address);
+      if (typeof entered === 'string') continue;
+      floodIn += 1;
+      open.push({ place: entered, address, until: now + 4000 });
+    }
+    if (now % 500 !== 0) continue;
+    honest += 1;
+    const bank = door.enter(`192.0.2.${honest % 250}`);
+    if (typeof bank === 'string') continue;
+    served += 1;
+    door.known(bank);
+    door.leave(bank);
+  }
+  t.equal(served, honest, `${honest} honest logins beside ${floodIn} connections of the flood`);
+  t.ok(floodIn < 1200, 'which is soon kept out');
   t.end();
 });
 

@@ -1,6 +1,7 @@
 import { randomBytes, randomInt } from 'node:crypto';
 import { test } from 'tap';
-import { FieldReader, namePacket, PacketStream, packetBytesMax, readAttributes, statusPacket } from '../../server/edge/sftp/codec.ts';
+import { FieldReader, namePacket, readAttributes, statusPacket } from '../../server/edge/sftp/codec.ts';
+import { PacketCutter, packetBytesMax } from '../../server/edge/sftp/packet-cutter.ts';
 
 const framed = (body: Buffer): Buffer => {
   const length = Buffer.alloc(4);
@@ -12,11 +13,25 @@ test('packets come out whole, however the stream was cut', async (t) => {
   for (let round = 0; round < 200; round += 1) {
     const bodies = Array.from({ length: randomInt(1, 20) }, () => randomBytes(randomInt(1, 3000)));
     const stream = Buffer.concat(bodies.map(framed));
-    const reader = new PacketStream();
+    const cutter = new PacketCutter();
     const got: Buffer[] = [];
     const step = round === 0 ? 1 : randomInt(1, 5000);
-    for (let at = 0; at < stream.length; at += step)
-      for (const slices of reader.push(stream.subarray(at, at + step))) got.push(Buffer.concat(slices as Buffer[]));
+    for (let at = 0; at < stream.length; at += step) {
+      // What the socket gave is somebody else's afterwards.
+      const chunk = Buffer.from(stream.subarray(at, at + step));
+      cutter.push(chunk);
+      // Some of it is taken at once, the rest when more has come.
+      for (let left = randomInt(0, 4) || Number.POSITIVE_INFINITY; left > 0; left -= 1) {
+        const packet = cutter.next();
+        if (packet === undefined) break;
+        got.push(Buffer.from(packet));
+      }
+      cutter.keep();
+      chunk.fill(0xee);
+    }
+    for (let packet = cutter.next(); packet !== undefined; packet = cutter.next()) got.push(Buffer.from(packet));
+    cutter.keep();
+    if (cutter.waitingBytes !== 0 || cutter.heldBytes !== 0) t.fail(`round ${round}: something is left`);
     if (got.length !== bodies.length || !Buffer.concat(got).equals(Buffer.concat(bodies))) t.fail(`round ${round}`);
   }
   t.pass('200 rounds');
@@ -26,8 +41,45 @@ test('a length out of bounds ends the stream before anything is held', async (t)
   for (const length of [0, packetBytesMax + 1, 0x7fff_ffff, 0xffff_ffff]) {
     const head = Buffer.alloc(4);
     head.writeUInt32BE(length);
-    t.throws(() => [...new PacketStream().push(head)], { code: 'invalid' }, String(length));
+    const cutter = new PacketCutter();
+    cutter.push(head);
+    t.ok(cutter.hasPacket || length === 0, 'it is looked at, whatever else waits');
+    t.throws(() => cutter.next(), { code: 'invalid' }, String(length));
   }
+});
+
+test('what waits is held in a bounded multiple of its bytes, and nothing of what it came in', async (t) => {
+  const cutter = new PacketCutter();
+  const socket = Buffer.alloc(65_536, 1);
+  const head = Buffer.alloc(4);
+  head.writeUInt32BE(30);
+  let most = 0;
+  for (let i = 0; i < 200_000; i += 1) {
+    cutter.push(i % 34 < 4 ? head.subarray(i % 34, (i % 34) + 1) : socket.subarray(i % 60_000, (i % 60_000) + 1));
+    cutter.keep();
+    most = Math.max(most, cutter.heldBytes / (cutter.waitingBytes + 1024));
+  }
+  t.ok(most < 2, `at most ${most.toFixed(2)} bytes for each that waits`);
+  const many = Buffer.concat(Array.from({ length: 1000 }, () => Buffer.concat([head, Buffer.alloc(30)])));
+  const rest = Buffer.alloc((34 - (200_000 % 34)) % 34);
+  for (const chunk of [rest, ...Array.from({ length: 100 }, () => many)]) {
+    cutter.push(chunk);
+    cutter.keep();
+  }
+  t.ok(cutter.heldBytes > 3_000_000);
+  let packets = 0;
+  while (cutter.next() !== undefined) packets += 1;
+  cutter.keep();
+  t.equal(packets, Math.ceil(200_000 / 34) + 100_000);
+  t.equal(cutter.heldBytes, 0, 'and given back');
+  for (let i = 0; i < 100; i += 1) {
+    cutter.push(many);
+    cutter.keep();
+  }
+  cutter.push(head);
+  while (cutter.next() !== undefined);
+  cutter.keep();
+  t.ok(cutter.waitingBytes === 4 && cutter.heldBytes < 100, 'a packet that has begun keeps no more than it needs');
 });
 
 test('fields beyond the packet are refused, at every cut', async (t) => {
@@ -48,7 +100,8 @@ test('fields beyond the packet are refused, at every cut', async (t) => {
   };
   read(body);
   for (let cut = 0; cut < body.length; cut += 1) t.throws(() => read(body.subarray(0, cut)), { code: 'invalid' }, `cut at ${cut}`);
-  t.throws(() => new FieldReader(Buffer.alloc(8, 0xff)).uint64(), { code: 'invalid' }, 'an offset no file has');
+  t.throws(() => new FieldReader(Buffer.alloc(7, 0xff)).uint64(), { code: 'invalid' }, 'half a number');
+  t.equal(new FieldReader(Buffer.alloc(8, 0xff)).uint64(), Number.MAX_SAFE_INTEGER, 'a place that no file has');
 });
 
 test('replies say what they hold', async (t) => {

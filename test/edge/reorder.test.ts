@@ -2,6 +2,22 @@ import { randomBytes, randomInt } from 'node:crypto';
 import { test } from 'tap';
 import { ReorderWindow } from '../../server/edge/sftp/reorder.ts';
 
+/** Counts what is kept; `roomBytes` is all that there is. */
+function account(roomBytes = Number.POSITIVE_INFINITY) {
+  const kept = {
+    bytes: 0,
+    takeEarly: (bytes: number): boolean => {
+      if (kept.bytes + bytes > roomBytes) return false;
+      kept.bytes += bytes;
+      return true;
+    },
+    giveEarly: (bytes: number): void => {
+      kept.bytes -= bytes;
+    },
+  };
+  return kept;
+}
+
 test('any order within the window comes out in sequence', async (t) => {
   for (let round = 0; round < 300; round += 1) {
     const whole = randomBytes(randomInt(1, 5000));
@@ -13,15 +29,22 @@ test('any order within the window comes out in sequence', async (t) => {
     }
     // Neighbours change places, never further apart than the window.
     for (let i = 0; i + 1 < pieces.length; i += randomInt(2, 4)) [pieces[i], pieces[i + 1]] = [pieces[i + 1] as never, pieces[i] as never];
-    const window = new ReorderWindow(0, 2000);
-    const out = pieces.flatMap((piece) => window.write(piece.at, [piece.bytes]));
-    if (!Buffer.concat(out).equals(whole) || window.hasGap) t.fail(`round ${round}`);
+    const kept = account();
+    const window = new ReorderWindow(0, 2000, kept);
+    const out = pieces.flatMap((piece) => {
+      // What was given is somebody else's afterwards.
+      const given = Buffer.from(piece.bytes);
+      const ready = window.write(piece.at, [given]).map((one) => Buffer.from(one));
+      given.fill(0xee);
+      return ready;
+    });
+    if (!Buffer.concat(out).equals(whole) || window.hasGap || kept.bytes !== 0) t.fail(`round ${round}`);
   }
   t.pass('300 rounds');
 });
 
 test('behind, too far ahead, twice: refused, and nothing is lost by it', async (t) => {
-  const window = new ReorderWindow(100, 1000);
+  const window = new ReorderWindow(100, 1000, account());
   t.same(window.write(100, [Buffer.from('abc')]).length, 1);
   t.throws(() => window.write(100, [Buffer.from('abc')]), { code: 'unsupported' }, 'written already');
   t.throws(() => window.write(2000, [Buffer.from('x')]), { code: 'unsupported' }, 'too far ahead');
@@ -31,4 +54,27 @@ test('behind, too far ahead, twice: refused, and nothing is lost by it', async (
   t.equal(Buffer.concat(window.write(103, [Buffer.from('1234567')]) as Buffer[]).toString(), '1234567later');
   t.notOk(window.hasGap);
   t.equal(window.position, 115);
+});
+
+test('what waits is a copy, is counted with what it costs, is bounded in number, and is given back', (t) => {
+  const kept = account();
+  const window = new ReorderWindow(0, 100_000, kept);
+  const socket = Buffer.alloc(65_536);
+  for (let i = 0; i < 256; i += 1) window.write(10 + 2 * i, [socket.subarray(i, i + 1)]);
+  t.equal(kept.bytes, 256 * (1 + 256), 'each piece with its place');
+  t.throws(() => window.write(9000, [Buffer.of(1)]), { code: 'unsupported', message: /too far ahead/ }, 'one more than 256');
+  t.same(window.write(0, [Buffer.alloc(10)]).length, 2, 'the first of them has its turn');
+  t.equal(kept.bytes, 255 * 257);
+  t.same(window.write(9000, [Buffer.of(1)]), [], 'and its place is free');
+  window.drop();
+  t.equal(kept.bytes, 0, 'an end gives everything back');
+  t.notOk(window.hasGap);
+  const poor = account(1000);
+  const tight = new ReorderWindow(0, 100_000, poor);
+  t.same(tight.write(100, [Buffer.alloc(700)]), []);
+  t.throws(() => tight.write(900, [Buffer.alloc(1)]), { code: 'unsupported' }, 'no room in the account');
+  t.equal(poor.bytes, 956, 'what was refused is not counted');
+  t.equal(Buffer.concat(tight.write(0, [Buffer.alloc(100, 7)]) as Buffer[]).length, 800, 'what is in sequence needs none');
+  t.equal(poor.bytes, 0);
+  t.end();
 });

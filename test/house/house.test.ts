@@ -135,6 +135,15 @@ test('every file says what it owns; none breaks the habits', async (t) => {
   }
 });
 
+/** What moves everything that waits when one leaves, or comes to the front. A socket gives bytes back by the same name. */
+const shifts = /\.shift\(\)|(?<!socket)\.unshift\(|\.splice\(0\b/;
+
+test('no queue is shifted: what waits in order waits in a Queue', async (t) => {
+  for (const planted of ['waiting.shift()', 'all.splice(0, 10)', 'all.splice(0)', 'list.unshift(x)'])
+    t.match(planted, shifts, 'the rule bites');
+  for (const path of sources) t.notMatch(readFileSync(join(root, path), 'utf8'), shifts, path);
+});
+
 test('an option of cofferctl takes a value in every command, or in none', async (t) => {
   const arity = new Map<string, boolean>();
   for (const command of commands)

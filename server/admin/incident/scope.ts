@@ -168,10 +168,10 @@ async function findActivity(
   const begun: ((typeof steps)[number] & { readonly spool: Spool })[] = [];
   try {
     for (const step of steps) begun.push({ ...step, spool: work.spool.beside() });
-    const waiting = [...begun];
+    // One iterator for both lanes: each step is taken once.
+    const waiting = begun.values();
     const lane = async (look: Snapshot): Promise<void> => {
-      for (let step = waiting.shift(); step !== undefined; step = waiting.shift())
-        await step.find({ ...work, snapshot: look, spool: step.spool });
+      for (const step of waiting) await step.find({ ...work, snapshot: look, spool: step.spool });
     };
     await snapshot.beside(lane, lane);
     for (const { spool } of begun.sort((a, b) => a.place - b.place)) await work.spool.append(spool);

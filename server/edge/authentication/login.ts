@@ -1,6 +1,7 @@
 // Owns: user authentication messages (RFC 4252, RFC 4256): parsed strictly, handed to the warden one by one, its answers handed back.
 // Must never: decide anything, or keep a proof.
 import { toCofferdamError } from '../../domain/errors.ts';
+import { Queue } from '../../domain/queue.ts';
 import { WireReader } from '../../domain/ssh-wire.ts';
 import type { Evidence } from '../../rpc/edge-warden.ts';
 import type { SftpSession, WardenCalls } from '../sftp-seam.ts';
@@ -115,7 +116,7 @@ export type LoginDriverOptions = {
 
 export class LoginDriver {
   readonly #options: LoginDriverOptions;
-  readonly #waiting: AuthRequest[] = [];
+  readonly #waiting = new Queue<AuthRequest>();
   #username: string | undefined;
   #isBusy = false;
   /** A signature, an answer or a password was presented: a refusal is one of a proof, not of a question. */
@@ -135,7 +136,7 @@ export class LoginDriver {
   async #run(): Promise<void> {
     this.#isBusy = true;
     try {
-      for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) await this.#one(next);
+      for (let next = this.#waiting.take(); next !== undefined; next = this.#waiting.take()) await this.#one(next);
     } catch (error) {
       this.#options.fail(`login failed: ${toCofferdamError(error).message}`);
     } finally {
@@ -162,7 +163,7 @@ export class LoginDriver {
     switch (outcome.outcome) {
       case 'accepted': {
         const { id, token, account, kind, absoluteLifeMs, idleLifeMs } = outcome.session;
-        this.#waiting.length = 0;
+        this.#waiting.clear();
         return this.#options.reply({ kind: 'success', session: { id, token, account, kind }, absoluteLifeMs, idleLifeMs });
       }
       case 'partial':

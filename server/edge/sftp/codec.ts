@@ -1,9 +1,6 @@
-// Owns: SFTP version 3 packets (draft-ietf-secsh-filexfer-02): cutting the stream into packets over slices, parsing requests, encoding replies.
-// Must never: believe a length the packet does not hold, or copy the data of a WRITE.
+// Owns: SFTP version 3 packets (draft-ietf-secsh-filexfer-02): parsing requests, encoding replies.
+// Must never: believe a length the packet does not hold.
 import { CofferdamError, type SftpStatus, sftpStatus } from '../../domain/errors.ts';
-
-/** Largest request: 256 KiB of data and its fields. */
-export const packetBytesMax = 256 * 1024 + 1024;
 
 export const type = {
   init: 1,
@@ -37,53 +34,6 @@ export const type = {
 
 const attributeFlag = { size: 1, owner: 2, permissions: 4, times: 8, extended: 0x8000_0000 } as const;
 
-/** Cuts the byte stream into packets without joining them: each is a list of slices. */
-export class PacketStream {
-  #parts: Buffer[] = [];
-  #bytes = 0;
-
-  /** Packets completed by this chunk: slices of type byte and body, without the length. Throws `invalid` on a length out of bounds. */
-  *push(chunk: Buffer): Generator<readonly Buffer[]> {
-    this.#parts.push(chunk);
-    this.#bytes += chunk.length;
-    for (;;) {
-      if (this.#bytes < 4) return;
-      const length = this.#peekLength();
-      if (length < 1 || length > packetBytesMax) throw new CofferdamError('invalid', 'packet length out of bounds');
-      if (this.#bytes < 4 + length) return;
-      this.#take(4);
-      yield this.#take(length);
-    }
-  }
-
-  #peekLength(): number {
-    const first = this.#parts[0];
-    if (first !== undefined && first.length >= 4) return first.readUInt32BE(0);
-    this.#parts = [Buffer.concat(this.#parts)];
-    return this.#parts[0]?.readUInt32BE(0) ?? 0;
-  }
-
-  #take(count: number): readonly Buffer[] {
-    const taken: Buffer[] = [];
-    let missing = count;
-    while (missing > 0) {
-      const first = this.#parts[0];
-      if (first === undefined) break;
-      if (first.length <= missing) {
-        taken.push(first);
-        this.#parts.shift();
-        missing -= first.length;
-      } else {
-        taken.push(first.subarray(0, missing));
-        this.#parts[0] = first.subarray(missing);
-        missing = 0;
-      }
-    }
-    this.#bytes -= count;
-    return taken;
-  }
-}
-
 /** Reads the fields of one packet; throws `invalid` when it is shorter than they say. */
 export class FieldReader {
   readonly #bytes: Buffer;
@@ -95,6 +45,10 @@ export class FieldReader {
   get position(): number {
     return this.#at;
   }
+  /** Of the whole packet. */
+  get bytes(): number {
+    return this.#bytes.length;
+  }
   #need(count: number): number {
     if (count > this.#bytes.length - this.#at) throw new CofferdamError('invalid', 'packet is too short');
     const at = this.#at;
@@ -104,19 +58,18 @@ export class FieldReader {
   uint32(): number {
     return this.#bytes.readUInt32BE(this.#need(4));
   }
-  /** Throws `invalid` beyond 2^53: no file is that large. */
+  /**
+   * At most 2^53 − 1. No file is that large, so whatever is beyond it is as far beyond every end, every window and every size: the answer is that
+   * of any other place that is not there, and never the end of the connection.
+   */
   uint64(): number {
     const value = this.#bytes.readBigUInt64BE(this.#need(8));
-    if (value > BigInt(Number.MAX_SAFE_INTEGER)) throw new CofferdamError('invalid', 'offset out of range');
-    return Number(value);
+    return value > BigInt(Number.MAX_SAFE_INTEGER) ? Number.MAX_SAFE_INTEGER : Number(value);
   }
   string(): Buffer {
     const length = this.uint32();
     const at = this.#need(length);
     return this.#bytes.subarray(at, at + length);
-  }
-  rest(): Buffer {
-    return this.#bytes.subarray(this.#at);
   }
 }
 

@@ -135,19 +135,20 @@ async function readdir(context: OperationContext, id: number, fields: FieldReade
     ...(handle.after === undefined ? {} : { after: handle.after }),
   });
   const now = new Date();
-  const entries: NameEntry[] = page.entries.map((entry) => ({
+  const listed: NameEntry[] = page.entries.map((entry) => ({
     name: entry.name,
     longName: longName(entry.name, entry.attributes, now),
     attributes: entry.attributes,
   }));
+  const dots: NameEntry[] = [];
   if (!handle.isStarted) {
     const self = await stat(context, handle.path);
-    entries.unshift(...['.', '..'].map((name) => ({ name, longName: longName(name, self, now), attributes: self })));
+    dots.push(...['.', '..'].map((name) => ({ name, longName: longName(name, self, now), attributes: self })));
   }
   handle.isStarted = true;
   handle.after = page.next;
   handle.isDone = page.next === undefined;
-  return namePacket(id, entries);
+  return namePacket(id, [...dots, ...listed]);
 }
 
 async function realpath(_context: OperationContext, id: number, fields: FieldReader): Promise<Buffer> {

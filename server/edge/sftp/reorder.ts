@@ -1,18 +1,30 @@
-// Owns: putting writes into sequence within a bounded window. Pure: no I/O, no copies.
+// Owns: putting writes into sequence within a bounded window, and the copies of those that came ahead of their place.
+// Must never: keep a slice that it was given (a small one would keep the whole buffer that it arrived in), or a byte that is in no account (T-34).
 import { CofferdamError } from '../../domain/errors.ts';
 
-type Piece = { readonly offset: number; readonly slices: readonly Buffer[]; readonly bytes: number };
+type Piece = { readonly offset: number; readonly bytes: Buffer };
+/** Where early pieces are counted; `take` says whether there is room. */
+export type EarlyAccount = { takeEarly(bytes: number): boolean; giveEarly(bytes: number): void };
+
+/** What a kept piece costs besides its bytes. */
+const pieceCostBytes = 256;
+/** Clients that write in parallel are some 64 ahead. */
+const piecesMax = 256;
+
+const tooFar = (): CofferdamError => new CofferdamError('unsupported', 'files are written from start to end; this write is too far ahead');
 
 /** Accepts writes at any offset within `windowBytes` ahead of what is complete; gives them out in order. */
 export class ReorderWindow {
   readonly #windowBytes: number;
+  readonly #account: EarlyAccount;
   readonly #early = new Map<number, Piece>();
   #earlyBytes = 0;
   #position: number;
 
-  constructor(position: number, windowBytes: number) {
+  constructor(position: number, windowBytes: number, account: EarlyAccount) {
     this.#position = position;
     this.#windowBytes = windowBytes;
+    this.#account = account;
   }
 
   /** Everything before this offset was given out. */
@@ -24,26 +36,46 @@ export class ReorderWindow {
     return this.#early.size > 0;
   }
 
-  /** The slices that are next in sequence now, in order. Throws `unsupported` for writes behind the position or too far ahead. */
+  /**
+   * The slices that are next in sequence now, in order; the caller uses them before it gives its own away. Throws `unsupported` for writes behind
+   * the position, too far ahead, and where no room is left for what would have to wait.
+   */
   write(offset: number, slices: readonly Buffer[]): readonly Buffer[] {
     const bytes = slices.reduce((sum, slice) => sum + slice.length, 0);
     if (bytes === 0) return [];
     if (offset < this.#position) throw new CofferdamError('unsupported', 'what was written cannot be written again; start the file anew');
     if (offset > this.#position) {
-      if (offset + bytes > this.#position + this.#windowBytes || this.#early.has(offset) || this.#earlyBytes + bytes > this.#windowBytes)
-        throw new CofferdamError('unsupported', 'files are written from start to end; this write is too far ahead');
-      this.#early.set(offset, { offset, slices, bytes });
-      this.#earlyBytes += bytes;
+      this.#keep(offset, bytes, slices);
       return [];
     }
     this.#position += bytes;
     const ready: Buffer[] = [...slices];
     for (let next = this.#early.get(this.#position); next !== undefined; next = this.#early.get(this.#position)) {
       this.#early.delete(next.offset);
-      this.#earlyBytes -= next.bytes;
-      this.#position += next.bytes;
-      ready.push(...next.slices);
+      this.#earlyBytes -= next.bytes.length;
+      this.#account.giveEarly(next.bytes.length + pieceCostBytes);
+      this.#position += next.bytes.length;
+      ready.push(next.bytes);
     }
     return ready;
+  }
+
+  #keep(offset: number, bytes: number, slices: readonly Buffer[]): void {
+    if (offset + bytes > this.#position + this.#windowBytes || this.#earlyBytes + bytes > this.#windowBytes) throw tooFar();
+    if (this.#early.has(offset) || this.#early.size >= piecesMax) throw tooFar();
+    if (!this.#account.takeEarly(bytes + pieceCostBytes)) throw tooFar();
+    // A buffer of its own: Node's pool would keep 8 KiB for a byte.
+    const own = Buffer.allocUnsafeSlow(bytes);
+    let at = 0;
+    for (const slice of slices) at += slice.copy(own, at);
+    this.#early.set(offset, { offset, bytes: own });
+    this.#earlyBytes += bytes;
+  }
+
+  /** The file is over, whatever became of it: what waits for a gap to close is given up. */
+  drop(): void {
+    for (const { bytes } of this.#early.values()) this.#account.giveEarly(bytes.length + pieceCostBytes);
+    this.#early.clear();
+    this.#earlyBytes = 0;
   }
 }

@@ -2,16 +2,18 @@
 // Must never: take in more than is being worked on, or tell a client the text of an unknown error.
 import { CofferdamError, errorCodes, sftpStatus, toCofferdamError } from '../../domain/errors.ts';
 import type { EdgeNode, SftpInput, SftpOutput, StartSftp } from '../sftp-seam.ts';
-import { dataHeader, FieldReader, okPacket, PacketStream, statusPacket, type, versionPacket } from './codec.ts';
+import { dataHeader, FieldReader, okPacket, statusPacket, type, versionPacket } from './codec.ts';
 import { Handles } from './handles.ts';
 import { dataBytesMax, extensions, type Operation, type OperationContext, operations } from './operations.ts';
 import { Pacers } from './pacer.ts';
+import { PacketCutter } from './packet-cutter.ts';
 import { SegmentShelf } from './segment-shelf.ts';
 import { StoreThread } from './store-thread.ts';
 
 /** What a READ costs at least while it is under way. */
 const readCostBytes = 65_536;
-const headBytesMin = 64;
+/** After so many packets the rest waits for the next turn of the loop: others come in between, however small the packets are. */
+const packetsPerTurnMax = 256;
 
 /** The SFTP layer of one edge process. */
 export function createSftp(node: EdgeNode): { readonly start: StartSftp; stop(): Promise<void> } {
@@ -25,6 +27,7 @@ export function createSftp(node: EdgeNode): { readonly start: StartSftp; stop():
           warden,
           store,
           shelf: new SegmentShelf(output.buffers),
+          buffers: output.buffers,
           pacers: new Pacers(session, warden),
           handles: new Handles(node.config.limits.handlesPerSessionMax),
         },
@@ -37,10 +40,11 @@ export function createSftp(node: EdgeNode): { readonly start: StartSftp; stop():
 class Session implements SftpInput {
   readonly #context: OperationContext;
   readonly #output: SftpOutput;
-  readonly #stream = new PacketStream();
-  readonly #chunks: Buffer[] = [];
-  #packets: Iterator<readonly Buffer[]> | undefined;
-  #chunkBytes = 0;
+  readonly #cutter = new PacketCutter();
+  /** Received bytes that the channel was not told to have been taken in; they hold its window. */
+  #unconsumedBytes = 0;
+  #takenSinceRest = 0;
+  #isResting = false;
   #isPumping = false;
   #isBlocked = false;
   #hasVersion = false;
@@ -60,12 +64,13 @@ class Session implements SftpInput {
   }
 
   get isBusy(): boolean {
-    return !this.#isOver && (this.#running > 0 || this.#chunks.length > 0 || this.#context.handles.hasFiles);
+    return !this.#isOver && (this.#running > 0 || this.#cutter.hasPacket || this.#context.handles.hasFiles);
   }
 
   data(chunk: Buffer): void {
     if (this.#isOver) return;
-    this.#chunks.push(chunk);
+    this.#cutter.push(chunk);
+    this.#unconsumedBytes += chunk.length;
     this.#pump();
   }
 
@@ -79,52 +84,67 @@ class Session implements SftpInput {
     return this.#isBlocked || this.#running >= requestsInFlightPerChannelMax || !this.#output.buffers.hasReplyRoom;
   }
 
-  /** Takes packets until held back; a chunk counts as consumed when all its packets were taken. */
+  /** Takes packets until held back. What was cut counts as consumed: the client may send as much again. */
   #pump(): void {
-    if (this.#isPumping || this.#isOver) return;
+    if (this.#isPumping || this.#isOver || this.#isResting) return;
     this.#isPumping = true;
     try {
       while (!this.#isHeld()) {
-        if (this.#packets === undefined) {
-          const chunk = this.#chunks.shift();
-          if (chunk === undefined) break;
-          this.#chunkBytes = chunk.length;
-          this.#packets = this.#stream.push(chunk);
+        if (this.#takenSinceRest >= packetsPerTurnMax) {
+          if (this.#cutter.hasPacket) this.#rest();
+          break;
         }
-        const next = this.#packets.next();
-        if (next.done === true) {
-          this.#packets = undefined;
-          this.#output.consumed(this.#chunkBytes);
-        } else this.#take(next.value);
+        const packet = this.#cutter.next();
+        if (packet === undefined) break;
+        this.#takenSinceRest += 1;
+        this.#take(packet);
       }
+      this.#consume();
     } catch (error) {
       this.#isOver = true;
       this.#output.fail(toCofferdamError(error).message);
     } finally {
+      // The chunk that has just come is not ours.
+      this.#cutter.keep();
       this.#isPumping = false;
     }
     this.#finishIfDone();
   }
 
+  #rest(): void {
+    this.#isResting = true;
+    setImmediate(() => {
+      this.#isResting = false;
+      this.#takenSinceRest = 0;
+      this.#pump();
+    });
+  }
+
+  #consume(): void {
+    const bytes = this.#unconsumedBytes - this.#cutter.waitingBytes;
+    if (bytes === 0) return;
+    this.#unconsumedBytes -= bytes;
+    this.#output.consumed(bytes);
+  }
+
   #finishIfDone(): void {
-    if (!this.#isEof || this.#isOver || this.#running > 0 || this.#packets !== undefined || this.#chunks.length > 0) return;
+    if (!this.#isEof || this.#isOver || this.#running > 0 || this.#isResting || this.#cutter.hasPacket) return;
     this.#isOver = true;
     this.#closing = this.#letGo();
     void this.#closing.finally(() => this.#output.end(0));
   }
 
-  #take(slices: readonly Buffer[]): void {
-    const first = slices[0] ?? Buffer.alloc(0);
-    const packetType = first[0] ?? 0;
+  /** `packet` is good until this returns: whatever is kept of it is copied. */
+  #take(packet: Buffer): void {
+    const packetType = packet[0] ?? 0;
     if (!this.#hasVersion) {
       if (packetType !== type.init) throw new CofferdamError('invalid', 'the first packet must be INIT');
       this.#hasVersion = true;
       this.#output.send([versionPacket(Object.entries(extensions).map(([name, row]) => [name, row.version] as const))]);
       return;
     }
-    if (packetType === type.write) return this.#write(slices);
-    const whole = slices.length === 1 ? first : Buffer.concat(slices);
-    const fields = new FieldReader(whole, 1);
+    if (packetType === type.write) return this.#write(packet);
+    const fields = new FieldReader(packet, 1);
     const id = fields.uint32();
     if (packetType === type.read) return this.#read(id, fields);
     const operation = packetType === type.extended ? this.#extension(fields) : operations[packetType];
@@ -132,7 +152,8 @@ class Session implements SftpInput {
       this.#output.send([statusPacket(id, sftpStatus.OP_UNSUPPORTED, 'this operation is not offered')]);
       return;
     }
-    this.#run(id, operation, fields);
+    // It waits its turn: what it says must outlive this call.
+    this.#run(id, operation, new FieldReader(Buffer.from(packet), fields.position));
   }
 
   #extension(fields: FieldReader): Operation | undefined {
@@ -142,14 +163,16 @@ class Session implements SftpInput {
 
   #run(id: number, operation: Operation, fields: FieldReader): void {
     this.#running += 1;
+    const cost = fields.bytes;
+    this.#output.buffers.addReplies(cost);
     const work = (): Promise<Buffer> => operation.run(this.#context, id, fields);
     // A CLOSE that was sent behind READs waits for them.
     const result = Promise.all([this.#lane, this.#reads]).then(work);
-    this.#lane = result.catch(() => {});
-    result.then(
-      (reply) => this.#done([reply]),
-      (error: unknown) => this.#done([this.#failure(id, error, operation.name)]),
-    );
+    const reply = result.catch((error: unknown) => this.#failure(id, error, operation.name));
+    this.#lane = reply.then((ready) => {
+      this.#output.buffers.addReplies(-cost);
+      this.#done([ready]);
+    });
   }
 
   #done(reply: readonly Buffer[]): void {
@@ -166,21 +189,17 @@ class Session implements SftpInput {
     return statusPacket(id, errorCodes[error.code].sftp, error.message);
   }
 
-  /** WRITE: its data stays where it arrived, as slices, until it is copied into a segment. */
-  #write(slices: readonly Buffer[]): void {
-    const joined = (slices[0]?.length ?? 0) >= headBytesMin || slices.length === 1 ? slices : [Buffer.concat(slices)];
-    const [head, ...more] = joined;
-    if (head === undefined) throw new CofferdamError('invalid', 'packet is too short');
-    const fields = new FieldReader(head, 1);
+  #write(packet: Buffer): void {
+    const fields = new FieldReader(packet, 1);
     const id = fields.uint32();
     let reply: Buffer;
     try {
       const handle = this.#context.handles.get(fields.string());
       const offset = fields.uint64();
-      const length = fields.uint32();
-      const data = firstBytes([fields.rest(), ...more], length);
+      // Some clients (Go's sftp package of 2022) send a whole buffer behind a shorter length: the rest is not theirs to write.
+      const data = fields.string();
       if (handle.kind !== 'upload') throw new CofferdamError('denied', 'the file is open for reading only');
-      handle.upload.write(offset, data);
+      handle.upload.write(offset, [data]);
       if (handle.upload.isFull) {
         this.#isBlocked = true;
         handle.upload.onRoom = () => {
@@ -222,6 +241,7 @@ class Session implements SftpInput {
 
   async closed(): Promise<void> {
     this.#isOver = true;
+    this.#cutter.clear();
     this.#closing ??= this.#letGo();
     await this.#closing;
   }
@@ -240,18 +260,4 @@ class Session implements SftpInput {
       }),
     );
   }
-}
-
-/** The first `count` bytes. Some clients (Go's sftp package of 2022) send a whole buffer behind a shorter length: the rest is not theirs to write. */
-function firstBytes(slices: readonly Buffer[], count: number): readonly Buffer[] {
-  const taken: Buffer[] = [];
-  let missing = count;
-  for (const slice of slices) {
-    if (missing === 0) break;
-    const part = slice.length <= missing ? slice : slice.subarray(0, missing);
-    taken.push(part);
-    missing -= part.length;
-  }
-  if (missing > 0) throw new CofferdamError('invalid', 'packet is too short');
-  return taken;
 }

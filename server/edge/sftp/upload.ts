@@ -7,7 +7,7 @@ import type { FreshExtent } from '../../rpc/edge-warden.ts';
 import type { EdgeNode, SftpSession, WardenCalls } from '../sftp-seam.ts';
 import { objectFile } from './object-file.ts';
 import type { Pacer, Pacers } from './pacer.ts';
-import { ReorderWindow } from './reorder.ts';
+import { type EarlyAccount, ReorderWindow } from './reorder.ts';
 import type { SegmentShelf } from './segment-shelf.ts';
 import type { StoreThread } from './store-thread.ts';
 import type { SealedResult, Source } from './store-worker.ts';
@@ -18,6 +18,7 @@ export type UploadContext = {
   readonly warden: WardenCalls;
   readonly store: StoreThread;
   readonly shelf: SegmentShelf;
+  readonly buffers: EarlyAccount;
   readonly pacers: Pacers;
 };
 type Sealed = {
@@ -87,7 +88,7 @@ export class Upload {
     this.#pacer = context.pacers.get(opened.customer, 'in');
     this.#storedBytes = opened.storedBytes;
     this.#appends = appends;
-    this.#reorder = new ReorderWindow(opened.storedBytes, context.node.config.limits.reorderWindowBytes);
+    this.#reorder = new ReorderWindow(opened.storedBytes, context.node.config.limits.reorderWindowBytes, context.buffers);
     this.#fresh = Promise.resolve(opened.firstExtent);
     this.#hashKnown = context.store.ask<boolean>({
       op: 'upload.begin',
@@ -292,6 +293,7 @@ export class Upload {
       });
       isDone = true;
     } finally {
+      this.#reorder.drop();
       // The content may be continued as long as nobody has read it: its hash is worth keeping.
       await store.ask({ op: 'upload.end', upload: this.#id, keep: isDone }).catch(() => {});
       if (!isDone) await this.#release(undefined);
@@ -307,6 +309,7 @@ export class Upload {
       const lastExtent = await this.#flush();
       await this.#release(this.#failure === undefined ? lastExtent : undefined);
     } finally {
+      this.#reorder.drop();
       await store.ask({ op: 'upload.end', upload: this.#id, keep: this.#failure === undefined }).catch(() => {});
     }
   }

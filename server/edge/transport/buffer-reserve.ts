@@ -2,20 +2,35 @@
 // Must never: let a sum pass its bound by more than each channel's floor.
 import type { BufferAccount } from '../sftp-seam.ts';
 
-type Kind = 'windows' | 'replies' | 'segments';
+type Kind = 'windows' | 'early' | 'replies' | 'segments';
+const kinds: readonly Kind[] = ['windows', 'early', 'replies', 'segments'];
 
-/** What a channel always gets, so that each goes on, if slowly; bytes. */
-const floors: Readonly<Record<Kind, number>> = { windows: 256 * 1024, replies: 256 * 1024, segments: 512 * 1024 };
+/** What a channel always gets, so that each goes on, if slowly; bytes. The window holds the largest packet: a smaller one could never be filled. */
+export const floors: Readonly<Record<Kind, number>> = {
+  windows: 288 * 1024,
+  early: 512 * 1024,
+  replies: 256 * 1024,
+  segments: 512 * 1024,
+};
 /** What a channel gets at most; for windows its own configured one. */
-const mosts: Readonly<Record<Kind, number>> = { windows: Number.POSITIVE_INFINITY, replies: 8 * 2 ** 20, segments: 10 * 2 ** 20 };
+const mosts: Readonly<Record<Kind, number>> = {
+  windows: Number.POSITIVE_INFINITY,
+  // One file's window, with what its pieces cost.
+  early: 4.25 * 2 ** 20,
+  replies: 8 * 2 ** 20,
+  segments: 10 * 2 ** 20,
+};
 
-/** Half for bytes that clients may send, a quarter for replies that wait for their reader, a quarter for segments read ahead. */
+/**
+ * Half for bytes that clients may send and for those that came ahead of their place (an eighth of that half), a quarter for replies that wait for
+ * their reader, a quarter for segments read ahead.
+ */
 export class BufferReserve {
   readonly #bounds: Readonly<Record<Kind, number>>;
-  readonly #totals: Record<Kind, number> = { windows: 0, replies: 0, segments: 0 };
+  readonly #totals: Record<Kind, number> = { windows: 0, early: 0, replies: 0, segments: 0 };
 
   constructor(bytesMax: number) {
-    this.#bounds = { windows: bytesMax / 2, replies: bytesMax / 4, segments: bytesMax / 4 };
+    this.#bounds = { windows: (bytesMax * 7) / 16, early: bytesMax / 16, replies: bytesMax / 4, segments: bytesMax / 4 };
   }
 
   get totals(): Readonly<Record<Kind, number>> {
@@ -30,7 +45,7 @@ export class BufferReserve {
 export class Account implements BufferAccount {
   readonly #totals: Record<Kind, number>;
   readonly #bounds: Readonly<Record<Kind, number>>;
-  readonly #own: Record<Kind, number> = { windows: 0, replies: 0, segments: 0 };
+  readonly #own: Record<Kind, number> = { windows: 0, early: 0, replies: 0, segments: 0 };
   #isClosed = false;
 
   constructor(totals: Record<Kind, number>, bounds: Readonly<Record<Kind, number>>) {
@@ -65,6 +80,17 @@ export class Account implements BufferAccount {
     this.#add('segments', bytes);
   }
 
+  takeEarly(bytes: number): boolean {
+    const own = this.#own.early + bytes;
+    if (own > floors.early && (own > mosts.early || this.#totals.early + bytes > this.#bounds.early)) return false;
+    this.#add('early', bytes);
+    return true;
+  }
+
+  giveEarly(bytes: number): void {
+    this.#add('early', -bytes);
+  }
+
   /** How many of `want` more bytes of window this channel may grant. */
   takeWindow(want: number): number {
     const free = this.#bounds.windows - this.#totals.windows;
@@ -78,7 +104,7 @@ export class Account implements BufferAccount {
   }
 
   close(): void {
-    for (const kind of ['windows', 'replies', 'segments'] as const) this.#add(kind, -this.#own[kind]);
+    for (const kind of kinds) this.#add(kind, -this.#own[kind]);
     this.#isClosed = true;
   }
 }

@@ -1,8 +1,8 @@
 // Owns: one SSH channel: windows in both directions, the outgoing byte stream cut into full packets (RFC 4254 section 5).
 // Must never: send beyond the client's window, or widen our own before the bytes were taken in.
-
+import { Queue } from '../../domain/queue.ts';
 import type { SftpInput, SftpOutput } from '../sftp-seam.ts';
-import type { Account, BufferReserve } from './buffer-reserve.ts';
+import { type Account, type BufferReserve, floors } from './buffer-reserve.ts';
 
 export const message = {
   open: 90,
@@ -22,7 +22,8 @@ export const message = {
 const firstWindowBytes = 2 * 1024 * 1024;
 /** What a queued chunk costs besides its bytes: a flood of tiny replies must not look cheap. */
 const chunkCostBytes = 256;
-const nothing = Buffer.alloc(0);
+/** Less is granted only to a client that is about to stand still: a flood of tiny messages must not be answered by one each. */
+const adjustmentBytesMin = 32 * 1024;
 
 export type ChannelHost = {
   send(parts: readonly Uint8Array[]): void;
@@ -48,8 +49,7 @@ export class Channel implements SftpOutput {
   /** What the client may still send, and what it sent that was not taken in yet; both are reserved. */
   #inWindow: number;
   #unconsumed = 0;
-  #queue: Buffer[] = [];
-  #head = 0;
+  readonly #queue = new Queue<Buffer>();
   #pending = 0;
   #isEnding: number | undefined;
   #isClosed = false;
@@ -74,9 +74,9 @@ export class Channel implements SftpOutput {
     this.#outWindow = open.window;
     // Larger packets than 32 KiB gain nothing and few clients accept them.
     this.#packetMax = Math.min(open.packetMax, 32_768);
-    this.#windowMax = open.ownWindow;
+    this.#windowMax = Math.max(open.ownWindow, floors.windows);
     this.buffers = open.reserve.account();
-    this.#inWindow = this.buffers.takeWindow(Math.min(firstWindowBytes, open.ownWindow));
+    this.#inWindow = this.buffers.takeWindow(Math.min(firstWindowBytes, this.#windowMax));
   }
 
   /** What the client may send before the first adjustment. */
@@ -112,24 +112,18 @@ export class Channel implements SftpOutput {
     const parts: Buffer[] = [header];
     let missing = size;
     while (missing > 0) {
-      const next = this.#queue[this.#head];
+      const next = this.#queue.first();
       if (next === undefined) break;
       if (next.length <= missing) {
         parts.push(next);
         missing -= next.length;
-        // What was sent must not keep its segment in memory.
-        this.#queue[this.#head] = nothing;
-        this.#head += 1;
+        this.#queue.take();
         this.buffers.addReplies(-chunkCostBytes);
       } else {
         parts.push(next.subarray(0, missing));
-        this.#queue[this.#head] = next.subarray(missing);
+        this.#queue.replaceFirst(next.subarray(missing));
         missing = 0;
       }
-    }
-    if (this.#head > 64) {
-      this.#queue = this.#queue.slice(this.#head);
-      this.#head = 0;
     }
     this.#pending -= size;
     this.buffers.addReplies(-size);
@@ -166,6 +160,7 @@ export class Channel implements SftpOutput {
     const held = this.#inWindow + this.#unconsumed;
     // Seldom and much, or at once when the client is about to stand still.
     if (this.#hasSentClose || (this.#windowMax - held < this.#windowMax / 4 && this.#inWindow > this.#windowMax / 2)) return;
+    if (this.#windowMax - held < adjustmentBytesMin && this.#inWindow > adjustmentBytesMin) return;
     const more = this.buffers.takeWindow(this.#windowMax - held);
     if (more === 0) return;
     this.#inWindow += more;
@@ -213,7 +208,7 @@ export class Channel implements SftpOutput {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.buffers.close();
-    this.#queue = [];
+    this.#queue.clear();
     this.#pending = 0;
     this.#host.closed();
   }

@@ -2,6 +2,8 @@
 
 export const bounds = {
   preLoginMessagesMax: 200,
+  /** After so many messages of one connection others have their turn; at full speed that is every 16 MiB. */
+  messagesPerTurnMax: 512,
   /** Requests that are only ever refused: keep-alives are a few a minute. */
   refusalsMax: 200,
   refusalsWindowMs: 10_000,

@@ -216,7 +216,7 @@ export class Connection {
   }
 
   get #bytes(): number {
-    return this.#socket.bytesRead + this.#socket.bytesWritten;
+    return this.#socket.bytesRead + this.#outbound.writtenBytes;
   }
 
   #onHandshake(): void {
@@ -235,6 +235,7 @@ export class Connection {
 
   #onMessage(type: number, payload: Buffer, pass: (payload: Buffer) => void): void {
     if (this.#state === 'closed') return;
+    this.#outbound.tookMessage();
     if (this.#state !== 'open') {
       this.#preLoginMessages += 1;
       if (this.#preLoginMessages > bounds.preLoginMessagesMax) return this.fail('too many messages before login');
@@ -288,7 +289,7 @@ export class Connection {
         this.#session = reply.session;
         this.#state = 'open';
         this.#protocol._authenticated = true;
-        for (const timer of this.#timers.splice(0)) clearTimeout(timer);
+        this.#clearTimers();
         this.#options.onLogin();
         this.activity.note();
         this.activity.idleLifeMs = reply.idleLifeMs;
@@ -359,6 +360,11 @@ export class Connection {
     this.#hangUp();
   }
 
+  #clearTimers(): void {
+    for (const timer of this.#timers) clearTimeout(timer);
+    this.#timers.length = 0;
+  }
+
   #hangUp(): void {
     this.#state = 'closed';
     // At once, however long the client takes to hear it: an ended session has a moment only to seal what it acknowledged.
@@ -369,12 +375,11 @@ export class Connection {
 
   async #finish(): Promise<void> {
     const wasLogin = this.#state !== 'open' && this.#session === undefined;
+    // Who comes and goes without a login takes a place from others for as long, whoever hangs up (T-34).
+    if (this.#session === undefined && this.#reason === undefined) this.#options.onMisdeed('no-login');
     this.#state = 'closed';
     clearTimeout(this.#deadline);
-    for (const timer of this.#timers.splice(0)) {
-      clearTimeout(timer);
-      clearInterval(timer);
-    }
+    this.#clearTimers();
     const { warden, node } = this.#options;
     try {
       this.#protocol.cleanup();

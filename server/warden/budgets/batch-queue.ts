@@ -1,6 +1,7 @@
 // Owns: one queue and one connection for one kind of batched database call.
 // The next batch goes when the previous one has returned: no timers, no leases. Any error means "unknown": nothing of that batch counts as done.
 import { CofferdamError } from '../../domain/errors.ts';
+import { Queue } from '../../domain/queue.ts';
 import { Database, type DatabaseOptions, sqlState } from '../../postgres/database.ts';
 import { claimant, type Release, type Slots } from '../../rpc/slots.ts';
 
@@ -35,7 +36,7 @@ export function createBatchQueue<Item, Answer>({
   call,
 }: BatchOptions<Item, Answer>): BatchQueue<Item, Answer> {
   const database = new Database({ url, applicationName, connectionsMax: 1, isPreparing: true, ...(admit === undefined ? {} : { admit }) });
-  const waiting: Waiting<Item, Answer>[] = [];
+  const waiting = new Queue<Waiting<Item, Answer>>();
   let isRunning = false;
 
   const settle = async (batch: readonly Waiting<Item, Answer>[]): Promise<void> => {
@@ -54,7 +55,7 @@ export function createBatchQueue<Item, Answer>({
 
   const run = async (): Promise<void> => {
     while (waiting.length > 0) {
-      const batch = waiting.splice(0, batchMax);
+      const batch = waiting.takeMany(batchMax);
       try {
         await settle(batch);
       } catch (error) {

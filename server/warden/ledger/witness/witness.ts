@@ -59,7 +59,7 @@ export class Delivery {
       try {
         await this.witness.keep(next.note);
         this.#kept = next.note;
-        if (this.#waiting[0] === next) this.#waiting.shift();
+        if (this.#waiting[0] === next) this.#waiting.splice(this.#waiting.indexOf(next), 1);
       } catch (error) {
         this.#log.warn({ err: error, witness: this.witness.name }, 'a witness did not take the newest checkpoint; it is tried again');
         if (this.#isStopped) return;

@@ -1,0 +1,121 @@
+// T-34: one session without a connection: what a well-formed packet may say, which handle is good for how long, and what small pieces cost.
+import { test } from 'tap';
+import { type as fx } from '../../server/edge/sftp/codec.ts';
+import { sftpPacket, u32 } from '../support/raw-client.ts';
+import { handleOf, honest, SessionBench, statusOf, textOf, u64 } from '../support/session-bench.ts';
+
+const beyond = [2n ** 53n - 1n, 2n ** 53n, 2n ** 63n, 2n ** 64n - 1n] as const;
+const [openRead, openWrite] = [u32(1), u32(0x1a)];
+const none = u32(0);
+const [eof, ok, badMessage, unsupported] = [1, 0, 5, 8];
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+test('every number of 64 bits has an answer; none ends the connection', async (t) => {
+  const bench = new SessionBench(t);
+  const [down, up] = [handleOf(await bench.ask(fx.open, '/f', openRead, none)), handleOf(await bench.ask(fx.open, '/g', openWrite, none))];
+  for (const value of beyond) {
+    t.equal(statusOf(await bench.ask(fx.read, down, u64(value), u32(100))), eof, `READ at ${value}: there is nothing`);
+    t.equal(statusOf(await bench.ask(fx.write, up, u64(value), u32(1), Buffer.of(1))), unsupported, `WRITE at ${value}: too far ahead`);
+    t.equal(statusOf(await bench.ask(fx.setstat, '/f', u32(1), u64(value))), unsupported, `SETSTAT to ${value}`);
+    t.equal(statusOf(await bench.ask(fx.fsetstat, up, u32(1), u64(value))), unsupported, `FSETSTAT to ${value}`);
+    handleOf(await bench.ask(fx.open, '/h', openWrite, u32(1), u64(value)));
+  }
+  t.equal(statusOf(await bench.ask(fx.write, up, u64(0), u32(1), Buffer.of(1))), ok, 'and an honest one is taken');
+  t.equal(bench.failed, undefined);
+});
+
+test('a closed handle is good for nothing, and its place is free', async (t) => {
+  const bench = new SessionBench(t, { handlesPerSessionMax: 3 });
+  const open = (): Promise<Buffer | undefined> => bench.ask(fx.opendir, '/');
+  const handles = [handleOf(await open()), handleOf(await bench.ask(fx.open, '/f', openRead, none)), handleOf(await open())];
+  t.match(textOf(await open()), /no more than 3 files/, 'one more directory');
+  t.match(textOf(await bench.ask(fx.open, '/f', openRead, none)), /no more than 3 files/, 'one more file to read');
+  t.match(textOf(await bench.ask(fx.open, '/f', openWrite, none)), /no more than 3 files/, 'one more file to write');
+  t.notOk(bench.calls.includes('upload.open'), 'and the warden was not asked for it');
+  for (const handle of handles) t.equal(statusOf(await bench.ask(fx.close, handle)), ok);
+  const [directory, download] = handles;
+  for (const [what, ...parts] of [
+    [fx.close, download],
+    [fx.read, download, u64(0), u32(1)],
+    [fx.fstat, download],
+    [fx.readdir, directory],
+    [fx.close, directory],
+  ] as const) {
+    const answer = await bench.ask(what, ...(parts as Buffer[]));
+    t.equal(statusOf(answer), badMessage, `${what} of a closed handle`);
+    t.match(textOf(answer), /not open/);
+  }
+  for (let i = 0; i < 3; i += 1) handleOf(await open());
+  t.match(textOf(await open()), /no more than 3 files/, 'as many places as before');
+});
+
+test('CLOSE waits for the READs that were sent before it', async (t) => {
+  const bench = new SessionBench(t);
+  let locate = (): void => {};
+  bench.script = (op, params) =>
+    op === 'download.locate' ? new Promise((_resolve, reject) => (locate = () => reject(new Error('late')))) : honest(op, params);
+  const handle = handleOf(await bench.ask(fx.open, '/f', openRead, none));
+  const read = bench.request(fx.read, handle, u64(0), u32(10));
+  const close = bench.request(fx.close, handle);
+  await turn();
+  await turn();
+  t.notOk(bench.calls.includes('download.close'), 'the file is not closed while it is read');
+  locate();
+  t.equal(statusOf(await bench.reply(close)), ok);
+  const order = bench.replies().map((packet) => packet.readUInt32BE(1));
+  t.ok(order.indexOf(read) < order.indexOf(close), 'and it is answered after them');
+});
+
+test('a packet of a quarter of a million pieces costs what its bytes cost', async (t) => {
+  const bench = new SessionBench(t);
+  const packet = sftpPacket(fx.write, u32(7), Buffer.from('nohandle'), u64(0), u32(261_000), Buffer.alloc(261_000));
+  const socket = Buffer.alloc(65_536);
+  const started = performance.now();
+  for (let at = 0; at < packet.length; at += 1) {
+    // As they come out of a socket: each a slice of something large, which must be free to change afterwards.
+    const place = at % socket.length;
+    socket[place] = packet[at] ?? 0;
+    bench.send(socket.subarray(place, place + 1));
+    socket[place] = 0xee;
+  }
+  const tookMs = performance.now() - started;
+  t.equal(statusOf(await bench.reply(7)), badMessage, 'it came out whole: only its handle is unknown');
+  t.comment(`${packet.length} pieces in ${Math.round(tookMs)} ms`);
+  t.ok(tookMs < 3000, 'and the process went on');
+  t.equal(bench.failed, undefined);
+});
+
+test('small pieces behind something that is awaited: joined, in the window until they are taken, then in portions', async (t) => {
+  const bench = new SessionBench(t);
+  // No room for replies: nothing more is taken.
+  bench.buffers.addReplies(2 ** 30);
+  const request = sftpPacket(fx.symlink, u32(5), 'a', 'b');
+  const consumed = bench.consumedBytes;
+  const started = performance.now();
+  const pieces = 20_000;
+  for (let i = 0; i < pieces; i += 1) for (const half of [request.subarray(0, 9), request.subarray(9)]) bench.send(half);
+  t.equal(bench.consumedBytes, consumed, 'the client may send no more for it');
+  t.ok(bench.session.isBusy);
+  bench.buffers.addReplies(-(2 ** 30));
+  const before = bench.sentBytes;
+  bench.output.onDrain?.();
+  const inOneTurn = (bench.sentBytes - before) / 60;
+  t.ok(bench.sentBytes > before && inOneTurn < 2000, `others come in between (${Math.round(inOneTurn)} answers in one turn)`);
+  for (let turns = 0; bench.session.isBusy && turns < 10_000; turns += 1) await turn();
+  t.equal(bench.replies().length, pieces, 'every one is answered');
+  t.equal(bench.consumedBytes, consumed + pieces * request.length, 'and the window is whole again');
+  t.ok(performance.now() - started < 5000);
+});
+
+test('what comes while others have their turn is kept as it was', async (t) => {
+  const bench = new SessionBench(t);
+  const request = sftpPacket(fx.symlink, u32(5), 'a', 'b');
+  bench.send(Buffer.concat(Array.from({ length: 300 }, () => request)));
+  t.ok(bench.replies().length < 300, 'it rests');
+  const socket = Buffer.from(request);
+  bench.send(socket);
+  socket.fill(0xff);
+  for (let turns = 0; bench.session.isBusy && turns < 100; turns += 1) await turn();
+  t.equal(bench.replies().length, 301);
+  t.equal(bench.failed, undefined);
+});
