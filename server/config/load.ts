@@ -68,6 +68,7 @@ const linesOf = (names: readonly string[]) =>
   z.strictObject(Object.fromEntries(names.map((name) => [name, shareNumbers.optional()]))).optional();
 const shareSettings = z.strictObject({
   warden: linesOf(Object.keys(defaultShares.warden)),
+  edge: linesOf(Object.keys(defaultShares.edge)),
   admin: linesOf(Object.keys(defaultShares.admin)),
 });
 const network = z.string().refine((text) => parseNetwork(text) !== undefined, 'must be an address or a network such as 192.0.2.0/24');

@@ -1,4 +1,4 @@
-// Owns: the one table of shares: of every resource of the warden and the admin process, how much there is, what one node or person may have,
+// Owns: the one table of shares: of every resource of the warden, the admin process and the way between edge and warden, how much there is, what one node or person may have,
 // and what is kept for the other plane or for security officers (T-35, T-38).
 // Must never: hold a line that one holder can use up.
 import { type Share, shareFault } from '../domain/share.ts';
@@ -36,6 +36,10 @@ export const defaultShares = {
       waitMs: 30_000,
     }),
   },
+  edge: {
+    // Fewer than the warden reads ahead of (`warden.calls`, each): a lease finds its stream open, whatever clients ask.
+    calls: line('session')('calls to the warden under way', { total: 240, each: 64, reserve: 48, waiting: 2048, waitMs: 20_000 }),
+  },
   admin: {
     // The oldest makes room: who speaks is done in milliseconds.
     handshakes: line('stranger')('connections that have not shown a certificate', { total: 64, each: 64 }),
@@ -49,7 +53,7 @@ export const defaultShares = {
     questions: person('incident questions being answered', { total: 2, each: 1, reserve: 1, waiting: 3, waitMs: 900_000 }),
     verifications: person('verifications of the record kept', { total: 4, each: 1, reserve: 1 }),
   },
-} as const satisfies Readonly<Record<'warden' | 'admin', Readonly<Record<string, Share>>>>;
+} as const satisfies Readonly<Record<'warden' | 'edge' | 'admin', Readonly<Record<string, Share>>>>;
 
 type Table = typeof defaultShares;
 export type Shares = { readonly [P in keyof Table]: { readonly [L in keyof Table[P]]: Share } };
@@ -64,10 +68,14 @@ export function linesOf(shares: Shares): readonly (readonly [string, Share])[] {
 }
 
 export function sharesFaults(shares: Shares): readonly string[] {
-  return linesOf(shares).flatMap(([name, share]) => {
+  const { edge, warden } = shares;
+  const isRead = edge.calls.total < warden.calls.each;
+  const more = isRead ? [] : ['shares.edge.calls: total must be less than shares.warden.calls.each, or leases are not read'];
+  const faults = linesOf(shares).flatMap(([name, share]) => {
     const fault = shareFault(share);
     return fault === undefined ? [] : [`shares.${name}: ${fault}`];
   });
+  return [...faults, ...more];
 }
 
 /** The warden's pool is as large as what may be used of it at once: no line waits for another one's connections. */

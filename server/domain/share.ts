@@ -5,10 +5,10 @@ export type Claim = { readonly holder: string; readonly group: string };
 
 /**
  * One line of the table of shares. `of` says who holds it: a node (the reserve is then kept for the other plane), a person (it is kept for
- * security officers), a stranger who has not shown who he is, or the warden itself (nobody else is served from it, and nothing is kept).
+ * security officers), a session of an edge (it is kept for logins, and for sessions from logins), a stranger who has not shown who he is, or the warden itself (nobody else is served from it, and nothing is kept).
  */
 export type Share = {
-  readonly of: 'node' | 'person' | 'stranger' | 'warden';
+  readonly of: 'node' | 'person' | 'session' | 'stranger' | 'warden';
   /** The resource, in the plural, as a refusal names it. */
   readonly what: string;
   readonly total: number;
@@ -40,7 +40,7 @@ export function hasRoom(share: Share, group: string, used: Used): boolean {
 /** Why a line cannot be kept as it stands; undefined when it can. */
 export function shareFault({ of, total, each, reserve }: Share): string | undefined {
   if (each < 1) return 'each must be 1 at least';
-  if ((of === 'node' || of === 'person') && reserve < 1) return 'reserve must be 1 at least';
+  if ((of === 'node' || of === 'person' || of === 'session') && reserve < 1) return 'reserve must be 1 at least';
   if (each > total - reserve) return `each (${each}) must leave the reserve: at most total - reserve (${total - reserve})`;
   return undefined;
 }

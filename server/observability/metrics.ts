@@ -1,10 +1,12 @@
 // Owns: counters and gauges in Prometheus' text format, served on loopback only. The only HTTP in the product.
 // Must never: listen anywhere else, or carry a name of a customer or account.
 import { createServer, type Server } from 'node:http';
+import type { Socket } from 'node:net';
 import { CofferdamError } from '../domain/errors.ts';
 
 const host = '127.0.0.1';
 const requestMs = 2000;
+const connectionsMax = 16;
 
 export type Reading = {
   readonly name: string;
@@ -53,7 +55,14 @@ export async function serveMetrics(
   });
   server.requestTimeout = requestMs;
   server.headersTimeout = requestMs;
-  server.maxConnections = 16;
+  // The oldest goes, not the newest: who asks is done at once, and silent sockets shut nobody out.
+  const open = new Set<Socket>();
+  server.on('connection', (socket) => {
+    open.add(socket);
+    socket.once('close', () => open.delete(socket));
+    const [oldest] = open;
+    if (open.size > connectionsMax) oldest?.destroy();
+  });
   await new Promise<void>((resolve, reject) => {
     server.once('error', (cause) => reject(new CofferdamError('configuration', `metrics cannot listen on ${host}:${port}`, { cause })));
     server.listen(port, host, resolve);

@@ -11,6 +11,8 @@ export class Shelf<V> {
   readonly #lifeMs: number;
   readonly #onGone: (value: V) => void;
   readonly #kept = new Map<string, Kept<V>>();
+  /** What each holder has, the oldest first. */
+  readonly #idsOf = new Map<string, Set<string>>();
 
   /** `onGone` hears of everything that is kept no more, whatever the reason. */
   constructor(share: Share, lifeMs: number, onGone: (value: V) => void = () => {}) {
@@ -33,6 +35,8 @@ export class Shelf<V> {
     this.#sweep();
     this.delete(id);
     const release = this.#place(claim);
+    const own = this.#idsOf.get(claim.holder) ?? new Set();
+    this.#idsOf.set(claim.holder, own.add(id));
     this.#kept.set(id, { value, at: performance.now(), holder: claim.holder, release });
   }
 
@@ -41,7 +45,7 @@ export class Shelf<V> {
       try {
         return this.#slots.take(claim);
       } catch (error) {
-        const [own] = [...this.#kept].find(([, { holder }]) => holder === claim.holder) ?? [];
+        const [own] = this.#idsOf.get(claim.holder) ?? [];
         if (own === undefined) throw error;
         this.delete(own);
       }
@@ -64,6 +68,9 @@ export class Shelf<V> {
     const kept = this.#kept.get(id);
     if (kept === undefined) return;
     this.#kept.delete(id);
+    const own = this.#idsOf.get(kept.holder);
+    own?.delete(id);
+    if (own?.size === 0) this.#idsOf.delete(kept.holder);
     kept.release();
     this.#onGone(kept.value);
   }

@@ -1,7 +1,7 @@
 // T-35, T-38: the table of shares, line by line: a node or a person takes all it can get; it is bounded, and the other plane, or an officer, goes on.
 import { randomBytes, randomUUID } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
-import { connect, type Socket } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import pg from 'pg';
 import { type Test, test } from 'tap';
@@ -347,6 +347,16 @@ test('a whole gateway', async (t) => {
     sql,
   };
   for (const [name, attack] of Object.entries(attacks)) await t.test(name, (sub) => attack(sub, scene));
+
+  // Where nobody has shown a certificate yet, none was refused.
+  const full = createServer((socket) => void socket.destroy());
+  const place = join(world.directory, 'full.sock');
+  await new Promise<void>((resolve) => full.listen(place, resolve));
+  const turned = await world.cofferctlAlone(['whoami', '--socket', place]);
+  full.close();
+  t.equal(turned.code, 7);
+  t.match(turned.err, /ended the connection before either side had shown a certificate/);
+  t.notMatch(turned.err, /refused this certificate/);
 
   // What was quoted from anybody's words steers no terminal, and a flood of words does not fill the record.
   const odd = `x${String.fromCharCode(27)}[2J${'y'.repeat(20)}`;

@@ -31,6 +31,7 @@ test('shares: a number by its name; a line that one holder could use up, or that
   t.match(load({ warden: { logins: { each: 7 } } }).shares.warden.logins, { each: 7, total: 5000, of: 'node' });
   t.throws(() => load({ warden: { logins: { each: 5000 } } }), /shares\.warden\.logins: each \(5000\) must leave the reserve/);
   t.throws(() => load({ admin: { connections: { reserve: 0 } } }), /shares\.admin\.connections: reserve must be 1/);
+  t.throws(() => load({ warden: { calls: { each: 200 } } }), /shares\.edge\.calls: total must be less than/);
   t.throws(() => load({ warden: { loggins: { each: 1 } } }), /COFFERDAM_SHARES warden/);
   t.throws(() => load({ warden: { logins: { of: 'warden' } } }), /COFFERDAM_SHARES warden\.logins/);
   const file = join(temporaryDirectory(t), 'c.json');
@@ -45,7 +46,7 @@ test('shares: a number by its name; a line that one holder could use up, or that
 
 test('the reference lists every line of the table of shares with its numbers, and no other', async (t) => {
   const text = readFileSync(join(import.meta.dirname, '..', '..', 'OPERATIONS.md'), 'utf8');
-  const listed = [...text.matchAll(/^\| `(?:warden|admin)\.[a-z]+` \| [^|]+ \| [\d,]+ \| .*$/gm)].map(([line]) => line);
+  const listed = [...text.matchAll(/^\| `(?:warden|edge|admin)\.[a-z]+` \| [^|]+ \| [\d,]+ \| .*$/gm)].map(([line]) => line);
   const number = (value: number): string => value.toLocaleString('en');
   const expected = linesOf(defaultShares).map(([name, { what, total, each, reserve, waiting, waitMs }]) => {
     const wait = waiting === 0 ? 'none' : `${waiting}, ${waitMs / 1000} s`;

@@ -1,3 +1,4 @@
+import { connect } from 'node:net';
 import { test } from 'tap';
 import { expose, serveMetrics } from '../../server/observability/metrics.ts';
 
@@ -20,4 +21,16 @@ test('metrics are served on loopback, and nothing else is', async (t) => {
   );
   t.equal((await serveMetrics(null, () => [])).port, null, 'no port, no server');
   t.match(expose([{ name: 'y', help: 'Y.', kind: 'gauge', value: Number.NaN }]), /cofferdam_y 0\n/);
+});
+
+test('silent sockets do not shut out whoever asks: the oldest goes', async (t) => {
+  const { port, stop } = await serveMetrics(0, () => []);
+  t.teardown(stop);
+  const silent = Array.from({ length: 40 }, () => connect(port ?? 0, '127.0.0.1').on('error', () => {}));
+  t.teardown(() => {
+    for (const socket of silent) socket.destroy();
+  });
+  await Promise.all(silent.map((socket) => new Promise((resolve) => socket.once('connect', resolve))));
+  const answer = await fetch(`http://127.0.0.1:${port}/metrics`, { headers: { connection: 'close' }, signal: AbortSignal.timeout(5000) });
+  t.equal(answer.status, 200);
 });

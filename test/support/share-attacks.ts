@@ -1,16 +1,27 @@
 // Owns: attacks on lines of the table of shares that need no gateway: the part that hands them out, with the numbers of the table.
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
+import { mkdirSync } from 'node:fs';
+import { createServer, type Socket } from 'node:net';
+import { dirname } from 'node:path';
 import type { Test } from 'tap';
+import { runtimePaths } from '../../server/config/config.ts';
+import { loadConfig } from '../../server/config/load.ts';
 import { defaultShares } from '../../server/config/shares.ts';
 import { CofferdamError } from '../../server/domain/errors.ts';
 import type { NodeName } from '../../server/domain/ids.ts';
-import type { Share } from '../../server/domain/share.ts';
+import { groupMax, type Share } from '../../server/domain/share.ts';
+import { WardenClient } from '../../server/edge/warden-client/warden-client.ts';
+import { createLogger } from '../../server/observability/logger.ts';
+import { type EdgeToWarden, edgeToWarden, wardenToEdge } from '../../server/rpc/edge-warden.ts';
+import type { Handlers } from '../../server/rpc/operation.ts';
+import { Peer } from '../../server/rpc/peer.ts';
 import { Shelf } from '../../server/rpc/shelf.ts';
 import { onBehalfOf, Slots } from '../../server/rpc/slots.ts';
 import { hashPassword, PasswordHashing } from '../../server/warden/authentication/passwords.ts';
 import { createBatchQueue } from '../../server/warden/budgets/batch-queue.ts';
 import type { EdgeCaller } from '../../server/warden/context.ts';
 import { claimOf, shared, wardenSlots } from '../../server/warden/shares.ts';
+import { temporaryDirectory } from './database.ts';
 
 const thief: EdgeCaller = { node: 'partner-1' as NodeName, plane: 'partner' };
 const accomplice: EdgeCaller = { node: 'partner-2' as NodeName, plane: 'partner' };
@@ -71,20 +82,97 @@ export const attacksOnOurselves: Readonly<Record<string, (t: Test) => Promise<vo
   },
 
   'warden.hashes': async (t) => {
-    const hashing = new PasswordHashing(new Slots(warden.hashes));
+    // A shorter line than the table's: each hash takes a good part of a second of a processor.
+    const waiting = 8;
+    const hashing = new PasswordHashing(new Slots({ ...warden.hashes, waiting, waitMs: 300_000 }));
     const password = `abcdefgh-${'k'.repeat(32)}`;
     const stored = await hashPassword(createHash('sha256').update(password).digest('hex'));
     let done = 0;
-    const flood = Array.from({ length: 2 + warden.hashes.waiting + 6 }, () =>
+    const flood = Array.from({ length: warden.hashes.each + waiting + 6 }, () =>
       hashing.verify(stored, password, true, claimOf(thief)).then((isRight) => {
         done += 1;
         return isRight;
       }),
     );
-    t.equal(hashing.waiting, warden.hashes.waiting, 'so many wait');
+    t.equal(hashing.waiting, waiting, 'so many wait');
     t.equal(await hashing.verify(stored, password, false, claimOf(honest)), true);
-    t.ok(done < 20, `the other plane did not stand in the line of this one, not even behind its known places: ${done} of ${flood.length}`);
+    t.ok(done < 12, `the other plane did not stand in the line of this one, not even behind its known places: ${done} of ${flood.length}`);
     t.equal((await Promise.all(flood)).filter((one) => !one).length, 6, 'what found no place is refused');
+  },
+
+  'edge.calls': async (t) => {
+    const directory = temporaryDirectory(t);
+    const config = loadConfig({
+      file: undefined,
+      env: { COFFERDAM_VAR: directory },
+      isRoot: false,
+      isTerminal: false,
+      projectDirectory: '/',
+    });
+    const path = runtimePaths(config).wardenSocket('partner-1');
+    mkdirSync(dirname(path), { recursive: true });
+    let stuck = 0;
+    const never = (): Promise<never> => {
+      stuck += 1;
+      return new Promise(() => {});
+    };
+    const handlers: unknown = Object.fromEntries(Object.keys(edgeToWarden).map((name) => [name, never]));
+    const open = new Set<Socket>();
+    const server = createServer((stream) => {
+      open.add(stream);
+      new Peer({
+        stream,
+        serves: edgeToWarden,
+        handlers: {
+          ...(handlers as Handlers<EdgeToWarden, undefined>),
+          'node.hello': async () => ({
+            node: 'partner-1',
+            plane: 'partner' as const,
+            hostKeys: [],
+            challenge: '00'.repeat(8),
+            epoch: 0,
+            banner: '',
+          }),
+          'lease.renew': async ({ epoch }) => ({ epoch, ended: [], challenge: '00'.repeat(8), drainWithinMs: null }),
+          'login.abandon': async () => ({}),
+        },
+        calls: wardenToEdge,
+        caller: undefined,
+        onClose: () => {},
+        onBug: () => {},
+      });
+    });
+    await new Promise<void>((resolve) => server.listen(path, resolve));
+    const client = new WardenClient(
+      { config, node: 'partner-1' as NodeName, log: createLogger({ ...config, log: { level: 'error', pretty: false } }, 'test') },
+      {
+        terminated: () => {},
+        drain: () => {},
+        leaving: async () => {},
+        leaseChanged: () => {},
+        sessionCount: () => 0,
+        hasNativeCipher: true,
+      },
+    );
+    t.teardown(() => {
+      client.stop();
+      for (const socket of open) socket.destroy();
+      server.close();
+    });
+    await client.start(10_000);
+    // One session asks four hundred things whose answers wait for their turn; five others ask less.
+    const ask = (token: string, number: number): void => {
+      for (let i = 0; i < number; i += 1) client.call('download.grant', { token, download: randomUUID(), index: i }).catch(() => {});
+    };
+    ask('a'.repeat(43), 400);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    t.equal(stuck, defaultShares.edge.calls.each, 'of one session so many are under way');
+    for (const letter of ['b', 'c', 'd', 'e', 'f']) ask(letter.repeat(43), 60);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    t.equal(stuck, groupMax(defaultShares.edge.calls, 'sessions'), 'of all sessions together, so many');
+    t.same(await client.call('login.abandon', { connection: randomUUID() }), {}, 'a login has its place');
+    await new Promise((resolve) => setTimeout(resolve, 2 * config.limits.leaseLostMs));
+    t.ok(client.isLeaseLive, 'and the lease is renewed');
   },
 
   'warden.dialogues': (t) => attackShelf(t, warden.dialogues),

@@ -5,9 +5,11 @@ import { connect } from 'node:net';
 import { runtimePaths } from '../../config/config.ts';
 import { CofferdamError, toCofferdamError } from '../../domain/errors.ts';
 import type { SessionEnd } from '../../domain/session-ends.ts';
+import type { Claim } from '../../domain/share.ts';
 import { type EdgeToWarden, edgeToWarden, type WardenToEdge, wardenToEdge } from '../../rpc/edge-warden.ts';
 import type { Handlers, Params, Result } from '../../rpc/operation.ts';
 import { Peer } from '../../rpc/peer.ts';
+import { Slots } from '../../rpc/slots.ts';
 import type { EdgeNode, WardenCalls } from '../sftp-seam.ts';
 
 type WardenPeer = Peer<WardenToEdge, EdgeToWarden, undefined>;
@@ -34,11 +36,18 @@ const backoffMaxMs = 1000;
 /** A unix socket costs little: a warden that starts again is found soon. */
 const reconnectMaxMs = 250;
 
+/** A session by its token, a login by its connection; what is the edge's own counts among the logins. */
+function whoseOf(params: object): Claim {
+  if ('token' in params && typeof params.token === 'string') return { holder: params.token, group: 'sessions' };
+  return { holder: 'connection' in params && typeof params.connection === 'string' ? params.connection : 'edge', group: 'logins' };
+}
+
 export class WardenClient implements WardenCalls {
   readonly #node: EdgeNode;
   readonly #events: WardenClientEvents;
   /** Names this run of the process: a new one ends what an earlier run left. */
   readonly #startId = randomUUID();
+  readonly #slots: Slots;
   readonly #waiting = new Set<(peer: WardenPeer | undefined) => void>();
   #peer: WardenPeer | undefined;
   #isStopped = false;
@@ -55,6 +64,7 @@ export class WardenClient implements WardenCalls {
 
   constructor(node: EdgeNode, events: WardenClientEvents) {
     this.#node = node;
+    this.#slots = new Slots(node.config.shares.edge.calls);
     this.#events = events;
   }
 
@@ -197,17 +207,20 @@ export class WardenClient implements WardenCalls {
     });
   }
 
-  async call<K extends keyof EdgeToWarden & string>(op: K, params: Params<EdgeToWarden, K>): Promise<Result<EdgeToWarden, K>> {
-    const peer = await this.#connected(performance.now() + this.#node.config.limits.wardenRetryMs);
-    return peer.call(op, params);
+  /** No session's calls stand before another's, and none before a lease: beyond its places they wait here, where the stream is not held up by them. */
+  #ask<K extends keyof EdgeToWarden & string>(op: K, params: Params<EdgeToWarden, K>, deadline: number): Promise<Result<EdgeToWarden, K>> {
+    return this.#slots.within(whoseOf(params), async () => (await this.#connected(deadline)).call(op, params));
+  }
+
+  call<K extends keyof EdgeToWarden & string>(op: K, params: Params<EdgeToWarden, K>): Promise<Result<EdgeToWarden, K>> {
+    return this.#ask(op, params, performance.now() + this.#node.config.limits.wardenRetryMs);
   }
 
   async callRepeatable<K extends keyof EdgeToWarden & string>(op: K, params: Params<EdgeToWarden, K>): Promise<Result<EdgeToWarden, K>> {
     const deadline = performance.now() + this.#node.config.limits.wardenRetryMs;
     for (let pauseMs = backoffFirstMs; ; pauseMs = Math.min(backoffMaxMs, pauseMs * 2)) {
       try {
-        const peer = await this.#connected(deadline);
-        return await peer.call(op, params);
+        return await this.#ask(op, params, deadline);
       } catch (thrown) {
         const error = toCofferdamError(thrown);
         if (error.code !== 'unavailable' || this.#isStopped || performance.now() + pauseMs > deadline) throw error;
