@@ -60,6 +60,8 @@ export type OpenSession = {
   readonly purpose: Purpose;
   /** It has ended a moment ago, and may do nothing but let go of the uploads that it holds. */
   readonly isOver: boolean;
+  /** The ticket that it may enrol a second factor by; null: it may not. */
+  readonly ticket: string | null;
   /** One entry for a partner account; one per customer with rights for an internal account, name order. */
   readonly customers: readonly CustomerScope[];
 };

@@ -85,7 +85,7 @@ export async function startWarden(config: Config): Promise<RunningWarden> {
       await publishReceiptKey(tx, keys.receiptPublicKey.id, keys.receiptPublicKey.pem);
     });
     const nodes = new Nodes(database);
-    const sessions = new SessionRegistry(config, database, nodes, log);
+    const sessions = new SessionRegistry(config, database, keys, nodes, log);
     const charges = createCharges({ config, database, sessions, log, admit, grants: slots.grants });
     const warden: Warden = {
       config,

@@ -3,28 +3,17 @@
 import { createHash, createPublicKey, generateKeyPairSync, randomBytes, randomUUID } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import pg from 'pg';
-import { type Test, test } from 'tap';
+import { test } from 'tap';
 import { connect } from '../../admin-cli/client.ts';
 import { issueOperatorCertificate, keyFingerprint } from '../../certs/authority.ts';
 import { toCofferdamError } from '../../server/domain/errors.ts';
+import { asOwner } from '../support/as-owner.ts';
 import { asWarden } from '../support/as-warden.ts';
 import { makeKey } from '../support/ssh.ts';
 import { sshLogin } from '../support/ssh-login.ts';
 import { startWorld, type World } from '../support/world.ts';
 
 type Alerts = { readonly alerts: readonly { kind: string; severity: string; text: string }[] };
-
-async function asOwner(
-  t: Test,
-  world: World,
-): Promise<(sql: string, values?: readonly unknown[]) => Promise<readonly pg.QueryResultRow[]>> {
-  const client = new pg.Client({ connectionString: world.databaseUrl });
-  await client.connect();
-  t.teardown(() => client.end());
-  await client.query("select set_config('cofferdam.customers', '*', false)");
-  return async (sql, values = []) => (await client.query(sql, values as unknown[])).rows;
-}
 
 async function opens(world: World, username: string, privateKey: string, answer: () => string = () => ''): Promise<boolean> {
   const login = await sshLogin({ port: world.demo.partner.port, username, privateKey, answer });

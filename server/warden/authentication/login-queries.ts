@@ -184,12 +184,12 @@ export async function insertSecondFactor(tx: Transaction, account: AccountId, se
   return rows.length === 1;
 }
 
-/** The ticket, when it still may be used; it is used up. */
-export async function useTicket(tx: Transaction, account: AccountId): Promise<boolean> {
+/** This very ticket, when it still may be used; it is used up. */
+export async function useTicket(tx: Transaction, account: AccountId, ticket: string): Promise<boolean> {
   const rows = await tx.query(
-    `update mfa_ticket set used_at = clock_timestamp() where id = (select id from mfa_ticket where account_id = $1 and used_at is null
-       and expires_at > clock_timestamp() and failed_trials < 5 order by created_at desc limit 1 for update) returning id`,
-    [account],
+    `update mfa_ticket set used_at = clock_timestamp() where id = $2 and account_id = $1 and used_at is null
+       and expires_at > clock_timestamp() and failed_trials < 5 returning id`,
+    [account, ticket],
   );
   return rows.length === 1;
 }

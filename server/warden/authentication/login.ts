@@ -1,9 +1,11 @@
 // Owns: the logins under way, one per connection of an edge: each message verified, given to the machine, answered, on record.
 // Must never: decide by itself what counts (the machine does), or examine a guess that no counter took.
 import type { Config } from '../../config/config.ts';
+import type { AccountId, CredentialId } from '../../domain/ids.ts';
 import {
   beginLogin,
   type Evidence,
+  type LoginAccepted,
   type LoginEvent,
   type LoginState,
   type LoginStep,
@@ -18,9 +20,11 @@ import type { EdgeToWarden } from '../../rpc/edge-warden.ts';
 import type { Params, Result } from '../../rpc/operation.ts';
 import type { Release } from '../../rpc/slots.ts';
 import { lockForOpening } from '../budgets/session-limit-queries.ts';
-import { alarmBroken, brokenBehind } from '../changes/seals.ts';
+import { alarmBroken, type VerifiedRows, verifiedBehind } from '../changes/seals.ts';
 import type { EdgeCaller, KeyRing } from '../context.ts';
 import type { Exchanges, Issued } from '../exchanges/exchanges.ts';
+import { activeCustomers } from '../sessions/session-queries.ts';
+import { accountOf, customersOf } from '../sessions/session-scope.ts';
 import type { SessionRegistry } from '../sessions/sessions.ts';
 import { claimOf, type WardenSlots } from '../shares.ts';
 import { type AccountFacts, findUsable, findUsableAmong } from './login-queries.ts';
@@ -28,6 +32,7 @@ import { findNamed, recordFailure, recordPartial } from './login-record.ts';
 import { openSession } from './open-session.ts';
 import { PasswordHashing, passwordName } from './passwords.ts';
 import { type Guess, Penalties } from './penalties.ts';
+import { verifiedLogin } from './verified-login.ts';
 import { isWorthSigning, passwordEvidence, verifyCode, verifyKey, verifyTicket } from './verify-evidence.ts';
 
 type Attempt = Params<EdgeToWarden, 'login.attempt'>;
@@ -40,9 +45,20 @@ export type Login = {
   /** Of the first credential that was shown, and of a second one. */
   fingerprint: string | null;
   alsoFingerprint: string | null;
+  /** Names of the credentials that were proved. */
+  readonly proved: Set<string>;
+  /** That the password was verified against. */
+  passwordHash: string | null;
   readonly startedAt: number;
   readonly release: Release;
   queue: Promise<unknown>;
+};
+type Relied = {
+  readonly seen: Seen;
+  readonly id: AccountId;
+  readonly credentials: readonly CredentialId[];
+  readonly window: string | null;
+  readonly ticket: AccountFacts['ticket'];
 };
 type Seen = { readonly account: AccountFacts | undefined; readonly standing: Standing | null; readonly now: number };
 
@@ -100,6 +116,8 @@ export class Logins {
         issued,
         fingerprint: null,
         alsoFingerprint: null,
+        proved: new Set(),
+        passwordHash: null,
         startedAt: performance.now(),
         release,
         queue: Promise.resolve(),
@@ -136,7 +154,7 @@ export class Logins {
     }
     const guess = await this.#guess(login, params, caller);
     const password =
-      evidence.type === 'password' && guess?.isTaken === true ? await this.#password(evidence.password, guess, caller) : false;
+      evidence.type === 'password' && guess?.isTaken === true ? await this.#password(login, evidence.password, guess, caller) : false;
     const outcome = await database.withSystem(async (tx) => {
       const seen = await this.#seeIn(tx, params);
       const event = await this.#event(tx, login, params, caller, seen, guess, password);
@@ -193,10 +211,12 @@ export class Logins {
     });
   }
 
-  async #password(password: string, guess: Guess, caller: EdgeCaller): Promise<boolean> {
+  async #password(login: Login, password: string, guess: Guess, caller: EdgeCaller): Promise<boolean> {
     const name = passwordName(password);
     const found = await this.#given.database.withSystem((tx) => findUsable(tx, name, this.#dormantMs));
-    return this.#hashing.verify(found?.passwordHash ?? undefined, password, guess.isKnown, claimOf(caller));
+    const isRight = await this.#hashing.verify(found?.passwordHash ?? undefined, password, guess.isKnown, claimOf(caller));
+    if (isRight) login.passwordHash = found?.passwordHash ?? null;
+    return isRight;
   }
 
   get #dormantMs(): number {
@@ -224,11 +244,13 @@ export class Logins {
           dormantMs: this.#dormantMs,
         });
         show(login, verified.fingerprint);
+        if (verified.evidence !== null) login.proved.add(verified.fingerprint);
         return { type: 'proof', evidence: verified.evidence };
       }
       case 'password': {
         const name = passwordName(evidence.password);
         show(login, name);
+        if (isPasswordRight) login.proved.add(name);
         return { type: 'proof', evidence: await passwordEvidence(tx, name, isPasswordRight, this.#dormantMs) };
       }
       case 'keyboard-interactive':
@@ -275,23 +297,29 @@ export class Logins {
     // The ticket that was shown, not another one that was issued since.
     if (login.state.given.has('ticket') && seen.account.ticket?.id !== before.ticket?.id) return { outcome: 'closed' };
     const window = step.usedWindow ? (seen.account.window?.id ?? null) : null;
+    const ticket = login.state.given.has('ticket') ? before.ticket : null;
     // Every row that this session would rely on is what the warden wrote, by the will of two operators where that is needed.
-    const broken = await brokenBehind(tx, this.#given.keys, {
-      account: id,
-      credentials,
-      window,
-      ticket: step.purpose === 'enrolment' ? (seen.account.ticket?.id ?? null) : null,
-    });
+    const { broken, rows } = await verifiedBehind(tx, this.#given.keys, { account: id, credentials, window, ticket: ticket?.id ?? null });
     if (broken !== undefined) {
       await alarmBroken(tx, broken, `a login of ${seen.account.name} from ${params.source.address} was refused`);
       return { outcome: 'closed' };
     }
+    const opens = this.#verified(login, params, caller, rows, { seen, id, credentials, window, ticket });
+    const account = opens && accountOf(rows, id, opens.restrictions.readOnly);
+    if (opens === undefined || account === undefined) return { outcome: 'closed' };
+    const reachable = [...rows.values()].flatMap((row) => (row.kind === 'customer' ? [row.id] : []));
     return openSession(tx, this.#given.sessions, {
       account: seen.account,
+      scope: {
+        account,
+        customers: opens.purpose === 'transfer' ? customersOf(rows, account, await activeCustomers(tx, reachable)) : [],
+        ticket: ticket?.id ?? null,
+      },
+      now: seen.now,
       credentials: login.state.given,
-      proofs: step.proofs,
-      purpose: step.purpose,
-      restrictions: step.restrictions,
+      proofs: opens.proofs,
+      purpose: opens.purpose,
+      restrictions: opens.restrictions,
       window,
       fingerprint: login.fingerprint,
       alsoFingerprint: login.alsoFingerprint,
@@ -300,6 +328,26 @@ export class Logins {
       caller,
       startId: this.#given.startIdOf(caller),
     });
+  }
+
+  /** The login once more, by the verified rows: what it saw before may have stood in the database for a moment only. */
+  #verified(
+    login: Login,
+    params: Attempt,
+    caller: EdgeCaller,
+    rows: VerifiedRows,
+    { seen, id, credentials, window, ticket }: Relied,
+  ): LoginAccepted | undefined {
+    const shown = {
+      account: id,
+      credentials,
+      names: login.proved,
+      passwordHash: login.passwordHash,
+      window,
+      ticket,
+    };
+    const verified = seen.standing === null ? undefined : verifiedLogin(rows, shown, seen.standing);
+    return verified && stillOpens(login.state, verified.credentials, verified.standing, placeOf(params, caller, seen.now));
   }
 
   #expire(): void {

@@ -13,12 +13,15 @@ import type { EdgeCaller } from '../context.ts';
 import { countKeyExchange } from '../exchanges/exchange-queries.ts';
 import type { Issued } from '../exchanges/exchanges.ts';
 import { record } from '../ledger/ledger-queries.ts';
-import type { SessionRegistry } from '../sessions/sessions.ts';
+import type { Opening, SessionRegistry } from '../sessions/sessions.ts';
 import { type AccountFacts, touchCredential } from './login-queries.ts';
 import { rememberSource } from './penalty-queries.ts';
 
 export type Accepted = {
   readonly account: AccountFacts;
+  readonly scope: Opening['scope'];
+  /** Milliseconds since 1970, by the clock of the database. */
+  readonly now: number;
   readonly credentials: ReadonlyMap<Proof, CredentialId | null>;
   readonly proofs: readonly Proof[];
   readonly purpose: Purpose;
@@ -57,7 +60,8 @@ export async function openSession(tx: Transaction, sessions: SessionRegistry, ac
     credential,
     alsoCredential: key === null ? null : password,
     purpose: accepted.purpose,
-    readOnly: accepted.restrictions.readOnly,
+    scope: accepted.scope,
+    now: accepted.now,
     until: accepted.restrictions.until,
     window: accepted.window,
     caller,

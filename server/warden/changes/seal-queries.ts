@@ -4,50 +4,159 @@ import { type AccountId, type CredentialId, type CustomerId, idOf } from '../../
 import type { Transaction } from '../../postgres/database.ts';
 import type { SessionFilter } from '../sessions/session-queries.ts';
 
-/**
- * `$1`: ids as text[]. `facts` is JSON text; instants in microseconds, so that no setting of the connection shows in it. Row and seal in one
- * statement: what is read is one moment.
- */
-const factsOf = {
-  customer: `select id::text as id, jsonb_build_array(name, allowed_proofs, is_self_test)::text as facts,
-    (select to_jsonb(s) from seal s where s.kind = 'customer' and s.row_id = customer.id::text) as seal from customer where id = any ($1::uuid[])`,
-  account: `select id::text as id, jsonb_build_array(customer_id, name, kind, plane, read_only, source_networks::text[], (extract(epoch from expires_at) * 1000000)::bigint, manages, is_self_test)::text as facts,
-    (select to_jsonb(s) from seal s where s.kind = 'account' and s.row_id = account.id::text) as seal
-    from account where id = any ($1::uuid[])`,
-  credential: `select id::text as id, jsonb_build_array(account_id, type, algorithm, encode(public_key, 'hex'), password_hash, fingerprint, issued_by,
-      (extract(epoch from valid_from) * 1000000)::bigint, (extract(epoch from issued_until) * 1000000)::bigint, read_only, source_networks::text[])::text as facts,
-    (select to_jsonb(s) from seal s where s.kind = 'credential' and s.row_id = credential.id::text) as seal
-    from credential where id = any ($1::uuid[])`,
-  rights: `select account_id::text as id, jsonb_agg(jsonb_build_array(customer_id, folder_id, verbs) order by folder_id)::text as facts,
-    (select to_jsonb(s) from seal s where s.kind = 'rights' and s.row_id = folder_right.account_id::text) as seal
-    from folder_right where account_id = any ($1::uuid[]) group by account_id`,
-  folder: `select id::text as id, jsonb_build_array(customer_id, name, direction, publish_rule, settle_ms, read_back, replace_allowed, directories_allowed, window_days, reads_max, retention_days)::text as facts,
-    (select to_jsonb(s) from seal s where s.kind = 'folder' and s.row_id = folder.id::text) as seal
-    from folder where id = any ($1::uuid[])`,
-  budget: `select id::text as id, jsonb_build_array(rank, direction, credential_id, account_id, customer_id, plane, cap_hour_bytes, cap_day_bytes, cap_week_bytes,
-      cap_hour_items, cap_day_items, cap_week_items, rate, sessions_max, ceiling_percent, is_share, headroom_percent, consequence)::text as facts,
-    (select to_jsonb(s) from seal s where s.kind = 'budget' and s.row_id = budget.id::text) as seal
-    from budget where id = any ($1::bigint[])`,
-  window: `select id::text as id, jsonb_build_array(account_id, (extract(epoch from opens_at) * 1000000)::bigint, (extract(epoch from closes_at) * 1000000)::bigint)::text as facts,
-    (select to_jsonb(s) from seal s where s.kind = 'window' and s.row_id = activation_window.id::text) as seal
-    from activation_window where id = any ($1::uuid[])`,
-  'standing-window': `select id::text as id, jsonb_build_array(account_id, name, days, opens::text, closes::text, zone, (extract(epoch from valid_from) * 1000000)::bigint,
-      (extract(epoch from valid_until) * 1000000)::bigint)::text as facts,
-    (select to_jsonb(s) from seal s where s.kind = 'standing-window' and s.row_id = standing_window.id::text) as seal from standing_window where id = any ($1::uuid[])`,
-  ticket: `select id::text as id, jsonb_build_array(account_id, encode(ticket_hash, 'hex'))::text as facts,
-    (select to_jsonb(s) from seal s where s.kind = 'ticket' and s.row_id = mfa_ticket.id::text) as seal from mfa_ticket where id = any ($1::uuid[])`,
-  operator: `select id::text as id, jsonb_build_array(name, role, state)::text as facts,
-    (select to_jsonb(s) from seal s where s.kind = 'operator' and s.row_id = operator.id::text) as seal from operator where id = any ($1::uuid[])`,
-  'operator-key': `select fingerprint as id, jsonb_build_array(operator_id, encode(public_key, 'hex'), (extract(epoch from ended_at) * 1000000)::bigint)::text as facts,
-    (select to_jsonb(s) from seal s where s.kind = 'operator-key' and s.row_id = operator_key.fingerprint) as seal
-    from operator_key where fingerprint = any ($1::text[])`,
-  'break-glass': `select id::text as id, jsonb_build_array(operator_id, operations, hours, (extract(epoch from valid_until) * 1000000)::bigint,
-      (extract(epoch from opened_at) * 1000000)::bigint, (extract(epoch from closes_at) * 1000000)::bigint, (extract(epoch from ended_at) * 1000000)::bigint)::text as facts,
-    (select to_jsonb(s) from seal s where s.kind = 'break-glass' and s.row_id = break_glass.id::text) as seal
-    from break_glass where id = any ($1::uuid[])`,
-} as const;
+/** Facts are JSON text, an object by column; instants in microseconds, so that no setting of the connection shows in them. */
+const micros = (column: string): string => `(extract(epoch from ${column}) * 1000000)::bigint`;
+/** One row a fact: its name, and how it is read. */
+const object = (facts: Readonly<Record<string, string>>): string =>
+  `jsonb_build_object(${Object.entries(facts)
+    .map(([name, read]) => `'${name}', ${read}`)
+    .join(', ')})`;
+const same = (...columns: readonly string[]): Readonly<Record<string, string>> =>
+  Object.fromEntries(columns.map((column) => [column, column]));
 
-export type SealKind = keyof typeof factsOf;
+type Source = {
+  readonly table: string;
+  readonly key: string;
+  readonly type: 'uuid' | 'bigint' | 'text';
+  readonly facts: string;
+  /** One row of the answer stands for several of the table. */
+  readonly isGrouped?: true;
+};
+
+/** Every kind of row that carries a seal, and what of it is sealed. A column that decides what a session may do must stand here. */
+const sources = {
+  customer: { table: 'customer', key: 'id', type: 'uuid', facts: object(same('name', 'allowed_proofs', 'is_self_test')) },
+  account: {
+    table: 'account',
+    key: 'id',
+    type: 'uuid',
+    facts: object({
+      ...same('customer_id', 'name', 'kind', 'plane', 'read_only', 'manages', 'is_self_test'),
+      source_networks: 'source_networks::text[]',
+      expires_at: micros('expires_at'),
+    }),
+  },
+  credential: {
+    table: 'credential',
+    key: 'id',
+    type: 'uuid',
+    facts: object({
+      ...same('account_id', 'type', 'algorithm', 'password_hash', 'fingerprint', 'issued_by', 'read_only'),
+      public_key: "encode(public_key, 'hex')",
+      valid_from: micros('valid_from'),
+      issued_until: micros('issued_until'),
+      source_networks: 'source_networks::text[]',
+    }),
+  },
+  rights: {
+    table: 'folder_right',
+    key: 'account_id',
+    type: 'uuid',
+    facts: 'jsonb_object_agg(folder_id, jsonb_build_array(customer_id, verbs))',
+    isGrouped: true,
+  },
+  folder: {
+    table: 'folder',
+    key: 'id',
+    type: 'uuid',
+    facts: object(
+      same(
+        'customer_id',
+        'name',
+        'direction',
+        'publish_rule',
+        'settle_ms',
+        'read_back',
+        'replace_allowed',
+        'directories_allowed',
+        'window_days',
+        'reads_max',
+        'retention_days',
+      ),
+    ),
+  },
+  budget: {
+    table: 'budget',
+    key: 'id',
+    type: 'bigint',
+    facts: object(
+      same(
+        'rank',
+        'direction',
+        'credential_id',
+        'account_id',
+        'customer_id',
+        'plane',
+        'cap_hour_bytes',
+        'cap_day_bytes',
+        'cap_week_bytes',
+        'cap_hour_items',
+        'cap_day_items',
+        'cap_week_items',
+        'rate',
+        'sessions_max',
+        'ceiling_percent',
+        'is_share',
+        'headroom_percent',
+        'consequence',
+      ),
+    ),
+  },
+  window: {
+    table: 'activation_window',
+    key: 'id',
+    type: 'uuid',
+    facts: object({ account_id: 'account_id', opens_at: micros('opens_at'), closes_at: micros('closes_at') }),
+  },
+  'standing-window': {
+    table: 'standing_window',
+    key: 'id',
+    type: 'uuid',
+    facts: object({
+      ...same('account_id', 'name', 'days', 'zone'),
+      opens: 'opens::text',
+      closes: 'closes::text',
+      valid_from: micros('valid_from'),
+      valid_until: micros('valid_until'),
+    }),
+  },
+  ticket: {
+    table: 'mfa_ticket',
+    key: 'id',
+    type: 'uuid',
+    facts: object({ account_id: 'account_id', ticket_hash: "encode(ticket_hash, 'hex')" }),
+  },
+  operator: { table: 'operator', key: 'id', type: 'uuid', facts: object(same('name', 'role', 'state')) },
+  'operator-key': {
+    table: 'operator_key',
+    key: 'fingerprint',
+    type: 'text',
+    facts: object({ operator_id: 'operator_id', public_key: "encode(public_key, 'hex')", ended_at: micros('ended_at') }),
+  },
+  'break-glass': {
+    table: 'break_glass',
+    key: 'id',
+    type: 'uuid',
+    facts: object({
+      ...same('operator_id', 'operations', 'hours'),
+      valid_until: micros('valid_until'),
+      opened_at: micros('opened_at'),
+      closes_at: micros('closes_at'),
+      ended_at: micros('ended_at'),
+    }),
+  },
+} as const satisfies Readonly<Record<string, Source>>;
+
+export type SealKind = keyof typeof sources;
+export const sealKinds = Object.keys(sources) as readonly SealKind[];
+
+/** `$1`: the kind, `$2`: ids. Row and seal in one statement: what is read is one moment. */
+function factsOf(kind: SealKind): string {
+  const { table, key, type, facts, isGrouped }: Source = sources[kind];
+  return `select t.${key}::text as id, t.facts::text as facts, (select to_jsonb(s) from seal s where s.kind = $1 and s.row_id = t.${key}::text) as seal
+    from (select ${key}, ${facts} as facts from ${table} where ${key} = any ($2::${type}[])${isGrouped === true ? ` group by ${key}` : ''}) t`;
+}
+
 export type RowName = { readonly kind: SealKind; readonly id: string };
 export type SealedRow = RowName & {
   readonly facts: string;
@@ -55,7 +164,7 @@ export type SealedRow = RowName & {
   readonly sealedBy: string | null;
   readonly change: string | null;
 };
-const isKind = (kind: string): kind is SealKind => Object.hasOwn(factsOf, kind);
+const isKind = (kind: string): kind is SealKind => Object.hasOwn(sources, kind);
 
 type Seal = { readonly mac: string | null; readonly sealed_by: string | null; readonly change_id: string | null };
 /** As JSON shows a bytea: `\\x…`. */
@@ -66,7 +175,7 @@ export async function readRows(tx: Transaction, names: readonly RowName[]): Prom
   const rows: SealedRow[] = [];
   for (const kind of new Set(names.map((one) => one.kind))) {
     const ids = names.filter((one) => one.kind === kind).map((one) => one.id);
-    for (const { id, facts, seal } of await tx.query<{ id: string; facts: string; seal: Seal | null }>(factsOf[kind], [ids]))
+    for (const { id, facts, seal } of await tx.query<{ id: string; facts: string; seal: Seal | null }>(factsOf(kind), [kind, ids]))
       rows.push({ kind, id, facts, mac: bytesOf(seal?.mac), sealedBy: seal?.sealed_by ?? null, change: seal?.change_id ?? null });
   }
   return rows;

@@ -18,6 +18,7 @@ import {
   rowsBehind,
   rowsWrittenUnder,
   type SealedRow,
+  type SealKind,
   setWord,
   windowKind,
   writeSeals,
@@ -58,6 +59,28 @@ const isSealGood = (keys: KeyRing, row: SealedRow): boolean => {
   return expected.length === row.mac.length && timingSafeEqual(expected, row.mac);
 };
 
+/** Rows that were read and verified, by `kind/id`. */
+export type VerifiedRows = ReadonlyMap<string, SealedRow>;
+type Looked = { readonly broken: RowName | undefined; readonly rows: VerifiedRows };
+export const rowKey = ({ kind, id }: RowName): string => `${kind}/${id}`;
+
+/** What a verified row says. The type is the caller's word: the columns are those of seal-queries. */
+export function factsOfRow<T>(rows: VerifiedRows, name: RowName): T | undefined {
+  const row = rows.get(rowKey(name));
+  return row === undefined ? undefined : (JSON.parse(row.facts) as T);
+}
+
+async function look(tx: Transaction, keys: KeyRing, names: readonly RowName[], within: readonly string[]): Promise<Looked> {
+  const rows = new Map((await readRows(tx, names)).map((row) => [rowKey(row), row]));
+  const changes = new Set([...rows.values()].flatMap((row) => row.change ?? []));
+  const good = await genuineAmong(tx, keys, [...changes], within);
+  const broken = names.find((name) => {
+    const row = rows.get(rowKey(name));
+    return row === undefined || !isSealGood(keys, row) || (row.change !== null && !good.has(row.change));
+  });
+  return { broken, rows };
+}
+
 /** The first of these rows that is missing, unsealed, altered, or made by a change whose signatures do not verify; undefined: all are good. */
 export async function firstBroken(
   tx: Transaction,
@@ -66,18 +89,11 @@ export async function firstBroken(
   /** Changes whose proof this is a part of: none may prove itself. */
   within: readonly string[] = [],
 ): Promise<RowName | undefined> {
-  const rows = new Map((await readRows(tx, names)).map((row) => [`${row.kind}/${row.id}`, row]));
-  const changes = new Set([...rows.values()].flatMap((row) => row.change ?? []));
-  const good = await genuineAmong(tx, keys, [...changes], within);
-  for (const name of names) {
-    const row = rows.get(`${name.kind}/${name.id}`);
-    if (row === undefined || !isSealGood(keys, row) || (row.change !== null && !good.has(row.change))) return name;
-  }
-  return undefined;
+  return (await look(tx, keys, names, within)).broken;
 }
 
-/** What a login is about to rely on. Undefined: all of it is what the warden wrote. */
-export async function brokenBehind(
+/** What a login is about to rely on: read and verified in one, so that nothing is relied on that was read at another moment. */
+export async function verifiedBehind(
   tx: Transaction,
   keys: KeyRing,
   login: {
@@ -86,14 +102,17 @@ export async function brokenBehind(
     readonly window: string | null;
     readonly ticket: string | null;
   },
-): Promise<RowName | undefined> {
+): Promise<Looked> {
   const names = [...(await rowsBehind(tx, login.account, login.credentials))];
   if (login.window !== null) names.push({ kind: await windowKind(tx, login.window), id: login.window });
   if (login.ticket !== null) names.push({ kind: 'ticket', id: login.ticket });
-  return firstBroken(tx, keys, names);
+  return look(tx, keys, names, []);
 }
 
-export async function alarmBroken(tx: Transaction, row: RowName, where: string): Promise<void> {
+/** A row that is not what it was when the warden wrote it. Sessions and handles carry MACs of their own. */
+export type AlteredRow = { readonly kind: SealKind | 'session' | 'download' | 'upload'; readonly id: string };
+
+export async function alarmBroken(tx: Transaction, row: AlteredRow, where: string): Promise<void> {
   const facts = { kind: row.kind, row: row.id, where };
   await record(tx, { kind: 'row.broken-seal', observer: 'warden', sensitive: facts });
   await insertAlert(tx, {

@@ -51,7 +51,9 @@ export async function finishEnrolment(
     return { isEnrolled: false, next: triesLeft > 0 ? { ...enrolment, triesLeft } : undefined };
   }
   const { sealed, sealedBy } = keys.sealSecret('totp', id, seed);
-  if (!(await useTicket(tx, id))) throw new CofferdamError('conflict', 'the ticket has expired or was used; ask for a new one');
+  // The one that this session came with, not another one that was issued since.
+  if (session.ticket === null || !(await useTicket(tx, id, session.ticket)))
+    throw new CofferdamError('conflict', 'the ticket has expired or was used; ask for a new one');
   if (!(await insertSecondFactor(tx, id, sealed, sealedBy))) throw new CofferdamError('conflict', 'this account has a second factor');
   await useStep(tx, id, step);
   await record(tx, { kind: 'second-factor.enrolled', customer, account: id, session: session.id, node: session.node, observer: 'warden' });

@@ -1,18 +1,9 @@
 // Owns: the SQL of a session's clock and of its last moments: what was active, what is overdue, and which uploads an ended session still holds.
 // Must never: wait for a lock in a renewal of a lease, or end as idle what nobody could be asked about.
-import type { Purpose } from '../../domain/authentication-policy.ts';
-import {
-  type AccountId,
-  type AccountKind,
-  type CredentialId,
-  type CustomerId,
-  idOf,
-  type NodeName,
-  type Plane,
-  type SessionId,
-} from '../../domain/ids.ts';
+import { type CustomerId, idOf, type NodeName, type SessionId } from '../../domain/ids.ts';
 import type { SessionEnd } from '../../domain/session-ends.ts';
 import type { Transaction } from '../../postgres/database.ts';
+import type { SessionRow } from './session-queries.ts';
 
 /** So long after its end a session may seal what was acknowledged to its client. Milliseconds. */
 export const graceMs = 30_000;
@@ -77,22 +68,8 @@ export async function isGoing(tx: Transaction, session: SessionId, orEnding: boo
   return rows.length === 1;
 }
 
-/** What a session that is over may still let go of, and for whom. */
-export type EndingRow = {
-  readonly id: SessionId;
-  readonly node: NodeName;
-  readonly credential: CredentialId;
-  readonly purpose: Purpose;
-  readonly account: {
-    readonly id: AccountId;
-    readonly name: string;
-    readonly kind: AccountKind;
-    readonly plane: Plane;
-    readonly customer: CustomerId | null;
-  };
-  /** Of the uploads that it still holds. */
-  readonly customers: readonly CustomerId[];
-};
+/** What a session that is over may still let go of: its row, and the customers of the uploads that it still holds. */
+export type EndingRow = Omit<SessionRow, 'now' | 'expiresInMs' | 'idleMs' | 'idleForMs'> & { readonly customers: readonly CustomerId[] };
 
 /** The session of this token, when it ended within the grace. */
 export async function findEnding(tx: Transaction, tokenHash: Buffer): Promise<EndingRow | undefined> {
@@ -100,32 +77,30 @@ export async function findEnding(tx: Transaction, tokenHash: Buffer): Promise<En
     id: string;
     node: string;
     credential_id: string;
-    purpose: Purpose;
+    also_credential_id: string | null;
+    purpose: string;
     account_id: string;
-    name: string;
-    kind: AccountKind;
-    plane: Plane;
-    customer_id: string | null;
+    window_id: string | null;
+    scope: string | null;
+    scope_mac: Buffer | null;
     customers: readonly string[];
   }>(
-    `select s.id, s.node, s.credential_id, s.purpose, s.account_id, a.name, a.kind, a.plane, a.customer_id,
+    `select s.id, s.node, s.credential_id, s.also_credential_id, s.purpose, s.account_id, s.window_id, s.scope, s.scope_mac,
        array(select distinct v.customer_id from version v where v.session_id = s.id and v.upload_id is not null) as customers
-     from session s join account a on a.id = s.account_id where s.token_hash = $1 and is_ending(s.ended_at, s.expires_at, $2)`,
+     from session s where s.token_hash = $1 and is_ending(s.ended_at, s.expires_at, $2)`,
     [tokenHash, graceMs],
   );
   return (
     row && {
       id: idOf<SessionId>(row.id),
-      node: idOf<NodeName>(row.node),
-      credential: idOf<CredentialId>(row.credential_id),
+      account: row.account_id,
+      credential: row.credential_id,
+      alsoCredential: row.also_credential_id,
+      node: row.node,
       purpose: row.purpose,
-      account: {
-        id: idOf<AccountId>(row.account_id),
-        name: row.name,
-        kind: row.kind,
-        plane: row.plane,
-        customer: row.customer_id === null ? null : idOf<CustomerId>(row.customer_id),
-      },
+      window: row.window_id,
+      scope: row.scope,
+      scopeMac: row.scope_mac,
       customers: row.customers.map((one) => idOf<CustomerId>(one)),
     }
   );

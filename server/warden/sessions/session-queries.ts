@@ -1,23 +1,9 @@
-// Owns: the SQL of sessions and of the scope that a session carries.
+// Owns: the SQL of sessions.
 import type { Purpose } from '../../domain/authentication-policy.ts';
-import {
-  type AccountId,
-  type AccountKind,
-  type CredentialId,
-  type CustomerId,
-  type Direction,
-  type FolderId,
-  idOf,
-  type NodeName,
-  type Plane,
-  type PublishRule,
-  type SessionId,
-  type Verb,
-} from '../../domain/ids.ts';
+import { type AccountId, type CredentialId, type CustomerId, idOf, type NodeName, type Plane, type SessionId } from '../../domain/ids.ts';
 import type { SessionEnd } from '../../domain/session-ends.ts';
 import type { Transaction } from '../../postgres/database.ts';
 import { wireBytesPerSecondMax } from '../../rpc/edge-words.ts';
-import type { CustomerScope, FolderScope } from '../context.ts';
 import type { ReadHandle } from '../retention/retention-queries.ts';
 
 export type NewSession = {
@@ -37,19 +23,19 @@ export type NewSession = {
   readonly sessionIdentifier: Buffer;
   readonly keyExchange: string;
   readonly hostKeyAlgorithm: string;
-  readonly lifeMs: number;
-  /** Milliseconds since 1970: no later than this, however short its life is then. null = no such end. */
-  readonly until: number | null;
+  /** Milliseconds since 1970. */
+  readonly endsAt: number;
   readonly idleLifeMs: number;
+  readonly scope: { readonly text: string; readonly mac: Buffer };
 };
 
 /** How long it may live, in ms; undefined: its end has come already, and there is no session. */
 export async function insertSession(tx: Transaction, session: NewSession): Promise<number | undefined> {
   const [row] = await tx.query<{ life_ms: number }>(
     `insert into session (id, token_hash, account_id, credential_id, node, start_id, source_address, source_port, client_identification, started_at, expires_at,
-       idle_ms, session_identifier, key_exchange, host_key_algorithm, also_credential_id, purpose, read_only, window_id)
-     select $1, $2, $3, $4, $5, $6, $7, $8, $9, n.now, least(n.now + $10 * interval '1 millisecond', n.until), $11, $12, $13, $14, $15, $16, $17, $18
-     from (select clock_timestamp() as now, to_timestamp($19::float8 / 1000) as until) n where n.until is null or n.now < n.until
+       idle_ms, session_identifier, key_exchange, host_key_algorithm, also_credential_id, purpose, read_only, window_id, scope, scope_mac)
+     select $1, $2, $3, $4, $5, $6, $7, $8, $9, n.now, n.ends, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20
+     from (select clock_timestamp() as now, to_timestamp($10::float8 / 1000) as ends) n where n.now < n.ends
      returning (extract(epoch from expires_at - started_at) * 1000)::float8 as life_ms`,
     [
       session.id,
@@ -61,7 +47,7 @@ export async function insertSession(tx: Transaction, session: NewSession): Promi
       session.sourceAddress,
       session.sourcePort,
       session.client,
-      session.lifeMs,
+      session.endsAt,
       session.idleLifeMs,
       session.sessionIdentifier,
       session.keyExchange,
@@ -70,71 +56,33 @@ export async function insertSession(tx: Transaction, session: NewSession): Promi
       session.purpose,
       session.readOnly,
       session.window,
-      session.until,
+      session.scope.text,
+      session.scope.mac,
     ],
   );
   return row?.life_ms;
 }
 
-type Verbs = readonly Verb[];
-
-/** Everything the account may reach: its rights on folders of active customers, grouped by customer, both in name order. */
-export async function loadScope(tx: Transaction, account: AccountId): Promise<readonly CustomerScope[]> {
-  const rows = await tx.query<{
-    customer_id: string;
-    customer_name: string;
-    id: string;
-    name: string;
-    direction: Direction;
-    publish_rule: PublishRule;
-    settle_ms: number;
-    read_back: boolean;
-    replace_allowed: boolean;
-    directories_allowed: boolean;
-    verbs: Verbs;
-  }>(
-    `select c.id as customer_id, c.name as customer_name, f.id, f.name, f.direction, f.publish_rule, f.settle_ms, f.read_back, f.replace_allowed,
-       f.directories_allowed, r.verbs
-     from folder_right r join folder f on f.id = r.folder_id join customer c on c.id = f.customer_id join account a on a.id = r.account_id
-     where r.account_id = $1 and c.state = 'active' and (a.customer_id is null or a.customer_id = c.id)
-     order by c.name collate "C", f.name`,
-    [account],
-  );
-  const customers = new Map<string, { readonly id: CustomerId; readonly name: string; readonly folders: FolderScope[] }>();
-  for (const row of rows) {
-    const customer = customers.get(row.customer_id) ?? { id: idOf<CustomerId>(row.customer_id), name: row.customer_name, folders: [] };
-    customers.set(row.customer_id, customer);
-    customer.folders.push(
-      Object.freeze({
-        id: idOf<FolderId>(row.id),
-        name: row.name,
-        direction: row.direction,
-        publishRule: row.publish_rule,
-        settleMs: row.settle_ms,
-        readBack: row.read_back,
-        replaceAllowed: row.replace_allowed,
-        directoriesAllowed: row.directories_allowed,
-        verbs: new Set(row.verbs),
-      }),
-    );
-  }
-  return Object.freeze([...customers.values()].map((customer) => Object.freeze({ ...customer, folders: Object.freeze(customer.folders) })));
+/** Those of the customers that are not suspended. */
+export async function activeCustomers(tx: Transaction, customers: readonly string[]): Promise<ReadonlySet<string>> {
+  if (customers.length === 0) return new Set();
+  const rows = await tx.query<{ id: string }>("select id from customer where id = any ($1::uuid[]) and state = 'active'", [customers]);
+  return new Set(rows.map((row) => row.id));
 }
 
+/** The columns say what the sealed scope says, and what became narrower since. */
 export type SessionRow = {
   readonly id: SessionId;
-  readonly node: NodeName;
-  readonly credential: CredentialId;
-  readonly purpose: Purpose;
-  readonly account: {
-    readonly id: AccountId;
-    readonly name: string;
-    readonly kind: AccountKind;
-    readonly plane: Plane;
-    readonly customer: CustomerId | null;
-    readonly readOnly: boolean;
-    readonly manages: boolean;
-  };
+  readonly account: string;
+  readonly credential: string;
+  readonly alsoCredential: string | null;
+  readonly node: string;
+  readonly purpose: string;
+  readonly window: string | null;
+  readonly scope: string | null;
+  readonly scopeMac: Buffer | null;
+  /** Milliseconds since 1970. */
+  readonly now: number;
   readonly expiresInMs: number;
   readonly idleMs: number;
   readonly idleForMs: number;
@@ -146,19 +94,19 @@ export async function findOpenSession(tx: Transaction, tokenHash: Buffer): Promi
     id: string;
     node: string;
     credential_id: string;
+    also_credential_id: string | null;
     account_id: string;
-    name: string;
-    kind: AccountKind;
-    plane: Plane;
-    customer_id: string | null;
-    read_only: boolean;
-    manages: boolean;
-    purpose: Purpose;
+    purpose: string;
+    window_id: string | null;
+    scope: string | null;
+    scope_mac: Buffer | null;
+    now: number;
     expires_in: number;
     idle_ms: number;
     idle_for: number;
   }>(
-    `select s.id, s.node, s.credential_id, s.account_id, a.name, a.kind, a.plane, a.customer_id, a.read_only or s.read_only as read_only, a.manages, s.purpose, s.idle_ms,
+    `select s.id, s.node, s.credential_id, s.also_credential_id, s.account_id, s.purpose, s.window_id, s.scope, s.scope_mac, s.idle_ms,
+       (extract(epoch from clock_timestamp()) * 1000)::float8 as now,
        (extract(epoch from s.expires_at - clock_timestamp()) * 1000)::float8 as expires_in,
        (extract(epoch from clock_timestamp() - s.last_seen_at) * 1000)::float8 as idle_for
      from session s join account a on a.id = s.account_id join credential k on k.id = s.credential_id left join customer c on c.id = a.customer_id
@@ -168,25 +116,23 @@ export async function findOpenSession(tx: Transaction, tokenHash: Buffer): Promi
        and (s.also_credential_id is null or exists (select 1 from credential k2 where k2.id = s.also_credential_id and k2.state in ('active', 'retiring') and k2.expires_at > clock_timestamp()))`,
     [tokenHash],
   );
-  if (row === undefined) return undefined;
-  return {
-    id: idOf<SessionId>(row.id),
-    node: idOf<NodeName>(row.node),
-    credential: idOf<CredentialId>(row.credential_id),
-    purpose: row.purpose,
-    account: {
-      id: idOf<AccountId>(row.account_id),
-      name: row.name,
-      kind: row.kind,
-      plane: row.plane,
-      customer: row.customer_id === null ? null : idOf<CustomerId>(row.customer_id),
-      readOnly: row.read_only,
-      manages: row.manages,
-    },
-    expiresInMs: row.expires_in,
-    idleMs: row.idle_ms,
-    idleForMs: row.idle_for,
-  };
+  return (
+    row && {
+      id: idOf<SessionId>(row.id),
+      account: row.account_id,
+      credential: row.credential_id,
+      alsoCredential: row.also_credential_id,
+      node: row.node,
+      purpose: row.purpose,
+      window: row.window_id,
+      scope: row.scope,
+      scopeMac: row.scope_mac,
+      now: row.now,
+      expiresInMs: row.expires_in,
+      idleMs: row.idle_ms,
+      idleForMs: row.idle_for,
+    }
+  );
 }
 
 export type EndedSession = {

@@ -12,12 +12,22 @@ import { Shelf } from '../../rpc/shelf.ts';
 import { alarmImpossible } from '../alerts/impossible-words.ts';
 import { lockForWithdrawal } from '../budgets/consequence-queries.ts';
 import { type FullScope, findFullScope } from '../budgets/session-limit-queries.ts';
-import type { EdgeCaller, EdgeNotifier, OpenSession, Sessions } from '../context.ts';
+import { alarmBroken } from '../changes/seals.ts';
+import type { EdgeCaller, EdgeNotifier, KeyRing, OpenSession, Sessions } from '../context.ts';
 import type { Issued } from '../exchanges/exchanges.ts';
 import { record } from '../ledger/ledger-queries.ts';
 import { handleClosed } from '../retention/retention.ts';
-import { type Activity, findEnding, isGoing, releaseOutlived, takeOverdue, touchSessions } from './ending-queries.ts';
-import { endOf, endSessions, findOpenSession, insertSession, loadScope, recordTransferred, type SessionFilter } from './session-queries.ts';
+import { type Activity, type EndingRow, findEnding, isGoing, releaseOutlived, takeOverdue, touchSessions } from './ending-queries.ts';
+import {
+  activeCustomers,
+  endOf,
+  endSessions,
+  findOpenSession,
+  insertSession,
+  recordTransferred,
+  type SessionFilter,
+} from './session-queries.ts';
+import { frozenCustomers, openScope, type SessionScope, sealScope } from './session-scope.ts';
 
 /** `touchEveryMs`: its row is told so often that it is active. `lastWritten`: as of then it knows. */
 type Cached = { readonly session: OpenSession; readonly expiresAt: number; readonly touchEveryMs: number; lastWritten: number };
@@ -29,9 +39,12 @@ export type Opening = {
   /** The second one of a login with key and password. */
   readonly alsoCredential: CredentialId | null;
   readonly purpose: Purpose;
-  readonly readOnly: boolean;
+  /** What it may do, from the rows that were verified. */
+  readonly scope: Pick<SessionScope, 'account' | 'customers' | 'ticket'>;
   /** Milliseconds since 1970, by what its proofs allow; null = as the configuration says. */
   readonly until: number | null;
+  /** Milliseconds since 1970, by the clock of the database. */
+  readonly now: number;
   /** The window that stood for a second factor. */
   readonly window: string | null;
   readonly caller: EdgeCaller;
@@ -42,6 +55,7 @@ export type Opening = {
 export type Ending = { readonly count: number; announce(): void };
 export type Opened = { readonly id: SessionId; readonly token: string; readonly absoluteLifeMs: number; readonly idleLifeMs: number };
 
+export const alteredReason = 'a row behind this session was altered';
 const touchEveryMsMax = 5000;
 const hashOf = (token: string): Buffer => createHash('sha256').update(token).digest();
 
@@ -49,6 +63,7 @@ export class SessionRegistry implements Sessions {
   readonly #database: Database;
   readonly #config: Config;
   readonly #edges: EdgeNotifier;
+  readonly #keys: KeyRing;
   readonly #byHash: Shelf<Cached>;
   readonly #hashById = new Map<SessionId, string>();
   /** Calls made for sessions whose rows do not know of them yet: when the last one was made. */
@@ -57,8 +72,9 @@ export class SessionRegistry implements Sessions {
   #forgotten = 0;
   readonly #timer: NodeJS.Timeout;
 
-  constructor(config: Config, database: Database, edges: EdgeNotifier, log: Logger) {
+  constructor(config: Config, database: Database, keys: KeyRing, edges: EdgeNotifier, log: Logger) {
     this.#config = config;
+    this.#keys = keys;
     this.#database = database;
     this.#edges = edges;
     // They end by their own clocks; room is made by the oldest of the same node.
@@ -81,23 +97,38 @@ export class SessionRegistry implements Sessions {
     const token = randomBytes(32).toString('base64url');
     const id = idOf<SessionId>(randomUUID());
     const { sessionAbsoluteLifeMs: lifeMs, sessionIdleLifeMs: idleLifeMs } = this.#config.limits;
+    const tokenHash = hashOf(token);
+    const endsAt = Math.min(opening.now + lifeMs, opening.until ?? Number.POSITIVE_INFINITY);
     const absoluteLifeMs = await insertSession(tx, {
       id,
-      tokenHash: hashOf(token),
-      account: opening.account,
-      credential: opening.credential,
+      tokenHash,
+      account,
+      credential,
       alsoCredential: opening.alsoCredential,
       purpose: opening.purpose,
-      readOnly: opening.readOnly,
+      readOnly: opening.scope.account.readOnly,
       window: opening.window,
-      node: opening.caller.node,
+      node: caller.node,
       startId: opening.startId,
       sourceAddress: opening.source.address,
       sourcePort: opening.source.port,
       ...opening.issued,
-      lifeMs,
-      until: opening.until,
+      endsAt,
       idleLifeMs,
+      scope: sealScope(this.#keys, {
+        session: id,
+        tokenHash: tokenHash.toString('hex'),
+        ...opening.scope,
+        credential,
+        alsoCredential: opening.alsoCredential,
+        node: caller.node,
+        startId: opening.startId,
+        purpose: opening.purpose,
+        window: opening.window,
+        source: opening.source.address,
+        endsAt,
+        idleMs: idleLifeMs,
+      }),
     });
     return absoluteLifeMs === undefined ? undefined : { id, token, absoluteLifeMs: Math.max(1, Math.floor(absoluteLifeMs)), idleLifeMs };
   }
@@ -125,18 +156,22 @@ export class SessionRegistry implements Sessions {
       return await this.require(token, caller);
     } catch (error) {
       if (!(error instanceof CofferdamError) || error.code !== 'session-ended') throw error;
-      const ending = await this.#database.withSystem((tx) => findEnding(tx, hashOf(token)));
-      if (ending === undefined || ending.node !== caller.node || ending.account.plane !== caller.plane || ending.customers.length === 0)
-        throw error;
+      const hash = hashOf(token);
+      const ending = await this.#database.withSystem((tx) => findEnding(tx, hash));
+      const scope = ending && verifiedScope(this.#keys, ending, hash);
+      if (ending === undefined || scope === undefined || scope.node !== caller.node || scope.account.plane !== caller.plane) throw error;
+      // Without folders: there is no name that it could reach.
+      const customers = scope.customers.filter((one) => ending.customers.includes(one.id)).map((one) => ({ ...one, folders: [] }));
+      if (customers.length === 0) throw error;
       return Object.freeze({
-        id: ending.id,
-        node: ending.node,
-        account: Object.freeze({ ...ending.account, readOnly: false, manages: false }),
-        credentialId: ending.credential,
-        purpose: ending.purpose,
+        id: scope.session,
+        node: scope.node,
+        account: Object.freeze({ ...scope.account, manages: false }),
+        credentialId: scope.credential,
+        purpose: scope.purpose,
+        ticket: null,
         isOver: true,
-        // Without folders: there is no name that it could reach.
-        customers: ending.customers.map((id) => Object.freeze({ id, name: '', folders: [] })),
+        customers: Object.freeze(customers),
       });
     }
   }
@@ -157,24 +192,41 @@ export class SessionRegistry implements Sessions {
     const before = this.#forgotten;
     const loaded = await this.#database.withSystem(async (tx) => {
       const row = await findOpenSession(tx, hash);
-      return row && { row, customers: row.purpose === 'transfer' ? await loadScope(tx, row.account.id) : [] };
+      if (row === undefined) return undefined;
+      const scope = verifiedScope(this.#keys, row, hash);
+      if (scope === undefined) return { altered: row.id };
+      return {
+        row,
+        scope,
+        active: await activeCustomers(
+          tx,
+          scope.customers.map((one) => one.id),
+        ),
+      };
     });
     if (loaded === undefined) return undefined;
-    const { row, customers } = loaded;
+    const { altered } = loaded;
+    if (altered !== undefined) {
+      await this.#database.withSystem((tx) => alarmBroken(tx, { kind: 'session', id: altered }, 'a request of it was refused'));
+      await this.end(altered, alteredReason, 'revoked');
+      return undefined;
+    }
+    const { row, scope, active } = loaded;
     const now = performance.now();
     const session: OpenSession = Object.freeze({
-      id: row.id,
-      node: row.node,
-      account: Object.freeze(row.account),
-      credentialId: row.credential,
-      purpose: row.purpose,
+      id: scope.session,
+      node: scope.node,
+      account: Object.freeze(scope.account),
+      credentialId: scope.credential,
+      purpose: scope.purpose,
+      ticket: scope.ticket,
       isOver: false,
-      customers,
+      customers: scope.purpose === 'transfer' ? frozenCustomers(scope, active) : [],
     });
     const cached: Cached = {
       session,
-      expiresAt: now + row.expiresInMs,
-      touchEveryMs: touchEveryMs(row.idleMs),
+      expiresAt: now + Math.min(row.expiresInMs, scope.endsAt - row.now),
+      touchEveryMs: touchEveryMs(Math.min(row.idleMs, scope.idleMs)),
       lastWritten: Number.NEGATIVE_INFINITY,
     };
     // While it was read, some session was forgotten, maybe this one: it serves this one call, and its next one reads the row again.
@@ -295,6 +347,21 @@ export class SessionRegistry implements Sessions {
 }
 
 const touchEveryMs = (idleMs: number): number => Math.min(touchEveryMsMax, idleMs / 10);
+/** The scope that was sealed for this very row and token; undefined: somebody else wrote one of them. */
+function verifiedScope(keys: KeyRing, row: Omit<EndingRow, 'customers'>, tokenHash: Buffer): SessionScope | undefined {
+  const scope = openScope(keys, row.scope, row.scopeMac);
+  const isWhole =
+    scope !== undefined &&
+    scope.session === row.id &&
+    scope.tokenHash === tokenHash.toString('hex') &&
+    scope.account.id === row.account &&
+    scope.credential === row.credential &&
+    scope.alsoCredential === row.alsoCredential &&
+    scope.node === row.node &&
+    scope.purpose === row.purpose &&
+    scope.window === row.window;
+  return isWhole ? scope : undefined;
+}
 
 export function sessionEnded(): CofferdamError {
   return new CofferdamError('session-ended', 'the session is over');

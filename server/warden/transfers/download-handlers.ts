@@ -11,11 +11,15 @@ import { findFile, newestPublished, visibleVersion } from '../catalogue/tree-que
 import type { EdgeCaller, FolderScope, OpenSession, Read, Warden } from '../context.ts';
 import { bySession, record } from '../ledger/ledger-queries.ts';
 import { handleClosed } from '../retention/retention.ts';
-import { closeDownload, findDownload, insertDownload, locateExtents } from './download-queries.ts';
+import { closeDownload, findDownload, insertDownload, isDownloadOpen, locateExtents, type OpenDownload } from './download-queries.ts';
 import { extentAnswer } from './extent-answer.ts';
+import { downloadMac, fits, reaches, refuseAltered } from './handle-seals.ts';
 import { ReleasedExtents } from './released-extents.ts';
 
 type DownloadOperations = 'download.open' | 'download.locate' | 'download.grant' | 'download.close' | 'flow.permit';
+
+/** Handles that this process opened or verified; beyond, the row is read and verified again. */
+const handlesMax = 20_000;
 
 const gone = (): CofferdamError => new CofferdamError('not-found', 'the file is no longer open');
 
@@ -30,7 +34,30 @@ function mayRead(session: OpenSession, folder: FolderScope): boolean {
 export function downloadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, EdgeCaller>, DownloadOperations> {
   const { database, sessions, keys, charges } = warden;
   const released = new ReleasedExtents();
+  const verified = new Map<string, OpenDownload>();
   const scopes = (session: OpenSession) => session.customers.map((customer) => customer.id);
+  const remember = (id: string, open: OpenDownload): void => {
+    const [oldest] = verified.size >= handlesMax ? verified.keys() : [];
+    if (oldest !== undefined) verified.delete(oldest);
+    verified.set(id, open);
+  };
+
+  /** What this session opened under this name: as it was sealed, never as the row says it now. */
+  const findOpened = async (session: OpenSession, id: string): Promise<OpenDownload | undefined> => {
+    const known = verified.get(id);
+    if (known !== undefined && known.session === session.id) return known;
+    const found = await database.withCustomers(scopes(session), (tx) => findDownload(tx, id, session.id));
+    if (found === undefined) return undefined;
+    if (!fits(found.mac, downloadMac(keys, id, found)) || !reaches(session, found.customer, found.folder))
+      throw await refuseAltered(warden, 'download', id);
+    remember(id, found);
+    return found;
+  };
+  const opened = async (session: OpenSession, id: string): Promise<OpenDownload> => {
+    const found = await findOpened(session, id);
+    if (found === undefined) throw gone();
+    return found;
+  };
   return {
     'download.open': async ({ token, path }, caller) => {
       const session = await sessions.require(token, caller);
@@ -46,7 +73,15 @@ export function downloadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Ed
         const version = await newestPublished(tx, file);
         if (version === undefined) throw new CofferdamError('denied', 'the file is not complete yet');
         const download = randomUUID();
-        await insertDownload(tx, download, place.customer.id, session.id, version.id);
+        const handle = {
+          session: session.id,
+          customer: place.customer.id,
+          folder: place.folder.id,
+          version: version.id,
+          content: version.content,
+        };
+        remember(download, { ...handle, extentCount: version.extentCount });
+        await insertDownload(tx, download, handle, downloadMac(keys, download, handle));
         await record(tx, {
           kind: 'download.opened',
           customer: place.customer.id,
@@ -72,19 +107,22 @@ export function downloadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Ed
 
     'download.locate': async ({ token, download, offset }, caller) => {
       const session = await sessions.require(token, caller);
-      return sessions.within(session, scopes(session), async (tx) => {
-        const open = await findDownload(tx, download, session.id);
-        if (open === undefined) throw gone();
+      const open = await opened(session, download);
+      return sessions.within(session, [open.customer], async (tx) => {
+        if (!(await isDownloadOpen(tx, download, session.id))) throw gone();
         return { extents: [...(await locateExtents(tx, open, offset, 256))] };
       });
     },
 
     'download.grant': async ({ token, download, index }, caller) => {
       const session = await sessions.require(token, caller);
+      const open = await opened(session, download);
       const extent = await charges.release(session, download, index);
+      // The database charged by its rows: nothing is derived for anything but what this handle was opened on.
+      if (extent.customer !== open.customer || extent.content !== open.content) throw await refuseAltered(warden, 'download', download);
       released.note(download, index);
-      const read: Read = (work) => database.withCustomers([extent.customer], work);
-      return { index, ...(await extentAnswer(keys, read, extent.customer, index, extent)) };
+      const read: Read = (work) => database.withCustomers([open.customer], work);
+      return { index, ...(await extentAnswer(keys, read, open.customer, index, extent)) };
     },
 
     'flow.permit': async ({ token, customer, direction, bytes }, caller) => {
@@ -96,18 +134,21 @@ export function downloadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Ed
 
     'download.close': async ({ token, download, sentBytes, by }, caller) => {
       const session = await sessions.require(token, caller);
+      const open = await findOpened(session, download);
+      if (open === undefined) return {};
       const known = released.take(download);
-      await sessions.within(session, scopes(session), async (tx) => {
+      verified.delete(download);
+      await sessions.within(session, [open.customer], async (tx) => {
         const closed = await closeDownload(tx, download, session.id, sentBytes, known > 0);
         if (closed === undefined) return;
         if (closed.sentBytes < sentBytes) await alarmImpossible(tx, session, sentBytes);
         await record(tx, {
           kind: 'download.closed',
-          customer: closed.customer,
+          customer: open.customer,
           ...bySession(session),
           observer: 'edge',
           handle: download,
-          version: closed.version,
+          version: open.version,
           bytes: closed.sentBytes,
           public: { by },
         });

@@ -1,42 +1,49 @@
 // Owns: the SQL of downloads: open read handles and where the bytes are.
-import { type ContentId, type CustomerId, idOf, type SessionId, type VersionId } from '../../domain/ids.ts';
+import { type ContentId, type CustomerId, type FolderId, idOf, type SessionId, type VersionId } from '../../domain/ids.ts';
 import type { Transaction } from '../../postgres/database.ts';
 import { wireBytesPerSecondMax } from '../../rpc/edge-words.ts';
+import type { SealedDownload } from './handle-seals.ts';
 
-export async function insertDownload(
-  tx: Transaction,
-  id: string,
-  customer: CustomerId,
-  session: SessionId,
-  version: VersionId,
-): Promise<void> {
-  await tx.query('insert into download (id, customer_id, session_id, version_id) values ($1, $2, $3, $4)', [
+export async function insertDownload(tx: Transaction, id: string, opened: SealedDownload, mac: Buffer): Promise<void> {
+  await tx.query('insert into download (id, customer_id, session_id, version_id, folder_id, mac) values ($1, $2, $3, $4, $5, $6)', [
     id,
-    customer,
-    session,
-    version,
+    opened.customer,
+    opened.session,
+    opened.version,
+    opened.folder,
+    mac,
   ]);
 }
 
-export type OpenDownload = {
-  readonly customer: CustomerId;
-  readonly version: VersionId;
-  readonly content: ContentId;
-  readonly extentCount: number;
-};
+export type OpenDownload = SealedDownload & { readonly extentCount: number };
 
-export async function findDownload(tx: Transaction, id: string, session: SessionId): Promise<OpenDownload | undefined> {
-  const [row] = await tx.query<{ customer_id: string; version_id: string; content_id: string; extent_count: number }>(
-    `select d.customer_id, d.version_id, v.content_id, v.extent_count from download d join version v on v.id = d.version_id
+/** As the rows say; whether they say what was opened, the MAC says. */
+export async function findDownload(
+  tx: Transaction,
+  id: string,
+  session: SessionId,
+): Promise<(OpenDownload & { readonly mac: Buffer | null }) | undefined> {
+  const [row] = await tx.query<{
+    customer_id: string;
+    folder_id: string | null;
+    version_id: string;
+    content_id: string;
+    extent_count: number;
+    mac: Buffer | null;
+  }>(
+    `select d.customer_id, d.folder_id, d.version_id, v.content_id, v.extent_count, d.mac from download d join version v on v.id = d.version_id
      where d.id = $1 and d.session_id = $2 and d.closed_at is null`,
     [id, session],
   );
   return (
     row && {
+      session,
       customer: idOf<CustomerId>(row.customer_id),
+      folder: idOf<FolderId>(row.folder_id ?? ''),
       version: idOf<VersionId>(row.version_id),
       content: idOf<ContentId>(row.content_id),
       extentCount: row.extent_count,
+      mac: row.mac,
     }
   );
 }
@@ -51,6 +58,10 @@ export async function locateExtents(tx: Transaction, download: OpenDownload, off
     [download.content, download.extentCount, offset, limit],
   );
   return rows.map((row) => ({ index: row.index, offset: row.start, bytes: row.bytes }));
+}
+
+export async function isDownloadOpen(tx: Transaction, id: string, session: SessionId): Promise<boolean> {
+  return (await tx.query('select 1 from download where id = $1 and session_id = $2 and closed_at is null', [id, session])).length === 1;
 }
 
 /** Whether the key of any extent left through this handle. */

@@ -15,6 +15,7 @@ import type { EdgeCaller, OpenSession, Warden } from '../context.ts';
 import { bySession, record } from '../ledger/ledger-queries.ts';
 import { closeUpload } from './close-upload.ts';
 import { extentAnswer } from './extent-answer.ts';
+import { fits, reaches, refuseAltered, uploadMac } from './handle-seals.ts';
 import { Lanes } from './lanes.ts';
 import { issueExtent, openUpload } from './open-upload.ts';
 import {
@@ -28,6 +29,7 @@ import {
   type NewExtent,
   type OpenUpload,
   releaseUpload,
+  setUploadMac,
 } from './upload-queries.ts';
 
 type UploadOperations =
@@ -52,12 +54,19 @@ export function uploadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Edge
   const lanes = new Lanes();
   const pendingMax = config.limits.pendingExtentsPerUploadMax;
 
+  /** What this upload was opened on: its row locked and verified, inside the session's scope. */
+  const held = async (tx: Transaction, session: OpenSession, id: string): Promise<OpenUpload> => {
+    const upload = await lockUpload(tx, id, session.id);
+    if (upload === undefined) throw lost();
+    if (!fits(upload.mac, uploadMac(keys, id, { ...upload, session: session.id })) || !reaches(session, upload.customer, null))
+      throw await refuseAltered(warden, 'upload', id);
+    return upload;
+  };
+
   /** Runs `work` on the version that this upload holds, in its customer's scope. */
   const onUpload = <T>(session: OpenSession, id: string, work: (tx: Transaction, upload: OpenUpload) => Promise<T>): Promise<T> =>
     sessions.within(session, scopes(session), async (tx) => {
-      const upload = await lockUpload(tx, id, session.id);
-      if (upload === undefined) throw lost();
-      return work(tx, upload);
+      return work(tx, await held(tx, session, id));
     });
 
   /** Partner sessions have one; for others the upload says which. */
@@ -136,6 +145,7 @@ export function uploadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Edge
       await charges.take(session, place.customer.id, 'in', { bytes: 0, items: 1 });
       return sessions.within(session, scopeOf(place.customer), async (tx) => {
         const { id, upload, fresh } = await openUpload(tx, keys, session, place, { continue: isContinued, exclusive }, pendingMax);
+        await setUploadMac(tx, upload.version, uploadMac(keys, id, { ...upload, session: session.id }));
         await record(tx, {
           kind: 'upload.opened',
           customer: place.customer.id,
@@ -196,8 +206,7 @@ export function uploadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Edge
         if (closed !== undefined) return { version: closed };
         const extent = lastExtent && (await admit(session, id, lastExtent));
         const closing = sessions.within(session, scopes(session), async (tx) => {
-          const open = await lockUpload(tx, id, session.id);
-          if (open === undefined) throw lost();
+          const open = await held(tx, session, id);
           const upload = extent === undefined ? open : await attach(tx, open, id, extent);
           if (upload.size !== size) throw new CofferdamError('conflict', 'the stored size differs from what was sent; send the file again');
           await forgetPending(tx, id);

@@ -76,6 +76,8 @@ export type OpenUpload = {
   readonly size: number;
   readonly extentCount: number;
   readonly openedAt: Date;
+  /** Null: nobody has sealed what this upload is. */
+  readonly mac: Buffer | null;
 };
 
 type RawUpload = {
@@ -89,12 +91,13 @@ type RawUpload = {
   readonly size: number;
   readonly extent_count: number;
   readonly opened_at: Date;
+  readonly upload_mac: Buffer | null;
 };
 
 /** The version that this upload of this session may write, its row locked. */
 export async function lockUpload(tx: Transaction, upload: string, session: SessionId): Promise<OpenUpload | undefined> {
   const [row] = await tx.query<RawUpload>(
-    `select v.id, v.customer_id, v.content_id, c.customer_key_id, c.wrapped_key, v.file_id, f.name, v.size, v.extent_count, v.opened_at
+    `select v.id, v.customer_id, v.content_id, c.customer_key_id, c.wrapped_key, v.file_id, f.name, v.size, v.extent_count, v.opened_at, v.upload_mac
      from version v join content c on c.id = v.content_id join file f on f.id = v.file_id
      where v.upload_id = $1 and v.session_id = $2 and v.state = 'partial' for update of v`,
     [upload, session],
@@ -111,8 +114,13 @@ export async function lockUpload(tx: Transaction, upload: string, session: Sessi
       size: row.size,
       extentCount: row.extent_count,
       openedAt: row.opened_at,
+      mac: row.upload_mac,
     }
   );
+}
+
+export async function setUploadMac(tx: Transaction, version: VersionId, mac: Buffer): Promise<void> {
+  await tx.query('update version set upload_mac = $2 where id = $1', [version, mac]);
 }
 
 export async function findClosedBy(tx: Transaction, upload: string, account: AccountId): Promise<VersionId | undefined> {

@@ -1,0 +1,88 @@
+// Owns: what a login may rely on, said by rows that were verified in the transaction that opens its session.
+// Must never: be wider than what the login saw before. What it saw was read from rows that anybody who owns the database may have changed for a moment.
+import type { AccountId, AccountKind, CredentialId, Plane } from '../../domain/ids.ts';
+import type { Standing } from '../../domain/login-machine.ts';
+import { narrowed, type Restrictions, unrestricted } from '../../domain/restrictions.ts';
+import { factsOfRow, type VerifiedRows } from '../changes/seals.ts';
+
+type AccountRow = {
+  readonly customer_id: string | null;
+  readonly kind: AccountKind;
+  readonly plane: Plane;
+  readonly read_only: boolean;
+  readonly source_networks: readonly string[];
+  readonly expires_at: number | null;
+};
+type CredentialRow = {
+  readonly account_id: string;
+  readonly fingerprint: string;
+  readonly password_hash: string | null;
+  readonly read_only: boolean;
+  readonly source_networks: readonly string[];
+  readonly issued_until: number;
+};
+type WindowRow = { readonly account_id: string; readonly closes_at?: number; readonly valid_until?: number };
+type TicketRow = { readonly account_id: string; readonly ticket_hash: string };
+
+/** What was shown and taken as a proof, before. */
+export type Shown = {
+  readonly account: AccountId;
+  readonly credentials: readonly CredentialId[];
+  /** What was proved: the fingerprint of a key, the name of a password. */
+  readonly names: ReadonlySet<string>;
+  /** That a password was verified against. */
+  readonly passwordHash: string | null;
+  readonly window: string | null;
+  readonly ticket: { readonly id: string; readonly hash: Buffer } | null;
+};
+
+const millis = (micros: number | null | undefined): number | null => (micros == null ? null : micros / 1000);
+const boundBy = (networks: readonly string[]): readonly (readonly string[])[] => (networks.length === 0 ? [] : [networks]);
+
+/** What was shown, as the verified rows have it: what each credential allows, and the account's standing; undefined: they tell another story. */
+export function verifiedLogin(
+  rows: VerifiedRows,
+  shown: Shown,
+  seen: Standing,
+): { readonly standing: Standing; readonly credentials: readonly Restrictions[] } | undefined {
+  const account = factsOfRow<AccountRow>(rows, { kind: 'account', id: shown.account });
+  if (account === undefined) return undefined;
+  const credentials: Restrictions[] = [];
+  for (const id of shown.credentials) {
+    const row = factsOfRow<CredentialRow>(rows, { kind: 'credential', id });
+    if (row === undefined || row.account_id !== shown.account || !shown.names.has(row.fingerprint)) return undefined;
+    if (row.password_hash !== null && row.password_hash !== shown.passwordHash) return undefined;
+    credentials.push({ ...unrestricted, networks: boundBy(row.source_networks), readOnly: row.read_only, until: millis(row.issued_until) });
+  }
+  const ticket = shown.ticket && factsOfRow<TicketRow>(rows, { kind: 'ticket', id: shown.ticket.id });
+  if (shown.ticket !== null && (ticket?.account_id !== shown.account || ticket.ticket_hash !== shown.ticket.hash.toString('hex')))
+    return undefined;
+  const window = shown.window === null ? undefined : windowOf(rows, shown.window);
+  if (shown.window !== null && window?.account_id !== shown.account) return undefined;
+  const customer = account.customer_id;
+  const policy =
+    customer === null
+      ? undefined
+      : factsOfRow<{ readonly allowed_proofs: readonly string[] | null }>(rows, { kind: 'customer', id: customer });
+  if (customer !== null && policy === undefined) return undefined;
+  const until = millis(window?.closes_at ?? window?.valid_until);
+  return {
+    credentials,
+    standing: {
+      ...seen,
+      kind: account.kind,
+      allowed: policy?.allowed_proofs ?? null,
+      hasNetworks: account.source_networks.length > 0,
+      windowUntil: seen.windowUntil === null || until === null ? seen.windowUntil : Math.min(seen.windowUntil, until),
+      restrictions: narrowed(seen.restrictions, {
+        networks: boundBy(account.source_networks),
+        planes: [account.plane],
+        readOnly: account.read_only,
+        until: millis(account.expires_at),
+      }),
+    },
+  };
+}
+
+const windowOf = (rows: VerifiedRows, id: string): WindowRow | undefined =>
+  factsOfRow<WindowRow>(rows, { kind: 'window', id }) ?? factsOfRow<WindowRow>(rows, { kind: 'standing-window', id });

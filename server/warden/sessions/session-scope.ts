@@ -1,0 +1,140 @@
+// Owns: what a session may do, as one text under a MAC: made from verified rows when the session is opened, and the only thing that is asked later.
+// Must never: take a word of it from a row that was not verified in the transaction of the login.
+import { timingSafeEqual } from 'node:crypto';
+import type { Purpose } from '../../domain/authentication-policy.ts';
+import {
+  type AccountId,
+  type AccountKind,
+  type CredentialId,
+  type CustomerId,
+  type Direction,
+  type FolderId,
+  idOf,
+  type NodeName,
+  type Plane,
+  type PublishRule,
+  type SessionId,
+  type Verb,
+} from '../../domain/ids.ts';
+import { factsOfRow, type VerifiedRows } from '../changes/seals.ts';
+import type { CustomerScope, FolderScope, KeyRing } from '../context.ts';
+
+type SealedFolder = Omit<FolderScope, 'verbs'> & { readonly verbs: readonly Verb[] };
+type SealedCustomer = { readonly id: CustomerId; readonly name: string; readonly folders: readonly SealedFolder[] };
+
+export type SessionScope = {
+  readonly session: SessionId;
+  /** SHA-256 of the token, hexadecimal. */
+  readonly tokenHash: string;
+  readonly account: {
+    readonly id: AccountId;
+    readonly name: string;
+    readonly kind: AccountKind;
+    readonly plane: Plane;
+    readonly customer: CustomerId | null;
+    readonly readOnly: boolean;
+    readonly manages: boolean;
+  };
+  readonly credential: CredentialId;
+  readonly alsoCredential: CredentialId | null;
+  readonly node: NodeName;
+  readonly startId: string;
+  readonly purpose: Purpose;
+  readonly window: string | null;
+  /** The ticket that it may enrol by. */
+  readonly ticket: string | null;
+  readonly source: string;
+  /** Milliseconds since 1970 by the clock of the database; the row may say an earlier end, never a later one. */
+  readonly endsAt: number;
+  readonly idleMs: number;
+  readonly customers: readonly SealedCustomer[];
+};
+
+type AccountRow = {
+  readonly customer_id: string | null;
+  readonly name: string;
+  readonly kind: AccountKind;
+  readonly plane: Plane;
+  readonly read_only: boolean;
+  readonly manages: boolean;
+};
+type FolderRow = {
+  readonly customer_id: string;
+  readonly name: string;
+  readonly direction: Direction;
+  readonly publish_rule: PublishRule;
+  readonly settle_ms: number;
+  readonly read_back: boolean;
+  readonly replace_allowed: boolean;
+  readonly directories_allowed: boolean;
+};
+
+export function accountOf(rows: VerifiedRows, account: AccountId, isReadOnly: boolean): SessionScope['account'] | undefined {
+  const facts = factsOfRow<AccountRow>(rows, { kind: 'account', id: account });
+  return (
+    facts && {
+      id: account,
+      name: facts.name,
+      kind: facts.kind,
+      plane: facts.plane,
+      customer: facts.customer_id === null ? null : idOf<CustomerId>(facts.customer_id),
+      readOnly: facts.read_only || isReadOnly,
+      manages: facts.manages,
+    }
+  );
+}
+
+const byText = (a: string, b: string): number => Buffer.compare(Buffer.from(a), Buffer.from(b));
+
+/** Rights on folders of active customers, grouped by customer, both in the order of their names. `active`: customers that are not suspended. */
+export function customersOf(rows: VerifiedRows, account: SessionScope['account'], active: ReadonlySet<string>): readonly SealedCustomer[] {
+  const rights = factsOfRow<Readonly<Record<string, readonly [string, readonly Verb[]]>>>(rows, { kind: 'rights', id: account.id }) ?? {};
+  const customers = new Map<string, { readonly id: CustomerId; readonly name: string; readonly folders: SealedFolder[] }>();
+  for (const [folder, [customer, verbs]] of Object.entries(rights)) {
+    const named = factsOfRow<{ readonly name: string }>(rows, { kind: 'customer', id: customer });
+    const facts = factsOfRow<FolderRow>(rows, { kind: 'folder', id: folder });
+    // What was not verified is not there.
+    if (named === undefined || facts === undefined || facts.customer_id !== customer || !active.has(customer)) continue;
+    if (account.customer !== null && account.customer !== customer) continue;
+    const one = customers.get(customer) ?? { id: idOf<CustomerId>(customer), name: named.name, folders: [] };
+    customers.set(customer, one);
+    one.folders.push({
+      id: idOf<FolderId>(folder),
+      name: facts.name,
+      direction: facts.direction,
+      publishRule: facts.publish_rule,
+      settleMs: facts.settle_ms,
+      readBack: facts.read_back,
+      replaceAllowed: facts.replace_allowed,
+      directoriesAllowed: facts.directories_allowed,
+      verbs,
+    });
+  }
+  for (const { folders } of customers.values()) folders.sort((a, b) => byText(a.name, b.name));
+  return [...customers.values()].sort((a, b) => byText(a.name, b.name));
+}
+
+const macOf = (keys: KeyRing, text: string): Buffer => keys.sealRow(['session', text]);
+
+export function sealScope(keys: KeyRing, scope: SessionScope): { readonly text: string; readonly mac: Buffer } {
+  const text = JSON.stringify(scope);
+  return { text, mac: macOf(keys, text) };
+}
+
+/** Undefined: the warden did not write this. */
+export function openScope(keys: KeyRing, text: string | null, mac: Buffer | null): SessionScope | undefined {
+  if (text === null || mac === null) return undefined;
+  const expected = macOf(keys, text);
+  if (mac.length !== expected.length || !timingSafeEqual(mac, expected)) return undefined;
+  return JSON.parse(text) as SessionScope;
+}
+
+/** As the rooms are given it: frozen, and only customers that are active now. */
+export function frozenCustomers({ customers }: SessionScope, active: ReadonlySet<string>): readonly CustomerScope[] {
+  const folderOf = (folder: SealedFolder): FolderScope => Object.freeze({ ...folder, verbs: new Set(folder.verbs) });
+  return Object.freeze(
+    customers
+      .filter((one) => active.has(one.id))
+      .map((one) => Object.freeze({ ...one, folders: Object.freeze(one.folders.map(folderOf)) })),
+  );
+}

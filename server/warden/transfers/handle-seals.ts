@@ -1,0 +1,45 @@
+// Owns: the MACs of open handles: which session opened what. A handle's row is believed only when it still says so.
+// Must never: derive a key, or let one be derived, for a handle that does not verify or lies outside of its session's scope.
+import { timingSafeEqual } from 'node:crypto';
+import { CofferdamError } from '../../domain/errors.ts';
+import type { ContentId, CustomerId, FileId, FolderId, SessionId, VersionId } from '../../domain/ids.ts';
+import { alarmBroken } from '../changes/seals.ts';
+import type { KeyRing, OpenSession, Warden } from '../context.ts';
+
+export type SealedDownload = {
+  readonly session: SessionId;
+  readonly customer: CustomerId;
+  readonly folder: FolderId;
+  readonly version: VersionId;
+  readonly content: ContentId;
+};
+export type SealedUpload = {
+  readonly session: SessionId;
+  readonly customer: CustomerId;
+  readonly version: VersionId;
+  readonly content: ContentId;
+  readonly file: FileId;
+};
+
+export const downloadMac = (keys: KeyRing, id: string, of: SealedDownload): Buffer =>
+  keys.sealRow(['download', id, of.session, of.customer, of.folder, of.version, of.content]);
+
+export const uploadMac = (keys: KeyRing, id: string, of: SealedUpload): Buffer =>
+  keys.sealRow(['upload', id, of.session, of.customer, of.version, of.content, of.file]);
+
+export const fits = (mac: Buffer | null, expected: Buffer): boolean =>
+  mac !== null && mac.length === expected.length && timingSafeEqual(mac, expected);
+
+/** Whether the session was opened for this customer, and where a folder is named, for that folder. */
+export const reaches = (session: OpenSession, customer: CustomerId, folder: FolderId | null): boolean =>
+  session.customers.some((one) => one.id === customer && (folder === null || one.folders.some((its) => its.id === folder)));
+
+/** A handle that is not what was opened: an alarm, and the words of a handle that is closed. */
+export async function refuseAltered(
+  { database }: Pick<Warden, 'database'>,
+  kind: 'download' | 'upload',
+  id: string,
+): Promise<CofferdamError> {
+  await database.withSystem((tx) => alarmBroken(tx, { kind, id }, 'no key was derived for it'));
+  return new CofferdamError('not-found', 'the file is no longer open');
+}

@@ -1,0 +1,68 @@
+// T-36: what a session may do was decided when it was opened, from rows that the warden had verified. Whoever owns the database and rewrites
+// rows between the login and a request, for a moment or for good, gains nothing; an honest session beside it goes on.
+import { randomBytes } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Test, test } from 'tap';
+import { asOwner } from '../support/as-owner.ts';
+import { refusal, SftpClient } from '../support/sftp-client.ts';
+import { startWorld, type World } from '../support/world.ts';
+
+const connect = (world: World, username: string): Promise<SftpClient> => {
+  const { port } = username === 'processor' ? world.demo.internal : world.demo.partner;
+  return SftpClient.connect({ port, username, privateKey: readFileSync(world.keyFile(username), 'utf8') });
+};
+
+async function prepared(t: Test): Promise<World> {
+  const world = await startWorld(t, { limits: { sealsEveryMs: 3_600_000 } });
+  for (const name of ['acme', 'globex']) {
+    const file = join(world.directory, `${name}.txt`);
+    writeFileSync(file, `${name}${randomBytes(40_000).toString('hex')}`);
+    t.equal((await world.sftp('processor', [`put ${file} /${name}/collect/${name}.txt`])).code, 0);
+  }
+  return world;
+}
+
+test('rows that are rewritten after the login widen no session', async (t) => {
+  const world = await prepared(t);
+  const sql = await asOwner(t, world);
+  const idOf = "(select id from account where name = 'NAME')";
+  const account = (name: string): string => idOf.replace('NAME', name);
+  const newest = `(select s.id from session s where s.account_id = ${account('acme-batch')} and s.state = 'open' order by s.started_at desc limit 1)`;
+
+  // Whose session it is.
+  const swapped = await connect(world, 'acme-batch');
+  await sql(`update session set account_id = ${account('globex-batch')} where id = ${newest}`);
+  t.match(await refusal(swapped.open('/collect/globex.txt')), /No response|session/i, "another customer's account");
+  swapped.destroy();
+  const alerts = await world.cofferctlJson<{ alerts: { kind: string; text: string }[] }>(['alert', 'list']);
+  t.ok(
+    alerts.alerts.some((one) => one.kind === 'row.broken-seal' && /the row of session /.test(one.text)),
+    'is an alarm',
+  );
+
+  // A right that exists for a moment, before the first request.
+  const rights = `update folder_right set verbs = '{VERBS}' where account_id = ${account('acme-batch')} and folder_id in (select id from folder where name = 'collect')`;
+  const widened = await connect(world, 'acme-batch');
+  await sql(rights.replace('VERBS', 'list,read,write,remove'));
+  t.match(await refusal(widened.open('/collect/new.txt', 'w')), /permission denied/, 'a right that came after the login');
+  await sql(rights.replace('VERBS', 'list,read'));
+  const handle = await widened.open('/collect/acme.txt');
+  t.match((await widened.read(handle, 0, 4)).toString(), 'acme', 'the twin: what the login found');
+
+  // The handle's own row: another customer's file.
+  const reader = await connect(world, 'globex-batch');
+  const other = await reader.open('/collect/globex.txt');
+  t.equal((await reader.read(other, 0, 4)).toString(), 'glob', 'somebody reads it who may');
+  const again = await widened.open('/collect/acme.txt');
+  await sql(
+    `update download d set customer_id = o.customer_id, version_id = o.version_id from download o
+     where d.id = (select id from download where session_id = ${newest} and closed_at is null order by opened_at desc limit 1)
+       and o.customer_id = (select id from customer where name = 'globex')`,
+  );
+  const [before] = await sql("select count(*)::int as n from ledger where kind = 'extent.granted'");
+  t.match(await refusal(widened.read(again, 0, 4)), /no longer open/, "a handle that was pointed at another customer's file");
+  const [after] = await sql("select count(*)::int as n from ledger where kind = 'extent.granted'");
+  t.equal(after?.n, before?.n, 'nothing was charged, no key was derived');
+  for (const client of [widened, reader]) client.destroy();
+});
