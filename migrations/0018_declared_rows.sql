@@ -9,3 +9,9 @@ alter table session
 alter table download add column folder_id uuid, add column mac bytea check (octet_length(mac) = 32);
 -- Of the upload that holds the version.
 alter table version add column upload_mac bytea check (octet_length(upload_mac) = 32);
+
+-- Who made a row where no change of two operators did, and how often it was sealed: an earlier state of a row carries an earlier generation.
+alter table seal add column maker text, add column generation bigint not null default 0;
+create index ledger_sealed_resealed on ledger_sealed (number) where kind = 'rows.resealed';
+-- Rows are sealed when they are made; there are no older ones.
+alter table installation drop column sealed_at;

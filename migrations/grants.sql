@@ -25,7 +25,7 @@ grant delete on directory, file, extent, folder_right, second_factor, login_pena
 grant select, insert, delete on totp_step, charged_item, budget_snapshot, doomed_object, pending_extent to cofferdam_warden;
 grant update (charged_at) on charged_item to cofferdam_warden;
 grant select, insert, update on alert, flow, self_test, seal, change, break_glass, operator_key to cofferdam_warden;
-grant select, update (sealed_at) on installation to cofferdam_warden;
+grant select on installation to cofferdam_warden;
 grant select, insert on receipt_key, ledger_sealed, ledger_head, ledger_block, ledger_key to cofferdam_warden;
 grant select, insert, delete on ledger_fresh to cofferdam_warden;
 grant select, insert, update, delete on stranger_login to cofferdam_warden;

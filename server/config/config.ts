@@ -196,8 +196,6 @@ export function runtimePaths(config: Pick<Config, 'runtimeDirectory' | 'storeDir
   readonly wardenSocket: (node: string) => string;
   readonly adminSocket: string;
   readonly bootstrapSocket: string;
-  /** Says that this warden has sealed rows; in a directory that it may write. */
-  readonly sealedMark: string;
   readonly secrets: string;
   readonly masterKey: string;
   readonly hostKeys: string;
@@ -222,7 +220,6 @@ export function runtimePaths(config: Pick<Config, 'runtimeDirectory' | 'storeDir
     wardenSocket: (node) => `${runtime}/run/${node}/warden.sock`,
     adminSocket: `${runtime}/run/admin/admin.sock`,
     bootstrapSocket: `${runtime}/run/bootstrap/bootstrap.sock`,
-    sealedMark: `${runtime}/run/bootstrap/sealed`,
     secrets: `${runtime}/secrets`,
     masterKey: `${runtime}/secrets/warden/master.key`,
     hostKeys: `${runtime}/secrets/warden/host-keys`,

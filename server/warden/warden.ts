@@ -19,8 +19,9 @@ import { Logins } from './authentication/login.ts';
 import { createCharges } from './budgets/charges.ts';
 import { completeBudgets } from './budgets/create-budgets.ts';
 import { serveBootstrap } from './changes/bootstrap.ts';
+import { generationsOf } from './changes/generations.ts';
 import { startSealSweeps } from './changes/seal-sweeps.ts';
-import { adoptRows, sealing } from './changes/seals.ts';
+import { sealing } from './changes/seals.ts';
 import { startCommands } from './commands/commands.ts';
 import { assertNoDemoOutsideLoopback } from './commands/demo.ts';
 import type { EdgeCaller, Warden } from './context.ts';
@@ -74,14 +75,9 @@ export async function startWarden(config: Config): Promise<RunningWarden> {
     await database.withSystem((tx) => assertSafeSettings(tx));
     // Before anything is written: is this the database that was witnessed?
     await ledger.start();
-    await adoptRows({ config, database, keys, log });
+    await generationsOf(keys).refresh(database);
     await database.withSystem(async (tx) => {
-      await sealing(
-        tx,
-        keys,
-        () => null,
-        () => completeBudgets(tx, config.budgets),
-      );
+      await sealing(tx, { keys, database }, { maker: 'start', change: () => null }, () => completeBudgets(tx, config.budgets));
       await publishReceiptKey(tx, keys.receiptPublicKey.id, keys.receiptPublicKey.pem);
     });
     const nodes = new Nodes(database);
@@ -104,7 +100,7 @@ export async function startWarden(config: Config): Promise<RunningWarden> {
     const logins = new Logins({ config, database, keys, sessions, exchanges, slots, startIdOf: (caller) => nodes.startIdOf(caller) });
     const sweeps = startTransferSweeps(warden);
     const credentialSweeps = startCredentialSweeps(warden, sessions);
-    const sealSweeps = startSealSweeps(warden, sessions);
+    const sealSweeps = await startSealSweeps(warden, sessions);
     const archives = every(
       archiveEveryMs,
       async () => (ledger.isLeading && guard.state.is === 'open' ? archiveDue({ config: config.ledger, database, log }) : undefined),

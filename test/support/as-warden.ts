@@ -1,9 +1,11 @@
 // Owns: changing rows as somebody who holds the warden's own keys would: with good seals, so that only what the rows say is wrong.
+import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../../server/config/config.ts';
 import { Database, type Transaction } from '../../server/postgres/database.ts';
-import { sealing } from '../../server/warden/changes/seals.ts';
+import { readRows, rowsWrittenUnder, setWord } from '../../server/warden/changes/seal-queries.ts';
+import { sealRows } from '../../server/warden/changes/seals.ts';
 import { createKeyRing } from '../../server/warden/keys/key-ring.ts';
 import type { World } from './world.ts';
 
@@ -11,14 +13,21 @@ export async function withWardensKeys(config: Config, databaseUrl: string, work:
   const keys = createKeyRing(config);
   const database = new Database({ url: databaseUrl, applicationName: 'test', connectionsMax: 1 });
   try {
-    await database.withSystem((tx) =>
-      sealing(
+    await database.withSystem(async (tx) => {
+      const word = randomBytes(18).toString('base64url');
+      await setWord(tx, word);
+      await work(tx);
+      const rows = await readRows(tx, await rowsWrittenUnder(tx, word));
+      await sealRows(
         tx,
         keys,
-        () => null,
-        () => work(tx),
-      ),
-    );
+        rows.map((row) => ({
+          ...row,
+          maker: row.change === null && row.maker === null ? 'console' : row.maker,
+          generation: row.generation + 1,
+        })),
+      );
+    });
   } finally {
     await database.close();
   }

@@ -130,7 +130,7 @@ export const entryKinds = {
   'break-glass.ended': { says: 'an emergency is over', sensitive: ['breakGlass', ...byOperator] },
   'break-glass.reviewed': { says: 'what was done in an emergency was reviewed', sensitive: ['breakGlass', 'finding', ...byOperator] },
   'installation.bootstrapped': { says: 'the first operators', sensitive: ['operators', 'uid', 'by'] },
-  'rows.adopted': { says: 'rows of an older version were sealed, once', sensitive: ['rows'] },
+  'rows.resealed': { says: 'rows that decide access were changed: kind, id, generation', sensitive: ['rows'] },
   'row.broken-seal': { says: 'a row is not what the warden wrote', sensitive: ['kind', 'row', 'where'] },
   'node.drain-ordered': { says: 'an edge ends in order', sensitive: ['withinMinutes', 'sessions', ...byOperator] },
   'self-test.failed': { says: 'a control did not bite', public: ['check', 'bites', 'text'] },

@@ -2,6 +2,7 @@
 import { type BudgetDirection, type Caps, type ScopeKind, scopeRanks } from '../../domain/budgets.ts';
 import type { AccountId, CredentialId, CustomerId, Plane } from '../../domain/ids.ts';
 import type { Transaction } from '../../postgres/database.ts';
+import { declareNew } from '../changes/declared.ts';
 
 export type Scope =
   | { readonly kind: 'credential'; readonly credential: CredentialId; readonly customer: CustomerId | null }
@@ -23,29 +24,31 @@ export type NewBudget = {
 export async function insertBudget(tx: Transaction, scope: Scope, given: NewBudget): Promise<void> {
   // A partner credential, and an internal account on one customer, may use at most half of that customer's caps while there are several.
   const isShare = scope.kind === 'credential' ? scope.customer !== null : scope.kind === 'account' && scope.isInternal;
-  await tx.query(
+  const facts = {
+    rank: scopeRanks[scope.kind],
+    direction: given.direction,
+    credential_id: scope.kind === 'credential' ? scope.credential : null,
+    account_id: scope.kind === 'account' ? scope.account : null,
+    customer_id: 'customer' in scope ? scope.customer : null,
+    plane: scope.kind === 'plane' ? scope.plane : null,
+    cap_hour_bytes: given.bytes.hour,
+    cap_day_bytes: given.bytes.day,
+    cap_week_bytes: given.bytes.week,
+    cap_hour_items: given.items.hour,
+    cap_day_items: given.items.day,
+    cap_week_items: given.items.week,
+    rate: given.rate,
+    sessions_max: given.sessionsMax,
+    ceiling_percent: given.ceilingPercent,
+    is_share: isShare,
+  };
+  const [row] = await tx.query<{ id: number }>(
     `insert into budget (rank, direction, credential_id, account_id, customer_id, plane, cap_hour_bytes, cap_day_bytes, cap_week_bytes,
        cap_hour_items, cap_day_items, cap_week_items, rate, sessions_max, ceiling_percent, is_share)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) on conflict do nothing`,
-    [
-      scopeRanks[scope.kind],
-      given.direction,
-      scope.kind === 'credential' ? scope.credential : null,
-      scope.kind === 'account' ? scope.account : null,
-      'customer' in scope ? scope.customer : null,
-      scope.kind === 'plane' ? scope.plane : null,
-      given.bytes.hour,
-      given.bytes.day,
-      given.bytes.week,
-      given.items.hour,
-      given.items.day,
-      given.items.week,
-      given.rate,
-      given.sessionsMax,
-      given.ceilingPercent,
-      isShare,
-    ],
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) on conflict do nothing returning id`,
+    Object.values(facts),
   );
+  if (row !== undefined) declareNew(tx, { kind: 'budget', id: String(row.id) }, { ...facts, headroom_percent: 0, consequence: 'refuse' });
 }
 
 /** Scopes that exist and have fewer than their three rows: left by a version that knew fewer budgets. */
@@ -92,15 +95,6 @@ function shapeScope(row: {
     case 'gateway':
       return { kind: 'gateway' };
   }
-}
-
-/** Rows of the first version that counted bytes only (no caps for files yet) get what a new scope gets. */
-export async function fillFileCaps(tx: Transaction, account: Caps): Promise<void> {
-  await tx.query(
-    `update budget set cap_hour_items = $1, cap_day_items = $2, cap_week_items = $3
-     where rank = 2 and direction = 'out' and cap_hour_items = 0 and cap_day_items = 0 and cap_week_items = 0 and rate is null and sessions_max is null`,
-    [account.hour, account.day, account.week],
-  );
 }
 
 /**

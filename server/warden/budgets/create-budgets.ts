@@ -2,7 +2,7 @@
 import type { BudgetDefaults } from '../../config/default-budgets.ts';
 import type { Caps, ScopeBudget } from '../../domain/budgets.ts';
 import type { Transaction } from '../../postgres/database.ts';
-import { fillFileCaps, insertBudget, type Scope, scopesWithoutBudgets } from './budget-queries.ts';
+import { insertBudget, type Scope, scopesWithoutBudgets } from './budget-queries.ts';
 
 const nothing: Caps = { hour: 0, day: 0, week: 0 };
 
@@ -36,6 +36,5 @@ export async function createBudgets(tx: Transaction, scope: Scope, defaults: Bud
 
 /** At the warden's start: every scope that exists has its rows. */
 export async function completeBudgets(tx: Transaction, defaults: BudgetDefaults): Promise<void> {
-  await fillFileCaps(tx, defaults.account.out.files);
   for (const scope of await scopesWithoutBudgets(tx)) await createBudgets(tx, scope, defaults);
 }

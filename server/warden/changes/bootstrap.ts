@@ -31,18 +31,13 @@ async function bootstrap(
         'conflict',
         'this installation has its operators; more are made by a change of two of them: cofferctl operator create',
       );
-    await sealing(
-      tx,
-      warden.keys,
-      () => null,
-      async () => {
-        for (const { name, fingerprint, spki } of made) {
-          const id = await insertOperator(tx, name, role);
-          if (id === undefined || !(await insertOperatorKey(tx, id, fingerprint, spki)))
-            throw new CofferdamError('conflict', `${name} exists already`);
-        }
-      },
-    );
+    await sealing(tx, warden, { maker: 'bootstrap', change: () => null }, async () => {
+      for (const { name, fingerprint, spki } of made) {
+        const id = await insertOperator(tx, name, role);
+        if (id === undefined || !(await insertOperatorKey(tx, id, fingerprint, spki)))
+          throw new CofferdamError('conflict', `${name} exists already`);
+      }
+    });
     const facts = { operators: made.map(({ name, fingerprint }) => ({ name, fingerprint })) };
     await record(tx, { kind: 'installation.bootstrapped', observer: 'warden', sensitive: facts });
     await insertAlert(tx, {

@@ -1,5 +1,7 @@
 // Owns: the SQL of changes, of operators and their keys, and of prepared emergencies.
+import { randomUUID } from 'node:crypto';
 import type { Transaction } from '../../postgres/database.ts';
+import { declareChange, declareNew, fromNow } from './declared.ts';
 
 export type OperatorRow = { readonly id: string; readonly name: string; readonly role: string; readonly state: string };
 
@@ -18,19 +20,21 @@ export async function countOperators(tx: Transaction): Promise<number> {
   return row?.n ?? 0;
 }
 
-/** One of a name without any key (left by an older version) gets its role and a first key; undefined: the name is taken. */
+/** Undefined: the name is taken. */
 export async function insertOperator(tx: Transaction, name: string, role: string): Promise<string | undefined> {
-  const [row] = await tx.query<{ id: string }>(
-    `insert into operator (id, name, role) values (gen_random_uuid(), $1, $2)
-     on conflict (name) do update set role = excluded.role, state = 'active' where not exists (select 1 from operator_key k where k.operator_id = operator.id)
-     returning id`,
-    [name, role],
-  );
-  return row?.id;
+  const id = randomUUID();
+  declareNew(tx, { kind: 'operator', id }, { name, role, state: 'active' });
+  const rows = await tx.query('insert into operator (id, name, role) values ($1, $2, $3) on conflict do nothing returning id', [
+    id,
+    name,
+    role,
+  ]);
+  return rows.length === 1 ? id : undefined;
 }
 
 /** False: somebody has or had this key. */
 export async function insertOperatorKey(tx: Transaction, operator: string, fingerprint: string, spki: Buffer): Promise<boolean> {
+  declareNew(tx, { kind: 'operator-key', id: fingerprint }, { operator_id: operator, public_key: spki.toString('hex'), ended_at: null });
   const rows = await tx.query(
     'insert into operator_key (fingerprint, operator_id, public_key) values ($1, $2, $3) on conflict do nothing returning fingerprint',
     [fingerprint, operator, spki],
@@ -39,6 +43,7 @@ export async function insertOperatorKey(tx: Transaction, operator: string, finge
 }
 
 export async function endOperatorKey(tx: Transaction, operator: string, fingerprint: string): Promise<boolean> {
+  await declareChange(tx, [{ kind: 'operator-key', id: fingerprint }], { ended_at: fromNow(0) });
   const rows = await tx.query(
     'update operator_key set ended_at = clock_timestamp() where operator_id = $1 and fingerprint = $2 and ended_at is null returning fingerprint',
     [operator, fingerprint],
@@ -47,6 +52,7 @@ export async function endOperatorKey(tx: Transaction, operator: string, fingerpr
 }
 
 export async function setOperator(tx: Transaction, id: string, role: string, state: 'active' | 'suspended'): Promise<void> {
+  await declareChange(tx, [{ kind: 'operator', id }], { role, state });
   await tx.query('update operator set role = $2, state = $3 where id = $1', [id, role, state]);
 }
 
@@ -194,13 +200,27 @@ export async function insertBreakGlass(
     readonly validDays: number;
   },
 ): Promise<{ readonly id: string; readonly validUntil: Date }> {
-  const [row] = await tx.query<{ id: string; valid_until: Date }>(
+  const id = randomUUID();
+  declareNew(
+    tx,
+    { kind: 'break-glass', id },
+    {
+      operator_id: g.operator,
+      operations: g.operations,
+      hours: g.hours,
+      valid_until: fromNow(g.validDays * 86_400_000),
+      opened_at: null,
+      closes_at: null,
+      ended_at: null,
+    },
+  );
+  const [row] = await tx.query<{ valid_until: Date }>(
     `insert into break_glass (id, operator_id, operations, hours, reason, created_at, valid_until)
-     select gen_random_uuid(), $1, $2, $3, $4, now, now + $5 * interval '1 day' from clock_timestamp() as now returning id, valid_until`,
-    [g.operator, g.operations, g.hours, g.reason, g.validDays],
+     select $6, $1, $2, $3, $4, now, now + $5 * interval '1 day' from clock_timestamp() as now returning valid_until`,
+    [g.operator, g.operations, g.hours, g.reason, g.validDays, id],
   );
   if (row === undefined) throw new Error('no break-glass was written');
-  return { id: row.id, validUntil: row.valid_until };
+  return { id, validUntil: row.valid_until };
 }
 
 export type BreakGlass = {
@@ -227,7 +247,8 @@ export async function lockBreakGlass(tx: Transaction, id: string): Promise<Break
 }
 
 /** From now on for its hours. */
-export async function openBreakGlass(tx: Transaction, id: string): Promise<Date> {
+export async function openBreakGlass(tx: Transaction, id: string, hours: number): Promise<Date> {
+  await declareChange(tx, [{ kind: 'break-glass', id }], { opened_at: fromNow(0), closes_at: fromNow(hours * 3_600_000) });
   const [row] = await tx.query<{ closes_at: Date }>(
     "update break_glass set opened_at = now, closes_at = now + hours * interval '1 hour' from clock_timestamp() as now where id = $1 returning closes_at",
     [id],
@@ -236,6 +257,7 @@ export async function openBreakGlass(tx: Transaction, id: string): Promise<Date>
 }
 
 export async function endBreakGlass(tx: Transaction, id: string): Promise<void> {
+  await declareChange(tx, [{ kind: 'break-glass', id }], { ended_at: fromNow(0) });
   await tx.query('update break_glass set ended_at = clock_timestamp() where id = $1 and ended_at is null', [id]);
 }
 

@@ -118,7 +118,7 @@ async function applyAlone(
   const { tx, warden } = doing;
   const glass = await requireGlass(tx, warden.keys, id, proposer, proposal.operation);
   if (glass.state === 'prepared') {
-    const until = await openBreakGlass(tx, id);
+    const until = await openBreakGlass(tx, id, glass.hours);
     await tell(
       doing,
       'break-glass.opened',

@@ -3,13 +3,13 @@
 import { createHash } from 'node:crypto';
 import { toCofferdamError } from '../../domain/errors.ts';
 import type { Transaction } from '../../postgres/database.ts';
-import { documentHash, isSignedBy, parseApproval, parseProposal } from '../../rpc/change-document.ts';
+import { documentHash, isSignedBy, type Proposal, parseApproval, parseProposal } from '../../rpc/change-document.ts';
 import type { KeyRing } from '../context.ts';
 import { type AppliedChange, findApplied, findKey } from './change-queries.ts';
 import { firstBroken } from './seals.ts';
 
-/** Digests of changes that verified. Bounded: the oldest go. */
-const genuine = new Set<string>();
+/** Changes that verified, by digest, with what they propose. Bounded: the oldest go. */
+const genuine = new Map<string, Proposal>();
 const genuineMax = 20_000;
 
 const digestOf = (change: AppliedChange): string =>
@@ -63,6 +63,7 @@ async function verifyApplied(tx: Transaction, keys: KeyRing, change: AppliedChan
   return (
     approver !== undefined &&
     approver.operator !== proposer.operator &&
+    change.approverKey !== change.proposerKey &&
     approval.change === change.id &&
     approval.hash === documentHash(change.document) &&
     approval.installation === proposal.installation &&
@@ -71,10 +72,11 @@ async function verifyApplied(tx: Transaction, keys: KeyRing, change: AppliedChan
   );
 }
 
-async function isGenuine(tx: Transaction, keys: KeyRing, change: AppliedChange, within: readonly string[]): Promise<boolean> {
-  if (within.includes(change.id)) return false;
+async function proposalOf(tx: Transaction, keys: KeyRing, change: AppliedChange, within: readonly string[]): Promise<Proposal | undefined> {
+  if (within.includes(change.id)) return undefined;
   const digest = digestOf(change);
-  if (genuine.has(digest)) return true;
+  const known = genuine.get(digest);
+  if (known !== undefined) return known;
   let isGood: boolean;
   try {
     isGood = await verifyApplied(tx, keys, change, [...within, change.id]);
@@ -83,20 +85,25 @@ async function isGenuine(tx: Transaction, keys: KeyRing, change: AppliedChange, 
     if (toCofferdamError(error).code === 'unavailable') throw error;
     isGood = false;
   }
-  if (!isGood) return false;
-  if (genuine.size >= genuineMax) genuine.delete(genuine.values().next().value ?? '');
-  genuine.add(digest);
-  return true;
+  if (!isGood) return undefined;
+  if (genuine.size >= genuineMax) genuine.delete(genuine.keys().next().value ?? '');
+  const proposal = parseProposal(change.document);
+  genuine.set(digest, proposal);
+  return proposal;
 }
 
-/** Those of the changes that were applied and whose signatures verify, now. */
+/** Those of the changes that were applied and whose signatures verify, now: what they propose, by id. */
 export async function genuineAmong(
   tx: Transaction,
   keys: KeyRing,
   ids: readonly string[],
   within: readonly string[],
-): Promise<ReadonlySet<string>> {
-  const good = new Set<string>();
-  if (ids.length > 0) for (const change of await findApplied(tx, ids)) if (await isGenuine(tx, keys, change, within)) good.add(change.id);
+): Promise<ReadonlyMap<string, Proposal>> {
+  const good = new Map<string, Proposal>();
+  if (ids.length === 0) return good;
+  for (const change of await findApplied(tx, ids)) {
+    const proposal = await proposalOf(tx, keys, change, within);
+    if (proposal !== undefined) good.set(change.id, proposal);
+  }
   return good;
 }

@@ -4,169 +4,88 @@ import { type AccountId, type CredentialId, type CustomerId, idOf } from '../../
 import type { Transaction } from '../../postgres/database.ts';
 import type { SessionFilter } from '../sessions/session-queries.ts';
 
-/** Facts are JSON text, an object by column; instants in microseconds, so that no setting of the connection shows in them. */
-const micros = (column: string): string => `(extract(epoch from ${column}) * 1000000)::bigint`;
-/** One row a fact: its name, and how it is read. */
-const object = (facts: Readonly<Record<string, string>>): string =>
-  `jsonb_build_object(${Object.entries(facts)
-    .map(([name, read]) => `'${name}', ${read}`)
-    .join(', ')})`;
-const same = (...columns: readonly string[]): Readonly<Record<string, string>> =>
-  Object.fromEntries(columns.map((column) => [column, column]));
+/**
+ * `$1`: the kind, `$2`: ids as text[]. Facts are JSON text, an object by column; instants in microseconds, so that no setting of the connection shows in
+ * them. Row and seal in one statement: what is read is one moment. A column that decides what a session may do must stand here.
+ */
+const factsOf = {
+  customer: `select id::text as id, jsonb_build_object('name', name, 'allowed_proofs', allowed_proofs, 'is_self_test', is_self_test)::text as facts,
+    (select to_jsonb(s) from seal s where s.kind = $1 and s.row_id = customer.id::text) as seal
+    from customer where id = any ($2::uuid[])`,
+  account: `select id::text as id, jsonb_build_object('customer_id', customer_id, 'name', name, 'kind', kind, 'plane', plane, 'read_only', read_only, 'manages', manages,
+      'is_self_test', is_self_test, 'source_networks', source_networks::text[], 'expires_at', (extract(epoch from
+      expires_at) * 1000000)::bigint)::text as facts,
+    (select to_jsonb(s) from seal s where s.kind = $1 and s.row_id = account.id::text) as seal
+    from account where id = any ($2::uuid[])`,
+  credential: `select id::text as id, jsonb_build_object('account_id', account_id, 'type', type, 'algorithm', algorithm, 'password_hash', password_hash, 'fingerprint',
+      fingerprint, 'issued_by', issued_by, 'read_only', read_only, 'public_key', encode(public_key, 'hex'), 'valid_from',
+      (extract(epoch from valid_from) * 1000000)::bigint, 'issued_until', (extract(epoch from issued_until) *
+      1000000)::bigint, 'source_networks', source_networks::text[])::text as facts,
+    (select to_jsonb(s) from seal s where s.kind = $1 and s.row_id = credential.id::text) as seal
+    from credential where id = any ($2::uuid[])`,
+  rights: `select r.id::text, r.facts::text, (select to_jsonb(s) from seal s where s.kind = $1 and s.row_id = r.id::text) as seal
+    from (select account_id as id, jsonb_object_agg(folder_id, jsonb_build_array(customer_id, verbs)) as facts from folder_right
+      where account_id = any ($2::uuid[]) group by account_id) r`,
+  folder: `select id::text as id, jsonb_build_object('customer_id', customer_id, 'name', name, 'direction', direction, 'publish_rule', publish_rule, 'settle_ms',
+      settle_ms, 'read_back', read_back, 'replace_allowed', replace_allowed, 'directories_allowed', directories_allowed,
+      'window_days', window_days, 'reads_max', reads_max, 'retention_days', retention_days)::text as facts,
+    (select to_jsonb(s) from seal s where s.kind = $1 and s.row_id = folder.id::text) as seal
+    from folder where id = any ($2::uuid[])`,
+  budget: `select id::text as id, jsonb_build_object('rank', rank, 'direction', direction, 'credential_id', credential_id, 'account_id', account_id, 'customer_id',
+      customer_id, 'plane', plane, 'cap_hour_bytes', cap_hour_bytes, 'cap_day_bytes', cap_day_bytes, 'cap_week_bytes',
+      cap_week_bytes, 'cap_hour_items', cap_hour_items, 'cap_day_items', cap_day_items, 'cap_week_items', cap_week_items,
+      'rate', rate, 'sessions_max', sessions_max, 'ceiling_percent', ceiling_percent, 'is_share', is_share,
+      'headroom_percent', headroom_percent, 'consequence', consequence)::text as facts,
+    (select to_jsonb(s) from seal s where s.kind = $1 and s.row_id = budget.id::text) as seal
+    from budget where id = any ($2::bigint[])`,
+  window: `select id::text as id, jsonb_build_object('account_id', account_id, 'opens_at', (extract(epoch from opens_at) * 1000000)::bigint, 'closes_at', (extract(epoch
+      from closes_at) * 1000000)::bigint)::text as facts,
+    (select to_jsonb(s) from seal s where s.kind = $1 and s.row_id = activation_window.id::text) as seal
+    from activation_window where id = any ($2::uuid[])`,
+  'standing-window': `select id::text as id, jsonb_build_object('account_id', account_id, 'name', name, 'days', days, 'zone', zone, 'opens', opens::text, 'closes', closes::text,
+      'valid_from', (extract(epoch from valid_from) * 1000000)::bigint, 'valid_until', (extract(epoch from valid_until) *
+      1000000)::bigint)::text as facts,
+    (select to_jsonb(s) from seal s where s.kind = $1 and s.row_id = standing_window.id::text) as seal
+    from standing_window where id = any ($2::uuid[])`,
+  ticket: `select id::text as id, jsonb_build_object('account_id', account_id, 'ticket_hash', encode(ticket_hash, 'hex'))::text as facts,
+    (select to_jsonb(s) from seal s where s.kind = $1 and s.row_id = mfa_ticket.id::text) as seal
+    from mfa_ticket where id = any ($2::uuid[])`,
+  operator: `select id::text as id, jsonb_build_object('name', name, 'role', role, 'state', state)::text as facts,
+    (select to_jsonb(s) from seal s where s.kind = $1 and s.row_id = operator.id::text) as seal
+    from operator where id = any ($2::uuid[])`,
+  'operator-key': `select fingerprint::text as id, jsonb_build_object('operator_id', operator_id, 'public_key', encode(public_key, 'hex'), 'ended_at', (extract(epoch from ended_at) *
+      1000000)::bigint)::text as facts,
+    (select to_jsonb(s) from seal s where s.kind = $1 and s.row_id = operator_key.fingerprint::text) as seal
+    from operator_key where fingerprint = any ($2::text[])`,
+  'break-glass': `select id::text as id, jsonb_build_object('operator_id', operator_id, 'operations', operations, 'hours', hours, 'valid_until', (extract(epoch from valid_until)
+      * 1000000)::bigint, 'opened_at', (extract(epoch from opened_at) * 1000000)::bigint, 'closes_at', (extract(epoch from
+      closes_at) * 1000000)::bigint, 'ended_at', (extract(epoch from ended_at) * 1000000)::bigint)::text as facts,
+    (select to_jsonb(s) from seal s where s.kind = $1 and s.row_id = break_glass.id::text) as seal
+    from break_glass where id = any ($2::uuid[])`,
+} as const;
 
-type Source = {
-  readonly table: string;
-  readonly key: string;
-  readonly type: 'uuid' | 'bigint' | 'text';
-  readonly facts: string;
-  /** One row of the answer stands for several of the table. */
-  readonly isGrouped?: true;
-};
-
-/** Every kind of row that carries a seal, and what of it is sealed. A column that decides what a session may do must stand here. */
-const sources = {
-  customer: { table: 'customer', key: 'id', type: 'uuid', facts: object(same('name', 'allowed_proofs', 'is_self_test')) },
-  account: {
-    table: 'account',
-    key: 'id',
-    type: 'uuid',
-    facts: object({
-      ...same('customer_id', 'name', 'kind', 'plane', 'read_only', 'manages', 'is_self_test'),
-      source_networks: 'source_networks::text[]',
-      expires_at: micros('expires_at'),
-    }),
-  },
-  credential: {
-    table: 'credential',
-    key: 'id',
-    type: 'uuid',
-    facts: object({
-      ...same('account_id', 'type', 'algorithm', 'password_hash', 'fingerprint', 'issued_by', 'read_only'),
-      public_key: "encode(public_key, 'hex')",
-      valid_from: micros('valid_from'),
-      issued_until: micros('issued_until'),
-      source_networks: 'source_networks::text[]',
-    }),
-  },
-  rights: {
-    table: 'folder_right',
-    key: 'account_id',
-    type: 'uuid',
-    facts: 'jsonb_object_agg(folder_id, jsonb_build_array(customer_id, verbs))',
-    isGrouped: true,
-  },
-  folder: {
-    table: 'folder',
-    key: 'id',
-    type: 'uuid',
-    facts: object(
-      same(
-        'customer_id',
-        'name',
-        'direction',
-        'publish_rule',
-        'settle_ms',
-        'read_back',
-        'replace_allowed',
-        'directories_allowed',
-        'window_days',
-        'reads_max',
-        'retention_days',
-      ),
-    ),
-  },
-  budget: {
-    table: 'budget',
-    key: 'id',
-    type: 'bigint',
-    facts: object(
-      same(
-        'rank',
-        'direction',
-        'credential_id',
-        'account_id',
-        'customer_id',
-        'plane',
-        'cap_hour_bytes',
-        'cap_day_bytes',
-        'cap_week_bytes',
-        'cap_hour_items',
-        'cap_day_items',
-        'cap_week_items',
-        'rate',
-        'sessions_max',
-        'ceiling_percent',
-        'is_share',
-        'headroom_percent',
-        'consequence',
-      ),
-    ),
-  },
-  window: {
-    table: 'activation_window',
-    key: 'id',
-    type: 'uuid',
-    facts: object({ account_id: 'account_id', opens_at: micros('opens_at'), closes_at: micros('closes_at') }),
-  },
-  'standing-window': {
-    table: 'standing_window',
-    key: 'id',
-    type: 'uuid',
-    facts: object({
-      ...same('account_id', 'name', 'days', 'zone'),
-      opens: 'opens::text',
-      closes: 'closes::text',
-      valid_from: micros('valid_from'),
-      valid_until: micros('valid_until'),
-    }),
-  },
-  ticket: {
-    table: 'mfa_ticket',
-    key: 'id',
-    type: 'uuid',
-    facts: object({ account_id: 'account_id', ticket_hash: "encode(ticket_hash, 'hex')" }),
-  },
-  operator: { table: 'operator', key: 'id', type: 'uuid', facts: object(same('name', 'role', 'state')) },
-  'operator-key': {
-    table: 'operator_key',
-    key: 'fingerprint',
-    type: 'text',
-    facts: object({ operator_id: 'operator_id', public_key: "encode(public_key, 'hex')", ended_at: micros('ended_at') }),
-  },
-  'break-glass': {
-    table: 'break_glass',
-    key: 'id',
-    type: 'uuid',
-    facts: object({
-      ...same('operator_id', 'operations', 'hours'),
-      valid_until: micros('valid_until'),
-      opened_at: micros('opened_at'),
-      closes_at: micros('closes_at'),
-      ended_at: micros('ended_at'),
-    }),
-  },
-} as const satisfies Readonly<Record<string, Source>>;
-
-export type SealKind = keyof typeof sources;
-export const sealKinds = Object.keys(sources) as readonly SealKind[];
-
-/** `$1`: the kind, `$2`: ids. Row and seal in one statement: what is read is one moment. */
-function factsOf(kind: SealKind): string {
-  const { table, key, type, facts, isGrouped }: Source = sources[kind];
-  return `select t.${key}::text as id, t.facts::text as facts, (select to_jsonb(s) from seal s where s.kind = $1 and s.row_id = t.${key}::text) as seal
-    from (select ${key}, ${facts} as facts from ${table} where ${key} = any ($2::${type}[])${isGrouped === true ? ` group by ${key}` : ''}) t`;
-}
-
+export type SealKind = keyof typeof factsOf;
+const sealKinds = Object.keys(factsOf) as readonly SealKind[];
 export type RowName = { readonly kind: SealKind; readonly id: string };
 export type SealedRow = RowName & {
   readonly facts: string;
   readonly mac: Buffer | null;
   readonly sealedBy: string | null;
   readonly change: string | null;
+  /** Who made it, where no change did. */
+  readonly maker: string | null;
+  /** How often it was sealed: an earlier state of the row has an earlier one. */
+  readonly generation: number;
 };
-const isKind = (kind: string): kind is SealKind => Object.hasOwn(sources, kind);
+const isKind = (kind: string): kind is SealKind => Object.hasOwn(factsOf, kind);
 
-type Seal = { readonly mac: string | null; readonly sealed_by: string | null; readonly change_id: string | null };
+type Seal = {
+  readonly mac: string | null;
+  readonly sealed_by: string | null;
+  readonly change_id: string | null;
+  readonly maker: string | null;
+  readonly generation: number;
+};
 /** As JSON shows a bytea: `\\x…`. */
 const bytesOf = (hex: string | null | undefined): Buffer | null => (hex == null ? null : Buffer.from(hex.slice(2), 'hex'));
 
@@ -175,8 +94,17 @@ export async function readRows(tx: Transaction, names: readonly RowName[]): Prom
   const rows: SealedRow[] = [];
   for (const kind of new Set(names.map((one) => one.kind))) {
     const ids = names.filter((one) => one.kind === kind).map((one) => one.id);
-    for (const { id, facts, seal } of await tx.query<{ id: string; facts: string; seal: Seal | null }>(factsOf(kind), [kind, ids]))
-      rows.push({ kind, id, facts, mac: bytesOf(seal?.mac), sealedBy: seal?.sealed_by ?? null, change: seal?.change_id ?? null });
+    for (const { id, facts, seal } of await tx.query<{ id: string; facts: string; seal: Seal | null }>(factsOf[kind], [kind, ids]))
+      rows.push({
+        kind,
+        id,
+        facts,
+        mac: bytesOf(seal?.mac),
+        sealedBy: seal?.sealed_by ?? null,
+        change: seal?.change_id ?? null,
+        maker: seal?.maker ?? null,
+        generation: seal?.generation ?? 0,
+      });
   }
   return rows;
 }
@@ -191,15 +119,34 @@ export async function rowsWrittenUnder(tx: Transaction, word: string): Promise<r
   return rows.flatMap((row) => (isKind(row.kind) ? [{ kind: row.kind, id: row.row_id }] : []));
 }
 
-export async function writeSeals(
-  tx: Transaction,
-  rows: readonly (RowName & { readonly mac: Buffer; readonly change: string | null })[],
-  sealedBy: string,
-): Promise<void> {
+export type NewSeal = Pick<SealedRow, 'kind' | 'id' | 'change' | 'maker' | 'generation'> & { readonly mac: Buffer };
+
+export async function writeSeals(tx: Transaction, rows: readonly NewSeal[], sealedBy: string): Promise<void> {
   await tx.query(
-    `update seal s set mac = n.mac, sealed_by = $5, change_id = n.change, touched_by = null
-     from unnest($1::text[], $2::text[], $3::bytea[], $4::uuid[]) n(kind, id, mac, change) where s.kind = n.kind and s.row_id = n.id`,
-    [rows.map((row) => row.kind), rows.map((row) => row.id), rows.map((row) => row.mac), rows.map((row) => row.change), sealedBy],
+    `update seal s set mac = n.mac, sealed_by = $7, change_id = n.change, maker = n.maker, generation = n.generation, touched_by = null
+     from unnest($1::text[], $2::text[], $3::bytea[], $4::uuid[], $5::text[], $6::bigint[]) n(kind, id, mac, change, maker, generation)
+     where s.kind = n.kind and s.row_id = n.id`,
+    [
+      rows.map((row) => row.kind),
+      rows.map((row) => row.id),
+      rows.map((row) => row.mac),
+      rows.map((row) => row.change),
+      rows.map((row) => row.maker),
+      rows.map((row) => row.generation),
+      sealedBy,
+    ],
+  );
+}
+
+/** Rows that were sealed more than once, by the record, from this entry on: the newest generation of each, and the number to go on from. */
+export async function resealedSince(
+  tx: Transaction,
+  number: number,
+): Promise<readonly { readonly number: number | null; readonly rows: readonly (readonly [string, string, number])[] }[]> {
+  return tx.query(
+    `select number, sensitive -> 'rows' as rows from ledger_sealed where kind = 'rows.resealed' and number > $1
+     union all select null, sensitive -> 'rows' from ledger_fresh where kind = 'rows.resealed' order by 1`,
+    [number],
   );
 }
 
@@ -232,6 +179,31 @@ export async function pageOfSeals(tx: Transaction, after: RowName | null, limit:
   return rows.flatMap((row) => (isKind(row.kind) ? [{ kind: row.kind, id: row.row_id }] : []));
 }
 
+/** `$1`: the kind, `$2`: how many. Rows of its table that nobody has ever sealed. */
+const unsealedOf = {
+  customer: `select r.id::text as id from customer r where not exists (select 1 from seal s where s.kind = $1 and s.row_id = r.id::text) limit $2`,
+  account: `select r.id::text as id from account r where not exists (select 1 from seal s where s.kind = $1 and s.row_id = r.id::text) limit $2`,
+  credential: `select r.id::text as id from credential r where not exists (select 1 from seal s where s.kind = $1 and s.row_id = r.id::text) limit $2`,
+  rights: `select distinct r.account_id::text as id from folder_right r
+    where not exists (select 1 from seal s where s.kind = $1 and s.row_id = r.account_id::text) limit $2`,
+  folder: `select r.id::text as id from folder r where not exists (select 1 from seal s where s.kind = $1 and s.row_id = r.id::text) limit $2`,
+  budget: `select r.id::text as id from budget r where not exists (select 1 from seal s where s.kind = $1 and s.row_id = r.id::text) limit $2`,
+  window: `select r.id::text as id from activation_window r where not exists (select 1 from seal s where s.kind = $1 and s.row_id = r.id::text) limit $2`,
+  'standing-window': `select r.id::text as id from standing_window r where not exists (select 1 from seal s where s.kind = $1 and s.row_id = r.id::text) limit $2`,
+  ticket: `select r.id::text as id from mfa_ticket r where not exists (select 1 from seal s where s.kind = $1 and s.row_id = r.id::text) limit $2`,
+  operator: `select r.id::text as id from operator r where not exists (select 1 from seal s where s.kind = $1 and s.row_id = r.id::text) limit $2`,
+  'operator-key': `select r.fingerprint::text as id from operator_key r where not exists (select 1 from seal s where s.kind = $1 and s.row_id = r.fingerprint::text) limit $2`,
+  'break-glass': `select r.id::text as id from break_glass r where not exists (select 1 from seal s where s.kind = $1 and s.row_id = r.id::text) limit $2`,
+} as const satisfies Readonly<Record<SealKind, string>>;
+
+/** Rows of the sealed kinds that carry no seal at all: nobody but the back door writes them. */
+export async function unsealedRows(tx: Transaction, limit: number): Promise<readonly RowName[]> {
+  const found: RowName[] = [];
+  for (const kind of sealKinds)
+    for (const { id } of await tx.query<{ id: string }>(unsealedOf[kind], [kind, limit])) found.push({ kind, id });
+  return found;
+}
+
 /** Whose sessions rely on this row; undefined: everybody's, or nobody's. */
 export async function scopeOfRow(tx: Transaction, { kind, id }: RowName): Promise<SessionFilter | undefined> {
   if (kind === 'credential') return { credential: idOf<CredentialId>(id) };
@@ -251,12 +223,8 @@ export async function scopeOfRow(tx: Transaction, { kind, id }: RowName): Promis
   return row.customer_id === null ? undefined : { customer: idOf<CustomerId>(row.customer_id) };
 }
 
-export async function installationId(tx: Transaction): Promise<{ readonly id: string; readonly isSealed: boolean }> {
-  const [row] = await tx.query<{ id: string; is_sealed: boolean }>('select id, sealed_at is not null as is_sealed from installation');
+export async function installationId(tx: Transaction): Promise<{ readonly id: string }> {
+  const [row] = await tx.query<{ id: string }>('select id from installation');
   if (row === undefined) throw new Error('the installation has no name');
-  return { id: row.id, isSealed: row.is_sealed };
-}
-
-export async function markSealed(tx: Transaction): Promise<void> {
-  await tx.query('update installation set sealed_at = clock_timestamp() where sealed_at is null');
+  return row;
 }

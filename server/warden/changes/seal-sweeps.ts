@@ -4,19 +4,31 @@ import { insertAlert } from '../alerts/alert-queries.ts';
 import type { Warden } from '../context.ts';
 import { every } from '../every.ts';
 import type { SessionFilter } from '../sessions/session-queries.ts';
-import type { SessionRegistry } from '../sessions/sessions.ts';
+import { alteredReason, type SessionRegistry } from '../sessions/sessions.ts';
 import { unreviewed } from './change-queries.ts';
+import { generationsOf } from './generations.ts';
 import { scopeOfRow } from './seal-queries.ts';
 import { alarmBroken, brokenSeals } from './seals.ts';
 
 const remindEveryMs = 3_600_000;
 
-export function startSealSweeps(warden: Warden, sessions: SessionRegistry): { stop(): Promise<void> } {
+export async function startSealSweeps(warden: Warden, sessions: SessionRegistry): Promise<{ stop(): Promise<void> }> {
   const beats = [
     every(warden.config.limits.sealsEveryMs, () => sweepSeals(warden, sessions), warden.log),
     every(remindEveryMs, () => remind(warden), warden.log),
   ];
-  return { stop: async () => void (await Promise.all(beats.map((beat) => beat.stop()))) };
+  // A command was answered, perhaps by another warden: what it sealed again is newer than what is known here.
+  const refresh = (): void =>
+    void generationsOf(warden.keys)
+      .refresh(warden.database)
+      .catch((error: unknown) => warden.log.warn({ err: error }, 'what was sealed again could not be read; the regular pass does it'));
+  const stopListening = await warden.database.listen('cofferdam_answer', refresh, refresh);
+  return {
+    stop: async () => {
+      await stopListening();
+      await Promise.all(beats.map((beat) => beat.stop()));
+    },
+  };
 }
 
 /** Whoever relies on a broken row is sent away; the next login is refused by the row itself. */
@@ -27,7 +39,7 @@ async function sweepSeals(warden: Warden, sessions: SessionRegistry): Promise<vo
       await alarmBroken(tx, row, 'found by the regular pass');
       const scope: SessionFilter | undefined = await scopeOfRow(tx, row);
       if (scope === undefined) return;
-      const ended = await sessions.endWithin(tx, scope, 'a row behind this session was altered');
+      const ended = await sessions.endWithin(tx, scope, alteredReason, 'doubt');
       announcements.push(() => ended.announce());
     });
     for (const announce of announcements) announce();

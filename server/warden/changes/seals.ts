@@ -1,17 +1,17 @@
 // Owns: the seals of rows that decide what a session may do: made in the transaction that wrote the row, verified whenever it is used.
-// Must never: seal a row that this transaction did not write, or take a row whose seal or change does not verify.
+// Must never: seal a row that its writer did not declare, or take a row whose seal, maker or change does not verify.
 import { randomBytes, timingSafeEqual } from 'node:crypto';
-import { existsSync, writeFileSync } from 'node:fs';
-import { runtimePaths } from '../../config/config.ts';
 import { CofferdamError } from '../../domain/errors.ts';
 import type { Transaction } from '../../postgres/database.ts';
+import type { Proposal } from '../../rpc/change-document.ts';
 import { insertAlert } from '../alerts/alert-queries.ts';
 import type { KeyRing, Warden } from '../context.ts';
 import { record } from '../ledger/ledger-queries.ts';
+import { type Declared, declarationsOf, deviation } from './declared.ts';
+import { generationsOf } from './generations.ts';
 import { genuineAmong } from './genuine.ts';
+import { fitsChange, isAccess, type Maker, mayBeMadeBy } from './provenance.ts';
 import {
-  installationId,
-  markSealed,
   pageOfSeals,
   type RowName,
   readRows,
@@ -20,36 +20,107 @@ import {
   type SealedRow,
   type SealKind,
   setWord,
+  unsealedRows,
   windowKind,
   writeSeals,
 } from './seal-queries.ts';
 
-const partOf = ({ kind, id, facts, change }: SealedRow): readonly string[] => [kind, id, facts, change ?? ''];
+type Sealable = Pick<SealedRow, 'kind' | 'id' | 'facts' | 'change' | 'maker' | 'generation'>;
+const partOf = ({ kind, id, facts, change, maker, generation }: Sealable): readonly string[] => [
+  kind,
+  id,
+  facts,
+  change ?? '',
+  maker ?? '',
+  String(generation),
+];
+export const rowKey = ({ kind, id }: RowName): string => `${kind}/${id}`;
+
+/** Whoever calls this answers for the rows: they are sealed as they stand. */
+export async function sealRows(tx: Transaction, keys: KeyRing, rows: readonly Sealable[]): Promise<void> {
+  if (rows.length === 0) return;
+  await writeSeals(
+    tx,
+    rows.map((row) => ({ ...row, mac: keys.sealRow(partOf(row)) })),
+    keys.rowSealId,
+  );
+}
+
+/** On whose behalf rows are written. `change`: the one that two allowed; null: what `maker` may do without. */
+export type Behalf = { readonly maker: Maker; readonly change: () => string | null };
+
+/** A row that is not what was declared: nothing of the transaction happens, and it is an alarm. */
+export class Undeclared extends CofferdamError {
+  readonly row: RowName;
+
+  constructor(row: RowName, why: string) {
+    super('denied', `the database wrote what nobody asked for (${row.kind} ${row.id}, ${why}): nothing was done`);
+    this.row = row;
+  }
+}
 
 /** A glass that is broken stays the one that two prepared: what is done with it does not stand for it. */
-const named = (row: SealedRow, change: string | null): string | null =>
-  row.kind === 'break-glass' ? (row.change ?? change) : (change ?? row.change);
+const named = (kind: SealKind, before: string | null, change: string | null): string | null =>
+  kind === 'break-glass' ? (before ?? change) : (change ?? before);
 
-async function sealRows(tx: Transaction, keys: KeyRing, names: readonly RowName[], change: string | null): Promise<number> {
-  const rows = (await readRows(tx, names)).map((row) => ({ ...row, change: named(row, change) }));
-  if (rows.length > 0)
-    await writeSeals(
-      tx,
-      rows.map((row) => ({ ...row, mac: keys.sealRow(partOf(row)) })),
-      keys.rowSealId,
-    );
-  return rows.length;
+function sealable(row: SealedRow, declared: Declared | undefined, { maker, change }: Behalf): Sealable {
+  if (declared === undefined) throw new Undeclared(row, 'it was not declared');
+  const odd = deviation(row, declared);
+  if (odd !== undefined) throw new Undeclared(row, `${odd} is not what was declared`);
+  const { before } = declared;
+  const by = change();
+  if (before === null && by === null && !mayBeMadeBy(row.kind, maker)) throw new Undeclared(row, 'this takes two operators');
+  return {
+    kind: row.kind,
+    id: row.id,
+    facts: row.facts,
+    change: named(row.kind, before?.change ?? null, by),
+    maker: before === null ? (by === null ? maker : null) : before.maker,
+    generation: (before?.generation ?? 0) + 1,
+  };
+}
+
+async function sealDeclared(tx: Transaction, keys: KeyRing, word: string, behalf: Behalf): Promise<void> {
+  const declared = declarationsOf(tx);
+  // What stood there before was what the warden had written: a change of one fact does not make the others good.
+  const before = [...declared.values()].flatMap((one) => one.before ?? []);
+  const verdict = await judge(tx, keys, before, []);
+  const broken = before.find((row) => !verdict(row));
+  if (broken !== undefined) throw new Undeclared(broken, 'it was altered before');
+  const touched = await rowsWrittenUnder(tx, word);
+  const rows = (await readRows(tx, touched)).map((row) => sealable(row, declared.get(rowKey(row)), behalf));
+  await sealRows(tx, keys, rows);
+  const again = rows.filter((row) => row.generation > 1);
+  if (again.length > 0)
+    await record(tx, {
+      kind: 'rows.resealed',
+      observer: 'warden',
+      sensitive: { rows: again.map((row) => [row.kind, row.id, row.generation]) },
+    });
 }
 
 /**
- * Runs `work`, then seals what it wrote, naming the change that allowed it. Null: the customer's own console, the warden itself, or one
- * operator who narrows; then the row keeps naming the change that made it.
+ * Runs `work`, then seals what it declared and wrote, naming the change that allowed it, or its maker. A row that it wrote and did not
+ * declare, fact for fact, was written by something inside the database: an alarm, and nothing of it happens.
  */
-export async function sealing<T>(tx: Transaction, keys: KeyRing, change: () => string | null, work: () => Promise<T>): Promise<T> {
+export async function sealing<T>(
+  tx: Transaction,
+  warden: Pick<Warden, 'keys' | 'database'>,
+  behalf: Behalf,
+  work: () => Promise<T>,
+): Promise<T> {
   const word = randomBytes(18).toString('base64url');
   await setWord(tx, word);
   const result = await work();
-  await sealRows(tx, keys, await rowsWrittenUnder(tx, word), change());
+  try {
+    await sealDeclared(tx, warden.keys, word, behalf);
+  } catch (error) {
+    if (error instanceof Undeclared) {
+      const { row } = error;
+      await warden.database.withSystem((other) => alarmBroken(other, row, `${error.message} (a trigger, or a row altered before)`));
+    }
+    throw error;
+  }
   return result;
 }
 
@@ -59,10 +130,27 @@ const isSealGood = (keys: KeyRing, row: SealedRow): boolean => {
   return expected.length === row.mac.length && timingSafeEqual(expected, row.mac);
 };
 
+const isMadeWell = (row: SealedRow, changes: ReadonlyMap<string, Proposal>): boolean => {
+  if (row.change === null) return !isAccess(row.kind) || mayBeMadeBy(row.kind, row.maker);
+  const change = changes.get(row.change);
+  return change !== undefined && fitsChange(row, change);
+};
+
+/** Whether a row is what the warden wrote, by somebody who may: its seal, its maker or its change. */
+async function judge(
+  tx: Transaction,
+  keys: KeyRing,
+  rows: readonly SealedRow[],
+  within: readonly string[],
+): Promise<(row: SealedRow) => boolean> {
+  const changes = new Set(rows.flatMap((row) => row.change ?? []));
+  const good = await genuineAmong(tx, keys, [...changes], within);
+  return (row) => isSealGood(keys, row) && isMadeWell(row, good);
+}
+
 /** Rows that were read and verified, by `kind/id`. */
 export type VerifiedRows = ReadonlyMap<string, SealedRow>;
 type Looked = { readonly broken: RowName | undefined; readonly rows: VerifiedRows };
-export const rowKey = ({ kind, id }: RowName): string => `${kind}/${id}`;
 
 /** What a verified row says. The type is the caller's word: the columns are those of seal-queries. */
 export function factsOfRow<T>(rows: VerifiedRows, name: RowName): T | undefined {
@@ -70,18 +158,28 @@ export function factsOfRow<T>(rows: VerifiedRows, name: RowName): T | undefined 
   return row === undefined ? undefined : (JSON.parse(row.facts) as T);
 }
 
-async function look(tx: Transaction, keys: KeyRing, names: readonly RowName[], within: readonly string[]): Promise<Looked> {
+async function look(
+  tx: Transaction,
+  keys: KeyRing,
+  names: readonly RowName[],
+  within: readonly string[],
+  isAgain = false,
+): Promise<Looked> {
   const rows = new Map((await readRows(tx, names)).map((row) => [rowKey(row), row]));
-  const changes = new Set([...rows.values()].flatMap((row) => row.change ?? []));
-  const good = await genuineAmong(tx, keys, [...changes], within);
+  const isGood = await judge(tx, keys, [...rows.values()], within);
+  const generations = generationsOf(keys);
+  // Another look first: somebody may have sealed it again between this one and now.
+  if (!isAgain && [...rows.values()].some((row) => generations.isOld(row))) return look(tx, keys, names, within, true);
   const broken = names.find((name) => {
     const row = rows.get(rowKey(name));
-    return row === undefined || !isSealGood(keys, row) || (row.change !== null && !good.has(row.change));
+    if (row === undefined || !isGood(row) || generations.isOld(row)) return true;
+    generations.learn(row);
+    return false;
   });
   return { broken, rows };
 }
 
-/** The first of these rows that is missing, unsealed, altered, or made by a change whose signatures do not verify; undefined: all are good. */
+/** The first of these rows that is missing, unsealed, altered, of an earlier state, or made by nobody who may make it; undefined: all are good. */
 export async function firstBroken(
   tx: Transaction,
   keys: KeyRing,
@@ -127,8 +225,10 @@ export async function alarmBroken(tx: Transaction, row: AlteredRow, where: strin
 
 const pageRows = 500;
 
-/** Everything that carries a seal, in pages; what is broken. */
+/** Every row that must carry a seal, whether it does or not; what is broken. */
 export async function* brokenSeals(warden: Pick<Warden, 'database' | 'keys'>): AsyncGenerator<RowName> {
+  await generationsOf(warden.keys).refresh(warden.database);
+  yield* await warden.database.withSystem((tx) => unsealedRows(tx, pageRows));
   let after: RowName | null = null;
   for (;;) {
     const page: readonly RowName[] = await warden.database.withSystem((tx) => pageOfSeals(tx, after, pageRows));
@@ -142,35 +242,4 @@ export async function* brokenSeals(warden: Pick<Warden, 'database' | 'keys'>): A
       rest = rest.slice(rest.indexOf(broken) + 1);
     }
   }
-}
-
-/**
- * Rows that an older version left have no seal: sealed once, when this database and this warden see the version that seals for the first
- * time. The mark on this machine keeps a database that forgot it from asking again.
- */
-export async function adoptRows(warden: Pick<Warden, 'config' | 'database' | 'keys' | 'log'>): Promise<void> {
-  const mark = runtimePaths(warden.config).sealedMark;
-  const isMarked = existsSync(mark);
-  const rows = await warden.database.withSystem(async (tx) => {
-    const { isSealed } = await installationId(tx);
-    if (isSealed) return 0;
-    if (isMarked)
-      throw new CofferdamError(
-        'configuration',
-        'this database says that its rows were never sealed, but this warden has sealed rows: is it the right database? Restore it, or look at OPERATIONS',
-      );
-    let sealed = 0;
-    for (let after: RowName | null = null; ; ) {
-      const page: readonly RowName[] = await pageOfSeals(tx, after, pageRows);
-      const last = page.at(-1);
-      if (last === undefined) break;
-      sealed += await sealRows(tx, warden.keys, page, null);
-      after = last;
-    }
-    await markSealed(tx);
-    if (sealed > 0) await record(tx, { kind: 'rows.adopted', observer: 'warden', sensitive: { rows: sealed } });
-    return sealed;
-  });
-  if (!isMarked) writeFileSync(mark, '', { mode: 0o400 });
-  if (rows > 0) warden.log.warn({ rows }, 'rows of an older version were sealed, once');
 }

@@ -3,6 +3,7 @@ import type { BudgetDirection, Caps, Consequence } from '../../domain/budgets.ts
 import { type CredentialId, type CustomerId, idOf } from '../../domain/ids.ts';
 import type { Transaction } from '../../postgres/database.ts';
 import type { ScopeName } from '../../rpc/operator-budgets.ts';
+import { declareChange } from '../changes/declared.ts';
 
 export type LockedBudget = {
   readonly id: number;
@@ -50,6 +51,19 @@ export async function lockBudgetsOf(tx: Transaction, { kind, name, customer }: S
 }
 
 export async function writeBudget(tx: Transaction, b: LockedBudget): Promise<void> {
+  await declareChange(tx, [{ kind: 'budget', id: String(b.id) }], {
+    cap_hour_bytes: b.bytes.hour,
+    cap_day_bytes: b.bytes.day,
+    cap_week_bytes: b.bytes.week,
+    cap_hour_items: b.items.hour,
+    cap_day_items: b.items.day,
+    cap_week_items: b.items.week,
+    rate: b.rate,
+    sessions_max: b.sessionsMax,
+    ceiling_percent: b.ceilingPercent,
+    headroom_percent: b.headroomPercent,
+    consequence: b.consequence,
+  });
   await tx.query(
     `update budget set cap_hour_bytes = $2, cap_day_bytes = $3, cap_week_bytes = $4, cap_hour_items = $5, cap_day_items = $6, cap_week_items = $7,
        rate = $8, sessions_max = $9, ceiling_percent = $10, headroom_percent = $11, consequence = $12,

@@ -10,6 +10,7 @@ import {
   type Verb,
 } from '../../domain/ids.ts';
 import type { Transaction } from '../../postgres/database.ts';
+import { declareChange, declareNew, fromNow, networksAs } from '../changes/declared.ts';
 
 export type CommandRow = {
   readonly id: string;
@@ -65,6 +66,7 @@ export async function failCommand(tx: Transaction, id: string, code: string, tex
 }
 
 export async function insertCustomer(tx: Transaction, id: CustomerId, name: string): Promise<boolean> {
+  declareNew(tx, { kind: 'customer', id }, { name, allowed_proofs: null, is_self_test: false });
   return (await tx.query('insert into customer (id, name) values ($1, $2) on conflict do nothing returning id', [id, name])).length === 1;
 }
 
@@ -81,6 +83,23 @@ export type NewFolder = {
 };
 
 export async function insertFolder(tx: Transaction, f: NewFolder): Promise<void> {
+  declareNew(
+    tx,
+    { kind: 'folder', id: f.id },
+    {
+      customer_id: f.customer,
+      name: f.name,
+      direction: f.direction,
+      publish_rule: 'on-close',
+      settle_ms: f.settleMs,
+      read_back: false,
+      replace_allowed: f.replaceAllowed,
+      directories_allowed: f.directoriesAllowed,
+      window_days: f.windowDays,
+      reads_max: null,
+      retention_days: f.retentionDays,
+    },
+  );
   await tx.query(
     'insert into folder (id, customer_id, name, direction, settle_ms, replace_allowed, directories_allowed, window_days, retention_days) values ($1, $2, $3, $4, $5, $6, $7, $8, $9)',
     [f.id, f.customer, f.name, f.direction, f.settleMs, f.replaceAllowed, f.directoriesAllowed, f.windowDays, f.retentionDays],
@@ -121,6 +140,21 @@ export type NewAccount = {
 };
 
 export async function insertAccount(tx: Transaction, a: NewAccount): Promise<boolean> {
+  declareNew(
+    tx,
+    { kind: 'account', id: a.id },
+    {
+      customer_id: a.customer,
+      name: a.name,
+      kind: a.kind,
+      plane: a.plane,
+      read_only: false,
+      source_networks: [],
+      expires_at: null,
+      manages: a.manages,
+      is_self_test: false,
+    },
+  );
   const rows = await tx.query(
     'insert into account (id, name, customer_id, kind, plane, contact, is_demo, manages) values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict do nothing returning id',
     [a.id, a.name, a.customer, a.kind, a.plane, a.contact, a.isDemo, a.manages],
@@ -135,6 +169,7 @@ export async function insertRight(
   folder: FolderId,
   verbs: readonly Verb[],
 ): Promise<void> {
+  declareNew(tx, { kind: 'rights', id: account }, { [folder]: [customer, verbs] });
   await tx.query('insert into folder_right (account_id, customer_id, folder_id, verbs) values ($1, $2, $3, $4)', [
     account,
     customer,
@@ -204,6 +239,7 @@ export async function insertTicket(
     'update mfa_ticket set expires_at = clock_timestamp() where account_id = $1 and used_at is null and expires_at > clock_timestamp()',
     [account],
   );
+  declareNew(tx, { kind: 'ticket', id }, { account_id: account, ticket_hash: hash.toString('hex') });
   const [row] = await tx.query<{ expires_at: Date }>(
     "insert into mfa_ticket (id, account_id, ticket_hash, issued_by, expires_at) values ($1, $2, $3, $4, clock_timestamp() + $5 * interval '1 millisecond') returning expires_at",
     [id, account, hash, issuedBy, livesMs],
@@ -238,6 +274,7 @@ export async function setAccountState(tx: Transaction, id: AccountId, state: 'ac
 
 /** So long from now; null = no end. */
 export async function setAccountEnd(tx: Transaction, id: AccountId, inMs: number | null): Promise<Date | null> {
+  await declareChange(tx, [{ kind: 'account', id }], { expires_at: inMs === null ? null : fromNow(inMs) });
   const [row] = await tx.query<{ expires_at: Date | null }>(
     "update account set expires_at = clock_timestamp() + $2::float8 * interval '1 millisecond' where id = $1 returning expires_at",
     [id, inMs],
@@ -253,6 +290,11 @@ export type AccountChange = {
 };
 
 export async function changeAccount(tx: Transaction, id: AccountId, change: AccountChange): Promise<void> {
+  await declareChange(tx, [{ kind: 'account', id }], {
+    ...(change.networks === undefined ? {} : { source_networks: networksAs(change.networks) }),
+    ...(change.readOnly === undefined ? {} : { read_only: change.readOnly }),
+    ...(change.manages === undefined ? {} : { manages: change.manages }),
+  });
   await tx.query(
     `update account set source_networks = coalesce($2::cidr[], source_networks), read_only = coalesce($3, read_only), manages = coalesce($4, manages),
        contact = coalesce($5, contact) where id = $1`,
@@ -261,5 +303,6 @@ export async function changeAccount(tx: Transaction, id: AccountId, change: Acco
 }
 
 export async function setAllowedProofs(tx: Transaction, customer: CustomerId, allow: readonly string[] | null): Promise<void> {
+  await declareChange(tx, [{ kind: 'customer', id: customer }], { allowed_proofs: allow });
   await tx.query('update customer set allowed_proofs = $2 where id = $1', [customer, allow]);
 }

@@ -6,6 +6,8 @@ import type { Params, Result } from '../../rpc/operation.ts';
 import { mayCall, type OperatorToAdmin, operatorToAdmin } from '../../rpc/operator-admin.ts';
 import { namesOf } from '../changes/change-queries.ts';
 import { type Apply, approveChange, proposeChange, rejectChange } from '../changes/changes.ts';
+import { declarationMark } from '../changes/declared.ts';
+import { generationsOf } from '../changes/generations.ts';
 import { alarmBroken, firstBroken, sealing } from '../changes/seals.ts';
 import type { Warden } from '../context.ts';
 import { record, watch } from '../ledger/ledger-queries.ts';
@@ -40,7 +42,8 @@ export async function startCommands(warden: Warden, sessions: SessionRegistry): 
     running = (async () => {
       while (isWanted && !isStopped) {
         isWanted = false;
-        while (!isStopped && (await next()));
+        // What a command sealed again is known here before the next one; other wardens hear of its answer.
+        while (!isStopped && (await next())) await generationsOf(warden.keys).refresh(warden.database);
       }
     })()
       .catch((error: unknown) => warden.log.warn({ err: error }, 'commands could not be taken; tried again'))
@@ -61,12 +64,14 @@ export async function startCommands(warden: Warden, sessions: SessionRegistry): 
 
 async function withSavepoint<T>(tx: Transaction, work: () => Promise<T>): Promise<T> {
   await tx.query('savepoint part');
+  const undeclare = declarationMark(tx);
   try {
     const result = await work();
     await tx.query('release savepoint part');
     return result;
   } catch (error) {
     await tx.query('rollback to savepoint part');
+    undeclare();
     throw error;
   }
 }
@@ -95,11 +100,8 @@ async function runOne(warden: Warden, sessions: SessionRegistry, served: readonl
       };
       const command = taken;
       let change: string | null = null;
-      const result = await sealing(
-        tx,
-        warden.keys,
-        () => change,
-        () => decide(command, doing, (id) => (change = id)),
+      const result = await sealing(tx, warden, { maker: 'operator', change: () => change }, () =>
+        decide(command, doing, (id) => (change = id)),
       );
       await recordCommand(tx, taken, 'done');
       await finishCommand(tx, taken.id, result);

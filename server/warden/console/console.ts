@@ -58,21 +58,17 @@ export function consoleHandlers(
       const answer = await scoped(async (tx) => {
         announcements.length = 0;
         await sessions.look(tx, session);
-        const said = await sealing(
-          tx,
-          warden.keys,
-          () => null,
-          () =>
-            work({
-              tx,
-              warden,
-              by: `${session.account.name} (console)`,
-              endSessions: async (filter, reason) => {
-                const ended = await sessions.endWithin(tx, filter, reason);
-                announcements.push(() => ended.announce());
-                return ended.count;
-              },
-            }),
+        const said = await sealing(tx, warden, { maker: 'console', change: () => null }, () =>
+          work({
+            tx,
+            warden,
+            by: `${session.account.name} (console)`,
+            endSessions: async (filter, reason) => {
+              const ended = await sessions.endWithin(tx, filter, reason);
+              announcements.push(() => ended.announce());
+              return ended.count;
+            },
+          }),
         );
         await entry(tx, said.outcome === 'done' && said.exitStatus !== 0 ? 'refused' : 'done');
         return said;

@@ -2,6 +2,7 @@
 import { type AccountId, type CredentialId, type CustomerId, idOf } from '../../domain/ids.ts';
 import type { Transaction } from '../../postgres/database.ts';
 import type { Selection } from '../../rpc/operator-credentials.ts';
+import { declareChange, declareNew, fromNow, networksAs } from '../changes/declared.ts';
 
 export type NewCredential = {
   readonly id: CredentialId;
@@ -24,6 +25,23 @@ export async function insertCredential(
   c: NewCredential,
 ): Promise<{ readonly validFrom: Date; readonly expiresAt: Date } | undefined> {
   const { secret } = c;
+  declareNew(
+    tx,
+    { kind: 'credential', id: c.id },
+    {
+      account_id: c.account,
+      type: secret.type,
+      algorithm: secret.type === 'password' ? 'argon2id' : secret.algorithm,
+      public_key: secret.type === 'password' ? null : secret.blob.toString('hex'),
+      password_hash: secret.type === 'password' ? secret.hash : null,
+      fingerprint: c.fingerprint,
+      issued_by: c.issuedBy,
+      valid_from: fromNow(c.waitsMs),
+      issued_until: fromNow(c.livesMs),
+      read_only: c.readOnly,
+      source_networks: networksAs(c.networks),
+    },
+  );
   const [row] = await tx.query<{ valid_from: Date; expires_at: Date }>(
     `insert into credential (id, account_id, type, algorithm, public_key, password_hash, fingerprint, issued_by, valid_from, expires_at, read_only, source_networks)
      select $1, $2, $3, $4, $5, $6, $7, $8, n.now + $9 * interval '1 millisecond', n.now + $10 * interval '1 millisecond', $11, $12::cidr[]
@@ -151,6 +169,7 @@ export async function wakeCredential(tx: Transaction, credential: CredentialId):
 
 /** It waits no longer. */
 export async function confirmCredential(tx: Transaction, credential: CredentialId): Promise<boolean> {
+  await declareChange(tx, [{ kind: 'credential', id: credential }], { valid_from: fromNow(0) });
   const rows = await tx.query(
     "update credential set valid_from = clock_timestamp() where id = $1 and state = 'active' and valid_from > clock_timestamp() returning id",
     [credential],
@@ -162,8 +181,26 @@ export async function setSuccessor(tx: Transaction, credential: CredentialId, su
   await tx.query('update credential set successor_id = $2 where id = $1', [credential, successor]);
 }
 
+type Copied = {
+  readonly from: number;
+  readonly to: number;
+  readonly facts: Readonly<Record<string, unknown>>;
+};
+
 /** A new key gets the caps of the one it replaces: what an operator narrowed stays narrow. */
 export async function copyBudgets(tx: Transaction, from: CredentialId, to: CredentialId): Promise<void> {
+  const pairs = await tx.query<Copied>(
+    `select o.id as from, n.id as to, jsonb_build_object('cap_hour_bytes', o.cap_hour_bytes, 'cap_day_bytes', o.cap_day_bytes, 'cap_week_bytes', o.cap_week_bytes,
+       'cap_hour_items', o.cap_hour_items, 'cap_day_items', o.cap_day_items, 'cap_week_items', o.cap_week_items, 'rate', o.rate, 'sessions_max', o.sessions_max,
+       'consequence', o.consequence, 'is_share', o.is_share) as facts
+     from budget o join budget n on n.direction = o.direction where o.rank = 1 and o.credential_id = $1 and n.rank = 1 and n.credential_id = $2`,
+    [from, to],
+  );
+  for (const pair of pairs) {
+    // What is copied must be what the warden wrote, like what it is copied to.
+    await declareChange(tx, [{ kind: 'budget', id: String(pair.from) }], {});
+    await declareChange(tx, [{ kind: 'budget', id: String(pair.to) }], pair.facts);
+  }
   await tx.query(
     `update budget n set cap_hour_bytes = o.cap_hour_bytes, cap_day_bytes = o.cap_day_bytes, cap_week_bytes = o.cap_week_bytes,
        cap_hour_items = o.cap_hour_items, cap_day_items = o.cap_day_items, cap_week_items = o.cap_week_items,

@@ -1,6 +1,7 @@
 // Owns: the SQL of windows and retention: complete reads, what leaves the tree, what is destroyed, holds.
 import { type AccountId, type CustomerId, type FolderId, idOf, type SessionId, type VersionId } from '../../domain/ids.ts';
 import type { Transaction } from '../../postgres/database.ts';
+import { declareChange } from '../changes/declared.ts';
 
 export type ReadHandle = { readonly download: string; readonly session: SessionId };
 /** A handle of a customer on a folder that counts reads. */
@@ -174,6 +175,11 @@ export async function lockFolder(tx: Transaction, customer: string, folder: stri
 }
 
 export async function writeFolder(tx: Transaction, folder: FolderWindow): Promise<void> {
+  await declareChange(tx, [{ kind: 'folder', id: folder.id }], {
+    window_days: folder.windowDays,
+    reads_max: folder.readsMax,
+    retention_days: folder.retentionDays,
+  });
   await tx.query('update folder set window_days = $2, reads_max = $3, retention_days = $4 where id = $1', [
     folder.id,
     folder.windowDays,

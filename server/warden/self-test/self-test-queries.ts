@@ -2,34 +2,85 @@
 import { randomUUID } from 'node:crypto';
 import { type AccountId, type CredentialId, type CustomerId, idOf, type NodeName, type Plane } from '../../domain/ids.ts';
 import type { Transaction } from '../../postgres/database.ts';
+import { declareNew, fromNow } from '../changes/declared.ts';
+
+const keyLifeMs = 30 * 86_400_000;
 
 /** The one customer of all self-tests; its id, and whether it was made now. */
 export async function ensureCustomer(tx: Transaction, name: string): Promise<{ readonly id: CustomerId; readonly isNew: boolean }> {
+  const id = randomUUID();
   const made = await tx.query<{ id: string }>(
     'insert into customer (id, name, is_self_test) values ($1, $2, true) on conflict do nothing returning id',
-    [randomUUID(), name],
+    [id, name],
   );
+  if (made.length > 0) declareNew(tx, { kind: 'customer', id }, { name, allowed_proofs: null, is_self_test: true });
   const [row] = made.length > 0 ? made : await tx.query<{ id: string }>('select id from customer where name = $1 and is_self_test', [name]);
   if (row === undefined) throw new Error('the name of the self-test customer is taken');
   return { id: idOf<CustomerId>(row.id), isNew: made.length > 0 };
 }
 
+async function ensureFolder(tx: Transaction, customer: CustomerId, name: string): Promise<string> {
+  const id = randomUUID();
+  const made = await tx.query(
+    `insert into folder (id, customer_id, name, direction, settle_ms, replace_allowed) values ($1, $2, $3, 'collect', 0, true) on conflict do nothing returning id`,
+    [id, customer, name],
+  );
+  if (made.length > 0) {
+    declareNew(
+      tx,
+      { kind: 'folder', id },
+      {
+        customer_id: customer,
+        name,
+        direction: 'collect',
+        publish_rule: 'on-close',
+        settle_ms: 0,
+        read_back: false,
+        replace_allowed: true,
+        directories_allowed: false,
+        window_days: null,
+        reads_max: null,
+        retention_days: null,
+      },
+    );
+    return id;
+  }
+  const [row] = await tx.query<{ id: string }>('select id from folder where customer_id = $1 and name = $2', [customer, name]);
+  return row?.id ?? '';
+}
+
+const verbs = ['list', 'read', 'write'] as const;
+
 export async function ensureAccount(tx: Transaction, customer: CustomerId, name: string, plane: Plane, folder: string): Promise<AccountId> {
-  await tx.query(
-    `insert into folder (id, customer_id, name, direction, settle_ms, replace_allowed) values ($1, $2, $3, 'collect', 0, true) on conflict do nothing`,
-    [randomUUID(), customer, folder],
+  const folderId = await ensureFolder(tx, customer, folder);
+  const [id, owner] = [randomUUID(), plane === 'partner' ? customer : null];
+  const made = await tx.query(
+    "insert into account (id, customer_id, name, kind, plane, is_self_test) values ($1, $2, $3, 'person', $4, true) on conflict do nothing returning id",
+    [id, owner, name, plane],
   );
-  await tx.query(
-    "insert into account (id, customer_id, name, kind, plane, is_self_test) values ($1, $2, $3, 'person', $4, true) on conflict do nothing",
-    [randomUUID(), plane === 'partner' ? customer : null, name, plane],
-  );
+  if (made.length > 0)
+    declareNew(
+      tx,
+      { kind: 'account', id },
+      {
+        customer_id: owner,
+        name,
+        kind: 'person',
+        plane,
+        read_only: false,
+        source_networks: [],
+        expires_at: null,
+        manages: false,
+        is_self_test: true,
+      },
+    );
   const [row] = await tx.query<{ id: string }>('select id from account where name = $1 and is_self_test for update', [name]);
   if (row === undefined) throw new Error('the name of a self-test account is taken');
-  await tx.query(
-    `insert into folder_right (account_id, customer_id, folder_id, verbs) select $1, customer_id, id, '{list,read,write}' from folder
-     where customer_id = $2 and name = $3 on conflict do nothing`,
-    [row.id, customer, folder],
+  const right = await tx.query(
+    'insert into folder_right (account_id, customer_id, folder_id, verbs) values ($1, $2, $3, $4) on conflict do nothing returning folder_id',
+    [row.id, customer, folderId, verbs],
   );
+  if (right.length > 0) declareNew(tx, { kind: 'rights', id: row.id }, { [folderId]: [customer, verbs] });
   return idOf<AccountId>(row.id);
 }
 
@@ -58,10 +109,27 @@ export async function replaceKey(
 ): Promise<CredentialId> {
   await tx.query("update credential set state = 'revoked' where account_id = $1 and state <> 'revoked'", [account]);
   const id = randomUUID();
+  declareNew(
+    tx,
+    { kind: 'credential', id },
+    {
+      account_id: account,
+      type: 'public-key',
+      algorithm,
+      public_key: blob.toString('hex'),
+      password_hash: null,
+      fingerprint,
+      issued_by: 'self-test',
+      valid_from: fromNow(0),
+      issued_until: fromNow(keyLifeMs),
+      read_only: false,
+      source_networks: [],
+    },
+  );
   await tx.query(
     `insert into credential (id, account_id, type, algorithm, public_key, fingerprint, issued_by, expires_at)
-     values ($1, $2, 'public-key', $3, $4, $5, 'self-test', clock_timestamp() + interval '30 days')`,
-    [id, account, algorithm, blob, fingerprint],
+     values ($1, $2, 'public-key', $3, $4, $5, 'self-test', clock_timestamp() + $6 * interval '1 millisecond')`,
+    [id, account, algorithm, blob, fingerprint, keyLifeMs],
   );
   return idOf<CredentialId>(id);
 }

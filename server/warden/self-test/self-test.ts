@@ -57,23 +57,18 @@ export function selfTestHandlers(
     await database.withSystem(async (tx) => {
       if (await isUsableKey(tx, nameOf(caller), fingerprint)) return;
       await forgetUnusedKeys(tx, nameOf(caller));
-      await sealing(
-        tx,
-        keys,
-        () => null,
-        async () => {
-          const customer = await ensureCustomer(tx, customerName);
-          if (customer.isNew) await keys.createCustomerKey(tx, customer.id);
-          await createBudgets(tx, { kind: 'customer', customer: customer.id }, budgets);
-          const account = await ensureAccount(tx, customer.id, nameOf(caller), caller.plane, folder);
-          const isInternal = caller.plane === 'internal';
-          await createBudgets(tx, { kind: 'account', account, customer: customer.id, isInternal }, budgets);
-          const credential = await replaceKey(tx, account, type, blob, fingerprint);
-          await createBudgets(tx, { kind: 'credential', credential, customer: isInternal ? null : customer.id }, budgets);
-          const { sealed, sealedBy } = keys.sealSecret('totp', account, newSeed());
-          await replaceSeed(tx, account, sealed, sealedBy);
-        },
-      );
+      await sealing(tx, warden, { maker: 'self-test', change: () => null }, async () => {
+        const customer = await ensureCustomer(tx, customerName);
+        if (customer.isNew) await keys.createCustomerKey(tx, customer.id);
+        await createBudgets(tx, { kind: 'customer', customer: customer.id }, budgets);
+        const account = await ensureAccount(tx, customer.id, nameOf(caller), caller.plane, folder);
+        const isInternal = caller.plane === 'internal';
+        await createBudgets(tx, { kind: 'account', account, customer: customer.id, isInternal }, budgets);
+        const credential = await replaceKey(tx, account, type, blob, fingerprint);
+        await createBudgets(tx, { kind: 'credential', credential, customer: isInternal ? null : customer.id }, budgets);
+        const { sealed, sealedBy } = keys.sealSecret('totp', account, newSeed());
+        await replaceSeed(tx, account, sealed, sealedBy);
+      });
     });
   };
   return {

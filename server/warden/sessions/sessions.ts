@@ -208,7 +208,7 @@ export class SessionRegistry implements Sessions {
     const { altered } = loaded;
     if (altered !== undefined) {
       await this.#database.withSystem((tx) => alarmBroken(tx, { kind: 'session', id: altered }, 'a request of it was refused'));
-      await this.end(altered, alteredReason, 'revoked');
+      await this.end(altered, alteredReason, 'doubt');
       return undefined;
     }
     const { row, scope, active } = loaded;

@@ -1,6 +1,7 @@
 // Owns: the SQL of activation windows, single and standing.
 import type { AccountId, CustomerId } from '../../domain/ids.ts';
 import type { Transaction } from '../../postgres/database.ts';
+import { declareNew, fromNow, timeAs } from '../changes/declared.ts';
 
 export async function insertWindow(
   tx: Transaction,
@@ -10,6 +11,7 @@ export async function insertWindow(
   openedBy: string,
   reason: string,
 ): Promise<Date> {
+  declareNew(tx, { kind: 'window', id }, { account_id: account, opens_at: fromNow(0), closes_at: fromNow(livesMs) });
   const [row] = await tx.query<{ closes_at: Date }>(
     `insert into activation_window (id, account_id, opens_at, closes_at, opened_by, reason)
      select $1, $2, now, now + $3 * interval '1 millisecond', $4, $5 from clock_timestamp() as now returning closes_at`,
@@ -33,11 +35,26 @@ export type NewStandingWindow = {
 
 /** Its end, or undefined when the account has one of this name. */
 export async function insertStandingWindow(tx: Transaction, w: NewStandingWindow): Promise<Date | undefined> {
+  const days = [...new Set(w.days)].sort();
+  declareNew(
+    tx,
+    { kind: 'standing-window', id: w.id },
+    {
+      account_id: w.account,
+      name: w.name,
+      days,
+      zone: w.zone,
+      opens: timeAs(w.opens),
+      closes: timeAs(w.closes),
+      valid_from: fromNow(0),
+      valid_until: fromNow(w.livesMs),
+    },
+  );
   const [row] = await tx.query<{ valid_until: Date }>(
     `insert into standing_window (id, account_id, name, days, opens, closes, zone, valid_from, valid_until, opened_by, reason)
      select $1, $2, $3, $4, $5, $6, $7, now, now + $8 * interval '1 millisecond', $9, $10 from clock_timestamp() as now
      on conflict do nothing returning valid_until`,
-    [w.id, w.account, w.name, [...new Set(w.days)].sort(), w.opens, w.closes, w.zone, w.livesMs, w.openedBy, w.reason],
+    [w.id, w.account, w.name, days, w.opens, w.closes, w.zone, w.livesMs, w.openedBy, w.reason],
   );
   return row?.valid_until;
 }
