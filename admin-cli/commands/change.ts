@@ -11,7 +11,7 @@ import { plain, table, when } from '../output.ts';
 import { instantOf } from '../scope.ts';
 
 const reason = { name: 'reason', value: 'TEXT', help: 'why; goes on the record', required: true } as const;
-const hashLettersMin = 16;
+const hashLetters = 64;
 
 export const changeList: Command = {
   words: ['change', 'list'],
@@ -97,10 +97,7 @@ export const changeShow: Command = {
 export const changeApprove: Command = {
   words: ['change', 'approve'],
   positionals: ['CHANGE'],
-  options: [
-    { name: 'hash', value: 'HASH', help: `of the text that you were shown, at least ${hashLettersMin} digits of it` },
-    executeOption,
-  ],
+  options: [{ name: 'hash', value: 'HASH', help: `of the text that you were shown, all ${hashLetters} digits of it` }, executeOption],
   help: "Approves another operator's change: signs the hash of exactly this text, and the warden applies it. Without --execute it is shown.",
   example: 'cofferctl change approve 6f1c… --hash 3b1f… --execute',
   run: async (client, given) => {
@@ -113,9 +110,10 @@ export const changeApprove: Command = {
         text: `${text}\nNothing was done. To approve exactly this: cofferctl change approve ${id} --hash ${hash} --execute\n`,
       };
     if (wanted === undefined) throw new RangeError('--hash is missing: it says what you were shown (cofferctl change show)');
-    if (!/^[0-9a-f]+$/.test(wanted) || wanted.length < hashLettersMin)
-      throw new RangeError(`--hash takes at least ${hashLettersMin} hexadecimal digits`);
-    if (!hash.startsWith(wanted))
+    // Fewer digits could be met by trying texts until one fits.
+    if (!/^[0-9a-f]+$/.test(wanted) || wanted.length !== hashLetters)
+      throw new RangeError(`--hash takes all ${hashLetters} hexadecimal digits`);
+    if (hash !== wanted)
       throw new CofferdamError('conflict', 'this change has another hash: it is not the text that you were shown. Nothing was approved');
     const done = await client.approve(id, hash);
     return {

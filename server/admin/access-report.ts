@@ -1,5 +1,6 @@
 // Owns: the access review put together: what a credential may do where, by which sets of proofs it opens a session, and what stands in its way.
 // Must never: leave out somebody who may come in. What is blocked is listed with the reason.
+import { areBound } from '../domain/addresses.ts';
 import { type PolicyFacts, type Proof, setsWith } from '../domain/authentication-policy.ts';
 import type { AccessRow } from '../rpc/operator-access.ts';
 import type { AccessFact } from './access-queries.ts';
@@ -19,7 +20,7 @@ function verbsOf(fact: AccessFact): string[] {
 
 function proofsOf(fact: AccessFact): { readonly allowedProofs: string[]; readonly opensWith: string[] } {
   if (fact.type === null) return { allowedProofs: [], opensWith: [] };
-  const facts: PolicyFacts = { kind: fact.kind, allowed: fact.allowed, hasNetworks: fact.networks.length > 0, isWindowOpen: false };
+  const facts: PolicyFacts = { kind: fact.kind, allowed: fact.allowed, hasNetworks: areBound(fact.networks), isWindowOpen: false };
   const allowed = setsWith(fact.type, facts);
   const has = (proof: Proof): boolean => {
     if (proof === fact.type) return true;

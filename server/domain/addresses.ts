@@ -110,6 +110,21 @@ export function parseNetwork(text: string): Network | undefined {
   return bits <= bytes.length * 8 ? { bytes, bits } : undefined;
 }
 
+/** A wider network says little about who is inside: it limits, and it does not count as a bound. 127.0.0.0/8 is one machine. */
+export const boundBitsMin = { ipv4: 16, ipv6: 32, loopback: 8 } as const;
+
+function binds(network: Network | undefined): boolean {
+  if (network === undefined) return false;
+  if (network.bytes.length === 16) return network.bits >= boundBitsMin.ipv6;
+  return network.bits >= (network.bytes[0] === 127 ? boundBitsMin.loopback : boundBitsMin.ipv4);
+}
+
+/** Those of a list that are too wide to count as a bound, or cannot be read. */
+export const tooWide = (networks: readonly string[]): readonly string[] => networks.filter((text) => !binds(parseNetwork(text)));
+
+/** Whether a list of source networks binds its account to places: there is one, and none of them is too wide. */
+export const areBound = (networks: readonly string[]): boolean => networks.length > 0 && tooWide(networks).length === 0;
+
 export function isInNetwork(address: string, network: Network): boolean {
   const bytes = addressBytes(address);
   if (bytes === undefined || bytes.length !== network.bytes.length) return false;

@@ -24,6 +24,9 @@ export type SshPublicKey =
 /** Listeners of the profile `legacy` take RSA keys of 2048 bits; nobody takes shorter ones. */
 export const rsaBitsMin = { standard: 3072, legacy: 2048 } as const;
 
+/** FIPS 186-5: smaller exponents are where padding mistakes become forgeries; an even one is no RSA. */
+const rsaExponentMin = 65_537;
+
 const isEcdsa = (type: string): type is EcdsaType => Object.hasOwn(curves, type);
 
 function positive(mpint: Uint8Array): Uint8Array {
@@ -59,6 +62,8 @@ export function parseSshPublicKey(blob: Uint8Array, rsaBits: number = rsaBitsMin
     const bits = modulus.length * 8 - Math.clz32(modulus[0] ?? 0) + 24;
     if (bits < rsaBits) throw new CofferdamError('invalid', `RSA keys need at least ${rsaBits} bits; this one has ${bits}`);
     if (bits > 16_384 || exponent.length > 8) throw new CofferdamError('invalid', 'the RSA key is too large');
+    if (exponent.reduce((value, byte) => value * 256 + byte, 0) < rsaExponentMin || (exponent.at(-1) ?? 0) % 2 === 0)
+      throw new CofferdamError('invalid', `the exponent of an RSA key is odd and at least ${rsaExponentMin}: make another key`);
     return { type, exponent, modulus, bits };
   }
   throw new CofferdamError('invalid', 'keys of this type are not accepted: use ssh-ed25519, ecdsa-sha2-nistp256/384/521 or RSA');

@@ -2,6 +2,7 @@
 import { test } from 'tap';
 import {
   addressBytes,
+  areBound,
   canonicalAddress,
   isInNetwork,
   isLoopback,
@@ -9,6 +10,7 @@ import {
   parseHostPort,
   parseNetwork,
   sourceOf,
+  tooWide,
 } from '../../server/domain/addresses.ts';
 
 test('one spelling', (t) => {
@@ -124,5 +126,25 @@ test('host and port', (t) => {
     'a:1e3',
   ])
     t.equal(parseHostPort(bad), undefined, bad);
+  t.end();
+});
+
+test('source networks count as a bound when each of them is narrow', (t) => {
+  const lists: readonly (readonly [readonly string[], boolean])[] = [
+    [[], false],
+    [['0.0.0.0/0'], false],
+    [['192.0.0.0/15'], false],
+    [['192.0.0.0/16'], true],
+    [['192.0.2.7'], true],
+    [['192.0.2.7', '10.0.0.0/8'], false],
+    [['::/0'], false],
+    [['2001:db8::/31'], false],
+    [['2001:db8::/32'], true],
+    [['127.0.0.0/8'], true],
+    [['127.0.0.0/7'], false],
+    [['nonsense'], false],
+  ];
+  for (const [networks, isBound] of lists) t.equal(areBound(networks), isBound, networks.join());
+  t.same(tooWide(['192.0.2.7', '10.0.0.0/8', '::/0']), ['10.0.0.0/8', '::/0']);
   t.end();
 });

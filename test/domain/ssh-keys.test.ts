@@ -115,3 +115,15 @@ test('one-line keys', async (t) => {
   t.throws(() => parsePublicKeyLine(`command="x" ${pair.publicLine}`), /expected one line/);
   t.throws(() => createPrivateKey('no key'));
 });
+
+test('an RSA key has an odd exponent of at least 65537', (t) => {
+  const { publicKey } = generateKeyPairSync('rsa', { modulusLength: 3072 });
+  const modulus = url(publicKey.export({ format: 'jwk' }).n);
+  const withExponent = (exponent: number): Uint8Array =>
+    concatBytes([wireString('ssh-rsa'), mpint(Buffer.from(exponent.toString(16).padStart(16, '0'), 'hex')), mpint(modulus)]);
+  for (const exponent of [1, 3, 17, 65_535, 65_536, 65_538, 131_072])
+    t.throws(() => parseSshPublicKey(withExponent(exponent)), { code: 'invalid', message: /exponent/ }, String(exponent));
+  for (const exponent of [65_537, 65_539, 4_294_967_297])
+    t.match(parseSshPublicKey(withExponent(exponent)), { type: 'ssh-rsa' }, String(exponent));
+  t.end();
+});

@@ -4,7 +4,6 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Test, test } from 'tap';
 import type { Config } from '../../server/config/config.ts';
-import { defaultShares } from '../../server/config/shares.ts';
 import { type CustomerId, idOf, type NodeName } from '../../server/domain/ids.ts';
 import { createLogger } from '../../server/observability/logger.ts';
 import { createKeyRing } from '../../server/warden/keys/key-ring.ts';
@@ -24,7 +23,6 @@ async function setUp(t: Test) {
     storeDirectory: runtimeDirectory,
     log: { level: 'silent', pretty: false },
     limits: { sessionAbsoluteLifeMs: lifeMs, sessionIdleLifeMs: lifeMs },
-    shares: defaultShares,
   } as unknown as Config;
   const given = await startBankDatabase(t);
   const bank = await Bank.create(given, 'acme', 1024);
@@ -66,6 +64,7 @@ const openingOf = (reader: Reader, customer: CustomerId, until: number | null): 
   startId: randomUUID(),
   source: { address: '127.0.0.1', port: 1 },
   issued: {
+    client: 'SSH-2.0-test',
     sessionIdentifier: Buffer.alloc(32),
     keyExchange: 'mlkem768x25519-sha256',
     hostKeyAlgorithm: 'ssh-ed25519',

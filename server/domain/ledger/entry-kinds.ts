@@ -85,7 +85,7 @@ export const entryKinds = {
   'account.end-set': { says: 'when an account ends', sensitive: ['expiresAt', ...byOperator] },
   'account.changed': {
     says: 'networks, contact or kind of access',
-    sensitive: ['networks', 'contact', 'readOnly', 'manages', ...byOperator],
+    sensitive: ['networks', 'tooWideToBind', 'contact', 'readOnly', 'manages', ...byOperator],
   },
   'window.opened': { says: "a machine's key alone is good", sensitive: ['closesAt', ...byOperator] },
   'window.standing-opened': {

@@ -1,6 +1,7 @@
 // Owns: the logins under way, one per connection of an edge: each message verified, given to the machine, answered, on record.
 // Must never: decide by itself what counts (the machine does), or examine a guess that no counter took.
 import type { Config } from '../../config/config.ts';
+import { areBound } from '../../domain/addresses.ts';
 import type { AccountId, CredentialId } from '../../domain/ids.ts';
 import {
   beginLogin,
@@ -183,7 +184,7 @@ export class Logins {
         account: account.id,
         kind: account.kind,
         allowed: account.allowed,
-        hasNetworks: account.restrictions.networks.length > 0,
+        hasNetworks: account.restrictions.networks.some(areBound),
         isWindowOpen: account.window !== null,
         windowUntil: account.window?.until ?? null,
         restrictions: account.restrictions,

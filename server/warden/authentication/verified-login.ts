@@ -1,5 +1,6 @@
 // Owns: what a login may rely on, said by rows that were verified in the transaction that opens its session.
 // Must never: be wider than what the login saw before. What it saw was read from rows that anybody who owns the database may have changed for a moment.
+import { areBound } from '../../domain/addresses.ts';
 import type { AccountId, AccountKind, CredentialId, Plane } from '../../domain/ids.ts';
 import type { Standing } from '../../domain/login-machine.ts';
 import { narrowed, type Restrictions, unrestricted } from '../../domain/restrictions.ts';
@@ -72,7 +73,7 @@ export function verifiedLogin(
       ...seen,
       kind: account.kind,
       allowed: policy?.allowed_proofs ?? null,
-      hasNetworks: account.source_networks.length > 0,
+      hasNetworks: areBound(account.source_networks),
       windowUntil: seen.windowUntil === null || until === null ? seen.windowUntil : Math.min(seen.windowUntil, until),
       restrictions: narrowed(seen.restrictions, {
         networks: boundBy(account.source_networks),

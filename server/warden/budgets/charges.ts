@@ -67,6 +67,7 @@ export function createCharges({ config, database, sessions, log, admit, grants }
   const permits = new OpenPermits();
   const desk = createRefusalDesk({
     database,
+    dormantMs: config.credentials.dormantDays * config.credentials.dayMs,
     endSessions: (credential, reason) => sessions.endMatching({ credential }, reason, 'limit'),
     onFault: (error) => log.warn({ err: error }, 'sessions that met their limit could not be ended; the next refusal tries again'),
   });

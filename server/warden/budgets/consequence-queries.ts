@@ -8,13 +8,19 @@ export async function findConsequence(tx: Transaction, budget: number): Promise<
   return row?.consequence ?? 'refuse';
 }
 
-/** A usable credential beside this one that reaches the same customer. */
-export async function hasOtherCredentials(tx: Transaction, customer: CustomerId, credential: CredentialId): Promise<boolean> {
+/** A credential beside this one that opens something now and reaches the same customer: in order, begun, not expired, not dormant. */
+export async function hasOtherCredentials(
+  tx: Transaction,
+  customer: CustomerId,
+  credential: CredentialId,
+  dormantMs: number,
+): Promise<boolean> {
   const [row] = await tx.query<{ has: boolean }>(
     `select exists (select 1 from credential c join account a on a.id = c.account_id
        where a.customer_id = $1 and c.id <> $2 and c.state in ('active', 'retiring') and c.expires_at > clock_timestamp()
+         and c.valid_from <= clock_timestamp() and greatest(c.last_used_at, c.woken_at, c.valid_from) > clock_timestamp() - $3 * interval '1 millisecond'
          and a.state = 'active' and (a.expires_at is null or a.expires_at > clock_timestamp())) as has`,
-    [customer, credential],
+    [customer, credential, dormantMs],
   );
   return row?.has ?? false;
 }

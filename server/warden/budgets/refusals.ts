@@ -28,11 +28,13 @@ export type RefusalDesk = {
 
 type Given = {
   readonly database: Database;
+  /** A credential that nobody used for so long opens nothing. */
+  readonly dormantMs: number;
   readonly endSessions: (credential: CredentialId, reason: string) => Promise<unknown>;
   readonly onFault: (error: unknown) => void;
 };
 
-export function createRefusalDesk({ database, endSessions, onFault }: Given): RefusalDesk {
+export function createRefusalDesk({ database, dormantMs, endSessions, onFault }: Given): RefusalDesk {
   const remembered = new Map<string, { readonly until: number; readonly error: CofferdamError }>();
   const raised = new Map<string, { at: number; missed: number }>();
 
@@ -77,7 +79,7 @@ export function createRefusalDesk({ database, endSessions, onFault }: Given): Re
       const count = due(subject);
       if (count > 0) {
         const isEnding = await committed(subject, async (tx) => {
-          const consequence = await consequenceOf(tx, session, refusal);
+          const consequence = await consequenceOf(tx, session, refusal, dormantMs);
           await raise(tx, session, refusal, subject, count, consequence);
           return consequence.isEnding;
         });
@@ -111,12 +113,13 @@ type Outcome = { readonly wanted: Consequence; readonly done: Consequence | 'spa
 const nameOf = (session: OpenSession, customer: CustomerId): string =>
   session.customers.find((one) => one.id === customer)?.name ?? 'unknown';
 
-async function consequenceOf(tx: Transaction, session: OpenSession, refusal: Refusal): Promise<Outcome> {
+async function consequenceOf(tx: Transaction, session: OpenSession, refusal: Refusal, dormantMs: number): Promise<Outcome> {
   const wanted = await findConsequence(tx, refusal.budget);
   if (wanted === 'refuse') return { wanted, done: wanted, isEnding: false };
   if (wanted === 'end-sessions') return { wanted, done: wanted, isEnding: true };
   await lockCredential(tx, session.credentialId);
-  if (!(await hasOtherCredentials(tx, refusal.customer, session.credentialId))) return { wanted, done: 'spared', isEnding: true };
+  if (!(await hasOtherCredentials(tx, refusal.customer, session.credentialId, dormantMs)))
+    return { wanted, done: 'spared', isEnding: true };
   await suspendCredential(tx, session.credentialId);
   await record(tx, {
     kind: 'credential.suspended',

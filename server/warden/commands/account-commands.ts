@@ -2,6 +2,7 @@
 // Must never: leave a session open that the new state would not have opened.
 import { randomUUID } from 'node:crypto';
 import { hourMs } from '../../config/credential-ages.ts';
+import { areBound, boundBitsMin, tooWide } from '../../domain/addresses.ts';
 import { CofferdamError } from '../../domain/errors.ts';
 import type { CustomerId } from '../../domain/ids.ts';
 import type { EntryKind } from '../../domain/ledger/entry-kinds.ts';
@@ -55,6 +56,12 @@ async function recordAccount(doing: Doing, kind: EntryKind, account: AccountRow,
   });
 }
 
+/** For the plan and the record: networks that limit and do not count as a bound. */
+const unboundIn = (networks: readonly string[] | undefined): { readonly tooWideToBind?: readonly string[] } => {
+  const wide = tooWide(networks ?? []);
+  return wide.length === 0 ? {} : { tooWideToBind: wide };
+};
+
 export const accountUseCases = {
   'account.lock': async ({ name, reason }: P<'account.lock'>, doing: Doing) => {
     const account = await requireAccount(doing.tx, name);
@@ -90,8 +97,11 @@ export const accountUseCases = {
     const account = await requireAccount(doing.tx, name);
     if (Object.values(wanted).every((value) => value === undefined)) throw new CofferdamError('invalid', 'nothing to change was named');
     if (wanted.manages === true && account.kind !== 'person') throw new CofferdamError('conflict', 'only a person manages other accounts');
-    if (wanted.networks?.length === 0 && account.kind === 'machine' && account.hasPassword)
-      throw new CofferdamError('conflict', "a machine's password needs source networks: revoke the password first");
+    if (wanted.networks !== undefined && !areBound(wanted.networks) && account.kind === 'machine' && account.hasPassword)
+      throw new CofferdamError(
+        'conflict',
+        `a machine's password needs source networks, of /${boundBitsMin.ipv4} or narrower (IPv6: /${boundBitsMin.ipv6}): revoke the password first`,
+      );
     doing.widen([
       ...(wanted.networks !== undefined && areNetworksWider(account.networks, wanted.networks) ? [`the networks of ${name}`] : []),
       ...(wanted.readOnly === false && account.readOnly ? [`what ${name} may write`] : []),
@@ -101,7 +111,7 @@ export const accountUseCases = {
     ]);
     await lockForWithdrawal(doing.tx, { account: account.id });
     await changeAccount(doing.tx, account.id, wanted);
-    await recordAccount(doing, 'account.changed', account, { reason, ...wanted });
+    await recordAccount(doing, 'account.changed', account, { reason, ...wanted, ...unboundIn(wanted.networks) });
     const isFelt = wanted.networks !== undefined || wanted.readOnly !== undefined || wanted.manages !== undefined;
     return { sessionsEnded: isFelt ? await doing.endSessions({ account: account.id }, 'the account was changed') : 0 };
   },

@@ -2,6 +2,7 @@
 // Must never: act on more than the selection that was named.
 import { randomUUID } from 'node:crypto';
 import { hourMs } from '../../config/credential-ages.ts';
+import { areBound, boundBitsMin } from '../../domain/addresses.ts';
 import { CofferdamError } from '../../domain/errors.ts';
 import { type CredentialId, idOf } from '../../domain/ids.ts';
 import type { Params } from '../../rpc/operation.ts';
@@ -211,10 +212,10 @@ export const credentialUseCases = {
     const { tx, warden, operator } = doing;
     const account = await requireAccount(tx, params.account);
     const { credentials: ages, budgets } = warden.config;
-    if (account.kind === 'machine' && account.networks.length === 0)
+    if (account.kind === 'machine' && !areBound(account.networks))
       throw new CofferdamError(
         'conflict',
-        `a machine's password needs source networks: cofferctl account set ${params.account} --networks NET,… first`,
+        `a machine's password needs source networks, of /${boundBitsMin.ipv4} or narrower (IPv6: /${boundBitsMin.ipv6}): cofferctl account set ${params.account} --networks NET,… first`,
       );
     const id = idOf<CredentialId>(randomUUID());
     const lifeDays = Math.min(params.expiresInDays ?? ages.lifeDays, ages.lifeMaxDays);

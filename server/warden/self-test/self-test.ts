@@ -56,8 +56,8 @@ export function selfTestHandlers(
     const budgets = selfTestBudgets(warden.config.budgets);
     await database.withSystem(async (tx) => {
       if (await isUsableKey(tx, nameOf(caller), fingerprint)) return;
+      await forgetUnusedKeys(tx, nameOf(caller));
       await sealing(tx, warden, { maker: 'self-test', change: () => null }, async () => {
-        await forgetUnusedKeys(tx, nameOf(caller));
         const customer = await ensureCustomer(tx, customerName);
         if (customer.isNew) await keys.createCustomerKey(tx, customer.id);
         await createBudgets(tx, { kind: 'customer', customer: customer.id }, budgets);

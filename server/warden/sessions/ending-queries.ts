@@ -3,7 +3,7 @@
 import { type CustomerId, idOf, type NodeName, type SessionId } from '../../domain/ids.ts';
 import type { SessionEnd } from '../../domain/session-ends.ts';
 import type { Transaction } from '../../postgres/database.ts';
-import type { ScopeRow } from './session-queries.ts';
+import type { SessionRow } from './session-queries.ts';
 
 /** So long after its end a session may seal what was acknowledged to its client. Milliseconds. */
 export const graceMs = 30_000;
@@ -68,41 +68,39 @@ export async function isGoing(tx: Transaction, session: SessionId, orEnding: boo
   return rows.length === 1;
 }
 
-/** The session of this token, when it ended within the grace, and the customers of the uploads that it still holds. */
-export async function findEnding(
-  tx: Transaction,
-  tokenHash: Buffer,
-): Promise<{ readonly row: ScopeRow; readonly customers: readonly CustomerId[] } | undefined> {
+/** What a session that is over may still let go of: its row, and the customers of the uploads that it still holds. */
+export type EndingRow = Omit<SessionRow, 'now' | 'expiresInMs' | 'idleMs' | 'idleForMs'> & { readonly customers: readonly CustomerId[] };
+
+/** The session of this token, when it ended within the grace. */
+export async function findEnding(tx: Transaction, tokenHash: Buffer): Promise<EndingRow | undefined> {
   const [row] = await tx.query<{
     id: string;
-    account_id: string;
+    node: string;
     credential_id: string;
     also_credential_id: string | null;
-    node: string;
     purpose: string;
+    account_id: string;
     window_id: string | null;
     scope: string | null;
     scope_mac: Buffer | null;
     customers: readonly string[];
   }>(
-    `select s.id, s.account_id, s.credential_id, s.also_credential_id, s.node, s.purpose, s.window_id, s.scope, s.scope_mac,
+    `select s.id, s.node, s.credential_id, s.also_credential_id, s.purpose, s.account_id, s.window_id, s.scope, s.scope_mac,
        array(select distinct v.customer_id from version v where v.session_id = s.id and v.upload_id is not null) as customers
      from session s where s.token_hash = $1 and is_ending(s.ended_at, s.expires_at, $2)`,
     [tokenHash, graceMs],
   );
   return (
     row && {
-      row: {
-        id: idOf<SessionId>(row.id),
-        account: row.account_id,
-        credential: row.credential_id,
-        alsoCredential: row.also_credential_id,
-        node: row.node,
-        purpose: row.purpose,
-        window: row.window_id,
-        scope: row.scope,
-        scopeMac: row.scope_mac,
-      },
+      id: idOf<SessionId>(row.id),
+      account: row.account_id,
+      credential: row.credential_id,
+      alsoCredential: row.also_credential_id,
+      node: row.node,
+      purpose: row.purpose,
+      window: row.window_id,
+      scope: row.scope,
+      scopeMac: row.scope_mac,
       customers: row.customers.map((one) => idOf<CustomerId>(one)),
     }
   );

@@ -71,8 +71,7 @@ export async function activeCustomers(tx: Transaction, customers: readonly strin
 }
 
 /** The columns say what the sealed scope says, and what became narrower since. */
-/** What a row says of a session, and the scope that was sealed for it. */
-export type ScopeRow = {
+export type SessionRow = {
   readonly id: SessionId;
   readonly account: string;
   readonly credential: string;
@@ -82,8 +81,6 @@ export type ScopeRow = {
   readonly window: string | null;
   readonly scope: string | null;
   readonly scopeMac: Buffer | null;
-};
-export type SessionRow = ScopeRow & {
   /** Milliseconds since 1970. */
   readonly now: number;
   readonly expiresInMs: number;

@@ -17,7 +17,7 @@ import type { EdgeCaller, EdgeNotifier, KeyRing, OpenSession, Sessions } from '.
 import type { Issued } from '../exchanges/exchanges.ts';
 import { record } from '../ledger/ledger-queries.ts';
 import { handleClosed } from '../retention/retention.ts';
-import { type Activity, findEnding, isGoing, releaseOutlived, takeOverdue, touchSessions } from './ending-queries.ts';
+import { type Activity, type EndingRow, findEnding, isGoing, releaseOutlived, takeOverdue, touchSessions } from './ending-queries.ts';
 import {
   activeCustomers,
   endOf,
@@ -25,7 +25,6 @@ import {
   findOpenSession,
   insertSession,
   recordTransferred,
-  type ScopeRow,
   type SessionFilter,
 } from './session-queries.ts';
 import { frozenCustomers, openScope, type SessionScope, sealScope } from './session-scope.ts';
@@ -56,8 +55,8 @@ export type Opening = {
 export type Ending = { readonly count: number; announce(): void };
 export type Opened = { readonly id: SessionId; readonly token: string; readonly absoluteLifeMs: number; readonly idleLifeMs: number };
 
-const touchEveryMsMax = 5000;
 export const alteredReason = 'a row behind this session was altered';
+const touchEveryMsMax = 5000;
 const hashOf = (token: string): Buffer => createHash('sha256').update(token).digest();
 
 export class SessionRegistry implements Sessions {
@@ -159,22 +158,20 @@ export class SessionRegistry implements Sessions {
       if (!(error instanceof CofferdamError) || error.code !== 'session-ended') throw error;
       const hash = hashOf(token);
       const ending = await this.#database.withSystem((tx) => findEnding(tx, hash));
-      const scope = ending && verifiedScope(this.#keys, ending.row, hash);
+      const scope = ending && verifiedScope(this.#keys, ending, hash);
       if (ending === undefined || scope === undefined || scope.node !== caller.node || scope.account.plane !== caller.plane) throw error;
       // Without folders: there is no name that it could reach.
-      const customers = scope.customers
-        .filter((one) => ending.customers.includes(one.id))
-        .map(({ id }) => Object.freeze({ id, name: '', folders: [] }));
+      const customers = scope.customers.filter((one) => ending.customers.includes(one.id)).map((one) => ({ ...one, folders: [] }));
       if (customers.length === 0) throw error;
       return Object.freeze({
         id: scope.session,
         node: scope.node,
-        account: Object.freeze({ ...scope.account, readOnly: false, manages: false }),
+        account: Object.freeze({ ...scope.account, manages: false }),
         credentialId: scope.credential,
         purpose: scope.purpose,
         ticket: null,
         isOver: true,
-        customers,
+        customers: Object.freeze(customers),
       });
     }
   }
@@ -351,7 +348,7 @@ export class SessionRegistry implements Sessions {
 
 const touchEveryMs = (idleMs: number): number => Math.min(touchEveryMsMax, idleMs / 10);
 /** The scope that was sealed for this very row and token; undefined: somebody else wrote one of them. */
-function verifiedScope(keys: KeyRing, row: ScopeRow, tokenHash: Buffer): SessionScope | undefined {
+function verifiedScope(keys: KeyRing, row: Omit<EndingRow, 'customers'>, tokenHash: Buffer): SessionScope | undefined {
   const scope = openScope(keys, row.scope, row.scopeMac);
   const isWhole =
     scope !== undefined &&

@@ -83,12 +83,14 @@ export async function closeDownload(
   session: SessionId,
   sentBytes: number,
   isReleased: boolean,
-): Promise<{ readonly sentBytes: number } | undefined> {
+): Promise<(OpenDownload & { readonly sentBytes: number }) | undefined> {
+  const open = await findDownload(tx, id, session);
+  if (open === undefined) return undefined;
   const believed = sentBytes === 0 || isReleased || (await wasReleased(tx, id, session)) ? sentBytes : 0;
   const [row] = await tx.query<{ sent_bytes: number }>(
     `update download set closed_at = clock_timestamp(), sent_bytes = least($2::bigint, could_have_moved(opened_at, $3))
-     where id = $1 and session_id = $4 and closed_at is null returning sent_bytes`,
-    [id, believed, wireBytesPerSecondMax, session],
+     where id = $1 and closed_at is null returning sent_bytes`,
+    [id, believed, wireBytesPerSecondMax],
   );
-  return row && { sentBytes: row.sent_bytes };
+  return row && { ...open, sentBytes: row.sent_bytes };
 }

@@ -1,0 +1,43 @@
+// What was revoked stays out, and the newest list counts, in whatever order lists are given.
+import { join } from 'node:path';
+import { test } from 'tap';
+import { createAuthority, newKeys, signRevocationList } from '../../certs/authority.ts';
+import { Authority, createAuthorityDirectory } from '../../certs/authority-directory.ts';
+import { readTrusted } from '../../certs/inspect.ts';
+import { reasonCodes } from '../../certs/reasons.ts';
+import { temporaryDirectory } from '../support/database.ts';
+
+test('a key that was revoked is certified again only where a successor took its place', async (t) => {
+  const directory = join(temporaryDirectory(t), 'authority');
+  await createAuthorityDirectory(directory, 'a', 100);
+  for (const [word, code] of [...Object.entries(reasonCodes), ['left the house', 0] as const]) {
+    const { spki } = await newKeys();
+    const name = `o-${code}`;
+    const again = Authority.open(directory, async (authority) => {
+      const issued = authority.entryOf(await authority.issueOperator(spki, name, 10));
+      await authority.revoke(issued, { code, text: word });
+      return authority.issueOperator(spki, name, 10);
+    });
+    if (code === reasonCodes.superseded) t.match(await again, /BEGIN CERTIFICATE/, word);
+    else await t.rejects(again, { code: 'conflict', message: /was revoked at/ }, word);
+  }
+});
+
+test('of several revocation lists of one authority the newest counts, wherever it stands', async (t) => {
+  const authority = await createAuthority('a', 100);
+  const revoked = [{ serial: `01${'0'.repeat(30)}`, revokedAt: new Date(), reasonCode: 1 }];
+  const lists = [
+    await signRevocationList(authority, [], 1, 10),
+    await signRevocationList(authority, revoked, 3, 10),
+    await signRevocationList(authority, [], 2, 10),
+  ];
+  for (const order of [
+    [0, 1, 2],
+    [1, 0, 2],
+    [2, 0, 1],
+  ]) {
+    const [trusted] = readTrusted(authority.certificate, order.map((i) => lists[i]).join('\n'));
+    t.equal(trusted?.list.number, 3, order.join());
+    t.equal(trusted?.list.revoked.size, 1);
+  }
+});
