@@ -8,6 +8,7 @@ import { dataBytesMax, extensions, type Operation, type OperationContext, operat
 import { Pacers } from './pacer.ts';
 import { SegmentShelf } from './segment-shelf.ts';
 import { StoreThread } from './store-thread.ts';
+import type { Upload } from './upload.ts';
 
 /** What a READ costs at least while it is under way. */
 const readCostBytes = 65_536;
@@ -174,8 +175,10 @@ class Session implements SftpInput {
     const fields = new FieldReader(head, 1);
     const id = fields.uint32();
     let reply: Buffer;
+    let upload: Upload | undefined;
     try {
       const handle = this.#context.handles.get(fields.string());
+      upload = handle.kind === 'upload' ? handle.upload : undefined;
       const offset = fields.uint64();
       const length = fields.uint32();
       const data = firstBytes([fields.rest(), ...more], length);
@@ -192,6 +195,8 @@ class Session implements SftpInput {
       }
       reply = okPacket(id);
     } catch (error) {
+      // Whatever was wrong with it: bytes that were meant for this file are not in it (T-31).
+      upload?.refuse(error);
       reply = this.#failure(id, error, 'write');
     }
     this.#output.send([reply]);
