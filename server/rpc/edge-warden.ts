@@ -100,6 +100,15 @@ const sealedExtent = z.strictObject({
   inline: edgeWords.inline.optional(),
 });
 
+const storedExtent = z.strictObject({
+  objectId,
+  key: base64(32),
+  context: base64(512),
+  bytes: size,
+  sealedBytes: size,
+  inline: base64(inlineExtentBytesMax + 128).optional(),
+});
+
 const grantedExtent = z.strictObject({
   index,
   objectId,
@@ -252,7 +261,8 @@ export const edgeToWarden = {
   'tree.set-times': operation({ changes: true, params: z.strictObject({ token, path, modifiedAt }), result: ok }),
 
   /**
-   * Opens a file for writing. `continue` true (no truncation): an interrupted or unread upload of the same account goes on at `storedBytes`.
+   * Opens a file for writing. `continue` true (no truncation): an interrupted upload of the same account goes on at `storedBytes`; a complete one that nobody has
+   * read is gone on from, as `baseBytes`: the upload has a content of its own and reads what it keeps of them (`upload.base-extent`).
    * `exclusive`: refused when the name exists.
    */
   'upload.open': operation({
@@ -263,10 +273,20 @@ export const edgeToWarden = {
       customer: uuid,
       /** Bytes of this content already stored; writing goes on here. */
       storedBytes: size,
-      /** Given when all stored bytes were hashed by this very node process and `hashState` is still known there. */
+      baseBytes: size.optional(),
+      /** The node process may know the running hash of these bytes still. */
       content: uuid,
       firstExtent: freshExtent,
     }),
+  }),
+  /**
+   * The client writes where bytes are stored already: the upload begins anew, and what was there becomes its base. `cut`: it is given up instead.
+   * Before anything else was stored only.
+   */
+  'upload.rewrite': operation({
+    changes: true,
+    params: z.strictObject({ token, upload, cut: z.boolean() }),
+    result: z.strictObject({ content: uuid, firstExtent: freshExtent }),
   }),
   'upload.begin-extent': operation({ changes: true, params: z.strictObject({ token, upload }), result: freshExtent }),
   /** The extent's object is complete in `incoming/` (or inline). Returns after it is durable, sealed and recorded. */
@@ -279,24 +299,23 @@ export const edgeToWarden = {
    * Ready-to-verify key of an extent this upload stored earlier, so that the edge can hash a resumed upload whole.
    * Allowed before close, to the uploading account only; on the record.
    */
-  'upload.verify-extent': operation({
+  'upload.verify-extent': operation({ changes: true, params: z.strictObject({ token, upload: uuid, index }), result: storedExtent }),
+  /** The same of its base: the extent that holds the byte at `offset`, which the upload takes over into a content of its own. */
+  'upload.base-extent': operation({
     changes: true,
-    params: z.strictObject({ token, upload, index: edgeWords.index }),
-    result: z.strictObject({
-      objectId,
-      key: base64(32),
-      context: base64(512),
-      bytes: size,
-      sealedBytes: size,
-      inline: base64(inlineExtentBytesMax + 128).optional(),
-    }),
+    params: z.strictObject({ token, upload, offset: edgeWords.offset }),
+    result: storedExtent.extend({ start: size }),
   }),
-  /** Commits the upload: catalogue, ledger and receipt in one transaction. `lastExtent` saves a round trip. The client's OK follows the result. */
+  /**
+   * Commits the upload: catalogue, ledger and receipt in one transaction. `lastExtent` saves a round trip. The client's OK follows the result.
+   * `whole`: the edge's word that it refused nothing on this handle. Without it, or against what the warden knows itself, there is no file.
+   */
   'upload.close': operation({
     changes: true,
     params: z.strictObject({
       token,
       upload,
+      whole: z.boolean(),
       size: edgeWords.size,
       sha256: edgeWords.sha256,
       modifiedAt: modifiedAt.optional(),

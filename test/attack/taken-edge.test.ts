@@ -41,7 +41,7 @@ test('objects that were not issued cannot be sealed, overwritten or deleted; tok
     ['download', () => peer.call('download.open', { token, path: ['deposit', 'big'] })],
     ['grant', () => peer.call('download.grant', { token, download: randomUUID(), index: 0 })],
     ['seal', () => peer.call('upload.seal-extent', { token, upload, extent })],
-    ['close', () => peer.call('upload.close', { token, upload, size: bytes, sha256: 'a'.repeat(64), lastExtent: extent })],
+    ['close', () => peer.call('upload.close', { token, upload, whole: true, size: bytes, sha256: 'a'.repeat(64), lastExtent: extent })],
     ['verify', () => peer.call('upload.verify-extent', { token, upload, index: 0 })],
     ['end', () => peer.call('session.end', { token, reason: 'drained', bytesIn: 0, bytesOut: 0 })],
   ];
@@ -80,7 +80,7 @@ test('objects that were not issued cannot be sealed, overwritten or deleted; tok
     'the id of a sealed object is not taken for a fresh one',
   );
   await t.rejects(
-    peer.call('upload.close', { token: own, upload: opened.upload, size: bytes, sha256: 'a'.repeat(64), lastExtent: extent }),
+    peer.call('upload.close', { token: own, upload: opened.upload, whole: true, size: bytes, sha256: 'a'.repeat(64), lastExtent: extent }),
     { code: 'invalid' },
   );
   for (const name of ['../../../secrets/warden/master.key', '..', '/etc/passwd', 'A'.repeat(32)])

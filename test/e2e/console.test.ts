@@ -268,6 +268,15 @@ test('receipts, and what is on record of a console', async (t) => {
     '/deposit/pain 1.xml',
   ]);
   t.ok(isGenuine(receipt.out, publicKey), 'the receipt verifies');
+  t.equal((await world.sftp('acme-batch', [`put ${local} deposit/pain-2.tmp`])).code, 0, 'held: nobody else may know of it');
+  const unpublished = await as('acme', 'receipt deposit/pain-2.tmp');
+  t.match(
+    [unpublished.code, unpublished.out + unpublished.err],
+    [/[^0]/, /no complete file of this name/],
+    "a colleague's unpublished file",
+  );
+  t.equal((await world.sftp('acme-batch', ['rename deposit/pain-2.tmp deposit/pain-2.xml'])).code, 0);
+  t.equal((await as('acme', 'receipt deposit/pain-2.xml')).code, 0, 'once it is published');
   for (const [account, name] of [
     ['globex', 'deposit/pain 1.xml'],
     ['acme', 'deposit/other.xml'],
@@ -295,7 +304,7 @@ test('receipts, and what is on record of a console', async (t) => {
   t.same(
     rows,
     [
-      { kind: 'console.used', n: 5 },
+      { kind: 'console.used', n: 7 },
       { kind: 'session.ended', n: 1 },
       { kind: 'session.opened', n: 2 },
     ],

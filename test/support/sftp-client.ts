@@ -91,7 +91,7 @@ export class SftpClient {
     return Promise.race([work, gone]);
   }
 
-  open(path: string, flags: 'r' | 'w' = 'r'): Promise<Buffer> {
+  open(path: string, flags: 'r' | 'w' | 'a' = 'r'): Promise<Buffer> {
     return this.#or(settled((done) => this.#sftp.open(path, flags, done)));
   }
 

@@ -48,8 +48,12 @@ export const entryKinds = {
   'folder.listed': { says: 'names of a folder were told', public: [...inFolder, 'names', 'after'] },
   'list.refused': { says: 'a cap refused names', public: ['outcome'] },
   'upload.opened': { says: 'a file is opened for writing', public: [...inFolder, 'storedBytes'] },
+  'upload.rewritten': {
+    says: 'an upload begins anew; what was there stays until it holds more, or is given up',
+    public: ['instead', 'cut'],
+  },
   'extent.stored': { says: 'an extent of an upload is durable', public: ['digest'] },
-  'extent.verified': { says: 'the key of a stored extent was handed out to hash a resumed upload', public: [] },
+  'extent.verified': { says: 'the key of a stored extent was handed out to hash or go on from what is stored', public: [] },
   'upload.closed': {
     says: 'an upload is whole: its receipt is signed',
     public: [...inFolder, 'sha256', 'extents', 'extentCount', 'closedAt', 'hashedBy', 'state', 'account', 'customer', 'size'],
@@ -66,6 +70,7 @@ export const entryKinds = {
   'file.published': { says: 'readers can see the file', public: ['by'] },
   'file.discarded': { says: 'its sender removed it before it was published', public: [...inFolder] },
   'file.renamed': { says: 'a file has another name', public: [...inFolder, 'to', 'state'] },
+  'file.times-set': { says: 'its sender set the time of a file', public: [...inFolder, 'modifiedAt'] },
   'file.withdrawn': { says: 'a version left the tree', public: [...inFolder, 'why'], sensitive: byOperator },
   'file.released': { says: 'a withdrawn version is back for some days', public: ['until'], sensitive: byOperator },
   'file.destroyed': { says: 'retention has ended: the key is destroyed', public: [] },

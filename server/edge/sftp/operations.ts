@@ -12,7 +12,6 @@ import {
   namePacket,
   okPacket,
   readAttributes,
-  type SentAttributes,
   statusPacket,
   type,
 } from './codec.ts';
@@ -76,17 +75,15 @@ async function fstat(context: OperationContext, id: number, fields: FieldReader)
   return attributesPacket(id, { kind: 'file', permissions: 0o640, ...attributes });
 }
 
-/** Times are kept; modes and owners are accepted and mean nothing here; a size may only be confirmed. */
-function requireSize(sent: SentAttributes, current: number): void {
-  if (sent.size !== undefined && sent.size !== current)
-    throw new CofferdamError('unsupported', 'files are not cut or extended; write them from start to end');
-}
-
+/** Times are kept; modes and owners are accepted and mean nothing here; a size by name may only be confirmed, or concerns the handle that is open on it. */
 async function setstat(context: OperationContext, id: number, fields: FieldReader): Promise<Buffer> {
   const path = pathOf(fields);
   const sent = readAttributes(fields);
+  const open = sent.size === undefined ? undefined : context.handles.uploadOf(path);
   const current = await stat(context, path);
-  requireSize(sent, current.size);
+  if (sent.size !== undefined && open !== undefined) open.resize(sent.size);
+  else if (sent.size !== undefined && sent.size !== current.size)
+    throw new CofferdamError('unsupported', 'files are not cut or extended; write them from start to end');
   if (sent.modifiedAt !== undefined && current.kind === 'file')
     await context.warden.call('tree.set-times', { token: context.session.token, path: [...path], modifiedAt: sent.modifiedAt });
   return okPacket(id);
@@ -94,10 +91,15 @@ async function setstat(context: OperationContext, id: number, fields: FieldReade
 
 async function fsetstat(context: OperationContext, id: number, fields: FieldReader): Promise<Buffer> {
   const handle = context.handles.get(fields.string());
-  const sent = readAttributes(fields);
   if (handle.kind !== 'upload') throw new CofferdamError('denied', 'the file is open for reading only');
-  requireSize(sent, handle.upload.size);
-  handle.upload.modifiedAt = sent.modifiedAt ?? handle.upload.modifiedAt;
+  try {
+    const sent = readAttributes(fields);
+    if (sent.size !== undefined) handle.upload.resize(sent.size);
+    handle.upload.modifiedAt = sent.modifiedAt ?? handle.upload.modifiedAt;
+  } catch (error) {
+    handle.upload.refuse(error);
+    throw error;
+  }
   return okPacket(id);
 }
 

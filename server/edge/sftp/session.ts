@@ -9,6 +9,7 @@ import { Pacers } from './pacer.ts';
 import { PacketCutter } from './packet-cutter.ts';
 import { SegmentShelf } from './segment-shelf.ts';
 import { StoreThread } from './store-thread.ts';
+import type { Upload } from './upload.ts';
 
 /** What a READ costs at least while it is under way. */
 const readCostBytes = 65_536;
@@ -193,8 +194,10 @@ class Session implements SftpInput {
     const fields = new FieldReader(packet, 1);
     const id = fields.uint32();
     let reply: Buffer;
+    let upload: Upload | undefined;
     try {
       const handle = this.#context.handles.get(fields.string());
+      upload = handle.kind === 'upload' ? handle.upload : undefined;
       const offset = fields.uint64();
       // Some clients (Go's sftp package of 2022) send a whole buffer behind a shorter length: the rest is not theirs to write.
       const data = fields.string();
@@ -211,6 +214,8 @@ class Session implements SftpInput {
       }
       reply = okPacket(id);
     } catch (error) {
+      // Whatever was wrong with it: bytes that were meant for this file are not in it (T-31).
+      upload?.refuse(error);
       reply = this.#failure(id, error, 'write');
     }
     this.#output.send([reply]);

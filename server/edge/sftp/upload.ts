@@ -1,16 +1,14 @@
-// Owns: one file being written: sequence, segments, extents, and the close that acknowledges it.
-// Must never: answer a CLOSE with OK before the warden has committed, or hold more than a few segments in memory.
-import { runtimePaths } from '../../config/config.ts';
+// Owns: one file being written: what a WRITE, a size, an fsync mean for it, and the close that acknowledges it.
+// Must never: answer a CLOSE with OK before the warden has committed, or call a file whole of which anything was refused (T-31).
 import { CofferdamError, toCofferdamError } from '../../domain/errors.ts';
-import { extentPlainBytesMax, firstPlainBytes, laterPlainBytes } from '../../extents/sealed-format.ts';
 import type { FreshExtent } from '../../rpc/edge-warden.ts';
 import type { EdgeNode, SftpSession, WardenCalls } from '../sftp-seam.ts';
-import { objectFile } from './object-file.ts';
-import type { Pacer, Pacers } from './pacer.ts';
+import { copyBase } from './base-copy.ts';
+import type { Pacers } from './pacer.ts';
 import { type EarlyAccount, ReorderWindow } from './reorder.ts';
 import type { SegmentShelf } from './segment-shelf.ts';
 import type { StoreThread } from './store-thread.ts';
-import type { SealedResult, Source } from './store-worker.ts';
+import { type Sealed, UploadPipeline } from './upload-pipeline.ts';
 
 export type UploadContext = {
   readonly node: EdgeNode;
@@ -21,308 +19,255 @@ export type UploadContext = {
   readonly buffers: EarlyAccount;
   readonly pacers: Pacers;
 };
-type Sealed = {
-  readonly index: number;
-  readonly objectId: string;
-  readonly bytes: number;
-  readonly sealedBytes: number;
-  readonly inline?: string;
+type Opened = {
+  readonly upload: string;
+  readonly customer: string;
+  readonly storedBytes: number;
+  readonly baseBytes?: number | undefined;
+  readonly content: string;
+  readonly firstExtent: FreshExtent;
 };
+/**
+ * What was there when the file was opened. `partial`: an incomplete upload, which this one resumes at its end, or writes anew from further ahead; it makes no
+ * file unless it holds more in the end. `complete`: a file, which this one goes on from or writes over; what is not written over stays.
+ */
+type Before = { readonly kind: 'nothing' | 'partial' | 'complete'; readonly bytes: number };
+type Mode = { readonly continue: boolean; readonly exclusive: boolean; readonly appends: boolean };
 
-/** Segments given to the thread and not yet sealed, above which the client is held back. */
-const backlogSegmentsMax = 16;
-/** An extent that the warden is making durable counts as so many: at most three at once. */
-const sealWeight = 5;
+function before({ storedBytes, baseBytes }: Opened): Before {
+  if (baseBytes !== undefined) return { kind: 'complete', bytes: baseBytes };
+  return storedBytes > 0 ? { kind: 'partial', bytes: storedBytes } : { kind: 'nothing', bytes: 0 };
+}
 
 export class Upload {
+  readonly path: readonly string[];
   readonly #context: UploadContext;
-  readonly #id: string;
-  readonly #content: string;
-  readonly #pacer: Pacer;
-  readonly #reorder: ReorderWindow;
+  readonly #opened: Opened;
   readonly #appends: boolean;
-  /** Everything that must happen in order: segments, extents. */
-  #chain: Promise<void> = Promise.resolve();
-  #seals: Promise<void> = Promise.resolve();
-  #backlog = 0;
-  #failure: CofferdamError | undefined;
+  readonly #pipeline: UploadPipeline;
+  #before: Before;
+  #reorder: ReorderWindow;
+  /** Set from the first WRITE on, or by a cut: it is decided where the upload begins. */
+  #isStarted: boolean;
+  /** While what was there is taken over; what was written meanwhile waits in `#held`. Never rejected. */
+  #preparing: Promise<void> | undefined;
+  #held: Buffer[] = [];
+  /** The first thing that was refused on this handle: it can no longer become a file. */
+  #refusal: CofferdamError | undefined;
+  #announcedBytes = 0;
   #isOver = false;
-  #fresh: Promise<FreshExtent>;
-  #segment: Buffer | undefined;
-  #filled = 0;
-  #segmentsOfExtent = 0;
-  #extentBytes = 0;
-  #hashKnown: Promise<boolean>;
-  readonly #storedBytes: number;
   modifiedAt: number | undefined;
   onRoom: (() => void) | undefined;
 
-  static async open(
-    context: UploadContext,
-    path: readonly string[],
-    mode: { readonly continue: boolean; readonly exclusive: boolean; readonly appends: boolean },
-  ): Promise<Upload> {
+  static async open(context: UploadContext, path: readonly string[], mode: Mode): Promise<Upload> {
     const opened = await context.warden.call('upload.open', {
       token: context.session.token,
       path: [...path],
       continue: mode.continue,
       exclusive: mode.exclusive,
     });
-    return new Upload(context, opened, mode.appends);
+    return new Upload(context, path, opened, mode.appends);
   }
 
-  private constructor(
-    context: UploadContext,
-    opened: {
-      readonly upload: string;
-      readonly customer: string;
-      readonly storedBytes: number;
-      readonly content: string;
-      readonly firstExtent: FreshExtent;
-    },
-    appends: boolean,
-  ) {
+  private constructor(context: UploadContext, path: readonly string[], opened: Opened, appends: boolean) {
+    this.path = path;
     this.#context = context;
-    this.#id = opened.upload;
-    this.#content = opened.content;
-    this.#pacer = context.pacers.get(opened.customer, 'in');
-    this.#storedBytes = opened.storedBytes;
+    this.#opened = opened;
     this.#appends = appends;
-    this.#reorder = new ReorderWindow(opened.storedBytes, context.node.config.limits.reorderWindowBytes, context.buffers);
-    this.#fresh = Promise.resolve(opened.firstExtent);
-    this.#hashKnown = context.store.ask<boolean>({
-      op: 'upload.begin',
-      upload: this.#id,
-      content: opened.content,
-      storedBytes: opened.storedBytes,
-    });
-    this.#hashKnown.catch((error: unknown) => this.#fail(error));
-    if (opened.storedBytes > 0) this.#chain = this.#hashStored();
+    this.#before = before(opened);
+    this.#reorder = this.#windowFrom(opened.storedBytes);
+    this.#pipeline = new UploadPipeline(context, opened.upload, opened.customer, () => this.onRoom?.());
+    this.#isStarted = this.#before.kind === 'nothing';
+    if (this.#isStarted) this.#pipeline.begin(opened.content, 0, opened.firstExtent);
   }
 
   /** Bytes of the file as its writer sees them. */
   get size(): number {
-    return this.#reorder.position;
+    return Math.max(this.#reorder.position, this.#before.bytes);
   }
 
   /** True while the client must be held back; `onRoom` follows. */
   get isFull(): boolean {
-    return this.#backlog >= backlogSegmentsMax;
+    return this.#preparing !== undefined || this.#pipeline.isFull;
   }
 
-  #fail(thrown: unknown): void {
-    const error = toCofferdamError(thrown);
-    if (this.#failure === undefined && error.code === 'bug') this.#context.node.log.error({ err: thrown }, 'an upload failed');
-    this.#failure ??= error;
+  /** Something that was asked of this handle was refused: whatever follows, it makes no file, and every later request hears why. */
+  refuse(thrown: unknown): void {
+    this.#refusal ??= toCofferdamError(thrown);
   }
 
-  /** A continued upload gets the SHA-256 of the whole: what this process did not hash itself is read back and verified, on the record. */
-  async #hashStored(): Promise<void> {
-    try {
-      if (await this.#hashKnown) return;
-      const { warden, session, store, node } = this.#context;
-      for (let done = 0, index = 0; done < this.#storedBytes; index += 1) {
-        const extent = await warden.callRepeatable('upload.verify-extent', { token: session.token, upload: this.#id, index });
-        const source: Source = {
-          key: Buffer.from(extent.key, 'base64'),
-          context: Buffer.from(extent.context, 'base64'),
-          plainBytes: extent.bytes,
-          path: objectFile(runtimePaths(node.config).objects, extent.objectId),
-          ...(extent.inline === undefined ? {} : { inline: Buffer.from(extent.inline, 'base64') }),
-        };
-        await store.ask({ op: 'upload.verify', upload: this.#id, source });
-        done += extent.bytes;
-      }
-    } catch (error) {
-      this.#fail(error);
-    }
+  #windowFrom(position: number): ReorderWindow {
+    return new ReorderWindow(position, this.#context.node.config.limits.reorderWindowBytes, this.#context.buffers);
   }
 
-  /** Takes one WRITE; returns when its bytes are in the pipeline. Throws what the client is to be told. */
-  write(offset: number, slices: readonly Buffer[]): void {
-    if (this.#failure !== undefined) throw this.#failure;
+  #requireSound(): void {
+    if (this.#refusal !== undefined) throw this.#refusal;
+    this.#pipeline.requireSound();
     if (this.#isOver) throw new CofferdamError('conflict', 'the file is closed');
-    for (const slice of this.#reorder.write(this.#appends ? this.#reorder.position : offset, slices)) this.#append(slice);
   }
 
-  #capacity(): number {
-    return this.#segmentsOfExtent === 0 ? firstPlainBytes : laterPlainBytes;
-  }
-
-  #append(slice: Buffer): void {
-    let rest = slice;
-    while (rest.length > 0) {
-      // A full segment goes only when another byte follows: only then it is known not to be the last.
-      if (this.#segment !== undefined && this.#filled === this.#capacity())
-        this.#pushSegment(this.#extentBytes + this.#filled === extentPlainBytesMax);
-      this.#segment ??= this.#context.store.takeBuffer();
-      const count = Math.min(rest.length, this.#capacity() - this.#filled);
-      rest.copy(this.#segment, this.#filled, 0, count);
-      this.#filled += count;
-      rest = rest.subarray(count);
+  /** Takes one WRITE; returns when its bytes are in the pipeline. Throws what the client is to be told; nothing makes a file of the handle then. */
+  write(offset: number, slices: readonly Buffer[]): void {
+    try {
+      this.#requireSound();
+      if (slices.every((slice) => slice.length === 0)) return;
+      const at = this.#appends ? this.size : offset;
+      this.#start(at);
+      const ready = this.#reorder.write(at, slices);
+      // Copied: they may wait for long, and belong to buffers that are much larger.
+      if (this.#preparing !== undefined) this.#held.push(...ready.map((slice) => Buffer.from(slice)));
+      else for (const slice of ready) this.#pipeline.push(slice);
+    } catch (error) {
+      this.refuse(error);
+      throw error;
     }
   }
 
-  /** Hands the current segment to the thread; the last of an extent seals it with the warden, beside the next extent's segments. */
-  #pushSegment(isLast: boolean): void {
-    const segment = this.#segment;
-    if (segment === undefined) return;
-    const bytes = segment.subarray(0, this.#filled);
-    const isFirst = this.#segmentsOfExtent === 0;
-    const extentBytes = this.#extentBytes + this.#filled;
-    const fresh = this.#fresh;
-    this.#segment = undefined;
-    this.#filled = 0;
-    this.#segmentsOfExtent = isLast ? 0 : this.#segmentsOfExtent + 1;
-    this.#extentBytes = isLast ? 0 : extentBytes;
-    if (isLast) this.#fresh = this.#begin();
-    this.#backlog += 1;
-    this.#chain = this.#chain.then(async () => {
-      try {
-        if (this.#failure !== undefined) return;
-        await this.#pacer.pass(bytes.length);
-        const sealed = await this.#seal(await fresh, bytes, isFirst, isLast, false, extentBytes);
-        if (sealed !== undefined) this.#sealWithWarden(sealed);
-      } catch (error) {
-        this.#fail(error);
-      } finally {
-        this.#backlog -= 1;
-        this.onRoom?.();
-      }
+  /** A size that the client says. Larger: a promise that CLOSE looks at. Nothing at all, before the first WRITE: the file begins anew. Throws `unsupported` otherwise. */
+  resize(bytes: number): void {
+    try {
+      this.#requireSound();
+      const isCut = bytes === 0 && !this.#isStarted;
+      if (bytes < this.size && !isCut)
+        throw new CofferdamError('unsupported', 'files are not cut; open the file with truncation and write it from the start');
+      this.#announcedBytes = bytes;
+      if (!isCut) return;
+      this.#isStarted = true;
+      this.#before = { kind: 'nothing', bytes: 0 };
+      this.#reorder = this.#windowFrom(0);
+      this.#prepare(() => this.#rewrite(true));
+    } catch (error) {
+      this.refuse(error);
+      throw error;
+    }
+  }
+
+  /** The first WRITE decides: behind what is stored it is resumed, further ahead it is written anew. */
+  #start(at: number): void {
+    if (this.#isStarted) return;
+    this.#isStarted = true;
+    const { content, storedBytes, firstExtent } = this.#opened;
+    const { kind, bytes } = this.#before;
+    if (kind === 'partial' && at >= bytes) return this.#pipeline.begin(content, storedBytes, firstExtent);
+    const from = Math.min(at, bytes);
+    this.#reorder = this.#windowFrom(from);
+    this.#prepare(async () => {
+      if (kind === 'partial') await this.#rewrite(false);
+      else this.#pipeline.begin(content, 0, firstExtent);
+      await copyBase(this.#context, this.#opened.upload, this.#pipeline, 0, from);
     });
   }
 
-  #begin(): Promise<FreshExtent> {
+  async #rewrite(cut: boolean): Promise<void> {
     const { warden, session } = this.#context;
-    const next = warden.call('upload.begin-extent', { token: session.token, upload: this.#id });
-    next.catch((error: unknown) => this.#fail(error));
-    return next;
+    const anew = await warden.call('upload.rewrite', { token: session.token, upload: this.#opened.upload, cut });
+    this.#pipeline.begin(anew.content, 0, anew.firstExtent);
   }
 
-  async #seal(
-    fresh: FreshExtent,
-    bytes: Buffer,
-    isFirst: boolean,
-    isLast: boolean,
-    mayBeInline: boolean,
-    extentBytes: number,
-  ): Promise<Sealed | undefined> {
-    const { store, node } = this.#context;
-    if (isFirst) {
-      const path = `${runtimePaths(node.config).incoming(node.node)}/${fresh.objectId}`;
-      await store.ask({
-        op: 'upload.extent',
-        upload: this.#id,
-        key: Buffer.from(fresh.key, 'base64'),
-        context: Buffer.from(fresh.context, 'base64'),
-        path,
-      });
-    }
-    const result = await store.ask<SealedResult | undefined>({ op: 'upload.segment', upload: this.#id, bytes, isLast, mayBeInline }, [
-      bytes.buffer as ArrayBuffer,
-    ]);
-    if (result === undefined) return undefined;
-    const inline = result.inline === undefined ? {} : { inline: Buffer.from(result.inline).toString('base64') };
-    return { index: fresh.index, objectId: fresh.objectId, bytes: extentBytes, sealedBytes: result.sealedBytes, ...inline };
-  }
-
-  #sealWithWarden(extent: Sealed): void {
-    const { warden, session } = this.#context;
-    this.#backlog += sealWeight;
-    const sealing = warden.call('upload.seal-extent', { token: session.token, upload: this.#id, extent });
-    sealing.catch(() => {});
-    this.#seals = this.#seals.then(async () => {
-      try {
-        await sealing;
-      } catch (error) {
-        this.#fail(error);
-      } finally {
-        this.#backlog -= sealWeight;
-        this.onRoom?.();
-      }
+  #prepare(work: () => Promise<void>): void {
+    const done = work().catch((error: unknown) => this.#pipeline.fail(error));
+    this.#preparing = done.then(() => {
+      const held = this.#held;
+      this.#held = [];
+      this.#preparing = undefined;
+      for (const slice of held) this.#pipeline.push(slice);
+      this.onRoom?.();
     });
-  }
-
-  /** Everything given so far is sealed, except what `lastExtent` then carries: the tail, still to be told to the warden. */
-  async #flush(): Promise<Sealed | undefined> {
-    await this.#chain;
-    let last: Sealed | undefined;
-    if (this.#failure === undefined && this.#segment !== undefined && this.#filled > 0) {
-      const bytes = this.#segment.subarray(0, this.#filled);
-      await this.#pacer.pass(bytes.length);
-      last = await this.#seal(await this.#fresh, bytes, this.#segmentsOfExtent === 0, true, true, this.#extentBytes + this.#filled);
-      this.#segment = undefined;
-      this.#filled = 0;
-      this.#segmentsOfExtent = 0;
-      this.#extentBytes = 0;
-    }
-    await this.#seals;
-    return last;
   }
 
   /** Makes everything written so far durable. fsync@openssh.com. */
   async sync(): Promise<void> {
-    if (this.#failure !== undefined) throw this.#failure;
-    const last = await this.#flush();
-    if (last !== undefined) {
-      this.#fresh = this.#fresh.then(() => this.#begin());
-      this.#sealWithWarden(last);
-      await this.#seals;
+    try {
+      this.#requireSound();
+      await this.#preparing;
+      await this.#pipeline.sync();
+    } catch (error) {
+      this.refuse(error);
+      throw error;
     }
-    if (this.#failure !== undefined) throw this.#failure;
   }
 
   /** Commits the file. Resolves only when it is durable and recorded; then the client may hear OK. */
   async close(): Promise<void> {
     this.#isOver = true;
-    const { warden, session, store } = this.#context;
+    let tail: Sealed | undefined;
     let isDone = false;
     try {
-      if (this.#reorder.hasGap) throw new CofferdamError('conflict', 'a part of the file is missing; it stays incomplete');
-      const lastExtent = await this.#flush();
-      if (this.#failure !== undefined) throw this.#failure;
-      const sha256 = await store.ask<string>({ op: 'upload.digest', upload: this.#id });
-      // A repeated close is answered with what the first one did.
-      await warden.callRepeatable('upload.close', {
-        token: session.token,
-        upload: this.#id,
-        size: this.#reorder.position,
-        sha256,
-        ...(this.modifiedAt === undefined ? {} : { modifiedAt: this.modifiedAt }),
-        ...(lastExtent === undefined ? {} : { lastExtent }),
-      });
+      await this.#preparing;
+      this.#requireWhole();
+      // A complete file to which nothing was done is what it was.
+      if (!this.#isStarted) return;
+      const { upload } = this.#opened;
+      if (this.#before.kind === 'complete')
+        await copyBase(this.#context, upload, this.#pipeline, this.#reorder.position, this.#before.bytes);
+      tail = await this.#pipeline.takeTail();
+      this.#requireWhole();
+      await this.#commit(tail);
       isDone = true;
     } finally {
       this.#reorder.drop();
-      // The content may be continued as long as nobody has read it: its hash is worth keeping.
-      await store.ask({ op: 'upload.end', upload: this.#id, keep: isDone }).catch(() => {});
-      if (!isDone) await this.#release(undefined);
+      if (isDone) await this.#pipeline.end(false);
+      else await this.#letGo(tail);
     }
+  }
+
+  async #commit(lastExtent: Sealed | undefined): Promise<void> {
+    const { warden, session } = this.#context;
+    const sha256 = await this.#pipeline.digest();
+    // A repeated close is answered with what the first one did.
+    await warden.callRepeatable('upload.close', {
+      token: session.token,
+      upload: this.#opened.upload,
+      whole: true,
+      size: this.size,
+      sha256,
+      ...(this.modifiedAt === undefined ? {} : { modifiedAt: this.modifiedAt }),
+      ...(lastExtent === undefined ? {} : { lastExtent }),
+    });
+  }
+
+  /** The whole-file rule, T-31: what was refused, is missing, or adds nothing is no file. Throws what the client is to be told. */
+  #requireWhole(): void {
+    const stays = (code: CofferdamError['code'], why: string): CofferdamError =>
+      new CofferdamError(code, `${why}; the file stays incomplete and can be resumed`);
+    const refused = this.#refusal ?? this.#pipeline.failure;
+    if (refused !== undefined) throw stays(refused.code, refused.message);
+    if (this.#reorder.hasGap) throw stays('conflict', 'a part of the file is missing');
+    if (this.size < this.#announcedBytes) throw stays('conflict', `${this.#announcedBytes} bytes were announced and ${this.size} came`);
+    if (this.#before.kind !== 'partial') return;
+    if (!this.#isStarted) throw stays('conflict', 'nothing was added');
+    if (this.#reorder.position < this.#before.bytes) throw stays('conflict', 'less was written than was there already');
   }
 
   /** The client is gone in mid-file: what arrived in sequence is kept for a continuation. */
   async interrupt(): Promise<void> {
     if (this.#isOver) return;
     this.#isOver = true;
-    const { store } = this.#context;
     try {
-      const lastExtent = await this.#flush();
-      await this.#release(this.#failure === undefined ? lastExtent : undefined);
+      await this.#preparing;
+      await this.#letGo(undefined);
     } finally {
       this.#reorder.drop();
-      await store.ask({ op: 'upload.end', upload: this.#id, keep: this.#failure === undefined }).catch(() => {});
     }
   }
 
-  async #release(lastExtent: Sealed | undefined): Promise<void> {
+  /** `tail`: what was sealed already and is not known to the warden. */
+  async #letGo(tail: Sealed | undefined): Promise<void> {
     const { warden, session, node } = this.#context;
+    const lastExtent = this.#pipeline.failure === undefined ? (tail ?? (await this.#pipeline.takeTail())) : undefined;
+    const isSound = this.#pipeline.failure === undefined;
     await warden
-      .call('upload.interrupt', { token: session.token, upload: this.#id, ...(lastExtent === undefined ? {} : { lastExtent }) })
+      .call('upload.interrupt', {
+        token: session.token,
+        upload: this.#opened.upload,
+        ...(lastExtent === undefined || !isSound ? {} : { lastExtent }),
+      })
       .catch((error: unknown) =>
         node.log.info(
-          { err: error, content: this.#content },
+          { err: error, content: this.#opened.content },
           'an interrupted upload could not be released; the end of its session does it',
         ),
       );
+    await this.#pipeline.end(isSound);
   }
 }

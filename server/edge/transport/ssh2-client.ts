@@ -12,7 +12,7 @@ export type ClientPrompts = (
   finish: (answers: readonly string[]) => void,
 ) => void;
 export type ClientSftp = {
-  open(path: string, flags: 'r' | 'w', done: (error: Error | undefined, handle: Buffer) => void): void;
+  open(path: string, flags: 'r' | 'w' | 'a', done: (error: Error | undefined, handle: Buffer) => void): void;
   read(
     handle: Buffer,
     buffer: Buffer,

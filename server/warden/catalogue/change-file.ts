@@ -31,11 +31,14 @@ export async function removeFile(tx: Transaction, session: OpenSession, place: E
   const parent = await walk(tx, place.folder.id, place.parents);
   const file = await lockExistingFile(tx, place.folder.id, parent, place.name);
   const live = file === undefined ? [] : await liveVersions(tx, file);
-  const own = live.find((version) => isOwnUnpublished(session, version));
-  if (own !== undefined) {
+  const own = live.filter((version) => isOwnUnpublished(session, version));
+  if (own.length > 0) {
     requireVerb(session, place.folder, 'write');
-    await setVersionState(tx, own.id, 'discarded', null);
-    await recordName(tx, session, place, 'file.discarded', own.id);
+    // One that is being written and the one that it goes on from go together: neither may come to light behind the other.
+    for (const version of own) {
+      await setVersionState(tx, version.id, 'discarded', null);
+      await recordName(tx, session, place, 'file.discarded', version.id);
+    }
     return;
   }
   const published = live.find((version) => version.state === 'published');
@@ -87,6 +90,7 @@ export async function renameFile(
       throw new CofferdamError('denied', 'a delivered file cannot be renamed');
     throw notFound();
   }
+  if (version.hasBase) throw new CofferdamError('conflict', 'the file is being continued: close it first, then rename it');
   const room = await makeRoom(tx, session, target, targetParent, replace);
   await moveVersion(tx, version.id, room, await nextNumber(tx, room));
   await deleteFileIfBare(tx, file);

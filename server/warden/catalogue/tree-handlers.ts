@@ -180,12 +180,12 @@ export function treeHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, EdgeCa
         const parent = await walk(tx, place.folder.id, place.parents);
         const file = await findFile(tx, place.folder.id, parent, place.name);
         const version = file && (await visibleVersion(tx, file, session.account.id));
-        if (version === undefined) {
-          if ((await findDirectory(tx, place.folder.id, parent, place.name)) === undefined) throw notFound();
-          return;
-        }
+        if (version === undefined && (await findDirectory(tx, place.folder.id, parent, place.name)) === undefined) throw notFound();
         // The sender's own time, kept until somebody has read the file; later, or by others, it is accepted and ignored like modes.
-        if (version.account === session.account.id && version.firstReadAt === null) await setModifiedAt(tx, version.id, modifiedAt);
+        const isKept = version?.account === session.account.id && version.firstReadAt === null;
+        if (!isKept || toSeconds(version.modifiedAt) === modifiedAt) return;
+        await setModifiedAt(tx, version.id, modifiedAt);
+        await recordName(tx, session, place, 'file.times-set', version.id, { modifiedAt });
       });
       return {};
     },

@@ -24,11 +24,13 @@ export type VersionRow = {
   readonly firstReadAt: Date | null;
   /** null: not whole yet. */
   readonly sha256: Buffer | null;
+  /** It rewrites or continues another version, and is open. */
+  readonly hasBase: boolean;
 };
 export type Entry = { readonly name: string; readonly kind: 'directory' | 'file'; readonly size: number; readonly modifiedAt: Date };
 
 const versionColumns =
-  'v.id, v.number, v.state, v.account_id, v.content_id, v.size, v.extent_count, v.modified_at, v.first_read_at, v.sha256';
+  'v.id, v.number, v.state, v.account_id, v.content_id, v.size, v.extent_count, v.modified_at, v.first_read_at, v.sha256, v.base_version_id is not null as has_base';
 type RawVersion = {
   readonly id: string;
   readonly number: number;
@@ -40,6 +42,7 @@ type RawVersion = {
   readonly modified_at: Date;
   readonly first_read_at: Date | null;
   readonly sha256: Buffer | null;
+  readonly has_base: boolean;
 };
 const shapeVersion = (row: RawVersion): VersionRow => ({
   id: idOf<VersionId>(row.id),
@@ -52,6 +55,7 @@ const shapeVersion = (row: RawVersion): VersionRow => ({
   modifiedAt: row.modified_at,
   firstReadAt: row.first_read_at,
   sha256: row.sha256,
+  hasBase: row.has_base,
 });
 
 /** Indexable form of "in this directory, or in the folder itself": a null never matches `=`. */

@@ -53,16 +53,19 @@ export async function listKeys(
   }));
 }
 
+/** Of the newest version that this account may know of: what was published, and its own before that. */
 export async function findReceipt(
   tx: Transaction,
   folder: FolderId,
   directory: DirectoryId | null,
   name: string,
+  account: AccountId,
 ): Promise<string | undefined> {
   const [row] = await tx.query<{ receipt: string }>(
     `select v.receipt from file f join version v on v.file_id = f.id
-     where f.folder_id = $1 and f.directory_id is not distinct from $2 and f.name = $3 and v.receipt is not null order by v.closed_at desc limit 1`,
-    [folder, directory, name],
+     where f.folder_id = $1 and f.directory_id is not distinct from $2 and f.name = $3 and v.receipt is not null
+       and (v.published_at is not null or v.account_id = $4) order by v.closed_at desc limit 1`,
+    [folder, directory, name, account],
   );
   return row?.receipt;
 }

@@ -134,7 +134,7 @@ export async function revokeKey(acting: Acting, person: Person, fingerprint: str
 export async function receipt({ tx }: Acting, person: Person, name: string): Promise<string> {
   const place = locateEntry(person, parsePath(new TextEncoder().encode(name)));
   if (!place.folder.verbs.has('list')) throw notFound();
-  const text = await findReceipt(tx, place.folder.id, await walk(tx, place.folder.id, place.parents), place.name);
+  const text = await findReceipt(tx, place.folder.id, await walk(tx, place.folder.id, place.parents), place.name, person.account.id);
   if (text === undefined) throw new CofferdamError('not-found', 'there is no complete file of this name');
   return text;
 }

@@ -96,12 +96,11 @@ export async function destroyDue(tx: Transaction, limit: number): Promise<readon
   return rows.map(shape);
 }
 
-/** Contents that only destroyed or discarded versions share: their keys go now, their extents' rows too, their objects are doomed. */
+/** Contents of destroyed versions: their keys go now, their extents' rows too, their objects are doomed. */
 export async function destroyKeys(tx: Transaction, limit: number): Promise<number> {
   const rows = await tx.query<{ id: string }>(
     `update content c set wrapped_key = '', destroyed_at = clock_timestamp()
      where c.destroyed_at is null and c.id in (select v.content_id from version v join content n on n.id = v.content_id where v.state = 'destroyed' and n.destroyed_at is null limit $1)
-       and not exists (select 1 from version v where v.content_id = c.id and v.state not in ('destroyed', 'discarded'))
      returning c.id`,
     [limit],
   );

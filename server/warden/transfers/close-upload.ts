@@ -1,4 +1,5 @@
 // Owns: the one transaction that makes an upload a file: state by the publish rule, receipt, ledger entry, notice of repeated content.
+// Must never: make a file of an upload of which something was refused, that added nothing, or that ends before what it rewrites (T-31).
 import { createHash } from 'node:crypto';
 import { CofferdamError } from '../../domain/errors.ts';
 import type { VersionId } from '../../domain/ids.ts';
@@ -9,9 +10,21 @@ import { setVersionState } from '../catalogue/tree-queries.ts';
 import type { KeyRing, OpenSession } from '../context.ts';
 import { bySession, record } from '../ledger/ledger-queries.ts';
 import { findHeldSibling, placeOfFile } from './place-queries.ts';
-import { closeVersion, databaseTime, extentDigests, findRepeated, type OpenUpload } from './upload-queries.ts';
+import { closeVersion, cutBase, databaseTime, extentDigests, findRepeated, type OpenUpload } from './upload-queries.ts';
 
 export type Close = { readonly id: string; readonly sha256: Buffer; readonly modifiedAt: number | null };
+
+/** What the warden itself knows against an upload that is said to be whole. Throws `conflict`. */
+export function requireWhole(upload: OpenUpload, said: { readonly whole: boolean; readonly size: number }): void {
+  if (!said.whole) throw new CofferdamError('conflict', 'the file is not whole: it stays incomplete and can be resumed');
+  if (upload.refused !== null)
+    throw new CofferdamError('conflict', 'a part of this file was refused: it stays incomplete and can be resumed');
+  if (upload.size !== said.size) throw new CofferdamError('conflict', 'the stored size differs from what was sent; send the file again');
+  if (upload.resumedBytes > 0 && upload.size <= upload.resumedBytes)
+    throw new CofferdamError('conflict', 'nothing was added to an incomplete file: it stays incomplete');
+  if (upload.base !== null && upload.size < upload.base.size)
+    throw new CofferdamError('conflict', 'the file ends before what was there already: it stays incomplete');
+}
 
 /** Closes `upload`, whose bytes are all stored. Throws `conflict` on a marker for a file that is not there. */
 export async function closeUpload(
@@ -22,6 +35,8 @@ export async function closeUpload(
   close: Close,
 ): Promise<VersionId> {
   const place = await placeOfFile(tx, upload.file);
+  // What it went on from has ended with it; a published one stays below the new version.
+  if (upload.base !== null) await cutBase(tx, upload.version, upload.base.version);
   const base = {
     customer: upload.customer,
     ...bySession(session),

@@ -2,7 +2,7 @@
 // Must never: derive a key, or let one be derived, for a handle that does not verify or lies outside of its session's scope.
 import { timingSafeEqual } from 'node:crypto';
 import { CofferdamError } from '../../domain/errors.ts';
-import type { ContentId, CustomerId, FileId, FolderId, SessionId, VersionId } from '../../domain/ids.ts';
+import type { ContentId, CustomerId, FolderId, SessionId, VersionId } from '../../domain/ids.ts';
 import { alarmBroken } from '../changes/seals.ts';
 import type { KeyRing, OpenSession, Warden } from '../context.ts';
 
@@ -18,14 +18,16 @@ export type SealedUpload = {
   readonly customer: CustomerId;
   readonly version: VersionId;
   readonly content: ContentId;
-  readonly file: FileId;
+  /** What it goes on from or writes anew; its keys leave for the edge that copies it. */
+  readonly base: { readonly version: VersionId; readonly content: ContentId } | null;
 };
 
 export const downloadMac = (keys: KeyRing, id: string, of: SealedDownload): Buffer =>
   keys.sealRow(['download', id, of.session, of.customer, of.folder, of.version, of.content]);
 
+/** The name is not a part of it: its sender may rename what he uploads. */
 export const uploadMac = (keys: KeyRing, id: string, of: SealedUpload): Buffer =>
-  keys.sealRow(['upload', id, of.session, of.customer, of.version, of.content, of.file]);
+  keys.sealRow(['upload', id, of.session, of.customer, of.version, of.content, of.base?.version ?? '', of.base?.content ?? '']);
 
 export const fits = (mac: Buffer | null, expected: Buffer): boolean =>
   mac !== null && mac.length === expected.length && timingSafeEqual(mac, expected);

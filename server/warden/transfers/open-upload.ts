@@ -1,15 +1,25 @@
 // Owns: what opening a name for writing means: new, continued, or refused.
-// Must never: let a published deposit be continued or replaced by its depositor (T-26).
+// Must never: let a published deposit be continued or replaced by its depositor (T-26), or write into the content of a closed version (T-32).
 import { randomBytes, randomUUID } from 'node:crypto';
 import { CofferdamError } from '../../domain/errors.ts';
-import { type ContentId, type FileId, idOf, type ObjectId, type VersionId } from '../../domain/ids.ts';
+import { type ContentId, type CustomerId, type FileId, idOf, type ObjectId, type VersionId } from '../../domain/ids.ts';
 import { extentContext, extentKey } from '../../extents/extent-key.ts';
 import type { Transaction } from '../../postgres/database.ts';
 import type { FreshExtent } from '../../rpc/edge-warden.ts';
 import { type locateEntry, walk } from '../catalogue/locate.ts';
 import { findDirectory, liveVersions, lockFile, nextNumber, setVersionState, type VersionRow } from '../catalogue/tree-queries.ts';
 import type { KeyRing, OpenSession } from '../context.ts';
-import { cutContent, insertContent, insertPending, insertVersion, lockUpload, type OpenUpload, takeOver } from './upload-queries.ts';
+import {
+  cutBase,
+  forgetPending,
+  insertContent,
+  insertPending,
+  insertVersion,
+  lockUpload,
+  type OpenUpload,
+  releaseUpload,
+  takeOver,
+} from './upload-queries.ts';
 
 type EntryPlace = ReturnType<typeof locateEntry>;
 export type OpenMode = { readonly continue: boolean; readonly exclusive: boolean };
@@ -17,8 +27,8 @@ type Decision =
   | { readonly kind: 'new' }
   /** The same partial version goes on. */
   | { readonly kind: 'resume'; readonly version: VersionRow }
-  /** A next version inherits the extents of a complete one that nobody has read. */
-  | { readonly kind: 'inherit'; readonly version: VersionRow };
+  /** A next version, with a content of its own, goes on from a complete one that nobody has read. */
+  | { readonly kind: 'follow'; readonly version: VersionRow };
 
 /** Decides from the live versions of a name, newest first. Throws when the name may not be written now. */
 function decide(session: OpenSession, place: EntryPlace, live: readonly VersionRow[], mode: OpenMode): Decision {
@@ -29,10 +39,10 @@ function decide(session: OpenSession, place: EntryPlace, live: readonly VersionR
   const own = unpublished[0];
   if (mode.exclusive && (own !== undefined || published !== undefined)) throw new CofferdamError('conflict', 'the file exists');
   if (mode.continue && own !== undefined)
-    return own.state === 'partial' ? { kind: 'resume', version: own } : { kind: 'inherit', version: own };
+    return own.state === 'partial' ? { kind: 'resume', version: own } : { kind: 'follow', version: own };
   if (published !== undefined) {
     if (!place.folder.replaceAllowed) throw new CofferdamError('denied', 'a delivered file cannot be changed or replaced');
-    if (mode.continue && isOwn(published) && published.firstReadAt === null) return { kind: 'inherit', version: published };
+    if (mode.continue && isOwn(published) && published.firstReadAt === null) return { kind: 'follow', version: published };
     if (mode.continue) throw new CofferdamError('denied', 'the file was delivered: write it as a whole, not in part');
   }
   return { kind: 'new' };
@@ -54,6 +64,40 @@ export async function issueExtent(
   return { index, objectId: object, key: extentKey(fileKey, context).toString('base64'), context: context.toString('base64') };
 }
 
+/** A version of its own content at the end of `file`, with `base` behind it. */
+async function addVersion(
+  tx: Transaction,
+  keys: KeyRing,
+  session: OpenSession,
+  place: { readonly customer: CustomerId; readonly file: FileId },
+  upload: string,
+  base: VersionId | null,
+): Promise<void> {
+  const content = idOf<ContentId>(randomUUID());
+  const key = await keys.createFileKey(tx, place.customer, content);
+  await insertContent(tx, content, place.customer, key.customerKeyId, key.wrappedKey);
+  await insertVersion(tx, {
+    id: idOf<VersionId>(randomUUID()),
+    customer: place.customer,
+    file: place.file,
+    number: await nextNumber(tx, place.file),
+    content,
+    base,
+    account: session.account.id,
+    session: session.id,
+    node: session.node,
+    upload,
+  });
+}
+
+type Opened = { readonly id: string; readonly upload: OpenUpload; readonly fresh: FreshExtent };
+
+async function opened(tx: Transaction, keys: KeyRing, session: OpenSession, id: string, pendingMax: number): Promise<Opened> {
+  const upload = await lockUpload(tx, id, session.id);
+  if (upload === undefined) throw new CofferdamError('bug', 'an upload vanished while it was opened');
+  return { id, upload, fresh: await issueExtent(tx, keys, upload, id, pendingMax) };
+}
+
 /** Opens `place` for writing. Returns the upload with its stored bytes and its first fresh extent. */
 export async function openUpload(
   tx: Transaction,
@@ -62,40 +106,54 @@ export async function openUpload(
   place: EntryPlace,
   mode: OpenMode,
   pendingMax: number,
-): Promise<{ readonly id: string; readonly upload: OpenUpload; readonly fresh: FreshExtent }> {
+): Promise<Opened> {
   const parent = await walk(tx, place.folder.id, place.parents);
   if ((await findDirectory(tx, place.folder.id, parent, place.name)) !== undefined)
     throw new CofferdamError('conflict', 'the name is taken by a directory');
   const file = await lockFile(tx, place.customer.id, place.folder.id, parent, place.name, idOf<FileId>(randomUUID()));
-  const live = await liveVersions(tx, file);
-  const decision = decide(session, place, live, mode);
-  const id = randomUUID();
-  if (decision.kind === 'resume') {
-    await cutContent(tx, decision.version.content, decision.version.extentCount);
-    await takeOver(tx, decision.version.id, id, session.id, session.node);
-  } else {
-    for (const version of live) if (version.state !== 'published') await setVersionState(tx, version.id, 'discarded', null);
-    const inherited = decision.kind === 'inherit' ? decision.version : undefined;
-    const content = inherited?.content ?? idOf<ContentId>(randomUUID());
-    if (inherited === undefined) {
-      const key = await keys.createFileKey(tx, place.customer.id, content);
-      await insertContent(tx, content, place.customer.id, key.customerKeyId, key.wrappedKey);
-    } else await cutContent(tx, content, inherited.extentCount);
-    await insertVersion(tx, {
-      id: idOf<VersionId>(randomUUID()),
-      customer: place.customer.id,
-      file,
-      number: await nextNumber(tx, file),
-      content,
-      extentCount: inherited?.extentCount ?? 0,
-      size: inherited?.size ?? 0,
-      account: session.account.id,
-      session: session.id,
-      node: session.node,
-      upload: id,
-    });
+  let live = await liveVersions(tx, file);
+  const decideNow = (): Decision => decide(session, place, live, mode);
+  let decision = decideNow();
+  if (decision.kind === 'resume' && decision.version.hasBase) {
+    // Another handle holds it: it lets go first, and what is left then says what there is to go on from.
+    await releaseUpload(tx, decision.version.id);
+    live = await liveVersions(tx, file);
+    decision = decideNow();
   }
-  const upload = await lockUpload(tx, id, session.id);
-  if (upload === undefined) throw new CofferdamError('bug', 'an upload vanished while it was opened');
-  return { id, upload, fresh: await issueExtent(tx, keys, upload, id, pendingMax) };
+  const id = randomUUID();
+  if (decision.kind === 'resume') await takeOver(tx, decision.version, id, session.id, session.node);
+  else {
+    if (decision.kind === 'new')
+      for (const version of live) if (version.state !== 'published') await setVersionState(tx, version.id, 'discarded', null);
+    const base = decision.kind === 'follow' ? decision.version.id : null;
+    await addVersion(tx, keys, session, { customer: place.customer.id, file }, id, base);
+  }
+  return opened(tx, keys, session, id, pendingMax);
+}
+
+/**
+ * The client writes where bytes are already: the upload begins anew in a version and content of its own. `cut`: nothing of what was there counts any more;
+ * otherwise it stays what there is until the upload holds more.
+ */
+export async function rewriteUpload(
+  tx: Transaction,
+  keys: KeyRing,
+  session: OpenSession,
+  id: string,
+  upload: OpenUpload,
+  cut: boolean,
+  pendingMax: number,
+): Promise<Opened> {
+  if (upload.base !== null) {
+    if (!cut || upload.size > 0) throw new CofferdamError('conflict', 'this upload was begun anew already');
+    await cutBase(tx, upload.version, upload.base.version);
+  } else {
+    if (upload.resumedBytes === 0 || upload.size !== upload.resumedBytes)
+      throw new CofferdamError('conflict', 'there is nothing to write anew');
+    await releaseUpload(tx, upload.version);
+    await addVersion(tx, keys, session, upload, id, cut ? null : upload.version);
+    if (cut) await setVersionState(tx, upload.version, 'discarded', null);
+  }
+  await forgetPending(tx, id);
+  return opened(tx, keys, session, id, pendingMax);
 }

@@ -46,11 +46,12 @@ export async function placeOfFile(tx: Transaction, file: FileId): Promise<FilePl
   };
 }
 
-/** The held version, by the same account, of another name in the same directory. */
+/** The held version, by the same account, of another name in the same directory; not one that is being continued. */
 export async function findHeldSibling(tx: Transaction, file: FileId, name: string, account: AccountId): Promise<VersionId | undefined> {
   const [row] = await tx.query<{ id: string }>(
     `select v.id from file f join file s on s.folder_id = f.folder_id and s.directory_id is not distinct from f.directory_id and s.name = $2
-       join version v on v.file_id = s.id where f.id = $1 and v.account_id = $3 and v.state = 'held' order by v.number desc limit 1 for update of v`,
+       join version v on v.file_id = s.id where f.id = $1 and v.account_id = $3 and v.state = 'held'
+         and not exists (select 1 from version p where p.base_version_id = v.id and p.state = 'partial') order by v.number desc limit 1 for update of v`,
     [file, name, account],
   );
   return row && idOf<VersionId>(row.id);

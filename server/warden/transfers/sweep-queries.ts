@@ -16,21 +16,24 @@ const shape = (row: Raw): Swept => ({
   session: idOf<SessionId>(row.session_id),
 });
 
+/** What has settled, and is not being continued. */
 export async function publishDue(tx: Transaction, limit: number): Promise<readonly Swept[]> {
   const rows = await tx.query<Raw>(
     `update version set state = 'published', published_at = clock_timestamp(), publish_at = null
-     where id in (select id from version where state = 'settling' and publish_at <= clock_timestamp() order by publish_at limit $1 for update skip locked)
+     where id in (select v.id from version v where v.state = 'settling' and v.publish_at <= clock_timestamp()
+       and not exists (select 1 from version p where p.base_version_id = v.id and p.state = 'partial') order by v.publish_at limit $1 for update skip locked)
      returning id, customer_id, account_id, session_id`,
     [limit],
   );
   return rows.map(shape);
 }
 
-/** Partial uploads that nobody holds, and that nobody continued for so long since they were let go. */
+/** Partial uploads that nobody holds or rewrites, and that nobody continued for so long since they were let go. */
 export async function discardExpired(tx: Transaction, lifeMs: number, limit: number): Promise<readonly Swept[]> {
   const rows = await tx.query<Raw>(
     `update version set state = 'discarded', upload_id = null
      where id in (select v.id from version v where v.state = 'partial' and v.upload_id is null and coalesce(v.let_go_at, v.opened_at) < clock_timestamp() - $1 * interval '1 millisecond'
+       and not exists (select 1 from version p where p.base_version_id = v.id and p.state = 'partial')
        order by coalesce(v.let_go_at, v.opened_at) limit $2 for update skip locked)
      returning id, customer_id, account_id, session_id`,
     [lifeMs, limit],
@@ -38,14 +41,13 @@ export async function discardExpired(tx: Transaction, lifeMs: number, limit: num
   return rows.map(shape);
 }
 
-/** Extents that no version needs any more: their rows go and their objects are doomed, together. */
+/** Extents of discarded versions: their rows go and their objects are doomed, together. Not those that had a receipt and lie under a hold. */
 export async function doomUnused(tx: Transaction, limit: number): Promise<number> {
   const rows = await tx.query(
     `with unused as (
-       select e.content_id, e.index from extent e
-       where e.content_id in (select v.content_id from version v where v.state = 'discarded' and v.extent_count > 0 limit $1)
-         and not exists (select 1 from version v where v.content_id = e.content_id and v.state <> 'discarded' and v.extent_count > e.index)
-         and not exists (select 1 from version v where v.content_id = e.content_id and v.state = 'partial')
+       select e.content_id, e.index from version v join extent e on e.content_id = v.content_id
+       where v.state = 'discarded' and v.extent_count > 0 and (v.receipt is null or not exists (select 1 from legal_hold h
+         where h.lifted_at is null and h.customer_id = v.customer_id and (h.folder_id is null or h.folder_id = v.folder_id) and (h.version_id is null or h.version_id = v.id)))
        limit $1),
      gone as (delete from extent e using unused u where e.content_id = u.content_id and e.index = u.index returning e.object_id, e.inline),
      doomed as (insert into doomed_object (object_id) select object_id from gone where inline is null on conflict do nothing)

@@ -2,7 +2,7 @@
 // Must never: acknowledge before the bytes are durable and the commit is known.
 import { createHash } from 'node:crypto';
 import { runtimePaths } from '../../config/config.ts';
-import { CofferdamError } from '../../domain/errors.ts';
+import { CofferdamError, toCofferdamError } from '../../domain/errors.ts';
 import { type CustomerId, idOf, type ObjectId } from '../../domain/ids.ts';
 import { formatPath } from '../../domain/paths.ts';
 import { discardStaged, freeBytes, publishObject, removeIncoming, type StagedObject, stageObject } from '../../extents/object-store.ts';
@@ -13,30 +13,35 @@ import type { Handlers, Params } from '../../rpc/operation.ts';
 import { locateEntry, requireVerb, scopeOf } from '../catalogue/locate.ts';
 import type { EdgeCaller, OpenSession, Warden } from '../context.ts';
 import { bySession, record } from '../ledger/ledger-queries.ts';
-import { closeUpload } from './close-upload.ts';
-import { extentAnswer } from './extent-answer.ts';
+import { closeUpload, requireWhole } from './close-upload.ts';
+import { type ExtentAnswer, extentAnswer } from './extent-answer.ts';
 import { fits, reaches, refuseAltered, uploadMac } from './handle-seals.ts';
 import { Lanes } from './lanes.ts';
-import { issueExtent, openUpload } from './open-upload.ts';
+import { issueExtent, openUpload, rewriteUpload } from './open-upload.ts';
 import {
   deletePending,
   findClosedBy,
   findExtent,
+  findExtentAt,
   forgetPending,
   insertExtent,
   isPending,
   lockUpload,
+  markRefused,
   type NewExtent,
   type OpenUpload,
   releaseUpload,
+  type StoredExtent,
   setUploadMac,
 } from './upload-queries.ts';
 
 type UploadOperations =
   | 'upload.open'
+  | 'upload.rewrite'
   | 'upload.begin-extent'
   | 'upload.seal-extent'
   | 'upload.verify-extent'
+  | 'upload.base-extent'
   | 'upload.close'
   | 'upload.interrupt';
 type SealedExtent = Params<EdgeToWarden, 'upload.seal-extent'>['extent'];
@@ -49,7 +54,7 @@ const oneItem = { bytes: 0, items: 1 } as const;
 const lost = (): CofferdamError => new CofferdamError('conflict', 'this upload was taken over or ended');
 
 export function uploadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, EdgeCaller>, UploadOperations> {
-  const { database, sessions, keys, config, charges } = warden;
+  const { database, sessions, keys, config, charges, log } = warden;
   const store = runtimePaths(config);
   const lanes = new Lanes();
   const pendingMax = config.limits.pendingExtentsPerUploadMax;
@@ -68,6 +73,21 @@ export function uploadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Edge
     sessions.within(session, scopes(session), async (tx) => {
       return work(tx, await held(tx, session, id));
     });
+
+  /**
+   * What is refused to an upload is kept with it: an edge that calls it whole afterwards is not believed (T-31). Faults of our own are not refusals: the call may
+   * be made again.
+   */
+  const noting = async <T>(session: OpenSession, id: string, work: () => Promise<T>): Promise<T> => {
+    try {
+      return await work();
+    } catch (error) {
+      const { code } = toCofferdamError(error);
+      if (code !== 'unavailable' && code !== 'bug')
+        await database.withCustomers(scopes(session), (tx) => markRefused(tx, id, session.id, code));
+      throw error;
+    }
+  };
 
   /** Partner sessions have one; for others the upload says which. */
   const customerOf = async (session: OpenSession, id: string): Promise<CustomerId> => {
@@ -136,6 +156,34 @@ export function uploadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Edge
     return upload;
   };
 
+  /** A key leaves for what is at rest: charged like any other, and on the record of the version whose bytes they are. */
+  const openStored = async (
+    session: OpenSession,
+    id: string,
+    find: (tx: Transaction, upload: OpenUpload) => Promise<StoredExtent | undefined>,
+  ): Promise<{ readonly extent: StoredExtent; readonly answer: ExtentAnswer }> => {
+    const found = await onUpload(session, id, async (tx, upload) => ({ customer: upload.customer, extent: await find(tx, upload) }));
+    if (found.extent === undefined) throw new CofferdamError('not-found', 'no such extent');
+    await noting(session, id, () => charges.take(session, found.customer, 'out', { bytes: found.extent?.bytes ?? 0, items: 0 }));
+    await charges.take(session, found.customer, 'list', oneItem);
+    const extent = await onUpload(session, id, async (tx, upload) => {
+      const still = await find(tx, upload);
+      if (still === undefined || still.object !== found.extent?.object) throw lost();
+      await record(tx, {
+        kind: 'extent.verified',
+        customer: upload.customer,
+        ...bySession(session),
+        handle: id,
+        version: still.content === upload.content ? upload.version : (upload.base?.version ?? null),
+        extent: still.index,
+        bytes: still.bytes,
+      });
+      return still;
+    });
+    const answer = await extentAnswer(keys, (work) => database.withCustomers([found.customer], work), found.customer, extent.index, extent);
+    return { extent, answer };
+  };
+
   return {
     'upload.open': async ({ token, path, continue: isContinued, exclusive }, caller) => {
       const session = await sessions.require(token, caller);
@@ -154,20 +202,42 @@ export function uploadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Edge
           version: upload.version,
           public: { folder: place.folder.name, path: formatPath(place.rest), storedBytes: upload.size },
         });
-        return { upload: id, customer: place.customer.id, storedBytes: upload.size, content: upload.content, firstExtent: fresh };
+        const base = upload.base === null ? {} : { baseBytes: upload.base.size };
+        return { upload: id, customer: place.customer.id, storedBytes: upload.size, ...base, content: upload.content, firstExtent: fresh };
       });
+    },
+
+    'upload.rewrite': async ({ token, upload: id, cut }, caller) => {
+      const session = await sessions.require(token, caller);
+      return lanes.run(id, () =>
+        onUpload(session, id, async (tx, before) => {
+          const { upload, fresh } = await rewriteUpload(tx, keys, session, id, before, cut, pendingMax);
+          await setUploadMac(tx, upload.version, uploadMac(keys, id, { ...upload, session: session.id }));
+          await record(tx, {
+            kind: 'upload.rewritten',
+            customer: upload.customer,
+            ...bySession(session),
+            handle: id,
+            version: upload.version,
+            public: { instead: before.base?.version ?? before.version, cut },
+          });
+          return { content: upload.content, firstExtent: fresh };
+        }),
+      );
     },
 
     'upload.begin-extent': async ({ token, upload: id }, caller) => {
       const session = await sessions.requireLettingGo(token, caller);
       // What was begun may use half of what new files leave alone.
-      await requireSpace(config.limits.freeSpaceFloorBytes / 2);
-      return onUpload(session, id, (tx, upload) => issueExtent(tx, keys, upload, id, pendingMax));
+      return noting(session, id, async () => {
+        await requireSpace(config.limits.freeSpaceFloorBytes / 2);
+        return onUpload(session, id, (tx, upload) => issueExtent(tx, keys, upload, id, pendingMax));
+      });
     },
 
     'upload.seal-extent': async ({ token, upload: id, extent }, caller) => {
       const session = await sessions.requireLettingGo(token, caller);
-      const upload = await seal(session, id, extent);
+      const upload = await noting(session, id, () => seal(session, id, extent));
       return { storedBytes: upload.size };
     },
 
@@ -175,40 +245,28 @@ export function uploadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Edge
       const session = await sessions.require(token, caller);
       const find = (tx: Transaction, upload: OpenUpload) =>
         index < upload.extentCount ? findExtent(tx, upload.content, index) : Promise.resolve(undefined);
-      const found = await onUpload(session, id, async (tx, upload) => ({ customer: upload.customer, extent: await find(tx, upload) }));
-      if (found.extent === undefined) throw new CofferdamError('not-found', 'no such extent');
-      // A key leaves for what is at rest: charged like any other. A continuation can inherit what is complete.
-      await charges.take(session, found.customer, 'out', { bytes: found.extent.bytes, items: 0 });
-      await charges.take(session, found.customer, 'list', oneItem);
-      const extent = await onUpload(session, id, async (tx, upload) => {
-        const still = await find(tx, upload);
-        if (still?.object !== found.extent?.object) throw lost();
-        await record(tx, {
-          kind: 'extent.verified',
-          customer: upload.customer,
-          ...bySession(session),
-          handle: id,
-          version: upload.version,
-          extent: index,
-          bytes: still?.bytes ?? null,
-        });
-        return still;
-      });
-      if (extent === undefined) throw lost();
-      return extentAnswer(keys, (work) => database.withCustomers([found.customer], work), found.customer, index, extent);
+      return (await openStored(session, id, find)).answer;
     },
 
-    'upload.close': async ({ token, upload: id, size, sha256, modifiedAt, lastExtent }, caller) => {
+    'upload.base-extent': async ({ token, upload: id, offset }, caller) => {
+      const session = await sessions.require(token, caller);
+      const find = async (tx: Transaction, { base }: OpenUpload) =>
+        base === null ? undefined : findExtentAt(tx, base.content, base.extentCount, offset);
+      const { extent, answer } = await openStored(session, id, find);
+      return { ...answer, start: extent.start };
+    },
+
+    'upload.close': async ({ token, upload: id, whole, size, sha256, modifiedAt, lastExtent }, caller) => {
       const session = await sessions.require(token, caller);
       return lanes.run(id, async () => {
         // The answer to an earlier close was lost on its way: it holds.
         const closed = await database.withCustomers(scopes(session), (tx) => findClosedBy(tx, id, session.account.id));
         if (closed !== undefined) return { version: closed };
-        const extent = lastExtent && (await admit(session, id, lastExtent));
+        const extent = lastExtent && (await noting(session, id, () => admit(session, id, lastExtent)));
         const closing = sessions.within(session, scopes(session), async (tx) => {
           const open = await held(tx, session, id);
+          requireWhole({ ...open, size: open.size + (extent?.bytes ?? 0) }, { whole, size });
           const upload = extent === undefined ? open : await attach(tx, open, id, extent);
-          if (upload.size !== size) throw new CofferdamError('conflict', 'the stored size differs from what was sent; send the file again');
           await forgetPending(tx, id);
           return closeUpload(tx, keys, session, upload, { id, sha256: Buffer.from(sha256, 'hex'), modifiedAt: modifiedAt ?? null });
         });
@@ -220,7 +278,11 @@ export function uploadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Edge
 
     'upload.interrupt': async ({ token, upload: id, lastExtent }, caller) => {
       const session = await sessions.requireLettingGo(token, caller);
-      if (lastExtent !== undefined) await seal(session, id, lastExtent);
+      // Without its tail it is let go all the same: what was sealed before stays resumable.
+      if (lastExtent !== undefined)
+        await seal(session, id, lastExtent).catch((error: unknown) =>
+          log.info({ err: error }, 'the tail of an interrupted upload was not kept'),
+        );
       await lanes.run(id, async () => {
         await onUpload(session, id, async (tx, upload) => {
           await forgetPending(tx, id);

@@ -12,6 +12,7 @@ import {
   type VersionId,
 } from '../../domain/ids.ts';
 import type { Transaction } from '../../postgres/database.ts';
+import type { VersionRow, VersionState } from '../catalogue/tree-queries.ts';
 
 export async function insertContent(
   tx: Transaction,
@@ -34,8 +35,8 @@ export type NewVersion = {
   readonly file: FileId;
   readonly number: number;
   readonly content: ContentId;
-  readonly extentCount: number;
-  readonly size: number;
+  /** What it goes on from or rewrites; its bytes are read and written anew. */
+  readonly base: VersionId | null;
   readonly account: AccountId;
   readonly session: SessionId;
   readonly node: NodeName;
@@ -44,25 +45,38 @@ export type NewVersion = {
 
 export async function insertVersion(tx: Transaction, v: NewVersion): Promise<void> {
   await tx.query(
-    `insert into version (id, customer_id, file_id, number, content_id, state, extent_count, size, account_id, session_id, node, upload_id)
-     values ($1, $2, $3, $4, $5, 'partial', $6, $7, $8, $9, $10, $11)`,
-    [v.id, v.customer, v.file, v.number, v.content, v.extentCount, v.size, v.account, v.session, v.node, v.upload],
+    `insert into version (id, customer_id, file_id, number, content_id, state, base_version_id, account_id, session_id, node, upload_id)
+     values ($1, $2, $3, $4, $5, 'partial', $6, $7, $8, $9, $10)`,
+    [v.id, v.customer, v.file, v.number, v.content, v.base, v.account, v.session, v.node, v.upload],
   );
 }
 
-/** A partial version changes hands: the upload that held it before has lost it. */
-export async function takeOver(tx: Transaction, version: VersionId, upload: string, session: SessionId, node: NodeName): Promise<void> {
-  await tx.query('update version set upload_id = $2, session_id = $3, node = $4 where id = $1', [version, upload, session, node]);
+/** A partial version changes hands: the upload that held it before has lost it, and what was refused to that one counts no more. */
+export async function takeOver(tx: Transaction, version: VersionRow, upload: string, session: SessionId, node: NodeName): Promise<void> {
+  await tx.query('delete from pending_extent where content_id = $1', [version.content]);
+  await tx.query('update version set upload_id = $2, session_id = $3, node = $4, resumed_bytes = size, refused = null where id = $1', [
+    version.id,
+    upload,
+    session,
+    node,
+  ]);
 }
 
-/** Extents beyond what a version holds were left by a continuation that was given up: their rows go, their objects are doomed. */
-export async function cutContent(tx: Transaction, content: ContentId, extentCount: number): Promise<void> {
-  await tx.query(
-    `with cut as (delete from extent where content_id = $1 and index >= $2 returning object_id, inline)
-     insert into doomed_object (object_id) select object_id from cut where inline is null on conflict do nothing`,
-    [content, extentCount],
-  );
-  await tx.query('delete from pending_extent where content_id = $1', [content]);
+/** The upload keeps its name and gives up its base, for good when that is not published: what it writes is all there will be. */
+export async function cutBase(tx: Transaction, version: VersionId, base: VersionId): Promise<void> {
+  await tx.query('update version set base_version_id = null where id = $1', [version]);
+  await tx.query("update version set state = 'discarded', publish_at = null where id = $1 and state in ('partial', 'held', 'settling')", [
+    base,
+  ]);
+}
+
+/** Something of this upload was refused: whatever an edge says, it cannot be closed any more. */
+export async function markRefused(tx: Transaction, upload: string, session: SessionId, why: string): Promise<void> {
+  await tx.query("update version set refused = $3 where upload_id = $1 and session_id = $2 and state = 'partial' and refused is null", [
+    upload,
+    session,
+    why,
+  ]);
 }
 
 export type OpenUpload = {
@@ -78,6 +92,17 @@ export type OpenUpload = {
   readonly openedAt: Date;
   /** Null: nobody has sealed what this upload is. */
   readonly mac: Buffer | null;
+  readonly base: UploadBase | null;
+  readonly resumedBytes: number;
+  readonly refused: string | null;
+};
+/** What an upload rewrites or goes on from. `isClosed`: it was a file already. */
+export type UploadBase = {
+  readonly version: VersionId;
+  readonly content: ContentId;
+  readonly size: number;
+  readonly extentCount: number;
+  readonly isClosed: boolean;
 };
 
 type RawUpload = {
@@ -92,13 +117,29 @@ type RawUpload = {
   readonly extent_count: number;
   readonly opened_at: Date;
   readonly upload_mac: Buffer | null;
+  readonly resumed_bytes: number;
+  readonly refused: string | null;
+  readonly base_id: string | null;
+  readonly base_content_id: string;
+  readonly base_size: number;
+  readonly base_extent_count: number;
+  readonly base_state: VersionState;
 };
+
+const shapeBase = (row: RawUpload, id: string): UploadBase => ({
+  version: idOf<VersionId>(id),
+  content: idOf<ContentId>(row.base_content_id),
+  size: row.base_size,
+  extentCount: row.base_extent_count,
+  isClosed: row.base_state !== 'partial',
+});
 
 /** The version that this upload of this session may write, its row locked. */
 export async function lockUpload(tx: Transaction, upload: string, session: SessionId): Promise<OpenUpload | undefined> {
   const [row] = await tx.query<RawUpload>(
-    `select v.id, v.customer_id, v.content_id, c.customer_key_id, c.wrapped_key, v.file_id, f.name, v.size, v.extent_count, v.opened_at, v.upload_mac
-     from version v join content c on c.id = v.content_id join file f on f.id = v.file_id
+    `select v.id, v.customer_id, v.content_id, c.customer_key_id, c.wrapped_key, v.file_id, f.name, v.size, v.extent_count, v.opened_at, v.upload_mac,
+       v.resumed_bytes, v.refused, b.id as base_id, b.content_id as base_content_id, b.size as base_size, b.extent_count as base_extent_count, b.state as base_state
+     from version v join content c on c.id = v.content_id join file f on f.id = v.file_id left join version b on b.id = v.base_version_id
      where v.upload_id = $1 and v.session_id = $2 and v.state = 'partial' for update of v`,
     [upload, session],
   );
@@ -115,6 +156,9 @@ export async function lockUpload(tx: Transaction, upload: string, session: Sessi
       extentCount: row.extent_count,
       openedAt: row.opened_at,
       mac: row.upload_mac,
+      resumedBytes: row.resumed_bytes,
+      refused: row.refused,
+      base: row.base_id === null ? null : shapeBase(row, row.base_id),
     }
   );
 }
@@ -219,7 +263,7 @@ export type Closing = {
 
 export async function closeVersion(tx: Transaction, c: Closing): Promise<void> {
   await tx.query(
-    `update version set state = $2, sha256 = $3, closed_at = $4, upload_id = null, closed_by_upload = $5, receipt = $6,
+    `update version set state = $2, sha256 = $3, closed_at = $4, upload_id = null, base_version_id = null, closed_by_upload = $5, receipt = $6,
        modified_at = coalesce(to_timestamp($7), clock_timestamp()),
        published_at = case when $2 = 'published' then clock_timestamp() end,
        publish_at = case when $2 = 'settling' then clock_timestamp() + $8 * interval '1 millisecond' end
@@ -252,6 +296,8 @@ export async function databaseTime(tx: Transaction): Promise<Date> {
 }
 
 export type StoredExtent = {
+  readonly index: number;
+  readonly start: number;
   readonly object: ObjectId;
   readonly bytes: number;
   readonly sealedBytes: number;
@@ -260,28 +306,43 @@ export type StoredExtent = {
   readonly customerKey: CustomerKeyId;
   readonly wrappedKey: Buffer;
 };
+type RawExtent = {
+  readonly index: number;
+  readonly start: number;
+  readonly object_id: string;
+  readonly bytes: number;
+  readonly sealed_bytes: number;
+  readonly inline: Buffer | null;
+  readonly customer_key_id: string;
+  readonly wrapped_key: Buffer;
+};
+const shapeExtent = (content: ContentId, row: RawExtent): StoredExtent => ({
+  index: row.index,
+  start: row.start,
+  object: idOf<ObjectId>(row.object_id),
+  bytes: row.bytes,
+  sealedBytes: row.sealed_bytes,
+  inline: row.inline,
+  content,
+  customerKey: idOf<CustomerKeyId>(row.customer_key_id),
+  wrappedKey: row.wrapped_key,
+});
 
 export async function findExtent(tx: Transaction, content: ContentId, index: number): Promise<StoredExtent | undefined> {
-  const [row] = await tx.query<{
-    object_id: string;
-    bytes: number;
-    sealed_bytes: number;
-    inline: Buffer | null;
-    customer_key_id: string;
-    wrapped_key: Buffer;
-  }>(
-    'select e.object_id, e.bytes, e.sealed_bytes, e.inline, c.customer_key_id, c.wrapped_key from extent e join content c on c.id = e.content_id where e.content_id = $1 and e.index = $2',
+  const [row] = await tx.query<RawExtent>(
+    `select e.index, e.start, e.object_id, e.bytes, e.sealed_bytes, e.inline, c.customer_key_id, c.wrapped_key from extent e join content c on c.id = e.content_id
+     where e.content_id = $1 and e.index = $2`,
     [content, index],
   );
-  return (
-    row && {
-      object: idOf<ObjectId>(row.object_id),
-      bytes: row.bytes,
-      sealedBytes: row.sealed_bytes,
-      inline: row.inline,
-      content,
-      customerKey: idOf<CustomerKeyId>(row.customer_key_id),
-      wrappedKey: row.wrapped_key,
-    }
+  return row && shapeExtent(content, row);
+}
+
+/** The one of the content's first extents that holds the byte at `offset`. */
+export async function findExtentAt(tx: Transaction, content: ContentId, count: number, offset: number): Promise<StoredExtent | undefined> {
+  const [row] = await tx.query<RawExtent>(
+    `select e.index, e.start, e.object_id, e.bytes, e.sealed_bytes, e.inline, c.customer_key_id, c.wrapped_key from extent e join content c on c.id = e.content_id
+     where e.content_id = $1 and e.index < $2 and e.start <= $3 and e.start + e.bytes > $3`,
+    [content, count, offset],
   );
+  return row && shapeExtent(content, row);
 }

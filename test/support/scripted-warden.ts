@@ -1,0 +1,177 @@
+// Owns: a warden for an upload of one edge process, of which a test decides every answer: given, refused, lost, late. It keeps what a warden would know of the upload.
+import { createHash, randomBytes, randomUUID } from 'node:crypto';
+import { mkdirSync } from 'node:fs';
+import { runtimePaths } from '../../server/config/config.ts';
+import { loadConfig } from '../../server/config/load.ts';
+import { CofferdamError } from '../../server/domain/errors.ts';
+import { idOf, type NodeName } from '../../server/domain/ids.ts';
+import { Pacers } from '../../server/edge/sftp/pacer.ts';
+import { SegmentShelf } from '../../server/edge/sftp/segment-shelf.ts';
+import { StoreThread } from '../../server/edge/sftp/store-thread.ts';
+import type { UploadContext } from '../../server/edge/sftp/upload.ts';
+import type { EdgeNode, WardenCalls } from '../../server/edge/sftp-seam.ts';
+import { SegmentSealer, sealedLength } from '../../server/extents/sealed-format.ts';
+import { createLogger } from '../../server/observability/logger.ts';
+import type { EdgeToWarden } from '../../server/rpc/edge-warden.ts';
+import type { Params } from '../../server/rpc/operation.ts';
+import { type Teardown, temporaryDirectory } from './database.ts';
+
+type Operation = keyof EdgeToWarden & string;
+type Closed = Params<EdgeToWarden, 'upload.close'>;
+/** Called before an operation is answered, with how often it was asked: waits, or throws what the edge is to hear. */
+export type Fault = (nth: number) => Promise<void> | void;
+
+export const refusal = new CofferdamError('conflict', 'this upload was taken over or ended');
+export const lostAnswer = new CofferdamError('unavailable', 'the connection to the warden was lost');
+const inLane: readonly Operation[] = ['upload.seal-extent', 'upload.close', 'upload.interrupt'];
+/** How an answer may go wrong. */
+export const wrongAnswers: Readonly<Record<'refused' | 'lost', Fault>> = {
+  refused: () => Promise.reject(refusal),
+  lost: async () => {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    throw lostAnswer;
+  },
+};
+
+/** An extent at rest as the store would give it, small enough to stand in its row. */
+function atRest(start: number, plain: Buffer): { readonly start: number; readonly bytes: number; readonly answer: object } {
+  const [key, context] = [randomBytes(32), randomBytes(20)];
+  const sealer = new SegmentSealer(key, context);
+  const sealed = Buffer.concat([sealer.header, ...sealer.seal(plain, true)]);
+  const base64 = (bytes: Buffer): string => bytes.toString('base64');
+  const answer = { objectId: randomBytes(16).toString('hex'), key: base64(key), context: base64(context), bytes: plain.length };
+  return { start, bytes: plain.length, answer: { ...answer, sealedBytes: sealed.length, inline: base64(sealed) } };
+}
+
+export class ScriptedWarden implements WardenCalls {
+  readonly asked: Operation[] = [];
+  readonly faults = new Map<Operation, Fault>();
+  readonly sealedBytes: number[] = [];
+  closed: Closed | undefined;
+  interrupted = 0;
+  /** What is there when the file is opened. */
+  stored: { readonly kind: 'partial' | 'complete'; readonly bytes: Buffer } | undefined;
+  #next = 0;
+  #lane: Promise<unknown> = Promise.resolve();
+
+  #fresh(): object {
+    const index = this.#next;
+    this.#next += 1;
+    const base64 = (bytes: number): string => randomBytes(bytes).toString('base64');
+    return { index, objectId: randomBytes(16).toString('hex'), key: base64(32), context: base64(40) };
+  }
+
+  #seal(extent: { readonly index: number; readonly bytes: number; readonly sealedBytes: number }): void {
+    if (extent.index !== this.sealedBytes.length) throw new CofferdamError('invalid', 'this extent was not the one to come');
+    if (extent.sealedBytes !== sealedLength(extent.bytes)) throw new CofferdamError('invalid', 'the extent has an impossible length');
+    this.sealedBytes.push(extent.bytes);
+  }
+
+  #atRest(offset: number): ReturnType<typeof atRest> {
+    const bytes = this.stored?.bytes ?? Buffer.alloc(0);
+    const start = offset - (offset % 50_000);
+    return atRest(start, bytes.subarray(start, start + 50_000));
+  }
+
+  /** `done` is what a real warden does, or an answer. */
+  readonly #answers: Partial<Record<Operation, (params: never) => unknown>> = {
+    'upload.open': () => {
+      const bytes = this.stored?.bytes.length ?? 0;
+      if (this.stored?.kind === 'partial') this.#next = 1;
+      const there = this.stored?.kind === 'complete' ? { storedBytes: 0, baseBytes: bytes } : { storedBytes: bytes };
+      if (this.stored?.kind === 'partial') this.sealedBytes.push(bytes);
+      return { upload: randomUUID(), customer: randomUUID(), ...there, content: randomUUID(), firstExtent: this.#fresh() };
+    },
+    'upload.begin-extent': () => this.#fresh(),
+    'upload.seal-extent': ({ extent }: Params<EdgeToWarden, 'upload.seal-extent'>) => {
+      this.#seal(extent);
+      return { storedBytes: this.size };
+    },
+    'upload.rewrite': () => {
+      this.sealedBytes.length = 0;
+      this.#next = 0;
+      return { content: randomUUID(), firstExtent: this.#fresh() };
+    },
+    'upload.verify-extent': ({ index }: Params<EdgeToWarden, 'upload.verify-extent'>) => this.#atRest(index * 50_000).answer,
+    'upload.base-extent': ({ offset }: Params<EdgeToWarden, 'upload.base-extent'>) => {
+      const { start, answer } = this.#atRest(offset);
+      return { ...answer, start };
+    },
+    'upload.close': (params: Closed) => {
+      if (params.lastExtent !== undefined) this.#seal(params.lastExtent);
+      this.closed = params;
+      return { version: randomUUID() };
+    },
+    'upload.interrupt': ({ lastExtent }: Params<EdgeToWarden, 'upload.interrupt'>) => {
+      if (lastExtent !== undefined) this.#seal(lastExtent);
+      this.interrupted += 1;
+      return {};
+    },
+    'flow.permit': () => ({ bytes: 2 ** 40, waitMs: 0 }),
+  };
+
+  get size(): number {
+    return this.sealedBytes.reduce((sum, bytes) => sum + bytes, 0);
+  }
+
+  answer(op: Operation, answer: (params: never) => unknown): void {
+    this.#answers[op] = answer;
+  }
+
+  call: WardenCalls['call'] = async (op, params) => {
+    this.asked.push(op);
+    const nth = this.asked.filter((one) => one === op).length;
+    if (!inLane.includes(op)) return this.#do(op, params, nth);
+    // As a warden does: what seals and ends one upload is done in the order of the calls.
+    const done = this.#lane.then(() => this.#do(op, params, nth));
+    this.#lane = done.catch(() => {});
+    return done as never;
+  };
+  callRepeatable = this.call;
+
+  async #do(op: Operation, params: unknown, nth: number): Promise<never> {
+    await this.faults.get(op)?.(nth);
+    const answer = this.#answers[op];
+    if (answer === undefined) throw new CofferdamError('bug', `no answer to ${op}`);
+    return answer(params as never) as never;
+  }
+
+  /** Whether the file that was acknowledged is exactly this one. */
+  isFile(whole: Buffer): boolean {
+    const sha256 = createHash('sha256').update(whole).digest('hex');
+    return this.closed?.whole === true && this.closed.sha256 === sha256 && this.closed.size === whole.length && this.size === whole.length;
+  }
+}
+
+/** An edge process without its sockets: its store thread is real, its directories are the test's. */
+export function edgeProcess(t: Teardown): { readonly node: EdgeNode; readonly store: StoreThread } {
+  const env = { COFFERDAM_VAR: temporaryDirectory(t) };
+  const config = loadConfig({ file: undefined, env, isRoot: false, isTerminal: false, projectDirectory: '/' });
+  mkdirSync(runtimePaths(config).incoming('partner-1'), { recursive: true });
+  const log = createLogger({ log: { level: 'error', pretty: false } }, 'test');
+  const store = new StoreThread(log);
+  t.teardown(() => store.stop());
+  return { node: { config, node: idOf<NodeName>('partner-1'), log }, store };
+}
+
+export const roomy = {
+  addReplies: () => {},
+  addSegments: () => {},
+  hasReplyRoom: true,
+  hasSegmentRoom: true,
+  takeEarly: () => true,
+  giveEarly: () => {},
+};
+export const testSession = { id: randomUUID(), token: 'x'.repeat(43), account: 'acme', kind: 'machine' } as const;
+
+export function uploadContext({ node, store }: ReturnType<typeof edgeProcess>, warden: WardenCalls): UploadContext {
+  return {
+    node,
+    store,
+    warden,
+    session: testSession,
+    shelf: new SegmentShelf(roomy),
+    buffers: roomy,
+    pacers: new Pacers(testSession, warden),
+  };
+}
