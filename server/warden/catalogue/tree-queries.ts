@@ -148,7 +148,7 @@ export async function newestPublished(tx: Transaction, file: FileId): Promise<Ve
 /** Every version that is not final, newest first. Few: unpublished ones and the published. */
 export async function liveVersions(tx: Transaction, file: FileId): Promise<readonly VersionRow[]> {
   const rows = await tx.query<RawVersion>(
-    `select ${versionColumns} from version v where v.file_id = $1 and v.state in ('partial', 'held', 'settling', 'published') order by v.number desc`,
+    `select ${versionColumns} from version v where v.file_id = $1 and v.state in ('partial', 'held', 'settling', 'published') order by v.number desc for update of v`,
     [file],
   );
   return rows.map(shapeVersion);
