@@ -212,7 +212,8 @@ test('what is being continued neither settles nor expires; who lets go leaves wh
     const file = randomUUID();
     const base = await shelf.add(baseExtents, file);
     if (baseState === 'partial')
-      await sql.query("update version set upload_id = null, opened_at = now() - interval '1 year' where id = $1", [base.version]);
+      for (const change of ['upload_id = null', "let_go_at = now() - interval '1 year'"])
+        await sql.query(`update version set ${change} where id = $1`, [base.version]);
     await shelf.become(base, baseState);
     const upload = await shelf.add(extents, file);
     await sql.query('update version set base_version_id = $2 where id = $1', [upload.version, base.version]);
