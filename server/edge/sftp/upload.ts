@@ -1,6 +1,7 @@
 // Owns: one file being written: sequence, segments, extents, and the close that acknowledges it.
 // Must never: answer a CLOSE with OK before the warden has committed, or hold more than a few segments in memory.
 import { runtimePaths } from '../../config/config.ts';
+import { detach, held } from '../../domain/detached.ts';
 import { CofferdamError, toCofferdamError } from '../../domain/errors.ts';
 import { extentPlainBytesMax, firstPlainBytes, laterPlainBytes } from '../../extents/sealed-format.ts';
 import type { FreshExtent } from '../../rpc/edge-warden.ts';
@@ -90,14 +91,11 @@ export class Upload {
     this.#appends = appends;
     this.#reorder = new ReorderWindow(opened.storedBytes, context.node.config.limits.reorderWindowBytes, context.buffers);
     this.#fresh = Promise.resolve(opened.firstExtent);
-    this.#hashKnown = context.store.ask<boolean>({
-      op: 'upload.begin',
-      upload: this.#id,
-      content: opened.content,
-      storedBytes: opened.storedBytes,
-    });
-    this.#hashKnown.catch((error: unknown) => this.#fail(error));
-    if (opened.storedBytes > 0) this.#chain = this.#hashStored();
+    this.#hashKnown = held(
+      context.store.ask<boolean>({ op: 'upload.begin', upload: this.#id, content: opened.content, storedBytes: opened.storedBytes }),
+    );
+    detach(this.#hashKnown, (error) => this.#fail(error));
+    if (opened.storedBytes > 0) this.#chain = held(this.#hashStored());
   }
 
   /** Bytes of the file as its writer sees them. */
@@ -175,9 +173,9 @@ export class Upload {
     this.#filled = 0;
     this.#segmentsOfExtent = isLast ? 0 : this.#segmentsOfExtent + 1;
     this.#extentBytes = isLast ? 0 : extentBytes;
-    if (isLast) this.#fresh = this.#begin();
+    if (isLast) this.#fresh = held(this.#begin());
     this.#backlog += 1;
-    this.#chain = this.#chain.then(async () => {
+    const chained = this.#chain.then(async () => {
       try {
         if (this.#failure !== undefined) return;
         await this.#pacer.pass(bytes.length);
@@ -190,12 +188,13 @@ export class Upload {
         this.onRoom?.();
       }
     });
+    this.#chain = held(chained);
   }
 
   #begin(): Promise<FreshExtent> {
     const { warden, session } = this.#context;
     const next = warden.call('upload.begin-extent', { token: session.token, upload: this.#id });
-    next.catch((error: unknown) => this.#fail(error));
+    detach(next, (error) => this.#fail(error));
     return next;
   }
 
@@ -229,9 +228,8 @@ export class Upload {
   #sealWithWarden(extent: Sealed): void {
     const { warden, session } = this.#context;
     this.#backlog += sealWeight;
-    const sealing = warden.call('upload.seal-extent', { token: session.token, upload: this.#id, extent });
-    sealing.catch(() => {});
-    this.#seals = this.#seals.then(async () => {
+    const sealing = held(warden.call('upload.seal-extent', { token: session.token, upload: this.#id, extent }));
+    const sealed = this.#seals.then(async () => {
       try {
         await sealing;
       } catch (error) {
@@ -241,6 +239,7 @@ export class Upload {
         this.onRoom?.();
       }
     });
+    this.#seals = held(sealed);
   }
 
   /** Everything given so far is sealed, except what `lastExtent` then carries: the tail, still to be told to the warden. */
@@ -265,7 +264,8 @@ export class Upload {
     if (this.#failure !== undefined) throw this.#failure;
     const last = await this.#flush();
     if (last !== undefined) {
-      this.#fresh = this.#fresh.then(() => this.#begin());
+      // Taken over or refused, there is no next extent: the next segment meets it, and until then it is nobody's emergency.
+      this.#fresh = held(this.#fresh.then(() => this.#begin()));
       this.#sealWithWarden(last);
       await this.#seals;
     }

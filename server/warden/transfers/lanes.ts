@@ -1,3 +1,4 @@
+import { detach, unexpected } from '../../domain/detached.ts';
 // Owns: one lane per upload: its calls run one after the other, different uploads beside each other.
 
 export class Lanes {
@@ -8,9 +9,12 @@ export class Lanes {
     const result = before.then(work, work);
     const tail = result.catch(() => {});
     this.#tails.set(lane, tail);
-    void tail.then(() => {
-      if (this.#tails.get(lane) === tail) this.#tails.delete(lane);
-    });
+    detach(
+      tail.then(() => {
+        if (this.#tails.get(lane) === tail) this.#tails.delete(lane);
+      }),
+      unexpected,
+    );
     return result;
   }
 }
