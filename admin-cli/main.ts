@@ -5,6 +5,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { loopbackAddress, parseHostPort } from '../server/domain/addresses.ts';
+import { detach, unexpected } from '../server/domain/detached.ts';
 import { CofferdamError, errorCodes, toCofferdamError } from '../server/domain/errors.ts';
 import { executeOptions } from './changing.ts';
 import { connect } from './client.ts';
@@ -321,6 +322,9 @@ export async function cofferctl(argv: readonly string[]): Promise<number> {
 }
 
 if (import.meta.main)
-  void cofferctl(process.argv.slice(2)).then((code) => {
-    process.exitCode = code;
-  });
+  detach(
+    cofferctl(process.argv.slice(2)).then((code) => {
+      process.exitCode = code;
+    }),
+    unexpected,
+  );

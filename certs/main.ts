@@ -2,6 +2,7 @@
 // Owns: the authority's command line: verb and options in, words and exit codes out.
 // Must never: do anything when a word or option is not known.
 import { parseArgs } from 'node:util';
+import { detach, unexpected } from '../server/domain/detached.ts';
 import { CofferdamError, errorCodes, toCofferdamError } from '../server/domain/errors.ts';
 import { reasonCodes } from './reasons.ts';
 import { type Given, type Verb, verbs } from './verbs.ts';
@@ -84,14 +85,17 @@ async function main(argv: readonly string[]): Promise<number> {
   return said.isFault === true ? 1 : 0;
 }
 
-main(process.argv.slice(2)).then(
-  (code) => {
-    process.exitCode = code;
-  },
-  (thrown: unknown) => {
-    const error = toCofferdamError(thrown);
-    process.stderr.write(`certs: ${error.message}. Nothing was changed\n`);
-    if (error.code === 'bug') process.stderr.write(`${thrown instanceof Error ? thrown.stack : String(thrown)}\n`);
-    process.exitCode = errorCodes[error.code].exit;
-  },
+detach(
+  main(process.argv.slice(2)).then(
+    (code) => {
+      process.exitCode = code;
+    },
+    (thrown: unknown) => {
+      const error = toCofferdamError(thrown);
+      process.stderr.write(`certs: ${error.message}. Nothing was changed\n`);
+      if (error.code === 'bug') process.stderr.write(`${thrown instanceof Error ? thrown.stack : String(thrown)}\n`);
+      process.exitCode = errorCodes[error.code].exit;
+    },
+  ),
+  unexpected,
 );

@@ -7,6 +7,7 @@ import type { Config } from './config/config.ts';
 import { loadConfig } from './config/load.ts';
 import { withResolvedAdmin } from './config/loopback.ts';
 import { lookUp, userOf } from './config/system-users.ts';
+import { detach, unexpected } from './domain/detached.ts';
 import { CofferdamError, errorCodes, toCofferdamError } from './domain/errors.ts';
 import type { Ready } from './supervisor/child.ts';
 
@@ -68,6 +69,15 @@ async function startRole(role: Role, config: Config, node: string | undefined): 
   }
 }
 
+/** Imported only now: nothing of a role's is loaded with rights that it gives up. */
+async function endOnUnownedFailures(config: Config, role: Role, node: string | undefined): Promise<void> {
+  const [{ createLogger }, { endOnUnownedFailure }] = await Promise.all([
+    import('./observability/logger.ts'),
+    import('./observability/last-word.ts'),
+  ]);
+  endOnUnownedFailure(createLogger(config, role === 'up' ? 'supervisor' : role, node));
+}
+
 async function main(): Promise<void> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
@@ -89,6 +99,7 @@ async function main(): Promise<void> {
   });
   const config = role === 'up' || role === 'admin' ? await withResolvedAdmin(loaded) : loaded;
   becomeUser(config, role, values.node);
+  await endOnUnownedFailures(config, role, values.node);
   let isStopping = false;
   let running: Running | undefined;
   const stop = (): void => {
@@ -98,12 +109,15 @@ async function main(): Promise<void> {
     if (running !== undefined) finish(running);
   };
   const finish = (whole: { stop(): Promise<void> }): void => {
-    whole.stop().then(
-      () => process.exit(0),
-      (error: unknown) => {
-        process.stderr.write(`cofferdam ${role}: stopping failed: ${toCofferdamError(error).message}\n`);
-        process.exit(1);
-      },
+    detach(
+      whole.stop().then(
+        () => process.exit(0),
+        (error: unknown) => {
+          process.stderr.write(`cofferdam ${role}: stopping failed: ${toCofferdamError(error).message}\n`);
+          process.exit(1);
+        },
+      ),
+      unexpected,
     );
   };
   process.on('SIGTERM', stop);
@@ -114,15 +128,18 @@ async function main(): Promise<void> {
   if (role === 'migrate') return;
   if (isStopping) return finish(running);
   announceReady(running);
-  void running.over?.then(stop);
+  detach(running.over?.then(stop), unexpected);
 }
 
-main().catch((thrown: unknown) => {
-  const error =
-    thrown instanceof TypeError && 'code' in thrown && String(thrown.code).startsWith('ERR_PARSE_ARGS')
-      ? new CofferdamError('configuration', `${thrown.message}: see cofferdam --help`)
-      : toCofferdamError(thrown);
-  process.stderr.write(`cofferdam: ${error.message}\n`);
-  if (error.code === 'bug') process.stderr.write(`${thrown instanceof Error ? thrown.stack : String(thrown)}\n`);
-  process.exit(error.code === 'configuration' ? errorCodes.configuration.exit : 1);
-});
+detach(
+  main().catch((thrown: unknown) => {
+    const error =
+      thrown instanceof TypeError && 'code' in thrown && String(thrown.code).startsWith('ERR_PARSE_ARGS')
+        ? new CofferdamError('configuration', `${thrown.message}: see cofferdam --help`)
+        : toCofferdamError(thrown);
+    process.stderr.write(`cofferdam: ${error.message}\n`);
+    if (error.code === 'bug') process.stderr.write(`${thrown instanceof Error ? thrown.stack : String(thrown)}\n`);
+    process.exit(error.code === 'configuration' ? errorCodes.configuration.exit : 1);
+  }),
+  unexpected,
+);

@@ -1,3 +1,4 @@
+import { held } from '../../server/domain/detached.ts';
 import type { LedgerRow } from '../../server/rpc/operator-ledger-reading.ts';
 import { type Command, wholeNumber } from '../command.ts';
 import { filterOf, followOptions } from '../ledger-filter.ts';
@@ -38,9 +39,8 @@ export const ledgerTail: Command = {
     let last: number | null = wholeNumber(given, 'after') ?? null;
     try {
       while (printed < count) {
-        const call = client.call('ledger.tail', { filter, after: last });
         // After Ctrl-C nobody waits for its answer.
-        call.catch(() => {});
+        const call = held(client.call('ledger.tail', { filter, after: last }));
         const page = await Promise.race([call, interrupt.promise]);
         if (page === 'interrupted') break;
         for (const row of page.entries.slice(0, count - printed)) print(row);

@@ -3,6 +3,7 @@
 import { createHash, type X509Certificate } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
 import { type Config, runtimePaths } from '../config/config.ts';
+import { held } from '../domain/detached.ts';
 import { CofferdamError, toCofferdamError } from '../domain/errors.ts';
 import type { Claim } from '../domain/share.ts';
 import { createLogger, type Logger } from '../observability/logger.ts';
@@ -126,9 +127,8 @@ function serve(socket: TLSSocket, certificate: X509Certificate, serving: Serving
     log.warn({ certificate: shown, reason: refusal ?? 'no operator' }, 'a call of nobody was refused');
     throw new CofferdamError('denied', refusal ?? 'this certificate belongs to no active operator');
   };
-  const claim = admit(socket, shown.fingerprint, serving);
-  // Each call meets it; without a call there is nobody to tell.
-  claim.catch(() => {});
+  // Each call meets its refusal; without a call there is nobody to tell.
+  const claim = held(admit(socket, shown.fingerprint, serving));
   new Peer({
     stream: socket,
     serves: operatorToAdmin,

@@ -1,5 +1,7 @@
 // Owns: the orderly end of one run of an edge: strangers go at once, idle sessions politely, transfers when they are done, the rest at the bound.
 // Must never: cut a transfer before the bound, or outlive it by more than the last words take.
+
+import { held } from '../domain/detached.ts';
 import type { Logger } from '../observability/logger.ts';
 
 export type Drained = {
@@ -32,7 +34,7 @@ export class Drain {
     this.#lastWords = lastWords;
     this.#log = log;
     const { promise, resolve } = Promise.withResolvers<void>();
-    this.over = promise;
+    this.over = held(promise);
     this.#settle = resolve;
   }
 

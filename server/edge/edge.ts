@@ -4,6 +4,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import type { Config, EdgeConfig } from '../config/config.ts';
 import { parseNetwork } from '../domain/addresses.ts';
 import { profiles } from '../domain/algorithms.ts';
+import { detach } from '../domain/detached.ts';
 import { CofferdamError } from '../domain/errors.ts';
 import { idOf, type NodeName } from '../domain/ids.ts';
 import { createLogger } from '../observability/logger.ts';
@@ -58,7 +59,7 @@ export async function startEdge(config: Config, edge: EdgeConfig): Promise<Runni
       if (!isDraining) {
         isDraining = true;
         server.close();
-        void selfTest.stop();
+        detach(selfTest.stop(), (error) => log.error({ err: error }, 'the self-test did not stop'));
       }
       drain.order(withinMs);
     },
@@ -84,15 +85,19 @@ export async function startEdge(config: Config, edge: EdgeConfig): Promise<Runni
     // Nobody could sign its key exchange: it waits at the door, in its place, until there is a warden.
     socket.pause();
     place.onEvicted = () => socket.destroy();
-    warden
+    const connected = warden
       .whenReady()
       .catch(() => socket.destroy())
-      .finally(() => {
+      .then(() => {
         if (socket.destroyed || isDraining) {
           socket.destroy();
           admission.leave(place);
         } else connect(socket, source, place);
       });
+    detach(connected, (error) => {
+      log.error({ err: error }, 'defect at the door');
+      socket.destroy();
+    });
   };
   const connect = (socket: Socket, source: ProxySource, place: Place): void => {
     const connection: Connection = new Connection({
@@ -116,7 +121,10 @@ export async function startEdge(config: Config, edge: EdgeConfig): Promise<Runni
         connections.delete(connection);
         admission.leave(place);
         lastWords.add(words);
-        void words.finally(() => lastWords.delete(words));
+        detach(
+          words.finally(() => lastWords.delete(words)),
+          (error) => log.error({ err: error }, 'defect at the end of a connection'),
+        );
       },
     });
     place.onEvicted = () => connection.fail('its place was needed for somebody from elsewhere', 'no-login');

@@ -1,6 +1,7 @@
 // Owns: the only importer of `pg`: pool, transactions in a customer's scope, notifications.
 // Must never: run a query outside a transaction that has set its scope, or put a value into SQL text (but the scope, quoted).
 import pg from 'pg';
+import { detach, givenUp, unexpected } from '../domain/detached.ts';
 import { CofferdamError } from '../domain/errors.ts';
 import type { CustomerId } from '../domain/ids.ts';
 import {
@@ -154,7 +155,7 @@ export class Database {
       '*',
       async (tx, client) => {
         const pid = await beginSnapshot(tx, options);
-        const cancel = (): void => void this.#cancel(pid).catch(() => {});
+        const cancel = (): void => detach(this.#cancel(pid), givenUp);
         options.signal.addEventListener('abort', cancel);
         try {
           options.signal.throwIfAborted();
@@ -281,8 +282,8 @@ export class Database {
       const retry = (): void => {
         if (client !== next) return;
         client = undefined;
-        next.end().catch(() => {});
-        if (!stopped) timer = setTimeout(() => void connect(), 500);
+        detach(next.end(), givenUp);
+        if (!stopped) timer = setTimeout(() => detach(connect(), unexpected), 500);
       };
       client = next;
       next.on('error', retry);

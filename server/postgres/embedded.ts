@@ -17,6 +17,7 @@ import {
 import { totalmem } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { detach, unexpected } from '../domain/detached.ts';
 import { CofferdamError } from '../domain/errors.ts';
 
 const run = promisify(execFile);
@@ -191,6 +192,6 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedS
       if (!exited) child.kill('SIGINT');
       await exit;
     },
-    onExit: (listener) => void exit.then(listener),
+    onExit: (listener) => detach(exit.then(listener), unexpected),
   };
 }

@@ -1,6 +1,7 @@
 // Owns: being the one process among several that does a job: an advisory lock on a connection of its own, kept as long as the connection lives.
 // Must never: be what correctness rests on. A leader that was cut off may believe in itself for a moment; rows and locks decide.
 import pg from 'pg';
+import { detach, givenUp, unexpected } from '../domain/detached.ts';
 
 const retryMs = 500;
 
@@ -14,8 +15,8 @@ export function lead(url: string, applicationName: string, key: number): { reado
     isLeading = false;
     const last = client;
     client = undefined;
-    last?.end().catch(() => {});
-    if (!isStopped) timer = setTimeout(() => void attempt(), retryMs);
+    detach(last?.end(), givenUp);
+    if (!isStopped) timer = setTimeout(() => detach(attempt(), unexpected), retryMs);
   };
   const attempt = async (): Promise<void> => {
     if (isStopped) return;
@@ -37,12 +38,12 @@ export function lead(url: string, applicationName: string, key: number): { reado
       }
       const { rows } = await client.query<{ held: boolean }>('select pg_try_advisory_lock($1) as held', [key]);
       isLeading = rows[0]?.held === true;
-      if (!isLeading && !isStopped) timer = setTimeout(() => void attempt(), retryMs);
+      if (!isLeading && !isStopped) timer = setTimeout(() => detach(attempt(), unexpected), retryMs);
     } catch {
       if (client !== undefined) again();
     }
   };
-  void attempt();
+  detach(attempt(), unexpected);
   return {
     get isLeading() {
       return isLeading;
@@ -53,7 +54,7 @@ export function lead(url: string, applicationName: string, key: number): { reado
       clearTimeout(timer);
       const last = client;
       client = undefined;
-      await last?.end().catch(() => {});
+      await detach(last?.end(), givenUp);
     },
   };
 }

@@ -2,6 +2,7 @@
 // Must never: trust the other side. What arrives is validated before a handler sees it; a peer that breaks a rule is cut off.
 import type { Duplex } from 'node:stream';
 import { z } from 'zod';
+import { detach, unexpected } from '../domain/detached.ts';
 import { CofferdamError, type ErrorCode, errorCodes, toCofferdamError } from '../domain/errors.ts';
 import { encodeFrame, FrameReader } from './framing.ts';
 import type { Handlers, OperationTable, Params, Result } from './operation.ts';
@@ -186,20 +187,23 @@ export class Peer<In extends OperationTable, Out extends OperationTable, Caller>
     this.#running += 1;
     if (this.#running >= this.#limits.inboundCallsMax) stream.pause();
     const handler = handlers[op as keyof In];
-    Promise.resolve()
-      .then(() => handler(params.data as never, caller))
-      .then(
-        (result) => this.#answer({ id, result }),
-        (thrown: unknown) => {
-          const error = toCofferdamError(thrown);
-          if (error.code === 'bug') onBug(op, thrown);
-          this.#answer({ id, error: { code: error.code, message: error.message.slice(0, 1024) } });
-        },
-      )
-      .catch((thrown: unknown) => {
-        onBug(op, thrown);
-        this.close(toCofferdamError(thrown));
-      });
+    detach(
+      Promise.resolve()
+        .then(() => handler(params.data as never, caller))
+        .then(
+          (result) => this.#answer({ id, result }),
+          (thrown: unknown) => {
+            const error = toCofferdamError(thrown);
+            if (error.code === 'bug') onBug(op, thrown);
+            this.#answer({ id, error: { code: error.code, message: error.message.slice(0, 1024) } });
+          },
+        )
+        .catch((thrown: unknown) => {
+          onBug(op, thrown);
+          this.close(toCofferdamError(thrown));
+        }),
+      unexpected,
+    );
   }
 
   #answer(content: Answer): void {

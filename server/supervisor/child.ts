@@ -1,5 +1,6 @@
 // Owns: one child process of the supervisor: started, ready, restarted when it dies, stopped.
 import { type ChildProcess, spawn } from 'node:child_process';
+import { detach, unexpected } from '../domain/detached.ts';
 import { CofferdamError } from '../domain/errors.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { RoleCommand } from './commands.ts';
@@ -80,12 +81,15 @@ export class Child {
   #again(): void {
     this.#timer = setTimeout(() => {
       if (this.#isStopping) return;
-      this.start().then(
-        () => this.#log.info({ child: this.name }, 'a role serves again'),
-        (error: unknown) => {
-          this.#log.error({ child: this.name, err: error }, 'a role could not be started again');
-          if (!this.#isStopping) this.#again();
-        },
+      detach(
+        this.start().then(
+          () => this.#log.info({ child: this.name }, 'a role serves again'),
+          (error: unknown) => {
+            this.#log.error({ child: this.name, err: error }, 'a role could not be started again');
+            if (!this.#isStopping) this.#again();
+          },
+        ),
+        unexpected,
       );
     }, this.#backoffMs);
     this.#backoffMs = Math.min(backoffMaxMs, this.#backoffMs * 2);

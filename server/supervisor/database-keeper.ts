@@ -1,4 +1,6 @@
 // Owns: the embedded database as long as the supervisor lives: started again when it dies.
+
+import { detach, unexpected } from '../domain/detached.ts';
 import type { Logger } from '../observability/logger.ts';
 import { type EmbeddedOptions, type EmbeddedServer, socketUrl, startEmbedded } from '../postgres/embedded.ts';
 
@@ -25,7 +27,7 @@ export class DatabaseKeeper {
     server.onExit(() => {
       if (this.#isStopping) return;
       this.#log.error('the embedded database died; it is started again');
-      void this.#again();
+      detach(this.#again(), unexpected);
     });
   }
 

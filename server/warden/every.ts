@@ -1,4 +1,6 @@
 // Owns: work that is done again and again, and its orderly end.
+
+import { held } from '../domain/detached.ts';
 import type { Logger } from '../observability/logger.ts';
 
 /** Runs `work` again and again, never twice at once; `stop` waits for a running pass. */
@@ -8,9 +10,11 @@ export function every(ms: number, work: () => Promise<void>, log: Logger): { sto
   const timer = setInterval(() => {
     if (isBusy) return;
     isBusy = true;
-    running = work()
-      .catch((error: unknown) => log.warn({ err: error }, 'a regular pass failed; it is tried again'))
-      .finally(() => (isBusy = false));
+    running = held(
+      work()
+        .catch((error: unknown) => log.warn({ err: error }, 'a regular pass failed; it is tried again'))
+        .finally(() => (isBusy = false)),
+    );
   }, ms);
   timer.unref();
   return {

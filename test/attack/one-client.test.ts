@@ -106,6 +106,20 @@ const attacks: readonly Attack[] = [
     },
   },
   {
+    name: 'fsync on an upload that another session has taken over',
+    survives: true,
+    run: async (client) => {
+      const [handle, other] = [await openDeposit(client, 'taken'), await session()];
+      const data = Buffer.alloc(100, 1);
+      if (statusOf(await client.ask(6, handle, u64(0), u32(100), data)) !== 0) throw new Error('the write was refused');
+      await openDeposit(other, 'taken');
+      for (let i = 0; i < 3; i += 1)
+        if (statusOf(await client.ask(200, 'fsync@openssh.com', handle)) === 0) throw new Error('what is lost was called durable');
+      if (statusOf(await client.ask(4, handle)) === 0) throw new Error('a close of nothing was called one');
+      other.close();
+    },
+  },
+  {
     name: '100,000 messages that say nothing',
     survives: true,
     run: (client) => flood(client, 100_000, () => message(2, '')),

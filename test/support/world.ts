@@ -10,6 +10,7 @@ import { socketUrl } from '../../server/postgres/embedded.ts';
 import { createEmptyDatabase, type Teardown, temporaryDirectory, testPasswords } from './database.ts';
 import { FreshCodes } from './fresh-codes.ts';
 import { agreed } from './operators.ts';
+import { failOnUnowned } from './unowned.ts';
 
 export const project = join(import.meta.dirname, '..', '..');
 export type Done = { readonly code: number | null; readonly out: string; readonly err: string };
@@ -403,6 +404,7 @@ export async function createWorld(t: Teardown, options: WorldOptions = {}): Prom
   const world = new World(directory, env, options.within);
   t.teardown(async () => {
     await world.stop();
+    failOnUnowned(world.log);
   });
   return world;
 }

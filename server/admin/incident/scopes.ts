@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { dirname } from 'node:path';
 import { type Config, runtimePaths } from '../../config/config.ts';
 import { type AdminShares, defaultShares } from '../../config/shares.ts';
+import * as detached from '../../domain/detached.ts';
 import { CofferdamError, toCofferdamError } from '../../domain/errors.ts';
 import type { Indicator } from '../../domain/incident/indicators.ts';
 import type { Claim } from '../../domain/share.ts';
@@ -207,7 +208,7 @@ export class Scopes {
       );
       spool.flush();
     });
-    held.slicing = made.catch(() => {});
+    held.slicing = detached.held(made.catch(() => {}));
     await made.catch((thrown: unknown) => {
       throw explained(thrown);
     });

@@ -3,6 +3,7 @@
 
 import { randomUUID } from 'node:crypto';
 import { parseVerifierKey, type Report, recordText, Verification, Witness } from '../../../verifier/ledger-verifier.ts';
+import { detach, unexpected } from '../../domain/detached.ts';
 import { toCofferdamError } from '../../domain/errors.ts';
 import { headsTree } from '../../domain/ledger/leaf.ts';
 import type { Claim, Share } from '../../domain/share.ts';
@@ -42,16 +43,19 @@ export class Verifications {
     const id = randomUUID();
     this.#jobs.put(by, id, job);
     const verification = new Verification({ witness, now: Date.now(), maxAgeSeconds });
-    this.#run(job, verification).then(
-      (report) => {
-        job.report = report;
-        job.text = recordText(report, maxAgeSeconds);
-        job.state = 'done';
-      },
-      (thrown: unknown) => {
-        job.text = toCofferdamError(thrown).message;
-        job.state = 'failed';
-      },
+    detach(
+      this.#run(job, verification).then(
+        (report) => {
+          job.report = report;
+          job.text = recordText(report, maxAgeSeconds);
+          job.state = 'done';
+        },
+        (thrown: unknown) => {
+          job.text = toCofferdamError(thrown).message;
+          job.state = 'failed';
+        },
+      ),
+      unexpected,
     );
     return { verification: id };
   }

@@ -1,5 +1,7 @@
 // Owns: user authentication messages (RFC 4252, RFC 4256): parsed strictly, handed to the warden one by one, its answers handed back.
 // Must never: decide anything, or keep a proof.
+
+import { detach } from '../../domain/detached.ts';
 import { toCofferdamError } from '../../domain/errors.ts';
 import { Queue } from '../../domain/queue.ts';
 import { WireReader } from '../../domain/ssh-wire.ts';
@@ -130,7 +132,7 @@ export class LoginDriver {
   take(request: AuthRequest): void {
     if (this.#waiting.length >= waitingMax) return this.#options.fail('too many login messages at once');
     this.#waiting.push(request);
-    if (!this.#isBusy) void this.#run();
+    if (!this.#isBusy) detach(this.#run(), () => this.#options.fail('login failed: internal error'));
   }
 
   async #run(): Promise<void> {

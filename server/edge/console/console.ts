@@ -1,6 +1,7 @@
 // Owns: the console's side of a channel: one line to the warden, its words back, and what it asks for from the stream.
 // Must never: understand a command, or keep more of a stream than one answer may hold.
 import { StringDecoder } from 'node:string_decoder';
+import { detach } from '../../domain/detached.ts';
 import { toCofferdamError } from '../../domain/errors.ts';
 import type { ConsoleAnswer } from '../../rpc/edge-warden.ts';
 import type { SftpInput, SftpOutput, SftpSession, WardenCalls } from '../sftp-seam.ts';
@@ -24,15 +25,18 @@ export function startConsole(session: SftpSession, line: string, output: SftpOut
     output.end(exitStatus);
   };
   const hear = (answer: Promise<ConsoleAnswer>): void => {
-    answer.then(
-      (said) => {
-        if (isOver) return;
-        if (said.outcome === 'done') return end(said.text, said.exitStatus);
-        output.send([Buffer.from(said.text)]);
-        waitsFor = said.until;
-        look();
-      },
-      (error: unknown) => end(toCofferdamError(error).message, failed),
+    detach(
+      answer.then(
+        (said) => {
+          if (isOver) return;
+          if (said.outcome === 'done') return end(said.text, said.exitStatus);
+          output.send([Buffer.from(said.text)]);
+          waitsFor = said.until;
+          look();
+        },
+        (error: unknown) => end(toCofferdamError(error).message, failed),
+      ),
+      () => end('internal error', failed),
     );
   };
   /** Hands on what the warden waits for, once it is there. */

@@ -1,6 +1,7 @@
 // Owns: one look from outside at this edge's own listener: a login with given proofs, a read, a write. The client side of the self-test.
 // Must never: outlive its time, or touch any other address than the edge's own.
 import { connect, type Socket } from 'node:net';
+import { detach } from '../../domain/detached.ts';
 import { type ClientMethod, type ClientSftp, newClient } from '../transport/ssh2-client.ts';
 
 export type Target = {
@@ -37,8 +38,11 @@ export async function login(target: Target, person: Person, answers: () => Promi
     username: person.username,
     prompt: (_name, _instruction, _language, prompts, finish) => {
       asked += 1;
-      answers().then(
-        (answer) => (answer === null ? client.destroy() : finish(prompts.map(() => answer))),
+      detach(
+        answers().then(
+          (answer) => (answer === null ? client.destroy() : finish(prompts.map(() => answer))),
+          () => client.destroy(),
+        ),
         () => client.destroy(),
       );
     },

@@ -2,6 +2,7 @@
 // Must never: call a control good that it did not see bite.
 import { randomBytes } from 'node:crypto';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
+import { detach, unexpected } from '../../domain/detached.ts';
 import { login, type Person, readFrom, type Target, writeFile } from './probe.ts';
 
 export type Verdict = { readonly check: 'cap' | 'wrong-code' | 'lockout'; readonly bites: boolean; readonly text: string };
@@ -110,7 +111,7 @@ function main(port: MessagePort, { target: given, person, loginAttemptsMax }: Ro
   const plain = (verdict: Verdict): Verdict => ({ ...verdict, text: verdict.text.replace(/[^\x20-\x7e]/g, '?').slice(0, 256) });
   const run = async (): Promise<void> => say({ kind: 'done', checks: [await cap(), ...(await wrongCodes())].map(plain) });
   // An error ends the thread; no report is a finding too.
-  void run();
+  detach(run(), unexpected);
 }
 
 if (parentPort !== null) main(parentPort, workerData as RoundData);

@@ -4,6 +4,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import { Worker } from 'node:worker_threads';
 import type { EdgeConfig } from '../../config/config.ts';
 import { isInNetwork, parseNetwork } from '../../domain/addresses.ts';
+import { detach, unexpected } from '../../domain/detached.ts';
 import { wireString } from '../../domain/ssh-wire.ts';
 import type { EdgeNode, WardenCalls } from '../sftp-seam.ts';
 import type { Person } from './probe.ts';
@@ -61,7 +62,10 @@ export class SelfTest {
   #schedule(ms: number): void {
     if (this.#isStopped) return;
     this.#timer = setTimeout(() => {
-      void this.#round().finally(() => this.#schedule(this.#options.node.config.limits.selfTestEveryMs));
+      detach(
+        this.#round().finally(() => this.#schedule(this.#options.node.config.limits.selfTestEveryMs)),
+        unexpected,
+      );
     }, ms);
     this.#timer.unref();
   }
@@ -113,7 +117,10 @@ export class SelfTest {
             else this.#ports.delete(message.port);
             return;
           case 'codes':
-            this.#options.warden.call('self-test.code', {}).then((codes) => worker.postMessage(codes), reject);
+            detach(
+              this.#options.warden.call('self-test.code', {}).then((codes) => worker.postMessage(codes)),
+              reject,
+            );
             return;
           case 'done':
             clearTimeout(timer);
@@ -125,6 +132,6 @@ export class SelfTest {
         clearTimeout(timer);
         reject(new Error('the round ended without a result'));
       });
-    }).finally(() => void worker.terminate());
+    }).finally(() => detach(worker.terminate(), unexpected));
   }
 }

@@ -2,6 +2,7 @@
 // Must never: hold more than a few segments, or give a byte of an extent that was not granted.
 import { randomUUID } from 'node:crypto';
 import { runtimePaths } from '../../config/config.ts';
+import { detach, givenUp, held } from '../../domain/detached.ts';
 import { CofferdamError } from '../../domain/errors.ts';
 import { segmentAt, segmentCount } from '../../extents/sealed-format.ts';
 import { objectFile } from './object-file.ts';
@@ -71,7 +72,7 @@ export class Download {
   async #locate(offset: number): Promise<Located> {
     for (let tries = 0; tries < 2; tries += 1) {
       for (const one of this.#located.values()) if (offset >= one.offset && offset < one.offset + one.bytes) return one;
-      this.#locating ??= this.#fetchLocations(offset).finally(() => (this.#locating = undefined));
+      this.#locating ??= held(this.#fetchLocations(offset).finally(() => (this.#locating = undefined)));
       await this.#locating;
     }
     throw new CofferdamError('corrupt', 'a part of the file is missing');
@@ -94,7 +95,7 @@ export class Download {
     }
     const extent: OpenExtent = { located, reader: this.#grant(located), segments: new Map() };
     // A refusal is answered to every read that needs this extent; the next read asks again.
-    extent.reader.catch(() => {
+    detach(extent.reader, () => {
       if (this.#open.get(located.index) === extent) this.#open.delete(located.index);
     });
     this.#open.set(located.index, extent);
@@ -128,7 +129,7 @@ export class Download {
       return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     });
     const gone = this.#context.shelf.keep(() => extent.segments.delete(index));
-    loading.catch(() => {
+    detach(loading, () => {
       gone();
       extent.segments.delete(index);
     });
@@ -140,17 +141,21 @@ export class Download {
   #readAhead(extent: OpenExtent, index: number): void {
     const count = segmentCount(extent.located.bytes);
     for (let ahead = index + 1; ahead <= Math.min(count - 1, index + readAheadSegments); ahead += 1)
-      this.#segment(extent, ahead).catch(() => {});
+      // Whoever reads it hears of it, and asks again.
+      detach(this.#segment(extent, ahead), givenUp);
     if (index < count / 2) return;
     const next = this.#located.get(extent.located.index + 1);
     if (next === undefined || this.#open.has(next.index)) return;
     const following = this.#openExtent(next);
-    if (index + readAheadSegments >= count) this.#segment(following, 0).catch(() => {});
+    if (index + readAheadSegments >= count) detach(this.#segment(following, 0), givenUp);
   }
 
   #closeReader(extent: OpenExtent): void {
     extent.segments.clear();
-    extent.reader.then((reader) => this.#context.store.ask({ op: 'reader.close', reader })).catch(() => {});
+    detach(
+      extent.reader.then((reader) => this.#context.store.ask({ op: 'reader.close', reader })),
+      givenUp,
+    );
   }
 
   /** `cut`: its client did not close it, so nobody knows what of the bytes that went out arrived. */

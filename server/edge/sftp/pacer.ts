@@ -1,5 +1,6 @@
 // Owns: the share of this session in the flow of its scopes: bytes go when the warden has given a permit for them.
 // Must never: run ahead of its permits, ask for more than one at a time, or reserve much more than it is about to send.
+import { held } from '../../domain/detached.ts';
 import { CofferdamError } from '../../domain/errors.ts';
 import type { SftpSession, WardenCalls } from '../sftp-seam.ts';
 
@@ -35,7 +36,7 @@ export class Pacer {
     }
     this.#pending += bytes;
     const turn = this.#turn.then(() => this.#wait(bytes));
-    this.#turn = turn.catch(() => {});
+    this.#turn = held(turn.catch(() => {}));
     return turn;
   }
 

@@ -1,5 +1,7 @@
 // Owns: one SFTP session: packets in order of arrival, bounded work under way, replies, back-pressure both ways.
 // Must never: take in more than is being worked on, or tell a client the text of an unknown error.
+
+import { detach, held } from '../../domain/detached.ts';
 import { CofferdamError, errorCodes, sftpStatus, toCofferdamError } from '../../domain/errors.ts';
 import type { EdgeNode, SftpInput, SftpOutput, StartSftp } from '../sftp-seam.ts';
 import { dataHeader, FieldReader, okPacket, statusPacket, type, versionPacket } from './codec.ts';
@@ -131,8 +133,11 @@ class Session implements SftpInput {
   #finishIfDone(): void {
     if (!this.#isEof || this.#isOver || this.#running > 0 || this.#isResting || this.#cutter.hasPacket) return;
     this.#isOver = true;
-    this.#closing = this.#letGo();
-    void this.#closing.finally(() => this.#output.end(0));
+    this.#closing = held(this.#letGo());
+    detach(
+      this.#closing.finally(() => this.#output.end(0)),
+      (error) => this.#break(error),
+    );
   }
 
   /** `packet` is good until this returns: whatever is kept of it is copied. */
@@ -170,10 +175,19 @@ class Session implements SftpInput {
     // A CLOSE that was sent behind READs waits for them.
     const result = Promise.all([this.#lane, this.#reads]).then(work);
     const reply = result.catch((error: unknown) => this.#failure(id, error, operation.name));
-    this.#lane = reply.then((ready) => {
+    this.#lane = held(reply.then(() => {}));
+    const answered = reply.then((ready) => {
       this.#output.buffers.addReplies(-cost);
       this.#done([ready]);
     });
+    detach(answered, (error) => this.#break(error));
+  }
+
+  /** A defect while one client is served ends that client's connection, and nobody else's. */
+  #break(error: unknown): void {
+    this.#context.node.log.error({ err: error, account: this.#context.session.account }, 'a session failed');
+    this.#isOver = true;
+    this.#output.fail('internal error');
   }
 
   #done(reply: readonly Buffer[]): void {
@@ -237,17 +251,18 @@ class Session implements SftpInput {
     })();
     // In the order of the requests: the protocol allows any, but scp of OpenSSH 9 cuts a file off where its data came out of order.
     const reply = reading.catch((error: unknown) => [this.#failure(id, error, 'read')]);
-    this.#reads = this.#reads.then(async () => {
+    const answered = this.#reads.then(async () => {
       const ready = await reply;
       this.#output.buffers.addReplies(-cost);
       this.#done(ready);
     });
+    this.#reads = held(answered.catch((error: unknown) => this.#break(error)));
   }
 
   async closed(): Promise<void> {
     this.#isOver = true;
     this.#cutter.clear();
-    this.#closing ??= this.#letGo();
+    this.#closing ??= held(this.#letGo());
     await this.#closing;
   }
 

@@ -2,6 +2,7 @@
 // Must never: open what could not be served, or take a packet size that makes one reply a thousand packets.
 import type { Limits } from '../../config/config.ts';
 import { lineBytesMax } from '../../domain/console-grammar.ts';
+import { detach } from '../../domain/detached.ts';
 import { WireReader, wireString } from '../../domain/ssh-wire.ts';
 import type { SftpInput, SftpOutput } from '../sftp-seam.ts';
 import type { BufferReserve } from './buffer-reserve.ts';
@@ -142,7 +143,10 @@ export class Channels {
     const channel: Channel = new Channel(
       {
         ...this.#host,
-        closed: () => void channel.input?.closed(this.hasClientClosed ? 'client-closed' : 'connection-lost').catch(() => {}),
+        closed: () =>
+          detach(channel.input?.closed(this.hasClientClosed ? 'client-closed' : 'connection-lost'), () =>
+            this.#host.fail('internal error'),
+          ),
       },
       { remoteId, window, packetMax, ownWindow: this.#ownWindow, reserve: this.#reserve },
     );

@@ -16,3 +16,9 @@ export const bounds = {
   /** So long after its longest life an edge ends a session by itself. */
   overdueMs: 5000,
 } as const;
+
+/** Ends these timers and intervals, and forgets them. */
+export function clearAll(timers: NodeJS.Timeout[]): void {
+  for (const timer of timers) clearTimeout(timer);
+  timers.length = 0;
+}

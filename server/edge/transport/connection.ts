@@ -12,7 +12,7 @@ import type { ExchangeContext } from '../warden-client/exchange-signer.ts';
 import type { BufferReserve } from './buffer-reserve.ts';
 import { u32 } from './channel.ts';
 import { Channels } from './channels.ts';
-import { bounds } from './connection-bounds.ts';
+import { bounds, clearAll } from './connection-bounds.ts';
 import { type EndReason, endCode, endText, sessionEnd } from './end-reasons.ts';
 import { announceSignatures } from './extension-info.ts';
 import { announcement, GlobalRequests } from './global-requests.ts';
@@ -236,7 +236,9 @@ export class Connection {
   #onMessage(type: number, payload: Buffer, pass: (payload: Buffer) => void): void {
     if (this.#state === 'closed') return;
     this.#outbound.tookMessage();
-    if (this.#state !== 'open') {
+    // Keep-alives as well: WinSCP and PuTTY send IGNORE, others a global request.
+    if (this.#state === 'open') this.activity.note();
+    else {
       this.#preLoginMessages += 1;
       if (this.#preLoginMessages > bounds.preLoginMessagesMax) return this.fail('too many messages before login');
     }
@@ -289,7 +291,7 @@ export class Connection {
         this.#session = reply.session;
         this.#state = 'open';
         this.#protocol._authenticated = true;
-        this.#clearTimers();
+        clearAll(this.#timers);
         this.#options.onLogin();
         this.activity.note();
         this.activity.idleLifeMs = reply.idleLifeMs;
@@ -319,7 +321,6 @@ export class Connection {
   }
 
   #onOpenMessage(type: number, payload: Buffer): void {
-    this.activity.note();
     this.#rekeyIfDue();
     if (type === number.globalRequest) return this.#globalRequests.take(payload);
     if (this.#channels.take(type, payload)) return;
@@ -360,11 +361,6 @@ export class Connection {
     this.#hangUp();
   }
 
-  #clearTimers(): void {
-    for (const timer of this.#timers) clearTimeout(timer);
-    this.#timers.length = 0;
-  }
-
   #hangUp(): void {
     this.#state = 'closed';
     // At once, however long the client takes to hear it: an ended session has a moment only to seal what it acknowledged.
@@ -379,7 +375,7 @@ export class Connection {
     if (this.#session === undefined && this.#reason === undefined) this.#options.onMisdeed('no-login');
     this.#state = 'closed';
     clearTimeout(this.#deadline);
-    this.#clearTimers();
+    clearAll(this.#timers);
     const { warden, node } = this.#options;
     try {
       this.#protocol.cleanup();

@@ -1,5 +1,7 @@
 // Owns: global requests: all are refused but one. Clients are told all host keys, those of the next rotation too, and get proofs of them on request
 // (OpenSSH's PROTOCOL, section 3), once a connection.
+
+import { detach } from '../../domain/detached.ts';
 import { WireReader, wireString } from '../../domain/ssh-wire.ts';
 import { number } from './messages.ts';
 
@@ -52,9 +54,7 @@ export class GlobalRequests {
     if (keys === undefined || keys.length === 0 || this.#hasProved)
       return this.#host.refuse(payload[5 + name.length] === 1 ? [Uint8Array.of(number.requestFailure)] : undefined);
     this.#hasProved = true;
-    this.#host.prove(keys).then(
-      (signatures) => this.#host.send(proofs(signatures)),
-      () => this.#host.send([Uint8Array.of(number.requestFailure)]),
-    );
+    const proved = this.#host.prove(keys).then((signatures) => this.#host.send(proofs(signatures)));
+    detach(proved, () => this.#host.send([Uint8Array.of(number.requestFailure)]));
   }
 }

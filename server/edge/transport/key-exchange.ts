@@ -3,6 +3,7 @@
 // How: ssh2 creates a KeyExchange per KEXINIT and assigns it to `_kex`. Accessors on our own protocol value see that assignment (and that of
 // `_kexinit`, our KEXINIT before it is sent); each KeyExchange then gets our method, our secret and, one call later, the warden's signature.
 import { exchangeHashOf, type HostKeyAlgorithm, hostKeyAlgorithms, type KeyExchangeMethod, type Profile } from '../../domain/algorithms.ts';
+import { detach } from '../../domain/detached.ts';
 import { chooseMethod, isGuessWrong, parseClientKexInit, withMethods } from '../../domain/key-exchange-init.ts';
 import { WireReader } from '../../domain/ssh-wire.ts';
 import { carrier } from './algorithms.ts';
@@ -110,12 +111,10 @@ export class KeyExchange {
   begin(payload: Buffer, pass: (payload: Buffer) => void): void {
     if (this.#host.maySign()) return pass(this.negotiate(payload));
     const held = Buffer.from(payload);
-    this.#host
-      .whenSignable()
-      .then(() => {
-        if (!this.#host.isClosed()) pass(this.negotiate(held));
-      })
-      .catch((error: unknown) => this.#host.fail(error instanceof Error ? error.message : 'the key exchange failed'));
+    const passed = this.#host.whenSignable().then(() => {
+      if (!this.#host.isClosed()) pass(this.negotiate(held));
+    });
+    detach(passed, (error) => this.#host.fail(error instanceof Error ? error.message : 'the key exchange failed'));
   }
 
   #equip(kex: CoreKeyExchange): void {
@@ -140,13 +139,12 @@ export class KeyExchange {
       if (phase === 'signing' || payload[0] !== number.kexDhInit) throw new Error(`message ${payload[0]} is not allowed in a key exchange`);
       phase = 'signing';
       const init = Buffer.from(payload);
-      this.#answer(kex, init, chosen, algorithm, isFirst)
-        .then(() => {
-          if (this.#host.isClosed()) return;
-          phase = 'signed';
-          parse(init);
-        })
-        .catch((error: unknown) => this.#host.fail(error instanceof Error ? error.message : 'the key exchange failed'));
+      const answered = this.#answer(kex, init, chosen, algorithm, isFirst).then(() => {
+        if (this.#host.isClosed()) return;
+        phase = 'signed';
+        parse(init);
+      });
+      detach(answered, (error) => this.#host.fail(error instanceof Error ? error.message : 'the key exchange failed'));
       return undefined;
     };
   }

@@ -3,6 +3,7 @@
 import { randomUUID } from 'node:crypto';
 import { connect } from 'node:net';
 import { runtimePaths } from '../../config/config.ts';
+import { detach, unexpected } from '../../domain/detached.ts';
 import { CofferdamError, toCofferdamError } from '../../domain/errors.ts';
 import type { SessionEnd } from '../../domain/session-ends.ts';
 import type { Claim } from '../../domain/share.ts';
@@ -137,23 +138,26 @@ export class WardenClient implements WardenCalls {
       },
       onBug: (op, error) => this.#node.log.error({ op, err: error }, 'defect in a handler'),
     });
-    peer.call('node.hello', { protocol: 1, startId: this.#startId, nativeCipher: this.#events.hasNativeCipher }).then(
-      (hello) => {
-        this.#backoffMs = backoffFirstMs;
-        this.#peer = peer;
-        this.hostKeys = hello.hostKeys;
-        this.challenge = hello.challenge;
-        if (this.#epoch === 0) this.#epoch = hello.epoch;
-        // A greeting renews nothing: what ended meanwhile comes with the first renewal.
-        this.#beat();
-        for (const wake of this.#waiting) wake(peer);
-        onHello(hello);
-      },
-      (error: unknown) => {
-        // That it is away is said once, when the lease is lost.
-        if (toCofferdamError(error).code !== 'unavailable') this.#node.log.warn({ err: error }, 'the warden refused the greeting');
-        peer.close();
-      },
+    detach(
+      peer.call('node.hello', { protocol: 1, startId: this.#startId, nativeCipher: this.#events.hasNativeCipher }).then(
+        (hello) => {
+          this.#backoffMs = backoffFirstMs;
+          this.#peer = peer;
+          this.hostKeys = hello.hostKeys;
+          this.challenge = hello.challenge;
+          if (this.#epoch === 0) this.#epoch = hello.epoch;
+          // A greeting renews nothing: what ended meanwhile comes with the first renewal.
+          this.#beat();
+          for (const wake of this.#waiting) wake(peer);
+          onHello(hello);
+        },
+        (error: unknown) => {
+          // That it is away is said once, when the lease is lost.
+          if (toCofferdamError(error).code !== 'unavailable') this.#node.log.warn({ err: error }, 'the warden refused the greeting');
+          peer.close();
+        },
+      ),
+      unexpected,
     );
   }
 
@@ -174,7 +178,7 @@ export class WardenClient implements WardenCalls {
     if (this.#peer === undefined || this.#isRenewing) return;
     this.#isRenewing = true;
     const { active, told } = this.#events.active();
-    this.#peer
+    const renewed = this.#peer
       .call('lease.renew', { sessions: this.#events.sessionCount(), epoch: this.#epoch, active: [...active] })
       .then(({ epoch, ended, challenge, drainWithinMs }) => {
         told();
@@ -185,8 +189,11 @@ export class WardenClient implements WardenCalls {
         if (ended.length < endedMax) this.#renewed();
         else setImmediate(() => this.#beat());
       })
-      .catch(() => {})
       .finally(() => (this.#isRenewing = false));
+    // A renewal that fails is one that did not come: the lease is lost by the clock.
+    detach(renewed, (error) => {
+      if (toCofferdamError(error).code === 'bug') this.#node.log.error({ err: error }, 'defect in the renewal of the lease');
+    });
   }
 
   #connected(deadline: number): Promise<WardenPeer> {

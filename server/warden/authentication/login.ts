@@ -2,6 +2,7 @@
 // Must never: decide by itself what counts (the machine does), or examine a guess that no counter took.
 import type { Config } from '../../config/config.ts';
 import { areBound } from '../../domain/addresses.ts';
+import { held } from '../../domain/detached.ts';
 import type { AccountId, CredentialId } from '../../domain/ids.ts';
 import {
   beginLogin,
@@ -139,7 +140,7 @@ export class Logins {
         // Without its identifier nothing can be begun for this connection again.
         if (this.#open.get(key) === current) this.#forget(key);
       });
-    current.queue = answered.catch(() => {});
+    current.queue = held(answered.catch(() => {}));
     return answered;
   }
 

@@ -1,5 +1,7 @@
 // Owns: one queue and one connection for one kind of batched database call.
 // The next batch goes when the previous one has returned: no timers, no leases. Any error means "unknown": nothing of that batch counts as done.
+
+import { detach, unexpected } from '../../domain/detached.ts';
 import { CofferdamError } from '../../domain/errors.ts';
 import { Queue } from '../../domain/queue.ts';
 import { Database, type DatabaseOptions, sqlState } from '../../postgres/database.ts';
@@ -96,7 +98,7 @@ export function createBatchQueue<Item, Answer>({
         // Everything that arrives in this turn of the loop shares the batch.
         if (!isRunning) {
           isRunning = true;
-          setImmediate(() => void run());
+          setImmediate(() => detach(run(), unexpected));
         }
       }),
     waiting: () => waiting.length,

@@ -1,6 +1,7 @@
 // Owns: what follows when a cap refuses: the alert with its facts and next command, the consequence that the budget names, the client's text.
 // Must never: answer a refusal whose alert is not committed; suspend the only credential of a customer by itself.
 import { amountText, type Consequence } from '../../domain/budgets.ts';
+import { detach } from '../../domain/detached.ts';
 import { CofferdamError } from '../../domain/errors.ts';
 import type { CredentialId, CustomerId } from '../../domain/ids.ts';
 import type { Database, Transaction } from '../../postgres/database.ts';
@@ -84,7 +85,7 @@ export function createRefusalDesk({ database, dormantMs, endSessions, onFault }:
           return consequence.isEnding;
         });
         // A little later, so that the client still reads why. Suspended, it is refused everything meanwhile.
-        if (isEnding) setTimeout(() => void endSessions(session.credentialId, 'limit reached').catch(onFault), endAfterMs).unref();
+        if (isEnding) setTimeout(() => detach(endSessions(session.credentialId, 'limit reached'), onFault), endAfterMs).unref();
       }
       keep(remembered, key, { until: performance.now() + rememberMs, error });
       return error;

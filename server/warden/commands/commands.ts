@@ -1,5 +1,7 @@
 // Owns: taking operators' commands from the database, deciding them again, and answering in the transaction of their effect.
 // Must never: trust the admin process: operator, role and parameters are checked here once more.
+
+import { held } from '../../domain/detached.ts';
 import { CofferdamError, toCofferdamError } from '../../domain/errors.ts';
 import type { Transaction } from '../../postgres/database.ts';
 import type { Params, Result } from '../../rpc/operation.ts';
@@ -39,15 +41,17 @@ export async function startCommands(warden: Warden, sessions: SessionRegistry): 
     isWanted = true;
     if (isBusy || isStopped) return;
     isBusy = true;
-    running = (async () => {
-      while (isWanted && !isStopped) {
-        isWanted = false;
-        // What a command sealed again is known here before the next one; other wardens hear of its answer.
-        while (!isStopped && (await next())) await generationsOf(warden.keys).refresh(warden.database);
-      }
-    })()
-      .catch((error: unknown) => warden.log.warn({ err: error }, 'commands could not be taken; tried again'))
-      .finally(() => (isBusy = false));
+    running = held(
+      (async () => {
+        while (isWanted && !isStopped) {
+          isWanted = false;
+          // What a command sealed again is known here before the next one; other wardens hear of its answer.
+          while (!isStopped && (await next())) await generationsOf(warden.keys).refresh(warden.database);
+        }
+      })()
+        .catch((error: unknown) => warden.log.warn({ err: error }, 'commands could not be taken; tried again'))
+        .finally(() => (isBusy = false)),
+    );
   };
   const timer = setInterval(wake, pollMs);
   timer.unref();

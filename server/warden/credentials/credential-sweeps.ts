@@ -1,5 +1,6 @@
 // Owns: what time does to credentials: retiring ones go, ends that come near are announced, counters of guesses are forgotten.
 
+import { held } from '../../domain/detached.ts';
 import { sweepGuesses } from '../authentication/penalty-queries.ts';
 import { lockForWithdrawal } from '../budgets/consequence-queries.ts';
 import type { Warden } from '../context.ts';
@@ -26,9 +27,11 @@ export function startCredentialSweeps(warden: Warden, sessions: SessionRegistry)
   const timer = setInterval(() => {
     if (isBusy) return;
     isBusy = true;
-    running = pass()
-      .catch((error: unknown) => warden.log.warn({ err: error }, 'credentials could not be swept; tried again'))
-      .finally(() => (isBusy = false));
+    running = held(
+      pass()
+        .catch((error: unknown) => warden.log.warn({ err: error }, 'credentials could not be swept; tried again'))
+        .finally(() => (isBusy = false)),
+    );
   }, warden.config.credentials.sweepEveryMs);
   timer.unref();
   return {

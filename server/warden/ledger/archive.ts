@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { finished } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
 import type { LedgerConfig } from '../../config/ledger-settings.ts';
+import { held } from '../../domain/detached.ts';
 import { CofferdamError } from '../../domain/errors.ts';
 import type { Logger } from '../../observability/logger.ts';
 import type { Database } from '../../postgres/database.ts';
@@ -48,8 +49,7 @@ async function write({ config, database }: ArchiveOptions, month: string): Promi
   const draft = `${path}.draft`;
   const gzip = createGzip();
   const file = createWriteStream(draft, { mode: 0o600 });
-  const done = finished(gzip.pipe(file));
-  done.catch(() => {});
+  const done = held(finished(gzip.pipe(file)));
   let entries = 0;
   for (let after = { tree: '00000000-0000-0000-0000-000000000000', position: -1 }; ; ) {
     const rows = await database.withSystem((tx) => pageOfMonth(tx, month, after, pageRows));

@@ -2,6 +2,7 @@
 // Must never: seal what was not compared, or open the guard while anything about the record is in doubt.
 import { randomUUID } from 'node:crypto';
 import type { Config } from '../../config/config.ts';
+import { held } from '../../domain/detached.ts';
 import { CofferdamError, toCofferdamError } from '../../domain/errors.ts';
 import { originOf } from '../../domain/ledger/checkpoint.ts';
 import type { Logger } from '../../observability/logger.ts';
@@ -74,9 +75,11 @@ export class Ledger {
     const next = (): void => {
       if (this.#isStopped) return;
       this.#timer = setTimeout(() => {
-        this.#running = this.#beat()
-          .catch((error: unknown) => this.#doubt(error))
-          .finally(next);
+        this.#running = held(
+          this.#beat()
+            .catch((error: unknown) => this.#doubt(error))
+            .finally(next),
+        );
       }, this.#given.config.limits.sealEveryMs);
     };
     next();

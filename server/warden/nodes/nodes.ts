@@ -1,5 +1,7 @@
 // Owns: the edges that are connected, their leases, and what must reach them at once.
 // Must never: renew a lease without asking the database.
+
+import { detach, givenUp } from '../../domain/detached.ts';
 import { CofferdamError } from '../../domain/errors.ts';
 import type { NodeName, SessionId } from '../../domain/ids.ts';
 import type { SessionEnd } from '../../domain/session-ends.ts';
@@ -105,9 +107,6 @@ export class Nodes implements EdgeNotifier {
   }
 
   terminate(node: NodeName, session: SessionId, reason: SessionEnd): void {
-    this.#connected
-      .get(node)
-      ?.peer.call('session.terminate', { session, reason })
-      .catch(() => {});
+    detach(this.#connected.get(node)?.peer.call('session.terminate', { session, reason }), givenUp);
   }
 }

@@ -3,6 +3,7 @@
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import type { Config } from '../../config/config.ts';
 import type { Purpose } from '../../domain/authentication-policy.ts';
+import { detach } from '../../domain/detached.ts';
 import { CofferdamError } from '../../domain/errors.ts';
 import { type AccountId, type CredentialId, type CustomerId, idOf, type SessionId } from '../../domain/ids.ts';
 import type { EdgeEnd, SessionEnd } from '../../domain/session-ends.ts';
@@ -82,10 +83,7 @@ export class SessionRegistry implements Sessions {
       this.#hashById.delete(session.id);
       this.#unwritten.delete(session.id);
     });
-    this.#timer = setInterval(
-      () => void this.sweep().catch((error: unknown) => log.warn({ err: error }, 'sessions could not be swept')),
-      1000,
-    );
+    this.#timer = setInterval(() => detach(this.sweep(), (error) => log.warn({ err: error }, 'sessions could not be swept')), 1000);
     this.#timer.unref();
   }
 

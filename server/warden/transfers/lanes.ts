@@ -1,4 +1,5 @@
 // Owns: one lane per upload: its calls run one after the other, different uploads beside each other.
+import { detach, unexpected } from '../../domain/detached.ts';
 
 export class Lanes {
   readonly #tails = new Map<string, Promise<unknown>>();
@@ -8,9 +9,12 @@ export class Lanes {
     const result = before.then(work, work);
     const tail = result.catch(() => {});
     this.#tails.set(lane, tail);
-    void tail.then(() => {
-      if (this.#tails.get(lane) === tail) this.#tails.delete(lane);
-    });
+    detach(
+      tail.then(() => {
+        if (this.#tails.get(lane) === tail) this.#tails.delete(lane);
+      }),
+      unexpected,
+    );
     return result;
   }
 }

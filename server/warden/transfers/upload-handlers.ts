@@ -2,6 +2,7 @@
 // Must never: acknowledge before the bytes are durable and the commit is known.
 import { createHash } from 'node:crypto';
 import { runtimePaths } from '../../config/config.ts';
+import * as detached from '../../domain/detached.ts';
 import { CofferdamError, toCofferdamError } from '../../domain/errors.ts';
 import { type CustomerId, idOf, type ObjectId } from '../../domain/ids.ts';
 import { formatPath } from '../../domain/paths.ts';
@@ -142,8 +143,7 @@ export function uploadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Edge
 
   /** Extents of one upload become durable beside each other; their rows come in the order of the calls. */
   const seal = async (session: OpenSession, id: string, given: SealedExtent): Promise<OpenUpload> => {
-    const admitted = admit(session, id, given);
-    admitted.catch(() => {});
+    const admitted = detached.held(admit(session, id, given));
     const upload = await lanes.run(id, async () => {
       const extent = await admitted;
       try {
@@ -270,7 +270,12 @@ export function uploadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Edge
           await forgetPending(tx, id);
           return closeUpload(tx, keys, session, upload, { id, sha256: Buffer.from(sha256, 'hex'), modifiedAt: modifiedAt ?? null });
         });
-        const version = await closing.finally(() => discard(extent));
+        let version: Awaited<typeof closing>;
+        try {
+          version = await closing;
+        } finally {
+          await discard(extent);
+        }
         if (extent !== undefined && extent.inline === null) await removeIncoming(store, session.node, extent.object).catch(() => {});
         return { version };
       });

@@ -1,6 +1,7 @@
 // Owns: forwarding the record to one receiver, as long as this warden leads: in order, at least once, from where the last leader knows it was received.
 // Must never: pass over an entry, or hold up anything else: what a receiver does not take waits in the database.
 import type { ForwardConfig } from '../../../config/ledger-settings.ts';
+import { held } from '../../../domain/detached.ts';
 import { toCofferdamError } from '../../../domain/errors.ts';
 import { type SyslogSource, syslogMessage } from '../../../domain/ledger/syslog.ts';
 import type { Logger } from '../../../observability/logger.ts';
@@ -52,7 +53,7 @@ export class Forward {
     this.config = config;
     this.#context = context;
     this.#retryMs = context.times.retryFirstMs;
-    this.#running = this.#run();
+    this.#running = held(this.#run());
   }
 
   /** Confirms what was sent, if the receiver lets it. */

@@ -2,6 +2,7 @@
 // Must never: have a say in whether anything is served.
 import { hostname } from 'node:os';
 import type { Config } from '../../../config/config.ts';
+import { held } from '../../../domain/detached.ts';
 import type { Logger } from '../../../observability/logger.ts';
 import type { Reading } from '../../../observability/metrics.ts';
 import { Database } from '../../../postgres/database.ts';
@@ -63,7 +64,11 @@ export class Forwards {
     const next = (): void => {
       if (this.#isStopped) return;
       this.#timer = setTimeout(() => {
-        this.#looking = this.#look().finally(next);
+        this.#looking = held(
+          this.#look()
+            .catch((error: unknown) => context.log.error({ err: error }, 'defect in looking at the forwards; it is tried again'))
+            .finally(next),
+        );
       }, lookMs);
     };
     next();

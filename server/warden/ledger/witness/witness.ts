@@ -1,5 +1,7 @@
 // Owns: what a witness is, and handing it the newest checkpoint again and again until it has it.
 // Must never: count a checkpoint as witnessed before the witness said that it is durable there.
+
+import { held } from '../../../domain/detached.ts';
 import { parseNote } from '../../../domain/ledger/checkpoint.ts';
 import type { Logger } from '../../../observability/logger.ts';
 
@@ -44,7 +46,7 @@ export class Delivery {
     const isFirst = before === undefined || eraOf(before) !== eraOf(note);
     if (last !== undefined && !isFirst && !last.isFirst) this.#waiting.pop();
     this.#waiting.push({ note, isFirst });
-    this.#running ??= this.#run().finally(() => (this.#running = undefined));
+    this.#running ??= held(this.#run().finally(() => (this.#running = undefined)));
   }
 
   /** What was offered last is handed over, or one attempt at it has failed. */
