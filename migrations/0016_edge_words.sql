@@ -12,7 +12,7 @@ create function could_have_moved(since timestamptz, bytes_per_second bigint) ret
 $$;
 
 -- Removes keys of a self-test account that are over and that no session names, with their budgets, marks and seals. Runs with its owner's rights: no role
--- of ours may delete a credential, and through this none but those of a self-test.
+-- of ours may delete a credential, and through this none but those of a self-test. Without a session nothing of them was ever paced.
 create function forget_self_test_keys(account_name_in text) returns int language plpgsql security definer set search_path = public, pg_temp set cofferdam.customers = '*' as $$
 declare gone uuid[]; budgets bigint[];
 begin
@@ -21,7 +21,6 @@ begin
       and not exists (select 1 from session s where s.credential_id = c.id) and not exists (select 1 from session s where s.also_credential_id = c.id)
       and not exists (select 1 from rotation_item i where i.credential_id = c.id or i.successor_id = c.id) and not exists (select 1 from credential p where p.successor_id = c.id);
   select coalesce(array_agg(b.id), '{}') into budgets from budget b where b.rank = 1 and b.credential_id = any (gone);
-  delete from flow where budget_id = any (budgets);
   delete from budget_snapshot where budget_id = any (budgets);
   delete from budget where id = any (budgets);
   delete from charged_item where credential_id = any (gone);

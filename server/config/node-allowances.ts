@@ -21,7 +21,8 @@ export type NodeAllowances = {
 };
 
 export const defaultNodeAllowances: NodeAllowances = {
-  runs: { atOnce: 30, perMinute: 10 },
+  // An edge whose warden or database comes and goes greets again every few seconds.
+  runs: { atOnce: 120, perMinute: 60 },
   logins: { atOnce: 6000, perMinute: 6000 },
   selfTestKeys: { atOnce: 10, perMinute: 1 },
   verdicts: { atOnce: 60, perMinute: 20 },

@@ -101,7 +101,7 @@ const good = ({ token, leaving, download, upload, customer }: Words): { readonly
   const path = ['deposit', 'x'];
   const evidence = { type: 'public-key', algorithm: 'ssh-ed25519', key: 'AAAA', signature: 'AAAA' };
   return {
-    'lease.renew': { sessions: 1, epoch: 1 },
+    'lease.renew': { sessions: 1, epoch: 1, active: [{ session: randomUUID(), quietMs: 1 }] },
     'exchange.sign': transcript('00'.repeat(8)),
     'exchange.prove-host-keys': { token, hostKeys: ['AAAA'] },
     'login.attempt': { connection, source, username: 'acme', evidence },

@@ -2,7 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 import { type Config, runtimePaths } from '../../server/config/config.ts';
-import { wideBudgetsEnv } from '../support/bank.ts';
+import { wideAllowancesEnv, wideBudgetsEnv } from '../support/bank.ts';
 import type { Teardown } from '../support/database.ts';
 import { harmOf, memoryOf } from '../support/stall.ts';
 import { startWorld } from '../support/world.ts';
@@ -30,7 +30,8 @@ const grownMiBMax = 100;
 export async function runFuzz(t: Teardown, secondsEach: number, seed: number, report: (result: FuzzResult) => void): Promise<void> {
   const world = await startWorld(t, {
     limits: { unauthenticatedPerSourceMax: 400, unauthenticatedConnectionsMax: 400 },
-    env: wideBudgetsEnv,
+    // It says hello more often than any edge, on purpose: what is looked for is defects, not that refusal.
+    env: { ...wideBudgetsEnv, ...wideAllowancesEnv },
   });
   const config = JSON.parse(readFileSync(`${world.directory}/run/config.json`, 'utf8')) as Config;
   const target = {

@@ -140,7 +140,7 @@ const objectId = 'a'.repeat(32);
 const extent = { index: 0, objectId, bytes: 10, sealedBytes: 100 };
 const calls: readonly (readonly [string, () => unknown])[] = [
   ['node.hello', () => ({ protocol: 1, startId: randomUUID() })],
-  ['lease.renew', () => ({ sessions: 1, epoch: 1 })],
+  ['lease.renew', () => ({ sessions: 1, epoch: 1, active: [] })],
   ['exchange.sign', () => transcript('00'.repeat(8))],
   ['exchange.prove-host-keys', () => ({ token, hostKeys: ['AAAA'] })],
   [

@@ -1,6 +1,7 @@
 // Owns: customers, accounts, credentials, sessions and published files as rows, for tests of what the database decides.
 import { randomBytes, randomUUID } from 'node:crypto';
 import { type BudgetDefaults, defaultBudgets } from '../../server/config/default-budgets.ts';
+import { defaultNodeAllowances } from '../../server/config/node-allowances.ts';
 import { type AccountId, type CredentialId, type CustomerId, idOf, type SessionId } from '../../server/domain/ids.ts';
 import { Database } from '../../server/postgres/database.ts';
 import type { Scope } from '../../server/warden/budgets/budget-queries.ts';
@@ -28,6 +29,12 @@ export const wideBudgets: BudgetDefaults = {
 
 /** The same, as a world is told. */
 export const wideBudgetsEnv = { COFFERDAM_BUDGETS: JSON.stringify(wideBudgets) };
+/** No edge meets what it may make the warden store. */
+export const wideAllowancesEnv = {
+  COFFERDAM_PER_NODE: JSON.stringify(
+    Object.fromEntries(Object.keys(defaultNodeAllowances).map((kind) => [kind, { atOnce: 10_000_000, perMinute: 10_000_000 }])),
+  ),
+};
 
 export type Reader = {
   readonly session: SessionId;

@@ -16,6 +16,7 @@ export const columns = {
   alsoCredential: { class: 'sensitive', observer: 'entry' },
   source: { class: 'sensitive', observer: 'edge' },
   sourcePort: { class: 'sensitive', observer: 'edge' },
+  /** Of the transcript that the warden signed; a taken edge makes the transcript. */
   client: { class: 'sensitive', observer: 'edge' },
   operator: { class: 'sensitive', observer: 'entry' },
 } as const;
@@ -65,7 +66,7 @@ export const entryKinds = {
   'download.opened': { says: 'a file is opened for reading', public: [...inFolder, 'sha256', 'extentCount'] },
   'extent.granted': { says: 'the key of an extent left the warden: it was charged', public: ['outcome'] },
   'extent.refused': { says: 'the key of an extent was refused', public: ['outcome'] },
-  'download.closed': { says: 'an open file was closed; bytes: what the edge says it sent', public: ['by'] },
+  'download.closed': { says: 'an open file was closed; bytes: what the edge says it sent, as far as that is possible', public: ['by'] },
   'file.read-completely': { says: 'a complete read counts', public: ['completeReads', 'readsMax'] },
   'file.published': { says: 'readers can see the file', public: ['by'] },
   'file.discarded': { says: 'its sender removed it before it was published', public: [...inFolder] },
