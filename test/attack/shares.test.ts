@@ -79,7 +79,7 @@ const askedNothing = async ({ peer, challenge }: Edge): Promise<string> => {
 
 /** What the other plane does all day. */
 async function othersGoOn(t: Test, { honest, world }: Scene): Promise<void> {
-  await soon(t, "the other plane's lease", () => honest.peer.call('lease.renew', { sessions: 1, epoch: 0 }));
+  await soon(t, "the other plane's lease", () => honest.peer.call('lease.renew', { sessions: 1, epoch: 0, active: [] }));
   await soon(t, 'its files', () => honest.peer.call('tree.stat', { token: honest.token, path: ['acme'] }));
   t.equal(await soon(t, 'its logins', () => askedNothing(honest)), 'refused');
   const { wardenAnswersMs } = await world.cofferctlJson<{ readonly wardenAnswersMs: number | null }>(['status']);
@@ -153,8 +153,8 @@ const attacks: Readonly<Record<string, (t: Test, scene: Scene) => Promise<void>>
   'warden.passes': async (t, scene) => attacks['warden.transactions']?.(t, scene),
 
   'warden.leases': async (t, { thief, honest }) => {
-    const flood = Array.from({ length: 200 }, () => codeOf(thief.peer.call('lease.renew', { sessions: 1, epoch: 0 })));
-    await soon(t, "the other plane's lease", () => honest.peer.call('lease.renew', { sessions: 1, epoch: 0 }));
+    const flood = Array.from({ length: 200 }, () => codeOf(thief.peer.call('lease.renew', { sessions: 1, epoch: 0, active: [] })));
+    await soon(t, "the other plane's lease", () => honest.peer.call('lease.renew', { sessions: 1, epoch: 0, active: [] }));
     const codes = await Promise.all(flood);
     t.ok(count(codes, 'over-limit') > 0, 'more at once than one node needs is refused');
     t.ok(count(codes, 'ok') > 0);
@@ -162,7 +162,7 @@ const attacks: Readonly<Record<string, (t: Test, scene: Scene) => Promise<void>>
 
   'warden.greetings': async (t, { thief, honest }) => {
     const flood = Array.from({ length: 60 }, () => codeOf(thief.peer.call('node.hello', { protocol: 1, startId: thief.startId })));
-    await soon(t, "the other plane's lease", () => honest.peer.call('lease.renew', { sessions: 1, epoch: 0 }));
+    await soon(t, "the other plane's lease", () => honest.peer.call('lease.renew', { sessions: 1, epoch: 0, active: [] }));
     const codes = await Promise.all(flood);
     t.ok(count(codes, 'over-limit') > 0);
     t.ok(count(codes, 'ok') > 0);

@@ -151,6 +151,7 @@ export const attacksOnOurselves: Readonly<Record<string, (t: Test) => Promise<vo
         leaving: async () => {},
         leaseChanged: () => {},
         sessionCount: () => 0,
+        active: () => ({ active: [], told: () => {} }),
         hasNativeCipher: true,
       },
     );
