@@ -36,10 +36,12 @@ test('revoking a password ends the sessions that it opened beside a key, and no 
   const password = await bank.addCredential(key.account);
   const both = await bank.addSession(key.account, key.credential);
   await bank.sql.query('update session set also_credential_id = $2 where id = $1', [both.session, password.credential]);
-  const ended = await bank.warden.withSystem((tx) => endSessions(tx, { credential: password.credential }, 'the credential was revoked'));
+  const ended = await bank.warden.withSystem((tx) =>
+    endSessions(tx, { credential: password.credential }, 'the credential was revoked', 'credential'),
+  );
   t.same(ended.sessions.map((one) => one.id).sort(), [both.session, password.session].sort());
   const [row] = await bank.sql.query<{ state: string }>('select state from session where id = $1', [key.session]);
   t.equal(row?.state, 'open', 'the session of the key alone');
-  const nobody = await bank.warden.withSystem((tx) => endSessions(tx, { session: idOf<SessionId>(randomUUID()) }, 'x'));
+  const nobody = await bank.warden.withSystem((tx) => endSessions(tx, { session: idOf<SessionId>(randomUUID()) }, 'x', 'operator'));
   t.same(nobody.sessions, []);
 });
