@@ -31,6 +31,8 @@ test('a version stands in the folder of its file, those that were there before i
   const directory = join(temporaryDirectory(t), 'm');
   cpSync(migrations, directory, { recursive: true });
   for (const name of readdirSync(directory)) if (/^\d/.test(name) && name >= '0013') rmSync(join(directory, name));
+  // The matrix is that of the newest schema.
+  writeFileSync(join(directory, 'grants.sql'), '');
   await migrate(url, directory, testPasswords);
   const client = new pg.Client({ connectionString: url });
   await client.connect();
@@ -114,7 +116,7 @@ test('the grant matrix: what each role may do, and may not', async (t) => {
   for (const table of tables) {
     for (const privilege of ['INSERT', 'UPDATE', 'DELETE', 'TRUNCATE']) {
       t.equal(await may('auditor', table, privilege), false, `auditor ${privilege} ${table}`);
-      t.equal(await may('admin', table, privilege), table === 'ledger_fresh' && privilege === 'INSERT', `admin ${privilege} ${table}`);
+      t.equal(await may('admin', table, privilege), false, `admin ${privilege} ${table}: columns at most`);
     }
     t.equal(await may('warden', table, 'TRUNCATE'), false, `warden TRUNCATE ${table}`);
   }
