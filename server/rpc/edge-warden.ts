@@ -299,7 +299,11 @@ export const edgeToWarden = {
    * Ready-to-verify key of an extent this upload stored earlier, so that the edge can hash a resumed upload whole.
    * Allowed before close, to the uploading account only; on the record.
    */
-  'upload.verify-extent': operation({ changes: true, params: z.strictObject({ token, upload, index: edgeWords.index }), result: storedExtent }),
+  'upload.verify-extent': operation({
+    changes: true,
+    params: z.strictObject({ token, upload, index: edgeWords.index }),
+    result: storedExtent,
+  }),
   /** The same of its base: the extent that holds the byte at `offset`, which the upload takes over into a content of its own. */
   'upload.base-extent': operation({
     changes: true,
