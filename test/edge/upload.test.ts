@@ -138,8 +138,13 @@ test('a partial upload: resumed, written anew, cut, or left as it was', async (t
 
 test('a complete file: gone on from, written over in part, cut, or left as it was', async (t) => {
   const base = randomBytes(120_000);
-  const followed = async (work: (upload: Upload) => Promise<void>, appends = false): Promise<readonly [string, ScriptedWarden]> => {
+  const followed = async (
+    work: (upload: Upload) => Promise<void>,
+    appends = false,
+    letGo?: Fault,
+  ): Promise<readonly [string, ScriptedWarden]> => {
     const warden = new ScriptedWarden();
+    if (letGo !== undefined) warden.faults.set('upload.interrupt', letGo);
     warden.stored = { kind: 'complete', bytes: base };
     const upload = await open(warden, { appends });
     t.equal(upload.size, base.length, 'its writer sees its size');
@@ -148,6 +153,8 @@ test('a complete file: gone on from, written over in part, cut, or left as it wa
   };
   const [untouched, left] = await followed(async () => {});
   t.same([untouched, left.closed, left.interrupted], ['OK', undefined, 1], 'opened and closed: it is what it was');
+  const [gone] = await followed(async () => {}, false, wrongAnswers.refused);
+  t.match(gone, /taken over or ended/, 'removed meanwhile: its CLOSE does not call it a file');
   const more = randomBytes(90_000);
   for (const appends of [false, true]) {
     const [said, warden] = await followed((upload) => write(upload, more, base.length), appends);

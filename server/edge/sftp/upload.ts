@@ -56,6 +56,7 @@ export class Upload {
   #refusal: CofferdamError | undefined;
   #announcedBytes = 0;
   #isOver = false;
+  #isLeft = false;
   modifiedAt: number | undefined;
   onRoom: (() => void) | undefined;
 
@@ -195,8 +196,7 @@ export class Upload {
     try {
       await this.#preparing;
       this.#requireWhole();
-      // A complete file to which nothing was done is what it was.
-      if (!this.#isStarted) return;
+      if (!this.#isStarted) return await this.#leave();
       const { upload } = this.#opened;
       if (this.#before.kind === 'complete')
         await copyBase(this.#context, upload, this.#pipeline, this.#reorder.position, this.#before.bytes);
@@ -207,8 +207,15 @@ export class Upload {
     } finally {
       this.#reorder.drop();
       if (isDone) await this.#pipeline.end(false);
-      else await this.#letGo(tail);
+      else if (!this.#isLeft) await this.#letGo(tail);
     }
+  }
+
+  /** A complete file to which nothing was done is what it was, if it is still there: only the warden can say that. */
+  async #leave(): Promise<void> {
+    const { warden, session } = this.#context;
+    await warden.call('upload.interrupt', { token: session.token, upload: this.#opened.upload });
+    this.#isLeft = true;
   }
 
   async #commit(lastExtent: Sealed | undefined): Promise<void> {
