@@ -4,6 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
 import { type Test, test } from 'tap';
+import { message, RawClient } from '../support/raw-client.ts';
 import { refusal, SftpClient } from '../support/sftp-client.ts';
 import { startWorld, type World } from '../support/world.ts';
 
@@ -95,10 +96,18 @@ test('slow transfers outlive three idle lives and a warden; whoever ends a sessi
   await sleep(idleMs / 2);
   t.equal((await world.sftpWhenServed('acme-batch', ['pwd'])).code, 0, 'there is a warden again');
 
-  await t.test('who does nothing is idle, and reads so', async (t) => {
+  await t.test('who does nothing is idle, and reads so; who says every second that it is there is not', async (t) => {
+    // WinSCP and PuTTY keep a session alive with SSH_MSG_IGNORE.
+    const alive = await RawClient.open({ port: world.demo.partner.port });
+    t.ok(await alive.login('globex-batch', readFileSync(world.keyFile('globex-batch'), 'utf8')));
+    const beat = setInterval(() => alive.send(message(2, '')), 1000);
     const idler = await connect(world, 'acme-batch');
     const { session } = await newestSession(world, 'acme-batch');
     t.match(await idler.closed, /^no activity for too long/);
+    await sleep(idleMs / 2);
+    t.notOk(alive.isClosed, 'its keep-alives are activity');
+    clearInterval(beat);
+    alive.close();
     t.match(await newestSession(world, 'acme-batch'), { session, state: 'ended', endReason: 'idle' });
   });
 
