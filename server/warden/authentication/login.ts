@@ -128,7 +128,6 @@ export class Logins {
       .finally(() => {
         if (!current.state.isOver) return;
         this.#given.exchanges.close(caller, params.connection);
-        // Without its identifier nothing can be begun for this connection again.
         if (this.#open.get(key) === current) this.#forget(key);
       });
     current.queue = held(answered.catch(() => {}));
