@@ -4,6 +4,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Test, test } from 'tap';
 import type { Config } from '../../server/config/config.ts';
+import { defaultShares } from '../../server/config/shares.ts';
 import { type CustomerId, idOf, type NodeName } from '../../server/domain/ids.ts';
 import { createLogger } from '../../server/observability/logger.ts';
 import { createKeyRing } from '../../server/warden/keys/key-ring.ts';
@@ -22,6 +23,7 @@ async function setUp(t: Test) {
     runtimeDirectory,
     storeDirectory: runtimeDirectory,
     log: { level: 'silent', pretty: false },
+    shares: defaultShares,
     limits: { sessionAbsoluteLifeMs: lifeMs, sessionIdleLifeMs: lifeMs },
   } as unknown as Config;
   const given = await startBankDatabase(t);

@@ -2,11 +2,9 @@
 // Must never: decide by itself what counts (the machine does), or examine a guess that no counter took.
 import type { Config } from '../../config/config.ts';
 import { areBound } from '../../domain/addresses.ts';
-import type { AccountId, CredentialId } from '../../domain/ids.ts';
 import {
   beginLogin,
   type Evidence,
-  type LoginAccepted,
   type LoginEvent,
   type LoginState,
   type LoginStep,
@@ -21,7 +19,7 @@ import type { EdgeToWarden } from '../../rpc/edge-warden.ts';
 import type { Params, Result } from '../../rpc/operation.ts';
 import type { Release } from '../../rpc/slots.ts';
 import { lockForOpening } from '../budgets/session-limit-queries.ts';
-import { alarmBroken, type VerifiedRows, verifiedBehind } from '../changes/seals.ts';
+import { alarmBroken, verifiedBehind } from '../changes/seals.ts';
 import type { EdgeCaller, KeyRing } from '../context.ts';
 import type { Exchanges, Issued } from '../exchanges/exchanges.ts';
 import { activeCustomers } from '../sessions/session-queries.ts';
@@ -33,7 +31,7 @@ import { findNamed, recordFailure, recordPartial } from './login-record.ts';
 import { openSession } from './open-session.ts';
 import { PasswordHashing, passwordName } from './passwords.ts';
 import { type Guess, Penalties } from './penalties.ts';
-import { verifiedLogin } from './verified-login.ts';
+import { opensByVerified } from './verified-login.ts';
 import { isWorthSigning, passwordEvidence, verifyCode, verifyKey, verifyTicket } from './verify-evidence.ts';
 
 type Attempt = Params<EdgeToWarden, 'login.attempt'>;
@@ -53,13 +51,6 @@ export type Login = {
   readonly startedAt: number;
   readonly release: Release;
   queue: Promise<unknown>;
-};
-type Relied = {
-  readonly seen: Seen;
-  readonly id: AccountId;
-  readonly credentials: readonly CredentialId[];
-  readonly window: string | null;
-  readonly ticket: AccountFacts['ticket'];
 };
 type Seen = { readonly account: AccountFacts | undefined; readonly standing: Standing | null; readonly now: number };
 
@@ -305,7 +296,8 @@ export class Logins {
       await alarmBroken(tx, broken, `a login of ${seen.account.name} from ${params.source.address} was refused`);
       return { outcome: 'closed' };
     }
-    const opens = this.#verified(login, params, caller, rows, { seen, id, credentials, window, ticket });
+    const shown = { account: id, credentials, names: login.proved, passwordHash: login.passwordHash, window, ticket };
+    const opens = opensByVerified(rows, login.state, shown, seen.standing, placeOf(params, caller, seen.now));
     const account = opens && accountOf(rows, id, opens.restrictions.readOnly);
     if (opens === undefined || account === undefined) return { outcome: 'closed' };
     const reachable = [...rows.values()].flatMap((row) => (row.kind === 'customer' ? [row.id] : []));
@@ -329,26 +321,6 @@ export class Logins {
       caller,
       startId: this.#given.startIdOf(caller),
     });
-  }
-
-  /** The login once more, by the verified rows: what it saw before may have stood in the database for a moment only. */
-  #verified(
-    login: Login,
-    params: Attempt,
-    caller: EdgeCaller,
-    rows: VerifiedRows,
-    { seen, id, credentials, window, ticket }: Relied,
-  ): LoginAccepted | undefined {
-    const shown = {
-      account: id,
-      credentials,
-      names: login.proved,
-      passwordHash: login.passwordHash,
-      window,
-      ticket,
-    };
-    const verified = seen.standing === null ? undefined : verifiedLogin(rows, shown, seen.standing);
-    return verified && stillOpens(login.state, verified.credentials, verified.standing, placeOf(params, caller, seen.now));
   }
 
   #expire(): void {

@@ -2,7 +2,7 @@
 // Must never: be wider than what the login saw before. What it saw was read from rows that anybody who owns the database may have changed for a moment.
 import { areBound } from '../../domain/addresses.ts';
 import type { AccountId, AccountKind, CredentialId, Plane } from '../../domain/ids.ts';
-import type { Standing } from '../../domain/login-machine.ts';
+import { type LoginAccepted, type LoginState, type Place, type Standing, stillOpens } from '../../domain/login-machine.ts';
 import { narrowed, type Restrictions, unrestricted } from '../../domain/restrictions.ts';
 import { factsOfRow, type VerifiedRows } from '../changes/seals.ts';
 
@@ -41,7 +41,7 @@ const millis = (micros: number | null | undefined): number | null => (micros == 
 const boundBy = (networks: readonly string[]): readonly (readonly string[])[] => (networks.length === 0 ? [] : [networks]);
 
 /** What was shown, as the verified rows have it: what each credential allows, and the account's standing; undefined: they tell another story. */
-export function verifiedLogin(
+function verifiedLogin(
   rows: VerifiedRows,
   shown: Shown,
   seen: Standing,
@@ -87,3 +87,15 @@ export function verifiedLogin(
 
 const windowOf = (rows: VerifiedRows, id: string): WindowRow | undefined =>
   factsOfRow<WindowRow>(rows, { kind: 'window', id }) ?? factsOfRow<WindowRow>(rows, { kind: 'standing-window', id });
+
+/** The login once more, by the verified rows: what it saw before may have stood in the database for a moment only. */
+export function opensByVerified(
+  rows: VerifiedRows,
+  state: LoginState,
+  shown: Shown,
+  seen: Standing | null,
+  place: Place,
+): LoginAccepted | undefined {
+  const verified = seen === null ? undefined : verifiedLogin(rows, shown, seen);
+  return verified && stillOpens(state, verified.credentials, verified.standing, place);
+}
