@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import pg from 'pg';
 import { CofferdamError } from '../domain/errors.ts';
 import type { Transaction } from './database.ts';
+import { compareStoredCode, readStoredCode, storedCode } from './stored-code.ts';
 
 export type RolePasswords = { readonly warden: string; readonly admin: string; readonly auditor: string };
 /** Serialises concurrent migrations of one server: 'coff' as a number. */
@@ -91,6 +92,14 @@ export async function migrate(url: string, directory: string, passwords: RolePas
     const applied = await applyNumbered(client, directory);
     const bounds = "do $$ begin if to_regprocedure('bound_instants()') is not null then perform bound_instants(); end if; end $$";
     await client.query(`begin;\n${bounds};\n${readFileSync(join(directory, 'grants.sql'), 'utf8')}\ncommit`);
+    // Code that runs inside of our transactions decides with us: it is that of the migrations, or nothing starts.
+    const query = async <T>(text: string): Promise<readonly T[]> => (await client.query(text)).rows as T[];
+    const foreign = compareStoredCode(readStoredCode(directory), await storedCode(query as Transaction['query']));
+    if (foreign.length > 0)
+      throw new CofferdamError(
+        'configuration',
+        `the database runs code that is not that of the migrations: ${foreign.slice(0, 5).join('; ')}. Look who put it there, and restore it`,
+      );
     return applied;
   } finally {
     await client.end();

@@ -125,6 +125,15 @@ export function triggerFindings({ unguarded, disabled }: TriggerFacts): readonly
   ];
 }
 
+/** Code that runs inside of the warden's transactions. */
+export function storedCodeFindings(foreign: readonly string[]): readonly Finding[] {
+  return [
+    foreign.length === 0
+      ? ok('stored code', 'every function and trigger is that of the migrations')
+      : fault('stored code', someOf(foreign), 'look who put it there; drop what is unknown, create the others again from migrations/*.sql'),
+  ];
+}
+
 export function clockFinding(databaseNow: Date): Finding {
   const differenceMs = Math.abs(databaseNow.getTime() - Date.now());
   return differenceMs < 2000

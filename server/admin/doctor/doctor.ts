@@ -6,12 +6,21 @@ import { CofferdamError } from '../../domain/errors.ts';
 import type { Database } from '../../postgres/database.ts';
 import { type Grant, readGrants } from '../../postgres/grant-matrix.ts';
 import { roleUrl } from '../../postgres/role-url.ts';
+import { compareStoredCode, readStoredCode, storedCode } from '../../postgres/stored-code.ts';
 import { peopleFacts } from '../change-queries.ts';
 import { ledgerStatus } from '../ledger/status-queries.ts';
 import { listControls, listNodes, totals } from '../report-queries.ts';
 import { databaseFacts, grantCatalogue, rolePowers, rowSecurity, triggerFacts } from './catalogue-queries.ts';
 import { certificateFindings } from './certificates.ts';
-import { clockFinding, databaseFindings, grantFindings, roleFindings, rowSecurityFindings, triggerFindings } from './database.ts';
+import {
+  clockFinding,
+  databaseFindings,
+  grantFindings,
+  roleFindings,
+  rowSecurityFindings,
+  storedCodeFindings,
+  triggerFindings,
+} from './database.ts';
 import { type Finding, fault, ok } from './finding.ts';
 import { ledgerFindings } from './ledger.ts';
 import { examineListeners } from './listeners.ts';
@@ -55,6 +64,7 @@ export async function examine(config: Config, database: Database, answerMs: numb
     roles: await rolePowers(tx),
     tables: await rowSecurity(tx),
     triggers: await triggerFacts(tx),
+    foreignCode: compareStoredCode(readStoredCode(), await storedCode(tx.query)),
     people: await peopleFacts(tx),
     ledger: await ledgerStatus(tx, []),
   }));
@@ -72,6 +82,7 @@ export async function examine(config: Config, database: Database, answerMs: numb
     ...roleFindings(seen.roles),
     ...rowSecurityFindings(seen.tables),
     ...triggerFindings(seen.triggers),
+    ...storedCodeFindings(seen.foreignCode),
     ...ledgerFindings(config, seen.ledger),
     ...peopleFindings(seen.people, config.mode === 'production'),
     clockFinding(sums.now),
