@@ -27,7 +27,9 @@ grant update (charged_at) on charged_item to cofferdam_warden;
 grant select, insert, update on alert, flow, self_test, seal, change, break_glass, operator_key to cofferdam_warden;
 grant select on installation to cofferdam_warden;
 grant select, insert on receipt_key, ledger_sealed, ledger_head, ledger_block, ledger_key to cofferdam_warden;
-grant select, insert, delete on ledger_fresh to cofferdam_warden;
+-- Neither number nor time of an entry: the database gives them.
+grant select, insert (kind, observer, customer_id, account_id, session_id, node, plane, handle_id, version_id, extent, bytes, public, credential, also_credential, source, source_port, client, operator, sensitive), delete on ledger_fresh to cofferdam_warden;
+grant select, insert (id, why) on ledger_quarantine to cofferdam_warden;
 grant select, insert, update, delete on stranger_login to cofferdam_warden;
 grant select, insert, update on ledger_tree, ledger_freeze, ledger_archive, ledger_forward to cofferdam_warden;
 grant select, update on ledger_state to cofferdam_warden;
@@ -41,7 +43,8 @@ grant select (id, account_id, type, algorithm, fingerprint, state, issued_by, cr
 grant select (account_id, enrolled_at) on second_factor to cofferdam_admin;
 grant select (content_id, index, customer_id, object_id, start, bytes, sealed_bytes, digest, node, created_at) on extent to cofferdam_admin;
 grant select on installation, operator_key, change, break_glass to cofferdam_admin;
-grant select, insert on ledger_fresh to cofferdam_admin;
+grant select, insert (kind, observer, operator, sensitive) on ledger_fresh to cofferdam_admin;
+grant select on ledger_quarantine to cofferdam_admin, cofferdam_auditor;
 grant select on ledger, ledger_sealed, ledger_dump, ledger_tree, ledger_head, ledger_block, ledger_state, ledger_freeze, ledger_key, ledger_archive, ledger_leaf, ledger_forward to cofferdam_admin;
 grant select on command to cofferdam_admin;
 grant insert (id, operator_id, operation, params) on command to cofferdam_admin;

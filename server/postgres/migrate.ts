@@ -89,7 +89,8 @@ export async function migrate(url: string, directory: string, passwords: RolePas
       'create table if not exists schema_migration (name text primary key, sha256 text not null, applied_at timestamptz not null default clock_timestamp())',
     );
     const applied = await applyNumbered(client, directory);
-    await client.query(`begin;\n${readFileSync(join(directory, 'grants.sql'), 'utf8')}\ncommit`);
+    const bounds = "do $$ begin if to_regprocedure('bound_instants()') is not null then perform bound_instants(); end if; end $$";
+    await client.query(`begin;\n${bounds};\n${readFileSync(join(directory, 'grants.sql'), 'utf8')}\ncommit`);
     return applied;
   } finally {
     await client.end();

@@ -7,7 +7,7 @@ import { CofferdamError, toCofferdamError } from '../../domain/errors.ts';
 import { originOf } from '../../domain/ledger/checkpoint.ts';
 import type { Logger } from '../../observability/logger.ts';
 import type { Reading } from '../../observability/metrics.ts';
-import { Database, type Transaction } from '../../postgres/database.ts';
+import { Database } from '../../postgres/database.ts';
 import { lead } from '../../postgres/leadership.ts';
 import { insertAlert } from '../alerts/alert-queries.ts';
 import { installationId } from '../changes/seal-queries.ts';
@@ -15,7 +15,8 @@ import type { KeyRing } from '../context.ts';
 import { compare, freezeOf, rootAt, type Vouched } from './comparison.ts';
 import type { LedgerGuard } from './guard.ts';
 import { record } from './ledger-queries.ts';
-import { type Signing, sealRound } from './seal.ts';
+import { Rounds } from './rounds.ts';
+import type { Signing } from './seal.ts';
 import { type Freeze, insertFreeze, type Look, look, markWitnessed, publishLedgerKey } from './seal-queries.ts';
 import { Delivery, type Witness } from './witness/witness.ts';
 
@@ -39,6 +40,7 @@ export type LedgerOptions = {
 export class Ledger {
   readonly #given: LedgerOptions;
   readonly #database: Database;
+  readonly #rounds: Rounds;
   readonly #leadership: ReturnType<typeof lead>;
   readonly #deliveries: readonly Delivery[];
   #signing: Signing | undefined;
@@ -59,6 +61,7 @@ export class Ledger {
     this.#given = given;
     // A connection that the guard does not check: by this one it finds out.
     this.#database = new Database({ url: given.url, applicationName: 'cofferdam sealer', connectionsMax: 2, isPreparing: true });
+    this.#rounds = new Rounds(this.#database, given.log);
     this.#leadership = lead(given.url, 'cofferdam sealer leads', leadKey);
     this.#deliveries = given.witnesses.map((witness) => new Delivery(witness, given.log));
   }
@@ -326,9 +329,7 @@ export class Ledger {
     for (let rounds = 0; rounds < roundsMax; rounds += 1) {
       const { known } = guard;
       if (known === undefined) return;
-      const round = await this.#database.withSystem((tx: Transaction) =>
-        sealRound(tx, signing, rounds === 0 && (isDue || isOldEra), known),
-      );
+      const round = await this.#rounds.seal(signing, rounds === 0 && (isDue || isOldEra), known);
       if (round === undefined) return;
       // Only what is committed was seen, and goes out.
       const { size, root, era } = round.checkpoint;

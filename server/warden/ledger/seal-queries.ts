@@ -30,9 +30,22 @@ export async function takeFresh(tx: Transaction, limit: number): Promise<readonl
     `select id, micros(at) as at, kind, observer, customer_id as customer, account_id as account, session_id as session, node, plane, handle_id as handle,
        version_id as version, extent, bytes, public::text as "publicText", credential, also_credential as "alsoCredential", host(source) as source,
        source_port as "sourcePort", client, operator, sensitive::text as "sensitiveText"
-     from ledger_fresh order by id limit $1`,
+     from ledger_fresh f where not exists (select from ledger_quarantine q where q.id = f.id) order by id limit $1`,
     [limit],
   );
+}
+
+/** Somebody who writes more than these is no accident. */
+const setAsideMax = 16;
+
+/** The first entry that waits for its place is set aside: nothing of it is read. Returns its number in ledger_fresh; undefined when nothing waits, or too many were. */
+export async function quarantineFirst(tx: Transaction, why: string): Promise<string | undefined> {
+  const [row] = await tx.query<{ id: string }>(
+    `insert into ledger_quarantine (id, why)
+     select f.id, $1 from ledger_fresh f where not exists (select from ledger_quarantine q where q.id = f.id) and (select count(*) from ledger_quarantine) < $2 order by f.id limit 1 returning id::text`,
+    [why, setAsideMax],
+  );
+  return row?.id;
 }
 
 export async function frontiersOf(tx: Transaction, trees: readonly string[]): Promise<ReadonlyMap<string, Frontier>> {
@@ -154,7 +167,7 @@ export async function look(tx: Transaction): Promise<Look> {
   }>(
     `select s.era, s.number, (select t.size from ledger_tree t where t.tree = $1) as heads, s.checkpoint, (extract(epoch from clock_timestamp()) * 1000)::float8 as now,
        (extract(epoch from clock_timestamp() - s.checkpoint_at) * 1000)::float8 as checkpoint_age,
-       (select (extract(epoch from clock_timestamp() - f.at) * 1000)::float8 from ledger_fresh f order by f.id limit 1) as unsealed,
+       (select (extract(epoch from clock_timestamp() - f.at) * 1000)::float8 from ledger_fresh f where not exists (select from ledger_quarantine q where q.id = f.id) order by f.id limit 1) as unsealed,
        (extract(epoch from clock_timestamp() - s.unwitnessed_since) * 1000)::float8 as unwitnessed, s.witnessed_size as witnessed,
        (select (r.facts ->> 'heads')::bigint from ledger_freeze r where r.era = s.era and r.released_at is not null order by r.released_at desc limit 1) as begun_at,
        (select c.system_identifier::text from pg_control_system() c) || '/' || (select c.timeline_id::text from pg_control_checkpoint() c) as identity,

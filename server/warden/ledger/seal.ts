@@ -118,7 +118,7 @@ function standing({ era, heads, root }: Compared, nowEra: number, log: Frontier)
 const eraSigned = ({ checkpoint }: LedgerState): number => (checkpoint === null ? 1 : parseNote(checkpoint).checkpoint.era);
 
 /**
- * Seals up to `roundMax` entries inside the caller's transaction. With nothing to seal it signs the same trees again when `isSignedAnyway`, else
+ * Seals up to `entriesMax` entries inside the caller's transaction. With nothing to seal it signs the same trees again when `isSignedAnyway`, else
  * undefined. Nor does it seal on top of what was not compared: `unavailable` when the record is not the one of `compared`.
  */
 export async function sealRound(
@@ -126,11 +126,12 @@ export async function sealRound(
   signing: Signing,
   isSignedAnyway: boolean,
   compared?: Compared,
+  entriesMax: number = roundMax,
 ): Promise<Round | undefined> {
   const state = await lockState(tx);
   // The first checkpoint of an era is of the very size at which it goes on: everybody can tell by it what was given up.
   const isNewEra = eraSigned(state) !== state.era;
-  const fresh = isNewEra ? [] : await takeFresh(tx, roundMax);
+  const fresh = isNewEra ? [] : await takeFresh(tx, entriesMax);
   if (fresh.length === 0 && !isSignedAnyway && !isNewEra) return undefined;
   const grove = new Grove(await frontiersOf(tx, [...new Set(fresh.map(treeOf)), headsTree]));
   const place = compared === undefined ? 'same' : standing(compared, state.era, grove.of(headsTree));
@@ -148,5 +149,5 @@ export async function sealRound(
   }
   const { checkpoint, note } = sign(signing, state, state.era, number, grove.of(headsTree));
   await saveState(tx, state.era, number, note);
-  return { sealed: fresh.length, checkpoint, note, isFull: fresh.length === roundMax };
+  return { sealed: fresh.length, checkpoint, note, isFull: fresh.length === entriesMax };
 }

@@ -1,0 +1,74 @@
+// Owns: rounds of sealing that go on behind an entry that nobody can read: fewer and fewer entries a round, then that one alone is set aside, with an alarm.
+// Must never: set aside an entry for what a connection, a lock or another warden did.
+import { CofferdamError } from '../../domain/errors.ts';
+import type { Logger } from '../../observability/logger.ts';
+import type { Database } from '../../postgres/database.ts';
+import { insertAlert } from '../alerts/alert-queries.ts';
+import { type Compared, type Round, roundMax, type Signing, sealRound } from './seal.ts';
+import { quarantineFirst } from './seal-queries.ts';
+
+/** By how much a round shrinks while it looks for what it cannot read: 4,000 entries in six tries. */
+const narrowing = 4;
+const causesMax = 5;
+
+/** SQLSTATE classes 22 (data) and 54 (limits), and what a reader of ours throws for a value. A broken constraint may be the record's own, which is no entry's. */
+function isOfAnEntry(error: unknown): boolean {
+  let one = error;
+  for (let i = 0; one instanceof Error && i < causesMax; i += 1) {
+    if (one instanceof RangeError || (one instanceof CofferdamError && one.code === 'bug' && one.cause === undefined)) return true;
+    if ('code' in one && typeof one.code === 'string' && /^(?:22|54)[0-9A-Z]{3}$/.test(one.code)) return true;
+    // "Cannot convert infinity to bigint" has the same code as a prepared statement that no longer fits, which is of the connection.
+    if ('code' in one && one.code === '0A000' && 'routine' in one && one.routine !== 'RevalidateCachedQuery') return true;
+    one = one.cause;
+  }
+  return false;
+}
+
+/** What was said first, by the database for the most part. */
+function innermost(error: unknown): string {
+  let one = error;
+  for (let i = 0; i < causesMax && one instanceof Error && one.cause instanceof Error; i += 1) one = one.cause;
+  return one instanceof Error ? one.message : 'unknown error';
+}
+
+export class Rounds {
+  readonly #database: Database;
+  readonly #log: Logger;
+  #entriesMax = roundMax;
+
+  constructor(database: Database, log: Logger) {
+    this.#database = database;
+    this.#log = log;
+  }
+
+  async seal(signing: Signing, isSignedAnyway: boolean, compared?: Compared): Promise<Round | undefined> {
+    for (;;)
+      try {
+        const round = await this.#database.withSystem((tx) => sealRound(tx, signing, isSignedAnyway, compared, this.#entriesMax));
+        if (round !== undefined) this.#entriesMax = Math.min(roundMax, this.#entriesMax * narrowing);
+        return round;
+      } catch (error) {
+        if (!isOfAnEntry(error)) throw error;
+        if (this.#entriesMax > 1) this.#entriesMax = Math.ceil(this.#entriesMax / narrowing);
+        else await this.#setAside(error);
+      }
+  }
+
+  async #setAside(fault: unknown): Promise<void> {
+    const why = innermost(fault).slice(0, 200);
+    await this.#database.withSystem(async (tx) => {
+      const id = await quarantineFirst(tx, why);
+      // Nothing waits, then it was not an entry; or too many were set aside, then it is better that nothing is served.
+      if (id === undefined) throw fault;
+      this.#log.error({ err: fault, entry: id }, 'an entry of the record cannot be sealed; it is set aside, and sealing goes on');
+      await insertAlert(tx, {
+        kind: 'ledger.unreadable',
+        severity: 'critical',
+        subject: 'ledger',
+        text: `an entry of the record cannot be sealed and was set aside: ${why}`,
+        facts: { entry: id, why },
+        nextCommand: `as the database's owner: select * from ledger_fresh where id = ${id}; neither the warden nor the admin process can write such a row`,
+      });
+    });
+  }
+}

@@ -1,0 +1,196 @@
+// T-37: what each role of the database may put where a reader trusts it: every column that it may write, with values that end whoever reads them.
+import pg from 'pg';
+import { test } from 'tap';
+import { recordCall } from '../../server/admin/operator-queries.ts';
+import { createLogger } from '../../server/observability/logger.ts';
+import { Database } from '../../server/postgres/database.ts';
+import { record } from '../../server/warden/ledger/ledger-queries.ts';
+import { Rounds } from '../../server/warden/ledger/rounds.ts';
+import { look } from '../../server/warden/ledger/seal-queries.ts';
+import { createTestDatabase, type Teardown } from '../support/database.ts';
+import { Sealer } from '../support/record.ts';
+
+type Writable = { readonly role: string; readonly table: string; readonly column: string; readonly type: string };
+
+async function client(t: Teardown, url: string): Promise<pg.Client> {
+  const one = new pg.Client({ connectionString: url });
+  await one.connect();
+  t.teardown(() => one.end());
+  return one;
+}
+
+/** SQLSTATE and name of the constraint, or undefined when the statement went through. */
+async function refusal(one: pg.Client, text: string, values: readonly unknown[] = []): Promise<string | undefined> {
+  try {
+    await one.query(text, values as unknown[]);
+    return undefined;
+  } catch (error) {
+    const { code, constraint } = error as { code?: string; constraint?: string };
+    return `${code} ${constraint ?? ''}`.trim();
+  }
+}
+
+test('every instant that a role may write is finite, every number is one', async (t) => {
+  const sql = await createTestDatabase(t);
+  const owner = await client(t, sql.migrateUrl);
+  const columns = await sql.query<Writable>(
+    `select distinct p.grantee as role, p.table_name as table, p.column_name as column, c.data_type as type
+     from information_schema.column_privileges p join information_schema.columns c using (table_schema, table_name, column_name)
+     where p.table_schema = 'public' and p.grantee in ('cofferdam_warden', 'cofferdam_admin', 'cofferdam_auditor') and p.privilege_type in ('INSERT', 'UPDATE')
+       and c.is_generated = 'NEVER'`,
+  );
+  t.ok(columns.length > 200, `${columns.length} columns may be written`);
+  t.same(
+    [...new Set(columns.filter((one) => one.role !== 'cofferdam_warden').map((one) => `${one.role} ${one.table}.${one.column}`))].sort(),
+    [
+      ...['id', 'operation', 'operator_id', 'params'].map((name) => `cofferdam_admin command.${name}`),
+      ...['kind', 'observer', 'operator', 'sensitive'].map((name) => `cofferdam_admin ledger_fresh.${name}`),
+    ],
+    'beside the warden only the admin process writes, and only this',
+  );
+  t.notOk(
+    columns.some((one) => one.table === 'ledger_fresh' && ['id', 'at'].includes(one.column)),
+    'nobody chooses number or time of an entry',
+  );
+  const odd: Readonly<Record<string, readonly string[]>> = {
+    'timestamp with time zone': ['infinity', '10000-01-01', '4000-01-01 BC'],
+    'double precision': ['NaN', 'Infinity'],
+    real: ['NaN'],
+    numeric: ['NaN'],
+  };
+  const tables = new Set(columns.map((one) => one.table));
+  for (const table of tables) {
+    await owner.query(`create temp table probe (like public.${table} including constraints including defaults excluding identity)`);
+    const { rows } = await owner.query<{ name: string }>(
+      "select attname as name from pg_attribute where attrelid = 'probe'::regclass and attnum > 0 and attnotnull",
+    );
+    for (const { name } of rows) await owner.query(`alter table probe alter column "${name}" drop not null`);
+    for (const { column, type } of columns.filter((one) => one.table === table))
+      for (const value of odd[type] ?? [])
+        t.match(
+          await refusal(owner, `insert into probe ("${column}") values ($1)`, [value]),
+          /^23514 \w+$/,
+          `${table}.${column} is never ${value}`,
+        );
+    for (const { column, type } of columns.filter((one) => one.table === table && one.type === 'timestamp with time zone'))
+      if (type in odd) {
+        await owner.query('delete from probe');
+        const said = await refusal(owner, `insert into probe ("${column}") values (clock_timestamp())`);
+        t.notMatch(said ?? '', /_finite/, `${table}.${column} is the time of now`);
+      }
+    await owner.query('drop table probe');
+  }
+});
+
+test('the admin role: no row of its own stops the sealer, and nothing of it is chosen that is not its to choose', async (t) => {
+  const sql = await createTestDatabase(t);
+  const admin = await client(t, sql.adminUrl);
+  const entry = (columns: string, values: string): string =>
+    `insert into ledger_fresh (kind, observer, ${columns}) values ('operator.asked', 'admin', ${values})`;
+  const long = "(select string_agg(md5(i::text), '') from generate_series(1, 200) i)";
+  for (const [text, reason, what] of [
+    [entry('at', "'infinity'"), '42501', 'a time without end'],
+    [entry('at', "'2001-01-01'"), '42501', 'another time'],
+    [
+      `insert into ledger_fresh (id, kind, observer) overriding system value values (9223372036854775807, 'operator.asked', 'admin')`,
+      '42501',
+      'a number that no reader holds',
+    ],
+    [entry('bytes', '9223372036854775807'), '42501', 'bytes'],
+    [entry('customer_id', 'gen_random_uuid()'), '42501', 'a customer'],
+    [entry('public', "'{}'"), '42501', 'what customers are shown'],
+    [entry('operator', long), '23514 ledger_fresh_sealable', 'a name that no index holds'],
+    [entry('sensitive', "jsonb_build_object('params', repeat('x', 2000000))"), '23514 ledger_fresh_sealable', 'more than a reader takes'],
+    [`insert into ledger_fresh (kind, observer) values ('session.opened', 'admin')`, '42501', "somebody else's entry"],
+    [
+      `insert into command (id, operator_id, operation, params, created_at) values (gen_random_uuid(), gen_random_uuid(), 'x', '{}', 'infinity')`,
+      '42501',
+      'a command out of turn',
+    ],
+    [
+      `insert into command (id, operator_id, operation, params) values (gen_random_uuid(), gen_random_uuid(), repeat('x', 65), '{}')`,
+      '23514 command_bounds',
+      'an operation without end',
+    ],
+    [
+      `insert into command (id, operator_id, operation, params) values (gen_random_uuid(), gen_random_uuid(), 'x', to_jsonb(repeat('x', 5000000)))`,
+      '23514 command_bounds',
+      'parameters without end',
+    ],
+    [
+      `insert into command (id, operator_id, operation, params) values (gen_random_uuid(), gen_random_uuid(), 'x', '{}')`,
+      '23503 command_operator_id_fkey',
+      'an operator that is not',
+    ],
+    ['insert into ledger_quarantine (id, why) select id, kind from ledger_fresh', '42501', 'to set entries aside'],
+    ['delete from ledger_fresh', '42501', 'to take entries out'],
+    ["update ledger_fresh set kind = 'operator.answered'", '42501', 'to change entries'],
+  ] as const)
+    t.equal(await refusal(admin, text), reason, what);
+
+  const asAdmin = new Database({ url: sql.adminUrl, applicationName: 'test', connectionsMax: 1 });
+  const asWarden = new Database({ url: sql.wardenUrl, applicationName: 'test', connectionsMax: 2 });
+  t.teardown(() => Promise.all([asAdmin.close(), asWarden.close()]));
+  const facts = { operator: 'alice', role: 'viewer', certificate: 'x', operation: 'status', params: {}, allowed: true };
+  await asAdmin.withSystem((tx) => recordCall(tx, 'operator.asked', facts));
+  t.equal(
+    await refusal(admin, entry('sensitive', `'{"params": 1e400, "x": ${'['.repeat(500)}${']'.repeat(500)}}'`)),
+    undefined,
+    'odd, but it can be sealed',
+  );
+  await asWarden.withSystem((tx) => record(tx, { kind: 'upload.expired', observer: 'warden', public: {} }));
+  const rounds = new Rounds(asWarden, createLogger({ log: { level: 'error', pretty: false } }, 'test'));
+  t.match(await rounds.seal(await new Sealer(asWarden).signing(), false), { sealed: 3 }, 'the twin: what it may write is sealed');
+  t.same(await sql.query('select id from ledger_quarantine'), []);
+});
+
+test('an entry that cannot be read is set aside and told; what is behind it gets its place', async (t) => {
+  const sql = await createTestDatabase(t);
+  const database = new Database({ url: sql.wardenUrl, applicationName: 'test', connectionsMax: 2 });
+  t.teardown(() => database.close());
+  const log = createLogger({ log: { level: 'fatal' as 'error', pretty: false } }, 'test');
+  const write = (count: number): Promise<void> =>
+    database.withSystem(async (tx) => {
+      for (let i = 0; i < count; i += 1) await record(tx, { kind: 'upload.expired', observer: 'warden', public: {} });
+    });
+  // Only the database's owner gets such rows past the checks.
+  await sql.query('alter table ledger_fresh drop constraint ledger_fresh_at_finite, drop constraint ledger_fresh_sealable');
+  await write(30);
+  await sql.query("insert into ledger_fresh (kind, observer, at) values ('ledger.odd', 'warden', 'infinity')");
+  await write(30);
+  await sql.query(
+    "insert into ledger_fresh (kind, observer, operator) select 'ledger.odd', 'warden', string_agg(md5(i::text), '') from generate_series(1, 300) i",
+  );
+  await write(30);
+  const signing = await new Sealer(database).signing();
+  const rounds = new Rounds(database, log);
+  let sealed = 0;
+  for (let i = 0; i < 40 && sealed < 90; i += 1) {
+    const round = await rounds.seal(signing, false);
+    if (round === undefined) break;
+    sealed += round.sealed;
+  }
+  t.equal(sealed, 90, 'all that can be read');
+  t.match(await sql.query('select why from ledger_quarantine order by id'), [{ why: /infinit|out of range/ }, { why: /index row/ }]);
+  t.match(await sql.query("select severity, count from alert where kind = 'ledger.unreadable'"), [{ severity: 'critical', count: 2 }]);
+  t.equal((await sql.query('select 1 from ledger_fresh')).length, 2, 'they stay where they are');
+  const seen = await database.withSystem(look);
+  t.match(seen, { hasFresh: false, unsealedMs: 0 }, 'and nothing waits for its seal');
+
+  // Whoever goes on writing such rows stops the service: it is the owner, and no accident.
+  for (let i = 0; i < 20; i += 1)
+    await sql.query("insert into ledger_fresh (kind, observer, at) values ('ledger.odd', 'warden', 'infinity')");
+  await t.rejects(rounds.seal(signing, false), { message: /internal|infinit|out of range/ });
+  t.equal((await sql.query('select 1 from ledger_quarantine')).length, 16);
+});
+
+test('what is wrong with the record itself sets no entry aside', async (t) => {
+  const sql = await createTestDatabase(t);
+  const database = new Database({ url: sql.wardenUrl, applicationName: 'test', connectionsMax: 2 });
+  t.teardown(() => database.close());
+  await database.withSystem((tx) => record(tx, { kind: 'upload.expired', observer: 'warden', public: {} }));
+  await sql.query("insert into ledger_head (position, at, number, trees) values (0, now(), 0, '')");
+  const rounds = new Rounds(database, createLogger({ log: { level: 'error', pretty: false } }, 'test'));
+  await t.rejects(rounds.seal(await new Sealer(database).signing(), false), { message: /duplicate key|internal error/ });
+  t.same(await sql.query('select id from ledger_quarantine'), []);
+});
