@@ -10,6 +10,7 @@ import { CofferdamError } from '../domain/errors.ts';
 import { isValidAccountName } from '../domain/paths.ts';
 import { type Config, defaultLimits, type Limits, runtimePaths, type SystemUsers } from './config.ts';
 import { type CredentialAges, defaultCredentialAges } from './credential-ages.ts';
+import { databaseUrlFaults } from './database-urls.ts';
 import { defaultBudgets } from './default-budgets.ts';
 import { completeLedger, ledgerFaults, ledgerSettings } from './ledger-settings.ts';
 import { hostFault } from './loopback.ts';
@@ -274,6 +275,11 @@ function fileConfig(file: string, options: LoadOptions, faults: string[]): Confi
     for (const issue of parsed.error.issues) faults.push(`${issue.path.join('.') || file}: ${issue.message}`);
     return undefined;
   }
+  // What came from the environment of whoever starts it is for the starter only, and goes into no file.
+  if (parsed.data.mode === 'production')
+    for (const [name, url] of Object.entries(parsed.data.database ?? {}))
+      if (typeof url === 'string')
+        faults.push(...databaseUrlFaults(`database.${name}`, url, true).filter((text) => text.includes('password')));
   const config = complete(parsed.data, options);
   faults.push(...ledgerFaults(config.ledger, config.mode === 'production' ? config : null), ...sharesFaults(config.shares));
   return config;
@@ -331,6 +337,8 @@ function checkWhole(config: Config, options: LoadOptions, faults: string[]): voi
     faults.push(`admin.tcp: an edge uses port ${tcp.port} of the same address`);
   const nodes = config.edges.map((edge) => edge.node);
   for (const node of nodes.filter((one, i) => nodes.indexOf(one) !== i)) faults.push(`two edges use the same node name ${node}`);
+  for (const name of ['migrateUrl', 'serverUrl', 'wardenUrl', 'adminUrl'] as const)
+    faults.push(...databaseUrlFaults(`database.${name}`, config.database[name], false));
   if (config.users !== null) faults.push(...userFaults(config.users, nodes));
   if (config.mode === 'production') {
     if (options.isRoot && config.users === null) faults.push('users: production needs one system user per role');

@@ -1,7 +1,9 @@
 // Owns: how a role finds its database: an explicit URL, or the migrate URL's server with the role's own generated password.
 // Must never: hand one role another's credential; the password file is readable by its role only.
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { type Config, runtimePaths } from '../config/config.ts';
+import { databaseUrlFaults } from '../config/database-urls.ts';
+import { secretForbidden } from '../config/places.ts';
 import { CofferdamError } from '../domain/errors.ts';
 import { socketUrl } from './embedded.ts';
 
@@ -14,7 +16,7 @@ export function roleUrl(config: Config, role: 'warden' | 'admin'): string {
   if (explicit !== null) return explicit;
   const paths = runtimePaths(config);
   const urlFile = role === 'warden' ? paths.wardenDatabaseUrl : paths.adminDatabaseUrl;
-  if (existsSync(urlFile)) return readFileSync(urlFile, 'utf8').trim();
+  if (existsSync(urlFile)) return checkedUrl(urlFile);
   const file = role === 'warden' ? paths.wardenDatabasePassword : paths.adminDatabasePassword;
   let password: string;
   try {
@@ -26,6 +28,20 @@ export function roleUrl(config: Config, role: 'warden' | 'admin'): string {
   if (config.database.embedded) return socketUrl(paths.postgresSocketDirectory, user, password, embeddedDatabase);
   if (config.database.serverUrl === null) throw new CofferdamError('configuration', `no database URL for role ${role}`);
   return withCredentials(config.database.serverUrl, user, password);
+}
+
+/** By hand or by the supervisor: for its role's eyes only, and judged as the configuration is. */
+function checkedUrl(path: string): string {
+  const mode = statSync(path).mode & 0o777;
+  if ((mode & secretForbidden) !== 0)
+    throw new CofferdamError(
+      'configuration',
+      `${path} may be read by others (mode ${mode.toString(8)}): chmod 0400 it, and change the password`,
+    );
+  const url = readFileSync(path, 'utf8').trim();
+  const faults = databaseUrlFaults(path, url, false);
+  if (faults.length > 0) throw new CofferdamError('configuration', faults.join('\n'));
+  return url;
 }
 
 /** The same server and database with another login. Written as text: Node's URL refuses credentials on the empty host of a socket URL. */

@@ -105,8 +105,8 @@ export async function prepare(config: Config, projectDirectory: string, log: Log
         : [];
     const configFile = join(config.runtimeDirectory, 'run', 'config.json');
     // Nothing secret is in it: a role finds its own credential in a file that only it can read.
-    keepUrl(paths.wardenDatabaseUrl, config.database.wardenUrl, wall.warden);
-    keepUrl(paths.adminDatabaseUrl, config.database.adminUrl, wall.admin);
+    keepUrl(config, paths.wardenDatabaseUrl, config.database.wardenUrl, wall.warden);
+    keepUrl(config, paths.adminDatabaseUrl, config.database.adminUrl, wall.admin);
     const publicConfig: Config = {
       ...config,
       database: {
@@ -135,10 +135,10 @@ export function withoutCredentials(url: string | null): string | null {
     .replace(/([?&])&+/g, '$1');
 }
 
-/** An explicit connection string, for its role's eyes only. */
-function keepUrl(path: string, url: string | null, owner: { readonly uid: number; readonly gid: number }): void {
-  if (url === null) rmSync(path, { force: true });
-  else replaceOwnFile(path, url, owner, secretMode);
+/** An explicit connection string, for its role's eyes only. In production one that was put there by hand stays: no other place may hold its password. */
+function keepUrl(config: Config, path: string, url: string | null, owner: { readonly uid: number; readonly gid: number }): void {
+  if (url !== null) replaceOwnFile(path, url, owner, secretMode);
+  else if (config.mode === 'development') rmSync(path, { force: true });
 }
 
 /** `cofferdam migrate`. */

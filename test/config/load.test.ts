@@ -190,3 +190,59 @@ test('operators over TCP: loopback or not at all', async (t) => {
     t.throws(() => load({ tcp: { host, port } }), { code: 'configuration', message: text }, `${host}:${port}`);
   t.throws(() => load({ tcp: { host: '127.0.0.1', port: 7022, tls: false } }), { code: 'configuration' });
 });
+
+test('the database: no password where every role reads, verified TLS to any other machine; all faults at once', async (t) => {
+  const file = join(temporaryDirectory(t), 'c.json');
+  const load = (database: unknown, mode = 'production', env = {}): Config => {
+    const edges = [{ node: 'p', plane: 'partner', host: '0.0.0.0', port: 22 }];
+    const ledger = { witnesses: [{ name: 'mount', type: 'file', directory: '/mnt/witness' }] };
+    const users = { edges: { p: 'a' }, warden: 'b', admin: 'c', database: 'd' };
+    writeFileSync(file, JSON.stringify({ mode, runtimeDirectory: '/srv/c', edges, users, ledger, database }));
+    return loadConfig({ ...base, env, file });
+  };
+  for (const good of [
+    'postgresql:///cofferdam?host=/run/postgresql',
+    'postgresql://u@/cofferdam?host=%2Frun%2Fpostgresql',
+    'postgresql://localhost/cofferdam',
+    'postgresql://127.0.0.1:5433/cofferdam',
+    'postgresql://[::1]:5433/cofferdam',
+    'postgresql://db.example/cofferdam?sslmode=verify-full&sslrootcert=/etc/ca.pem',
+    'postgresql://u@192.0.2.1:5432/cofferdam?sslmode=verify-full',
+  ])
+    t.equal(load({ serverUrl: good }).database.serverUrl, good);
+  const remote = /is another machine: sslmode=verify-full is required/;
+  for (const [url, message] of [
+    ['postgresql://db.example/cofferdam', remote],
+    ['postgresql://db.example/cofferdam?sslmode=require', remote],
+    ['postgresql://db.example/cofferdam?sslmode=verify-ca', remote],
+    ['postgresql://db.example/cofferdam?sslmode=verify-full&sslmode=disable', remote],
+    ['postgresql://localhost/cofferdam?host=db.example', remote],
+    ['postgresql://localhost,db.example/cofferdam', remote],
+    ['postgresql:///cofferdam?hostaddr=192.0.2.1', remote],
+    ['postgresql://127.0.0.1.example/cofferdam', remote],
+    ['postgresql://u:secret@localhost/cofferdam', /a password may not stand here/],
+    ['postgresql://localhost/cofferdam?user=u&password=secret', /a password may not stand here/],
+    ['postgresql://localhost/cofferdam?sslpassword=secret', /a password may not stand here/],
+    ['mysql://localhost/x', /must be postgresql:/],
+    ['host=db.example password=secret', /must be postgresql:/],
+  ] as const)
+    for (const name of ['migrateUrl', 'serverUrl', 'wardenUrl', 'adminUrl']) {
+      t.throws(() => load({ [name]: url }), { code: 'configuration', message }, `${name} ${url}`);
+      try {
+        load({ [name]: url });
+      } catch (error) {
+        t.notMatch((error as Error).message, /secret@|=secret/, 'and the password is not shown');
+      }
+    }
+  t.throws(() => load({ wardenUrl: 'postgresql://u:x@a.example/c', adminUrl: 'postgresql://b.example/c' }), {
+    message: /wardenUrl: a password[\s\S]*wardenUrl: a\.example[\s\S]*adminUrl: b\.example/,
+  });
+  const given = { DATABASE_URL: 'postgresql://postgres:x@localhost/c' };
+  t.equal(load({}, 'production', given).database.migrateUrl, given.DATABASE_URL, 'the environment of whoever migrates');
+  t.throws(() => load({}, 'production', { DATABASE_URL: 'postgresql://postgres:x@db.example/c' }), { message: remote });
+  t.throws(
+    () => loadConfig({ ...base, env: { DATABASE_URL: 'postgresql://postgres:x@db.example/c' } }),
+    { message: remote },
+    'the demo world, too',
+  );
+});
