@@ -1,5 +1,8 @@
 # Two stages: build with a compiler, run without one. The image runs as an ordinary user, with a read-only root file system;
 # what it writes lies below /var/lib/cofferdam (a volume) and /run/cofferdam (tmpfs).
+# No digest stands at the images here: nobody of us could ask a registry for it. Pin them where you build:
+# `docker buildx imagetools inspect NAME` prints it, and `--build-context NAME=docker-image://NAME@sha256:…` puts it in place.
+# Copies of memory are forbidden by whoever starts the container: `--ulimit core=0`, as compose.yaml does.
 FROM node:20-bookworm AS build
 WORKDIR /opt/cofferdam
 COPY package.json package-lock.json ./
@@ -27,5 +30,5 @@ ENV PATH=/opt/cofferdam/node_modules/.bin:/usr/bin:/bin
 WORKDIR /opt/cofferdam
 USER cofferdam-edge
 STOPSIGNAL SIGTERM
-ENTRYPOINT ["node", "--import", "/opt/cofferdam/scripts/stripped.mjs", "server/main.ts"]
+ENTRYPOINT ["node", "--disable-sigusr1", "--import", "/opt/cofferdam/scripts/stripped.mjs", "server/main.ts"]
 CMD ["--help"]

@@ -78,7 +78,13 @@ async function endOnUnownedFailures(config: Config, role: Role, node: string | u
   endOnUnownedFailure(createLogger(config, role === 'up' ? 'supervisor' : role, node));
 }
 
+/** However it was started: no signal opens a debugger in it. `--disable-sigusr1` says so from the first moment on. */
+function refuseDebugger(): void {
+  process.on('SIGUSR1', () => {});
+}
+
 async function main(): Promise<void> {
+  refuseDebugger();
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: { config: { type: 'string' }, node: { type: 'string' }, help: { type: 'boolean', short: 'h' } },

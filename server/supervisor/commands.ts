@@ -39,6 +39,8 @@ export function roleCommand(
   return {
     program: process.execPath,
     args: [
+      // A signal of the same user would open a debugger, which is the whole process, on a local port.
+      '--disable-sigusr1',
       '--disable-warning=ExperimentalWarning',
       '--disable-warning=SecurityWarning',
       ...seatBelt,

@@ -86,6 +86,12 @@ test('what the edge can and cannot do, tried from inside', async (t) => {
     await probe(worn, { ...command.env, COFFERDAM_PROBE: facts('partner-1', 'internal-1', userOf('partner-1')) }),
     new Set(work),
   );
+  // A signal of the same user opens no debugger, in no role.
+  const pids = [world.pid, ...(['partner-1', 'internal-1', 'warden', 'admin'] as const).flatMap((role) => world.pidsOf(role))];
+  t.ok(pids.length >= 5, 'every role runs');
+  for (const pid of pids) process.kill(pid, 'SIGUSR1');
+  t.equal((await world.cofferctl(['status'])).code, 0, 'and they go on');
+  t.notMatch(world.log, /Debugger listening/, 'none listens for a debugger');
   if (!isRoot) return;
   // What Node's permission model alone refuses is possible here: that shows that it is off, and nothing of the wall rests on it.
   const seatBelt = ['start a program', 'fork', 'write to /tmp'];

@@ -54,12 +54,19 @@ test('every role is started with it, and so are its threads', async (t) => {
   for (const [role, node] of [['warden'], ['admin'], ['edge', 'partner-1']] as const) {
     const { args } = roleCommand(config, project, '/config.json', role, node);
     t.equal(args[args.indexOf('--import') + 1], join(project, hook), role);
+    t.equal(args[0], '--disable-sigusr1', `${role}: no signal opens a debugger`);
     t.ok(args.indexOf('--import') < args.findIndex((arg) => arg.endsWith('main.ts')), 'before the program');
   }
   const units = readdirSync(join(project, 'deploy', 'systemd')).filter((name) => name.endsWith('.service'));
   t.equal(units.length, 4);
-  for (const name of units)
-    t.match(readFileSync(join(project, 'deploy', 'systemd', name), 'utf8'), ` --import /opt/cofferdam/${hook} server/main.ts `, name);
+  for (const name of units) {
+    const unit = readFileSync(join(project, 'deploy', 'systemd', name), 'utf8');
+    t.match(unit, ` --import /opt/cofferdam/${hook} server/main.ts `, name);
+    t.match(unit, /^ExecStart=\S+\/node --disable-sigusr1 /m, `${name}: no signal opens a debugger`);
+    t.match(unit, /^LimitCORE=0$/m, `${name}: no copies of memory`);
+    t.match(unit, /^IPAddressDeny=/m, `${name}: not every network`);
+    t.notMatch(unit, /^IPAddressAllow=any$/m, `${name}: which would open all that is denied`);
+  }
   for (const name of ['server/edge/sftp/store-worker.ts', 'server/edge/self-test/round.ts']) {
     const program = `const { Worker } = require('node:worker_threads');
       const worker = new Worker('./${name}', { workerData: {} });
