@@ -1,6 +1,7 @@
 // Owns: the way of an upload's bytes, in sequence: segments, the thread that hashes and seals, extents, the warden's word that they are durable.
 // Must never: hold more than a few segments in memory, leave a rejected promise to nobody, or read state of its own after it has waited.
 import { runtimePaths } from '../../config/config.ts';
+import { held } from '../../domain/detached.ts';
 import { type CofferdamError, toCofferdamError } from '../../domain/errors.ts';
 import { extentPlainBytesMax, firstPlainBytes, laterPlainBytes } from '../../extents/sealed-format.ts';
 import type { FreshExtent } from '../../rpc/edge-warden.ts';
@@ -101,7 +102,7 @@ export class UploadPipeline {
       const isKnown = await this.#context.store.ask<boolean>({ op: 'upload.begin', upload: this.#id, content, storedBytes });
       if (!isKnown) await this.#hashStored(storedBytes);
     });
-    this.#chain = hashed.catch((error: unknown) => this.fail(error));
+    this.#chain = held(hashed.catch((error: unknown) => this.fail(error)));
   }
 
   async #hashStored(storedBytes: number): Promise<void> {
@@ -159,13 +160,15 @@ export class UploadPipeline {
   #sendSegment(isLast: boolean): void {
     const segment = this.#detach(isLast);
     if (segment === undefined) return;
-    if (isLast) this.#fresh = segment.fresh.then(() => this.#beginExtent());
+    if (isLast) this.#fresh = held(segment.fresh.then(() => this.#beginExtent()));
     this.#backlog += 1;
-    this.#chain = this.#chain.then(async () => {
-      const sealed = await this.#sealed(segment, isLast, false);
-      if (sealed !== undefined) this.#sealWithWarden(sealed);
-      this.#lighter(1);
-    });
+    this.#chain = held(
+      this.#chain.then(async () => {
+        const sealed = await this.#sealed(segment, isLast, false);
+        if (sealed !== undefined) this.#sealWithWarden(sealed);
+        this.#lighter(1);
+      }),
+    );
   }
 
   /** The next extent's key; undefined when the warden gives none: the upload has failed then. */
@@ -217,17 +220,19 @@ export class UploadPipeline {
       .call('upload.seal-extent', { token: session.token, upload: this.#id, extent })
       .then(() => {})
       .catch((error: unknown) => this.fail(error));
-    this.#seals = this.#seals.then(async () => {
-      await sealing;
-      this.#lighter(sealWeight);
-    });
+    this.#seals = held(
+      this.#seals.then(async () => {
+        await sealing;
+        this.#lighter(sealWeight);
+      }),
+    );
   }
 
   /** Seals what was pushed so far, the unfilled segment as the end of an extent. That last extent is the caller's to tell the warden of. */
   async takeTail(): Promise<Sealed | undefined> {
     const segment = this.#detach(true);
     const sealed = this.#chain.then(() => segment && this.#sealed(segment, true, true));
-    this.#chain = sealed.then(() => {});
+    this.#chain = held(sealed.then(() => {}));
     const tail = await sealed;
     await this.#seals;
     return tail;
@@ -236,11 +241,13 @@ export class UploadPipeline {
   /** Makes everything that was pushed so far durable; more may be pushed meanwhile. Throws when it is not. */
   async sync(): Promise<void> {
     const segment = this.#detach(true);
-    if (segment !== undefined) this.#fresh = segment.fresh.then(() => this.#beginExtent());
-    this.#chain = this.#chain.then(async () => {
-      const sealed = segment && (await this.#sealed(segment, true, true));
-      if (sealed !== undefined) this.#sealWithWarden(sealed);
-    });
+    if (segment !== undefined) this.#fresh = held(segment.fresh.then(() => this.#beginExtent()));
+    this.#chain = held(
+      this.#chain.then(async () => {
+        const sealed = segment && (await this.#sealed(segment, true, true));
+        if (sealed !== undefined) this.#sealWithWarden(sealed);
+      }),
+    );
     await this.#chain;
     await this.#seals;
     this.requireSound();

@@ -1,5 +1,6 @@
 // Owns: one file being written: what a WRITE, a size, an fsync mean for it, and the close that acknowledges it.
 // Must never: answer a CLOSE with OK before the warden has committed, or call a file whole of which anything was refused (T-31).
+import { held } from '../../domain/detached.ts';
 import { CofferdamError, toCofferdamError } from '../../domain/errors.ts';
 import type { FreshExtent } from '../../rpc/edge-warden.ts';
 import type { EdgeNode, SftpSession, WardenCalls } from '../sftp-seam.ts';
@@ -167,13 +168,15 @@ export class Upload {
 
   #prepare(work: () => Promise<void>): void {
     const done = work().catch((error: unknown) => this.#pipeline.fail(error));
-    this.#preparing = done.then(() => {
-      const held = this.#held;
-      this.#held = [];
-      this.#preparing = undefined;
-      for (const slice of held) this.#pipeline.push(slice);
-      this.onRoom?.();
-    });
+    this.#preparing = held(
+      done.then(() => {
+        const waiting = this.#held;
+        this.#held = [];
+        this.#preparing = undefined;
+        for (const slice of waiting) this.#pipeline.push(slice);
+        this.onRoom?.();
+      }),
+    );
   }
 
   /** Makes everything written so far durable. fsync@openssh.com. */
