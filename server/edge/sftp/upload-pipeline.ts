@@ -162,12 +162,13 @@ export class UploadPipeline {
     if (segment === undefined) return;
     if (isLast) this.#fresh = held(segment.fresh.then(() => this.#beginExtent()));
     this.#backlog += 1;
-    const sent = this.#chain.then(async () => {
-      const sealed = await this.#sealed(segment, isLast, false);
-      if (sealed !== undefined) this.#sealWithWarden(sealed);
-      this.#lighter(1);
-    });
-    this.#chain = held(sent);
+    this.#chain = held(
+      this.#chain.then(async () => {
+        const sealed = await this.#sealed(segment, isLast, false);
+        if (sealed !== undefined) this.#sealWithWarden(sealed);
+        this.#lighter(1);
+      }),
+    );
   }
 
   /** The next extent's key; undefined when the warden gives none: the upload has failed then. */
@@ -219,11 +220,12 @@ export class UploadPipeline {
       .call('upload.seal-extent', { token: session.token, upload: this.#id, extent })
       .then(() => {})
       .catch((error: unknown) => this.fail(error));
-    const told = this.#seals.then(async () => {
-      await sealing;
-      this.#lighter(sealWeight);
-    });
-    this.#seals = held(told);
+    this.#seals = held(
+      this.#seals.then(async () => {
+        await sealing;
+        this.#lighter(sealWeight);
+      }),
+    );
   }
 
   /** Seals what was pushed so far, the unfilled segment as the end of an extent. That last extent is the caller's to tell the warden of. */
@@ -240,11 +242,12 @@ export class UploadPipeline {
   async sync(): Promise<void> {
     const segment = this.#detach(true);
     if (segment !== undefined) this.#fresh = held(segment.fresh.then(() => this.#beginExtent()));
-    const flushed = this.#chain.then(async () => {
-      const sealed = segment && (await this.#sealed(segment, true, true));
-      if (sealed !== undefined) this.#sealWithWarden(sealed);
-    });
-    this.#chain = held(flushed);
+    this.#chain = held(
+      this.#chain.then(async () => {
+        const sealed = segment && (await this.#sealed(segment, true, true));
+        if (sealed !== undefined) this.#sealWithWarden(sealed);
+      }),
+    );
     await this.#chain;
     await this.#seals;
     this.requireSound();

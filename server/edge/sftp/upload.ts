@@ -168,14 +168,15 @@ export class Upload {
 
   #prepare(work: () => Promise<void>): void {
     const done = work().catch((error: unknown) => this.#pipeline.fail(error));
-    const prepared = done.then(() => {
-      const waiting = this.#held;
-      this.#held = [];
-      this.#preparing = undefined;
-      for (const slice of waiting) this.#pipeline.push(slice);
-      this.onRoom?.();
-    });
-    this.#preparing = held(prepared);
+    this.#preparing = held(
+      done.then(() => {
+        const waiting = this.#held;
+        this.#held = [];
+        this.#preparing = undefined;
+        for (const slice of waiting) this.#pipeline.push(slice);
+        this.onRoom?.();
+      }),
+    );
   }
 
   /** Makes everything written so far durable. fsync@openssh.com. */
