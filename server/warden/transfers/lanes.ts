@@ -1,5 +1,5 @@
-import { detach, unexpected } from '../../domain/detached.ts';
 // Owns: one lane per upload: its calls run one after the other, different uploads beside each other.
+import { detach, unexpected } from '../../domain/detached.ts';
 
 export class Lanes {
   readonly #tails = new Map<string, Promise<unknown>>();
