@@ -2,7 +2,7 @@
 // Must never: open what could not be served, or take a packet size that makes one reply a thousand packets.
 import type { Limits } from '../../config/config.ts';
 import { lineBytesMax } from '../../domain/console-grammar.ts';
-import { detach } from '../../domain/detached.ts';
+import { detach, held } from '../../domain/detached.ts';
 import { WireReader, wireString } from '../../domain/ssh-wire.ts';
 import type { SftpInput, SftpOutput } from '../sftp-seam.ts';
 import type { BufferReserve } from './buffer-reserve.ts';
@@ -181,7 +181,7 @@ export class Channels {
 
   /** The connection is over: everything open is let go, once. Resolves when the warden knows what became of the transfers. */
   drop(): Promise<void> {
-    this.#dropped ??= this.#drop();
+    this.#dropped ??= held(this.#drop());
     return this.#dropped;
   }
 

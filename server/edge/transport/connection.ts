@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { identification } from '../../config/config.ts';
 import type { Profile } from '../../domain/algorithms.ts';
+import { detach } from '../../domain/detached.ts';
 import { WireReader, wireString } from '../../domain/ssh-wire.ts';
 import type { Misdeed } from '../accept/admission.ts';
 import { type AuthRequest, LoginDriver, type LoginReply, parseAuthRequest, parseInfoResponse } from '../authentication/login.ts';
@@ -157,7 +158,6 @@ export class Connection {
   get session(): SftpSession | undefined {
     return this.#session;
   }
-
   get isTransferring(): boolean {
     return this.#channels.isOpen;
   }
@@ -364,7 +364,7 @@ export class Connection {
   #hangUp(): void {
     this.#state = 'closed';
     // At once, however long the client takes to hear it: an ended session has a moment only to seal what it acknowledged.
-    void this.#channels.drop();
+    detach(this.#channels.drop(), () => this.#socket.destroy());
     this.#socket.end();
     setTimeout(() => this.#socket.destroy(), 1000).unref();
   }

@@ -36,6 +36,7 @@ import { PasswordHashing, passwordName } from './passwords.ts';
 import { type Guess, Penalties } from './penalties.ts';
 import { verifiedLogin } from './verified-login.ts';
 import { isWorthSigning, passwordEvidence, verifyCode, verifyKey, verifyTicket } from './verify-evidence.ts';
+
 type Attempt = Params<EdgeToWarden, 'login.attempt'>;
 type Outcome = Result<EdgeToWarden, 'login.attempt'>;
 export type Login = {

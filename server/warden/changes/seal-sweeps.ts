@@ -1,5 +1,6 @@
 // Owns: the regular pass over everything that carries a seal, and the reminder of emergencies that nobody has reviewed.
 // Must never: leave a session open that relies on a row which somebody else wrote.
+import { detach } from '../../domain/detached.ts';
 import { insertAlert } from '../alerts/alert-queries.ts';
 import type { Warden } from '../context.ts';
 import { every } from '../every.ts';
@@ -19,9 +20,9 @@ export async function startSealSweeps(warden: Warden, sessions: SessionRegistry)
   ];
   // A command was answered, perhaps by another warden: what it sealed again is newer than what is known here.
   const refresh = (): void =>
-    void generationsOf(warden.keys)
-      .refresh(warden.database)
-      .catch((error: unknown) => warden.log.warn({ err: error }, 'what was sealed again could not be read; the regular pass does it'));
+    detach(generationsOf(warden.keys).refresh(warden.database), (error: unknown) =>
+      warden.log.warn({ err: error }, 'what was sealed again could not be read; the regular pass does it'),
+    );
   const stopListening = await warden.database.listen('cofferdam_answer', refresh, refresh);
   return {
     stop: async () => {
