@@ -102,7 +102,6 @@ export class Logins {
     this.#forget(`${caller.node}/${connection}`);
     this.#given.exchanges.close(caller, connection);
   }
-
   /** One message of the client. Messages of one connection are decided one after the other. */
   async attempt(params: Attempt, caller: EdgeCaller): Promise<Outcome> {
     const key = `${caller.node}/${params.connection}`;
