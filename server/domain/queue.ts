@@ -26,6 +26,10 @@ export class Queue<T> {
     if (this.length > 0) this.#items[this.#head] = item;
   }
 
+  replaceLast(item: T): void {
+    if (this.length > 0) this.#items[this.#items.length - 1] = item;
+  }
+
   /** Removes the first; undefined when nothing waits. */
   take(): T | undefined {
     if (this.length === 0) return undefined;

@@ -82,7 +82,7 @@ test('a packet of a quarter of a million pieces costs what its bytes cost', asyn
   const tookMs = performance.now() - started;
   t.equal(statusOf(await bench.reply(7)), badMessage, 'it came out whole: only its handle is unknown');
   t.comment(`${packet.length} pieces in ${Math.round(tookMs)} ms`);
-  t.ok(tookMs < 3000, 'and the process went on');
+  t.ok(tookMs < 8000, 'and the process went on');
   t.equal(bench.failed, undefined);
 });
 

@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { identification } from '../../config/config.ts';
 import type { Profile } from '../../domain/algorithms.ts';
-import { detach, givenUp } from '../../domain/detached.ts';
+import { detach } from '../../domain/detached.ts';
 import { WireReader, wireString } from '../../domain/ssh-wire.ts';
 import type { Misdeed } from '../accept/admission.ts';
 import { type AuthRequest, LoginDriver, type LoginReply, parseAuthRequest, parseInfoResponse } from '../authentication/login.ts';
@@ -158,7 +158,6 @@ export class Connection {
   get session(): SftpSession | undefined {
     return this.#session;
   }
-
   get isTransferring(): boolean {
     return this.#channels.isOpen;
   }
@@ -364,8 +363,8 @@ export class Connection {
 
   #hangUp(): void {
     this.#state = 'closed';
-    // At once, however long the client takes to hear it: an ended session has a moment only to seal what it acknowledged. Who waits for the end owns it.
-    detach(this.#channels.drop(), givenUp);
+    // At once, however long the client takes to hear it: an ended session has a moment only to seal what it acknowledged.
+    detach(this.#channels.drop(), () => this.#socket.destroy());
     this.#socket.end();
     setTimeout(() => this.#socket.destroy(), 1000).unref();
   }
@@ -385,7 +384,11 @@ export class Connection {
       await this.#channels.drop();
       if (session === undefined) return;
       const reason = sessionEnd(this.#reason ?? (this.#channels.hasClientClosed ? 'client-closed' : 'connection-lost'));
-      await warden.callRepeatable('session.end', { token: session.token, reason, ...this.#channels.transferred });
+      await warden.callRepeatable('session.end', {
+        token: session.token,
+        reason,
+        ...this.#channels.transferred,
+      });
     } catch (error) {
       node.log.info(
         { err: error, account: this.#session?.account },

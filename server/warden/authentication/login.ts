@@ -37,7 +37,6 @@ import { isWorthSigning, passwordEvidence, verifyCode, verifyKey, verifyTicket }
 
 type Attempt = Params<EdgeToWarden, 'login.attempt'>;
 type Outcome = Result<EdgeToWarden, 'login.attempt'>;
-
 export type Login = {
   state: LoginState;
   /** The session identifier that every signature of this login must cover. */
@@ -94,7 +93,6 @@ export class Logins {
     this.#forget(`${caller.node}/${connection}`);
     this.#given.exchanges.close(caller, connection);
   }
-
   /** One message of the client. Messages of one connection are decided one after the other. */
   async attempt(params: Attempt, caller: EdgeCaller): Promise<Outcome> {
     const key = `${caller.node}/${params.connection}`;
