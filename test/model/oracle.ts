@@ -50,7 +50,7 @@ export class HandleBelief {
   get flaw(): string | undefined {
     if (this.refusal !== undefined) return `a request on the handle was refused (${this.refusal})`;
     if (this.hasHole) return 'a part of the file was never written';
-    if (this.announced !== undefined && this.announced !== this.image.length)
+    if (this.announced !== undefined && this.image.length < this.announced)
       return `${this.announced} bytes were announced and ${this.image.length} written`;
     if (this.continuesPartial && !this.hasWritten) return 'a continued upload to which nothing was added';
     return undefined;
