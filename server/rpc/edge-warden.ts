@@ -274,8 +274,8 @@ export const edgeToWarden = {
       /** Bytes of this content already stored; writing goes on here. */
       storedBytes: size,
       baseBytes: size.optional(),
-      /** The node process may know the running hash of these bytes still. */
-      content: uuid,
+      /** The object of the last stored extent: a node process may still know the running hash of everything up to it. */
+      lastObject: objectId.optional(),
       firstExtent: freshExtent,
     }),
   }),
@@ -286,7 +286,7 @@ export const edgeToWarden = {
   'upload.rewrite': operation({
     changes: true,
     params: z.strictObject({ token, upload, cut: z.boolean() }),
-    result: z.strictObject({ content: uuid, firstExtent: freshExtent }),
+    result: z.strictObject({ firstExtent: freshExtent }),
   }),
   'upload.begin-extent': operation({ changes: true, params: z.strictObject({ token, upload }), result: freshExtent }),
   /** The extent's object is complete in `incoming/` (or inline). Returns after it is durable, sealed and recorded. */
@@ -334,7 +334,8 @@ export const edgeToWarden = {
   'upload.interrupt': operation({
     changes: true,
     params: z.strictObject({ token, upload, lastExtent: sealedExtent.optional() }),
-    result: ok,
+    /** What is stored now, and the object of its last extent. */
+    result: z.strictObject({ storedBytes: size, lastObject: objectId.optional() }),
   }),
 
   'download.open': operation({

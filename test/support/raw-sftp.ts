@@ -76,6 +76,8 @@ export class RawSftp {
   resize = async (handle: Buffer, bytes: number): Promise<Said> => said(await this.client.ask(fx.fsetstat, handle, sizeOf(bytes)));
   resizeName = async (path: string, bytes: number): Promise<Said> => said(await this.client.ask(fx.setstat, path, sizeOf(bytes)));
   setTimes = async (path: string, seconds: number): Promise<Said> => said(await this.client.ask(fx.setstat, path, timesOf(seconds)));
+  mkdir = async (path: string): Promise<Said> => said(await this.client.ask(fx.mkdir, path, none));
+  rmdir = async (path: string): Promise<Said> => said(await this.client.ask(fx.rmdir, path));
   remove = async (path: string): Promise<Said> => said(await this.client.ask(fx.remove, path));
   rename = async (from: string, to: string): Promise<Said> =>
     said(await this.client.ask(fx.extended, 'posix-rename@openssh.com', from, to));

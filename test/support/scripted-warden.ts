@@ -80,7 +80,7 @@ export class ScriptedWarden implements WardenCalls {
       if (this.stored?.kind === 'partial') this.#next = 1;
       const there = this.stored?.kind === 'complete' ? { storedBytes: 0, baseBytes: bytes } : { storedBytes: bytes };
       if (this.stored?.kind === 'partial') this.sealedBytes.push(bytes);
-      return { upload: randomUUID(), customer: randomUUID(), ...there, content: randomUUID(), firstExtent: this.#fresh() };
+      return { upload: randomUUID(), customer: randomUUID(), ...there, firstExtent: this.#fresh() };
     },
     'upload.begin-extent': () => this.#fresh(),
     'upload.seal-extent': ({ extent }: Params<EdgeToWarden, 'upload.seal-extent'>) => {
@@ -90,7 +90,7 @@ export class ScriptedWarden implements WardenCalls {
     'upload.rewrite': () => {
       this.sealedBytes.length = 0;
       this.#next = 0;
-      return { content: randomUUID(), firstExtent: this.#fresh() };
+      return { firstExtent: this.#fresh() };
     },
     'upload.verify-extent': ({ index }: Params<EdgeToWarden, 'upload.verify-extent'>) => this.#atRest(index * 50_000).answer,
     'upload.base-extent': ({ offset }: Params<EdgeToWarden, 'upload.base-extent'>) => {
@@ -105,7 +105,7 @@ export class ScriptedWarden implements WardenCalls {
     'upload.interrupt': ({ lastExtent }: Params<EdgeToWarden, 'upload.interrupt'>) => {
       if (lastExtent !== undefined) this.#seal(lastExtent);
       this.interrupted += 1;
-      return {};
+      return { storedBytes: this.size };
     },
     'flow.permit': () => ({ bytes: 2 ** 40, waitMs: 0 }),
   };

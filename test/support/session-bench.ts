@@ -40,7 +40,7 @@ export const honest: Script = (op) => {
     case 'flow.permit':
       return { waitMs: 0, bytes: 2 ** 30 };
     case 'upload.open':
-      return { upload: 'u', customer: 'c', storedBytes: 0, content: 'content', firstExtent: fresh };
+      return { upload: 'u', customer: 'c', storedBytes: 0, firstExtent: fresh };
     default:
       return {};
   }

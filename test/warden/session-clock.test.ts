@@ -15,7 +15,6 @@ import { discardExpired } from '../../server/warden/transfers/sweep-queries.ts';
 import { Bank, type Reader, startBankDatabase } from '../support/bank.ts';
 
 const idleS = 60;
-const lifeMs = 3_600_000;
 const node = idOf<NodeName>('n');
 
 async function scene(t: Test) {
@@ -35,7 +34,7 @@ async function scene(t: Test) {
   const heard = (agoS: number) =>
     sql.query("update node set last_seen_at = clock_timestamp() - $1 * interval '1 second' where name = 'n'", [agoS]);
   const overdue = async (): Promise<ReadonlyMap<SessionId, SessionEnd>> =>
-    new Map((await warden.withSystem((tx) => takeOverdue(tx, lifeMs))).map((one) => [one.id, one.end]));
+    new Map((await warden.withSystem((tx) => takeOverdue(tx))).map((one) => [one.id, one.end]));
   return { ...given, bank, session, heard, overdue };
 }
 
@@ -86,7 +85,7 @@ test('no activity reaches beyond the longest life', async (t) => {
   await sql.query(
     `with w as (insert into activation_window (id, account_id, opens_at, closes_at, opened_by, reason)
        values ($2, $3, now() - interval '1 hour', now(), 'x', 'x') returning id)
-     update session set window_id = (select id from w), started_at = clock_timestamp() - interval '5 minutes' where id = $1`,
+     update session set window_id = (select id from w), ends_as = 'window', started_at = clock_timestamp() - interval '5 minutes' where id = $1`,
     [windowed.session, randomUUID(), windowed.account],
   );
   const ended = await overdue();

@@ -7,7 +7,8 @@ import { headerBytes, SegmentOpener, SegmentSealer, sealedSegment, segmentBytes 
 
 /** An upload: one hash over all of it, one extent at a time. A reader: one extent that was granted. */
 export type Request =
-  | { readonly op: 'upload.begin'; readonly upload: string; readonly content: string; readonly storedBytes: number }
+  /** `lastObject` names what is stored already: the object of its last extent. */
+  | { readonly op: 'upload.begin'; readonly upload: string; readonly lastObject: string | undefined; readonly storedBytes: number }
   | { readonly op: 'upload.extent'; readonly upload: string; readonly key: Uint8Array; readonly context: Uint8Array; readonly path: string }
   | {
       readonly op: 'upload.segment';
@@ -18,11 +19,13 @@ export type Request =
     }
   | { readonly op: 'upload.verify'; readonly upload: string; readonly source: Source }
   | { readonly op: 'upload.digest'; readonly upload: string }
-  /** Ends an upload; `keepFor` keeps the running hash for a continuation of this content. */
-  | { readonly op: 'upload.end'; readonly upload: string; readonly keep: boolean }
+  /** Ends an upload. `stored`: what the warden said that is stored of it; its running hash is kept for a continuation when it is that of these very bytes. */
+  | { readonly op: 'upload.end'; readonly upload: string; readonly stored: Stored | undefined }
   | { readonly op: 'reader.open'; readonly reader: string; readonly source: Source }
   | { readonly op: 'reader.segment'; readonly reader: string; readonly index: number }
   | { readonly op: 'reader.close'; readonly reader: string };
+/** A prefix of a file as the warden stores it. An object belongs to one place of one content: the last one names all bytes up to its end. */
+export type Stored = { readonly storedBytes: number; readonly lastObject?: string | undefined };
 export type Source = {
   readonly key: Uint8Array;
   readonly context: Uint8Array;
@@ -37,7 +40,7 @@ export type Answer =
   | { readonly id: number; readonly ok: false; readonly code: string; readonly text: string };
 
 type Extent = { readonly sealer: SegmentSealer; readonly path: string; file: number | undefined; sealedBytes: number };
-type Upload = { readonly content: string; hash: Hash; hashedBytes: number; extent: Extent | undefined };
+type Upload = { hash: Hash; hashedBytes: number; extent: Extent | undefined };
 type Kept = { readonly hash: Hash; readonly bytes: number; readonly until: number };
 
 const inlineBytesMax = 65_536;
@@ -54,10 +57,10 @@ function need<T>(value: T | undefined): T {
 
 /** True when the running hash of the stored bytes is known here. */
 function begin(request: Extract<Request, { op: 'upload.begin' }>): boolean {
-  const known = kept.get(request.content);
+  const known = request.lastObject === undefined ? undefined : kept.get(request.lastObject);
   const isKnown = known !== undefined && known.bytes === request.storedBytes && known.until > Date.now();
   const hash = isKnown ? known.hash.copy() : createHash('sha256');
-  uploads.set(request.upload, { content: request.content, hash, hashedBytes: isKnown ? request.storedBytes : 0, extent: undefined });
+  uploads.set(request.upload, { hash, hashedBytes: isKnown ? request.storedBytes : 0, extent: undefined });
   return isKnown || request.storedBytes === 0;
 }
 
@@ -160,10 +163,10 @@ function end(request: Extract<Request, { op: 'upload.end' }>): void {
     closeSync(upload.extent.file);
     rmSync(upload.extent.path, { force: true });
   }
-  kept.delete(upload.content);
-  if (!request.keep) return;
-  for (const [content, one] of kept) if (kept.size >= keptMax || one.until < Date.now()) kept.delete(content);
-  kept.set(upload.content, { hash: upload.hash, bytes: upload.hashedBytes, until: Date.now() + keptMs });
+  const { stored } = request;
+  if (stored?.lastObject === undefined || stored.storedBytes !== upload.hashedBytes) return;
+  for (const [object, one] of kept) if (kept.size >= keptMax || one.until < Date.now()) kept.delete(object);
+  kept.set(stored.lastObject, { hash: upload.hash, bytes: upload.hashedBytes, until: Date.now() + keptMs });
 }
 
 function handle(request: Request): unknown {

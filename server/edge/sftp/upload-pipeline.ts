@@ -7,7 +7,7 @@ import { extentPlainBytesMax, firstPlainBytes, laterPlainBytes } from '../../ext
 import type { FreshExtent } from '../../rpc/edge-warden.ts';
 import { objectFile } from './object-file.ts';
 import type { Pacer } from './pacer.ts';
-import type { SealedResult, Source } from './store-worker.ts';
+import type { SealedResult, Source, Stored as StoredPrefix } from './store-worker.ts';
 import type { UploadContext } from './upload.ts';
 
 export type Sealed = {
@@ -95,11 +95,11 @@ export class UploadPipeline {
     this.#onRoom();
   }
 
-  /** Begins (once more) at the end of what is stored of `content`: the SHA-256 of the whole is known here, or made by reading that back, on the record. */
-  begin(content: string, storedBytes: number, firstExtent: FreshExtent): void {
+  /** Begins (once more) at the end of what is stored: the SHA-256 of the whole is known here, or made by reading that back, on the record. */
+  begin({ storedBytes, lastObject }: StoredPrefix, firstExtent: FreshExtent): void {
     this.#fresh = Promise.resolve(firstExtent);
     const hashed = this.#chain.then(async () => {
-      const isKnown = await this.#context.store.ask<boolean>({ op: 'upload.begin', upload: this.#id, content, storedBytes });
+      const isKnown = await this.#context.store.ask<boolean>({ op: 'upload.begin', upload: this.#id, lastObject, storedBytes });
       if (!isKnown) await this.#hashStored(storedBytes);
     });
     this.#chain = held(hashed.catch((error: unknown) => this.fail(error)));
@@ -258,10 +258,10 @@ export class UploadPipeline {
     return this.#context.store.ask<string>({ op: 'upload.digest', upload: this.#id });
   }
 
-  /** `keep`: the running hash, for a continuation of what is stored. */
-  async end(keep: boolean): Promise<void> {
+  /** `stored`: what the warden said that is stored; the running hash of exactly that is worth keeping for a continuation. */
+  async end(stored: StoredPrefix | undefined): Promise<void> {
     await this.#context.store
-      .ask({ op: 'upload.end', upload: this.#id, keep })
+      .ask({ op: 'upload.end', upload: this.#id, stored })
       .catch((error: unknown) => this.#context.node.log.info({ err: error }, 'the store thread did not forget an upload'));
   }
 }

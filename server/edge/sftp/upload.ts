@@ -25,7 +25,7 @@ type Opened = {
   readonly customer: string;
   readonly storedBytes: number;
   readonly baseBytes?: number | undefined;
-  readonly content: string;
+  readonly lastObject?: string | undefined;
   readonly firstExtent: FreshExtent;
 };
 /**
@@ -34,6 +34,8 @@ type Opened = {
  */
 type Before = { readonly kind: 'nothing' | 'partial' | 'complete'; readonly bytes: number };
 type Mode = { readonly continue: boolean; readonly exclusive: boolean; readonly appends: boolean };
+
+const nothingStored = { storedBytes: 0 };
 
 function before({ storedBytes, baseBytes }: Opened): Before {
   if (baseBytes !== undefined) return { kind: 'complete', bytes: baseBytes };
@@ -80,7 +82,7 @@ export class Upload {
     this.#reorder = this.#windowFrom(opened.storedBytes);
     this.#pipeline = new UploadPipeline(context, opened.upload, opened.customer, () => this.onRoom?.());
     this.#isStarted = this.#before.kind === 'nothing';
-    if (this.#isStarted) this.#pipeline.begin(opened.content, 0, opened.firstExtent);
+    if (this.#isStarted) this.#pipeline.begin(nothingStored, opened.firstExtent);
   }
 
   /** Bytes of the file as its writer sees them. */
@@ -148,14 +150,14 @@ export class Upload {
   #start(at: number): void {
     if (this.#isStarted) return;
     this.#isStarted = true;
-    const { content, storedBytes, firstExtent } = this.#opened;
+    const { firstExtent } = this.#opened;
     const { kind, bytes } = this.#before;
-    if (kind === 'partial' && at >= bytes) return this.#pipeline.begin(content, storedBytes, firstExtent);
+    if (kind === 'partial' && at >= bytes) return this.#pipeline.begin(this.#opened, firstExtent);
     const from = Math.min(at, bytes);
     this.#reorder = this.#windowFrom(from);
     this.#prepare(async () => {
       if (kind === 'partial') await this.#rewrite(false);
-      else this.#pipeline.begin(content, 0, firstExtent);
+      else this.#pipeline.begin(nothingStored, firstExtent);
       await copyBase(this.#context, this.#opened.upload, this.#pipeline, 0, from);
     });
   }
@@ -163,7 +165,7 @@ export class Upload {
   async #rewrite(cut: boolean): Promise<void> {
     const { warden, session } = this.#context;
     const anew = await warden.call('upload.rewrite', { token: session.token, upload: this.#opened.upload, cut });
-    this.#pipeline.begin(anew.content, 0, anew.firstExtent);
+    this.#pipeline.begin(nothingStored, anew.firstExtent);
   }
 
   #prepare(work: () => Promise<void>): void {
@@ -209,7 +211,7 @@ export class Upload {
       isDone = true;
     } finally {
       this.#reorder.drop();
-      if (isDone) await this.#pipeline.end(false);
+      if (isDone) await this.#pipeline.end(undefined);
       else if (!this.#isLeft) await this.#letGo(tail);
     }
   }
@@ -266,18 +268,20 @@ export class Upload {
     const { warden, session, node } = this.#context;
     const lastExtent = this.#pipeline.failure === undefined ? (tail ?? (await this.#pipeline.takeTail())) : undefined;
     const isSound = this.#pipeline.failure === undefined;
-    await warden
+    // A hash outlives its upload only as that of the bytes which the warden says are stored: another upload may have taken this one's place.
+    const stored = await warden
       .call('upload.interrupt', {
         token: session.token,
         upload: this.#opened.upload,
         ...(lastExtent === undefined || !isSound ? {} : { lastExtent }),
       })
-      .catch((error: unknown) =>
+      .catch((error: unknown) => {
         node.log.info(
-          { err: error, content: this.#opened.content },
+          { err: error, upload: this.#opened.upload },
           'an interrupted upload could not be released; the end of its session does it',
-        ),
-      );
-    await this.#pipeline.end(isSound);
+        );
+        return undefined;
+      });
+    await this.#pipeline.end(isSound ? stored : undefined);
   }
 }

@@ -6,7 +6,7 @@ import { formatPath } from '../../domain/paths.ts';
 import { afterRename } from '../../domain/publish-rules.ts';
 import type { Transaction } from '../../postgres/database.ts';
 import type { OpenSession } from '../context.ts';
-import { type locateEntry, notFound, requireVerb, walk } from './locate.ts';
+import { type locateEntry, notFound, requireVerb, walk, walkHolding } from './locate.ts';
 import { recordName } from './name-entry.ts';
 import {
   deleteFileIfBare,
@@ -80,7 +80,7 @@ export async function renameFile(
 ): Promise<void> {
   requireVerb(session, source.folder, 'write');
   const sourceParent = await walk(tx, source.folder.id, source.parents);
-  const targetParent = await walk(tx, target.folder.id, target.parents);
+  const targetParent = await walkHolding(tx, target.folder.id, target.parents);
   if (sourceParent === targetParent && source.name === target.name) return;
   const file = await lockExistingFile(tx, source.folder.id, sourceParent, source.name);
   const live = file === undefined ? [] : await liveVersions(tx, file);

@@ -5,7 +5,7 @@ import type { CustomerId, DirectoryId, FolderId, Verb } from '../../domain/ids.t
 import type { VirtualPath } from '../../domain/paths.ts';
 import type { Transaction } from '../../postgres/database.ts';
 import type { CustomerScope, FolderScope, OpenSession } from '../context.ts';
-import { findDirectory } from './tree-queries.ts';
+import { findDirectory, holdDirectory } from './tree-queries.ts';
 
 export type Place = { readonly kind: 'root' } | { readonly kind: 'customer'; readonly customer: CustomerScope } | InFolder;
 /** `rest` is what follows the folder: empty = the folder itself. */
@@ -59,6 +59,15 @@ export async function walk(tx: Transaction, folder: FolderId, directories: Virtu
     parent = found;
   }
   return parent;
+}
+
+/** The same for whoever puts something there: the last directory stays until the transaction ends. Those above it are not empty, and stay with it. */
+export async function walkHolding(tx: Transaction, folder: FolderId, directories: VirtualPath): Promise<DirectoryId | null> {
+  const name = directories.at(-1);
+  if (name === undefined) return null;
+  const held = await holdDirectory(tx, folder, await walk(tx, folder, directories.slice(0, -1)), name);
+  if (held === undefined) throw notFound();
+  return held;
 }
 
 /** Throws `denied` unless the session holds the verb in this folder, and the account may change things where the verb does. */

@@ -10,7 +10,7 @@ import type { Handlers } from '../../rpc/operation.ts';
 import type { EdgeCaller, FolderScope, OpenSession, Warden } from '../context.ts';
 import { bySession, record } from '../ledger/ledger-queries.ts';
 import { removeFile, renameFile } from './change-file.ts';
-import { type InFolder, locate, locateEntry, notFound, requireVerb, scopeOf, walk } from './locate.ts';
+import { type InFolder, locate, locateEntry, notFound, requireVerb, scopeOf, walk, walkHolding } from './locate.ts';
 import { recordName } from './name-entry.ts';
 import {
   countDirectories,
@@ -142,7 +142,7 @@ export function treeHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, EdgeCa
       await inFolder(session, place, async (tx) => {
         if ((await countDirectories(tx, place.folder.id, directoriesPerFolderMax)) >= directoriesPerFolderMax)
           throw new CofferdamError('over-limit', 'this folder holds as many directories as it may');
-        const parent = await walk(tx, place.folder.id, place.parents);
+        const parent = await walkHolding(tx, place.folder.id, place.parents);
         const file = await findFile(tx, place.folder.id, parent, place.name);
         const isTaken = file !== undefined && (await visibleVersion(tx, file, session.account.id)) !== undefined;
         const made =

@@ -78,6 +78,20 @@ export async function findDirectory(
   return row && idOf<DirectoryId>(row.id);
 }
 
+/** The same, kept where it is until the transaction ends: whoever removes a directory locks its row, and sees afterwards what was put into it. */
+export async function holdDirectory(
+  tx: Transaction,
+  folder: FolderId,
+  parent: DirectoryId | null,
+  name: string,
+): Promise<DirectoryId | undefined> {
+  const [row] = await tx.query<{ id: string }>(
+    `select id from directory where folder_id = $1 and ${inParent('parent_id', parent, '$2')} and name = $3 and removed_at is null for share`,
+    [folder, parent, name],
+  );
+  return row && idOf<DirectoryId>(row.id);
+}
+
 export async function directoryModifiedAt(tx: Transaction, id: DirectoryId): Promise<Date | undefined> {
   const [row] = await tx.query<{ modified_at: Date }>('select modified_at from directory where id = $1', [id]);
   return row?.modified_at;

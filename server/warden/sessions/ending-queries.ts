@@ -29,21 +29,17 @@ export async function touchSessions(tx: Transaction, active: readonly Activity[]
  * Open sessions that the clock ends now, with why: the longest life, or what its proofs allow, is over; idle by the last word of its edge, which
  * brings all activity up to that word; or the edge is not heard of any more.
  */
-export async function takeOverdue(
-  tx: Transaction,
-  absoluteLifeMs: number,
-): Promise<readonly { readonly id: SessionId; readonly end: SessionEnd }[]> {
+export async function takeOverdue(tx: Transaction): Promise<readonly { readonly id: SessionId; readonly end: SessionEnd }[]> {
   const rows = await tx.query<{ id: string; kind: SessionEnd }>(
     `select s.id, case
-         when s.expires_at <= c.now and s.window_id is not null and s.expires_at < s.started_at + $2 * interval '1 millisecond' then 'window'
-         when s.expires_at <= c.now then 'expired'
+         when s.expires_at <= c.now then s.ends_as
          when i.idle_at <= n.last_seen_at then 'idle'
          else 'lost' end as kind
      from session s join node n on n.name = s.node cross join (select clock_timestamp() as now) c
        cross join lateral (select s.last_seen_at + s.idle_ms * interval '1 millisecond' as idle_at) i
      where s.state = 'open' and (s.expires_at <= c.now or i.idle_at <= least(c.now, coalesce(n.last_seen_at, '-infinity')) or i.idle_at + $1 * interval '1 millisecond' <= c.now)
      order by s.id for no key update of s skip locked`,
-    [unheardMs, absoluteLifeMs],
+    [unheardMs],
   );
   return rows.map((row) => ({ id: idOf<SessionId>(row.id), end: row.kind }));
 }

@@ -25,6 +25,7 @@ export type NewSession = {
   readonly hostKeyAlgorithm: string;
   /** Milliseconds since 1970. */
   readonly endsAt: number;
+  readonly endsAs: 'expired' | 'window';
   readonly idleLifeMs: number;
   readonly scope: { readonly text: string; readonly mac: Buffer };
 };
@@ -33,8 +34,8 @@ export type NewSession = {
 export async function insertSession(tx: Transaction, session: NewSession): Promise<number | undefined> {
   const [row] = await tx.query<{ life_ms: number }>(
     `insert into session (id, token_hash, account_id, credential_id, node, start_id, source_address, source_port, client_identification, started_at, expires_at,
-       idle_ms, session_identifier, key_exchange, host_key_algorithm, also_credential_id, purpose, read_only, window_id, scope, scope_mac)
-     select $1, $2, $3, $4, $5, $6, $7, $8, $9, n.now, n.ends, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20
+       idle_ms, session_identifier, key_exchange, host_key_algorithm, also_credential_id, purpose, read_only, window_id, scope, scope_mac, ends_as)
+     select $1, $2, $3, $4, $5, $6, $7, $8, $9, n.now, n.ends, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21
      from (select clock_timestamp() as now, to_timestamp($10::float8 / 1000) as ends) n where n.now < n.ends
      returning (extract(epoch from expires_at - started_at) * 1000)::float8 as life_ms`,
     [
@@ -58,6 +59,7 @@ export async function insertSession(tx: Transaction, session: NewSession): Promi
       session.window,
       session.scope.text,
       session.scope.mac,
+      session.endsAs,
     ],
   );
   return row?.life_ms;

@@ -112,6 +112,7 @@ export class SessionRegistry implements Sessions {
       sourcePort: opening.source.port,
       ...opening.issued,
       endsAt,
+      endsAs: opening.window !== null && endsAt < opening.now + lifeMs ? 'window' : 'expired',
       idleLifeMs,
       scope: sealScope(this.#keys, {
         session: id,
@@ -320,7 +321,7 @@ export class SessionRegistry implements Sessions {
     }
     const overdue = await this.#database.withSystem(async (tx) => {
       await releaseOutlived(tx);
-      const found = await takeOverdue(tx, this.#config.limits.sessionAbsoluteLifeMs);
+      const found = await takeOverdue(tx);
       const endings: Ending[] = [];
       for (const as of new Set(found.map((one) => one.end)))
         endings.push(await this.endWithin(tx, { overdue: found.filter((one) => one.end === as).map((one) => one.id), as }, as));

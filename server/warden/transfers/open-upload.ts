@@ -6,7 +6,7 @@ import { type ContentId, type CustomerId, type FileId, idOf, type ObjectId, type
 import { extentContext, extentKey } from '../../extents/extent-key.ts';
 import type { Transaction } from '../../postgres/database.ts';
 import type { FreshExtent } from '../../rpc/edge-warden.ts';
-import { type locateEntry, walk } from '../catalogue/locate.ts';
+import { type locateEntry, walkHolding } from '../catalogue/locate.ts';
 import { findDirectory, liveVersions, lockFile, nextNumber, setVersionState, type VersionRow } from '../catalogue/tree-queries.ts';
 import type { KeyRing, OpenSession } from '../context.ts';
 import {
@@ -107,7 +107,7 @@ export async function openUpload(
   mode: OpenMode,
   pendingMax: number,
 ): Promise<Opened> {
-  const parent = await walk(tx, place.folder.id, place.parents);
+  const parent = await walkHolding(tx, place.folder.id, place.parents);
   if ((await findDirectory(tx, place.folder.id, parent, place.name)) !== undefined)
     throw new CofferdamError('conflict', 'the name is taken by a directory');
   const file = await lockFile(tx, place.customer.id, place.folder.id, parent, place.name, idOf<FileId>(randomUUID()));

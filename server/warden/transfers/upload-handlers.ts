@@ -54,6 +54,12 @@ const scopes = (session: OpenSession): readonly CustomerId[] => session.customer
 const oneItem = { bytes: 0, items: 1 } as const;
 const lost = (): CofferdamError => new CofferdamError('conflict', 'this upload was taken over or ended');
 
+/** What is stored of an upload, named by the object of its last extent. */
+async function storedOf(tx: Transaction, upload: OpenUpload): Promise<{ readonly storedBytes: number; readonly lastObject?: ObjectId }> {
+  const last = upload.extentCount === 0 ? undefined : await findExtent(tx, upload.content, upload.extentCount - 1);
+  return { storedBytes: upload.size, ...(last === undefined ? {} : { lastObject: last.object }) };
+}
+
 export function uploadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, EdgeCaller>, UploadOperations> {
   const { database, sessions, keys, config, charges, log } = warden;
   const store = runtimePaths(config);
@@ -203,7 +209,7 @@ export function uploadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Edge
           public: { folder: place.folder.name, path: formatPath(place.rest), storedBytes: upload.size },
         });
         const base = upload.base === null ? {} : { baseBytes: upload.base.size };
-        return { upload: id, customer: place.customer.id, storedBytes: upload.size, ...base, content: upload.content, firstExtent: fresh };
+        return { upload: id, customer: place.customer.id, ...(await storedOf(tx, upload)), ...base, firstExtent: fresh };
       });
     },
 
@@ -221,7 +227,7 @@ export function uploadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Edge
             version: upload.version,
             public: { instead: before.base?.version ?? before.version, cut },
           });
-          return { content: upload.content, firstExtent: fresh };
+          return { firstExtent: fresh };
         }),
       );
     },
@@ -288,9 +294,10 @@ export function uploadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Edge
         await seal(session, id, lastExtent).catch((error: unknown) =>
           log.info({ err: error }, 'the tail of an interrupted upload was not kept'),
         );
-      await lanes.run(id, async () => {
-        await onUpload(session, id, async (tx, upload) => {
+      return lanes.run(id, () =>
+        onUpload(session, id, async (tx, upload) => {
           await forgetPending(tx, id);
+          const stored = await storedOf(tx, upload);
           await releaseUpload(tx, upload.version);
           await record(tx, {
             kind: 'upload.interrupted',
@@ -300,9 +307,9 @@ export function uploadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Edge
             version: upload.version,
             public: { storedBytes: upload.size },
           });
-        });
-      });
-      return {};
+          return stored;
+        }),
+      );
     },
   };
 }

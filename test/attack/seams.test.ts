@@ -1,0 +1,109 @@
+// What two sessions of one bank do to each other where two features meet (T-31, T-32): a take-over and a kept hash, a clean-up job and a delivery.
+import { createHash, randomBytes } from 'node:crypto';
+import pg from 'pg';
+import { t as file, test } from 'tap';
+import { onward, RawSftp } from '../support/raw-sftp.ts';
+import { startWorld } from '../support/world.ts';
+
+const world = await startWorld(file);
+const database = new pg.Client({ connectionString: world.databaseUrl });
+await database.connect();
+file.teardown(() => database.end());
+const sha256 = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
+const ok = { code: 0, text: '' };
+const stored = 30_000;
+const racesMax = 60;
+
+async function isLetGo(name: string): Promise<boolean> {
+  for (const end = Date.now() + 30_000; Date.now() < end; await new Promise((resolve) => setTimeout(resolve, 50))) {
+    const { rows } = await database.query<{ held: boolean }>(
+      'select bool_or(v.upload_id is not null) as held from version v join file f on f.id = v.file_id where f.name = $1',
+      [name],
+    );
+    if (rows[0]?.held === false) return true;
+  }
+  return false;
+}
+
+test('an upload that was taken over leaves no hash behind: the receipt names the bytes that are stored', async (t) => {
+  const name = 'kept.xml';
+  const path = `/deposit/${name}`;
+  const [first, second, more] = [randomBytes(stored), randomBytes(stored), randomBytes(1000)];
+  const a = await RawSftp.connect(world, 'acme-batch');
+  const b = await RawSftp.connect(world, 'acme-batch');
+  t.same(await a.write(await a.open(path, onward), 0, first), ok);
+  t.same(await b.write(await b.open(path, onward), 0, second), ok, 'the same name, taken over');
+  b.client.close();
+  t.ok(await isLetGo(name), 'what it wrote is stored');
+  a.client.close();
+  const c = await RawSftp.connect(world, 'acme-batch');
+  const onC = await c.open(path, onward);
+  t.same(await c.write(onC, stored, more), ok);
+  t.same(await c.close(onC), ok);
+  const { rows } = await database.query<{ sha256: string; receipt: string }>(
+    "select encode(v.sha256, 'hex') as sha256, v.receipt from version v join file f on f.id = v.file_id where f.name = $1 and v.state = 'published'",
+    [name],
+  );
+  const whole = sha256(Buffer.concat([second, more]));
+  t.equal(rows[0]?.sha256, whole, 'of what is stored, not of what was lost');
+  t.match(rows[0]?.receipt, new RegExp(whole));
+  // The honest twin: nobody came between, and the hash need not be made again.
+  const d = await RawSftp.connect(world, 'acme-batch');
+  t.same(await d.write(await d.open('/deposit/resumed.xml', onward), 0, first), ok);
+  d.client.close();
+  t.ok(await isLetGo('resumed.xml'));
+  const e = await RawSftp.connect(world, 'acme-batch');
+  const onE = await e.open('/deposit/resumed.xml', onward);
+  t.same(await e.write(onE, stored, more), ok);
+  t.same(await e.close(onE), ok);
+  const resumed = await database.query<{ sha256: string }>(
+    "select encode(v.sha256, 'hex') as sha256 from version v join file f on f.id = v.file_id where f.name = 'resumed.xml' and v.state = 'published'",
+  );
+  t.equal(resumed.rows[0]?.sha256, sha256(Buffer.concat([first, more])));
+  const { rows: read } = await database.query<{ count: number }>(
+    `select count(*)::int as count from (select handle_id, kind from ledger_fresh union all select handle_id, kind from ledger) l where kind = 'extent.verified'`,
+  );
+  t.equal(read[0]?.count, 0, 'each of the two hashes was kept with what it is of: nothing was read back');
+  for (const one of [c, e]) one.client.close();
+});
+
+test('a directory that is removed beside a delivery into it: one of them is refused', async (t) => {
+  const [a, b] = [await RawSftp.connect(world, 'acme-batch'), await RawSftp.connect(world, 'acme-batch')];
+  let [delivered, removed] = [0, 0];
+  for (let round = 0; round < racesMax; round += 1) {
+    const directory = `/deposit/d${round}`;
+    const path = `${directory}/f.xml`;
+    t.same(await a.mkdir(directory), ok);
+    const [opened, gone] = await Promise.all([
+      a.open(path, onward).then(
+        (handle) => handle,
+        () => undefined,
+      ),
+      new Promise((resolve) => setTimeout(resolve, round % 7)).then(() => b.rmdir(directory)),
+    ]);
+    if (opened === undefined) {
+      t.equal(gone.code, 0, 'there is no directory any more');
+      removed += 1;
+      continue;
+    }
+    t.same(await a.write(opened, 0, randomBytes(100)), ok);
+    t.same(await a.close(opened), ok);
+    t.not(gone.code, 0, 'it is not empty');
+    t.equal(await a.exists(path), true, 'what was delivered is there');
+    delivered += 1;
+  }
+  t.ok(delivered > 0 && removed > 0, `${delivered} delivered, ${removed} removed`);
+  const { rows } = await database.query(
+    'select 1 from version v join file f on f.id = v.file_id join directory d on d.id = f.directory_id where d.removed_at is not null',
+  );
+  t.same(rows, [], 'nothing lies where nobody can look');
+  await t.rejects(
+    database.query(
+      `insert into file (id, customer_id, folder_id, directory_id, name)
+       select gen_random_uuid(), d.customer_id, d.folder_id, d.id, 'late' from directory d where d.removed_at is not null limit 1`,
+    ),
+    /the directory is gone/,
+    'and the database says so too',
+  );
+  for (const one of [a, b]) one.client.close();
+});
