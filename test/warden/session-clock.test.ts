@@ -150,7 +150,7 @@ test('an ended session lets go of what it holds, for a moment, and can do nothin
   t.same([await going(false), await going(true)], [true, true]);
 
   await warden.withSystem((tx) => endSessions(tx, { credential: holder.credential }, 'the key was suspended', 'credential'));
-  t.match(await ending(), { row: { id: holder.session, node: 'n' }, customers: [bank.id] }, 'ended, it holds its upload');
+  t.match(await ending(), { id: holder.session, node: 'n', customers: [bank.id] }, 'ended, it holds its upload');
   t.same([await going(false), await going(true)], [false, true], 'no other work of it begins, whatever a process remembers');
   t.ok(await held(), 'and nobody has taken it from its hand');
   const used = async (): Promise<readonly number[]> =>

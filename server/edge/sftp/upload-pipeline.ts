@@ -3,7 +3,7 @@
 import { runtimePaths } from '../../config/config.ts';
 import { held } from '../../domain/detached.ts';
 import { type CofferdamError, toCofferdamError } from '../../domain/errors.ts';
-import { extentPlainBytesMax, firstPlainBytes, laterPlainBytes } from '../../extents/sealed-format.ts';
+import { extentPlainBytesMax, firstPlainBytes, laterPlainBytes, segmentBytes } from '../../extents/sealed-format.ts';
 import type { FreshExtent } from '../../rpc/edge-warden.ts';
 import { objectFile } from './object-file.ts';
 import type { Pacer } from './pacer.ts';
@@ -49,6 +49,8 @@ export class UploadPipeline {
   #seals: Promise<void> = Promise.resolve();
   #fresh: Promise<FreshExtent | undefined> = Promise.resolve(undefined);
   #backlog = 0;
+  /** Buffers of this upload that are in the channel's account. */
+  #taken = 0;
   #failure: CofferdamError | undefined;
   #segment: Buffer | undefined;
   #filled = 0;
@@ -68,8 +70,9 @@ export class UploadPipeline {
     return this.#failure;
   }
 
+  /** Too much waits here; or something does, and this channel or this process has no room for more. */
   get isFull(): boolean {
-    return this.#backlog >= backlogSegmentsMax;
+    return this.#backlog >= backlogSegmentsMax || (this.#backlog > 0 && !this.#context.buffers.hasSegmentRoom);
   }
 
   fail(thrown: unknown): void {
@@ -135,12 +138,26 @@ export class UploadPipeline {
       // A full segment goes only when another byte follows: only then it is known not to be the last.
       if (this.#segment !== undefined && this.#filled === this.#capacity())
         this.#sendSegment(this.#extentBytes + this.#filled === extentPlainBytesMax);
-      this.#segment ??= this.#context.store.takeBuffer();
+      this.#segment ??= this.#takeBuffer();
       const count = Math.min(rest.length, this.#capacity() - this.#filled);
       rest.copy(this.#segment, this.#filled, 0, count);
       this.#filled += count;
       rest = rest.subarray(count);
     }
+    // Nothing that is kept may wait for bytes that never come while others have no room: a short extent is sealed of what there is.
+    if (!this.#context.buffers.hasSegmentRoom) this.#sendSegment(true, true);
+  }
+
+  /** Every buffer is in the channel's account from here until it was sealed or given up (T-34). */
+  #takeBuffer(): Buffer {
+    this.#context.buffers.addSegments(segmentBytes);
+    this.#taken += 1;
+    return this.#context.store.takeBuffer();
+  }
+
+  #giveBuffers(count: number): void {
+    this.#taken -= count;
+    this.#context.buffers.addSegments(-count * segmentBytes);
   }
 
   /** Takes the current segment out; what is pushed from now on fills another one, behind it. `isLast`: of its extent. */
@@ -157,14 +174,14 @@ export class UploadPipeline {
   }
 
   /** Hands the current segment to the thread; the last of an extent seals it with the warden, beside the next extent's segments. */
-  #sendSegment(isLast: boolean): void {
+  #sendSegment(isLast: boolean, mayBeInline = false): void {
     const segment = this.#detach(isLast);
     if (segment === undefined) return;
     if (isLast) this.#fresh = held(segment.fresh.then(() => this.#beginExtent()));
     this.#backlog += 1;
     this.#chain = held(
       this.#chain.then(async () => {
-        const sealed = await this.#sealed(segment, isLast, false);
+        const sealed = await this.#sealed(segment, isLast, mayBeInline);
         if (sealed !== undefined) this.#sealWithWarden(sealed);
         this.#lighter(1);
       }),
@@ -193,6 +210,8 @@ export class UploadPipeline {
     } catch (error) {
       this.fail(error);
       return undefined;
+    } finally {
+      this.#giveBuffers(1);
     }
   }
 
@@ -260,6 +279,8 @@ export class UploadPipeline {
 
   /** `stored`: what the warden said that is stored; the running hash of exactly that is worth keeping for a continuation. */
   async end(stored: StoredPrefix | undefined): Promise<void> {
+    this.#segment = undefined;
+    this.#giveBuffers(this.#taken);
     await this.#context.store
       .ask({ op: 'upload.end', upload: this.#id, stored })
       .catch((error: unknown) => this.#context.node.log.info({ err: error }, 'the store thread did not forget an upload'));

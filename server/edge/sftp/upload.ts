@@ -3,7 +3,7 @@
 import { held } from '../../domain/detached.ts';
 import { CofferdamError, toCofferdamError } from '../../domain/errors.ts';
 import type { FreshExtent } from '../../rpc/edge-warden.ts';
-import type { EdgeNode, SftpSession, WardenCalls } from '../sftp-seam.ts';
+import type { BufferAccount, EdgeNode, SftpSession, WardenCalls } from '../sftp-seam.ts';
 import { copyBase } from './base-copy.ts';
 import type { Pacers } from './pacer.ts';
 import { type EarlyAccount, ReorderWindow } from './reorder.ts';
@@ -17,7 +17,7 @@ export type UploadContext = {
   readonly warden: WardenCalls;
   readonly store: StoreThread;
   readonly shelf: SegmentShelf;
-  readonly buffers: EarlyAccount;
+  readonly buffers: EarlyAccount & Pick<BufferAccount, 'addSegments' | 'hasSegmentRoom'>;
   readonly pacers: Pacers;
 };
 type Opened = {
