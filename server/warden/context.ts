@@ -65,6 +65,11 @@ export type OpenSession = {
   /** One entry for a partner account; one per customer with rights for an internal account, name order. */
   readonly customers: readonly CustomerScope[];
 };
+/**
+ * A session that lets go of its uploads, in the middle of which it may end: `run` does its work with what the session may do, and once more with what
+ * an ended one may, when it met the end under way. What it runs must have changed nothing when it throws `session-ended`.
+ */
+export type LettingGo = { readonly session: OpenSession; run<T>(work: (session: OpenSession) => Promise<T>): Promise<T> };
 
 export type Sessions = {
   /**
@@ -75,7 +80,7 @@ export type Sessions = {
   /** The same, whatever the session is for. */
   requireAny(token: string, caller: EdgeCaller): Promise<OpenSession>;
   /** The same, or a session that ended within the grace (`isOver`): for letting go of an upload, and for nothing else. */
-  requireLettingGo(token: string, caller: EdgeCaller): Promise<OpenSession>;
+  requireLettingGo(token: string, caller: EdgeCaller): Promise<LettingGo>;
   /**
    * Runs `work` in one transaction that sees these customers, once the session's own row has been looked at in it: whatever this process
    * remembers, what was ended elsewhere changes nothing any more. Throws `session-ended`.

@@ -2,6 +2,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import pg from 'pg';
 import { t as file, test } from 'tap';
+import { asWarden } from '../support/as-warden.ts';
 import { onward, RawSftp } from '../support/raw-sftp.ts';
 import { startWorld } from '../support/world.ts';
 
@@ -106,4 +107,24 @@ test('a directory that is removed beside a delivery into it: one of them is refu
     'and the database says so too',
   );
   for (const one of [a, b]) one.client.close();
+});
+
+test('a marker whose close is repeated, and one that comes again, hear what is so', async (t) => {
+  await asWarden(
+    world,
+    "update folder set publish_rule = 'on-marker' where name = 'deposit' and customer_id = (select id from customer where name = 'globex')",
+  );
+  const bank = await RawSftp.connect(world, 'globex-batch');
+  t.same(await bank.put('/deposit/pay.xml', randomBytes(100)), ok);
+  t.same(await bank.put('/deposit/pay.xml.done', Buffer.alloc(0)), ok);
+  const { rows } = await database.query<{ name: string; state: string; known: boolean }>(
+    `select f.name, v.state, v.closed_by_upload is not null as known from version v join file f on f.id = v.file_id where f.name like 'pay.xml%' order by f.name`,
+  );
+  t.same(rows, [
+    { name: 'pay.xml', state: 'published', known: true },
+    { name: 'pay.xml.done', state: 'discarded', known: true },
+  ]);
+  t.match(await bank.put('/deposit/pay.xml.done', Buffer.alloc(0)), { code: 4, text: /pay\.xml was released already/ });
+  t.match(await bank.put('/deposit/other.xml.done', Buffer.alloc(0)), { code: 4, text: /no complete file other\.xml to release/ });
+  bank.client.close();
 });

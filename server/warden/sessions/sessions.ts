@@ -14,7 +14,7 @@ import { alarmImpossible } from '../alerts/impossible-words.ts';
 import { lockForWithdrawal } from '../budgets/consequence-queries.ts';
 import { type FullScope, findFullScope } from '../budgets/session-limit-queries.ts';
 import { alarmBroken } from '../changes/seals.ts';
-import type { EdgeCaller, EdgeNotifier, KeyRing, OpenSession, Sessions } from '../context.ts';
+import type { EdgeCaller, EdgeNotifier, KeyRing, LettingGo, OpenSession, Sessions } from '../context.ts';
 import type { Issued } from '../exchanges/exchanges.ts';
 import { record } from '../ledger/ledger-queries.ts';
 import { handleClosed } from '../retention/retention.ts';
@@ -150,29 +150,51 @@ export class SessionRegistry implements Sessions {
     return cached.session;
   }
 
-  async requireLettingGo(token: string, caller: EdgeCaller): Promise<OpenSession> {
-    try {
-      return await this.require(token, caller);
-    } catch (error) {
-      if (!(error instanceof CofferdamError) || error.code !== 'session-ended') throw error;
-      const hash = hashOf(token);
-      const ending = await this.#database.withSystem((tx) => findEnding(tx, hash));
-      const scope = ending && verifiedScope(this.#keys, ending, hash);
-      if (ending === undefined || scope === undefined || scope.node !== caller.node || scope.account.plane !== caller.plane) throw error;
-      // Without folders: there is no name that it could reach.
-      const customers = scope.customers.filter((one) => ending.customers.includes(one.id)).map((one) => ({ ...one, folders: [] }));
-      if (customers.length === 0) throw error;
-      return Object.freeze({
-        id: scope.session,
-        node: scope.node,
-        account: Object.freeze({ ...scope.account, manages: false }),
-        credentialId: scope.credential,
-        purpose: scope.purpose,
-        ticket: null,
-        isOver: true,
-        customers: Object.freeze(customers),
-      });
-    }
+  async requireLettingGo(token: string, caller: EdgeCaller): Promise<LettingGo> {
+    const ending = (): Promise<OpenSession> => this.#ending(token, caller);
+    const orEnding = async <T>(work: () => Promise<T>, otherwise: () => Promise<T>): Promise<T> => {
+      try {
+        return await work();
+      } catch (error) {
+        if (!(error instanceof CofferdamError) || error.code !== 'session-ended') throw error;
+        return otherwise();
+      }
+    };
+    let session = await orEnding(() => this.require(token, caller), ending);
+    const run = <T>(work: (session: OpenSession) => Promise<T>): Promise<T> => {
+      const begun = session;
+      if (begun.isOver) return work(begun);
+      return orEnding(
+        () => work(begun),
+        async () => {
+          if (!session.isOver) session = await ending();
+          return work(session);
+        },
+      );
+    };
+    return { session, run };
+  }
+
+  /** Throws `session-ended` when there is no such session, or nothing that it still holds. */
+  async #ending(token: string, caller: EdgeCaller): Promise<OpenSession> {
+    const hash = hashOf(token);
+    const ending = await this.#database.withSystem((tx) => findEnding(tx, hash));
+    const scope = ending && verifiedScope(this.#keys, ending, hash);
+    if (ending === undefined || scope === undefined || scope.node !== caller.node || scope.account.plane !== caller.plane)
+      throw sessionEnded();
+    // Without folders: there is no name that it could reach.
+    const customers = scope.customers.filter((one) => ending.customers.includes(one.id)).map((one) => ({ ...one, folders: [] }));
+    if (customers.length === 0) throw sessionEnded();
+    return Object.freeze({
+      id: scope.session,
+      node: scope.node,
+      account: Object.freeze({ ...scope.account, manages: false }),
+      credentialId: scope.credential,
+      purpose: scope.purpose,
+      ticket: null,
+      isOver: true,
+      customers: Object.freeze(customers),
+    });
   }
 
   within<T>(session: OpenSession, customers: readonly CustomerId[], work: (tx: Transaction) => Promise<T>): Promise<T> {

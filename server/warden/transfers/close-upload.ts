@@ -9,8 +9,8 @@ import type { Transaction } from '../../postgres/database.ts';
 import { setVersionState } from '../catalogue/tree-queries.ts';
 import type { KeyRing, OpenSession } from '../context.ts';
 import { bySession, record } from '../ledger/ledger-queries.ts';
-import { findHeldSibling, placeOfFile } from './place-queries.ts';
-import { closeVersion, cutBase, databaseTime, extentDigests, findRepeated, type OpenUpload } from './upload-queries.ts';
+import { findHeldSibling, isSiblingReleased, placeOfFile } from './place-queries.ts';
+import { closeMarker, closeVersion, cutBase, databaseTime, extentDigests, findRepeated, type OpenUpload } from './upload-queries.ts';
 
 export type Close = { readonly id: string; readonly sha256: Buffer; readonly modifiedAt: number | null };
 
@@ -45,8 +45,15 @@ export async function closeUpload(
   const marked = place.publishRule === 'on-marker' && upload.size === 0 ? markedName(upload.fileName) : undefined;
   if (marked !== undefined) {
     const target = await findHeldSibling(tx, upload.file, marked, session.account.id);
-    if (target === undefined) throw new CofferdamError('conflict', `there is no complete file ${marked} to release`);
-    await setVersionState(tx, upload.version, 'discarded', null);
+    if (target === undefined) {
+      const isReleased = await isSiblingReleased(tx, upload.file, marked, session.account.id);
+      throw new CofferdamError(
+        'conflict',
+        isReleased ? `${marked} was released already` : `there is no complete file ${marked} to release`,
+      );
+    }
+    // The marker is no file; that it was closed is known, for whoever repeats the close.
+    await closeMarker(tx, upload.version, close.id);
     await setVersionState(tx, target, 'published', null);
     await record(tx, { ...base, kind: 'file.published', version: target, public: { by: 'marker' } });
     return target;

@@ -46,6 +46,17 @@ export async function placeOfFile(tx: Transaction, file: FileId): Promise<FilePl
   };
 }
 
+/** Whether the newest version of another name in the same directory is published, and this account's. */
+export async function isSiblingReleased(tx: Transaction, file: FileId, name: string, account: AccountId): Promise<boolean> {
+  const [row] = await tx.query<{ is_released: boolean }>(
+    `select v.state = 'published' as is_released from file f
+       join file s on s.folder_id = f.folder_id and s.directory_id is not distinct from f.directory_id and s.name = $2
+       join version v on v.file_id = s.id where f.id = $1 and v.account_id = $3 order by v.number desc limit 1`,
+    [file, name, account],
+  );
+  return row?.is_released === true;
+}
+
 /** The held version, by the same account, of another name in the same directory; not one that is being continued. */
 export async function findHeldSibling(tx: Transaction, file: FileId, name: string, account: AccountId): Promise<VersionId | undefined> {
   const [row] = await tx.query<{ id: string }>(

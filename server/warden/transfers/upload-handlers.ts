@@ -12,7 +12,7 @@ import type { Transaction } from '../../postgres/database.ts';
 import type { EdgeToWarden } from '../../rpc/edge-warden.ts';
 import type { Handlers, Params } from '../../rpc/operation.ts';
 import { locateEntry, requireVerb, scopeOf } from '../catalogue/locate.ts';
-import type { EdgeCaller, OpenSession, Warden } from '../context.ts';
+import type { EdgeCaller, LettingGo, OpenSession, Warden } from '../context.ts';
 import { bySession, record } from '../ledger/ledger-queries.ts';
 import { closeUpload, requireWhole } from './close-upload.ts';
 import { type ExtentAnswer, extentAnswer } from './extent-answer.ts';
@@ -60,6 +60,9 @@ async function storedOf(tx: Transaction, upload: OpenUpload): Promise<{ readonly
   return { storedBytes: upload.size, ...(last === undefined ? {} : { lastObject: last.object }) };
 }
 
+/** A session that is not about to let go: what meets its end is over. */
+const asIs = (session: OpenSession): LettingGo => ({ session, run: (work) => work(session) });
+
 export function uploadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, EdgeCaller>, UploadOperations> {
   const { database, sessions, keys, config, charges, log } = warden;
   const store = runtimePaths(config);
@@ -90,7 +93,7 @@ export function uploadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Edge
       return await work();
     } catch (error) {
       const { code } = toCofferdamError(error);
-      if (code !== 'unavailable' && code !== 'bug')
+      if (code !== 'unavailable' && code !== 'bug' && code !== 'session-ended')
         await database.withCustomers(scopes(session), (tx) => markRefused(tx, id, session.id, code));
       throw error;
     }
@@ -106,17 +109,18 @@ export function uploadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Edge
    * Makes an extent durable; its name and its row follow in the caller's transaction. The pending row is looked at before any file is touched:
    * the name of an object that was not issued to this upload gets nowhere near the store.
    */
-  const admit = async (session: OpenSession, id: string, extent: SealedExtent): Promise<AdmittedExtent> => {
+  const admit = async ({ session, run }: LettingGo, id: string, extent: SealedExtent): Promise<AdmittedExtent> => {
     if (extent.sealedBytes !== sealedLength(extent.bytes)) throw new CofferdamError('invalid', 'the extent has an impossible length');
-    const charge = async (): Promise<void> => {
-      const customer = await customerOf(session, id);
-      if (session.isOver) return charges.takeEnding(session, customer, extent.bytes);
-      return charges.take(session, customer, 'in', { bytes: extent.bytes, items: 0 });
-    };
+    const charge = (): Promise<void> =>
+      run(async (now) => {
+        const customer = await customerOf(now, id);
+        if (now.isOver) return charges.takeEnding(now, customer, extent.bytes);
+        return charges.take(now, customer, 'in', { bytes: extent.bytes, items: 0 });
+      });
     const object = idOf<ObjectId>(extent.objectId);
     const common = { index: extent.index, object, bytes: extent.bytes, sealedBytes: extent.sealedBytes, node: session.node };
     if (extent.inline === undefined) {
-      const isIssued = await onUpload(session, id, (tx) => isPending(tx, id, object, extent.index));
+      const isIssued = await run((now) => onUpload(now, id, (tx) => isPending(tx, id, object, extent.index)));
       if (!isIssued) throw new CofferdamError('invalid', 'this extent was not the one to come');
       await charge();
       const staged = await stageObject(store, session.node, object, extent.sealedBytes);
@@ -148,17 +152,17 @@ export function uploadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Edge
   };
 
   /** Extents of one upload become durable beside each other; their rows come in the order of the calls. */
-  const seal = async (session: OpenSession, id: string, given: SealedExtent): Promise<OpenUpload> => {
-    const admitted = detached.held(admit(session, id, given));
+  const seal = async (letting: LettingGo, id: string, given: SealedExtent): Promise<OpenUpload> => {
+    const admitted = detached.held(admit(letting, id, given));
     const upload = await lanes.run(id, async () => {
       const extent = await admitted;
       try {
-        return await onUpload(session, id, (tx, open) => attach(tx, open, id, extent));
+        return await letting.run((now) => onUpload(now, id, (tx, open) => attach(tx, open, id, extent)));
       } finally {
         await discard(extent);
       }
     });
-    if (given.inline === undefined) await removeIncoming(store, session.node, idOf<ObjectId>(given.objectId)).catch(() => {});
+    if (given.inline === undefined) await removeIncoming(store, letting.session.node, idOf<ObjectId>(given.objectId)).catch(() => {});
     return upload;
   };
 
@@ -233,17 +237,17 @@ export function uploadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Edge
     },
 
     'upload.begin-extent': async ({ token, upload: id }, caller) => {
-      const session = await sessions.requireLettingGo(token, caller);
+      const letting = await sessions.requireLettingGo(token, caller);
       // What was begun may use half of what new files leave alone.
-      return noting(session, id, async () => {
+      return noting(letting.session, id, async () => {
         await requireSpace(config.limits.freeSpaceFloorBytes / 2);
-        return onUpload(session, id, (tx, upload) => issueExtent(tx, keys, upload, id, pendingMax));
+        return letting.run((now) => onUpload(now, id, (tx, upload) => issueExtent(tx, keys, upload, id, pendingMax)));
       });
     },
 
     'upload.seal-extent': async ({ token, upload: id, extent }, caller) => {
-      const session = await sessions.requireLettingGo(token, caller);
-      const upload = await noting(session, id, () => seal(session, id, extent));
+      const letting = await sessions.requireLettingGo(token, caller);
+      const upload = await noting(letting.session, id, () => seal(letting, id, extent));
       return { storedBytes: upload.size };
     },
 
@@ -268,7 +272,7 @@ export function uploadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Edge
         // The answer to an earlier close was lost on its way: it holds.
         const closed = await database.withCustomers(scopes(session), (tx) => findClosedBy(tx, id, session.account.id));
         if (closed !== undefined) return { version: closed };
-        const extent = lastExtent && (await noting(session, id, () => admit(session, id, lastExtent)));
+        const extent = lastExtent && (await noting(session, id, () => admit(asIs(session), id, lastExtent)));
         const closing = sessions.within(session, scopes(session), async (tx) => {
           const open = await held(tx, session, id);
           requireWhole({ ...open, size: open.size + (extent?.bytes ?? 0) }, { whole, size });
@@ -288,27 +292,29 @@ export function uploadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Edge
     },
 
     'upload.interrupt': async ({ token, upload: id, lastExtent }, caller) => {
-      const session = await sessions.requireLettingGo(token, caller);
+      const letting = await sessions.requireLettingGo(token, caller);
       // Without its tail it is let go all the same: what was sealed before stays resumable.
       if (lastExtent !== undefined)
-        await seal(session, id, lastExtent).catch((error: unknown) =>
+        await seal(letting, id, lastExtent).catch((error: unknown) =>
           log.info({ err: error }, 'the tail of an interrupted upload was not kept'),
         );
       return lanes.run(id, () =>
-        onUpload(session, id, async (tx, upload) => {
-          await forgetPending(tx, id);
-          const stored = await storedOf(tx, upload);
-          await releaseUpload(tx, upload.version);
-          await record(tx, {
-            kind: 'upload.interrupted',
-            customer: upload.customer,
-            ...bySession(session),
-            handle: id,
-            version: upload.version,
-            public: { storedBytes: upload.size },
-          });
-          return stored;
-        }),
+        letting.run((now) =>
+          onUpload(now, id, async (tx, upload) => {
+            await forgetPending(tx, id);
+            const stored = await storedOf(tx, upload);
+            await releaseUpload(tx, upload.version);
+            await record(tx, {
+              kind: 'upload.interrupted',
+              customer: upload.customer,
+              ...bySession(now),
+              handle: id,
+              version: upload.version,
+              public: { storedBytes: upload.size },
+            });
+            return stored;
+          }),
+        ),
       );
     },
   };

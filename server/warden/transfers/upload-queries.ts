@@ -167,6 +167,11 @@ export async function setUploadMac(tx: Transaction, version: VersionId, mac: Buf
   await tx.query('update version set upload_mac = $2 where id = $1', [version, mac]);
 }
 
+/** A marker did what it was for: its version goes, and keeps which upload closed it. */
+export async function closeMarker(tx: Transaction, version: VersionId, upload: string): Promise<void> {
+  await tx.query("update version set state = 'discarded', upload_id = null, closed_by_upload = $2 where id = $1", [version, upload]);
+}
+
 export async function findClosedBy(tx: Transaction, upload: string, account: AccountId): Promise<VersionId | undefined> {
   const [row] = await tx.query<{ id: string }>('select id from version where closed_by_upload = $1 and account_id = $2', [upload, account]);
   return row && idOf<VersionId>(row.id);

@@ -1,0 +1,49 @@
+// T-33: whoever ends a session in the middle of a fast file, with calls under way: what its client was told to be taken is stored.
+import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { test } from 'tap';
+import { SftpClient } from '../support/sftp-client.ts';
+import { startWorld } from '../support/world.ts';
+
+const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+const piece = randomBytes(256 * 1024);
+const writers = 8;
+const rounds = 3;
+type Listed = { readonly files: readonly { readonly path: string; readonly size: number }[] };
+
+test('an operator ends sessions in the middle of fast files', async (t) => {
+  const world = await startWorld(t);
+  const privateKey = readFileSync(world.keyFile('acme-batch'), 'utf8');
+  for (let round = 0; round < rounds; round += 1) {
+    const client = await SftpClient.connect({ port: world.demo.partner.port, username: 'acme-batch', privateKey });
+    const { sessions } = await world.cofferctlJson<{ sessions: readonly { session: string; account: string }[] }>([
+      'session',
+      'list',
+      '--all',
+    ]);
+    const session = sessions.find((one) => one.account === 'acme-batch')?.session ?? '';
+    const handle = await client.open(`deposit/fast-${round}`, 'w');
+    let [acknowledged, next] = [0, 0];
+    const work = Array.from({ length: writers }, async () => {
+      for (;;) {
+        const at = next;
+        next += piece.length;
+        await client.write(handle, at, piece);
+        acknowledged = Math.max(acknowledged, at + piece.length);
+      }
+    });
+    await sleep(800);
+    const ended = await world.cofferctl(['session', 'end', session, '--reason', 'a test', '--execute']);
+    t.equal(ended.code, 0, ended.err);
+    await client.closed;
+    await Promise.allSettled(work);
+    const size = async (): Promise<number> =>
+      (await world.cofferctlJson<Listed>(['file', 'list', 'acme', '--folder', 'deposit'])).files.find(
+        (one) => one.path === `/deposit/fast-${round}`,
+      )?.size ?? 0;
+    let stored = await size();
+    for (const end = Date.now() + 20_000; stored < acknowledged && Date.now() < end; stored = await size()) await sleep(200);
+    t.ok(acknowledged > 16 * 2 ** 20, `${acknowledged} bytes were acknowledged: more than one extent was under way`);
+    t.ok(stored >= acknowledged, `round ${round}: ${acknowledged} bytes were acknowledged, ${stored} are stored`);
+  }
+});
