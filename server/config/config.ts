@@ -110,7 +110,7 @@ export type Limits = {
   readonly leaseIntervalMs: number;
   readonly leaseLostMs: number;
   readonly partialUploadLifeMs: number;
-  /** Settle time of new deposit folders; 0 in the demo world. */
+  /** Settle time of new deposit folders; 2 s in the demo world. */
   readonly settleMs: number;
   /** New collect folders: how long a version stands in the tree, and how long its key is kept, from publication. */
   readonly collectWindowDays: number;

@@ -17,6 +17,8 @@ import { hostFault } from './loopback.ts';
 import { defaultNodeAllowances, nodeAllowanceSettings } from './node-allowances.ts';
 import { defaultShares, type Shares, sharesFaults } from './shares.ts';
 
+/** In the demo world: long enough that ^C in a client and a second thought deliver nothing, short enough to wait for. Milliseconds. */
+const demoSettleMs = 2000;
 const port = z.number().int().min(0).max(65_535);
 const directory = z.string().refine(isAbsolute, 'must be an absolute path');
 const limit = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
@@ -250,7 +252,7 @@ function demoConfig(options: LoadOptions, faults: string[]): Config {
     penaltyExempt: ['127.0.0.1', '::1'],
     allowSlowCipher: env.COFFERDAM_ALLOW_SLOW_CIPHER === '1',
     users: options.isRoot ? demoUsers : null,
-    limits: envSettings(env, 'COFFERDAM_LIMITS', z.strictObject(limitShape), { ...defaultLimits, settleMs: 0 }, faults),
+    limits: envSettings(env, 'COFFERDAM_LIMITS', z.strictObject(limitShape), { ...defaultLimits, settleMs: demoSettleMs }, faults),
     perNode: envSettings(env, 'COFFERDAM_PER_NODE', nodeAllowanceSettings, defaultNodeAllowances, faults),
     budgets: envSettings(env, 'COFFERDAM_BUDGETS', budgetSettings, defaultBudgets, faults),
     credentials: envSettings(env, 'COFFERDAM_CREDENTIALS', credentialSettings, defaultCredentialAges, faults),

@@ -11,7 +11,7 @@ export function isTemporaryName(name: string): boolean {
   return lower.startsWith('.') || temporarySuffixes.some((suffix) => lower.endsWith(suffix));
 }
 
-/** The name that an empty `<name>.done` completes, or undefined when this is no marker. */
+/** The name that an empty `<name>.done` completes, or undefined when this is no marker. It may be a temporary one, which nothing releases. */
 export function markedName(name: string): string | undefined {
   return name.length > markerSuffix.length && name.endsWith(markerSuffix) ? name.slice(0, -markerSuffix.length) : undefined;
 }

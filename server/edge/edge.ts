@@ -176,6 +176,7 @@ export async function startEdge(config: Config, edge: EdgeConfig): Promise<Runni
     { name: 'edge_window_bytes', help: 'Granted receive windows.', kind: 'gauge', value: reserve.totals.windows },
     { name: 'edge_early_bytes', help: 'Writes kept ahead of their place.', kind: 'gauge', value: reserve.totals.early },
     { name: 'edge_reply_bytes', help: 'Replies under way or unsent.', kind: 'gauge', value: reserve.totals.replies },
+    { name: 'edge_upload_bytes', help: 'Segments on their way into the store.', kind: 'gauge', value: reserve.totals.uploads },
     { name: 'edge_segment_bytes', help: 'Opened segments kept.', kind: 'gauge', value: reserve.totals.segments },
     { name: 'edge_penalised_sources', help: 'Sources with a running penalty.', kind: 'gauge', value: admission.penalised },
     { name: 'edge_lease_live', help: '1 while the warden renews the lease.', kind: 'gauge', value: warden.isLeaseLive ? 1 : 0 },

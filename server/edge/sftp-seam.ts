@@ -9,12 +9,15 @@ import type { Params, Result } from '../rpc/operation.ts';
 export type BufferAccount = {
   addReplies(bytes: number): void;
   addSegments(bytes: number): void;
+  /** Segments of uploads, from their first byte until they are sealed. */
+  addUploads(bytes: number): void;
   /** For writes that came ahead of their place; false when there is no room, and nothing was taken then. */
   takeEarly(bytes: number): boolean;
   giveEarly(bytes: number): void;
-  /** Whether another request may be taken, another segment kept. */
+  /** Whether another request may be taken, another segment kept, another one filled. */
   readonly hasReplyRoom: boolean;
   readonly hasSegmentRoom: boolean;
+  readonly hasUploadRoom: boolean;
 };
 
 export type SftpOutput = {

@@ -125,6 +125,8 @@ test('a marker whose close is repeated, and one that comes again, hear what is s
     { name: 'pay.xml.done', state: 'discarded', known: true },
   ]);
   t.match(await bank.put('/deposit/pay.xml.done', Buffer.alloc(0)), { code: 4, text: /pay\.xml was released already/ });
+  t.same(await bank.put('/deposit/half.xml.filepart', randomBytes(10)), ok);
+  t.match(await bank.put('/deposit/half.xml.filepart.done', Buffer.alloc(0)), { code: 4, text: /half\.xml\.filepart is a temporary name/ });
   t.match(await bank.put('/deposit/other.xml.done', Buffer.alloc(0)), { code: 4, text: /no complete file other\.xml to release/ });
   bank.client.close();
 });

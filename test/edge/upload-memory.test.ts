@@ -10,7 +10,7 @@ const MiB = 2 ** 20;
 const mode = { continue: true, exclusive: false, appends: false };
 const files = 62;
 const piece = randomBytes(32_768);
-/** A channel's most for segments, and one segment more for each file that was just written to. */
+/** A channel's most for segments of uploads, and one segment more for each file that was just written to. */
 const boundBytes = 10 * MiB + files * 256 * 1024;
 
 test('many files at once behind a warden that does not answer: held back, and given back in the end', async (t) => {
@@ -39,7 +39,7 @@ test('many files at once behind a warden that does not answer: held back, and gi
       isGoing = true;
     }
   }
-  t.ok(reserve.totals.segments <= boundBytes, `${Math.round(reserve.totals.segments / MiB)} MiB are kept for one channel`);
+  t.ok(reserve.totals.uploads <= boundBytes, `${Math.round(reserve.totals.uploads / MiB)} MiB are kept for one channel`);
   t.ok(
     written.some((bytes) => bytes < 4 * MiB),
     'some were held back',
@@ -47,7 +47,7 @@ test('many files at once behind a warden that does not answer: held back, and gi
   answer();
   await Promise.all(uploads.map((upload) => upload.close()));
   for (const [at, warden] of wardens.entries()) t.equal(warden.closed?.size, written[at], 'each file is whole');
-  t.equal(reserve.totals.segments, 0, 'and nothing is left in the account');
+  t.equal(reserve.totals.uploads, 0, 'and nothing is left in the account');
 });
 
 test('a failed upload gives back what it had', async (t) => {
@@ -56,8 +56,49 @@ test('a failed upload gives back what it had', async (t) => {
   const account = reserve.account();
   const upload = await Upload.open({ ...uploadContext(edge, warden), buffers: account }, ['deposit', 'f'], mode);
   upload.write(0, [piece]);
-  t.equal(reserve.totals.segments, 256 * 1024);
+  t.equal(reserve.totals.uploads, 256 * 1024);
   t.throws(() => upload.write(0, [piece]), /cannot be written again/);
   await t.rejects(upload.close());
-  t.equal(reserve.totals.segments, 0);
+  t.equal(reserve.totals.uploads, 0);
+});
+
+test('readers that stand still cost no upload anything: one extent is one extent', async (t) => {
+  const reserve = new BufferReserve(512 * MiB);
+  // Their segments are kept to the last byte of what the process has for them.
+  for (let i = 0; i < 20; i += 1) reserve.account().addSegments(10 * MiB);
+  const warden = new ScriptedWarden();
+  const upload = await Upload.open({ ...uploadContext(edge, warden), buffers: reserve.account() }, ['deposit', 'f'], mode);
+  for (let at = 0; at < 4 * MiB; at += piece.length) {
+    while (upload.isFull)
+      await new Promise<void>((resolve) => {
+        upload.onRoom = resolve;
+      });
+    upload.write(at, [piece]);
+  }
+  await upload.close();
+  t.equal(warden.closed?.size, 4 * MiB);
+  t.equal(
+    warden.asked.filter((op) => op === 'upload.seal-extent' || op === 'upload.begin-extent').length,
+    0,
+    'its only extent comes with the close',
+  );
+});
+
+test('uploads that stand still: another one is held back to its floor, and cuts nothing short', async (t) => {
+  const reserve = new BufferReserve(512 * MiB);
+  for (let i = 0; i < 20; i += 1) reserve.account().addUploads(10 * MiB);
+  const warden = new ScriptedWarden();
+  const upload = await Upload.open({ ...uploadContext(edge, warden), buffers: reserve.account() }, ['deposit', 'f'], mode);
+  let held = 0;
+  for (let at = 0; at < 4 * MiB; at += piece.length) {
+    for (; upload.isFull; held += 1)
+      await new Promise<void>((resolve) => {
+        upload.onRoom = resolve;
+      });
+    upload.write(at, [piece]);
+  }
+  await upload.close();
+  t.equal(warden.closed?.size, 4 * MiB);
+  t.ok(held > 0, 'it waited for its own segments');
+  t.equal(warden.asked.filter((op) => op === 'upload.seal-extent').length, 0);
 });

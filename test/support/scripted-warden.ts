@@ -159,6 +159,8 @@ export const roomy = {
   addSegments: () => {},
   hasReplyRoom: true,
   hasSegmentRoom: true,
+  addUploads: () => {},
+  hasUploadRoom: true,
   takeEarly: () => true,
   giveEarly: () => {},
 };

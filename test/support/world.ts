@@ -389,7 +389,7 @@ export async function createWorld(t: Teardown, options: WorldOptions = {}): Prom
     COFFERDAM_PARTNER_PORT: String(partner),
     COFFERDAM_INTERNAL_PORT: String(internal),
     COFFERDAM_LOG_LEVEL: 'info',
-    COFFERDAM_LIMITS: JSON.stringify({ freeSpaceFloorBytes: 0, selfTestEveryMs: 0, ...options.limits }),
+    COFFERDAM_LIMITS: JSON.stringify({ freeSpaceFloorBytes: 0, selfTestEveryMs: 0, settleMs: 0, ...options.limits }),
     DATABASE_URL: database,
     ...options.env,
   };

@@ -10,7 +10,9 @@ import type { Pacer } from './pacer.ts';
 import type { UploadContext } from './upload.ts';
 
 type Located = { readonly index: number; readonly offset: number; readonly bytes: number };
-type OpenExtent = { readonly located: Located; readonly reader: Promise<string>; readonly segments: Map<number, Promise<Buffer>> };
+/** `gone`: it is in nobody's account any more. */
+type Kept = { readonly bytes: Promise<Buffer>; gone(): void };
+type OpenExtent = { readonly located: Located; readonly reader: Promise<string>; readonly segments: Map<number, Kept> };
 
 const openExtentsMax = 3;
 /** Smaller pieces of a segment are copied, so that a waiting reply does not keep the whole of it. */
@@ -123,7 +125,7 @@ export class Download {
 
   #segment(extent: OpenExtent, index: number): Promise<Buffer> {
     const known = extent.segments.get(index);
-    if (known !== undefined) return known;
+    if (known !== undefined) return known.bytes;
     const loading = extent.reader.then(async (reader) => {
       const bytes = await this.#context.store.ask<Uint8Array>({ op: 'reader.segment', reader, index });
       return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -133,7 +135,7 @@ export class Download {
       gone();
       extent.segments.delete(index);
     });
-    extent.segments.set(index, loading);
+    extent.segments.set(index, { bytes: loading, gone });
     return loading;
   }
 
@@ -151,6 +153,7 @@ export class Download {
   }
 
   #closeReader(extent: OpenExtent): void {
+    for (const { gone } of extent.segments.values()) gone();
     extent.segments.clear();
     detach(
       extent.reader.then((reader) => this.#context.store.ask({ op: 'reader.close', reader })),

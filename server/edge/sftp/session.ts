@@ -15,8 +15,12 @@ import type { Upload } from './upload.ts';
 
 /** What a READ costs at least while it is under way. */
 const readCostBytes = 65_536;
+/** Longer than two paths and all attributes; a WRITE is none of these. */
+const requestBytesMax = 34_000;
 /** After so many packets the rest waits for the next turn of the loop: others come in between, however small the packets are. */
 const packetsPerTurnMax = 256;
+
+const abandoned = (): CofferdamError => new CofferdamError('conflict', 'the channel is over');
 
 /** The SFTP layer of one edge process. */
 export function createSftp(node: EdgeNode): { readonly start: StartSftp; stop(): Promise<void> } {
@@ -152,6 +156,10 @@ class Session implements SftpInput {
     if (packetType === type.write) return this.#write(packet);
     const fields = new FieldReader(packet, 1);
     const id = fields.uint32();
+    if (packet.length > requestBytesMax) {
+      this.#output.send([statusPacket(id, sftpStatus.BAD_MESSAGE, 'this request is too long')]);
+      return;
+    }
     if (packetType === type.read) return this.#read(id, fields);
     const operation = packetType === type.extended ? this.#extension(fields) : operations[packetType];
     if (operation === undefined) {
@@ -171,7 +179,9 @@ class Session implements SftpInput {
     this.#running += 1;
     const cost = fields.bytes;
     this.#output.buffers.addReplies(cost);
-    const work = (): Promise<Buffer> => operation.run(this.#context, id, fields);
+    // Nobody hears the answer any more: only a CLOSE, which ends what was begun, still has its turn.
+    const work = (): Promise<Buffer> =>
+      this.#isOver && operation.name !== 'close' ? Promise.reject(abandoned()) : operation.run(this.#context, id, fields);
     // A CLOSE that was sent behind READs waits for them.
     const result = Promise.all([this.#lane, this.#reads]).then(work);
     const reply = result.catch((error: unknown) => this.#failure(id, error, operation.name));

@@ -72,7 +72,7 @@ export class UploadPipeline {
 
   /** Too much waits here; or something does, and this channel or this process has no room for more. */
   get isFull(): boolean {
-    return this.#backlog >= backlogSegmentsMax || (this.#backlog > 0 && !this.#context.buffers.hasSegmentRoom);
+    return this.#backlog >= backlogSegmentsMax || (this.#backlog > 0 && !this.#context.buffers.hasUploadRoom);
   }
 
   fail(thrown: unknown): void {
@@ -144,20 +144,21 @@ export class UploadPipeline {
       this.#filled += count;
       rest = rest.subarray(count);
     }
-    // Nothing that is kept may wait for bytes that never come while others have no room: a short extent is sealed of what there is.
-    if (!this.#context.buffers.hasSegmentRoom) this.#sendSegment(true, true);
+    // Nothing that is kept may wait for bytes that never come while others have no room: a short extent is sealed of what there is. While something of this
+    // upload is on its way, that gives room back by itself.
+    if (this.#backlog === 0 && !this.#context.buffers.hasUploadRoom) this.#sendSegment(true, true);
   }
 
   /** Every buffer is in the channel's account from here until it was sealed or given up (T-34). */
   #takeBuffer(): Buffer {
-    this.#context.buffers.addSegments(segmentBytes);
+    this.#context.buffers.addUploads(segmentBytes);
     this.#taken += 1;
     return this.#context.store.takeBuffer();
   }
 
   #giveBuffers(count: number): void {
     this.#taken -= count;
-    this.#context.buffers.addSegments(-count * segmentBytes);
+    this.#context.buffers.addUploads(-count * segmentBytes);
   }
 
   /** Takes the current segment out; what is pushed from now on fills another one, behind it. `isLast`: of its extent. */

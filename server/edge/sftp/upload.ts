@@ -17,7 +17,7 @@ export type UploadContext = {
   readonly warden: WardenCalls;
   readonly store: StoreThread;
   readonly shelf: SegmentShelf;
-  readonly buffers: EarlyAccount & Pick<BufferAccount, 'addSegments' | 'hasSegmentRoom'>;
+  readonly buffers: EarlyAccount & Pick<BufferAccount, 'addUploads' | 'hasUploadRoom'>;
   readonly pacers: Pacers;
 };
 type Opened = {

@@ -2,13 +2,14 @@
 // Must never: let a sum pass its bound by more than each channel's floor.
 import type { BufferAccount } from '../sftp-seam.ts';
 
-type Kind = 'windows' | 'early' | 'replies' | 'segments';
-const kinds: readonly Kind[] = ['windows', 'early', 'replies', 'segments'];
+type Kind = 'windows' | 'early' | 'uploads' | 'replies' | 'segments';
+const kinds: readonly Kind[] = ['windows', 'early', 'uploads', 'replies', 'segments'];
 
 /** What a channel always gets, so that each goes on, if slowly; bytes. The window holds the largest packet: a smaller one could never be filled. */
 export const floors: Readonly<Record<Kind, number>> = {
   windows: 288 * 1024,
   early: 512 * 1024,
+  uploads: 512 * 1024,
   replies: 256 * 1024,
   segments: 512 * 1024,
 };
@@ -17,20 +18,22 @@ const mosts: Readonly<Record<Kind, number>> = {
   windows: Number.POSITIVE_INFINITY,
   // One file's window, with what its pieces cost.
   early: 4.25 * 2 ** 20,
+  uploads: 10 * 2 ** 20,
   replies: 8 * 2 ** 20,
   segments: 10 * 2 ** 20,
 };
 
 /**
- * Half for bytes that clients may send and for those that came ahead of their place (an eighth of that half), a quarter for replies that wait for
- * their reader, a quarter for segments read ahead.
+ * Six sixteenths for bytes that clients may send, one for those that came ahead of their place, three each for segments on their way into the store,
+ * for replies that wait for their reader, and for segments read ahead. Who stands still in one of them takes nothing from the others.
  */
 export class BufferReserve {
   readonly #bounds: Readonly<Record<Kind, number>>;
-  readonly #totals: Record<Kind, number> = { windows: 0, early: 0, replies: 0, segments: 0 };
+  readonly #totals: Record<Kind, number> = { windows: 0, early: 0, uploads: 0, replies: 0, segments: 0 };
 
   constructor(bytesMax: number) {
-    this.#bounds = { windows: (bytesMax * 7) / 16, early: bytesMax / 16, replies: bytesMax / 4, segments: bytesMax / 4 };
+    const part = bytesMax / 16;
+    this.#bounds = { windows: 6 * part, early: part, uploads: 3 * part, replies: 3 * part, segments: 3 * part };
   }
 
   get totals(): Readonly<Record<Kind, number>> {
@@ -45,7 +48,7 @@ export class BufferReserve {
 export class Account implements BufferAccount {
   readonly #totals: Record<Kind, number>;
   readonly #bounds: Readonly<Record<Kind, number>>;
-  readonly #own: Record<Kind, number> = { windows: 0, early: 0, replies: 0, segments: 0 };
+  readonly #own: Record<Kind, number> = { windows: 0, early: 0, uploads: 0, replies: 0, segments: 0 };
   #isClosed = false;
 
   constructor(totals: Record<Kind, number>, bounds: Readonly<Record<Kind, number>>) {
@@ -80,6 +83,14 @@ export class Account implements BufferAccount {
     this.#add('segments', bytes);
   }
 
+  get hasUploadRoom(): boolean {
+    return this.#hasRoom('uploads');
+  }
+
+  addUploads(bytes: number): void {
+    this.#add('uploads', bytes);
+  }
+
   takeEarly(bytes: number): boolean {
     const own = this.#own.early + bytes;
     if (own > floors.early && (own > mosts.early || this.#totals.early + bytes > this.#bounds.early)) return false;
@@ -101,6 +112,11 @@ export class Account implements BufferAccount {
 
   giveWindow(bytes: number): void {
     this.#add('windows', -bytes);
+  }
+
+  /** Its client sends no more. What is still being worked on stays counted until `close`. */
+  leave(): void {
+    this.#add('windows', -this.#own.windows);
   }
 
   close(): void {

@@ -207,7 +207,7 @@ export class Channel implements SftpOutput {
   drop(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    this.buffers.close();
+    this.buffers.leave();
     this.#queue.clear();
     this.#pending = 0;
     this.#host.closed();

@@ -143,9 +143,13 @@ export class Channels {
     const channel: Channel = new Channel(
       {
         ...this.#host,
+        // What it holds is counted until it has let go of it: the next channel of this connection does not begin with nothing.
         closed: () =>
-          detach(channel.input?.closed(this.hasClientClosed ? 'client-closed' : 'connection-lost'), () =>
-            this.#host.fail('internal error'),
+          detach(
+            Promise.resolve(channel.input?.closed(this.hasClientClosed ? 'client-closed' : 'connection-lost')).finally(() =>
+              channel.buffers.close(),
+            ),
+            () => this.#host.fail('internal error'),
           ),
       },
       { remoteId, window, packetMax, ownWindow: this.#ownWindow, reserve: this.#reserve },

@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto';
 import { CofferdamError } from '../../domain/errors.ts';
 import type { VersionId } from '../../domain/ids.ts';
-import { afterClose, markedName } from '../../domain/publish-rules.ts';
+import { afterClose, isTemporaryName, markedName } from '../../domain/publish-rules.ts';
 import { receiptBody, receiptText } from '../../domain/receipt.ts';
 import type { Transaction } from '../../postgres/database.ts';
 import { setVersionState } from '../catalogue/tree-queries.ts';
@@ -44,6 +44,7 @@ export async function closeUpload(
   } as const;
   const marked = place.publishRule === 'on-marker' && upload.size === 0 ? markedName(upload.fileName) : undefined;
   if (marked !== undefined) {
+    if (isTemporaryName(marked)) throw new CofferdamError('conflict', `${marked} is a temporary name: rename the file, then release it`);
     const target = await findHeldSibling(tx, upload.file, marked, session.account.id);
     if (target === undefined) {
       const isReleased = await isSiblingReleased(tx, upload.file, marked, session.account.id);
