@@ -75,7 +75,7 @@ export async function startWarden(config: Config): Promise<RunningWarden> {
     await database.withSystem((tx) => assertSafeSettings(tx));
     // Before anything is written: is this the database that was witnessed?
     await ledger.start();
-    await generationsOf(keys).refresh(database);
+    await database.withSystem((tx) => generationsOf(keys).refresh(tx));
     await database.withSystem(async (tx) => {
       await sealing(tx, { keys, database }, { maker: 'start', change: () => null }, () => completeBudgets(tx, config.budgets));
       await publishReceiptKey(tx, keys.receiptPublicKey.id, keys.receiptPublicKey.pem);

@@ -1,6 +1,6 @@
 // Owns: how often each row was sealed, as far as this process knows: an old row with its old seal is older than what is known.
 // Must never: learn from a row whose seal did not verify, or from a transaction that may be undone.
-import type { Database } from '../../postgres/database.ts';
+import type { Transaction } from '../../postgres/database.ts';
 import { type RowName, resealedSince } from './seal-queries.ts';
 
 /** More than any installation has; beyond, rows are known by the record only, at the next start. */
@@ -11,8 +11,13 @@ export class Generations {
   readonly #newest = new Map<string, number>();
   #number = -1;
 
+  /** 0: nothing is known of it. */
+  newest(row: RowName): number {
+    return this.#newest.get(keyOf(row)) ?? 0;
+  }
+
   isOld(row: RowName & { readonly generation: number }): boolean {
-    return row.generation < (this.#newest.get(keyOf(row)) ?? 0);
+    return row.generation < this.newest(row);
   }
 
   /** After its seal verified, in what is committed. */
@@ -22,9 +27,9 @@ export class Generations {
     if (known === undefined ? this.#newest.size < knownMax : known < row.generation) this.#newest.set(key, row.generation);
   }
 
-  /** What the record says of rows that were sealed again: after a start, and what another warden did since the last look. */
-  async refresh(database: Pick<Database, 'withSystem'>): Promise<void> {
-    for (const { number, rows } of await database.withSystem((tx) => resealedSince(tx, this.#number))) {
+  /** What the record says of rows that were sealed again: after a start, and what another warden did since the last look. Not after `tx` itself recorded some. */
+  async refresh(tx: Transaction): Promise<void> {
+    for (const { number, rows } of await resealedSince(tx, this.#number)) {
       if (number !== null) this.#number = Math.max(this.#number, number);
       for (const [kind, id, generation] of rows) this.learn({ kind: kind as RowName['kind'], id, generation });
     }

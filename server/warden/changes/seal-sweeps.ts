@@ -20,8 +20,9 @@ export async function startSealSweeps(warden: Warden, sessions: SessionRegistry)
   ];
   // A command was answered, perhaps by another warden: what it sealed again is newer than what is known here.
   const refresh = (): void =>
-    detach(generationsOf(warden.keys).refresh(warden.database), (error: unknown) =>
-      warden.log.warn({ err: error }, 'what was sealed again could not be read; the regular pass does it'),
+    detach(
+      warden.database.withSystem((tx) => generationsOf(warden.keys).refresh(tx)),
+      (error: unknown) => warden.log.warn({ err: error }, 'what was sealed again could not be read; the regular pass does it'),
     );
   const stopListening = await warden.database.listen('cofferdam_answer', refresh, refresh);
   return {

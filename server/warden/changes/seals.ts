@@ -8,7 +8,7 @@ import { insertAlert } from '../alerts/alert-queries.ts';
 import type { KeyRing, Warden } from '../context.ts';
 import { record } from '../ledger/ledger-queries.ts';
 import { type Declared, declarationsOf, deviation } from './declared.ts';
-import { generationsOf } from './generations.ts';
+import { type Generations, generationsOf } from './generations.ts';
 import { genuineAmong } from './genuine.ts';
 import { fitsChange, isAccess, type Maker, mayBeMadeBy } from './provenance.ts';
 import {
@@ -52,10 +52,13 @@ export type Behalf = { readonly maker: Maker; readonly change: () => string | nu
 /** A row that is not what was declared: nothing of the transaction happens, and it is an alarm. */
 export class Undeclared extends CofferdamError {
   readonly row: RowName;
+  /** As it was when a change of it was declared. */
+  readonly before: SealedRow | null;
 
-  constructor(row: RowName, why: string) {
+  constructor(row: RowName, why: string, before: SealedRow | null = null) {
     super('denied', `the database wrote what nobody asked for (${row.kind} ${row.id}, ${why}): nothing was done`);
     this.row = row;
+    this.before = before;
   }
 }
 
@@ -63,11 +66,20 @@ export class Undeclared extends CofferdamError {
 const named = (kind: SealKind, before: string | null, change: string | null): string | null =>
   kind === 'break-glass' ? (before ?? change) : (change ?? before);
 
-function sealable(row: SealedRow, declared: Declared | undefined, { maker, change }: Behalf): Sealable {
+/** One more than it ever was. A row that is made was never sealed; one that is changed is of the generation that was read and verified. */
+function nextGeneration(row: SealedRow, before: SealedRow | null, known: Generations): number {
+  const last = before?.generation ?? 0;
+  if (row.generation !== last || known.newest(row) > last || !Number.isSafeInteger(last + 1))
+    throw new Undeclared(row, 'it is not of the generation that was declared', before);
+  return last + 1;
+}
+
+function sealable(row: SealedRow, declared: Declared | undefined, { maker, change }: Behalf, known: Generations): Sealable {
   if (declared === undefined) throw new Undeclared(row, 'it was not declared');
-  const odd = deviation(row, declared);
-  if (odd !== undefined) throw new Undeclared(row, `${odd} is not what was declared`);
   const { before } = declared;
+  const odd = deviation(row, declared);
+  if (odd !== undefined) throw new Undeclared(row, `${odd} is not what was declared`, before);
+  const generation = nextGeneration(row, before, known);
   const by = change();
   if (before === null && by === null && !mayBeMadeBy(row.kind, maker)) throw new Undeclared(row, 'this takes two operators');
   return {
@@ -76,7 +88,7 @@ function sealable(row: SealedRow, declared: Declared | undefined, { maker, chang
     facts: row.facts,
     change: named(row.kind, before?.change ?? null, by),
     maker: before === null ? (by === null ? maker : null) : before.maker,
-    generation: (before?.generation ?? 0) + 1,
+    generation,
   };
 }
 
@@ -84,11 +96,14 @@ async function sealDeclared(tx: Transaction, keys: KeyRing, word: string, behalf
   const declared = declarationsOf(tx);
   // What stood there before was what the warden had written: a change of one fact does not make the others good.
   const before = [...declared.values()].flatMap((one) => one.before ?? []);
+  // Another warden may have sealed them since: what it recorded is newer than what is known here.
+  const known = generationsOf(keys);
+  await known.refresh(tx);
   const verdict = await judge(tx, keys, before, []);
   const broken = before.find((row) => !verdict(row));
-  if (broken !== undefined) throw new Undeclared(broken, 'it was altered before');
+  if (broken !== undefined) throw new Undeclared(broken, 'it was altered before', broken);
   const touched = await rowsWrittenUnder(tx, word);
-  const rows = (await readRows(tx, touched)).map((row) => sealable(row, declared.get(rowKey(row)), behalf));
+  const rows = (await readRows(tx, touched)).map((row) => sealable(row, declared.get(rowKey(row)), behalf, known));
   await sealRows(tx, keys, rows);
   const again = rows.filter((row) => row.generation > 1);
   if (again.length > 0)
@@ -115,13 +130,24 @@ export async function sealing<T>(
   try {
     await sealDeclared(tx, warden.keys, word, behalf);
   } catch (error) {
-    if (error instanceof Undeclared) {
-      const { row } = error;
-      await warden.database.withSystem((other) => alarmBroken(other, row, `${error.message} (a trigger, or a row altered before)`));
-    }
+    if (!(error instanceof Undeclared)) throw error;
+    const { row, before } = error;
+    const isLate = await warden.database.withSystem(async (other) => {
+      if (before !== null && (await isNewer(other, warden.keys, before))) return true;
+      await alarmBroken(other, row, `${error.message} (a trigger, or a row altered before)`);
+      return false;
+    });
+    if (isLate)
+      throw new CofferdamError('conflict', `the ${row.kind} was changed by somebody else at the same moment: nothing was done, try again`);
     throw error;
   }
   return result;
+}
+
+/** Whether the row that is committed is good, and newer than what was read of it: an honest change came first. */
+async function isNewer(other: Transaction, keys: KeyRing, before: SealedRow): Promise<boolean> {
+  const { broken, rows } = await look(other, keys, [before], []);
+  return broken === undefined && (rows.get(rowKey(before))?.generation ?? 0) > before.generation;
 }
 
 const isSealGood = (keys: KeyRing, row: SealedRow): boolean => {
@@ -136,7 +162,7 @@ const isMadeWell = (row: SealedRow, changes: ReadonlyMap<string, Proposal>): boo
   return change !== undefined && fitsChange(row, change);
 };
 
-/** Whether a row is what the warden wrote, by somebody who may: its seal, its maker or its change. */
+/** Whether a row is what the warden wrote last, by somebody who may: its seal, its generation, its maker or its change. */
 async function judge(
   tx: Transaction,
   keys: KeyRing,
@@ -145,7 +171,8 @@ async function judge(
 ): Promise<(row: SealedRow) => boolean> {
   const changes = new Set(rows.flatMap((row) => row.change ?? []));
   const good = await genuineAmong(tx, keys, [...changes], within);
-  return (row) => isSealGood(keys, row) && isMadeWell(row, good);
+  const known = generationsOf(keys);
+  return (row) => isSealGood(keys, row) && !known.isOld(row) && isMadeWell(row, good);
 }
 
 /** Rows that were read and verified, by `kind/id`. */
@@ -172,7 +199,7 @@ async function look(
   if (!isAgain && [...rows.values()].some((row) => generations.isOld(row))) return look(tx, keys, names, within, true);
   const broken = names.find((name) => {
     const row = rows.get(rowKey(name));
-    if (row === undefined || !isGood(row) || generations.isOld(row)) return true;
+    if (row === undefined || !isGood(row)) return true;
     generations.learn(row);
     return false;
   });
@@ -227,7 +254,7 @@ const pageRows = 500;
 
 /** Every row that must carry a seal, whether it does or not; what is broken. */
 export async function* brokenSeals(warden: Pick<Warden, 'database' | 'keys'>): AsyncGenerator<RowName> {
-  await generationsOf(warden.keys).refresh(warden.database);
+  await warden.database.withSystem((tx) => generationsOf(warden.keys).refresh(tx));
   yield* await warden.database.withSystem((tx) => unsealedRows(tx, pageRows));
   let after: RowName | null = null;
   for (;;) {

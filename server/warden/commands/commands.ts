@@ -46,7 +46,7 @@ export async function startCommands(warden: Warden, sessions: SessionRegistry): 
         while (isWanted && !isStopped) {
           isWanted = false;
           // What a command sealed again is known here before the next one; other wardens hear of its answer.
-          while (!isStopped && (await next())) await generationsOf(warden.keys).refresh(warden.database);
+          while (!isStopped && (await next())) await warden.database.withSystem((tx) => generationsOf(warden.keys).refresh(tx));
         }
       })()
         .catch((error: unknown) => warden.log.warn({ err: error }, 'commands could not be taken; tried again'))

@@ -1,0 +1,108 @@
+// An earlier state of a row, put back with the seal that it had then, is not made good by anything honest that is done to the row afterwards.
+import { randomUUID } from 'node:crypto';
+import { type Test, test } from 'tap';
+import { declareChange, declareNew } from '../../server/warden/changes/declared.ts';
+import { type RowName, readRows, type SealedRow } from '../../server/warden/changes/seal-queries.ts';
+import { firstBroken, sealing } from '../../server/warden/changes/seals.ts';
+import { keptSeal, startSealBench } from '../support/seal-bench.ts';
+
+const behalf = { maker: 'operator', change: () => null } as const;
+
+async function setUp(t: Test) {
+  const { sql, warden } = await startSealBench(t);
+  const { database, keys } = warden;
+  const customer = randomUUID();
+  const name = { kind: 'folder', id: randomUUID() } as const satisfies RowName;
+  const facts = {
+    name: 'deposit',
+    direction: 'deposit',
+    publish_rule: 'on-close',
+    settle_ms: 0,
+    read_back: false,
+    replace_allowed: true,
+    directories_allowed: false,
+    window_days: null,
+    reads_max: null,
+    retention_days: 10,
+  };
+  await database.withSystem((tx) =>
+    sealing(tx, warden, behalf, async () => {
+      declareNew(tx, { kind: 'customer', id: customer }, { name: 'acme', allowed_proofs: null, is_self_test: false });
+      await tx.query('insert into customer (id, name) values ($1, $2)', [customer, 'acme']);
+      declareNew(tx, name, { customer_id: customer, ...facts });
+      await tx.query(
+        `insert into folder (id, customer_id, name, direction, settle_ms, replace_allowed, directories_allowed, retention_days)
+         values ($1, $2, 'deposit', 'deposit', 0, true, false, 10)`,
+        [name.id, customer],
+      );
+    }),
+  );
+  type Column = 'replace_allowed' | 'retention_days';
+  const set = (column: Column, value: unknown, between: () => Promise<unknown> = async () => {}): Promise<void> =>
+    database.withSystem((tx) =>
+      sealing(tx, warden, behalf, async () => {
+        await declareChange(tx, [name], { [column]: value });
+        await between();
+        await tx.query(`update folder set ${column} = $2 where id = $1`, [name.id, value]);
+      }),
+    );
+  const isGood = async (): Promise<boolean> => (await database.withSystem((tx) => firstBroken(tx, keys, [name]))) === undefined;
+  const row = async (): Promise<SealedRow | undefined> => (await database.withSystem((tx) => readRows(tx, [name])))[0];
+  const make = (title: string): Promise<void> =>
+    database.withSystem((tx) =>
+      sealing(tx, warden, behalf, async () => {
+        const id = randomUUID();
+        declareNew(tx, { kind: 'customer', id }, { name: title, allowed_proofs: null, is_self_test: false });
+        await tx.query('insert into customer (id, name) values ($1, $2)', [id, title]);
+      }),
+    );
+  const alarms = async (): Promise<number> =>
+    (await sql.query<{ n: number }>("select coalesce(sum(count), 0)::int as n from alert where kind = 'row.broken-seal'"))[0]?.n ?? 0;
+  return { sql, name, set, isGood, row, make, alarms };
+}
+
+test('an honest change of another fact does not make an old state good', async (t) => {
+  const { sql, name, set, isGood, row, alarms } = await setUp(t);
+  const putBack = await keptSeal(sql, 'folder', name.id);
+  await set('replace_allowed', false);
+  t.ok(await isGood(), 'narrowed');
+  const back = await keptSeal(sql, 'folder', name.id);
+  await sql.query('update folder set replace_allowed = true where id = $1', [name.id]);
+  await putBack();
+  t.notOk(await isGood(), 'the wide state with the seal that it had is seen');
+  await t.rejects(set('retention_days', 20), { code: 'denied', message: /it was altered before/ }, 'an honest change of another fact');
+  t.notOk(await isGood(), 'it is seen still');
+  t.match((await row())?.facts, /"retention_days": 10/, 'nothing was done');
+  t.equal(await alarms(), 1, 'and it is an alarm');
+  await sql.query('update folder set replace_allowed = false where id = $1', [name.id]);
+  await back();
+  await set('retention_days', 20);
+  t.ok(await isGood(), 'the twin: the state that the warden wrote last is changed');
+  t.match(await row(), { generation: 3, facts: /"replace_allowed": false/ });
+});
+
+test('two changes at the same moment: one is done, the other is said to be too late', async (t) => {
+  const { set, isGood, row, alarms } = await setUp(t);
+  const late = set('retention_days', 20, () => set('replace_allowed', false));
+  await t.rejects(late, { code: 'conflict', message: /changed by somebody else at the same moment/ });
+  t.match(await row(), { generation: 2, facts: /"retention_days": 10.*"replace_allowed": false/ }, 'the first one');
+  const same = set('retention_days', 20, () => set('retention_days', 20));
+  await t.rejects(same, { code: 'conflict' }, 'even when both say the same: two states of one generation would be one too many');
+  t.match(await row(), { generation: 3, facts: /"retention_days": 20/ });
+  t.ok(await isGood());
+  t.equal(await alarms(), 0, 'neither is an alarm');
+});
+
+test('a row that is made was never sealed: a generation that stands there already is not gone on from', async (t) => {
+  const { sql, make, alarms } = await setUp(t);
+  const [last] = await sql.query<{ n: string }>('select (2 ^ 53 - 1)::bigint::text as n');
+  await sql.query(
+    `create function planted() returns trigger language plpgsql as $$ begin new.generation := ${last?.n}; return new; end $$`,
+  );
+  await sql.query('create trigger planted before insert on seal for each row execute function planted()');
+  await t.rejects(make('globex'), { code: 'denied', message: /not of the generation that was declared/ });
+  t.equal(await alarms(), 1);
+  await sql.query('drop trigger planted on seal');
+  await make('globex');
+  t.equal(await alarms(), 1, 'the twin');
+});
