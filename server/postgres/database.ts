@@ -75,7 +75,8 @@ export class Database {
       connectionTimeoutMillis: 5000,
       idleTimeoutMillis: 60_000,
       // No idle transaction may hold a snapshot: it would stop pruning of the hot budget rows.
-      options: '-c idle_in_transaction_session_timeout=10000 -c statement_timeout=30000',
+      // Zone and style of texts are not the server's to choose: a day of 23 hours is not what was asked for.
+      options: '-c idle_in_transaction_session_timeout=10000 -c statement_timeout=30000 -c TimeZone=UTC -c DateStyle=ISO',
     });
     this.#pool.on('error', () => {});
     // A server that ends a connection in the same breath in which it accepts it says so before anybody listens.
