@@ -19,9 +19,11 @@ RUN node scripts/prepare.cjs && npm prune --omit=dev --ignore-scripts --no-audit
 FROM debian:bookworm-slim
 RUN groupadd --system cofferdam-store \
  && groupadd --system cofferdam-operators \
+ && groupadd --system cofferdam-database \
  && for user in cofferdam-warden cofferdam-admin cofferdam-edge cofferdam-int; do \
       useradd --system --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin "$user"; done \
- && usermod --append --groups cofferdam-store,cofferdam-edge,cofferdam-int cofferdam-warden \
+ && usermod --append --groups cofferdam-store,cofferdam-database,cofferdam-edge,cofferdam-int cofferdam-warden \
+ && usermod --append --groups cofferdam-database cofferdam-admin \
  && usermod --append --groups cofferdam-store cofferdam-edge \
  && usermod --append --groups cofferdam-store cofferdam-int \
  && install -d -o cofferdam-warden -g cofferdam-warden -m 0755 /mnt/cofferdam-witness

@@ -150,6 +150,7 @@ export async function startAdmin(config: Config): Promise<{ stop(): Promise<void
     applicationName: 'cofferdam admin',
     connectionsMax: config.shares.admin.transactions.total,
     admission: () => placeFor(slots),
+    onUnreachable: (cause) => log.error({ err: cause }, 'the database gives no connection: operators are told that it cannot be reached'),
   });
   const commands = new CommandLine(database, slots.commands);
   await commands.start();

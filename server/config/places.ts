@@ -4,8 +4,8 @@
 import { dirname } from 'node:path';
 import { type Config, runtimePaths } from './config.ts';
 
-/** `starter`: who ran `cofferdam up` or `cofferdam migrate`; `store`, `operators`: a group only. */
-export type Holder = 'starter' | 'warden' | 'admin' | 'database' | 'store' | 'operators' | { readonly edge: string };
+/** `starter`: who ran `cofferdam up` or `cofferdam migrate`; `store`, `operators`, `clients` of the database: a group only. */
+export type Holder = 'starter' | 'warden' | 'admin' | 'database' | 'store' | 'operators' | 'clients' | { readonly edge: string };
 export type Place = { readonly path: string; readonly owner: Holder; readonly group: Holder; readonly mode: number };
 export type Secret = {
   readonly path: string;
@@ -60,7 +60,11 @@ export function directoriesOf(config: Config): readonly Place[] {
     place(paths.certs, 'starter', 0o755),
     place(`${paths.certs}/admin`, 'starter', 0o750, 'admin'),
     ...(config.database.embedded
-      ? [place(dirname(paths.postgresData), 'database', 0o700), place(paths.postgresSocketDirectory, 'database', 0o755)]
+      ? [
+          place(dirname(paths.postgresData), 'database', 0o700),
+          // Whoever may connect may use up all connections without a password; the socket inherits the group.
+          place(paths.postgresSocketDirectory, 'database', 0o2750, 'clients'),
+        ]
       : []),
   ];
 }

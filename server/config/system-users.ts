@@ -6,6 +6,8 @@ import type { SystemUsers } from './config.ts';
 export const storeGroup = 'cofferdam-store';
 /** Members may connect to the admin process's socket. Who they are there, their certificates say. */
 export const operatorsGroup = 'cofferdam-operators';
+/** Members may open connections to the database on this machine: the roles that have a password for it. A connection counts before anybody proved anything. */
+export const databaseGroup = 'cofferdam-database';
 
 /** The user of a role, or of one edge. */
 export function userOf(users: SystemUsers, holder: 'warden' | 'admin' | 'database' | { readonly edge: string }): string | undefined {
@@ -38,6 +40,7 @@ export function groupFaults(users: SystemUsers, passwd: string, group: string, i
   const may = (member: string, name: string): boolean =>
     name === member ||
     (name === storeGroup && (edges.includes(member) || member === users.warden)) ||
+    (name === databaseGroup && (member === users.warden || member === users.admin)) ||
     (member === users.warden && edges.includes(name));
   const lines = (text: string): readonly (readonly string[])[] => text.split('\n').map((line) => line.split(':'));
   const groups = lines(group);

@@ -41,6 +41,8 @@ export type DatabaseOptions = {
    * on their values.
    */
   readonly isPreparing?: boolean;
+  /** Hears why the server gave no connection, in its own words, at most each `unreachableEveryMs`. */
+  readonly onUnreachable?: (cause: unknown) => void;
 };
 
 /** A transaction's place in the pool; `lockMs`: how long it may wait for a lock at a time, null = as long as a statement may take. */
@@ -53,6 +55,7 @@ type Held = {
 
 /** Beyond this statements stay unprepared: each costs every connection some memory. */
 const preparedMax = 500;
+const unreachableEveryMs = 10_000;
 
 /** Errors of the connection (not of a statement) mean "unknown": nothing may be released or acknowledged on them. */
 export class Database {
@@ -61,6 +64,7 @@ export class Database {
   readonly #listeners = new Set<{ stop: () => Promise<void> }>();
   readonly #admitted = new WeakSet<pg.PoolClient>();
   readonly #names = new Map<string, string>();
+  #unreachableTold = Number.NEGATIVE_INFINITY;
 
   constructor(options: DatabaseOptions) {
     this.#options = options;
@@ -71,7 +75,8 @@ export class Database {
       connectionTimeoutMillis: 5000,
       idleTimeoutMillis: 60_000,
       // No idle transaction may hold a snapshot: it would stop pruning of the hot budget rows.
-      options: '-c idle_in_transaction_session_timeout=10000 -c statement_timeout=30000',
+      // Zone and style of texts are not the server's to choose: a day of 23 hours is not what was asked for.
+      options: '-c idle_in_transaction_session_timeout=10000 -c statement_timeout=30000 -c TimeZone=UTC -c DateStyle=ISO',
     });
     this.#pool.on('error', () => {});
     // A server that ends a connection in the same breath in which it accepts it says so before anybody listens.
@@ -246,6 +251,10 @@ export class Database {
     try {
       client = await this.#pool.connect();
     } catch (cause) {
+      if (performance.now() - this.#unreachableTold > unreachableEveryMs) {
+        this.#unreachableTold = performance.now();
+        this.#options.onUnreachable?.(cause);
+      }
       throw new CofferdamError('unavailable', 'the database cannot be reached', { cause });
     }
     const { admit } = this.#options;

@@ -131,10 +131,14 @@ async function stopLeftover(dataDirectory: string, timeoutMs: number): Promise<v
 /** A quarter of the memory, as PostgreSQL's manual advises, and no more than the record of some years needs. Only what is used is taken. */
 const buffersMegabytes = Math.min(4096, Math.max(128, Math.floor(totalmem() / 4 / 1024 ** 2)));
 
-const settings: Readonly<Record<string, string>> = {
+export const serverSettings = {
   listen_addresses: '',
-  unix_socket_permissions: '0777',
-  max_connections: '100',
+  unix_socket_permissions: '0770',
+  max_connections: '200',
+  // Kept for the warden, whoever else is connected (server/postgres/connection-limits.ts).
+  reserved_connections: '60',
+  // No longer than our own pools wait: who has proved nothing holds a connection as long as this.
+  authentication_timeout: '5s',
   shared_buffers: `${buffersMegabytes}MB`,
   max_wal_size: '4GB',
   fsync: 'on',
@@ -145,14 +149,14 @@ const settings: Readonly<Record<string, string>> = {
   timezone: 'UTC',
   logging_collector: 'off',
   log_min_messages: 'warning',
-};
+} as const satisfies Readonly<Record<string, string>>;
 
 /** Creates the cluster when it is not there, starts it and waits until it takes connections. Throws `configuration` with the server's own words otherwise. */
 export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedServer> {
   const binaries = binaryDirectory();
   if (!existsSync(join(options.dataDirectory, 'PG_VERSION'))) await initialise(options, binaries);
   await stopLeftover(options.dataDirectory, options.startTimeoutMs);
-  const args = Object.entries({ ...settings, unix_socket_directories: options.socketDirectory }).flatMap(([name, value]) => [
+  const args = Object.entries({ ...serverSettings, unix_socket_directories: options.socketDirectory }).flatMap(([name, value]) => [
     '-c',
     `${name}=${value}`,
   ]);

@@ -5,6 +5,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
 import { CofferdamError } from '../domain/errors.ts';
+import { connectionLimit, reserveRole, reserveVersion } from './connection-limits.ts';
 import type { Transaction } from './database.ts';
 import { compareStoredCode, readStoredCode, storedCode } from './stored-code.ts';
 
@@ -64,18 +65,29 @@ async function withRetry(work: () => Promise<void>): Promise<void> {
 }
 
 async function ensureRoles(client: pg.Client, passwords: RolePasswords): Promise<void> {
-  const version = Number((await client.query<{ v: string }>("select current_setting('server_version_num') as v")).rows[0]?.v);
+  const { rows } = await client.query<{ version: string; most: string }>(
+    "select current_setting('server_version_num') as version, current_setting('max_connections') as most",
+  );
+  const version = Number(rows[0]?.version);
+  const most = Number(rows[0]?.most);
   for (const name of ['warden', 'admin', 'auditor'] as const) {
     const role = `cofferdam_${name}`;
     const { rowCount } = await client.query('select 1 from pg_roles where rolname = $1', [role]);
     const verb = rowCount === 0 ? 'create' : 'alter';
     await client.query(
-      `${verb} role ${role} login nosuperuser nocreatedb nocreaterole nobypassrls password ${client.escapeLiteral(passwords[name])}`,
+      `${verb} role ${role} login nosuperuser nocreatedb nocreaterole nobypassrls connection limit ${connectionLimit(name, most)} password ${client.escapeLiteral(passwords[name])}`,
     );
     await client.query(`alter role ${role} set idle_in_transaction_session_timeout = '10s'`);
     // A transaction that lives long keeps old versions of the hot budget rows alive, whether it is idle or not.
     if (version >= 170_000) await client.query(`alter role ${role} set transaction_timeout = '60s'`);
   }
+  if (version >= reserveVersion) await keepReserve(client);
+}
+
+/** Where the migrating login may not give it (some hosted servers), the limits of the others have to do. */
+async function keepReserve(client: pg.Client): Promise<void> {
+  const { rows } = await client.query<{ may: boolean }>(`select pg_has_role('${reserveRole}', 'member with admin option') as may`);
+  if (rows[0]?.may === true) await client.query(`grant ${reserveRole} to cofferdam_warden`);
 }
 
 /** Brings one database to the newest schema; idempotent and safe to run from several places at once. Returns the names applied now. */

@@ -5,7 +5,7 @@ import { randomBytes } from 'node:crypto';
 import { accessSync, constants } from 'node:fs';
 import type { Config } from '../config/config.ts';
 import { directoriesOf, type Holder, secretMode } from '../config/places.ts';
-import { lookUp, operatorsGroup, storeGroup } from '../config/system-users.ts';
+import { databaseGroup, lookUp, operatorsGroup, storeGroup } from '../config/system-users.ts';
 import { CofferdamError } from '../domain/errors.ts';
 import type { ProcessUser } from '../postgres/embedded.ts';
 import { ensureOwnSecret, placeDirectory, self } from './own-files.ts';
@@ -17,6 +17,7 @@ export type Wall = {
   readonly edgeOf: (node: string) => ProcessUser;
   readonly storeGid: number;
   readonly operatorsGid: number;
+  readonly clientsGid: number;
   readonly areShared: boolean;
 };
 
@@ -57,9 +58,19 @@ export function buildWall(config: Config): Wall {
   const { users } = config;
   if (users === null) {
     const one = self();
-    return { warden: one, admin: one, database: one, edgeOf: () => one, storeGid: one.gid, operatorsGid: one.gid, areShared: true };
+    return {
+      warden: one,
+      admin: one,
+      database: one,
+      edgeOf: () => one,
+      storeGid: one.gid,
+      operatorsGid: one.gid,
+      clientsGid: one.gid,
+      areShared: true,
+    };
   }
   const storeGid = ensureGroup(storeGroup);
+  const clientsGid = ensureGroup(databaseGroup);
   const edges = new Map(Object.entries(users.edges).map(([node, name]) => [node, ensureUser(name, [storeGroup])]));
   const edgeOf = (node: string): ProcessUser => {
     const user = edges.get(node);
@@ -68,12 +79,13 @@ export function buildWall(config: Config): Wall {
   };
   return {
     // The group of an edge has one more member: who takes its objects over.
-    warden: ensureUser(users.warden, [storeGroup, ...Object.values(users.edges)]),
-    admin: ensureUser(users.admin, []),
+    warden: ensureUser(users.warden, [storeGroup, databaseGroup, ...Object.values(users.edges)]),
+    admin: ensureUser(users.admin, [databaseGroup]),
     database: ensureUser(users.database, []),
     edgeOf,
     storeGid,
     operatorsGid: ensureGroup(operatorsGroup),
+    clientsGid,
     areShared: false,
   };
 }
@@ -82,6 +94,7 @@ function idsOf(wall: Wall, holder: Holder): ProcessUser {
   if (typeof holder === 'object') return wall.edgeOf(holder.edge);
   if (holder === 'store') return { uid: wall.warden.uid, gid: wall.storeGid };
   if (holder === 'operators') return { uid: wall.admin.uid, gid: wall.operatorsGid };
+  if (holder === 'clients') return { uid: wall.database.uid, gid: wall.clientsGid };
   if (holder === 'starter') return self();
   return wall[holder];
 }

@@ -68,6 +68,7 @@ export async function startWarden(config: Config): Promise<RunningWarden> {
     admission: () => placeFor(slots),
     admit,
     isPreparing: true,
+    onUnreachable: (cause) => log.error({ err: cause }, 'the database gives no connection'),
   });
   const ledger = new Ledger({ config, url, keys, guard, witnesses: createWitnesses(config.ledger), log });
   const forwards = new Forwards({ config, url, log, newest: () => ledger.newest });

@@ -10,6 +10,7 @@ import { type Config, runtimePaths } from '../../server/config/config.ts';
 import { loadConfig } from '../../server/config/load.ts';
 import { directoriesOf } from '../../server/config/places.ts';
 import { nameOf } from '../../server/config/system-users.ts';
+import { serverSettings } from '../../server/postgres/embedded.ts';
 import { buildWall, layOut, type Wall } from '../../server/supervisor/layout.ts';
 import { type Teardown, temporaryDirectory } from '../support/database.ts';
 import { type Tried, type Try, tryAs } from '../support/wall-probe.ts';
@@ -143,4 +144,21 @@ test('no directory of the layout is written by two that do not trust each other'
   ]);
   for (const path of directories) t.same(writers.get(path), expected.get(path) ?? [], path);
   t.equal(statSync(`${runtime}/secrets/warden`).uid, 0, 'where secrets stand is the starter’s: what root puts there stays');
+});
+
+test("PostgreSQL's socket is in reach of those that have a password for it, and of nobody else", { skip }, async (t) => {
+  const { config, wall, userOf } = machine(t);
+  const path = join(runtimePaths(config).postgresSocketDirectory, '.s.PGSQL.5432');
+  const nameOfRole = (role: 'warden' | 'admin' | 'database'): string => nameOf('/etc/passwd', wall[role].uid);
+  // Made as the database makes it, by its user and with the mode of its settings.
+  const program = `process.initgroups('${nameOfRole('database')}', ${wall.database.gid}); process.setgid(${wall.database.gid}); process.setuid(${wall.database.uid}); require('node:net').createServer((one) => one.destroy()).listen(process.argv[1], () => { require('node:fs').chmodSync(process.argv[1], Number.parseInt(process.argv[2], 8)); console.log('up'); })`;
+  const server = spawn(process.execPath, ['-e', program, path, serverSettings.unix_socket_permissions], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  t.teardown(() => server.kill());
+  await once(server.stdout, 'data');
+  for (const user of [...nodes.map(userOf), 'nobody'])
+    t.match(await tryAs(user, [{ do: 'connect', path }]), [{ outcome: 'refused EACCES' }], `${user} may not`);
+  for (const role of ['warden', 'admin', 'database'] as const)
+    t.match(await tryAs(nameOfRole(role), [{ do: 'connect', path }]), [{ outcome: 'possible' }], `the ${role} may`);
 });

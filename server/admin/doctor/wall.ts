@@ -13,8 +13,10 @@ import {
   secretForbidden,
   secretsOf,
 } from '../../config/places.ts';
-import { groupFaults, lookUp, nameOf, operatorsGroup, storeGroup, userOf } from '../../config/system-users.ts';
+import { databaseGroup, groupFaults, lookUp, nameOf, operatorsGroup, storeGroup, userOf } from '../../config/system-users.ts';
 import { type Finding, fault, ok, warning } from './finding.ts';
+
+const groupsOf = { store: storeGroup, operators: operatorsGroup, clients: databaseGroup } as const;
 
 type Ids = { readonly uid: number; readonly gid: number };
 /** Undefined: nobody knows, so it cannot be judged. */
@@ -41,8 +43,8 @@ export function holders(config: Config): IdsOf {
   };
   return (holder) => {
     if (holder === 'starter') return starter;
-    if (holder === 'store' || holder === 'operators') {
-      const gid = lookUp('/etc/group', holder === 'store' ? storeGroup : operatorsGroup)?.[2];
+    if (holder === 'store' || holder === 'operators' || holder === 'clients') {
+      const gid = lookUp('/etc/group', groupsOf[holder])?.[2];
       return gid === undefined ? undefined : { uid: -1, gid: Number(gid) };
     }
     const name = userOf(users, holder);

@@ -3,6 +3,7 @@
 import { randomBytes } from 'node:crypto';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { detach, unexpected } from '../../domain/detached.ts';
+import { askedBytes, largeBytes, smallBytes } from '../../domain/self-test-round.ts';
 import { login, type Person, readFrom, type Target, writeFile } from './probe.ts';
 
 export type Verdict = { readonly check: 'cap' | 'wrong-code' | 'lockout'; readonly bites: boolean; readonly text: string };
@@ -18,9 +19,6 @@ export type FromRound =
   | { readonly kind: 'codes' }
   | { readonly kind: 'done'; readonly checks: readonly Verdict[] };
 
-/** One of these fits into the account's cap, the other never does. */
-const smallBytes = 1024;
-const largeBytes = 65_536;
 /** Whatever the configuration says, more tries on one connection than this are no lockout. */
 const lockoutAttemptsMax = 10;
 /** A connection that ends later was ended by the time that a login may take, not by the tries. */
@@ -65,7 +63,7 @@ function main(port: MessagePort, { target: given, person, loginAttemptsMax }: Ro
       }
       const within = await read(small, smallBytes);
       if (within !== smallBytes) return verdict(false, `what is within the cap could not be read: ${String(within)}`);
-      const beyond = await read(large, largeBytes);
+      const beyond = await read(large, askedBytes);
       if (!(beyond instanceof Error)) return verdict(false, `a file larger than the cap was released (${beyond} bytes)`);
       return /limit/.test(beyond.message)
         ? verdict(true, 'what fits was released, what does not was refused')

@@ -216,7 +216,7 @@ export async function insertBreakGlass(
   );
   const [row] = await tx.query<{ valid_until: Date }>(
     `insert into break_glass (id, operator_id, operations, hours, reason, created_at, valid_until)
-     select $6, $1, $2, $3, $4, now, now + $5 * interval '1 day' from clock_timestamp() as now returning valid_until`,
+     select $6, $1, $2, $3, $4, now, now + $5 * interval '24 hours' from clock_timestamp() as now returning valid_until`,
     [g.operator, g.operations, g.hours, g.reason, g.validDays, id],
   );
   if (row === undefined) throw new Error('no break-glass was written');

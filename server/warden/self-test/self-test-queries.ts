@@ -6,7 +6,7 @@ import { declareNew, fromNow } from '../changes/declared.ts';
 
 const keyLifeMs = 30 * 86_400_000;
 
-/** The one customer of all self-tests; its id, and whether it was made now. */
+/** The customer of a node's self-tests; its id, and whether it was made now. */
 export async function ensureCustomer(tx: Transaction, name: string): Promise<{ readonly id: CustomerId; readonly isNew: boolean }> {
   const id = randomUUID();
   const made = await tx.query<{ id: string }>(

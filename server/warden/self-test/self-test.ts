@@ -27,10 +27,10 @@ import {
 
 type Operations = 'self-test.begin' | 'self-test.code' | 'self-test.report';
 
-const customerName = 'self-test';
 const folder = 'probe';
 /** A run may change its key after so long: an edge does so each day. */
 const keyLifeMs = 20 * 3_600_000;
+/** Of its account, and of the customer that is its alone: nothing that one node uses up, or writes, is another's. */
 const nameOf = (caller: EdgeCaller): string => `self-test.${caller.node}`.slice(0, 64);
 
 export function selfTestHandlers(
@@ -58,7 +58,7 @@ export function selfTestHandlers(
       if (await isUsableKey(tx, nameOf(caller), fingerprint)) return;
       await forgetUnusedKeys(tx, nameOf(caller));
       await sealing(tx, warden, { maker: 'self-test', change: () => null }, async () => {
-        const customer = await ensureCustomer(tx, customerName);
+        const customer = await ensureCustomer(tx, nameOf(caller));
         if (customer.isNew) await keys.createCustomerKey(tx, customer.id);
         await createBudgets(tx, { kind: 'customer', customer: customer.id }, budgets);
         const account = await ensureAccount(tx, customer.id, nameOf(caller), caller.plane, folder);
@@ -78,7 +78,7 @@ export function selfTestHandlers(
       const fingerprint = fingerprintOf(blob);
       requireKeyOfRun(caller, fingerprint);
       await makeTester(caller, blob, type, fingerprint);
-      return { account: nameOf(caller), directory: caller.plane === 'internal' ? `/${customerName}/${folder}` : `/${folder}` };
+      return { account: nameOf(caller), directory: caller.plane === 'internal' ? `/${nameOf(caller)}/${folder}` : `/${folder}` };
     },
 
     'self-test.code': async (_params, caller) => {
