@@ -73,7 +73,7 @@ const depositRow = z.strictObject({
   version: nullableText,
   sha256: nullableText,
   size: count.nullable(),
-  /** closed, interrupted, expired, or opened: no end is known. */
+  /** closed, interrupted, given-up, expired, or opened: no end is known. */
   state: z.string(),
   uploads: count,
   first: instant,

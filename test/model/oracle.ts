@@ -91,8 +91,7 @@ export class Beliefs {
     handle.isClosed = true;
     const flaw = handle.flaw;
     if (flaw !== undefined) {
-      if (outcome === 'ok' && !(handle.continuesPartial && !handle.hasWritten))
-        this.violate(`CLOSE of ${handle.path} was answered OK although ${flaw}`);
+      if (outcome === 'ok') this.violate(`CLOSE of ${handle.path} was answered OK although ${flaw}`);
       return;
     }
     const sha = sha256(handle.image);

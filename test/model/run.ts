@@ -154,8 +154,6 @@ export class Run {
     const belief = new HandleBelief(path, account, base, isPartial);
     this.#beliefs.handles.push(belief);
     this.#open.set(key, { belief, handle, client, appends: how === 'append' });
-    // Nothing is known about the bytes before it: whatever becomes of it, it can only be looked at for what it adds.
-    if (base.length !== stored) belief.refusal ??= undefined;
   }
 
   /** The bytes that an opened file has already, from what was written to that name before. */

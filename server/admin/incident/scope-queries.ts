@@ -106,7 +106,7 @@ export async function eachDeposit(snapshot: Snapshot, chosen: Chosen, onRow: (ro
          coalesce(max(l.bytes) filter (where l.kind = 'upload.closed'), whole_number(max((l.public ->> 'storedBytes')::numeric))) as size,
          case when bool_or(l.kind = 'upload.closed') then 'closed' else substr((array_agg(l.kind order by l.at desc))[1], 8) end as state,
          count(distinct l.handle_id)::int as uploads, min(l.at) as first, max(l.at) as last
-       from ledger l where l.kind in ('upload.opened', 'upload.closed', 'upload.interrupted', 'upload.expired') and ${selected} group by 1, 2) u
+       from ledger l where l.kind in ('upload.opened', 'upload.closed', 'upload.interrupted', 'upload.given-up', 'upload.expired') and ${selected} group by 1, 2) u
        left join version v on v.id = u.version_id left join file f on f.id = v.file_id left join folder fo on fo.id = f.folder_id
        left join customer c on c.id = u.customer_id left join lateral (select ${pathInFolder} as path where f.id is not null) k on true
      ) o order by o.customer collate "C" nulls last, o."customerId", o.folder collate "C", o.path collate "C", o.version`,

@@ -7,7 +7,7 @@ import { afterRename } from '../../domain/publish-rules.ts';
 import type { Transaction } from '../../postgres/database.ts';
 import type { OpenSession } from '../context.ts';
 import { type locateEntry, notFound, requireVerb, walk, walkHolding } from './locate.ts';
-import { recordName } from './name-entry.ts';
+import { giveUp, recordName } from './name-entry.ts';
 import {
   deleteFileIfBare,
   findDirectory,
@@ -35,10 +35,7 @@ export async function removeFile(tx: Transaction, session: OpenSession, place: E
   if (own.length > 0) {
     requireVerb(session, place.folder, 'write');
     // One that is being written and the one that it goes on from go together: neither may come to light behind the other.
-    for (const version of own) {
-      await setVersionState(tx, version.id, 'discarded', null);
-      await recordName(tx, session, place, 'file.discarded', version.id);
-    }
+    for (const version of own) await giveUp(tx, session, place, version);
     return;
   }
   const published = live.find((version) => version.state === 'published');
@@ -63,7 +60,7 @@ async function makeRoom(
   const file = await lockFile(tx, target.customer.id, target.folder.id, parent, target.name, idOf<FileId>(randomUUID()));
   for (const version of await liveVersions(tx, file)) {
     if (!replace) throw new CofferdamError('conflict', 'the name is taken');
-    if (isOwnUnpublished(session, version)) await setVersionState(tx, version.id, 'discarded', null);
+    if (isOwnUnpublished(session, version)) await giveUp(tx, session, target, version);
     else if (version.state !== 'published') throw new CofferdamError('conflict', 'the name is in use');
     else if (!target.folder.replaceAllowed) throw new CofferdamError('denied', 'a delivered file cannot be replaced');
   }

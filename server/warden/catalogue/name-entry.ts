@@ -1,4 +1,4 @@
-// Owns: the ledger entry of a change to a name: who, where, what became of it.
+// Owns: the ledger entry of a change to a name: who, where, what became of it; and the one way in which a sender gives an unpublished version up.
 import type { VersionId } from '../../domain/ids.ts';
 import type { EntryKind } from '../../domain/ledger/entry-kinds.ts';
 import { formatPath } from '../../domain/paths.ts';
@@ -6,6 +6,7 @@ import type { Transaction } from '../../postgres/database.ts';
 import type { OpenSession } from '../context.ts';
 import { bySession, record } from '../ledger/ledger-queries.ts';
 import type { InFolder } from './locate.ts';
+import { setVersionState, type VersionRow } from './tree-queries.ts';
 
 export async function recordName(
   tx: Transaction,
@@ -22,4 +23,10 @@ export async function recordName(
     version,
     public: { folder: place.folder.name, path: formatPath(place.rest), ...more },
   });
+}
+
+/** Its sender gives an unpublished version up: it goes, and the record says so. */
+export async function giveUp(tx: Transaction, session: OpenSession, place: InFolder, version: VersionRow): Promise<void> {
+  await setVersionState(tx, version.id, 'discarded', null);
+  await recordName(tx, session, place, version.state === 'partial' ? 'upload.given-up' : 'file.discarded', version.id);
 }

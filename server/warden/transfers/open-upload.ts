@@ -7,6 +7,7 @@ import { extentContext, extentKey } from '../../extents/extent-key.ts';
 import type { Transaction } from '../../postgres/database.ts';
 import type { FreshExtent } from '../../rpc/edge-warden.ts';
 import { type locateEntry, walkHolding } from '../catalogue/locate.ts';
+import { giveUp } from '../catalogue/name-entry.ts';
 import { findDirectory, liveVersions, lockFile, nextNumber, setVersionState, type VersionRow } from '../catalogue/tree-queries.ts';
 import type { KeyRing, OpenSession } from '../context.ts';
 import {
@@ -123,8 +124,7 @@ export async function openUpload(
   const id = randomUUID();
   if (decision.kind === 'resume') await takeOver(tx, decision.version, id, session.id, session.node);
   else {
-    if (decision.kind === 'new')
-      for (const version of live) if (version.state !== 'published') await setVersionState(tx, version.id, 'discarded', null);
+    if (decision.kind === 'new') for (const version of live) if (version.state !== 'published') await giveUp(tx, session, place, version);
     const base = decision.kind === 'follow' ? decision.version.id : null;
     await addVersion(tx, keys, session, { customer: place.customer.id, file }, id, base);
   }
