@@ -103,9 +103,9 @@ test('seen from the network: the SFTP ports and nothing else', async (t) => {
   ]);
 
   // The twin: what must not be there is seen by the scanner, by the table, and by doctor.
-  await gateway.start(t, process.execPath, [stray, 'cofferdam-edge', 'tcp', '0.0.0.0', String(strayPort)], { word: 'listening' });
+  await gateway.start(t, process.execPath, [stray, 'cofferdam-edge-1', 'tcp', '0.0.0.0', String(strayPort)], { word: 'listening' });
   await gateway.start(t, process.execPath, [stray, 'cofferdam-warden', 'tcp', '127.0.0.1', String(strayPort + 1)], { word: 'listening' });
-  await gateway.start(t, process.execPath, [stray, 'cofferdam-edge', 'udp', '0.0.0.0', String(strayPort)], { word: 'listening' });
+  await gateway.start(t, process.execPath, [stray, 'cofferdam-edge-1', 'udp', '0.0.0.0', String(strayPort)], { word: 'listening' });
   await gateway.start(t, process.execPath, [stray, 'cofferdam-admin', 'unix', join(directory, 'run', 'admin', 'other.sock')], {
     word: 'listening',
   });
@@ -127,7 +127,7 @@ test('seen from the network: the SFTP ports and nothing else', async (t) => {
     broken.map((one) => `${one.verdict} ${one.check}: ${one.text}`).sort(),
     [
       /^fault listener .*run\/admin\/other\.sock: unix socket, mode 0\d+, owner cofferdam-admin: no part of the product listens there$/,
-      `fault listener 0.0.0.0:${strayPort}: a process of the user cofferdam-edge, and no SFTP port of the configuration: this host's networks: ${four}`,
+      `fault listener 0.0.0.0:${strayPort}: a process of the user cofferdam-edge-1, and no SFTP port of the configuration: this host's networks: ${four}`,
       new RegExp(`^warning listener 127\\.0\\.0\\.1:${strayPort + 1}: a process of the user cofferdam-warden, in no configuration`),
     ],
     'and doctor names all three',

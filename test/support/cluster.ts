@@ -94,9 +94,12 @@ export class Cluster {
     const written = JSON.parse(readFileSync(prepared.configFile, 'utf8')) as Config;
     const wardens = Array.from({ length: options.wardens }, (_, i) => {
       const configFile = join(directory, 'run', `config-${i}.json`);
-      writeFileSync(configFile, JSON.stringify({ ...written, edges: written.edges.filter((_edge, at) => at % options.wardens === i) }), {
-        mode: 0o644,
-      });
+      const edges = written.edges.filter((_edge, at) => at % options.wardens === i);
+      const users = written.users && {
+        ...written.users,
+        edges: Object.fromEntries(Object.entries(written.users.edges).filter(([node]) => edges.some((edge) => edge.node === node))),
+      };
+      writeFileSync(configFile, JSON.stringify({ ...written, edges, users }), { mode: 0o644 });
       return new Child(`warden ${i}`, roleCommand(config, project, configFile, 'warden'), log);
     });
     const children = new Map(
