@@ -4,54 +4,84 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Transaction } from './database.ts';
 
-/** Names of functions with their bodies (an overloaded name has several), and triggers as `table.name` with what they call. */
+/** Names of functions with attributes and bodies (an overloaded name has several), triggers as `table.name` with when they call what, and what no migration makes. */
 export type StoredCode = {
   readonly functions: ReadonlyMap<string, readonly string[]>;
   readonly triggers: ReadonlyMap<string, string>;
+  /** Rewrite rules but those of views, and event triggers: there are none of ours. */
+  readonly foreign: readonly string[];
 };
 
 const ours = join(import.meta.dirname, '..', '..', 'migrations');
 const statements =
-  /create (?:or replace )?function ([a-z_0-9]+)\s*\(([^;]*?)\)\s*returns(?:(?!\bcreate\b)[\s\S])*?(?:\bas \$\$([\s\S]*?)\$\$|\n\s*return\b[^;]*;)|drop table (?:if exists )?([a-z_0-9]+)|drop function (?:if exists )?([a-z_0-9]+)\s*\(([^)]*)\)|create (?:constraint )?trigger ([a-z_0-9]+) (before|after)([\s\S]*?) on ([a-z_0-9]+|%I)[\s\S]*?execute function ([a-z_0-9]+)\s*\(([^)]*)\)|drop trigger (?:if exists )?([a-z_0-9]+) on ([a-z_0-9]+)/g;
+  /create (?:or replace )?function (?<made>[a-z_0-9]+)\s*\((?<args>[^;]*?)\)\s*returns(?<head>(?:(?!\bcreate\b)[\s\S])*?)(?:\bas \$\$(?<body>[\s\S]*?)\$\$|\n\s*return\b[^;]*;)|drop table (?:if exists )?(?<lost>[a-z_0-9]+)|drop function (?:if exists )?(?<dropped>[a-z_0-9]+)\s*\((?<droppedArgs>[^)]*)\)|create (?:or replace )?(?:constraint )?trigger (?<trigger>[a-z_0-9]+) (?<when>before|after)(?<events>[\s\S]*?) on (?<table>[a-z_0-9]+)(?<rest>[\s\S]*?)execute function (?<calls>[a-z_0-9]+)\s*\((?<given>[^)]*)\)|drop trigger (?:if exists )?(?<gone>[a-z_0-9]+) on (?<from>[a-z_0-9]+)/g;
+/** One statement for several tables. */
+const loops = /foreach \w+ in array array\[([^\]]*)\] loop((?:(?!end loop)[\s\S])*?create trigger[\s\S]*?)end loop/g;
 const plain = (text: string): string => text.replace(/\s+/g, ' ').trim();
-/** A body in standard SQL (`return …`) stands in the catalogue as a tree: of those only the name is compared. By number of arguments: how the migrations tell functions of one name apart. */
+/** A body in standard SQL (`return …`) stands in the catalogue as a tree: of those only name and attributes are compared. By number of arguments: how the migrations tell functions of one name apart. */
 const arityOf = (args: string): number => (args.trim() === '' ? 0 : args.split(',').length);
 
+/** How a function runs: as whom, with which settings, and what the planner may assume. */
+const spelledFunction = (attributes: readonly string[], settings: readonly string[], body: string): string =>
+  [...attributes, ...[...settings].sort(), plain(body)].join(' | ');
+
+function spelledHead(head: string, body: string): string {
+  const has = (word: RegExp): string => word.exec(head)?.[1] ?? '';
+  const settings = [...head.matchAll(/\bset ([a-z_.]+) = ((?:'[^']*'|[a-z_0-9]+)(?:, *[a-z_0-9]+)*)/g)];
+  return spelledFunction(
+    [has(/\blanguage (\w+)/), has(/\b(immutable|stable)\b/) || 'volatile', has(/\b(security definer)\b/), has(/\b(strict)\b/)],
+    settings.map(([, name, value]) => `${name}=${value?.replaceAll("'", '')}`),
+    body,
+  );
+}
+
 export function parseStoredCode(texts: readonly string[]): StoredCode {
-  const bodies = new Map<string, string>();
+  const made = new Map<string, string>();
   const triggers = new Map<string, string>();
+  const unrolled = (text: string): string =>
+    text.replace(loops, (_whole, tables: string, body: string) =>
+      tables
+        .split(',')
+        .map((table) => body.replaceAll('%I', table.trim().replaceAll("'", '')))
+        .join('\n'),
+    );
   for (const text of texts)
-    for (const match of text.replace(/^\s*--.*$/gm, '').matchAll(statements)) {
-      const [
-        ,
-        made,
-        args = '',
-        body = '',
-        lost,
-        dropped,
-        droppedArgs = '',
-        trigger,
-        when,
-        events = '',
-        table,
-        calls,
-        given = '',
-        gone,
-        from,
-      ] = match;
-      if (made !== undefined) bodies.set(`${made}/${arityOf(args)}`, plain(body));
+    for (const { groups: found = {} } of unrolled(text.replace(/^\s*--.*$/gm, '')).matchAll(statements)) {
+      const { args = '', head = '', body = '', lost, dropped, droppedArgs = '', trigger, when, events = '', table, rest = '' } = found;
+      if (found.made !== undefined) made.set(`${found.made}/${arityOf(args)}`, spelledHead(head.toLowerCase(), body));
       else if (lost !== undefined) {
         for (const key of triggers.keys()) if (key.startsWith(`${lost}.`)) triggers.delete(key);
-      } else if (dropped !== undefined) bodies.delete(`${dropped}/${arityOf(droppedArgs)}`);
-      else if (trigger !== undefined) triggers.set(`${table}.${trigger}`, plain(`${when} ${eventsOf(events)} ${calls}(${given})`));
-      else if (gone !== undefined) triggers.delete(`${from}.${gone}`);
+      } else if (dropped !== undefined) made.delete(`${dropped}/${arityOf(droppedArgs)}`);
+      else if (trigger !== undefined)
+        triggers.set(`${table}.${trigger}`, plain(`${when} ${eventsOf(events)} ${restOf(rest)} ${found.calls}(${found.given})`));
+      else if (found.gone !== undefined) triggers.delete(`${found.from}.${found.gone}`);
     }
   const functions = new Map<string, string[]>();
-  for (const [key, body] of bodies) {
+  for (const [key, spelled] of made) {
     const name = key.split('/')[0] ?? '';
-    functions.set(name, [...(functions.get(name) ?? []), body]);
+    functions.set(name, [...(functions.get(name) ?? []), spelled]);
   }
-  return { functions, triggers };
+  return { functions, triggers, foreign: [] };
+}
+
+/** For each row or statement, and on which condition: in one spelling for the migrations and for the server, which writes parentheses, types and lists of its own. */
+function restOf(text: string): string {
+  const rows = /\(([^()]*)\)\s*is distinct from\s*\(([^()]*)\)/gi;
+  const each = text.replace(rows, (_whole, left: string, right: string) => {
+    const others = right.split(',');
+    return left
+      .split(',')
+      .map((one, i) => `${one.trim()} is distinct from ${others[i]?.trim()}`)
+      .join(' or ');
+  });
+  const same = each
+    .toLowerCase()
+    .replace(/not deferrable initially immediate/, '')
+    .replace(/::[a-z]+/g, '')
+    .replace(/[()]/g, ' ')
+    .replace(/<> all\s+array\[([^\]]*)\]/g, 'not in $1')
+    .replace(/= any\s+array\[([^\]]*)\]/g, 'in $1');
+  return plain(same.includes('for each') ? same : `for each statement ${same}`).replaceAll(' ,', ',');
 }
 
 /** `insert or update of a, b` in one spelling, whatever the order. */
@@ -75,10 +105,16 @@ export const readStoredCode = (directory: string = ours): StoredCode =>
       .map((name) => readFileSync(join(directory, name), 'utf8')),
   );
 
+const systemSchemas = "('pg_catalog', 'information_schema')";
+
 /** What stands in the database. Functions of extensions and triggers of partitions, which follow their table, are not ours. */
 export async function storedCode(query: Transaction['query']): Promise<StoredCode> {
-  const found = await query<{ name: string; body: string }>(
-    `select p.proname::text as name, p.prosrc as body from pg_catalog.pg_proc p where p.pronamespace = 'public'::regnamespace
+  const found = await query<{ name: string; attributes: string[]; settings: string[] | null; body: string }>(
+    `select case n.nspname when 'public' then '' else n.nspname || '.' end || p.proname as name, p.prosrc as body, p.proconfig as settings,
+       array[l.lanname::text, case p.provolatile when 'i' then 'immutable' when 's' then 'stable' else 'volatile' end,
+         case when p.prosecdef then 'security definer' else '' end, case when p.proisstrict then 'strict' else '' end] as attributes
+     from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace join pg_catalog.pg_language l on l.oid = p.prolang
+     where n.nspname not in ${systemSchemas}
        and not exists (select 1 from pg_catalog.pg_depend d where d.objid = p.oid and d.classid = 'pg_catalog.pg_proc'::regclass and d.deptype = 'e') order by 1, 2`,
   );
   const set = await query<{ table: string; name: string; text: string; enabled: string }>(
@@ -86,37 +122,44 @@ export async function storedCode(query: Transaction['query']): Promise<StoredCod
      from pg_catalog.pg_trigger t join pg_catalog.pg_class c on c.oid = t.tgrelid
      where not t.tgisinternal and not c.relispartition and c.relnamespace = 'public'::regnamespace order by 1, 2`,
   );
+  const others = await query<{ name: string }>(
+    `select 'rule ' || c.relname || '.' || r.rulename as name from pg_catalog.pg_rewrite r join pg_catalog.pg_class c on c.oid = r.ev_class
+       join pg_catalog.pg_namespace n on n.oid = c.relnamespace where n.nspname not in ${systemSchemas} and (r.rulename <> '_RETURN' or c.relkind not in ('v', 'm'))
+     union all select 'event trigger ' || e.evtname from pg_catalog.pg_event_trigger e order by 1`,
+  );
   const functions = new Map<string, string[]>();
-  for (const { name, body } of found) functions.set(name, [...(functions.get(name) ?? []), plain(body.replace(/^\s*--.*$/gm, ''))]);
+  for (const { name, attributes, settings, body } of found)
+    functions.set(name, [...(functions.get(name) ?? []), spelledFunction(attributes, settings ?? [], body.replace(/^\s*--.*$/gm, ''))]);
   const triggers = new Map<string, string>();
-  for (const { table, name, text, enabled } of set) {
-    const shown =
-      /^CREATE (?:CONSTRAINT )?TRIGGER \S+ (BEFORE|AFTER)([\s\S]*?) ON [\s\S]*?EXECUTE FUNCTION (?:public\.)?([a-z_0-9]+)\(([^)]*)\)$/.exec(
-        text,
-      );
-    const spelled =
-      shown === null
-        ? text
-        : `${shown[1]?.toLowerCase()} ${eventsOf((shown[2] ?? '').replaceAll(' OR ', ' or ').replaceAll(' OF ', ' of '))} ${shown[3]}(${shown[4]})`;
-    triggers.set(`${table}.${name}`, enabled === 'O' ? plain(spelled) : `not always enabled (${enabled})`);
-  }
-  return { functions, triggers };
+  for (const { table, name, text, enabled } of set)
+    triggers.set(`${table}.${name}`, enabled === 'O' ? spelledTrigger(text) : `not always enabled (${enabled})`);
+  return { functions, triggers, foreign: others.map((one) => one.name) };
+}
+
+function spelledTrigger(text: string): string {
+  const shown =
+    /^CREATE (?:CONSTRAINT )?TRIGGER \S+ (BEFORE|AFTER)([\s\S]*?) ON (?:public\.)?[a-z_0-9]+([\s\S]*?)EXECUTE FUNCTION (?:public\.)?([a-z_0-9]+)\(([^)]*)\)$/.exec(
+      text,
+    );
+  if (shown === null) return text;
+  const [, when = '', events = '', rest = '', calls, given] = shown;
+  return plain(
+    `${when.toLowerCase()} ${eventsOf(events.replaceAll(' OR ', ' or ').replaceAll(' OF ', ' of '))} ${restOf(rest)} ${calls}(${given})`,
+  );
 }
 
 /** What differs, in words; empty: the database runs the code of the migrations, and no other. */
 export function compareStoredCode(expected: StoredCode, actual: StoredCode): readonly string[] {
-  const found: string[] = [];
+  const found = actual.foreign.map((name) => `${name} is unknown`);
   const bodiesOf = (code: StoredCode, name: string): string => [...(code.functions.get(name) ?? [])].sort().join('\0');
   for (const name of new Set([...expected.functions.keys(), ...actual.functions.keys()]))
     if (bodiesOf(expected, name) !== bodiesOf(actual, name))
       found.push(
         `function ${name} is ${!actual.functions.has(name) ? 'missing' : expected.functions.has(name) ? 'another one' : 'unknown'}`,
       );
-  // One statement for several tables (`on %I`) is known by its trigger's name and text, on whichever of them.
-  const wanted = (name: string): string | undefined => expected.triggers.get(name) ?? expected.triggers.get(`%I.${name.split('.')[1]}`);
-  const named = [...expected.triggers.keys()].filter((name) => !name.startsWith('%I.'));
-  for (const name of new Set([...named, ...actual.triggers.keys()]))
-    if (wanted(name) !== actual.triggers.get(name))
-      found.push(`trigger ${name} is ${!actual.triggers.has(name) ? 'missing' : wanted(name) === undefined ? 'unknown' : 'another one'}`);
+  const [wanted, there] = [expected.triggers, actual.triggers];
+  for (const name of new Set([...wanted.keys(), ...there.keys()]))
+    if (wanted.get(name) !== there.get(name))
+      found.push(`trigger ${name} is ${!there.has(name) ? 'missing' : wanted.has(name) ? 'another one' : 'unknown'}`);
   return found.sort();
 }

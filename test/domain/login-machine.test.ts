@@ -232,6 +232,28 @@ test('what every proof opened is opened only by what holds when the session begi
   t.end();
 });
 
+test('a session that a window opened ends with the window; no other one does', (t) => {
+  const window = { ...ok, kind: 'machine', isWindowOpen: true, windowUntil: 5000 } as const satisfies Standing;
+  const trials: readonly (readonly [string, Standing, number | null])[] = [
+    ['a window', window, 5000],
+    ['the account ends before it', { ...window, restrictions: { ...unrestricted, until: 4000 } }, 4000],
+    ['the window ends before the account', { ...window, restrictions: { ...unrestricted, until: 6000 } }, 5000],
+    ['a window without an end of its own', { ...window, windowUntil: null }, null],
+  ];
+  for (const [what, standing, until] of trials) {
+    const { state, step } = stepLogin(beginLogin('user'), 'user', events.key, standing, place, rules);
+    t.match(step, { outcome: 'accepted', usedWindow: true, restrictions: { until } }, what);
+    t.same(stillOpens(state, [unrestricted], standing, place), step, `${what}: and when it is opened`);
+    const earlier = { ...standing, windowUntil: 3000 };
+    t.match(stillOpens(state, [unrestricted], earlier, place), { restrictions: { until: 3000 } }, `${what}: closed earlier meanwhile`);
+  }
+  const coded = stepLogin(beginLogin('user'), 'user', events.key, { ...window, allowed: ['key+code'] }, place, rules);
+  const asked = stepLogin(coded.state, 'user', events.ask, { ...window, allowed: ['key+code'] }, place, rules);
+  const { step } = stepLogin(asked.state, 'user', events.code, { ...window, allowed: ['key+code'] }, place, rules);
+  t.match(step, { outcome: 'accepted', usedWindow: false, restrictions: { until: null } }, 'the twin: it was opened by a code');
+  t.end();
+});
+
 test('whatever the reason, a stranger hears the same', (t) => {
   const strangers = cases.filter(([label]) => /foreign network|wrong plane|expired|nobody|^person$|^machine$/.test(label));
   const words = strangers.map(([, standing]) => {

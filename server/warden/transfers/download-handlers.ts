@@ -24,7 +24,7 @@ const handlesMax = 20_000;
 const gone = (): CofferdamError => new CofferdamError('not-found', 'the file is no longer open');
 
 /** Reading takes the verb `read`; a depositor may read back where the folder says so. */
-function mayRead(session: OpenSession, folder: FolderScope): boolean {
+export function mayRead(session: OpenSession, folder: FolderScope): boolean {
   return (
     folder.verbs.has('read') ||
     (folder.direction === 'deposit' && folder.readBack && folder.verbs.has('list') && session.account.plane === 'partner')
