@@ -2,7 +2,8 @@
 import { createRequire } from 'node:module';
 import type { Duplex } from 'node:stream';
 
-const { Client } = createRequire(import.meta.url)('ssh2') as {
+const { Client, BaseAgent } = createRequire(import.meta.url)('ssh2') as {
+  BaseAgent: new () => object;
   Client: new () => {
     on(event: string, listener: (...args: never[]) => void): void;
     connect(options: object): void;
@@ -52,5 +53,58 @@ export function sshLogin(options: LoginOptions): Promise<Login> {
       readyTimeout: 15_000,
       agent: undefined,
     });
+  });
+}
+
+/** A key that signs; a public key that somebody else's signature is said to be by; a password; the answer to whatever is prompted for. */
+export type ShownProof =
+  | { readonly key: string }
+  | { readonly foreignKey: string }
+  | { readonly password: string }
+  | { readonly answer: string };
+
+type Handed = (method: object | false) => void;
+
+function methodOf(username: string, proof: ShownProof): object {
+  if ('key' in proof) return { type: 'publickey', username, key: proof.key };
+  if ('password' in proof) return { type: 'password', username, password: proof.password };
+  if ('answer' in proof) {
+    const prompt = (
+      _name: string,
+      _instruction: string,
+      _language: string,
+      prompts: readonly object[],
+      done: (answers: string[]) => void,
+    ) => done(prompts.map(() => proof.answer));
+    return { type: 'keyboard-interactive', username, prompt };
+  }
+  const agent = new (class extends BaseAgent {
+    getIdentities(done: (error: undefined, keys: readonly string[]) => void): void {
+      done(undefined, [proof.foreignKey]);
+    }
+    sign(_key: unknown, _data: unknown, _options: unknown, done: (error: undefined, signature: Buffer) => void): void {
+      done(undefined, Buffer.alloc(64, 1));
+    }
+  })();
+  return { type: 'agent', username, agent };
+}
+
+/** Shows these proofs in this order, whatever is answered, on one connection; whether that opened a session. */
+export function loginInSteps(port: number, username: string, proofs: readonly ShownProof[]): Promise<boolean> {
+  const client = new Client();
+  const rest = [...proofs];
+  return new Promise((resolve) => {
+    const finish = (isOpen: boolean): void => {
+      client.end();
+      resolve(isOpen);
+    };
+    client.on('ready', () => finish(true));
+    client.on('error', () => finish(false));
+    client.on('close', () => finish(false));
+    const authHandler = (_methods: unknown, _partial: unknown, next: Handed): void => {
+      const proof = rest.shift();
+      next(proof === undefined ? false : methodOf(username, proof));
+    };
+    client.connect({ host: '127.0.0.1', port, username, authHandler, readyTimeout: 15_000 });
   });
 }

@@ -1,6 +1,8 @@
 // Owns: what the record says of logins that opened no session: a proof that counted, a proof that was refused, strangers by the minute.
 // Must never: keep the name that a stranger typed: it may be a password.
 import { sourceOf } from '../../domain/addresses.ts';
+import type { CredentialId } from '../../domain/ids.ts';
+import type { LoginState } from '../../domain/login-machine.ts';
 import { isValidAccountName } from '../../domain/paths.ts';
 import type { Database, Transaction } from '../../postgres/database.ts';
 import type { EdgeToWarden } from '../../rpc/edge-warden.ts';
@@ -26,15 +28,37 @@ export async function findNamed(tx: Transaction, username: string): ReturnType<t
   return { account: account?.name === username ? account : undefined, now };
 }
 
-function entryOf(login: Login, params: Attempt, caller: EdgeCaller, account: AccountFacts | undefined) {
+/** A key names a login, a password does beside it or alone. */
+export type GivenNames = { readonly credential: string | null; readonly alsoCredential: string | null };
+
+/** Of what counted, by credential; never of what else was shown: whoever logs in with a stolen key could name any other one. */
+export function namesOfGiven(given: LoginState['given'], nameOf: (credential: CredentialId) => string | undefined): GivenNames {
+  const [key, password] = (['public-key', 'password'] as const).map((proof) => {
+    const credential = given.get(proof) ?? null;
+    return credential === null ? null : (nameOf(credential) ?? null);
+  });
+  return key ? { credential: key, alsoCredential: password ?? null } : { credential: password ?? null, alsoCredential: null };
+}
+
+const namesOfProved = (login: Login): GivenNames => namesOfGiven(login.state.given, (id) => login.proved.get(id));
+
+/** Of a refusal: what was shown in this message, else what had counted before, else what was shown last; then the next of them. */
+function namesOfRefused(login: Login, { evidence }: Attempt): GivenNames {
+  const { credential: first, alsoCredential: second } = namesOfProved(login);
+  const isShown = evidence.type === 'public-key' || evidence.type === 'password';
+  const names = [isShown ? login.shown : null, first, second, first === null ? login.shown : null].filter((name) => name !== null);
+  const [credential = null, alsoCredential = null] = new Set(names);
+  return { credential, alsoCredential };
+}
+
+function entryOf(names: GivenNames, login: Login, params: Attempt, caller: EdgeCaller, account: AccountFacts | undefined) {
   return {
     customer: account?.customer ?? null,
     account: account?.id ?? null,
     node: caller.node,
     plane: caller.plane,
     observer: 'warden',
-    credential: login.fingerprint,
-    alsoCredential: login.alsoFingerprint,
+    ...names,
     source: params.source,
     client: login.issued.client,
   } as const satisfies Partial<LedgerEntry>;
@@ -49,7 +73,7 @@ export async function recordPartial(
   account: AccountFacts | undefined,
 ): Promise<void> {
   await record(tx, {
-    ...entryOf(login, params, caller, account),
+    ...entryOf(namesOfProved(login), login, params, caller, account),
     kind: 'login.partial',
     public: { proofs: [...login.state.given.keys()].sort() },
   });
@@ -65,13 +89,14 @@ export async function recordFailure(
 ): Promise<void> {
   await database.withSystem(async (tx) => {
     const { account } = await findNamed(tx, params.username);
-    const isKnown = login.fingerprint !== null && (await findCredentialByFingerprint(tx, login.fingerprint)) !== undefined;
+    const names = namesOfRefused(login, params);
+    const isKnown = names.credential !== null && (await findCredentialByFingerprint(tx, names.credential)) !== undefined;
     if (account === undefined && !isKnown) {
       await countStranger(tx, caller.node, sourceOf(params.source.address), login.issued.client);
       return;
     }
     await record(tx, {
-      ...entryOf(login, params, caller, account),
+      ...entryOf(names, login, params, caller, account),
       kind: 'login.refused',
       public: { evidence: params.evidence.type, proofs: [...login.state.given.keys()].sort(), examined: guess?.isTaken ?? true },
     });

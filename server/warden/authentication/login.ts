@@ -3,6 +3,7 @@
 import type { Config } from '../../config/config.ts';
 import { areBound } from '../../domain/addresses.ts';
 import { held } from '../../domain/detached.ts';
+import type { CredentialId } from '../../domain/ids.ts';
 import {
   beginLogin,
   type Evidence,
@@ -20,7 +21,7 @@ import type { EdgeToWarden } from '../../rpc/edge-warden.ts';
 import type { Params, Result } from '../../rpc/operation.ts';
 import type { Release } from '../../rpc/slots.ts';
 import { lockForOpening } from '../budgets/session-limit-queries.ts';
-import { alarmBroken, verifiedBehind } from '../changes/seals.ts';
+import { alarmBroken, factsOfRow, verifiedBehind } from '../changes/seals.ts';
 import type { EdgeCaller, KeyRing } from '../context.ts';
 import type { Exchanges, Issued } from '../exchanges/exchanges.ts';
 import { activeCustomers } from '../sessions/session-queries.ts';
@@ -28,7 +29,7 @@ import { accountOf, customersOf } from '../sessions/session-scope.ts';
 import type { SessionRegistry } from '../sessions/sessions.ts';
 import { claimOf, type WardenSlots } from '../shares.ts';
 import { type AccountFacts, findUsable, findUsableAmong } from './login-queries.ts';
-import { findNamed, recordFailure, recordPartial } from './login-record.ts';
+import { findNamed, namesOfGiven, recordFailure, recordPartial } from './login-record.ts';
 import { openSession } from './open-session.ts';
 import { PasswordHashing, passwordName } from './passwords.ts';
 import { type Guess, Penalties } from './penalties.ts';
@@ -41,11 +42,10 @@ export type Login = {
   state: LoginState;
   /** The session identifier that every signature of this login must cover. */
   readonly issued: Issued;
-  /** Of the first credential that was shown, and of a second one. */
-  fingerprint: string | null;
-  alsoFingerprint: string | null;
-  /** Names of the credentials that were proved. */
-  readonly proved: Set<string>;
+  /** The name of what was shown last, whosever it is and whether it was good or not: for refusals only. */
+  shown: string | null;
+  /** What was proved, under the names by which it was proved. */
+  readonly proved: Map<CredentialId, string>;
   /** That the password was verified against. */
   passwordHash: string | null;
   readonly startedAt: number;
@@ -105,9 +105,8 @@ export class Logins {
       login = {
         state: beginLogin(params.username),
         issued,
-        fingerprint: null,
-        alsoFingerprint: null,
-        proved: new Set(),
+        shown: null,
+        proved: new Map(),
         passwordHash: null,
         startedAt: performance.now(),
         release,
@@ -233,15 +232,11 @@ export class Logins {
           profile: exchanges.profileOf(caller),
           dormantMs: this.#dormantMs,
         });
-        show(login, verified.fingerprint);
-        if (verified.evidence !== null) login.proved.add(verified.fingerprint);
-        return { type: 'proof', evidence: verified.evidence };
+        return proofOf(login, verified.fingerprint, verified.evidence);
       }
       case 'password': {
         const name = passwordName(evidence.password);
-        show(login, name);
-        if (isPasswordRight) login.proved.add(name);
-        return { type: 'proof', evidence: await passwordEvidence(tx, name, isPasswordRight, this.#dormantMs) };
+        return proofOf(login, name, await passwordEvidence(tx, name, isPasswordRight, this.#dormantMs));
       }
       case 'keyboard-interactive':
         return { type: 'ask' };
@@ -312,8 +307,10 @@ export class Logins {
       purpose: opens.purpose,
       restrictions: opens.restrictions,
       window,
-      fingerprint: login.fingerprint,
-      alsoFingerprint: login.alsoFingerprint,
+      names: namesOfGiven(
+        login.state.given,
+        (id) => factsOfRow<{ readonly fingerprint: string }>(rows, { kind: 'credential', id })?.fingerprint,
+      ),
       params,
       issued: login.issued,
       caller,
@@ -338,14 +335,12 @@ const placeOf = (params: Attempt, caller: EdgeCaller, now: number): Place => ({
   now,
 });
 
-/** A key names the login; a password does when nothing else was shown. */
-function show(login: Login, fingerprint: string): void {
-  if (login.fingerprint === null || login.fingerprint === fingerprint) login.fingerprint = fingerprint;
-  else if (fingerprint.startsWith('password:')) login.alsoFingerprint = fingerprint;
-  else {
-    if (login.fingerprint.startsWith('password:')) login.alsoFingerprint = login.fingerprint;
-    login.fingerprint = fingerprint;
-  }
+/** What was shown, and what it proves when it does. */
+function proofOf(login: Login, name: string, evidence: Evidence | null): LoginEvent {
+  login.shown = name;
+  const { credential } = evidence ?? {};
+  if (credential) login.proved.set(credential, name);
+  return { type: 'proof', evidence };
 }
 
 /** The machine's answer in the words of the wire; what was accepted is spoken by whoever opens the session. */

@@ -15,6 +15,7 @@ import type { Issued } from '../exchanges/exchanges.ts';
 import { record } from '../ledger/ledger-queries.ts';
 import type { Opening, SessionRegistry } from '../sessions/sessions.ts';
 import { type AccountFacts, touchCredential } from './login-queries.ts';
+import type { GivenNames } from './login-record.ts';
 import { rememberSource } from './penalty-queries.ts';
 
 export type Accepted = {
@@ -27,9 +28,8 @@ export type Accepted = {
   readonly purpose: Purpose;
   readonly restrictions: Restrictions;
   readonly window: string | null;
-  /** Of the first credential, and of the password beside a key. */
-  readonly fingerprint: string | null;
-  readonly alsoFingerprint: string | null;
+  /** What it is on record under: of the credentials that opened it, by their verified rows. */
+  readonly names: GivenNames;
   readonly params: Params<EdgeToWarden, 'login.attempt'>;
   readonly issued: Issued;
   readonly caller: EdgeCaller;
@@ -50,7 +50,7 @@ export async function openSession(tx: Transaction, sessions: SessionRegistry, ac
     node: caller.node,
     plane: caller.plane,
     observer: 'warden',
-    credential: accepted.fingerprint,
+    ...accepted.names,
     source: params.source,
     client: issued.client,
   } as const;
@@ -99,7 +99,6 @@ export async function openSession(tx: Transaction, sessions: SessionRegistry, ac
     ...base,
     kind: 'session.opened',
     session: opened.id,
-    alsoCredential: accepted.alsoFingerprint,
     public: {
       proofs: accepted.proofs,
       purpose: accepted.purpose,

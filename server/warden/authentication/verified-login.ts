@@ -30,7 +30,7 @@ export type Shown = {
   readonly account: AccountId;
   readonly credentials: readonly CredentialId[];
   /** What was proved: the fingerprint of a key, the name of a password. */
-  readonly names: ReadonlySet<string>;
+  readonly names: ReadonlyMap<CredentialId, string>;
   /** That a password was verified against. */
   readonly passwordHash: string | null;
   readonly window: string | null;
@@ -51,7 +51,7 @@ function verifiedLogin(
   const credentials: Restrictions[] = [];
   for (const id of shown.credentials) {
     const row = factsOfRow<CredentialRow>(rows, { kind: 'credential', id });
-    if (row === undefined || row.account_id !== shown.account || !shown.names.has(row.fingerprint)) return undefined;
+    if (row === undefined || row.account_id !== shown.account || shown.names.get(id) !== row.fingerprint) return undefined;
     if (row.password_hash !== null && row.password_hash !== shown.passwordHash) return undefined;
     credentials.push({ ...unrestricted, networks: boundBy(row.source_networks), readOnly: row.read_only, until: millis(row.issued_until) });
   }
