@@ -12,10 +12,14 @@ export function plain(text: string): string {
 
 const show = (cell: Cell): string => (cell === null ? '-' : cell === true ? 'yes' : cell === false ? 'no' : plain(String(cell)));
 
+/** A fingerprint and a little more. What is longer is shown whole and moves the rest of its own line only. */
+const columnMax = 52;
+
 export function table({ columns, rows, empty }: Table): string {
   if (rows.length === 0) return `${empty}\n`;
   const texts = rows.map((row) => row.map(show));
-  const widths = columns.map((column, i) => Math.max(column.length, ...texts.map((row) => row[i]?.length ?? 0)));
+  const lengthsOf = (i: number): readonly number[] => texts.map((row) => row[i]?.length ?? 0);
+  const widths = columns.map((column, i) => Math.max(column.length, ...lengthsOf(i).filter((length) => length <= columnMax)));
   const isNumber = columns.map((_, i) => rows.every((row) => typeof row[i] === 'number' || row[i] === null));
   const line = (cells: readonly string[]): string =>
     cells

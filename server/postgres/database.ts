@@ -45,11 +45,16 @@ export type DatabaseOptions = {
   readonly onUnreachable?: (cause: unknown) => void;
 };
 
-/** A transaction's place in the pool; `lockMs`: how long it may wait for a lock at a time, null = as long as a statement may take. */
-export type Place = { readonly release: () => void; readonly lockMs: number | null };
+/**
+ * A transaction's place in the pool. `lockMs`: how long it may wait for a lock at a time, null = as long as a statement may take. `patienceMs`: what
+ * was undone because of that is tried again for so long, by short looks and without holding a place in between; 0: never.
+ */
+export type Place = { readonly release: () => void; readonly lockMs: number | null; readonly patienceMs?: number };
+/** The tries of one transaction. */
+type Tries = { count: number; patienceMs: number };
 type Held = {
   readonly client: pg.PoolClient;
-  readonly lockMs: number | null;
+  readonly place: Place | undefined;
   readonly giveBack: (broken: Error | boolean | undefined) => void;
 };
 
@@ -83,10 +88,10 @@ export class Database {
     this.#pool.on('connect', (client) => client.on('error', () => {}));
   }
 
-  /** Runs `work` in one read-committed transaction that sees exactly these customers. Rolls back when it throws. */
+  /** Runs `work` in one read-committed transaction that sees exactly these customers, again from its start when locks were in its way. Rolls back when it throws. */
   withCustomers<T>(scope: readonly CustomerId[], work: (tx: Transaction) => Promise<T>): Promise<T> {
     if (scope.length === 0) return Promise.reject(new CofferdamError('bug', 'empty customer scope'));
-    return this.#untangled(() => this.#transaction(scope.join(','), work));
+    return this.#patiently((tries) => this.#untangled(() => this.#transaction(scope.join(','), work, tries)));
   }
 
   /** Two sessions may want the same rows crosswise (renaming a to b and b to a): the server ends one of them, which runs again from its start. */
@@ -103,9 +108,23 @@ export class Database {
     }
   }
 
-  /** The few system-wide passes: login, sweeps, commands. */
+  /** Nothing happened when a lock did not come in time: it may come a little later, and others have the connection meanwhile. */
+  async #patiently<T>(run: (tries: Tries) => Promise<T>): Promise<T> {
+    const began = performance.now();
+    const tries: Tries = { count: 0, patienceMs: 0 };
+    for (;;) {
+      try {
+        return await run(tries);
+      } catch (error) {
+        if (sqlState(error) !== lockNotAvailable || performance.now() - began >= tries.patienceMs) throw error;
+        await new Promise((resolve) => setTimeout(resolve, lockPauseMs * (0.5 + Math.random())));
+      }
+    }
+  }
+
+  /** The few system-wide passes: login, sweeps, commands. Of an edge's call `work` may run again from its start. */
   withSystem<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
-    return this.#transaction('*', work);
+    return this.#patiently((tries) => this.#transaction('*', work, tries));
   }
 
   /** One autocommitted call of a database function that sets its own scope. Resolves only after the commit (ReadyForQuery). */
@@ -170,6 +189,7 @@ export class Database {
           options.signal.removeEventListener('abort', cancel);
         }
       },
+      { count: 0, patienceMs: 0 },
       beginningOf(exported),
     );
   }
@@ -203,8 +223,16 @@ export class Database {
     }
   }
 
-  async #transaction<T>(scope: string, work: (tx: Transaction, client: pg.PoolClient) => Promise<T>, begin = 'begin'): Promise<T> {
-    const { client, lockMs, giveBack } = await this.#connect();
+  async #transaction<T>(
+    scope: string,
+    work: (tx: Transaction, client: pg.PoolClient) => Promise<T>,
+    tries: Tries,
+    begin = 'begin',
+  ): Promise<T> {
+    const { client, place, giveBack } = await this.#connect();
+    tries.count += 1;
+    tries.patienceMs = place?.patienceMs ?? 0;
+    const lockMs = lockMsOf(place, tries.count);
     let broken: Error | undefined;
     const onError = (error: Error): void => {
       broken = error;
@@ -234,7 +262,7 @@ export class Database {
       const client = await this.#admittedClient();
       return {
         client,
-        lockMs: place?.lockMs ?? null,
+        place,
         giveBack: (broken) => {
           client.release(broken);
           place?.release();
@@ -330,6 +358,11 @@ export class Database {
 const deadlock = '40P01';
 const lockNotAvailable = '55P03';
 const deadlockTriesMax = 5;
+/** Who waited once is still in line for a place, not for the lock: further looks are short. */
+const lockAgainMs = 300;
+const lockPauseMs = 500;
+const lockMsOf = (place: Place | undefined, count: number): number | null =>
+  place === undefined || place.lockMs === null ? null : count === 1 ? place.lockMs : Math.min(place.lockMs, lockAgainMs);
 
 /** SQLSTATE of a database error, or undefined. `23505` is a unique violation. */
 export function sqlState(error: unknown): string | undefined {

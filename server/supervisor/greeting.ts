@@ -1,8 +1,11 @@
 // Owns: what a person reads when everything serves.
-import { relative } from 'node:path';
+import { join, relative } from 'node:path';
 import type { Config } from '../config/config.ts';
 
 type Facts = { readonly adminSocket: string; readonly isShared: boolean; readonly closed: string | undefined };
+
+/** As a shell takes it, typed in the project's folder. */
+const quoted = (text: string): string => (/^[\w./:@-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
 
 export function greeting(config: Config, projectDirectory: string, { adminSocket, isShared, closed }: Facts): string {
   const name = (plane: string): string => (plane === 'partner' ? 'banks (partner plane)' : 'own systems (internal plane)');
@@ -15,12 +18,15 @@ export function greeting(config: Config, projectDirectory: string, { adminSocket
   lines.push(`  Operators:  unix socket ${relative(projectDirectory, adminSocket)}${address}`, '');
   const partner = config.edges.find((edge) => edge.plane === 'partner');
   if (config.demo && partner !== undefined) {
-    const runtime = relative(projectDirectory, config.runtimeDirectory) || '.';
+    const isUsual = config.runtimeDirectory === join(projectDirectory, 'var');
+    const runtime = isUsual ? 'var' : config.runtimeDirectory;
+    // What is typed asks this installation, not the one that is there by default.
+    const where = isUsual ? '' : `COFFERDAM_VAR=${quoted(runtime)} `;
     lines.push(
       'Try it, in another terminal in this folder:',
-      `  sftp -P ${partner.port} -i ${runtime}/demo/keys/acme -o IdentitiesOnly=yes -o UserKnownHostsFile=${runtime}/demo/known_hosts acme@${partner.host}`,
-      '  npm run --silent otp -- acme            the code it asks for',
-      '  npm run --silent cofferctl -- status    what an operator sees',
+      `  sftp -P ${partner.port} -i ${quoted(`${runtime}/demo/keys/acme`)} -o IdentitiesOnly=yes -o UserKnownHostsFile=${quoted(`${runtime}/demo/known_hosts`)} acme@${partner.host}`,
+      `  ${where}npm run --silent otp -- acme            the code it asks for`,
+      `  ${where}npm run --silent cofferctl -- status    what an operator sees`,
       '',
     );
   }

@@ -20,13 +20,15 @@ const lineOf = (operation: string): Line => lines[operation] ?? 'transactions';
 
 /** An edge's call does not hold a connection for longer than this to wait for a lock that another one has. */
 const lockMs: Readonly<Record<Line, number>> = { leases: 1000, greetings: 5000, transactions: 3000 };
+/** What waits for an operator's command is tried again, less than an edge waits for an answer. A lease that comes late is worth nothing. */
+const patienceMs: Readonly<Record<Line, number>> = { leases: 0, greetings: 0, transactions: 20_000 };
 
 /** A place for a transaction of whoever we are at work for. */
 export async function placeFor(slots: WardenSlots): Promise<Place> {
   const whose = claimant();
   if (whose === undefined) return { release: await slots.passes.acquire(itself), lockMs: null };
   const line = (whose.line ?? 'transactions') as Line;
-  return { release: await slots[line].acquire(whose), lockMs: lockMs[line] };
+  return { release: await slots[line].acquire(whose), lockMs: lockMs[line], patienceMs: patienceMs[line] };
 }
 
 export type Run = (params: unknown, caller: EdgeCaller) => Promise<unknown>;

@@ -145,6 +145,8 @@ export class Logins {
     const password =
       evidence.type === 'password' && guess?.isTaken === true ? await this.#password(login, evidence.password, guess, caller) : false;
     const outcome = await database.withSystem(async (tx) => {
+      // Undone and tried again, it begins where the attempt began.
+      login.state = state;
       const seen = await this.#seeIn(tx, params);
       const event = await this.#event(tx, login, params, caller, seen, guess, password);
       const { outcome: next, step } = this.#step(login, params, caller, event, seen.standing, seen.now);
