@@ -91,6 +91,9 @@ export function edgeHandlers(warden: Warden, rooms: Rooms): Handlers<EdgeToWarde
     ...uploadHandlers(warden),
     ...downloadHandlers(warden),
   };
-  const accounts = new NodeAccounts(warden.config.perNode, warden.database, warden.config.credentials.dayMs);
+  const accounts = new NodeAccounts(warden.config.perNode, warden.database, {
+    payerOf: (token) => sessions.payerOf(token),
+    dayMs: warden.config.credentials.dayMs,
+  });
   return each(handlers, (name, run) => shared(slots, name, guarded(warden, accounts, name, run)));
 }

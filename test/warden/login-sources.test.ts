@@ -3,6 +3,7 @@ import { test } from 'tap';
 import { defaultNodeAllowances } from '../../server/config/node-allowances.ts';
 import { idOf, type NodeName } from '../../server/domain/ids.ts';
 import { NodeAccounts } from '../../server/warden/nodes/allowances.ts';
+import { LoginSources } from '../../server/warden/nodes/login-sources.ts';
 import { Bank, startBankDatabase } from '../support/bank.ts';
 
 const partner = { node: idOf<NodeName>('partner-1'), plane: 'partner' } as const;
@@ -58,7 +59,7 @@ test('strangers have a part, each of their networks a part of that, and neither 
     { kind: 'node.over-allowance', subject: 'partner-1/strangers', severity: 'warning' },
   ]);
   t.match(await sql.query("select text, next_command from alert where severity = 'warning'"), [
-    { text: /nobody logs in from.*those that people log in from are served/, next_command: /login.strangers/ },
+    { text: /^strangers flood partner-1.*those that people log in from are served/, next_command: /login.strangers/ },
   ]);
 });
 
@@ -86,7 +87,10 @@ test('a place that was known too long ago, or by the self-test of another node o
 
 test('addresses without end: what is remembered of them is bounded', async (t) => {
   const { warden } = await startBankDatabase(t);
-  const accounts = new NodeAccounts({ ...narrow, strangers: { atOnce: 1_000_000, perMinute: 1 } }, warden);
-  for (let i = 0; i < 6000; i += 1) await accounts.take('login.attempt', partner, message(`10.${i >> 8}.${i & 255}.1`));
-  t.ok(accounts.remembered <= 3 * 4096, `${accounts.remembered} are remembered`);
+  const sources = new LoginSources(warden, 86_400_000, 50);
+  for (let i = 0; i < 80; i += 1) {
+    t.notOk(await sources.isKnown(partner.node, `10.0.${i}.1`));
+    t.ok(sources.takeOfNetwork(partner.node, `10.0.${i}.1`, narrow.strangerNetwork));
+  }
+  t.equal(sources.remembered, 100, 'the newest of each');
 });

@@ -1,7 +1,7 @@
 // Owns: from where a login's message comes: a place that people log in from, or a stranger's, and what each network of strangers has taken (T-19, T-35).
 // Must never: grow with the number of addresses, or believe one edge about the places of another.
 import { neighbourhoodOf, sourceOf } from '../../domain/addresses.ts';
-import { type Allowance, fullPurse, type Purse, takeOne } from '../../domain/allowance.ts';
+import { type Allowance, Purses } from '../../domain/allowance.ts';
 import type { NodeName } from '../../domain/ids.ts';
 import type { Database } from '../../postgres/database.ts';
 import type { EdgeToWarden } from '../../rpc/edge-warden.ts';
@@ -25,10 +25,13 @@ export class LoginSources {
   readonly #withinMs: number;
   /** Insertion order = age. */
   readonly #known = new Map<string, { readonly isKnown: boolean; readonly until: number }>();
-  readonly #networks = new Map<string, Purse>();
+  readonly #networks: Purses;
+  readonly #max: number;
 
   /** `withinMs`: a place from which nobody has logged in for so long is a stranger's again. */
-  constructor(database: Database, withinMs: number) {
+  constructor(database: Database, withinMs: number, max = rememberedMax) {
+    this.#networks = new Purses(max);
+    this.#max = max;
     this.#database = database;
     this.#withinMs = withinMs;
   }
@@ -45,23 +48,15 @@ export class LoginSources {
     const found = this.#known.get(name);
     if (found !== undefined && found.until > now) return found.isKnown;
     const isKnown = await this.#database.withSystem((tx) => isSourceKnownAt(tx, testerOf(node), source, this.#withinMs));
-    remember(this.#known, name, { isKnown, until: now + believedMs[isKnown ? 'known' : 'stranger'] });
+    this.#known.delete(name);
+    this.#known.set(name, { isKnown, until: now + believedMs[isKnown ? 'known' : 'stranger'] });
+    const [oldest] = this.#known.size > this.#max ? this.#known.keys() : [];
+    if (oldest !== undefined) this.#known.delete(oldest);
     return isKnown;
   }
 
   /** Takes one for the network of this address. False: it has had its part. */
   takeOfNetwork(node: NodeName, address: string, allowance: Allowance): boolean {
-    const name = `${node}/${neighbourhoodOf(address)}`;
-    const now = performance.now();
-    const purse = this.#networks.get(name) ?? fullPurse(allowance, now);
-    remember(this.#networks, name, purse);
-    return takeOne(purse, allowance, now);
+    return this.#networks.take(`${node}/${neighbourhoodOf(address)}`, allowance, performance.now());
   }
-}
-
-function remember<T>(map: Map<string, T>, name: string, value: T): void {
-  map.delete(name);
-  map.set(name, value);
-  const [oldest] = map.size > rememberedMax ? map.keys() : [];
-  if (oldest !== undefined) map.delete(oldest);
 }
