@@ -6,8 +6,12 @@ import type { Allowance } from '../domain/allowance.ts';
 export type NodeAllowances = {
   /** Runs of the node: one row, and what its former run left open ends. */
   readonly runs: Allowance;
-  /** Messages of logins: an entry, a count of guesses, a session. */
+  /** Messages of logins that prove something, from where people log in: an entry, a count of guesses, a session. */
   readonly logins: Allowance;
+  /** The same from everywhere else, in all: a flood of strangers meets this, and takes nothing of `logins`. */
+  readonly strangers: Allowance;
+  /** Of that, from one network (IPv4 /24, IPv6 /48). */
+  readonly strangerNetwork: Allowance;
   /** Keys of its own account for the self-test: one a run. */
   readonly selfTestKeys: Allowance;
   /** Reports of the self-test: at most eight verdicts, entries and alerts each. */
@@ -24,9 +28,13 @@ export const defaultNodeAllowances: NodeAllowances = {
   // An edge whose warden or database comes and goes greets again every few seconds.
   runs: { atOnce: 120, perMinute: 60 },
   logins: { atOnce: 6000, perMinute: 6000 },
+  // A login is three such messages: 2,000 newcomers at once, 400 of them behind one network.
+  strangers: { atOnce: 6000, perMinute: 6000 },
+  strangerNetwork: { atOnce: 1200, perMinute: 1200 },
   selfTestKeys: { atOnce: 10, perMinute: 1 },
   verdicts: { atOnce: 60, perMinute: 20 },
-  console: { atOnce: 300, perMinute: 300 },
+  // An eighth of this is one account's, a quarter one customer's, as of all that sessions ask.
+  console: { atOnce: 1200, perMinute: 1200 },
   names: { atOnce: 60_000, perMinute: 60_000 },
   extents: { atOnce: 120_000, perMinute: 120_000 },
 };

@@ -35,7 +35,7 @@ const each = (handlers: Handlers<EdgeToWarden, EdgeCaller>, around: (name: strin
 function guarded({ guard }: Warden, accounts: NodeAccounts, name: string, run: Run): Run {
   return async (params, caller) => {
     if (name !== greeting) guard.require();
-    await accounts.take(name as keyof EdgeToWarden, caller);
+    await accounts.take(name as keyof EdgeToWarden, caller, params);
     if (name === greeting) return run(params, caller);
     const result = await run(params, caller);
     // What was decided meanwhile holds for what was asked before.
@@ -91,6 +91,9 @@ export function edgeHandlers(warden: Warden, rooms: Rooms): Handlers<EdgeToWarde
     ...uploadHandlers(warden),
     ...downloadHandlers(warden),
   };
-  const accounts = new NodeAccounts(warden.config.perNode, warden.database);
+  const accounts = new NodeAccounts(warden.config.perNode, warden.database, {
+    payerOf: (token) => sessions.payerOf(token),
+    dayMs: warden.config.credentials.dayMs,
+  });
   return each(handlers, (name, run) => shared(slots, name, guarded(warden, accounts, name, run)));
 }

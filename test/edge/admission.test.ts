@@ -137,6 +137,27 @@ test('places are kept for sources from which somebody logged in lately', (t) => 
   t.end();
 });
 
+test('who was turned away by us pays as one who comes and goes, and not at all where people log in from', (t) => {
+  const door = new Admission(
+    limits,
+    [],
+    () => 0,
+    () => 0.999_999,
+  );
+  const [bank, stranger] = ['192.0.2.7', '192.0.2.8'];
+  door.known(place(door.enter(bank)));
+  for (let i = 0; i < 100; i += 1) door.punish(bank, 'turned-away');
+  t.type(door.enter(bank), 'object', 'a login that we could not take is no misdeed');
+  for (let i = 0; i < 15; i += 1) door.punish(stranger, 'turned-away');
+  t.type(door.enter(stranger), 'object');
+  door.punish(stranger, 'turned-away');
+  t.equal(door.enter(stranger), 'penalty', 'nor is a flood free that goes on while it is turned away');
+  door.punish(bank, 'login-refused');
+  for (let i = 0; i < 3; i += 1) door.punish(bank, 'login-refused');
+  t.equal(door.enter(bank), 'penalty', 'its own misdeeds count as ever');
+  t.end();
+});
+
 test('four addresses that come and go without a login: they pay, and honest logins go through', (t) => {
   let now = 0;
   let chance = 7;

@@ -5,7 +5,7 @@ import { defaultNodeAllowances } from '../../server/config/node-allowances.ts';
 import { fullPurse, takeOne } from '../../server/domain/allowance.ts';
 import { idOf, type NodeName } from '../../server/domain/ids.ts';
 import { edgeToWarden } from '../../server/rpc/edge-warden.ts';
-import { NodeAccounts, storedBy } from '../../server/warden/nodes/allowances.ts';
+import { NodeAccounts, type Payer, storedBy } from '../../server/warden/nodes/allowances.ts';
 import { forgetUnusedKeys } from '../../server/warden/self-test/self-test-queries.ts';
 import { Bank, startBankDatabase } from '../support/bank.ts';
 
@@ -44,6 +44,51 @@ test('over its allowance a node is refused, told of once, and others are not', a
   t.match(await sql.query('select kind, subject, count::int from alert'), [
     { kind: 'node.over-allowance', subject: 'taken/verdicts', count: 1 },
   ]);
+});
+
+test('one customer, or one account of our own, has a part of each purse, and the others go on', async (t) => {
+  const given = await startBankDatabase(t);
+  const { sql, warden } = given;
+  const [acme, globex] = [await Bank.create(given, 'acme', 1000), await Bank.create(given, 'globex', 1000)];
+  const machine = { customer: acme.id, account: (await acme.addReader()).account, name: 'acme-batch' };
+  const second = { customer: acme.id, account: (await acme.addReader()).account, name: 'acme-second' };
+  const person = { customer: acme.id, account: (await acme.addReader()).account, name: 'acme' };
+  const other = { customer: globex.id, account: (await globex.addReader()).account, name: 'globex' };
+  const ours = { customer: null, account: (await globex.addReader({ isInternal: true })).account, name: 'processor' };
+  const payers = new Map<string, Payer>([
+    ['machine', machine],
+    ['person', person],
+    ['second', second],
+    ['other', other],
+    ['ours', ours],
+  ]);
+  for (const [op, kind] of [
+    ['console.run', 'console'],
+    ['tree.list', 'names'],
+    ['upload.begin-extent', 'extents'],
+  ] as const) {
+    const accounts = new NodeAccounts({ ...defaultNodeAllowances, [kind]: { atOnce: 8, perMinute: 1 } }, warden, {
+      payerOf: (token) => payers.get(token),
+    });
+    const node = { node: idOf<NodeName>(`n-${kind}`), plane: 'partner' } as const;
+    const take = (token: string): Promise<void> => accounts.take(op, node, { token });
+    const refused = { code: 'over-limit', message: /than one account may/ };
+    await take('machine');
+    await t.rejects(take('machine'), refused, `${op}: an eighth for one account`);
+    await t.resolves(take('person'), 'a colleague can still lock it');
+    await t.rejects(take('second'), refused, 'a quarter for all of its customer');
+    await take('other');
+    await take('ours');
+    await take('ours');
+    await t.rejects(take('ours'), refused, 'a quarter for one of our own, which serves many');
+    await t.resolves(take('a session that nobody keeps in mind any more'));
+    const alerts = await sql.query('select severity, text, account_id from alert where subject like $1 order by text', [`n-${kind}/%`]);
+    t.match(alerts, [
+      { severity: 'warning', text: /^acme-batch asks n-.* for more than one account may/, account_id: machine.account },
+      { severity: 'warning', text: /^acme-second asks n-/, account_id: second.account },
+      { severity: 'warning', text: /^processor asks n-/, account_id: ours.account },
+    ]);
+  }
 });
 
 test('unused keys of a self-test go with all that was theirs; of a customer nothing goes', async (t) => {

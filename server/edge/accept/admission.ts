@@ -10,7 +10,10 @@ export type AdmissionLimits = {
   readonly unauthenticatedDropFromPercent: number;
   readonly penaltyLongestMs: number;
 };
-export type Misdeed = 'protocol-error' | 'login-refused' | 'grace-exceeded' | 'no-login';
+/** `turned-away`: we could not take the login. No misdeed; but what comes and goes costs a place all the same. */
+export type Misdeed = 'protocol-error' | 'login-refused' | 'grace-exceeded' | 'no-login' | 'turned-away';
+/** What the early end of a login says of its client, by whose doing it was. */
+export const misdeedOf = { client: 'protocol-error', ours: 'turned-away' } as const satisfies Readonly<Record<string, Misdeed>>;
 export type Verdict = 'admitted' | 'draining' | 'all-full' | 'strangers-full' | 'source-full' | 'early-drop' | 'penalty';
 
 /** What a misdeed adds, milliseconds. */
@@ -19,6 +22,7 @@ const costs: Readonly<Record<Misdeed, number>> = {
   'login-refused': 5000,
   'grace-exceeded': 10_000,
   'no-login': 1000,
+  'turned-away': 1000,
 };
 /** Below this a source is still served: one mistyped code is no attack. */
 const servedBelowMs = 15_000;
@@ -110,7 +114,7 @@ export class Admission {
     if ((this.#penalties.get(source) ?? 0) - this.#now() > servedBelowMs) return 'penalty';
     if (this.#all >= connectionsMax) return 'all-full';
     if ((this.#strangersBySource.get(source) ?? 0) >= unauthenticatedPerSourceMax) return 'source-full';
-    const isKnown = (this.#known.get(source) ?? 0) > this.#now();
+    const isKnown = this.#isKnown(source);
     const own = this.#strangersByNeighbourhood.get(neighbourhoodOf(address))?.size ?? 0;
     const busiest = this.#busiest();
     if (this.#strangers >= max + (isKnown ? Math.ceil(max * shareOfKnown) : 0)) {
@@ -123,6 +127,10 @@ export class Admission {
     const start = (max * unauthenticatedDropFromPercent) / 100;
     if (isKnown || this.#strangers < start || own < (busiest?.size ?? 0)) return 'admitted';
     return this.#random() < (this.#strangers - start + 1) / (max - start + 1) ? 'early-drop' : 'admitted';
+  }
+
+  #isKnown(source: string): boolean {
+    return (this.#known.get(source) ?? 0) > this.#now();
   }
 
   #busiest(): ReadonlySet<Place> | undefined {
@@ -176,6 +184,7 @@ export class Admission {
   punish(address: string, misdeed: Misdeed): void {
     if (this.#exempt.some((network) => isInNetwork(address, network))) return;
     const source = sourceOf(address);
+    if (misdeed === 'turned-away' && this.#isKnown(source)) return;
     const now = this.#now();
     const until = Math.max(now, this.#penalties.get(source) ?? 0) + costs[misdeed];
     this.#penalties.delete(source);

@@ -113,7 +113,8 @@ export type LoginDriverOptions = {
   readonly warden: WardenCalls;
   readonly source: { readonly address: string; readonly port: number };
   readonly reply: (reply: LoginReply) => void;
-  readonly fail: (reason: string) => void;
+  /** `ours`: the warden could not or would not decide. That is no misdeed of the client. */
+  readonly fail: (reason: string, whose: 'client' | 'ours') => void;
 };
 
 export class LoginDriver {
@@ -130,9 +131,9 @@ export class LoginDriver {
   }
 
   take(request: AuthRequest): void {
-    if (this.#waiting.length >= waitingMax) return this.#options.fail('too many login messages at once');
+    if (this.#waiting.length >= waitingMax) return this.#options.fail('too many login messages at once', 'client');
     this.#waiting.push(request);
-    if (!this.#isBusy) detach(this.#run(), () => this.#options.fail('login failed: internal error'));
+    if (!this.#isBusy) detach(this.#run(), () => this.#options.fail('login failed: internal error', 'ours'));
   }
 
   async #run(): Promise<void> {
@@ -140,18 +141,19 @@ export class LoginDriver {
     try {
       for (let next = this.#waiting.take(); next !== undefined; next = this.#waiting.take()) await this.#one(next);
     } catch (error) {
-      this.#options.fail(`login failed: ${toCofferdamError(error).message}`);
+      const { code, message } = toCofferdamError(error);
+      this.#options.fail(`login failed: ${message}`, code === 'invalid' ? 'client' : 'ours');
     } finally {
       this.#isBusy = false;
     }
   }
 
   async #one(request: AuthRequest): Promise<void> {
-    if (request.kind === 'answers' && !this.#isPrompted) return this.#options.fail('answers that nobody asked for');
+    if (request.kind === 'answers' && !this.#isPrompted) return this.#options.fail('answers that nobody asked for', 'client');
     if (request.kind === 'request') {
       // RFC 4252 section 5 lets a client change names; it is never needed, and it mixes two people's proofs.
       if (this.#username !== undefined && this.#username !== request.username)
-        return this.#options.fail('the user name changed during login');
+        return this.#options.fail('the user name changed during login', 'client');
       this.#username = request.username;
     }
     this.#isPrompted = false;
@@ -178,7 +180,7 @@ export class LoginDriver {
       case 'key-acceptable':
         if (request.kind === 'request' && request.probe !== undefined)
           return this.#options.reply({ kind: 'key-acceptable', ...request.probe });
-        return this.#options.fail('an answer without a question');
+        return this.#options.fail('an answer without a question', 'ours');
       case 'full':
         return this.#options.reply({ kind: 'full' });
       case 'closed':

@@ -6,7 +6,7 @@ import { identification } from '../../config/config.ts';
 import type { Profile } from '../../domain/algorithms.ts';
 import { detach } from '../../domain/detached.ts';
 import { WireReader, wireString } from '../../domain/ssh-wire.ts';
-import type { Misdeed } from '../accept/admission.ts';
+import { type Misdeed, misdeedOf } from '../accept/admission.ts';
 import { type AuthRequest, LoginDriver, type LoginReply, parseAuthRequest, parseInfoResponse } from '../authentication/login.ts';
 import type { EdgeNode, SftpSession, StartConsole, StartSftp, WardenCalls } from '../sftp-seam.ts';
 import type { ExchangeContext } from '../warden-client/exchange-signer.ts';
@@ -117,7 +117,7 @@ export class Connection {
       connection: this.#name,
       source: options.source,
       reply: (reply) => this.#onLoginReply(reply),
-      fail: (reason) => this.fail(reason),
+      fail: (reason, whose) => this.fail(reason, misdeedOf[whose]),
     });
     this.#protocol = new Protocol({
       server: true,
@@ -142,7 +142,7 @@ export class Connection {
       profile: options.profile,
       hostKeys: options.exchange.hostKeysInUse(),
       sign: (transcript) => options.exchange.sign(this.#name, transcript),
-      fail: (reason) => this.fail(reason),
+      fail: (reason, whose) => this.fail(reason, misdeedOf[whose]),
       isClosed: () => this.#state === 'closed',
     });
     announceSignatures(this.#protocol, options.profile.userSignatures, (parts) => this.#send(parts));

@@ -4,6 +4,7 @@
 // `_kexinit`, our KEXINIT before it is sent); each KeyExchange then gets our method, our secret and, one call later, the warden's signature.
 import { exchangeHashOf, type HostKeyAlgorithm, hostKeyAlgorithms, type KeyExchangeMethod, type Profile } from '../../domain/algorithms.ts';
 import { detach } from '../../domain/detached.ts';
+import { CofferdamError } from '../../domain/errors.ts';
 import { chooseMethod, isGuessWrong, parseClientKexInit, withMethods } from '../../domain/key-exchange-init.ts';
 import { WireReader } from '../../domain/ssh-wire.ts';
 import { carrier } from './algorithms.ts';
@@ -35,7 +36,8 @@ export type KeyExchangeHost = {
   maySign(): boolean;
   whenSignable(): Promise<void>;
   sign(transcript: Transcript): Promise<Signed>;
-  fail(reason: string): void;
+  /** `ours`: nobody signed; no misdeed of the client. */
+  fail(reason: string, whose: 'client' | 'ours'): void;
   isClosed(): boolean;
 };
 
@@ -114,7 +116,13 @@ export class KeyExchange {
     const passed = this.#host.whenSignable().then(() => {
       if (!this.#host.isClosed()) pass(this.negotiate(held));
     });
-    detach(passed, (error) => this.#host.fail(error instanceof Error ? error.message : 'the key exchange failed'));
+    detach(passed, (error) => this.#failed(error));
+  }
+
+  /** What the warden refuses is said by an error of the product; a public value that is none, and the like, are the client's. */
+  #failed(error: unknown): void {
+    const isOurs = error instanceof CofferdamError && error.code !== 'invalid';
+    this.#host.fail(error instanceof Error ? error.message : 'the key exchange failed', isOurs ? 'ours' : 'client');
   }
 
   #equip(kex: CoreKeyExchange): void {
@@ -144,7 +152,7 @@ export class KeyExchange {
         phase = 'signed';
         parse(init);
       });
-      detach(answered, (error) => this.#host.fail(error instanceof Error ? error.message : 'the key exchange failed'));
+      detach(answered, (error) => this.#failed(error));
       return undefined;
     };
   }

@@ -138,7 +138,8 @@ export class Logins {
     if (state.isOver || params.username !== state.username) return this.#step(login, params, caller, { type: 'none' }, null, 0).outcome;
     if (evidence.type === 'none' || evidence.type === 'public-key-probe') {
       const fits = evidence.type === 'public-key-probe' && isWorthSigning(evidence, exchanges.profileOf(caller));
-      const { standing, now } = await this.#see(params);
+      // Before a proof counted, the answer is the same for every name: nobody is looked up, and a flood of questions costs no transaction.
+      const { standing, now } = state.given.size === 0 ? { standing: null, now: 0 } : await this.#see(params);
       return this.#step(login, params, caller, fits ? { type: 'probe', fits } : { type: 'none' }, standing, now).outcome;
     }
     const guess = await this.#guess(login, params, caller);

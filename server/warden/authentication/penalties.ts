@@ -12,7 +12,7 @@ import { isKnownSource, settleGuess, takeGuess } from './penalty-queries.ts';
 const patienceMs = 3000;
 const waitsMax = 2;
 /** Days after which a source is a stranger's again. */
-const knownDays = 90;
+export const knownDays = 90;
 
 export type Guess = {
   readonly subjects: readonly string[];

@@ -22,7 +22,7 @@ import {
   type ReleasedExtent,
 } from './charge-queries.ts';
 import { OpenPermits } from './open-permits.ts';
-import { createRefusalDesk } from './refusals.ts';
+import { type Asked, createRefusalDesk } from './refusals.ts';
 
 export type Charges = {
   /** Charges one extent of an open download to every scope and records it; then, and only then, what its key is derived from. */
@@ -76,8 +76,10 @@ export function createCharges({ config, database, sessions, log, admit, grants }
     through: BatchQueue<ChargeRequest, ChargeAnswer>,
     session: OpenSession,
     request: ChargeRequest,
-    key: string,
+    asked: Asked,
   ): Promise<Charged> => {
+    const known = desk.recall(asked);
+    if (known !== undefined) throw known;
     const deadline = performance.now() + config.limits.slowdownPatienceMs;
     for (;;) {
       const answer = await through.request(request);
@@ -92,7 +94,7 @@ export function createCharges({ config, database, sessions, log, admit, grants }
         case 'missing':
           throw new CofferdamError('not-found', 'the file is no longer open');
         case 'over-limit':
-          throw await desk.settle(session, answer, key);
+          throw await desk.settle(session, answer, asked);
         case 'later': {
           await desk.slowed(session, answer.customer);
           const pauseMs = Math.max(askAgainMsMin, answer.afterMs * (1 + Math.random() / 4));
@@ -106,18 +108,16 @@ export function createCharges({ config, database, sessions, log, admit, grants }
 
   return {
     release: async (session, download, index) => {
-      const key = `${session.id}/${download}/${index}`;
-      const known = desk.recall(key);
-      if (known !== undefined) throw known;
-      const { extent } = await charge(releases, session, { session: session.id, download, index }, key);
+      // What an extent costs is the database's to say: the same one costs the same.
+      const asked = { key: `${session.id}/${download}/${index}`, amount: { bytes: 0, items: 0 } };
+      const { extent } = await charge(releases, session, { session: session.id, download, index }, asked);
       if (extent === null) throw new CofferdamError('bug', 'an extent was charged and not found');
       return extent;
     },
     take: async (session, customer, direction, { bytes, items }) => {
-      const key = `${session.id}/${direction}`;
-      const known = desk.recall(key);
-      if (known !== undefined) throw known;
-      await charge(amounts, session, { session: session.id, customer, direction, bytes, items }, key);
+      // A refusal is that of one customer's scopes: in the same session the next one may have room.
+      const asked = { key: `${session.id}/${customer}/${direction}`, amount: { bytes, items } };
+      await charge(amounts, session, { session: session.id, customer, direction, bytes, items }, asked);
     },
     takeEnding: async (session, customer, bytes) => {
       if (!(await callChargeEnding(database, { session: session.id, customer, bytes, graceMs })))

@@ -1,6 +1,6 @@
 // Owns: what follows when a cap refuses: the alert with its facts and next command, the consequence that the budget names, the client's text.
 // Must never: answer a refusal whose alert is not committed; suspend the only credential of a customer by itself.
-import { amountText, type Consequence } from '../../domain/budgets.ts';
+import { amountText, type BudgetUnit, type Consequence } from '../../domain/budgets.ts';
 import { detach } from '../../domain/detached.ts';
 import { CofferdamError } from '../../domain/errors.ts';
 import type { CredentialId, CustomerId } from '../../domain/ids.ts';
@@ -17,12 +17,17 @@ const rememberMs = 1000;
 const rememberedMax = 10_000;
 const alertEveryMs = 5000;
 const endAfterMs = 250;
+const units = ['bytes', 'items'] as const satisfies readonly BudgetUnit[];
+
+export type Amount = { readonly bytes: number; readonly items: number };
+/** What was asked for: `key` names whose it is, its session included. The same was refused when it asks for as much again of what was lacking. */
+export type Asked = { readonly key: string; readonly amount: Amount };
 
 export type RefusalDesk = {
-  /** The refusal that this key met within the last second. */
-  recall(key: string): CofferdamError | undefined;
+  /** The refusal that the same met within the last second. */
+  recall(asked: Asked): CofferdamError | undefined;
   /** Commits alert and consequence; resolves to what the client is told. */
-  settle(session: OpenSession, refusal: Refusal, key: string): Promise<CofferdamError>;
+  settle(session: OpenSession, refusal: Refusal, asked: Asked): Promise<CofferdamError>;
   /** Plane or gateway is past its cap and slows down. */
   slowed(session: OpenSession, customer: CustomerId): Promise<void>;
 };
@@ -36,7 +41,7 @@ type Given = {
 };
 
 export function createRefusalDesk({ database, dormantMs, endSessions, onFault }: Given): RefusalDesk {
-  const remembered = new Map<string, { readonly until: number; readonly error: CofferdamError }>();
+  const remembered = new Map<string, { readonly until: number; readonly error: CofferdamError; readonly amount: number }>();
   const raised = new Map<string, { at: number; missed: number }>();
 
   const keep = <V>(map: Map<string, V>, key: string, value: V): void => {
@@ -69,12 +74,15 @@ export function createRefusalDesk({ database, dormantMs, endSessions, onFault }:
   };
 
   return {
-    recall: (key) => {
-      const known = remembered.get(key);
-      return known !== undefined && performance.now() < known.until ? known.error : undefined;
+    recall: ({ key, amount }) => {
+      for (const unit of units) {
+        const known = remembered.get(`${key}/${unit}`);
+        if (known !== undefined && performance.now() < known.until && amount[unit] >= known.amount) return known.error;
+      }
+      return undefined;
     },
 
-    settle: async (session, refusal, key) => {
+    settle: async (session, refusal, { key, amount }) => {
       const error = new CofferdamError('over-limit', refusalText(session.account.kind, refusal));
       const subject = `${refusal.budget}/${refusal.unit}/${refusal.window}/${session.credentialId}`;
       const count = due(subject);
@@ -87,7 +95,7 @@ export function createRefusalDesk({ database, dormantMs, endSessions, onFault }:
         // A little later, so that the client still reads why. Suspended, it is refused everything meanwhile.
         if (isEnding) setTimeout(() => detach(endSessions(session.credentialId, 'limit reached'), onFault), endAfterMs).unref();
       }
-      keep(remembered, key, { until: performance.now() + rememberMs, error });
+      keep(remembered, `${key}/${refusal.unit}`, { until: performance.now() + rememberMs, error, amount: amount[refusal.unit] });
       return error;
     },
 

@@ -67,3 +67,13 @@ export async function currentEpoch(tx: Transaction): Promise<number> {
   const [row] = await tx.query<{ epoch: number }>('select coalesce(max(ended_epoch), 0)::bigint as epoch from session');
   return row?.epoch ?? 0;
 }
+
+/** Whether anybody has logged in from there lately. Of the self-tests only that of this very node counts: an edge names the places of its own clients. */
+export async function isSourceKnownAt(tx: Transaction, tester: string, source: string, withinMs: number): Promise<boolean> {
+  const [row] = await tx.query<{ is_known: boolean }>(
+    `select exists (select 1 from known_source k join account a on a.id = k.account_id where k.source = $1::inet
+       and k.last_at > clock_timestamp() - $2 * interval '1 millisecond' and (not a.is_self_test or a.name = $3)) as is_known`,
+    [source, withinMs, tester],
+  );
+  return row?.is_known === true;
+}

@@ -24,6 +24,7 @@ import {
   silentNodes,
   writeVerdict,
 } from './self-test-queries.ts';
+import { testerOf } from './tester.ts';
 
 type Operations = 'self-test.begin' | 'self-test.code' | 'self-test.report';
 
@@ -31,7 +32,7 @@ const folder = 'probe';
 /** A run may change its key after so long: an edge does so each day. */
 const keyLifeMs = 20 * 3_600_000;
 /** Of its account, and of the customer that is its alone: nothing that one node uses up, or writes, is another's. */
-const nameOf = (caller: EdgeCaller): string => `self-test.${caller.node}`.slice(0, 64);
+const nameOf = (caller: EdgeCaller): string => testerOf(caller.node);
 
 export function selfTestHandlers(
   warden: Warden,

@@ -150,6 +150,12 @@ export class SessionRegistry implements Sessions {
     return cached.session;
   }
 
+  /** Whose session this is, as far as this process has it in mind; decides nothing. */
+  payerOf(token: string): { readonly customer: CustomerId | null; readonly account: AccountId; readonly name: string } | undefined {
+    const account = this.#byHash.get(hashOf(token).toString('base64'))?.session.account;
+    return account && { customer: account.customer, account: account.id, name: account.name };
+  }
+
   async requireLettingGo(token: string, caller: EdgeCaller): Promise<LettingGo> {
     const ending = (): Promise<OpenSession> => this.#ending(token, caller);
     const orEnding = async <T>(work: () => Promise<T>, otherwise: () => Promise<T>): Promise<T> => {

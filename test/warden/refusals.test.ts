@@ -1,0 +1,68 @@
+// T-29: a refusal is told again for a moment, to whoever asks for as much of the same once more; never for another customer, nor for less.
+import { test } from 'tap';
+import type { Config } from '../../server/config/config.ts';
+import type { CustomerId } from '../../server/domain/ids.ts';
+import { createLogger } from '../../server/observability/logger.ts';
+import { createCharges } from '../../server/warden/budgets/charges.ts';
+import type { OpenSession } from '../../server/warden/context.ts';
+import type { SessionRegistry } from '../../server/warden/sessions/sessions.ts';
+import { Bank, startBankDatabase } from '../support/bank.ts';
+
+const day = 86_400_000;
+
+test('what one customer’s cap refuses is served for another in the same session, and less than was refused is asked for', async (t) => {
+  const given = await startBankDatabase(t);
+  const { sql, warden } = given;
+  const acme = await Bank.create(given, 'acme', 1000);
+  const globex = await Bank.create(given, 'globex', 1000);
+  const reader = await acme.addReader({ isInternal: true });
+  await sql.query("insert into folder_right (account_id, customer_id, folder_id, verbs) values ($1, $2, $3, '{list,read}')", [
+    reader.account,
+    globex.id,
+    globex.folder,
+  ]);
+  await sql.query(
+    `insert into budget (rank, credential_id, account_id, customer_id, plane, direction, cap_hour_bytes, cap_day_bytes, cap_week_bytes, cap_hour_items, cap_day_items, cap_week_items, rate, sessions_max, ceiling_percent)
+     select rank, credential_id, account_id, $2, plane, direction, cap_hour_bytes, cap_day_bytes, cap_week_bytes, cap_hour_items, cap_day_items, cap_week_items, rate, sessions_max, ceiling_percent
+     from budget where account_id = $1`,
+    [reader.account, globex.id],
+  );
+  await sql.query("update budget set cap_hour_items = 1 where account_id = $1 and customer_id = $2 and direction = 'list'", [
+    reader.account,
+    acme.id,
+  ]);
+  await sql.query("update budget set cap_hour_bytes = 1000 where account_id = $1 and customer_id = $2 and direction = 'in'", [
+    reader.account,
+    acme.id,
+  ]);
+  const config = {
+    log: { level: 'error', pretty: false },
+    database: { wardenUrl: sql.wardenUrl },
+    limits: { slowdownPatienceMs: 1000 },
+    credentials: { dormantDays: 90, dayMs: day },
+  } as unknown as Config;
+  const sessions = {} as SessionRegistry;
+  const charges = createCharges({ config, database: warden, sessions, log: createLogger(config, 'warden'), admit: undefined });
+  t.teardown(() => charges.stop());
+  const name = (bank: Bank, text: string) => ({ id: bank.id, name: text, folders: [] });
+  const session = {
+    id: reader.session,
+    node: 'n',
+    account: { id: reader.account, name: 'processor', kind: 'machine', plane: 'internal' },
+    credentialId: reader.credential,
+    customers: [name(acme, 'acme'), name(globex, 'globex')],
+  } as unknown as OpenSession;
+  const list = (customer: CustomerId): Promise<void> => charges.take(session, customer, 'list', { bytes: 0, items: 1 });
+  const put = (customer: CustomerId, bytes: number): Promise<void> => charges.take(session, customer, 'in', { bytes, items: 0 });
+  const refused = { code: 'over-limit', message: /^COFFERDAM-BUDGET-HOUR-/ };
+
+  await list(acme.id);
+  await t.rejects(list(acme.id), refused);
+  await t.rejects(list(acme.id), refused, 'told again');
+  await t.resolves(list(globex.id), 'another bank is served');
+  await t.rejects(put(acme.id, 1001), refused);
+  await t.rejects(put(acme.id, 2000), refused, 'told again, for more');
+  await t.resolves(put(acme.id, 1000), 'what fits is taken');
+  await t.resolves(charges.take(session, acme.id, 'in', { bytes: 0, items: 1 }), 'and a cap of bytes says nothing about files');
+  t.equal((await sql.query('select distinct subject from alert')).length, 2, 'one alert for each cap');
+});
