@@ -91,7 +91,8 @@ begin
   moment := clock_timestamp();
   ended := ends;
   for k in 1 .. coalesce(cardinality(lanes), 0) loop
-    ends[k] := least(ends[k], moment + ahead + 3 * pieces[k]);
+    -- Finite from here on: instants of a lane that was never used are subtracted below, too.
+    ends[k] := greatest(moment - ahead, least(ends[k], moment + ahead + 3 * pieces[k]));
   end loop;
   for i in 1 .. cardinality(p_session) loop
     size := p_bytes[i];

@@ -72,7 +72,11 @@ test('any address that another machine reaches: the start is refused, and nothin
     JSON.stringify({ mode: 'development', runtimeDirectory: directory, edges, admin: { tcp: { host: '134744072', port } } }),
   );
   await expect('a unit', await run(process.execPath, [main, 'admin', '--config', file], { timeoutMs: 30_000 }), /stands for 8\.8\.8\.8/);
-  writeFileSync(file, JSON.stringify({ runtimeDirectory: directory, edges, admin: { tcp: { host: '0.0.0.0', port } } }));
+  const database = { embedded: true, migrateUrl: null, serverUrl: null, wardenUrl: null, adminUrl: null };
+  writeFileSync(
+    file,
+    JSON.stringify({ runtimeDirectory: directory, edges, users: null, database, admin: { tcp: { host: '0.0.0.0', port } } }),
+  );
   const whole = await run(process.execPath, [main, 'admin', '--config', file], { env: { COFFERDAM_ROLE_CONFIG: '1' }, timeoutMs: 30_000 });
   await expect('a written configuration', whole, /0\.0\.0\.0 is no loopback address/);
 });
