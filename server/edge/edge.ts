@@ -194,9 +194,8 @@ export async function startEdge(config: Config, edge: EdgeConfig): Promise<Runni
       await selfTest.stop();
       await until(config.limits.drainMs / 2, isQuiet);
       for (const connection of connections) connection.end('drained');
-      await until(2000, isQuiet);
-      // Of closed sessions, and of the uploads that were cut with them.
-      await until(lastWordsMs, () => lastWords.size === 0);
+      // Each says what became of its session once its socket has closed, and lets go of its uploads with what was acknowledged.
+      await until(lastWordsMs, () => connections.size + lastWords.size === 0);
       warden.stop();
       await sftp.stop();
       await metrics.stop();

@@ -188,7 +188,6 @@ const ways: Readonly<Record<string, readonly [Way, number]>> = {
   hole: [(sftp, handle) => sftp.write(handle, 200_000, content), 0],
   smaller: [(sftp, handle) => sftp.resize(handle, 10), 8],
   announced: [(sftp, handle) => sftp.resize(handle, 1_000_000), 0],
-  'announced by name': [(sftp) => sftp.resizeName('/deposit/announced by name-close', 1_000_000), 0],
 };
 const ends: Readonly<Record<string, (sftp: RawSftp, handle: Buffer) => Promise<unknown>>> = {
   close: async (sftp, handle) => sftp.close(handle),

@@ -24,7 +24,7 @@ test('an operator ends sessions in the middle of fast files', async (t) => {
     const session = sessions.find((one) => one.account === 'acme-batch')?.session ?? '';
     const handle = await client.open(`deposit/fast-${round}`, 'w');
     let [acknowledged, next] = [0, 0];
-    const work = Array.from({ length: writers }, async () => {
+    const writing = Array.from({ length: writers }, async () => {
       for (;;) {
         const at = next;
         next += piece.length;
@@ -32,11 +32,12 @@ test('an operator ends sessions in the middle of fast files', async (t) => {
         acknowledged = Math.max(acknowledged, at + piece.length);
       }
     });
+    const over = Promise.allSettled(writing);
     await sleep(800);
     const ended = await world.cofferctl(['session', 'end', session, '--reason', 'a test', '--execute']);
     t.equal(ended.code, 0, ended.err);
     await client.closed;
-    await Promise.allSettled(work);
+    await over;
     const size = async (): Promise<number> =>
       (await world.cofferctlJson<Listed>(['file', 'list', 'acme', '--folder', 'deposit'])).files.find(
         (one) => one.path === `/deposit/fast-${round}`,
@@ -45,5 +46,31 @@ test('an operator ends sessions in the middle of fast files', async (t) => {
     for (const end = Date.now() + 20_000; stored < acknowledged && Date.now() < end; stored = await size()) await sleep(200);
     t.ok(acknowledged > 16 * 2 ** 20, `${acknowledged} bytes were acknowledged: more than one extent was under way`);
     t.ok(stored >= acknowledged, `round ${round}: ${acknowledged} bytes were acknowledged, ${stored} are stored`);
+  }
+});
+
+test('a gateway that is stopped in the middle of a file keeps what it acknowledged', async (t) => {
+  const world = await startWorld(t);
+  const privateKey = readFileSync(world.keyFile('acme-batch'), 'utf8');
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    const client = await SftpClient.connect({ port: world.demo.partner.port, username: 'acme-batch', privateKey });
+    const handle = await client.open(`deposit/stopped-${signal}`, 'w');
+    let acknowledged = 0;
+    // The gateway waits for transfers that go on, for half of its time, and cuts them then.
+    const writing = (async () => {
+      for (;;) {
+        await client.write(handle, acknowledged, piece.subarray(0, 100_000));
+        acknowledged += 100_000;
+        await sleep(20);
+      }
+    })();
+    const over = Promise.allSettled([writing]);
+    await sleep(1000);
+    t.equal(await world.stop(signal), 0);
+    await over;
+    await world.start();
+    const { files } = await world.cofferctlJson<Listed>(['file', 'list', 'acme', '--folder', 'deposit']);
+    const stored = files.find((one) => one.path === `/deposit/stopped-${signal}`)?.size ?? 0;
+    t.ok(acknowledged > 1_000_000 && stored >= acknowledged, `${signal}: ${acknowledged} bytes were acknowledged, ${stored} are stored`);
   }
 });

@@ -43,14 +43,6 @@ export class Handles {
     return handle;
   }
 
-  /** The upload that is open under this name in this session. */
-  uploadOf(path: VirtualPath): Upload | undefined {
-    for (const handle of this.#open.values())
-      if (handle.kind === 'upload' && handle.upload.path.length === path.length && handle.upload.path.every((one, i) => one === path[i]))
-        return handle.upload;
-    return undefined;
-  }
-
   get hasFiles(): boolean {
     return [...this.#open.values()].some((handle) => handle.kind !== 'directory');
   }

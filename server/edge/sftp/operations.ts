@@ -75,14 +75,15 @@ async function fstat(context: OperationContext, id: number, fields: FieldReader)
   return attributesPacket(id, { kind: 'file', permissions: 0o640, ...attributes });
 }
 
-/** Times are kept; modes and owners are accepted and mean nothing here; a size by name may only be confirmed, or concerns the handle that is open on it. */
+/**
+ * Times are kept; modes and owners are accepted and mean nothing here; a size by name may only be confirmed. Which handle a name means is not known here:
+ * another session may have renamed the file.
+ */
 async function setstat(context: OperationContext, id: number, fields: FieldReader): Promise<Buffer> {
   const path = pathOf(fields);
   const sent = readAttributes(fields);
-  const open = sent.size === undefined ? undefined : context.handles.uploadOf(path);
   const current = await stat(context, path);
-  if (sent.size !== undefined && open !== undefined) open.resize(sent.size);
-  else if (sent.size !== undefined && sent.size !== current.size)
+  if (sent.size !== undefined && sent.size !== current.size)
     throw new CofferdamError('unsupported', 'files are not cut or extended; write them from start to end');
   if (sent.modifiedAt !== undefined && current.kind === 'file')
     await context.warden.call('tree.set-times', { token: context.session.token, path: [...path], modifiedAt: sent.modifiedAt });

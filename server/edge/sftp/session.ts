@@ -179,9 +179,8 @@ class Session implements SftpInput {
     this.#running += 1;
     const cost = fields.bytes;
     this.#output.buffers.addReplies(cost);
-    // Nobody hears the answer any more: only a CLOSE, which ends what was begun, still has its turn.
-    const work = (): Promise<Buffer> =>
-      this.#isOver && operation.name !== 'close' ? Promise.reject(abandoned()) : operation.run(this.#context, id, fields);
+    // Nobody hears the answer any more, and something before it may have been abandoned: what was not begun is not done, a CLOSE least of all (T-31).
+    const work = (): Promise<Buffer> => (this.#isOver ? Promise.reject(abandoned()) : operation.run(this.#context, id, fields));
     // A CLOSE that was sent behind READs waits for them.
     const result = Promise.all([this.#lane, this.#reads]).then(work);
     const reply = result.catch((error: unknown) => this.#failure(id, error, operation.name));

@@ -43,7 +43,6 @@ function before({ storedBytes, baseBytes }: Opened): Before {
 }
 
 export class Upload {
-  readonly path: readonly string[];
   readonly #context: UploadContext;
   readonly #opened: Opened;
   readonly #appends: boolean;
@@ -70,11 +69,10 @@ export class Upload {
       continue: mode.continue,
       exclusive: mode.exclusive,
     });
-    return new Upload(context, path, opened, mode.appends);
+    return new Upload(context, opened, mode.appends);
   }
 
-  private constructor(context: UploadContext, path: readonly string[], opened: Opened, appends: boolean) {
-    this.path = path;
+  private constructor(context: UploadContext, opened: Opened, appends: boolean) {
     this.#context = context;
     this.#opened = opened;
     this.#appends = appends;
