@@ -24,3 +24,41 @@ export function every(ms: number, work: () => Promise<void>, log: Logger): { sto
     },
   };
 }
+
+/**
+ * Work that others ask for by notices: one run under way, and one behind it for all who asked meanwhile, `pauseMs` after it at the earliest. Whoever may
+ * notify asks as often as he likes, and costs one run at a time.
+ */
+export function joined(
+  work: () => Promise<void>,
+  pauseMs: number,
+  onFailure: (error: unknown) => void,
+): { wake(): void; stop(): Promise<void> } {
+  let running: Promise<void> = Promise.resolve();
+  let timer: NodeJS.Timeout | undefined;
+  let isBusy = false;
+  let isWanted = false;
+  let isStopped = false;
+  const wake = (): void => {
+    isWanted = true;
+    if (isBusy || isStopped) return;
+    isBusy = true;
+    isWanted = false;
+    running = held(work().catch(onFailure).finally(rest));
+  };
+  const rest = (): void => {
+    timer = setTimeout(() => {
+      isBusy = false;
+      if (isWanted) wake();
+    }, pauseMs);
+    timer.unref();
+  };
+  return {
+    wake,
+    stop: async () => {
+      isStopped = true;
+      await running;
+      clearTimeout(timer);
+    },
+  };
+}

@@ -1,6 +1,7 @@
 // Owns: what a transaction says that it writes, before anything is sealed: by row, with every fact, and what the row said before.
 // Must never: let a row be sealed that differs in one fact from what was declared. Triggers run inside of our transactions; what they write nobody declared.
 import { parseNetwork } from '../../domain/addresses.ts';
+import { CofferdamError } from '../../domain/errors.ts';
 import type { Transaction } from '../../postgres/database.ts';
 import { type RowName, readRows, type SealedRow } from './seal-queries.ts';
 
@@ -36,6 +37,19 @@ export async function declareChange(tx: Transaction, names: readonly RowName[], 
     const declared = known.get(keyOf(name));
     if (declared !== undefined) known.set(keyOf(name), { ...declared, facts: { ...declared.facts, ...facts } });
   }
+}
+
+/**
+ * A row that this transaction copies from, or decides by, and does not change: it must be what the warden wrote, as one that is changed must be. `facts`:
+ * what was believed of it when it was found, by a name for instance; a row may be swapped between two looks.
+ */
+export async function declareRelied(tx: Transaction, name: RowName, facts: Facts = {}): Promise<void> {
+  await declareChange(tx, [name], {});
+  const declared = declaredIn(tx).get(keyOf(name));
+  if (declared === undefined) throw new CofferdamError('denied', `the ${name.kind} is not there any more: nothing was done`);
+  const actual = declared.before === null ? declared.facts : (JSON.parse(declared.before.facts) as Facts);
+  if (Object.entries(facts).some(([fact, value]) => !fits(actual[fact] ?? null, value)))
+    throw new CofferdamError('denied', `the ${name.kind} is not the one of this name any more: nothing was done`);
 }
 
 export const declarationsOf = (tx: Transaction): ReadonlyMap<string, Declared> => declaredIn(tx);

@@ -2,7 +2,7 @@
 import { type AccountId, type CredentialId, type CustomerId, idOf } from '../../domain/ids.ts';
 import type { Transaction } from '../../postgres/database.ts';
 import type { Selection } from '../../rpc/operator-credentials.ts';
-import { declareChange, declareNew, fromNow, networksAs } from '../changes/declared.ts';
+import { declareChange, declareNew, declareRelied, fromNow, networksAs } from '../changes/declared.ts';
 
 export type NewCredential = {
   readonly id: CredentialId;
@@ -198,7 +198,7 @@ export async function copyBudgets(tx: Transaction, from: CredentialId, to: Crede
   );
   for (const pair of pairs) {
     // What is copied must be what the warden wrote, like what it is copied to.
-    await declareChange(tx, [{ kind: 'budget', id: String(pair.from) }], {});
+    await declareRelied(tx, { kind: 'budget', id: String(pair.from) });
     await declareChange(tx, [{ kind: 'budget', id: String(pair.to) }], pair.facts);
   }
   await tx.query(

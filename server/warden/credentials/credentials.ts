@@ -11,6 +11,7 @@ import { insertAlert } from '../alerts/alert-queries.ts';
 import { fingerprintOf } from '../authentication/ssh-signature.ts';
 import { lockForWithdrawal } from '../budgets/consequence-queries.ts';
 import { createBudgets } from '../budgets/create-budgets.ts';
+import { declareRelied } from '../changes/declared.ts';
 import type { Warden } from '../context.ts';
 import { record } from '../ledger/ledger-queries.ts';
 import type { SessionFilter } from '../sessions/session-queries.ts';
@@ -96,6 +97,9 @@ export async function addKey(acting: Acting, wish: KeyWish): Promise<Added> {
   const spot = await findUnreplaced(tx, holder.id, { rotation: wish.rotation, credential: replaces?.id });
   const [found] = spot === undefined ? [] : await findCredentials(tx, [spot.credential]);
   const old = replaces ?? found ?? null;
+  // Whose key it becomes, and what it is made from.
+  await declareRelied(tx, { kind: 'account', id: holder.id }, { name: holder.name, customer_id: holder.customer });
+  if (old !== null) await declareRelied(tx, { kind: 'credential', id: old.id }, { account_id: holder.id, fingerprint: old.fingerprint });
   const fingerprint = fingerprintOf(blob);
   const id = idOf<CredentialId>(randomUUID());
   const times = await insertCredential(tx, {

@@ -1,0 +1,79 @@
+// A key that replaces another one takes over what that one may not do, so the one that is replaced must be a key of the same account, and what the
+// warden wrote; the account, too, must be the one of the name.
+import { generateKeyPairSync, randomUUID } from 'node:crypto';
+import { type Test, test } from 'tap';
+import { type AccountId, type CustomerId, idOf } from '../../server/domain/ids.ts';
+import type { Transaction } from '../../server/postgres/database.ts';
+import { sealing } from '../../server/warden/changes/seals.ts';
+import { insertAccount, insertCustomer } from '../../server/warden/commands/command-queries.ts';
+import type { Warden } from '../../server/warden/context.ts';
+import { findCredentialByFingerprint } from '../../server/warden/credentials/credential-queries.ts';
+import { type Added, addKey, type KeyWish } from '../../server/warden/credentials/credentials.ts';
+import { wideBudgets } from '../support/bank.ts';
+import { startSealBench } from '../support/seal-bench.ts';
+
+function makePublicKey(): string {
+  const { x } = generateKeyPairSync('ed25519').publicKey.export({ format: 'jwk' });
+  const part = (bytes: Buffer): Buffer => Buffer.concat([Buffer.from([0, 0, 0, bytes.length]), bytes]);
+  return `ssh-ed25519 ${Buffer.concat([part(Buffer.from('ssh-ed25519')), part(Buffer.from(x ?? '', 'base64url'))]).toString('base64')}`;
+}
+
+async function setUp(t: Test) {
+  const bench = await startSealBench(t);
+  const { sql } = bench;
+  const ages = { dayMs: 86_400_000, lifeDays: 300, lifeMaxDays: 400, overlapDays: 2 };
+  const warden = { ...bench.warden, config: { credentials: ages, edges: [], budgets: wideBudgets } } as unknown as Warden;
+  const customer = idOf<CustomerId>(randomUUID());
+  const doing = <T>(work: (tx: Transaction) => Promise<T>): Promise<T> =>
+    warden.database.withSystem((tx) => sealing(tx, warden, { maker: 'self-test', change: () => null }, () => work(tx)));
+  const holders = await doing(async (tx) => {
+    await insertCustomer(tx, customer, 'acme');
+    const made = [];
+    for (const name of ['north', 'south']) {
+      const id = idOf<AccountId>(randomUUID());
+      await insertAccount(tx, { id, name, customer, kind: 'machine', plane: 'partner', contact: null, isDemo: false, manages: false });
+      made.push({ id, name, customer });
+    }
+    return made as [KeyWish['holder'], KeyWish['holder']];
+  });
+  const add = (holder: KeyWish['holder'], wish: Partial<KeyWish> & { readonly old?: string } = {}): Promise<Added> =>
+    doing(async (tx) => {
+      const replaces = wish.old === undefined ? null : ((await findCredentialByFingerprint(tx, wish.old)) ?? null);
+      return addKey({ tx, warden, by: 'a test', endSessions: async () => 0 }, { holder, publicKey: makePublicKey(), replaces, ...wish });
+    });
+  const keys = async (): Promise<number> => (await sql.query<{ n: number }>('select count(*)::int as n from credential'))[0]?.n ?? 0;
+  const [north, south] = holders;
+  return { sql, north, south, add, keys };
+}
+
+test('a key replaces a key of the same account only', async (t) => {
+  const { sql, north, south, add, keys } = await setUp(t);
+  const theirs = await add(south);
+  await t.rejects(add(north, { old: theirs.fingerprint }), { code: 'conflict', message: /a key of the same account only/ });
+  t.equal(await keys(), 1, 'nothing was done');
+  const ours = await add(north, { readOnly: true, networks: ['192.0.2.0/24'] });
+  const next = await add(north, { old: ours.fingerprint });
+  t.match(
+    await sql.query('select read_only, source_networks::text[] as networks from credential where fingerprint = $1', [next.fingerprint]),
+    [{ read_only: true, networks: ['192.0.2.0/24'] }],
+    'the twin: and what the old one may not do, the new one may not either',
+  );
+});
+
+test('what a new key is made from is what the warden wrote', async (t) => {
+  const { sql, north, south, add, keys } = await setUp(t);
+  const ours = await add(north, { readOnly: true });
+  const altered = { code: 'denied', message: /it was altered before/ };
+  await sql.query('update credential set read_only = false where fingerprint = $1', [ours.fingerprint]);
+  await t.rejects(add(north, { old: ours.fingerprint }), altered, 'an old key that was widened');
+  t.equal(await keys(), 1, 'nothing was done');
+  await sql.query("update account set name = 'between' where name = 'south'");
+  await t.rejects(add({ ...south, name: 'between' }), altered, 'an account that has another name than it was given');
+  await sql.query("update account set name = 'south' where name = 'between'");
+  await t.rejects(
+    add({ ...south, name: 'north' }),
+    { code: 'denied', message: /is not the one of this name/ },
+    'found under a name that it has no more',
+  );
+  t.equal(await keys(), 1);
+});
