@@ -24,3 +24,31 @@ export function every(ms: number, work: () => Promise<void>, log: Logger): { sto
     },
   };
 }
+
+/** A pass that anybody may ask for takes one place of many, and no more often than this. */
+const joinedEveryMs = 100;
+
+/** Runs `work` when it is asked for: one pass under way and one behind it, however often it is asked. `stop` waits for what is under way. */
+export function joined(work: () => Promise<void>, onFailure: (error: unknown) => void): { ask(): void; stop(): Promise<void> } {
+  let running: Promise<void> | undefined;
+  let isWanted = false;
+  let isStopped = false;
+  const passes = async (): Promise<void> => {
+    while (isWanted && !isStopped) {
+      isWanted = false;
+      await work().catch(onFailure);
+      await new Promise((resolve) => setTimeout(resolve, joinedEveryMs));
+    }
+    running = undefined;
+  };
+  return {
+    ask: () => {
+      isWanted = true;
+      if (!isStopped) running ??= held(passes());
+    },
+    stop: async () => {
+      isStopped = true;
+      await running;
+    },
+  };
+}

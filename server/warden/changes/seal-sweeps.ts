@@ -1,9 +1,8 @@
 // Owns: the regular pass over everything that carries a seal, and the reminder of emergencies that nobody has reviewed.
 // Must never: leave a session open that relies on a row which somebody else wrote.
-import { detach } from '../../domain/detached.ts';
 import { insertAlert } from '../alerts/alert-queries.ts';
 import type { Warden } from '../context.ts';
-import { every } from '../every.ts';
+import { every, joined } from '../every.ts';
 import type { SessionFilter } from '../sessions/session-queries.ts';
 import { alteredReason, type SessionRegistry } from '../sessions/sessions.ts';
 import { unreviewed } from './change-queries.ts';
@@ -19,15 +18,15 @@ export async function startSealSweeps(warden: Warden, sessions: SessionRegistry)
     every(remindEveryMs, () => remind(warden), warden.log),
   ];
   // A command was answered, perhaps by another warden: what it sealed again is newer than what is known here.
-  const refresh = (): void =>
-    detach(
-      warden.database.withSystem((tx) => generationsOf(warden.keys).refresh(tx)),
-      (error: unknown) => warden.log.warn({ err: error }, 'what was sealed again could not be read; the regular pass does it'),
-    );
-  const stopListening = await warden.database.listen('cofferdam_answer', refresh, refresh);
+  const refresh = joined(
+    () => warden.database.withSystem((tx) => generationsOf(warden.keys).refresh(tx)),
+    (error) => warden.log.warn({ err: error }, 'what was sealed again could not be read; the regular pass does it'),
+  );
+  const stopListening = await warden.database.listen('cofferdam_answer', refresh.ask, refresh.ask);
   return {
     stop: async () => {
       await stopListening();
+      await refresh.stop();
       await Promise.all(beats.map((beat) => beat.stop()));
     },
   };
