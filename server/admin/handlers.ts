@@ -107,7 +107,7 @@ export function adminHandlers(
     'ledger.show': ({ number }) => showEntry(database, number),
     'ledger.verify': async (wish, caller) => verifications.start(wish, await caller.claim),
     'ledger.verification': async ({ verification }) => verifications.state(verification),
-    'incident.scope': async (params, caller) => ({ scope: scopes.start(claimOfOperator(await caller.operator()), params) }),
+    'incident.scope': async (params, caller) => ({ scope: scopes.start(claimOfOperator(await caller.operator()), params, caller.isGone) }),
     'incident.progress': async (params, caller) => scopes.progress((await caller.operator()).id, params),
     'incident.page': async (params, caller) => scopes.page((await caller.operator()).id, params),
     'incident.slice': async (params, caller) => scopes.slice((await caller.operator()).id, params),

@@ -40,7 +40,7 @@ export function groupFaults(users: SystemUsers, passwd: string, group: string, i
   const may = (member: string, name: string): boolean =>
     name === member ||
     (name === storeGroup && (edges.includes(member) || member === users.warden)) ||
-    (name === databaseGroup && (member === users.warden || member === users.admin)) ||
+    (name === databaseGroup && (member === users.warden || member === users.admin || member === users.database)) ||
     (member === users.warden && edges.includes(name));
   const lines = (text: string): readonly (readonly string[])[] => text.split('\n').map((line) => line.split(':'));
   const groups = lines(group);

@@ -30,26 +30,34 @@ export class Shelf<V> {
     return [...this.#kept.values()].map(({ value }) => value);
   }
 
-  /** Throws `over-limit` when all places are taken and none of them by this holder. */
-  put(claim: Claim, id: string, value: V): void {
+  /** Throws `over-limit` when all places are taken, and none of them by something of this holder that may go. */
+  put(claim: Claim, id: string, value: V, mayGo: (kept: V) => boolean = () => true): void {
     this.#sweep();
     this.delete(id);
-    const release = this.#place(claim);
+    const release = this.#place(claim, mayGo);
     const own = this.#idsOf.get(claim.holder) ?? new Set();
     this.#idsOf.set(claim.holder, own.add(id));
     this.#kept.set(id, { value, at: performance.now(), holder: claim.holder, release });
   }
 
-  #place(claim: Claim): Release {
+  #place(claim: Claim, mayGo: (kept: V) => boolean): Release {
     for (;;) {
       try {
         return this.#slots.take(claim);
       } catch (error) {
-        const [own] = this.#idsOf.get(claim.holder) ?? [];
+        const own = this.#oldestOf(claim.holder, mayGo);
         if (own === undefined) throw error;
         this.delete(own);
       }
     }
+  }
+
+  #oldestOf(holder: string, mayGo: (kept: V) => boolean): string | undefined {
+    for (const id of this.#idsOf.get(holder) ?? []) {
+      const kept = this.#kept.get(id);
+      if (kept !== undefined && mayGo(kept.value)) return id;
+    }
+    return undefined;
   }
 
   get(id: string): V | undefined {

@@ -164,7 +164,7 @@ test('groups: whoever is in one too many could write where another is trusted', 
     'other:x:6:',
     'cofferdam-store:x:7:w,edge-p,edge-i',
     'docker:x:8:other',
-    'cofferdam-database:x:9:w,a,postgres',
+    'cofferdam-database:x:9:w,a,d,postgres',
   ];
   const look = (more: (lines: readonly string[]) => readonly string[], own = passwd) =>
     groupsFindings(config, (path) => `${(path === '/etc/passwd' ? own : more(groups)).join('\n')}\n`);
@@ -178,7 +178,7 @@ test('groups: whoever is in one too many could write where another is trusted', 
     ['docker:x:8:other', 'docker:x:8:other,edge-p', 'edge-p is in the group docker'],
     ['w:x:3:', 'w:x:3:edge-p', 'edge-p is in the group w'],
     ['a:x:4:', 'a:x:4:w', 'w is in the group a'],
-    ['cofferdam-database:x:9:w,a,postgres', 'cofferdam-database:x:9:w,a,edge-i', 'edge-i is in the group cofferdam-database'],
+    ['cofferdam-database:x:9:w,a,d,postgres', 'cofferdam-database:x:9:w,a,edge-i', 'edge-i is in the group cofferdam-database'],
     ['cofferdam-store:x:7:w,edge-p,edge-i', 'cofferdam-store:x:7:w,edge-p,edge-i,a', 'a is in the group cofferdam-store'],
   ] as const)
     t.match(

@@ -125,10 +125,19 @@ test('more than one answer holds, a few at a time, for whoever asked', async (t)
   t.throws(() => scopes.page('alice', { scope: first.scope, part: 'files' }), { code: 'not-found' }, 'the oldest made room');
   t.equal(scopes.page('alice', { scope: second.scope, part: 'sessions' }).rows.length, 1, 'the newer ones are there');
   t.equal(scopes.page('alice', { scope: third.scope, part: 'sessions' }).rows.length, 0);
-  const dropped = scopes.start({ holder: 'alice', group: 'others' }, { selection: { credential: print('key') } });
-  scopes.start({ holder: 'alice', group: 'others' }, { selection: { credential: print('key') } });
-  scopes.start({ holder: 'alice', group: 'others' }, { selection: { credential: print('key') } });
-  t.throws(() => scopes.page('alice', { scope: dropped, part: 'files' }), { code: 'not-found' }, 'one that was running, too');
+  // Each on a connection of its own, as terminals beside each other are.
+  let hasLeft = false;
+  const question = { selection: { credential: print('key') } };
+  const by = { holder: 'alice', group: 'others' };
+  const running = scopes.start(by, question, () => hasLeft);
+  scopes.start(by, question, () => false);
+  t.throws(() => scopes.start(by, question, () => false), { code: 'over-limit' }, 'none that somebody waits for makes room');
+  t.match(await scopes.progress('alice', { scope: running, waitMs: 20_000 }), { state: 'done' }, 'it comes to its end');
+  t.throws(() => scopes.start(by, question, () => false), { code: 'over-limit' }, 'nor one that is being read');
+  t.equal(scopes.page('alice', { scope: running, part: 'sessions' }).rows.length, 1);
+  hasLeft = true;
+  scopes.start(by, question, () => false);
+  t.throws(() => scopes.page('alice', { scope: running, part: 'files' }), { code: 'not-found' }, 'whoever left makes room');
   t.same(readdirSync(directory), []);
   t.ok(statSync(directory).isDirectory());
 });

@@ -40,8 +40,11 @@ type State =
   | { readonly is: 'running' }
   | { readonly is: 'failed'; readonly error: CofferdamError }
   | { readonly is: 'done'; readonly summary: IncidentSummary; readonly chosen: Chosen };
+/** The connection on which a question came: whether it is gone. */
+type Asker = () => boolean;
 type Held = {
   readonly operator: string;
+  readonly from: Asker | undefined;
   readonly spool: Spool;
   readonly giveUp: AbortController;
   readonly timer: NodeJS.Timeout;
@@ -88,8 +91,11 @@ export class Scopes {
     );
   }
 
-  /** Starts; the oldest of the same person makes room. Throws `over-limit` when others have all places. */
-  start(by: Claim, { selection, unread }: ScopeParams): string {
+  /**
+   * Starts; the oldest of the same person makes room, but none that works, or that is read on another connection. Throws `over-limit` when there is
+   * no place.
+   */
+  start(by: Claim, { selection, unread }: ScopeParams, from?: Asker): string {
     const id = randomUUID();
     const spool = new Spool(this.#directory, this.#limits);
     const giveUp = new AbortController();
@@ -117,6 +123,7 @@ export class Scopes {
     );
     const held: Held = {
       operator: by.holder,
+      from,
       spool,
       giveUp,
       timer,
@@ -126,7 +133,7 @@ export class Scopes {
       slicing: Promise.resolve(),
     };
     try {
-      this.#held.put(by, id, held);
+      this.#held.put(by, id, held, (kept) => mayGo(kept, from));
       begun.resolve();
     } catch (error) {
       clearTimeout(timer);
@@ -223,6 +230,10 @@ export class Scopes {
     await this.#database.close();
   }
 }
+
+/** Whoever asked has left, or asks for something else now and has this answer. */
+const mayGo = (kept: Held, from: Asker | undefined): boolean =>
+  kept.from?.() === true || (kept.state.is !== 'running' && (kept.from === undefined || kept.from === from));
 
 /** A statement that was ended because of the time that it took. */
 function explained(thrown: unknown): CofferdamError {
