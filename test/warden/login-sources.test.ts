@@ -4,6 +4,7 @@ import { defaultNodeAllowances } from '../../server/config/node-allowances.ts';
 import { idOf, type NodeName } from '../../server/domain/ids.ts';
 import { NodeAccounts } from '../../server/warden/nodes/allowances.ts';
 import { LoginSources } from '../../server/warden/nodes/login-sources.ts';
+import { testerOf } from '../../server/warden/self-test/tester.ts';
 import { Bank, startBankDatabase } from '../support/bank.ts';
 
 const partner = { node: idOf<NodeName>('partner-1'), plane: 'partner' } as const;
@@ -69,8 +70,8 @@ test('a place that was known too long ago, or by the self-test of another node o
   const bank = await Bank.create(given, 'acme', 1000);
   const [old, own, other] = [await bank.addReader(), await bank.addReader(), await bank.addReader()];
   for (const [reader, name] of [
-    [own, 'self-test.partner-1'],
-    [other, 'self-test.internal-1'],
+    [own, testerOf(partner.node, partner.plane)],
+    [other, testerOf(internal.node, internal.plane)],
   ] as const)
     await sql.query('update account set is_self_test = true, name = $2 where id = $1', [reader.account, name]);
   await sql.query(
@@ -89,7 +90,7 @@ test('addresses without end: what is remembered of them is bounded', async (t) =
   const { warden } = await startBankDatabase(t);
   const sources = new LoginSources(warden, 86_400_000, 50);
   for (let i = 0; i < 80; i += 1) {
-    t.notOk(await sources.isKnown(partner.node, `10.0.${i}.1`));
+    t.notOk(await sources.isKnown(partner, `10.0.${i}.1`));
     t.ok(sources.takeOfNetwork(partner.node, `10.0.${i}.1`, narrow.strangerNetwork));
   }
   t.equal(sources.remembered, 100, 'the newest of each');

@@ -19,6 +19,11 @@ import { confirm, keys, lock, type Person, receipt, revokeKey, unlock, whoami, w
 type Dialogue = { readonly kind: 'enrolment'; readonly enrolment: Enrolment } | { readonly kind: 'key-request' };
 
 const dialogueLifeMs = 10 * 60_000;
+/**
+ * What shows a person his own access, and what ends it, costs nothing: a thief uses up names by listing, and must not keep the owner from locking him
+ * out by it. An account's part of its node's allowance bounds these lines (`nodes/allowances.ts`).
+ */
+const isFree: ReadonlySet<ConsoleCommand['verb']> = new Set(['whoami', 'windows', 'keys', 'lock', 'keys-revoke']);
 /** What one answer holds; longer lists are cut. */
 const textMax = 59_000;
 const done = (text: string, exitStatus = 0): ConsoleAnswer => ({
@@ -36,12 +41,20 @@ export function consoleHandlers(
     dialogues.put({ holder: session.node, group: session.account.plane }, session.id, dialogue);
   };
 
-  /** One transaction: effect and entry; a refusal is an entry too. */
-  const acted = async (session: OpenSession, what: string, work: (acting: Acting) => Promise<ConsoleAnswer>): Promise<ConsoleAnswer> => {
-    const announcements: (() => void)[] = [];
-    // Each leaves an entry. A session that may only enrol belongs to no scope yet: its bounds are its ticket and its node's.
+  /** Each line leaves an entry, and so costs a name. A session that may only enrol belongs to no scope yet: its bounds are its ticket and its node's. */
+  const pay = async (session: OpenSession, verb: ConsoleCommand['verb']): Promise<void> => {
     const [payer] = session.customers;
-    if (payer !== undefined) await warden.charges.take(session, payer.id, 'list', { bytes: 0, items: 1 });
+    if (payer !== undefined && !isFree.has(verb)) await warden.charges.take(session, payer.id, 'list', { bytes: 0, items: 1 });
+  };
+
+  /** One transaction: effect and entry; a refusal is an entry too. */
+  const acted = async (
+    session: OpenSession,
+    verb: ConsoleCommand['verb'],
+    what: string,
+    work: (acting: Acting) => Promise<ConsoleAnswer>,
+  ): Promise<ConsoleAnswer> => {
+    const announcements: (() => void)[] = [];
     const entry = (tx: Transaction, outcome: string): Promise<void> =>
       record(tx, {
         kind: 'console.used',
@@ -55,6 +68,7 @@ export function consoleHandlers(
       return customer === null ? warden.database.withSystem(run) : warden.database.withCustomers([customer], run);
     };
     try {
+      await pay(session, verb);
       const answer = await scoped(async (tx) => {
         announcements.length = 0;
         await sessions.look(tx, session);
@@ -92,7 +106,7 @@ export function consoleHandlers(
       if ('fault' in parsed) return done(parsed.fault, 2);
       const { command } = parsed;
       if (command.verb === 'help') return done(consoleHelp);
-      return acted(session, spelled(command), async (acting) => {
+      return acted(session, command.verb, spelled(command), async (acting) => {
         if (command.verb === 'enroll') {
           const { enrolment, text } = beginEnrolment(session);
           keep(session, { kind: 'enrolment', enrolment });
@@ -111,7 +125,7 @@ export function consoleHandlers(
       dialogues.delete(session.id);
       if (dialogue === undefined) return done('nothing was asked for; begin again', 1);
       if (dialogue.kind === 'enrolment') {
-        return acted(session, 'enroll', async ({ tx }) => {
+        return acted(session, 'enroll', 'enroll', async ({ tx }) => {
           const result = await finishEnrolment(tx, warden.keys, session, dialogue.enrolment, text);
           if (result.isEnrolled) return done('The second factor is enrolled. From now on you log in with it.');
           if (result.next === undefined) return done('That is not the code either. Nothing was enrolled; the ticket is still good.', 1);
@@ -119,7 +133,7 @@ export function consoleHandlers(
           return { outcome: 'input', text: 'That is not the code. Once more: ', until: 'line' };
         });
       }
-      return acted(session, 'keys add', async (acting) => {
+      return acted(session, 'keys-add', 'keys add', async (acting) => {
         const { fingerprint, account, validFrom } = await requestKey(acting, session, text);
         return done(
           `key ${fingerprint} of ${account} is good from ${validFrom.toISOString()}, or when a colleague says: keys confirm ${fingerprint}\nThe key that signed retires some time after the first use of this one.`,

@@ -122,7 +122,7 @@ export class NodeAccounts {
   async #takeLogin(caller: EdgeCaller, params: Attempt): Promise<void> {
     if (provesNothing(params)) return;
     const { address } = params.source;
-    if (await this.#sources.isKnown(caller.node, address)) {
+    if (await this.#sources.isKnown(caller, address)) {
       if (!this.#takeOf('logins', caller)) throw await this.#refuse('logins', caller);
       return;
     }

@@ -6,6 +6,7 @@ import type { NodeName } from '../../domain/ids.ts';
 import type { Database } from '../../postgres/database.ts';
 import type { EdgeToWarden } from '../../rpc/edge-warden.ts';
 import type { Params } from '../../rpc/operation.ts';
+import type { EdgeCaller } from '../context.ts';
 import { testerOf } from '../self-test/tester.ts';
 import { isSourceKnownAt } from './node-queries.ts';
 
@@ -41,13 +42,13 @@ export class LoginSources {
   }
 
   /** Whether somebody has logged in from there; by the self-test, only that of this very node counts. */
-  async isKnown(node: NodeName, address: string): Promise<boolean> {
+  async isKnown({ node, plane }: EdgeCaller, address: string): Promise<boolean> {
     const source = sourceOf(address);
     const name = `${node}/${source}`;
     const now = performance.now();
     const found = this.#known.get(name);
     if (found !== undefined && found.until > now) return found.isKnown;
-    const isKnown = await this.#database.withSystem((tx) => isSourceKnownAt(tx, testerOf(node), source, this.#withinMs));
+    const isKnown = await this.#database.withSystem((tx) => isSourceKnownAt(tx, testerOf(node, plane), source, this.#withinMs));
     this.#known.delete(name);
     this.#known.set(name, { isKnown, until: now + believedMs[isKnown ? 'known' : 'stranger'] });
     const [oldest] = this.#known.size > this.#max ? this.#known.keys() : [];

@@ -32,7 +32,7 @@ const folder = 'probe';
 /** A run may change its key after so long: an edge does so each day. */
 const keyLifeMs = 20 * 3_600_000;
 /** Of its account, and of the customer that is its alone: nothing that one node uses up, or writes, is another's. */
-const nameOf = (caller: EdgeCaller): string => testerOf(caller.node);
+const nameOf = (caller: EdgeCaller): string => testerOf(caller.node, caller.plane);
 
 export function selfTestHandlers(
   warden: Warden,
