@@ -38,7 +38,7 @@ export type DatabaseOptions = {
   readonly admission?: () => Promise<Place>;
   /**
    * Statements are parsed and planned once a connection: for a process that asks few of them very often. Not for reports, whose best plan depends
-   * on their values.
+   * on their values. A plan outlives what it was made for, and many tables are empty most of the time: it takes an index wherever there is one.
    */
   readonly isPreparing?: boolean;
   /** Hears why the server gave no connection, in its own words, at most each `unreachableEveryMs`. */
@@ -58,6 +58,11 @@ type Held = {
   readonly giveBack: (broken: Error | boolean | undefined) => void;
 };
 
+/**
+ * A plan that was made while a table was empty reads all of it for each row, for ever: no index seemed worth it. What is priced so high where there is
+ * no index is not worth compiling.
+ */
+const steadyPlans = ' -c enable_seqscan=off -c jit=off';
 /** Beyond this statements stay unprepared: each costs every connection some memory. */
 const preparedMax = 500;
 const unreachableEveryMs = 10_000;
@@ -81,7 +86,7 @@ export class Database {
       idleTimeoutMillis: 60_000,
       // No idle transaction may hold a snapshot: it would stop pruning of the hot budget rows.
       // Zone and style of texts are not the server's to choose: a day of 23 hours is not what was asked for.
-      options: '-c idle_in_transaction_session_timeout=10000 -c statement_timeout=30000 -c TimeZone=UTC -c DateStyle=ISO',
+      options: `-c idle_in_transaction_session_timeout=10000 -c statement_timeout=30000 -c TimeZone=UTC -c DateStyle=ISO${options.isPreparing === true ? steadyPlans : ''}`,
     });
     this.#pool.on('error', () => {});
     // A server that ends a connection in the same breath in which it accepts it says so before anybody listens.
