@@ -101,15 +101,22 @@ test('whatever the server believes of the table, what is sealed is found by its 
   t.teardown(() => database.close());
   const [version] = await sql.query<{ n: number }>("select current_setting('server_version_num')::int as n");
   // Before 16 no server shows the plan of a statement without its values.
-  if ((version?.n ?? 0) < 160_000) return t.end();
+  if ((version?.n ?? 0) < 160_000) {
+    t.comment('not shown by this server');
+    return;
+  }
   const signing = await new Sealer(database).signing();
   const write = (count: number): Promise<unknown> =>
     sql.query("insert into ledger_fresh (kind, observer) select 'upload.expired', 'warden' from generate_series(1, $1::int)", [count]);
   const texts = new Set<string>();
   await write(3000);
-  await database.withSystem((tx) =>
-    sealRound({ query: (text, values) => (values !== undefined && texts.add(text), tx.query(text, values)) }, signing, false),
-  );
+  await database.withSystem((tx) => {
+    const query: typeof tx.query = (text, values) => {
+      if (values !== undefined) texts.add(text);
+      return tx.query(text, values);
+    };
+    return sealRound({ query }, signing, false);
+  });
   const asked = [...texts].filter((text) => text.includes('ledger_fresh'));
   t.equal(asked.length, 3, 'taken, moved, deleted');
   const beliefs = { 'never looked at': 'select 1', 'looked at while empty': 'analyze ledger_fresh', vacuumed: 'vacuum ledger_fresh' };
