@@ -4,6 +4,7 @@ import pg from 'pg';
 import { detach, givenUp, unexpected } from '../domain/detached.ts';
 import { CofferdamError } from '../domain/errors.ts';
 import type { CustomerId } from '../domain/ids.ts';
+import { connectionSettings } from './connection-settings.ts';
 import {
   beginningOf,
   beginSnapshot,
@@ -58,11 +59,6 @@ type Held = {
   readonly giveBack: (broken: Error | boolean | undefined) => void;
 };
 
-/**
- * A plan that was made while a table was empty reads all of it for each row, for ever: no index seemed worth it. What is priced so high where there is
- * no index is not worth compiling.
- */
-const steadyPlans = ' -c enable_seqscan=off -c jit=off';
 /** Beyond this statements stay unprepared: each costs every connection some memory. */
 const preparedMax = 500;
 const unreachableEveryMs = 10_000;
@@ -84,9 +80,7 @@ export class Database {
       max: options.connectionsMax,
       connectionTimeoutMillis: 5000,
       idleTimeoutMillis: 60_000,
-      // No idle transaction may hold a snapshot: it would stop pruning of the hot budget rows.
-      // Zone and style of texts are not the server's to choose: a day of 23 hours is not what was asked for.
-      options: `-c idle_in_transaction_session_timeout=10000 -c statement_timeout=30000 -c TimeZone=UTC -c DateStyle=ISO${options.isPreparing === true ? steadyPlans : ''}`,
+      options: connectionSettings(options.isPreparing === true),
     });
     this.#pool.on('error', () => {});
     // A server that ends a connection in the same breath in which it accepts it says so before anybody listens.
