@@ -139,6 +139,9 @@ export type Limits = {
   readonly drainMs: number;
   /** How long a read waits for its turn while plane or gateway is past its cap, before the client is refused. */
   readonly slowdownPatienceMs: number;
+  /** Entries that one credential may leave in the record without paying for them, by repeated reads and refusals: at once, and with each minute. */
+  readonly unpaidEntriesAtOnce: number;
+  readonly unpaidEntriesPerMinute: number;
 };
 
 export const defaultLimits: Limits = {
@@ -186,6 +189,8 @@ export const defaultLimits: Limits = {
   wardenRetryMs: 20_000,
   drainMs: 10_000,
   slowdownPatienceMs: 30_000,
+  unpaidEntriesAtOnce: 4000,
+  unpaidEntriesPerMinute: 1200,
 };
 
 /** Our identification line, without CR LF (RFC 4253 section 4.2). No version: it would only help a stranger. */

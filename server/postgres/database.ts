@@ -4,6 +4,7 @@ import pg from 'pg';
 import { detach, givenUp, unexpected } from '../domain/detached.ts';
 import { CofferdamError } from '../domain/errors.ts';
 import type { CustomerId } from '../domain/ids.ts';
+import { connectionSettings } from './connection-settings.ts';
 import {
   beginningOf,
   beginSnapshot,
@@ -38,7 +39,7 @@ export type DatabaseOptions = {
   readonly admission?: () => Promise<Place>;
   /**
    * Statements are parsed and planned once a connection: for a process that asks few of them very often. Not for reports, whose best plan depends
-   * on their values.
+   * on their values. A plan outlives what it was made for, and many tables are empty most of the time: it takes an index wherever there is one.
    */
   readonly isPreparing?: boolean;
   /** Hears why the server gave no connection, in its own words, at most each `unreachableEveryMs`. */
@@ -79,9 +80,7 @@ export class Database {
       max: options.connectionsMax,
       connectionTimeoutMillis: 5000,
       idleTimeoutMillis: 60_000,
-      // No idle transaction may hold a snapshot: it would stop pruning of the hot budget rows.
-      // Zone and style of texts are not the server's to choose: a day of 23 hours is not what was asked for.
-      options: '-c idle_in_transaction_session_timeout=10000 -c statement_timeout=30000 -c TimeZone=UTC -c DateStyle=ISO',
+      options: connectionSettings(options.isPreparing === true),
     });
     this.#pool.on('error', () => {});
     // A server that ends a connection in the same breath in which it accepts it says so before anybody listens.

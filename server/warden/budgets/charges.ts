@@ -23,10 +23,16 @@ import {
 } from './charge-queries.ts';
 import { OpenPermits } from './open-permits.ts';
 import { type Asked, createRefusalDesk } from './refusals.ts';
+import { UnpaidEntries } from './unpaid-entries.ts';
 
 export type Charges = {
-  /** Charges one extent of an open download to every scope and records it; then, and only then, what its key is derived from. */
-  release(session: OpenSession, download: string, index: number): Promise<ReleasedExtent>;
+  /** Charges the name of a file that is about to be read. */
+  open(session: OpenSession, customer: CustomerId): Promise<void>;
+  /**
+   * Charges one extent of an open download to every scope and records it; then, and only then, what its key is derived from. An extent that was paid for
+   * within a day is free; past what one credential may leave in the record so, each costs a name.
+   */
+  release(session: OpenSession, customer: CustomerId, download: string, index: number): Promise<ReleasedExtent>;
   /** Charges what is about to be stored, listed, or opened for verification. Nothing is refunded when it then fails. */
   take(
     session: OpenSession,
@@ -65,6 +71,10 @@ export function createCharges({ config, database, sessions, log, admit, grants }
   const amounts = queue('charges');
   const paces = createBatchQueue<PaceRequest, Permit>({ url, applicationName: 'cofferdam pace', ...hook, call: callPace });
   const permits = new OpenPermits();
+  const unpaid = new UnpaidEntries({
+    atOnce: config.limits.unpaidEntriesAtOnce,
+    perMinute: config.limits.unpaidEntriesPerMinute,
+  });
   const desk = createRefusalDesk({
     database,
     dormantMs: config.credentials.dormantDays * config.credentials.dayMs,
@@ -106,19 +116,32 @@ export function createCharges({ config, database, sessions, log, admit, grants }
     }
   };
 
+  const take: Charges['take'] = async (session, customer, direction, { bytes, items }) => {
+    // A refusal is that of one customer's scopes: in the same session the next one may have room.
+    const asked = { key: `${session.id}/${customer}/${direction}`, amount: { bytes, items } };
+    await charge(amounts, session, { session: session.id, customer, direction, bytes, items }, asked);
+  };
+  const oneName = { bytes: 0, items: 1 };
+
   return {
-    release: async (session, download, index) => {
+    open: async (session, customer) => {
+      await take(session, customer, 'list', oneName);
+      unpaid.giveBack(session.credentialId);
+    },
+    release: async (session, customer, download, index) => {
       // What an extent costs is the database's to say: the same one costs the same.
       const asked = { key: `${session.id}/${download}/${index}`, amount: { bytes: 0, items: 0 } };
-      const { extent } = await charge(releases, session, { session: session.id, download, index }, asked);
+      const known = desk.recall(asked);
+      if (known !== undefined) throw known;
+      const isFree = unpaid.take(session.credentialId);
+      if (!isFree) await take(session, customer, 'list', oneName);
+      const { outcome, extent } = await charge(releases, session, { session: session.id, download, index }, asked);
+      // A first read leaves an entry that its bytes paid for. A refusal, which is thrown above, and a repeat do not.
+      if (isFree && outcome === 'granted') unpaid.giveBack(session.credentialId);
       if (extent === null) throw new CofferdamError('bug', 'an extent was charged and not found');
       return extent;
     },
-    take: async (session, customer, direction, { bytes, items }) => {
-      // A refusal is that of one customer's scopes: in the same session the next one may have room.
-      const asked = { key: `${session.id}/${customer}/${direction}`, amount: { bytes, items } };
-      await charge(amounts, session, { session: session.id, customer, direction, bytes, items }, asked);
-    },
+    take,
     takeEnding: async (session, customer, bytes) => {
       if (!(await callChargeEnding(database, { session: session.id, customer, bytes, graceMs })))
         throw new CofferdamError('over-limit', 'there is no room for the last part of the file');

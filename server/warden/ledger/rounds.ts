@@ -1,15 +1,18 @@
-// Owns: rounds of sealing that go on behind an entry that nobody can read: fewer and fewer entries a round, then that one alone is set aside, with an alarm.
+// Owns: rounds of sealing that go on behind an entry that nobody can read: fewer and fewer entries a round, then that one alone is set aside, with an alarm;
+// and that are as large as the machine can do in time.
 // Must never: set aside an entry for what a connection, a lock or another warden did.
 import { CofferdamError } from '../../domain/errors.ts';
 import type { Logger } from '../../observability/logger.ts';
-import type { Database } from '../../postgres/database.ts';
+import { type Database, sqlState } from '../../postgres/database.ts';
 import { insertAlert } from '../alerts/alert-queries.ts';
 import { type Compared, type Round, roundMax, type Signing, sealRound } from './seal.ts';
-import { quarantineFirst } from './seal-queries.ts';
+import { boundStatements, quarantineFirst } from './seal-queries.ts';
 
 /** By how much a round shrinks while it looks for what it cannot read: 4,000 entries in six tries. */
 const narrowing = 4;
 const causesMax = 5;
+/** Six rounds that are too slow are over well before the record is so late that nothing is served. */
+const statementMsUsual = 5000;
 
 /** SQLSTATE classes 22 (data) and 54 (limits), and what a reader of ours throws for a value. A broken constraint may be the record's own, which is no entry's. */
 function isOfAnEntry(error: unknown): boolean {
@@ -24,6 +27,9 @@ function isOfAnEntry(error: unknown): boolean {
   return false;
 }
 
+/** A statement took longer than it may: the round was too large for what the machine can do now. */
+const isTimeout = (error: unknown): boolean => sqlState(error) === '57014';
+
 /** What was said first, by the database for the most part. */
 function innermost(error: unknown): string {
   let one = error;
@@ -34,20 +40,32 @@ function innermost(error: unknown): string {
 export class Rounds {
   readonly #database: Database;
   readonly #log: Logger;
+  readonly #statementMs: number;
   #entriesMax = roundMax;
 
-  constructor(database: Database, log: Logger) {
+  /** `statementMs`: what one statement of a round may take. */
+  constructor(database: Database, log: Logger, statementMs = statementMsUsual) {
     this.#database = database;
     this.#log = log;
+    this.#statementMs = statementMs;
   }
 
   async seal(signing: Signing, isSignedAnyway: boolean, compared?: Compared): Promise<Round | undefined> {
     for (;;)
       try {
-        const round = await this.#database.withSystem((tx) => sealRound(tx, signing, isSignedAnyway, compared, this.#entriesMax));
+        const round = await this.#database.withSystem(async (tx) => {
+          await boundStatements(tx, this.#statementMs);
+          return sealRound(tx, signing, isSignedAnyway, compared, this.#entriesMax);
+        });
         if (round !== undefined) this.#entriesMax = Math.min(roundMax, this.#entriesMax * narrowing);
         return round;
       } catch (error) {
+        // The next one is smaller, whoever waits behind this one is told how late the record is; one entry that takes so long is a fault.
+        if (isTimeout(error) && this.#entriesMax > 1) {
+          this.#entriesMax = Math.ceil(this.#entriesMax / narrowing);
+          this.#log.warn({ err: error, entriesMax: this.#entriesMax }, 'a round of sealing took too long; the next one is smaller');
+          return undefined;
+        }
         if (!isOfAnEntry(error)) throw error;
         if (this.#entriesMax > 1) this.#entriesMax = Math.ceil(this.#entriesMax / narrowing);
         else await this.#setAside(error);

@@ -13,6 +13,11 @@ export type LedgerState = {
   readonly now: number;
 };
 
+/** For the rest of the transaction. */
+export async function boundStatements(tx: Transaction, statementMs: number): Promise<void> {
+  await tx.query("select set_config('statement_timeout', $1::int::text, true)", [statementMs]);
+}
+
 /** Locked until the end of the transaction: one seals at a time, whoever believes to lead. */
 export async function lockState(tx: Transaction): Promise<LedgerState> {
   const [row] = await tx.query<{ era: number; number: number; checkpoint: string | null; now: number }>(
@@ -25,24 +30,30 @@ export async function lockState(tx: Transaction): Promise<LedgerState> {
 /** An entry before it has a place. */
 export type FreshEntry = Omit<PlacedEntry, 'tree' | 'position' | 'number'> & { readonly id: number };
 
+/** Somebody who writes more than these is no accident. */
+const setAsideMax = 16;
+
+/**
+ * What waits, the oldest first, as far as it was not set aside. So many rows as are wanted, and as many as can have been set aside, are read along the
+ * key: all of them in order, and no more, whatever the planner believes of the table. The same form stands wherever the first ones are asked for.
+ */
 export async function takeFresh(tx: Transaction, limit: number): Promise<readonly FreshEntry[]> {
   return tx.query<FreshEntry>(
     `select id, micros(at) as at, kind, observer, customer_id as customer, account_id as account, session_id as session, node, plane, handle_id as handle,
        version_id as version, extent, bytes, public::text as "publicText", credential, also_credential as "alsoCredential", host(source) as source,
        source_port as "sourcePort", client, operator, sensitive::text as "sensitiveText"
-     from ledger_fresh f where not exists (select from ledger_quarantine q where q.id = f.id) order by id limit $1`,
-    [limit],
+     from (select f.* from (select * from ledger_fresh order by id limit $1::bigint + $2) f
+       where not exists (select from ledger_quarantine q where q.id = f.id) order by f.id limit $1) w order by id`,
+    [limit, setAsideMax],
   );
 }
-
-/** Somebody who writes more than these is no accident. */
-const setAsideMax = 16;
 
 /** The first entry that waits for its place is set aside: nothing of it is read. Returns its number in ledger_fresh; undefined when nothing waits, or too many were. */
 export async function quarantineFirst(tx: Transaction, why: string): Promise<string | undefined> {
   const [row] = await tx.query<{ id: string }>(
     `insert into ledger_quarantine (id, why)
-     select f.id, $1 from ledger_fresh f where not exists (select from ledger_quarantine q where q.id = f.id) and (select count(*) from ledger_quarantine) < $2 order by f.id limit 1 returning id::text`,
+     select f.id, $1 from (select id from ledger_fresh order by id limit 1 + $2::bigint) f
+       where not exists (select from ledger_quarantine q where q.id = f.id) and (select count(*) from ledger_quarantine) < $2 order by f.id limit 1 returning id::text`,
     [why, setAsideMax],
   );
   return row?.id;
@@ -64,7 +75,8 @@ export async function moveEntries(tx: Transaction, places: readonly Place[], sal
   await tx.query(
     `insert into ledger_sealed
      select n.number, n.tree, n.position, substring($5::bytea from (n.o - 1)::int * 32 + 1 for 32), substring($6::bytea from (n.o - 1)::int * 32 + 1 for 32), f.*
-     from unnest($1::bigint[], $2::bigint[], $3::uuid[], $4::bigint[]) with ordinality n(id, number, tree, position, o) join ledger_fresh f on f.id = n.id`,
+     from unnest($1::bigint[], $2::bigint[], $3::uuid[], $4::bigint[]) with ordinality n(id, number, tree, position, o)
+       cross join lateral (select * from ledger_fresh w where w.id = n.id offset 0) f`,
     [ids, places.map((one) => one.number), places.map((one) => one.tree), places.map((one) => one.position), salts, leaves],
   );
   await tx.query('delete from ledger_fresh where id = any ($1::bigint[])', [ids]);
@@ -167,13 +179,14 @@ export async function look(tx: Transaction): Promise<Look> {
   }>(
     `select s.era, s.number, (select t.size from ledger_tree t where t.tree = $1) as heads, s.checkpoint, (extract(epoch from clock_timestamp()) * 1000)::float8 as now,
        (extract(epoch from clock_timestamp() - s.checkpoint_at) * 1000)::float8 as checkpoint_age,
-       (select (extract(epoch from clock_timestamp() - f.at) * 1000)::float8 from ledger_fresh f where not exists (select from ledger_quarantine q where q.id = f.id) order by f.id limit 1) as unsealed,
+       (select (extract(epoch from clock_timestamp() - f.at) * 1000)::float8 from (select id, at from ledger_fresh order by id limit 1 + $2::bigint) f
+         where not exists (select from ledger_quarantine q where q.id = f.id) order by f.id limit 1) as unsealed,
        (extract(epoch from clock_timestamp() - s.unwitnessed_since) * 1000)::float8 as unwitnessed, s.witnessed_size as witnessed,
        (select (r.facts ->> 'heads')::bigint from ledger_freeze r where r.era = s.era and r.released_at is not null order by r.released_at desc limit 1) as begun_at,
        (select c.system_identifier::text from pg_control_system() c) || '/' || (select c.timeline_id::text from pg_control_checkpoint() c) as identity,
        (select json_build_object('id', z.id, 'why', z.why, 'text', z.text, 'facts', z.facts) from ledger_freeze z where z.released_at is null order by z.at limit 1) as freeze
      from ledger_state s`,
-    [headsTree],
+    [headsTree, setAsideMax],
   );
   if (row === undefined) throw new Error('the ledger has no state');
   return {

@@ -63,7 +63,7 @@ export function downloadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Ed
       const session = await sessions.require(token, caller);
       const place = locateEntry(session, path);
       // It leaves an entry, and tells of one name.
-      await charges.take(session, place.customer.id, 'list', { bytes: 0, items: 1 });
+      await charges.open(session, place.customer.id);
       return sessions.within(session, scopeOf(place.customer), async (tx) => {
         requireVerb(session, place.folder, 'list');
         const parent = await walk(tx, place.folder.id, place.parents);
@@ -117,7 +117,7 @@ export function downloadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Ed
     'download.grant': async ({ token, download, index }, caller) => {
       const session = await sessions.require(token, caller);
       const open = await opened(session, download);
-      const extent = await charges.release(session, download, index);
+      const extent = await charges.release(session, open.customer, download, index);
       // The database charged by its rows: nothing is derived for anything but what this handle was opened on.
       if (extent.customer !== open.customer || extent.content !== open.content) throw await refuseAltered(warden, 'download', download);
       released.note(download, index);
