@@ -62,7 +62,7 @@ test('an upload that was taken over leaves no hash behind: the receipt names the
   );
   t.equal(resumed.rows[0]?.sha256, sha256(Buffer.concat([first, more])));
   const { rows: read } = await database.query<{ count: number }>(
-    `select count(*)::int as count from (select handle_id, kind from ledger_fresh union all select handle_id, kind from ledger) l where kind = 'extent.verified'`,
+    `select count(*)::int as count from ledger l where kind = 'extent.verified'`,
   );
   t.equal(read[0]?.count, 0, 'each of the two hashes was kept with what it is of: nothing was read back');
   for (const one of [c, e]) one.client.close();
@@ -128,5 +128,52 @@ test('a marker whose close is repeated, and one that comes again, hear what is s
   t.same(await bank.put('/deposit/half.xml.filepart', randomBytes(10)), ok);
   t.match(await bank.put('/deposit/half.xml.filepart.done', Buffer.alloc(0)), { code: 4, text: /half\.xml\.filepart is a temporary name/ });
   t.match(await bank.put('/deposit/other.xml.done', Buffer.alloc(0)), { code: 4, text: /no complete file other\.xml to release/ });
+  bank.client.close();
+});
+
+test('a file and a directory never share a name, whoever comes first', async (t) => {
+  const [a, b] = [await RawSftp.connect(world, 'acme-batch'), await RawSftp.connect(world, 'acme-batch')];
+  let [files, directories] = [0, 0];
+  for (let round = 0; round < 30; round += 1) {
+    const path = `/deposit/n${round}`;
+    const [handle, made] = await Promise.all([a.open(path, onward).catch(() => undefined), b.mkdir(path)]);
+    t.not(handle !== undefined, made.code === 0, 'one of the two');
+    if (handle === undefined) directories += 1;
+    else {
+      t.same(await a.write(handle, 0, randomBytes(10)), ok);
+      t.same(await a.close(handle), ok);
+      t.not((await b.mkdir(path)).code, 0, 'nor afterwards');
+      files += 1;
+    }
+  }
+  t.ok(files + directories === 30, `${files} files, ${directories} directories`);
+  for (const one of [a, b]) one.client.close();
+});
+
+test('a receipted version that its continuation takes the place of has an end on the record', async (t) => {
+  const bank = await RawSftp.connect(world, 'acme-batch');
+  const ends = async (name: string): Promise<readonly string[]> => {
+    const { rows } = await database.query<{ kind: string }>(
+      `select l.kind from ledger l
+         join version v on v.id = l.version_id join file f on f.id = v.file_id where f.name = $1 and v.number = 1 and l.kind = 'file.discarded'`,
+      [name],
+    );
+    return rows.map((row) => row.kind);
+  };
+  for (const [name, how] of [
+    ['closed.xml.tmp', 'closed'],
+    ['cut.xml.tmp', 'cut'],
+    ['left.xml.tmp', 'left'],
+  ] as const) {
+    t.same(await bank.put(`/deposit/${name}`, randomBytes(100)), ok, 'held, with a receipt');
+    const other = await RawSftp.connect(world, 'acme-batch');
+    const handle = await other.open(`/deposit/${name}`, onward);
+    if (how === 'cut') t.same(await other.resize(handle, 0), ok);
+    t.same(await other.write(handle, how === 'cut' ? 0 : 100, randomBytes(50)), ok);
+    if (how === 'closed') t.same(await other.close(handle), ok);
+    other.client.close();
+    t.ok(await isLetGo(name));
+    t.same(await ends(name), ['file.discarded'], how);
+  }
   bank.client.close();
 });

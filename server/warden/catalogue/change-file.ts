@@ -55,9 +55,9 @@ async function makeRoom(
   parent: DirectoryId | null,
   replace: boolean,
 ): Promise<FileId> {
+  const file = await lockFile(tx, target.customer.id, target.folder.id, parent, target.name, idOf<FileId>(randomUUID()));
   if ((await findDirectory(tx, target.folder.id, parent, target.name)) !== undefined)
     throw new CofferdamError('conflict', 'the name is taken by a directory');
-  const file = await lockFile(tx, target.customer.id, target.folder.id, parent, target.name, idOf<FileId>(randomUUID()));
   for (const version of await liveVersions(tx, file)) {
     if (!replace) throw new CofferdamError('conflict', 'the name is taken');
     if (isOwnUnpublished(session, version)) await giveUp(tx, session, target, version);

@@ -2,7 +2,7 @@
 // Must never: tell a session whether something exists that it may not see.
 import { randomUUID } from 'node:crypto';
 import { CofferdamError } from '../../domain/errors.ts';
-import { type DirectoryId, idOf } from '../../domain/ids.ts';
+import { type DirectoryId, type FileId, idOf } from '../../domain/ids.ts';
 import { formatPath } from '../../domain/paths.ts';
 import type { Transaction } from '../../postgres/database.ts';
 import type { Attributes, EdgeToWarden } from '../../rpc/edge-warden.ts';
@@ -14,13 +14,16 @@ import { type InFolder, locate, locateEntry, notFound, requireVerb, scopeOf, wal
 import { recordName } from './name-entry.ts';
 import {
   countDirectories,
+  deleteFileIfBare,
   directoryModifiedAt,
   findDirectory,
   findFile,
   insertDirectory,
   isOccupied,
   listEntries,
+  liveVersions,
   lockDirectory,
+  lockFile,
   removeDirectory,
   setModifiedAt,
   visibleVersion,
@@ -143,11 +146,13 @@ export function treeHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, EdgeCa
         if ((await countDirectories(tx, place.folder.id, directoriesPerFolderMax)) >= directoriesPerFolderMax)
           throw new CofferdamError('over-limit', 'this folder holds as many directories as it may');
         const parent = await walkHolding(tx, place.folder.id, place.parents);
-        const file = await findFile(tx, place.folder.id, parent, place.name);
-        const isTaken = file !== undefined && (await visibleVersion(tx, file, session.account.id)) !== undefined;
+        // Whoever makes something of this name locks the file's row first: a file of anybody's, visible or not, and a directory never share a name.
+        const file = await lockFile(tx, place.customer.id, place.folder.id, parent, place.name, idOf<FileId>(randomUUID()));
+        const isTaken = (await liveVersions(tx, file)).length > 0;
         const made =
           !isTaken && (await insertDirectory(tx, idOf<DirectoryId>(randomUUID()), place.customer.id, place.folder.id, parent, place.name));
         if (!made) throw new CofferdamError('conflict', 'the name is taken');
+        await deleteFileIfBare(tx, file);
         await recordName(tx, session, place, 'directory.made');
       });
       return {};

@@ -9,8 +9,30 @@ import type { Transaction } from '../../postgres/database.ts';
 import { setVersionState } from '../catalogue/tree-queries.ts';
 import type { KeyRing, OpenSession } from '../context.ts';
 import { bySession, record } from '../ledger/ledger-queries.ts';
-import { findHeldSibling, isSiblingReleased, placeOfFile } from './place-queries.ts';
-import { closeMarker, closeVersion, cutBase, databaseTime, extentDigests, findRepeated, type OpenUpload } from './upload-queries.ts';
+import { findHeldSibling, isContinued, isSiblingReleased, placeOfFile } from './place-queries.ts';
+import {
+  closeMarker,
+  closeVersion,
+  cutBase,
+  databaseTime,
+  extentDigests,
+  findRepeated,
+  isDiscarded,
+  type OpenUpload,
+} from './upload-queries.ts';
+
+/** A receipted version that its continuation took the place of has an end on the record, however it came about. */
+export async function recordReplaced(tx: Transaction, session: OpenSession, upload: OpenUpload, handle: string): Promise<void> {
+  if (upload.base?.isClosed !== true || !(await isDiscarded(tx, upload.base.version))) return;
+  await record(tx, {
+    kind: 'file.discarded',
+    customer: upload.customer,
+    ...bySession(session),
+    handle,
+    version: upload.base.version,
+    public: {},
+  });
+}
 
 export type Close = { readonly id: string; readonly sha256: Buffer; readonly modifiedAt: number | null };
 
@@ -36,7 +58,10 @@ export async function closeUpload(
 ): Promise<VersionId> {
   const place = await placeOfFile(tx, upload.file);
   // What it went on from has ended with it; a published one stays below the new version.
-  if (upload.base !== null) await cutBase(tx, upload.version, upload.base.version);
+  if (upload.base !== null) {
+    await cutBase(tx, upload.version, upload.base.version);
+    await recordReplaced(tx, session, upload, close.id);
+  }
   const base = {
     customer: upload.customer,
     ...bySession(session),
@@ -53,6 +78,8 @@ export async function closeUpload(
         isReleased ? `${marked} was released already` : `there is no complete file ${marked} to release`,
       );
     }
+    // The lock was perhaps waited for: who began to continue it meanwhile is seen by a second look only.
+    if (await isContinued(tx, target)) throw new CofferdamError('conflict', `${marked} is being continued`);
     // The marker is no file; that it was closed is known, for whoever repeats the close.
     await closeMarker(tx, upload.version, close.id);
     await setVersionState(tx, target, 'published', null);

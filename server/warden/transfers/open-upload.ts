@@ -109,9 +109,9 @@ export async function openUpload(
   pendingMax: number,
 ): Promise<Opened> {
   const parent = await walkHolding(tx, place.folder.id, place.parents);
+  const file = await lockFile(tx, place.customer.id, place.folder.id, parent, place.name, idOf<FileId>(randomUUID()));
   if ((await findDirectory(tx, place.folder.id, parent, place.name)) !== undefined)
     throw new CofferdamError('conflict', 'the name is taken by a directory');
-  const file = await lockFile(tx, place.customer.id, place.folder.id, parent, place.name, idOf<FileId>(randomUUID()));
   let live = await liveVersions(tx, file);
   const decideNow = (): Decision => decide(session, place, live, mode);
   let decision = decideNow();

@@ -46,6 +46,10 @@ export async function placeOfFile(tx: Transaction, file: FileId): Promise<FilePl
   };
 }
 
+export async function isContinued(tx: Transaction, version: VersionId): Promise<boolean> {
+  return (await tx.query("select 1 from version where base_version_id = $1 and state = 'partial'", [version])).length > 0;
+}
+
 /** Whether the newest version of another name in the same directory is published, and this account's. */
 export async function isSiblingReleased(tx: Transaction, file: FileId, name: string, account: AccountId): Promise<boolean> {
   const [row] = await tx.query<{ is_released: boolean }>(

@@ -14,7 +14,7 @@ import type { Handlers, Params } from '../../rpc/operation.ts';
 import { locateEntry, requireVerb, scopeOf } from '../catalogue/locate.ts';
 import type { EdgeCaller, LettingGo, OpenSession, Warden } from '../context.ts';
 import { bySession, record } from '../ledger/ledger-queries.ts';
-import { closeUpload, requireWhole } from './close-upload.ts';
+import { closeUpload, recordReplaced, requireWhole } from './close-upload.ts';
 import { type ExtentAnswer, extentAnswer } from './extent-answer.ts';
 import { fits, reaches, refuseAltered, uploadMac } from './handle-seals.ts';
 import { Lanes } from './lanes.ts';
@@ -222,6 +222,7 @@ export function uploadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Edge
       return lanes.run(id, () =>
         onUpload(session, id, async (tx, before) => {
           const { upload, fresh } = await rewriteUpload(tx, keys, session, id, before, cut, pendingMax);
+          if (cut) await recordReplaced(tx, session, before, id);
           await setUploadMac(tx, upload.version, uploadMac(keys, id, { ...upload, session: session.id }));
           await record(tx, {
             kind: 'upload.rewritten',
@@ -304,6 +305,7 @@ export function uploadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Edge
             await forgetPending(tx, id);
             const stored = await storedOf(tx, upload);
             await releaseUpload(tx, upload.version);
+            await recordReplaced(tx, now, upload, id);
             await record(tx, {
               kind: 'upload.interrupted',
               customer: upload.customer,

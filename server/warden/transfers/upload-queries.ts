@@ -70,6 +70,10 @@ export async function cutBase(tx: Transaction, version: VersionId, base: Version
   ]);
 }
 
+export async function isDiscarded(tx: Transaction, version: VersionId): Promise<boolean> {
+  return (await tx.query("select 1 from version where id = $1 and state = 'discarded'", [version])).length > 0;
+}
+
 /** Something of this upload was refused: whatever an edge says, it cannot be closed any more. */
 export async function markRefused(tx: Transaction, upload: string, session: SessionId, why: string): Promise<void> {
   await tx.query("update version set refused = $3 where upload_id = $1 and session_id = $2 and state = 'partial' and refused is null", [
