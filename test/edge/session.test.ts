@@ -120,3 +120,23 @@ test('what comes while others have their turn is kept as it was', async (t) => {
   t.equal(bench.replies().length, 301);
   t.equal(bench.failed, undefined);
 });
+
+test('what a lost channel leaves in the line is not done: nothing becomes a file of which a size was announced in vain', async (t) => {
+  const bench = new SessionBench(t);
+  const up = handleOf(await bench.ask(fx.open, '/g', openWrite, none));
+  let answer = (): void => {};
+  const awaited = new Promise<void>((resolve) => {
+    answer = resolve;
+  });
+  bench.script = (op, params) => (op === 'tree.stat' ? awaited.then(() => honest(op, params)) : honest(op, params));
+  bench.request(fx.stat, '/slow');
+  bench.request(fx.fsetstat, up, u32(1), u64(1_000_000));
+  bench.request(fx.write, up, u64(0), u32(1), Buffer.of(1));
+  bench.request(fx.close, up);
+  await turn();
+  const over = bench.session.closed('connection-lost');
+  answer();
+  await over;
+  t.notOk(bench.calls.includes('upload.close'), 'the CLOSE behind it is not done either');
+  t.ok(bench.calls.includes('upload.interrupt'), 'the upload is let go');
+});
