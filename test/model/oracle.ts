@@ -3,57 +3,75 @@ import { createHash } from 'node:crypto';
 
 export const sha256 = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
 
+/** What a name held when it was opened: nothing, an incomplete upload, or a file. */
+export type Before = 'nothing' | 'partial' | 'complete';
+
 /** What one open handle was asked and answered, and the bytes that its file would have. */
 export class HandleBelief {
   path: string;
   readonly account: string;
-  /** Bytes from the start without a hole. */
+  /** The bytes of the file: what was there, written over from `#position` backwards. */
   image: Buffer;
+  /** Where the next byte in sequence belongs, once something was written. */
+  #position = 0;
   readonly #early = new Map<number, Buffer>();
+  #before: Before;
+  #beforeBytes: number;
   hasWritten = false;
   /** Something on this handle was refused: it must never become a file. */
   refusal: string | undefined;
   announced: number | undefined;
-  /** Begun on something that was never complete: without another byte it stays incomplete. */
-  readonly continuesPartial: boolean;
   isClosed = false;
 
-  constructor(path: string, account: string, base: Buffer, continuesPartial: boolean) {
+  constructor(path: string, account: string, base: Buffer, before: Before) {
     this.path = path;
     this.account = account;
     this.image = base;
-    this.continuesPartial = continuesPartial;
+    this.#before = before;
+    this.#beforeBytes = base.length;
   }
 
-  get hasHole(): boolean {
-    return this.#early.size > 0;
+  /** Where a client that writes in sequence goes on. */
+  get next(): number {
+    return this.hasWritten ? this.#position : this.image.length;
   }
 
+  /** Where appended bytes go. */
+  get end(): number {
+    return Math.max(this.next, this.#beforeBytes);
+  }
+
+  /** The first write decides where the sequence begins; behind that only the next byte, or one further ahead, is taken. */
   write(offset: number, data: Buffer): void {
-    // A first write at the start begins anew.
-    if (offset === 0 && !this.hasWritten) this.image = Buffer.alloc(0);
+    if (!this.hasWritten) this.#position = Math.min(offset, this.image.length);
     this.hasWritten = true;
-    if (offset > this.image.length) this.#early.set(offset, data);
-    else this.image = Buffer.concat([this.image.subarray(0, offset), data, this.image.subarray(offset + data.length)]);
-    for (let next = this.#early.get(this.image.length); next !== undefined; next = this.#early.get(this.image.length)) {
-      this.#early.delete(this.image.length);
-      this.image = Buffer.concat([this.image, next]);
+    // It is refused, and changes nothing.
+    if (offset < this.#position) return;
+    this.#early.set(offset, data);
+    for (let next = this.#early.get(this.#position); next !== undefined; next = this.#early.get(this.#position)) {
+      this.#early.delete(this.#position);
+      this.image = Buffer.concat([this.image.subarray(0, this.#position), next, this.image.subarray(this.#position + next.length)]);
+      this.#position += next.length;
     }
   }
 
   beginAnew(): void {
     this.image = Buffer.alloc(0);
+    this.#before = 'nothing';
+    this.#beforeBytes = 0;
+    this.#position = 0;
     this.#early.clear();
   }
 
   /** Why a CLOSE must not make a file of it; undefined: it may. */
   get flaw(): string | undefined {
     if (this.refusal !== undefined) return `a request on the handle was refused (${this.refusal})`;
-    if (this.hasHole) return 'a part of the file was never written';
+    if (this.#early.size > 0) return 'a part of the file was never written';
     if (this.announced !== undefined && this.image.length < this.announced)
       return `${this.announced} bytes were announced and ${this.image.length} written`;
-    if (this.continuesPartial && !this.hasWritten) return 'a continued upload to which nothing was added';
-    return undefined;
+    if (this.#before !== 'partial') return undefined;
+    if (!this.hasWritten) return 'a continued upload to which nothing was added';
+    return this.#position < this.#beforeBytes ? 'less was written than was there already' : undefined;
   }
 }
 

@@ -2,7 +2,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Acknowledged, Beliefs, HandleBelief, type Seen, sha256 } from './oracle.ts';
+import { type Acknowledged, type Before, Beliefs, HandleBelief, type Seen, sha256 } from './oracle.ts';
 import { idleMs, type ModelClient, pathFor, type Reply, type Scene } from './scene.ts';
 import { type Actor, type FileName, folders, type Move, names, type Step } from './steps.ts';
 
@@ -15,6 +15,7 @@ const packetBytes = 30_000;
 const gapBytes = 1000;
 const farBytes = 8 * 1024 * 1024;
 const settleMs = 15_000;
+const cutSettlesMs = 3000;
 /** A slow transfer: as many small writes as take three idle lives. */
 const dripEveryMs = 250;
 const dripBytes = 64;
@@ -30,6 +31,8 @@ export class Run {
   readonly #pending = new Set<Promise<unknown>>();
   #steps = 0;
   #hasFault = false;
+  /** After a cut: what was asked before it may still have its effect. */
+  #unsettledUntil = 0;
 
   constructor(scene: Scene) {
     this.#scene = scene;
@@ -140,7 +143,7 @@ export class Run {
     if (this.#open.has(key)) await this.#close(key, true);
     const client = await this.#scene.client(actor);
     const more = { truncate: flag.truncate, keep: 0, append: flag.append, exclusive: flag.truncate | flag.exclusive }[how];
-    const isAlone = this.#pending.size === 0;
+    const isAlone = this.#isAlone;
     const before = await this.#rows();
     const reply = await client.ask<Buffer>('open', pathFor(actor, path), flag.write | flag.create | more, {});
     if (reply.kind === 'refused' && isAlone) this.#changedNothing(before, await this.#rows(), `OPEN of ${path} (${how})`);
@@ -149,24 +152,20 @@ export class Run {
     const attributes = await client.ask<{ size: number }>('fstat', handle);
     const stored = attributes.kind === 'ok' ? attributes.value.size : 0;
     const account = this.#accountOf(actor);
-    const { base, isPartial } = this.#base(path, account, stored);
+    const { base, before: was } = this.#base(path, account, stored);
     this.#beliefs.supersede(path);
-    const belief = new HandleBelief(path, account, base, isPartial);
+    const belief = new HandleBelief(path, account, base, was);
     this.#beliefs.handles.push(belief);
     this.#open.set(key, { belief, handle, client, appends: how === 'append' });
   }
 
   /** The bytes that an opened file has already, from what was written to that name before. */
-  #base(path: string, account: string, stored: number): { readonly base: Buffer; readonly isPartial: boolean } {
-    if (stored === 0) return { base: Buffer.alloc(0), isPartial: false };
-    const before = this.#beliefs.handles.filter((one) => one.path === path && one.account === account && one.image.length >= stored);
-    const last = before.at(-1);
-    if (last === undefined) {
-      this.#beliefs.violate(`${path} was opened with ${stored} bytes that its account never wrote`);
-      return { base: Buffer.alloc(stored), isPartial: true };
-    }
+  #base(path: string, account: string, stored: number): { readonly base: Buffer; readonly before: Before } {
+    if (stored === 0) return { base: Buffer.alloc(0), before: 'nothing' };
     const isWhole = this.#beliefs.acknowledged.some((one) => one.path === path && one.size === stored);
-    return { base: Buffer.from(last.image.subarray(0, stored)), isPartial: !isWhole };
+    const last = this.#beliefs.handles.filter((one) => one.path === path && one.account === account && one.image.length >= stored).at(-1);
+    if (last === undefined) this.#beliefs.violate(`${path} was opened with ${stored} bytes that its account never wrote`);
+    return { base: Buffer.from(last?.image.subarray(0, stored) ?? Buffer.alloc(stored)), before: isWhole ? 'complete' : 'partial' };
   }
 
   async #write(key: string, step: Extract<Step, { op: 'write' }>): Promise<void> {
@@ -174,10 +173,10 @@ export class Run {
     if (open === undefined) return;
     const { belief } = open;
     const data = randomBytes(sizes[step.size]);
-    const length = belief.image.length;
+    const length = belief.next;
     const offset = { next: length, start: 0, behind: Math.max(0, length - 1), gap: length + gapBytes, far: length + farBytes }[step.where];
     // In append mode the place is the server's.
-    belief.write(open.appends ? length : offset, data);
+    belief.write(open.appends ? belief.end : offset, data);
     const work: Promise<void>[] = [];
     for (let done = 0; done < data.length; done += packetBytes) {
       const part = data.subarray(done, done + packetBytes);
@@ -191,6 +190,10 @@ export class Run {
       );
     }
     if (step.waits) await Promise.all(work);
+  }
+
+  get #isAlone(): boolean {
+    return this.#pending.size === 0 && Date.now() > this.#unsettledUntil;
   }
 
   async #fsetstat(key: string, step: Extract<Step, { op: 'fsetstat' }>): Promise<void> {
@@ -246,7 +249,7 @@ export class Run {
 
   async #onPath(actor: Actor, method: string, paths: readonly unknown[], then: () => void): Promise<void> {
     const client = await this.#scene.client(actor);
-    const isAlone = this.#pending.size === 0;
+    const isAlone = this.#isAlone;
     const before = await this.#rows();
     const reply = await client.ask(method, ...paths.map((one) => (typeof one === 'string' ? pathFor(actor, one) : one)));
     if (reply.kind === 'ok' || reply.kind === 'lost') then();
@@ -292,6 +295,7 @@ export class Run {
 
   #cut(actor: Actor): void {
     this.#scene.current(actor)?.cut();
+    this.#unsettledUntil = Date.now() + cutSettlesMs;
     for (const [key, open] of this.#open) if (key.startsWith(`${actor}/`) && open.client.isGone) this.#open.delete(key);
     for (const slot of [0, 1]) this.#open.delete(`${actor}/${slot}`);
   }
@@ -300,7 +304,7 @@ export class Run {
   async #drip(): Promise<void> {
     const client = await this.#scene.connect('depositor');
     const path = `/m-close/${this.#prefix}drip-${randomBytes(3).toString('hex')}`;
-    const belief = new HandleBelief(path, 'depositor', Buffer.alloc(0), false);
+    const belief = new HandleBelief(path, 'depositor', Buffer.alloc(0), 'nothing');
     const opened = await client.ask<Buffer>('open', path, flag.write | flag.create | flag.truncate, {});
     if (opened.kind !== 'ok') return this.#beliefs.violate(`a slow upload could not begin: ${JSON.stringify(opened)}`);
     this.#beliefs.handles.push(belief);

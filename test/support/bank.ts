@@ -30,11 +30,10 @@ export const wideBudgets: BudgetDefaults = {
 /** The same, as a world is told. */
 export const wideBudgetsEnv = { COFFERDAM_BUDGETS: JSON.stringify(wideBudgets) };
 /** No edge meets what it may make the warden store. */
-export const wideAllowancesEnv = {
-  COFFERDAM_PER_NODE: JSON.stringify(
-    Object.fromEntries(Object.keys(defaultNodeAllowances).map((kind) => [kind, { atOnce: 10_000_000, perMinute: 10_000_000 }])),
-  ),
-};
+export const wideAllowances = Object.fromEntries(
+  Object.keys(defaultNodeAllowances).map((kind) => [kind, { atOnce: 10_000_000, perMinute: 10_000_000 }]),
+);
+export const wideAllowancesEnv = { COFFERDAM_PER_NODE: JSON.stringify(wideAllowances) };
 
 export type Reader = {
   readonly session: SessionId;

@@ -14,6 +14,7 @@ import { Child } from '../../server/supervisor/child.ts';
 import { roleCommand } from '../../server/supervisor/commands.ts';
 import { type Prepared, prepare } from '../../server/supervisor/prepare.ts';
 import { withWardensKeys } from './as-warden.ts';
+import { wideAllowances } from './bank.ts';
 import { createEmptyDatabase, type Teardown, temporaryDirectory, testPasswords } from './database.ts';
 import { agreed, connectAgreed } from './operators.ts';
 import { childrenOf, type Done, freePorts, project, runCofferctl } from './world.ts';
@@ -76,6 +77,8 @@ export class Cluster {
         database: own === undefined ? { embedded: true } : { migrateUrl: own },
         log: { level: 'error' },
         limits: { freeSpaceFloorBytes: 0, selfTestEveryMs: 0, ...options.limits },
+        // A cluster is driven as hard as it can be: from one address, by accounts that nobody has seen before.
+        perNode: wideAllowances,
         budgets: options.budgets ?? {},
         credentials: options.credentials ?? {},
       }),
