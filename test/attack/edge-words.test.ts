@@ -282,7 +282,7 @@ test('what an edge can make the warden store has an end; whatever leaves an entr
   await costs('tree.list', { path: ['deposit', 'a'], limit: 100 });
   await costs('tree.list', { path: ['deposit'], after: 'zzz', limit: 100 });
   await costs('download.open', { path: ['collect', 'statement'] });
-  await costs('console.run', { line: 'help' });
+  await costs('console.run', { line: 'receipt deposit/none' });
   await costs('tree.make-directory', { path: ['deposit', 'c'] });
   await costs('tree.remove-directory', { path: ['deposit', 'c'] });
   await costs('upload.open', { path: ['deposit', 'x'], continue: false, exclusive: false });
