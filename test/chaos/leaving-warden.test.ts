@@ -1,21 +1,20 @@
-import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { test } from 'tap';
 import type { Config } from '../../server/config/config.ts';
 import { idOf, type NodeName } from '../../server/domain/ids.ts';
-import { concatBytes, wireString } from '../../server/domain/ssh-wire.ts';
 import { WardenClient } from '../../server/edge/warden-client/warden-client.ts';
 import { createLogger } from '../../server/observability/logger.ts';
+import { wideAllowancesEnv } from '../support/bank.ts';
 import { startWorld } from '../support/world.ts';
 
 const callers = 20;
 const patienceMs = 60_000;
-const newKey = (): string => Buffer.from(concatBytes([wireString('ssh-ed25519'), wireString(randomBytes(32))])).toString('base64');
+const checks = [{ check: 'cap', bites: true, text: 'a verdict of the test' }] as const;
 
 test('a warden that is asked to stop answers every call under way, and later ones reach the next; an edge that is frozen holds it up for seconds only', async (t) => {
-  const world = await startWorld(t);
+  const world = await startWorld(t, { env: wideAllowancesEnv });
   const config = JSON.parse(readFileSync(join(world.directory, 'run', 'config.json'), 'utf8')) as Config;
   const still = [...world.pidsOf('partner-1'), ...world.pidsOf('internal-1')];
   for (const pid of still) process.kill(pid, 'SIGSTOP');
@@ -45,7 +44,7 @@ test('a warden that is asked to stop answers every call under way, and later one
   // Each is a transaction that is never repeated: one whose answer is lost is a failure.
   const loops = Array.from({ length: callers }, async () => {
     while (!isOver)
-      await client.call('self-test.begin', { key: newKey() }).then(
+      await client.call('self-test.report', { checks: [...checks] }).then(
         () => (answered += 1),
         (error: unknown) => faults.push(String(error)),
       );
