@@ -1,9 +1,11 @@
 // Owns: how every changing command runs: a plan first; with --execute it is done, or proposed when a second operator is needed.
 // Must never: change anything without --execute, or say "done" of what was only proposed.
 import type { Params, Result } from '../server/rpc/operation.ts';
-import type { OperatorToAdmin } from '../server/rpc/operator-admin.ts';
+import { type OperatorToAdmin, operatorToAdmin } from '../server/rpc/operator-admin.ts';
+import { checkCall } from '../server/rpc/wrong-form.ts';
 import type { Client } from './client.ts';
 import type { Given, Option } from './command.ts';
+import { nextLine, shown } from './next-line.ts';
 import { type Output, plain, when } from './output.ts';
 
 export type ChangingOperation = {
@@ -11,7 +13,10 @@ export type ChangingOperation = {
 }[keyof OperatorToAdmin];
 type Plan = Result<OperatorToAdmin, 'plan'>;
 export type Proposed = { readonly change: string; readonly hash: string; readonly expiresAt: string };
-export type Performed<R> = { readonly result: R; readonly proposed: null } | { readonly result: null; readonly proposed: Proposed };
+export type Performed<R> = {
+  /** What the plan said of rows that somebody altered in the database, and that hinder nothing. */
+  readonly altered: readonly string[];
+} & ({ readonly result: R; readonly proposed: null } | { readonly result: null; readonly proposed: Proposed });
 
 export const executeOption: Option = {
   name: 'execute',
@@ -26,12 +31,10 @@ export const executeOptions: readonly Option[] = [
 
 /** The command that was typed, with --execute. */
 export function withExecute(given: Given): string {
-  const shown = (value: string): string =>
-    /[^A-Za-z0-9_./:@,=+-]/.test(value) || value === '' ? `'${value.replaceAll("'", "'\\''")}'` : value;
   const options = Object.entries(given.options).flatMap(([name, value]) =>
     value === undefined ? [] : [value === '' ? `--${name}` : `--${name} ${shown(value)}`],
   );
-  return ['cofferctl', ...given.words, ...given.positionals.map(shown), ...options, '--execute'].join(' ');
+  return nextLine(given, [...given.words, ...given.positionals.map(shown), ...options, '--execute'].join(' '));
 }
 
 const unique = (names: readonly (string | null)[]): readonly string[] => [...new Set(names.filter((name) => name !== null))].sort();
@@ -82,12 +85,14 @@ export async function perform<K extends ChangingOperation>(
   type R = Result<OperatorToAdmin, K>;
   const breakGlass = given.options['break-glass'];
   const wish = { operation, params: params as Record<string, unknown> };
+  checkCall(operatorToAdmin, operation, params);
   const plan = await client.call('plan', wish);
-  if (!plan.needsSecond) return { result: await client.call(operation, params), proposed: null };
+  const altered = plan.effects.filter((one) => one.kind === 'row.broken-seal').map((one) => one.text);
+  if (!plan.needsSecond) return { result: await client.call(operation, params), proposed: null, altered };
   const said = wish.params.reason;
   const reason = typeof said === 'string' ? said : '';
   const signed = await client.propose({ ...wish, reason, breakGlass });
-  return signed.applied === null ? { result: null, proposed: signed } : { result: signed.applied as R, proposed: null };
+  return signed.applied === null ? { result: null, proposed: signed, altered } : { result: signed.applied as R, proposed: null, altered };
 }
 
 export async function changing<K extends ChangingOperation>(
@@ -98,10 +103,12 @@ export async function changing<K extends ChangingOperation>(
   told: (result: Result<OperatorToAdmin, K>) => string,
 ): Promise<Output> {
   if (given.options.execute === undefined) {
+    checkCall(operatorToAdmin, operation, params);
     const plan = await client.call('plan', { operation, params: params as Record<string, unknown> });
     return { data: { executed: false, ...plan }, text: planText(plan, given) };
   }
-  const { result, proposed } = await perform(client, given, operation, params);
+  const { result, proposed, altered } = await perform(client, given, operation, params);
   if (proposed !== null) return { data: { executed: false, proposed: true, ...proposed }, text: proposedText(proposed) };
-  return { data: { ...result, executed: true }, text: told(result) };
+  const rows = altered.map((one) => `altered in the database (row.broken-seal): ${plain(one).slice(0, 300)}\n`).join('');
+  return { data: { ...result, executed: true }, text: `${told(result)}${rows}` };
 }

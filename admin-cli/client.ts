@@ -4,10 +4,13 @@ import { readFileSync } from 'node:fs';
 import { connect as connectSocket } from 'node:net';
 import { join } from 'node:path';
 import { connect as connectTls } from 'node:tls';
+import { commandLife } from '../server/domain/command-life.ts';
 import { CofferdamError } from '../server/domain/errors.ts';
+import { ownDoor } from '../server/rpc/door.ts';
 import type { Params, Result } from '../server/rpc/operation.ts';
 import { type OperatorOperation, type OperatorToAdmin, operatorToAdmin } from '../server/rpc/operator-admin.ts';
-import { Peer } from '../server/rpc/peer.ts';
+import { NoAnswer, Peer, peerLimits } from '../server/rpc/peer.ts';
+import { checkCall } from '../server/rpc/wrong-form.ts';
 import { checkNotExpired, type Identity, placeName } from './identity.ts';
 import { plain } from './output.ts';
 import { createSigner, type Wish } from './signing.ts';
@@ -21,6 +24,12 @@ const crowded =
   'the admin process ended the connection before either side had shown a certificate: more are knocking than it lets wait, or it is stopping. Nothing was done: try again, and look at who else connects (`ss -xp`)';
 const unheard =
   'the admin process ended the connection without an answer. So it treats a certificate that was revoked or is not of its authority, and everybody when its revocation list has ended; its log says which. Otherwise look whether the call was done before you repeat it';
+
+/** Longer than an operator's calls may wait in the admin process for places, and then for the warden. */
+const callTimeoutMs = 100_000;
+const isChange = (operation: OperatorOperation): boolean => operatorToAdmin[operation].changes;
+/** Whoever heard no answer to what changes something. */
+const unknown = `no answer came: it may have been done, or may be until ${commandLife.endMs / 1000} s after it was asked, and not later. Look before you repeat it (\`cofferctl report changes --since 1h\`)`;
 
 export type Client = {
   call<K extends OperatorOperation>(operation: K, params: Params<OperatorToAdmin, K>): Promise<Result<OperatorToAdmin, K>>;
@@ -85,7 +94,8 @@ export function connect({ directory, socket }: Identity): Promise<Client> {
         serves: nothing,
         handlers: nothing,
         calls: operatorToAdmin,
-        caller: undefined,
+        door: ownDoor(undefined),
+        limits: { ...peerLimits, callTimeoutMs },
         onClose: () => {},
         onBug: () => {},
       });
@@ -93,13 +103,15 @@ export function connect({ directory, socket }: Identity): Promise<Client> {
       let isHeard = false;
       const call: Client['call'] = async (operation, params) => {
         try {
+          checkCall(operatorToAdmin, operation, params);
           const result = await peer.call(operation, params);
           isHeard = true;
           return result;
         } catch (cause) {
           const isGone = cause instanceof CofferdamError && cause.code === 'unavailable' && !peer.isOpen;
-          if (isHeard || !isGone) throw asShown(cause);
-          throw new CofferdamError('unavailable', unheard, { cause });
+          if (!isHeard && isGone) throw new CofferdamError('unavailable', unheard, { cause });
+          if (cause instanceof NoAnswer && isChange(operation)) throw new CofferdamError('unavailable', unknown, { cause });
+          throw asShown(cause);
         }
       };
       const self = async () => ({

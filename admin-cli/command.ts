@@ -1,5 +1,6 @@
 // Owns: what a command of cofferctl is: its words, its options, its help, its run.
 import type { Client } from './client.ts';
+import type { General } from './next-line.ts';
 import type { Output } from './output.ts';
 
 export type Option = { readonly name: string; readonly value: string | null; readonly help: string; readonly required?: boolean };
@@ -8,6 +9,8 @@ export type Given = {
   readonly words: readonly string[];
   readonly positionals: readonly string[];
   readonly options: Readonly<Record<string, string | undefined>>;
+  /** Who asks and where, as it was typed. */
+  readonly general: General;
   readonly isTerminal: boolean;
   /** The text is not shown. */
   readonly isJson: boolean;
@@ -15,6 +18,7 @@ export type Given = {
 };
 export type Command = {
   readonly words: readonly string[];
+  /** One in brackets may be left out. */
   readonly positionals: readonly string[];
   readonly options: readonly Option[];
   readonly help: string;

@@ -7,6 +7,7 @@ import { parseArgs } from 'node:util';
 import { loopbackAddress, parseHostPort } from '../server/domain/addresses.ts';
 import { detach, unexpected } from '../server/domain/detached.ts';
 import { CofferdamError, errorCodes, toCofferdamError } from '../server/domain/errors.ts';
+import { outlive } from '../server/domain/lost-output.ts';
 import { executeOptions } from './changing.ts';
 import { connect } from './client.ts';
 import type { Command, Option } from './command.ts';
@@ -64,6 +65,7 @@ import { sessionEnd, sessionList } from './commands/session-list.ts';
 import { status } from './commands/status.ts';
 import { reportExceptions, windowClose, windowList, windowOpen } from './commands/window-open.ts';
 import { expiryWarning, type Identity, type Place } from './identity.ts';
+import { type General, generalNames } from './next-line.ts';
 import { type Output, plain } from './output.ts';
 
 export const commands: readonly Command[] = [
@@ -166,6 +168,9 @@ const usage = (command: Command): string =>
     ),
   ].join(' ');
 
+/** EX_IOERR of sysexits. */
+const unwrittenExit = 74;
+
 const isCut = (data: unknown): boolean => typeof data === 'object' && data !== null && 'more' in data && data.more === true;
 
 function helpOf(command: Command): string {
@@ -179,6 +184,7 @@ function helpOf(command: Command): string {
 
 function help(): string {
   const codes = Object.entries(errorCodes).map(([name, row]) => `  ${String(row.exit).padStart(3)}  ${name}`);
+  codes.push(`  ${String(unwrittenExit).padStart(3)}  it was done, and the answer could not be written`);
   return [
     'cofferctl: administers a Cofferdam gateway on this machine',
     '',
@@ -253,42 +259,70 @@ function parse(argv: readonly string[]): {
     address: { type: 'string' },
   } as const;
   try {
-    return parseArgs({ args: [...argv], allowPositionals: true, options: { ...Object.fromEntries(own), ...common } });
+    const options = { ...Object.fromEntries(own), ...common };
+    const parsed = parseArgs({ args: [...argv], allowPositionals: true, tokens: true, options });
+    const given = parsed.tokens.flatMap((token) => (token.kind === 'option' ? [token.name] : []));
+    // The last would win, and say nothing of the others.
+    const twice = given.find((name, i) => given.indexOf(name) !== i);
+    if (twice !== undefined) throw invalid(`--${twice} is given twice`);
+    return parsed;
   } catch (cause) {
+    if (cause instanceof CofferdamError) throw cause;
     throw invalid(cause instanceof Error ? (cause.message.split('. ')[0] ?? '') : 'the options are wrong');
   }
 }
 
 function check(command: Command, rest: readonly string[], options: Readonly<Record<string, string | undefined>>): void {
-  if (rest.length !== command.positionals.length) throw invalid(`expected: ${usage(command)}`);
+  const needed = command.positionals.filter((one) => !one.startsWith('['));
+  if (rest.length < needed.length || rest.length > command.positionals.length) throw invalid(`expected: ${usage(command)}`);
   for (const name of Object.keys(options))
     if (!optionsOf(command).some((one) => one.name === name)) throw invalid(`${command.words.join(' ')} has no option --${name}`);
   for (const one of command.options)
     if (one.required === true && options[one.name] === undefined) throw invalid(`--${one.name} is missing: ${usage(command)}`);
 }
 
-async function main(argv: readonly string[]): Promise<number> {
+type Line = {
+  readonly command: Command;
+  readonly rest: readonly string[];
+  readonly options: Readonly<Record<string, string | undefined>>;
+  readonly general: General;
+  readonly values: ReturnType<typeof parse>['values'];
+  /** The names of the command's own options. */
+  readonly own: ReadonlySet<string>;
+};
+
+/** What a line means, before anything is done; undefined: help. Throws `invalid` when it is none of ours. */
+export function readLine(argv: readonly string[]): Line | undefined {
   const { values, positionals } = parse(argv);
   if (values.help === true || positionals.length === 0) {
     const command = commands.find((one) => one.words.every((word, i) => positionals[i] === word));
     process.stdout.write(command !== undefined && positionals.length > 0 ? helpOf(command) : help());
-    return 0;
+    return undefined;
   }
   const { command, rest } = findCommand(positionals);
   // Where a command has an option of its own by this name, it is the command's.
   const own = new Set(command.options.map((one) => one.name));
-  const general = new Set(['help', 'json', 'operator', 'identity', 'socket', 'address'].filter((name) => !own.has(name)));
+  const general = new Set<string>(['help', 'json', ...generalNames].filter((name) => !own.has(name)));
   const options = Object.fromEntries(
     Object.entries(values).flatMap(([name, value]) =>
       general.has(name) || value === undefined ? [] : [[name, value === true ? '' : String(value)]],
     ),
   );
   check(command, rest, options);
+  const typed = generalNames.flatMap((name) => (general.has(name) && values[name] !== undefined ? [[name, String(values[name])]] : []));
+  return { command, rest, options, general: Object.fromEntries(typed) as General, values, own };
+}
+
+async function main(argv: readonly string[]): Promise<number> {
+  const line = readLine(argv);
+  if (line === undefined) return 0;
+  const { command, rest, options, general, values, own } = line;
   const places = identityOf(own.has('operator') ? { ...values, operator: undefined } : values);
   const given = {
     words: command.words,
     positionals: rest,
     options,
+    general,
     isTerminal: process.stdout.isTTY === true,
     isJson: values.json === true,
     places,
@@ -321,10 +355,18 @@ export async function cofferctl(argv: readonly string[]): Promise<number> {
   }
 }
 
-if (import.meta.main)
+if (import.meta.main) {
+  // What was asked is done to its end, whoever still reads of it.
+  outlive(process.stderr);
+  // What was asked was done, and its sender must not take the code of a fault for an answer.
+  outlive(process.stdout, (error) => {
+    process.stderr.write(`cofferctl: the answer could not be written (${error.message}); what was asked for was done\n`);
+    process.exit(unwrittenExit);
+  });
   detach(
     cofferctl(process.argv.slice(2)).then((code) => {
       process.exitCode = code;
     }),
     unexpected,
   );
+}

@@ -1,7 +1,8 @@
 // Owns: where a secret may go: a terminal, once, or a new file that only its owner reads.
 // Must never: print one into a pipe, a log or an argument.
 import { randomBytes } from 'node:crypto';
-import { closeSync, openSync, unlinkSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, unlinkSync, writeSync } from 'node:fs';
+import { CofferdamError } from '../server/domain/errors.ts';
 import type { Params, Result } from '../server/rpc/operation.ts';
 import type { OperatorToAdmin } from '../server/rpc/operator-admin.ts';
 import { type ChangingOperation, changing, perform, proposedText } from './changing.ts';
@@ -22,10 +23,11 @@ export const randomLetters = (count: number): string => Array.from(randomBytes(c
 type Delivered = { readonly file: string | null; readonly text: string };
 
 /**
- * Runs `register` (which makes the secret valid) with the place for the secret secured before; a file that is there is not touched, and a
- * new one goes again when the registration fails. `text` is what a person may see.
+ * Runs `register` (which makes the secret valid) once the secret is in its file: whatever ends this process then, nothing is valid that
+ * nobody knows. A file that is there is not touched; a new one goes again when the registration was refused, and stays when nobody knows
+ * what became of it. `text` is what a person may see.
  */
-async function deliver<T>(
+export async function deliver<T>(
   given: Given,
   secret: string,
   register: () => Promise<T>,
@@ -43,10 +45,12 @@ async function deliver<T>(
     throw new RangeError(`${out} cannot be made: --out takes a file that does not exist yet`);
   }
   try {
-    const result = await register();
     writeSync(file, `${secret}\n`);
-    return { result, delivered: { file: out, text: `(written to ${out})` } };
+    fsyncSync(file);
+    return { result: await register(), delivered: { file: out, text: `(written to ${out})` } };
   } catch (error) {
+    if (error instanceof CofferdamError && error.code === 'unavailable')
+      throw new CofferdamError(error.code, `${error.message}. If it was done, ${out} holds the secret`, { cause: error });
     unlinkSync(out);
     throw error;
   } finally {

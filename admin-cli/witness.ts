@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { CofferdamError } from '../server/domain/errors.ts';
 import { parseNote } from '../server/domain/ledger/checkpoint.ts';
+import { inputText } from './input-file.ts';
 
 const name = /^checkpoints-\d{4}-\d\d-\d\d\.jsonl(?:\.gz)?$/;
 /** Of notes in one call. */
@@ -43,7 +44,7 @@ export function thinned(notes: readonly string[]): readonly string[] {
 /** Verifier keys of an option: one, or a file with one on each line. */
 export const keysOf = (given: string): readonly string[] =>
   existsSync(given)
-    ? readFileSync(given, 'utf8')
+    ? inputText(given)
         .split('\n')
         .map((line) => line.trim())
         .filter((line) => line !== '')

@@ -8,8 +8,8 @@ const seconds = Number(process.argv[2] ?? 5);
 const repeats = Number(process.argv[3] ?? 3);
 const callers = [1, 4, 16, 64] as const;
 const customersMany = 64;
-/** Enough extents that no cell asks for one twice. */
-const filesPerReader = 40;
+/** Enough extents that no cell asks for one twice: a bank alone is read by all callers, one of many by few of them. */
+const filesOf = (customers: number): number => (customers === 1 ? 40 : 4);
 const extentsPerFile = 4000;
 
 type Cell = {
@@ -45,7 +45,7 @@ async function measure(readers: readonly Reader[], count: number, next: Map<Read
         const asked = performance.now();
         const answer = await queue.request({
           session: reader.session,
-          download: reader.downloads[Math.floor(at / extentsPerFile) % filesPerReader] ?? '',
+          download: reader.downloads[Math.floor(at / extentsPerFile) % reader.downloads.length] ?? '',
           index: at % extentsPerFile,
         });
         if (answer.outcome !== 'granted') throw new Error(`not granted: ${answer.outcome}`);
@@ -65,7 +65,7 @@ async function fill(customers: number): Promise<readonly Reader[]> {
   const sessions = customers === 1 ? 4 : 1;
   for (let i = 0; i < customers; i += 1) {
     const bank = await Bank.create(given, `bank-${customers}-${i}`, 65_536);
-    for (let file = 0; file < filesPerReader; file += 1) await bank.addFile(extentsPerFile);
+    for (let file = 0; file < filesOf(customers); file += 1) await bank.addFile(extentsPerFile);
     for (let one = 0; one < sessions; one += 1) readers.push(await bank.addReader());
   }
   return readers;

@@ -17,11 +17,11 @@ revoke execute on all functions in schema public from public;
 revoke create on schema public from public;
 grant usage on schema public to cofferdam_warden, cofferdam_admin, cofferdam_auditor;
 grant execute on all functions in schema public to cofferdam_warden;
-grant execute on function in_scope(uuid), whole_number(numeric), budget_use(bigint), find_budgets(text, text, text), micros(timestamptz), ledger_line(ledger_sealed), old_snapshots(int), effective_cap(bigint, int, timestamptz, timestamptz), budget_free_at(bigint, int, bigint, bigint, bigint, bigint), has_several_credentials(uuid), credential_state(text, timestamptz, timestamptz, timestamptz, timestamptz, bigint), chosen_credentials(text, text, text, timestamptz, inet), open_window(uuid, timestamptz), standing_window_end(standing_window, timestamptz) to cofferdam_admin, cofferdam_auditor;
+grant execute on function in_scope(uuid), whole_number(numeric), budget_use(bigint), find_budgets(text, text, text), credential_named(text), micros(timestamptz), ledger_line(ledger_sealed), old_snapshots(int), missing_budgets(), effective_cap(bigint, int, timestamptz, timestamptz), budget_free_at(bigint, int, bigint, bigint, bigint, bigint), has_several_credentials(uuid), credential_state(text, timestamptz, timestamptz, timestamptz, timestamptz, bigint), chosen_credentials(text, text, text, timestamptz, inet), open_window(uuid, timestamptz), standing_window_end(standing_window, timestamptz) to cofferdam_admin, cofferdam_auditor;
 
 grant select, insert, update on customer, customer_key, account, credential, second_factor, mfa_ticket, activation_window, folder, folder_right, legal_hold,
   directory, file, content, extent, version, node, session, download, budget, operator, key_exchange_use, standing_window, known_source, login_penalty, rotation, rotation_item to cofferdam_warden;
-grant delete on directory, file, extent, folder_right, second_factor, login_penalty, known_source to cofferdam_warden;
+grant delete on directory, file, extent, folder_right, login_penalty, known_source to cofferdam_warden;
 grant select, insert, delete on totp_step, charged_item, budget_snapshot, doomed_object, pending_extent to cofferdam_warden;
 grant update (charged_at) on charged_item to cofferdam_warden;
 grant select, insert, update on alert, flow, self_test, seal, change, break_glass, operator_key to cofferdam_warden;
@@ -39,7 +39,7 @@ grant usage on all sequences in schema public to cofferdam_warden;
 
 grant select on customer, account, folder, folder_right, legal_hold, directory, file, version, node, session, charged_item, download, activation_window, budget, budget_snapshot, alert, self_test, operator, receipt_key, key_exchange_use, standing_window, rotation, rotation_item to cofferdam_admin;
 grant select (id, account_id, type, algorithm, fingerprint, state, issued_by, created_at, valid_from, expires_at, first_used_at, first_used_from, last_used_at, last_used_from,
-  woken_at, read_only, source_networks, ended_at, ended_by, ended_why, successor_id) on credential to cofferdam_admin;
+  woken_at, read_only, source_networks, ended_at, ended_by, ended_why, successor_id, proved_at) on credential to cofferdam_admin;
 grant select (account_id, enrolled_at) on second_factor to cofferdam_admin;
 grant select (content_id, index, customer_id, object_id, start, bytes, sealed_bytes, digest, node, created_at) on extent to cofferdam_admin;
 grant select on installation, operator_key, change, break_glass to cofferdam_admin;
@@ -54,5 +54,5 @@ grant select on ledger, ledger_fresh, ledger_sealed, ledger_dump, ledger_tree, l
 -- What the access review needs beside that: the auditor reads it with the same statement.
 grant select on activation_window to cofferdam_auditor;
 grant select (id, account_id, type, algorithm, fingerprint, state, issued_by, created_at, valid_from, expires_at, first_used_at, first_used_from, last_used_at, last_used_from,
-  woken_at, read_only, source_networks, ended_at, ended_by, ended_why, successor_id) on credential to cofferdam_auditor;
+  woken_at, read_only, source_networks, ended_at, ended_by, ended_why, successor_id, proved_at) on credential to cofferdam_auditor;
 grant select (account_id, enrolled_at) on second_factor to cofferdam_auditor;

@@ -9,6 +9,8 @@ import { withResolvedAdmin } from './config/loopback.ts';
 import { lookUp, userOf } from './config/system-users.ts';
 import { detach, unexpected } from './domain/detached.ts';
 import { CofferdamError, errorCodes, toCofferdamError } from './domain/errors.ts';
+import { outlive } from './domain/lost-output.ts';
+import { stopSignals } from './domain/stop-signals.ts';
 import type { Ready } from './supervisor/child.ts';
 
 const help = `cofferdam: secure SFTP file-transfer gateway
@@ -75,6 +77,7 @@ async function endOnUnownedFailures(config: Config, role: Role, node: string | u
     import('./observability/logger.ts'),
     import('./observability/last-word.ts'),
   ]);
+  for (const output of [process.stdout, process.stderr]) outlive(output);
   endOnUnownedFailure(createLogger(config, role === 'up' ? 'supervisor' : role, node));
 }
 
@@ -126,8 +129,7 @@ async function main(): Promise<void> {
       unexpected,
     );
   };
-  process.on('SIGTERM', stop);
-  process.on('SIGINT', stop);
+  for (const signal of stopSignals) process.on(signal, stop);
   // A role whose supervisor is gone has nobody to restart it or to stop it.
   process.on('disconnect', () => process.exit(1));
   running = await startRole(role, config, values.node);

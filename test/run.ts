@@ -4,6 +4,7 @@
 import { spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { stopSignals } from '../server/domain/stop-signals.ts';
 import { startTestServer, temporaryDirectory } from './support/database.ts';
 import { unownedIn } from './support/unowned.ts';
 import { makeOriginal } from './support/world.ts';
@@ -18,6 +19,7 @@ const worlds = ['e2e', 'attack', 'chaos', 'supervisor'];
 const lanes = 3;
 /** What takes longest begins first, so that no lane stands idle at the end. The order decides about nothing else. */
 const longest = [
+  'walk/walk',
   'e2e/every-command',
   'e2e/interrupted-upload',
   'e2e/credentials',
@@ -49,6 +51,23 @@ const longest = [
 const alone = ['test/chaos/bounded-egress.test.ts', 'test/e2e/steady-rate.test.ts'];
 const fileMs = 420_000;
 type Counted = { readonly passed: number; readonly failed: number };
+
+/** Said once more at the end, where whoever reads only the end of a log finds it. */
+const failures: string[] = [];
+const linesOfFailure = 14;
+const columnsOfFailure = 240;
+
+/** What did not hold in a file, its first lines each; without any, the end of what the file said. */
+function shortly(file: string, out: string): readonly string[] {
+  const lines = out.split('\n').map((line) => line.slice(0, columnsOfFailure));
+  const firsts = lines.flatMap((line, i) => (/^ {4,}not ok \d+/.test(line) && !/# time=/.test(line) ? [i] : []));
+  const blocks = firsts.map((at) => {
+    const rest = lines.slice(at + 1, at + linesOfFailure);
+    const end = rest.findIndex((line) => /^ +(\.\.\.|(not )?ok \d+|at:)/.test(line));
+    return [lines[at] ?? '', ...(end < 0 ? rest : rest.slice(0, end))].join('\n');
+  });
+  return [`${file}:`, ...(blocks.length > 0 ? blocks : lines.slice(-linesOfFailure))];
+}
 
 /** Of a folder, and of those below it. */
 function testFiles(folder: string): readonly string[] {
@@ -84,6 +103,7 @@ function runFile(file: string, env: Readonly<Record<string, string>>): Promise<C
       );
       for (const line of out.match(/^ {4}# .*$/gm) ?? [])
         if (!line.includes('# Subtest')) process.stdout.write(`         ${line.trim()}\n`);
+      if (failed > 0) failures.push(...shortly(file, out));
       if (failed > 0) process.stdout.write(`${out.replace(/^ {4,}ok .*\n/gm, '').slice(-20_000)}\n`);
       resolve({ passed, failed });
     });
@@ -112,7 +132,7 @@ async function main(): Promise<number> {
   if (server === '') {
     const own = await startTestServer(temporaryDirectory({ teardown: (work) => void works.unshift(work) }));
     works.unshift(() => own.stop());
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void own.stop().finally(() => process.exit(1)));
+    for (const signal of stopSignals) process.once(signal, () => void own.stop().finally(() => process.exit(1)));
     server = own.url('postgres');
   }
   try {
@@ -143,6 +163,7 @@ async function main(): Promise<number> {
     ];
     const passed = counted.reduce((sum, one) => sum + one.passed, 0);
     const failed = counted.reduce((sum, one) => sum + one.failed, 0);
+    if (failures.length > 0) process.stdout.write(`\n-- what failed\n${failures.join('\n')}\n-- end of what failed\n`);
     process.stdout.write(`\n${files.length} files in ${Math.round((Date.now() - started) / 1000)} s\n${passed} passed, ${failed} failed\n`);
     return failed === 0 && passed > 0 ? 0 : 1;
   } finally {

@@ -1,5 +1,6 @@
 import { changing } from '../changing.ts';
 import { type Command, positional, yesNo } from '../command.ts';
+import { nextLine } from '../next-line.ts';
 
 const kinds = ['person', 'machine'] as const;
 
@@ -28,7 +29,8 @@ export const accountCreate: Command = {
     if (kind === undefined) throw new RangeError('--kind is person or machine');
     if ((customer === undefined) === (internal === undefined)) throw new RangeError('give either --customer or --internal');
     const common = { name, kind, ...(contact === undefined ? {} : { contact }) };
-    const second = kind === 'person' ? `cofferctl mfa ticket ${name}` : `cofferctl window open ${name} --hours 8 --reason TEXT`;
+    const second =
+      kind === 'person' ? nextLine(given, `mfa ticket ${name}`) : nextLine(given, `window open ${name} --hours 8 --reason TEXT`);
     return changing(
       client,
       given,
@@ -36,7 +38,8 @@ export const accountCreate: Command = {
       customer === undefined
         ? { plane: 'internal', ...common, customers: (internal ?? '').split(',') }
         : { plane: 'partner', ...common, customer, ...(manages === undefined ? {} : { manages }) },
-      () => `account ${name} created; it cannot log in yet\nnext: cofferctl key add ${name} --file id_ed25519.pub\nthen: ${second}\n`,
+      () =>
+        `account ${name} created; it cannot log in yet\nnext: ${nextLine(given, `key add ${name} --file id_ed25519.pub`)}\nthen: ${second}\n`,
     );
   },
 };

@@ -7,6 +7,7 @@ import type { Client } from '../client.ts';
 import { type Command, positional } from '../command.ts';
 import { csv } from '../csv.ts';
 import { fields } from '../fields.ts';
+import { nextLine } from '../next-line.ts';
 import { plain, table, when } from '../output.ts';
 import { instantOf } from '../scope.ts';
 
@@ -88,7 +89,7 @@ export const changeShow: Command = {
     const { signed, hash, text } = await fetchAndShow(client, positional(given, 0));
     const next =
       signed.change.state === 'proposed'
-        ? `\napprove it: cofferctl change approve ${positional(given, 0)} --hash ${hash} --execute\nreject it:  cofferctl change reject ${positional(given, 0)} --reason TEXT --execute\n`
+        ? `\napprove it: ${nextLine(given, `change approve ${positional(given, 0)} --hash ${hash} --execute`)}\nreject it:  ${nextLine(given, `change reject ${positional(given, 0)} --reason TEXT --execute`)}\n`
         : '';
     return { data: { ...signed, hash }, text: `${text}${next}` };
   },
@@ -107,7 +108,7 @@ export const changeApprove: Command = {
     if (given.options.execute === undefined)
       return {
         data: { ...signed, hash, executed: false },
-        text: `${text}\nNothing was done. To approve exactly this: cofferctl change approve ${id} --hash ${hash} --execute\n`,
+        text: `${text}\nNothing was done. To approve exactly this: ${nextLine(given, `change approve ${id} --hash ${hash} --execute`)}\n`,
       };
     if (wanted === undefined) throw new RangeError('--hash is missing: it says what you were shown (cofferctl change show)');
     // Fewer digits could be met by trying texts until one fits.

@@ -1,5 +1,6 @@
 import { withExecute } from '../changing.ts';
 import type { Command } from '../command.ts';
+import { nextLine } from '../next-line.ts';
 import { planText, selectionOf, selectionOptions } from '../selection.ts';
 
 export const credentialRevoke: Command = {
@@ -18,7 +19,7 @@ export const credentialRevoke: Command = {
     const data = await client.call('credential.revoke', { selection, reason: given.options.reason ?? '' });
     return {
       data: { ...data, executed: true },
-      text: `${data.revoked} credentials revoked, ${data.sessionsEnded} sessions ended\nnext: cofferctl exposure --credential SHA256:…\n`,
+      text: `${data.revoked} credentials revoked, ${data.sessionsEnded} sessions ended\nnext: ${nextLine(given, 'exposure --credential SHA256:…')}\n`,
     };
   },
 };

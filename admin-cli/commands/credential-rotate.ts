@@ -1,7 +1,8 @@
-import { readFileSync } from 'node:fs';
 import { type Proposed, perform, withExecute } from '../changing.ts';
 import type { Client } from '../client.ts';
 import { type Command, type Given, wholeNumber } from '../command.ts';
+import { inputText } from '../input-file.ts';
+import { nextLine } from '../next-line.ts';
 import { plain } from '../output.ts';
 import { planText, selectionOf, selectionOptions } from '../selection.ts';
 
@@ -13,7 +14,7 @@ const chunk = 100;
 /** Lines `ACCOUNT ssh-ed25519 AAAA… comment`; empty lines and comments are passed over. */
 function readKeys(file: string | undefined): readonly NewKey[] {
   if (file === undefined) return [];
-  return readFileSync(file === '-' ? 0 : file, 'utf8')
+  return inputText(file)
     .split('\n')
     .map((line, i) => ({ line: line.trim(), number: i + 1 }))
     .filter(({ line }) => line !== '' && !line.startsWith('#'))
@@ -109,8 +110,8 @@ export const credentialRotate: Command = {
           (one) => `new keys wait for a second operator: cofferctl change approve ${one.change} --hash ${one.hash} --execute`,
         ),
         ...(refused.length === 0 ? [] : ['not registered:', ...refused]),
-        `see who has moved: cofferctl rotation show ${rotation}`,
-        `take it back:      cofferctl rotation undo ${rotation} --reason TEXT`,
+        `see who has moved: ${nextLine(given, `rotation show ${rotation}`)}`,
+        `take it back:      ${nextLine(given, `rotation undo ${rotation} --reason TEXT`)}`,
         '',
       ].join('\n'),
       isFault: done.refused.length > 0,

@@ -1,5 +1,6 @@
 import { changing } from '../changing.ts';
 import { type Command, positional } from '../command.ts';
+import { nextLine } from '../next-line.ts';
 
 const reason = { name: 'reason', value: 'TEXT', help: 'why; goes on the record', required: true } as const;
 
@@ -17,7 +18,8 @@ export const customerSuspend: Command = {
       given,
       'customer.suspend',
       { name, reason: given.options.reason ?? '' },
-      (data) => `customer ${name} suspended; ${data.sessionsEnded} sessions ended\nundo: cofferctl customer resume ${name} --reason TEXT\n`,
+      (data) =>
+        `customer ${name} suspended; ${data.sessionsEnded} sessions ended\nundo: ${nextLine(given, `customer resume ${name} --reason TEXT`)}\n`,
     );
   },
 };

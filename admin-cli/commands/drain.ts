@@ -1,6 +1,7 @@
 import { CofferdamError } from '../../server/domain/errors.ts';
 import { executeOption, withExecute } from '../changing.ts';
 import { type Command, positional, wholeNumber } from '../command.ts';
+import { nextLine } from '../next-line.ts';
 import { table, when } from '../output.ts';
 
 const minutesDefault = 30;
@@ -21,7 +22,7 @@ export const drain: Command = {
     const reason = given.options.reason ?? '';
     if (given.options.execute !== undefined) {
       const data = await client.call('node.drain', { node, reason, withinMinutes: minutes });
-      const text = `${node} takes no new sessions and drains until ${when(data.until)} at the latest; ${data.sessions} sessions\nnext: cofferctl status\n`;
+      const text = `${node} takes no new sessions and drains until ${when(data.until)} at the latest; ${data.sessions} sessions\nnext: ${nextLine(given, 'status')}\n`;
       return { data: { ...data, executed: true }, text };
     }
     const data = await client.call('node.drain-plan', { node });

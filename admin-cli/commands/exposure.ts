@@ -1,5 +1,6 @@
 import { countText, sizeText } from '../../server/domain/budgets.ts';
 import type { Command } from '../command.ts';
+import { nextLine } from '../next-line.ts';
 import { colour, plain, table, when } from '../output.ts';
 
 export const exposure: Command = {
@@ -32,7 +33,7 @@ export const exposure: Command = {
           empty: 'it can read nothing',
         }),
         '\nWhat was paid for in the last 24 hours can be read again and is counted in.\n',
-        data.blocked === null ? `next: cofferctl key suspend ${given.options.credential} --reason TEXT\n` : '',
+        data.blocked === null ? `next: ${nextLine(given, `key suspend ${given.options.credential} --reason TEXT`)}\n` : '',
       ].join(''),
     };
   },

@@ -1,5 +1,6 @@
 import { changing } from '../changing.ts';
 import { type Command, positional } from '../command.ts';
+import { nextLine } from '../next-line.ts';
 import { table, when } from '../output.ts';
 
 const reason = { name: 'reason', value: 'TEXT', help: 'why; goes on the record', required: true } as const;
@@ -27,7 +28,7 @@ export const holdPlace: Command = {
         ...(folder === undefined ? {} : { folder }),
         ...(version === undefined ? {} : { version }),
       },
-      (data) => `hold placed; lift it with: cofferctl hold lift ${data.hold} --reason TEXT\n`,
+      (data) => `hold placed; lift it with: ${nextLine(given, `hold lift ${data.hold} --reason TEXT`)}\n`,
     );
   },
 };

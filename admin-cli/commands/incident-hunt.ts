@@ -1,12 +1,13 @@
-import { readFileSync } from 'node:fs';
 import { type ListedIndicator, parseIndicators } from '../../server/domain/incident/indicators.ts';
 import { type IndicatorHits, indicatorsPerCallMax } from '../../server/rpc/operator-incident.ts';
 import { type ArchivedHits, huntArchives, type Progress, requireArchives } from '../archive-hunt.ts';
 import type { Client } from '../client.ts';
-import type { Command } from '../command.ts';
+import type { Command, Given } from '../command.ts';
 import { csv } from '../csv.ts';
 import { united } from '../hunt-hits.ts';
 import { completeFrom, notices, requireSame, type Span, spanOf } from '../hunt-span.ts';
+import { inputText } from '../input-file.ts';
+import { nextLine } from '../next-line.ts';
 import { plain, table, when } from '../output.ts';
 
 const faultsShownMax = 20;
@@ -22,7 +23,7 @@ type Looked = {
 
 /** All faults of the file at once: nothing is asked while one stands. */
 function listed(path: string): readonly ListedIndicator[] {
-  const { indicators, faults } = parseIndicators(readFileSync(path, 'utf8'));
+  const { indicators, faults } = parseIndicators(inputText(path));
   if (faults.length > 0) {
     const lines = faults.slice(0, faultsShownMax).map((one) => `line ${one.line}: ${plain(one.text)}`);
     throw new RangeError(
@@ -99,10 +100,10 @@ const cellsOf = ({ line, type, value, note, found, archived }: Line) => {
   ];
 };
 
-function textOf({ lines, span, archivedEntries }: Looked, hit: readonly Line[], notice: string): string {
+function textOf(given: Given, { lines, span, archivedEntries }: Looked, hit: readonly Line[], notice: string): string {
   const looked =
     archivedEntries === null ? '' : `Looked at the database and ${span.offline.length} archives with ${archivedEntries} entries.\n`;
-  const next = 'next: cofferctl incident scope --source NET (or --credential, --client-id, --account); it looks at the database only\n';
+  const next = `next: ${nextLine(given, 'incident scope --source NET')} (or --credential, --client-id, --account); it looks at the database only\n`;
   const list = hit.length === 0 ? '' : `\n${table({ columns, rows: hit.map(cellsOf), empty: '' })}\n${next}`;
   return `${notice}${looked}${hit.length} of ${lines.length} indicators occur\n${list}`;
 }
@@ -136,7 +137,7 @@ export const incidentHunt: Command = {
       },
       text:
         given.options.csv === undefined
-          ? textOf(looked, hit, notice.map((one) => `${one}\n`).join(''))
+          ? textOf(given, looked, hit, notice.map((one) => `${one}\n`).join(''))
           : csv(
               columns.map((one) => one.toLowerCase()),
               lines.map(cellsOf),

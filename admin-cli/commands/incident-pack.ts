@@ -1,4 +1,4 @@
-import { appendFileSync, copyFileSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { appendFileSync, copyFileSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Client } from '../client.ts';
 import type { Command } from '../command.ts';
@@ -34,6 +34,20 @@ async function saveSlice(client: Client, scope: string, customerId: string, path
   return Math.max(0, lines - 1);
 }
 
+/** Before anything is asked. One level only: Node makes a way of several for ever where one of its places cannot hold any. */
+function makeEmpty(out: string): void {
+  const there = statSync(out, { throwIfNoEntry: false });
+  if (there?.isDirectory() === false) throw new RangeError(`${out} is no directory: name one that does not exist yet`);
+  if (there !== undefined && readdirSync(out).length > 0) throw new RangeError(`${out} exists and is not empty: name another directory`);
+  if (there !== undefined) return;
+  try {
+    mkdirSync(out, { mode: 0o700 });
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
+    throw new RangeError(`${out} cannot be made (${code}): name a new directory in one that is there`);
+  }
+}
+
 export const incidentPack: Command = {
   words: ['incident', 'pack'],
   positionals: [],
@@ -45,14 +59,14 @@ export const incidentPack: Command = {
       help: 'when it became known, for the clocks: 2026-11-24T18:00Z, or so long ago',
       required: true,
     },
-    { name: 'out', value: 'DIR', help: 'a directory that does not exist yet', required: true },
+    { name: 'out', value: 'DIR', help: 'a directory that does not exist yet, in one that does; or an empty one', required: true },
   ],
   help: 'Writes what is needed to tell those concerned: a folder for each customer (files, its slice of the record with proofs, a draft notice) and one page with the clocks.',
   example: 'cofferctl incident pack --credential SHA256:… --since 7d --aware 2h --out incident-7',
   run: async (client, given) => {
     const { out = '', aware: awareText = '' } = given.options;
     const aware = new Date(instantOf(awareText, 'aware'));
-    if (existsSync(out) && readdirSync(out).length > 0) throw new RangeError(`${out} exists and is not empty: name another directory`);
+    makeEmpty(out);
     const selection = selectionOf(given);
     const answer = await ask(client, selection, { unread: false, isTerminal: given.isTerminal });
     const { summary } = answer;
@@ -66,7 +80,6 @@ export const incidentPack: Command = {
       await rowsOf(client, answer, 'deposits'),
     ];
     const sessions = await rowsOf(client, answer, 'sessions');
-    mkdirSync(out, { recursive: true, mode: 0o700 });
     const shown = [];
     for (const totals of customers) {
       const of = <T extends { readonly customerId: string | null }>(rows: readonly T[]): readonly T[] =>

@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs';
 import { changing } from '../changing.ts';
 import { type Command, positional, wholeNumber, yesNo } from '../command.ts';
+import { inputText } from '../input-file.ts';
 import { when } from '../output.ts';
 
 export const keyAdd: Command = {
@@ -8,6 +8,7 @@ export const keyAdd: Command = {
   positionals: ['ACCOUNT'],
   options: [
     { name: 'file', value: 'FILE', help: 'public key in OpenSSH format, - for standard input', required: true },
+    { name: 'proof', value: 'FILE', help: 'the request for this key, signed by it; without, whoever proves to have it gets it' },
     { name: 'days', value: 'N', help: 'valid for so many days, at most 366 (default 365)' },
     { name: 'replaces', value: 'SHA256:…', help: 'the key that it replaces; both are good for the overlap' },
     { name: 'overlap', value: 'DAYS', help: 'the old key ends after so long (default: 14 days after the first use of the new one)' },
@@ -20,8 +21,9 @@ export const keyAdd: Command = {
   run: async (client, given) => {
     const account = positional(given, 0);
     const { file, replaces, networks } = given.options;
-    const publicKey = readFileSync(file === '-' || file === undefined ? 0 : file, 'utf8').trim();
+    const publicKey = inputText(file ?? '-').trim();
     if (publicKey.includes('PRIVATE KEY')) throw new RangeError('that is a private key: it must never leave its owner. Give the .pub file');
+    const proof = given.options.proof === undefined ? undefined : inputText(given.options.proof);
     const expiresInDays = wholeNumber(given, 'days');
     const overlapDays = wholeNumber(given, 'overlap');
     const readOnly = yesNo(given, 'read-only');
@@ -32,6 +34,7 @@ export const keyAdd: Command = {
       {
         account,
         publicKey,
+        ...(proof === undefined ? {} : { proof }),
         ...(expiresInDays === undefined ? {} : { expiresInDays }),
         ...(replaces === undefined ? {} : { replaces }),
         ...(overlapDays === undefined ? {} : { overlapDays }),
@@ -43,7 +46,10 @@ export const keyAdd: Command = {
           replaces === undefined
             ? ''
             : `${replaces} retires ${data.retiresAt === null ? 'after the first use of the new one' : when(data.retiresAt)}\n`;
-        return `key ${data.fingerprint} registered for ${account}, valid until ${when(data.expiresAt)}\n${old}`;
+        const unproved = data.isProved
+          ? ''
+          : 'nobody has proved to have it: until its first use, another account that signs for it takes it over\n';
+        return `key ${data.fingerprint} registered for ${account}, valid until ${when(data.expiresAt)}\n${old}${unproved}`;
       },
     );
   },

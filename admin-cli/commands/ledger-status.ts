@@ -2,6 +2,7 @@ import type { Result } from '../../server/rpc/operation.ts';
 import type { OperatorToAdmin } from '../../server/rpc/operator-admin.ts';
 import { changing } from '../changing.ts';
 import type { Command } from '../command.ts';
+import { nextLine } from '../next-line.ts';
 import { plain, when } from '../output.ts';
 
 type Forward = Result<OperatorToAdmin, 'ledger.status'>['forwards'][number];
@@ -22,7 +23,7 @@ export const ledgerStatus: Command = {
   options: [],
   help: 'the state of the record: entries, checkpoint, witness, and why nothing is served',
   example: 'cofferctl ledger status',
-  run: async (client) => {
+  run: async (client, given) => {
     const status = await client.call('ledger.status', {});
     const { freeze } = status;
     const lines = [
@@ -38,7 +39,7 @@ export const ledgerStatus: Command = {
         '',
         `FROZEN since ${when(freeze.at)}: nothing is served. ${plain(freeze.text)}`,
         'Find out why before anything else: is this the right database? Is there a newer one? Then two operators let it go on:',
-        `  cofferctl ledger release ${freeze.freeze} --reason TEXT --execute`,
+        `  ${nextLine(given, `ledger release ${freeze.freeze} --reason TEXT --execute`)}`,
       );
     return { data: status, text: `${lines.join('\n')}\n`, isFault: freeze !== null };
   },

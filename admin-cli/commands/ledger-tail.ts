@@ -1,20 +1,19 @@
 import { held } from '../../server/domain/detached.ts';
+import { stopSignals } from '../../server/domain/stop-signals.ts';
 import type { LedgerRow } from '../../server/rpc/operator-ledger-reading.ts';
 import { type Command, wholeNumber } from '../command.ts';
 import { filterOf, followOptions } from '../ledger-filter.ts';
 import { entryLine } from '../ledger-rows.ts';
 
-/** Resolves at Ctrl-C, or when whoever reads our output has gone. */
+/** Resolves at Ctrl-C or another stop, or when whoever reads our output has gone. */
 function interrupted(): { readonly promise: Promise<'interrupted'>; stop(): void } {
   let stop = (): void => {};
   const promise = new Promise<'interrupted'>((resolve) => {
     const end = (): void => resolve('interrupted');
-    process.once('SIGINT', end);
-    process.once('SIGTERM', end);
+    for (const signal of stopSignals) process.once(signal, end);
     process.stdout.once('error', end);
     stop = () => {
-      process.off('SIGINT', end);
-      process.off('SIGTERM', end);
+      for (const signal of stopSignals) process.off(signal, end);
     };
   });
   return { promise, stop };

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { changing } from '../changing.ts';
 import { type Command, positional, wholeNumber } from '../command.ts';
+import { nextLine } from '../next-line.ts';
 import { when } from '../output.ts';
 import { changingWithSecret, outOption, randomLetters } from '../secret.ts';
 
@@ -39,7 +40,8 @@ export const mfaReset: Command = {
       given,
       'mfa.reset',
       { account, reason: given.options.reason ?? '' },
-      (data) => `second factor of ${account} is gone; ${data.sessionsEnded} sessions ended\nnext: cofferctl mfa ticket ${account}\n`,
+      (data) =>
+        `second factor of ${account} is gone; ${data.sessionsEnded} sessions ended\nnext: ${nextLine(given, `mfa ticket ${account}`)}\n`,
     );
   },
 };

@@ -1,8 +1,8 @@
 import { X509Certificate } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { operatorRoles } from '../../server/rpc/operator-words.ts';
 import { changing } from '../changing.ts';
 import { type Command, type Given, positional } from '../command.ts';
+import { inputText } from '../input-file.ts';
 import { table, when } from '../output.ts';
 
 const reason = { name: 'reason', value: 'TEXT', help: 'why; goes on the record', required: true } as const;
@@ -16,7 +16,7 @@ const certificate = {
 
 /** The public key in it (SPKI, DER, base64) and the name that the authority put there. */
 export function certificateOf(file: string): { readonly name: string; readonly publicKey: string } {
-  const pem = readFileSync(file, 'utf8');
+  const pem = inputText(file);
   if (pem.includes('PRIVATE KEY')) throw new RangeError(`${file} holds a private key: it never leaves its owner. Give the certificate`);
   let parsed: X509Certificate;
   try {

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { type Command, positional, wholeNumber } from '../command.ts';
+import { nextLine } from '../next-line.ts';
 import { when } from '../output.ts';
 import { changingWithSecret, outOption, randomLetters } from '../secret.ts';
 
@@ -21,7 +22,7 @@ export const passwordIssue: Command = {
       data: { account, credential: `password:${name}` },
       name: 'password',
       text: (shown, result) =>
-        `password for ${account}:  ${shown}\nits name is password:${name}; ${result === null ? 'good once it is approved' : `valid until ${when(result.expiresAt)}`}\nrevoke it with: cofferctl credential revoke --credential password:${name} --reason TEXT --execute\n`,
+        `password for ${account}:  ${shown}\nits name is password:${name}; ${result === null ? 'good once it is approved' : `valid until ${when(result.expiresAt)}`}\nrevoke it with: ${nextLine(given, `credential revoke --credential password:${name} --reason TEXT --execute`)}\n`,
     });
   },
 };

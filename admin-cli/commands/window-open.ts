@@ -2,6 +2,7 @@ import type { Result } from '../../server/rpc/operation.ts';
 import type { OperatorToAdmin } from '../../server/rpc/operator-admin.ts';
 import { changing } from '../changing.ts';
 import { type Command, positional, wholeNumber } from '../command.ts';
+import { nextLine } from '../next-line.ts';
 import { table, when } from '../output.ts';
 
 const weekdays = ['mo', 'tu', 'we', 'th', 'fr', 'sa', 'su'] as const;
@@ -46,7 +47,8 @@ export const windowOpen: Command = {
         given,
         'window.open',
         { account, hours: hours ?? 0, reason },
-        (data) => `window of ${account} is open until ${when(data.closesAt)}\nclose it with: cofferctl window close ${account} --execute\n`,
+        (data) =>
+          `window of ${account} is open until ${when(data.closesAt)}\nclose it with: ${nextLine(given, `window close ${account} --execute`)}\n`,
       );
     }
     if (name === undefined || forDays === undefined) throw new RangeError('a standing window needs --name and --days');
@@ -56,7 +58,7 @@ export const windowOpen: Command = {
       'window.open-standing',
       { account, schedule: { name, forDays, ...schedule(standing) }, reason },
       (data) =>
-        `standing window ${name} of ${account} until ${when(data.validUntil)}\nclose it with: cofferctl window close ${account} --name ${name} --execute\n`,
+        `standing window ${name} of ${account} until ${when(data.validUntil)}\nclose it with: ${nextLine(given, `window close ${account} --name ${name} --execute`)}\n`,
     );
   },
 };

@@ -85,7 +85,7 @@ export async function listAccess(
      )
      select clock_timestamp() as now, p.account, a.kind, a.plane, a.state, a.expires_at as "expiresAt", a.contact, a.manages, a.read_only as "readOnly",
        a.source_networks::text[] as networks, own.allowed_proofs as allowed,
-       exists (select 1 from second_factor s where s.account_id = a.id) as "secondFactor",
+       exists (select 1 from second_factor s where s.account_id = a.id and s.enrolled_at is not null) as "secondFactor",
        exists (select 1 from good g where g.account_id = a.id and g.type = 'public-key' and g.shown in ('active', 'retiring')) as "hasKey",
        exists (select 1 from good g where g.account_id = a.id and g.type = 'password' and g.shown in ('active', 'retiring')) as "hasPassword",
        (select count(*) from credential e where e.account_id = a.id and (e.state = 'revoked' or e.expires_at <= clock_timestamp())) as "endedCredentials",

@@ -9,6 +9,7 @@ import type { Claim } from '../domain/share.ts';
 import { createLogger, type Logger } from '../observability/logger.ts';
 import { Database } from '../postgres/database.ts';
 import { roleUrl } from '../postgres/role-url.ts';
+import { type Call, type Door, takeFault } from '../rpc/door.ts';
 import type { Handlers } from '../rpc/operation.ts';
 import { mayCall, type OperatorOperation, type OperatorToAdmin, operatorToAdmin } from '../rpc/operator-admin.ts';
 import { Peer, peerLimits } from '../rpc/peer.ts';
@@ -23,58 +24,83 @@ import { findOperator, type Operator, recordCall } from './operator-queries.ts';
 import { type AdminSlots, adminSlots, claimOfKey, claimOfOperator, isLongLook, placeFor } from './shares.ts';
 import { refusalOf, TrustFiles } from './trust.ts';
 
+type Serve = (caller: OperatorCaller) => Promise<unknown>;
+
 const nothing = {} as const;
 /** A connection that was refused lives so long, to be told why. */
 const refusedMs = 2000;
 /** One connection is read no further while so many of its calls run or wait; what counts is what its person has in all. */
 const limits = { ...peerLimits, inboundCallsMax: 32 };
 
-/** The handlers behind the gate: operator known and active, role sufficient, asked and answered on the record. */
-function gated(
-  database: Database,
-  slots: AdminSlots,
-  handlers: Handlers<OperatorToAdmin, OperatorCaller>,
-): Handlers<OperatorToAdmin, OperatorCaller> {
-  const entries = Object.entries(handlers).map(([name, handler]) => {
-    const operation = name as OperatorOperation;
-    const run = handler as (params: unknown, caller: OperatorCaller) => Promise<unknown>;
-    const called = async (params: unknown, caller: OperatorCaller, claim: Claim): Promise<unknown> => {
-      const operator = await caller.operator();
-      const { certificate } = caller;
-      const facts = { operator: operator.name, role: operator.role, certificate, operation };
-      const isAllowed = mayCall(operator.role, operatorToAdmin[operation].role);
-      await database.withSystem((tx) => recordCall(tx, 'operator.asked', { ...facts, params: bounded(params), allowed: isAllowed }));
-      if (!isAllowed)
-        throw new CofferdamError('denied', `${operation} needs the role ${operatorToAdmin[operation].role}; you are ${operator.role}`);
-      const answer = (): Promise<unknown> => run(params, { ...caller, operator: async () => operator });
-      const outcome = await (isLongLook(operation) ? slots.searches.within(claim, answer) : answer()).then(
-        (result) => ({ result }),
-        (thrown: unknown) => ({ thrown }),
-      );
-      const code = 'thrown' in outcome ? toCofferdamError(outcome.thrown).code : 'ok';
-      await database.withSystem((tx) => recordCall(tx, 'operator.answered', { ...facts, outcome: code }));
-      if ('thrown' in outcome) throw outcome.thrown;
-      return outcome.result;
-    };
-    return [
-      operation,
-      async (params: unknown, caller: OperatorCaller): Promise<unknown> => {
-        // What a call uses counts as its person's, on however many connections.
-        const claim = await caller.claim;
-        return slots.calls.within(claim, () => {
-          if (caller.isGone()) throw new CofferdamError('unavailable', 'whoever asked has left');
-          return onBehalfOf(claim, () => called(params, caller, claim));
-        });
-      },
-    ];
-  });
-  return Object.fromEntries(entries) as Handlers<OperatorToAdmin, OperatorCaller>;
+/** The gate: operator known and active, role sufficient, asked and answered on the record. What was asked goes there as it came; it is read behind it. */
+async function gated({ op, params }: Call, caller: OperatorCaller, claim: Claim, serving: Serving, serve: Serve): Promise<unknown> {
+  const { database, slots } = serving;
+  const operation = op as OperatorOperation;
+  const operator = await caller.operator();
+  const { certificate } = caller;
+  const facts = { operator: operator.name, role: operator.role, certificate, operation };
+  const isAllowed = mayCall(operator.role, operatorToAdmin[operation].role);
+  await database.withSystem((tx) => recordCall(tx, 'operator.asked', { ...facts, params: bounded(params), allowed: isAllowed }));
+  if (!isAllowed)
+    throw new CofferdamError('denied', `${operation} needs the role ${operatorToAdmin[operation].role}; you are ${operator.role}`);
+  const answer = (): Promise<unknown> => serve({ ...caller, operator: async () => operator });
+  const outcome = await (isLongLook(operation) ? slots.searches.within(claim, answer) : answer()).then(
+    (result) => ({ result }),
+    (thrown: unknown) => ({ thrown }),
+  );
+  const code = 'thrown' in outcome ? toCofferdamError(outcome.thrown).code : 'ok';
+  await database.withSystem((tx) => recordCall(tx, 'operator.answered', { ...facts, outcome: code }));
+  if ('thrown' in outcome) throw outcome.thrown;
+  return outcome.result;
+}
+
+/** The way in of an operator's calls: what a call uses counts as its person's, on however many connections, and nothing is read before it has a place. */
+function doorOf(caller: OperatorCaller, serving: Serving): Door<OperatorCaller> {
+  const { slots, log } = serving;
+  const { fingerprint } = caller.certificate;
+  let person = claimOfKey(fingerprint);
+  let name: string | undefined;
+  return {
+    within: async (call, serve) => {
+      const claim = await caller.claim;
+      person = claim;
+      return slots.calls.within(claim, () => {
+        if (caller.isGone()) throw new CofferdamError('unavailable', 'whoever asked has left');
+        const named: Serve = async (as) => {
+          name = (await as.operator()).name;
+          return serve(as);
+        };
+        return onBehalfOf(claim, () => gated(call, caller, claim, serving, named));
+      });
+    },
+    mayErr: (what) => {
+      const may = takeFault(slots.faults, person);
+      log.warn({ operator: name, certificate: fingerprint, what }, 'an operator sent something of a wrong form');
+      return may;
+    },
+  };
 }
 
 const paramsBytesMax = 4096;
+/** Text that the database can hold, whatever was sent. */
+const storable = (_name: string, value: unknown): unknown => (typeof value === 'string' ? plainText(value) : value);
+const plainText = (text: string): string => text.toWellFormed().replaceAll('\0', '\ufffd');
+
+/** Undefined: it is nested so deeply that nobody can write it. */
+function textOf(raw: unknown): string | undefined {
+  try {
+    return JSON.stringify(raw, storable) ?? 'null';
+  } catch (error) {
+    if (error instanceof RangeError) return undefined;
+    throw error;
+  }
+}
+
 /** What was asked, as the record keeps it: whole when it is short, else its beginning and what tells it from another. */
-function bounded(params: unknown): unknown {
-  const text = JSON.stringify(params) ?? 'null';
+function bounded(raw: unknown): unknown {
+  const text = textOf(raw);
+  if (text === undefined) return { cut: true, beginning: 'nested too deeply to be written down' };
+  const params: unknown = JSON.parse(text);
   if (Buffer.byteLength(text) <= paramsBytesMax) return params;
   return {
     cut: true,
@@ -134,7 +160,7 @@ function serve(socket: TLSSocket, certificate: X509Certificate, serving: Serving
     serves: operatorToAdmin,
     handlers,
     calls: nothing,
-    caller: { operator, certificate: shown, claim, isGone: () => socket.destroyed },
+    door: doorOf({ operator, certificate: shown, claim, isGone: () => socket.destroyed || socket.writableEnded }, serving),
     limits,
     onClose: () => {},
     onBug: (op, error) => log.error({ op, err: error }, 'defect in a handler'),
@@ -152,11 +178,11 @@ export async function startAdmin(config: Config): Promise<{ stop(): Promise<void
     admission: () => placeFor(slots),
     onUnreachable: (cause) => log.error({ err: cause }, 'the database gives no connection: operators are told that it cannot be reached'),
   });
-  const commands = new CommandLine(database, slots.commands);
+  const commands = new CommandLine(database, slots);
   await commands.start();
   const verifications = new Verifications(database, config.shares.admin.verifications);
   const scopes = Scopes.of(config);
-  const handlers = gated(database, slots, adminHandlers(config, database, commands, scopes, verifications));
+  const handlers = adminHandlers(config, database, commands, scopes, verifications);
   const refused = new Guests(config.shares.admin.handshakes);
   const serving: Serving = { database, handlers, trust, slots, refused, log };
   const listener = await Listener.start({ config, trust, log, serve: (socket, certificate) => serve(socket, certificate, serving) });

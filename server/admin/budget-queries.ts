@@ -107,7 +107,7 @@ export async function findExposedCredential(
          when a.expires_at <= clock_timestamp() then 'the account has expired'
          when c.state <> 'active' then 'the customer is ' || c.state end as blocked,
        (select count(*) from session s where s.credential_id = k.id and s.state = 'open') as "openSessions"
-     from credential k join account a on a.id = k.account_id left join customer c on c.id = a.customer_id where k.fingerprint = $1`,
+     from credential k join account a on a.id = k.account_id left join customer c on c.id = a.customer_id where k.id = credential_named($1)`,
     [fingerprint, dormantMs],
   );
   return row;

@@ -1,4 +1,7 @@
 // Owns: the SQL of what an operator may read about changes, operators and emergencies.
+
+import type { BudgetDirection, ScopeKind } from '../domain/budgets.ts';
+import { passingOperations } from '../domain/command-life.ts';
 import type { Transaction } from '../postgres/database.ts';
 import type { Result } from '../rpc/operation.ts';
 import type { OperatorToAdmin } from '../rpc/operator-admin.ts';
@@ -127,9 +130,9 @@ export async function listChangesDone(
        union all
        select m.id, date_trunc('milliseconds', m.created_at), m.operation, o.name, null, null, case m.state when 'done' then 'done' when 'new' then 'waiting' else m.error_code end,
          coalesce(m.params ->> 'reason', ''), left(m.params::text, 2000)
-       from command m join operator o on o.id = m.operator_id where m.operation not in ('plan', 'warden.ping', 'change.propose', 'change.approve', 'change.reject', 'demo.set-factor')
+       from command m join operator o on o.id = m.operator_id where m.operation <> all ($5)
      ) x where at >= $1 and ($2::timestamptz is null or (at, id) < ($2, $3::uuid)) order by at desc, id desc limit $4`,
-    [since, after?.at ?? null, after?.id ?? null, limit],
+    [since, after?.at ?? null, after?.id ?? null, limit, passingOperations],
   );
   return rows.map((row) => ({ ...row, at: iso(row.at) }));
 }
@@ -141,6 +144,14 @@ export type PeopleFacts = {
   readonly unreviewed: readonly { readonly id: string; readonly operator: string }[];
   /** Rows found within 7 days. */
   readonly brokenSeals: number;
+  /** Scopes that have no budget in a direction. */
+  readonly missingBudgets: readonly MissingBudget[];
+};
+export type MissingBudget = {
+  readonly scope: ScopeKind;
+  readonly name: string | null;
+  readonly customer: string | null;
+  readonly direction: BudgetDirection;
 };
 
 export async function peopleFacts(tx: Transaction): Promise<PeopleFacts> {
@@ -154,5 +165,8 @@ export async function peopleFacts(tx: Transaction): Promise<PeopleFacts> {
     `select g.id, o.name as operator from break_glass g join operator o on o.id = g.operator_id where g.opened_at is not null and g.reviewed_at is null
      order by g.opened_at`,
   );
-  return { operators: row?.operators ?? 0, officers: row?.officers ?? 0, brokenSeals: row?.broken ?? 0, unreviewed };
+  const missingBudgets = await tx.query<MissingBudget>(
+    'select scope, name, customer_name as customer, direction from missing_budgets() where not is_self_test limit 20',
+  );
+  return { operators: row?.operators ?? 0, officers: row?.officers ?? 0, brokenSeals: row?.broken ?? 0, unreviewed, missingBudgets };
 }

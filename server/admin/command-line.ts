@@ -1,22 +1,28 @@
 // Owns: sending a command to the warden through the database, and waiting for its answer.
-// Must never: say that something was done before the warden said so.
+// Must never: say that something was done before the warden said so, or that nothing was while it still may be.
 import { randomUUID } from 'node:crypto';
-import { CofferdamError, type ErrorCode, errorCodes } from '../domain/errors.ts';
+import { commandLife } from '../domain/command-life.ts';
+import { CofferdamError, type ErrorCode, errorCodes, toCofferdamError } from '../domain/errors.ts';
+import type { Claim } from '../domain/share.ts';
 import type { Database } from '../postgres/database.ts';
-import { claimant, type Slots } from '../rpc/slots.ts';
-import { findAnswer, insertCommand } from './operator-queries.ts';
-import { claimOfKey } from './shares.ts';
+import { claimant } from '../rpc/slots.ts';
+import { type CommandAnswer, findAnswer, insertCommand } from './operator-queries.ts';
+import { type AdminSlots, claimOfKey } from './shares.ts';
 
 const pollMs = 1000;
-const waitMs = 20_000;
+const seconds = (ms: number): string => `${ms / 1000} s`;
+/** The answer was read: there is none. */
+const nothing = `no warden answered within ${seconds(commandLife.answerMs)}. Nothing was done, and nothing will be: what was asked is good for ${seconds(commandLife.endMs)}`;
+/** The answer could not be read. */
+const unknown = `the answer of the warden could not be read: it may have been done, or may be until ${seconds(commandLife.endMs)} after it was asked, and not later. Look before you repeat it (\`cofferctl report changes --since 1h\`)`;
 
 export class CommandLine {
   readonly #database: Database;
-  readonly #slots: Slots;
+  readonly #slots: Pick<AdminSlots, 'commands' | 'plans'>;
   readonly #waiting = new Map<string, () => void>();
   #stop: (() => Promise<void>) | undefined;
 
-  constructor(database: Database, slots: Slots) {
+  constructor(database: Database, slots: Pick<AdminSlots, 'commands' | 'plans'>) {
     this.#database = database;
     this.#slots = slots;
   }
@@ -32,24 +38,30 @@ export class CommandLine {
     await this.#stop?.();
   }
 
-  /** The warden's result. Throws its refusal, `over-limit` when this person's commands wait already (nothing was asked then), or `unavailable` when it did not answer in time: then the command may still be executed. */
-  async send(operatorId: string, operation: string, params: unknown): Promise<unknown> {
-    const release = this.#slots.take(claimant() ?? claimOfKey(operatorId));
+  /**
+   * The warden's result. Throws its refusal; `over-limit` when too many commands wait already (nothing was asked then); or `unavailable`, whose text says
+   * whether nothing was done or nobody knows. `patienceMs`: of who changes nothing, and need not know.
+   */
+  async send(operatorId: string, operation: string, params: unknown, patienceMs: number = commandLife.answerMs): Promise<unknown> {
+    const claim = claimant() ?? claimOfKey(operatorId);
+    const ask = (): Promise<unknown> => this.#ask(claim, operatorId, operation, params, patienceMs);
+    return operation === 'plan' ? this.#slots.plans.within(claim, ask) : ask();
+  }
+
+  async #ask(claim: Claim, operatorId: string, operation: string, params: unknown, patienceMs: number): Promise<unknown> {
+    const release = this.#slots.commands.take(claim);
     const id = randomUUID();
-    const deadline = Date.now() + waitMs;
+    const deadline = performance.now() + patienceMs;
     let wake = (): void => {};
     this.#waiting.set(id, () => wake());
     try {
-      await this.#database.withSystem((tx) => insertCommand(tx, id, operatorId, operation, params));
+      await this.#insert(id, operatorId, operation, params);
       for (;;) {
-        const answer = await this.#database.withSystem((tx) => findAnswer(tx, id));
-        if (answer?.state === 'done') return answer.result;
-        if (answer !== undefined) throw new CofferdamError(codeOf(answer.errorCode), answer.errorText ?? 'the command failed');
-        if (Date.now() > deadline)
-          throw new CofferdamError(
-            'unavailable',
-            'the warden did not answer; the command waits and may still be executed: look before you repeat it',
-          );
+        const isOver = performance.now() > deadline;
+        const answer = await this.#look(id);
+        if (answer === 'unread' && isOver) throw new CofferdamError('unavailable', unknown);
+        if (answer === undefined && isOver) throw new CofferdamError('unavailable', nothing);
+        if (typeof answer === 'object') return resultOf(answer);
         await new Promise<void>((resolve) => {
           const timer = setTimeout(resolve, pollMs);
           wake = () => {
@@ -63,6 +75,33 @@ export class CommandLine {
       release();
     }
   }
+
+  /** A connection that was lost on the way says nothing about whether the command waits now: the answer will. */
+  async #insert(id: string, operatorId: string, operation: string, params: unknown): Promise<void> {
+    let isUnderWay = false;
+    try {
+      await this.#database.withSystem((tx) => {
+        isUnderWay = true;
+        return insertCommand(tx, id, operatorId, operation, params);
+      });
+    } catch (error) {
+      if (!isUnderWay || toCofferdamError(error).code !== 'unavailable') throw error;
+    }
+  }
+
+  async #look(id: string): Promise<CommandAnswer | 'unread' | undefined> {
+    try {
+      return await this.#database.withSystem((tx) => findAnswer(tx, id));
+    } catch (error) {
+      if (toCofferdamError(error).code === 'unavailable') return 'unread';
+      throw error;
+    }
+  }
+}
+
+function resultOf({ state, result, errorCode, errorText }: CommandAnswer): unknown {
+  if (state === 'done') return result;
+  throw new CofferdamError(codeOf(errorCode), errorText ?? 'the command failed');
 }
 
 function codeOf(code: string | null): ErrorCode {

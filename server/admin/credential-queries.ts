@@ -31,7 +31,10 @@ export async function listCredentials(tx: Transaction, dormantMs: number, filter
 }
 
 export async function findCredential(tx: Transaction, dormantMs: number, fingerprint: string): Promise<CredentialRow | undefined> {
-  const [row] = await tx.query<Raw<CredentialRow>>(`select ${rowColumns} ${rowJoins} where k.fingerprint = $2`, [dormantMs, fingerprint]);
+  const [row] = await tx.query<Raw<CredentialRow>>(`select ${rowColumns} ${rowJoins} where k.id = credential_named($2)`, [
+    dormantMs,
+    fingerprint,
+  ]);
   return row && plainRow<CredentialRow>(row);
 }
 
@@ -39,7 +42,7 @@ export async function findCredential(tx: Transaction, dormantMs: number, fingerp
 export async function credentialHistory(tx: Transaction, fingerprint: string): Promise<readonly Event[]> {
   const rows = await tx.query<{ at: Date; kind: string; by: string | null; text: string }>(
     `select l.at, l.kind, l.sensitive ->> 'by' as by, coalesce(l.sensitive ->> 'reason', l.sensitive ->> 'why', l.sensitive ->> 'expiresAt', '') as text
-     from ledger l join credential k on k.fingerprint = $1 join account a on a.id = k.account_id
+     from ledger l join credential k on k.id = credential_named($1) join account a on a.id = k.account_id
      where l.kind like 'credential.%' and l.account_id = a.id and l.customer_id is not distinct from a.customer_id and l.credential = $1
      order by l.at desc limit 100`,
     [fingerprint],
@@ -87,7 +90,7 @@ export async function plannedCredentials(
 /** Of these accounts, those that have no usable credential beside these. */
 export async function countLockedOut(tx: Transaction, dormantMs: number, fingerprints: readonly string[]): Promise<number> {
   const [row] = await tx.query<{ n: number }>(
-    `select count(*) as n from (select distinct account_id from credential where fingerprint = any ($2)) gone
+    `select count(*) as n from (select distinct account_id from credential where fingerprint = any ($2) and state <> 'revoked') gone
      where not exists (select 1 from credential k where k.account_id = gone.account_id and k.fingerprint <> all ($2)
        and credential_state(k.state, k.valid_from, k.expires_at, k.last_used_at, k.woken_at, $1) in ('active', 'retiring'))`,
     [dormantMs, fingerprints],

@@ -4,12 +4,11 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import type { Config } from '../config/config.ts';
+import { demoCustomers as customers, demoMachine, demoProcessor as processor } from '../domain/demo-accounts.ts';
 import { CofferdamError } from '../domain/errors.ts';
 import { type Send, withDevelopmentOperators } from './development-operators.ts';
 import { newOpenSshKeyPair } from './openssh-key.ts';
 
-const customers = ['acme', 'acme-2', 'globex'] as const;
-const processor = 'processor';
 const folders = { deposit: 'deposit', collect: 'collect' } as const;
 
 type DemoAccount = {
@@ -82,14 +81,14 @@ function writeWhole(path: string, text: string): void {
 }
 
 async function makeWorld(config: Config, projectDirectory: string, send: Send): Promise<readonly DemoAccount[]> {
-  for (const name of customers) await once(send, 'customer.create', { name });
+  for (const name of customers) await once(send, 'customer.create', { name, reason: 'the demo world' });
   const accounts: DemoAccount[] = [];
   for (const customer of customers)
     for (const kind of ['person', 'machine'] as const)
       accounts.push(
         await makeAccount(config, projectDirectory, send, {
           customer,
-          account: kind === 'person' ? customer : `${customer}-batch`,
+          account: kind === 'person' ? customer : demoMachine(customer),
           kind,
           plane: 'partner',
         }),

@@ -10,11 +10,11 @@ import { roleUrl } from '../postgres/role-url.ts';
 import { askBootstrap } from '../rpc/bootstrap.ts';
 import { documentHash, publicKeyFingerprint, signDocument } from '../rpc/change-document.ts';
 import { operatorToAdmin } from '../rpc/operator-admin.ts';
-import { Slots } from '../rpc/slots.ts';
 import { installationId } from './change-queries.ts';
 import { CommandLine } from './command-line.ts';
 import { ledgerStatus } from './ledger/status-queries.ts';
 import { findOperatorByName } from './operator-queries.ts';
+import { adminSlots } from './shares.ts';
 
 export type DevelopmentOperator = { readonly name: string; readonly role: string; readonly publicKey: string };
 export type Send = (operation: string, params: Record<string, unknown>) => Promise<unknown>;
@@ -38,7 +38,7 @@ async function bootstrap(config: Config, operators: readonly DevelopmentOperator
 export async function withDevelopmentOperators(config: Config, work: (send: Send) => Promise<void>): Promise<void> {
   if (config.mode !== 'development') throw new CofferdamError('bug', 'the keys of operators are their own');
   const database = new Database({ url: roleUrl(config, 'admin'), applicationName: 'cofferdam set-up', connectionsMax: 2 });
-  const commands = new CommandLine(database, new Slots(config.shares.admin.commands));
+  const commands = new CommandLine(database, adminSlots(config.shares.admin));
   try {
     if ((await database.withSystem((tx) => ledgerStatus(tx, []))).freeze !== null) return;
     await commands.start();

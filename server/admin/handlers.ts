@@ -35,6 +35,7 @@ import {
   listFolders,
   listKeyExchangeUse,
   listNodes,
+  listReceiptKeys,
   listSessions,
   totals,
 } from './report-queries.ts';
@@ -55,6 +56,8 @@ type Reads = {
 };
 
 const rowsMax = 500;
+/** A warden that is slower than this is silent. */
+const pingPatienceMs = 20_000;
 /** An empty review of somebody who does not exist would be believed. */
 async function requireNamed(tx: Transaction, params: Params<OperatorToAdmin, 'report.access'>): Promise<void> {
   const unknown = await unknownName(tx, params);
@@ -71,7 +74,7 @@ export function adminHandlers(
   const read = database.withSystem.bind(database);
   const pingMs = async (operator: Operator): Promise<number | null> => {
     const started = performance.now();
-    return commands.send(operator.id, 'warden.ping', {}).then(
+    return commands.send(operator.id, 'warden.ping', {}, pingPatienceMs).then(
       () => Math.round(performance.now() - started),
       (error: unknown) => {
         // That this person asks too much at once says nothing about the warden.
@@ -193,7 +196,7 @@ export function adminHandlers(
     'file.receipt': ({ version, customer, path }) =>
       read(async (tx) => {
         if ((version === undefined) === (customer === undefined || path === undefined))
-          throw new CofferdamError('invalid', 'name a version, or a customer and a path');
+          throw new CofferdamError('invalid', 'name a version, or a customer and a path: `cofferctl file list CUSTOMER` shows both');
         const row =
           version === undefined ? await findReceiptByPath(tx, customer ?? '', path ?? '') : await findReceiptByVersion(tx, version);
         if (row === undefined) throw new CofferdamError('not-found', 'there is no receipt for this file');
@@ -201,6 +204,7 @@ export function adminHandlers(
         if (publicKey === undefined) throw new CofferdamError('corrupt', 'the key of this receipt is not known');
         return { receipt: row.receipt, publicKey };
       }),
+    'file.receipt-keys': async () => ({ keys: [...(await read(listReceiptKeys))] }),
     'budget.show': async ({ scope }) => fitting('budgets', await read((tx) => showBudgets(tx, scope))),
     'budget.history': (params) => read((tx) => budgetHistory(tx, params)),
     exposure: async ({ credential }) => {

@@ -8,6 +8,7 @@ import { createServer, type ListenOptions, type Server, type Socket } from 'node
 import { createServer as createTls, type TLSSocket, type Server as TlsServer } from 'node:tls';
 import { type Config, runtimePaths } from '../config/config.ts';
 import { loopbackAddress } from '../domain/addresses.ts';
+import { closedMs, happens } from '../domain/bounded.ts';
 import { CofferdamError } from '../domain/errors.ts';
 import type { Logger } from '../observability/logger.ts';
 import { Guests } from './guests.ts';
@@ -74,11 +75,11 @@ export class Listener {
       (socket) => {
         const plain = knocking.getStore();
         if (plain !== undefined) guests.remove(plain);
-        knocking.exit(() => this.#receive(socket));
+        knocking.exit(() => this.#receive(socket, name));
       },
     );
     handshakes.on('tlsClientError', (error, socket) =>
-      log.warn({ reason: socket.authorizationError ?? error.message }, 'an operator connection was refused'),
+      log.warn({ socket: name, reason: socket.authorizationError ?? error.message }, 'an operator connection was refused'),
     );
     const server = createServer((socket) => {
       guests.add(socket);
@@ -94,7 +95,7 @@ export class Listener {
     this.#servers.push(server);
   }
 
-  #receive(socket: TLSSocket): void {
+  #receive(socket: TLSSocket, name: string): void {
     const { trust, log, serve } = this.#options;
     const certificate = socket.getPeerX509Certificate();
     // A handshake may have begun before a list changed.
@@ -103,7 +104,7 @@ export class Listener {
         ? 'no certificate'
         : refusalOf(trust.current, certificate);
     if (refusal !== undefined || certificate === undefined) {
-      log.warn({ reason: refusal }, 'an operator connection was refused');
+      log.warn({ socket: name, reason: refusal }, 'an operator connection was refused');
       socket.destroy();
       return;
     }
@@ -125,7 +126,7 @@ export class Listener {
 
   async stop(): Promise<void> {
     this.#options.trust.stop();
-    const closed = this.#servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve())));
+    const closed = this.#servers.map((server) => happens(closedMs, new Promise<void>((resolve) => server.close(() => resolve()))));
     for (const socket of this.#open.keys()) socket.destroy();
     for (const guests of this.#guests) guests.end();
     await Promise.all(closed);

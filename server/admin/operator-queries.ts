@@ -2,6 +2,7 @@
 import { CofferdamError } from '../domain/errors.ts';
 import { unclassified } from '../domain/ledger/entry-kinds.ts';
 import type { Transaction } from '../postgres/database.ts';
+import { sqlState } from '../postgres/database-errors.ts';
 
 export type Operator = { readonly id: string; readonly name: string; readonly role: string };
 
@@ -18,13 +19,18 @@ export async function findOperatorByName(tx: Transaction, name: string): Promise
   return row;
 }
 
+/** Program limit exceeded: `command_room`, of commands that wait. */
+const noRoom = '54000';
+
+/** Throws `over-limit` when too many wait, of this operator or of all. */
 export async function insertCommand(tx: Transaction, id: string, operator: string, operation: string, params: unknown): Promise<void> {
-  await tx.query('insert into command (id, operator_id, operation, params) values ($1, $2, $3, $4)', [
-    id,
-    operator,
-    operation,
-    JSON.stringify(params),
-  ]);
+  const values = [id, operator, operation, JSON.stringify(params)];
+  await tx.query('insert into command (id, operator_id, operation, params) values ($1, $2, $3, $4)', values).catch((cause: unknown) => {
+    if (sqlState(cause) !== noRoom) throw cause;
+    throw new CofferdamError('over-limit', 'too many commands wait for the warden already. Nothing was asked; try again in a moment', {
+      cause,
+    });
+  });
 }
 
 export type CommandAnswer = {

@@ -34,7 +34,7 @@ export async function listFolders(tx: Transaction, customer: string): Promise<re
 
 export async function listAccounts(tx: Transaction, customer: string | null): Promise<readonly AccountRow[]> {
   const rows = await tx.query<Dated<AccountRow, 'windowOpenUntil' | 'lastUsedAt' | 'expiresAt'>>(
-    `select a.name, c.name as customer, a.kind, a.plane, a.state, exists (select 1 from second_factor s where s.account_id = a.id) as "secondFactor",
+    `select a.name, c.name as customer, a.kind, a.plane, a.state, exists (select 1 from second_factor s where s.account_id = a.id and s.enrolled_at is not null) as "secondFactor",
        (select count(*) from credential k where k.account_id = a.id and k.state <> 'revoked') as keys,
        (select w.closes_at from open_window(a.id, clock_timestamp()) w) as "windowOpenUntil",
        (select max(k.last_used_at) from credential k where k.account_id = a.id) as "lastUsedAt", a.manages, a.read_only as "readOnly", a.source_networks::text[] as networks, a.expires_at as "expiresAt"
@@ -100,6 +100,16 @@ export async function findReceiptByPath(
 export async function findReceiptKey(tx: Transaction, id: string): Promise<string | undefined> {
   const [row] = await tx.query<{ public_pem: string }>('select public_pem from receipt_key where id = $1', [id]);
   return row?.public_pem;
+}
+
+export type ReceiptKey = { readonly id: string; readonly publicKey: string; readonly since: string };
+
+/** The newest first. */
+export async function listReceiptKeys(tx: Transaction): Promise<readonly ReceiptKey[]> {
+  const rows = await tx.query<{ id: string; publicKey: string; since: Date }>(
+    'select id, public_pem as "publicKey", created_at as since from receipt_key order by created_at desc limit 100',
+  );
+  return rows.map((row) => ({ ...row, since: row.since.toISOString() }));
 }
 
 export async function listSessions(tx: Transaction, all: boolean, limit: number): Promise<readonly SessionRow[]> {

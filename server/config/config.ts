@@ -125,6 +125,8 @@ export type Limits = {
   readonly sealEveryMs: number;
   /** How often a checkpoint is signed when nothing happens. */
   readonly checkpointEveryMs: number;
+  /** With so many entries waiting for their seal, nothing begins that would add more; what is under way ends. */
+  readonly unsealedEntriesMax: number;
   /** What no witness has for so long is an alarm; for so long, and nothing more is served until one has it. */
   readonly witnessAlarmMs: number;
   readonly witnessStopMs: number;
@@ -134,6 +136,8 @@ export type Limits = {
   readonly forwardAlarmMs: number;
   /** Uploads are refused below this many free bytes in the store. */
   readonly freeSpaceFloorBytes: number;
+  /** What one edge may have lying in its directory of the store; an honest one has what is on its way into objects. */
+  readonly incomingBytesMax: number;
   /** How long an edge keeps trying while the warden or its database is away, before the client gets a failure. */
   readonly wardenRetryMs: number;
   readonly drainMs: number;
@@ -181,11 +185,14 @@ export const defaultLimits: Limits = {
   collectRetentionDays: 90,
   sealEveryMs: 250,
   checkpointEveryMs: 60_000,
+  // A minute of the busiest hour that was measured, many times over; some 100 MiB.
+  unsealedEntriesMax: 250_000,
   witnessAlarmMs: 10_000,
   witnessStopMs: 60_000,
   clockJumpMs: 30_000,
   forwardAlarmMs: 60_000,
   freeSpaceFloorBytes: 1024 * 1024 * 1024,
+  incomingBytesMax: 64 * 1024 * 1024 * 1024,
   wardenRetryMs: 20_000,
   drainMs: 10_000,
   slowdownPatienceMs: 30_000,

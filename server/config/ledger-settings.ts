@@ -1,6 +1,6 @@
 // Owns: where the record's checkpoints and entries go beside the database, and for how long entries stay in it.
 // Must never: have no witness. What nobody else has seen can be taken back.
-import { isAbsolute } from 'node:path';
+import { isAbsolute, relative, resolve } from 'node:path';
 import { z } from 'zod';
 
 /** Where syslog messages go; `tcp` and `tls` count octets (RFC 6587 section 3.4.1). No UDP: nobody could say what of it was lost. */
@@ -27,7 +27,11 @@ export type LedgerConfig = {
   readonly retentionMonths: number;
 };
 
-const absolute = z.string().max(4096).refine(isAbsolute, 'must be an absolute path');
+const absolute = z
+  .string()
+  .max(4096)
+  .refine(isAbsolute, 'must be an absolute path')
+  .transform((path) => resolve(path));
 const host = z.string().min(1).max(255);
 const port = z.number().int().min(1).max(65_535);
 const name = z.string().regex(/^[a-z0-9][a-z0-9._-]{0,63}$/, 'names are [a-z0-9][a-z0-9._-]{0,63}');
@@ -43,6 +47,9 @@ const destination = z.discriminatedUnion(
       'must be unix, tcp or tls; udp loses messages without a word: put a relay on this machine before a receiver that knows nothing else',
   },
 );
+
+/** What the database lets go of (`ledger_drop_month`): a month that has been over for a month, so the current one and the one before it stay. */
+const onlineMonthsMin = 2;
 
 export const ledgerSettings = z.strictObject({
   witnesses: z
@@ -72,8 +79,8 @@ export const ledgerSettings = z.strictObject({
     .max(8)
     .optional(),
   archiveDirectory: absolute.optional(),
-  onlineMonths: z.number().int().min(1).max(600).optional(),
-  retentionMonths: z.number().int().min(1).max(600).optional(),
+  onlineMonths: z.number().int().min(onlineMonthsMin).max(600).optional(),
+  retentionMonths: z.number().int().min(onlineMonthsMin).max(600).optional(),
 });
 
 /** Without a word about witnesses: a file below the runtime directory. Better than nothing; doctor says what is missing. */
@@ -87,14 +94,17 @@ export function completeLedger(runtimeDirectory: string, given: z.infer<typeof l
   };
 }
 
+/** However it is spelled; a directory is within itself. */
+const isWithin = (outer: string, path: string): boolean => relative(outer, path).split('/')[0] !== '..';
+
+/** Whether somebody beside this installation must have every checkpoint. */
+export const isWitnessedElsewhere = ({ witnesses }: LedgerConfig, runtimeDirectory: string): boolean =>
+  witnesses.some((one) => one.isRequired && (one.type === 'https' || (one.type === 'file' && !isWithin(runtimeDirectory, one.directory))));
+
 /** The rules that need more than one value. */
 export function ledgerFaults(config: LedgerConfig, production: { readonly runtimeDirectory: string } | null): readonly string[] {
   const faults: string[] = [];
-  const isOutside = config.witnesses.some(
-    (one) =>
-      one.isRequired && (one.type === 'https' || (one.type === 'file' && !one.directory.startsWith(`${production?.runtimeDirectory}/`))),
-  );
-  if (production !== null && !isOutside)
+  if (production !== null && !isWitnessedElsewhere(config, production.runtimeDirectory))
     faults.push(
       'ledger.witnesses: production needs a required witness outside the runtime directory: a directory on another mount, or https',
     );

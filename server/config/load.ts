@@ -20,7 +20,11 @@ import { defaultShares, type Shares, sharesFaults } from './shares.ts';
 /** In the demo world: long enough that ^C in a client and a second thought deliver nothing, short enough to wait for. Milliseconds. */
 const demoSettleMs = 2000;
 const port = z.number().int().min(0).max(65_535);
-const directory = z.string().refine(isAbsolute, 'must be an absolute path');
+/** In one spelling: what stands below it is told by its beginning. */
+const directory = z
+  .string()
+  .refine(isAbsolute, 'must be an absolute path')
+  .transform((path) => resolve(path));
 const limit = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
 const limitShape = Object.fromEntries(Object.keys(defaultLimits).map((name) => [name, limit.optional()])) as {
   [K in keyof Limits]: z.ZodOptional<typeof limit>;

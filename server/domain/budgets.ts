@@ -7,6 +7,12 @@ export type ScopeRank = (typeof scopeRanks)[ScopeKind];
 export const scopeKinds = Object.keys(scopeRanks) as readonly ScopeKind[];
 export const scopeOfRank = (rank: number): ScopeKind => scopeKinds[rank - 1] ?? 'gateway';
 
+/** A scope as `cofferctl` takes it. `name`: of a credential, an account, a customer or a plane; `customer`: on which an account has it. */
+export function scopeOnCommandLine(kind: ScopeKind, name: string | null, customer: string | null): string {
+  if (kind === 'gateway') return '--gateway';
+  return `--${kind} ${name ?? ''}${kind === 'account' && customer !== null ? ` --customer ${customer}` : ''}`;
+}
+
 /** `out`: released to readers. `in`: stored by writers. `list`: names told. */
 export const budgetDirections = ['out', 'in', 'list'] as const;
 export type BudgetDirection = (typeof budgetDirections)[number];

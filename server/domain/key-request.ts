@@ -1,4 +1,4 @@
-// Owns: the text by which a customer asks for a new key, and the parts of an SSHSIG around it (PROTOCOL.sshsig of OpenSSH).
+// Owns: the text by which a customer asks for a new key, and the parts of the SSHSIGs behind it (PROTOCOL.sshsig of OpenSSH).
 // Must never: verify anything; or accept a second spelling of the same request.
 import { CofferdamError } from './errors.ts';
 import { isValidAccountName } from './paths.ts';
@@ -41,15 +41,19 @@ export type SshSignature = {
   /** string algorithm, string signature. */
   readonly signature: Uint8Array;
 };
-export type SignedKeyRequest = { readonly request: KeyRequest; readonly text: string; readonly signature: SshSignature };
+export type SignedKeyRequest = { readonly request: KeyRequest; readonly text: string; readonly signatures: readonly SshSignature[] };
 
-/** The request, then its armored signature, as `cat request request.sig` gives them. Throws `invalid` with what was expected. */
-export function parseSignedKeyRequest(input: string): SignedKeyRequest {
-  const at = input.indexOf(begin);
-  const to = input.indexOf(end);
-  if (at < 0 || to < at || input.slice(to + end.length).trim() !== '' || input.indexOf(begin, at + 1) >= 0)
-    throw new CofferdamError('invalid', 'expected the request and, after it, its signature by `ssh-keygen -Y sign`');
-  const text = input.slice(0, at);
+/** The request, then so many armored signatures, as `cat request by-current by-new` gives them. Throws `invalid` with what was expected. */
+export function parseSignedKeyRequest(input: string, count: 1 | 2): SignedKeyRequest {
+  const [text = '', ...blocks] = input.split(begin);
+  const bodies = blocks.map((block) => block.split(end));
+  if (blocks.length !== count || bodies.some(([, rest, more]) => rest?.trim() !== '' || more !== undefined))
+    throw new CofferdamError(
+      'invalid',
+      count === 1
+        ? 'expected the request and, after it, its signature by `ssh-keygen -Y sign`'
+        : 'expected the request and, after it, two signatures by `ssh-keygen -Y sign`: by a current key of the account, and by the new key',
+    );
   const match =
     /^cofferdam key request\naccount ([^\n]{1,64})\nfingerprint (SHA256:[A-Za-z0-9+/]{43})\nexpires (\d{4}-\d\d-\d\d)\nkey ([^\n]{1,4096})\n$/.exec(
       text,
@@ -58,7 +62,7 @@ export function parseSignedKeyRequest(input: string): SignedKeyRequest {
   if (match === null || !isValidAccountName(account) || Number.isNaN(Date.parse(expires)))
     throw new CofferdamError('invalid', `expected five lines: "${heading}", then account, fingerprint, expires YYYY-MM-DD, key`);
   parsePublicKeyLine(publicKey, 2048);
-  return { request: { account, fingerprint, expires, publicKey }, text, signature: parseArmored(input.slice(at + begin.length, to)) };
+  return { request: { account, fingerprint, expires, publicKey }, text, signatures: bodies.map(([body = '']) => parseArmored(body)) };
 }
 
 function parseArmored(body: string): SshSignature {

@@ -1,6 +1,7 @@
 // Owns: the orderly end of one run of an edge: strangers go at once, idle sessions politely, transfers when they are done, the rest at the bound.
 // Must never: cut a transfer before the bound, or outlive it by more than the last words take.
 
+import { lastWordsMs } from '../config/stop-times.ts';
 import { held } from '../domain/detached.ts';
 import type { Logger } from '../observability/logger.ts';
 
@@ -15,8 +16,6 @@ export type Drained = {
 const lookEveryMs = 100;
 /** Between two files of a batch a client asks again at once; who has asked for nothing for so long is idle. */
 const idleMs = 2000;
-/** Interrupted uploads are sealed and told to the warden, for so long at most. */
-const lastWordsMs = 10_000;
 
 export class Drain {
   readonly #connections: ReadonlySet<Drained>;

@@ -2,6 +2,7 @@
 // Must never: listen before the warden has greeted this node.
 import { createServer, type Server, type Socket } from 'node:net';
 import type { Config, EdgeConfig } from '../config/config.ts';
+import { lastWordsMs, transfersMs } from '../config/stop-times.ts';
 import { parseNetwork } from '../domain/addresses.ts';
 import { profiles } from '../domain/algorithms.ts';
 import { detach } from '../domain/detached.ts';
@@ -28,7 +29,6 @@ import { WardenClient } from './warden-client/warden-client.ts';
 const firstHelloMs = 20_000;
 /** A warden that leaves waits so long for logins and key exchanges that are half done. */
 const unsettledMs = 2000;
-const lastWordsMs = 2000;
 
 /** `over` resolves when an ordered drain has ended the work of this process. */
 export type RunningEdge = { readonly over: Promise<void>; stop(): Promise<void> };
@@ -192,7 +192,7 @@ export async function startEdge(config: Config, edge: EdgeConfig): Promise<Runni
       clearInterval(sweep);
       drain.stop();
       await selfTest.stop();
-      await until(config.limits.drainMs / 2, isQuiet);
+      await until(transfersMs(config.limits), isQuiet);
       for (const connection of connections) connection.end('drained');
       // Each says what became of its session once its socket has closed, and lets go of its uploads with what was acknowledged.
       await until(lastWordsMs, () => connections.size + lastWords.size === 0);

@@ -4,6 +4,7 @@ import type { NodeName } from '../domain/ids.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { EdgeToWarden } from '../rpc/edge-warden.ts';
 import type { Params, Result } from '../rpc/operation.ts';
+import type { FailDetail, FailReason } from './transport/fail-reasons.ts';
 
 /** What a channel holds for its client; positive and negative bytes. */
 export type BufferAccount = {
@@ -32,7 +33,7 @@ export type SftpOutput = {
   /** Ends the channel: exit-status, EOF, CLOSE. */
   end(exitStatus: number): void;
   /** A violation of the protocol: the connection is destroyed. */
-  fail(reason: string): void;
+  fail(reason: FailReason, more?: FailDetail): void;
 };
 
 export type SftpInput = {

@@ -129,11 +129,13 @@ export async function deleteObject(paths: StorePaths, object: ObjectId): Promise
   await rm(objectPath(paths.objects, object), { force: true });
 }
 
-/** `kind`: what stands under that name. Only a `file` is an object; nothing else was put there by a program of ours. */
-export type Found = { readonly name: string; readonly kind: 'file' | 'other'; readonly ageMs: number };
+/** `bytes`: what it takes of the volume, whatever it says its length is. `kind`: what stands under that name. Only a `file` is an object; nothing else was put there by a program of ours. */
+export type Found = { readonly name: string; readonly kind: 'file' | 'other'; readonly ageMs: number; readonly bytes: number };
 /** `isWhole`: false when there is more than was listed. `fault`: why it could not be listed, or not to its end. */
 export type Listing = { readonly found: readonly Found[]; readonly isWhole: boolean; readonly fault: string | null };
 
+/** Of `st_blocks`, whatever the file system's own are. */
+const blockBytes = 512;
 const codeOf = (error: unknown): string => (error instanceof Error && 'code' in error ? String(error.code) : 'unknown error');
 
 /** Its owner may set the time of a change forward, and so keep a file young for ever; not the time of the inode. */
@@ -146,7 +148,8 @@ async function listFiles(directory: string, max: number): Promise<Listing> {
     for await (const { name } of await opendir(directory)) {
       if (found.length >= max) return { found, isWhole: false, fault: null };
       const info = await lstat(join(directory, name)).catch(() => undefined);
-      if (info !== undefined) found.push({ name, kind: info.isFile() ? 'file' : 'other', ageMs: ageOf(info) });
+      if (info !== undefined)
+        found.push({ name, kind: info.isFile() ? 'file' : 'other', ageMs: ageOf(info), bytes: info.blocks * blockBytes });
     }
     return { found, isWhole: true, fault: null };
   } catch (error) {

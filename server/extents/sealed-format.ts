@@ -35,6 +35,12 @@ export function segmentAt(offset: number): { readonly index: number; readonly pl
   return { index, plainStart: firstPlainBytes + (index - 1) * laterPlainBytes };
 }
 
+/** Plaintext in segment `index` of an extent of `plainBytes`. */
+export function segmentPlainBytes(index: number, plainBytes: number): number {
+  const start = index === 0 ? 0 : firstPlainBytes + (index - 1) * laterPlainBytes;
+  return Math.min(index === 0 ? firstPlainBytes : laterPlainBytes, plainBytes - start);
+}
+
 /** Where segment `index` of an extent stands in the object: offset and length of its ciphertext, without the header. */
 export function sealedSegment(
   index: number,

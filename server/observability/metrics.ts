@@ -2,6 +2,7 @@
 // Must never: listen anywhere else, or carry a name of a customer or account.
 import { createServer, type Server } from 'node:http';
 import type { Socket } from 'node:net';
+import { closedMs, happens } from '../domain/bounded.ts';
 import { CofferdamError } from '../domain/errors.ts';
 
 const host = '127.0.0.1';
@@ -70,6 +71,11 @@ export async function serveMetrics(
   const address = server.address();
   return {
     port: typeof address === 'object' && address !== null ? address.port : port,
-    stop: () => new Promise((resolve) => server.close(() => resolve())),
+    stop: async () => {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      // Whoever is still saying what he wants holds up nobody's stop.
+      for (const socket of open) socket.destroy();
+      await happens(closedMs, closed);
+    },
   };
 }

@@ -4,7 +4,11 @@ import pg from 'pg';
 import { detach, givenUp, unexpected } from '../domain/detached.ts';
 import { CofferdamError } from '../domain/errors.ts';
 import type { CustomerId } from '../domain/ids.ts';
+import { beginTransaction, type Condition } from './beginning.ts';
 import { connectionSettings } from './connection-settings.ts';
+import { deadlock, lockNotAvailable, noLongerFits, sqlState, translate } from './database-errors.ts';
+import { ended, endOf } from './ending.ts';
+import { type Afterwards, asWork, leaveForAfterwards, requireOutermost } from './nesting.ts';
 import {
   beginningOf,
   beginSnapshot,
@@ -66,6 +70,7 @@ const unreachableEveryMs = 10_000;
 /** Errors of the connection (not of a statement) mean "unknown": nothing may be released or acknowledged on them. */
 export class Database {
   readonly #pool: pg.Pool;
+  readonly #endPool: () => Promise<void>;
   readonly #options: DatabaseOptions;
   readonly #listeners = new Set<{ stop: () => Promise<void> }>();
   readonly #admitted = new WeakSet<pg.PoolClient>();
@@ -82,18 +87,17 @@ export class Database {
       idleTimeoutMillis: 60_000,
       options: connectionSettings(options.isPreparing === true),
     });
-    this.#pool.on('error', () => {});
-    // A server that ends a connection in the same breath in which it accepts it says so before anybody listens.
-    this.#pool.on('connect', (client) => client.on('error', () => {}));
+    this.#endPool = endOf(this.#pool);
   }
 
   /** Runs `work` in one read-committed transaction that sees exactly these customers, again from its start when locks were in its way. Rolls back when it throws. */
-  withCustomers<T>(scope: readonly CustomerId[], work: (tx: Transaction) => Promise<T>): Promise<T> {
-    if (scope.length === 0) return Promise.reject(new CofferdamError('bug', 'empty customer scope'));
-    return this.#patiently((tries) => this.#untangled(() => this.#transaction(scope.join(','), work, tries)));
+  async withCustomers<T>(scope: readonly CustomerId[], work: (tx: Transaction) => Promise<T>, condition?: Condition): Promise<T> {
+    requireOutermost(this.#pool);
+    if (scope.length === 0) throw new CofferdamError('bug', 'empty customer scope');
+    return this.#patiently((tries) => this.#untangled(() => this.#transaction(scope.join(','), work, tries, 'begin', condition)));
   }
 
-  /** Two sessions may want the same rows crosswise (renaming a to b and b to a): the server ends one of them, which runs again from its start. */
+  /** Two may want the same rows crosswise (renaming a to b and b to a; ending a session and closing its files): the server ends one of them, which runs again from its start. */
   async #untangled<T>(run: () => Promise<T>): Promise<T> {
     for (let tries = 1; ; tries += 1) {
       try {
@@ -101,7 +105,9 @@ export class Database {
       } catch (error) {
         if (sqlState(error) !== deadlock) throw error;
         if (tries === deadlockTriesMax)
-          throw new CofferdamError('conflict', 'somebody else is changing the same files; try again', { cause: error });
+          throw new CofferdamError('conflict', 'somebody else is changing the same; try again', {
+            cause: error instanceof CofferdamError ? error.cause : error,
+          });
         await new Promise((resolve) => setTimeout(resolve, Math.random() * 20 * tries));
       }
     }
@@ -121,13 +127,29 @@ export class Database {
     }
   }
 
-  /** The few system-wide passes: login, sweeps, commands. Of an edge's call `work` may run again from its start. */
-  withSystem<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
-    return this.#patiently((tries) => this.#transaction('*', work, tries));
+  /** The few system-wide passes: login, sweeps, commands. `work` may run again from its start. */
+  async withSystem<T>(work: (tx: Transaction) => Promise<T>, condition?: Condition): Promise<T> {
+    requireOutermost(this.#pool);
+    return this.#patiently((tries) => this.#untangled(() => this.#transaction('*', work, tries, 'begin', condition)));
+  }
+
+  /**
+   * For the alarm of a refusal inside of a transaction, which would be undone with it: has a transaction of its own as soon as that one is undone and has given its
+   * place back, or at once where there is none around. An error that it returns is thrown in the place of the refusal.
+   */
+  async onceUndone(say: Afterwards): Promise<void> {
+    if (leaveForAfterwards(this.#pool, say)) return;
+    const error = await this.withSystem(say);
+    if (error instanceof Error) throw error;
   }
 
   /** One autocommitted call of a database function that sets its own scope. Resolves only after the commit (ReadyForQuery). */
   async call<T extends Row>(text: string, values: readonly unknown[]): Promise<readonly T[]> {
+    requireOutermost(this.#pool);
+    return this.#untangled(() => this.#callOnce<T>(text, values));
+  }
+
+  async #callOnce<T extends Row>(text: string, values: readonly unknown[]): Promise<readonly T[]> {
     const { client, giveBack } = await this.#connect();
     let broken: Error | undefined;
     // A connection that dies says so on the client as well as on the query.
@@ -148,7 +170,8 @@ export class Database {
   }
 
   /** One read-only snapshot of everything, for reports that take longer than a call. Ends early when `signal` says so. */
-  withSnapshot<T>(options: SnapshotOptions, work: (snapshot: SharedSnapshot) => Promise<T>): Promise<T> {
+  async withSnapshot<T>(options: SnapshotOptions, work: (snapshot: SharedSnapshot) => Promise<T>): Promise<T> {
+    requireOutermost(this.#pool);
     return this.#look(options, undefined, (lone, cancel) =>
       work({
         ...lone,
@@ -222,11 +245,26 @@ export class Database {
     }
   }
 
-  async #transaction<T>(
+  #transaction<T>(
     scope: string,
     work: (tx: Transaction, client: pg.PoolClient) => Promise<T>,
     tries: Tries,
     begin = 'begin',
+    condition?: Condition,
+  ): Promise<T> {
+    return asWork(
+      this.#pool,
+      (requireUnrefused) => this.#oneTransaction(scope, work, tries, { begin, condition }, requireUnrefused),
+      (say) => this.withSystem(say),
+    );
+  }
+
+  async #oneTransaction<T>(
+    scope: string,
+    work: (tx: Transaction, client: pg.PoolClient) => Promise<T>,
+    tries: Tries,
+    { begin, condition }: { readonly begin: string; readonly condition: Condition | undefined },
+    requireUnrefused: () => void,
   ): Promise<T> {
     const { client, place, giveBack } = await this.#connect();
     tries.count += 1;
@@ -238,10 +276,9 @@ export class Database {
     };
     client.on('error', onError);
     try {
-      // One way to the server and back. Nothing else becomes text: the scope is names of customers, and quoted; the time is a number.
-      const patience = lockMs === null ? '' : `, set_config('lock_timeout', '${Math.ceil(lockMs)}', true)`;
-      await client.query(`${begin}; select set_config('cofferdam.customers', ${client.escapeLiteral(scope)}, true)${patience}`);
+      await beginTransaction(client, { begin, scope, lockMs, condition });
       const result = await work({ query: this.#query(client) }, client);
+      requireUnrefused();
       await client.query('commit');
       return result;
     } catch (error) {
@@ -341,7 +378,7 @@ export class Database {
         this.#listeners.delete(entry);
         const last = client;
         client = undefined;
-        await last?.end().catch(() => {});
+        await ended(last);
       },
     };
     this.#listeners.add(entry);
@@ -350,45 +387,13 @@ export class Database {
 
   async close(): Promise<void> {
     for (const listener of [...this.#listeners]) await listener.stop();
-    await this.#pool.end();
+    await this.#endPool();
   }
 }
 
-const deadlock = '40P01';
-const lockNotAvailable = '55P03';
 const deadlockTriesMax = 5;
 /** Who waited once is still in line for a place, not for the lock: further looks are short. */
 const lockAgainMs = 300;
 const lockPauseMs = 500;
 const lockMsOf = (place: Place | undefined, count: number): number | null =>
   place === undefined || place.lockMs === null ? null : count === 1 ? place.lockMs : Math.min(place.lockMs, lockAgainMs);
-
-/** SQLSTATE of a database error, or undefined. `23505` is a unique violation. */
-export function sqlState(error: unknown): string | undefined {
-  const cause = error instanceof CofferdamError ? error.cause : error;
-  return cause instanceof pg.DatabaseError ? cause.code : undefined;
-}
-
-/** What was prepared on this connection (feature not supported: "cached plan must not change result type"): a new one prepares it anew. */
-const noLongerFits = (error: unknown): boolean => sqlState(error) === '0A000';
-
-function translate(error: unknown): unknown {
-  if (error instanceof CofferdamError) return error;
-  if (error instanceof pg.DatabaseError) {
-    if (error.code === lockNotAvailable)
-      return new CofferdamError('unavailable', 'somebody else is working on the same; try again', { cause: error });
-    // 08P01: a statement of ours that does not fit its parameters.
-    const lost =
-      (error.code?.startsWith('08') && error.code !== '08P01') ||
-      error.code?.startsWith('57') ||
-      error.code?.startsWith('53') ||
-      error.code === '25P03';
-    return new CofferdamError(lost ? 'unavailable' : 'bug', lost ? 'the database cannot be reached' : 'internal error', { cause: error });
-  }
-  if (
-    error instanceof Error &&
-    (/Connection terminated|timeout exceeded|ECONN|EPIPE|not queryable/.test(error.message) || 'errno' in error)
-  )
-    return new CofferdamError('unavailable', 'the database cannot be reached', { cause: error });
-  return error;
-}

@@ -17,6 +17,7 @@ import {
 import { totalmem } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { happens } from '../domain/bounded.ts';
 import { detach, unexpected } from '../domain/detached.ts';
 import { CofferdamError } from '../domain/errors.ts';
 
@@ -30,17 +31,20 @@ export type EmbeddedOptions = {
   /** System user to run as; null = the current user (PostgreSQL refuses root). */
   readonly user: ProcessUser | null;
   readonly startTimeoutMs: number;
+  /** How long a fast shutdown may take, and an immediate one after it; 60 s when it is not said. */
+  readonly stopTimeoutMs?: number;
 };
 export type EmbeddedServer = {
   readonly pid: number;
   /** Connection string of the superuser `postgres` for a database. */
   readonly url: (database: string) => string;
-  /** Fast shutdown; resolves when the server has gone. */
+  /** Fast shutdown, then an immediate one, then by force: the next start recovers what was committed. Resolves when the server has gone. */
   stop(): Promise<void>;
   onExit(listener: () => void): void;
 };
 
 const superuser = 'postgres';
+const stopTimeoutMs = 60_000;
 
 function binaryDirectory(): string {
   const platform = `${process.platform}-${process.arch}`;
@@ -193,8 +197,12 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedS
     pid: child.pid ?? 0,
     url: (database) => socketUrl(options.socketDirectory, superuser, options.superuserPassword, database),
     stop: async () => {
-      if (!exited) child.kill('SIGINT');
-      await exit;
+      // A server that was asked to end while it recovered may never do so, and one that stands still hears nothing but the last.
+      for (const signal of ['SIGINT', 'SIGQUIT', 'SIGKILL'] as const) {
+        if (!exited) child.kill(signal);
+        if (await happens(options.stopTimeoutMs ?? stopTimeoutMs, exit)) return;
+      }
+      throw new CofferdamError('unavailable', `the embedded database (process ${child.pid}) did not end, not even by force`);
     },
     onExit: (listener) => detach(exit.then(listener), unexpected),
   };

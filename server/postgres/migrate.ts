@@ -64,9 +64,13 @@ async function withRetry(work: () => Promise<void>): Promise<void> {
   }
 }
 
+/** A table of a role's own with the name of one of ours would stand before it wherever a trigger asks by name. `database`: its name, quoted. */
+export const ownNothing = (database: string): string =>
+  `revoke temporary, create on database ${database} from public, cofferdam_warden, cofferdam_admin, cofferdam_auditor`;
+
 async function ensureRoles(client: pg.Client, passwords: RolePasswords): Promise<void> {
-  const { rows } = await client.query<{ version: string; most: string }>(
-    "select current_setting('server_version_num') as version, current_setting('max_connections') as most",
+  const { rows } = await client.query<{ version: string; most: string; database: string }>(
+    "select current_setting('server_version_num') as version, current_setting('max_connections') as most, quote_ident(current_database()) as database",
   );
   const version = Number(rows[0]?.version);
   const most = Number(rows[0]?.most);
@@ -82,6 +86,7 @@ async function ensureRoles(client: pg.Client, passwords: RolePasswords): Promise
     if (version >= 170_000) await client.query(`alter role ${role} set transaction_timeout = '60s'`);
   }
   if (version >= reserveVersion) await keepReserve(client);
+  await client.query(ownNothing(rows[0]?.database ?? ''));
 }
 
 /** Where the migrating login may not give it (some hosted servers), the limits of the others have to do. */

@@ -3,9 +3,11 @@
 import { connect } from 'node:net';
 import { z } from 'zod';
 import { CofferdamError } from '../domain/errors.ts';
+import { ownDoor } from './door.ts';
 import { operation, type Params, type Result } from './operation.ts';
 import { accountName } from './operator-words.ts';
 import { Peer } from './peer.ts';
+import { checkCall } from './wrong-form.ts';
 
 export const bootstrapOperations = {
   /** Two security officers, by the public halves of keys that they made themselves. Once; refused ever after. */
@@ -20,6 +22,7 @@ export const bootstrapOperations = {
 export type BootstrapOperations = typeof bootstrapOperations;
 
 const nothing = {} as const;
+const connectMs = 5000;
 
 /** Asks the warden of this machine. Throws `unavailable` when nothing answers on the socket, `conflict` when there are operators. */
 export async function askBootstrap(
@@ -28,7 +31,13 @@ export async function askBootstrap(
 ): Promise<Result<BootstrapOperations, 'bootstrap'>> {
   const socket = connect(path);
   await new Promise<void>((resolve, reject) => {
-    socket.once('connect', resolve);
+    // One that listens and does not accept: its queue is full, or it stands still.
+    const timer = setTimeout(() => socket.destroy(new Error('no connection in time')), connectMs);
+    socket.once('close', () => clearTimeout(timer));
+    socket.once('connect', () => {
+      clearTimeout(timer);
+      resolve();
+    });
     socket.once('error', (cause) =>
       reject(
         new CofferdamError(
@@ -44,11 +53,12 @@ export async function askBootstrap(
     serves: nothing,
     handlers: nothing,
     calls: bootstrapOperations,
-    caller: undefined,
+    door: ownDoor(undefined),
     onClose: () => {},
     onBug: () => {},
   });
   try {
+    checkCall(bootstrapOperations, 'bootstrap', params);
     return await peer.call('bootstrap', params);
   } finally {
     peer.close();

@@ -89,6 +89,12 @@ export type LoginOutcome = z.infer<typeof loginOutcome>;
 const freshExtent = z.strictObject({ index, objectId, key: base64(32), context: base64(512) });
 export type FreshExtent = z.infer<typeof freshExtent>;
 
+const differentHostKeys = z
+  .array(edgeWords.hostKey)
+  .min(1)
+  .max(16)
+  .refine((keys) => new Set(keys).size === keys.length, 'each host key once');
+
 const sealedExtent = z.strictObject({
   index: edgeWords.index,
   objectId: edgeWords.objectId,
@@ -98,6 +104,8 @@ const sealedExtent = z.strictObject({
   sealedBytes: edgeWords.sealedBytes,
   /** Ciphertext of a small extent; absent when it was written to `incoming/<node>/<objectId>`. */
   inline: edgeWords.inline.optional(),
+  /** The edge ended it, since its process had no room for more: its client pays nothing for that, down to the shortest that an edge cuts. */
+  isCut: z.literal(true).optional(),
 });
 
 const storedExtent = z.strictObject({
@@ -172,6 +180,7 @@ export const edgeToWarden = {
     changes: true,
     params: z.strictObject({
       connection,
+      source,
       isFirst: z.boolean(),
       keyExchange: z.enum(keyExchangeMethods),
       hostKeyAlgorithm: z.enum(hostKeyAlgorithms),
@@ -190,7 +199,7 @@ export const edgeToWarden = {
   /** Proofs for hostkeys-prove-00@openssh.com: of each key named, over this session's identifier. Signature blobs (string algorithm, string signature). */
   'exchange.prove-host-keys': operation({
     changes: false,
-    params: z.strictObject({ token, hostKeys: z.array(edgeWords.hostKey).min(1).max(16) }),
+    params: z.strictObject({ token, hostKeys: differentHostKeys }),
     result: z.strictObject({ signatures: z.array(base64(1024)).max(16) }),
   }),
   'login.attempt': operation({

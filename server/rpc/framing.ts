@@ -16,28 +16,36 @@ export function encodeFrame(message: unknown): Buffer {
   return frame;
 }
 
-/** Cuts a byte stream into frames. `push` returns the messages completed by this chunk; throws `invalid` once, then must not be used again. */
+/** Cuts a byte stream into frames, and reads each when it is asked for. `next` throws `invalid` once, then must not be used again. */
 export class FrameReader {
   readonly #pending = new Queue<Buffer>();
   #pendingBytes = 0;
   #wanted = -1;
 
-  push(chunk: Buffer): unknown[] {
+  add(chunk: Buffer): void {
     this.#pending.push(chunk);
     this.#pendingBytes += chunk.length;
-    const messages: unknown[] = [];
-    for (;;) {
-      if (this.#wanted < 0) {
-        const header = this.#take(4);
-        if (header === undefined) break;
-        this.#wanted = header.readUInt32BE(0);
-        if (this.#wanted === 0 || this.#wanted > frameBytesMax) throw new CofferdamError('invalid', 'rpc frame length out of bounds');
-      }
-      const body = this.#take(this.#wanted);
-      if (body === undefined) break;
-      this.#wanted = -1;
-      messages.push(parseJson(body));
+  }
+
+  /** The next message; undefined when no whole one is here. */
+  next(): { readonly message: unknown } | undefined {
+    if (this.#wanted < 0) {
+      const header = this.#take(4);
+      if (header === undefined) return undefined;
+      this.#wanted = header.readUInt32BE(0);
+      if (this.#wanted === 0 || this.#wanted > frameBytesMax) throw new CofferdamError('invalid', 'rpc frame length out of bounds');
     }
+    const body = this.#take(this.#wanted);
+    if (body === undefined) return undefined;
+    this.#wanted = -1;
+    return { message: parseJson(body) };
+  }
+
+  /** All messages that this chunk completes. */
+  push(chunk: Buffer): unknown[] {
+    this.add(chunk);
+    const messages: unknown[] = [];
+    for (let one = this.next(); one !== undefined; one = this.next()) messages.push(one.message);
     return messages;
   }
 

@@ -14,6 +14,7 @@ import { operatorRetention } from './operator-retention.ts';
 import {
   accountName,
   instant,
+  listed,
   more,
   narrows,
   none,
@@ -152,7 +153,7 @@ export const operatorToAdmin = {
   'customer.create': rule(
     operation({
       changes: true,
-      params: z.strictObject({ name: accountName }),
+      params: z.strictObject({ name: accountName, reason: text(200) }),
       result: z.strictObject({ name: z.string(), folders: z.array(z.string()) }),
     }),
     prepares,
@@ -227,8 +228,17 @@ export const operatorToAdmin = {
   'file.receipt': rule(
     operation({
       changes: false,
-      params: z.strictObject({ version: uuid.optional(), customer: accountName.optional(), path: text(4096).optional() }),
+      params: z.strictObject({ version: listed('file').optional(), customer: accountName.optional(), path: text(4096).optional() }),
       result: z.strictObject({ receipt: z.string(), publicKey: z.string() }),
+    }),
+    reads(),
+  ),
+  /** The keys that receipts are signed with, the newest first: with them anybody checks a receipt that a bank shows. */
+  'file.receipt-keys': rule(
+    operation({
+      changes: false,
+      params: none,
+      result: z.strictObject({ keys: z.array(z.strictObject({ id: z.string(), publicKey: z.string(), since: instant })) }),
     }),
     reads(),
   ),
@@ -243,7 +253,7 @@ export const operatorToAdmin = {
   'session.end': rule(
     operation({
       changes: true,
-      params: z.strictObject({ session: uuid, reason: text(200) }),
+      params: z.strictObject({ session: listed('session'), reason: text(200) }),
       result: z.strictObject({ ended: z.boolean() }),
     }),
     narrows,

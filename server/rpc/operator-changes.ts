@@ -1,9 +1,24 @@
 // Owns: what an operator may ask about changes, operators and emergencies: a part of the table in operator-admin.ts.
 import { z } from 'zod';
-import { accountName, always, instant, more, narrows, none, operation, operatorRoles, reads, rule, text, uuid } from './operator-words.ts';
+import {
+  accountName,
+  always,
+  instant,
+  listed,
+  moment,
+  more,
+  narrows,
+  none,
+  operation,
+  operatorRoles,
+  reads,
+  rule,
+  sha256,
+  text,
+  uuid,
+} from './operator-words.ts';
 
 const reason = text(200);
-const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 const signature = z.base64().max(512);
 /** DER of a SubjectPublicKeyInfo. */
 const publicKey = z.base64().min(40).max(512);
@@ -87,11 +102,11 @@ export const operatorChanges = {
     }),
     narrows,
   ),
-  'change.reject': rule(operation({ changes: true, params: z.strictObject({ change: uuid, reason }), result: none }), narrows),
+  'change.reject': rule(operation({ changes: true, params: z.strictObject({ change: listed('change'), reason }), result: none }), narrows),
   'change.list': rule(
     operation({
       changes: false,
-      params: z.strictObject({ all: z.boolean().optional(), since: z.iso.datetime().optional() }),
+      params: z.strictObject({ all: z.boolean().optional(), since: moment.optional() }),
       result: z.strictObject({ changes: z.array(changeRow), more }),
     }),
     reads(),
@@ -100,7 +115,7 @@ export const operatorChanges = {
   'change.show': rule(
     operation({
       changes: false,
-      params: z.strictObject({ change: uuid }),
+      params: z.strictObject({ change: listed('change') }),
       result: z.strictObject({
         change: changeRow,
         document: z.string(),
@@ -116,7 +131,7 @@ export const operatorChanges = {
   'report.changes': rule(
     operation({
       changes: false,
-      params: z.strictObject({ since: z.iso.datetime(), after: z.strictObject({ at: instant, id: uuid }).optional() }),
+      params: z.strictObject({ since: moment, after: z.strictObject({ at: instant, id: uuid }).optional() }),
       result: z.strictObject({
         changes: z.array(
           z.strictObject({
@@ -189,9 +204,12 @@ export const operatorChanges = {
     }),
     always('security-officer'),
   ),
-  'break-glass.end': rule(operation({ changes: true, params: z.strictObject({ breakGlass: uuid, reason }), result: none }), narrows),
+  'break-glass.end': rule(
+    operation({ changes: true, params: z.strictObject({ breakGlass: listed('break-glass'), reason }), result: none }),
+    narrows,
+  ),
   'break-glass.review': rule(
-    operation({ changes: true, params: z.strictObject({ breakGlass: uuid, finding: reason }), result: none }),
+    operation({ changes: true, params: z.strictObject({ breakGlass: listed('break-glass'), finding: reason }), result: none }),
     always('operator'),
   ),
   'break-glass.list': rule(

@@ -6,7 +6,9 @@ import {
   accountName,
   fingerprint,
   instant,
+  listed,
   mayWiden,
+  moment,
   more,
   narrows,
   network,
@@ -14,6 +16,7 @@ import {
   operation,
   reads,
   rule,
+  sha256,
   text,
   uuid,
   widens,
@@ -21,7 +24,6 @@ import {
 
 const reason = text(200);
 const days = (max: number) => z.number().int().min(0).max(max);
-const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 /** One line of OpenSSH's public key format: algorithm, base64, optional comment. */
 const publicKey = text(4096);
 
@@ -32,7 +34,7 @@ export const selection = z
     account: accountName.optional(),
     fingerprint: fingerprint.optional(),
     /** Issued before; ISO 8601. */
-    staleBefore: z.iso.datetime().optional(),
+    staleBefore: moment.optional(),
     /** Used at least once from this network. */
     usedFrom: network.optional(),
   })
@@ -103,15 +105,16 @@ const windowRow = z.strictObject({
   openedBy: z.string(),
   reason: z.string(),
 });
+const timeOfDay = z.string().regex(/^(?:[01]\d|2[0-3]):[0-5]\d$/, 'a time of day looks like 08:30');
 const standing = z.strictObject({
   name: accountName,
   /** ISO days of the week, 1 = Monday. */
   days: z.array(z.number().int().min(1).max(7)).min(1).max(7),
   /** Times of day; not later closing than opening = over midnight. */
-  opens: z.string().regex(/^(?:[01]\d|2[0-3]):[0-5]\d$/),
-  closes: z.string().regex(/^(?:[01]\d|2[0-3]):[0-5]\d$/),
+  opens: timeOfDay,
+  closes: timeOfDay,
   /** IANA time zone. */
-  zone: z.string().regex(/^[A-Za-z][A-Za-z0-9_+/-]{0,63}$/),
+  zone: z.string().regex(/^[A-Za-z][A-Za-z0-9_+/-]{0,63}$/, 'a time zone looks like Europe/Zurich'),
   forDays: z.number().int().min(1).max(90),
 });
 
@@ -175,6 +178,8 @@ export const operatorCredentials = {
       params: z.strictObject({
         account: accountName,
         publicKey,
+        /** The account's request for this key and, after it, a signature of it by this key; without, nobody has proved to have it. */
+        proof: text(16_384).optional(),
         expiresInDays: z.number().int().min(1).max(366).optional(),
         readOnly: z.boolean().optional(),
         networks: z.array(network).max(32).optional(),
@@ -182,7 +187,7 @@ export const operatorCredentials = {
         replaces: fingerprint.optional(),
         overlapDays: days(90).optional(),
       }),
-      result: z.strictObject({ fingerprint: z.string(), expiresAt: instant, retiresAt: instant.nullable() }),
+      result: z.strictObject({ fingerprint: z.string(), isProved: z.boolean(), expiresAt: instant, retiresAt: instant.nullable() }),
     }),
     widens,
   ),
@@ -211,7 +216,7 @@ export const operatorCredentials = {
   'rotation.advance': rule(
     operation({
       changes: true,
-      params: z.strictObject({ rotation: uuid, keys: z.array(z.strictObject({ account: accountName, publicKey })).max(100) }),
+      params: z.strictObject({ rotation: listed('rotation'), keys: z.array(z.strictObject({ account: accountName, publicKey })).max(100) }),
       result: z.strictObject({
         remaining: z.number(),
         opened: z.number(),
@@ -243,14 +248,18 @@ export const operatorCredentials = {
   'rotation.finish': rule(
     operation({
       changes: true,
-      params: z.strictObject({ rotation: uuid, laggards: z.boolean(), reason }),
+      params: z.strictObject({ rotation: listed('rotation'), laggards: z.boolean(), reason }),
       result: z.strictObject({ retired: z.number(), sessionsEnded: z.number() }),
     }),
     narrows,
   ),
   /** Old keys that have not retired get back their former end; new ones stay. */
   'rotation.undo': rule(
-    operation({ changes: true, params: z.strictObject({ rotation: uuid, reason }), result: z.strictObject({ restored: z.number() }) }),
+    operation({
+      changes: true,
+      params: z.strictObject({ rotation: listed('rotation'), reason }),
+      result: z.strictObject({ restored: z.number() }),
+    }),
     widens,
   ),
 
@@ -260,7 +269,7 @@ export const operatorCredentials = {
       changes: true,
       params: z.strictObject({
         account: accountName,
-        name: z.string().regex(/^password:[a-z2-7]{8}$/),
+        name: z.string().regex(/^password:[a-z2-7]{8}$/, 'the name of a password looks like password:abcdefgh'),
         digest: sha256,
         expiresInDays: z.number().int().min(1).max(366).optional(),
       }),

@@ -4,12 +4,11 @@ import { z } from 'zod';
 import { certainties } from '../domain/incident/certainty.ts';
 import { indicatorTypes } from '../domain/incident/indicators.ts';
 import { selectionFault } from '../domain/incident/selection.ts';
-import { accountName, fingerprint, instant, network, operation, reads, rule, text, uuid } from './operator-words.ts';
+import { accountName, fingerprint, instant, listed, moment, network, operation, reads, rule, text, uuid } from './operator-words.ts';
 
 const count = z.number();
 const nullableText = z.string().nullable();
 const nodeName = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, 'a node looks like partner-1, see `cofferctl status`');
-const moment = z.iso.datetime();
 
 const selection = z
   .strictObject({
@@ -17,7 +16,7 @@ const selection = z
     account: accountName.optional(),
     source: network.optional(),
     client: text(255).optional(),
-    session: uuid.optional(),
+    session: listed('session').optional(),
     node: nodeName.optional(),
     operator: accountName.optional(),
     since: moment.optional(),

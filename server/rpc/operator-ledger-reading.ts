@@ -1,7 +1,21 @@
 // Owns: what an operator may read of the record: what comes in, what is in it, and one entry with everything that proves it.
 // Must never: give an entry twice, or one that is not sealed as if it had its place.
 import { z } from 'zod';
-import { accountName, fingerprint, instant, more, network, operation, reads, rule, text, uuid } from './operator-words.ts';
+import {
+  accountName,
+  fingerprint,
+  instant,
+  listed,
+  moment,
+  more,
+  network,
+  operation,
+  reads,
+  rule,
+  sha256,
+  text,
+  uuid,
+} from './operator-words.ts';
 
 const number = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
 
@@ -14,22 +28,19 @@ export const ledgerFilter = z.strictObject({
     .optional(),
   customer: accountName.optional(),
   account: accountName.optional(),
-  session: uuid.optional(),
+  session: listed('session').optional(),
   node: accountName.optional(),
   /** Of the entry, or of the session that it belongs to. */
   source: network.optional(),
   clientId: text(255).optional(),
   credential: fingerprint.optional(),
   operator: accountName.optional(),
-  version: uuid.optional(),
-  sha256: z
-    .string()
-    .regex(/^[0-9a-f]{64}$/)
-    .optional(),
+  version: listed('file').optional(),
+  sha256: sha256.optional(),
   /** Anywhere in the further fields of an entry. */
   text: text(200).optional(),
-  since: z.iso.datetime().optional(),
-  until: z.iso.datetime().optional(),
+  since: moment.optional(),
+  until: moment.optional(),
 });
 export type LedgerFilter = z.infer<typeof ledgerFilter>;
 

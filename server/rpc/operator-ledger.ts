@@ -47,7 +47,7 @@ export const operatorLedger = {
         checkpointAt: instant.nullable(),
         witnessedSize: z.number(),
         witnessedAt: instant.nullable(),
-        /** For how long the oldest entry has no seal, and the oldest checkpoint no witness; milliseconds. */
+        /** For how long the oldest entry that the planes wait for has no seal, and the oldest checkpoint no witness; milliseconds. */
         unsealedMs: z.number(),
         unwitnessedMs: z.number(),
         /** For those who verify: the keys of this installation, newest first. */

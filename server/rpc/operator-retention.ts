@@ -1,6 +1,20 @@
 // Owns: what an operator may ask about windows, retention and holds: a part of the table in operator-admin.ts.
 import { z } from 'zod';
-import { accountName, instant, mayWiden, more, narrows, none, operation, reads, rule, text, uuid, widens } from './operator-words.ts';
+import {
+  accountName,
+  instant,
+  listed,
+  mayWiden,
+  more,
+  narrows,
+  none,
+  operation,
+  reads,
+  rule,
+  text,
+  uuid,
+  widens,
+} from './operator-words.ts';
 
 const days = (max: number) => z.number().int().min(1).max(max);
 
@@ -21,12 +35,15 @@ export const operatorRetention = {
     }),
     mayWiden,
   ),
-  'file.withdraw': rule(operation({ changes: true, params: z.strictObject({ version: uuid, reason: text(200) }), result: none }), narrows),
+  'file.withdraw': rule(
+    operation({ changes: true, params: z.strictObject({ version: listed('file'), reason: text(200) }), result: none }),
+    narrows,
+  ),
   /** Puts a withdrawn version back into its tree, for the same readers under the same budgets. */
   'file.release': rule(
     operation({
       changes: true,
-      params: z.strictObject({ version: uuid, days: days(90), reason: text(200) }),
+      params: z.strictObject({ version: listed('file'), days: days(90), reason: text(200) }),
       result: z.strictObject({ until: instant }),
     }),
     widens,
@@ -35,12 +52,20 @@ export const operatorRetention = {
   'hold.place': rule(
     operation({
       changes: true,
-      params: z.strictObject({ customer: accountName, folder: text(255).optional(), version: uuid.optional(), reason: text(200) }),
+      params: z.strictObject({
+        customer: accountName,
+        folder: text(255).optional(),
+        version: listed('file').optional(),
+        reason: text(200),
+      }),
       result: z.strictObject({ hold: uuid }),
     }),
     narrows,
   ),
-  'hold.lift': rule(operation({ changes: true, params: z.strictObject({ hold: uuid, reason: text(200) }), result: none }), widens),
+  'hold.lift': rule(
+    operation({ changes: true, params: z.strictObject({ hold: listed('hold'), reason: text(200) }), result: none }),
+    widens,
+  ),
   'hold.list': rule(
     operation({
       changes: false,

@@ -9,8 +9,26 @@ export const operatorRoles = ['viewer', 'auditor', 'operator', 'security-officer
 export type OperatorRole = (typeof operatorRoles)[number];
 
 export const accountName = z.string().max(64).refine(isValidAccountName, 'names are [a-z0-9][a-z0-9._-]{0,63}');
-export const uuid = z.uuid();
-export const text = (max: number) => z.string().min(1).max(max);
+const lists = {
+  file: 'file list',
+  session: 'session list',
+  change: 'change list',
+  rotation: 'rotation list',
+  'break-glass': 'break-glass list',
+  hold: 'hold list',
+} as const;
+export const uuid = z.uuid('an ID has 36 characters, as lists show it');
+/** An ID that an operator copies out of a list. */
+export const listed = (what: keyof typeof lists) => z.uuid(`an ID has 36 characters: copy it whole from \`cofferctl ${lists[what]}\``);
+export const sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'a SHA-256 has 64 hexadecimal digits in lower case');
+/** Of whoever asks; what answers carry is written by us. */
+export const moment = z.iso.datetime('an instant looks like 2026-11-28T12:00:00Z');
+/** Something that can be read: blanks and characters without a shape say nothing. */
+export const text = (max: number) =>
+  z
+    .string()
+    .regex(/[\p{L}\p{N}\p{P}\p{S}]/u, 'a text is needed')
+    .max(max, `at most ${max} characters`);
 export const instant = z.string();
 export const none = z.strictObject({});
 /** The list was cut: one answer holds so much and no more. */

@@ -1,11 +1,14 @@
 // Owns: one end of an rpc stream: calls out, calls in, both with bounds, over any duplex (unix socket, TLS).
-// Must never: trust the other side. What arrives is validated before a handler sees it; a peer that breaks a rule is cut off.
+// Must never: trust the other side. A call has its place before its parameters are read, and they are validated before a handler sees them; a peer that breaks
+// a rule is cut off, and one whose messages have a wrong form too often.
 import type { Duplex } from 'node:stream';
 import { z } from 'zod';
 import { detach, unexpected } from '../domain/detached.ts';
 import { CofferdamError, type ErrorCode, errorCodes, toCofferdamError } from '../domain/errors.ts';
+import type { Door } from './door.ts';
 import { encodeFrame, FrameReader } from './framing.ts';
 import type { Handlers, OperationTable, Params, Result } from './operation.ts';
+import { WrongForm, wellFormed } from './wrong-form.ts';
 
 export type PeerLimits = {
   /** Calls of the other side that may run at once; reading pauses at this number. */
@@ -22,6 +25,13 @@ export const peerLimits: PeerLimits = {
   writeBufferBytesMax: 16 * 1024 * 1024,
   callTimeoutMs: 30_000,
 };
+/** A call went out, and nothing is known of what became of it. */
+export class NoAnswer extends CofferdamError {}
+
+/** Whoever asks for more than its places is not read for so long. */
+const refusedPauseMs = 100;
+/** A connection that we end lives so long at most, to be told why. */
+const partingMs = 1000;
 
 const message = z.union([
   z.strictObject({ id: z.number().int().min(0), op: z.string().max(64), params: z.unknown() }),
@@ -42,7 +52,8 @@ export type PeerOptions<In extends OperationTable, Out extends OperationTable, C
   readonly serves: In;
   readonly handlers: Handlers<In, Caller>;
   readonly calls: Out;
-  readonly caller: Caller;
+  /** Through it everything comes that the other side asks. */
+  readonly door: Door<Caller>;
   readonly limits?: PeerLimits;
   /** Called once, with the reason, when the stream is over; every waiting call has been refused by then. */
   readonly onClose: (reason: CofferdamError) => void;
@@ -56,8 +67,12 @@ export class Peer<In extends OperationTable, Out extends OperationTable, Caller>
   readonly #limits: PeerLimits;
   readonly #reader = new FrameReader();
   readonly #waiting = new Map<number, Waiting>();
+  /** Calls of ours that nobody waits for any more, and whose answers may still come. */
+  readonly #late = new Set<number>();
   #nextId = 0;
   #running = 0;
+  #isResting = false;
+  #isParting = false;
   #closed = false;
   #onAnswered: (() => void) | undefined;
 
@@ -76,7 +91,7 @@ export class Peer<In extends OperationTable, Out extends OperationTable, Caller>
   }
 
   call<K extends keyof Out & string>(op: K, params: Params<Out, K>): Promise<Result<Out, K>> {
-    if (this.#closed) return Promise.reject(new CofferdamError('unavailable', 'rpc peer is gone'));
+    if (this.#closed || this.#isParting) return Promise.reject(new CofferdamError('unavailable', 'rpc peer is gone'));
     if (this.#waiting.size >= this.#limits.outboundCallsMax)
       return Promise.reject(new CofferdamError('unavailable', 'too many calls are waiting'));
     const id = this.#nextId;
@@ -84,7 +99,8 @@ export class Peer<In extends OperationTable, Out extends OperationTable, Caller>
     return new Promise<unknown>((resolve, reject) => {
       const timer = setTimeout(() => {
         this.#waiting.delete(id);
-        reject(new CofferdamError('unavailable', 'no answer in time'));
+        this.#isLate(id);
+        reject(new NoAnswer('unavailable', 'no answer in time'));
       }, this.#limits.callTimeoutMs);
       this.#waiting.set(id, { op, resolve, reject, timer });
       try {
@@ -103,9 +119,10 @@ export class Peer<In extends OperationTable, Out extends OperationTable, Caller>
     this.#options.stream.destroy();
     for (const waiting of this.#waiting.values()) {
       clearTimeout(waiting.timer);
-      waiting.reject(new CofferdamError('unavailable', reason.message));
+      waiting.reject(new NoAnswer('unavailable', reason.message));
     }
     this.#waiting.clear();
+    this.#late.clear();
     this.#options.onClose(reason);
   }
 
@@ -140,17 +157,60 @@ export class Peer<In extends OperationTable, Out extends OperationTable, Caller>
     }
   }
 
-  #receive(chunk: Buffer): void {
-    if (this.#closed) return;
+  /** Who it was, and that he is told; then the stream ends, and what he sent behind it is not looked at. */
+  #part(reason: CofferdamError, content?: Answer): void {
+    if (this.#closed || this.#isParting) return;
+    this.#isParting = true;
+    this.#flow();
+    const { stream } = this.#options;
+    if (content !== undefined) this.#send(content);
+    stream.end(() => this.close(reason));
+    setTimeout(() => this.close(reason), partingMs).unref();
+  }
+
+  get #isHeld(): boolean {
+    return this.#closed || this.#isParting || this.#isResting || this.#running >= this.#limits.inboundCallsMax;
+  }
+
+  /** Reads on, message by message, until as many calls run as may, or the other side has asked for more than it may have. */
+  #flow(): void {
+    const { stream } = this.#options;
     try {
-      for (const raw of this.#reader.push(chunk)) this.#dispatch(raw);
+      while (!this.#isHeld) {
+        const next = this.#reader.next();
+        if (next === undefined) break;
+        this.#dispatch(next.message);
+      }
     } catch (error) {
       this.close(toCofferdamError(error));
     }
+    if (this.#isHeld) stream.pause();
+    else stream.resume();
+  }
+
+  #rest(): void {
+    if (this.#isResting) return;
+    this.#isResting = true;
+    this.#flow();
+    setTimeout(() => {
+      this.#isResting = false;
+      if (!this.#closed) this.#flow();
+    }, refusedPauseMs).unref();
+  }
+
+  #isLate(id: number): void {
+    this.#late.add(id);
+    const [oldest] = this.#late.size > this.#limits.outboundCallsMax ? this.#late : [];
+    if (oldest !== undefined) this.#late.delete(oldest);
+  }
+
+  #receive(chunk: Buffer): void {
+    if (this.#closed || this.#isParting) return;
+    this.#reader.add(chunk);
+    this.#flow();
   }
 
   #dispatch(raw: unknown): void {
-    if (this.#closed) return;
     const parsed = message.safeParse(raw);
     if (!parsed.success) throw new CofferdamError('invalid', 'rpc message has the wrong form');
     if ('op' in parsed.data) {
@@ -158,7 +218,11 @@ export class Peer<In extends OperationTable, Out extends OperationTable, Caller>
       return;
     }
     const waiting = this.#waiting.get(parsed.data.id);
-    if (waiting === undefined) return;
+    if (waiting === undefined) {
+      if (!this.#late.delete(parsed.data.id) && !this.#options.door.mayErr('answers to nobody, of a wrong form'))
+        this.#part(new CofferdamError('invalid', 'too many answers to nobody'));
+      return;
+    }
     this.#waiting.delete(parsed.data.id);
     clearTimeout(waiting.timer);
     if ('error' in parsed.data) {
@@ -176,25 +240,25 @@ export class Peer<In extends OperationTable, Out extends OperationTable, Caller>
   }
 
   #serve(id: number, op: string, rawParams: unknown): void {
-    const { serves, handlers, caller, onBug, stream } = this.#options;
+    const { serves, handlers, door, onBug } = this.#options;
     const row = Object.hasOwn(serves, op) ? serves[op] : undefined;
     if (row === undefined) throw new CofferdamError('invalid', 'rpc operation is not in the table');
-    const params = row.params.safeParse(rawParams);
-    if (!params.success) {
-      this.#send({ id, error: { code: 'invalid', message: 'parameters have the wrong form' } });
-      return;
-    }
     this.#running += 1;
-    if (this.#running >= this.#limits.inboundCallsMax) stream.pause();
     const handler = handlers[op as keyof In];
+    let isInside = false;
+    const serve = async (caller: Caller): Promise<unknown> => {
+      isInside = true;
+      return handler(this.#read(id, op, row.params, rawParams) as never, caller);
+    };
     detach(
       Promise.resolve()
-        .then(() => handler(params.data as never, caller))
+        .then(() => door.within({ op, params: rawParams }, serve))
         .then(
           (result) => this.#answer({ id, result }),
           (thrown: unknown) => {
             const error = toCofferdamError(thrown);
             if (error.code === 'bug') onBug(op, thrown);
+            if (!isInside) this.#rest();
             this.#answer({ id, error: { code: error.code, message: error.message.slice(0, 1024) } });
           },
         )
@@ -206,11 +270,24 @@ export class Peer<In extends OperationTable, Out extends OperationTable, Caller>
     );
   }
 
+  /** Whoever has sent too much of a wrong form is gone before his next call has its turn. */
+  #read(id: number, op: string, schema: z.ZodType, rawParams: unknown): unknown {
+    try {
+      return wellFormed(schema, rawParams);
+    } catch (error) {
+      if (error instanceof WrongForm && !this.#options.door.mayErr(`${op}: ${error.message}`)) {
+        const text = `too many messages of a wrong form in a minute: this connection ends. The last one: ${error.message}`;
+        this.#part(new CofferdamError('invalid', text), { id, error: { code: 'over-limit', message: text } });
+      }
+      throw error;
+    }
+  }
+
   #answer(content: Answer): void {
     this.#running -= 1;
-    if (this.#closed) return;
+    if (this.#closed || this.#isParting) return;
     this.#sendAnswer(content);
     if (this.#running === 0) this.#onAnswered?.();
-    if (this.#running < this.#limits.inboundCallsMax) this.#options.stream.resume();
+    this.#flow();
   }
 }

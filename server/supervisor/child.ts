@@ -1,5 +1,6 @@
 // Owns: one child process of the supervisor: started, ready, restarted when it dies, stopped.
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { detach, unexpected } from '../domain/detached.ts';
 import { CofferdamError } from '../domain/errors.ts';
 import type { Logger } from '../observability/logger.ts';
@@ -10,6 +11,8 @@ const backoffFirstMs = 100;
 const backoffMaxMs = 5000;
 /** A process that lived this long starts again with the shortest pause. */
 const steadyMs = 2000;
+/** What was killed has ended within this, or its kernel does not let it go. */
+const forcedMs = 10_000;
 
 /** What a role sends when it listens. `closed`: why it serves nobody all the same. */
 export type Ready = { readonly is: 'ready'; readonly closed?: string | undefined };
@@ -101,10 +104,15 @@ export class Child {
     clearTimeout(this.#timer);
     const child = this.#process;
     if (child === undefined) return;
-    const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+    const gone = once(child, 'exit', { signal: AbortSignal.timeout(graceMs + forcedMs) });
     child.kill('SIGTERM');
     const timer = setTimeout(() => child.kill('SIGKILL'), graceMs);
-    await gone;
-    clearTimeout(timer);
+    try {
+      await gone;
+    } catch {
+      this.#log.error({ child: this.name, pid: child.pid }, 'a role did not end, not even by force: look at what holds its process');
+    } finally {
+      clearTimeout(timer);
+    }
   }
 }

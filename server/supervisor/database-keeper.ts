@@ -1,6 +1,6 @@
 // Owns: the embedded database as long as the supervisor lives: started again when it dies.
 
-import { detach, unexpected } from '../domain/detached.ts';
+import { detach, held, unexpected } from '../domain/detached.ts';
 import type { Logger } from '../observability/logger.ts';
 import { type EmbeddedOptions, type EmbeddedServer, socketUrl, startEmbedded } from '../postgres/embedded.ts';
 
@@ -9,7 +9,8 @@ const pauseMs = 500;
 export class DatabaseKeeper {
   readonly #options: EmbeddedOptions;
   readonly #log: Logger;
-  #server: EmbeddedServer | undefined;
+  /** The newest start: whoever stops must wait for it, or leaves a server behind. */
+  #starting: Promise<EmbeddedServer | undefined> = Promise.resolve(undefined);
   #isStopping = false;
 
   constructor(options: EmbeddedOptions, log: Logger) {
@@ -22,8 +23,9 @@ export class DatabaseKeeper {
   }
 
   async start(): Promise<void> {
-    const server = await startEmbedded(this.#options);
-    this.#server = server;
+    const starting = startEmbedded(this.#options);
+    this.#starting = held(starting.catch(() => undefined));
+    const server = await starting;
     server.onExit(() => {
       if (this.#isStopping) return;
       this.#log.error('the embedded database died; it is started again');
@@ -34,6 +36,7 @@ export class DatabaseKeeper {
   async #again(): Promise<void> {
     while (!this.#isStopping) {
       await new Promise((resolve) => setTimeout(resolve, pauseMs));
+      if (this.#isStopping) return;
       try {
         await this.start();
         return;
@@ -45,6 +48,7 @@ export class DatabaseKeeper {
 
   async stop(): Promise<void> {
     this.#isStopping = true;
-    await this.#server?.stop();
+    const server = await this.#starting;
+    await server?.stop();
   }
 }

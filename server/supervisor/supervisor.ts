@@ -4,14 +4,13 @@
 import { ensureDemoWorld } from '../admin/demo.ts';
 import { makeOperators } from '../admin/development-operators.ts';
 import { type Config, runtimePaths } from '../config/config.ts';
+import { stopGraceMs } from '../config/stop-times.ts';
 import { CofferdamError } from '../domain/errors.ts';
 import { createLogger } from '../observability/logger.ts';
 import { Child } from './child.ts';
 import { roleCommand } from './commands.ts';
 import { greeting } from './greeting.ts';
 import { checkMachine, prepare } from './prepare.ts';
-
-const stopGraceMs = 5000;
 
 /** Starts everything; resolves when everything serves. On any fault what was started is stopped again, and the fault is thrown. */
 export async function startAll(config: Config, projectDirectory: string): Promise<{ stop(): Promise<void> }> {
@@ -30,9 +29,10 @@ export async function startAll(config: Config, projectDirectory: string): Promis
   );
   const stop = async (): Promise<void> => {
     log.info('draining');
-    await Promise.all(edges.map((edge) => edge.stop(config.limits.drainMs)));
-    await admin.stop(stopGraceMs);
-    await warden.stop(stopGraceMs);
+    const grace = stopGraceMs(config.limits);
+    await Promise.all(edges.map((edge) => edge.stop(grace.edge)));
+    await admin.stop(grace.admin);
+    await warden.stop(grace.warden);
     await database?.stop();
     log.info('stopped');
   };

@@ -9,11 +9,11 @@ import { consoleHandlers } from './console/console.ts';
 import type { EdgeCaller, Warden } from './context.ts';
 import { findSessionIdentifier } from './exchanges/exchange-queries.ts';
 import type { Exchanges } from './exchanges/exchanges.ts';
-import { NodeAccounts } from './nodes/allowances.ts';
+import { beginsAnEntry, type NodeAccounts } from './nodes/allowances.ts';
 import type { Nodes } from './nodes/nodes.ts';
 import { selfTestHandlers } from './self-test/self-test.ts';
 import type { SessionRegistry } from './sessions/sessions.ts';
-import { type Run, shared, type WardenSlots } from './shares.ts';
+import type { Run } from './shares.ts';
 import { downloadHandlers } from './transfers/download-handlers.ts';
 import { uploadHandlers } from './transfers/upload-handlers.ts';
 
@@ -22,7 +22,7 @@ export type Rooms = {
   readonly logins: Logins;
   readonly sessions: SessionRegistry;
   readonly exchanges: Exchanges;
-  readonly slots: WardenSlots;
+  readonly accounts: NodeAccounts;
 };
 
 /** Says who a node is and what host keys it shows, no more: it waits at its warden as it waits for a warden. */
@@ -35,6 +35,7 @@ const each = (handlers: Handlers<EdgeToWarden, EdgeCaller>, around: (name: strin
 function guarded({ guard }: Warden, accounts: NodeAccounts, name: string, run: Run): Run {
   return async (params, caller) => {
     if (name !== greeting) guard.require();
+    if (beginsAnEntry(name as keyof EdgeToWarden)) guard.requireRoom();
     await accounts.take(name as keyof EdgeToWarden, caller, params);
     if (name === greeting) return run(params, caller);
     const result = await run(params, caller);
@@ -45,10 +46,11 @@ function guarded({ guard }: Warden, accounts: NodeAccounts, name: string, run: R
 }
 
 export function edgeHandlers(warden: Warden, rooms: Rooms): Handlers<EdgeToWarden, EdgeCaller> {
-  const { nodes, logins, sessions, exchanges, slots } = rooms;
+  const { nodes, logins, sessions, exchanges, accounts } = rooms;
   const handlers: Handlers<EdgeToWarden, EdgeCaller> = {
     'node.hello': async ({ startId, nativeCipher }, caller) => {
-      const epoch = await nodes.hello(caller, startId, nativeCipher ?? null);
+      // A greeting that is not served, and one more of the same run, take nothing.
+      const epoch = await accounts.whenNew('runs', caller, (take) => nodes.hello(caller, startId, nativeCipher ?? null, take));
       // What an earlier run of this node left open is over: its process is gone.
       await sessions.endMatching({ node: caller.node, exceptStartId: startId }, 'lost');
       return {
@@ -91,9 +93,5 @@ export function edgeHandlers(warden: Warden, rooms: Rooms): Handlers<EdgeToWarde
     ...uploadHandlers(warden),
     ...downloadHandlers(warden),
   };
-  const accounts = new NodeAccounts(warden.config.perNode, warden.database, {
-    payerOf: (token) => sessions.payerOf(token),
-    dayMs: warden.config.credentials.dayMs,
-  });
-  return each(handlers, (name, run) => shared(slots, name, guarded(warden, accounts, name, run)));
+  return each(handlers, (name, run) => guarded(warden, accounts, name, run));
 }

@@ -2,11 +2,12 @@
 // Must never: listen on a network address; take a node's word for who it is. Identity = which socket it came through.
 import { chmodSync, rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
+import { setTimeout as pause } from 'node:timers/promises';
 import { type Config, type EdgeConfig, runtimePaths } from '../config/config.ts';
 import { wardenConnections } from '../config/shares.ts';
+import { closedMs } from '../domain/bounded.ts';
 import { CofferdamError } from '../domain/errors.ts';
-import { idOf, type NodeName, type SessionId } from '../domain/ids.ts';
-import { sessionEndNames } from '../domain/session-ends.ts';
+import { idOf, type NodeName } from '../domain/ids.ts';
 import { createLogger } from '../observability/logger.ts';
 import { serveMetrics } from '../observability/metrics.ts';
 import { Database, type Transaction } from '../postgres/database.ts';
@@ -38,9 +39,11 @@ import { LedgerGuard } from './ledger/guard.ts';
 import { Ledger } from './ledger/ledger.ts';
 import { identify } from './ledger/seal-queries.ts';
 import { createWitnesses } from './ledger/witness/witnesses.ts';
+import { NodeAccounts } from './nodes/allowances.ts';
 import { Nodes } from './nodes/nodes.ts';
+import { endedElsewhere } from './sessions/ended-elsewhere.ts';
 import { SessionRegistry } from './sessions/sessions.ts';
-import { claimOf, placeFor, type WardenSlots, wardenSlots } from './shares.ts';
+import { claimOf, doorOf, placeFor, type WardenSlots, wardenSlots } from './shares.ts';
 import { recover } from './transfers/recovery.ts';
 import { startTransferSweeps } from './transfers/sweeps.ts';
 
@@ -78,7 +81,7 @@ export async function startWarden(config: Config): Promise<RunningWarden> {
     await ledger.start();
     await database.withSystem((tx) => generationsOf(keys).refresh(tx));
     await database.withSystem(async (tx) => {
-      await sealing(tx, { keys, database }, { maker: 'start', change: () => null }, () => completeBudgets(tx, config.budgets));
+      await sealing(tx, { keys, database }, { maker: 'start', change: () => null }, () => completeBudgets(tx, keys, config.budgets));
       await publishReceiptKey(tx, keys.receiptPublicKey.id, keys.receiptPublicKey.pem);
     });
     const nodes = new Nodes(database);
@@ -98,7 +101,10 @@ export async function startWarden(config: Config): Promise<RunningWarden> {
     await assertNoDemoOutsideLoopback(warden);
     await recover(warden);
     const exchanges = new Exchanges(config, hostKeys, slots);
-    const logins = new Logins({ config, database, keys, sessions, exchanges, slots, startIdOf: (caller) => nodes.startIdOf(caller) });
+    const { dayMs } = config.credentials;
+    const accounts = new NodeAccounts(config.perNode, database, { payerOf: (token, caller) => sessions.payerOf(token, caller), dayMs });
+    const startIdOf = (caller: EdgeCaller): string => nodes.startIdOf(caller);
+    const logins = new Logins({ config, database, keys, sessions, exchanges, slots, accounts, startIdOf });
     const sweeps = startTransferSweeps(warden);
     const credentialSweeps = startCredentialSweeps(warden, sessions);
     const sealSweeps = await startSealSweeps(warden, sessions);
@@ -109,10 +115,13 @@ export async function startWarden(config: Config): Promise<RunningWarden> {
     );
     const bootstrap = await serveBootstrap(warden);
     const commands = await startCommands(warden, sessions);
-    const stopListening = await database.listen('cofferdam_ended', endedElsewhere(nodes, sessions), () => sessions.forgetAll());
-    const handlers = edgeHandlers(warden, { nodes, logins, sessions, exchanges, slots });
+    const elsewhere = endedElsewhere(warden, nodes, sessions);
+    const stopListening = await database.listen('cofferdam_ended', elsewhere.hear, () => sessions.forgetAll());
+    const handlers = edgeHandlers(warden, { nodes, logins, sessions, exchanges, accounts });
     const sockets = await Promise.all(
-      config.edges.map((edge) => listen(config, edge, slots, (socket, caller) => serve(socket, caller, nodes, handlers, warden))),
+      config.edges.map((edge) =>
+        listen(config, edge, slots, (socket, caller) => serve(socket, caller, { nodes, handlers, slots, warden })),
+      ),
     );
     const metrics = await serveMetrics(config.metrics.wardenPort, () => [
       { name: 'warden_edges', help: 'Edges connected.', kind: 'gauge', value: nodes.connectedCount },
@@ -139,6 +148,7 @@ export async function startWarden(config: Config): Promise<RunningWarden> {
         await archives.stop();
         await bootstrap.stop();
         await stopListening();
+        await elsewhere.stop();
         await commands.stop();
         await charges.stop();
         await metrics.stop();
@@ -156,24 +166,22 @@ export async function startWarden(config: Config): Promise<RunningWarden> {
   }
 }
 
-/** What another warden ended, or a command there: told at once. A lost notice is made good by the lease, and by forgetting all sessions when the listening connection was made anew. */
-function endedElsewhere(nodes: Nodes, sessions: SessionRegistry): (payload: string) => void {
-  return (payload) => {
-    const [node, session, reason] = payload.split('/');
-    if (node === undefined || session === undefined) return;
-    const end = sessionEndNames.find((one) => one === reason) ?? 'doubt';
-    sessions.forget([idOf<SessionId>(session)]);
-    nodes.terminate(idOf<NodeName>(node), idOf<SessionId>(session), end);
-  };
-}
+type Serving = {
+  readonly nodes: Nodes;
+  readonly handlers: ReturnType<typeof edgeHandlers>;
+  readonly slots: WardenSlots;
+  readonly warden: Warden;
+};
 
-function serve(socket: Socket, caller: EdgeCaller, nodes: Nodes, handlers: ReturnType<typeof edgeHandlers>, warden: Warden): void {
+function serve(socket: Socket, caller: EdgeCaller, { nodes, handlers, slots, warden }: Serving): void {
+  // An edge looks at what it sends: this one is another program, or in other hands.
+  const tell = (what: string): void => warden.log.error({ node: caller.node, what }, 'an edge said something of a wrong form');
   const peer = new Peer({
     stream: socket,
     serves: edgeToWarden,
     handlers,
     calls: wardenToEdge,
-    caller,
+    door: doorOf(slots, caller, tell),
     onClose: (reason) => {
       nodes.detach(caller.node, peer);
       warden.log.info({ node: caller.node, reason: reason.message }, 'edge disconnected');
@@ -221,12 +229,13 @@ async function listen(
     server.listen(path, resolve);
   });
   chmodSync(path, 0o660);
-  const closed = new Promise<void>((resolve) => server.once('close', resolve));
+  const closed = new AbortController();
+  server.once('close', () => closed.abort());
   return {
     refuse: () => void server.close(),
-    stop: () => {
+    stop: async () => {
       for (const socket of open) socket.destroy();
-      return closed;
+      await pause(closedMs, undefined, { signal: closed.signal }).catch(() => {});
     },
   };
 }

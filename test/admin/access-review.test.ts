@@ -59,6 +59,22 @@ test('the auditor and the admin role read the same review, page by page as well'
      values (gen_random_uuid(), $1, 'nightly', '{1,2,3}', '02:00', '04:00', 'UTC', now() + interval '30 days', 'alice', 'payment run')`,
     [machine],
   );
+  // Windows that open nothing any more: closed, or over.
+  for (const [name, until, closed] of [
+    ['closed', "now() + interval '30 days'", 'now()'],
+    ['over', "now() - interval '1 minute'", 'null'],
+  ]) {
+    await sql.query(
+      `insert into standing_window (id, account_id, name, days, opens, closes, zone, valid_from, valid_until, opened_by, reason, closed_at)
+       values (gen_random_uuid(), $1, '${name}', '{1,2,3}', '02:00', '04:00', 'UTC', now() - interval '30 days', ${until}, 'alice', 'x', ${closed})`,
+      [machine],
+    );
+    await sql.query(
+      `insert into activation_window (id, account_id, opens_at, closes_at, opened_by, reason, closed_at)
+       values (gen_random_uuid(), $1, now() - interval '1 hour', ${until === "now() - interval '1 minute'" ? until : "now() + interval '1 hour'"}, 'alice', 'x', ${closed})`,
+      [machine],
+    );
+  }
   await sql.query(
     `insert into credential (id, account_id, type, algorithm, password_hash, fingerprint, issued_by, expires_at)
      values (gen_random_uuid(), $1, 'password', 'argon2id', 'x', 'password:abcdefgh', 'alice', now() + interval '1 year')`,
@@ -129,6 +145,7 @@ test('the auditor and the admin role read the same review, page by page as well'
     credential: { networks: ['198.51.100.7/32'], unusedDays: 40, firstUsed: null, lastUsed: { from: '198.51.100.7' }, issuedBy: 'alice' },
   });
   t.match(ours.windows, [{ name: 'nightly', schedule: 'mo,tu,we 02:00-04:00 UTC', openedBy: 'alice', reason: 'payment run' }]);
+  t.equal(ours.windows.length, 1, 'and none that was closed or is over');
   t.match(one('machine', 'deposit', 'password'), { opensWith: ['key+password'], credential: { fingerprint: 'password:abcdefgh' } });
   for (const name of ['reader', 'narrow']) t.same(one(name, 'deposit').verbs, ['list'], `${name} may change nothing`);
   t.match(one('gone', 'collect'), { credential: null, blocked: 'no usable credential', endedCredentials: 2, verbs: ['list', 'read'] });

@@ -1,8 +1,10 @@
-import { chmodSync, chownSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'tap';
-import { databaseFindings } from '../../server/admin/doctor/database.ts';
+import type { PeopleFacts } from '../../server/admin/change-queries.ts';
+import { connectionFinding, databaseFindings } from '../../server/admin/doctor/database.ts';
 import type { Finding } from '../../server/admin/doctor/finding.ts';
+import { ledgerFindings } from '../../server/admin/doctor/ledger.ts';
 import { expectedListeners, listenerFindings, type Owner, reachOf } from '../../server/admin/doctor/listeners.ts';
 import { spaceFindings } from '../../server/admin/doctor/machine.ts';
 import { cipherFindings, nodeFindings } from '../../server/admin/doctor/nodes.ts';
@@ -13,6 +15,8 @@ import type { NodeRow } from '../../server/admin/report-queries.ts';
 import type { Config } from '../../server/config/config.ts';
 import { loadConfig } from '../../server/config/load.ts';
 import { directoriesOf, secretsOf } from '../../server/config/places.ts';
+import { defaultShares, type Shares } from '../../server/config/shares.ts';
+import { connectionsOf } from '../../server/postgres/connection-limits.ts';
 import { buildWall, layOut } from '../../server/supervisor/layout.ts';
 import { temporaryDirectory } from '../support/database.ts';
 import { project } from '../support/world.ts';
@@ -45,6 +49,8 @@ test('version, settings, leases, ciphers, space: broken and well', async (t) => 
     patientRoles: [],
     oldSnapshots: [],
     demoAccounts: 0,
+    connectionsMax: 200,
+    connectionsOfSuperusers: 3,
   };
   t.ok(databaseFindings(well).every((one) => one.verdict === 'ok'));
   t.match(databaseFindings(well)[0], { check: 'database version', text: 'PostgreSQL 15.4' });
@@ -87,6 +93,34 @@ test('version, settings, leases, ciphers, space: broken and well', async (t) => 
   t.same(verdicts(spaceFindings({ ...space, freeInodes: 40 }, '/s', gib)), ['ok disk', 'warning inodes']);
   t.same(verdicts(spaceFindings({ ...space, freeInodes: 9 }, '/s', gib)), ['ok disk', 'fault inodes']);
   t.same(verdicts(spaceFindings({ ...space, inodes: 0, freeInodes: 0 }, '/s', gib)), ['ok disk', 'ok inodes'], 'made as needed');
+});
+
+test('the connections of the server: enough for one warden, for two, for the admin process; the reference says what doctor says', async (t) => {
+  const of = (connectionsMax: number, shares = defaultShares as Shares, forwards = 0): Finding =>
+    connectionFinding({ connectionsMax, connectionsOfSuperusers: 3 }, shares, forwards);
+  const { warden, admin } = connectionsOf(defaultShares, 0);
+  t.equal(connectionsOf(defaultShares, 3).warden, warden + 2, 'forwards share theirs');
+  t.match(of(200), {
+    verdict: 'ok',
+    text: `max_connections is 200: a warden takes up to ${warden}, the admin process up to ${admin}; there is room for 4 wardens`,
+  });
+  t.match(of(3 + admin + 2 * warden), { verdict: 'ok', text: /room for 2 wardens/ });
+  t.match(of(2 + admin + 2 * warden), {
+    verdict: 'warning',
+    text: /too few for a second warden/,
+    next: new RegExp(`max_connections to ${3 + admin + 2 * warden} or more`),
+  });
+  t.match(of(2 + admin + warden), { verdict: 'fault', text: /too few for one warden/ });
+  const wide = {
+    ...defaultShares,
+    warden: { ...defaultShares.warden, transactions: { ...defaultShares.warden.transactions, total: 100 } },
+  };
+  t.match(of(200, wide), { verdict: 'warning' });
+  const busy = { ...defaultShares, admin: { ...defaultShares.admin, transactions: { ...defaultShares.admin.transactions, total: 60 } } };
+  t.match(of(150, busy), { verdict: 'fault', text: /and its role may have 60/ });
+  const text = readFileSync(join(project, 'OPERATIONS.md'), 'utf8');
+  t.ok(text.includes(`a warden takes up to ${warden}, the admin process up to ${admin}`), 'OPERATIONS has the numbers of the code');
+  t.ok(text.includes(`so ${3 + admin + 2 * warden} is the least that two wardens should have`));
 });
 
 test('every place of the table: its mode, its owner, and what is wrong with it', async (t) => {
@@ -279,10 +313,10 @@ test('listeners: SFTP ports, loopback, and nothing else', async (t) => {
 });
 
 test('operators, emergencies and seals: what is at fault, and what to type', (t) => {
-  const well = { operators: 3, officers: 3, unreviewed: [] as { id: string; operator: string }[], brokenSeals: 0 };
-  const verdicts = (facts: typeof well, isProduction = true) =>
+  const well: PeopleFacts = { operators: 3, officers: 3, unreviewed: [], brokenSeals: 0, missingBudgets: [] };
+  const verdicts = (facts: PeopleFacts, isProduction = true) =>
     peopleFindings(facts, isProduction).map((one) => `${one.check} ${one.verdict}`);
-  t.same(verdicts(well), ['operators ok', 'break-glass ok', 'seals ok']);
+  t.same(verdicts(well), ['operators ok', 'break-glass ok', 'seals ok', 'budgets ok']);
   t.same(verdicts({ ...well, officers: 2 })[0], 'operators warning');
   t.same(verdicts({ ...well, officers: 2 }, false)[0], 'operators ok', 'a first look has two');
   t.same(verdicts({ ...well, officers: 1 }, false)[0], 'operators fault');
@@ -291,7 +325,36 @@ test('operators, emergencies and seals: what is at fault, and what to type', (t)
     { verdict: 'ok' },
     { check: 'break-glass', verdict: 'fault', next: /cofferctl break-glass review i/ },
     { verdict: 'ok' },
+    { verdict: 'ok' },
   ]);
-  t.match(peopleFindings({ ...well, brokenSeals: 2 }, true).at(-1), { check: 'seals', verdict: 'fault', text: /^2 rows/ });
+  t.match(peopleFindings({ ...well, brokenSeals: 2 }, true).at(-2), { check: 'seals', verdict: 'fault', text: /^2 rows/ });
+  const missing = { scope: 'account', name: 'north', customer: 'acme', direction: 'in' } as const;
+  t.match(peopleFindings({ ...well, missingBudgets: [missing] }, true).slice(3), [
+    {
+      check: 'budgets',
+      verdict: 'fault',
+      text: /^the budget in of account north, customer acme is not there/,
+      next: /^cofferctl budget set --account north --customer acme --direction in /,
+    },
+  ]);
+  t.end();
+});
+
+test('witnesses: one that may fail is none elsewhere, as where a configuration is read', (t) => {
+  const status = { freeze: null, unsealedMs: 0, unwitnessedMs: 0, entries: 1, checkpointAt: null } as unknown as Parameters<
+    typeof ledgerFindings
+  >[1];
+  const said = (mode: Config['mode'], witnesses: readonly object[]): string => {
+    const env = { COFFERDAM_VAR: '/srv/c', COFFERDAM_LEDGER: JSON.stringify({ witnesses }) };
+    const config = loadConfig({ file: undefined, env, isRoot: false, isTerminal: false, projectDirectory: project });
+    const found = ledgerFindings({ ...config, mode }, status).find((one) => one.check === 'witnesses');
+    return `${found?.verdict} ${found?.text}`;
+  };
+  const here = { name: 'here', type: 'file', directory: '/srv/c/witness' };
+  const there = { name: 'there', type: 'file', directory: '/mnt/witness' };
+  t.equal(said('production', [here, there]), 'ok here (file), there (file)');
+  t.match(said('production', [here, { ...there, isRequired: false }]), /^warning .*whoever has this machine has them too/);
+  t.match(said('development', [here, { ...there, isRequired: false }]), /^ok .*on this machine/);
+  t.match(said('production', [{ ...there, directory: '/mnt/../srv/c/witness' }]), /^warning/);
   t.end();
 });

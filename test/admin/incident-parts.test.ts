@@ -1,8 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { test } from 'tap';
 import { Database } from '../../server/postgres/database.ts';
+import type { TestDatabase } from '../support/database.ts';
 import { digest } from '../support/history.ts';
 import { after, type Found, find, incidentWorld, paths, print, visit } from '../support/incident-world.ts';
+
+const destroy = (sql: TestDatabase, version: string): Promise<unknown> =>
+  sql.query("update version set state = 'destroyed' where id = $1 and state = 'withdrawn'", [version]);
 
 test('what was there to be read depends on when', async (t) => {
   const world = await incidentWorld(t);
@@ -19,16 +23,19 @@ test('what was there to be read depends on when', async (t) => {
   await made('there', -10);
   await made('left-during', -10, 5);
   await made('left-before', -10, -1);
+  // What was there then was there, whatever became of it since.
+  await destroy(world.sql, await made('destroyed-since', -10, 5));
+  await destroy(world.sql, await made('destroyed-before', -10, -1));
   await made('came-during', 50);
   await made('came-after', 101);
   await made('not-its-right', -10, undefined, folders.b, customers.b);
   await made('not-its-verb', -10, undefined, folders.aDeposit);
   const names = (found: Found): readonly string[] => found.unread.map((row) => row.path ?? '').sort();
-  t.same(names(await find(scopes, { account: 'pickup' })), ['/came-during', '/left-during', '/there']);
+  t.same(names(await find(scopes, { account: 'pickup' })), ['/came-during', '/destroyed-since', '/left-during', '/there']);
   const late = { since: after(6).toISOString() };
   t.same(names(await find(scopes, { account: 'pickup', ...late })), ['/came-during', '/there'], 'since then');
   const early = { until: after(49).toISOString() };
-  t.same(names(await find(scopes, { account: 'pickup', ...early })), ['/left-during', '/there'], 'until then');
+  t.same(names(await find(scopes, { account: 'pickup', ...early })), ['/destroyed-since', '/left-during', '/there'], 'until then');
   t.same(names(await find(scopes, { account: 'pickup-2' })), [], 'whoever had no session could read nothing');
 });
 

@@ -11,6 +11,7 @@ import { extremes } from '../support/extremes.ts';
 import { transcript, UserKey } from '../support/impostor.ts';
 import { TakenEdge } from '../support/taken-edge.ts';
 import { startWorld, type World } from '../support/world.ts';
+import { wideFaultsEnv } from '../support/wrong-forms.ts';
 
 const beyond = Number.MAX_SAFE_INTEGER;
 type Scope = {
@@ -152,7 +153,7 @@ function* replaced(value: unknown): Generator<unknown> {
 }
 
 test('every word at its extremes, from a taken edge: scope, pack, hunt, verify and every report answer', async (t) => {
-  const world = await startWorld(t);
+  const world = await startWorld(t, { env: wideFaultsEnv });
   const local = join(world.directory, 'local');
   writeFileSync(local, randomBytes(100_000));
   t.equal((await world.sftp('processor', [`put ${local} globex/collect/statement`, `put ${local} globex/collect/other`])).code, 0);
@@ -247,7 +248,7 @@ test('every word at its extremes, from a taken edge: scope, pack, hunt, verify a
 
 test('what an edge can make the warden store has an end; whatever leaves an entry costs an item', async (t) => {
   const world = await startWorld(t, {
-    limits: { pendingExtentsPerUploadMax: 4, directoriesPerFolderMax: 3 },
+    limits: { pendingExtentsPerUploadMax: 4, directoriesPerFolderMax: 3, unpaidEntriesAtOnce: 1, unpaidEntriesPerMinute: 1 },
     env: { COFFERDAM_PER_NODE: JSON.stringify({ verdicts: { atOnce: 3, perMinute: 1 } }) },
   });
   const owner = await ownerOf(t, world);
@@ -281,7 +282,13 @@ test('what an edge can make the warden store has an end; whatever leaves an entr
   };
   await costs('tree.list', { path: ['deposit', 'a'], limit: 100 });
   await costs('tree.list', { path: ['deposit'], after: 'zzz', limit: 100 });
+  // One opening that was not read yet has a place; whatever comes beside it pays.
+  t.ok('result' in (await edge.say('download.open', { token, path: ['collect', 'statement'] })));
   await costs('download.open', { path: ['collect', 'statement'] });
+  const tried = await count(spent);
+  const none = await edge.say('download.open', { token, path: ['collect', 'no-such-file'] });
+  t.equal('code' in none && none.code, 'not-found');
+  t.equal(await count(spent), tried + 1, 'a name that is tried costs a name');
   await costs('console.run', { line: 'receipt deposit/none' });
   await costs('tree.make-directory', { path: ['deposit', 'c'] });
   await costs('tree.remove-directory', { path: ['deposit', 'c'] });

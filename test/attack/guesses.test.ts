@@ -192,12 +192,17 @@ test('a taken edge with the session of a manager adds no key', async (t) => {
   const stolen = makeKey(world, 'thief');
   const holders = makeKey(world, 'holder');
   const holder = keyFromOpenSsh(holders.privateText);
-  const seen = await sign(request('acme-batch', holder), world.keyFile('acme-batch'));
+  const wish = request('acme-batch', holder);
+  const seen = (await sign(wish, world.keyFile('acme-batch'))) + (await sign(wish, holders.file));
   const before = await query<{ n: number }>(world, 'select count(*)::int as n from credential');
   for (const [why, text] of [
-    ['signed by his own key', request('acme-batch', own) + (await sign(request('acme-batch', own), stolen.file))],
+    ['signed by his own key', request('acme-batch', own) + (await sign(request('acme-batch', own), stolen.file)).repeat(2)],
     ['with a signature that he saw for another key', request('acme-batch', own) + seen],
     ['with that signature for another account', request('acme', own) + seen],
+    [
+      'with one of them, and one of his own',
+      request('acme-batch', own) + (await sign(wish, world.keyFile('acme-batch'))) + (await sign(request('acme-batch', own), stolen.file)),
+    ],
     ['no signature', request('acme-batch', own)],
   ] as const) {
     await thief.call('console.run', { token, line: 'keys add' });

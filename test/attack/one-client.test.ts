@@ -3,11 +3,13 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import pg from 'pg';
 import { t as file, test } from 'tap';
-import { message, RawClient, sftpPacket, u32 } from '../support/raw-client.ts';
-import { statusOf, u64 } from '../support/session-bench.ts';
+import { freeExtents } from '../../server/warden/transfers/extent-price.ts';
+import { message, RawClient, sftpPacket, u32, u64 } from '../support/raw-client.ts';
+import { statusOf } from '../support/session-bench.ts';
 import { harmOf } from '../support/stall.ts';
-import { startWorld } from '../support/world.ts';
+import { run, startWorld } from '../support/world.ts';
 
 /** Measured: below 250 ms, and below 64 MiB. A machine that does other things besides must not decide. */
 const stallMsMax = 1000;
@@ -23,6 +25,16 @@ const world = await startWorld(file);
   if (warm.code !== 0) throw new Error(warm.err);
 }
 const key = readFileSync(world.keyFile('globex-batch'), 'utf8');
+const database = new pg.Client({ connectionString: world.databaseUrl });
+await database.connect();
+file.teardown(() => database.end());
+/** What was charged to the attacker's account beside bytes. */
+async function itemsIn(): Promise<number> {
+  const { rows } = await database.query(
+    "select b.total_items::int as items from budget b join account a on a.id = b.account_id where a.name = 'globex-batch' and b.direction = 'in' and b.rank = 2",
+  );
+  return rows[0].items;
+}
 
 async function session(): Promise<RawClient> {
   const client = await RawClient.open({ port: world.demo.partner.port });
@@ -106,6 +118,58 @@ const attacks: readonly Attack[] = [
     },
   },
   {
+    name: 'many files in turn, each far below an extent',
+    survives: true,
+    run: async (client) => {
+      const handles: Buffer[] = [];
+      for (let one = 0; one < 62; one += 1) handles.push(await openDeposit(client, `turn-${one}`));
+      const data = Buffer.alloc(30_000, 1);
+      for (let round = 0; round < 30; round += 1) {
+        for (const [one, handle] of handles.entries()) {
+          const write = sftpPacket(6, u32(one), handle, u64(round * data.length), u32(data.length), data);
+          client.data(write);
+        }
+        for (const _ of handles) if (statusOf(await client.sftpReply(60_000)) !== 0) throw new Error('a write was refused');
+      }
+      for (const handle of handles) if (statusOf(await client.ask(4, handle)) !== 0) throw new Error('a file was not taken');
+      const { rows } = await database.query(
+        "select max(extent_count)::int as most from version v join file f on f.id = v.file_id where f.name like 'turn-%'",
+      );
+      // One a WRITE would be thirty.
+      if (rows[0].most > 10) throw new Error(`a file of 900,000 bytes has ${rows[0].most} extents`);
+    },
+  },
+  {
+    name: 'fsync after every byte',
+    survives: true,
+    run: async (client) => {
+      const handle = await openDeposit(client, 'bytes');
+      const before = await itemsIn();
+      const bytes = freeExtents + 20;
+      for (let at = 0; at < bytes; at += 1) {
+        client.data(sftpPacket(6, u32(1), handle, u64(at), u32(1), Buffer.of(at)));
+        client.data(sftpPacket(200, u32(2), 'fsync@openssh.com', handle));
+      }
+      for (let i = 0; i < 2 * bytes; i += 1) if (statusOf(await client.sftpReply(60_000)) !== 0) throw new Error('it was refused');
+      if (statusOf(await client.ask(4, handle)) !== 0) throw new Error('the file was not taken');
+      const paid = (await itemsIn()) - before;
+      if (paid !== 20) throw new Error(`${bytes} extents of a byte cost ${paid} items`);
+      const get = (): ReturnType<typeof world.sftp> =>
+        world.sftp('processor', [`get globex/deposit/bytes ${join(world.directory, 'bytes')}`]);
+      // It settles first.
+      for (const end = Date.now() + 60_000; (await get()).code !== 0 && Date.now() < end; ) await sleep(200);
+      const sent = Buffer.from(Array.from({ length: bytes }, (_, at) => at));
+      if (!readFileSync(join(world.directory, 'bytes')).equals(sent)) throw new Error('it cannot be read');
+      // It ends a file, without a word, where a READ in the middle of it was answered short.
+      const [options, target] = [world.sftpArguments('processor').slice(0, -1), world.sftpArguments('processor').at(-1) ?? ''];
+      const copy = join(world.directory, 'copy');
+      const copied = await run('scp', [...options, `${target}:globex/deposit/bytes`, copy], {
+        env: await world.sftpEnvironment('processor'),
+      });
+      if (copied.code !== 0 || !readFileSync(copy).equals(sent)) throw new Error(`scp cannot read it: ${copied.code} ${copied.err}`);
+    },
+  },
+  {
     name: 'fsync on an upload that another session has taken over',
     survives: true,
     run: async (client) => {
@@ -150,7 +214,10 @@ for (const attack of attacks)
     const client = await session();
     const good = world.sftp('acme-batch', [`put ${local} deposit/${name}`, `ls -l deposit/${name}`]);
     const harm = await harmOf(world.demo.partner.port, pid, async () => {
-      await attack.run(client);
+      await attack.run(client).catch((error: unknown) => {
+        t.comment(String(error));
+        throw error;
+      });
       return client.isClosed;
     });
     t.comment(`longest wait ${harm.stallMs} ms, memory ${Math.round(harm.grownBytes / 2 ** 20)} MiB more`);

@@ -173,7 +173,32 @@ test('a receipted version that its continuation takes the place of has an end on
     if (how === 'closed') t.same(await other.close(handle), ok);
     other.client.close();
     t.ok(await isLetGo(name));
-    t.same(await ends(name), ['file.discarded'], how);
+    t.same(await ends(name), how === 'left' ? [] : ['file.discarded'], how);
+    if (how !== 'left') continue;
+    const { rows } = await database.query<{ state: string }>(
+      'select v.state from version v join file f on f.id = v.file_id where f.name = $1 order by v.number',
+      [name],
+    );
+    t.same(
+      rows.map((row) => row.state),
+      ['held', 'partial'],
+      'what was left unfinished takes no place: the receipted one waits below it',
+    );
+    // Renamed, the incomplete one takes along what waits below it; finished there, it takes its place.
+    t.same(await bank.rename(`/deposit/${name}`, '/deposit/moved.xml'), ok);
+    t.same(await ends(name), [], 'the old name is free');
+    const resumed = await bank.open('/deposit/moved.xml', onward);
+    t.same(await bank.write(resumed, 150, randomBytes(50)), ok);
+    t.same(await bank.close(resumed), ok);
+    const { rows: there } = await database.query<{ state: string; successor: boolean }>(
+      `select v.state, exists (select 1 from ledger l join version n on n.file_id = v.file_id and n.number > v.number
+          where l.version_id = v.id and l.kind = 'file.discarded' and l.public ->> 'successor' = n.id::text) as successor
+         from version v join file f on f.id = v.file_id where f.name = 'moved.xml' order by v.number`,
+    );
+    t.same(there, [
+      { state: 'discarded', successor: true },
+      { state: 'published', successor: false },
+    ]);
   }
   bank.client.close();
 });

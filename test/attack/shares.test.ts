@@ -14,6 +14,7 @@ import { knock, type Shown, Visitor } from '../support/operator.ts';
 import { addOperator } from '../support/operators.ts';
 import { attacksOnOurselves } from '../support/share-attacks.ts';
 import { startWorld, type World } from '../support/world.ts';
+import { flood } from '../support/wrong-forms.ts';
 
 /** Answers come within hundredths of a second; ten times that, and as much again for a machine that does other things. */
 const soonMs = 5000;
@@ -22,9 +23,12 @@ const few = {
   warden: {
     logins: { total: 60, each: 20, reserve: 20 },
     identifiers: { total: 300, each: 100, reserve: 100 },
-    signatures: { total: 900, each: 300, reserve: 300 },
+    signatures: { total: 1800, each: 600, reserve: 600 },
   },
 };
+
+/** The same of the purses. */
+const perNode = { strangerHashes: { atOnce: 8, perMinute: 6 }, rekeys: { atOnce: 200, perMinute: 60 } };
 
 type Edge = { readonly peer: EdgePeer; readonly startId: string; readonly challenge: string; readonly token: string };
 type Person = { readonly directory: string; readonly shown: Shown };
@@ -86,6 +90,32 @@ async function othersGoOn(t: Test, { honest, world }: Scene): Promise<void> {
   t.ok(wardenAnswersMs !== null && wardenAnswersMs < soonMs, `and operators' commands: ${wardenAnswersMs} ms`);
 }
 
+/** The other plane's edge renews its lease four times a second, as an edge does, as long as `work` goes on. */
+async function whileRenewing<T>(t: Test, { honest }: Scene, what: string, work: () => Promise<T>): Promise<T> {
+  const took: number[] = [];
+  let isOver = false;
+  const renewing = (async () => {
+    while (!isOver) {
+      const started = performance.now();
+      await honest.peer.call('lease.renew', { sessions: 1, epoch: 0, active: [] });
+      took.push(Math.round(performance.now() - started));
+      await new Promise((resolve) => setTimeout(resolve, 250));
+    }
+  })();
+  try {
+    return await work();
+  } finally {
+    isOver = true;
+    await renewing;
+    const sorted = took.sort((a, b) => a - b);
+    const slowest = sorted.at(-1) ?? Number.NaN;
+    t.ok(
+      slowest < soonMs,
+      `${what}: ${took.length} leases of the other plane, the median ${sorted[took.length >> 1]} ms, the slowest ${slowest} ms`,
+    );
+  }
+}
+
 const idle = (path: string, number: number): Promise<{ readonly sockets: readonly Socket[]; open(): number }> => {
   const sockets = Array.from({ length: number }, () => connect(path).on('error', () => {}));
   return new Promise((resolve) =>
@@ -131,6 +161,35 @@ const attacks: Readonly<Record<string, (t: Test, scene: Scene) => Promise<void>>
     await peer.call('node.hello', { protocol: 1, startId: scene.thief.startId });
     scene.thief.peer.close();
     scene.thief = { ...scene.thief, peer };
+  },
+
+  'warden.faults': async (t, scene) => {
+    const { each } = defaultShares.warden.faults;
+    const { peer, token } = scene.thief;
+    t.equal(await codeOf(peer.call('tree.stat', { token } as never)), 'invalid', 'one slip is answered');
+    t.equal(await codeOf(peer.call('tree.stat', { token, path: ['deposit'] })), 'ok', 'and the next call is served');
+    const before = scene.world.log.length;
+    const wrong: readonly (readonly [string, unknown])[] = [
+      ['calls of a wrong form', { id: 1, op: 'tree.stat', params: {} }],
+      [
+        'renewals of a wrong form',
+        { id: 1, op: 'lease.renew', params: { sessions: 0, epoch: 0, active: Array(900).fill({ session: 'x' }) } },
+      ],
+      ['answers to nobody', { id: 1_000_000, result: {} }],
+    ];
+    for (const [what, message] of wrong) {
+      const open = () => {
+        const stream = connect(scene.socketOf('partner-1'));
+        return { stream, ready: new Promise((resolve) => stream.once('connect', resolve)) };
+      };
+      const seen = await whileRenewing(t, scene, what, () => flood(open, message, 2000));
+      t.ok(seen.ended > 0 && seen.ended >= seen.connections - 1, `${what}: ${seen.ended} of ${seen.connections} connections were ended`);
+      t.ok(seen.answers <= each + seen.connections, `${seen.answers} answers: ${seen.words.join('; ')}`);
+    }
+    t.ok(await scene.world.logged(/"node":"partner-1"[^\n]*wrong form/, before), 'the log says who it was');
+    await othersGoOn(t, scene);
+    scene.thief.peer.close();
+    scene.thief = await greet(scene.world, scene.socketOf('partner-1'), 'acme-batch');
   },
 
   'warden.transactions': async (t, scene) => {
@@ -197,11 +256,13 @@ const attacks: Readonly<Record<string, (t: Test, scene: Scene) => Promise<void>>
 
   'warden.signatures': async (t, scene) => {
     const { peer, challenge } = scene.thief;
-    const codes = await Promise.all(
-      Array.from({ length: few.warden.signatures.each + 10 }, () =>
-        codeOf(peer.call('exchange.sign', transcript(challenge, { isFirst: false }))),
-      ),
-    );
+    const codes: string[] = [];
+    // Abandoned at once: it is not the session identifiers that run out.
+    for (let i = 0; i < few.warden.signatures.each + 10; i += 1) {
+      const exchange = transcript(challenge);
+      codes.push(await codeOf(peer.call('exchange.sign', exchange)));
+      await peer.call('login.abandon', { connection: exchange.connection });
+    }
     t.ok(count(codes, 'over-limit') >= 10);
     await othersGoOn(t, scene);
   },
@@ -227,6 +288,45 @@ const attacks: Readonly<Record<string, (t: Test, scene: Scene) => Promise<void>>
     await Promise.all(visitors.map((one) => one.closed));
     await new Promise((resolve) => setTimeout(resolve, 500));
     t.match(await knock(scene.adminSocket, scene.viewer.shown), /^answered/, 'who leaves makes room');
+  },
+
+  'admin.faults': async (t, scene) => {
+    const { each } = defaultShares.admin.faults;
+    const typist = new Visitor(scene.adminSocket, scene.officer.shown);
+    t.match(
+      await typist.ask('session.end', { session: '1', reason: 'x' }),
+      /^invalid: .*session: /,
+      "an officer's slip is told, by its name",
+    );
+    t.match(await typist.whoami(), /^answered/, 'and the next call is served');
+    t.match(
+      await typist.askAs('whoami', `${'['.repeat(50_000)}${']'.repeat(50_000)}`),
+      /^invalid: /,
+      'what is nested beyond all bounds is a wrong form',
+    );
+    t.match(await typist.ask('session.end', { session: 'a\u0000\ud800', reason: 'x' }), /^invalid: /, 'and what no database holds');
+    t.match(await typist.whoami(), /^answered/);
+    typist.close();
+    const before = scene.world.log.length;
+    const open = () => {
+      const { socket: stream } = new Visitor(scene.adminSocket, scene.viewer.shown);
+      return { stream, ready: new Promise((resolve) => stream.once('secureConnect', resolve)) };
+    };
+    const [seen] = await Promise.all([
+      flood(open, { id: 1, op: 'file.list', params: {} }, 3000),
+      soon(t, 'an officer', () => knock(scene.adminSocket, scene.officer.shown)),
+    ]);
+    t.ok(seen.ended > 0 && seen.ended >= seen.connections - 1, `${seen.ended} of ${seen.connections} connections were ended`);
+    t.ok(seen.answers <= each + seen.connections, `${seen.answers} answers: ${seen.words.join('; ')}`);
+    t.match(await soon(t, 'an officer afterwards', () => knock(scene.adminSocket, scene.officer.shown)), /^answered/);
+    t.match(await knock(scene.adminSocket, scene.viewer.shown), /^answered/, 'what the viewer asks in its right form is answered');
+    t.ok(await scene.world.logged(/"operator":"vera"[^\n]*wrong form/, before), 'the log says who it was');
+    const { rows } = await scene.sql.query(
+      "select count(*)::int as n from ledger where kind = 'operator.asked' and operator = 'vera' and sensitive ->> 'operation' = 'file.list'",
+    );
+    const entries = rows[0].n as number;
+    const atOnce = defaultShares.admin.calls.each;
+    t.ok(entries > 0 && entries <= each + 2 * atOnce * seen.connections, `and the record, ${entries} times`);
   },
 
   'admin.transactions': async (t, scene) => {
@@ -318,6 +418,40 @@ const attacks: Readonly<Record<string, (t: Test, scene: Scene) => Promise<void>>
   },
 };
 
+/** Work for the warden that no line counts, but purses of its node: what the other plane's leases feel of it. */
+const floods: Readonly<Record<string, (t: Test, scene: Scene, until: number) => Promise<void>>> = {
+  'passwords of nobody': async (t, { thief: { peer, challenge }, sql }, until) => {
+    const outcomes: string[] = [];
+    const guess = async (): Promise<void> => {
+      while (performance.now() < until) {
+        const [a = 0, b = 0, c = 0] = randomBytes(3);
+        const source = { address: `${1 + (a % 200)}.${b}.${c}.1`, port: 1 };
+        const exchange = transcript(challenge, { source });
+        if ((await codeOf(peer.call('exchange.sign', exchange))) !== 'ok') continue;
+        const { connection } = exchange;
+        const evidence = { type: 'password', password: randomBytes(9).toString('base64') } as const;
+        const username = `u${randomBytes(5).toString('hex')}`;
+        outcomes.push(await codeOf(peer.call('login.attempt', { connection, source, username, evidence })));
+        await peer.call('login.abandon', { connection });
+      }
+    };
+    await Promise.all(Array.from({ length: 15 }, guess));
+    t.ok(count(outcomes, 'ok') > perNode.strangerHashes.atOnce, `${outcomes.length} guesses`);
+    const { rows } = await sql.query("select severity from alert where subject = 'partner-1/strangerHashes'");
+    t.same(rows, [{ severity: 'warning' }], 'of which so many were hashed as a node may ask for, and an alarm says so');
+  },
+  'key exchanges': async (t, { thief: { peer, challenge } }, until) => {
+    const clientKexInit = Buffer.concat([Buffer.of(20), randomBytes(16_000)]).toString('base64');
+    const codes: string[] = [];
+    const ask = async (): Promise<void> => {
+      while (performance.now() < until)
+        codes.push(await codeOf(peer.call('exchange.sign', transcript(challenge, { isFirst: false, clientKexInit }))));
+    };
+    await Promise.all(Array.from({ length: 50 }, ask));
+    t.ok(count(codes, 'ok') <= perNode.rekeys.atOnce + perNode.rekeys.perMinute, `${count(codes, 'ok')} of ${codes.length} were signed`);
+  },
+};
+
 test('every line of the table has an attack, and no attack is without a line', async (t) => {
   t.same(
     [...Object.keys(attacks), ...Object.keys(attacksOnOurselves)].sort(),
@@ -329,8 +463,8 @@ test('every line of the table has an attack, and no attack is without a line', a
 
 for (const [name, attack] of Object.entries(attacksOnOurselves)) test(name, attack);
 
-test('a whole gateway', async (t) => {
-  const world = await startWorld(t, { env: { COFFERDAM_SHARES: JSON.stringify(few) } });
+async function sceneOf(t: Test, shares: object): Promise<Scene> {
+  const world = await startWorld(t, { env: { COFFERDAM_SHARES: JSON.stringify(shares), COFFERDAM_PER_NODE: JSON.stringify(perNode) } });
   const paths = runtimePaths(JSON.parse(readFileSync(join(world.directory, 'run', 'config.json'), 'utf8')) as Config);
   const viewerDirectory = await addOperator(world, 'vera', 'viewer');
   const person = (directory: string): Person => ({
@@ -359,6 +493,18 @@ test('a whole gateway', async (t) => {
     officer: person(join(world.directory, 'operators', 'alice')),
     sql,
   };
+  return scene;
+}
+
+test('floods of one node', async (t) => {
+  const scene = await sceneOf(t, {});
+  for (const [what, strike] of Object.entries(floods))
+    await t.test(what, (sub) => whileRenewing(sub, scene, what, () => strike(sub, scene, performance.now() + 5000)));
+});
+
+test('a whole gateway', async (t) => {
+  const scene = await sceneOf(t, few);
+  const { world, sql } = scene;
   for (const [name, attack] of Object.entries(attacks)) await t.test(name, (sub) => attack(sub, scene));
 
   // Where nobody has shown a certificate yet, none was refused.

@@ -9,6 +9,7 @@ import { type EdgeToWarden, edgeToWarden } from '../../server/rpc/edge-warden.ts
 import { Random } from '../fuzz/mutate.ts';
 import { attempt, connectAs, type EdgePeer, hashOf, transcript, UserKey } from '../support/impostor.ts';
 import { run, sha256File, startWorld, type World } from '../support/world.ts';
+import { wideFaultsEnv } from '../support/wrong-forms.ts';
 
 type Operation = keyof EdgeToWarden & string;
 const rounds = 1500;
@@ -28,7 +29,7 @@ async function loginAs(world: World, peer: EdgePeer, challenge: string, name: st
 }
 
 test('1,500 calls in any order reach nothing of another customer; floods hold nobody up', async (t) => {
-  const world = await startWorld(t);
+  const world = await startWorld(t, { env: wideFaultsEnv });
   const local = join(world.directory, 'secret');
   writeFileSync(local, randomBytes(400_000));
   t.equal((await world.sftp('acme-batch', [`put ${local} deposit/acme-secret.xml`])).code, 0);

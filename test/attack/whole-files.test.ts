@@ -359,3 +359,53 @@ test('a taken edge that calls a torn file whole, and one session with the handle
     'it is still open, for its own session',
   );
 });
+
+test('a size by name is confirmed or refused, whoever holds the name now: an open upload hears nothing of it', async (t) => {
+  const stored = randomBytes(60_000);
+  const other = randomBytes(1200);
+  /** What stands under the old name when its size is set: nothing, or another file. */
+  const renames: Readonly<Record<string, (mine: RawSftp, theirs: RawSftp, from: string, to: string) => Promise<void>>> = {
+    'renamed in this session': async (mine, _theirs, from, to) => {
+      t.equal((await mine.rename(from, to)).code, 0);
+      t.equal((await mine.put(from, other)).code, 0);
+    },
+    'renamed in another session': async (_mine, theirs, from, to) => {
+      t.equal((await theirs.rename(from, to)).code, 0);
+      t.equal((await theirs.put(from, other)).code, 0);
+    },
+    'removed, and another one made': async (mine, theirs, from) => {
+      t.equal((await theirs.remove(from)).code, 0);
+      t.equal((await mine.put(from, other)).code, 0);
+    },
+  };
+  for (const [what, change] of Object.entries(renames)) {
+    const name = what.replaceAll(/\W+/g, '-');
+    const [from, to] = [`/deposit/${name}`, `/deposit/${name}-2`];
+    const cut = await RawSftp.connect(world, 'acme-batch');
+    t.equal((await cut.write(await cut.open(from, onward), 0, stored)).code, 0);
+    cut.client.close();
+    const isLetGo = async (): Promise<boolean> =>
+      (
+        await database.query(
+          'select 1 from version v join file f on f.id = v.file_id where f.name = $1 and v.size = $2 and v.upload_id is null',
+          [name, stored.length],
+        )
+      ).rowCount === 1;
+    t.ok(await until(isLetGo), 'an incomplete file');
+    const [mine, theirs] = [await RawSftp.connect(world, 'acme-batch'), await RawSftp.connect(world, 'acme-batch')];
+    const handle = await mine.open(from, onward);
+    await change(mine, theirs, from, to);
+    for (const size of [0, 10, 1_000_000])
+      t.match(await mine.resizeName(from, size), { code: 8, text: /not cut or extended/ }, `${what}: ${size}`);
+    t.same(await mine.resizeName(from, other.length), { code: 0, text: '' }, `${what}: confirmed`);
+    const said = await mine.write(handle, stored.length, stored);
+    const closed = await mine.close(handle);
+    if (what.startsWith('removed')) t.match(closed, { code: 4, text: /taken over or ended/ }, 'what was removed is gone');
+    else {
+      t.same([said.code, closed.code], [0, 0], `${what}: its upload goes on`);
+      t.equal((await versions(`${name}-2`)).at(-1)?.sha256, sha256(Buffer.concat([stored, stored])), 'and is whole under its new name');
+    }
+    t.equal((await versions(name)).at(-1)?.sha256, sha256(other), `${what}: the other file is what it was`);
+    for (const one of [mine, theirs]) one.client.close();
+  }
+});

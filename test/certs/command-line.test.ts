@@ -280,6 +280,13 @@ test('what ends soon is said, with the next step, until it is done', async (t) =
     (JSON.parse(done.out) as Listing).certificates.map((one) => one.state),
     ['good', 'replaced', 'replaced', 'good', 'good', 'good'],
   );
+  // What was revoked replaces nothing: the one before it is what there is again.
+  const { serial } = (JSON.parse(done.out) as Listing).certificates.at(-1) ?? { serial: '' };
+  await place.ok('revoke', '--authority', authority, '--serial', serial, '--reason', 'superseded');
+  const again = await certs('list', '--authority', authority);
+  t.equal(again.code, 1);
+  t.match(again.err, /operator alice expires in 28 days: certs renew/);
+  t.notMatch(again.err, /server|bob/);
   await place.ok('authority', '--out', place.at('short'), '--days', '10');
   t.match(
     (await certs('list', '--authority', place.at('short'))).err,

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
+import { bounded } from '../../server/domain/bounded.ts';
 import { createLogger } from '../../server/observability/logger.ts';
 import { createDatabase, migrate } from '../../server/postgres/migrate.ts';
 import { withCredentials } from '../../server/postgres/role-url.ts';
@@ -68,7 +69,8 @@ export class LedgerScene {
     mkdirSync(scene.witness);
     // The keys of an installation are made once, before there are two wardens.
     scene.#spawn('sealer');
-    while ((await scene.progress()) === 0 && scene.hands[0]?.process.exitCode === null) {
+    for (const end = Date.now() + 60_000; (await scene.progress()) === 0 && scene.hands[0]?.process.exitCode === null; ) {
+      if (Date.now() > end) throw new Error('nothing was sealed for a minute after the start');
       if (scene.hands.length === 1) scene.#spawn('writer');
       await sleep(50);
     }
@@ -182,10 +184,16 @@ export class LedgerScene {
    */
   async cutPower(): Promise<void> {
     const children = this.hands.map((hand) => hand.process);
-    const gone = children.map((child) => new Promise((resolve) => child.once('close', resolve)));
-    for (const child of children) child.kill('SIGKILL');
+    // One that ended by itself a moment ago says so no second time.
+    const left = children.filter((child) => child.exitCode === null && child.signalCode === null);
+    const gone = bounded(
+      30_000,
+      'sealers and writers that were killed',
+      Promise.all(left.map((child) => new Promise((resolve) => child.once('close', resolve)))),
+    );
+    for (const child of left) child.kill('SIGKILL');
     this.killServer();
-    await Promise.all(gone);
+    await gone;
     this.#tearWitness();
   }
 

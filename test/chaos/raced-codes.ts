@@ -1,8 +1,11 @@
 // Owns: one code of many accounts, each given on two edges of two wardens in the same moment (T-12): exactly one of the two opens a session.
 import { randomUUID } from 'node:crypto';
+import { type AccountId, type CustomerId, idOf } from '../../server/domain/ids.ts';
+import { Database } from '../../server/postgres/database.ts';
 import { fingerprintOf } from '../../server/warden/authentication/ssh-signature.ts';
 import { codeAt, newSeed, stepAt, stepEndsInMs } from '../../server/warden/authentication/totp.ts';
 import { createKeyRing } from '../../server/warden/keys/key-ring.ts';
+import { twoOfficers } from '../support/agreed.ts';
 import { wideBudgets } from '../support/bank.ts';
 import { Cluster } from '../support/cluster.ts';
 import type { Teardown } from '../support/database.ts';
@@ -36,10 +39,25 @@ async function makeRacers(cluster: Cluster, count: number): Promise<readonly Rac
   });
   await cluster.sealed(async (tx) => {
     await tx.query("insert into customer (id, name) values ($1, 'racers')", [customer]);
-    await tx.query(
-      `insert into account (id, customer_id, name, kind, plane) select x.id, $1, x.name, 'machine', 'partner' from unnest($2::uuid[], $3::text[]) x(id, name)`,
-      [customer, rows.map((row) => row.id), rows.map((row) => row.racer.name)],
-    );
+  });
+  const database = new Database({ url: cluster.databaseUrl, applicationName: 'test', connectionsMax: 1 });
+  try {
+    const officers = await twoOfficers({ database, keys: ring });
+    for (const { id, racer } of rows)
+      await officers.account({
+        id: idOf<AccountId>(id),
+        customer: idOf<CustomerId>(customer),
+        name: racer.name,
+        kind: 'machine',
+        plane: 'partner',
+        contact: null,
+        isDemo: false,
+        manages: false,
+      });
+  } finally {
+    await database.close();
+  }
+  await cluster.sealed(async (tx) => {
     await tx.query(
       `insert into second_factor (account_id, sealed_seed, sealed_by) select * from unnest($1::uuid[], $2::bytea[], $3::text[])`,
       [rows.map((row) => row.id), rows.map((row) => row.sealed), rows.map((row) => row.sealedBy)],

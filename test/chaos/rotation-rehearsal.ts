@@ -61,7 +61,7 @@ async function makeMachines(cluster: Cluster, { accounts }: RehearsalOptions): P
   const machines: Machine[] = [];
   try {
     const customers = Math.min(customersMax, accounts);
-    for (let i = 0; i < customers; i += 1) await operator.call('customer.create', { name: `bank-${i}` });
+    for (let i = 0; i < customers; i += 1) await operator.call('customer.create', { name: `bank-${i}`, reason: 'x' });
     for (let i = 0; i < accounts; i += 1) {
       const name = `m-${i}`;
       await operator.call('account.create', {

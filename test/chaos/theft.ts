@@ -25,7 +25,7 @@ export type Setting = { readonly cluster: Cluster; readonly partners: readonly C
 export async function setUp(cluster: Cluster): Promise<Setting> {
   const partners: ClusterAccount[] = [];
   for (const bank of banks) {
-    await cluster.cofferctl(['customer', 'create', bank]);
+    await cluster.cofferctl(['customer', 'create', bank, '--reason', 'x']);
     partners.push(await cluster.addAccount(`${bank}-machine`, ['--customer', bank]));
   }
   return { cluster, partners, processor: await cluster.addAccount('processor', ['--internal', banks.join(',')]) };

@@ -139,11 +139,39 @@ test('files: unknown keys, wrong values and unsafe production are faults', async
   t.throws(() => load({ ...ready, ledger: { witnesses: [{ ...outside, isRequired: false }] } }, true), {
     message: /at least one witness must be required/,
   });
+  // A witness that is required here, and one elsewhere that may fail: nobody waits for the only one that counts.
+  const here = { name: 'here', type: 'file', directory: `${good.runtimeDirectory}/witness` };
+  const url = 'https://witness.example/';
+  for (const elsewhere of [outside, { name: 'far', type: 'https', url }]) {
+    t.throws(() => load({ ...ready, ledger: { witnesses: [here, { ...elsewhere, isRequired: false }] } }, true), {
+      message: /needs a required witness outside the runtime directory/,
+    });
+    t.equal(load({ ...ready, ledger: { witnesses: [here, elsewhere] } }, true).ledger.witnesses.length, 2, 'the twin: it is required');
+  }
+  for (const directory of [good.runtimeDirectory, `${good.runtimeDirectory}/`, `/mnt/..${good.runtimeDirectory}/witness`])
+    t.throws(() => load({ ...ready, ledger: { witnesses: [{ ...outside, directory }] } }, true), {
+      message: /needs a required witness outside the runtime directory/,
+    });
+  for (const directory of [`${good.runtimeDirectory}-witness`, `${good.runtimeDirectory}/../witness`])
+    t.doesNotThrow(() => load({ ...ready, ledger: { witnesses: [{ ...outside, directory }] } }, true), `${directory} is outside`);
   t.throws(() => load({ ...ready, ledger: { witnesses: [outside, outside] } }, true), { message: /two are named mount/ });
   t.throws(() => load({ ...ready, ledger: { witnesses: [outside], onlineMonths: 13, retentionMonths: 12 } }, true), {
     message: /shorter than ledger.onlineMonths/,
   });
+  t.throws(() => load({ ...ready, ledger: { witnesses: [outside], onlineMonths: 1 } }, true), { message: /ledger\.onlineMonths/ });
+  t.equal(load({ ...ready, ledger: { witnesses: [outside], onlineMonths: 2 } }, true).ledger.onlineMonths, 2, 'the database keeps two');
   t.throws(() => load({ ...ready, ledger: { witnesses: [{ name: 'w', type: 'https', url: 'http://w' }] } }, true), { message: /ledger/ });
+  const spelled = load({
+    ...good,
+    runtimeDirectory: '/srv/./y/',
+    storeDirectory: '/srv/y/../z//',
+    ledger: { archiveDirectory: '/a/b/..' },
+  });
+  t.match(
+    spelled,
+    { runtimeDirectory: '/srv/y', storeDirectory: '/srv/z', ledger: { archiveDirectory: '/a' } },
+    'each directory in one spelling',
+  );
   const loaded = load({ ...ready, ledger: { witnesses: [outside] } }, true);
   t.equal(loaded.mode, 'production');
   t.match(loaded.ledger, { onlineMonths: 13, retentionMonths: 60, witnesses: [{ name: 'mount', isRequired: true }] });

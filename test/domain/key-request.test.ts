@@ -24,11 +24,16 @@ const armored = (body: string): string =>
 const whole = text + armored(blob(1, 'sha512'));
 
 test('a request and its signature are taken apart, in one spelling only', async (t) => {
-  const parsed = parseSignedKeyRequest(whole);
+  const parsed = parseSignedKeyRequest(whole, 1);
   t.same(parsed.request, request);
   t.equal(parsed.text, text, 'the bytes that were signed');
-  t.match(parsed.signature, { namespace: 'cofferdam-key', hash: 'sha512' });
-  t.equal(Buffer.from(parsed.signature.signature).toString(), 'signature');
+  t.match(parsed.signatures, [{ namespace: 'cofferdam-key', hash: 'sha512' }]);
+  t.equal(Buffer.from(parsed.signatures[0]?.signature ?? []).toString(), 'signature');
+  const both = parseSignedKeyRequest(whole + armored(blob(1, 'sha256')), 2);
+  t.match([both.text, both.signatures], [text, [{ hash: 'sha512' }, { hash: 'sha256' }]], 'with two signatures, where two are asked for');
+  t.throws(() => parseSignedKeyRequest(whole, 2), { code: 'invalid' }, 'one of two');
+  t.throws(() => parseSignedKeyRequest(`${whole}x${armored(blob(1, 'sha512'))}`, 2), { code: 'invalid' }, 'something between two');
+  t.throws(() => parseSignedKeyRequest(whole + armored(blob(1, 'sha512')) + armored(blob(1, 'sha512')), 2), { code: 'invalid' }, 'three');
   for (const [why, input] of [
     ['nothing', ''],
     ['no signature', text],
@@ -48,7 +53,7 @@ test('a request and its signature are taken apart, in one spelling only', async 
     ['another magic', text + armored(base64(new TextEncoder().encode('SSHXXX and more of it')))],
     ['cut off', text + armored(blob(1, 'sha512').slice(0, 40))],
   ] as const)
-    t.throws(() => parseSignedKeyRequest(input), { code: 'invalid' }, why);
+    t.throws(() => parseSignedKeyRequest(input, 1), { code: 'invalid' }, why);
 });
 
 test('changed in any byte it is refused, or still the same text that would have to be signed', async (t) => {
@@ -59,7 +64,7 @@ test('changed in any byte it is refused, or still the same text that would have 
     const at = random.below(whole.length);
     const changed = whole.slice(0, at) + String.fromCharCode(random.below(128)) + whole.slice(at + 1);
     try {
-      const parsed = parseSignedKeyRequest(changed);
+      const parsed = parseSignedKeyRequest(changed, 1);
       accepted += 1;
       if (!changed.startsWith(parsed.text) || keyRequestText(parsed.request) !== parsed.text) wrong += 1;
     } catch (error) {

@@ -1,6 +1,14 @@
 import { test } from 'tap';
 import { CofferdamError } from '../../server/domain/errors.ts';
-import { formatPath, isValidAccountName, isValidName, maxPathDepth, parsePath } from '../../server/domain/paths.ts';
+import {
+  formatPath,
+  isValidAccountName,
+  isValidName,
+  maxNameBytes,
+  maxPathBytes,
+  maxPathDepth,
+  parsePath,
+} from '../../server/domain/paths.ts';
 
 const parse = (text: string): string => formatPath(parsePath(Buffer.from(text, 'utf8')));
 
@@ -47,4 +55,29 @@ test('account names are bytes of a small set', async (t) => {
   for (const name of ['a', 'acme-2', '0.x_y', 'a'.repeat(64)]) t.ok(isValidAccountName(name), name);
   for (const name of ['', '-a', '.a', 'A', 'a b', 'a\n', 'a\0', 'ä', 'a/b', 'a'.repeat(65), 'a\u0000b'])
     t.notOk(isValidAccountName(name), JSON.stringify(name));
+});
+
+test('bounds, to the byte and to the level', async (t) => {
+  t.same([maxNameBytes, maxPathBytes, maxPathDepth], [255, 4096, 32]);
+  const levels = (count: number): Buffer => Buffer.from('/a'.repeat(count));
+  t.equal(parsePath(levels(32)).length, 32);
+  t.throws(() => parsePath(levels(33)), { code: 'invalid', message: 'path has too many levels' });
+  t.same(parsePath(Buffer.concat([Buffer.alloc(4095, '/'), Buffer.from('a')])), ['a'], 'as long as a path may be');
+  t.throws(() => parsePath(Buffer.concat([Buffer.alloc(4096, '/'), Buffer.from('a')])), { code: 'invalid', message: 'path is too long' });
+  t.ok(isValidName(`${'ö'.repeat(127)}x`));
+  t.notOk(isValidName('x'.repeat(256)));
+});
+
+test('every single unit: controls and the slash are in no name, everything beside them is', async (t) => {
+  for (let unit = 0; unit < 0x180; unit += 1) {
+    const isControl = unit < 0x20 || (unit >= 0x7f && unit <= 0x9f);
+    const isName = !isControl && unit !== 0x2f;
+    for (const name of [`${String.fromCharCode(unit)}b`, `a${String.fromCharCode(unit)}`])
+      if (isValidName(name) !== isName) t.fail(`0x${unit.toString(16)}`);
+  }
+  for (const name of ['', '.', '..', 'a\ud800', '\udc00a']) t.notOk(isValidName(name), JSON.stringify(name));
+  for (const name of ['...', '.a', 'a.', '\ufeffa', '🏦']) t.ok(isValidName(name), JSON.stringify(name));
+  t.throws(() => parsePath(Buffer.from([0x61, 0xff])), { message: 'path is not valid UTF-8' });
+  t.throws(() => parsePath(Buffer.from('a\0')), { message: 'a name in the path is not allowed' });
+  t.same(parsePath(Buffer.from('\ufeffa')), ['\ufeffa'], 'a mark at the front is a part of the name');
 });

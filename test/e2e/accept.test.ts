@@ -114,6 +114,26 @@ test('a source that misbehaves waits; others and exempt ones do not', async (t) 
   let polite = 0;
   while (polite < 60 && (await answers('127.0.0.70'))) polite += 1;
   t.ok(polite >= 10 && polite < 60, `who comes and goes without a login costs others a place as well (${polite} times)`);
+  // A good first proof is no misdeed, however many colleagues give one from behind one address; a bad one is.
+  const personKey = readFileSync(world.keyFile('acme'), 'utf8');
+  const proves = async (localAddress: string, account: string): Promise<string> => {
+    const client = await RawClient.open({ port, localAddress });
+    if (!(await client.ready)) return 'turned away';
+    client.send(message(5, 'ssh-userauth'));
+    await client.next(6);
+    client.send(client.authRequest(account, personKey));
+    const answer = await client.next(51);
+    client.close();
+    await client.closed;
+    return answer?.at(-1) === 1 ? 'partial' : 'refused';
+  };
+  const said: string[] = [];
+  for (let i = 0; i < 6; i += 1) said.push(await proves('127.0.0.71', 'acme'));
+  t.same(said, Array(6).fill('partial'));
+  t.ok(await answers('127.0.0.71'), 'who proves his key and goes is served as before');
+  let refused = 0;
+  while (refused < 12 && (await proves('127.0.0.72', 'globex')) === 'refused') refused += 1;
+  t.ok(refused >= 2 && refused < 12, `who proves what is not his is not (${refused} times)`);
   for (let i = 0; i < 8; i += 1) {
     const { socket, closed } = rawSocket({ ...anybody, port, localAddress: '127.0.0.1' });
     socket.write('GET / HTTP/1.0\r\n\r\n');

@@ -38,10 +38,10 @@ test("OpenSSH's scp, reget, rekeying in mid-transfer, and a listing of many name
   t.equal(down.code, 0, `scp down ends with 0: ${down.err}`);
   t.equal(await sha256File(join(local, 'scp-got')), sha256);
 
-  const rekey = (name: string): readonly string[] => [
+  const rekey = (name: string, limit = '5M'): readonly string[] => [
     ...world.sftpArguments(name).slice(0, -1),
     '-o',
-    'RekeyLimit=5M',
+    `RekeyLimit=${limit}`,
     '-b',
     '-',
     world.sftpArguments(name).at(-1) ?? '',
@@ -53,6 +53,12 @@ test("OpenSSH's scp, reget, rekeying in mid-transfer, and a listing of many name
   t.equal(await sha256File(join(local, 'rekey-got')), sha256);
 
   writeFileSync(join(local, 'part'), readFileSync(path).subarray(0, 12_345_678));
+  writeFileSync(join(local, 'often'), readFileSync(path).subarray(0, 6_000_000));
+  const often = await run('sftp', rekey('acme-batch', '1M'), {
+    input: `put ${join(local, 'often')} deposit/often.bin\n`,
+    timeoutMs: 100_000,
+  });
+  t.equal(often.code, 0, `upload with new keys every MB, which has to wait for some: ${often.err}`);
   const resumed = await world.sftp('processor', [`reget acme/deposit/scp.bin ${join(local, 'part')}`]);
   t.equal(resumed.code, 0, resumed.err);
   t.equal(await sha256File(join(local, 'part')), sha256, 'reget completes a download');

@@ -38,6 +38,9 @@ test('windows: a person of the customer opens and closes them', async (t) => {
   t.match(opened.out, /acme-batch may log in with its key alone until \d{4}-/);
   t.equal((await sftpLines(world, batch(world), ['pwd'])).code, 0, 'the window stands for the second factor');
   t.match((await as('acme', 'windows')).out, /^acme-batch: open until /m);
+  t.notMatch(opened.out, /another window/);
+  const shorter = await as('acme', 'unlock acme-batch --for 1h');
+  t.match(shorter.out, /until \S+.*; another window of it is open until \d{4}-/, 'what is said is not less than what is open');
   const locked = await as('acme', 'lock acme-batch');
   t.match(locked.out, /window closed, 0 sessions ended/);
   t.not((await sftpLines(world, batch(world), ['pwd'])).code, 0, 'and no session again');
@@ -148,17 +151,28 @@ test('a new key from the customer: signed by the current one, waiting, confirmed
   const requests = join(world.directory, 'requests');
   mkdirSync(requests);
   const expires = new Date(Date.now() + 200 * 86_400_000).toISOString().slice(0, 10);
-  /** Request and signature as a person makes them. */
-  const signed = async (signer: string, change: Readonly<Record<string, string>> = {}, namespace = 'cofferdam-key'): Promise<string> => {
+  /** Request and signatures as a person makes them: by a key of the account, and by the new key. */
+  const signed = async (
+    signer: string,
+    change: Readonly<Record<string, string>> = {},
+    namespace = 'cofferdam-key',
+    newKey: string | null = next.file,
+  ): Promise<string> => {
     const fields = { account: 'acme-batch', fingerprint, expires, key: next.publicLine, ...change };
     const file = join(requests, `r${Math.random().toString(36).slice(2)}`);
     writeFileSync(
       file,
       `cofferdam key request\naccount ${fields.account}\nfingerprint ${fields.fingerprint}\nexpires ${fields.expires}\nkey ${fields.key}\n`,
     );
-    const done = await run('ssh-keygen', ['-Y', 'sign', '-n', namespace, '-f', signer, file]);
-    if (done.code !== 0) throw new Error(done.err);
-    return readFileSync(file, 'utf8') + readFileSync(`${file}.sig`, 'utf8');
+    const text = readFileSync(file, 'utf8');
+    const signatures: string[] = [];
+    for (const key of [signer, newKey]) {
+      if (key === null) continue;
+      const done = await run('ssh-keygen', ['-Y', 'sign', '-n', namespace, '-f', key], { input: text });
+      if (done.code !== 0) throw new Error(done.err);
+      signatures.push(done.out);
+    }
+    return text + signatures.join('');
   };
   const machineKey = world.keyFile('acme-batch');
   const good = await signed(machineKey);
@@ -172,6 +186,8 @@ test('a new key from the customer: signed by the current one, waiting, confirmed
     ['expired', 'acme', await signed(machineKey, { expires: '2020-01-01' })],
     ['longer than keys live', 'acme', await signed(machineKey, { expires: '2099-01-01' })],
     ['no signature', 'acme', good.slice(0, good.indexOf('-----BEGIN'))],
+    ['without a signature by the new key', 'acme', await signed(machineKey, {}, 'cofferdam-key', null)],
+    ['another key in the place of the new one', 'acme', await signed(machineKey, {}, 'cofferdam-key', world.keyFile('acme'))],
     ['nothing', 'acme', ''],
   ] as const) {
     const done = await as(account, 'keys add', input);
@@ -188,7 +204,29 @@ test('a new key from the customer: signed by the current one, waiting, confirmed
   t.match((await world.cofferctl(['alert', 'list'])).out, /acme asked for a new key of acme-batch/, 'and the contact is told');
   t.not((await as('acme', `keys confirm ${fingerprint}`)).code, 0, 'who asked cannot confirm');
   t.not((await as('globex', `keys confirm ${fingerprint}`)).code, 0, 'nor another customer');
-  t.not((await as('acme', 'keys add', good)).code, 0, 'the same request again adds nothing');
+  t.match((await as('acme', 'keys add', good)).out, /^this key cannot be added: make another one/, 'the same request again adds nothing');
+  // Whether a key is another bank's is said to nobody who does not have it.
+  const theirs = readFileSync(`${world.keyFile('globex')}.pub`, 'utf8')
+    .trim()
+    .split(' ')
+    .slice(0, 2)
+    .join(' ');
+  const unknown = makeKey(world, 'nobodys');
+  const printOf = async (file: string): Promise<string> => (await run('ssh-keygen', ['-lf', file])).out.split(' ')[1] ?? '';
+  const answers: string[] = [];
+  for (const [key, print] of [
+    [theirs, await printOf(`${world.keyFile('globex')}.pub`)],
+    [unknown.publicLine, await printOf(`${unknown.file}.pub`)],
+  ] as const) {
+    const said = await as(
+      'acme',
+      'keys add',
+      await signed(machineKey, { fingerprint: print, key }, 'cofferdam-key', world.keyFile('acme')),
+    );
+    t.not(said.code, 0);
+    answers.push(said.out.replaceAll(print, 'KEY'));
+  }
+  t.equal(answers[0], answers[1], 'the same words for a registered key and for one that nobody has');
 
   t.equal(
     (await world.cofferctl(['account', 'create', 'acme-second', '--customer', 'acme', '--kind', 'person', '--manages', 'yes'])).code,
@@ -232,7 +270,8 @@ test('a new key from the customer: signed by the current one, waiting, confirmed
   const heir = makeKey(world, 'heir');
   const heirPrint = (await run('ssh-keygen', ['-lf', `${heir.file}.pub`])).out.split(' ')[1] ?? '';
   t.equal(
-    (await as('acme', 'keys add', await signed(narrow.file, { fingerprint: heirPrint, key: heir.publicLine }))).code,
+    (await as('acme', 'keys add', await signed(narrow.file, { fingerprint: heirPrint, key: heir.publicLine }, 'cofferdam-key', heir.file)))
+      .code,
     0,
     'a restricted key may ask for its successor',
   );

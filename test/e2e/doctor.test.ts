@@ -4,7 +4,9 @@ import { join } from 'node:path';
 import pg from 'pg';
 import { test } from 'tap';
 import type { Finding } from '../../server/admin/doctor/finding.ts';
+import { defaultShares, wardenConnections } from '../../server/config/shares.ts';
 import { lookUp } from '../../server/config/system-users.ts';
+import { connections, connectionsOf, incidentConnections } from '../../server/postgres/connection-limits.ts';
 import { startWorld } from '../support/world.ts';
 
 test('doctor of a running gateway: what is really broken is found, and is well again afterwards', async (t) => {
@@ -38,6 +40,7 @@ test('doctor of a running gateway: what is really broken is found, and is well a
     'native cipher',
     'database version',
     'database settings',
+    'database connections',
     'idle transactions',
     'old snapshots',
     'demo accounts',
@@ -58,6 +61,31 @@ test('doctor of a running gateway: what is really broken is found, and is well a
   ])
     t.equal(names.filter((one) => one === name).length, 1, name);
   t.ok(names.includes(`listener 127.0.0.1:${world.demo.partner.port}`));
+
+  // What the processes really keep open is what the table has, by name and by number.
+  const counted = connectionsOf(defaultShares, 0);
+  const { rows: open } = await client.query<{ name: string; role: string; n: number }>(
+    "select application_name as name, usename as role, count(*)::int as n from pg_stat_activity where datname = current_database() and usename like 'cofferdam%' group by 1, 2",
+  );
+  const most: Readonly<Record<string, number>> = {
+    'cofferdam warden': wardenConnections(defaultShares.warden),
+    'cofferdam warden listen': connections.wardenListeners,
+    'cofferdam sealer': connections.sealer,
+    'cofferdam sealer leads': connections.sealerLeads,
+    'cofferdam admin': defaultShares.admin.transactions.total,
+    'cofferdam admin listen': connections.adminListener,
+    'cofferdam incident': incidentConnections(defaultShares.admin),
+    ...Object.fromEntries(
+      ['grants', 'charges', 'pace'].flatMap((kind) => ['partner', 'internal'].map((plane) => [`cofferdam ${kind} ${plane}`, 1])),
+    ),
+  };
+  for (const { name, n } of open) t.ok(n <= (most[name] ?? 0), `${name}: ${n} of ${most[name]}`);
+  for (const name of ['cofferdam warden listen', 'cofferdam sealer leads', 'cofferdam admin listen'])
+    t.equal(open.find((one) => one.name === name)?.n, most[name], `${name} are there all the time`);
+  for (const role of ['warden', 'admin'] as const) {
+    const ours = open.filter((one) => one.role === `cofferdam_${role}`);
+    t.ok(ours.length > 0 && ours.reduce((sum, one) => sum + one.n, 0) <= counted[role], `${role}: no more than ${counted[role]}`);
+  }
   await well('nothing is wrong at first');
 
   const secrets = join(world.directory, 'secrets');

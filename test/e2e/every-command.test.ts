@@ -164,10 +164,10 @@ test('every command does what it says', async (t) => {
   await ctl('report changes', ['--since', '1d']);
 
   t.match(
-    (await world.cofferctlAlone(['customer', 'create', 'northbank'])).out,
-    /customer\.created[\s\S]*Nothing was done\. To do it: cofferctl customer create northbank --execute/,
+    (await world.cofferctlAlone(['customer', 'create', 'northbank', ...reason])).out,
+    /customer\.created[\s\S]*Nothing was done\. To do it: cofferctl customer create northbank --reason \S+.* --execute/,
   );
-  await ctl('customer create', ['northbank']);
+  await ctl('customer create', ['northbank', ...reason]);
   await ctl('account create', ['north', '--customer', 'northbank', '--kind', 'person', '--contact', 'Ms North']);
   await ctl('account create', ['north-batch', '--customer', 'northbank', '--kind', 'machine']);
   const key = await ctl('key add', ['north', '--file', '-'], { input: keyLine('north') });
@@ -206,6 +206,9 @@ test('every command does what it says', async (t) => {
   await ctl('file list', ['acme']);
   await ctl('file receipt', ['--customer', 'acme', '--path', '/collect/payment.xml']);
   const version = await one<string>("select id from version where state = 'published'");
+  t.match((await world.cofferctl(['file', 'receipt', version])).out, /^cofferdam receipt\/1/, 'by its version, as it is withdrawn');
+  t.match((await world.cofferctl(['file', 'receipt', '--key-only'])).out, /^-----BEGIN PUBLIC KEY-----/, 'the key alone needs no file');
+  t.match((await world.cofferctl(['doctor'])).out, /7 demo accounts exist/, 'accounts that are made beside the demo are none of it');
   await ctl('file withdraw', [version, ...reason]);
   await ctl('file release', [version, '--days', '2', ...reason]);
   await ctl('folder set', ['acme', 'collect', '--window-days', '60', ...reason]);

@@ -167,6 +167,17 @@ test('scope and hunt say what was done, and nothing else', async (t) => {
   t.match(slice, /extent\.granted/);
   writeFileSync(join(out, 'acme', 'slice.jsonl'), slice.replace('extent.granted', 'extent.refused'));
   t.equal((await run(process.execPath, command, { cwd: join(out, 'acme') })).code, 1, 'a changed entry does not verify');
+  // Node makes a way of several directories for ever where a place of it cannot hold any.
+  for (const [place, words] of [
+    ['/proc/pack', /cannot be made \(E[A-Z]+\)/],
+    [join(out, 'no', 'such'), /cannot be made \(ENOENT\)/],
+    [process.execPath, /is no directory/],
+  ] as const)
+    t.match(
+      await world.cofferctl(['incident', 'pack', '--account', 'processor', '--aware', '2h', '--out', place]),
+      { code: 2, err: words },
+      place,
+    );
   t.match(
     (await world.cofferctl(['incident', 'pack', '--account', 'processor', '--aware', '2h', '--out', out])).err,
     /exists and is not empty/,

@@ -27,9 +27,9 @@ test('a bank is set up from nothing to its first login, by the command line alon
   t.match(await ok('whoami'), /alice \(security-officer\)/);
   t.match(await ok('status'), /everything serves/);
   t.match(await ok('doctor'), /ok +database grants/);
-  await ok('customer', 'create', 'northbank');
-  await refused(5, /already a customer/, 'customer', 'create', 'northbank');
-  await refused(2, /wrong form|names are|parameters/, 'customer', 'create', 'North Bank');
+  await ok('customer', 'create', 'northbank', '--reason', 'x');
+  await refused(5, /already a customer/, 'customer', 'create', 'northbank', '--reason', 'x');
+  await refused(2, /wrong form|names are|parameters/, 'customer', 'create', 'North Bank', '--reason', 'x');
   await refused(3, /no customer named nobody/, 'account', 'create', 'x', '--customer', 'nobody', '--kind', 'person');
   await ok('account', 'create', 'north', '--customer', 'northbank', '--kind', 'person', '--contact', 'treasury');
 
@@ -153,7 +153,7 @@ test('the operators’ socket: no certificate, a foreign one, a lesser role', as
 
   const asCarol = (...args: readonly string[]): ReturnType<typeof world.cofferctl> => world.cofferctl([...args, '--operator', 'carol']);
   t.equal((await asCarol('status')).code, 0, 'an operator reads');
-  const denied = await asCarol('customer', 'create', 'carolsbank');
+  const denied = await asCarol('customer', 'create', 'carolsbank', '--reason', 'x');
   t.equal(denied.code, 4, 'and does not widen access');
   t.match(denied.err, /needs the role security-officer; you are operator/);
   t.equal((await asCarol('customer', 'suspend', 'globex', '--reason', 'x')).code, 0, 'but may narrow it');

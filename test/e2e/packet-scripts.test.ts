@@ -4,12 +4,11 @@ import { createHash, randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { t as file, test } from 'tap';
 import { type as fx } from '../../server/edge/sftp/codec.ts';
-import { message, RawClient, sftpPacket, u32 } from '../support/raw-client.ts';
+import { message, RawClient, sftpPacket, u32, u64 } from '../support/raw-client.ts';
 import { startWorld, type World } from '../support/world.ts';
 
 const ok = 0;
 const noSuchFile = 2;
-const u64 = (value: number): Buffer => Buffer.concat([u32(Math.floor(value / 2 ** 32)), u32(value)]);
 const noAttributes = u32(0);
 const permissionsAndTimes = Buffer.concat([u32(0x4 | 0x8), u32(0o640), u32(1_700_000_000), u32(1_700_000_000)]);
 const isStatus = (packet: Buffer | undefined, code: number): boolean => packet?.[0] === fx.status && packet.readUInt32BE(5) === code;

@@ -78,3 +78,21 @@ test('what waits is a copy, is counted with what it costs, is bounded in number,
   t.equal(poor.bytes, 0);
   t.end();
 });
+
+test('the window to the byte: for each piece, and for all that wait together; pieces are put together in order', (t) => {
+  const refused = { code: 'unsupported', message: /too far ahead/ };
+  const window = new ReorderWindow(0, 100, account());
+  t.throws(() => window.write(50, [Buffer.alloc(51)]), refused, 'it ends beyond the window');
+  t.same(window.write(50, [Buffer.alloc(50)]), [], 'it ends with the window');
+  t.throws(() => window.write(1, [Buffer.alloc(51)]), refused, 'together they are more than the window');
+  t.same(window.write(1, [Buffer.from('ab'), Buffer.alloc(46), Buffer.from('cd')]), [], 'together they are the window');
+  const ready = Buffer.concat(window.write(0, [Buffer.from('x')]) as Buffer[]);
+  t.equal(ready.length, 51);
+  t.equal(ready.subarray(0, 3).toString(), 'xab');
+  t.equal(ready.subarray(49).toString(), 'cd', 'slices of one piece stand behind each other');
+  // What was given out is no longer counted: as much may wait again.
+  t.same(window.write(101, [Buffer.alloc(50)]), []);
+  window.drop();
+  t.same(window.write(51 + 1, [Buffer.alloc(99)]), [], 'nor is what was dropped');
+  t.end();
+});

@@ -1,14 +1,14 @@
-// The order of one session's requests, packet by packet: a CLOSE waits for the READs and WRITEs that were sent before it, and a handle that is closed is closed.
+// The order of one session's requests, packet by packet: those on one handle are done as they were sent, whatever else the session waits for, a CLOSE waits for
+// the READs that were sent before it, and a handle that is closed is closed.
 import { randomBytes, randomUUID } from 'node:crypto';
 import { t as file, test } from 'tap';
 import { type as fx } from '../../server/edge/sftp/codec.ts';
 import { createSftp } from '../../server/edge/sftp/session.ts';
 import { SegmentSealer, sealedLength } from '../../server/extents/sealed-format.ts';
-import { sftpPacket, u32 } from '../support/raw-client.ts';
+import { sftpPacket, u32, u64 } from '../support/raw-client.ts';
 import { edgeProcess, roomy, ScriptedWarden, testSession } from '../support/scripted-warden.ts';
 
 const { node } = edgeProcess(file);
-const u64 = (value: number): Buffer => Buffer.concat([u32(0), u32(value)]);
 
 /** A session whose replies are kept, without a connection. */
 function session(t: { teardown(work: () => Promise<void>): void }, warden: ScriptedWarden) {
@@ -121,4 +121,88 @@ test('a WRITE that cannot be read marks its handle, one for an unknown handle ma
   send(fx.close, 7, torn);
   t.match((await reply(7)).toString('latin1'), /packet is too short; the file stays incomplete/);
   t.equal(warden.closed, undefined);
+});
+
+/** Something slow of the same session, that everything behind it waits for; `done` lets it end. */
+function slowly(warden: ScriptedWarden): { readonly send: (send: ReturnType<typeof session>['send']) => void; readonly done: () => void } {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  warden.answer('tree.stat', () => ({ kind: 'file', size: 1, modifiedAt: 1, permissions: 0o640 }));
+  warden.faults.set('tree.stat', () => promise);
+  return { send: (send) => send(fx.stat, 900, '/slow'), done: resolve };
+}
+const statuses = (packets: readonly Buffer[]): Record<number, number> =>
+  Object.fromEntries(packets.filter((one) => one[0] === fx.status).map((one) => [idOf(one), one.readUInt32BE(5)]));
+
+test('a size, WRITEs and a CLOSE behind something slow, in one stream: done as they were sent', async (t) => {
+  const stored = randomBytes(60_000);
+  const whole = randomBytes(250_000);
+  const warden = new ScriptedWarden();
+  warden.stored = { kind: 'partial', bytes: stored };
+  const slow = slowly(warden);
+  const { send, reply } = session(t, warden);
+  send(fx.open, 1, '/deposit/f', u32(0x0a), u32(0));
+  const handle = Buffer.from((await reply(1)).subarray(5));
+  slow.send(send);
+  send(fx.fsetstat, 2, handle, u32(1), u64(0));
+  for (let at = 0; at < whole.length; at += 32_768) {
+    const piece = whole.subarray(at, at + 32_768);
+    send(fx.write, 100 + at / 32_768, handle, u64(at), u32(piece.length), piece);
+  }
+  send(fx.fstat, 4, handle);
+  send(fx.close, 5, handle);
+  send(fx.write, 6, handle, u64(whole.length), u32(1), Buffer.of(1));
+  send(fx.fstat, 7, handle);
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  slow.done();
+  const answers = await Promise.all(Array.from({ length: 14 }, (_, at) => reply(2 + at)));
+  const said = statuses(answers);
+  t.same([said[2], said[5]], [0, 0], 'cut to nothing, written, closed');
+  t.ok(warden.isFile(whole), 'and it is what was written behind the cut');
+  t.equal(answers.find((one) => idOf(one) === 4)?.readUInt32BE(13), whole.length, 'FSTAT sees the WRITEs before it');
+  t.same([said[6], said[7]], [5, 5], 'what came behind the CLOSE finds no open handle');
+});
+
+test('an fsync that has not begun covers what was sent before it, and not what comes behind', async (t) => {
+  const warden = new ScriptedWarden();
+  const slow = slowly(warden);
+  const { send, reply } = session(t, warden);
+  send(fx.open, 1, '/deposit/f', u32(0x1a), u32(0));
+  const handle = Buffer.from((await reply(1)).subarray(5));
+  slow.send(send);
+  send(fx.write, 2, handle, u64(0), u32(1000), randomBytes(1000));
+  send(fx.extended, 3, 'fsync@openssh.com', handle);
+  send(fx.write, 4, handle, u64(1000), u32(500), randomBytes(500));
+  t.equal(idOf(await reply(2)), 2, 'a WRITE that nothing on its handle stands before is taken at once');
+  slow.done();
+  await Promise.all([3, 4, 5].map(reply));
+  t.same(warden.sealedBytes, [1000]);
+  send(fx.extended, 5, 'fsync@openssh.com', handle);
+  send(fx.write, 6, handle, u64(1500), u32(10), randomBytes(10));
+  await Promise.all([6, 7].map(reply));
+  t.same(warden.sealedBytes, [1000, 500], 'nor does one that begins at once');
+  send(fx.close, 7, handle);
+  t.equal((await reply(8)).readUInt32BE(5), 0);
+  t.equal(warden.closed?.size, 1510);
+});
+
+test('a READ behind a CLOSE that waits finds no open handle', async (t) => {
+  const warden = new ScriptedWarden();
+  warden.answer('download.open', () => ({ download: randomUUID(), customer: randomUUID(), size: 1000, modifiedAt: 0 }));
+  warden.answer('download.close', () => ({}));
+  const slow = slowly(warden);
+  const { send, reply } = session(t, warden);
+  send(fx.open, 1, '/collect/f', u32(1), u32(0));
+  const handle = Buffer.from((await reply(1)).subarray(5));
+  slow.send(send);
+  send(fx.close, 2, handle);
+  send(fx.read, 3, handle, u64(0), u32(10));
+  t.match((await reply(2)).toString('latin1'), /not open/);
+  t.notOk(warden.asked.includes('download.locate'), 'nothing is asked for it');
+  slow.done();
+  const [first, second] = await Promise.all([3, 4].map(reply));
+  t.same(
+    [first, second].map((one) => one?.[0]),
+    [fx.attrs, fx.status],
+  );
+  t.equal(second?.readUInt32BE(5), 0);
 });

@@ -1,8 +1,10 @@
 // T-34: one session without a connection: what a well-formed packet may say, which handle is good for how long, and what small pieces cost.
+import { randomBytes } from 'node:crypto';
 import { test } from 'tap';
 import { type as fx } from '../../server/edge/sftp/codec.ts';
-import { sftpPacket, u32 } from '../support/raw-client.ts';
-import { handleOf, honest, SessionBench, statusOf, textOf, u64 } from '../support/session-bench.ts';
+import { sftpPacket, u32, u64 } from '../support/raw-client.ts';
+import { atRest } from '../support/scripted-warden.ts';
+import { handleOf, honest, SessionBench, statusOf, textOf } from '../support/session-bench.ts';
 
 const beyond = [2n ** 53n - 1n, 2n ** 53n, 2n ** 63n, 2n ** 64n - 1n] as const;
 const [openRead, openWrite] = [u32(1), u32(0x1a)];
@@ -65,6 +67,59 @@ test('CLOSE waits for the READs that were sent before it', async (t) => {
   t.equal(statusOf(await bench.reply(close)), ok);
   const order = bench.replies().map((packet) => packet.readUInt32BE(1));
   t.ok(order.indexOf(read) < order.indexOf(close), 'and it is answered after them');
+});
+
+test('a download is closed by its client when its CLOSE came, and cut however else its session ends', async (t) => {
+  const bytes = 1000;
+  const stored = atRest(0, randomBytes(bytes));
+  const ends: Readonly<Record<string, readonly [(bench: SessionBench, handle: Buffer) => unknown, string]>> = {
+    CLOSE: [(bench, handle) => bench.ask(fx.close, handle), 'client'],
+    'the end of its stream': [(bench) => bench.session.eof(), 'cut'],
+    'a closed channel': [(bench) => bench.session.closed('client-closed'), 'cut'],
+    'a lost connection': [(bench) => bench.session.closed('connection-lost'), 'cut'],
+  };
+  for (const [what, [end, by]] of Object.entries(ends)) {
+    const bench = new SessionBench(t);
+    const closed: unknown[] = [];
+    bench.script = (op, params) => {
+      if (op === 'download.close') closed.push(params);
+      if (op === 'download.locate') return { extents: [{ index: 0, offset: 0, bytes }] };
+      return op === 'download.grant' ? stored.answer : honest(op, params);
+    };
+    const handle = handleOf(await bench.ask(fx.open, '/f', openRead, none));
+    // More than there is: what counts is what came.
+    t.equal((await bench.ask(fx.read, handle, u64(0), u32(32_768)))?.readUInt32BE(5), bytes);
+    await end(bench, handle);
+    await bench.session.closed('connection-lost');
+    t.match(closed, [{ by, sentBytes: bytes }], what);
+    t.equal(closed.length, 1, 'said once');
+  }
+});
+
+test('attributes of an open upload: what is not sent stays as it was', async (t) => {
+  const bench = new SessionBench(t);
+  const closed: Readonly<Record<string, unknown>>[] = [];
+  bench.script = (op, params) => {
+    if (op === 'upload.close') closed.push(params);
+    return honest(op, params);
+  };
+  const times = (at: number): readonly Buffer[] => [u32(8), u32(at), u32(at)];
+  const modes = [u32(4), u32(0o600)];
+  const setting = async (...all: readonly (readonly Buffer[])[]): Promise<unknown> => {
+    const [first = [none], ...later] = all;
+    const handle = handleOf(await bench.ask(fx.open, '/f', openWrite, ...first));
+    for (const one of later) t.equal(statusOf(await bench.ask(fx.fsetstat, handle, ...one)), ok);
+    const seen = await bench.ask(fx.fstat, handle);
+    t.equal(statusOf(await bench.ask(fx.close, handle)), ok);
+    const said = closed.pop()?.modifiedAt;
+    if (said !== undefined) t.equal(seen?.readUInt32BE(5 + 4 + 8 + 8 + 4 + 4), said, 'and its writer sees it');
+    return said;
+  };
+  t.equal(await setting([none]), undefined, 'none was said');
+  t.equal(await setting([none], times(7)), 7);
+  t.equal(await setting([none], times(7), modes), 7, 'modes after times, as scp -p and WinSCP send them');
+  t.equal(await setting(times(7), modes), 7, 'times at the opening');
+  t.equal(await setting(times(7), times(8), modes, times(0)), 0, 'the last one counts');
 });
 
 test('a packet of a quarter of a million pieces costs what its bytes cost', async (t) => {

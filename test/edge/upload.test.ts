@@ -127,6 +127,15 @@ test('a partial upload: resumed, written anew, cut, or left as it was', async (t
   t.same([said, anew.isFile(whole)], ['OK', true], 'written anew from the start');
   const [less, shorter] = await resumed((upload) => write(upload, whole.subarray(0, 32_000)));
   t.match([less, shorter.closed, shorter.interrupted], [/less was written than was there already/, undefined, 1], 'anew, and not as far');
+  // Its CLOSE was lost: a client that sends it again from the start has no more to send.
+  for (const [bytes, why] of [
+    [stored.length - 1, /less was written than was there already/],
+    [stored.length, /^OK$/],
+  ] as const) {
+    const [answer, same] = await resumed((upload) => write(upload, whole.subarray(0, bytes)));
+    t.match(answer, why, `anew, ${bytes} of ${stored.length} bytes`);
+    t.equal(same.isFile(whole.subarray(0, bytes)), bytes === stored.length);
+  }
   const [mixed, overlap] = await resumed((upload) => write(upload, whole, 60_000));
   t.same([mixed, overlap.isFile(Buffer.concat([stored.subarray(0, 60_000), whole]))], ['OK', true], 'from its middle on');
   const [cut, short] = await resumed(async (upload) => {
@@ -174,6 +183,90 @@ test('a complete file: gone on from, written over in part, cut, or left as it wa
   }
   const [cut, empty] = await followed(async (upload) => upload.resize(0));
   t.same([cut, empty.isFile(Buffer.alloc(0))], ['OK', true], 'cut to nothing');
+});
+
+test('a client that is cut off while what was there is taken over: all that was acknowledged is kept', async (t) => {
+  const there = randomBytes(120_000);
+  const more = randomBytes(70_000);
+  for (const [kind, from, op, size] of [
+    ['complete', there.length, 'upload.base-extent', there.length + more.length],
+    ['complete', 40_000, 'upload.base-extent', 40_000 + more.length],
+    ['partial', 60_000, 'upload.base-extent', 60_000 + more.length],
+    ['partial', 0, 'upload.rewrite', more.length],
+    ['partial', there.length, 'upload.verify-extent', there.length + more.length],
+  ] as const) {
+    const warden = new ScriptedWarden();
+    warden.stored = { kind, bytes: there };
+    const asked = Promise.withResolvers<void>();
+    const answer = Promise.withResolvers<void>();
+    warden.faults.set(op, () => {
+      asked.resolve();
+      return answer.promise;
+    });
+    const upload = await open(warden);
+    await write(upload, more.subarray(0, 32_768), from);
+    upload.write(from + 32_768, [more.subarray(32_768)]);
+    await asked.promise;
+    const ended = ending(upload.interrupt());
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    t.equal(warden.interrupted, 0, `${kind}, from ${from}: nothing is said before ${op} is answered`);
+    answer.resolve();
+    t.equal(await ended, 'OK');
+    t.same([warden.interrupted, warden.size], [1, size], `${kind}, from ${from}: what was taken over, and every byte behind it`);
+  }
+});
+
+test('the running hash of an upload is kept as that of the stored bytes only, and no other one takes its place', async (t) => {
+  const [there, more, lastObject] = [randomBytes(50_000), randomBytes(20_000), randomBytes(16).toString('hex')];
+  const resume = async (stored: number): Promise<{ readonly upload: Upload; readonly warden: ScriptedWarden }> => {
+    const warden = new ScriptedWarden();
+    if (stored > 0) warden.stored = { kind: 'partial', bytes: there };
+    // Whatever was sealed since, this is what is stored: another upload has taken this one's place, or the answer is of before.
+    warden.answer('upload.interrupt', () => ({ storedBytes: there.length, lastObject }));
+    const opened = warden.giving('upload.open');
+    warden.answer('upload.open', (params) => ({ ...opened(params), ...(stored > 0 ? { lastObject } : {}) }));
+    return { upload: await open(warden), warden };
+  };
+  const first = await resume(0);
+  await write(first.upload, there);
+  await first.upload.interrupt();
+  const second = await resume(there.length);
+  await write(second.upload, more, there.length);
+  await second.upload.interrupt();
+  t.notOk(second.warden.asked.includes('upload.verify-extent'), 'its hash was kept');
+  const third = await resume(there.length);
+  await write(third.upload, more, there.length);
+  t.equal(await ending(third.upload.close()), 'OK');
+  t.notOk(third.warden.asked.includes('upload.verify-extent'), 'and still is: what the second one hashed beyond is kept under no name');
+  t.ok(third.warden.isFile(Buffer.concat([there, more])), 'the hash of the file is that of its bytes');
+});
+
+test('an fsync is answered when the warden has said that it is durable, and refused when it says that it is not', async (t) => {
+  for (const [fault, why] of [
+    [undefined, /^OK$/],
+    [refusal, /taken over/],
+  ] as const) {
+    const warden = new ScriptedWarden();
+    const [asked, answer] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    warden.faults.set('upload.seal-extent', async () => {
+      asked.resolve();
+      await answer.promise;
+      if (fault !== undefined) throw fault;
+    });
+    const upload = await open(warden);
+    await write(upload, first);
+    let said: string | undefined;
+    const synced = ending(upload.sync()).then((text) => {
+      said = text;
+    });
+    await asked.promise;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    t.equal(said, undefined, 'not before');
+    answer.resolve();
+    await synced;
+    t.match(said, why);
+    await upload.interrupt();
+  }
 });
 
 test('WRITEs behind an unanswered fsync are in the file', async (t) => {

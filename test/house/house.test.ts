@@ -118,7 +118,7 @@ test('values never go into SQL text', async (t) => {
     for (const match of readFileSync(join(root, path), 'utf8').matchAll(/\$\{([^}]+)\}/g))
       t.match(
         match[1],
-        /^(?:inParent\(|visible\(|versionColumns|fileColumns|fileJoins|budgetColumns|budgetJoins|amountColumn$|totalColumn$|baseColumn$|pathOf|credentialColumns|rowColumns$|rowJoins$|laggard$|windowColumns$|selected$|fitting$|ofEntry$|pathInFolder$|readable$|text$|column$|parameter$|account$)/,
+        /^(?:inParent\(|visible\(|versionColumns|fileColumns|fileJoins|budgetColumns|budgetJoins|amountColumn$|totalColumn$|baseColumn$|pathOf|credentialColumns|sessionColumns$|rowColumns$|rowJoins$|laggard$|windowColumns$|selected$|fitting$|ofEntry$|pathInFolder$|readable$|overdue$|isOutlived$|isDue$|returned$|isExpired$|isUnused$|isWaiting$|isRetired$|isExpiring$|isOver$|windowIsOver$|retentionIsOver$|strangerKey$|text$|column$|parameter$|account$|accountOfSelfTest$|customerOfSelfTest$)/,
         `${path}: \${${match[1]}} is a constant fragment`,
       );
 });
@@ -142,6 +142,15 @@ test('no queue is shifted: what waits in order waits in a Queue', async (t) => {
   for (const planted of ['waiting.shift()', 'all.splice(0, 10)', 'all.splice(0)', 'list.unshift(x)'])
     t.match(planted, shifts, 'the rule bites');
   for (const path of sources) t.notMatch(readFileSync(join(root, path), 'utf8'), shifts, path);
+});
+
+/** A signal that asks to stop, heeded by itself: whoever forgets one of them ends without a drain when it comes. */
+const ownSignal = /\.(?:on|once|addListener)\(\s*'SIG(?:TERM|INT|HUP)'/;
+
+test('whoever stops for one signal stops for all of them', async (t) => {
+  t.match("process.once('SIGTERM', end)", ownSignal, 'the rule bites');
+  const programs = [...files('test'), ...files('bench')].filter((path) => !path.endsWith('.test.ts'));
+  for (const path of [...sources, ...programs]) t.notMatch(readFileSync(join(root, path), 'utf8'), ownSignal, path);
 });
 
 test('an option of cofferctl takes a value in every command, or in none', async (t) => {

@@ -22,8 +22,13 @@ export class HandleBelief {
   refusal: string | undefined;
   announced: number | undefined;
   isClosed = false;
+  /** False: it began with bytes of which a fault left two possibilities. */
+  readonly isCertain: boolean;
+  readonly #opening: Buffer;
 
-  constructor(path: string, account: string, base: Buffer, before: Before) {
+  constructor(path: string, account: string, base: Buffer, before: Before, isCertain = true) {
+    this.isCertain = isCertain;
+    this.#opening = base;
     this.path = path;
     this.account = account;
     this.image = base;
@@ -53,6 +58,11 @@ export class HandleBelief {
       this.image = Buffer.concat([this.image.subarray(0, this.#position), next, this.image.subarray(this.#position + next.length)]);
       this.#position += next.length;
     }
+  }
+
+  /** Something of what was there when it was opened is written over. */
+  get isRewritten(): boolean {
+    return !this.image.subarray(0, this.#opening.length).equals(this.#opening);
   }
 
   beginAnew(): void {
@@ -90,6 +100,7 @@ export type Seen = {
   readonly state: string;
   readonly sha: string | null;
   readonly size: number;
+  readonly account: string;
 };
 
 /** Everything that is believed in one run. */
@@ -126,19 +137,21 @@ export class Beliefs {
   renamed(from: string, to: string, account: string): void {
     this.supersede(to);
     for (const one of this.acknowledged) if (one.path === from && one.account === account && !one.isSuperseded) one.path = to;
-    for (const handle of this.handles) if (handle.path === from && handle.account === account) handle.path = to;
+    // They took the name after all who had it before.
+    const moved = this.handles.filter((handle) => handle.path === from && handle.account === account);
+    for (const handle of moved) handle.path = to;
+    this.handles.splice(0, this.handles.length, ...this.handles.filter((handle) => !moved.includes(handle)), ...moved);
   }
 
   /** What the catalogue shows at a moment: what was published once stays, with its bytes. */
-  look(rows: readonly Seen[], mayBeWithdrawn: (path: string) => boolean): void {
+  look(rows: readonly Seen[], mayBecome: (before: Seen, state: string) => boolean): void {
     const now = new Map(rows.map((row) => [row.id, row]));
     for (const before of this.#published.values()) {
       const row = now.get(before.id);
       if (row === undefined) this.violate(`${before.path} was published and its version is gone`);
       else if (row.sha !== before.sha || row.size !== before.size)
         this.violate(`${before.path} was published and its version is another now`);
-      else if (row.state !== 'published' && !(row.state === 'withdrawn' && mayBeWithdrawn(before.path)))
-        this.violate(`${before.path} was published and is ${row.state}`);
+      else if (row.state !== 'published' && !mayBecome(before, row.state)) this.violate(`${before.path} was published and is ${row.state}`);
     }
     for (const row of rows) {
       if (row.state !== 'published') continue;
@@ -150,7 +163,9 @@ export class Beliefs {
 
   /** At the end of a run: everything that was acknowledged and not given up by its sender is there. */
   account(rows: readonly Seen[], isMarker: (path: string, size: number) => boolean): void {
-    const kept = new Set(rows.filter((row) => ['held', 'settling', 'published', 'withdrawn'].includes(row.state)).map((row) => row.sha));
+    const kept = new Set(
+      rows.filter((row) => ['held', 'settling', 'published', 'withdrawn', 'destroyed'].includes(row.state)).map((row) => row.sha),
+    );
     for (const one of this.acknowledged)
       if (!one.isSuperseded && !kept.has(one.sha) && !isMarker(one.path, one.size))
         this.violate(`${one.path} (${one.size} bytes) was acknowledged and is gone`);

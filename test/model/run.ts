@@ -1,21 +1,23 @@
 // Owns: one run of the model: moves are made one after the other, some without waiting; the oracle looks after each, and at everything at the end.
-import { createHash, randomBytes } from 'node:crypto';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { type Acknowledged, type Before, Beliefs, HandleBelief, type Seen, sha256 } from './oracle.ts';
+import { randomBytes } from 'node:crypto';
+import { refuseCalls } from '../support/store-faults.ts';
+import type { Answered } from '../support/warden-wire.ts';
+import { type Asking, age, ask, list, makeDirectory, operate } from './asks.ts';
+import { End } from './end.ts';
+import { Lives } from './lives.ts';
+import { flag, Look, noSuchFile } from './look.ts';
+import { type Before, Beliefs, HandleBelief, type Seen, sha256 } from './oracle.ts';
 import { idleMs, type ModelClient, pathFor, type Reply, type Scene } from './scene.ts';
-import { type Actor, type FileName, folders, type Move, names, type Step } from './steps.ts';
+import type { Actor, Move, Step } from './steps.ts';
 
-/** SSH_FXF_* */
-const flag = { read: 1, write: 2, append: 4, create: 8, truncate: 16, exclusive: 32 } as const;
-const noSuchFile = 2;
 const sizes = { byte: 1, small: 700, block: 32_768, large: 300_000 } as const;
 /** What ssh2's client sends as one WRITE; it sends the rest of a longer one only when that was answered. */
 const packetBytes = 30_000;
 const gapBytes = 1000;
 const farBytes = 8 * 1024 * 1024;
-const settleMs = 15_000;
+const retryMs = 15_000;
 const cutSettlesMs = 3000;
+const live = ['partial', 'held', 'settling', 'published'];
 /** A slow transfer: as many small writes as take three idle lives. */
 const dripEveryMs = 250;
 const dripBytes = 64;
@@ -25,18 +27,37 @@ export type Outcome = { readonly violations: readonly string[]; readonly steps: 
 
 export class Run {
   readonly #scene: Scene;
-  readonly #prefix: string;
+  readonly #look: Look;
+  readonly #lives: Lives;
+  readonly #asking: Asking;
   readonly #beliefs = new Beliefs();
   readonly #open = new Map<string, Open>();
   readonly #pending = new Set<Promise<unknown>>();
   #steps = 0;
-  #hasFault = false;
+  /** A role was killed. */
+  #hasKill = false;
+  /** An answer between edge and warden went wrong; the file system refused something. */
+  #hasWireFault = false;
+  #hasStoreFault = false;
+  /** Faults of the file system that are not over. */
+  readonly #faults = new Set<Promise<unknown>>();
+  /** What the warden answered in this run, whoever heard of it. */
+  readonly #answers: Answered[] = [];
   /** After a cut: what was asked before it may still have its effect. */
   #unsettledUntil = 0;
 
   constructor(scene: Scene) {
     this.#scene = scene;
-    this.#prefix = `r${randomBytes(5).toString('hex')}-`;
+    this.#look = new Look(scene, `r${randomBytes(5).toString('hex')}-`);
+    this.#lives = new Lives(this.#look);
+    this.#asking = {
+      look: this.#look,
+      beliefs: this.#beliefs,
+      lives: this.#lives,
+      isAlone: () => this.#isAlone,
+      changedNothing: (before, after, what) => this.#changedNothing(before, after, what),
+      gone: (actor) => this.#cut(actor),
+    };
   }
 
   async play(list: readonly Move[]): Promise<Outcome> {
@@ -48,49 +69,33 @@ export class Run {
     for (const move of list) {
       await this.#make(move);
       this.#steps += 1;
-      this.#beliefs.look(await this.#rows(), (path) => this.#folderOf(path).replace);
+      this.#beliefs.look(await this.#look.rows(), (before, state) => this.#lives.mayBecome(before, state));
       if (this.#beliefs.violations.length > 0) break;
     }
     await Promise.all(this.#pending);
+    this.#scene.wire?.disarm();
+    await Promise.all(this.#faults);
     this.#scene.endAll();
-    await this.#settled();
-    await this.#final();
-    if (!this.#hasFault) {
+    if (this.#hasWireFault || this.#hasStoreFault) await this.#retry();
+    const end = new End(this.#look, this.#beliefs, this.#lives);
+    await end.settled(this.#hasKill || this.#hasWireFault || this.#hasStoreFault);
+    this.#mark();
+    await end.final(this.#answers);
+    if (!this.#hasKill) {
       if (this.#scene.world.pidsOf('partner-1')[0] !== edge) this.#beliefs.violate('the edge ended');
       if (this.#scene.world.pidsOf('warden')[0] !== warden) this.#beliefs.violate('the warden ended');
+    }
+    if (!this.#hasKill && !this.#hasStoreFault)
       for (const line of this.#scene.world.log.slice(logFrom).split('\n'))
         if (/"level":(?:50|60)|\b(?:ERROR|FATAL)\b/.test(line)) this.#beliefs.violate(`logged: ${line.slice(0, 400)}`);
-    }
     return { violations: [...new Set(this.#beliefs.violations)], steps: this.#steps };
-  }
-
-  #folderOf(path: string): (typeof folders)[number] {
-    const folder = folders.find((one) => path.startsWith(`/${one.name}/`));
-    if (folder === undefined) throw new Error(`no folder of ${path}`);
-    return folder;
-  }
-
-  #path(at: FileName): string {
-    const name = names[at.name] ?? names[0];
-    // A leading dot and the endings say what they say to the gateway behind the run's own word.
-    const own = name.startsWith('.') ? `.${this.#prefix}${name.slice(1)}` : `${this.#prefix}${name}`;
-    return `/${folders[at.folder]?.name ?? ''}/${own}`;
-  }
-
-  #rows(): Promise<readonly Seen[]> {
-    return this.#scene.rows<Seen>(
-      `select v.id, '/' || d.name || '/' || f.name as path, v.state, encode(v.sha256, 'hex') as sha, v.size::float8 as size
-       from version v join file f on f.id = v.file_id join folder d on d.id = f.folder_id
-       where f.name like $1 or f.name like $2 order by v.opened_at`,
-      [`${this.#prefix}%`, `.${this.#prefix}%`],
-    );
   }
 
   async #make({ actor, slot, step }: Move): Promise<void> {
     const key = this.#handleFor(actor, slot, step);
     switch (step.op) {
       case 'open':
-        return this.#openFile(actor, key, this.#path(step.at), step.how);
+        return this.#openFile(actor, key, this.#look.path(step.at), step.how);
       case 'write':
         return this.#write(key, step);
       case 'fsync':
@@ -100,23 +105,43 @@ export class Run {
       case 'close':
         return this.#close(key, step.waits);
       case 'put':
-        await this.#openFile(actor, key, this.#path(step.at), 'truncate');
+        await this.#openFile(actor, key, this.#look.path(step.at), 'truncate');
         await this.#write(key, { op: 'write', where: 'next', size: step.size, waits: false });
         return this.#close(key, true);
       case 'more':
-        await this.#openFile(actor, key, this.#path(step.at), 'keep');
+        await this.#openFile(actor, key, this.#look.path(step.at), 'keep');
         await this.#write(key, { op: 'write', where: 'next', size: 'small', waits: false });
         return step.closes ? this.#close(key, true) : undefined;
+      case 'moved':
+        await this.#openFile(actor, key, this.#look.path(step.at), 'keep');
+        await this.#make({ actor, slot, step: { ...step, op: 'rename' } });
+        await this.#write(key, { op: 'write', where: 'next', size: 'small', waits: false });
+        return this.#close(key, true);
       case 'remove':
-        return this.#onPath(actor, 'unlink', [this.#path(step.at)], () => this.#beliefs.supersede(this.#path(step.at)));
+        return this.#onPath(actor, 'unlink', [this.#look.path(step.at)], () => this.#beliefs.supersede(this.#look.path(step.at)));
       case 'rename':
-        return this.#onPath(actor, step.replaces ? 'ext_openssh_rename' : 'rename', [this.#path(step.at), this.#path(step.to)], () =>
-          this.#beliefs.renamed(this.#path(step.at), this.#path(step.to), this.#accountOf(actor)),
+        return this.#onPath(
+          actor,
+          step.replaces ? 'ext_openssh_rename' : 'rename',
+          [this.#look.path(step.at), this.#look.path(step.to)],
+          () => this.#beliefs.renamed(this.#look.path(step.at), this.#look.path(step.to), this.#accountOf(actor)),
         );
       case 'truncate':
-        return this.#onPath(actor, 'setstat', [this.#path(step.at), { size: 0 }], () => this.#beliefs.supersede(this.#path(step.at)));
+        return this.#onPath(actor, 'setstat', [this.#look.path(step.at), { size: 0 }], () =>
+          this.#beliefs.supersede(this.#look.path(step.at)),
+        );
       case 'read':
-        return this.#read(actor, this.#path(step.at));
+        return this.#read(actor, this.#look.path(step.at));
+      case 'ask':
+        return ask(this.#asking, actor, step);
+      case 'list':
+        return list(this.#asking, actor, step);
+      case 'directory':
+        return makeDirectory(this.#asking, actor, step);
+      case 'operator':
+        return operate(this.#asking, step);
+      case 'age':
+        return age(this.#asking, step.days);
       case 'cut':
         return this.#cut(actor);
       case 'rest':
@@ -125,6 +150,13 @@ export class Run {
         return this.#drip();
       case 'kill':
         return this.#kill(step.what);
+      case 'wire':
+        this.#hasWireFault = true;
+        if (typeof step.call === 'number') this.#scene.wire?.armNext(step.call, step.fault);
+        else this.#scene.wire?.arm(step.call, step.fault);
+        return;
+      case 'store':
+        return this.#refuseFiles(step);
     }
   }
 
@@ -144,28 +176,46 @@ export class Run {
     const client = await this.#scene.client(actor);
     const more = { truncate: flag.truncate, keep: 0, append: flag.append, exclusive: flag.truncate | flag.exclusive }[how];
     const isAlone = this.#isAlone;
-    const before = await this.#rows();
+    const before = await this.#look.rows();
+    const mark = this.#mark();
     const reply = await client.ask<Buffer>('open', pathFor(actor, path), flag.write | flag.create | more, {});
-    if (reply.kind === 'refused' && isAlone) this.#changedNothing(before, await this.#rows(), `OPEN of ${path} (${how})`);
-    if (reply.kind !== 'ok') return;
+    if (reply.kind !== 'ok') {
+      // The warden did it, and nobody heard of it: what stood under that name may have been begun anew.
+      if (reply.kind === 'lost' || (await this.#wasDone(mark, /^upload\.open$/))) this.#beliefs.supersede(path);
+      else if (isAlone) this.#changedNothing(before, await this.#look.rows(), `OPEN of ${path} (${how})`);
+      return;
+    }
     const handle = reply.value;
     const attributes = await client.ask<{ size: number }>('fstat', handle);
     const stored = attributes.kind === 'ok' ? attributes.value.size : 0;
     const account = this.#accountOf(actor);
-    const { base, before: was } = this.#base(path, account, stored);
+    const { base, before: was, isCertain } = this.#base(path, account, stored, before);
     this.#beliefs.supersede(path);
-    const belief = new HandleBelief(path, account, base, was);
+    const belief = new HandleBelief(path, account, base, was, isCertain);
     this.#beliefs.handles.push(belief);
     this.#open.set(key, { belief, handle, client, appends: how === 'append' });
   }
 
   /** The bytes that an opened file has already, from what was written to that name before. */
-  #base(path: string, account: string, stored: number): { readonly base: Buffer; readonly before: Before } {
-    if (stored === 0) return { base: Buffer.alloc(0), before: 'nothing' };
+  #base(
+    path: string,
+    account: string,
+    stored: number,
+    rows: readonly Seen[],
+  ): { readonly base: Buffer; readonly before: Before; readonly isCertain: boolean } {
+    if (stored === 0) return { base: Buffer.alloc(0), before: 'nothing', isCertain: true };
+    // The newest that stands there is complete: its bytes are known by who completed it, whoever wrote to that name since and was given up.
+    const newest = rows.filter((row) => row.path === path && live.includes(row.state)).at(-1);
+    const whole = this.#beliefs.handles.find((one) => newest?.size === stored && sha256(one.image) === newest.sha);
+    if (whole !== undefined) return { base: Buffer.from(whole.image), before: 'complete', isCertain: true };
     const isWhole = this.#beliefs.acknowledged.some((one) => one.path === path && one.size === stored);
     const last = this.#beliefs.handles.filter((one) => one.path === path && one.account === account && one.image.length >= stored).at(-1);
     if (last === undefined) this.#beliefs.violate(`${path} was opened with ${stored} bytes that its account never wrote`);
-    return { base: Buffer.from(last?.image.subarray(0, stored) ?? Buffer.alloc(stored)), before: isWhole ? 'complete' : 'partial' };
+    // Either may be there of what was written anew while an answer went wrong, or until somebody else took the upload over.
+    const isOneOfTwo = last?.isRewritten === true && (this.#hasWireFault || this.#hasStoreFault || (isWhole && !last.isClosed));
+    const isCertain = last?.isCertain === true && !isOneOfTwo;
+    const base = Buffer.from(last?.image.subarray(0, stored) ?? Buffer.alloc(stored));
+    return { base, before: isWhole ? 'complete' : 'partial', isCertain };
   }
 
   async #write(key: string, step: Extract<Step, { op: 'write' }>): Promise<void> {
@@ -193,7 +243,33 @@ export class Run {
   }
 
   get #isAlone(): boolean {
-    return this.#pending.size === 0 && Date.now() > this.#unsettledUntil;
+    return this.#pending.size === 0 && this.#faults.size === 0 && Date.now() > this.#unsettledUntil;
+  }
+
+  /** Where the answers stand that came so far. */
+  #mark(): number {
+    this.#answers.push(...(this.#scene.wire?.takeAnswers() ?? []));
+    return this.#answers.length;
+  }
+
+  /** Whether the warden did one of these since then, and its edge never heard of it. */
+  async #wasDone(mark: number, operations: RegExp): Promise<boolean> {
+    await this.#scene.wire?.settled();
+    this.#mark();
+    return this.#answers.slice(mark).some((one) => one.isOk && !one.isHeard && operations.test(one.op));
+  }
+
+  /** For a while, this process's file system says no. Moves go on meanwhile. */
+  async #refuseFiles(step: Extract<Step, { op: 'store' }>): Promise<void> {
+    this.#hasStoreFault = true;
+    // One at a time: a process has one tracer.
+    await Promise.all(this.#faults);
+    const [edge = 0] = this.#scene.world.pidsOf('partner-1');
+    const [warden = 0] = this.#scene.world.pidsOf('warden');
+    const end = await refuseCalls({ edge, warden }, step.fault, step.error);
+    const over = new Promise((resolve) => setTimeout(resolve, step.ms)).then(end);
+    this.#faults.add(over);
+    void over.finally(() => this.#faults.delete(over));
   }
 
   async #fsetstat(key: string, step: Extract<Step, { op: 'fsetstat' }>): Promise<void> {
@@ -238,59 +314,62 @@ export class Run {
     const open = this.#open.get(key);
     if (open === undefined) return;
     this.#open.delete(key);
-    const closing = open.client.ask('close', open.handle).then((reply) => {
-      if (reply.kind === 'refused') open.belief.isClosed = true;
-      else this.#beliefs.closed(open.belief, reply.kind);
+    const { belief } = open;
+    const mark = this.#mark();
+    const closing = open.client.ask('close', open.handle).then(async (reply) => {
+      // What began with bytes that nobody knows for certain is known by what the warden was told of it; readers are compared with that.
+      if (reply.kind === 'ok' && !belief.isCertain) return this.#learn(belief);
+      if (reply.kind !== 'refused') return this.#beliefs.closed(belief, reply.kind);
+      belief.isClosed = true;
+      // Committed, and the client was told that it is not known: the file may be there, whole. Nor is it known of a warden that was killed.
+      if (belief.flaw === undefined && (this.#hasKill || (await this.#wasDone(mark, /^upload\.close$/))))
+        this.#beliefs.closed(belief, 'lost');
     });
     // What a commit may show must be known before anybody looks: until the answer is here, it counts as lost.
     if (!waits && open.belief.flaw === undefined) this.#beliefs.whole.set(sha256(open.belief.image), open.belief.path);
     await this.#wait(closing, waits);
   }
 
+  async #learn(belief: HandleBelief): Promise<void> {
+    const newest = (await this.#look.rows()).filter((row) => row.path === belief.path && row.sha !== null).at(-1);
+    if (newest?.sha != null) this.#beliefs.whole.set(newest.sha, belief.path);
+    this.#beliefs.supersede(belief.path);
+    belief.isClosed = true;
+  }
+
   async #onPath(actor: Actor, method: string, paths: readonly unknown[], then: () => void): Promise<void> {
     const client = await this.#scene.client(actor);
     const isAlone = this.#isAlone;
-    const before = await this.#rows();
+    const before = await this.#look.rows();
+    const mark = this.#mark();
     const reply = await client.ask(method, ...paths.map((one) => (typeof one === 'string' ? pathFor(actor, one) : one)));
-    if (reply.kind === 'ok' || reply.kind === 'lost') then();
-    else if (isAlone) this.#changedNothing(before, await this.#rows(), `${method} ${paths.join(' ')} by ${actor}`);
+    if (reply.kind === 'ok' || reply.kind === 'lost' || (await this.#wasDone(mark, /^tree\.(?:remove|rename)$|^upload\./))) then();
+    else if (isAlone) this.#changedNothing(before, await this.#look.rows(), `${method} ${paths.join(' ')} by ${actor}`);
   }
 
   #changedNothing(before: readonly Seen[], after: readonly Seen[], what: string): void {
+    // What settles, and what leaves by its reads and its days, does so beside whatever is asked.
+    const stateOf = (row: Seen): string => (row.state === 'settling' || this.#lives.mayLeave(row, row.state) ? 'published' : row.state);
     const shown = (rows: readonly Seen[]): string =>
-      JSON.stringify(
-        rows.filter((row) => row.state !== 'partial').map((row) => ({ ...row, state: row.state === 'settling' ? 'published' : row.state })),
-      );
+      JSON.stringify(rows.filter((row) => row.state !== 'partial').map((row) => ({ ...row, state: stateOf(row) })));
     if (shown(before) !== shown(after))
       this.#beliefs.violate(`${what} was refused and changed something: ${shown(before)} became ${shown(after)}`);
   }
 
   /** Reads a whole file; what is read must be whole, and "no such file" must be true. */
   async #read(actor: Actor, path: string): Promise<void> {
-    const isReader = (this.#folderOf(path).direction === 'deposit') === (actor === 'own');
+    const isReader = (this.#look.folderOf(path).direction === 'deposit') === (actor === 'own');
     if (!isReader) return;
-    const before = await this.#rows();
-    const got = await this.#fetch(await this.#scene.client(actor), pathFor(actor, path));
+    const before = await this.#look.rows();
+    // It may count before its answer is here.
+    this.#lives.tries(path);
+    const got = await this.#look.fetch(await this.#scene.client(actor), pathFor(actor, path));
+    if (got.kind === 'ok') this.#lives.read(path, sha256(got.value), got.value.length);
     const isThere = (rows: readonly Seen[]): boolean => rows.some((row) => row.path === path && row.state === 'published');
     if (got.kind === 'ok' && !this.#beliefs.whole.has(sha256(got.value)))
       this.#beliefs.violate(`a reader of ${path} got ${got.value.length} bytes that nobody completed`);
-    if (got.kind === 'refused' && got.status === noSuchFile && isThere(before) && isThere(await this.#rows()))
+    if (got.kind === 'refused' && got.status === noSuchFile && isThere(before) && isThere(await this.#look.rows()))
       this.#beliefs.violate(`${path} is published and a reader was told that there is no such file`);
-  }
-
-  async #fetch(client: ModelClient, path: string): Promise<Reply<Buffer>> {
-    const opened = await client.ask<Buffer>('open', path, flag.read, {});
-    if (opened.kind !== 'ok') return opened;
-    const attributes = await client.ask<{ size: number }>('fstat', opened.value);
-    if (attributes.kind !== 'ok') return attributes;
-    const whole = Buffer.alloc(attributes.value.size);
-    for (let at = 0; at < whole.length; ) {
-      const read = await client.ask<number>('read', opened.value, whole, at, Math.min(32_768, whole.length - at), at);
-      if (read.kind !== 'ok') return read;
-      at += read.value;
-    }
-    const closed = await client.ask('close', opened.value);
-    return closed.kind === 'ok' ? { kind: 'ok', value: whole } : (closed as Reply<Buffer>);
   }
 
   #cut(actor: Actor): void {
@@ -303,7 +382,7 @@ export class Run {
   /** Bytes on an open handle are activity: a slow upload goes through. */
   async #drip(): Promise<void> {
     const client = await this.#scene.connect('depositor');
-    const path = `/m-close/${this.#prefix}drip-${randomBytes(3).toString('hex')}`;
+    const path = `/m-close/${this.#look.prefix}drip-${randomBytes(3).toString('hex')}`;
     const belief = new HandleBelief(path, 'depositor', Buffer.alloc(0), 'nothing');
     const opened = await client.ask<Buffer>('open', path, flag.write | flag.create | flag.truncate, {});
     if (opened.kind !== 'ok') return this.#beliefs.violate(`a slow upload could not begin: ${JSON.stringify(opened)}`);
@@ -324,7 +403,7 @@ export class Run {
   }
 
   async #kill(what: 'partner-1' | 'warden'): Promise<void> {
-    this.#hasFault = true;
+    this.#hasKill = true;
     const [pid] = this.#scene.world.pidsOf(what);
     this.#scene.world.kill(what);
     for (const end = Date.now() + 30_000; Date.now() < end; await new Promise((resolve) => setTimeout(resolve, 100))) {
@@ -334,70 +413,28 @@ export class Run {
     if (what === 'partner-1') for (const actor of ['depositor', 'depositor-again', 'colleague'] as const) this.#cut(actor);
   }
 
-  /** Every session has ended, and what was to be published is. */
-  async #settled(): Promise<void> {
-    for (const end = Date.now() + settleMs; Date.now() < end; await new Promise((resolve) => setTimeout(resolve, 50))) {
-      const [row] = await this.#scene.rows<{ count: number }>(
-        `select count(*)::int as count from version v join file f on f.id = v.file_id
-         where (f.name like $1 or f.name like $2) and (v.state = 'settling' or v.upload_id is not null)`,
-        [`${this.#prefix}%`, `.${this.#prefix}%`],
-      );
-      if (row?.count === 0) return;
-    }
-    if (!this.#hasFault) this.#beliefs.violate('an upload was still held open long after its session had ended');
-  }
-
-  /** Everything that is visible is read, and everything that is kept is looked at where it lies. */
-  async #final(): Promise<void> {
-    const rows = await this.#rows();
-    this.#beliefs.look(rows, (path) => this.#folderOf(path).replace);
-    this.#beliefs.account(rows, (path, size) => size === 0 && path.endsWith('.done') && this.#folderOf(path).rule === 'on-marker');
-    const newest = new Map(rows.filter((row) => row.state === 'published').map((row) => [row.path, row]));
-    for (const row of newest.values()) {
-      const actor = this.#folderOf(row.path).direction === 'deposit' ? 'own' : 'colleague';
-      const got = await this.#fetch(await this.#scene.client(actor), pathFor(actor, row.path));
-      if (got.kind !== 'ok') this.#beliefs.violate(`${row.path} is published and cannot be read: ${JSON.stringify(got)}`);
-      else if (sha256(got.value) !== row.sha) this.#beliefs.violate(`${row.path} is published and a reader gets other bytes`);
-    }
-    await this.#receipts();
-    await this.#objects();
-  }
-
-  async #receipts(): Promise<void> {
-    const rows = await this.#scene.rows<{ path: string; receipt: string; sha: string; size: number }>(
-      `select f.name as path, v.receipt, encode(v.sha256, 'hex') as sha, v.size::float8 as size from version v join file f on f.id = v.file_id
-       where (f.name like $1 or f.name like $2) and v.receipt is not null`,
-      [`${this.#prefix}%`, `.${this.#prefix}%`],
-    );
-    for (const { path, receipt, sha, size } of rows) {
-      const fields = JSON.parse(receipt.split('\n')[1] ?? '{}') as { sha256?: string; size?: number };
-      if (fields.sha256 !== sha || fields.size !== size) this.#beliefs.violate(`the receipt of ${path} names other bytes than its version`);
-      if (!this.#beliefs.whole.has(sha)) this.#beliefs.violate(`there is a receipt for ${path} with ${size} bytes that nobody completed`);
-    }
-  }
-
-  /** Each object that a complete version counts lies in the store with the digest that the catalogue keeps. */
-  async #objects(): Promise<void> {
-    const rows = await this.#scene.rows<{ path: string; size: number; extents: number; sum: number; objects: readonly [string, string][] }>(
-      `select f.name as path, v.size::float8 as size, v.extent_count as extents, coalesce(sum(e.bytes), 0)::float8 as sum, count(e.*)::int as found,
-         coalesce(jsonb_agg(jsonb_build_array(e.object_id, encode(e.digest, 'hex'))) filter (where e.object_id is not null and e.inline is null), '[]') as objects
-       from version v join file f on f.id = v.file_id left join extent e on e.content_id = v.content_id and e.index < v.extent_count
-       where (f.name like $1 or f.name like $2) and v.state in ('held', 'settling', 'published', 'withdrawn') group by f.name, v.id`,
-      [`${this.#prefix}%`, `.${this.#prefix}%`],
-    );
-    for (const row of rows) {
-      if (row.sum !== row.size) this.#beliefs.violate(`${row.path} has ${row.size} bytes and its extents ${row.sum}`);
-      for (const [object, digest] of row.objects) {
-        try {
-          const bytes = readFileSync(join(this.#scene.world.directory, 'store', 'objects', object.slice(0, 2), object));
-          if (createHash('sha256').update(bytes).digest('hex') !== digest)
-            this.#beliefs.violate(`an object of ${row.path} has another digest`);
-        } catch {
-          this.#beliefs.violate(`an object of ${row.path} is gone`);
-        }
-      }
+  /** The fault is over: what a client tries again succeeds, within a time in which everything that was lost is there again. */
+  async #retry(): Promise<void> {
+    const path = `/m-close/${this.#look.prefix}retried`;
+    let last = '';
+    for (const end = Date.now() + retryMs; ; await new Promise((resolve) => setTimeout(resolve, 200))) {
+      const client = await this.#scene.client('depositor');
+      const belief = new HandleBelief(path, 'depositor', Buffer.alloc(0), 'nothing');
+      const data = randomBytes(sizes.block);
+      belief.write(0, data);
+      const opened = await client.ask<Buffer>('open', path, flag.write | flag.create | flag.truncate, {});
+      const written =
+        opened.kind === 'ok' ? await client.ask('write', opened.value, data.subarray(0, packetBytes), 0, packetBytes, 0) : opened;
+      const rest = data.subarray(packetBytes);
+      const more =
+        written.kind === 'ok' && opened.kind === 'ok'
+          ? await client.ask('write', opened.value, rest, 0, rest.length, packetBytes)
+          : written;
+      const closed = more.kind === 'ok' && opened.kind === 'ok' ? await client.ask('close', opened.value) : more;
+      if (closed.kind === 'ok') return this.#beliefs.closed(belief, 'ok');
+      this.#beliefs.closed(belief, 'lost');
+      last = JSON.stringify(closed);
+      if (Date.now() > end) return this.#beliefs.violate(`what was tried again long after the last fault was refused: ${last}`);
     }
   }
 }
-
-export type { Acknowledged };

@@ -3,16 +3,22 @@ import { randomUUID } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { newOpenSshKeyPair } from '../../server/admin/openssh-key.ts';
+import { bounded } from '../../server/domain/bounded.ts';
 import { asWarden } from '../support/as-warden.ts';
 import { wideBudgetsEnv } from '../support/bank.ts';
 import type { Teardown } from '../support/database.ts';
+import { WardenWire } from '../support/warden-wire.ts';
 import { startWorld, type World } from '../support/world.ts';
-import { type Actor, folders } from './steps.ts';
+import { type Actor, type Folder, folders } from './steps.ts';
 
 /** Short, so that a slow transfer lives through several of them within seconds. */
 export const idleMs = 2000;
+const readyMs = 20_000;
+/** Longer than anything that the gateway waits for itself: an answer that does not come at all is a violation. */
+const answerMs = 90_000;
 const colleague = 'acme-colleague';
 const accountOf: Readonly<Record<Actor, string>> = {
   depositor: 'acme-batch',
@@ -71,7 +77,7 @@ export class ModelClient {
         resolve({ kind: 'lost' });
       }
     });
-    return Promise.race([answer, this.#gone]);
+    return bounded(answerMs, `the answer to ${method}`, Promise.race([answer, this.#gone]));
   }
 
   cut(): void {
@@ -88,6 +94,8 @@ export class Scene {
   readonly database: pg.Client;
   readonly #clients = new Map<Actor, ModelClient>();
   readonly #keys: Readonly<Record<string, string>>;
+  /** What stands between the partners' edge and its warden, once it was placed there. */
+  wire: WardenWire | undefined;
 
   private constructor(world: World, database: pg.Client, keys: Readonly<Record<string, string>>) {
     this.world = world;
@@ -122,6 +130,18 @@ export class Scene {
     return new Scene(world, database, keys);
   }
 
+  /** From now on, answers between the partners' edge and its warden may go wrong: the edge starts again, and comes by another way. */
+  async placeWire(t: Teardown): Promise<void> {
+    this.endAll();
+    const { world } = this;
+    const wire = await WardenWire.between(t, join(world.directory, 'run', 'partner-1', 'warden.sock'));
+    const [before] = world.pidsOf('partner-1');
+    world.kill('partner-1');
+    for (const end = Date.now() + 60_000; !wire.isConnected || world.pidsOf('partner-1')[0] === before; await sleep(100))
+      if (Date.now() > end) throw new Error(`the edge did not come back: ${world.log.slice(-2000)}`);
+    this.wire = wire;
+  }
+
   /** The open session of this actor, or a fresh one where it has none, or has been idle for so long that it may be over any moment. */
   async client(actor: Actor): Promise<ModelClient> {
     const known = this.#clients.get(actor);
@@ -152,12 +172,16 @@ export class Scene {
     const { host, port } = actor === 'own' ? this.world.demo.internal : this.world.demo.partner;
     const client = new Client();
     const gone = new Promise<void>((resolve) => client.on('close', () => resolve()));
-    const sftp = await new Promise<RawSftp>((resolve, reject) => {
-      client.on('ready', () => client.sftp((error, opened) => (error ? reject(error) : resolve(opened))));
-      client.on('error', ((error: Error) => reject(error)) as never);
-      void gone.then(() => reject(new Error('closed')));
-      client.connect({ host, port, username: account, privateKey: this.#keys[account], readyTimeout: 20_000, agent: undefined });
-    });
+    const sftp = await bounded(
+      2 * readyMs,
+      `a session of ${account}`,
+      new Promise<RawSftp>((resolve, reject) => {
+        client.on('ready', () => client.sftp((error, opened) => (error ? reject(error) : resolve(opened))));
+        client.on('error', ((error: Error) => reject(error)) as never);
+        void gone.then(() => reject(new Error('closed')));
+        client.connect({ host, port, username: account, privateKey: this.#keys[account], readyTimeout: readyMs, agent: undefined });
+      }),
+    );
     return new ModelClient(client, sftp, gone);
   }
 
@@ -174,7 +198,7 @@ export class Scene {
 /** A path of the bank as this actor writes it. */
 export const pathFor = (actor: Actor, path: string): string => (actor === 'own' ? `/acme${path}` : path);
 
-function folderStatements(folder: (typeof folders)[number]): readonly string[] {
+function folderStatements(folder: Folder): readonly string[] {
   const id = randomUUID();
   const verbs = (isOwn: boolean): string =>
     (folder.direction === 'deposit') === isOwn
@@ -186,8 +210,9 @@ function folderStatements(folder: (typeof folders)[number]): readonly string[] {
     `insert into folder_right (account_id, customer_id, folder_id, verbs)
      select a.id, c.id, '${id}', ${verbs(isOwn)} from account a, customer c where a.name = '${account}' and c.name = 'acme'`;
   return [
-    `insert into folder (id, customer_id, name, direction, publish_rule, settle_ms, replace_allowed, reads_max)
-     select '${id}', id, '${folder.name}', '${folder.direction}', '${folder.rule}', ${folder.settleMs}, ${folder.replace}, null from customer where name = 'acme'`,
+    `insert into folder (id, customer_id, name, direction, publish_rule, settle_ms, replace_allowed, directories_allowed, reads_max, window_days, retention_days)
+     select '${id}', id, '${folder.name}', '${folder.direction}', '${folder.rule}', ${folder.settleMs}, ${folder.replace}, true, ${folder.readsMax},
+       ${folder.windowDays}, ${folder.retentionDays} from customer where name = 'acme'`,
     right('acme-batch', false),
     right(colleague, false),
     right('processor', true),

@@ -1,21 +1,42 @@
 // Owns: what the model may do, as data: one step is one request of one client, one fault, or one pause. A failing list of steps is shrunk and replayed.
 import fc from 'fast-check';
+import { type StoreError, type StoreFault, storeErrors, storeFaults } from '../support/store-faults.ts';
+import { type WireFault, wireFaults } from '../support/warden-wire.ts';
 
 /** Sessions that a run drives: two of one depositor, one of its colleague in the same bank, one of our own on the internal plane. */
 export const actors = ['depositor', 'depositor-again', 'colleague', 'own'] as const;
 export type Actor = (typeof actors)[number];
 
-/** One folder for each publish rule, with and without a settle time and replacing. */
-export const folders = [
-  { name: 'm-close', direction: 'deposit', rule: 'on-close', settleMs: 0, replace: false },
-  { name: 'm-settle', direction: 'deposit', rule: 'on-close', settleMs: 400, replace: false },
-  { name: 'm-rename', direction: 'deposit', rule: 'on-rename', settleMs: 400, replace: false },
-  { name: 'm-marker', direction: 'deposit', rule: 'on-marker', settleMs: 0, replace: false },
-  { name: 'm-replace', direction: 'deposit', rule: 'on-close', settleMs: 0, replace: true },
-  { name: 'm-replace-settle', direction: 'deposit', rule: 'on-close', settleMs: 400, replace: true },
-  { name: 'm-collect', direction: 'collect', rule: 'on-close', settleMs: 0, replace: true },
-] as const;
-export const names = ['f.xml', 'g.xml', 'f.xml.tmp', '.g.xml', 'f.xml.done'] as const;
+export type Folder = {
+  readonly name: string;
+  readonly direction: 'deposit' | 'collect';
+  readonly rule: 'on-close' | 'on-rename' | 'on-marker';
+  readonly settleMs: number;
+  readonly replace: boolean;
+  /** After so many complete reads a file leaves the tree. */
+  readonly readsMax: number | null;
+  /** So many days after it was published it leaves the tree, and so many its key is destroyed. */
+  readonly windowDays: number | null;
+  readonly retentionDays: number | null;
+};
+const keeps = { readsMax: null, windowDays: null, retentionDays: null } as const;
+const onClose = { rule: 'on-close', settleMs: 0, ...keeps } as const;
+/** One folder for each publish rule, with and without a settle time and replacing; one where a read takes a file away, and two where time does. */
+export const folders: readonly Folder[] = [
+  { ...onClose, name: 'm-close', direction: 'deposit', replace: false },
+  { ...onClose, name: 'm-settle', direction: 'deposit', settleMs: 400, replace: false },
+  { ...onClose, name: 'm-rename', direction: 'deposit', rule: 'on-rename', settleMs: 400, replace: false },
+  { ...onClose, name: 'm-marker', direction: 'deposit', rule: 'on-marker', replace: false },
+  { ...onClose, name: 'm-replace', direction: 'deposit', replace: true },
+  { ...onClose, name: 'm-replace-settle', direction: 'deposit', settleMs: 400, replace: true },
+  { ...onClose, name: 'm-collect', direction: 'collect', replace: true },
+  { ...onClose, name: 'm-reads', direction: 'collect', replace: false, readsMax: 2 },
+  { ...onClose, name: 'm-window', direction: 'deposit', replace: false, windowDays: 10, retentionDays: 20 },
+  { ...onClose, name: 'm-window-replace', direction: 'deposit', replace: true, windowDays: 10, retentionDays: 20 },
+];
+/** A name below a directory is there once somebody made the directory. */
+export const names = ['f.xml', 'g.xml', 'f.xml.tmp', '.g.xml', 'f.xml.done', 'd/f.xml'] as const;
+export const directory = 'd';
 
 export type FileName = { readonly folder: number; readonly name: number };
 export type Step =
@@ -33,15 +54,56 @@ export type Step =
   | { readonly op: 'rename'; readonly at: FileName; readonly to: FileName; readonly replaces: boolean }
   | { readonly op: 'truncate'; readonly at: FileName }
   | { readonly op: 'read'; readonly at: FileName }
+  /** What is asked of a name and must be answered truly. */
+  | { readonly op: 'ask'; readonly what: 'stat' | 'lstat' | 'realpath' | 'readlink' | 'symlink' | 'times' | 'space'; readonly at: FileName }
+  | { readonly op: 'list'; readonly at: FileName; readonly inDirectory: boolean }
+  | { readonly op: 'directory'; readonly at: FileName; readonly what: 'make' | 'remove' }
+  /** An operator keeps the newest file of a name, or lets go of it; locks the depositor's account for a moment; ends its sessions. */
+  | { readonly op: 'operator'; readonly what: 'hold' | 'lift' | 'lock' | 'end'; readonly at: FileName }
+  /** So many days pass for everything that was published. */
+  | { readonly op: 'age'; readonly days: number }
   | { readonly op: 'cut' }
   | { readonly op: 'rest'; readonly ms: number }
   /** A whole file: open, write, close. */
   | { readonly op: 'put'; readonly at: FileName; readonly size: 'small' | 'block' }
   /** More of it: open without truncating, write at the end, close. */
   | { readonly op: 'more'; readonly at: FileName; readonly closes: boolean }
+  /** Its name is changed while it is gone on from: open without truncating, rename, write at the end, close. */
+  | { readonly op: 'moved'; readonly at: FileName; readonly to: FileName; readonly replaces: boolean }
   | { readonly op: 'drip' }
-  | { readonly op: 'kill'; readonly what: 'partner-1' | 'warden' };
+  | { readonly op: 'kill'; readonly what: 'partner-1' | 'warden' }
+  /** A call of the edge goes wrong on its way to the warden, or its answer on the way back: the next one of this operation, or the one after so many. */
+  | { readonly op: 'wire'; readonly call: WireCall | number; readonly fault: WireFault }
+  /** For a while, the file system refuses what this process asks of it. */
+  | { readonly op: 'store'; readonly fault: StoreFault; readonly error: StoreError; readonly ms: number };
 export type Move = { readonly actor: Actor; readonly slot: number; readonly step: Step };
+
+const often = <T>(one: T, times: number): readonly T[] => Array<T>(times).fill(one);
+
+/** What an edge asks its warden while clients work. */
+const wireCalls = [
+  ...often('upload.open', 2),
+  ...often('upload.seal-extent', 2),
+  ...often('upload.close', 6),
+  ...often('tree.rename', 2),
+  'upload.begin-extent',
+  'upload.interrupt',
+  'upload.rewrite',
+  'upload.verify-extent',
+  'upload.base-extent',
+  'flow.permit',
+  'tree.remove',
+  'tree.stat',
+  'download.open',
+  'download.locate',
+  'download.grant',
+  'download.close',
+  'session.end',
+  'lease.renew',
+  'login.attempt',
+  'exchange.sign',
+] as const;
+export type WireCall = (typeof wireCalls)[number];
 
 const at = fc.record({ folder: fc.nat(folders.length - 1), name: fc.nat(names.length - 1) });
 const waits = fc.boolean();
@@ -57,6 +119,7 @@ const write: fc.Arbitrary<Step> = fc.record({
   waits,
 });
 
+const questions = ['stat', 'stat', 'lstat', 'realpath', 'readlink', 'symlink', 'times', 'space'] as const;
 /** Weights follow what clients do: mostly open, write and close, with everything else in between. */
 const steps = [
   { weight: 10, arbitrary: open },
@@ -70,15 +133,24 @@ const steps = [
   { weight: 2, arbitrary: fc.record({ op: fc.constant('read'), at }) },
   { weight: 6, arbitrary: fc.record({ op: fc.constant('put'), at, size: fc.constantFrom('small', 'block') }) },
   { weight: 5, arbitrary: fc.record({ op: fc.constant('more'), at, closes: fc.boolean() }) },
+  { weight: 3, arbitrary: fc.record({ op: fc.constant('moved'), at, to: at, replaces: fc.boolean() }) },
+  { weight: 2, arbitrary: fc.record({ op: fc.constant('ask'), what: fc.constantFrom(...questions), at }) },
+  { weight: 2, arbitrary: fc.record({ op: fc.constant('list'), at, inDirectory: fc.boolean() }) },
+  { weight: 2, arbitrary: fc.record({ op: fc.constant('directory'), at, what: fc.constantFrom('make', 'make', 'remove') }) },
+  { weight: 1, arbitrary: fc.record({ op: fc.constant('operator'), what: fc.constantFrom('hold', 'hold', 'lift', 'lock', 'end'), at }) },
+  { weight: 1, arbitrary: fc.record({ op: fc.constant('age'), days: fc.constantFrom(4, 11, 21) }) },
   { weight: 1, arbitrary: fc.constant({ op: 'cut' }) },
   { weight: 2, arbitrary: fc.record({ op: fc.constant('rest'), ms: fc.constantFrom(20, 100, 500) }) },
 ] as readonly fc.WeightedArbitrary<Step>[];
 
-export type Rare = { readonly drip: boolean; readonly kill: boolean };
+/** What takes long, or is a fault of the machine and not of a client. */
+export type Rare = { readonly drip: boolean; readonly kill: boolean; readonly wire: boolean; readonly store: boolean };
+export const nothingRare: Rare = { drip: false, kill: false, wire: false, store: false };
 
 const weighted: readonly Actor[] = [...Array<Actor>(8).fill('depositor'), ...Array<Actor>(3).fill('depositor-again'), 'colleague', 'own'];
 /** Where versions may follow one another, moves meet most. */
-const places: readonly number[] = [...folders.keys(), ...[...folders.keys()].filter((at) => folders[at]?.replace === true)];
+const replacing = [...folders.keys()].filter((at) => folders[at]?.replace === true && folders[at]?.windowDays === null);
+const places: readonly number[] = [...folders.keys(), ...replacing];
 
 /** Lists of moves. Few names and two handles for each session: moves that meet are the point. */
 export function moves(rare: Rare): fc.Arbitrary<readonly Move[]> {
@@ -86,6 +158,31 @@ export function moves(rare: Rare): fc.Arbitrary<readonly Move[]> {
     ...(rare.drip ? [{ weight: 1, arbitrary: fc.constant({ op: 'drip' } as const) }] : []),
     ...(rare.kill
       ? [{ weight: 1, arbitrary: fc.record({ op: fc.constant('kill' as const), what: fc.constantFrom('partner-1', 'warden') }) }]
+      : []),
+    ...(rare.wire
+      ? [
+          {
+            weight: 20,
+            arbitrary: fc.record({
+              op: fc.constant('wire' as const),
+              call: fc.oneof(fc.constantFrom(...wireCalls), fc.nat(5), fc.nat(5)),
+              fault: fc.constantFrom(...wireFaults, 'lost' as const),
+            }),
+          },
+        ]
+      : []),
+    ...(rare.store
+      ? [
+          {
+            weight: 3,
+            arbitrary: fc.record({
+              op: fc.constant('store' as const),
+              fault: fc.constantFrom(...storeFaults),
+              error: fc.constantFrom(...storeErrors),
+              ms: fc.constantFrom(300, 800),
+            }),
+          },
+        ]
       : []),
   ] as fc.WeightedArbitrary<Step>[];
   const move = fc.record({
@@ -96,7 +193,7 @@ export function moves(rare: Rare): fc.Arbitrary<readonly Move[]> {
   // Each list stays in one or two folders and names, so that its moves meet.
   return fc
     .tuple(
-      fc.array(move, { minLength: 6, maxLength: 40 }),
+      fc.array(move, { minLength: 6, maxLength: 40, size: 'max' }),
       fc.constantFrom(...places),
       fc.array(fc.nat(names.length - 1), { minLength: 1, maxLength: 3 }),
     )
@@ -105,7 +202,7 @@ export function moves(rare: Rare): fc.Arbitrary<readonly Move[]> {
 
 function inPlace(step: Step, folder: number, few: readonly number[]): Step {
   const narrow = (file: FileName): FileName => ({ folder, name: few[file.name % few.length] ?? 0 });
-  if (step.op === 'rename') return { ...step, at: narrow(step.at), to: narrow(step.to) };
+  if (step.op === 'rename' || step.op === 'moved') return { ...step, at: narrow(step.at), to: narrow(step.to) };
   return 'at' in step ? { ...step, at: narrow(step.at) } : step;
 }
 

@@ -34,3 +34,16 @@ test('silent sockets do not shut out whoever asks: the oldest goes', async (t) =
   const answer = await fetch(`http://127.0.0.1:${port}/metrics`, { headers: { connection: 'close' }, signal: AbortSignal.timeout(5000) });
   t.equal(answer.status, 200);
 });
+
+test('whoever is still saying what he wants holds up no stop', async (t) => {
+  const { port, stop } = await serveMetrics(0, () => []);
+  const slow = connect(port ?? 0, '127.0.0.1').on('error', () => {});
+  t.teardown(() => void slow.destroy());
+  await new Promise((resolve) => slow.once('connect', resolve));
+  slow.write('GET /metrics HTTP/1.1\r\nhost: x');
+  t.ok((await fetch(`http://127.0.0.1:${port}/metrics`, { headers: { connection: 'close' } })).ok, 'it serves meanwhile');
+  const began = performance.now();
+  await stop();
+  // Without that it is as long as a request may take.
+  t.ok(performance.now() - began < 1500, `stopped in ${Math.round(performance.now() - began)} ms`);
+});

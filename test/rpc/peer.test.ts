@@ -6,9 +6,12 @@ import { join } from 'node:path';
 import { test } from 'tap';
 import { z } from 'zod';
 import { CofferdamError } from '../../server/domain/errors.ts';
+import { type Door, ownDoor, takeFault } from '../../server/rpc/door.ts';
 import { encodeFrame, FrameReader, frameBytesMax } from '../../server/rpc/framing.ts';
 import { operation } from '../../server/rpc/operation.ts';
 import { Peer, peerLimits } from '../../server/rpc/peer.ts';
+import { Slots } from '../../server/rpc/slots.ts';
+import { checkCall } from '../../server/rpc/wrong-form.ts';
 
 const table = {
   echo: operation({ changes: false, params: z.strictObject({ text: z.string().max(100) }), result: z.strictObject({ text: z.string() }) }),
@@ -43,7 +46,7 @@ async function serve(t: { teardown(work: () => void | Promise<void>): void }): P
         },
       },
       calls: none,
-      caller: undefined,
+      door: ownDoor(undefined),
       limits: { ...peerLimits, inboundCallsMax: 8, writeBufferBytesMax: 1024 * 1024 },
       onClose: (reason) => closed.push(reason.message),
       onBug: (op) => bugs.push(op),
@@ -65,7 +68,7 @@ function client(path: string, t: { teardown(work: () => void): void }): Peer<typ
     serves: none,
     handlers: none,
     calls: table,
-    caller: undefined,
+    door: ownDoor(undefined),
     limits: { ...peerLimits, callTimeoutMs: 2000 },
     onClose: () => {},
     onBug: () => {},
@@ -137,6 +140,213 @@ test('a flood of calls is held back, a peer that does not read is cut off', asyn
   t.ok(closed.length > before || deaf.writableLength >= 900_000, 'cut off, or stopped being read');
   t.same(await good.call('echo', { text: 'after' }), { text: 'after' });
   deaf.destroy();
+});
+
+/** A server whose door the test keeps, and which says what of its calls was read. */
+async function serveBehind(
+  t: Parameters<typeof serve>[0],
+  door: Door<undefined>,
+): Promise<{ readonly path: string; readonly seen: string[]; readonly closed: string[] }> {
+  const directory = mkdtempSync(join(tmpdir(), 'cofferdam-rpc-'));
+  const [seen, closed, open] = [[] as string[], [] as string[], new Set<Socket>()];
+  const read = z.strictObject({ text: z.string().refine((text) => seen.push(`read ${text}`) > 0) });
+  const looked = { look: operation({ changes: false, params: read, result: z.strictObject({}) }) } as const;
+  const server = createServer((stream) => {
+    open.add(stream);
+    new Peer({
+      stream,
+      serves: looked,
+      handlers: {
+        look: async ({ text }) => {
+          seen.push(`served ${text}`);
+          return {};
+        },
+      },
+      calls: none,
+      door,
+      onClose: (reason) => closed.push(reason.message),
+      onBug: () => {},
+    });
+  });
+  const path = join(directory, 's');
+  await new Promise<void>((resolve) => server.listen(path, resolve));
+  t.teardown(() => {
+    for (const socket of open) socket.destroy();
+    server.close();
+    rmSync(directory, { recursive: true, force: true });
+  });
+  return { path, seen, closed };
+}
+
+const faultsOf = (each: number): Slots => new Slots({ of: 'node', what: 'faults', total: 100, each, reserve: 1, waiting: 0, waitMs: 0 });
+const person = { holder: 'p', group: 'g' } as const;
+const doorWith = (faults: Slots, within: Door<undefined>['within'] = (_call, work) => work(undefined)): Door<undefined> => ({
+  within,
+  mayErr: () => takeFault(faults, person),
+});
+
+/** Messages one after the other, and what comes back until the other side ends the connection. */
+async function raw(path: string, messages: readonly unknown[]): Promise<readonly string[]> {
+  const socket = connect(path);
+  const reader = new FrameReader();
+  const answers: string[] = [];
+  socket.on('error', () => {});
+  socket.on('data', (chunk: Buffer) => {
+    for (const one of reader.push(chunk)) {
+      const { error } = one as { readonly error?: { readonly code: string; readonly message: string } };
+      answers.push(error === undefined ? 'answered' : `${error.code}: ${error.message}`);
+    }
+  });
+  let isOver = false;
+  // The other side may end it while we write: that is an end like any other.
+  const closed = new Promise<void>((resolve) =>
+    socket.once('close', () => {
+      isOver = true;
+      resolve();
+    }),
+  );
+  for (const message of messages) {
+    if (isOver) break;
+    const before = answers.length;
+    socket.write(encodeFrame(message));
+    for (let i = 0; i < 20 && !isOver && answers.length === before; i += 1) await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  await closed;
+  return answers;
+}
+
+test('a call has its place before it is read; without one nothing of it is, and whoever asks is not read for a moment', async (t) => {
+  let admit = (): void => {};
+  const admitted = new Promise<void>((resolve) => {
+    admit = resolve;
+  });
+  const { path, seen } = await serveBehind(
+    t,
+    doorWith(faultsOf(5), async ({ op, params }, work) => {
+      seen.push(`asked ${op} ${JSON.stringify(params)}`);
+      await admitted;
+      return work(undefined);
+    }),
+  );
+  const socket = connect(path);
+  t.teardown(() => {
+    socket.destroy();
+  });
+  socket.write(encodeFrame({ id: 1, op: 'look', params: { text: 'a' } }));
+  for (const end = performance.now() + 20_000; seen.length === 0 && performance.now() < end; )
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  t.same(seen, ['asked look {"text":"a"}'], 'the door has it, nobody has read it');
+  admit();
+  await once(socket, 'data');
+  t.same(seen.slice(1), ['read a', 'served a']);
+
+  const none_ = new CofferdamError('over-limit', 'no place');
+  const crowded = await serveBehind(
+    t,
+    doorWith(faultsOf(5), () => Promise.reject(none_)),
+  );
+  const asker = connect(crowded.path);
+  t.teardown(() => {
+    asker.destroy();
+  });
+  let answers = 0;
+  const reader = new FrameReader();
+  asker.on('data', (chunk: Buffer) => (answers += reader.push(chunk).length));
+  const frame = encodeFrame({ id: 1, op: 'look', params: { text: 'x'.repeat(1000) } });
+  const started = performance.now();
+  while (performance.now() - started < 1000) {
+    if (asker.writableLength < 200_000) asker.write(frame);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  const elapsed = performance.now() - started;
+  t.ok(answers > 0, 'it is told');
+  t.ok(answers <= (elapsed / 100 + 2) * 66, `and read a piece of 64 KiB at a time, each tenth of a second: ${answers} answers`);
+  t.same(crowded.seen, []);
+});
+
+test('calls of a wrong form: by name, so many a minute over all connections of their sender, and then each ends its connection', async (t) => {
+  const faults = faultsOf(3);
+  const { path, seen, closed } = await serveBehind(t, doorWith(faults));
+  const good = connect(path);
+  t.teardown(() => {
+    good.destroy();
+  });
+  const wrong = { id: 1, op: 'look', params: { text: 1 } };
+  const right = { id: 2, op: 'look', params: { text: 'a' } };
+  good.write(encodeFrame(right));
+  await once(good, 'data');
+  const first = await raw(path, [wrong, right, wrong, wrong, wrong, right]);
+  t.match(first, [
+    /^invalid: the parameters have the wrong form: text: /,
+    'answered',
+    /^invalid/,
+    /^invalid/,
+    /^over-limit: too many messages of a wrong form in a minute: this connection ends.* text: /,
+  ]);
+  t.equal(first.length, 5, 'and what comes behind it is not');
+  t.match(closed, [/too many messages of a wrong form/]);
+  t.match(await raw(path, [wrong, right]), [/^over-limit/], 'a new connection is no new number');
+  t.equal(faults.used, 3, 'no more is remembered than may be');
+  const before = seen.length;
+  good.write(encodeFrame(right));
+  await once(good, 'data');
+  t.same(seen.slice(before), ['read a', 'served a'], 'his other connection goes on');
+});
+
+test('answers to nobody count as well; those that come late do not', async (t) => {
+  const { path, closed } = await serveBehind(t, doorWith(faultsOf(2)));
+  t.same(await raw(path, Array(4).fill({ id: 9, result: {} })), []);
+  t.match(closed, [/answers to nobody/]);
+
+  // The caller's side: its patience is over before the answer comes, twice as often as it forgives.
+  const directory = mkdtempSync(join(tmpdir(), 'cofferdam-rpc-'));
+  const held: (() => void)[] = [];
+  const server = createServer((socket) => {
+    const reader = new FrameReader();
+    socket.on('error', () => {});
+    socket.on('data', (chunk: Buffer) => {
+      for (const one of reader.push(chunk))
+        held.push(() => void socket.write(encodeFrame({ id: (one as { id: number }).id, result: { text: 'late' } })));
+    });
+  });
+  const late = join(directory, 's');
+  await new Promise<void>((resolve) => server.listen(late, resolve));
+  const ended: string[] = [];
+  const peer = new Peer({
+    stream: connect(late),
+    serves: none,
+    handlers: none,
+    calls: table,
+    door: doorWith(faultsOf(2)),
+    limits: { ...peerLimits, callTimeoutMs: 50 },
+    onClose: (reason) => ended.push(reason.message),
+    onBug: () => {},
+  });
+  t.teardown(() => {
+    peer.close();
+    server.close();
+    rmSync(directory, { recursive: true, force: true });
+  });
+  for (let i = 0; i < 5; i += 1) await t.rejects(peer.call('echo', { text: 'a' }), { message: 'no answer in time' });
+  for (const answer of held.splice(0)) answer();
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  t.same(ended, [], 'the connection goes on');
+});
+
+test('what we send is looked at before it goes: a union names the way that was meant', async (t) => {
+  const shape = {
+    one: operation({
+      changes: false,
+      params: z.union([
+        z.strictObject({ kind: z.literal('a'), size: z.number() }),
+        z.strictObject({ other: z.string(), more: z.string() }),
+      ]),
+      result: z.strictObject({}),
+    }),
+  } as const;
+  t.doesNotThrow(() => checkCall(shape, 'one', { kind: 'a', size: 1 }));
+  t.throws(() => checkCall(shape, 'one', { kind: 'a', size: 'x' } as never), { code: 'invalid', message: /: size: / });
+  t.throws(() => checkCall(table, 'echo', { text: 1 } as never), { code: 'invalid', message: /: text: / });
 });
 
 test('frames come out whole, byte by byte too; too large ones are not sent', async (t) => {

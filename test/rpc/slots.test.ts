@@ -102,6 +102,25 @@ test('what is kept: the oldest of the same holder makes room, nobody else’s', 
   t.equal(short.get('x'), undefined, 'each for a while');
 });
 
+test('what is put again takes the place of what it replaces, whoever put that', async (t) => {
+  const gone: string[] = [];
+  const shelf = new Shelf<string>({ ...line, each: 2, total: 4, reserve: 1 }, 60_000, (value) => gone.push(value));
+  shelf.put(a1, 'kept', 'kept');
+  for (let i = 0; i < 10; i += 1) shelf.put(a1, 'again', `again ${i}`);
+  t.same(shelf.values, ['kept', 'again 9'], 'nothing else of its holder had to go');
+  t.same(
+    gone,
+    Array.from({ length: 9 }, (_, i) => `again ${i}`),
+    'each that was replaced is said to be gone',
+  );
+  shelf.put(b1, 'again', 'another holder’s');
+  shelf.put(a1, 'third', 'third');
+  t.same(shelf.values, ['kept', 'another holder’s', 'third'], 'its place is its former holder’s again');
+  for (const id of ['kept', 'again', 'third']) shelf.delete(id);
+  for (const claim of [a1, a1, a2, b1]) shelf.put(claim, `${claim.holder} ${shelf.size}`, 'one of four');
+  t.equal(shelf.size, 4, 'and no place was lost on the way');
+});
+
 test('for whom we work goes with the work', async (t) => {
   t.equal(claimant(), undefined);
   await Promise.all(

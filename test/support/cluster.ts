@@ -11,7 +11,7 @@ import { createLogger } from '../../server/observability/logger.ts';
 import type { Transaction } from '../../server/postgres/database.ts';
 import { socketUrl } from '../../server/postgres/embedded.ts';
 import { Child } from '../../server/supervisor/child.ts';
-import { roleCommand } from '../../server/supervisor/commands.ts';
+import { type RoleCommand, roleCommand } from '../../server/supervisor/commands.ts';
 import { type Prepared, prepare } from '../../server/supervisor/prepare.ts';
 import { withWardensKeys } from './as-warden.ts';
 import { wideAllowances } from './bank.ts';
@@ -26,6 +26,12 @@ export type ClusterOptions = {
   readonly budgets?: object;
   readonly limits?: Readonly<Record<string, number>>;
   readonly credentials?: Readonly<Record<string, number>>;
+  /** What each node may make the warden store; without it, as much as it likes. */
+  readonly perNode?: object;
+  /** Edges that are not started: something else plays them. */
+  readonly played?: readonly string[];
+  /** Where the roles log, instead of our own standard error. */
+  readonly logFile?: string;
 };
 export type ClusterAccount = { readonly name: string; readonly privateKey: string; readonly fingerprint: string };
 
@@ -39,7 +45,8 @@ export class Cluster {
   readonly #edges: ReadonlyMap<string, Child>;
   readonly #admin: Child;
   readonly #prepared: Prepared;
-  readonly #databaseUrl: string;
+  /** As the database's owner. */
+  readonly databaseUrl: string;
 
   private constructor(given: {
     readonly directory: string;
@@ -56,7 +63,7 @@ export class Cluster {
     this.#edges = given.edges;
     this.#admin = given.admin;
     this.#prepared = given.prepared;
-    this.#databaseUrl = given.databaseUrl;
+    this.databaseUrl = given.databaseUrl;
   }
 
   static async start(t: Teardown, options: ClusterOptions): Promise<Cluster> {
@@ -78,7 +85,7 @@ export class Cluster {
         log: { level: 'error' },
         limits: { freeSpaceFloorBytes: 0, selfTestEveryMs: 0, ...options.limits },
         // A cluster is driven as hard as it can be: from one address, by accounts that nobody has seen before.
-        perNode: wideAllowances,
+        perNode: options.perNode ?? wideAllowances,
         budgets: options.budgets ?? {},
         credentials: options.credentials ?? {},
       }),
@@ -95,6 +102,7 @@ export class Cluster {
     const prepared = await prepare(config, project, log);
     // Each warden serves the sockets of its own edges: edge i belongs to warden i modulo their number.
     const written = JSON.parse(readFileSync(prepared.configFile, 'utf8')) as Config;
+    const command = (...role: Parameters<typeof roleCommand>): RoleCommand => loggingTo(roleCommand(...role), options.logFile);
     const wardens = Array.from({ length: options.wardens }, (_, i) => {
       const configFile = join(directory, 'run', `config-${i}.json`);
       const edges = written.edges.filter((_edge, at) => at % options.wardens === i);
@@ -103,15 +111,15 @@ export class Cluster {
         edges: Object.fromEntries(Object.entries(written.users.edges).filter(([node]) => edges.some((edge) => edge.node === node))),
       };
       writeFileSync(configFile, JSON.stringify({ ...written, edges, users }), { mode: 0o644 });
-      return new Child(`warden ${i}`, roleCommand(config, project, configFile, 'warden'), log);
+      return new Child(`warden ${i}`, command(config, project, configFile, 'warden'), log);
     });
     const children = new Map(
       config.edges.map(
         (edge) =>
-          [edge.node, new Child(`edge ${edge.node}`, roleCommand(config, project, prepared.configFile, 'edge', edge.node), log)] as const,
+          [edge.node, new Child(`edge ${edge.node}`, command(config, project, prepared.configFile, 'edge', edge.node), log)] as const,
       ),
     );
-    const admin = new Child('admin', roleCommand(config, project, prepared.configFile, 'admin'), log);
+    const admin = new Child('admin', command(config, project, prepared.configFile, 'admin'), log);
     const password = (): string => readFileSync(join(directory, 'secrets', 'supervisor', 'database-password'), 'utf8').trim();
     const cluster = new Cluster({
       directory,
@@ -125,7 +133,8 @@ export class Cluster {
     t.teardown(() => cluster.stop());
     for (const warden of wardens) await warden.start();
     await makeOperators(config, prepared.operators);
-    await Promise.all([admin.start(), ...[...children.values()].map((edge) => edge.start())]);
+    const edgesToStart = [...children].filter(([node]) => options.played?.includes(node) !== true);
+    await Promise.all([admin.start(), ...edgesToStart.map(([, edge]) => edge.start())]);
     return cluster;
   }
 
@@ -202,12 +211,12 @@ export class Cluster {
 
   /** Rows written, and sealed as the warden would. */
   sealed(work: (tx: Transaction) => Promise<void>): Promise<void> {
-    return withWardensKeys(this.config, this.#databaseUrl, work);
+    return withWardensKeys(this.config, this.databaseUrl, work);
   }
 
   /** One statement as the database's owner. */
   async query<T extends pg.QueryResultRow>(text: string, values: readonly unknown[] = []): Promise<readonly T[]> {
-    const client = new pg.Client({ connectionString: this.#databaseUrl, connectionTimeoutMillis: 5000 });
+    const client = new pg.Client({ connectionString: this.databaseUrl, connectionTimeoutMillis: 5000 });
     client.on('error', () => {});
     await client.connect();
     try {
@@ -253,11 +262,17 @@ export class Cluster {
     customer: string,
     accounts: number,
   ): Promise<{ readonly accounts: readonly ClusterAccount[]; readonly depositor: ClusterAccount }> {
-    await this.cofferctl(['customer', 'create', customer]);
+    await this.cofferctl(['customer', 'create', customer, '--reason', 'x']);
     const made: ClusterAccount[] = [];
     for (let i = 0; i < accounts; i += 1) made.push(await this.addAccount(`${customer}-${i + 1}`, ['--customer', customer]));
     return { accounts: made, depositor: await this.addAccount(depositor, ['--internal', customer]) };
   }
+}
+
+/** The same program under the same process id, its errors in a file. */
+function loggingTo(command: RoleCommand, file: string | undefined): RoleCommand {
+  if (file === undefined) return command;
+  return { ...command, program: '/bin/sh', args: ['-c', `exec "$0" "$@" 2>>'${file}'`, command.program, ...command.args] };
 }
 
 function kill(pid: number | undefined, signal: NodeJS.Signals = 'SIGKILL'): boolean {

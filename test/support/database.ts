@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { type EmbeddedServer, startEmbedded } from '../../server/postgres/embedded.ts';
-import { migrate } from '../../server/postgres/migrate.ts';
+import { migrate, ownNothing } from '../../server/postgres/migrate.ts';
 import { withCredentials } from '../../server/postgres/role-url.ts';
 import { ensureUser } from '../../server/supervisor/layout.ts';
 
@@ -112,6 +112,8 @@ export async function createTestDatabase(t: Teardown): Promise<TestDatabase> {
   await administer(server, `create database ${name} template ${template}`);
   t.teardown(() => administer(server, `drop database if exists ${name} with (force)`));
   const migrateUrl = withDatabase(server, name);
+  // A copy has the tables' rights, and not those on the database itself.
+  await administer(migrateUrl, ownNothing(name));
   const client = new pg.Client({ connectionString: migrateUrl });
   client.on('error', () => {});
   await client.connect();

@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { chownSync, closeSync, existsSync, mkdirSync, openSync, readdirSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
+import { bounded } from '../../server/domain/bounded.ts';
 import { ensureUser } from '../../server/supervisor/layout.ts';
 import { type Teardown, temporaryDirectory } from './database.ts';
 import { childrenOf, freePorts, run } from './world.ts';
@@ -40,6 +41,9 @@ export type ServerOptions = {
   /** A disk of its own, of so many MiB, that can be filled. For root only: it is a mount that nobody else sees, and that goes with the server. */
   readonly diskMiB?: number;
 };
+
+/** It ends at once; on a busy machine somewhat later. */
+const endMs = 60_000;
 
 export class DebianServer {
   readonly #bin: string;
@@ -131,7 +135,7 @@ export class DebianServer {
   /** Immediate: nothing is written back. */
   async kill(): Promise<void> {
     if (this.#process?.exitCode === null) this.#process.kill('SIGQUIT');
-    await this.#gone;
+    await bounded(endMs, 'the end of a PostgreSQL that was killed', this.#gone);
   }
 
   /** All its processes stand still, or go on: nobody hears anything of it, and nobody hears that it is away. */
@@ -155,10 +159,11 @@ export class DebianServer {
   #finished(child: ChildProcess): Promise<void> {
     let words = '';
     child.stderr?.on('data', (chunk: Buffer) => (words += chunk.toString('utf8')));
-    return new Promise((resolve, reject) => {
+    const finished = new Promise<void>((resolve, reject) => {
       child.once('error', reject);
       child.once('close', (code) => (code === 0 ? resolve() : reject(new Error(`initdb: ${words}`))));
     });
+    return bounded(2 * endMs, 'initdb', finished);
   }
 
   async #ready(child: ChildProcess): Promise<void> {

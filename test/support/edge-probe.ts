@@ -32,6 +32,9 @@ function attempt(name: string, work: () => unknown): void {
   }
 }
 
+/** Neither refused nor answered: a probe that says so is no refusal. */
+const silentMs = 20_000;
+
 function reach(path: string): Promise<string> {
   return new Promise((resolve) => {
     const socket = connect(path);
@@ -40,6 +43,10 @@ function reach(path: string): Promise<string> {
       resolve('possible');
     });
     socket.on('error', (error: NodeJS.ErrnoException) => resolve(`refused ${error.code}`));
+    socket.setTimeout(silentMs, () => {
+      socket.destroy();
+      resolve('silent');
+    });
   });
 }
 
@@ -62,6 +69,10 @@ function askPostgres(path: string): Promise<string> {
       );
     });
     socket.on('error', (error: NodeJS.ErrnoException) => resolve(`refused ${error.code}`));
+    socket.setTimeout(silentMs, () => {
+      socket.destroy();
+      resolve('silent');
+    });
   });
 }
 

@@ -10,7 +10,8 @@ import {
   isVoidExpression,
   type Node,
 } from 'typescript/unstable/ast';
-import { API, type Checker, SignatureKind, type Type, TypeFlags } from 'typescript/unstable/sync';
+import { type Checker, SignatureKind, type Type, TypeFlags } from 'typescript/unstable/sync';
+import { sourceFaults } from './source-faults.ts';
 
 const names = ['Promise', 'PromiseLike'];
 
@@ -54,31 +55,5 @@ function fault(checker: Checker, node: Node): string | undefined {
 }
 
 /** `file:line: what`, for every file of a project below one of `folders`. */
-export function floating(tsconfig: string, root: string, folders: readonly string[]): readonly string[] {
-  const api = new API({ cwd: root });
-  try {
-    const [project] = api.updateSnapshot({ openProjects: [tsconfig] }).getProjects();
-    if (project === undefined) throw new Error('the project cannot be opened');
-    const found: string[] = [];
-    let files = 0;
-    for (const name of project.program.getSourceFileNames()) {
-      if (!folders.some((folder) => name.startsWith(`${root}/${folder}/`))) continue;
-      const file = project.program.getSourceFile(name);
-      if (file === undefined) throw new Error(`${name} cannot be read`);
-      files += 1;
-      const visit = (node: Node): void => {
-        const what = fault(project.checker, node);
-        if (what !== undefined) {
-          const line = file.text.slice(0, node.getStart(file)).split('\n').length;
-          found.push(`${name.slice(root.length + 1)}:${line}: ${what}`);
-        }
-        node.forEachChild(visit);
-      };
-      visit(file);
-    }
-    if (files === 0) throw new Error('no file was looked at');
-    return found;
-  } finally {
-    api.close();
-  }
-}
+export const floating = (tsconfig: string, root: string, folders: readonly string[]): readonly string[] =>
+  sourceFaults(tsconfig, root, folders, () => (node, checker) => fault(checker, node));

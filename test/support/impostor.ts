@@ -2,6 +2,7 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, randomBytes, randomUUID, sign } from 'node:crypto';
 import { connect } from 'node:net';
 import { concatBytes, wireString } from '../../server/domain/ssh-wire.ts';
+import { ownDoor } from '../../server/rpc/door.ts';
 import { type EdgeToWarden, edgeToWarden, type LoginOutcome, type WardenToEdge, wardenToEdge } from '../../server/rpc/edge-warden.ts';
 import type { Params, Result } from '../../server/rpc/operation.ts';
 import { Peer } from '../../server/rpc/peer.ts';
@@ -22,7 +23,7 @@ export function connectAs(path: string): EdgePeer {
     serves: wardenToEdge,
     handlers: deaf,
     calls: edgeToWarden,
-    caller: undefined,
+    door: ownDoor(undefined),
     onClose: () => {},
     onBug: () => {},
   });
@@ -32,6 +33,7 @@ export function connectAs(path: string): EdgePeer {
 export function transcript(challenge: string, change: Partial<SignParams> = {}): SignParams {
   return {
     connection: randomUUID(),
+    source: { address: '127.0.0.1', port: 1 },
     isFirst: true,
     keyExchange: 'curve25519-sha256',
     hostKeyAlgorithm: 'ssh-ed25519',

@@ -2,11 +2,14 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { bounded } from '../../server/domain/bounded.ts';
 import type { Teardown } from './database.ts';
 import { type Done, project, run } from './world.ts';
 
 export const gatewayAddresses = { four: '198.51.100.1', six: '2001:db8:c0ff::1' } as const;
 const outsideAddresses = { four: '198.51.100.2', six: '2001:db8:c0ff::2' } as const;
+/** Longer than a gateway takes to start, or to stop. */
+const stopMs = 180_000;
 const prefix = 'cofferdam-test';
 
 function ip(...args: readonly string[]): void {
@@ -59,13 +62,15 @@ export class Host {
       env: { ...process.env, ...options.env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
-    const gone = new Promise<void>((resolve) => child.once('close', () => resolve()));
+    let isGone = false;
+    child.once('close', () => (isGone = true));
     t.teardown(async () => {
-      if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM');
-      await gone;
+      if (isGone) return;
+      child.kill('SIGTERM');
+      await bounded(stopMs, `the end of ${program} on ${this.name}`, new Promise((resolve) => child.once('close', resolve)));
     });
     let said = '';
-    return new Promise((resolve, reject) => {
+    const begun = new Promise<ChildProcess>((resolve, reject) => {
       child.once('error', reject);
       child.once('close', (code) => reject(new Error(`${program} ended with ${code}: ${said.slice(-3000)}`)));
       const hear = (chunk: Buffer): void => {
@@ -75,6 +80,7 @@ export class Host {
       child.stdout.on('data', hear);
       child.stderr.on('data', hear);
     });
+    return bounded(stopMs, `"${options.word}" from ${program} on ${this.name}`, begun);
   }
 }
 

@@ -1,6 +1,7 @@
 // Owns: a witness behind HTTPS for tests: keeps notes in memory, tells the newest, asks for a token, and can be told to misbehave.
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import { bounded } from '../../server/domain/bounded.ts';
 
 export type Misbehaviour = 'none' | 'refuses' | 'silent' | 'babbles' | 'redirects' | 'lies';
 
@@ -59,6 +60,6 @@ export class NoteServer {
     if (server === undefined) return;
     const closed = new Promise((resolve) => server.close(resolve));
     server.closeAllConnections();
-    await closed;
+    await bounded(10_000, 'the end of a witness whose connections are gone', closed);
   }
 }

@@ -1,10 +1,21 @@
 // Owns: an operator's connection byte by byte, with any certificate, over the socket or a port, for tests of the admin process's gate.
 import { connect as connectSocket } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
-import { encodeFrame, FrameReader } from '../../server/rpc/framing.ts';
+import { bounded } from '../../server/domain/bounded.ts';
+import { FrameReader } from '../../server/rpc/framing.ts';
+
+/** Longer than any question of a test takes. */
+const answerMs = 300_000;
 
 export type Door = string | { readonly host: string; readonly port: number };
 export type Shown = { readonly cert?: string; readonly key?: string; readonly maxVersion?: 'TLSv1.2'; readonly session?: Buffer };
+
+function frameOf(text: string): Buffer {
+  const body = Buffer.from(text);
+  const length = Buffer.alloc(4);
+  length.writeUInt32BE(body.length);
+  return Buffer.concat([length, body]);
+}
 
 export class Visitor {
   readonly socket: TLSSocket;
@@ -38,11 +49,24 @@ export class Visitor {
 
   /** What came back: `answered …`, `<code>: …`, or `refused: …` when the connection ended. TLS 1.3 lets a client finish first: only an answer counts. */
   whoami(): Promise<string> {
+    return this.ask('whoami', {});
+  }
+
+  ask(op: string, params: unknown): Promise<string> {
+    return this.askAs(op, JSON.stringify(params));
+  }
+
+  /** The parameters as their text, which need not be what any program of ours would write. */
+  askAs(op: string, params: string): Promise<string> {
     const id = this.#nextId;
     this.#nextId += 1;
     const answer = new Promise<string>((resolve) => this.#waiting.set(id, resolve));
-    if (!this.socket.destroyed) this.socket.write(encodeFrame({ id, op: 'whoami', params: {} }));
-    return Promise.race([answer, this.closed.then(() => `refused: ${this.#error}`)]);
+    if (!this.socket.destroyed) this.socket.write(frameOf(`{"id":${id},"op":${JSON.stringify(op)},"params":${params}}`));
+    return bounded(
+      answerMs,
+      `an answer of the admin process to ${op}`,
+      Promise.race([answer, this.closed.then(() => `refused: ${this.#error}`)]),
+    );
   }
 
   close(): void {

@@ -35,6 +35,11 @@ export const u32 = (value: number): Buffer => {
   bytes.writeUInt32BE(value >>> 0);
   return bytes;
 };
+export const u64 = (value: bigint | number): Buffer => {
+  const bytes = Buffer.alloc(8);
+  bytes.writeBigUInt64BE(BigInt(value));
+  return bytes;
+};
 export const message = (number: number, ...parts: readonly (Uint8Array | string)[]): Buffer =>
   Buffer.from(concatBytes([Uint8Array.of(number), ...parts.map((part) => (typeof part === 'string' ? wireString(part) : part))]));
 /** An SFTP packet with its length. */

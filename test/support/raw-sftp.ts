@@ -1,7 +1,7 @@
 // Owns: SFTP said packet by packet over one connection: every open mode, every size, packets that no client library sends, and the words of each answer.
 import { readFileSync } from 'node:fs';
 import { type as fx } from '../../server/edge/sftp/codec.ts';
-import { RawClient, u32 } from './raw-client.ts';
+import { RawClient, u32, u64 } from './raw-client.ts';
 import type { World } from './world.ts';
 
 export const flag = { read: 1, write: 2, append: 4, create: 8, truncate: 16, exclusive: 32 } as const;
@@ -10,7 +10,6 @@ export const afresh = flag.write | flag.create | flag.truncate;
 
 /** Code 0 is OK; -1: the connection ended instead. */
 export type Said = { readonly code: number; readonly text: string };
-const u64 = (value: number): Buffer => Buffer.concat([u32(Math.floor(value / 2 ** 32)), u32(value)]);
 const none = u32(0);
 const sizeOf = (bytes: number): Buffer => Buffer.concat([u32(1), u64(bytes)]);
 const timesOf = (seconds: number): Buffer => Buffer.concat([u32(8), u32(seconds), u32(seconds)]);

@@ -5,11 +5,13 @@ import { runtimePaths } from '../../server/config/config.ts';
 import { loadConfig } from '../../server/config/load.ts';
 import { CofferdamError } from '../../server/domain/errors.ts';
 import { idOf, type NodeName } from '../../server/domain/ids.ts';
+import { Filling } from '../../server/edge/sftp/filling.ts';
 import { Pacers } from '../../server/edge/sftp/pacer.ts';
 import { SegmentShelf } from '../../server/edge/sftp/segment-shelf.ts';
 import { StoreThread } from '../../server/edge/sftp/store-thread.ts';
+import { Turns } from '../../server/edge/sftp/turns.ts';
 import type { UploadContext } from '../../server/edge/sftp/upload.ts';
-import type { EdgeNode, WardenCalls } from '../../server/edge/sftp-seam.ts';
+import type { BufferAccount, EdgeNode, WardenCalls } from '../../server/edge/sftp-seam.ts';
 import { SegmentSealer, sealedLength } from '../../server/extents/sealed-format.ts';
 import { createLogger } from '../../server/observability/logger.ts';
 import type { EdgeToWarden } from '../../server/rpc/edge-warden.ts';
@@ -34,7 +36,7 @@ export const wrongAnswers: Readonly<Record<'refused' | 'lost', Fault>> = {
 };
 
 /** An extent at rest as the store would give it, small enough to stand in its row. */
-function atRest(start: number, plain: Buffer): { readonly start: number; readonly bytes: number; readonly answer: object } {
+export function atRest(start: number, plain: Buffer): { readonly start: number; readonly bytes: number; readonly answer: object } {
   const [key, context] = [randomBytes(32), randomBytes(20)];
   const sealer = new SegmentSealer(key, context);
   const sealed = Buffer.concat([sealer.header, ...sealer.seal(plain, true)]);
@@ -114,6 +116,12 @@ export class ScriptedWarden implements WardenCalls {
     return this.sealedBytes.reduce((sum, bytes) => sum + bytes, 0);
   }
 
+  /** What is answered so far, as a part of another answer. */
+  giving(op: Operation): (params: unknown) => object {
+    const given = this.#answers[op];
+    return (params) => (given?.(params as never) ?? {}) as object;
+  }
+
   answer(op: Operation, answer: (params: never) => unknown): void {
     this.#answers[op] = answer;
   }
@@ -166,14 +174,21 @@ export const roomy = {
 };
 export const testSession = { id: randomUUID(), token: 'x'.repeat(43), account: 'acme', kind: 'machine' } as const;
 
-export function uploadContext({ node, store }: ReturnType<typeof edgeProcess>, warden: WardenCalls): UploadContext {
+export function uploadContext(
+  { node, store }: ReturnType<typeof edgeProcess>,
+  warden: WardenCalls,
+  buffers: BufferAccount = roomy,
+  filling = new Filling(buffers, store),
+): UploadContext {
   return {
     node,
     store,
     warden,
     session: testSession,
-    shelf: new SegmentShelf(roomy),
-    buffers: roomy,
+    shelf: new SegmentShelf(buffers),
+    buffers,
+    filling,
     pacers: new Pacers(testSession, warden),
+    grants: new Turns(32),
   };
 }

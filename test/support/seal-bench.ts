@@ -9,14 +9,18 @@ import { createKeyRing } from '../../server/warden/keys/key-ring.ts';
 import { startBankDatabase } from './bank.ts';
 import { type Teardown, type TestDatabase, temporaryDirectory } from './database.ts';
 
-export type SealBench = { readonly sql: TestDatabase; readonly warden: { readonly database: Database; readonly keys: KeyRing } };
+export type SealBench = {
+  readonly sql: TestDatabase;
+  readonly warden: { readonly database: Database; readonly keys: KeyRing };
+  readonly config: Config;
+};
 
 export async function startSealBench(t: Teardown): Promise<SealBench> {
   const { sql, warden: database } = await startBankDatabase(t);
   const runtimeDirectory = join(temporaryDirectory(t), 'var');
   mkdirSync(runtimeDirectory);
   const config = { mode: 'development', runtimeDirectory, storeDirectory: runtimeDirectory } as Config;
-  return { sql, warden: { database, keys: createKeyRing(config) } };
+  return { sql, warden: { database, keys: createKeyRing(config) }, config };
 }
 
 /** The seal as it stands, and a way to put it back: what the database's owner does beside the row. */

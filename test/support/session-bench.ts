@@ -13,11 +13,6 @@ import { sftpPacket, u32 } from './raw-client.ts';
 import { project } from './world.ts';
 
 export type Script = (op: string, params: Readonly<Record<string, unknown>>) => unknown;
-export const u64 = (value: bigint | number): Buffer => {
-  const bytes = Buffer.alloc(8);
-  bytes.writeBigUInt64BE(BigInt(value));
-  return bytes;
-};
 /** Of a STATUS packet; undefined for any other. */
 export const statusOf = (packet: Buffer | undefined): number | undefined => (packet?.[0] === 101 ? packet.readUInt32BE(5) : undefined);
 export const textOf = (packet: Buffer | undefined): string =>
@@ -69,10 +64,11 @@ export class SessionBench {
   readonly session: SftpInput;
   readonly output: SftpOutput;
 
-  constructor(t: Teardown, limits: Readonly<Record<string, number>> = {}) {
+  /** `directory`: of the process, for extents that do not go into their rows. */
+  constructor(t: Teardown, limits: Readonly<Record<string, number>> = {}, directory = '/nonexistent') {
     const config = loadConfig({
       file: undefined,
-      env: { COFFERDAM_VAR: '/nonexistent', COFFERDAM_LIMITS: JSON.stringify(limits) },
+      env: { COFFERDAM_VAR: directory, COFFERDAM_LIMITS: JSON.stringify(limits) },
       isRoot: false,
       isTerminal: false,
       projectDirectory: project,

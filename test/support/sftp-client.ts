@@ -1,5 +1,6 @@
 // Owns: an SFTP client for tests that must read the server's own words, or read in ways that OpenSSH's client does not: ssh2's client, as promises.
 import { createRequire } from 'node:module';
+import { bounded } from '../../server/domain/bounded.ts';
 import type { ClientSftp } from '../../server/edge/transport/ssh2-client.ts';
 
 type Wrapper = ClientSftp & {
@@ -13,6 +14,9 @@ type RawClient = {
   sftp(done: (error: Error | undefined, sftp: Wrapper) => void): void;
 };
 const { Client } = createRequire(import.meta.url)('ssh2') as { Client: new () => RawClient };
+
+/** Longer than any answer may be held back: by a slow flow, by a record that is late, by a warden that starts again. */
+const answerMs = 300_000;
 
 export type SftpOptions = {
   readonly port: number;
@@ -85,21 +89,27 @@ export class SftpClient {
     }
   }
 
-  #or<T>(work: Promise<T>): Promise<T> {
+  #or<T>(what: string, work: Promise<T>): Promise<T> {
     const gone = this.closed.then(() => Promise.reject(new Error('closed')));
     gone.catch(() => {});
-    return Promise.race([work, gone]);
+    return bounded(answerMs, `an answer to ${what}`, Promise.race([work, gone]));
   }
 
   open(path: string, flags: 'r' | 'w' | 'a' = 'r'): Promise<Buffer> {
-    return this.#or(settled((done) => this.#sftp.open(path, flags, done)));
+    return this.#or(
+      `OPEN of ${path}`,
+      settled((done) => this.#sftp.open(path, flags, done)),
+    );
   }
 
   /** At most `length` bytes; empty at the end of the file. */
   async read(handle: Buffer, position: number, length: number): Promise<Buffer> {
     const buffer = Buffer.alloc(length);
     try {
-      const bytes = await this.#or(settled<number>((done) => this.#sftp.read(handle, buffer, 0, length, position, done)));
+      const bytes = await this.#or(
+        `READ at ${position}`,
+        settled<number>((done) => this.#sftp.read(handle, buffer, 0, length, position, done)),
+      );
       return buffer.subarray(0, bytes);
     } catch (error) {
       if (error instanceof Error && 'code' in error && error.code === 1) return Buffer.alloc(0);
@@ -108,16 +118,23 @@ export class SftpClient {
   }
 
   write(handle: Buffer, position: number, bytes: Buffer): Promise<void> {
-    return this.#or(settled<void>((done) => this.#sftp.write(handle, bytes, 0, bytes.length, position, (error) => done(error, undefined))));
+    return this.#or(
+      `WRITE at ${position}`,
+      settled<void>((done) => this.#sftp.write(handle, bytes, 0, bytes.length, position, (error) => done(error, undefined))),
+    );
   }
 
   close(handle: Buffer): Promise<void> {
-    return this.#or(settled<void>((done) => this.#sftp.close(handle, (error) => done(error, undefined))));
+    return this.#or(
+      'CLOSE',
+      settled<void>((done) => this.#sftp.close(handle, (error) => done(error, undefined))),
+    );
   }
 
   async list(path: string): Promise<readonly string[]> {
     return (
       await this.#or(
+        `a list of ${path}`,
         settled((done: (error: Error | undefined, list: readonly { filename: string }[]) => void) => this.#sftp.readdir(path, done)),
       )
     ).map((one) => one.filename);

@@ -4,6 +4,8 @@ import { mkdirSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import type { Test } from 'tap';
+import { CommandLine } from '../../server/admin/command-line.ts';
+import { adminSlots, claimOfOperator } from '../../server/admin/shares.ts';
 import { runtimePaths } from '../../server/config/config.ts';
 import { loadConfig } from '../../server/config/load.ts';
 import { defaultShares } from '../../server/config/shares.ts';
@@ -12,6 +14,8 @@ import type { NodeName } from '../../server/domain/ids.ts';
 import { groupMax, type Share } from '../../server/domain/share.ts';
 import { WardenClient } from '../../server/edge/warden-client/warden-client.ts';
 import { createLogger } from '../../server/observability/logger.ts';
+import type { Database, Transaction } from '../../server/postgres/database.ts';
+import { ownDoor } from '../../server/rpc/door.ts';
 import { type EdgeToWarden, edgeToWarden, wardenToEdge } from '../../server/rpc/edge-warden.ts';
 import type { Handlers } from '../../server/rpc/operation.ts';
 import { Peer } from '../../server/rpc/peer.ts';
@@ -20,13 +24,13 @@ import { onBehalfOf, Slots } from '../../server/rpc/slots.ts';
 import { hashPassword, PasswordHashing } from '../../server/warden/authentication/passwords.ts';
 import { createBatchQueue } from '../../server/warden/budgets/batch-queue.ts';
 import type { EdgeCaller } from '../../server/warden/context.ts';
-import { claimOf, shared, wardenSlots } from '../../server/warden/shares.ts';
+import { claimOf, doorOf, wardenSlots } from '../../server/warden/shares.ts';
 import { temporaryDirectory } from './database.ts';
 
 const thief: EdgeCaller = { node: 'partner-1' as NodeName, plane: 'partner' };
 const accomplice: EdgeCaller = { node: 'partner-2' as NodeName, plane: 'partner' };
 const honest: EdgeCaller = { node: 'internal-1' as NodeName, plane: 'internal' };
-const { warden } = defaultShares;
+const { admin, warden } = defaultShares;
 
 /** One node, and then another one of its plane, keep all they can; the other plane keeps one more, and nobody's is lost. */
 async function attackShelf(t: Test, share: Share): Promise<void> {
@@ -42,21 +46,59 @@ async function attackShelf(t: Test, share: Share): Promise<void> {
 }
 
 export const attacksOnOurselves: Readonly<Record<string, (t: Test) => Promise<void>>> = {
+  // By a whole gateway, with a warden that does not get them done: test/attack/waiting-commands.
+  'admin.plans': async (t) => {
+    const asked: string[] = [];
+    // Nobody answers until the end: what was asked waits.
+    let isAnswered = false;
+    const database = {
+      withSystem: async (work: (tx: Transaction) => Promise<unknown>) =>
+        work({
+          query: async (text: string, values: readonly unknown[] = []) => {
+            if (text.startsWith('insert into command')) asked.push(`${values[1]} ${values[2]}`);
+            return isAnswered && text.startsWith('select') ? [{ state: 'done', result: {} }] : [];
+          },
+        } as Transaction),
+    } as unknown as Database;
+    const commands = new CommandLine(database, adminSlots(admin));
+    const { each, waiting } = admin.plans;
+    const refused: unknown[] = [];
+    const sent: Promise<unknown>[] = [];
+    const send = (id: string, role: string, operation: string): void =>
+      onBehalfOf(claimOfOperator({ id, role }), () => {
+        sent.push(commands.send(id, operation, {}).catch((error: unknown) => refused.push(error)));
+      });
+    for (let i = 0; i < each + waiting + 5; i += 1) send('vera', 'viewer', 'plan');
+    await new Promise((resolve) => setImmediate(resolve));
+    t.same(asked, Array(each).fill('vera plan'), 'so many of one person are asked at once');
+    t.equal(refused.length, 5, 'so many wait for them, and no more');
+    send('vera', 'viewer', 'warden.ping');
+    send('alice', 'security-officer', 'plan');
+    await new Promise((resolve) => setImmediate(resolve));
+    t.same(asked.slice(each), ['vera warden.ping', 'alice plan'], 'his other commands, and an officer, wait for none of them');
+    isAnswered = true;
+    await Promise.all(sent);
+    t.equal(asked.length, each + waiting + 2, 'and each has its turn');
+    t.equal(refused.length, 5);
+  },
+
   'warden.calls': async (t) => {
     const slots = wardenSlots(warden);
     let running = 0;
-    const stuck = shared(slots, 'tree.list', () => {
+    const stuck = (): Promise<never> => {
       running += 1;
       return new Promise(() => {});
-    });
+    };
+    const call = (caller: EdgeCaller, op: string, work: () => Promise<unknown>): Promise<unknown> =>
+      doorOf(slots, caller).within({ op, params: {} }, work);
     // Four connections, each read until so many of its calls are under way.
-    for (let i = 0; i < 1024; i += 1) stuck({}, thief).catch(() => {});
+    for (let i = 0; i < 1024; i += 1) call(thief, 'tree.list', stuck).catch(() => {});
     await new Promise((resolve) => setImmediate(resolve));
     t.equal(running, warden.calls.each, 'so many and no more');
-    const answers = shared(slots, 'tree.list', async () => 'answer');
-    t.equal(await answers({}, honest), 'answer', 'the other plane');
-    t.equal(await answers({}, accomplice), 'answer', 'another node of the same plane');
-    t.equal(await shared(slots, 'lease.renew', async () => 'lease')({}, thief), 'lease', 'a lease waits for no other call');
+    const answer = async (): Promise<string> => 'answer';
+    t.equal(await call(honest, 'tree.list', answer), 'answer', 'the other plane');
+    t.equal(await call(accomplice, 'tree.list', answer), 'answer', 'another node of the same plane');
+    t.equal(await call(thief, 'lease.renew', answer), 'answer', 'a lease waits for no other call');
   },
 
   'warden.grants': async (t) => {
@@ -137,7 +179,7 @@ export const attacksOnOurselves: Readonly<Record<string, (t: Test) => Promise<vo
           'login.abandon': async () => ({}),
         },
         calls: wardenToEdge,
-        caller: undefined,
+        door: ownDoor(undefined),
         onClose: () => {},
         onBug: () => {},
       });

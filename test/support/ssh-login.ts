@@ -1,6 +1,10 @@
 // Owns: a login by ssh2's client with answers to prompts, for what OpenSSH's batch mode cannot say.
 import { createRequire } from 'node:module';
 import type { Duplex } from 'node:stream';
+import { bounded } from '../../server/domain/bounded.ts';
+
+/** For the library's own handshake; what follows it has as much again, three times. */
+const readyMs = 15_000;
 
 const { Client, BaseAgent } = createRequire(import.meta.url)('ssh2') as {
   BaseAgent: new () => object;
@@ -25,7 +29,7 @@ export type Login = { readonly isOpen: boolean; readonly closed: Promise<void>; 
 export function sshLogin(options: LoginOptions): Promise<Login> {
   const client = new Client();
   const closed = new Promise<void>((resolve) => client.on('close', () => resolve()));
-  return new Promise((resolve) => {
+  const tried = new Promise<Login>((resolve) => {
     const finish = (isOpen: boolean): void => {
       if (!isOpen || options.keepOpen !== true) client.end();
       const sftpStream = (): Promise<Duplex> =>
@@ -50,10 +54,11 @@ export function sshLogin(options: LoginOptions): Promise<Login> {
       username: options.username,
       privateKey: options.privateKey,
       tryKeyboard: true,
-      readyTimeout: 15_000,
+      readyTimeout: readyMs,
       agent: undefined,
     });
   });
+  return bounded(4 * readyMs, `a login of ${options.username}`, tried);
 }
 
 /** A key that signs; a public key that somebody else's signature is said to be by; a password; the answer to whatever is prompted for. */
@@ -93,7 +98,7 @@ function methodOf(username: string, proof: ShownProof): object {
 export function loginInSteps(port: number, username: string, proofs: readonly ShownProof[]): Promise<boolean> {
   const client = new Client();
   const rest = [...proofs];
-  return new Promise((resolve) => {
+  const tried = new Promise<boolean>((resolve) => {
     const finish = (isOpen: boolean): void => {
       client.end();
       resolve(isOpen);
@@ -105,6 +110,7 @@ export function loginInSteps(port: number, username: string, proofs: readonly Sh
       const proof = rest.shift();
       next(proof === undefined ? false : methodOf(username, proof));
     };
-    client.connect({ host: '127.0.0.1', port, username, authHandler, readyTimeout: 15_000 });
+    client.connect({ host: '127.0.0.1', port, username, authHandler, readyTimeout: readyMs });
   });
+  return bounded(4 * readyMs, `a login of ${username} in ${proofs.length} steps`, tried);
 }

@@ -1,6 +1,10 @@
 // Owns: what an attack does to others: the longest wait for an answer to a new connection, and the memory of the process.
 import { readFileSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
+import { bounded } from '../../server/domain/bounded.ts';
+
+/** It knocks once more, with a patience of its own. */
+const lastWordMs = 120_000;
 
 export type Harm = { readonly stallMs: number; readonly grownBytes: number; readonly result: boolean | 'failed' };
 
@@ -16,13 +20,19 @@ export function memoryOf(pid: number): number {
 export async function harmOf(port: number, pid: number, attack: () => Promise<boolean>): Promise<Harm> {
   const before = memoryOf(pid);
   const knocker = new Worker(new URL('./knocker.ts', import.meta.url), { workerData: { port, pid } });
-  const ended = new Promise<{ stallMs: number; most: number }>((resolve, reject) => {
-    knocker.once('message', resolve);
-    knocker.once('error', reject);
-  });
+  let fault: Error | undefined;
+  knocker.on('error', (error: Error) => (fault = error));
   const result = await attack().catch(() => 'failed' as const);
-  knocker.postMessage('over');
-  const { stallMs, most } = await ended;
+  if (fault !== undefined) throw fault;
+  const { stallMs, most } = await bounded(
+    lastWordMs,
+    'the last word of who knocked during an attack',
+    new Promise<{ stallMs: number; most: number }>((resolve, reject) => {
+      knocker.once('message', resolve);
+      knocker.once('error', reject);
+      knocker.postMessage('over');
+    }),
+  );
   await knocker.terminate();
   return { stallMs: Math.round(stallMs), grownBytes: Math.max(most, memoryOf(pid)) - before, result };
 }

@@ -3,6 +3,7 @@
 import { appendFileSync } from 'node:fs';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
+import { bounded } from '../../server/domain/bounded.ts';
 import { parseSyslog, takeFrames } from './syslog.ts';
 
 export type Listening =
@@ -72,7 +73,7 @@ export class Receiver {
   async close(): Promise<void> {
     const closed = new Promise((resolve) => this.#server.close(resolve));
     this.drop();
-    await closed;
+    await bounded(10_000, 'the end of a receiver whose connections are gone', closed);
   }
 }
 

@@ -1,8 +1,9 @@
 // Owns: looking at a record from outside: a dump by psql, checked by the stand-alone verifier against a witness.
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { bounded } from '../../server/domain/bounded.ts';
 import type { Report } from '../../verifier/ledger-verifier.ts';
 import { project, type World } from './world.ts';
 
@@ -10,6 +11,9 @@ const dump = 'select line from ledger_dump order by part, tree, position;';
 
 export type Checked = { readonly code: number | null; readonly report: Report; readonly err: string };
 export type Evidence = { readonly url: string; readonly key: string; readonly witness: string };
+
+/** The dump and the verifying of the longest record of a test. */
+const verifyMs = 300_000;
 
 /**
  * Dumps and verifies as docs/reference/ledger-format.md says. `tamper`: statements that are done before the dump, by the same login, and undone after
@@ -26,40 +30,42 @@ export async function verifyRecord(evidence: Evidence, tamper: readonly string[]
   }
 }
 
-function verifyAgainst({ url, key, witness }: Evidence, tamper: readonly string[], maxAgeSeconds: number): Promise<Checked> {
-  return new Promise((resolve, reject) => {
-    const script =
-      tamper.length === 0
-        ? dump
-        : `begin;\nset local session_replication_role = replica;\n${tamper.map((one) => `${one};\n`).join('')}${dump}\nrollback;\n`;
-    const psql = spawn('psql', ['-XAtq', '-v', 'ON_ERROR_STOP=1', '-f', '-', url], { stdio: ['pipe', 'pipe', 'pipe'] });
-    const verifier = spawn(
-      process.execPath,
-      [
-        join(project, 'verifier', 'ledger-verifier.ts'),
-        'dump',
-        ...['--json', '--key', key, '--witness', witness, '--max-age', String(maxAgeSeconds), '-'],
-      ],
-      { stdio: ['pipe', 'pipe', 'pipe'] },
+async function verifyAgainst({ url, key, witness }: Evidence, tamper: readonly string[], maxAgeSeconds: number): Promise<Checked> {
+  const script =
+    tamper.length === 0
+      ? dump
+      : `begin;\nset local session_replication_role = replica;\n${tamper.map((one) => `${one};\n`).join('')}${dump}\nrollback;\n`;
+  const psql = spawn('psql', ['-XAtq', '-v', 'ON_ERROR_STOP=1', '-f', '-', url], { stdio: ['pipe', 'pipe', 'pipe'] });
+  const verifier = spawn(
+    process.execPath,
+    [
+      join(project, 'verifier', 'ledger-verifier.ts'),
+      'dump',
+      ...['--json', '--key', key, '--witness', witness, '--max-age', String(maxAgeSeconds), '-'],
+    ],
+    { stdio: ['pipe', 'pipe', 'pipe'] },
+  );
+  let [out, err, dumped] = ['', '', ''];
+  psql.stdin.end(script);
+  psql.stdout.pipe(verifier.stdin);
+  psql.stderr.on('data', (chunk: Buffer) => (dumped += chunk.toString('utf8')));
+  verifier.stdin.on('error', () => {});
+  verifier.stdout.on('data', (chunk: Buffer) => (out += chunk.toString('utf8')));
+  verifier.stderr.on('data', (chunk: Buffer) => (err += chunk.toString('utf8')));
+  const codeOf = (child: ChildProcess): Promise<number | null> =>
+    bounded(
+      verifyMs,
+      child === psql ? 'the dump of a record' : 'the verifier of a record',
+      new Promise((resolve, reject) => child.once('error', reject).once('close', resolve)),
     );
-    let [out, err, dumped] = ['', '', ''];
-    psql.stdin.end(script);
-    psql.stdout.pipe(verifier.stdin);
-    psql.stderr.on('data', (chunk: Buffer) => (dumped += chunk.toString('utf8')));
-    verifier.stdin.on('error', () => {});
-    verifier.stdout.on('data', (chunk: Buffer) => (out += chunk.toString('utf8')));
-    verifier.stderr.on('data', (chunk: Buffer) => (err += chunk.toString('utf8')));
-    psql.on('error', reject);
-    verifier.on('error', reject);
-    const ended = new Promise<number | null>((done) => psql.on('close', done));
-    verifier.on('close', (code) => {
-      void ended.then((status) => {
-        if (status !== 0) reject(new Error(`psql ended with ${status}: ${dumped}`));
-        else if (code !== 0 && code !== 1) reject(new Error(`the verifier ended with ${code}: ${err}`));
-        else resolve({ code, report: JSON.parse(out) as Report, err });
-      });
-    });
-  });
+  try {
+    const [status, code] = await Promise.all([codeOf(psql), codeOf(verifier)]);
+    if (status !== 0) throw new Error(`psql ended with ${status}: ${dumped}`);
+    if (code !== 0 && code !== 1) throw new Error(`the verifier ended with ${code}: ${err}`);
+    return { code, report: JSON.parse(out) as Report, err };
+  } finally {
+    for (const child of [psql, verifier]) child.kill('SIGKILL');
+  }
 }
 
 /** What a report says, for the log of a test that fails. */

@@ -6,6 +6,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import pg from 'pg';
+import { bounded, happens } from '../../server/domain/bounded.ts';
 import { socketUrl } from '../../server/postgres/embedded.ts';
 import { createEmptyDatabase, type Teardown, temporaryDirectory, testPasswords } from './database.ts';
 import { FreshCodes } from './fresh-codes.ts';
@@ -40,7 +41,7 @@ export async function freePorts(count: number): Promise<readonly number[]> {
     ),
   );
   const ports = servers.map((server) => (server.address() as { port: number }).port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  await bounded(10_000, 'ports to be given back', Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve)))));
   return ports;
 }
 
@@ -76,17 +77,15 @@ export function run(
   });
 }
 
-export function sha256File(path: string): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const hash = createHash('sha256');
-    createReadStream(path)
-      .on('data', (chunk) => hash.update(chunk))
-      .on('error', reject)
-      .on('end', () => resolve(hash.digest('hex')));
-  });
+export async function sha256File(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer);
+  return hash.digest('hex');
 }
 
 const commandMs = 120_000;
+/** Longer than all that the supervisor waits for, one after the other. */
+const stopMs = 180_000;
 
 function cofferctlProcess(directory: string, args: readonly string[], input: string): Promise<Done> {
   return run(process.execPath, [join(project, 'admin-cli', 'main.ts'), ...args], {
@@ -205,9 +204,11 @@ export class World {
   async stop(signal: NodeJS.Signals = 'SIGINT'): Promise<number | null> {
     const child = this.#process;
     if (child === undefined || child.exitCode !== null || child.signalCode !== null) return child?.exitCode ?? null;
-    const gone = new Promise<number | null>((resolve) => child.once('exit', (code) => resolve(code)));
     child.kill(signal);
-    return gone;
+    if (await happens(stopMs, new Promise((resolve) => child.once('exit', resolve)))) return child.exitCode;
+    const left = childrenOf(this.pid).map((pid) => `${pid} ${commandLine(pid)}`);
+    for (const pid of [...childrenOf(this.pid), this.pid]) process.kill(pid, 'SIGKILL');
+    throw new Error(`the gateway did not stop in ${stopMs} ms; these were still there: ${left.join(' | ')}\n${this.#log.slice(-2000)}`);
   }
 
   /** Process ids of a role: `edge --config … --node partner-1`, `warden`, `admin`, or `postgres`. */

@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { type Test, test } from 'tap';
-import { parseNote, parseVerifierKey, type Report, recordText, verifyNote, verifyRecord } from '../../verifier/ledger-verifier.ts';
+import { parseNote, parseVerifierKey, type Report, recordText, verifyNote, verifyRecord, Witness } from '../../verifier/ledger-verifier.ts';
 import {
   acme,
   bank,
@@ -248,6 +248,26 @@ test('an abandoned era: said loudly, no fault; what it held is not asked for', a
       { era: 2, fromSize: 24, toSize: 25 },
     ],
   });
+});
+
+test('a checkpoint counts up to the very size at which the next era goes on, and was abandoned beyond it', (t) => {
+  const second = [22, 23].map((size, i) => noteFor(whole, signer, size, 2, 40 + i));
+  const witness = new Witness(keys);
+  [...whole.notes, ...second].reduce<ReturnType<typeof witness.add>>((before, note) => witness.add(note, 'x', before), undefined);
+  witness.close();
+  for (const note of whole.notes) {
+    const { size } = parseNote(note);
+    t.equal(witness.has(parseNote(note)), size <= 22 ? 'yes' : 'abandoned', `size ${size}`);
+  }
+  for (const note of second) t.equal(witness.has(parseNote(note)), 'yes', 'the era that goes on');
+  t.equal(witness.has(parseNote(noteFor(whole, signer, 24, 2, 50))), 'no', 'a checkpoint that nobody witnessed');
+  t.equal(witness.has(parseNote(noteFor(whole, signer, 22, 3, 50))), 'no', 'nor was it in another era');
+  const accepted = [...witness.accepted()].map(({ era, size }) => `${era}/${size}`);
+  t.same(
+    accepted.filter((one) => /^1\/2[0-9]$/.test(one) || one.startsWith('2/')),
+    ['1/20', '1/21', '1/22', '2/22', '2/23'],
+  );
+  t.end();
 });
 
 test('a checkpoint whose number of entries is not that of its head', async (t) => {

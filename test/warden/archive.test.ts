@@ -1,6 +1,6 @@
 // Months leave the database for an archive, and still verify; what is not in an archive does not leave.
 import { generateKeyPairSync } from 'node:crypto';
-import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { test } from 'tap';
@@ -10,6 +10,7 @@ import { createLogger } from '../../server/observability/logger.ts';
 import { Database } from '../../server/postgres/database.ts';
 import { checkpointSigner } from '../../server/warden/keys/checkpoint-signer.ts';
 import { archiveDue } from '../../server/warden/ledger/archive.ts';
+import { archivesToDelete, monthsToArchive } from '../../server/warden/ledger/archive-queries.ts';
 import { sealRound } from '../../server/warden/ledger/seal.ts';
 import { parseVerifierKey, verifyRecord } from '../../verifier/ledger-verifier.ts';
 import { createTestDatabase, temporaryDirectory } from '../support/database.ts';
@@ -97,4 +98,76 @@ test('a month in an archive verifies with it, by block without it, and not when 
   t.equal((await sql.query('select 1 from ledger_archive where deleted_at is not null')).length, 1);
   await archiveDue({ config, database, log });
   t.equal((await sql.query("select 1 from ledger where kind = 'ledger.archive-deleted'")).length, 1, 'once');
+});
+
+test('a full disk ends the archiving of a month, which stays where it is and is archived when there is room', async (t) => {
+  const sql = await createTestDatabase(t);
+  const directory = temporaryDirectory(t);
+  const database = new Database({ url: sql.wardenUrl, applicationName: 'test', connectionsMax: 2 });
+  t.teardown(() => database.close());
+  const origin = originOf('6b0f9a52-97a5-4c7b-9f4e-0d1f4d9b8a12');
+  const signer = checkpointSigner(generateKeyPairSync('ed25519').privateKey, origin);
+  // Two pages of lines that no packing makes small: more than is kept in memory on the way to the file.
+  await sql.query(
+    `insert into ledger_fresh (at, kind, observer, sensitive) select clock_timestamp() - interval '4 months' + i * interval '1 second', 'file.published', 'warden',
+       jsonb_build_object('by', encode(sha256(i::text::bytea), 'hex')) from generate_series(1, 6000) i`,
+  );
+  for (let isFull = true; isFull; ) isFull = (await database.withSystem((tx) => sealRound(tx, { signer, origin }, false)))?.isFull === true;
+  const archiveDirectory = join(directory, 'archive');
+  mkdirSync(archiveDirectory);
+  const [row] = await sql.query<{ month: string }>("select to_char(clock_timestamp() - interval '4 months', 'YYYY-MM') as month");
+  const draft = join(archiveDirectory, `ledger-${row?.month}.jsonl.gz.draft`);
+  // Every write to this device says that there is no space.
+  symlinkSync('/dev/full', draft);
+  const options = {
+    config: { archiveDirectory, onlineMonths: 2, retentionMonths: 60, forwards: [] },
+    database,
+    log: createLogger({ log: { level: 'error', pretty: false } } as Config, 'warden'),
+  };
+  const count = async (): Promise<number> =>
+    Number((await sql.query<{ n: string }>("select count(*) as n from ledger_sealed where kind = 'file.published'"))[0]?.n);
+  await t.rejects(archiveDue(options), { code: 'ENOSPC' }, 'it says why, and does not wait for room');
+  t.equal(await count(), 6000, 'nothing left the database');
+  t.same(readdirSync(archiveDirectory), [`ledger-${row?.month}.jsonl.gz.draft`], 'no file counts');
+  rmSync(draft);
+  await archiveDue(options);
+  t.equal(await count(), 0, 'with room it is archived');
+});
+
+test('a month leaves the database, and an archive its directory, when so many months have begun since, and not before', async (t) => {
+  const sql = await createTestDatabase(t);
+  const database = new Database({ url: sql.wardenUrl, applicationName: 'test', connectionsMax: 2 });
+  t.teardown(() => database.close());
+  // The first and the last moment of each of the last months, by the clock of the database.
+  for (const edge of ["interval '0'", "interval '1 month' - interval '1 microsecond'"])
+    await sql.query(
+      `insert into ledger_fresh (at, kind, observer) select least((date_trunc('month', clock_timestamp() at time zone 'utc') - i * interval '1 month' + ${edge}) at time zone 'utc', clock_timestamp()),
+         'file.published', 'warden' from generate_series(0, 4) i`,
+    );
+  const origin = originOf('6b0f9a52-97a5-4c7b-9f4e-0d1f4d9b8a13');
+  const signer = checkpointSigner(generateKeyPairSync('ed25519').privateKey, origin);
+  await database.withSystem((tx) => sealRound(tx, { signer, origin }, false));
+  const ago = async (months: readonly string[]): Promise<readonly number[]> =>
+    (
+      await sql.query<{ n: number }>(
+        "select (extract(year from a) * 12 + extract(month from a))::int as n from unnest($1::date[]) m cross join lateral age(date_trunc('month', clock_timestamp() at time zone 'utc'), m) a order by m",
+        [months],
+      )
+    ).map((row) => row.n);
+  for (const online of [2, 3, 4])
+    t.same(
+      await ago(await database.withSystem((tx) => monthsToArchive(tx, online))),
+      [4, 3, 2, 1].filter((months) => months >= online),
+      `${online} months stay in the database, the current one among them`,
+    );
+  const archiveDirectory = join(temporaryDirectory(t), 'archive');
+  const log = createLogger({ log: { level: 'error', pretty: false } } as Config, 'warden');
+  await archiveDue({ config: { archiveDirectory, onlineMonths: 2, retentionMonths: 60, forwards: [] }, database, log });
+  t.equal(readdirSync(archiveDirectory).length, 3);
+  for (const retention of [2, 3, 4])
+    t.same(
+      await ago((await database.withSystem((tx) => archivesToDelete(tx, retention))).map((one) => one.month)),
+      [4, 3, 2].filter((months) => months >= retention),
+      `${retention} months are kept, the current one among them`,
+    );
 });

@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { test } from 'tap';
-import { type AccountId, type CustomerId, type FolderId, idOf } from '../../server/domain/ids.ts';
+import { type AccountId, type CustomerId, type DirectoryId, type FolderId, idOf } from '../../server/domain/ids.ts';
 import { Database } from '../../server/postgres/database.ts';
-import { listEntries } from '../../server/warden/catalogue/tree-queries.ts';
+import { isOccupied, listEntries, type VersionState } from '../../server/warden/catalogue/tree-queries.ts';
 import { createTestDatabase } from '../support/database.ts';
+import { Shelf } from '../support/shelf.ts';
 
 test('10,000 names are listed page by page, in byte order, each once, unpublished ones of others left out', async (t) => {
   const sql = await createTestDatabase(t);
@@ -68,4 +69,42 @@ test('10,000 names are listed page by page, in byte order, each once, unpublishe
   t.equal(new Set(names).size, names.length, 'each once');
   t.ok(slowest < 1000, 'no page takes long');
   t.equal((await page(other, 'payment-009900')).length, 50, 'the other account sees its own unpublished ones instead');
+});
+
+test('a directory is empty when nothing in it can be seen or finished any more', async (t) => {
+  const shelf = await Shelf.create(t);
+  const { sql, warden } = shelf;
+  const make = async (parent: string | null): Promise<DirectoryId> => {
+    const id = idOf<DirectoryId>(randomUUID());
+    await sql.query('insert into directory (id, customer_id, folder_id, parent_id, name) values ($1::uuid, $2, $3, $4, $1::uuid::text)', [
+      id,
+      shelf.customer,
+      shelf.folder,
+      parent,
+    ]);
+    return id;
+  };
+  const isFull = (id: DirectoryId): Promise<boolean> => warden.database.withSystem((tx) => isOccupied(tx, id));
+  const expected: Readonly<Record<VersionState, boolean>> = {
+    partial: true,
+    held: true,
+    settling: true,
+    published: true,
+    withdrawn: false,
+    discarded: false,
+    destroyed: false,
+  };
+  for (const [state, isIn] of Object.entries(expected)) {
+    const [directory, file] = [await make(null), randomUUID()];
+    const one = await shelf.add(1, file);
+    await sql.query('update file set directory_id = $2 where id = $1', [file, directory]);
+    await shelf.become(one, state);
+    t.equal(await isFull(directory), isIn, `a file that is ${state}`);
+  }
+  const outer = await make(null);
+  t.notOk(await isFull(outer), 'nothing');
+  const inner = await make(outer);
+  t.ok(await isFull(outer), 'a directory');
+  await sql.query('update directory set removed_at = now() where id = $1', [inner]);
+  t.notOk(await isFull(outer), 'one that is gone');
 });

@@ -2,12 +2,14 @@
 import { generateKeyPairSync, type KeyObject, randomUUID } from 'node:crypto';
 import { type Test, test } from 'tap';
 import { documentHash, type Proposal, publicKeyFingerprint, signDocument } from '../../server/rpc/change-document.ts';
-import { insertOperator, insertOperatorKey } from '../../server/warden/changes/change-queries.ts';
-import { type Apply, approveChange, proposeChange } from '../../server/warden/changes/changes.ts';
+import { insertBreakGlass, insertOperator, insertOperatorKey } from '../../server/warden/changes/change-queries.ts';
+import { type Apply, approveChange, proposeChange, rejectChange } from '../../server/warden/changes/changes.ts';
 import { genuineAmong } from '../../server/warden/changes/genuine.ts';
 import { sealing } from '../../server/warden/changes/seals.ts';
 import type { Doing } from '../../server/warden/commands/use-cases.ts';
 import { startSealBench } from '../support/seal-bench.ts';
+
+const hourMs = 3_600_000;
 
 type Key = { readonly privateKey: KeyObject; readonly spki: Buffer; readonly fingerprint: string };
 type Person = { readonly name: string; readonly id: string; readonly keys: readonly [Key, Key] };
@@ -42,8 +44,12 @@ async function setUp(t: Test) {
     return {};
   };
   const as = <T>(person: Person, work: (doing: Doing) => Promise<T>): Promise<T> =>
-    database.withSystem((tx) => work({ tx, warden, operator: person.name, operatorId: person.id } as unknown as Doing));
-  const propose = async (livesMs: number): Promise<Proposal> => {
+    database.withSystem((tx) =>
+      sealing(tx, warden, { maker: 'operator', change: () => null }, () =>
+        work({ tx, warden, operator: person.name, operatorId: person.id } as unknown as Doing),
+      ),
+    );
+  const propose = async (livesMs: number, more: Partial<Proposal> = {}): Promise<Proposal> => {
     const now = Date.now();
     const proposal: Proposal = {
       type: 'cofferdam change/1',
@@ -56,6 +62,7 @@ async function setUp(t: Test) {
       key: alice.keys[0].fingerprint,
       proposedAt: new Date(now).toISOString(),
       expiresAt: new Date(now + livesMs).toISOString(),
+      ...more,
     };
     await as(alice, (doing) => proposeChange(signDocument(proposal, alice.keys[0].privateKey), doing, apply));
     return proposal;
@@ -77,14 +84,23 @@ async function setUp(t: Test) {
   };
   const approve = (proposal: Proposal, person: Person, key: Key = person.keys[0]): Promise<unknown> =>
     as(person, (doing) => approveChange(approval(proposal, person, key), doing, apply));
+  const reject = (change: string, person: Person): Promise<unknown> =>
+    as(person, (doing) => rejectChange({ change, reason: 'a test' }, doing));
   const stateOf = async (proposal: Proposal): Promise<unknown> =>
     (await sql.query<{ state: string }>('select state from change where id = $1', [proposal.change]))[0]?.state;
+  /** An emergency of alice, as two prepare it: by a change that both signed. */
+  const prepare = async (operations: readonly string[]): Promise<string> => {
+    const proposal = await propose(hourMs);
+    await approve(proposal, bob);
+    const glass = { operator: alice.id, operations, hours: 1, reason: 'a test', validDays: 1 };
+    return database.withSystem((tx) =>
+      sealing(tx, warden, { maker: 'bootstrap', change: () => proposal.change }, async () => (await insertBreakGlass(tx, glass)).id),
+    );
+  };
   const isGenuine = async (proposal: Proposal): Promise<boolean> =>
     (await database.withSystem((tx) => genuineAmong(tx, keys, [proposal.change], []))).has(proposal.change);
-  return { sql, alice, bob, applied, propose, approval, approve, stateOf, isGenuine };
+  return { sql, alice, bob, applied, propose, approval, approve, reject, prepare, stateOf, isGenuine };
 }
-
-const hourMs = 3_600_000;
 
 test('a change is approved by somebody else, with a key of his own', async (t) => {
   const { alice, bob, applied, propose, approve, stateOf, isGenuine } = await setUp(t);
@@ -132,4 +148,52 @@ test('a change that its proposer approved with a second key stands for nothing, 
   t.notOk(await isGenuine(await written(alice, alice.keys[1])), 'both signatures are good, and by one person');
   t.notOk(await isGenuine(await written({ ...alice, name: bob.name }, alice.keys[1])), "under the other one's name");
   t.ok(await isGenuine(await written(bob, bob.keys[0])), 'the twin: by two');
+});
+
+test('a change is decided once: who comes later is told how', async (t) => {
+  const { alice, bob, applied, propose, approve, reject, stateOf } = await setUp(t);
+  const rejected = await propose(hourMs);
+  await reject(rejected.change, alice);
+  for (const late of [() => reject(rejected.change, bob), () => approve(rejected, bob)])
+    await t.rejects(late(), { code: 'conflict', message: 'this change is rejected' });
+  const approved = await propose(hourMs);
+  await approve(approved, bob);
+  for (const late of [() => reject(approved.change, bob), () => approve(approved, bob)])
+    await t.rejects(late(), { code: 'conflict', message: 'this change is applied' });
+  t.same([await stateOf(rejected), await stateOf(approved), applied], ['rejected', 'applied', ['account.expire']]);
+  await t.rejects(reject(randomUUID(), bob), { code: 'not-found' });
+});
+
+test('in an emergency one operator does what was prepared, and nothing else', async (t) => {
+  const { sql, applied, propose, prepare, stateOf } = await setUp(t);
+  const breakGlass = await prepare(['account.expire']);
+  applied.length = 0;
+  for (const operation of ['account.set', 'operator.create'])
+    await t.rejects(propose(hourMs, { breakGlass, operation }), { code: /denied|invalid/ }, operation);
+  const params = { name: 'acme-batch', inDays: null, reason: 'a test' };
+  await t.rejects(propose(hourMs, { breakGlass, operation: 'account.unlock', params: { name: 'acme-batch', reason: 'a test' } }), {
+    code: 'denied',
+    message: 'account.unlock is not among what was prepared: account.expire',
+  });
+  await t.rejects(propose(hourMs, { breakGlass: randomUUID() }), { code: 'not-found' }, 'one that nobody prepared');
+  t.same(applied, [], 'nothing was applied');
+  const honest = await propose(hourMs, { breakGlass, params });
+  t.same([await stateOf(honest), applied], ['applied', ['account.expire']], 'the twin: at once, and alone');
+  const alarms = await sql.query<{ kind: string }>("select kind from alert where kind like 'break-glass.%' order by kind");
+  t.same(
+    alarms.map((one) => one.kind),
+    ['break-glass.opened', 'break-glass.used'],
+    'loud',
+  );
+  const again = await propose(hourMs, { breakGlass, params });
+  t.equal(await stateOf(again), 'applied', 'once more, while it is open');
+  const told = async (from: string, change: string): Promise<readonly string[]> =>
+    (await sql.query<{ kind: string }>(`select kind from ${from} where kind like 'break-glass.%' and ${change} order by kind`)).map(
+      (one) => one.kind,
+    );
+  for (const { change } of [honest, again]) {
+    t.same(await told('alert', `facts ->> 'change' = '${change}'`), ['break-glass.used'], 'every act is an alarm of its own');
+    t.same(await told('ledger', `sensitive ->> 'change' = '${change}'`), ['break-glass.used'], 'and an entry of the record');
+  }
+  t.same(await told('alert', "not facts ? 'change'"), ['break-glass.opened'], 'it is opened once');
 });

@@ -7,17 +7,28 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   rmSync,
   symlinkSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'tap';
 import { runtimePaths } from '../../server/config/config.ts';
 import { loadConfig } from '../../server/config/load.ts';
 import { idOf, type NodeName, type ObjectId } from '../../server/domain/ids.ts';
-import { discardStaged, objectPath, publishObject, removeIncoming, stageObject } from '../../server/extents/object-store.ts';
+import {
+  discardStaged,
+  listIncoming,
+  objectPath,
+  publishObject,
+  removeIncoming,
+  type StagedObject,
+  stageObject,
+} from '../../server/extents/object-store.ts';
 import { createLogger } from '../../server/observability/logger.ts';
 import { Database } from '../../server/postgres/database.ts';
 import type { Warden } from '../../server/warden/context.ts';
@@ -181,6 +192,73 @@ test('an object that has its name is never replaced: the same bytes again are th
   const short = await stageObject(paths, node, object, 5);
   await t.rejects(publishObject(paths, short), { code: 'conflict' });
   t.ok(readFileSync(objectPath(paths.objects, object)).equals(first));
+});
+
+/** What is made durable while `work` runs: paths, each with what stood there by then. In this process only. */
+async function madeDurable(
+  t: Teardown,
+  work: () => Promise<void>,
+): Promise<readonly { readonly path: string; readonly names: readonly string[] }[]> {
+  const probe = await open(tmpdir());
+  const handles = Object.getPrototypeOf(probe) as Record<'sync' | 'datasync', (this: FileHandle) => Promise<void>>;
+  await probe.close();
+  const seen: { readonly path: string; readonly names: readonly string[] }[] = [];
+  for (const name of ['sync', 'datasync'] as const) {
+    const original = handles[name];
+    t.teardown(() => {
+      handles[name] = original;
+    });
+    handles[name] = async function (this: FileHandle) {
+      const path = readlinkSync(`/proc/self/fd/${this.fd}`);
+      await original.call(this);
+      seen.push({ path, names: (await this.stat()).isDirectory() ? readdirSync(path) : [] });
+    };
+  }
+  await work();
+  return seen;
+}
+
+test('an object is durable before anybody is told of it: its bytes, its name, and the directories that are new', async (t) => {
+  const { paths } = await setUp(t);
+  const object = newObject();
+  writeFileSync(join(paths.incoming(node), object), 'content');
+  const copies: StagedObject[] = [];
+  const first = await madeDurable(t, async () => void copies.push(await stageObject(paths, node, object, 7)));
+  const [staged] = copies;
+  if (staged === undefined) throw new Error('there is no copy');
+  t.same(
+    first.map(({ path }) => path),
+    [paths.objects, staged.path],
+    'the directory of copies, and the copy',
+  );
+  const second = await madeDurable(t, () => publishObject(paths, staged));
+  const directory = join(paths.objects, object.slice(0, 2));
+  const last = second.at(-1);
+  t.ok(
+    second.some(({ path }) => path === paths.objects),
+    'the name of its directory',
+  );
+  t.same([last?.path, last?.names], [directory, [object]], 'and, when it stands there, its own');
+  const again = await madeDurable(t, () => publishObject(paths, staged));
+  t.match(
+    again.at(-1),
+    { path: directory, names: [object] },
+    'a name that was there already came from somebody who may not have got so far',
+  );
+});
+
+test('a time of change that was set forward makes nothing young, one that was set back makes it old', async (t) => {
+  const { paths } = await setUp(t);
+  const at = { forward: newObject(), back: newObject(), plain: newObject() };
+  for (const name of Object.values(at)) writeFileSync(join(paths.incoming(node), name), 'x');
+  utimesSync(join(paths.incoming(node), at.forward), 4_000_000_000, 4_000_000_000);
+  utimesSync(join(paths.incoming(node), at.back), 1, 1);
+  const { found } = await listIncoming(paths, node, 10);
+  const ageOf = (name: string): number => found.find((one) => one.name === name)?.ageMs ?? Number.NaN;
+  // The clock of the file system is a tick behind.
+  t.ok(ageOf(at.forward) > -1000, `${ageOf(at.forward)} ms`);
+  t.ok(ageOf(at.plain) > -1000 && ageOf(at.plain) < 600_000, `${ageOf(at.plain)} ms`);
+  t.ok(ageOf(at.back) > 1e12, `${ageOf(at.back)} ms`);
 });
 
 test('what an edge puts beside its objects stops nobody: cleared where it can be, told in any case', async (t) => {

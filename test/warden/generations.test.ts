@@ -1,9 +1,15 @@
 // An earlier state of a row, put back with the seal that it had then, is not made good by anything honest that is done to the row afterwards.
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { randomUUID } from 'node:crypto';
 import { type Test, test } from 'tap';
+import { originOf } from '../../server/domain/ledger/checkpoint.ts';
+import { brokenSeals } from '../../server/warden/changes/broken-seals.ts';
 import { declareChange, declareNew } from '../../server/warden/changes/declared.ts';
+import { generationsOf } from '../../server/warden/changes/generations.ts';
 import { type RowName, readRows, type SealedRow } from '../../server/warden/changes/seal-queries.ts';
 import { firstBroken, sealing } from '../../server/warden/changes/seals.ts';
+import { record } from '../../server/warden/ledger/ledger-queries.ts';
+import { sealRound } from '../../server/warden/ledger/seal.ts';
 import { keptSeal, startSealBench } from '../support/seal-bench.ts';
 
 const behalf = { maker: 'operator', change: () => null } as const;
@@ -37,12 +43,14 @@ async function setUp(t: Test) {
       );
     }),
   );
+  /** Somebody else's work, though it is waited for here: none of it runs inside this one's transaction. */
+  const another = AsyncLocalStorage.snapshot();
   type Column = 'replace_allowed' | 'retention_days';
   const set = (column: Column, value: unknown, between: () => Promise<unknown> = async () => {}): Promise<void> =>
     database.withSystem((tx) =>
       sealing(tx, warden, behalf, async () => {
         await declareChange(tx, [name], { [column]: value });
-        await between();
+        await another(between);
         await tx.query(`update folder set ${column} = $2 where id = $1`, [name.id, value]);
       }),
     );
@@ -58,7 +66,7 @@ async function setUp(t: Test) {
     );
   const alarms = async (): Promise<number> =>
     (await sql.query<{ n: number }>("select coalesce(sum(count), 0)::int as n from alert where kind = 'row.broken-seal'"))[0]?.n ?? 0;
-  return { sql, name, set, isGood, row, make, alarms };
+  return { sql, warden, name, set, isGood, row, make, alarms };
 }
 
 test('an honest change of another fact does not make an old state good', async (t) => {
@@ -93,6 +101,63 @@ test('two changes at the same moment: one is done, the other is said to be too l
   t.equal(await alarms(), 0, 'neither is an alarm');
 });
 
+test('the seal of a transaction that was undone is none, whether its generation was used again or not', async (t) => {
+  const { sql, warden, name, set, isGood, row, alarms } = await setUp(t);
+  await set('retention_days', 20);
+  /** As whoever owns the database makes it: what was written and sealed is kept, and the transaction fails. */
+  const undone = async (column: 'replace_allowed' | 'retention_days', value: unknown): Promise<() => Promise<void>> => {
+    let mac: unknown;
+    const failing = warden.database.withSystem(async (tx) => {
+      await sealing(tx, warden, behalf, async () => {
+        await declareChange(tx, [name], { [column]: value });
+        await tx.query(`update folder set ${column} = $2 where id = $1`, [name.id, value]);
+      });
+      [{ mac }] = (await tx.query<{ mac: unknown }>("select mac from seal where kind = 'folder' and row_id = $1", [name.id])) as [
+        { mac: unknown },
+      ];
+      throw new Error('the disk is full');
+    });
+    await t.rejects(failing, /disk is full/);
+    const [before] = await sql.query<{ generation: number }>("select generation from seal where kind = 'folder' and row_id = $1", [
+      name.id,
+    ]);
+    return async () => {
+      await sql.query('set session_replication_role = replica');
+      await sql.query(`update folder set ${column} = $2 where id = $1`, [name.id, value]);
+      await sql.query("update seal set mac = $2, generation = $3 where kind = 'folder' and row_id = $1", [
+        name.id,
+        mac,
+        Number(before?.generation) + 1,
+      ]);
+      await sql.query('set session_replication_role = origin');
+    };
+  };
+  const kept = await keptSeal(sql, 'folder', name.id);
+  const retained = await undone('retention_days', 1);
+  await retained();
+  t.match(await row(), { generation: 3, facts: /"retention_days": 1[,}]/ }, 'a state that nobody committed, with the seal that it had');
+  t.notOk(await isGood(), 'the record knows the row, and not this state');
+  await sql.query('update folder set retention_days = 20 where id = $1', [name.id]);
+  await kept();
+  t.ok(await isGood(), 'as the warden wrote it last');
+  const narrow = await undone('retention_days', 2);
+  await set('replace_allowed', false);
+  t.match(await row(), { generation: 3 });
+  t.ok(await isGood(), 'the twin: the next change of this row, of the same generation');
+  await sql.query('update folder set replace_allowed = true where id = $1', [name.id]);
+  await narrow();
+  await sql.query("update seal set generation = 3 where kind = 'folder' and row_id = $1", [name.id]);
+  t.notOk(await isGood(), 'of two seals of one generation, the one on record is good');
+  generationsOf(warden.keys).forget();
+  t.notOk(await isGood(), 'for a warden that starts, too');
+  await t.rejects(
+    set('retention_days', 30),
+    { code: 'denied', message: /it was altered before/ },
+    'it is no beginning of an honest change',
+  );
+  t.equal(await alarms(), 1);
+});
+
 test('a row that is made was never sealed: a generation that stands there already is not gone on from', async (t) => {
   const { sql, make, alarms } = await setUp(t);
   const [last] = await sql.query<{ n: string }>('select (2 ^ 53 - 1)::bigint::text as n');
@@ -105,4 +170,45 @@ test('a row that is made was never sealed: a generation that stands there alread
   await sql.query('drop trigger planted on seal');
   await make('globex');
   t.equal(await alarms(), 1, 'the twin');
+});
+
+test('an entry that was hidden while the warden started is found when it is there again', async (t) => {
+  const { sql, warden, name, set, isGood } = await setUp(t);
+  const { database, keys } = warden;
+  const origin = originOf(randomUUID());
+  const seal = async (): Promise<unknown> =>
+    database.withSystem((tx) => sealRound(tx, { signer: keys.checkpointSigner(origin), origin }, false));
+  const pass = async (): Promise<readonly RowName[]> => {
+    const found: RowName[] = [];
+    for await (const row of brokenSeals(warden)) found.push(row);
+    return found;
+  };
+  const rename = async (from: string, to: string): Promise<void> => {
+    await sql.query('set session_replication_role = replica');
+    await sql.query(
+      'update ledger_sealed set kind = $2 where kind = $1 and number = (select min(number) from ledger_sealed where kind = $1)',
+      [from, to],
+    );
+    await sql.query('set session_replication_role = origin');
+  };
+  const putBack = await keptSeal(sql, 'folder', name.id);
+  await set('replace_allowed', false);
+  await seal();
+  await database.withSystem((tx) =>
+    record(tx, { kind: 'rows.resealed', observer: 'warden', sensitive: { rows: [['folder', randomUUID(), 2]] } }),
+  );
+  await seal();
+  t.same(await pass(), [], 'the twin: what the pass reads again is no news');
+
+  await rename('rows.resealed', 'rows.hidden');
+  await sql.query('update folder set replace_allowed = true where id = $1', [name.id]);
+  await putBack();
+  generationsOf(keys).forget();
+  t.same(await pass(), [], 'a warden that starts knows what it can see: a known limit');
+  t.ok(await isGood());
+  await rename('rows.hidden', 'rows.resealed');
+  t.same(await pass(), [name, name], 'its number is below what was read, and is read all the same: whoever relied on it, and the row');
+  t.notOk(await isGood());
+  await sql.query('update folder set replace_allowed = false where id = $1', [name.id]);
+  t.same(await pass(), [name], 'afterwards it is a broken row');
 });

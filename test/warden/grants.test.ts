@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { randomUUID } from 'node:crypto';
 import { test } from 'tap';
 import type { ScopeKind } from '../../server/domain/budgets.ts';
@@ -337,10 +338,11 @@ test('a withdrawal and a grant: what commits after it is refused', async (t) => 
   }
   t.equal(late, 0, 'nothing was granted after a withdrawal had committed');
   // The other order: while a withdrawal holds its locks, a grant waits, and then sees it.
+  const others = AsyncLocalStorage.snapshot();
   const pending = await bank.warden.withSystem(async (tx) => {
     await lockForWithdrawal(tx, { credential: reader.credential });
     await tx.query("update credential set state = 'suspended' where id = $1", [reader.credential]);
-    const waiting = ask(bank, reader, [99]);
+    const waiting = others(() => ask(bank, reader, [99]));
     await new Promise((resolve) => setTimeout(resolve, 200));
     return { waiting };
   });

@@ -1,4 +1,5 @@
 // T-19, T-35: the counters of guesses as the database keeps them: parallel guesses gain nothing, a success takes back one, and a place is a place of one edge.
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { test } from 'tap';
 import { type Config, defaultLimits } from '../../server/config/config.ts';
@@ -6,10 +7,13 @@ import { defaultCredentialAges } from '../../server/config/credential-ages.ts';
 import { type AccountId, idOf, type NodeName } from '../../server/domain/ids.ts';
 import { Database } from '../../server/postgres/database.ts';
 import { findAccount } from '../../server/warden/authentication/login-queries.ts';
-import { Penalties } from '../../server/warden/authentication/penalties.ts';
+import { knownDays, Penalties } from '../../server/warden/authentication/penalties.ts';
 import { rememberSource, settleGuess, takeGuess } from '../../server/warden/authentication/penalty-queries.ts';
 import { verifyTicket } from '../../server/warden/authentication/verify-evidence.ts';
+import { firstBroken } from '../../server/warden/changes/seals.ts';
+import { withWardensKeys } from '../support/as-warden.ts';
 import { createTestDatabase, type Teardown, type TestDatabase } from '../support/database.ts';
+import { startSealBench } from '../support/seal-bench.ts';
 
 const rules = { free: 1, firstMs: 600_000, longestMs: 600_000, forgetMs: 86_400_000 } as const;
 
@@ -17,13 +21,17 @@ async function setUp(t: Teardown): Promise<{ readonly sql: TestDatabase; readonl
   const sql = await createTestDatabase(t);
   const warden = new Database({ url: sql.wardenUrl, applicationName: 'test', connectionsMax: 4 });
   t.teardown(() => warden.close());
+  return { sql, warden, account: await makeAccount(sql) };
+}
+
+async function makeAccount(sql: TestDatabase): Promise<AccountId> {
   const [customer, account] = [randomUUID(), idOf<AccountId>(randomUUID())];
   await sql.query("insert into customer (id, name) values ($1, 'acme')", [customer]);
   await sql.query("insert into account (id, customer_id, name, kind, plane) values ($1, $2, 'acme', 'person', 'partner')", [
     account,
     customer,
   ]);
-  return { sql, warden, account };
+  return account;
 }
 
 const failures = async (sql: TestDatabase, subject: string): Promise<number | undefined> =>
@@ -32,7 +40,9 @@ const failures = async (sql: TestDatabase, subject: string): Promise<number | un
 test('of two guesses at the same instant one is examined, and only that one counts', async (t) => {
   const { sql, warden } = await setUp(t);
   const subjects = ['account/x/password'];
-  const take = (): Promise<number> => warden.withSystem((tx) => takeGuess(tx, subjects, rules));
+  // Those who guess are others than who holds the counter.
+  const others = AsyncLocalStorage.snapshot();
+  const take = (): Promise<number> => others(() => warden.withSystem(async (tx) => (await takeGuess(tx, subjects, rules)).waitMs));
   t.equal(await take(), 0, 'the free one');
   let both: readonly Promise<number>[] = [];
   // Both have begun, and neither can count, before this transaction lets go of the counter.
@@ -64,6 +74,25 @@ test('right: a known place starts afresh, a new one takes back its own guess onl
   t.equal(await failures(sql, 'known/x/n/192.0.2.1/code'), 0);
 });
 
+test('a guess that nobody examined is given back: no count, no pause, and no pause that another guess made', async (t) => {
+  const { sql, warden } = await setUp(t);
+  const limits = { ...defaultLimits, freeGuesses: 2, guessPauseFirstMs: 600_000 };
+  const penalties = new Penalties({ limits, credentials: defaultCredentialAges, penaltyExempt: [] } as unknown as Config, warden);
+  const newcomer = (i: number) =>
+    penalties.take({ account: null, username: `person-${i}`, source: '192.0.2.7', node: idOf<NodeName>('partner-1'), what: 'password' });
+  for (let i = 0; i < 10; i += 1) {
+    const guess = await newcomer(i);
+    t.equal(guess.isTaken, true, `the office's number ${i}`);
+    t.match(await penalties.giveBack(guess), { isTaken: false, isGivenBack: true });
+  }
+  t.equal(await failures(sql, 'source/partner-1/192.0.2.7'), 0);
+  const slow = await newcomer(20);
+  for (let i = 21; i < 23; i += 1) t.equal((await newcomer(i)).isTaken, true, 'examined, and wrong');
+  await penalties.giveBack(slow);
+  t.equal(await failures(sql, 'source/partner-1/192.0.2.7'), 2, 'the others count');
+  t.equal((await newcomer(23)).isTaken, false, 'and so does their pause');
+});
+
 test('what one edge says of a place pauses nobody on another edge', async (t) => {
   const { warden, account } = await setUp(t);
   const limits = { ...defaultLimits, freeGuesses: 1, guessPauseFirstMs: 600_000 };
@@ -86,24 +115,60 @@ test('what one edge says of a place pauses nobody on another edge', async (t) =>
   t.match(await at('third', '203.0.113.3'), { isTaken: false }, 'edges do not multiply the guesses against an account');
 });
 
-test('a wrong ticket is counted, and after five it is none any more', async (t) => {
+test('a place is known for so many days from its last login on, to the account that logged in there', async (t) => {
   const { sql, warden, account } = await setUp(t);
+  const limits = { ...defaultLimits, freeGuesses: 1000 };
+  const penalties = new Penalties({ limits, credentials: defaultCredentialAges, penaltyExempt: [] } as unknown as Config, warden);
+  const at = (who: AccountId | null, source: string) =>
+    penalties.take({ account: who, username: 'acme', source, node: idOf<NodeName>('n'), what: 'password' });
+  const hours = async (ago: number): Promise<void> => {
+    await sql.query("update known_source set last_at = clock_timestamp() - $1 * interval '1 hour'", [ago]);
+  };
+  await warden.withSystem((tx) => rememberSource(tx, account, '192.0.2.7'));
+  t.match(await at(account, '192.0.2.7'), { isKnown: true });
+  t.match(await at(account, '192.0.2.8'), { isKnown: false }, 'its neighbour');
+  t.match(await at(idOf<AccountId>(randomUUID()), '192.0.2.7'), { isKnown: false }, 'another account');
+  t.match(await at(null, '192.0.2.7'), { isKnown: false }, 'nobody');
+  await hours(knownDays * 24 - 1);
+  t.match(await at(account, '192.0.2.7'), { isKnown: true }, 'an hour before its end');
+  await hours(knownDays * 24 + 1);
+  t.match(await at(account, '192.0.2.7'), { isKnown: false }, 'an hour after it: a stranger there guesses as a stranger');
+  await warden.withSystem((tx) => rememberSource(tx, account, '192.0.2.7'));
+  t.match(await at(account, '192.0.2.7'), { isKnown: true }, 'until its holder is there again');
+});
+
+test('a wrong ticket is counted under its seal, and after five it is none any more', async (t) => {
+  const { sql, warden, config } = await startSealBench(t);
+  const account = await makeAccount(sql);
   const ticket = randomBytes(16).toString('hex');
-  await sql.query(
-    "insert into mfa_ticket (id, account_id, ticket_hash, issued_by, expires_at) values ($1, $2, $3, 'x', clock_timestamp() + interval '1 hour')",
-    [randomUUID(), account, createHash('sha256').update(ticket).digest()],
-  );
+  const id = randomUUID();
+  await withWardensKeys(config, sql.wardenUrl, async (tx) => {
+    await tx.query(
+      "insert into mfa_ticket (id, account_id, ticket_hash, issued_by, expires_at) values ($1, $2, $3, 'x', clock_timestamp() + interval '1 hour')",
+      [id, account, createHash('sha256').update(ticket).digest()],
+    );
+  });
   const show = (answer: string) =>
-    warden.withSystem(async (tx) => {
+    warden.database.withSystem(async (tx) => {
       const { account: facts } = await findAccount(tx, 'acme');
       if (facts === undefined) throw new Error('no account');
-      return verifyTicket(tx, facts, answer);
+      return verifyTicket(tx, warden, facts, answer);
     });
-  for (let trials = 1; trials <= 4; trials += 1) {
+  const trials = async (): Promise<number | undefined> =>
+    (await sql.query<{ n: number }>('select failed_trials as n from mfa_ticket'))[0]?.n;
+  const isGood = async (): Promise<boolean> =>
+    (await warden.database.withSystem((tx) => firstBroken(tx, warden.keys, [{ kind: 'ticket', id }]))) === undefined;
+  for (let wrong = 1; wrong <= 2; wrong += 1) {
     t.equal(await show('wrong'), null);
-    t.equal((await sql.query<{ n: number }>('select failed_trials as n from mfa_ticket'))[0]?.n, trials);
+    t.equal(await trials(), wrong);
   }
+  t.same(await Promise.all([show('wrong'), show('wrong')]), [null, null]);
+  t.equal(await trials(), 4, 'two at the same moment are two');
   t.match(await show(` ${ticket} `), { proof: 'ticket', account }, 'the right one still is');
+  t.equal(await isGood(), true);
   t.equal(await show('wrong'), null);
   t.equal(await show(ticket), null, 'after five wrong ones even the right one is not');
+  await sql.query('update mfa_ticket set failed_trials = 0');
+  t.equal(await isGood(), false, 'and nobody makes them fewer');
+  await t.rejects(show('wrong'), { code: 'denied', message: /ticket .* was altered before/ });
 });

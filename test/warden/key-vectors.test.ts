@@ -36,6 +36,17 @@ test('wrapping: every part of the context, and its order, is authenticated', (t)
   ])
     t.throws(() => unwrap(key, wrapped, wrong), { code: 'corrupt' }, JSON.stringify(wrong));
   t.throws(() => unwrap(Buffer.alloc(32, 8), wrapped, context), { code: 'corrupt' }, 'another key');
+  // A nonce and a tag, and nothing between them.
+  const nothing = wrap(key, Buffer.alloc(0), context);
+  t.equal(nothing.length, 28);
+  t.equal(unwrap(key, nothing, context).length, 0, 'the shortest that there is');
+  for (const short of [0, 12, 27])
+    t.throws(
+      () => unwrap(key, nothing.subarray(0, short), context),
+      { code: 'corrupt', message: 'a wrapped key is too short' },
+      `${short}`,
+    );
+  t.throws(() => unwrap(key, wrapped.subarray(1), context), { code: 'corrupt', message: 'a wrapped key does not verify' });
   t.end();
 });
 
@@ -44,6 +55,8 @@ test('the key of an extent: customer, content, index and object', (t) => {
   const keyOf = (...of: Parameters<typeof extentContext>): string => extentKey(fileKey, extentContext(...of)).toString('hex');
   const known = '8bcf1afceb9d064c9e1775fe1171609fcea37592208f212d8ab850734dcd2531';
   t.equal(keyOf(customer, content, 3, object), known);
+  for (const bytes of [31, 33])
+    t.throws(() => extentKey(Buffer.alloc(bytes), Buffer.from('x')), RangeError, `a file key of ${bytes} bytes`);
   const different = [
     keyOf(idOf<CustomerId>(other), content, 3, object),
     keyOf(customer, idOf<ContentId>(other), 3, object),

@@ -7,23 +7,28 @@ import { type Test, test } from 'tap';
 import { originOf, parseNote } from '../../server/domain/ledger/checkpoint.ts';
 import { createLogger } from '../../server/observability/logger.ts';
 import { Database } from '../../server/postgres/database.ts';
+import { edgeToWarden } from '../../server/rpc/edge-warden.ts';
+import { generationsOf } from '../../server/warden/changes/generations.ts';
 import { installationId } from '../../server/warden/changes/seal-queries.ts';
 import { createKeyRing } from '../../server/warden/keys/key-ring.ts';
 import { type Known, LedgerGuard } from '../../server/warden/ledger/guard.ts';
 import { Ledger } from '../../server/warden/ledger/ledger.ts';
 import { record } from '../../server/warden/ledger/ledger-queries.ts';
 import { type Round, type Signing, sealRound } from '../../server/warden/ledger/seal.ts';
+import { look, quarantineFirst } from '../../server/warden/ledger/seal-queries.ts';
 import { FileWitness } from '../../server/warden/ledger/witness/file-witness.ts';
+import { beginsAnEntry } from '../../server/warden/nodes/allowances.ts';
 import { createTestDatabase, temporaryDirectory } from '../support/database.ts';
 import { ledgerConfig } from '../support/ledger-config.ts';
 
 const leadKey = 0x636f6666;
+const sealedAgain = { kind: 'account', id: 'a', generation: 7 } as const;
 
-async function setUp(t: Test) {
+async function setUp(t: Test, limits: Readonly<Record<string, number>> = {}) {
   const sql = await createTestDatabase(t);
   const directory = temporaryDirectory(t);
   mkdirSync(join(directory, 'witness'));
-  const config = ledgerConfig(directory, { sealEveryMs: 20 });
+  const config = ledgerConfig(directory, { sealEveryMs: 20, ...limits });
   const keys = createKeyRing(config);
   const database = new Database({ url: sql.wardenUrl, applicationName: 'test', connectionsMax: 2 });
   t.teardown(() => database.close());
@@ -47,7 +52,7 @@ async function setUp(t: Test) {
     const one = new Ledger({ config, url: sql.wardenUrl, keys, guard, witnesses: [witness], log: createLogger(config, 'test') });
     return { guard, start: () => one.start(), stop: () => one.stop() };
   };
-  return { sql, database, signing, file, write, seal, ledger };
+  return { sql, database, keys, signing, file, write, seal, ledger };
 }
 
 /** Nobody else leads: what is sealed, the test has sealed. */
@@ -58,8 +63,54 @@ async function holdLead(t: Test, url: string): Promise<void> {
   await client.query('select pg_advisory_lock($1)', [leadKey]);
 }
 
+test('what waits for its seal has a bound: beyond it nothing begins, what is under way ends, and all goes on when it was sealed', async (t) => {
+  const { sql, database, write, seal, file, ledger } = await setUp(t, { unsealedEntriesMax: 20 });
+  // Sealing stands still: nobody does it.
+  await holdLead(t, sql.migrateUrl);
+  await file.keep((await seal()).note);
+  const { guard, start, stop } = ledger(() => file.newest());
+  await start();
+  t.teardown(stop);
+  const turns = async (hasRoom: boolean): Promise<boolean> => {
+    for (const end = performance.now() + 30_000; performance.now() < end; await delay(20))
+      try {
+        guard.requireRoom();
+        if (hasRoom) return true;
+      } catch {
+        if (!hasRoom) return true;
+      }
+    return false;
+  };
+  for (let i = 0; i < 15; i += 1) await write();
+  await delay(300);
+  t.doesNotThrow(() => guard.requireRoom(), 'an honest backlog is none');
+  for (let i = 0; i < 10; i += 1) await write();
+  t.ok(await turns(false), 'full');
+  t.throws(() => guard.requireRoom(), { code: 'unavailable', message: 'the record is behind; try again in a moment' });
+  t.doesNotThrow(() => guard.require(), 'and what is under way is served');
+  const alerts = (): Promise<readonly unknown[]> => sql.query("select severity from alert where kind = 'ledger.behind'");
+  for (const end = performance.now() + 30_000; (await alerts()).length === 0 && performance.now() < end; ) await delay(20);
+  t.same(await alerts(), [{ severity: 'critical' }]);
+
+  // One that nobody can read stands first, and is not what waits.
+  await database.withSystem((tx) => quarantineFirst(tx, 'a test'));
+  t.equal((await database.withSystem(look)).unsealed, 24);
+  await file.keep((await seal()).note);
+  t.equal((await database.withSystem(look)).unsealed, 0);
+  t.ok(await turns(true), 'sealed: it goes on by itself');
+});
+
+test('which operations add to the record what nobody needs: all that begin something, none that ends or renews', async (t) => {
+  const begins = (Object.keys(edgeToWarden) as (keyof typeof edgeToWarden)[]).filter(beginsAnEntry);
+  for (const op of ['login.attempt', 'upload.open', 'download.open', 'download.grant', 'tree.list', 'console.run'] as const)
+    t.ok(begins.includes(op), op);
+  for (const op of ['lease.renew', 'session.end', 'upload.seal-extent', 'upload.close', 'upload.interrupt', 'download.close'] as const)
+    t.notOk(begins.includes(op), op);
+});
+
 test('another warden seals while this one looks at the witness: that is no reason to freeze', async (t) => {
-  const { sql, file, seal, ledger } = await setUp(t);
+  const { sql, keys, file, seal, ledger } = await setUp(t);
+  generationsOf(keys).learn(sealedAgain);
   await holdLead(t, sql.migrateUrl);
   await file.keep((await seal()).note);
   const { guard, start, stop } = ledger(async () => {
@@ -70,10 +121,12 @@ test('another warden seals while this one looks at the witness: that is no reaso
   await stop();
   t.same(guard.state, { is: 'open' });
   t.same(await sql.query('select text from ledger_freeze'), []);
+  t.equal(generationsOf(keys).newest(sealedAgain), 7, 'and what is known of seals stays known');
 });
 
 test('twin: a witness that has more than the database, now as well', async (t) => {
-  const { sql, database, signing, file, write, seal, ledger } = await setUp(t);
+  const { sql, database, keys, signing, file, write, seal, ledger } = await setUp(t);
+  generationsOf(keys).learn(sealedAgain);
   await holdLead(t, sql.migrateUrl);
   await file.keep((await seal()).note);
   await write();
@@ -89,6 +142,11 @@ test('twin: a witness that has more than the database, now as well', async (t) =
   await stop();
   t.match(guard.state, { is: 'closed', why: 'frozen', text: /it is older than what was witnessed/ });
   t.match(await sql.query('select why, text from ledger_freeze'), [{ why: 'behind' }]);
+  t.equal(
+    generationsOf(keys).newest(sealedAgain),
+    0,
+    'what is known of seals is of the record that is lost: who releases this one is not measured by it',
+  );
 });
 
 test('a witness that remembers nothing of a record that was witnessed: nothing is served, until it has a checkpoint again', async (t) => {

@@ -278,6 +278,29 @@ test('a receiver that is killed (kill -9) in the middle', async (t) => {
   t.same(distinct(received), range(4, last), 'nothing is lost');
 });
 
+test('an alarm that could not be written was not said', async (t) => {
+  const bench = await Bench.open(t);
+  const receiver = await Receiver.listen({ port: 0 });
+  t.teardown(() => receiver.close());
+  // A sequence keeps what a transaction that is undone took of it.
+  await bench.sql.query('create sequence tries');
+  await bench.sql.query('grant usage on sequence tries to cofferdam_warden');
+  await bench.sql.query(
+    "create function refuse() returns trigger language plpgsql as $$ begin perform nextval('tries'); raise 'refused'; end $$",
+  );
+  await bench.sql.query('create trigger refuse before insert on alert for each row execute function refuse()');
+  bench.forward({ transport: 'tcp', host: '127.0.0.1', port: receiver.port }, { forwardAlarmMs: 500, times: { finishMs: 500 } });
+  await bench.begun();
+  receiver.stopReading();
+  await bench.write(1000);
+  const tries = async (): Promise<boolean> =>
+    (await bench.sql.query<{ is_called: boolean }>('select is_called from tries'))[0]?.is_called === true;
+  await until('it is tried', tries);
+  await bench.sql.query('drop trigger refuse on alert');
+  // What counts as said is said again after a minute.
+  await until('the alarm', async () => (await bench.sql.query("select 1 from alert where kind = 'ledger.forward-late'")).length === 1);
+});
+
 test('a receiver that does not read: lag, alarm, and nothing waits for it', async (t) => {
   const bench = await Bench.open(t);
   const receiver = await Receiver.listen({ port: 0 });
@@ -300,6 +323,24 @@ test('a receiver that does not read: lag, alarm, and nothing waits for it', asyn
   await until('it reads again', async () => (await bench.place()).number === last);
   t.same(distinct(receiver.numbers), range(4, last));
   await until('no lag', () => /behind_entries\{forward="siem"\} 0\n/.test(expose(forwards.metrics)));
+});
+
+test('an alarm that could not be written is written as soon as it can be', async (t) => {
+  const bench = await Bench.open(t);
+  // What a sequence gave is not taken back with the alert that was refused.
+  await bench.sql.query('create sequence refusals');
+  await bench.sql.query(
+    "create function refuse_alert() returns trigger language plpgsql security definer as $$ begin perform nextval('refusals'); raise 'no'; end $$",
+  );
+  await bench.sql.query('create trigger refuse_alert before insert on alert for each row execute function refuse_alert()');
+  const nowhere = join(temporaryDirectory(t), 'nowhere.sock');
+  bench.forward({ transport: 'unix', path: nowhere }, { forwardAlarmMs: 100 });
+  await bench.begun();
+  await bench.write(3);
+  await until('it tries', async () => (await bench.sql.query('select 1 from refusals where is_called')).length === 1);
+  await bench.sql.query('drop trigger refuse_alert on alert');
+  await until('the alarm', async () => (await bench.sql.query("select 1 from alert where kind = 'ledger.forward-late'")).length === 1);
+  t.pass('well before the minute in which it is not said again');
 });
 
 test('nobody listens: it says so, waits, and begins when somebody does', async (t) => {

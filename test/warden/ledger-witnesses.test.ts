@@ -1,5 +1,5 @@
 // Witnesses elsewhere: behind HTTPS, required, so that service depends on them; and behind syslog, which only listens.
-import { chmodSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Test, test } from 'tap';
 import { createAuthority, issueServerCertificate } from '../../certs/authority.ts';
@@ -12,8 +12,10 @@ import { LedgerGuard } from '../../server/warden/ledger/guard.ts';
 import { Ledger } from '../../server/warden/ledger/ledger.ts';
 import { record } from '../../server/warden/ledger/ledger-queries.ts';
 import { sealRound } from '../../server/warden/ledger/seal.ts';
+import { FileWitness } from '../../server/warden/ledger/witness/file-witness.ts';
 import { HttpsWitness } from '../../server/warden/ledger/witness/https-witness.ts';
 import { SyslogWitness } from '../../server/warden/ledger/witness/syslog-witness.ts';
+import { Delivery, type Witness } from '../../server/warden/ledger/witness/witness.ts';
 import { createTestDatabase, temporaryDirectory } from '../support/database.ts';
 import { ledgerConfig } from '../support/ledger-config.ts';
 import { NoteServer } from '../support/note-server.ts';
@@ -110,14 +112,14 @@ async function setUp(t: Test) {
   t.teardown(() => database.close());
   const write = (): Promise<void> =>
     database.withSystem((tx) => record(tx, { kind: 'extent.stored', observer: 'warden', public: { digest: 'x' } }));
-  const ledger = () => {
+  const ledger = (others: readonly Witness[] = []) => {
     const guard = new LedgerGuard();
     const one = new Ledger({
       config,
       url: sql.wardenUrl,
       keys,
       guard,
-      witnesses: [witness],
+      witnesses: [...others, witness],
       log: createLogger({ log: { level: 'fatal' as 'error', pretty: false } }, 'test'),
     });
     let stopping: Promise<void> | undefined;
@@ -125,7 +127,7 @@ async function setUp(t: Test) {
     t.teardown(stop);
     return { guard, start: () => one.start(), stop };
   };
-  return { sql, server, keys, database, write, ledger };
+  return { sql, directory, server, keys, database, write, ledger };
 }
 
 test('a required witness goes away: alarm, then nothing is served, then it comes back', async (t) => {
@@ -146,6 +148,55 @@ test('a required witness goes away: alarm, then nothing is served, then it comes
   guard.require();
   const [row] = await sql.query<{ number: string }>('select number from ledger_state');
   await until('and the witness has everything', () => parseNote(server.notes.at(-1) ?? note).checkpoint.entries >= Number(row?.number));
+});
+
+test('of several witnesses that are required each has to have it', async (t) => {
+  const { sql, directory, server, write, ledger } = await setUp(t);
+  mkdirSync(join(directory, 'near'));
+  const { guard, start } = ledger([new FileWitness('near', true, join(directory, 'near'))]);
+  await start();
+  const isWitnessed = async (): Promise<boolean> =>
+    (await sql.query('select 1 from ledger_state where unwitnessed_since is null and number > 0')).length === 1;
+  const isOpen = (): boolean => guard.state.is === 'open';
+  await write();
+  await until('both have it', isWitnessed);
+  await server.stop();
+  await write();
+  await until('nothing is served, though one of them has everything', () => !isOpen());
+  t.match(guard.state, { is: 'closed', why: 'late', text: /checkpoint has no witness/ });
+  t.notOk(await isWitnessed());
+  await server.start();
+  await until('the twin: both are there again', isOpen);
+});
+
+test('a slow witness passes over what is not the newest, but never over the first checkpoint of an era', async (t) => {
+  const noteAt = (era: number, size: number): string => note.replace('\nera 1\n', `\nera ${era}\n`).replace('\n3\n', `\n${size}\n`);
+  const got: string[] = [];
+  const waiting: (() => void)[] = [];
+  const keep = (one: string): Promise<void> => {
+    got.push(`${parseNote(one).checkpoint.era}/${parseNote(one).checkpoint.size}`);
+    return new Promise((resolve) => waiting.push(resolve));
+  };
+  const delivery = new Delivery(
+    { name: 'slow', isRequired: true, keep, newest: null },
+    createLogger({ log: { level: 'fatal' as 'error', pretty: false } }, 'test'),
+  );
+  for (const [era, size] of [
+    [1, 1],
+    [1, 2],
+    [1, 3],
+    [2, 2],
+    [2, 3],
+    [2, 4],
+  ] as const)
+    delivery.offer(noteAt(era, size));
+  for (let i = 1; i <= 4; i += 1) {
+    await until(`note ${i}`, () => got.length === i);
+    waiting.shift()?.();
+  }
+  await until('it has the newest', () => delivery.kept === noteAt(2, 4));
+  t.same(got, ['1/1', '1/3', '2/2', '2/4']);
+  await delivery.stop();
 });
 
 test('a database behind a witness behind HTTPS is frozen; one that is not serves; without the witness nobody knows', async (t) => {

@@ -4,8 +4,10 @@ import { test } from 'tap';
 import { defaultNodeAllowances } from '../../server/config/node-allowances.ts';
 import { fullPurse, takeOne } from '../../server/domain/allowance.ts';
 import { idOf, type NodeName } from '../../server/domain/ids.ts';
+import { Database } from '../../server/postgres/database.ts';
 import { edgeToWarden } from '../../server/rpc/edge-warden.ts';
 import { NodeAccounts, type Payer, storedBy } from '../../server/warden/nodes/allowances.ts';
+import { registerNode } from '../../server/warden/nodes/node-queries.ts';
 import { forgetUnusedKeys } from '../../server/warden/self-test/self-test-queries.ts';
 import { Bank, startBankDatabase } from '../support/bank.ts';
 
@@ -23,8 +25,8 @@ test('every operation that changes something takes of an allowance, ends what to
   const free = Object.entries(edgeToWarden).filter(([op, { changes }]) => changes && storedBy[op as keyof typeof storedBy] === 'nothing');
   t.same(
     free.map(([op]) => op),
-    // A rate of its own and no row; one row for each budget.
-    ['exchange.sign', 'flow.permit'],
+    // One row for each budget.
+    ['flow.permit'],
   );
   t.same(Object.keys(storedBy).sort(), Object.keys(edgeToWarden).sort());
 });
@@ -44,6 +46,116 @@ test('over its allowance a node is refused, told of once, and others are not', a
   t.match(await sql.query('select kind, subject, count::int from alert'), [
     { kind: 'node.over-allowance', subject: 'taken/verdicts', count: 1 },
   ]);
+});
+
+test('passwords of strangers: a node has so many hashed, a network a quarter, whoever is guessed at; a flood is a warning', async (t) => {
+  const { sql, warden } = await startBankDatabase(t);
+  const accounts = new NodeAccounts({ ...defaultNodeAllowances, strangerHashes: { atOnce: 8, perMinute: 1 } }, warden);
+  const node = { node: idOf<NodeName>('partner-1'), plane: 'partner' } as const;
+  const other = { node: idOf<NodeName>('internal-1'), plane: 'internal' } as const;
+  const may = (address: string): Promise<boolean> => accounts.mayHash(node, address);
+  t.same([await may('192.0.2.1'), await may('192.0.2.2'), await may('192.0.2.3')], [true, true, false], 'a network has its quarter');
+  for (let i = 0; i < 6; i += 1) t.equal(await may(`198.51.${i}.1`), true);
+  t.same([await may('203.0.113.1'), await may('203.0.113.2')], [false, false], 'made-up places end where the node does');
+  t.equal(await accounts.mayHash(other, '203.0.113.1'), true, 'the other node has its own');
+  t.match(await sql.query('select severity, subject, count::int from alert'), [
+    { severity: 'warning', subject: 'partner-1/strangerHashes', count: 1 },
+  ]);
+});
+
+test('signatures: strangers, known places and rekeys have purses of their own, and a stranger costs no look-up', async (t) => {
+  const given = await startBankDatabase(t);
+  const { sql, warden } = given;
+  const bank = await Bank.create(given, 'acme', 1000);
+  const { account } = await bank.addReader();
+  await sql.query("insert into known_source (account_id, source) values ($1, '198.51.100.7')", [account]);
+  let looks = 0;
+  const counted = new Proxy(warden, {
+    get: (target, name) => {
+      if (name === 'withSystem') looks += 1;
+      const value: unknown = Reflect.get(target, name);
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
+  const few = { atOnce: 4, perMinute: 1 };
+  const accounts = new NodeAccounts({ ...defaultNodeAllowances, signatures: few, strangerSignatures: few, rekeys: few }, counted);
+  const node = { node: idOf<NodeName>('partner-1'), plane: 'partner' } as const;
+  const sign = (address: string, isFirst = true): Promise<void> =>
+    accounts.take('exchange.sign', node, { isFirst, source: { address, port: 1 } });
+  const refused = { code: 'over-limit' } as const;
+  for (let i = 0; i < 4; i += 1) await sign(`203.0.${i}.1`);
+  t.equal(looks, 0, 'as long as strangers have some, nobody is looked up');
+  await t.rejects(sign('203.0.9.1'), refused, 'strangers have had theirs');
+  for (let i = 0; i < 4; i += 1) await sign('198.51.100.7');
+  await t.rejects(sign('198.51.100.7'), refused, 'a known place has its own, with a number');
+  await sign('203.0.9.1', false);
+  await t.rejects(sign('203.0.9.2', false), refused, 'one network of connections that go on has a quarter');
+  for (let i = 0; i < 3; i += 1) await t.resolves(sign(`198.51.${i}.1`, false), 'and the others go on');
+  await t.rejects(sign('198.51.9.1', false), refused, 'all of them have a number, too');
+  t.match(await sql.query('select severity, subject from alert order by subject'), [
+    { severity: 'critical', subject: 'partner-1/rekeys' },
+    { severity: 'warning', subject: 'partner-1/rekeys/203.0.9.0/24' },
+    { severity: 'critical', subject: 'partner-1/signatures' },
+    { severity: 'warning', subject: 'partner-1/strangerSignatures' },
+  ]);
+});
+
+test('proofs of host keys: one of the purse for each key, none for doubles, and nothing of what key exchanges need', async (t) => {
+  const { warden } = await startBankDatabase(t);
+  const accounts = new NodeAccounts({ ...defaultNodeAllowances, proofs: { atOnce: 6, perMinute: 1 } }, warden);
+  const node = { node: idOf<NodeName>('partner-1'), plane: 'partner' } as const;
+  const [token, keys] = ['t'.repeat(43), ['AAAA', 'BBBB', 'CCCC']];
+  const prove = (hostKeys: readonly string[]): Promise<void> => accounts.take('exchange.prove-host-keys', node, { token, hostKeys });
+  await prove(keys);
+  await prove(keys);
+  await t.rejects(prove(['AAAA']), { code: 'over-limit' });
+  await t.resolves(accounts.take('exchange.sign', node, { isFirst: false, source: { address: '192.0.2.1', port: 1 } }));
+  const { params } = edgeToWarden['exchange.prove-host-keys'];
+  t.equal(params.safeParse({ token, hostKeys: keys }).success, true);
+  t.match(params.safeParse({ token, hostKeys: ['AAAA', 'BBBB', 'AAAA'] }).error?.message, /each host key once/);
+});
+
+test('greetings: one of the same run takes nothing, nor one that is not served; and moves no clock', async (t) => {
+  const { sql, warden } = await startBankDatabase(t);
+  const caller = { node: idOf<NodeName>('partner-9'), plane: 'partner' } as const;
+  const accounts = new NodeAccounts({ ...defaultNodeAllowances, runs: { atOnce: 2, perMinute: 1 } }, warden);
+  const greet = (startId: string, database = warden): Promise<boolean> =>
+    accounts.whenNew('runs', caller, (take) =>
+      database.withSystem(async (tx) => {
+        const isNew = await registerNode(tx, { ...caller, startId, nativeCipher: true });
+        if (isNew) take();
+        return isNew;
+      }),
+    );
+  const away = new Database({ url: sql.wardenUrl.replace(/test_[0-9a-f]+/, 'gone'), applicationName: 'test', connectionsMax: 1 });
+  t.teardown(() => away.close());
+  const [first, second, third] = [randomUUID(), randomUUID(), randomUUID()];
+  for (let i = 0; i < 5; i += 1) await t.rejects(greet(first, away), { code: 'unavailable' }, 'the database is away');
+  t.equal(await greet(first), true);
+  const seen = async (): Promise<unknown> => sql.query("select start_id, last_seen_at, started_at from node where name = 'partner-9'");
+  await sql.query("update node set last_seen_at = clock_timestamp() - interval '1 hour' where name = 'partner-9'");
+  const before = await seen();
+  for (let i = 0; i < 5; i += 1) t.equal(await greet(first), false, 'a run that greets again');
+  t.same(await seen(), before, "the clock by which its sessions are idle stands: only a lease's renewal tells who was active");
+  t.equal(await greet(second), true);
+  await t.rejects(greet(third), { code: 'over-limit' }, 'runs have their number');
+  t.match(await seen(), [{ start_id: second }], 'and what was refused is not registered');
+  t.match(await sql.query("select subject from alert where kind = 'node.over-allowance'"), [{ subject: 'partner-9/runs' }]);
+});
+
+test('an alarm that could not be written was not raised: the next refusal raises it', async (t) => {
+  const { sql, warden } = await startBankDatabase(t);
+  const accounts = new NodeAccounts({ ...defaultNodeAllowances, verdicts: { atOnce: 1, perMinute: 1 } }, warden);
+  const node = { node: idOf<NodeName>('n'), plane: 'partner' } as const;
+  const ask = (): Promise<void> => accounts.take('self-test.report', node);
+  const alerts = (): Promise<readonly unknown[]> => sql.query('select subject, count::int from alert');
+  await ask();
+  await sql.query('revoke insert on alert from cofferdam_warden');
+  await t.rejects(ask(), { code: 'bug' });
+  await sql.query('grant insert on alert to cofferdam_warden');
+  t.same(await alerts(), []);
+  for (let i = 0; i < 3; i += 1) await t.rejects(ask(), { code: 'over-limit' });
+  t.same(await alerts(), [{ subject: 'n/verdicts', count: 1 }], 'once, then');
 });
 
 test('one customer, or one account of our own, has a part of each purse, and the others go on', async (t) => {

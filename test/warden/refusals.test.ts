@@ -3,7 +3,10 @@ import { test } from 'tap';
 import type { Config } from '../../server/config/config.ts';
 import type { CustomerId } from '../../server/domain/ids.ts';
 import { createLogger } from '../../server/observability/logger.ts';
+import type { Database } from '../../server/postgres/database.ts';
+import type { Refusal } from '../../server/warden/budgets/charge-queries.ts';
 import { createCharges } from '../../server/warden/budgets/charges.ts';
+import { createRefusalDesk } from '../../server/warden/budgets/refusals.ts';
 import type { OpenSession } from '../../server/warden/context.ts';
 import type { SessionRegistry } from '../../server/warden/sessions/sessions.ts';
 import { Bank, startBankDatabase } from '../support/bank.ts';
@@ -65,4 +68,60 @@ test('what one customer’s cap refuses is served for another in the same sessio
   await t.resolves(put(acme.id, 1000), 'what fits is taken');
   await t.resolves(charges.take(session, acme.id, 'in', { bytes: 0, items: 1 }), 'and a cap of bytes says nothing about files');
   t.equal((await sql.query('select distinct subject from alert')).length, 2, 'one alert for each cap');
+});
+
+test('an alarm that could not be written was not raised: whoever is refused next raises it', async (t) => {
+  const given = await startBankDatabase(t);
+  const { sql, warden } = given;
+  const acme = await Bank.create(given, 'acme', 1000);
+  const reader = await acme.addReader();
+  let isAway = true;
+  const database = {
+    withSystem: async <T>(work: Parameters<typeof warden.withSystem<T>>[0]): Promise<T> => {
+      if (isAway) throw new Error('the database is away');
+      return warden.withSystem(work);
+    },
+  } as unknown as Database;
+  const desk = createRefusalDesk({ database, dormantMs: 90 * day, endSessions: async () => {}, onFault: () => {} });
+  const session = {
+    id: reader.session,
+    node: 'n',
+    account: { id: reader.account, name: 'acme-batch', kind: 'machine', plane: 'partner' },
+    credentialId: reader.credential,
+    customers: [{ id: acme.id, name: 'acme', folders: [] }],
+  } as unknown as OpenSession;
+  const [budget] = await sql.query<{ id: number }>("select id from budget where rank = 2 and account_id = $1 and direction = 'list'", [
+    reader.account,
+  ]);
+  const refusal: Refusal = {
+    outcome: 'over-limit',
+    budget: budget?.id ?? 0,
+    scope: 'account',
+    customer: acme.id,
+    direction: 'list',
+    unit: 'items',
+    window: 'hour',
+    cap: 1,
+    freeAt: null,
+  };
+  const asked = { key: 'a name', amount: { bytes: 0, items: 1 } };
+  const counts = async (): Promise<readonly unknown[]> =>
+    (await sql.query<{ kind: string; count: number }>('select kind, count::int as count from alert order by kind')).map((row) => [
+      row.kind,
+      row.count,
+    ]);
+  await t.rejects(desk.settle(session, refusal, asked), /the database is away/);
+  t.equal(desk.recall(asked), undefined, 'nobody is told of a refusal that is not on record');
+  await t.rejects(desk.slowed(session, acme.id), /the database is away/);
+  isAway = false;
+  t.match(await desk.settle(session, refusal, asked), { code: 'over-limit' });
+  await desk.slowed(session, acme.id);
+  const once = [
+    ['budget.refused', 1],
+    ['budget.slowed', 1],
+  ];
+  t.same(await counts(), once);
+  await desk.settle(session, refusal, asked);
+  await desk.slowed(session, acme.id);
+  t.same(await counts(), once, 'the twin: what was raised a moment ago is counted with the next one');
 });

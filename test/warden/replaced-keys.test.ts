@@ -4,11 +4,13 @@ import { generateKeyPairSync, randomUUID } from 'node:crypto';
 import { type Test, test } from 'tap';
 import { type AccountId, type CustomerId, idOf } from '../../server/domain/ids.ts';
 import type { Transaction } from '../../server/postgres/database.ts';
+import { findUsable, touchCredential } from '../../server/warden/authentication/login-queries.ts';
 import { sealing } from '../../server/warden/changes/seals.ts';
-import { insertAccount, insertCustomer } from '../../server/warden/commands/command-queries.ts';
+import { insertCustomer } from '../../server/warden/commands/command-queries.ts';
 import type { Warden } from '../../server/warden/context.ts';
 import { findCredentialByFingerprint } from '../../server/warden/credentials/credential-queries.ts';
-import { type Added, addKey, type KeyWish } from '../../server/warden/credentials/credentials.ts';
+import { type Added, addKey, endUnproved, fingerprintOfLine, type KeyWish } from '../../server/warden/credentials/credentials.ts';
+import { twoOfficers } from '../support/agreed.ts';
 import { wideBudgets } from '../support/bank.ts';
 import { startSealBench } from '../support/seal-bench.ts';
 
@@ -25,25 +27,41 @@ async function setUp(t: Test) {
   const warden = { ...bench.warden, config: { credentials: ages, edges: [], budgets: wideBudgets } } as unknown as Warden;
   const customer = idOf<CustomerId>(randomUUID());
   const doing = <T>(work: (tx: Transaction) => Promise<T>): Promise<T> =>
-    warden.database.withSystem((tx) => sealing(tx, warden, { maker: 'self-test', change: () => null }, () => work(tx)));
-  const holders = await doing(async (tx) => {
-    await insertCustomer(tx, customer, 'acme');
-    const made = [];
-    for (const name of ['north', 'south']) {
-      const id = idOf<AccountId>(randomUUID());
-      await insertAccount(tx, { id, name, customer, kind: 'machine', plane: 'partner', contact: null, isDemo: false, manages: false });
-      made.push({ id, name, customer });
-    }
-    return made as [KeyWish['holder'], KeyWish['holder']];
-  });
+    warden.database.withSystem((tx) => sealing(tx, warden, { maker: 'console', change: () => null }, () => work(tx)));
+  await warden.database.withSystem((tx) =>
+    sealing(tx, warden, { maker: 'operator', change: () => null }, () => insertCustomer(tx, customer, 'acme')),
+  );
+  const officers = await twoOfficers(bench.warden);
+  const machine = { kind: 'machine', plane: 'partner', contact: null, isDemo: false, manages: false } as const;
+  const holderOf = async (name: string): Promise<KeyWish['holder']> => {
+    const holder = { id: idOf<AccountId>(randomUUID()), name, customer };
+    await officers.account({ ...holder, ...machine });
+    return holder;
+  };
+  const holders = [await holderOf('north'), await holderOf('south')] as const;
   const add = (holder: KeyWish['holder'], wish: Partial<KeyWish> & { readonly old?: string } = {}): Promise<Added> =>
     doing(async (tx) => {
-      const replaces = wish.old === undefined ? null : ((await findCredentialByFingerprint(tx, wish.old)) ?? null);
-      return addKey({ tx, warden, by: 'a test', endSessions: async () => 0 }, { holder, publicKey: makePublicKey(), replaces, ...wish });
+      const replaces = wish.old === undefined ? null : ((await findCredentialByFingerprint(tx, wish.old, 'to-rely')) ?? null);
+      return addKey(
+        { tx, warden, by: 'a test', endSessions: async () => 0 },
+        { holder, publicKey: makePublicKey(), isProved: false, replaces, ...wish },
+      );
+    });
+  const prove = (holder: KeyWish['holder'], publicKey: string): Promise<Added> =>
+    doing(async (tx) => {
+      const acting = { tx, warden, by: 'a test', endSessions: async () => 0 };
+      await endUnproved(acting, holder, fingerprintOfLine(publicKey));
+      return addKey(acting, { holder, publicKey, isProved: true, replaces: null });
+    });
+  const use = (fingerprint: string): Promise<void> =>
+    warden.database.withSystem(async (tx) => {
+      const found = await findUsable(tx, fingerprint, 86_400_000);
+      if (found === undefined) throw new Error('no such key');
+      await touchCredential(tx, found.id, '192.0.2.1');
     });
   const keys = async (): Promise<number> => (await sql.query<{ n: number }>('select count(*)::int as n from credential'))[0]?.n ?? 0;
   const [north, south] = holders;
-  return { sql, north, south, add, keys };
+  return { sql, north, south, add, prove, use, keys };
 }
 
 test('a key replaces a key of the same account only', async (t) => {
@@ -76,4 +94,35 @@ test('what a new key is made from is what the warden wrote', async (t) => {
     'found under a name that it has no more',
   );
   t.equal(await keys(), 1);
+});
+
+test('who proves to have a key gets it from an account that never did', async (t) => {
+  const { sql, north, south, add, prove, use } = await setUp(t);
+  const stateOf = async (account: string): Promise<readonly string[]> =>
+    (await sql.query<{ state: string }>('select state from credential where account_id = $1 order by created_at', [account])).map(
+      (one) => one.state,
+    );
+  const taken = { code: 'conflict', message: /is or was registered/ };
+
+  const squatted = makePublicKey();
+  await add(south, { publicKey: squatted });
+  await t.rejects(add(north, { publicKey: squatted }), taken, 'without a proof nobody takes it over');
+  const theirs = await prove(north, squatted);
+  t.same([await stateOf(south.id), await stateOf(north.id)], [['revoked'], ['active']], 'with one it is theirs, and the other ends');
+  t.match(
+    await sql.query("select account_id, text, contact_text from alert where kind = 'credential.proved-elsewhere'"),
+    [{ account_id: south.id, text: /north proved to have it/, contact_text: /^(?!.*north).*is not yours/ }],
+    'an alert, which does not tell the other house whose it is',
+  );
+  await t.rejects(add(south, { publicKey: squatted }), taken, 'it does not come back');
+  await t.rejects(prove(south, squatted), taken, 'a key that somebody proved is taken by nobody');
+  t.equal((await sql.query('select 1 from alert')).length, 1);
+
+  const used = makePublicKey();
+  const { fingerprint } = await add(south, { publicKey: used });
+  await use(fingerprint);
+  await t.rejects(prove(north, used), taken, 'its first use is a proof, too');
+  t.same(await stateOf(south.id), ['revoked', 'active']);
+  await sql.query("update credential set state = 'revoked' where fingerprint = $1", [theirs.fingerprint]);
+  await t.rejects(prove(south, squatted), taken, 'nor is one that was proved and is over');
 });

@@ -7,6 +7,9 @@ import type { Config } from '../../server/config/config.ts';
 import { defaultShares } from '../../server/config/shares.ts';
 import { type CustomerId, idOf, type NodeName } from '../../server/domain/ids.ts';
 import { createLogger } from '../../server/observability/logger.ts';
+import { pageOfSeals, readRows } from '../../server/warden/changes/seal-queries.ts';
+import { sweepSeals } from '../../server/warden/changes/seal-sweeps.ts';
+import { sealRows } from '../../server/warden/changes/seals.ts';
 import { createKeyRing } from '../../server/warden/keys/key-ring.ts';
 import { type Opening, SessionRegistry } from '../../server/warden/sessions/sessions.ts';
 import { Bank, type Reader, startBankDatabase } from '../support/bank.ts';
@@ -45,7 +48,19 @@ async function setUp(t: Test) {
     if (opened === undefined || 'full' in opened) throw new Error('it did not open');
     return opened;
   };
-  return { bank, reader, registry, open, sql: given.sql };
+  const warden = { database: given.warden, keys, log: createLogger(config, 'warden') };
+  /** Every row as if the warden had written it: a bank's rows are made by hand. They are a node's own here, which needs no operators. */
+  const sealAll = (): Promise<void> =>
+    given.warden.withSystem(async (tx) => {
+      for (const table of ['customer', 'account']) await tx.query(`update ${table} set is_self_test = true`);
+      const rows = await readRows(tx, await pageOfSeals(tx, null, 500));
+      await sealRows(
+        tx,
+        keys,
+        rows.map((row) => ({ ...row, maker: 'self-test', generation: 1 })),
+      );
+    });
+  return { bank, reader, registry, open, warden, sealAll, sql: given.sql };
 }
 
 const openingOf = (reader: Reader, customer: CustomerId, until: number | null): Opening => ({
@@ -103,6 +118,44 @@ test('a session whose row says another thing than its scope is over, and an alar
     t.equal(alerts.length, 1, `${what}: an alarm`);
   }
   t.equal((await registry().require(donor.token, caller)).account.id, reader.account, 'the others serve');
+});
+
+test('a token of another node is nobody there: no session, and nobody who pays or is named', async (t) => {
+  const { reader, registry, open } = await setUp(t);
+  const { token } = await open();
+  const registered = registry();
+  await registered.require(token, caller);
+  const elsewhere = { node: idOf<NodeName>('elsewhere'), plane: 'partner' } as const;
+  t.equal(await outcome(registered.require(token, elsewhere)), 'session-ended');
+  t.equal(registered.payerOf(token, elsewhere), undefined);
+  t.equal(registered.payerOf(token, { ...caller, plane: 'internal' }), undefined);
+  t.equal(registered.payerOf(token, caller)?.account, reader.account, 'the twin: on its own node');
+});
+
+test('the regular pass meets a session whose row was altered, though nothing asks for it', async (t) => {
+  const { bank, warden, registry, open, sealAll, sql } = await setUp(t);
+  const other = await bank.addReader();
+  await sealAll();
+  // Those that the bank was made with have no scope.
+  await sql.query("update session set state = 'ended', ended_at = clock_timestamp()");
+  const [altered, twin] = [await open(), await open()];
+  const pass = async (): Promise<readonly string[]> => {
+    await sweepSeals(warden, registry());
+    return (await sql.query<{ subject: string }>("select subject from alert where subject like 'session/%'")).map((one) => one.subject);
+  };
+  t.same(await pass(), [], 'as they were opened');
+  await sql.query('update session set account_id = $2 where id = $1', [altered.id, other.account]);
+  t.same(await pass(), [`session/${altered.id}`], 'whom its grants are charged to');
+  const states = await sql.query<{ id: string; state: string; end_kind: string | null }>('select id, state, end_kind from session');
+  t.match(
+    states.find((one) => one.id === altered.id),
+    { state: 'ended', end_kind: 'doubt' },
+  );
+  t.match(
+    states.find((one) => one.id === twin.id),
+    { state: 'open' },
+    'the twin goes on',
+  );
 });
 
 test('the end of a session is extended by nobody; an earlier one counts at once', async (t) => {

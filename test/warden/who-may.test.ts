@@ -124,12 +124,12 @@ test('an upload that is said to be whole is held against what the warden knows',
     resumedBytes: 0,
     refused: null,
   };
-  const base = (size: number, isClosed: boolean): OpenUpload['base'] => ({
+  const base = (size: number, isReadable: boolean): OpenUpload['base'] => ({
     version: upload.version,
     content: upload.content,
     size,
     extentCount: 1,
-    isClosed,
+    isReadable,
   });
   const said = { whole: true, size: 100 };
   requireWhole(upload, said);

@@ -3,97 +3,11 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import pg from 'pg';
 import { test } from 'tap';
 import { type CustomerId, idOf, type VersionId } from '../../server/domain/ids.ts';
-import { Database } from '../../server/postgres/database.ts';
-import { destroyDue, destroyKeys, insertHold, liftHold } from '../../server/warden/retention/retention-queries.ts';
-import { discardExpired, doomUnused, publishDue } from '../../server/warden/transfers/sweep-queries.ts';
-import { createTestDatabase, type Teardown, type TestDatabase } from '../support/database.ts';
-
-type Seeded = { readonly version: string; readonly content: string; readonly object: string };
-
-/** A bank with a folder; versions come into being as they do in life: partial, with extents, then what they become. */
-class Shelf {
-  readonly sql: TestDatabase;
-  readonly warden: Database;
-  readonly customer = randomUUID();
-  readonly folder = randomUUID();
-  readonly account = randomUUID();
-  readonly #key = randomUUID();
-
-  private constructor(sql: TestDatabase, warden: Database) {
-    this.sql = sql;
-    this.warden = warden;
-  }
-
-  static async create(t: Teardown): Promise<Shelf> {
-    const sql = await createTestDatabase(t);
-    const warden = new Database({ url: sql.wardenUrl, applicationName: 'test', connectionsMax: 3 });
-    t.teardown(() => warden.close());
-    const shelf = new Shelf(sql, warden);
-    await sql.query("insert into customer (id, name) values ($1, 'acme')", [shelf.customer]);
-    await sql.query("insert into customer_key values ($1, $2, '', 'k')", [shelf.#key, shelf.customer]);
-    await sql.query("insert into account (id, customer_id, name, kind, plane) values ($1, $2, 'acme', 'machine', 'partner')", [
-      shelf.account,
-      shelf.customer,
-    ]);
-    await sql.query("insert into folder (id, customer_id, name, direction, retention_days) values ($1, $2, 'deposit', 'deposit', 1)", [
-      shelf.folder,
-      shelf.customer,
-    ]);
-    return shelf;
-  }
-
-  /** A partial version of so many extents of 10 bytes, held open by an upload. */
-  async add(extents: number, file = randomUUID()): Promise<Seeded> {
-    const seeded = { version: randomUUID(), content: randomUUID(), object: randomBytes(16).toString('hex') };
-    await this.sql.query(
-      'insert into file (id, customer_id, folder_id, name) values ($1::uuid, $2, $3, $1::uuid::text) on conflict do nothing',
-      [file, this.customer, this.folder],
-    );
-    await this.sql.query("insert into content values ($1, $2, $3, 'w')", [seeded.content, this.customer, this.#key]);
-    await this.sql.query(
-      `insert into version (id, customer_id, file_id, number, content_id, state, account_id, session_id, node, upload_id)
-       values ($1, $2, $3, (select count(*) + 1 from version where file_id = $3), $4, 'partial', $5, gen_random_uuid(), 'n', gen_random_uuid())`,
-      [seeded.version, this.customer, file, seeded.content, this.account],
-    );
-    for (let index = 0; index < extents; index += 1) {
-      await this.sql.query(
-        "insert into extent (content_id, index, customer_id, object_id, start, bytes, sealed_bytes, digest, node) values ($1, $2, $3, $4, $5, 10, 10, sha256('x'), 'n')",
-        [seeded.content, index, this.customer, index === 0 ? seeded.object : randomBytes(16).toString('hex'), index * 10],
-      );
-      await this.sql.query('update version set extent_count = extent_count + 1, size = size + 10 where id = $1', [seeded.version]);
-    }
-    return seeded;
-  }
-
-  close(version: string, state: string): Promise<unknown> {
-    return this.sql.query(
-      `update version set state = $2, sha256 = sha256('x'), closed_at = now(), upload_id = null, receipt = 'r',
-         publish_at = case when $2 = 'settling' then now() - interval '1 minute' end, published_at = case when $2 = 'published' then now() - interval '2 days' end where id = $1`,
-      [version, state],
-    );
-  }
-
-  async become(seeded: Seeded, state: string): Promise<void> {
-    if (state === 'partial') return;
-    if (state === 'discarded')
-      await this.sql.query("update version set state = 'discarded', upload_id = null where id = $1", [seeded.version]);
-    else if (state === 'held' || state === 'settling') await this.close(seeded.version, state);
-    else {
-      await this.close(seeded.version, 'published');
-      if (state !== 'published')
-        await this.sql.query("update version set state = 'withdrawn', withdrawn_at = now() where id = $1", [seeded.version]);
-      if (state === 'destroyed') await this.sql.query("update version set state = 'destroyed' where id = $1", [seeded.version]);
-    }
-  }
-
-  async state(version: string): Promise<string> {
-    return (await this.sql.query<{ state: string }>('select state from version where id = $1', [version]))[0]?.state ?? 'gone';
-  }
-
-  async has(object: string): Promise<boolean> {
-    return (await this.sql.query('select 1 from extent where object_id = $1', [object])).length === 1;
-  }
-}
+import { applyRetention } from '../../server/warden/retention/retention.ts';
+import { insertHold, liftHold } from '../../server/warden/retention/retention-queries.ts';
+import { findDue, findExpired } from '../../server/warden/transfers/sweep-queries.ts';
+import { collect, publish } from '../../server/warden/transfers/sweeps.ts';
+import { type Seeded, Shelf } from '../support/shelf.ts';
 
 /** The pool keeps what the database said to itself. */
 const reasonOf = (error: unknown): string => String(error instanceof Error && error.cause !== undefined ? error.cause : error);
@@ -207,7 +121,9 @@ test('an upload becomes a file only when it is whole, by what the database knows
 
 test('what is being continued neither settles nor expires; who lets go leaves what there is more of', async (t) => {
   const shelf = await Shelf.create(t);
-  const { sql, warden } = shelf;
+  const { sql } = shelf;
+  const due = (): Promise<readonly string[]> => shelf.warden.database.withSystem((tx) => findDue(tx, 10));
+  const expired = (): Promise<readonly string[]> => shelf.warden.database.withSystem((tx) => findExpired(tx, 1000, 10));
   const continued = async (baseState: string, baseExtents: number, extents: number): Promise<readonly [Seeded, Seeded]> => {
     const file = randomUUID();
     const base = await shelf.add(baseExtents, file);
@@ -222,68 +138,72 @@ test('what is being continued neither settles nor expires; who lets go leaves wh
   const letGo = (one: Seeded): Promise<unknown> => sql.query('update version set upload_id = null where id = $1', [one.version]);
 
   const [settling, small] = await continued('settling', 2, 1);
-  t.same(await warden.withSystem((tx) => publishDue(tx, 10)), [], 'it is due, and being continued');
+  t.same(await due(), [], 'it is due, and being continued');
   await letGo(small);
   t.same(
     [await shelf.state(settling.version), await shelf.state(small.version)],
     ['settling', 'discarded'],
     'an attempt that holds no more goes',
   );
-  t.same(await warden.withSystem((tx) => publishDue(tx, 10)), [], 'and it settles anew');
+  t.same(await due(), [], 'and it settles anew');
   await sql.query('update version set publish_at = now() where id = $1', [settling.version]);
-  t.equal((await warden.withSystem((tx) => publishDue(tx, 10))).length, 1, 'then it is published');
+  t.same(await due(), [settling.version]);
+  await publish(shelf.warden);
+  t.equal(await shelf.state(settling.version), 'published', 'then it is published');
 
   const [held, larger] = await continued('held', 2, 3);
   await letGo(larger);
   t.same(
     [await shelf.state(held.version), await shelf.state(larger.version)],
-    ['discarded', 'partial'],
-    'one that holds more takes its place',
+    ['held', 'partial'],
+    'one that holds more is another upload, and what has a receipt waits below it',
   );
   const [published, more] = await continued('published', 2, 3);
   await letGo(more);
   t.same([await shelf.state(published.version), await shelf.state(more.version)], ['published', 'partial'], 'what is published stays');
 
   const [partial, rewrite] = await continued('partial', 2, 2);
-  t.same(await warden.withSystem((tx) => discardExpired(tx, 1000, 10)), [], 'an old partial one is not given up while it is rewritten');
+  t.same(await expired(), [], 'an old partial one is not given up while it is rewritten');
   await letGo(rewrite);
   t.same(
     [await shelf.state(partial.version), await shelf.state(rewrite.version)],
     ['partial', 'discarded'],
     'a rewrite that holds no more goes',
   );
-  const gone = await warden.withSystem((tx) => discardExpired(tx, 1000, 10));
-  t.same(
-    gone.map((one) => one.version),
-    [partial.version],
-    'then it expires as ever',
-  );
+  await collect(shelf.warden);
+  t.equal(await shelf.state(partial.version), 'discarded', 'then it expires as ever');
 });
 
 test('a hold keeps what it lies on, however closely it comes before the end', async (t) => {
   const shelf = await Shelf.create(t);
-  const { sql, warden } = shelf;
+  const { sql } = shelf;
+  const warden = shelf.warden.database;
   const hold = { customer: idOf<CustomerId>(shelf.customer), folder: null, reason: 'x', by: 'alice' };
-  const destroy = (): Promise<unknown> =>
-    warden.withSystem(async (tx) => {
-      await destroyDue(tx, 10);
-      await destroyKeys(tx, 10);
-    });
-  const raced = await shelf.add(1);
-  await shelf.become(raced, 'withdrawn');
+  const destroy = (): Promise<void> => applyRetention(shelf.warden);
+  const [raced, passed] = [await shelf.add(1), await shelf.add(1)];
+  for (const one of [raced, passed]) await shelf.become(one, 'withdrawn');
   const placing = new pg.Client({ connectionString: sql.wardenUrl });
   await placing.connect();
   t.teardown(() => placing.end());
   await placing.query('begin');
   await placing.query("set local cofferdam.customers = '*'");
   await placing.query("insert into legal_hold (customer_id, reason, placed_by) values ($1, 'x', 'alice')", [shelf.customer]);
-  const destroying = destroy().then(() => 'destroyed', reasonOf);
-  const waits = "select 1 from pg_locks where locktype = 'advisory' and not granted";
-  for (const end = Date.now() + 10_000; (await sql.query(waits)).length === 0 && Date.now() < end; )
-    await new Promise((resolve) => setTimeout(resolve, 10));
+  const untilWaiting = async (count: number): Promise<void> => {
+    const waits = "select 1 from pg_locks where locktype = 'advisory' and not granted";
+    for (const end = Date.now() + 10_000; (await sql.query(waits)).length < count && Date.now() < end; )
+      await new Promise((resolve) => setTimeout(resolve, 10));
+  };
+  const destroying = warden
+    .withSystem((tx) => tx.query("update version set state = 'destroyed' where id = $1", [raced.version]))
+    .then(() => 'destroyed', reasonOf);
+  await untilWaiting(1);
+  const passing = destroy();
+  await untilWaiting(2);
   await placing.query('commit');
   t.match(await destroying, /a hold lies on this version/, 'the end waits for the hold that is being placed, and sees it');
-  t.same([await shelf.state(raced.version), await shelf.has(raced.object)], ['withdrawn', true]);
+  await passing;
+  for (const one of [raced, passed]) t.same([await shelf.state(one.version), await shelf.has(one.object)], ['withdrawn', true]);
+  t.same(await sql.query('select 1 from alert'), [], 'a pass that waited leaves it out, and that is no fault');
   await destroy();
   t.equal(await shelf.state(raced.version), 'withdrawn', 'the next pass leaves it out');
   await t.rejects(
@@ -297,7 +217,7 @@ test('a hold keeps what it lies on, however closely it comes before the end', as
   await shelf.become(taken, 'discarded');
   const attempt = await shelf.add(1);
   await shelf.become(attempt, 'discarded');
-  await warden.withSystem((tx) => doomUnused(tx, 10));
+  await collect(shelf.warden);
   t.same(
     [await shelf.has(taken.object), await shelf.has(attempt.object)],
     [true, false],
@@ -306,7 +226,7 @@ test('a hold keeps what it lies on, however closely it comes before the end', as
   await t.rejects(sql.query('delete from extent where content_id = $1', [taken.content]), /counts on this extent/);
   const [row] = await sql.query<{ id: string }>('select id from legal_hold');
   await warden.withSystem((tx) => liftHold(tx, row?.id ?? '', 'alice'));
-  await warden.withSystem((tx) => doomUnused(tx, 10));
+  await collect(shelf.warden);
   await destroy();
   t.same(
     [await shelf.has(taken.object), await shelf.has(raced.object), await shelf.state(raced.version)],

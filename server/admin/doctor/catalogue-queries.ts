@@ -8,6 +8,8 @@ export type DatabaseFacts = {
   readonly versionNumber: number;
   readonly version: string;
   readonly settings: Readonly<Record<string, string>>;
+  readonly connectionsMax: number;
+  readonly connectionsOfSuperusers: number;
   /** Roles whose idle transactions are not ended within a minute. */
   readonly patientRoles: readonly string[];
   readonly oldSnapshots: readonly string[];
@@ -16,7 +18,7 @@ export type DatabaseFacts = {
 
 export async function databaseFacts(tx: Transaction): Promise<DatabaseFacts> {
   const settings = await tx.query<{ name: string; setting: string }>(
-    "select name, setting from pg_catalog.pg_settings where name in ('fsync', 'full_page_writes', 'synchronous_commit', 'default_transaction_isolation', 'server_version_num', 'server_version')",
+    "select name, setting from pg_catalog.pg_settings where name in ('fsync', 'full_page_writes', 'synchronous_commit', 'default_transaction_isolation', 'server_version_num', 'server_version', 'max_connections', 'superuser_reserved_connections')",
   );
   const patient = await tx.query<{ what: string }>(
     `select rolname as what from pg_catalog.pg_roles where rolname in ('cofferdam_warden', 'cofferdam_admin', 'cofferdam_auditor')
@@ -29,12 +31,16 @@ export async function databaseFacts(tx: Transaction): Promise<DatabaseFacts> {
   const {
     server_version_num: number,
     server_version: version,
+    max_connections: most,
+    superuser_reserved_connections: reserved,
     ...safety
   } = Object.fromEntries(settings.map((row) => [row.name, row.setting]));
   return {
     versionNumber: Number(number),
     version: version ?? '?',
     settings: safety,
+    connectionsMax: Number(most),
+    connectionsOfSuperusers: Number(reserved),
     patientRoles: patient.map((row) => row.what),
     oldSnapshots: old.map((row) => row.what),
     demoAccounts: demo?.n ?? 0,
@@ -87,7 +93,9 @@ export async function rolePowers(tx: Transaction): Promise<readonly RoleFact[]> 
   return tx.query<{ role: string; powers: string[] }>(
     `select w.role, case when r.oid is null then array['does not exist'] else array_remove(array[
          case when r.rolsuper then 'superuser' end, case when r.rolcreaterole then 'createrole' end, case when r.rolcreatedb then 'createdb' end,
-         case when r.rolbypassrls then 'bypassrls' end, case when r.rolreplication then 'replication' end], null)
+         case when r.rolbypassrls then 'bypassrls' end, case when r.rolreplication then 'replication' end,
+         case when has_database_privilege(r.oid, current_database(), 'TEMPORARY') then 'makes temporary tables' end,
+         case when has_database_privilege(r.oid, current_database(), 'CREATE') then 'makes schemas' end], null)
        || array(select 'member of ' || g.rolname from pg_catalog.pg_auth_members m join pg_catalog.pg_roles g on g.oid = m.roleid where m.member = r.oid and not (w.role = 'cofferdam_warden' and g.rolname = 'pg_use_reserved_connections') order by 1)
        || array(select 'owner of ' || c.relname from pg_catalog.pg_class c where c.relowner = r.oid and c.relnamespace = 'public'::regnamespace order by 1)
        || array(select 'owner of ' || p.oid::regprocedure::text from pg_catalog.pg_proc p where p.proowner = r.oid and p.pronamespace = 'public'::regnamespace order by 1)

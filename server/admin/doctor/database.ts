@@ -1,4 +1,6 @@
 // Owns: the findings about the database: version, settings, the whole matrix of rights, row-level security, roles, triggers, its clock.
+import type { Shares } from '../../config/shares.ts';
+import { connectionLimit, connectionsOf } from '../../postgres/connection-limits.ts';
 import { type Catalogue, compareGrants, type Grant } from '../../postgres/grant-matrix.ts';
 import type { DatabaseFacts, RoleFact, TriggerFacts } from './catalogue-queries.ts';
 import { type Finding, fault, ok, someOf, warning } from './finding.ts';
@@ -52,6 +54,24 @@ export function databaseFindings(facts: DatabaseFacts): readonly Finding[] {
   ];
 }
 
+/** Whether the server has the connections that the processes of this configuration take, and for how many wardens. */
+export function connectionFinding(
+  facts: Pick<DatabaseFacts, 'connectionsMax' | 'connectionsOfSuperusers'>,
+  shares: Shares,
+  forwards: number,
+): Finding {
+  const check = 'database connections';
+  const { warden, admin } = connectionsOf(shares, forwards);
+  const limit = connectionLimit('admin', facts.connectionsMax);
+  const wardens = Math.floor((facts.connectionsMax - facts.connectionsOfSuperusers - Math.min(limit, admin)) / warden);
+  const text = `max_connections is ${facts.connectionsMax}: a warden takes up to ${warden}, the admin process up to ${admin}`;
+  const next = `set max_connections to ${facts.connectionsOfSuperusers + admin + 2 * warden} or more in postgresql.conf and restart the server; then \`cofferdam migrate\``;
+  if (wardens < 1) return fault(check, `${text}: too few for one warden`, next);
+  if (limit < admin) return fault(check, `${text}, and its role may have ${limit}`, next);
+  if (wardens < 2) return warning(check, `${text}: too few for a second warden, which takes over when this one restarts`, next);
+  return ok(check, `${text}; there is room for ${wardens} wardens`);
+}
+
 const ours = /^(?:cofferdam_warden|cofferdam_admin|cofferdam_auditor|public): /;
 
 /** `expected`: migrations/grants.sql; the catalogue says what is. */
@@ -87,12 +107,17 @@ export function grantFindings(expected: readonly Grant[], catalogue: Catalogue):
 export function roleFindings(roles: readonly RoleFact[]): readonly Finding[] {
   const strong = roles.filter((one) => one.powers.length > 0);
   if (strong.length === 0)
-    return [ok('database roles', 'no role is superuser, makes roles, passes over row-level security, owns or inherits anything')];
+    return [
+      ok(
+        'database roles',
+        'no role is superuser, makes roles, schemas or temporary tables, passes over row-level security, owns or inherits anything',
+      ),
+    ];
   return strong.map(({ role, powers }) =>
     fault(
       'database roles',
       `${role}: ${someOf(powers)}`,
-      '`cofferdam migrate` takes attributes away; memberships: revoke GROUP from ROLE; objects: alter table NAME owner to the migrating login',
+      '`cofferdam migrate` takes attributes and rights on the database away; memberships: revoke GROUP from ROLE; objects: alter table NAME owner to the migrating login',
     ),
   );
 }

@@ -14,6 +14,7 @@ import { databaseFacts, grantCatalogue, rolePowers, rowSecurity, triggerFacts } 
 import { certificateFindings } from './certificates.ts';
 import {
   clockFinding,
+  connectionFinding,
   databaseFindings,
   grantFindings,
   roleFindings,
@@ -76,6 +77,7 @@ export async function examine(config: Config, database: Database, answerMs: numb
     ...cipherFindings(nodes),
     ...controlFindings(controls, silentNodes(config, nodes, controls, sums.now)),
     ...databaseFindings(seen.facts),
+    connectionFinding(seen.facts, config.shares, config.ledger.forwards.length),
     ...(typeof expected === 'string'
       ? [fault('database grants', expected, 'git diff migrations/grants.sql; put the released file back')]
       : grantFindings(expected, seen.catalogue)),

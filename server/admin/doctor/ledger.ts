@@ -1,6 +1,7 @@
 // Owns: the findings about the record: frozen or not, sealed and witnessed in time, and where its witnesses stand.
 // Must never: say that the record is what was witnessed. That is for a verifier to say.
 import type { Config } from '../../config/config.ts';
+import { isWitnessedElsewhere } from '../../config/ledger-settings.ts';
 import type { Result } from '../../rpc/operation.ts';
 import type { OperatorToAdmin } from '../../rpc/operator-admin.ts';
 import { type Finding, fault, ok, warning } from './finding.ts';
@@ -10,10 +11,7 @@ type Status = Result<OperatorToAdmin, 'ledger.status'>;
 function witnessFinding(config: Config): Finding {
   const { witnesses } = config.ledger;
   const names = witnesses.map((one) => `${one.name} (${one.type})`).join(', ');
-  const isOutside = witnesses.some(
-    (one) => one.type === 'https' || (one.type === 'file' && !one.directory.startsWith(`${config.runtimeDirectory}/`)),
-  );
-  if (isOutside) return ok('witnesses', names);
+  if (isWitnessedElsewhere(config.ledger, config.runtimeDirectory)) return ok('witnesses', names);
   return config.mode === 'development'
     ? ok('witnesses', `${names}, on this machine: fine for a first look, refused in production`)
     : warning(

@@ -1,5 +1,6 @@
-// Owns: the findings about operators, emergencies and rows that somebody else wrote.
-import type { PeopleFacts } from '../change-queries.ts';
+// Owns: the findings about operators, emergencies and rows that somebody else wrote or deleted.
+import { scopeOnCommandLine } from '../../domain/budgets.ts';
+import type { MissingBudget, PeopleFacts } from '../change-queries.ts';
 import { type Finding, fault, ok, warning } from './finding.ts';
 
 const officersMin = 2;
@@ -21,6 +22,16 @@ function officersFinding({ officers, operators }: PeopleFacts, isProduction: boo
     : ok('operators', `${officers} active security officers, ${operators} operators in all`);
 }
 
+/** The warden makes what is missing when it starts, except what operators had changed: that comes back by two of them only. */
+function missingFinding({ scope, name, customer, direction }: MissingBudget): Finding {
+  const words = scopeOnCommandLine(scope, name, customer);
+  return fault(
+    'budgets',
+    `the budget ${direction} of ${words.replace(/^--/, '').replace(' --', ', ')} is not there: somebody deleted it, and nothing is granted through it`,
+    `cofferctl budget set ${words} --direction ${direction} --files-day N --reason TEXT`,
+  );
+}
+
 export function peopleFindings(facts: PeopleFacts, isProduction: boolean): readonly Finding[] {
   return [
     officersFinding(facts, isProduction),
@@ -39,5 +50,7 @@ export function peopleFindings(facts: PeopleFacts, isProduction: boolean): reado
           `${facts.brokenSeals} rows are not what the warden wrote: somebody changed the database`,
           'cofferctl alert list; compare with cofferctl report changes --since 7d, and restore what was altered',
         ),
+    ...facts.missingBudgets.map(missingFinding),
+    ...(facts.missingBudgets.length === 0 ? [ok('budgets', 'every scope has its budgets')] : []),
   ];
 }

@@ -8,6 +8,7 @@ import * as detached from '../../domain/detached.ts';
 import { CofferdamError, toCofferdamError } from '../../domain/errors.ts';
 import type { Indicator } from '../../domain/incident/indicators.ts';
 import type { Claim } from '../../domain/share.ts';
+import { incidentConnections } from '../../postgres/connection-limits.ts';
 import { Database } from '../../postgres/database.ts';
 import { roleUrl } from '../../postgres/role-url.ts';
 import type { Snapshot } from '../../postgres/snapshot.ts';
@@ -70,8 +71,7 @@ export class Scopes {
     limits: ScopeLimits = scopeLimits,
     shares: ScopeShares = defaultShares.admin,
   ) {
-    // A question has two looks at once; slices and hunts are long looks, one connection each.
-    const connectionsMax = 2 * shares.questions.total + shares.searches.total + 1;
+    const connectionsMax = incidentConnections(shares);
     this.#database = new Database({ url: place.url, applicationName: 'cofferdam incident', connectionsMax });
     this.#questions = new Slots(shares.questions);
     this.#held = new Shelf(shares.answers, limits.livesMs, ({ timer, giveUp, spool }) => {

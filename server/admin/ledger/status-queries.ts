@@ -53,7 +53,7 @@ export async function ledgerStatus(tx: Transaction, forwards: readonly string[])
        (extract(epoch from clock_timestamp() - f.oldest) * 1000)::float8 as unsealed_ms,
        coalesce((select t.size from ledger_tree t where t.tree = 'ffffffff-ffff-ffff-ffff-ffffffffffff'), 0) as heads,
        (select count(*) from ledger_tree t where t.tree <> 'ffffffff-ffff-ffff-ffff-ffffffffffff') as trees
-     from ledger_state s cross join (select count(*) as n, min(at) as oldest from ledger_fresh) f`,
+     from ledger_state s cross join (select count(*) as n, min(at) filter (where observer <> 'admin') as oldest from ledger_fresh) f`,
   );
   if (row === undefined) throw new Error('the ledger has no state');
   const keys = await tx.query<{ verifier_key: string }>('select verifier_key from ledger_key order by created_at desc limit 20');

@@ -48,24 +48,3 @@ export function parseNote(text: string): ParsedNote {
     throw new CofferdamError('invalid', 'this is not a checkpoint of this gateway');
   return { body, checkpoint, signature };
 }
-
-export type Standing =
-  /** The database holds what was witnessed, and perhaps more. */
-  { readonly is: 'good' } | { readonly is: 'behind'; readonly text: string } | { readonly is: 'diverged'; readonly text: string };
-
-/** What the database holds against the newest checkpoint that was witnessed. `rootAt`: root of the heads log at the witnessed size, base64. */
-export function standing(
-  database: { readonly size: number; readonly era: number; readonly rootAt: string | undefined },
-  witnessed: Checkpoint | undefined,
-): Standing {
-  if (witnessed === undefined) return { is: 'good' };
-  const seen = `the witness has a checkpoint of ${witnessed.size} heads and ${witnessed.entries} entries of ${witnessed.time}`;
-  if (database.era < witnessed.era || (database.era === witnessed.era && database.size < witnessed.size))
-    return {
-      is: 'behind',
-      text: `${seen}; the database holds ${database.size} heads (era ${database.era}): it is older than what was witnessed`,
-    };
-  if (database.era === witnessed.era && database.rootAt !== witnessed.root)
-    return { is: 'diverged', text: `${seen}; the database holds another record at that size: it is not the one that was witnessed` };
-  return { is: 'good' };
-}

@@ -7,6 +7,7 @@ import { Queue } from '../../domain/queue.ts';
 import { WireReader } from '../../domain/ssh-wire.ts';
 import type { Evidence } from '../../rpc/edge-warden.ts';
 import type { SftpSession, WardenCalls } from '../sftp-seam.ts';
+import type { FailDetail, FailReason } from '../transport/fail-reasons.ts';
 
 type Probe = { readonly algorithm: string; readonly key: Uint8Array };
 export type AuthRequest =
@@ -114,7 +115,7 @@ export type LoginDriverOptions = {
   readonly source: { readonly address: string; readonly port: number };
   readonly reply: (reply: LoginReply) => void;
   /** `ours`: the warden could not or would not decide. That is no misdeed of the client. */
-  readonly fail: (reason: string, whose: 'client' | 'ours') => void;
+  readonly fail: (reason: FailReason, whose: 'client' | 'ours', more?: FailDetail) => void;
 };
 
 export class LoginDriver {
@@ -133,7 +134,7 @@ export class LoginDriver {
   take(request: AuthRequest): void {
     if (this.#waiting.length >= waitingMax) return this.#options.fail('too many login messages at once', 'client');
     this.#waiting.push(request);
-    if (!this.#isBusy) detach(this.#run(), () => this.#options.fail('login failed: internal error', 'ours'));
+    if (!this.#isBusy) detach(this.#run(), () => this.#options.fail('internal error', 'ours'));
   }
 
   async #run(): Promise<void> {
@@ -142,7 +143,7 @@ export class LoginDriver {
       for (let next = this.#waiting.take(); next !== undefined; next = this.#waiting.take()) await this.#one(next);
     } catch (error) {
       const { code, message } = toCofferdamError(error);
-      this.#options.fail(`login failed: ${message}`, code === 'invalid' ? 'client' : 'ours');
+      this.#options.fail('the login failed', code === 'invalid' ? 'client' : 'ours', { detail: message });
     } finally {
       this.#isBusy = false;
     }

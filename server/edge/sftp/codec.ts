@@ -32,7 +32,7 @@ export const type = {
   extendedReply: 201,
 } as const;
 
-const attributeFlag = { size: 1, owner: 2, permissions: 4, times: 8, extended: 0x8000_0000 } as const;
+const attributeFlag = { size: 1, owner: 2, permissions: 4, times: 8 } as const;
 
 /** Reads the fields of one packet; throws `invalid` when it is shorter than they say. */
 export class FieldReader {

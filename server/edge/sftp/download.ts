@@ -3,8 +3,10 @@
 import { randomUUID } from 'node:crypto';
 import { runtimePaths } from '../../config/config.ts';
 import { detach, givenUp, held } from '../../domain/detached.ts';
-import { CofferdamError } from '../../domain/errors.ts';
-import { segmentAt, segmentCount } from '../../extents/sealed-format.ts';
+import { CofferdamError, toCofferdamError } from '../../domain/errors.ts';
+import { segmentAt, segmentCount, segmentPlainBytes } from '../../extents/sealed-format.ts';
+import type { EdgeToWarden } from '../../rpc/edge-warden.ts';
+import type { Result } from '../../rpc/operation.ts';
 import { objectFile } from './object-file.ts';
 import type { Pacer } from './pacer.ts';
 import type { UploadContext } from './upload.ts';
@@ -15,9 +17,15 @@ type Kept = { readonly bytes: Promise<Buffer>; gone(): void };
 type OpenExtent = { readonly located: Located; readonly reader: Promise<string>; readonly segments: Map<number, Kept> };
 
 const openExtentsMax = 3;
+/** A file may be made of extents of a byte each, and each is a call, a charge and an entry: a READ opens so many side by side, and then the next ones. */
+export const extentsAtOnceMax = 32;
 /** Smaller pieces of a segment are copied, so that a waiting reply does not keep the whole of it. */
 const sliceBytesMin = 65_536;
 const readAheadSegments = 4;
+/** Between the end of one patience and the next try for the same key. */
+const pauseMs = 500;
+
+const bytesOf = (slices: readonly Buffer[]): number => slices.reduce((sum, slice) => sum + slice.length, 0);
 
 export class Download {
   readonly #context: UploadContext;
@@ -48,36 +56,67 @@ export class Download {
     this.modifiedAt = opened.modifiedAt;
   }
 
-  /** Slices of at most `length` bytes from `offset`; empty at the end of the file. */
+  /**
+   * Slices of `length` bytes together from `offset`, fewer only at the end of the file: what is short in the middle of it reads as its end to scp, PuTTY and
+   * sshfs, whose next requests are under way already.
+   */
   async read(offset: number, length: number): Promise<readonly Buffer[]> {
     const end = Math.min(this.size, offset + length);
-    const slices: Buffer[] = [];
     const isSequential = offset === this.#next;
     this.#next = end;
+    const slices: Buffer[] = [];
     for (let at = offset; at < end; ) {
-      if (this.#isClosed) throw new CofferdamError('conflict', 'the file is closed');
-      const extent = this.#openExtent(await this.#locate(at));
-      const within = at - extent.located.offset;
-      const { index, plainStart } = segmentAt(within);
-      const plain = await this.#segment(extent, index);
-      if (isSequential) this.#readAhead(extent, index);
-      const slice = plain.subarray(within - plainStart, Math.min(plain.length, end - extent.located.offset - plainStart));
-      if (slice.length === 0) throw new CofferdamError('corrupt', 'stored data does not verify');
-      slices.push(slice.length < sliceBytesMin ? Buffer.from(slice) : slice);
-      at += slice.length;
+      const round = await Promise.all(await this.#begin(at, end, isSequential));
+      slices.push(...round);
+      at += bytesOf(round);
     }
-    if (end > offset) await this.#pacer.pass(end - offset);
-    this.#sentBytes += Math.max(0, end - offset);
+    const bytes = bytesOf(slices);
+    if (bytes > 0) await this.#pacer.pass(bytes);
+    this.#sentBytes += bytes;
     return slices;
   }
 
+  /** What is to come of each segment from `offset` on, in order: up to `end`, or of as many extents as are opened side by side. */
+  async #begin(offset: number, end: number, isSequential: boolean): Promise<readonly Promise<Buffer>[]> {
+    const parts: Promise<Buffer>[] = [];
+    const extents = new Set<number>();
+    for (let at = offset; at < end; ) {
+      const located = await this.#locate(at);
+      if (extents.add(located.index).size > extentsAtOnceMax) break;
+      if (this.#isClosed) throw new CofferdamError('conflict', 'the file is closed');
+      const extent = this.#openExtent(located);
+      const { index, plainStart } = segmentAt(at - located.offset);
+      const start = located.offset + plainStart;
+      const stop = Math.min(end, start + segmentPlainBytes(index, located.bytes));
+      parts.push(held(this.#part(this.#segment(extent, index), at - start, stop - start)));
+      if (isSequential) this.#readAhead(extent, index);
+      at = stop;
+    }
+    return parts;
+  }
+
+  async #part(segment: Promise<Buffer>, from: number, to: number): Promise<Buffer> {
+    const plain = await segment;
+    if (plain.length < to) throw new CofferdamError('corrupt', 'stored data does not verify');
+    const slice = plain.subarray(from, to);
+    return slice.length < sliceBytesMin ? Buffer.from(slice) : slice;
+  }
+
+  #known(offset: number): Located | undefined {
+    for (const one of this.#located.values()) if (offset >= one.offset && offset < one.offset + one.bytes) return one;
+    return undefined;
+  }
+
+  /** One question at a time. What a READ at another place asked for may hold this place as well; if not, it is asked for next. */
   async #locate(offset: number): Promise<Located> {
-    for (let tries = 0; tries < 2; tries += 1) {
-      for (const one of this.#located.values()) if (offset >= one.offset && offset < one.offset + one.bytes) return one;
+    for (let hasAsked = false; ; ) {
+      const known = this.#known(offset);
+      if (known !== undefined) return known;
+      if (hasAsked) throw new CofferdamError('corrupt', 'a part of the file is missing');
+      hasAsked = this.#locating === undefined;
       this.#locating ??= held(this.#fetchLocations(offset).finally(() => (this.#locating = undefined)));
       await this.#locating;
     }
-    throw new CofferdamError('corrupt', 'a part of the file is missing');
   }
 
   async #fetchLocations(offset: number): Promise<void> {
@@ -104,9 +143,28 @@ export class Download {
     return extent;
   }
 
+  /**
+   * The key of an extent. A file that is under way waits for it as long as the record may be late (`witnessStopMs`): its client asks for nothing new. Rejects
+   * with the warden's words after that, and at once when something else than time is missing, or when nobody waits any more.
+   */
+  async #key(index: number): Promise<Result<EdgeToWarden, 'download.grant'>> {
+    const { warden, session, node, grants } = this.#context;
+    const { witnessStopMs, wardenRetryMs } = node.config.limits;
+    // The last of the repeated calls has its own patience.
+    const until = performance.now() + witnessStopMs - wardenRetryMs;
+    for (;;)
+      try {
+        return await grants.run(() => warden.callRepeatable('download.grant', { token: session.token, download: this.#id, index }));
+      } catch (error) {
+        if (toCofferdamError(error).code !== 'unavailable' || this.#isClosed || performance.now() > until) throw error;
+        await new Promise((resolve) => setTimeout(resolve, pauseMs));
+        if (this.#isClosed) throw error;
+      }
+  }
+
   async #grant(located: Located): Promise<string> {
-    const { warden, session, store, node } = this.#context;
-    const granted = await warden.callRepeatable('download.grant', { token: session.token, download: this.#id, index: located.index });
+    const { store, node } = this.#context;
+    const granted = await this.#key(located.index);
     if (granted.bytes !== located.bytes) throw new CofferdamError('corrupt', 'stored data does not verify');
     const reader = randomUUID();
     await store.ask({
@@ -130,7 +188,7 @@ export class Download {
       const bytes = await this.#context.store.ask<Uint8Array>({ op: 'reader.segment', reader, index });
       return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     });
-    const gone = this.#context.shelf.keep(() => extent.segments.delete(index));
+    const gone = this.#context.shelf.keep(segmentPlainBytes(index, extent.located.bytes), () => extent.segments.delete(index));
     detach(loading, () => {
       gone();
       extent.segments.delete(index);

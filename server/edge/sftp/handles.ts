@@ -1,4 +1,5 @@
-// Owns: the open handles of one session, limited in number; a handle is good in its own session only.
+// Owns: the open handles of one session, limited in number, and the place of each in the order of its requests; a handle is good in its own session only.
+// Must never: give a handle to a request that came behind its CLOSE.
 import { randomBytes } from 'node:crypto';
 import { CofferdamError } from '../../domain/errors.ts';
 import type { VirtualPath } from '../../domain/paths.ts';
@@ -10,11 +11,14 @@ export type Handle =
   | { readonly kind: 'download'; readonly download: Download }
   | { readonly kind: 'directory'; readonly path: VirtualPath; after: string | undefined; isStarted: boolean; isDone: boolean };
 
+/** `waiting`: requests on it that were taken and have not begun. What comes behind them waits as well: requests on one handle have one order. */
+export type OpenHandle = { readonly handle: Handle; waiting: number; isClosing: boolean };
+
 const handleBytes = 8;
 
 export class Handles {
   readonly #max: number;
-  readonly #open = new Map<string, Handle>();
+  readonly #open = new Map<string, OpenHandle>();
 
   constructor(max: number) {
     this.#max = max;
@@ -26,29 +30,35 @@ export class Handles {
 
   add(handle: Handle): Buffer {
     const name = randomBytes(handleBytes);
-    this.#open.set(name.toString('latin1'), handle);
+    this.#open.set(name.toString('latin1'), { handle, waiting: 0, isClosing: false });
     return name;
   }
 
-  get(name: Buffer): Handle {
-    const handle = this.#open.get(name.toString('latin1'));
-    if (handle === undefined) throw new CofferdamError('invalid', 'this handle is not open');
-    return handle;
+  get(name: Buffer): OpenHandle {
+    const open = this.#open.get(name.toString('latin1'));
+    if (open === undefined || open.isClosing) throw new CofferdamError('invalid', 'this handle is not open');
+    return open;
   }
 
-  /** Gets the handle and closes its name: whatever follows, it cannot be used again. */
-  take(name: Buffer): Handle {
-    const handle = this.get(name);
-    this.#open.delete(name.toString('latin1'));
-    return handle;
+  /** Gets the handle and closes its name: whatever is asked from now on, it cannot be used again. It keeps its place until `free`. */
+  close(name: Buffer): OpenHandle {
+    const open = this.get(name);
+    open.isClosing = true;
+    return open;
+  }
+
+  /** Its CLOSE has begun: what becomes of the file is said there. */
+  free(gone: OpenHandle): void {
+    for (const [name, open] of this.#open) if (open === gone) this.#open.delete(name);
   }
 
   get hasFiles(): boolean {
-    return [...this.#open.values()].some((handle) => handle.kind !== 'directory');
+    return [...this.#open.values()].some(({ handle }) => handle.kind !== 'directory');
   }
 
+  /** All that are open, and those whose CLOSE never began. */
   drain(): readonly Handle[] {
-    const all = [...this.#open.values()];
+    const all = [...this.#open.values()].map(({ handle }) => handle);
     this.#open.clear();
     return all;
   }

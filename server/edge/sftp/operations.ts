@@ -16,7 +16,7 @@ import {
   type,
 } from './codec.ts';
 import { Download } from './download.ts';
-import type { Handles } from './handles.ts';
+import type { Handle, Handles } from './handles.ts';
 import { Upload, type UploadContext } from './upload.ts';
 
 /** READ and WRITE have a path of their own in session.ts. */
@@ -25,7 +25,12 @@ const namesPerReply = 100;
 
 export type OperationContext = UploadContext & { readonly handles: Handles };
 type Handler = (context: OperationContext, id: number, fields: FieldReader) => Promise<Buffer>;
-export type Operation = { readonly name: string; readonly changes: boolean; readonly run: Handler };
+/** `fields` begin behind the handle, which was looked up when the request came. */
+type HandleHandler = (context: OperationContext, id: number, handle: Handle, fields: FieldReader) => Promise<Buffer>;
+type Named = { readonly name: string; readonly changes: boolean };
+/** `ends`: whatever comes behind it finds the handle closed. */
+export type HandleOperation = Named & { readonly on: 'handle'; readonly ends: boolean; readonly run: HandleHandler };
+export type Operation = (Named & { readonly on: 'names'; readonly run: Handler }) | HandleOperation;
 
 /** SSH_FXF_* */
 const openFlag = { read: 1, write: 2, append: 4, create: 8, truncate: 16, exclusive: 32 } as const;
@@ -58,15 +63,13 @@ async function open(context: OperationContext, id: number, fields: FieldReader):
   return handlePacket(id, context.handles.add({ kind: 'download', download: await Download.open(context, path) }));
 }
 
-async function close(context: OperationContext, id: number, fields: FieldReader): Promise<Buffer> {
-  const handle = context.handles.take(fields.string());
+async function close(_context: OperationContext, id: number, handle: Handle): Promise<Buffer> {
   if (handle.kind === 'upload') await handle.upload.close();
   if (handle.kind === 'download') await handle.download.close('client');
   return okPacket(id);
 }
 
-async function fstat(context: OperationContext, id: number, fields: FieldReader): Promise<Buffer> {
-  const handle = context.handles.get(fields.string());
+async function fstat(context: OperationContext, id: number, handle: Handle): Promise<Buffer> {
   if (handle.kind === 'directory') return attributesPacket(id, await stat(context, handle.path));
   const attributes =
     handle.kind === 'upload'
@@ -90,8 +93,7 @@ async function setstat(context: OperationContext, id: number, fields: FieldReade
   return okPacket(id);
 }
 
-async function fsetstat(context: OperationContext, id: number, fields: FieldReader): Promise<Buffer> {
-  const handle = context.handles.get(fields.string());
+async function fsetstat(_context: OperationContext, id: number, handle: Handle, fields: FieldReader): Promise<Buffer> {
   if (handle.kind !== 'upload') throw new CofferdamError('denied', 'the file is open for reading only');
   try {
     const sent = readAttributes(fields);
@@ -126,8 +128,7 @@ export function longName(name: string, attributes: Attributes, now: Date): strin
   return `${letters}   1 gateway  gateway  ${String(attributes.size).padStart(12)} ${when} ${name}`;
 }
 
-async function readdir(context: OperationContext, id: number, fields: FieldReader): Promise<Buffer> {
-  const handle = context.handles.get(fields.string());
+async function readdir(context: OperationContext, id: number, handle: Handle): Promise<Buffer> {
   if (handle.kind !== 'directory') throw new CofferdamError('denied', 'not a directory');
   if (handle.isDone) return statusPacket(id, sftpStatus.EOF, 'end of list');
   const { token } = context.session;
@@ -179,46 +180,40 @@ function onPath(op: 'tree.remove' | 'tree.make-directory' | 'tree.remove-directo
   };
 }
 
+async function fsync(_context: OperationContext, id: number, handle: Handle): Promise<Buffer> {
+  if (handle.kind !== 'upload') throw new CofferdamError('denied', 'the file is open for reading only');
+  await handle.upload.sync();
+  return okPacket(id);
+}
+
+async function limits(context: OperationContext, id: number): Promise<Buffer> {
+  const handles = context.node.config.limits.handlesPerSessionMax;
+  return limitsPacket(id, { packet: 256 * 1024, read: dataBytesMax, write: dataBytesMax, handles });
+}
+
+const onNames = (name: string, changes: boolean, run: Handler) => ({ on: 'names', name, changes, run }) as const;
+const onHandle = (name: string, changes: boolean, run: HandleHandler, ends = false) =>
+  ({ on: 'handle', name, changes, ends, run }) as const;
+
 export const operations: Readonly<Record<number, Operation>> = {
-  [type.open]: { name: 'open', changes: true, run: open },
-  [type.close]: { name: 'close', changes: true, run: close },
-  [type.lstat]: { name: 'lstat', changes: false, run: statPath },
-  [type.stat]: { name: 'stat', changes: false, run: statPath },
-  [type.fstat]: { name: 'fstat', changes: false, run: fstat },
-  [type.setstat]: { name: 'setstat', changes: true, run: setstat },
-  [type.fsetstat]: { name: 'fsetstat', changes: true, run: fsetstat },
-  [type.opendir]: { name: 'opendir', changes: false, run: opendir },
-  [type.readdir]: { name: 'readdir', changes: false, run: readdir },
-  [type.remove]: { name: 'remove', changes: true, run: onPath('tree.remove') },
-  [type.mkdir]: { name: 'mkdir', changes: true, run: onPath('tree.make-directory') },
-  [type.rmdir]: { name: 'rmdir', changes: true, run: onPath('tree.remove-directory') },
-  [type.realpath]: { name: 'realpath', changes: false, run: realpath },
-  [type.rename]: { name: 'rename', changes: true, run: rename(false) },
+  [type.open]: onNames('open', true, open),
+  [type.close]: onHandle('close', true, close, true),
+  [type.lstat]: onNames('lstat', false, statPath),
+  [type.stat]: onNames('stat', false, statPath),
+  [type.fstat]: onHandle('fstat', false, fstat),
+  [type.setstat]: onNames('setstat', true, setstat),
+  [type.fsetstat]: onHandle('fsetstat', true, fsetstat),
+  [type.opendir]: onNames('opendir', false, opendir),
+  [type.readdir]: onHandle('readdir', false, readdir),
+  [type.remove]: onNames('remove', true, onPath('tree.remove')),
+  [type.mkdir]: onNames('mkdir', true, onPath('tree.make-directory')),
+  [type.rmdir]: onNames('rmdir', true, onPath('tree.remove-directory')),
+  [type.realpath]: onNames('realpath', false, realpath),
+  [type.rename]: onNames('rename', true, rename(false)),
 };
 
 export const extensions: Readonly<Record<string, Operation & { readonly version: string }>> = {
-  'posix-rename@openssh.com': { name: 'posix-rename', version: '1', changes: true, run: rename(true) },
-  'fsync@openssh.com': {
-    name: 'fsync',
-    version: '1',
-    changes: true,
-    run: async (context, id, fields) => {
-      const handle = context.handles.get(fields.string());
-      if (handle.kind !== 'upload') throw new CofferdamError('denied', 'the file is open for reading only');
-      await handle.upload.sync();
-      return okPacket(id);
-    },
-  },
-  'limits@openssh.com': {
-    name: 'limits',
-    version: '1',
-    changes: false,
-    run: async (context, id) =>
-      limitsPacket(id, {
-        packet: 256 * 1024,
-        read: dataBytesMax,
-        write: dataBytesMax,
-        handles: context.node.config.limits.handlesPerSessionMax,
-      }),
-  },
+  'posix-rename@openssh.com': { ...onNames('posix-rename', true, rename(true)), version: '1' },
+  'fsync@openssh.com': { ...onHandle('fsync', true, fsync), version: '1' },
+  'limits@openssh.com': { ...onNames('limits', false, limits), version: '1' },
 };

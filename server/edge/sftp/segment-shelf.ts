@@ -1,21 +1,25 @@
 // Owns: which opened segments one session keeps, over all its files: the newest, as far as the process has room.
-import { segmentBytes } from '../../extents/sealed-format.ts';
 import type { BufferAccount } from '../sftp-seam.ts';
+
+/** What a kept segment costs besides its bytes. */
+const segmentCostBytes = 512;
 
 /** Dropping a segment only costs reading it again. */
 export class SegmentShelf {
   readonly #buffers: BufferAccount;
-  readonly #drops = new Set<() => void>();
+  /** With what each costs. */
+  readonly #drops = new Map<() => void, number>();
 
   constructor(buffers: BufferAccount) {
     this.#buffers = buffers;
   }
 
-  /** `drop` is called when the segment must go. Returns what to call when it went by itself. */
-  keep(drop: () => void): () => void {
-    this.#drops.add(drop);
-    this.#buffers.addSegments(segmentBytes);
-    for (const oldest of this.#drops) {
+  /** Of so many bytes; `drop` is called when the segment must go. Returns what to call when it went by itself. */
+  keep(bytes: number, drop: () => void): () => void {
+    const costBytes = bytes + segmentCostBytes;
+    this.#drops.set(drop, costBytes);
+    this.#buffers.addSegments(costBytes);
+    for (const oldest of this.#drops.keys()) {
       if (oldest === drop || this.#buffers.hasSegmentRoom) break;
       this.#forget(oldest);
       oldest();
@@ -24,6 +28,9 @@ export class SegmentShelf {
   }
 
   #forget(drop: () => void): void {
-    if (this.#drops.delete(drop)) this.#buffers.addSegments(-segmentBytes);
+    const costBytes = this.#drops.get(drop);
+    if (costBytes === undefined) return;
+    this.#drops.delete(drop);
+    this.#buffers.addSegments(-costBytes);
   }
 }

@@ -5,12 +5,14 @@ import { detach, held } from '../../domain/detached.ts';
 import { CofferdamError, errorCodes, sftpStatus, toCofferdamError } from '../../domain/errors.ts';
 import type { EdgeNode, SftpInput, SftpOutput, StartSftp } from '../sftp-seam.ts';
 import { dataHeader, FieldReader, okPacket, statusPacket, type, versionPacket } from './codec.ts';
-import { Handles } from './handles.ts';
-import { dataBytesMax, extensions, type Operation, type OperationContext, operations } from './operations.ts';
+import { Filling } from './filling.ts';
+import { Handles, type OpenHandle } from './handles.ts';
+import { dataBytesMax, extensions, type HandleOperation, type Operation, type OperationContext, operations } from './operations.ts';
 import { Pacers } from './pacer.ts';
 import { PacketCutter } from './packet-cutter.ts';
 import { SegmentShelf } from './segment-shelf.ts';
 import { StoreThread } from './store-thread.ts';
+import { Turns } from './turns.ts';
 import type { Upload } from './upload.ts';
 
 /** What a READ costs at least while it is under way. */
@@ -19,6 +21,15 @@ const readCostBytes = 65_536;
 const requestBytesMax = 34_000;
 /** After so many packets the rest waits for the next turn of the loop: others come in between, however small the packets are. */
 const packetsPerTurnMax = 256;
+
+/**
+ * How long the end of a session waits for what was under way, in times of `wardenRetryMs`: a call of the warden's takes one at most, a CLOSE makes several. Then
+ * the warden hears of the end, and refuses what comes after it.
+ */
+const lanePatience = 6;
+
+/** Keys that a session asks for at once; half of the calls that it may have under way. */
+const grantsAtOnce = 32;
 
 const abandoned = (): CofferdamError => new CofferdamError('conflict', 'the channel is over');
 
@@ -35,7 +46,9 @@ export function createSftp(node: EdgeNode): { readonly start: StartSftp; stop():
           store,
           shelf: new SegmentShelf(output.buffers),
           buffers: output.buffers,
+          filling: new Filling(output.buffers, store),
           pacers: new Pacers(session, warden),
+          grants: new Turns(grantsAtOnce),
           handles: new Handles(node.config.limits.handlesPerSessionMax),
         },
         output,
@@ -109,7 +122,7 @@ class Session implements SftpInput {
       this.#consume();
     } catch (error) {
       this.#isOver = true;
-      this.#output.fail(toCofferdamError(error).message);
+      this.#output.fail('what came is no SFTP', { detail: toCofferdamError(error).message });
     } finally {
       // The chunk that has just come is not ours.
       this.#cutter.keep();
@@ -167,7 +180,9 @@ class Session implements SftpInput {
       return;
     }
     // It waits its turn: what it says must outlive this call.
-    this.#run(id, operation, new FieldReader(Buffer.from(packet), fields.position));
+    const own = new FieldReader(Buffer.from(packet), fields.position);
+    if (operation.on === 'handle') this.#onHandle(id, operation, own);
+    else this.#inLine(id, operation.name, own.bytes, () => operation.run(this.#context, id, own));
   }
 
   #extension(fields: FieldReader): Operation | undefined {
@@ -175,15 +190,38 @@ class Session implements SftpInput {
     return Object.hasOwn(extensions, name) ? extensions[name] : undefined;
   }
 
-  #run(id: number, operation: Operation, fields: FieldReader): void {
+  /** Its handle is that of the moment in which it came, and what comes behind it on the same handle waits until it has begun. */
+  #onHandle(id: number, operation: HandleOperation, fields: FieldReader): void {
+    const { handles } = this.#context;
+    let open: OpenHandle;
+    try {
+      const name = fields.string();
+      open = operation.ends ? handles.close(name) : handles.get(name);
+    } catch (error) {
+      this.#output.send([this.#failure(id, error, operation.name)]);
+      return;
+    }
+    open.waiting += 1;
+    this.#inLine(id, operation.name, fields.bytes, () => {
+      open.waiting -= 1;
+      if (operation.ends) handles.free(open);
+      return operation.run(this.#context, id, open.handle, fields);
+    });
+  }
+
+  /** Begins at once when nothing is under way, otherwise behind everything that was taken before it. */
+  #inLine(id: number, what: string, cost: number, begin: () => Promise<Buffer>): void {
+    const isAlone = this.#running === 0;
     this.#running += 1;
-    const cost = fields.bytes;
     this.#output.buffers.addReplies(cost);
     // Nobody hears the answer any more, and something before it may have been abandoned: what was not begun is not done, a CLOSE least of all (T-31).
-    const work = (): Promise<Buffer> => (this.#isOver ? Promise.reject(abandoned()) : operation.run(this.#context, id, fields));
+    const work = async (): Promise<Buffer> => {
+      if (this.#isOver) throw abandoned();
+      return begin();
+    };
     // A CLOSE that was sent behind READs waits for them.
-    const result = Promise.all([this.#lane, this.#reads]).then(work);
-    const reply = result.catch((error: unknown) => this.#failure(id, error, operation.name));
+    const result = isAlone ? work() : Promise.all([this.#lane, this.#reads]).then(work);
+    const reply = result.catch((error: unknown) => this.#failure(id, error, what));
     this.#lane = held(reply.then(() => {}));
     const answered = reply.then((ready) => {
       this.#output.buffers.addReplies(-cost);
@@ -213,35 +251,57 @@ class Session implements SftpInput {
     return statusPacket(id, errorCodes[error.code].sftp, error.message);
   }
 
+  /** At once, unless something on the same handle that came before has not begun. */
   #write(packet: Buffer): void {
     const fields = new FieldReader(packet, 1);
     const id = fields.uint32();
-    let reply: Buffer;
-    let upload: Upload | undefined;
+    let open: OpenHandle;
     try {
-      const handle = this.#context.handles.get(fields.string());
-      upload = handle.kind === 'upload' ? handle.upload : undefined;
+      open = this.#context.handles.get(fields.string());
+    } catch (error) {
+      this.#output.send([this.#failure(id, error, 'write')]);
+      return;
+    }
+    if (open.waiting > 0) return this.#writeInLine(id, open, new FieldReader(Buffer.from(packet), fields.position));
+    this.#output.send([this.#writeTo(open, id, fields)]);
+    if (open.handle.kind === 'upload') this.#holdWhileFull(open.handle.upload);
+  }
+
+  #writeInLine(id: number, open: OpenHandle, fields: FieldReader): void {
+    open.waiting += 1;
+    this.#inLine(id, 'write', fields.bytes, async () => {
+      try {
+        if (open.handle.kind === 'upload') await open.handle.upload.room();
+      } finally {
+        open.waiting -= 1;
+      }
+      return this.#writeTo(open, id, fields);
+    });
+  }
+
+  #writeTo({ handle }: OpenHandle, id: number, fields: FieldReader): Buffer {
+    try {
+      if (handle.kind !== 'upload') throw new CofferdamError('denied', 'the file is open for reading only');
       const offset = fields.uint64();
       // Some clients (Go's sftp package of 2022) send a whole buffer behind a shorter length: the rest is not theirs to write.
-      const data = fields.string();
-      if (handle.kind !== 'upload') throw new CofferdamError('denied', 'the file is open for reading only');
-      handle.upload.write(offset, [data]);
-      if (handle.upload.isFull) {
-        this.#isBlocked = true;
-        handle.upload.onRoom = () => {
-          if (handle.upload.isFull) return;
-          handle.upload.onRoom = undefined;
-          this.#isBlocked = false;
-          this.#pump();
-        };
-      }
-      reply = okPacket(id);
+      handle.upload.write(offset, [fields.string()]);
+      return okPacket(id);
     } catch (error) {
       // Whatever was wrong with it: bytes that were meant for this file are not in it (T-31).
-      upload?.refuse(error);
-      reply = this.#failure(id, error, 'write');
+      if (handle.kind === 'upload') handle.upload.refuse(error);
+      return this.#failure(id, error, 'write');
     }
-    this.#output.send([reply]);
+  }
+
+  #holdWhileFull(upload: Upload): void {
+    if (!upload.isFull) return;
+    this.#isBlocked = true;
+    upload.onRoom = () => {
+      if (upload.isFull) return;
+      upload.onRoom = undefined;
+      this.#isBlocked = false;
+      this.#pump();
+    };
   }
 
   #read(id: number, fields: FieldReader): void {
@@ -252,7 +312,7 @@ class Session implements SftpInput {
     const cost = Math.max(length, readCostBytes);
     this.#output.buffers.addReplies(cost);
     const reading = (async (): Promise<readonly Buffer[]> => {
-      const handle = this.#context.handles.get(name);
+      const { handle } = this.#context.handles.get(name);
       if (handle.kind !== 'download') throw new CofferdamError('denied', 'the file is not open for reading');
       const slices = await handle.download.read(offset, length);
       const bytes = slices.reduce((sum, slice) => sum + slice.length, 0);
@@ -275,9 +335,22 @@ class Session implements SftpInput {
     await this.#closing;
   }
 
-  /** What is still open: uploads are interrupted (they can be continued), downloads closed. */
+  /**
+   * At once, whatever is under way: what was acknowledged is said to the warden however long something else takes, and who waits for room waits no more.
+   * Nothing behind what is under way begins. If it was an OPEN, its file is let go when it is there.
+   */
   async #letGo(): Promise<void> {
-    await this.#lane;
+    const opened = held(this.#lane.then(() => this.#letGoOfHandles()));
+    let timer: NodeJS.Timeout | undefined;
+    const isLate = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, lanePatience * this.#context.node.config.limits.wardenRetryMs);
+    });
+    await Promise.all([this.#letGoOfHandles(), Promise.race([opened, isLate])]);
+    clearTimeout(timer);
+  }
+
+  /** What is open: uploads are interrupted (they can be continued), downloads closed. Never rejects. */
+  async #letGoOfHandles(): Promise<void> {
     await Promise.all(
       this.#context.handles.drain().map(async (handle) => {
         try {

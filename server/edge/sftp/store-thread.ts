@@ -1,17 +1,19 @@
-// Owns: the main thread's side of the store worker: requests, answers, a bounded pool of segment buffers.
+// Owns: the main thread's side of the store worker: requests, answers, a bounded pool of buffers for segments.
 import { Worker } from 'node:worker_threads';
 import { CofferdamError } from '../../domain/errors.ts';
-import { segmentBytes } from '../../extents/sealed-format.ts';
 import type { Logger } from '../../observability/logger.ts';
 import type { Answer, Request } from './store-worker.ts';
 
 type Waiting = { readonly resolve: (value: unknown) => void; readonly reject: (error: CofferdamError) => void };
-const pooledMax = 64;
+/** What is kept for the next segment is not left to the collector, which lets 64 MiB of them come together before it looks. */
+const pooledBytesMax = 16 * 2 ** 20;
 
 export class StoreThread {
   readonly #worker: Worker;
   readonly #waiting = new Map<number, Waiting>();
-  readonly #pool: ArrayBuffer[] = [];
+  /** By size. */
+  readonly #pool = new Map<number, ArrayBuffer[]>();
+  #pooledBytes = 0;
   #next = 0;
   #isOver = false;
 
@@ -36,14 +38,29 @@ export class StoreThread {
       waiting?.reject(storeError(answer));
       return;
     }
-    if (answer.buffer !== undefined && this.#pool.length < pooledMax && answer.buffer.byteLength === segmentBytes)
-      this.#pool.push(answer.buffer);
+    if (answer.buffer !== undefined) this.#keep(answer.buffer);
     waiting?.resolve(answer.value);
   }
 
-  /** A buffer of one segment, to be filled and given to `upload.segment`, which brings it back. */
-  takeBuffer(): Buffer {
-    return Buffer.from(this.#pool.pop() ?? new ArrayBuffer(segmentBytes));
+  #keep(memory: ArrayBuffer): void {
+    if (this.#pooledBytes + memory.byteLength > pooledBytesMax) return;
+    this.#pooledBytes += memory.byteLength;
+    const alike = this.#pool.get(memory.byteLength);
+    if (alike === undefined) this.#pool.set(memory.byteLength, [memory]);
+    else alike.push(memory);
+  }
+
+  /** One that was taken and not given to the thread. */
+  giveBuffer(buffer: Buffer): void {
+    this.#keep(buffer.buffer as ArrayBuffer);
+  }
+
+  /** A buffer of so many bytes, to be filled and given to `upload.segment`, which brings it back. */
+  takeBuffer(bytes: number): Buffer {
+    const pooled = this.#pool.get(bytes)?.pop();
+    if (pooled === undefined) return Buffer.from(new ArrayBuffer(bytes));
+    this.#pooledBytes -= bytes;
+    return Buffer.from(pooled);
   }
 
   ask<T>(request: Request, transfer: readonly ArrayBuffer[] = []): Promise<T> {

@@ -5,6 +5,7 @@ import { held } from '../../domain/detached.ts';
 import { type CofferdamError, toCofferdamError } from '../../domain/errors.ts';
 import { extentPlainBytesMax, firstPlainBytes, laterPlainBytes, segmentBytes } from '../../extents/sealed-format.ts';
 import type { FreshExtent } from '../../rpc/edge-warden.ts';
+import { type Filler, fitting } from './filling.ts';
 import { objectFile } from './object-file.ts';
 import type { Pacer } from './pacer.ts';
 import type { SealedResult, Source, Stored as StoredPrefix } from './store-worker.ts';
@@ -16,6 +17,8 @@ export type Sealed = {
   readonly bytes: number;
   readonly sealedBytes: number;
   readonly inline?: string;
+  /** Ended by us, for want of room. */
+  readonly isCut?: true;
 };
 /** An extent as the warden gives it for reading back. */
 export type Stored = {
@@ -28,6 +31,8 @@ export type Stored = {
 /** A segment that was detached from what is being filled: nothing that comes later touches it. */
 type Detached = {
   readonly bytes: Buffer;
+  /** Of its buffer, which is in the account. */
+  readonly heldBytes: number;
   readonly isFirst: boolean;
   /** Of the extent so far, this segment included. */
   readonly extentBytes: number;
@@ -38,8 +43,10 @@ type Detached = {
 const backlogSegmentsMax = 16;
 /** An extent that the warden is making durable counts as so many: at most three at once. */
 const sealWeight = 5;
+/** The ciphertext of an extent that goes into its row, as text, as a message, and as what the socket takes. */
+const inlineCopies = 3;
 
-export class UploadPipeline {
+export class UploadPipeline implements Filler {
   readonly #context: UploadContext;
   readonly #id: string;
   readonly #pacer: Pacer;
@@ -49,11 +56,11 @@ export class UploadPipeline {
   #seals: Promise<void> = Promise.resolve();
   #fresh: Promise<FreshExtent | undefined> = Promise.resolve(undefined);
   #backlog = 0;
-  /** Buffers of this upload that are in the channel's account. */
-  #taken = 0;
   #failure: CofferdamError | undefined;
   #segment: Buffer | undefined;
   #filled = 0;
+  /** The segment before was filled: this is no upload of a few bytes. */
+  #isFlowing = false;
   #segmentsOfExtent = 0;
   #extentBytes = 0;
   #waiting: (() => void)[] = [];
@@ -63,6 +70,7 @@ export class UploadPipeline {
     this.#id = id;
     this.#pacer = context.pacers.get(customer, 'in');
     this.#onRoom = onRoom;
+    context.filling.join(this);
   }
 
   /** What broke it, for good. */
@@ -70,9 +78,23 @@ export class UploadPipeline {
     return this.#failure;
   }
 
-  /** Too much waits here; or something does, and this channel or this process has no room for more. */
+  /** Too much waits here, or in this session. */
   get isFull(): boolean {
-    return this.#backlog >= backlogSegmentsMax || (this.#backlog > 0 && !this.#context.buffers.hasUploadRoom);
+    return this.#backlog >= backlogSegmentsMax || this.#context.filling.isFull;
+  }
+
+  get filledBytes(): number {
+    return this.#filled;
+  }
+
+  fit(): void {
+    const segment = this.#segment;
+    if (segment !== undefined && segment.length > fitting(this.#filled))
+      this.#segment = this.#context.filling.move(segment, this.#filled, this.#filled);
+  }
+
+  seal(): void {
+    this.#sendSegment(true, true, true);
   }
 
   fail(thrown: unknown): void {
@@ -92,6 +114,10 @@ export class UploadPipeline {
 
   #lighter(weight: number): void {
     this.#backlog -= weight;
+    this.wake();
+  }
+
+  wake(): void {
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const resolve of waiting) resolve();
@@ -136,29 +162,25 @@ export class UploadPipeline {
     let rest = slice;
     while (rest.length > 0) {
       // A full segment goes only when another byte follows: only then it is known not to be the last.
-      if (this.#segment !== undefined && this.#filled === this.#capacity())
+      if (this.#segment !== undefined && this.#filled === this.#capacity()) {
+        this.#isFlowing = true;
         this.#sendSegment(this.#extentBytes + this.#filled === extentPlainBytesMax);
-      this.#segment ??= this.#takeBuffer();
+      }
       const count = Math.min(rest.length, this.#capacity() - this.#filled);
-      rest.copy(this.#segment, this.#filled, 0, count);
+      const segment = this.#roomFor(this.#filled + count);
+      rest.copy(segment, this.#filled, 0, count);
       this.#filled += count;
       rest = rest.subarray(count);
     }
-    // Nothing that is kept may wait for bytes that never come while others have no room: a short extent is sealed of what there is. While something of this
-    // upload is on its way, that gives room back by itself.
-    if (this.#backlog === 0 && !this.#context.buffers.hasUploadRoom) this.#sendSegment(true, true);
+    this.#context.filling.relieve();
   }
 
-  /** Every buffer is in the channel's account from here until it was sealed or given up (T-34). */
-  #takeBuffer(): Buffer {
-    this.#context.buffers.addUploads(segmentBytes);
-    this.#taken += 1;
-    return this.#context.store.takeBuffer();
-  }
-
-  #giveBuffers(count: number): void {
-    this.#taken -= count;
-    this.#context.buffers.addUploads(-count * segmentBytes);
+  /** The current segment, in a buffer for at least `bytes`: a file of a few bytes keeps no whole one, and a large file copies none twice. */
+  #roomFor(bytes: number): Buffer {
+    const { filling } = this.#context;
+    if (this.#segment === undefined) this.#segment = filling.take(this.#isFlowing ? segmentBytes : bytes);
+    else if (this.#segment.length < bytes) this.#segment = filling.move(this.#segment, this.#filled, bytes);
+    return this.#segment;
   }
 
   /** Takes the current segment out; what is pushed from now on fills another one, behind it. `isLast`: of its extent. */
@@ -166,7 +188,14 @@ export class UploadPipeline {
     const segment = this.#segment;
     if (segment === undefined) return undefined;
     const extentBytes = this.#extentBytes + this.#filled;
-    const detached = { bytes: segment.subarray(0, this.#filled), isFirst: this.#segmentsOfExtent === 0, extentBytes, fresh: this.#fresh };
+    const detached = {
+      bytes: segment.subarray(0, this.#filled),
+      heldBytes: segment.length,
+      isFirst: this.#segmentsOfExtent === 0,
+      extentBytes,
+      fresh: this.#fresh,
+    };
+    this.#context.filling.sent(segment.length);
     this.#segment = undefined;
     this.#filled = 0;
     this.#segmentsOfExtent = isLast ? 0 : this.#segmentsOfExtent + 1;
@@ -175,7 +204,7 @@ export class UploadPipeline {
   }
 
   /** Hands the current segment to the thread; the last of an extent seals it with the warden, beside the next extent's segments. */
-  #sendSegment(isLast: boolean, mayBeInline = false): void {
+  #sendSegment(isLast: boolean, mayBeInline = false, isCut?: true): void {
     const segment = this.#detach(isLast);
     if (segment === undefined) return;
     if (isLast) this.#fresh = held(segment.fresh.then(() => this.#beginExtent()));
@@ -183,7 +212,7 @@ export class UploadPipeline {
     this.#chain = held(
       this.#chain.then(async () => {
         const sealed = await this.#sealed(segment, isLast, mayBeInline);
-        if (sealed !== undefined) this.#sealWithWarden(sealed);
+        if (sealed !== undefined) this.#sealWithWarden(isCut === undefined ? sealed : { ...sealed, isCut });
         this.#lighter(1);
       }),
     );
@@ -212,7 +241,7 @@ export class UploadPipeline {
       this.fail(error);
       return undefined;
     } finally {
-      this.#giveBuffers(1);
+      this.#context.filling.arrived(segment.heldBytes);
     }
   }
 
@@ -236,10 +265,13 @@ export class UploadPipeline {
   #sealWithWarden(extent: Sealed): void {
     const { warden, session } = this.#context;
     this.#backlog += sealWeight;
+    const copiesBytes = inlineCopies * (extent.inline?.length ?? 0);
+    this.#context.filling.sentMore(copiesBytes);
     const sealing = warden
       .call('upload.seal-extent', { token: session.token, upload: this.#id, extent })
       .then(() => {})
-      .catch((error: unknown) => this.fail(error));
+      .catch((error: unknown) => this.fail(error))
+      .then(() => this.#context.filling.arrived(copiesBytes));
     this.#seals = held(
       this.#seals.then(async () => {
         await sealing;
@@ -280,8 +312,9 @@ export class UploadPipeline {
 
   /** `stored`: what the warden said that is stored; the running hash of exactly that is worth keeping for a continuation. */
   async end(stored: StoredPrefix | undefined): Promise<void> {
+    if (this.#segment !== undefined) this.#context.filling.giveBack(this.#segment);
     this.#segment = undefined;
-    this.#giveBuffers(this.#taken);
+    this.#context.filling.leave(this);
     await this.#context.store
       .ask({ op: 'upload.end', upload: this.#id, stored })
       .catch((error: unknown) => this.#context.node.log.info({ err: error }, 'the store thread did not forget an upload'));

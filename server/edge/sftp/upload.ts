@@ -3,12 +3,14 @@
 import { held } from '../../domain/detached.ts';
 import { CofferdamError, toCofferdamError } from '../../domain/errors.ts';
 import type { FreshExtent } from '../../rpc/edge-warden.ts';
-import type { BufferAccount, EdgeNode, SftpSession, WardenCalls } from '../sftp-seam.ts';
+import type { EdgeNode, SftpSession, WardenCalls } from '../sftp-seam.ts';
 import { copyBase } from './base-copy.ts';
+import type { Filling } from './filling.ts';
 import type { Pacers } from './pacer.ts';
 import { type EarlyAccount, ReorderWindow } from './reorder.ts';
 import type { SegmentShelf } from './segment-shelf.ts';
 import type { StoreThread } from './store-thread.ts';
+import type { Turns } from './turns.ts';
 import { type Sealed, UploadPipeline } from './upload-pipeline.ts';
 
 export type UploadContext = {
@@ -17,8 +19,10 @@ export type UploadContext = {
   readonly warden: WardenCalls;
   readonly store: StoreThread;
   readonly shelf: SegmentShelf;
-  readonly buffers: EarlyAccount & Pick<BufferAccount, 'addUploads' | 'hasUploadRoom'>;
+  readonly buffers: EarlyAccount;
+  readonly filling: Filling;
   readonly pacers: Pacers;
+  readonly grants: Turns;
 };
 type Opened = {
   readonly upload: string;
@@ -59,6 +63,7 @@ export class Upload {
   #announcedBytes = 0;
   #isOver = false;
   #isLeft = false;
+  #waiting: (() => void)[] = [];
   modifiedAt: number | undefined;
   onRoom: (() => void) | undefined;
 
@@ -78,7 +83,7 @@ export class Upload {
     this.#appends = appends;
     this.#before = before(opened);
     this.#reorder = this.#windowFrom(opened.storedBytes);
-    this.#pipeline = new UploadPipeline(context, opened.upload, opened.customer, () => this.onRoom?.());
+    this.#pipeline = new UploadPipeline(context, opened.upload, opened.customer, () => this.#wake());
     this.#isStarted = this.#before.kind === 'nothing';
     if (this.#isStarted) this.#pipeline.begin(nothingStored, opened.firstExtent);
   }
@@ -91,6 +96,22 @@ export class Upload {
   /** True while the client must be held back; `onRoom` follows. */
   get isFull(): boolean {
     return this.#preparing !== undefined || this.#pipeline.isFull;
+  }
+
+  /** Resolves when more may be written; rejects when the upload is over before. */
+  async room(): Promise<void> {
+    while (this.isFull) {
+      if (this.#isOver) throw new CofferdamError('conflict', 'the file is closed');
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    }
+  }
+
+  /** There may be room, or nothing to wait for any more. */
+  #wake(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const resolve of waiting) resolve();
+    this.onRoom?.();
   }
 
   /** Something that was asked of this handle was refused: whatever follows, it makes no file, and every later request hears why. */
@@ -174,7 +195,7 @@ export class Upload {
         this.#held = [];
         this.#preparing = undefined;
         for (const slice of waiting) this.#pipeline.push(slice);
-        this.onRoom?.();
+        this.#wake();
       }),
     );
   }
@@ -183,7 +204,8 @@ export class Upload {
   async sync(): Promise<void> {
     try {
       this.#requireSound();
-      await this.#preparing;
+      // In this turn, if it can be: what is written in the next one comes behind it.
+      if (this.#preparing !== undefined) await this.#preparing;
       await this.#pipeline.sync();
     } catch (error) {
       this.refuse(error);
@@ -209,8 +231,8 @@ export class Upload {
       isDone = true;
     } finally {
       this.#reorder.drop();
-      if (isDone) await this.#pipeline.end(undefined);
-      else if (!this.#isLeft) await this.#letGo(tail);
+      if (isDone || this.#isLeft) await this.#pipeline.end(undefined);
+      else await this.#letGo(tail);
     }
   }
 
@@ -253,6 +275,7 @@ export class Upload {
   async interrupt(): Promise<void> {
     if (this.#isOver) return;
     this.#isOver = true;
+    this.#wake();
     try {
       await this.#preparing;
       await this.#letGo(undefined);

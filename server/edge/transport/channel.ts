@@ -3,6 +3,7 @@
 import { Queue } from '../../domain/queue.ts';
 import type { SftpInput, SftpOutput } from '../sftp-seam.ts';
 import { type Account, type BufferReserve, floors } from './buffer-reserve.ts';
+import type { FailDetail, FailReason } from './fail-reasons.ts';
 
 export const message = {
   open: 90,
@@ -29,7 +30,7 @@ export type ChannelHost = {
   send(parts: readonly Uint8Array[]): void;
   /** False while the socket is full, a key exchange runs, or the lease is lost. */
   maySendData(): boolean;
-  fail(reason: string): void;
+  fail(reason: FailReason, more?: FailDetail): void;
   closed(): void;
 };
 
@@ -185,8 +186,8 @@ export class Channel implements SftpOutput {
     this.#host.send([Uint8Array.of(message.close), u32(this.remoteId)]);
   }
 
-  fail(reason: string): void {
-    this.#host.fail(reason);
+  fail(reason: FailReason, more?: FailDetail): void {
+    this.#host.fail(reason, more);
   }
 
   eof(): void {

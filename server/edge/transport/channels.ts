@@ -25,6 +25,8 @@ export class Channels {
   readonly #ownWindow: number;
   readonly #reserve: BufferReserve;
   readonly #channelsMax: number;
+  /** Closed channels that still let go of what they had open: however many there were of one number. */
+  readonly #lettingGo = new Set<Promise<void>>();
   /** Our channel ids are places here; a closed channel keeps its place until another takes it. */
   readonly #channels: Channel[] = [];
   #opened = 0;
@@ -143,14 +145,7 @@ export class Channels {
     const channel: Channel = new Channel(
       {
         ...this.#host,
-        // What it holds is counted until it has let go of it: the next channel of this connection does not begin with nothing.
-        closed: () =>
-          detach(
-            Promise.resolve(channel.input?.closed(this.hasClientClosed ? 'client-closed' : 'connection-lost')).finally(() =>
-              channel.buffers.close(),
-            ),
-            () => this.#host.fail('internal error'),
-          ),
+        closed: () => this.#letGo(channel),
       },
       { remoteId, window, packetMax, ownWindow: this.#ownWindow, reserve: this.#reserve },
     );
@@ -183,6 +178,17 @@ export class Channels {
     return true;
   }
 
+  /** What it holds is counted until it has let go of it: the next channel of this connection does not begin with nothing. */
+  #letGo(channel: Channel): void {
+    const reason = this.hasClientClosed ? 'client-closed' : 'connection-lost';
+    const over = Promise.resolve(channel.input?.closed(reason)).finally(() => {
+      this.#lettingGo.delete(over);
+      channel.buffers.close();
+    });
+    this.#lettingGo.add(over);
+    detach(over, () => this.#host.fail('internal error'));
+  }
+
   /** The connection is over: everything open is let go, once. Resolves when the warden knows what became of the transfers. */
   drop(): Promise<void> {
     this.#dropped ??= held(this.#drop());
@@ -190,11 +196,7 @@ export class Channels {
   }
 
   async #drop(): Promise<void> {
-    await Promise.all(
-      this.#channels.map(async (channel) => {
-        if (!channel.isClosed) channel.drop();
-        await channel.input?.closed('connection-lost');
-      }),
-    );
+    for (const channel of this.#channels) channel.drop();
+    await Promise.all(this.#lettingGo);
   }
 }

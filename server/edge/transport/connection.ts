@@ -7,7 +7,7 @@ import type { Profile } from '../../domain/algorithms.ts';
 import { detach } from '../../domain/detached.ts';
 import { WireReader, wireString } from '../../domain/ssh-wire.ts';
 import { type Misdeed, misdeedOf } from '../accept/admission.ts';
-import { type AuthRequest, LoginDriver, type LoginReply, parseAuthRequest, parseInfoResponse } from '../authentication/login.ts';
+import { LoginDriver, type LoginReply, parseAuthRequest, parseInfoResponse } from '../authentication/login.ts';
 import type { EdgeNode, SftpSession, StartConsole, StartSftp, WardenCalls } from '../sftp-seam.ts';
 import type { ExchangeContext } from '../warden-client/exchange-signer.ts';
 import type { BufferReserve } from './buffer-reserve.ts';
@@ -16,6 +16,7 @@ import { Channels } from './channels.ts';
 import { bounds, clearAll } from './connection-bounds.ts';
 import { type EndReason, endCode, endText, sessionEnd } from './end-reasons.ts';
 import { announceSignatures } from './extension-info.ts';
+import { detailOf, type FailDetail, type FailReason } from './fail-reasons.ts';
 import { announcement, GlobalRequests } from './global-requests.ts';
 import { guard, Identification, RateGate } from './guard.ts';
 import { KeyExchange, NothingInCommon } from './key-exchange.ts';
@@ -94,7 +95,7 @@ export class Connection {
           this.#protocol._kexinit === undefined &&
           this.#state === 'open' &&
           options.isLeaseLive(),
-        fail: (reason) => this.fail(reason),
+        fail: (reason, more) => this.fail(reason, undefined, more),
         startSftp: (output) => {
           if (this.#session === undefined) throw new Error('a channel before the login');
           return options.startSftp(this.#session, output, options.warden);
@@ -117,7 +118,7 @@ export class Connection {
       connection: this.#name,
       source: options.source,
       reply: (reply) => this.#onLoginReply(reply),
-      fail: (reason, whose) => this.fail(reason, misdeedOf[whose]),
+      fail: (reason, whose, more) => this.fail(reason, misdeedOf[whose], more),
     });
     this.#protocol = new Protocol({
       server: true,
@@ -126,7 +127,10 @@ export class Connection {
       offer: options.offerFor(''),
       onWrite: (data) => this.#write(data),
       // ssh2 has said goodbye by itself when a list has nothing in common.
-      onError: (error) => (error.message.includes('no matching') ? this.#part(error.message, () => {}) : this.fail(error.message)),
+      onError: (error) =>
+        error.message.includes('no matching')
+          ? this.#part(error.message, () => {})
+          : this.fail('what came is no message of the protocol', undefined, detailOf(error)),
       onHeader: ({ identRaw }) => {
         this.#clientIdentification = identRaw.slice(0, 255);
         // Our own offer goes out right after this.
@@ -141,8 +145,8 @@ export class Connection {
       ...options.exchange,
       profile: options.profile,
       hostKeys: options.exchange.hostKeysInUse(),
-      sign: (transcript) => options.exchange.sign(this.#name, transcript),
-      fail: (reason, whose) => this.fail(reason, misdeedOf[whose]),
+      sign: (transcript) => options.exchange.sign(this.#name, options.source, transcript),
+      fail: (reason, whose, more) => this.fail(reason, misdeedOf[whose], more),
       isClosed: () => this.#state === 'closed',
     });
     announceSignatures(this.#protocol, options.profile.userSignatures, (parts) => this.#send(parts));
@@ -161,7 +165,6 @@ export class Connection {
   get isTransferring(): boolean {
     return this.#channels.isOpen;
   }
-
   /** A login or a key exchange is half done. */
   get isUnsettled(): boolean {
     return this.#session === undefined || this.#protocol._kexinit !== undefined;
@@ -178,7 +181,7 @@ export class Connection {
       if (bytes !== undefined) this.#protocol.parse(bytes, 0, bytes.length);
     } catch (error) {
       if (error instanceof NothingInCommon) this.#part(error.message, () => this.#protocol.disconnect(bounds.keyExchangeFailed));
-      else this.fail(error instanceof Error ? error.message : 'parse error');
+      else this.fail('what came is no message of the protocol', undefined, detailOf(error));
     }
   }
 
@@ -197,12 +200,12 @@ export class Connection {
       if ((this.#protocol._queue?.length ?? 0) > bounds.heldPacketsMax) return this.fail('too much waits for new keys');
       sendPayload(this.#protocol, parts);
     } catch (error) {
-      this.fail(error instanceof Error ? error.message : 'cannot send');
+      this.fail('what is to be sent cannot be', undefined, detailOf(error));
     }
   }
 
   /** One deadline at a time; the next one replaces it. */
-  #expect(what: string, withinMs: number): void {
+  #expect(what: FailReason, withinMs: number): void {
     clearTimeout(this.#deadline);
     this.#deadline = setTimeout(() => this.fail(what, 'grace-exceeded'), withinMs);
   }
@@ -212,9 +215,8 @@ export class Connection {
     this.#preLoginMessages += 1;
     if (this.#preLoginMessages > bounds.preLoginMessagesMax) return this.fail('too many messages before login');
     if (type === number.disconnect) this.#channels.hasClientClosed = true;
-    else if (type < number.kexInit && this.#options.profile.strictRequired) this.fail(`message ${type} is not allowed in a key exchange`);
+    else if (type < number.kexInit && this.#options.profile.strictRequired) this.#outOfTurn(type);
   }
-
   get #bytes(): number {
     return this.#socket.bytesRead + this.#outbound.writtenBytes;
   }
@@ -251,17 +253,18 @@ export class Connection {
       case number.unimplemented:
       case number.debug:
         return;
-      case number.kexInit:
-        if (this.#state !== 'open' || !this.#rekey.mayClient(this.#bytes)) return this.fail('key exchange not allowed now');
-        return this.#keyExchange.begin(payload, pass);
+      case number.kexInit: {
+        const waitMs = this.#state === 'open' ? this.#rekey.clientWaitMs(this.#bytes) : undefined;
+        return waitMs === undefined ? this.fail('key exchange not allowed now') : this.#keyExchange.begin(payload, waitMs, pass);
+      }
     }
     // These belong to a key exchange, and while one runs ssh2 does not ask here.
-    if (type > number.kexInit && type < number.authRequest) return this.fail(`message ${type} is not allowed now`);
+    if (type > number.kexInit && type < number.authRequest) return this.#outOfTurn(type);
     if (this.#state === 'service' && type === number.serviceRequest) return this.#onServiceRequest(payload);
     if (this.#state === 'login' && (type === number.authRequest || type === number.authInfoResponse))
       return this.#onAuthMessage(type, payload);
     if (this.#state === 'open') return this.#onOpenMessage(type, payload);
-    this.fail(`message ${type} is not allowed now`);
+    this.#outOfTurn(type);
   }
 
   #onServiceRequest(payload: Buffer): void {
@@ -274,8 +277,7 @@ export class Connection {
   }
 
   #onAuthMessage(type: number, payload: Buffer): void {
-    const request: AuthRequest = type === number.authRequest ? parseAuthRequest(payload) : parseInfoResponse(payload);
-    this.#login.take(request);
+    this.#login.take(type === number.authRequest ? parseAuthRequest(payload) : parseInfoResponse(payload));
   }
 
   #onLoginReply(reply: LoginReply): void {
@@ -333,11 +335,15 @@ export class Connection {
     if (answer !== undefined) this.#send(answer);
   }
 
+  #outOfTurn(messageType: number): void {
+    this.fail('a message out of turn', undefined, { messageType });
+  }
   /** A violation, or a limit: the connection is destroyed at once. */
-  fail(reason: string, misdeed: Misdeed = 'protocol-error'): void {
+  fail(reason: FailReason, misdeed: Misdeed = 'protocol-error', more: FailDetail = {}): void {
     if (this.#state === 'closed') return;
     if (this.#session === undefined) this.#options.onMisdeed(misdeed);
-    this.#options.node.log.info({ source: this.#options.source, reason, account: this.#session?.account }, 'connection ended by us');
+    const { source, node } = this.#options;
+    node.log.info({ source, reason, ...more, account: this.#session?.account }, 'connection ended by us');
     this.#reason ??= 'protocol-error';
     this.#state = 'closed';
     this.#socket.destroy();
@@ -376,24 +382,18 @@ export class Connection {
     this.#state = 'closed';
     clearTimeout(this.#deadline);
     clearAll(this.#timers);
+    const session = this.#session;
     const { warden, node } = this.#options;
     try {
       this.#protocol.cleanup();
       if (wasLogin && this.#keyExchange.method !== undefined) await this.#login.abandon();
-      const session = this.#session;
       await this.#channels.drop();
       if (session === undefined) return;
       const reason = sessionEnd(this.#reason ?? (this.#channels.hasClientClosed ? 'client-closed' : 'connection-lost'));
-      await warden.callRepeatable('session.end', {
-        token: session.token,
-        reason,
-        ...this.#channels.transferred,
-      });
+      await warden.callRepeatable('session.end', { token: session.token, reason, ...this.#channels.transferred });
     } catch (error) {
-      node.log.info(
-        { err: error, account: this.#session?.account },
-        'the end of a session could not be told to the warden; it will expire there',
-      );
+      const account = session?.account;
+      node.log.info({ err: error, account }, 'the end of a session could not be told to the warden; it will expire there');
     }
   }
 }

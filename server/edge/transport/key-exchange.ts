@@ -8,6 +8,7 @@ import { CofferdamError } from '../../domain/errors.ts';
 import { chooseMethod, isGuessWrong, parseClientKexInit, withMethods } from '../../domain/key-exchange-init.ts';
 import { WireReader } from '../../domain/ssh-wire.ts';
 import { carrier } from './algorithms.ts';
+import { detailOf, type FailDetail, type FailReason } from './fail-reasons.ts';
 import { agree } from './key-agreement.ts';
 import { number } from './messages.ts';
 import type { CoreKeyExchange, CoreProtocol } from './ssh2-core.ts';
@@ -37,7 +38,7 @@ export type KeyExchangeHost = {
   whenSignable(): Promise<void>;
   sign(transcript: Transcript): Promise<Signed>;
   /** `ours`: nobody signed; no misdeed of the client. */
-  fail(reason: string, whose: 'client' | 'ours'): void;
+  fail(reason: FailReason, whose: 'client' | 'ours', more?: FailDetail): void;
   isClosed(): boolean;
 };
 
@@ -86,6 +87,9 @@ export class KeyExchange {
       if (type === undefined || this.#host.isClosed()) return;
       see(type);
       if (this.#host.isClosed()) return;
+      // Of a key exchange that nobody has begun: ssh2 would look for one that is not there.
+      const isEarly = this.#protocol._kex === undefined && type > number.kexInit && type < number.authRequest;
+      if (isEarly) return this.#host.fail('a message out of turn', 'client', { messageType: type });
       return original(type === number.kexInit ? this.negotiate(payload) : payload);
     };
   }
@@ -109,20 +113,23 @@ export class KeyExchange {
     return carried;
   }
 
-  /** The client wants new keys. Until there is somebody to sign, its KEXINIT waits: nothing but the exchange may follow it. */
-  begin(payload: Buffer, pass: (payload: Buffer) => void): void {
-    if (this.#host.maySign()) return pass(this.negotiate(payload));
+  /** The client wants new keys. For `waitMs`, and until there is somebody to sign, its KEXINIT waits: nothing but the exchange may follow it. */
+  begin(payload: Buffer, waitMs: number, pass: (payload: Buffer) => void): void {
+    if (waitMs === 0 && this.#host.maySign()) return pass(this.negotiate(payload));
     const held = Buffer.from(payload);
-    const passed = this.#host.whenSignable().then(() => {
-      if (!this.#host.isClosed()) pass(this.negotiate(held));
-    });
+    const waited = new Promise<void>((resolve) => setTimeout(resolve, waitMs).unref());
+    const passed = waited
+      .then(() => this.#host.whenSignable())
+      .then(() => {
+        if (!this.#host.isClosed()) pass(this.negotiate(held));
+      });
     detach(passed, (error) => this.#failed(error));
   }
 
   /** What the warden refuses is said by an error of the product; a public value that is none, and the like, are the client's. */
   #failed(error: unknown): void {
     const isOurs = error instanceof CofferdamError && error.code !== 'invalid';
-    this.#host.fail(error instanceof Error ? error.message : 'the key exchange failed', isOurs ? 'ours' : 'client');
+    this.#host.fail('the key exchange failed', isOurs ? 'ours' : 'client', detailOf(error));
   }
 
   #equip(kex: CoreKeyExchange): void {
@@ -144,7 +151,10 @@ export class KeyExchange {
     kex.parse = (payload) => {
       if (phase === 'signed') return parse(payload);
       // RFC 4253 section 7.1: nothing else may come before our reply.
-      if (phase === 'signing' || payload[0] !== number.kexDhInit) throw new Error(`message ${payload[0]} is not allowed in a key exchange`);
+      if (phase === 'signing' || payload[0] !== number.kexDhInit) {
+        this.#host.fail('a message out of turn', 'client', { messageType: payload[0] });
+        throw new Error('a message out of turn');
+      }
       phase = 'signing';
       const init = Buffer.from(payload);
       const answered = this.#answer(kex, init, chosen, algorithm, isFirst).then(() => {

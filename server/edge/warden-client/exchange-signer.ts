@@ -3,6 +3,9 @@ import type { HostKeyAlgorithm } from '../../domain/algorithms.ts';
 import type { Signed, Transcript } from '../transport/key-exchange.ts';
 import type { WardenClient } from './warden-client.ts';
 
+/** From where the client comes: whose signatures these are. */
+type Source = { readonly address: string; readonly port: number };
+
 export type ExchangeContext = {
   hostKeysInUse(): readonly HostKeyAlgorithm[];
   /** Public halves, base64, of all keys, the next ones too. */
@@ -12,7 +15,7 @@ export type ExchangeContext = {
   maySign(): boolean;
   /** Resolves when it may be begun; rejects when no warden comes. */
   whenSignable(): Promise<void>;
-  sign(connection: string, transcript: Transcript): Promise<Signed>;
+  sign(connection: string, source: Source, transcript: Transcript): Promise<Signed>;
 };
 
 export function exchangeSigner(warden: WardenClient): ExchangeContext {
@@ -23,9 +26,10 @@ export function exchangeSigner(warden: WardenClient): ExchangeContext {
     challenge: () => Buffer.from(warden.challenge, 'hex'),
     maySign: () => warden.isReady,
     whenSignable: () => warden.whenReady(),
-    sign: async (connection, transcript) => {
+    sign: async (connection, source, transcript) => {
       const signed = await warden.call('exchange.sign', {
         connection,
+        source,
         isFirst: transcript.isFirst,
         keyExchange: transcript.keyExchange,
         hostKeyAlgorithm: transcript.hostKeyAlgorithm,

@@ -7,10 +7,12 @@ import { detach, unexpected } from '../../domain/detached.ts';
 import { CofferdamError, toCofferdamError } from '../../domain/errors.ts';
 import type { SessionEnd } from '../../domain/session-ends.ts';
 import type { Claim } from '../../domain/share.ts';
+import { ownDoor } from '../../rpc/door.ts';
 import { type EdgeToWarden, edgeToWarden, type WardenToEdge, wardenToEdge } from '../../rpc/edge-warden.ts';
 import type { Handlers, Params, Result } from '../../rpc/operation.ts';
 import { Peer } from '../../rpc/peer.ts';
 import { Slots } from '../../rpc/slots.ts';
+import { checkCall } from '../../rpc/wrong-form.ts';
 import type { EdgeNode, WardenCalls } from '../sftp-seam.ts';
 
 type WardenPeer = Peer<WardenToEdge, EdgeToWarden, undefined>;
@@ -129,7 +131,7 @@ export class WardenClient implements WardenCalls {
       serves: wardenToEdge,
       handlers,
       calls: edgeToWarden,
-      caller: undefined,
+      door: ownDoor(undefined),
       onClose: () => {
         if (this.#peer === peer) this.#peer = undefined;
         if (this.#isStopped) return;
@@ -215,7 +217,13 @@ export class WardenClient implements WardenCalls {
   }
 
   /** No session's calls stand before another's, and none before a lease: beyond its places they wait here, where the stream is not held up by them. */
-  #ask<K extends keyof EdgeToWarden & string>(op: K, params: Params<EdgeToWarden, K>, deadline: number): Promise<Result<EdgeToWarden, K>> {
+  async #ask<K extends keyof EdgeToWarden & string>(
+    op: K,
+    params: Params<EdgeToWarden, K>,
+    deadline: number,
+  ): Promise<Result<EdgeToWarden, K>> {
+    // What clients say goes into these: whatever it is, the warden hears nothing of a wrong form from this edge.
+    checkCall(edgeToWarden, op, params);
     return this.#slots.within(whoseOf(params), async () => (await this.#connected(deadline)).call(op, params));
   }
 

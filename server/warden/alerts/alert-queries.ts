@@ -1,10 +1,11 @@
 // Owns: the SQL of alerts: one row per kind, subject and hour; repeats are counted.
 import type { AccountId, CustomerId } from '../../domain/ids.ts';
 import type { Transaction } from '../../postgres/database.ts';
+import type { AlertKind } from './alert-kinds.ts';
 
 export type Severity = 'notice' | 'warning' | 'critical';
 export type NewAlert = {
-  readonly kind: string;
+  readonly kind: AlertKind;
   readonly severity: Severity;
   /** What it is about; together with kind and hour it names the row. */
   readonly subject: string;
@@ -53,12 +54,18 @@ export type AlertRow = {
   readonly contact_text: string | null;
 };
 
-/** Alerts that no sink has taken yet, locked; another warden passes over them. */
-export async function takeUnlogged(tx: Transaction, limit: number): Promise<readonly AlertRow[]> {
+/** Alerts that no sink has taken yet. */
+export async function findUnlogged(tx: Transaction, limit: number): Promise<readonly string[]> {
+  const rows = await tx.query<{ id: string }>('select id from alert where logged_at is null order by first_at limit $1', [limit]);
+  return rows.map((row) => row.id);
+}
+
+/** Of these, locked; another warden passes over them. */
+export async function takeUnlogged(tx: Transaction, ids: readonly string[]): Promise<readonly AlertRow[]> {
   return tx.query<AlertRow>(
     `select id, kind, severity, subject, text, facts, next_command, contact, contact_text from alert
-     where logged_at is null order by first_at limit $1 for update skip locked`,
-    [limit],
+     where id = any ($1::uuid[]) and logged_at is null order by first_at for update skip locked`,
+    [ids],
   );
 }
 

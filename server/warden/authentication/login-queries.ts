@@ -1,4 +1,4 @@
-// Owns: the SQL of logins: what is known of a name, its keys and passwords, its second factor, its ticket.
+// Owns: the SQL of logins: what is known of a name, its keys and passwords, whether it has a second factor or a ticket.
 import { type AccountId, type AccountKind, type CredentialId, type CustomerId, idOf, type Plane } from '../../domain/ids.ts';
 import type { Restrictions } from '../../domain/restrictions.ts';
 import type { Transaction } from '../../postgres/database.ts';
@@ -45,13 +45,13 @@ export async function findAccount(
   }>(
     `select n.now, a.id, a.name, a.kind, a.plane, a.customer_id, a.state = 'active' and coalesce(c.state, 'active') = 'active' as is_active,
        a.read_only, a.source_networks::text[] as networks, a.expires_at, c.allowed_proofs,
-       exists (select 1 from second_factor f where f.account_id = a.id) as has_factor,
+       exists (select 1 from second_factor f where f.account_id = a.id and f.sealed_seed is not null) as has_factor,
        w.id as window_id, w.closes_at as window_closes, t.id as ticket_id, t.ticket_hash
      from (select clock_timestamp() as now) n
        left join account a on a.name = $1
        left join customer c on c.id = a.customer_id
        left join lateral open_window(a.id, n.now) w on a.kind = 'machine'
-       left join lateral (select id, ticket_hash from mfa_ticket m where m.account_id = a.id and m.used_at is null and m.expires_at > n.now
+       left join lateral (select id, ticket_hash from mfa_ticket m where m.account_id = a.id and m.ticket_hash is not null and m.used_at is null and m.expires_at > n.now
          and m.failed_trials < 5 order by m.created_at desc limit 1) t on true`,
     [name],
   );
@@ -135,7 +135,7 @@ export const findUsableAmong = (tx: Transaction, ids: readonly CredentialId[], d
 export async function touchCredential(tx: Transaction, credential: CredentialId, source: string): Promise<void> {
   const [row] = await tx.query<{ moved: boolean }>(
     `update credential set first_used_at = coalesce(first_used_at, statement_timestamp()), first_used_from = coalesce(first_used_from, $2::inet),
-       last_used_at = statement_timestamp(), last_used_from = $2::inet where id = $1 returning first_used_at = last_used_at as moved`,
+       last_used_at = statement_timestamp(), last_used_from = $2::inet, proved_at = coalesce(proved_at, statement_timestamp()) where id = $1 returning first_used_at = last_used_at as moved`,
     [credential, source],
   );
   // Cheap for everybody else: only a first use can be a move.
@@ -153,47 +153,4 @@ export async function touchCredential(tx: Transaction, credential: CredentialId,
          where id = $1 and state in ('active', 'retiring')`,
         [one.credential_id, one.overlap_ms],
       );
-}
-
-export async function findSeed(
-  tx: Transaction,
-  account: AccountId,
-): Promise<{ readonly sealed: Buffer; readonly sealedBy: string } | undefined> {
-  const [row] = await tx.query<{ sealed_seed: Buffer; sealed_by: string }>(
-    'select sealed_seed, sealed_by from second_factor where account_id = $1',
-    [account],
-  );
-  return row && { sealed: row.sealed_seed, sealedBy: row.sealed_by };
-}
-
-/** True for the one caller, on whichever node, that uses this step first. */
-export async function useStep(tx: Transaction, account: AccountId, step: number): Promise<boolean> {
-  const rows = await tx.query('insert into totp_step (account_id, step) values ($1, $2) on conflict do nothing returning step', [
-    account,
-    step,
-  ]);
-  await tx.query("delete from totp_step where account_id = $1 and used_at < clock_timestamp() - interval '10 minutes'", [account]);
-  return rows.length === 1;
-}
-
-export async function insertSecondFactor(tx: Transaction, account: AccountId, sealed: Buffer, sealedBy: string): Promise<boolean> {
-  const rows = await tx.query(
-    'insert into second_factor (account_id, sealed_seed, sealed_by) values ($1, $2, $3) on conflict do nothing returning account_id',
-    [account, sealed, sealedBy],
-  );
-  return rows.length === 1;
-}
-
-/** This very ticket, when it still may be used; it is used up. */
-export async function useTicket(tx: Transaction, account: AccountId, ticket: string): Promise<boolean> {
-  const rows = await tx.query(
-    `update mfa_ticket set used_at = clock_timestamp() where id = $2 and account_id = $1 and used_at is null
-       and expires_at > clock_timestamp() and failed_trials < 5 returning id`,
-    [account, ticket],
-  );
-  return rows.length === 1;
-}
-
-export async function countTicketFailure(tx: Transaction, ticket: string): Promise<void> {
-  await tx.query('update mfa_ticket set failed_trials = failed_trials + 1 where id = $1', [ticket]);
 }

@@ -8,10 +8,11 @@ import type { Database, Transaction } from '../../postgres/database.ts';
 import type { EdgeToWarden } from '../../rpc/edge-warden.ts';
 import type { Params } from '../../rpc/operation.ts';
 import { insertAlert } from '../alerts/alert-queries.ts';
-import type { EdgeCaller, LedgerEntry } from '../context.ts';
+import type { EdgeCaller, LedgerEntry, Warden } from '../context.ts';
 import { findCredentialByFingerprint } from '../credentials/credential-queries.ts';
 import { record } from '../ledger/ledger-queries.ts';
-import { countStranger, takeStrangers } from '../ledger/stranger-queries.ts';
+import { countStranger, findStrangers, takeStrangers } from '../ledger/stranger-queries.ts';
+import { passOverRows } from '../row-passes.ts';
 import type { Login } from './login.ts';
 import { type AccountFacts, findAccount } from './login-queries.ts';
 import type { Guess } from './penalties.ts';
@@ -20,7 +21,6 @@ type Attempt = Params<EdgeToWarden, 'login.attempt'>;
 
 // Not a valid account name: finds nobody, at the same cost.
 const nobody = '-';
-const passMax = 500;
 
 /** The account of this name; the look-up happens for every name. */
 export async function findNamed(tx: Transaction, username: string): ReturnType<typeof findAccount> {
@@ -90,7 +90,7 @@ export async function recordFailure(
   await database.withSystem(async (tx) => {
     const { account } = await findNamed(tx, params.username);
     const names = namesOfRefused(login, params);
-    const isKnown = names.credential !== null && (await findCredentialByFingerprint(tx, names.credential)) !== undefined;
+    const isKnown = names.credential !== null && (await findCredentialByFingerprint(tx, names.credential, 'to-tell')) !== undefined;
     if (account === undefined && !isKnown) {
       await countStranger(tx, caller.node, sourceOf(params.source.address), login.issued.client);
       return;
@@ -100,7 +100,8 @@ export async function recordFailure(
       kind: 'login.refused',
       public: { evidence: params.evidence.type, proofs: [...login.state.given.keys()].sort(), examined: guess?.isTaken ?? true },
     });
-    if (guess === undefined || guess.isTaken || account === undefined) return;
+    // Where nobody had the time to look, the account is not what is under attack.
+    if (guess === undefined || guess.isTaken || guess.isGivenBack === true || account === undefined) return;
     await insertAlert(tx, {
       kind: 'login.guessing',
       severity: 'warning',
@@ -109,22 +110,25 @@ export async function recordFailure(
       account: account.id,
       text: `guesses against ${account.name} come faster than they are examined; last from ${params.source.address}`,
       facts: { account: account.name, source: params.source.address, isKnownSource: guess.isKnown },
-      nextCommand: `cofferctl account lock ${account.name} --reason TEXT (or account unlock ${account.name}, when it was its holder)`,
+      nextCommand: `cofferctl account lock ${account.name} --reason TEXT; or, when it was its holder: cofferctl account unlock ${account.name} --reason TEXT`,
     });
   });
 }
 
 /** Minutes that are over become entries. */
-export async function recordStrangers(database: Database): Promise<void> {
-  await database.withSystem(async (tx) => {
-    for (const { minute, node, source, attempts, client } of await takeStrangers(tx, passMax))
-      await record(tx, {
-        kind: 'login.strangers',
-        node,
-        observer: 'warden',
-        source: { address: source, port: 0 },
-        client,
-        public: { attempts, minute: minute.toISOString() },
-      });
+export async function recordStrangers(warden: Pick<Warden, 'database' | 'log'>): Promise<void> {
+  await passOverRows(warden, 'strangers', {
+    find: findStrangers,
+    work: async (tx, keys) => {
+      for (const { minute, node, source, attempts, client } of await takeStrangers(tx, keys))
+        await record(tx, {
+          kind: 'login.strangers',
+          node,
+          observer: 'warden',
+          source: { address: source, port: 0 },
+          client,
+          public: { attempts, minute: minute.toISOString() },
+        });
+    },
   });
 }

@@ -21,9 +21,11 @@ import type { EdgeToWarden } from '../../rpc/edge-warden.ts';
 import type { Params, Result } from '../../rpc/operation.ts';
 import type { Release } from '../../rpc/slots.ts';
 import { lockForOpening } from '../budgets/session-limit-queries.ts';
-import { alarmBroken, factsOfRow, verifiedBehind } from '../changes/seals.ts';
+import { alarmBroken } from '../changes/altered-rows.ts';
+import { factsOfRow, verifiedAhead, verifiedBehind } from '../changes/seals.ts';
 import type { EdgeCaller, KeyRing } from '../context.ts';
 import type { Exchanges, Issued } from '../exchanges/exchanges.ts';
+import type { NodeAccounts } from '../nodes/allowances.ts';
 import { activeCustomers } from '../sessions/session-queries.ts';
 import { accountOf, customersOf } from '../sessions/session-scope.ts';
 import type { SessionRegistry } from '../sessions/sessions.ts';
@@ -33,6 +35,7 @@ import { findNamed, namesOfGiven, recordFailure, recordPartial } from './login-r
 import { openSession } from './open-session.ts';
 import { PasswordHashing, passwordName } from './passwords.ts';
 import { type Guess, Penalties } from './penalties.ts';
+import { type Counted, countedCodesOf } from './used-codes.ts';
 import { opensByVerified } from './verified-login.ts';
 import { isWorthSigning, passwordEvidence, verifyCode, verifyKey, verifyTicket } from './verify-evidence.ts';
 
@@ -48,6 +51,10 @@ export type Login = {
   readonly proved: Map<CredentialId, string>;
   /** That the password was verified against. */
   passwordHash: string | null;
+  /** The digest of the sealed seed that a code was verified by. */
+  seed: string | null;
+  /** The code that counted in the attempt at hand. */
+  counted: Counted | null;
   readonly startedAt: number;
   readonly release: Release;
   queue: Promise<unknown>;
@@ -63,6 +70,8 @@ export type LoginDependencies = {
   readonly sessions: SessionRegistry;
   readonly exchanges: Exchanges;
   readonly slots: WardenSlots;
+  /** What of the warden's work its node may still ask for. */
+  readonly accounts: Pick<NodeAccounts, 'mayHash'>;
   readonly startIdOf: (caller: EdgeCaller) => string;
 };
 
@@ -108,6 +117,8 @@ export class Logins {
         shown: null,
         proved: new Map(),
         passwordHash: null,
+        seed: null,
+        counted: null,
         startedAt: performance.now(),
         release,
         queue: Promise.resolve(),
@@ -134,7 +145,7 @@ export class Logins {
   async #decide(login: Login, params: Attempt, caller: EdgeCaller): Promise<Outcome> {
     const { state } = login;
     const { evidence } = params;
-    const { database, exchanges } = this.#given;
+    const { database, exchanges, keys } = this.#given;
     if (state.isOver || params.username !== state.username) return this.#step(login, params, caller, { type: 'none' }, null, 0).outcome;
     if (evidence.type === 'none' || evidence.type === 'public-key-probe') {
       const fits = evidence.type === 'public-key-probe' && isWorthSigning(evidence, exchanges.profileOf(caller));
@@ -142,19 +153,24 @@ export class Logins {
       const { standing, now } = state.given.size === 0 ? { standing: null, now: 0 } : await this.#see(params);
       return this.#step(login, params, caller, fits ? { type: 'probe', fits } : { type: 'none' }, standing, now).outcome;
     }
-    const guess = await this.#guess(login, params, caller);
+    const asked = await this.#guess(login, params, caller);
     const password =
-      evidence.type === 'password' && guess?.isTaken === true ? await this.#password(login, evidence.password, guess, caller) : false;
+      evidence.type === 'password' && asked?.isTaken === true
+        ? await this.#password(login, evidence.password, asked, params.source.address, caller)
+        : false;
+    const guess = password === undefined && asked !== undefined ? await this.#penalties.giveBack(asked) : asked;
     const outcome = await database.withSystem(async (tx) => {
       // Undone and tried again, it begins where the attempt began.
       login.state = state;
+      login.counted = null;
       const seen = await this.#seeIn(tx, params);
-      const event = await this.#event(tx, login, params, caller, seen, guess, password);
+      const event = await this.#event(tx, login, params, caller, seen, guess, password === true);
       const { outcome: next, step } = this.#step(login, params, caller, event, seen.standing, seen.now);
       if (step.outcome === 'partial') await recordPartial(tx, login, params, caller, seen.account);
       if (guess?.isTaken === true && (step.outcome === 'accepted' || step.outcome === 'partial')) await this.#penalties.settle(tx, guess);
       return step.outcome === 'accepted' && seen.account !== undefined ? this.#accept(tx, login, params, caller, seen.account) : next;
     });
+    if (login.counted !== null) countedCodesOf(keys).learn(login.counted);
     if (outcome.outcome === 'refused' || outcome.outcome === 'closed') await recordFailure(database, login, params, caller, guess);
     return outcome;
   }
@@ -203,11 +219,14 @@ export class Logins {
     });
   }
 
-  async #password(login: Login, password: string, guess: Guess, caller: EdgeCaller): Promise<boolean> {
+  /** undefined: nobody looked at it. */
+  async #password(login: Login, password: string, guess: Guess, address: string, caller: EdgeCaller): Promise<boolean | undefined> {
+    // By where it comes from, whoever's name and password it is: what is refused unseen says nothing about either.
+    if (!guess.isKnown && !(await this.#given.accounts.mayHash(caller, address))) return undefined;
     const name = passwordName(password);
     const found = await this.#given.database.withSystem((tx) => findUsable(tx, name, this.#dormantMs));
     const isRight = await this.#hashing.verify(found?.passwordHash ?? undefined, password, guess.isKnown, claimOf(caller));
-    if (isRight) login.passwordHash = found?.passwordHash ?? null;
+    if (isRight === true) login.passwordHash = found?.passwordHash ?? null;
     return isRight;
   }
 
@@ -246,10 +265,14 @@ export class Logins {
       case 'answers': {
         const [answer] = evidence.answers;
         const { asked } = login.state;
-        let verified: Evidence | null = null;
-        if (guess?.isTaken === true && answer !== undefined && evidence.answers.length === 1 && seen.account !== undefined)
-          verified = asked === 'ticket' ? await verifyTicket(tx, seen.account, answer) : await verifyCode(tx, keys, seen.account, answer);
-        return { type: 'answer', evidence: verified };
+        if (guess?.isTaken !== true || answer === undefined || evidence.answers.length !== 1 || seen.account === undefined)
+          return { type: 'answer', evidence: null };
+        if (asked === 'ticket') return { type: 'answer', evidence: await verifyTicket(tx, this.#given, seen.account, answer) };
+        const { id, customer } = seen.account;
+        const verified = await verifyCode(tx, keys, { account: id, customer, ...caller }, answer);
+        login.seed = verified?.seed ?? login.seed;
+        login.counted = verified?.counted ?? null;
+        return { type: 'answer', evidence: verified?.evidence ?? null };
       }
       default:
         return { type: 'none' };
@@ -275,6 +298,8 @@ export class Logins {
   async #accept(tx: Transaction, login: Login, params: Attempt, caller: EdgeCaller, before: AccountFacts): Promise<Outcome> {
     const { id, customer } = before;
     const credentials = [...login.state.given.values()].filter((one) => one !== null);
+    // Hundreds of rows for who works for hundreds of customers: everybody's openings wait while the lock is held, and nobody's while these are verified.
+    const ahead = await verifiedAhead(tx, this.#given.keys, id, credentials);
     await lockForOpening(tx, { account: id, customer, credentials });
     const usable = await findUsableAmong(tx, credentials, this.#dormantMs);
     const seen = await this.#seeIn(tx, params);
@@ -287,12 +312,17 @@ export class Logins {
     const window = step.usedWindow ? (seen.account.window?.id ?? null) : null;
     const ticket = login.state.given.has('ticket') ? before.ticket : null;
     // Every row that this session would rely on is what the warden wrote, by the will of two operators where that is needed.
-    const { broken, rows } = await verifiedBehind(tx, this.#given.keys, { account: id, credentials, window, ticket: ticket?.id ?? null });
+    const { broken, rows } = await verifiedBehind(
+      tx,
+      this.#given.keys,
+      { account: id, credentials, window, ticket: ticket?.id ?? null },
+      ahead,
+    );
     if (broken !== undefined) {
       await alarmBroken(tx, broken, `a login of ${seen.account.name} from ${params.source.address} was refused`);
       return { outcome: 'closed' };
     }
-    const shown = { account: id, credentials, names: login.proved, passwordHash: login.passwordHash, window, ticket };
+    const shown = { account: id, credentials, names: login.proved, passwordHash: login.passwordHash, seed: login.seed, window, ticket };
     const opens = opensByVerified(rows, login.state, shown, seen.standing, placeOf(params, caller, seen.now));
     const account = opens && accountOf(rows, id, opens.restrictions.readOnly);
     if (opens === undefined || account === undefined) return { outcome: 'closed' };

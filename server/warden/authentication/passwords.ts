@@ -33,11 +33,11 @@ export class PasswordHashing {
 
   /**
    * Whether `password` belongs to `stored` (PHC string); undefined = there is none. By turns among planes and nodes; where logins succeeded
-   * before (`isKnown`), they go first. What finds no place in the line is refused as a wrong one is.
+   * before (`isKnown`), they go first. undefined: there was no place in the line, and nobody looked at it.
    */
-  async verify(stored: string | undefined, password: string, isKnown: boolean, claim: Claim): Promise<boolean> {
+  async verify(stored: string | undefined, password: string, isKnown: boolean, claim: Claim): Promise<boolean | undefined> {
     const release = await this.#slots.acquire(claim, isKnown).catch(() => undefined);
-    if (release === undefined) return false;
+    if (release === undefined) return undefined;
     try {
       const isRight = await verify(stored ?? nobodys, digest(password));
       return isRight && stored !== undefined;

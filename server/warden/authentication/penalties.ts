@@ -6,7 +6,7 @@ import type { Config } from '../../config/config.ts';
 import { isInNetwork, parseNetwork, sourceOf } from '../../domain/addresses.ts';
 import type { AccountId, NodeName } from '../../domain/ids.ts';
 import type { Database, Transaction } from '../../postgres/database.ts';
-import { isKnownSource, settleGuess, takeGuess } from './penalty-queries.ts';
+import { isKnownSource, returnGuess, settleGuess, takeGuess } from './penalty-queries.ts';
 
 /** A short pause is waited for; a longer one is a refusal. */
 const patienceMs = 3000;
@@ -20,6 +20,10 @@ export type Guess = {
   readonly isKnown: boolean;
   /** False: it is not examined. */
   readonly isTaken: boolean;
+  /** Of the database's clock, microseconds since 1970: when the counters took it. */
+  readonly takenAt: number;
+  /** It was taken, and given back: nobody had the time to examine it. */
+  readonly isGivenBack?: true;
 };
 export type GuessAt = {
   /** null: nobody has this name, or it may not log in from there. */
@@ -54,13 +58,13 @@ export class Penalties {
     const source = sourceOf(at.source);
     const isKnown = at.account !== null && (await isKnownSource(tx, at.account, source, knownDays * credentials.dayMs));
     const subjects = this.#subjects(at, source, isKnown);
-    const waitMs = await takeGuess(tx, subjects, {
+    const { waitMs, takenAt } = await takeGuess(tx, subjects, {
       free: limits.freeGuesses,
       firstMs: limits.guessPauseFirstMs,
       longestMs: limits.penaltyLongestMs,
       forgetMs: limits.guessForgetMs,
     });
-    return { subjects, isKnown, waitMs };
+    return { subjects, isKnown, waitMs, takenAt };
   }
 
   #subjects({ account, username, node, what }: GuessAt, source: string, isKnown: boolean): readonly string[] {
@@ -71,6 +75,12 @@ export class Penalties {
       return network !== undefined && isInNetwork(source.replace(/\/64$/, ''), network);
     });
     return [`account/${who}/${what}`, ...(isExempt ? [] : [`source/${node}/${source}`])];
+  }
+
+  /** It was not examined: it says nothing about who sent it, and counts for nothing. */
+  async giveBack(guess: Guess): Promise<Guess> {
+    await this.#database.withSystem((tx) => returnGuess(tx, guess.subjects, guess.takenAt));
+    return { ...guess, isTaken: false, isGivenBack: true };
   }
 
   /** Inside the transaction in which the guess was right. */

@@ -2,12 +2,12 @@
 import type { AccountId } from '../../domain/ids.ts';
 import type { Transaction } from '../../postgres/database.ts';
 
-/** Milliseconds until the next guess may be made; 0 = now, and it is counted as failed until it is settled. */
+/** Milliseconds until the next guess may be made; 0 = now, and it is counted as failed until it is settled. `takenAt`: when that was, for who gives it back. */
 export async function takeGuess(
   tx: Transaction,
   subjects: readonly string[],
   rules: { readonly free: number; readonly firstMs: number; readonly longestMs: number; readonly forgetMs: number },
-): Promise<number> {
+): Promise<{ readonly waitMs: number; readonly takenAt: number }> {
   const [row] = await tx.query<{ wait: number }>('select take_guess($1, $2, $3, $4, $5) as wait', [
     subjects,
     rules.free,
@@ -15,7 +15,23 @@ export async function takeGuess(
     rules.longestMs,
     rules.forgetMs,
   ]);
-  return row?.wait ?? Number.POSITIVE_INFINITY;
+  if (row?.wait !== 0) return { waitMs: row?.wait ?? Number.POSITIVE_INFINITY, takenAt: 0 };
+  // Its counters are this transaction's until its end: what they say is of this guess.
+  const [taken] = await tx.query<{ at: number }>('select micros(max(last_at)) as at from login_penalty where subject = any ($1)', [
+    subjects,
+  ]);
+  return { waitMs: 0, takenAt: taken?.at ?? 0 };
+}
+
+/** Takes back one count, and the pause that it made: not one that a later guess made. */
+export async function returnGuess(tx: Transaction, subjects: readonly string[], takenAt: number): Promise<void> {
+  await tx.query(
+    `with locked as (select subject from login_penalty where subject = any ($1) order by subject for update)
+     update login_penalty p set failures = greatest(p.failures - 1, 0),
+         blocked_until = case when micros(p.last_at) = $2::bigint then '-infinity' else p.blocked_until end
+       from locked where locked.subject = p.subject`,
+    [subjects, takenAt],
+  );
 }
 
 export async function settleGuess(tx: Transaction, subjects: readonly string[]): Promise<void> {

@@ -23,7 +23,13 @@ type CredentialRow = {
   readonly issued_until: number;
 };
 type WindowRow = { readonly account_id: string; readonly closes_at?: number; readonly valid_until?: number };
-type TicketRow = { readonly account_id: string; readonly ticket_hash: string };
+type FactorRow = { readonly sealed_seed: string | null };
+type TicketRow = {
+  readonly account_id: string;
+  readonly ticket_hash: string;
+  readonly expires_at: number;
+  readonly used_at: number | null;
+};
 
 /** What was shown and taken as a proof, before. */
 export type Shown = {
@@ -33,6 +39,8 @@ export type Shown = {
   readonly names: ReadonlyMap<CredentialId, string>;
   /** That a password was verified against. */
   readonly passwordHash: string | null;
+  /** The digest of the sealed seed that a code was verified by. */
+  readonly seed: string | null;
   readonly window: string | null;
   readonly ticket: { readonly id: string; readonly hash: Buffer } | null;
 };
@@ -45,6 +53,7 @@ function verifiedLogin(
   rows: VerifiedRows,
   shown: Shown,
   seen: Standing,
+  now: number,
 ): { readonly standing: Standing; readonly credentials: readonly Restrictions[] } | undefined {
   const account = factsOfRow<AccountRow>(rows, { kind: 'account', id: shown.account });
   if (account === undefined) return undefined;
@@ -58,6 +67,8 @@ function verifiedLogin(
   const ticket = shown.ticket && factsOfRow<TicketRow>(rows, { kind: 'ticket', id: shown.ticket.id });
   if (shown.ticket !== null && (ticket?.account_id !== shown.account || ticket.ticket_hash !== shown.ticket.hash.toString('hex')))
     return undefined;
+  const isTicketGood = ticket != null && ticket.used_at === null && ticket.expires_at / 1000 > now;
+  const factor = factsOfRow<FactorRow>(rows, { kind: 'second-factor', id: shown.account })?.sealed_seed ?? null;
   const window = shown.window === null ? undefined : windowOf(rows, shown.window);
   if (shown.window !== null && window?.account_id !== shown.account) return undefined;
   const customer = account.customer_id;
@@ -74,6 +85,8 @@ function verifiedLogin(
       kind: account.kind,
       allowed: policy?.allowed_proofs ?? null,
       hasNetworks: areBound(account.source_networks),
+      hasSecondFactor: factor !== null && factor === shown.seed,
+      canEnrol: factor === null && isTicketGood,
       windowUntil: seen.windowUntil === null || until === null ? seen.windowUntil : Math.min(seen.windowUntil, until),
       restrictions: narrowed(seen.restrictions, {
         networks: boundBy(account.source_networks),
@@ -96,6 +109,6 @@ export function opensByVerified(
   seen: Standing | null,
   place: Place,
 ): LoginAccepted | undefined {
-  const verified = seen === null ? undefined : verifiedLogin(rows, shown, seen);
+  const verified = seen === null ? undefined : verifiedLogin(rows, shown, seen, place.now);
   return verified && stillOpens(state, verified.credentials, verified.standing, place);
 }

@@ -7,10 +7,13 @@ import { unrestricted } from '../../domain/restrictions.ts';
 import { parseSshPublicKey, signatureAlgorithms } from '../../domain/ssh-keys.ts';
 import type { Transaction } from '../../postgres/database.ts';
 import type { Evidence as Given } from '../../rpc/edge-warden.ts';
-import type { KeyRing } from '../context.ts';
-import { type AccountFacts, countTicketFailure, findSeed, findUsable, useStep } from './login-queries.ts';
+import { sealing } from '../changes/seals.ts';
+import type { KeyRing, Warden } from '../context.ts';
+import { countTicketFailure, findSeed, seedDigest } from './factor-queries.ts';
+import { type AccountFacts, findUsable } from './login-queries.ts';
 import { fingerprintOf, verifyUserSignature } from './ssh-signature.ts';
 import { matchingSteps } from './totp.ts';
+import { type CodeUse, type Counted, takeStep } from './used-codes.ts';
 
 type GivenKey = Extract<Given, { type: 'public-key' }>;
 
@@ -56,22 +59,37 @@ export async function passwordEvidence(tx: Transaction, name: string, isRight: b
   return { proof: 'password', account: found.account, credential: found.id, restrictions: found.restrictions };
 }
 
-/** A code of RFC 6238, within one step; each step counts once, on whichever node (T-12). */
-export async function verifyCode(tx: Transaction, keys: KeyRing, account: AccountFacts, code: string): Promise<Evidence | null> {
-  const row = await findSeed(tx, account.id);
-  if (row === undefined) return null;
-  const seed = keys.openSecret('totp', account.id, row.sealed, row.sealedBy);
+/** A code of RFC 6238, within one step; each step counts once, on whichever node (T-12). `seed`: the digest of what it was verified by. */
+export async function verifyCode(
+  tx: Transaction,
+  keys: KeyRing,
+  use: CodeUse,
+  code: string,
+): Promise<{ readonly evidence: Evidence; readonly seed: string; readonly counted: Counted } | undefined> {
+  const row = await findSeed(tx, use.account);
+  if (row === undefined) return undefined;
+  const seed = keys.openSecret('totp', use.account, row.sealed, row.sealedBy);
   for (const step of matchingSteps(seed, code, Date.now() / 1000))
-    if (await useStep(tx, account.id, step)) return { proof: 'totp', account: account.id, credential: null, restrictions: unrestricted };
-  return null;
+    if (await takeStep(tx, keys, use, step))
+      return {
+        evidence: { proof: 'totp', account: use.account, credential: null, restrictions: unrestricted },
+        seed: seedDigest(row.sealed),
+        counted: { account: use.account, step },
+      };
+  return undefined;
 }
 
 /** It is used up when the enrolment is complete. */
-export async function verifyTicket(tx: Transaction, account: AccountFacts, answer: string): Promise<Evidence | null> {
+export async function verifyTicket(
+  tx: Transaction,
+  warden: Pick<Warden, 'keys' | 'database'>,
+  account: AccountFacts,
+  answer: string,
+): Promise<Evidence | null> {
   if (account.ticket === null || account.hasSecondFactor) return null;
   const given = createHash('sha256').update(answer.trim()).digest();
-  if (timingSafeEqual(given, account.ticket.hash))
-    return { proof: 'ticket', account: account.id, credential: null, restrictions: unrestricted };
-  await countTicketFailure(tx, account.ticket.id);
+  const { id, hash } = account.ticket;
+  if (timingSafeEqual(given, hash)) return { proof: 'ticket', account: account.id, credential: null, restrictions: unrestricted };
+  await sealing(tx, warden, { maker: 'login', change: () => null }, () => countTicketFailure(tx, id));
   return null;
 }

@@ -4,7 +4,8 @@
 import { detach, unexpected } from '../../domain/detached.ts';
 import { CofferdamError } from '../../domain/errors.ts';
 import { Queue } from '../../domain/queue.ts';
-import { Database, type DatabaseOptions, sqlState } from '../../postgres/database.ts';
+import { Database, type DatabaseOptions } from '../../postgres/database.ts';
+import { sqlState } from '../../postgres/database-errors.ts';
 import { claimant, type Release, type Slots } from '../../rpc/slots.ts';
 
 export type BatchQueue<Item, Answer> = { request(item: Item): Promise<Answer>; waiting(): number; stop(): Promise<void> };

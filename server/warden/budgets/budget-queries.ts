@@ -1,8 +1,9 @@
 // Owns: the SQL of budget rows: making them, finding scopes without them, thinning what their windows no longer need.
-import { type BudgetDirection, type Caps, type ScopeKind, scopeRanks } from '../../domain/budgets.ts';
+import { type BudgetDirection, type Caps, type Consequence, type ScopeKind, scopeRanks } from '../../domain/budgets.ts';
 import type { AccountId, CredentialId, CustomerId, Plane } from '../../domain/ids.ts';
 import type { Transaction } from '../../postgres/database.ts';
 import { declareNew } from '../changes/declared.ts';
+import { placeOfBudget } from '../changes/generations.ts';
 
 export type Scope =
   | { readonly kind: 'credential'; readonly credential: CredentialId; readonly customer: CustomerId | null }
@@ -19,18 +20,37 @@ export type NewBudget = {
   readonly sessionsMax: number | null;
   readonly ceilingPercent: number;
 };
+/** What only operators give. */
+export type BudgetRest = { readonly headroomPercent: number; readonly consequence: Consequence };
+
+/** What makes a budget the one of its scope and direction. */
+const factsOfPlace = (scope: Scope, direction: BudgetDirection) => ({
+  rank: scopeRanks[scope.kind],
+  direction,
+  credential_id: scope.kind === 'credential' ? scope.credential : null,
+  account_id: scope.kind === 'account' ? scope.account : null,
+  customer_id: 'customer' in scope ? scope.customer : null,
+  plane: scope.kind === 'plane' ? scope.plane : null,
+});
+
+export type MissingBudget = {
+  readonly scope: Scope;
+  readonly direction: BudgetDirection;
+  /** As the record names it (`placeOfBudget`). */
+  readonly place: string;
+  /** As operators name its scope. */
+  readonly name: string | null;
+  readonly customerName: string | null;
+  readonly isSelfTest: boolean;
+};
 
 /** A row that is there stays as it is. */
-export async function insertBudget(tx: Transaction, scope: Scope, given: NewBudget): Promise<void> {
+export async function insertBudget(tx: Transaction, scope: Scope, given: NewBudget, rest: Partial<BudgetRest> = {}): Promise<void> {
   // A partner credential, and an internal account on one customer, may use at most half of that customer's caps while there are several.
   const isShare = scope.kind === 'credential' ? scope.customer !== null : scope.kind === 'account' && scope.isInternal;
+  const { headroomPercent, consequence } = { headroomPercent: 0, consequence: 'refuse' as const, ...rest };
   const facts = {
-    rank: scopeRanks[scope.kind],
-    direction: given.direction,
-    credential_id: scope.kind === 'credential' ? scope.credential : null,
-    account_id: scope.kind === 'account' ? scope.account : null,
-    customer_id: 'customer' in scope ? scope.customer : null,
-    plane: scope.kind === 'plane' ? scope.plane : null,
+    ...factsOfPlace(scope, given.direction),
     cap_hour_bytes: given.bytes.hour,
     cap_day_bytes: given.bytes.day,
     cap_week_bytes: given.bytes.week,
@@ -41,38 +61,42 @@ export async function insertBudget(tx: Transaction, scope: Scope, given: NewBudg
     sessions_max: given.sessionsMax,
     ceiling_percent: given.ceilingPercent,
     is_share: isShare,
+    headroom_percent: headroomPercent,
+    consequence,
   };
   const [row] = await tx.query<{ id: number }>(
     `insert into budget (rank, direction, credential_id, account_id, customer_id, plane, cap_hour_bytes, cap_day_bytes, cap_week_bytes,
-       cap_hour_items, cap_day_items, cap_week_items, rate, sessions_max, ceiling_percent, is_share)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) on conflict do nothing returning id`,
+       cap_hour_items, cap_day_items, cap_week_items, rate, sessions_max, ceiling_percent, is_share, headroom_percent, consequence)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) on conflict do nothing returning id`,
     Object.values(facts),
   );
-  if (row !== undefined) declareNew(tx, { kind: 'budget', id: String(row.id) }, { ...facts, headroom_percent: 0, consequence: 'refuse' });
+  if (row !== undefined) declareNew(tx, { kind: 'budget', id: String(row.id) }, facts);
 }
 
-/** Scopes that exist and have fewer than their three rows: left by a version that knew fewer budgets. */
-export async function scopesWithoutBudgets(tx: Transaction): Promise<readonly Scope[]> {
+/** Of each scope that exists, the directions for which it has no budget: nothing is granted through it. */
+export async function missingBudgets(tx: Transaction): Promise<readonly MissingBudget[]> {
   const rows = await tx.query<{
     kind: ScopeKind;
     id: string | null;
     customer_id: string | null;
     plane: Plane | null;
     is_internal: boolean;
-  }>(
-    `select 'credential' as kind, c.id, a.customer_id, null as plane, false as is_internal from credential c join account a on a.id = c.account_id
-       where (select count(*) from budget b where b.rank = 1 and b.credential_id = c.id) < 3
-     union all
-     select distinct 'account', a.id, r.customer_id, null, a.customer_id is null from folder_right r join account a on a.id = r.account_id
-       where (select count(*) from budget b where b.rank = 2 and b.account_id = a.id and b.customer_id = r.customer_id) < 3
-     union all
-     select 'customer', null, c.id, null, false from customer c where (select count(*) from budget b where b.rank = 3 and b.customer_id = c.id) < 3
-     union all
-     select 'plane', null, null, p, false from unnest(array['partner', 'internal']) p where (select count(*) from budget b where b.rank = 4 and b.plane = p) < 3
-     union all
-     select 'gateway', null, null, null, false where (select count(*) from budget b where b.rank = 5) < 3`,
-  );
-  return rows.map((row) => shapeScope(row));
+    direction: BudgetDirection;
+    name: string | null;
+    customer_name: string | null;
+    is_self_test: boolean;
+  }>('select scope as kind, id, customer_id, plane, is_internal, direction, name, customer_name, is_self_test from missing_budgets()');
+  return rows.map((row) => {
+    const scope = shapeScope(row);
+    return {
+      scope,
+      direction: row.direction,
+      place: placeOfBudget(factsOfPlace(scope, row.direction)),
+      name: row.name,
+      customerName: row.customer_name,
+      isSelfTest: row.is_self_test,
+    };
+  });
 }
 
 function shapeScope(row: {

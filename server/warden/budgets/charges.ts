@@ -1,8 +1,8 @@
-// Owns: charging and pacing for the rest of the warden: three queues (released, stored and listed, paced), each with a connection of its own.
+// Owns: charging and pacing for the rest of the warden: three queues (released, stored and listed, paced) for each plane, each with a connection of its own.
 // Must never: resolve before the charge and its entry are committed. No budget, no key.
 import type { Config } from '../../config/config.ts';
-import { CofferdamError } from '../../domain/errors.ts';
-import type { CustomerId } from '../../domain/ids.ts';
+import { CofferdamError, type ErrorCode, toCofferdamError } from '../../domain/errors.ts';
+import type { CustomerId, Plane } from '../../domain/ids.ts';
 import type { Logger } from '../../observability/logger.ts';
 import type { Database, DatabaseOptions } from '../../postgres/database.ts';
 import { roleUrl } from '../../postgres/role-url.ts';
@@ -23,11 +23,14 @@ import {
 } from './charge-queries.ts';
 import { OpenPermits } from './open-permits.ts';
 import { type Asked, createRefusalDesk } from './refusals.ts';
-import { UnpaidEntries } from './unpaid-entries.ts';
+import { UnpaidEntries, UnpaidOpenings } from './unpaid-entries.ts';
 
 export type Charges = {
-  /** Charges the name of a file that is about to be read. */
-  open(session: OpenSession, customer: CustomerId): Promise<void>;
+  /**
+   * Runs what opens a file for reading. The entry that it leaves takes the place of one that nobody paid for, until the file's first extent is. Where there is
+   * no such place it costs a name first, and so does, afterwards, what could not be opened: nobody tries names for nothing.
+   */
+  opening<Result>(session: OpenSession, customer: CustomerId, download: string, open: () => Promise<Result>): Promise<Result>;
   /**
    * Charges one extent of an open download to every scope and records it; then, and only then, what its key is derived from. An extent that was paid for
    * within a day is free; past what one credential may leave in the record so, each costs a name.
@@ -57,7 +60,11 @@ type Given = {
   /** Places of what waits for its batch; undefined: only the queue's own bound. */
   readonly grants?: Slots;
 };
+type Queues<Item, Answer> = Readonly<Record<Plane, BatchQueue<Item, Answer>>>;
 type Charged = Extract<ChargeAnswer, { outcome: 'granted' | 'repeat' }>;
+
+/** Refusals by which somebody learns what a name is, or that it is none. */
+const tellsOfNames: ReadonlySet<ErrorCode> = new Set(['not-found', 'denied', 'conflict', 'invalid']);
 
 /** A client that waits for its turn asks again at the earliest after so long. */
 const askAgainMsMin = 20;
@@ -65,16 +72,24 @@ const askAgainMsMin = 20;
 export function createCharges({ config, database, sessions, log, admit, grants }: Given): Charges {
   const url = roleUrl(config, 'warden');
   const hook = { ...(admit === undefined ? {} : { admit }), ...(grants === undefined ? {} : { slots: grants }) };
-  const queue = (name: string): BatchQueue<ChargeRequest, ChargeAnswer> =>
-    createBatchQueue({ url, applicationName: `cofferdam ${name}`, ...hook, call: callChargeBatch });
-  const releases = queue('grants');
-  const amounts = queue('charges');
-  const paces = createBatchQueue<PaceRequest, Permit>({ url, applicationName: 'cofferdam pace', ...hook, call: callPace });
+  // A batch waits for the rows of all its items: what holds one of them up is no matter of the other plane.
+  const queues = <I, A>(name: string, call: (through: Database, items: readonly I[]) => Promise<readonly A[]>): Queues<I, A> => {
+    const of = (plane: Plane): BatchQueue<I, A> => createBatchQueue({ url, applicationName: `cofferdam ${name} ${plane}`, ...hook, call });
+    return { partner: of('partner'), internal: of('internal') };
+  };
+  const releases = queues<ChargeRequest, ChargeAnswer>('grants', callChargeBatch);
+  const amounts = queues<ChargeRequest, ChargeAnswer>('charges', callChargeBatch);
+  const paces = queues<PaceRequest, Permit>('pace', callPace);
+  const all = [releases, amounts, paces].flatMap(({ partner, internal }): readonly Pick<BatchQueue<never, unknown>, 'stop'>[] => [
+    partner,
+    internal,
+  ]);
   const permits = new OpenPermits();
   const unpaid = new UnpaidEntries({
     atOnce: config.limits.unpaidEntriesAtOnce,
     perMinute: config.limits.unpaidEntriesPerMinute,
   });
+  const openings = new UnpaidOpenings();
   const desk = createRefusalDesk({
     database,
     dormantMs: config.credentials.dormantDays * config.credentials.dayMs,
@@ -83,7 +98,7 @@ export function createCharges({ config, database, sessions, log, admit, grants }
   });
 
   const charge = async (
-    through: BatchQueue<ChargeRequest, ChargeAnswer>,
+    through: Queues<ChargeRequest, ChargeAnswer>,
     session: OpenSession,
     request: ChargeRequest,
     asked: Asked,
@@ -92,7 +107,7 @@ export function createCharges({ config, database, sessions, log, admit, grants }
     if (known !== undefined) throw known;
     const deadline = performance.now() + config.limits.slowdownPatienceMs;
     for (;;) {
-      const answer = await through.request(request);
+      const answer = await through[session.account.plane].request(request);
       switch (answer.outcome) {
         case 'granted':
         case 'repeat':
@@ -124,9 +139,21 @@ export function createCharges({ config, database, sessions, log, admit, grants }
   const oneName = { bytes: 0, items: 1 };
 
   return {
-    open: async (session, customer) => {
-      await take(session, customer, 'list', oneName);
-      unpaid.giveBack(session.credentialId);
+    opening: async (session, customer, download, open) => {
+      const isFree = unpaid.take(session.credentialId);
+      if (!isFree) await take(session, customer, 'list', oneName);
+      try {
+        const result = await open();
+        if (isFree) openings.add(download);
+        return result;
+      } catch (error) {
+        if (isFree) {
+          unpaid.giveBack(session.credentialId);
+          // What is said of a name has its price; that the gateway could not look has none.
+          if (tellsOfNames.has(toCofferdamError(error).code)) await take(session, customer, 'list', oneName);
+        }
+        throw error;
+      }
     },
     release: async (session, customer, download, index) => {
       // What an extent costs is the database's to say: the same one costs the same.
@@ -137,7 +164,10 @@ export function createCharges({ config, database, sessions, log, admit, grants }
       if (!isFree) await take(session, customer, 'list', oneName);
       const { outcome, extent } = await charge(releases, session, { session: session.id, download, index }, asked);
       // A first read leaves an entry that its bytes paid for. A refusal, which is thrown above, and a repeat do not.
-      if (isFree && outcome === 'granted') unpaid.giveBack(session.credentialId);
+      if (outcome === 'granted') {
+        if (isFree) unpaid.giveBack(session.credentialId);
+        if (openings.settle(download)) unpaid.giveBack(session.credentialId);
+      }
       if (extent === null) throw new CofferdamError('bug', 'an extent was charged and not found');
       return extent;
     },
@@ -147,10 +177,12 @@ export function createCharges({ config, database, sessions, log, admit, grants }
         throw new CofferdamError('over-limit', 'there is no room for the last part of the file');
     },
     permit: (session, customer, direction, bytes) =>
-      permits.ask(`${session.id}/${customer}/${direction}`, () => paces.request({ session: session.id, customer, direction, bytes })),
-    waiting: () => releases.waiting() + amounts.waiting(),
+      permits.ask(`${session.id}/${customer}/${direction}`, () =>
+        paces[session.account.plane].request({ session: session.id, customer, direction, bytes }),
+      ),
+    waiting: () => [releases, amounts].reduce((sum, { partner, internal }) => sum + partner.waiting() + internal.waiting(), 0),
     stop: async () => {
-      await Promise.all([releases.stop(), amounts.stop(), paces.stop()]);
+      await Promise.all(all.map((one) => one.stop()));
     },
   };
 }

@@ -43,8 +43,7 @@ export async function removeFile(tx: Transaction, session: OpenSession, place: E
   if (place.folder.direction === 'deposit') throw new CofferdamError('denied', 'a delivered file cannot be removed');
   requireVerb(session, place.folder, 'remove');
   if (published.firstReadAt !== null) throw new CofferdamError('denied', 'the file was already read and stays until its retention ends');
-  await withdrawPublished(tx, file);
-  await recordName(tx, session, place, 'file.withdrawn', published.id);
+  for (const version of await withdrawPublished(tx, file)) await recordName(tx, session, place, 'file.withdrawn', version);
 }
 
 /** Takes the target name for the moved version, or says why not. */
@@ -89,7 +88,12 @@ export async function renameFile(
   }
   if (version.hasBase) throw new CofferdamError('conflict', 'the file is being continued: close it first, then rename it');
   const room = await makeRoom(tx, session, target, targetParent, replace);
-  await moveVersion(tx, version.id, room, await nextNumber(tx, room));
+  // What waits below an incomplete one goes with it, and stays below it.
+  const waiting = live.filter((one) => isOwnUnpublished(session, one) && one.number < version.number);
+  for (const one of [version, ...waiting].sort((a, b) => a.number - b.number)) {
+    await moveVersion(tx, one.id, room, await nextNumber(tx, room));
+    if (one !== version) await recordName(tx, session, source, 'file.renamed', one.id, { to: formatPath(target.rest), state: one.state });
+  }
   await deleteFileIfBare(tx, file);
   if (version.state !== 'partial') {
     const publication = afterRename(target.folder, source.name, target.name);

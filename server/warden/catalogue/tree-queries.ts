@@ -114,13 +114,11 @@ export async function lockFile(
   name: string,
   id: FileId,
 ): Promise<FileId> {
-  await tx.query('insert into file (id, customer_id, folder_id, directory_id, name) values ($1, $2, $3, $4, $5) on conflict do nothing', [
-    id,
-    customer,
-    folder,
-    parent,
-    name,
-  ]);
+  const [made] = await tx.query<{ id: string }>(
+    'insert into file (id, customer_id, folder_id, directory_id, name) values ($1, $2, $3, $4, $5) on conflict do nothing returning id',
+    [id, customer, folder, parent, name],
+  );
+  if (made !== undefined) return id;
   const [row] = await tx.query<{ id: string }>(
     `select id from file where folder_id = $1 and ${inParent('directory_id', parent, '$2')} and name = $3 for update`,
     [folder, parent, name],
@@ -249,11 +247,13 @@ export async function setVersionState(tx: Transaction, version: VersionId, state
   );
 }
 
-export async function withdrawPublished(tx: Transaction, file: FileId): Promise<void> {
-  await tx.query(
-    "update version set state = 'withdrawn', withdrawn_at = clock_timestamp(), withdrawn_why = 'removed' where file_id = $1 and state = 'published'",
+/** The versions that were there: the older ones do not come to light behind the newest. */
+export async function withdrawPublished(tx: Transaction, file: FileId): Promise<readonly VersionId[]> {
+  const rows = await tx.query<{ id: string }>(
+    "update version set state = 'withdrawn', withdrawn_at = clock_timestamp(), withdrawn_why = 'removed' where file_id = $1 and state = 'published' returning id",
     [file],
   );
+  return rows.map((row) => idOf<VersionId>(row.id));
 }
 
 export async function moveVersion(tx: Transaction, version: VersionId, file: FileId, number: number): Promise<void> {

@@ -3,8 +3,10 @@
 import { chmodSync, rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { runtimePaths } from '../../config/config.ts';
+import { closedMs, happens } from '../../domain/bounded.ts';
 import { CofferdamError } from '../../domain/errors.ts';
 import { type BootstrapOperations, bootstrapOperations } from '../../rpc/bootstrap.ts';
+import { ownDoor } from '../../rpc/door.ts';
 import type { Params, Result } from '../../rpc/operation.ts';
 import { Peer } from '../../rpc/peer.ts';
 import { insertAlert } from '../alerts/alert-queries.ts';
@@ -64,7 +66,7 @@ export async function serveBootstrap(warden: Warden): Promise<{ stop(): Promise<
       serves: bootstrapOperations,
       handlers: { bootstrap: (params) => bootstrap(warden, params) },
       calls: nothing,
-      caller: undefined,
+      door: ownDoor(undefined),
       onClose: () => {},
       onBug: (op, error) => warden.log.error({ op, err: error }, 'defect in a handler'),
     });
@@ -76,10 +78,10 @@ export async function serveBootstrap(warden: Warden): Promise<{ stop(): Promise<
   });
   chmodSync(path, 0o600);
   return {
-    stop: () =>
-      new Promise<void>((resolve) => {
-        server.close(() => resolve());
-        for (const socket of open) socket.destroy();
-      }),
+    stop: async () => {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      for (const socket of open) socket.destroy();
+      await happens(closedMs, closed);
+    },
   };
 }

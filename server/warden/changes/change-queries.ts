@@ -1,13 +1,14 @@
 // Owns: the SQL of changes, of operators and their keys, and of prepared emergencies.
 import { randomUUID } from 'node:crypto';
 import type { Transaction } from '../../postgres/database.ts';
-import { declareChange, declareNew, fromNow } from './declared.ts';
+import { declareChange, declareFound, declareNew, fromNow, type Purpose, type WritePurpose } from './declared.ts';
 
 export type OperatorRow = { readonly id: string; readonly name: string; readonly role: string; readonly state: string };
 
-export async function findOperator(tx: Transaction, name: string): Promise<OperatorRow | undefined> {
+export async function findOperator(tx: Transaction, name: string, purpose: Purpose): Promise<OperatorRow | undefined> {
   const [row] = await tx.query<OperatorRow>('select id, name, role, state from operator where name = $1 for update', [name]);
-  return row;
+  const said = row && (await declareFound<{ role: string; state: string }>(tx, purpose, { kind: 'operator', id: row.id }, { name }));
+  return row && { ...row, role: said?.role ?? row.role, state: said?.state ?? row.state };
 }
 
 /** One bootstrap at a time. */
@@ -42,17 +43,26 @@ export async function insertOperatorKey(tx: Transaction, operator: string, finge
   return rows.length === 1;
 }
 
-export async function endOperatorKey(tx: Transaction, operator: string, fingerprint: string): Promise<boolean> {
-  await declareChange(tx, [{ kind: 'operator-key', id: fingerprint }], { ended_at: fromNow(0) });
-  const rows = await tx.query(
-    'update operator_key set ended_at = clock_timestamp() where operator_id = $1 and fingerprint = $2 and ended_at is null returning fingerprint',
-    [operator, fingerprint],
+/** `isAltered`: whatever the row says of whose it is, and whether it ended. False: this operator has no such key in use. */
+export async function endOperatorKey(tx: Transaction, operator: string, fingerprint: string, isAltered: boolean): Promise<boolean> {
+  const [found] = await tx.query<{ operator_id: string; is_ended: boolean }>(
+    'select operator_id, ended_at is not null as is_ended from operator_key where fingerprint = $1 for update',
+    [fingerprint],
   );
-  return rows.length === 1;
+  if (found === undefined || (!isAltered && (found.operator_id !== operator || found.is_ended))) return false;
+  await declareChange(tx, [{ kind: 'operator-key', id: fingerprint }], { ended_at: fromNow(0) }, 'to-narrow');
+  await tx.query('update operator_key set ended_at = clock_timestamp() where fingerprint = $1 and ended_at is null', [fingerprint]);
+  return true;
 }
 
-export async function setOperator(tx: Transaction, id: string, role: string, state: 'active' | 'suspended'): Promise<void> {
-  await declareChange(tx, [{ kind: 'operator', id }], { role, state });
+export async function setOperator(
+  tx: Transaction,
+  id: string,
+  role: string,
+  state: 'active' | 'suspended',
+  purpose: WritePurpose = 'to-rely',
+): Promise<void> {
+  await declareChange(tx, [{ kind: 'operator', id }], { role, state }, purpose);
   await tx.query('update operator set role = $2, state = $3 where id = $1', [id, role, state]);
 }
 
@@ -236,11 +246,12 @@ export type BreakGlass = {
 };
 
 export async function lockBreakGlass(tx: Transaction, id: string): Promise<BreakGlass | undefined> {
+  await tx.query('select 1 from break_glass where id = $1 for update', [id]);
   const [row] = await tx.query<BreakGlass>(
     `select g.id, g.operator_id as "operatorId", o.name as operator, g.operations, g.hours, g.opened_at is not null as "isUsed", g.reviewed_at is not null as "isReviewed",
        case when g.ended_at is not null then 'over' when g.opened_at is null and g.valid_until > clock_timestamp() then 'prepared'
          when g.closes_at > clock_timestamp() then 'open' else 'over' end as state
-     from break_glass g join operator o on o.id = g.operator_id where g.id = $1 for update of g`,
+     from break_glass g join operator o on o.id = g.operator_id where g.id = $1`,
     [id],
   );
   return row;
@@ -257,7 +268,7 @@ export async function openBreakGlass(tx: Transaction, id: string, hours: number)
 }
 
 export async function endBreakGlass(tx: Transaction, id: string): Promise<void> {
-  await declareChange(tx, [{ kind: 'break-glass', id }], { ended_at: fromNow(0) });
+  await declareChange(tx, [{ kind: 'break-glass', id }], { ended_at: fromNow(0) }, 'to-narrow');
   await tx.query('update break_glass set ended_at = clock_timestamp() where id = $1 and ended_at is null', [id]);
 }
 

@@ -6,6 +6,8 @@ import type { Transaction } from '../../postgres/database.ts';
 import { type Approval, documentHash, isSignedBy, type Proposal, parseApproval, parseProposal } from '../../rpc/change-document.ts';
 import type { Params, Result } from '../../rpc/operation.ts';
 import { mayCall, type OperatorToAdmin, operatorToAdmin } from '../../rpc/operator-admin.ts';
+import { wellFormed } from '../../rpc/wrong-form.ts';
+import type { AlertKind } from '../alerts/alert-kinds.ts';
 import { insertAlert } from '../alerts/alert-queries.ts';
 import type { Doing } from '../commands/use-cases.ts';
 import type { KeyRing } from '../context.ts';
@@ -21,8 +23,9 @@ import {
   markRejected,
   openBreakGlass,
 } from './change-queries.ts';
+import { isVerifiedKey } from './genuine.ts';
 import { installationId } from './seal-queries.ts';
-import { firstBroken } from './seals.ts';
+import { factsOfRow, type VerifiedRows, verifiedRows } from './seals.ts';
 
 /** Runs an operation that two allowed; given by the room of commands, which knows them all. */
 export type Apply = (
@@ -34,7 +37,18 @@ export type Apply = (
 
 type Operation = keyof OperatorToAdmin;
 
-/** An operator's key that is good now: sealed, not ended, of an active operator of at least this role. */
+/** Whether key and operator, as they were found, are what their verified rows say. */
+function isTheVerified(found: FoundKey, fingerprint: string, rows: VerifiedRows): boolean {
+  const operator = factsOfRow<{ name: string; role: string; state: string }>(rows, { kind: 'operator', id: found.operatorId });
+  return (
+    isVerifiedKey(found, fingerprint, rows) &&
+    operator?.name === found.name &&
+    operator.role === found.role &&
+    operator.state === found.state
+  );
+}
+
+/** An operator's key that is good now: sealed, not ended, of an active operator. */
 async function requireSigner(tx: Transaction, keys: KeyRing, fingerprint: string, who: string): Promise<FoundKey> {
   const found = await findKey(tx, fingerprint);
   if (found === undefined || found.isEnded || found.state !== 'active')
@@ -43,7 +57,9 @@ async function requireSigner(tx: Transaction, keys: KeyRing, fingerprint: string
     { kind: 'operator-key', id: fingerprint },
     { kind: 'operator', id: found.operatorId },
   ] as const;
-  if ((await firstBroken(tx, keys, rows)) !== undefined)
+  const { broken, rows: verified } = await verifiedRows(tx, keys, rows);
+  // What was found is another statement's word: the key and its operator are the verified ones.
+  if (broken !== undefined || !isTheVerified(found, fingerprint, verified))
     throw new CofferdamError('denied', `the entry of ${who} among the operators is not what the warden wrote`);
   return found;
 }
@@ -83,7 +99,7 @@ export async function proposeChange(
   const proposer = await requireProposer(tx, warden.keys, proposal, document, signature);
   if (proposer.name !== doing.operator) throw new CofferdamError('denied', 'a change is proposed by the one who signed it');
   const { params } = operatorToAdmin[requireOperation(proposal.operation)];
-  if (!params.safeParse(proposal.params).success) throw new CofferdamError('invalid', 'the parameters have the wrong form');
+  wellFormed(params, proposal.params);
   const hash = documentHash(document);
   const expiresAt = await insertChange(tx, {
     id: proposal.change,
@@ -134,11 +150,35 @@ async function applyAlone(
   return (await apply(proposal.operation, proposal.params, by, { change: proposal.change })) as Record<string, unknown>;
 }
 
+type GlassFacts = {
+  readonly operator_id: string;
+  readonly operations: readonly string[];
+  readonly hours: number;
+  /** Instants in microseconds. */
+  readonly valid_until: number;
+  readonly opened_at: number | null;
+  readonly closes_at: number | null;
+  readonly ended_at: number | null;
+};
+/** The clock of the database says when one is over; ours may differ by so much. */
+const clocksMs = 60_000;
+
+/** Whether an emergency, as it was found, is what its verified row says; one that is over opens nothing and may say what it likes. */
+function isTheVerifiedGlass(found: BreakGlass, facts: GlassFacts | undefined): boolean {
+  if (facts === undefined || facts.operator_id !== found.operatorId || facts.hours !== found.hours) return false;
+  if (facts.operations.join() !== found.operations.join()) return false;
+  if (found.state === 'over') return true;
+  const until = found.state === 'open' ? facts.closes_at : facts.valid_until;
+  return facts.ended_at === null && (found.state === 'open') === (facts.opened_at !== null) && (until ?? 0) / 1000 > Date.now() - clocksMs;
+}
+
 async function requireGlass(tx: Transaction, keys: KeyRing, id: string, proposer: FoundKey, operation: string): Promise<BreakGlass> {
   const glass = await lockBreakGlass(tx, id);
   if (glass === undefined || glass.operatorId !== proposer.operatorId)
     throw new CofferdamError('not-found', 'no emergency of this id was prepared for you: see `cofferctl break-glass list`');
-  if ((await firstBroken(tx, keys, [{ kind: 'break-glass', id }])) !== undefined)
+  const row = { kind: 'break-glass', id } as const;
+  const { broken, rows } = await verifiedRows(tx, keys, [row]);
+  if (broken !== undefined || !isTheVerifiedGlass(glass, factsOfRow<GlassFacts>(rows, row)))
     throw new CofferdamError('denied', 'this emergency is not what two operators prepared');
   if (glass.state === 'over') throw new CofferdamError('conflict', 'this emergency is over: two operators prepare another one');
   if (!glass.operations.includes(operation))
@@ -148,7 +188,7 @@ async function requireGlass(tx: Transaction, keys: KeyRing, id: string, proposer
 
 async function tell(
   doing: Doing,
-  kind: EntryKind,
+  kind: AlertKind & EntryKind,
   glass: BreakGlass,
   text: string,
   facts: Readonly<Record<string, unknown>> = {},

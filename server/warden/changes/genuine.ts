@@ -3,10 +3,10 @@
 import { createHash } from 'node:crypto';
 import { toCofferdamError } from '../../domain/errors.ts';
 import type { Transaction } from '../../postgres/database.ts';
-import { documentHash, isSignedBy, type Proposal, parseApproval, parseProposal } from '../../rpc/change-document.ts';
+import { documentHash, isSignedBy, type Proposal, parseApproval, parseProposal, publicKeyFingerprint } from '../../rpc/change-document.ts';
 import type { KeyRing } from '../context.ts';
 import { type AppliedChange, findApplied, findKey } from './change-queries.ts';
-import { firstBroken } from './seals.ts';
+import { factsOfRow, firstBroken, type VerifiedRows, verifiedRows } from './seals.ts';
 
 /** Changes that verified, by digest, with what they propose. Bounded: the oldest go. */
 const genuine = new Map<string, Proposal>();
@@ -28,6 +28,25 @@ const digestOf = (change: AppliedChange): string =>
     )
     .digest('base64');
 
+/** Whether a key that was found is the one that its verified row names, and the one that its own name says. `isEnded` undefined: either. */
+export function isVerifiedKey(
+  found: { readonly operatorId: string; readonly publicKey: Buffer; readonly isEnded: boolean | undefined },
+  fingerprint: string,
+  rows: VerifiedRows,
+): boolean {
+  const key = factsOfRow<{ operator_id: string; public_key: string; ended_at: number | null }>(rows, {
+    kind: 'operator-key',
+    id: fingerprint,
+  });
+  return (
+    key !== undefined &&
+    publicKeyFingerprint(found.publicKey) === fingerprint &&
+    key.public_key === found.publicKey.toString('hex') &&
+    key.operator_id === found.operatorId &&
+    (found.isEnded === undefined || found.isEnded === (key.ended_at !== null))
+  );
+}
+
 /** A key's bytes, when the row that names it carries the warden's seal. Ended keys count: what they signed they signed. */
 async function sealedKey(
   tx: Transaction,
@@ -36,8 +55,9 @@ async function sealedKey(
   within: readonly string[],
 ): Promise<{ readonly operator: string; readonly spki: Buffer } | undefined> {
   const found = await findKey(tx, fingerprint);
-  if (found === undefined || (await firstBroken(tx, keys, [{ kind: 'operator-key', id: fingerprint }], within)) !== undefined)
-    return undefined;
+  if (found === undefined) return undefined;
+  const { broken, rows } = await verifiedRows(tx, keys, [{ kind: 'operator-key', id: fingerprint }], within);
+  if (broken !== undefined || !isVerifiedKey({ ...found, isEnded: undefined }, fingerprint, rows)) return undefined;
   return { operator: found.operatorId, spki: found.publicKey };
 }
 

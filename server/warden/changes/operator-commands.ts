@@ -6,6 +6,7 @@ import type { Transaction } from '../../postgres/database.ts';
 import { operatorPublicKey, publicKeyFingerprint } from '../../rpc/change-document.ts';
 import type { Params } from '../../rpc/operation.ts';
 import { type OperatorToAdmin, operatorToAdmin } from '../../rpc/operator-admin.ts';
+import type { AlertKind } from '../alerts/alert-kinds.ts';
 import { insertAlert } from '../alerts/alert-queries.ts';
 import type { Doing } from '../commands/use-cases.ts';
 import { record } from '../ledger/ledger-queries.ts';
@@ -21,14 +22,21 @@ import {
   reviewBreakGlass,
   setOperator,
 } from './change-queries.ts';
+import type { Purpose } from './declared.ts';
+import type { RowName } from './seal-queries.ts';
+import { firstBroken } from './seals.ts';
 
 type P<K extends keyof OperatorToAdmin> = Params<OperatorToAdmin, K>;
 
-async function requireOperator(tx: Transaction, name: string): Promise<OperatorRow> {
-  const found = await findOperator(tx, name);
+async function requireOperator(tx: Transaction, name: string, purpose: Purpose): Promise<OperatorRow> {
+  const found = await findOperator(tx, name, purpose);
   if (found === undefined) throw new CofferdamError('not-found', `there is no operator named ${name}: see \`cofferctl operator list\``);
   return found;
 }
+
+/** That something is over already is believed of a row that the warden wrote. */
+const isAltered = async ({ tx, warden }: Doing, row: RowName): Promise<boolean> =>
+  (await firstBroken(tx, warden.keys, [row])) !== undefined;
 
 /** The key in both its forms. Throws `invalid` for what is no key that may sign. */
 export function keyOf(base64: string): { readonly spki: Buffer; readonly fingerprint: string } {
@@ -40,7 +48,7 @@ export function keyOf(base64: string): { readonly spki: Buffer; readonly fingerp
 /** Operators are everybody's business: what happens to them is told to all. */
 async function tellOperators(
   { tx, operator: by }: Doing,
-  kind: EntryKind,
+  kind: AlertKind & EntryKind,
   name: string,
   facts: Readonly<Record<string, unknown>>,
 ): Promise<void> {
@@ -70,7 +78,7 @@ export const operatorUseCases = {
   },
 
   'operator.set-role': async ({ name, role, reason }: P<'operator.set-role'>, doing: Doing) => {
-    const found = await requireOperator(doing.tx, name);
+    const found = await requireOperator(doing.tx, name, 'to-rely');
     if (found.role === role) throw new CofferdamError('conflict', `${name} is ${role} already`);
     await setOperator(doing.tx, found.id, role, found.state === 'active' ? 'active' : 'suspended');
     await tellOperators(doing, 'operator.role-set', name, { before: found.role, after: role, reason });
@@ -78,7 +86,7 @@ export const operatorUseCases = {
   },
 
   'operator.add-key': async ({ name, publicKey, reason }: P<'operator.add-key'>, doing: Doing) => {
-    const found = await requireOperator(doing.tx, name);
+    const found = await requireOperator(doing.tx, name, 'to-rely');
     const { spki, fingerprint } = keyOf(publicKey);
     if (!(await insertOperatorKey(doing.tx, found.id, fingerprint, spki)))
       throw new CofferdamError('conflict', 'this key belongs, or belonged, to an operator: every key is used once');
@@ -87,22 +95,25 @@ export const operatorUseCases = {
   },
 
   'operator.end-key': async ({ name, fingerprint, reason }: P<'operator.end-key'>, doing: Doing) => {
-    const found = await requireOperator(doing.tx, name);
-    if (!(await endOperatorKey(doing.tx, found.id, fingerprint))) throw new CofferdamError('not-found', `${name} has no such key in use`);
+    const found = await requireOperator(doing.tx, name, 'to-narrow');
+    const isKeyAltered = await isAltered(doing, { kind: 'operator-key', id: fingerprint });
+    if (!(await endOperatorKey(doing.tx, found.id, fingerprint, isKeyAltered)))
+      throw new CofferdamError('not-found', `${name} has no such key in use`);
     await tellOperators(doing, 'operator.key-ended', name, { fingerprint, reason });
     return {};
   },
 
   'operator.suspend': async ({ name, reason }: P<'operator.suspend'>, doing: Doing) => {
-    const found = await requireOperator(doing.tx, name);
-    if (found.state === 'suspended') throw new CofferdamError('conflict', `${name} is suspended already`);
-    await setOperator(doing.tx, found.id, found.role, 'suspended');
+    const found = await requireOperator(doing.tx, name, 'to-narrow');
+    if (found.state === 'suspended' && !(await isAltered(doing, { kind: 'operator', id: found.id })))
+      throw new CofferdamError('conflict', `${name} is suspended already`);
+    await setOperator(doing.tx, found.id, found.role, 'suspended', 'to-narrow');
     await tellOperators(doing, 'operator.suspended', name, { reason });
     return {};
   },
 
   'operator.resume': async ({ name, reason }: P<'operator.resume'>, doing: Doing) => {
-    const found = await requireOperator(doing.tx, name);
+    const found = await requireOperator(doing.tx, name, 'to-rely');
     if (found.state === 'active') throw new CofferdamError('conflict', `${name} is not suspended`);
     await setOperator(doing.tx, found.id, found.role, 'active');
     await tellOperators(doing, 'operator.resumed', name, { reason });
@@ -110,7 +121,7 @@ export const operatorUseCases = {
   },
 
   'break-glass.prepare': async ({ operator: name, operations, hours, validDays, reason }: P<'break-glass.prepare'>, doing: Doing) => {
-    const found = await requireOperator(doing.tx, name);
+    const found = await requireOperator(doing.tx, name, 'to-rely');
     if (found.state !== 'active') throw new CofferdamError('conflict', `${name} is suspended`);
     for (const one of operations) {
       const row = Object.hasOwn(operatorToAdmin, one) ? operatorToAdmin[one as keyof OperatorToAdmin] : undefined;
@@ -138,7 +149,8 @@ export const operatorUseCases = {
   'break-glass.end': async ({ breakGlass, reason }: P<'break-glass.end'>, doing: Doing) => {
     const glass = await lockBreakGlass(doing.tx, breakGlass);
     if (glass === undefined) throw new CofferdamError('not-found', 'there is no such emergency: see `cofferctl break-glass list`');
-    if (glass.state === 'over') throw new CofferdamError('conflict', 'it is over already');
+    if (glass.state === 'over' && !(await isAltered(doing, { kind: 'break-glass', id: breakGlass })))
+      throw new CofferdamError('conflict', 'it is over already');
     await endBreakGlass(doing.tx, breakGlass);
     await tellOperators(doing, 'break-glass.ended', glass.operator, { breakGlass, reason });
     return {};

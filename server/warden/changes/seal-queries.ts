@@ -8,7 +8,7 @@ import type { SessionFilter } from '../sessions/session-queries.ts';
  * `$1`: the kind, `$2`: ids as text[]. Facts are JSON text, an object by column; instants in microseconds, so that no setting of the connection shows in
  * them. Row and seal in one statement: what is read is one moment. A column that decides what a session may do must stand here.
  */
-const factsOf = {
+export const factsOf = {
   customer: `select id::text as id, jsonb_build_object('name', name, 'allowed_proofs', allowed_proofs, 'is_self_test', is_self_test)::text as facts,
     (select to_jsonb(s) from seal s where s.kind = $1 and s.row_id = customer.id::text) as seal
     from customer where id = any ($2::uuid[])`,
@@ -47,7 +47,11 @@ const factsOf = {
       1000000)::bigint)::text as facts,
     (select to_jsonb(s) from seal s where s.kind = $1 and s.row_id = standing_window.id::text) as seal
     from standing_window where id = any ($2::uuid[])`,
-  ticket: `select id::text as id, jsonb_build_object('account_id', account_id, 'ticket_hash', encode(ticket_hash, 'hex'))::text as facts,
+  'second-factor': `select account_id::text as id, jsonb_build_object('account_id', account_id, 'sealed_seed', encode(sha256(sealed_seed), 'hex'), 'sealed_by', sealed_by)::text as facts,
+    (select to_jsonb(s) from seal s where s.kind = $1 and s.row_id = second_factor.account_id::text) as seal
+    from second_factor where account_id = any ($2::uuid[])`,
+  ticket: `select id::text as id, jsonb_build_object('account_id', account_id, 'ticket_hash', encode(ticket_hash, 'hex'), 'expires_at', (extract(epoch from expires_at) *
+      1000000)::bigint, 'used_at', (extract(epoch from used_at) * 1000000)::bigint, 'failed_trials', failed_trials)::text as facts,
     (select to_jsonb(s) from seal s where s.kind = $1 and s.row_id = mfa_ticket.id::text) as seal
     from mfa_ticket where id = any ($2::uuid[])`,
   operator: `select id::text as id, jsonb_build_object('name', name, 'role', role, 'state', state)::text as facts,
@@ -65,7 +69,7 @@ const factsOf = {
 } as const;
 
 export type SealKind = keyof typeof factsOf;
-const sealKinds = Object.keys(factsOf) as readonly SealKind[];
+export const sealKinds = Object.keys(factsOf) as readonly SealKind[];
 export type RowName = { readonly kind: SealKind; readonly id: string };
 export type SealedRow = RowName & {
   readonly facts: string;
@@ -109,6 +113,15 @@ export async function readRows(tx: Transaction, names: readonly RowName[]): Prom
   return rows;
 }
 
+/** The seals of these rows as they stand, by kind and id; where there is none, or a row was written since, nothing. One look, whatever the rows say. */
+export async function macsOf(tx: Transaction, names: readonly RowName[]): Promise<readonly (RowName & { readonly mac: Buffer })[]> {
+  const rows = await tx.query<{ kind: string; row_id: string; mac: Buffer }>(
+    `select s.kind, s.row_id, s.mac from unnest($1::text[], $2::text[]) n(kind, id) join seal s on s.kind = n.kind and s.row_id = n.id where s.mac is not null`,
+    [names.map((one) => one.kind), names.map((one) => one.id)],
+  );
+  return rows.flatMap(({ kind, row_id: id, mac }) => (isKind(kind) ? [{ kind, id, mac }] : []));
+}
+
 /** From here on, what this transaction writes can be sealed by whoever knows the word. */
 export async function setWord(tx: Transaction, word: string): Promise<void> {
   await tx.query("select set_config('cofferdam.sealing', $1, true)", [word]);
@@ -138,16 +151,36 @@ export async function writeSeals(tx: Transaction, rows: readonly NewSeal[], seal
   );
 }
 
+/** As an entry says it: kind, id, generation, which seal it is (`markOf`), and of a budget its place. Without a mark no seal of this generation is good. */
+export type ResealedRow = readonly [kind: string, id: string, generation: number, mark?: string, place?: string];
+/** A row that was narrowed when it was altered, and has no seal of this generation. `from`: that of its last good state, which may be narrowed anew when it was put back. */
+export type NarrowedRow = readonly [kind: string, id: string, generation: number, from: number];
+type Resealed<Number> = {
+  readonly number: Number;
+  readonly rows: readonly ResealedRow[];
+  readonly narrowed: readonly NarrowedRow[] | null;
+};
+
 /** Rows that were sealed more than once, by the record, from this entry on: the newest generation of each, and the number to go on from. */
-export async function resealedSince(
-  tx: Transaction,
-  number: number,
-): Promise<readonly { readonly number: number | null; readonly rows: readonly (readonly [string, string, number])[] }[]> {
+export async function resealedSince(tx: Transaction, number: number): Promise<readonly Resealed<number | null>[]> {
   return tx.query(
-    `select number, sensitive -> 'rows' as rows from ledger_sealed where kind = 'rows.resealed' and number > $1
-     union all select null, sensitive -> 'rows' from ledger_fresh where kind = 'rows.resealed' order by 1`,
+    `select number, sensitive -> 'rows' as rows, sensitive -> 'narrowed' as narrowed from ledger_sealed where kind = 'rows.resealed' and number > $1
+     union all select null, sensitive -> 'rows', sensitive -> 'narrowed' from ledger_fresh where kind = 'rows.resealed' order by 1`,
     [number],
   );
+}
+
+/** The sealed ones alone, behind this number, the oldest first. */
+export async function resealedAgain(tx: Transaction, number: number, limit: number): Promise<readonly Resealed<number>[]> {
+  return tx.query(
+    "select number, sensitive -> 'rows' as rows, sensitive -> 'narrowed' as narrowed from ledger_sealed where kind = 'rows.resealed' and number > $1 order by number limit $2",
+    [number, limit],
+  );
+}
+
+/** With the commit every warden hears that something was sealed again, and reads what (`seal-sweeps.ts`). */
+export async function tellResealed(tx: Transaction): Promise<void> {
+  await tx.query("select pg_notify('cofferdam_answer', 'resealed')");
 }
 
 /** Everything that decides what a session of this account may do, by name. Its window and credentials are named by the login. */
@@ -156,6 +189,7 @@ export async function rowsBehind(tx: Transaction, account: string, credentials: 
     `with mine as (select r.customer_id, r.folder_id from folder_right r where r.account_id = $1)
      select 'account' as kind, $1::text as id union all select 'rights', $1::text where exists (select 1 from mine)
      union all select 'credential', c::text from unnest($2::uuid[]) c
+     union all select 'second-factor', $1::text where exists (select 1 from second_factor where account_id = $1)
      union all select distinct 'customer', customer_id::text from mine union all select 'folder', folder_id::text from mine
      union all select 'customer', customer_id::text from account where id = $1 and customer_id is not null and customer_id not in (select customer_id from mine)
      union all select 'budget', b.id::text from budget b where b.rank >= 4 or (b.rank = 1 and b.credential_id = any ($2::uuid[])) or (b.rank = 2 and b.account_id = $1)
@@ -190,6 +224,7 @@ const unsealedOf = {
   budget: `select r.id::text as id from budget r where not exists (select 1 from seal s where s.kind = $1 and s.row_id = r.id::text) limit $2`,
   window: `select r.id::text as id from activation_window r where not exists (select 1 from seal s where s.kind = $1 and s.row_id = r.id::text) limit $2`,
   'standing-window': `select r.id::text as id from standing_window r where not exists (select 1 from seal s where s.kind = $1 and s.row_id = r.id::text) limit $2`,
+  'second-factor': `select r.account_id::text as id from second_factor r where not exists (select 1 from seal s where s.kind = $1 and s.row_id = r.account_id::text) limit $2`,
   ticket: `select r.id::text as id from mfa_ticket r where not exists (select 1 from seal s where s.kind = $1 and s.row_id = r.id::text) limit $2`,
   operator: `select r.id::text as id from operator r where not exists (select 1 from seal s where s.kind = $1 and s.row_id = r.id::text) limit $2`,
   'operator-key': `select r.fingerprint::text as id from operator_key r where not exists (select 1 from seal s where s.kind = $1 and s.row_id = r.fingerprint::text) limit $2`,
@@ -207,7 +242,7 @@ export async function unsealedRows(tx: Transaction, limit: number): Promise<read
 /** Whose sessions rely on this row; undefined: everybody's, or nobody's. */
 export async function scopeOfRow(tx: Transaction, { kind, id }: RowName): Promise<SessionFilter | undefined> {
   if (kind === 'credential') return { credential: idOf<CredentialId>(id) };
-  if (kind === 'account' || kind === 'rights') return { account: idOf<AccountId>(id) };
+  if (kind === 'account' || kind === 'rights' || kind === 'second-factor') return { account: idOf<AccountId>(id) };
   if (kind === 'customer') return { customer: idOf<CustomerId>(id) };
   if (kind === 'window' || kind === 'standing-window') return { window: id };
   if (kind !== 'folder' && kind !== 'budget') return undefined;

@@ -1,14 +1,19 @@
-// Owns: the regular pass over everything that carries a seal, and the reminder of emergencies that nobody has reviewed.
+// Owns: the regular pass over everything that carries a seal, open sessions among it, and the reminder of emergencies that nobody has reviewed.
 // Must never: leave a session open that relies on a row which somebody else wrote.
-import { insertAlert } from '../alerts/alert-queries.ts';
+import type { SessionId } from '../../domain/ids.ts';
+import { insertAlert, type NewAlert } from '../alerts/alert-queries.ts';
+import { watchMissing } from '../budgets/create-budgets.ts';
 import type { Warden } from '../context.ts';
 import { every, joined } from '../every.ts';
+import { eachInTurn, passOverRows } from '../row-passes.ts';
+import { alteredSessions } from '../sessions/altered-sessions.ts';
 import type { SessionFilter } from '../sessions/session-queries.ts';
 import { alteredReason, type SessionRegistry } from '../sessions/sessions.ts';
+import { alarmBroken } from './altered-rows.ts';
+import { brokenSeals } from './broken-seals.ts';
 import { unreviewed } from './change-queries.ts';
 import { generationsOf } from './generations.ts';
-import { scopeOfRow } from './seal-queries.ts';
-import { alarmBroken, brokenSeals } from './seals.ts';
+import { type RowName, scopeOfRow } from './seal-queries.ts';
 
 const remindEveryMs = 3_600_000;
 /** Any role of the database may notify: the record is not read more often than this for it. */
@@ -16,10 +21,18 @@ const refreshPauseMs = 100;
 
 export async function startSealSweeps(warden: Warden, sessions: SessionRegistry): Promise<{ stop(): Promise<void> }> {
   const beats = [
-    every(warden.config.limits.sealsEveryMs, () => sweepSeals(warden, sessions), warden.log),
+    every(
+      warden.config.limits.sealsEveryMs,
+      () =>
+        eachInTurn(
+          () => sweepSeals(warden, sessions),
+          () => watchMissing(warden),
+        ),
+      warden.log,
+    ),
     every(remindEveryMs, () => remind(warden), warden.log),
   ];
-  // A command was answered, perhaps by another warden: what it sealed again is newer than what is known here.
+  // A command was answered, or a console sealed something again, perhaps by another warden: that is newer than what is known here.
   const refresh = joined(
     () => warden.database.withSystem((tx) => generationsOf(warden.keys).refresh(tx)),
     refreshPauseMs,
@@ -36,30 +49,44 @@ export async function startSealSweeps(warden: Warden, sessions: SessionRegistry)
 }
 
 /** Whoever relies on a broken row is sent away; the next login is refused by the row itself. */
-async function sweepSeals(warden: Warden, sessions: SessionRegistry): Promise<void> {
-  for await (const row of brokenSeals(warden)) {
-    const announcements: (() => void)[] = [];
-    await warden.database.withSystem(async (tx) => {
-      await alarmBroken(tx, row, 'found by the regular pass');
-      const scope: SessionFilter | undefined = await scopeOfRow(tx, row);
-      if (scope === undefined) return;
-      const ended = await sessions.endWithin(tx, scope, alteredReason, 'doubt');
-      announcements.push(() => ended.announce());
-    });
-    for (const announce of announcements) announce();
-  }
+export async function sweepSeals(
+  warden: Pick<Warden, 'database' | 'keys' | 'log'>,
+  sessions: Pick<SessionRegistry, 'endWithin'>,
+): Promise<void> {
+  for await (const row of brokenSeals(warden)) await endWhatRelies(warden, sessions, row);
+  for await (const session of alteredSessions(warden)) await endWhatRelies(warden, sessions, { kind: 'session', id: session });
 }
 
-async function remind(warden: Warden): Promise<void> {
-  await warden.database.withSystem(async (tx) => {
-    for (const { id, operator } of await unreviewed(tx))
-      await insertAlert(tx, {
-        kind: 'break-glass.unreviewed',
-        severity: 'critical',
-        subject: id,
-        text: `${operator} acted alone in an emergency, and nobody has reviewed it`,
-        facts: { breakGlass: id, operator },
-        nextCommand: `cofferctl break-glass review ${id} --finding TEXT`,
-      });
+export async function endWhatRelies(
+  warden: Pick<Warden, 'database' | 'log'>,
+  sessions: Pick<SessionRegistry, 'endWithin'>,
+  row: RowName | { readonly kind: 'session'; readonly id: SessionId },
+): Promise<void> {
+  await passOverRows(warden, 'broken-seals', {
+    find: async () => [`${row.kind}/${row.id}`],
+    work: async (tx) => {
+      await alarmBroken(tx, row, 'found by the regular pass');
+      const scope: SessionFilter | undefined = row.kind === 'session' ? { session: row.id } : await scopeOfRow(tx, row);
+      return scope === undefined ? undefined : sessions.endWithin(tx, scope, alteredReason, 'doubt');
+    },
+    done: (ended) => ended?.announce(),
   });
 }
+
+export async function remind(warden: Pick<Warden, 'database' | 'log'>): Promise<void> {
+  await passOverRows(warden, 'emergencies', {
+    find: async (tx) => (await unreviewed(tx)).map((one) => one.id),
+    work: async (tx, ids) => {
+      for (const { id, operator } of await unreviewed(tx)) if (ids.includes(id)) await insertAlert(tx, reminderOf(id, operator));
+    },
+  });
+}
+
+const reminderOf = (id: string, operator: string): NewAlert => ({
+  kind: 'break-glass.unreviewed',
+  severity: 'critical',
+  subject: id,
+  text: `${operator} acted alone in an emergency, and nobody has reviewed it`,
+  facts: { breakGlass: id, operator },
+  nextCommand: `cofferctl break-glass review ${id} --finding TEXT`,
+});

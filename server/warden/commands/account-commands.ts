@@ -12,6 +12,8 @@ import type { Params } from '../../rpc/operation.ts';
 import type { OperatorToAdmin } from '../../rpc/operator-admin.ts';
 import { forgetGuesses } from '../authentication/penalty-queries.ts';
 import { lockForWithdrawal } from '../budgets/consequence-queries.ts';
+import { type Purpose, purposeOf } from '../changes/declared.ts';
+import { isFoundAltered } from '../changes/seals.ts';
 import { record } from '../ledger/ledger-queries.ts';
 import { closeWindows, insertStandingWindow, insertWindow, isTimeZone } from '../windows/window-queries.ts';
 import {
@@ -30,20 +32,20 @@ type P<K extends keyof OperatorToAdmin> = Params<OperatorToAdmin, K>;
 
 const unknown = (what: string, name: string): CofferdamError => new CofferdamError('not-found', `there is no ${what} named ${name}`);
 
-export async function requireAccount(tx: Transaction, name: string): Promise<AccountRow> {
-  const account = await findAccountByName(tx, name);
+export async function requireAccount(tx: Transaction, name: string, purpose: Purpose): Promise<AccountRow> {
+  const account = await findAccountByName(tx, name, purpose);
   if (account === undefined) throw unknown('account', name);
   return account;
 }
 
-async function requireCustomerRow(tx: Transaction, name: string): Promise<CustomerRow> {
-  const customer = await findCustomer(tx, name);
+async function requireCustomerRow(tx: Transaction, name: string, purpose: Purpose): Promise<CustomerRow> {
+  const customer = await findCustomer(tx, name, purpose);
   if (customer === undefined) throw unknown('customer', name);
   return customer;
 }
 
-export async function requireCustomer(tx: Transaction, name: string): Promise<CustomerId> {
-  return (await requireCustomerRow(tx, name)).id;
+export async function requireCustomer(tx: Transaction, name: string, purpose: Purpose): Promise<CustomerId> {
+  return (await requireCustomerRow(tx, name, purpose)).id;
 }
 
 async function recordAccount(doing: Doing, kind: EntryKind, account: AccountRow, facts: Readonly<Record<string, unknown>>): Promise<void> {
@@ -64,7 +66,7 @@ const unboundIn = (networks: readonly string[] | undefined): { readonly tooWideT
 
 export const accountUseCases = {
   'account.lock': async ({ name, reason }: P<'account.lock'>, doing: Doing) => {
-    const account = await requireAccount(doing.tx, name);
+    const account = await requireAccount(doing.tx, name, 'to-narrow');
     await lockForWithdrawal(doing.tx, { account: account.id });
     if (!(await setAccountState(doing.tx, account.id, 'suspended')))
       throw new CofferdamError('conflict', `account ${name} is locked already`);
@@ -73,7 +75,7 @@ export const accountUseCases = {
   },
 
   'account.unlock': async ({ name, reason }: P<'account.unlock'>, doing: Doing) => {
-    const account = await requireAccount(doing.tx, name);
+    const account = await requireAccount(doing.tx, name, 'to-rely');
     const wasLocked = await setAccountState(doing.tx, account.id, 'active');
     const countersCleared = await forgetGuesses(doing.tx, account.id);
     if (!wasLocked && countersCleared === 0)
@@ -83,10 +85,19 @@ export const accountUseCases = {
   },
 
   'account.expire': async ({ name, inDays, reason }: P<'account.expire'>, doing: Doing) => {
-    const account = await requireAccount(doing.tx, name);
+    const account = await requireAccount(doing.tx, name, 'to-narrow');
     await lockForWithdrawal(doing.tx, { account: account.id });
-    const expiresAt = await setAccountEnd(doing.tx, account.id, inDays === null ? null : inDays * doing.warden.config.credentials.dayMs);
-    if (isBoundWider(account.expiresAt?.getTime() ?? null, expiresAt?.getTime() ?? null)) doing.widen([`the end of ${name}`]);
+    const livesMs = inDays === null ? null : inDays * doing.warden.config.credentials.dayMs;
+    const isAltered = await isFoundAltered(doing.tx, doing.warden.keys, { kind: 'account', id: account.id });
+    // An end is narrower than whatever an altered row says of it.
+    const before = isAltered ? null : (account.expiresAt?.getTime() ?? null);
+    const isWider = isBoundWider(before, livesMs === null ? null : Date.now() + livesMs);
+    const wider = isWider ? [`the end of ${name}`] : [];
+    // To have no end takes nothing away, whatever the row says now.
+    const expiresAt = await setAccountEnd(doing.tx, account.id, livesMs, livesMs === null ? 'to-rely' : purposeOf(wider));
+    // By the clock that wrote it, too.
+    const isLater = isBoundWider(before, expiresAt?.getTime() ?? null);
+    doing.widen(isLater ? [`the end of ${name}`] : wider);
     await recordAccount(doing, 'account.end-set', account, { reason, expiresAt: expiresAt?.toISOString() ?? null });
     // A session carries the end that its login saw; the next one sees this one.
     const sessionsEnded = expiresAt === null ? 0 : await doing.endSessions({ account: account.id }, 'the account was given an end');
@@ -94,33 +105,40 @@ export const accountUseCases = {
   },
 
   'account.set': async ({ name, reason, ...wanted }: P<'account.set'>, doing: Doing) => {
-    const account = await requireAccount(doing.tx, name);
+    const account = await requireAccount(doing.tx, name, 'to-narrow');
     if (Object.values(wanted).every((value) => value === undefined)) throw new CofferdamError('invalid', 'nothing to change was named');
+    const isAltered = await isFoundAltered(doing.tx, doing.warden.keys, { kind: 'account', id: account.id });
     if (wanted.manages === true && account.kind !== 'person') throw new CofferdamError('conflict', 'only a person manages other accounts');
-    if (wanted.networks !== undefined && !areBound(wanted.networks) && account.kind === 'machine' && account.hasPassword)
+    if (!isAltered && wanted.networks !== undefined && !areBound(wanted.networks) && account.kind === 'machine' && account.hasPassword)
       throw new CofferdamError(
         'conflict',
         `a machine's password needs source networks, of /${boundBitsMin.ipv4} or narrower (IPv6: /${boundBitsMin.ipv6}): revoke the password first`,
       );
-    doing.widen([
-      ...(wanted.networks !== undefined && areNetworksWider(account.networks, wanted.networks) ? [`the networks of ${name}`] : []),
-      ...(wanted.readOnly === false && account.readOnly ? [`what ${name} may write`] : []),
-      ...(wanted.manages === true && !account.manages ? [`whom ${name} manages`] : []),
+    // Compared with an altered row, only what takes nothing away from any row is wider.
+    const isOpener = (networks: readonly string[]): boolean =>
+      isAltered ? networks.length === 0 : areNetworksWider(account.networks, networks);
+    const wider = [
+      ...(wanted.networks !== undefined && isOpener(wanted.networks) ? [`the networks of ${name}`] : []),
+      ...(wanted.readOnly === false && (isAltered || account.readOnly) ? [`what ${name} may write`] : []),
+      ...(wanted.manages === true && (isAltered || !account.manages) ? [`whom ${name} manages`] : []),
       // Who hears of what happens to the account.
       ...(wanted.contact !== undefined && account.contact !== null && wanted.contact !== account.contact ? [`the contact of ${name}`] : []),
-    ]);
+    ];
+    doing.widen(wider);
     await lockForWithdrawal(doing.tx, { account: account.id });
-    await changeAccount(doing.tx, account.id, wanted);
+    await changeAccount(doing.tx, account.id, wanted, purposeOf(wider));
     await recordAccount(doing, 'account.changed', account, { reason, ...wanted, ...unboundIn(wanted.networks) });
     const isFelt = wanted.networks !== undefined || wanted.readOnly !== undefined || wanted.manages !== undefined;
     return { sessionsEnded: isFelt ? await doing.endSessions({ account: account.id }, 'the account was changed') : 0 };
   },
 
   'customer.policy': async ({ name, allow, reason }: P<'customer.policy'>, doing: Doing) => {
-    const { id: customer, allowed } = await requireCustomerRow(doing.tx, name);
-    if (isChoiceWider(allowed, allow)) doing.widen([`the proofs that suffice for ${name}`]);
+    const { id: customer, allowed } = await requireCustomerRow(doing.tx, name, 'to-narrow');
+    const isAltered = await isFoundAltered(doing.tx, doing.warden.keys, { kind: 'customer', id: customer });
+    const wider = isChoiceWider(isAltered ? null : allowed, allow) ? [`the proofs that suffice for ${name}`] : [];
+    doing.widen(wider);
     await lockForWithdrawal(doing.tx, { customer });
-    await setAllowedProofs(doing.tx, customer, allow);
+    await setAllowedProofs(doing.tx, customer, allow, allow === null ? 'to-rely' : purposeOf(wider));
     await record(doing.tx, { kind: 'customer.policy-set', customer, observer: 'warden', sensitive: { allow, reason, by: doing.operator } });
     return { sessionsEnded: await doing.endSessions({ customer }, 'the authentication policy was changed') };
   },
@@ -155,7 +173,7 @@ export const accountUseCases = {
   },
 
   'window.close': async ({ account: name, name: standing }: P<'window.close'>, doing: Doing) => {
-    const account = await requireAccount(doing.tx, name);
+    const account = await requireAccount(doing.tx, name, 'to-narrow');
     return closeAccountWindows(doing, account, standing ?? null);
   },
 };
@@ -183,7 +201,7 @@ async function closeAccountWindows(
 }
 
 async function requireMachine(tx: Transaction, name: string): Promise<AccountRow> {
-  const account = await requireAccount(tx, name);
+  const account = await requireAccount(tx, name, 'to-rely');
   if (account.kind !== 'machine')
     throw new CofferdamError('conflict', 'activation windows are for machine accounts; persons use their second factor');
   return account;

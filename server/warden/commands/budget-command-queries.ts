@@ -3,7 +3,8 @@ import type { BudgetDirection, Caps, Consequence } from '../../domain/budgets.ts
 import { type CredentialId, type CustomerId, idOf } from '../../domain/ids.ts';
 import type { Transaction } from '../../postgres/database.ts';
 import type { ScopeName } from '../../rpc/operator-budgets.ts';
-import { declareChange } from '../changes/declared.ts';
+import { declareChange, declareFound, type Purpose, type WritePurpose } from '../changes/declared.ts';
+import { accountOfSelfTest, customerOfSelfTest } from '../self-test/self-test-queries.ts';
 
 export type LockedBudget = {
   readonly id: number;
@@ -23,6 +24,8 @@ export type LockedBudget = {
   readonly isHeadroomApproved: boolean;
 };
 type Raw = Omit<LockedBudget, 'bytes' | 'items' | 'customer' | 'isHeadroomApproved'> & {
+  readonly credential_id: string | null;
+  readonly account_id: string | null;
   readonly customer_id: string | null;
   readonly hb: number;
   readonly db: number;
@@ -32,16 +35,67 @@ type Raw = Omit<LockedBudget, 'bytes' | 'items' | 'customer' | 'isHeadroomApprov
   readonly wi: number;
 };
 
-/** A scope as operators name it; its rows, locked as grants lock them. */
-export async function lockBudgetsOf(tx: Transaction, { kind, name, customer }: ScopeName): Promise<readonly LockedBudget[]> {
+type BudgetFacts = {
+  readonly rank: number;
+  readonly direction: BudgetDirection;
+  readonly customer_id: string | null;
+  readonly cap_hour_bytes: number;
+  readonly cap_day_bytes: number;
+  readonly cap_week_bytes: number;
+  readonly cap_hour_items: number;
+  readonly cap_day_items: number;
+  readonly cap_week_items: number;
+  readonly rate: number | null;
+  readonly sessions_max: number | null;
+  readonly ceiling_percent: number;
+  readonly headroom_percent: number;
+  readonly consequence: Consequence;
+};
+
+/** The rows by whose names a scope was found, and each budget: what it says is decided by its row as it is verified. */
+async function declareScope(tx: Transaction, purpose: Purpose, { kind, name, customer }: ScopeName, row: Raw): Promise<Raw> {
+  const facts = { rank: row.rank, direction: row.direction };
+  const said = await declareFound<BudgetFacts>(tx, purpose, { kind: 'budget', id: String(row.id) }, facts);
+  if (kind === 'credential' && row.credential_id !== null)
+    await declareFound(tx, purpose, { kind: 'credential', id: row.credential_id }, { fingerprint: name });
+  if (kind === 'account' && row.account_id !== null) await declareFound(tx, purpose, { kind: 'account', id: row.account_id }, { name });
+  const house = kind === 'customer' ? name : customer;
+  if (house !== null && row.customer_id !== null)
+    await declareFound(tx, purpose, { kind: 'customer', id: row.customer_id }, { name: house });
+  if (said === undefined) return row;
+  return {
+    ...row,
+    hb: said.cap_hour_bytes,
+    db: said.cap_day_bytes,
+    wb: said.cap_week_bytes,
+    hi: said.cap_hour_items,
+    di: said.cap_day_items,
+    wi: said.cap_week_items,
+    rate: said.rate,
+    sessionsMax: said.sessions_max,
+    ceilingPercent: said.ceiling_percent,
+    headroomPercent: said.headroom_percent,
+    consequence: said.consequence,
+  };
+}
+
+/** A scope as operators name it; its rows, locked as grants lock them. Those of self-tests are their nodes' own. */
+export async function lockBudgetsOf(tx: Transaction, scope: ScopeName, purpose: Purpose): Promise<readonly LockedBudget[]> {
+  const { kind, name, customer } = scope;
   const rows = await tx.query<Raw>(
-    `select b.id, b.rank, b.direction, b.customer_id, b.rate, b.sessions_max as "sessionsMax", b.ceiling_percent as "ceilingPercent", b.headroom_percent as "headroomPercent",
+    `select b.id, b.rank, b.direction, b.credential_id, b.account_id, b.customer_id, b.rate, b.sessions_max as "sessionsMax", b.ceiling_percent as "ceilingPercent", b.headroom_percent as "headroomPercent",
        b.headroom_until > '-infinity' as "isHeadroomSpent", b.consequence, coalesce($2, $1) || coalesce(' ' || $3, '') as label,
        b.cap_hour_bytes as hb, b.cap_day_bytes as db, b.cap_week_bytes as wb, b.cap_hour_items as hi, b.cap_day_items as di, b.cap_week_items as wi
-     from budget b where b.id in (select find_budgets($1, $2, $3)) order by b.rank, b.id for update`,
+     from budget b where b.id in (select find_budgets($1, $2, $3))
+       and not exists (select 1 from customer c where c.id = b.customer_id and ${customerOfSelfTest})
+       and not exists (select 1 from account a where a.id = b.account_id and ${accountOfSelfTest})
+       and not exists (select 1 from credential k join account a on a.id = k.account_id where k.id = b.credential_id and ${accountOfSelfTest})
+     order by b.rank, b.id for update`,
     [kind, name, customer],
   );
-  return rows.map(({ customer_id: owner, hb, db, wb, hi, di, wi, ...row }) => ({
+  const said: Raw[] = [];
+  for (const row of rows) said.push(await declareScope(tx, purpose, scope, row));
+  return said.map(({ credential_id: _credential, account_id: _account, customer_id: owner, hb, db, wb, hi, di, wi, ...row }) => ({
     ...row,
     customer: owner === null ? null : idOf<CustomerId>(owner),
     bytes: { hour: hb, day: db, week: wb },
@@ -50,8 +104,8 @@ export async function lockBudgetsOf(tx: Transaction, { kind, name, customer }: S
   }));
 }
 
-export async function writeBudget(tx: Transaction, b: LockedBudget): Promise<void> {
-  await declareChange(tx, [{ kind: 'budget', id: String(b.id) }], {
+export async function writeBudget(tx: Transaction, b: LockedBudget, purpose: WritePurpose): Promise<void> {
+  const facts = {
     cap_hour_bytes: b.bytes.hour,
     cap_day_bytes: b.bytes.day,
     cap_week_bytes: b.bytes.week,
@@ -63,7 +117,8 @@ export async function writeBudget(tx: Transaction, b: LockedBudget): Promise<voi
     ceiling_percent: b.ceilingPercent,
     headroom_percent: b.headroomPercent,
     consequence: b.consequence,
-  });
+  };
+  await declareChange(tx, [{ kind: 'budget', id: String(b.id) }], facts, purpose);
   await tx.query(
     `update budget set cap_hour_bytes = $2, cap_day_bytes = $3, cap_week_bytes = $4, cap_hour_items = $5, cap_day_items = $6, cap_week_items = $7,
        rate = $8, sessions_max = $9, ceiling_percent = $10, headroom_percent = $11, consequence = $12,

@@ -1,13 +1,17 @@
 // Owns: what operators change about budgets and credentials' state, each inside the command's own transaction, on the record.
 // Must never: lower a total, or change a row that it has not locked in the order that grants lock.
-import { budgetWindows, consequences, scopeOfRank } from '../../domain/budgets.ts';
+import { budgetWindows, consequences, scopeOfRank, scopeRanks } from '../../domain/budgets.ts';
 import { CofferdamError } from '../../domain/errors.ts';
 import type { Transaction } from '../../postgres/database.ts';
 import type { Params, Result } from '../../rpc/operation.ts';
 import type { OperatorToAdmin } from '../../rpc/operator-admin.ts';
-import { type BudgetChange, type ScopeParams, scopeName } from '../../rpc/operator-budgets.ts';
+import { type BudgetChange, type ScopeName, type ScopeParams, scopeName } from '../../rpc/operator-budgets.ts';
 import { insertAlert } from '../alerts/alert-queries.ts';
+import { insertBudget, type MissingBudget, missingBudgets } from '../budgets/budget-queries.ts';
 import { lockForWithdrawal, suspendCredential } from '../budgets/consequence-queries.ts';
+import { defaultBudget } from '../budgets/create-budgets.ts';
+import { declareRelied, purposeOf } from '../changes/declared.ts';
+import { isFoundAltered } from '../changes/seals.ts';
 import { recordCredential, requireCredential } from '../credentials/credentials.ts';
 import { record } from '../ledger/ledger-queries.ts';
 import { type LockedBudget, lockBudgetsOf, releaseHeadroom, resumeCredential, writeBudget } from './budget-command-queries.ts';
@@ -15,9 +19,11 @@ import type { Doing } from './use-cases.ts';
 
 type Changed = Result<OperatorToAdmin, 'budget.set'>;
 
+const noScope = (): CofferdamError => new CofferdamError('not-found', 'there is no such scope, or it has no budget');
+
 async function lockScope(tx: Transaction, scope: ScopeParams): Promise<readonly LockedBudget[]> {
-  const rows = await lockBudgetsOf(tx, scopeName(scope));
-  if (rows.length === 0) throw new CofferdamError('not-found', 'there is no such scope, or it has no budget');
+  const rows = await lockBudgetsOf(tx, scopeName(scope), 'to-rely');
+  if (rows.length === 0) throw noScope();
   return rows;
 }
 
@@ -63,20 +69,73 @@ function widened(before: LockedBudget, after: LockedBudget): readonly string[] {
   ];
 }
 
-async function change(params: BudgetChange, { tx, operator, widen }: Doing, mayWiden: boolean): Promise<Changed> {
+/** Of what is asked, what takes nothing away whatever stands there: all that is compared with a row that was altered. */
+const openers = ({ headroomPercent = 0, consequence }: BudgetChange): readonly string[] => [
+  ...(headroomPercent > 0 ? ['headroom'] : []),
+  ...(consequence === consequences[0] ? ['consequence'] : []),
+];
+
+const isNamed = ({ scope, name, customerName, isSelfTest }: MissingBudget, wanted: ScopeName): boolean =>
+  !isSelfTest && scope.kind === wanted.kind && name === wanted.name && (wanted.customer === null || wanted.customer === customerName);
+
+/** Whose budget it is to be: found by its name, so that it must be what the warden wrote. */
+async function relyOnScope(tx: Transaction, { scope, name, customerName }: MissingBudget): Promise<void> {
+  if (scope.kind === 'credential') await declareRelied(tx, { kind: 'credential', id: scope.credential }, { fingerprint: name });
+  if (scope.kind === 'account') await declareRelied(tx, { kind: 'account', id: scope.account }, { name });
+  if (scope.kind === 'account' || scope.kind === 'customer')
+    await declareRelied(tx, { kind: 'customer', id: scope.customer }, { name: scope.kind === 'customer' ? name : customerName });
+}
+
+/** What this scope has no budget for, and what it would be given first. Two operators make it anew: nobody else brings back what was there. */
+async function setMissing(params: BudgetChange, doing: Doing, mayWiden: boolean): Promise<readonly string[]> {
+  const { tx, warden, operator, widen } = doing;
+  const wanted = scopeName(params.scope);
+  const made: string[] = [];
+  for (const one of await missingBudgets(tx)) {
+    if (one.direction !== params.direction || !isNamed(one, wanted)) continue;
+    const { scope, direction } = one;
+    const label = [one.name ?? 'gateway', ...(one.customerName === null ? [] : [one.customerName])].join(' ');
+    if (!mayWiden)
+      throw new CofferdamError('conflict', `the budget of ${label} is not there: two operators set it anew (cofferctl budget set)`);
+    await relyOnScope(tx, one);
+    const given = defaultBudget(scope, direction, warden.config.budgets);
+    const rest = { headroomPercent: 0, consequence: 'refuse', isHeadroomSpent: false, isHeadroomApproved: false } as const;
+    const customer = 'customer' in scope ? scope.customer : null;
+    const after = changedRow({ ...given, ...rest, id: 0, rank: scopeRanks[scope.kind], label, customer }, params);
+    const wider = [`the budget ${direction} of ${scope.kind} ${label}, which has none`];
+    widen(wider);
+    await insertBudget(tx, scope, after, after);
+    made.push(...wider);
+    await record(tx, {
+      kind: 'budget.changed',
+      customer,
+      observer: 'warden',
+      public: { scope: scope.kind, label, direction, before: null, after: figures(after), wider },
+      sensitive: { operator, reason: params.reason },
+    });
+  }
+  return made;
+}
+
+async function change(params: BudgetChange, doing: Doing, mayWiden: boolean): Promise<Changed> {
+  const { tx, warden, operator, widen } = doing;
   const { scope: _scope, direction, reason, ...wanted } = params;
   if (Object.values(wanted).every((value) => value === undefined || (typeof value === 'object' && Object.keys(value).length === 0)))
     throw new CofferdamError('invalid', 'nothing to change was named');
-  const rows = (await lockScope(tx, params.scope)).filter((row) => row.direction === direction);
-  const all = new Set<string>();
+  const found = await lockBudgetsOf(tx, scopeName(params.scope), 'to-narrow');
+  const rows = found.filter((row) => row.direction === direction);
+  const made = await setMissing(params, doing, mayWiden);
+  if (found.length === 0 && made.length === 0) throw noScope();
+  const all = new Set<string>(made);
   for (const before of rows) {
     const after = changedRow(before, params);
-    const wider = widened(before, after);
+    const isAltered = await isFoundAltered(tx, warden.keys, { kind: 'budget', id: String(before.id) });
+    const wider = isAltered ? openers(params) : widened(before, after);
     if (!mayWiden && wider.length > 0)
       throw new CofferdamError('denied', `this would widen ${wider.join(', ')}: use budget set, which a second operator approves`);
     for (const one of wider) all.add(one);
     widen(wider.map((one) => `${one} of ${scopeOfRank(before.rank)} ${before.label}`));
-    await writeBudget(tx, after);
+    await writeBudget(tx, after, purposeOf(wider));
     await record(tx, {
       kind: 'budget.changed',
       customer: before.customer,
@@ -85,7 +144,7 @@ async function change(params: BudgetChange, { tx, operator, widen }: Doing, mayW
       sensitive: { operator, reason },
     });
   }
-  return { changed: rows.length, widened: [...all] };
+  return { changed: rows.length + made.length, widened: [...all] };
 }
 
 const figures = ({
@@ -142,7 +201,7 @@ export const budgetUseCases = {
   },
 
   'key.suspend': async ({ fingerprint, reason }: Params<OperatorToAdmin, 'key.suspend'>, { tx, operator, endSessions }: Doing) => {
-    const found = await requireCredential(tx, fingerprint);
+    const found = await requireCredential(tx, fingerprint, 'to-narrow');
     await lockForWithdrawal(tx, { credential: found.id });
     if (found.state !== 'active' && found.state !== 'retiring') throw new CofferdamError('conflict', `the key is ${found.state}`);
     await suspendCredential(tx, found.id);
@@ -151,7 +210,7 @@ export const budgetUseCases = {
   },
 
   'key.resume': async ({ fingerprint, reason }: Params<OperatorToAdmin, 'key.resume'>, { tx, operator }: Doing) => {
-    const found = await requireCredential(tx, fingerprint);
+    const found = await requireCredential(tx, fingerprint, 'to-rely');
     if (!(await resumeCredential(tx, found.id))) throw new CofferdamError('conflict', `the key is ${found.state}, not suspended`);
     await recordCredential(tx, 'credential.resumed', found, { by: operator, reason });
     return {};

@@ -1,4 +1,4 @@
-// Owns: the SQL of commands and of what they create: customers, accounts, keys, tickets, windows.
+// Owns: the SQL of commands and of what they create: customers, accounts, rights.
 import {
   type AccountId,
   type AccountKind,
@@ -10,7 +10,17 @@ import {
   type Verb,
 } from '../../domain/ids.ts';
 import type { Transaction } from '../../postgres/database.ts';
-import { declareChange, declareNew, fromNow, networksAs } from '../changes/declared.ts';
+import {
+  declareChange,
+  declareFound,
+  declareNew,
+  fromNow,
+  instantOf,
+  networksAs,
+  type Purpose,
+  type WritePurpose,
+} from '../changes/declared.ts';
+import { accountOfSelfTest, customerOfSelfTest } from '../self-test/self-test-queries.ts';
 
 export type CommandRow = {
   readonly id: string;
@@ -20,11 +30,25 @@ export type CommandRow = {
   readonly operatorId: string;
   readonly role: string;
   readonly isActive: boolean;
+  /** Since it was asked. */
+  readonly ageMs: number;
 };
 
-/** The oldest waiting command, locked; another warden passes over it. */
-/** The oldest command of the operator who was served longest ago; `served`: ids of operators, whoever was served last at the end. */
-export async function takeCommand(tx: Transaction, served: readonly string[]): Promise<CommandRow | undefined> {
+/** Plans have a line of their own: nothing that is to be done waits for what only would be. */
+export type CommandsLine = 'plans' | 'others';
+
+/** It gives way to the next one when somebody else holds what it needs, and is tried again. */
+const lockMs: Readonly<Record<CommandsLine, number>> = { others: 5000, plans: 2000 };
+
+/** The oldest waiting command of the operator who was served longest ago, locked; another warden passes over it. `served`: ids, whoever was served last at the end. */
+export async function takeCommand(tx: Transaction, line: CommandsLine, served: readonly string[]): Promise<CommandRow | undefined> {
+  const [taken] = await tx.query<{ id: string }>(
+    `select id from command where state = 'new' and (operation = 'plan') = $2
+     order by array_position($1::uuid[], operator_id) nulls first, created_at limit 1 for update skip locked`,
+    [served, line === 'plans'],
+  );
+  if (taken === undefined) return undefined;
+  await tx.query("select set_config('lock_timeout', $1::int::text, true)", [lockMs[line]]);
   const [row] = await tx.query<{
     id: string;
     operation: string;
@@ -33,10 +57,12 @@ export async function takeCommand(tx: Transaction, served: readonly string[]): P
     name: string;
     role: string;
     state: string;
+    age_ms: number;
   }>(
-    `select c.id, c.operation, c.params, c.operator_id, o.name, o.role, o.state from command c join operator o on o.id = c.operator_id
-     where c.state = 'new' order by array_position($1::uuid[], c.operator_id) nulls first, c.created_at limit 1 for update of c skip locked`,
-    [served],
+    `select c.id, c.operation, c.params, c.operator_id, o.name, o.role, o.state, extract(epoch from clock_timestamp() - c.created_at)::float8 * 1000 as age_ms
+     from command c join operator o on o.id = c.operator_id
+     where c.id = $1`,
+    [taken.id],
   );
   return (
     row && {
@@ -47,6 +73,7 @@ export async function takeCommand(tx: Transaction, served: readonly string[]): P
       operatorId: row.operator_id,
       role: row.role,
       isActive: row.state === 'active',
+      ageMs: row.age_ms,
     }
   );
 }
@@ -108,23 +135,28 @@ export async function insertFolder(tx: Transaction, f: NewFolder): Promise<void>
 
 export type CustomerRow = { readonly id: CustomerId; readonly state: string; readonly allowed: readonly string[] | null };
 
-export async function findCustomer(tx: Transaction, name: string): Promise<CustomerRow | undefined> {
+/** Never one that a node made for its self-test: what tests the controls is no operator's to take away. */
+export async function findCustomer(tx: Transaction, name: string, purpose: Purpose): Promise<CustomerRow | undefined> {
   const [row] = await tx.query<{ id: string; state: string; allowed: readonly string[] | null }>(
-    'select id, state, allowed_proofs as allowed from customer where name = $1',
+    `select id, state, allowed_proofs as allowed from customer c where name = $1 and not ${customerOfSelfTest}`,
     [name],
   );
-  return row && { ...row, id: idOf<CustomerId>(row.id) };
+  const said =
+    row && (await declareFound<{ allowed_proofs: readonly string[] | null }>(tx, purpose, { kind: 'customer', id: row.id }, { name }));
+  return row && { id: idOf<CustomerId>(row.id), state: row.state, allowed: said === undefined ? row.allowed : said.allowed_proofs };
 }
 
 export async function setCustomerState(tx: Transaction, id: CustomerId, state: 'active' | 'suspended'): Promise<boolean> {
   return (await tx.query('update customer set state = $2 where id = $1 and state <> $2 returning id', [id, state])).length === 1;
 }
 
+/** Those on which a new account gets its rights. */
 export async function foldersOf(
   tx: Transaction,
   customer: CustomerId,
 ): Promise<readonly { readonly id: FolderId; readonly direction: Direction }[]> {
   const rows = await tx.query<{ id: string; direction: Direction }>('select id, direction from folder where customer_id = $1', [customer]);
+  for (const { id, direction } of rows) await declareFound(tx, 'to-rely', { kind: 'folder', id }, { customer_id: customer, direction });
   return rows.map((row) => ({ id: idOf<FolderId>(row.id), direction: row.direction }));
 }
 
@@ -192,7 +224,18 @@ export type AccountRow = {
   readonly expiresAt: Date | null;
 };
 
-export async function findAccountByName(tx: Transaction, name: string): Promise<AccountRow | undefined> {
+/** As its verified row says it. */
+type AccountFacts = {
+  readonly customer_id: string | null;
+  readonly kind: AccountKind;
+  readonly source_networks: readonly string[];
+  readonly read_only: boolean;
+  readonly manages: boolean;
+  /** In microseconds. */
+  readonly expires_at: number | null;
+};
+
+export async function findAccountByName(tx: Transaction, name: string, purpose: Purpose): Promise<AccountRow | undefined> {
   const [row] = await tx.query<{
     id: string;
     customer_id: string | null;
@@ -205,46 +248,26 @@ export async function findAccountByName(tx: Transaction, name: string): Promise<
     contact: string | null;
     expires_at: Date | null;
   }>(
-    `select a.id, a.customer_id, a.kind, exists (select 1 from second_factor f where f.account_id = a.id) as has_factor, a.source_networks::text[] as networks, a.read_only, a.manages, a.contact, a.expires_at,
+    `select a.id, a.customer_id, a.kind, exists (select 1 from second_factor f where f.account_id = a.id and f.sealed_seed is not null) as has_factor, a.source_networks::text[] as networks, a.read_only, a.manages, a.contact, a.expires_at,
        exists (select 1 from credential k where k.account_id = a.id and k.type = 'password' and k.state <> 'revoked') as has_password
-     from account a where a.name = $1 and not a.is_self_test`,
+     from account a where a.name = $1 and not ${accountOfSelfTest}`,
     [name],
   );
-  return (
-    row && {
-      id: idOf<AccountId>(row.id),
-      customer: row.customer_id === null ? null : idOf<CustomerId>(row.customer_id),
-      kind: row.kind,
-      hasFactor: row.has_factor,
-      hasPassword: row.has_password,
-      networks: row.networks,
-      readOnly: row.read_only,
-      manages: row.manages,
-      contact: row.contact,
-      expiresAt: row.expires_at,
-    }
-  );
-}
-
-/** A newer ticket replaces the ones before it. */
-export async function insertTicket(
-  tx: Transaction,
-  id: string,
-  account: AccountId,
-  hash: Buffer,
-  issuedBy: string,
-  livesMs: number,
-): Promise<Date> {
-  await tx.query(
-    'update mfa_ticket set expires_at = clock_timestamp() where account_id = $1 and used_at is null and expires_at > clock_timestamp()',
-    [account],
-  );
-  declareNew(tx, { kind: 'ticket', id }, { account_id: account, ticket_hash: hash.toString('hex') });
-  const [row] = await tx.query<{ expires_at: Date }>(
-    "insert into mfa_ticket (id, account_id, ticket_hash, issued_by, expires_at) values ($1, $2, $3, $4, clock_timestamp() + $5 * interval '1 millisecond') returning expires_at",
-    [id, account, hash, issuedBy, livesMs],
-  );
-  return row?.expires_at ?? new Date(0);
+  if (row === undefined) return undefined;
+  const said = await declareFound<AccountFacts>(tx, purpose, { kind: 'account', id: row.id }, { name });
+  const customer = said === undefined ? row.customer_id : said.customer_id;
+  return {
+    id: idOf<AccountId>(row.id),
+    customer: customer === null ? null : idOf<CustomerId>(customer),
+    kind: said?.kind ?? row.kind,
+    hasFactor: row.has_factor,
+    hasPassword: row.has_password,
+    networks: said?.source_networks ?? row.networks,
+    readOnly: said?.read_only ?? row.read_only,
+    manages: said?.manages ?? row.manages,
+    contact: row.contact,
+    expiresAt: said === undefined ? row.expires_at : instantOf(said.expires_at),
+  };
 }
 
 export async function countDemoAccounts(tx: Transaction): Promise<number> {
@@ -256,25 +279,13 @@ export async function isSessionOpen(tx: Transaction, id: string): Promise<boolea
   return (await tx.query("select 1 from session where id = $1 and state = 'open'", [id])).length === 1;
 }
 
-export async function expireTickets(tx: Transaction, account: AccountId): Promise<void> {
-  await tx.query(
-    'update mfa_ticket set expires_at = clock_timestamp() where account_id = $1 and used_at is null and expires_at > clock_timestamp()',
-    [account],
-  );
-}
-
-/** The seed is gone; the steps that were used stay used. */
-export async function endFactor(tx: Transaction, account: AccountId): Promise<boolean> {
-  return (await tx.query('delete from second_factor where account_id = $1 returning account_id', [account])).length === 1;
-}
-
 export async function setAccountState(tx: Transaction, id: AccountId, state: 'active' | 'suspended'): Promise<boolean> {
   return (await tx.query('update account set state = $2 where id = $1 and state <> $2 returning id', [id, state])).length === 1;
 }
 
 /** So long from now; null = no end. */
-export async function setAccountEnd(tx: Transaction, id: AccountId, inMs: number | null): Promise<Date | null> {
-  await declareChange(tx, [{ kind: 'account', id }], { expires_at: inMs === null ? null : fromNow(inMs) });
+export async function setAccountEnd(tx: Transaction, id: AccountId, inMs: number | null, purpose: WritePurpose): Promise<Date | null> {
+  await declareChange(tx, [{ kind: 'account', id }], { expires_at: inMs === null ? null : fromNow(inMs) }, purpose);
   const [row] = await tx.query<{ expires_at: Date | null }>(
     "update account set expires_at = clock_timestamp() + $2::float8 * interval '1 millisecond' where id = $1 returning expires_at",
     [id, inMs],
@@ -289,12 +300,13 @@ export type AccountChange = {
   readonly contact?: string | undefined;
 };
 
-export async function changeAccount(tx: Transaction, id: AccountId, change: AccountChange): Promise<void> {
-  await declareChange(tx, [{ kind: 'account', id }], {
+export async function changeAccount(tx: Transaction, id: AccountId, change: AccountChange, purpose: WritePurpose): Promise<void> {
+  const facts = {
     ...(change.networks === undefined ? {} : { source_networks: networksAs(change.networks) }),
     ...(change.readOnly === undefined ? {} : { read_only: change.readOnly }),
     ...(change.manages === undefined ? {} : { manages: change.manages }),
-  });
+  };
+  await declareChange(tx, [{ kind: 'account', id }], facts, purpose);
   await tx.query(
     `update account set source_networks = coalesce($2::cidr[], source_networks), read_only = coalesce($3, read_only), manages = coalesce($4, manages),
        contact = coalesce($5, contact) where id = $1`,
@@ -302,7 +314,12 @@ export async function changeAccount(tx: Transaction, id: AccountId, change: Acco
   );
 }
 
-export async function setAllowedProofs(tx: Transaction, customer: CustomerId, allow: readonly string[] | null): Promise<void> {
-  await declareChange(tx, [{ kind: 'customer', id: customer }], { allowed_proofs: allow });
+export async function setAllowedProofs(
+  tx: Transaction,
+  customer: CustomerId,
+  allow: readonly string[] | null,
+  purpose: WritePurpose,
+): Promise<void> {
+  await declareChange(tx, [{ kind: 'customer', id: customer }], { allowed_proofs: allow }, purpose);
   await tx.query('update customer set allowed_proofs = $2 where id = $1', [customer, allow]);
 }

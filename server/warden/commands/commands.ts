@@ -1,21 +1,27 @@
 // Owns: taking operators' commands from the database, deciding them again, and answering in the transaction of their effect.
-// Must never: trust the admin process: operator, role and parameters are checked here once more.
+// Must never: trust the admin process: operator, role and parameters are checked here once more. Nor do what whoever asked has given up.
 
+import { commandLife, mayBegin } from '../../domain/command-life.ts';
 import { held } from '../../domain/detached.ts';
 import { CofferdamError, toCofferdamError } from '../../domain/errors.ts';
 import type { Transaction } from '../../postgres/database.ts';
+import { isPassing } from '../../postgres/database-errors.ts';
 import type { Params, Result } from '../../rpc/operation.ts';
 import { mayCall, type OperatorToAdmin, operatorToAdmin } from '../../rpc/operator-admin.ts';
+import { wellFormed } from '../../rpc/wrong-form.ts';
+import { alarmBroken } from '../changes/altered-rows.ts';
 import { namesOf } from '../changes/change-queries.ts';
 import { type Apply, approveChange, proposeChange, rejectChange } from '../changes/changes.ts';
-import { declarationMark } from '../changes/declared.ts';
+import { declarationMark, relyOnFound } from '../changes/declared.ts';
 import { generationsOf } from '../changes/generations.ts';
-import { alarmBroken, firstBroken, sealing } from '../changes/seals.ts';
+import { examineDeclared, factsOfRow, sealing, verifiedRows } from '../changes/seals.ts';
 import type { Warden } from '../context.ts';
+import { every } from '../every.ts';
 import { record, watch } from '../ledger/ledger-queries.ts';
 import type { SessionRegistry } from '../sessions/sessions.ts';
-import { type CommandRow, failCommand, finishCommand, takeCommand } from './command-queries.ts';
-import { demoUseCases } from './demo.ts';
+import { answerExpired, answeredEveryMs, forgetAnswered } from './answered.ts';
+import { type CommandRow, type CommandsLine, failCommand, finishCommand, takeCommand } from './command-queries.ts';
+import { demoUseCases, makerOf } from './demo.ts';
 import { type Doing, useCases } from './use-cases.ts';
 
 /** Notices are quick; this is for those that got lost, or whose taker died. */
@@ -25,17 +31,48 @@ type UseCase = (params: never, doing: Doing) => Promise<unknown>;
 /** So many operators are remembered in the order in which they were served. */
 const servedMax = 200;
 
-/** Listens for commands until stopped; each runs alone, by turns of the operators who wait, each one's in order of arrival. */
+/** Of both lines together no more wait than the database lets. */
+const troublesMax = 200;
+/** Why what still waits could not be done when it was tried. */
+const troubles = new Map<string, string>();
+
+/** Listens for commands until stopped: those that do something run one by one, and beside them plans, one by one; by turns of the operators who wait, each one's in order of arrival. */
 export async function startCommands(warden: Warden, sessions: SessionRegistry): Promise<{ stop(): Promise<void> }> {
+  const lines = [startLine('others', warden, sessions), startLine('plans', warden, sessions)];
+  const wake = (): void => {
+    for (const line of lines) line.wake();
+  };
+  const timer = setInterval(wake, pollMs);
+  timer.unref();
+  const forgetting = every(answeredEveryMs, () => forgetAnswered(warden.database), warden.log);
+  const stopListening = await warden.database.listen('cofferdam_command', wake, wake);
+  return {
+    stop: async () => {
+      clearInterval(timer);
+      await forgetting.stop();
+      await stopListening();
+      await Promise.all(lines.map((line) => line.stop()));
+    },
+  };
+}
+
+type Running = { wake(): void; stop(): Promise<void> };
+
+function startLine(line: CommandsLine, warden: Warden, sessions: SessionRegistry): Running {
   let running: Promise<void> = Promise.resolve();
   let isStopped = false;
   let isWanted = false;
   let isBusy = false;
   let served: readonly string[] = [];
   const next = async (): Promise<boolean> => {
-    const operator = await runOne(warden, sessions, served);
-    if (operator !== undefined) served = [...served.filter((one) => one !== operator), operator].slice(-servedMax);
-    return operator !== undefined;
+    const expired = await answerExpired(warden.database, tooLate(undefined), new Map([...troubles].map(([id, why]) => [id, tooLate(why)])));
+    for (const id of expired) troubles.delete(id);
+    const done = await runOne(warden, sessions, line, served);
+    if (done === undefined) return false;
+    served = [...served.filter((one) => one !== done.operator), done.operator].slice(-servedMax);
+    // Whoever it was for has had his turn: what cannot be done now holds up nobody else's.
+    if (done.trouble !== undefined) throw done.trouble;
+    return true;
   };
   const wake = (): void => {
     isWanted = true;
@@ -53,14 +90,10 @@ export async function startCommands(warden: Warden, sessions: SessionRegistry): 
         .finally(() => (isBusy = false)),
     );
   };
-  const timer = setInterval(wake, pollMs);
-  timer.unref();
-  const stopListening = await warden.database.listen('cofferdam_command', wake, wake);
   return {
+    wake,
     stop: async () => {
       isStopped = true;
-      clearInterval(timer);
-      await stopListening();
       await running;
     },
   };
@@ -80,14 +113,18 @@ async function withSavepoint<T>(tx: Transaction, work: () => Promise<T>): Promis
   }
 }
 
-/** Whose it was, when there was one. A command that fails leaves no trace but its answer and its ledger entry. */
-async function runOne(warden: Warden, sessions: SessionRegistry, served: readonly string[]): Promise<string | undefined> {
+/** Whose it was, and what was in its way. */
+type Done = { readonly operator: string; readonly trouble?: unknown };
+
+/** Nothing, when none waits. A command that fails leaves no trace but its answer and its ledger entry. */
+async function runOne(warden: Warden, sessions: SessionRegistry, line: CommandsLine, served: readonly string[]): Promise<Done | undefined> {
   const announcements: (() => void)[] = [];
   let taken: CommandRow | undefined;
   try {
     await warden.database.withSystem(async (tx) => {
-      taken = await takeCommand(tx, served);
+      taken = await takeCommand(tx, line, served);
       if (taken === undefined) return;
+      if (!mayBegin(taken.ageMs)) throw new TooLate(taken.id);
       const doing: Doing = {
         tx,
         warden,
@@ -104,9 +141,8 @@ async function runOne(warden: Warden, sessions: SessionRegistry, served: readonl
       };
       const command = taken;
       let change: string | null = null;
-      const result = await sealing(tx, warden, { maker: 'operator', change: () => change }, () =>
-        decide(command, doing, (id) => (change = id)),
-      );
+      const behalf = { maker: makerOf(command.operation, warden.config), change: () => change };
+      const result = await sealing(tx, warden, behalf, () => decide(command, doing, (id) => (change = id)));
       await recordCommand(tx, taken, 'done');
       await finishCommand(tx, taken.id, result);
     });
@@ -115,18 +151,33 @@ async function runOne(warden: Warden, sessions: SessionRegistry, served: readonl
     if (taken === undefined) throw thrown;
     const failed: CommandRow = taken;
     const error = toCofferdamError(thrown);
-    if (error.code === 'unavailable' && !(thrown instanceof Frozen)) throw error;
+    // It is tried again while it may begin.
+    if (isPassing(error) && !(thrown instanceof Answer)) {
+      if (troubles.size < troublesMax) troubles.set(failed.id, error.message);
+      return { operator: failed.operatorId, trouble: error };
+    }
     if (error.code === 'bug') warden.log.error({ err: thrown, operation: failed.operation }, 'defect in a command');
     await warden.database.withSystem(async (tx) => {
       await recordCommand(tx, failed, error.code);
       await failCommand(tx, failed.id, error.code, error.message);
     });
   }
-  return taken?.operatorId;
+  if (taken === undefined) return undefined;
+  troubles.delete(taken.id);
+  return { operator: taken.operatorId };
 }
 
 /** An answer, not a fault of the database: the command is over, and those behind it have their turn. */
-class Frozen extends CofferdamError {}
+class Answer extends CofferdamError {}
+
+const tooLate = (trouble: string | undefined): string =>
+  `it could not be done within ${commandLife.beginMs / 1000} s (${trouble ?? 'others were before it, or the warden was away'}). Nothing was done, and it is not done later: ask again`;
+
+class TooLate extends Answer {
+  constructor(id: string) {
+    super('unavailable', tooLate(troubles.get(id)));
+  }
+}
 
 /** While the database is not what was witnessed, it is looked at and released, and nothing else. */
 function requireUnfrozen({ guard }: Warden, { operation, params }: CommandRow): void {
@@ -135,7 +186,7 @@ function requireUnfrozen({ guard }: Warden, { operation, params }: CommandRow): 
   const planned = typeof params === 'object' && params !== null && 'operation' in params ? params.operation : undefined;
   if (operation.startsWith('change.') || operation === 'warden.ping' || isAbout(operation) || (operation === 'plan' && isAbout(planned)))
     return;
-  throw new Frozen('unavailable', `frozen: ${guard.state.text}. Nothing was done; see \`cofferctl ledger status\``);
+  throw new Answer('unavailable', `frozen: ${guard.state.text}. Nothing was done; see \`cofferctl ledger status\``);
 }
 
 /** What widens, by one alone. */
@@ -147,27 +198,40 @@ const needsAnother = (wider: readonly string[]): void => {
     );
 };
 
+/** What two allowed to become wider is what they were shown: the rows behind it are what the warden wrote. */
+const relyWhenWider = (tx: Transaction, wider: readonly string[]): void => {
+  if (wider.length > 0) relyOnFound(tx);
+};
+
 /** Operator and entry as they stand; then the command itself, or the change that it is about. */
 async function decide(command: CommandRow, doing: Doing, applies: (change: string) => void): Promise<unknown> {
   requireUnfrozen(doing.warden, command);
   if (!command.isActive) throw new CofferdamError('denied', 'this operator is suspended');
-  const broken = await firstBroken(doing.tx, doing.warden.keys, [{ kind: 'operator', id: command.operatorId }]);
+  const row = { kind: 'operator', id: command.operatorId } as const;
+  const { broken, rows } = await verifiedRows(doing.tx, doing.warden.keys, [row]);
   if (broken !== undefined) {
-    await doing.warden.database.withSystem((tx) => alarmBroken(tx, broken, 'a command of this operator was refused'));
+    await doing.warden.database.onceUndone((tx) => alarmBroken(tx, broken, 'a command of this operator was refused'));
     throw new CofferdamError('denied', 'the entry of this operator is not what the warden wrote');
   }
+  // The command was taken by an earlier statement: who it is and what he may do is the verified row's to say.
+  const verified = factsOfRow<{ name: string; role: string; state: string }>(rows, row);
+  if (verified?.name !== command.operator || verified.role !== command.role || verified.state !== 'active')
+    throw new CofferdamError('denied', 'the entry of this operator is another one at this moment: nothing was done');
   const apply: Apply = (operation, params, by, approval) => {
     applies(approval.change);
-    const within = { ...doing, operator: by.operator, change: approval.change, widen: () => {} };
+    const within = {
+      ...doing,
+      operator: by.operator,
+      change: approval.change,
+      widen: (wider: readonly string[]) => relyWhenWider(doing.tx, wider),
+    };
     requireUnfrozen(doing.warden, { ...command, operation, params });
     return execute({ operation, params, role: by.role }, within, 'approved');
   };
   const checked = <K extends keyof OperatorToAdmin>(operation: K): Params<OperatorToAdmin, K> => {
     const { role, params } = operatorToAdmin[operation];
     if (!mayCall(command.role, role)) throw new CofferdamError('denied', `this needs the role ${role}`);
-    const parsed = params.safeParse(command.params);
-    if (!parsed.success) throw new CofferdamError('invalid', 'the parameters have the wrong form');
-    return parsed.data as Params<OperatorToAdmin, K>;
+    return wellFormed(params, command.params) as Params<OperatorToAdmin, K>;
   };
   switch (command.operation) {
     case 'plan':
@@ -198,10 +262,9 @@ async function execute(command: Pick<CommandRow, 'operation' | 'params' | 'role'
     throw new CofferdamError('denied', `${operation} needs the role ${row.role}; you are ${command.role}`);
   if (row.second === 'always' && standing === 'alone')
     throw new CofferdamError('denied', `${operation} needs a second operator: it is proposed and approved as a change`);
-  const params = row.params.safeParse(command.params);
-  if (!params.success) throw new CofferdamError('invalid', 'the parameters have the wrong form');
+  const params: unknown = wellFormed(row.params, command.params);
   const run = useCases[operation as keyof typeof useCases] as UseCase;
-  return run(params.data as never, doing);
+  return run(params as never, doing);
 }
 
 const effectsMax = 200;
@@ -220,7 +283,10 @@ async function plan(command: CommandRow, doing: Doing, wanted: Params<OperatorTo
         { ...wanted, role: command.role },
         {
           ...doing,
-          widen: (what) => wider.push(...what),
+          widen: (what) => {
+            relyWhenWider(tx, what);
+            wider.push(...what);
+          },
           endSessions: async (filter, reason) => {
             const ended = await doing.endSessions(filter, reason, { isPlan: true });
             sessionsEnded += ended;
@@ -229,6 +295,7 @@ async function plan(command: CommandRow, doing: Doing, wanted: Params<OperatorTo
         },
         'plan',
       );
+      await examineDeclared(tx, doing.warden.keys);
       throw new Undone();
     });
   } catch (error) {

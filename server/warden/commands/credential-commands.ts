@@ -4,13 +4,19 @@ import { randomUUID } from 'node:crypto';
 import { hourMs } from '../../config/credential-ages.ts';
 import { areBound, boundBitsMin } from '../../domain/addresses.ts';
 import { CofferdamError } from '../../domain/errors.ts';
-import { type CredentialId, idOf } from '../../domain/ids.ts';
+import { type AccountId, type CredentialId, idOf } from '../../domain/ids.ts';
+import type { Transaction } from '../../postgres/database.ts';
 import type { Params } from '../../rpc/operation.ts';
 import type { OperatorToAdmin } from '../../rpc/operator-admin.ts';
 import type { Selection } from '../../rpc/operator-credentials.ts';
+import { endFactor, endTickets, factorName, hasFactorRow, insertTicket } from '../authentication/factor-queries.ts';
 import { hashPassword } from '../authentication/passwords.ts';
 import { lockForWithdrawal } from '../budgets/consequence-queries.ts';
 import { createBudgets } from '../budgets/create-budgets.ts';
+import { declareFound, declareRelied } from '../changes/declared.ts';
+import { generationsOf } from '../changes/generations.ts';
+import { firstBroken } from '../changes/seals.ts';
+import type { Warden } from '../context.ts';
 import {
   confirmCredential,
   type FoundCredential,
@@ -23,12 +29,14 @@ import {
 import {
   type Acting,
   addKey,
+  endUnproved,
   fingerprintOfLine,
   recordCredential,
   requireCredential,
   revoke,
   tellContact,
 } from '../credentials/credentials.ts';
+import { requireProof } from '../credentials/key-proofs.ts';
 import {
   countPlanned,
   findUnfinished,
@@ -43,16 +51,23 @@ import {
 } from '../credentials/rotation-queries.ts';
 import { record } from '../ledger/ledger-queries.ts';
 import { requireAccount } from './account-commands.ts';
-import { endFactor, expireTickets, insertTicket } from './command-queries.ts';
 import type { Doing } from './use-cases.ts';
 
 type P<K extends keyof OperatorToAdmin> = Params<OperatorToAdmin, K>;
 
 const acting = (doing: Doing): Acting => ({ tx: doing.tx, warden: doing.warden, by: doing.operator, endSessions: doing.endSessions });
 
+/** Credentials of a selection of which it is told at once when they were altered. */
+const toldMax = 20;
+
 async function chosen(doing: Doing, selection: Selection): Promise<readonly FoundCredential[]> {
   const found = await selectCredentials(doing.tx, selection);
   if (found.length === 0) throw new CofferdamError('not-found', 'no credential fits: see `cofferctl credential list`');
+  // What many rows say is looked at by the regular pass.
+  for (const one of found.slice(0, toldMax)) {
+    await declareFound(doing.tx, 'to-narrow', { kind: 'credential', id: one.id }, { account_id: one.account });
+    await declareFound(doing.tx, 'to-narrow', { kind: 'account', id: one.account }, { name: one.accountName });
+  }
   return found;
 }
 
@@ -85,19 +100,24 @@ export const credentialUseCases = {
   },
 
   'credential.wake': async ({ fingerprint, reason }: P<'credential.wake'>, { tx, operator }: Doing) => {
-    const found = await requireCredential(tx, fingerprint);
+    const found = await requireCredential(tx, fingerprint, 'to-rely');
     if (!(await wakeCredential(tx, found.id))) throw new CofferdamError('conflict', `the credential is ${found.state}`);
     await recordCredential(tx, 'credential.woken', found, { by: operator, reason });
     return {};
   },
 
   'key.add': async (params: P<'key.add'>, doing: Doing) => {
-    const account = await requireAccount(doing.tx, params.account);
-    const replaces = params.replaces === undefined ? null : await requireCredential(doing.tx, params.replaces);
+    const account = await requireAccount(doing.tx, params.account, 'to-rely');
+    const replaces = params.replaces === undefined ? null : await requireCredential(doing.tx, params.replaces, 'to-rely');
     if (replaces === null && params.overlapDays !== undefined)
       throw new CofferdamError('invalid', 'an overlap needs a key that is replaced');
+    const holder = { id: account.id, name: params.account, customer: account.customer };
+    const isProved = params.proof !== undefined;
+    if (params.proof !== undefined) requireProof(params.proof, params.account, fingerprintOfLine(params.publicKey));
+    if (isProved) await endUnproved(acting(doing), holder, fingerprintOfLine(params.publicKey));
     const added = await addKey(acting(doing), {
-      holder: { id: account.id, name: params.account, customer: account.customer },
+      holder,
+      isProved,
       publicKey: params.publicKey,
       lifeDays: params.expiresInDays,
       readOnly: params.readOnly,
@@ -107,13 +127,14 @@ export const credentialUseCases = {
     });
     return {
       fingerprint: added.fingerprint,
+      isProved,
       expiresAt: added.expiresAt.toISOString(),
       retiresAt: added.retiresAt?.toISOString() ?? null,
     };
   },
 
   'key.retire': async ({ fingerprint, overlapDays, reason }: P<'key.retire'>, doing: Doing) => {
-    const found = await requireCredential(doing.tx, fingerprint);
+    const found = await requireCredential(doing.tx, fingerprint, 'to-narrow');
     if (overlapDays === 0) {
       const ended = await revoke(acting(doing), found, reason, true);
       if (ended === false) throw new CofferdamError('conflict', 'the credential is revoked already');
@@ -126,7 +147,7 @@ export const credentialUseCases = {
   },
 
   'key.confirm': async ({ fingerprint, reason }: P<'key.confirm'>, { tx, operator }: Doing) => {
-    const found = await requireCredential(tx, fingerprint);
+    const found = await requireCredential(tx, fingerprint, 'to-rely');
     if (!(await confirmCredential(tx, found.id))) throw new CofferdamError('conflict', 'this key waits for no confirmation');
     await recordCredential(tx, 'credential.confirmed', found, { by: operator, reason });
     return {};
@@ -165,12 +186,18 @@ export const credentialUseCases = {
     let staged = 0;
     for (const { account: name, publicKey } of keys) {
       try {
-        const account = await requireAccount(tx, name);
+        const account = await requireAccount(tx, name, 'to-rely');
         if (await isStaged(tx, id, fingerprintOfLine(publicKey))) continue;
         if ((await findUnreplaced(tx, account.id, { rotation: id })) === undefined)
           throw new CofferdamError('conflict', 'this account has no key in this rotation that waits for a new one');
         await doing.savepoint(() =>
-          addKey(acting(doing), { holder: { id: account.id, name, customer: account.customer }, publicKey, replaces: null, rotation: id }),
+          addKey(acting(doing), {
+            holder: { id: account.id, name, customer: account.customer },
+            publicKey,
+            isProved: false,
+            replaces: null,
+            rotation: id,
+          }),
         );
         staged += 1;
       } catch (error) {
@@ -210,7 +237,7 @@ export const credentialUseCases = {
 
   'password.issue': async (params: P<'password.issue'>, doing: Doing) => {
     const { tx, warden, operator } = doing;
-    const account = await requireAccount(tx, params.account);
+    const account = await requireAccount(tx, params.account, 'to-rely');
     const { credentials: ages, budgets } = warden.config;
     if (account.kind === 'machine' && !areBound(account.networks))
       throw new CofferdamError(
@@ -229,6 +256,7 @@ export const credentialUseCases = {
       waitsMs: 0,
       readOnly: false,
       networks: [],
+      isProved: true,
     });
     if (times === undefined) throw new CofferdamError('conflict', 'this password has a name that exists: make another one');
     await createBudgets(tx, { kind: 'credential', credential: id, customer: account.customer }, budgets);
@@ -245,13 +273,16 @@ export const credentialUseCases = {
   },
 
   'mfa.ticket': async ({ account: name, ticketHash, hours }: P<'mfa.ticket'>, { tx, operator, warden, endSessions }: Doing) => {
-    const account = await requireAccount(tx, name);
+    const account = await requireAccount(tx, name, 'to-rely');
     if (account.hasFactor)
       throw new CofferdamError('conflict', `account ${name} has a second factor: cofferctl mfa reset ${name} before a new one is enrolled`);
+    // That there is none is what the warden wrote.
+    if (await hasFactorRow(tx, account.id)) await declareRelied(tx, factorName(account.id), { sealed_seed: null });
     const livesMs = (hours ?? 24) * hourMs(warden.config.credentials);
     // Whoever came in by the former ticket does not enrol by this one.
     await endSessions({ enrolmentOf: account.id }, 'another ticket was issued');
-    const expiresAt = await insertTicket(tx, randomUUID(), account.id, Buffer.from(ticketHash, 'hex'), operator, livesMs);
+    const hash = Buffer.from(ticketHash, 'hex');
+    const expiresAt = await insertTicket(tx, { id: randomUUID(), account: account.id, hash, issuedBy: operator, livesMs });
     await record(tx, {
       kind: 'ticket.issued',
       customer: account.customer,
@@ -262,12 +293,14 @@ export const credentialUseCases = {
     return { expiresAt: expiresAt.toISOString() };
   },
 
-  'mfa.reset': async ({ account: name, reason }: P<'mfa.reset'>, { tx, operator, endSessions }: Doing) => {
-    const account = await requireAccount(tx, name);
+  'mfa.reset': async ({ account: name, reason }: P<'mfa.reset'>, { tx, operator, warden, endSessions }: Doing) => {
+    const account = await requireAccount(tx, name, 'to-narrow');
     await lockForWithdrawal(tx, { account: account.id });
     // Tickets belong to the state that is being left (T-11).
-    await expireTickets(tx, account.id);
-    if (!(await endFactor(tx, account.id))) throw new CofferdamError('conflict', `account ${name} has no second factor`);
+    await endTickets(tx, account.id);
+    if (!account.hasFactor && !(await wasFactorAltered(tx, warden, account.id)))
+      throw new CofferdamError('conflict', `account ${name} has no second factor`);
+    await endFactor(tx, account.id);
     await record(tx, {
       kind: 'second-factor.reset',
       customer: account.customer,
@@ -278,6 +311,12 @@ export const credentialUseCases = {
     return { sessionsEnded: await endSessions({ account: account.id }, 'the second factor was reset') };
   },
 };
+
+/** There was a factor once, and its row is not what the warden left: taking it away begins anew. */
+async function wasFactorAltered(tx: Transaction, { keys }: Pick<Warden, 'keys'>, account: AccountId): Promise<boolean> {
+  const row = factorName(account);
+  return (generationsOf(keys).newest(row) > 0 || (await hasFactorRow(tx, account))) && (await firstBroken(tx, keys, [row])) !== undefined;
+}
 
 async function retireAll(doing: Doing, ids: readonly CredentialId[], reason: string): Promise<{ retired: number; sessionsEnded: number }> {
   await lockForWithdrawal(doing.tx, { credentials: ids });

@@ -3,7 +3,8 @@
 import { z } from 'zod';
 import { isLoopback } from '../../domain/addresses.ts';
 import { CofferdamError } from '../../domain/errors.ts';
-import { insertSecondFactor } from '../authentication/login-queries.ts';
+import { insertSecondFactor } from '../authentication/factor-queries.ts';
+import type { Maker } from '../changes/provenance.ts';
 import type { Warden } from '../context.ts';
 import { countDemoAccounts, findAccountByName } from './command-queries.ts';
 import type { Doing } from './use-cases.ts';
@@ -14,15 +15,18 @@ export const demoUseCases = {
   'demo.set-factor': {
     params: setFactorParams,
     run: async ({ account: name, seed }: z.infer<typeof setFactorParams>, { tx, warden }: Doing): Promise<Record<string, never>> => {
-      const account = await findAccountByName(tx, name);
+      const account = await findAccountByName(tx, name, 'to-rely');
       if (account === undefined) throw new CofferdamError('not-found', `there is no account named ${name}`);
-      const { sealed, sealedBy } = warden.keys.sealSecret('totp', account.id, Buffer.from(seed, 'base64'));
-      if (!(await insertSecondFactor(tx, account.id, sealed, sealedBy)))
+      if (!(await insertSecondFactor(tx, account.id, warden.keys.sealSecret('totp', account.id, Buffer.from(seed, 'base64')))))
         throw new CofferdamError('conflict', 'the account has a second factor');
       return {};
     },
   },
 } as const;
+
+/** Whose rows a command makes: an operator's, but for what the demo world alone has. */
+export const makerOf = (operation: string, { demo }: Pick<Warden['config'], 'demo'>): Maker =>
+  demo && Object.hasOwn(demoUseCases, operation) ? 'demo' : 'operator';
 
 /** Refuses a start with demo accounts in the database unless this is the demo world on loopback. */
 export async function assertNoDemoOutsideLoopback(warden: Pick<Warden, 'config' | 'database'>): Promise<void> {

@@ -4,6 +4,8 @@ import { isBoundWider } from '../../domain/widening.ts';
 import type { Transaction } from '../../postgres/database.ts';
 import type { Params } from '../../rpc/operation.ts';
 import type { OperatorToAdmin } from '../../rpc/operator-admin.ts';
+import { type Purpose, purposeOf } from '../changes/declared.ts';
+import { alteredBefore, isFoundAltered } from '../changes/seals.ts';
 import { record } from '../ledger/ledger-queries.ts';
 import {
   type FolderWindow,
@@ -13,6 +15,7 @@ import {
   lockFolder,
   lockVersion,
   releaseVersion,
+  whatIsInTheWay,
   withdrawVersion,
   writeFolder,
 } from '../retention/retention-queries.ts';
@@ -25,31 +28,40 @@ async function requireVersion(tx: Transaction, id: string): Promise<HeldVersion>
   return found;
 }
 
-async function requireFolder(tx: Transaction, customer: string, folder: string): Promise<FolderWindow> {
-  const found = await lockFolder(tx, customer, folder);
+async function requireFolder(tx: Transaction, customer: string, folder: string, purpose: Purpose): Promise<FolderWindow> {
+  const found = await lockFolder(tx, customer, folder, purpose);
   if (found === undefined) throw new CofferdamError('not-found', `customer ${customer} has no folder ${folder}`);
   return found;
 }
 
 export const retentionUseCases = {
-  'folder.set': async (params: Params<OperatorToAdmin, 'folder.set'>, { tx, operator, widen }: Doing) => {
+  'folder.set': async (params: Params<OperatorToAdmin, 'folder.set'>, { tx, warden, operator, widen }: Doing) => {
     const { customer, folder, reason, windowDays, readsMax, retentionDays } = params;
-    const before = await requireFolder(tx, customer, folder);
+    const before = await requireFolder(tx, customer, folder, 'to-narrow');
+    const row = { kind: 'folder', id: before.id } as const;
+    const isAltered = await isFoundAltered(tx, warden.keys, row);
     const after = {
       ...before,
       windowDays: windowDays === undefined ? before.windowDays : windowDays,
       readsMax: readsMax === undefined ? before.readsMax : readsMax,
       retentionDays: retentionDays === undefined ? before.retentionDays : retentionDays,
     };
-    if (after.retentionDays !== null && after.windowDays !== null && after.retentionDays < after.windowDays)
+    if (after.retentionDays !== null && after.windowDays !== null && after.retentionDays < after.windowDays) {
+      if (isAltered) throw alteredBefore(tx, row);
       throw new CofferdamError('invalid', 'retention cannot end before the window does');
-    widen([
-      ...(isBoundWider(before.windowDays, after.windowDays) ? [`the window of ${folder}`] : []),
-      ...(isBoundWider(before.readsMax, after.readsMax) ? [`the reads of ${folder}`] : []),
+    }
+    // Compared with an altered row, only what takes nothing away from any row is wider.
+    const isFreer = (was: number | null, asked: number | null | undefined): boolean =>
+      asked !== undefined && (isAltered ? asked === null : isBoundWider(was, asked));
+    const isSooner = isAltered ? typeof retentionDays === 'number' : isBoundWider(after.retentionDays, before.retentionDays);
+    const wider = [
+      ...(isFreer(before.windowDays, windowDays) ? [`the window of ${folder}`] : []),
+      ...(isFreer(before.readsMax, readsMax) ? [`the reads of ${folder}`] : []),
       // Less retention destroys sooner.
-      ...(isBoundWider(after.retentionDays, before.retentionDays) ? [`what is destroyed sooner in ${folder}`] : []),
-    ]);
-    await writeFolder(tx, after);
+      ...(isSooner ? [`what is destroyed sooner in ${folder}`] : []),
+    ];
+    widen(wider);
+    await writeFolder(tx, after, purposeOf(wider));
     const figures = ({ windowDays: window, readsMax: reads, retentionDays: retention }: FolderWindow) => ({ window, reads, retention });
     await record(tx, {
       kind: 'folder.changed',
@@ -83,6 +95,11 @@ export const retentionUseCases = {
       throw new CofferdamError('conflict', 'the key of this version was destroyed; nobody can read it again');
     if (found.state !== 'withdrawn') throw new CofferdamError('conflict', `the version is ${found.state}, not withdrawn`);
     if (!found.isNewest) throw new CofferdamError('conflict', 'a newer version of this file is published; withdraw that first');
+    const inTheWay = await whatIsInTheWay(tx, found.version);
+    if (inTheWay === 'directory-gone')
+      throw new CofferdamError('conflict', 'its directory was removed, so nobody could reach it: the account has to send the file again');
+    if (inTheWay === 'name-taken')
+      throw new CofferdamError('conflict', 'a directory has its name now: the account has to remove that first, or send the file again');
     const until = await releaseVersion(tx, found.version, days);
     await record(tx, {
       kind: 'file.released',
@@ -97,9 +114,9 @@ export const retentionUseCases = {
 
   'hold.place': async ({ customer, folder, version, reason }: Params<OperatorToAdmin, 'hold.place'>, { tx, operator }: Doing) => {
     if (folder !== undefined && version !== undefined) throw new CofferdamError('invalid', 'name a folder or a version, not both');
-    const owner = await findCustomer(tx, customer);
+    const owner = await findCustomer(tx, customer, 'to-narrow');
     if (owner === undefined) throw new CofferdamError('not-found', `there is no customer named ${customer}`);
-    const inFolder = folder === undefined ? null : (await requireFolder(tx, customer, folder)).id;
+    const inFolder = folder === undefined ? null : (await requireFolder(tx, customer, folder, 'to-narrow')).id;
     const found = version === undefined ? null : await requireVersion(tx, version);
     if (found !== null && found.customer !== owner.id) throw new CofferdamError('not-found', `customer ${customer} has no such version`);
     if (found?.state === 'destroyed') throw new CofferdamError('conflict', 'the key of this version is already destroyed');

@@ -1,6 +1,7 @@
 // Owns: what each changing operation of an operator does, one function a verb, inside the command's own transaction.
 // Must never: change anything before all of its parameters are known to be good.
 import { randomUUID } from 'node:crypto';
+import { isDemoAccount } from '../../domain/demo-accounts.ts';
 import { CofferdamError } from '../../domain/errors.ts';
 import { type AccountId, type CustomerId, type Direction, type FolderId, idOf, type SessionId, type Verb } from '../../domain/ids.ts';
 import type { Transaction } from '../../postgres/database.ts';
@@ -61,7 +62,7 @@ async function giveRights({ tx, warden }: Doing, account: AccountId, plane: 'par
 export const useCases = {
   'warden.ping': async (_params, { warden }) => ({ receiptKey: warden.keys.receiptPublicKey.id, hostKeys: [...warden.hostKeyLines] }),
 
-  'customer.create': async ({ name }, { tx, warden, operator }) => {
+  'customer.create': async ({ name, reason }, { tx, warden, operator }) => {
     const id = idOf<CustomerId>(randomUUID());
     if (!(await insertCustomer(tx, id, name))) throw new CofferdamError('conflict', `there is already a customer named ${name}`);
     await warden.keys.createCustomerKey(tx, id);
@@ -89,14 +90,14 @@ export const useCases = {
       replaceAllowed: true,
       directoriesAllowed: true,
     });
-    await record(tx, { kind: 'customer.created', customer: id, observer: 'warden', public: { name }, sensitive: { by: operator } });
+    await record(tx, { kind: 'customer.created', customer: id, observer: 'warden', public: { name }, sensitive: { by: operator, reason } });
     return { name, folders: ['deposit', 'collect'] };
   },
 
   'customer.suspend': async ({ name, reason }, { tx, endSessions, operator }) => {
     // Who may reach this customer is read while a session opens, of internal accounts too: what opens now is found below, what opens later sees this.
     await holdOpenings(tx);
-    const customer = await requireCustomer(tx, name);
+    const customer = await requireCustomer(tx, name, 'to-narrow');
     await lockForWithdrawal(tx, { customer });
     if (!(await setCustomerState(tx, customer, 'suspended'))) throw new CofferdamError('conflict', `customer ${name} is already suspended`);
     await record(tx, { kind: 'customer.suspended', customer, observer: 'warden', sensitive: { reason, by: operator } });
@@ -104,7 +105,7 @@ export const useCases = {
   },
 
   'customer.resume': async ({ name, reason }, { tx, operator }) => {
-    const customer = await requireCustomer(tx, name);
+    const customer = await requireCustomer(tx, name, 'to-rely');
     if (!(await setCustomerState(tx, customer, 'active'))) throw new CofferdamError('conflict', `customer ${name} is not suspended`);
     await record(tx, { kind: 'customer.resumed', customer, observer: 'warden', sensitive: { reason, by: operator } });
     return {};
@@ -116,7 +117,8 @@ export const useCases = {
       throw new CofferdamError('invalid', 'only a person manages other accounts');
     const id = idOf<AccountId>(randomUUID());
     const customers: CustomerId[] = [];
-    for (const name of params.plane === 'partner' ? [params.customer] : params.customers) customers.push(await requireCustomer(tx, name));
+    for (const name of params.plane === 'partner' ? [params.customer] : params.customers)
+      customers.push(await requireCustomer(tx, name, 'to-rely'));
     const made = await insertAccount(tx, {
       id,
       name: params.name,
@@ -124,7 +126,7 @@ export const useCases = {
       kind: params.kind,
       plane: params.plane,
       contact: params.contact ?? null,
-      isDemo: doing.warden.config.demo,
+      isDemo: doing.warden.config.demo && isDemoAccount(params.name),
       manages: params.plane === 'partner' && params.manages === true,
     });
     if (!made) throw new CofferdamError('conflict', `there is already an account named ${params.name}`);

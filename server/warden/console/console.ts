@@ -3,19 +3,22 @@
 import { hourMs } from '../../config/credential-ages.ts';
 import { type ConsoleCommand, consoleHelp, parseConsoleLine } from '../../domain/console-grammar.ts';
 import { CofferdamError, toCofferdamError } from '../../domain/errors.ts';
+import type { Condition } from '../../postgres/beginning.ts';
 import type { Transaction } from '../../postgres/database.ts';
 import type { ConsoleAnswer, EdgeToWarden } from '../../rpc/edge-warden.ts';
 import type { Handlers } from '../../rpc/operation.ts';
 import { Shelf } from '../../rpc/shelf.ts';
+import { countedCodesOf } from '../authentication/used-codes.ts';
 import { sealing } from '../changes/seals.ts';
 import type { EdgeCaller, OpenSession, Warden } from '../context.ts';
 import type { Acting } from '../credentials/credentials.ts';
 import { bySession, record } from '../ledger/ledger-queries.ts';
 import type { SessionRegistry } from '../sessions/sessions.ts';
 import { beginEnrolment, type Enrolment, finishEnrolment } from './enrolment.ts';
-import { requestKey } from './key-requests.ts';
+import { endOthers, requestKey } from './key-requests.ts';
 import { confirm, keys, lock, type Person, receipt, revokeKey, unlock, whoami, windows } from './verbs.ts';
 
+type Within = <T>(run: (tx: Transaction) => Promise<T>) => Promise<T>;
 type Dialogue = { readonly kind: 'enrolment'; readonly enrolment: Enrolment } | { readonly kind: 'key-request' };
 
 const dialogueLifeMs = 10 * 60_000;
@@ -47,13 +50,16 @@ export function consoleHandlers(
     if (payer !== undefined && !isFree.has(verb)) await warden.charges.take(session, payer.id, 'list', { bytes: 0, items: 1 });
   };
 
-  /** One transaction: effect and entry; a refusal is an entry too. */
+  /** One transaction: effect and entry; a refusal is an entry too. `before` has transactions of its own. */
   const acted = async (
     session: OpenSession,
     verb: ConsoleCommand['verb'],
     what: string,
-    work: (acting: Acting) => Promise<ConsoleAnswer>,
+    /** `afterwards`: what is done when it is committed. */
+    work: (acting: Acting, afterwards: (then: () => void) => void) => Promise<ConsoleAnswer>,
+    before?: (by: string, within: Within) => Promise<void>,
   ): Promise<ConsoleAnswer> => {
+    const by = `${session.account.name} (console)`;
     const announcements: (() => void)[] = [];
     const entry = (tx: Transaction, outcome: string): Promise<void> =>
       record(tx, {
@@ -63,26 +69,32 @@ export function consoleHandlers(
         public: { command: what, outcome },
       });
     // A customer's console sees the rows of its customer, whatever its code does.
-    const scoped = <T>(run: (tx: Transaction) => Promise<T>): Promise<T> => {
+    const scoped = <T>(run: (tx: Transaction) => Promise<T>, condition?: Condition): Promise<T> => {
       const { customer } = session.account;
-      return customer === null ? warden.database.withSystem(run) : warden.database.withCustomers([customer], run);
+      return customer === null ? warden.database.withSystem(run, condition) : warden.database.withCustomers([customer], run, condition);
     };
+    const within: Within = (run) => scoped(run, sessions.goingOn(session));
+    const sealed = <T>(tx: Transaction, run: () => Promise<T>): Promise<T> =>
+      sealing(tx, warden, { maker: 'console', change: () => null }, run);
     try {
       await pay(session, verb);
-      const answer = await scoped(async (tx) => {
+      await before?.(by, (run) => within((tx) => sealed(tx, () => run(tx))));
+      const answer = await within(async (tx) => {
         announcements.length = 0;
-        await sessions.look(tx, session);
-        const said = await sealing(tx, warden, { maker: 'console', change: () => null }, () =>
-          work({
-            tx,
-            warden,
-            by: `${session.account.name} (console)`,
-            endSessions: async (filter, reason) => {
-              const ended = await sessions.endWithin(tx, filter, reason);
-              announcements.push(() => ended.announce());
-              return ended.count;
+        const said = await sealed(tx, () =>
+          work(
+            {
+              tx,
+              warden,
+              by,
+              endSessions: async (filter, reason) => {
+                const ended = await sessions.endWithin(tx, filter, reason);
+                announcements.push(() => ended.announce());
+                return ended.count;
+              },
             },
-          }),
+            (then) => void announcements.push(then),
+          ),
         );
         await entry(tx, said.outcome === 'done' && said.exitStatus !== 0 ? 'refused' : 'done');
         return said;
@@ -125,20 +137,22 @@ export function consoleHandlers(
       dialogues.delete(session.id);
       if (dialogue === undefined) return done('nothing was asked for; begin again', 1);
       if (dialogue.kind === 'enrolment') {
-        return acted(session, 'enroll', 'enroll', async ({ tx }) => {
+        return acted(session, 'enroll', 'enroll', async ({ tx }, afterwards) => {
           const result = await finishEnrolment(tx, warden.keys, session, dialogue.enrolment, text);
+          if (result.isEnrolled) afterwards(() => countedCodesOf(warden.keys).learn(result.counted));
           if (result.isEnrolled) return done('The second factor is enrolled. From now on you log in with it.');
           if (result.next === undefined) return done('That is not the code either. Nothing was enrolled; the ticket is still good.', 1);
           keep(session, { kind: 'enrolment', enrolment: result.next });
           return { outcome: 'input', text: 'That is not the code. Once more: ', until: 'line' };
         });
       }
-      return acted(session, 'keys-add', 'keys add', async (acting) => {
+      const request = async (acting: Acting): Promise<ConsoleAnswer> => {
         const { fingerprint, account, validFrom } = await requestKey(acting, session, text);
         return done(
           `key ${fingerprint} of ${account} is good from ${validFrom.toISOString()}, or when a colleague says: keys confirm ${fingerprint}\nThe key that signed retires some time after the first use of this one.`,
         );
-      });
+      };
+      return acted(session, 'keys-add', 'keys add', request, (by, within) => endOthers({ by, warden }, within, session, text));
     },
   };
 

@@ -4,8 +4,9 @@ import { renderUnicodeCompact } from 'uqr';
 import { CofferdamError } from '../../domain/errors.ts';
 import { Secret } from '../../domain/secrets.ts';
 import type { Transaction } from '../../postgres/database.ts';
-import { insertSecondFactor, useStep, useTicket } from '../authentication/login-queries.ts';
+import { insertSecondFactor, useTicket } from '../authentication/factor-queries.ts';
 import { enrolmentUri, matchingSteps, newSeed, seedToBase32 } from '../authentication/totp.ts';
+import { type Counted, takeStep } from '../authentication/used-codes.ts';
 import type { KeyRing, OpenSession } from '../context.ts';
 import { record } from '../ledger/ledger-queries.ts';
 
@@ -33,7 +34,9 @@ export function beginEnrolment(session: OpenSession): { readonly enrolment: Enro
   };
 }
 
-export type Enrolled = { readonly isEnrolled: true } | { readonly isEnrolled: false; readonly next: Enrolment | undefined };
+export type Enrolled =
+  | { readonly isEnrolled: true; readonly counted: Counted }
+  | { readonly isEnrolled: false; readonly next: Enrolment | undefined };
 
 /** The code that came back. Ticket, seed and step are written together, or not at all. */
 export async function finishEnrolment(
@@ -50,12 +53,13 @@ export async function finishEnrolment(
     const triesLeft = enrolment.triesLeft - 1;
     return { isEnrolled: false, next: triesLeft > 0 ? { ...enrolment, triesLeft } : undefined };
   }
-  const { sealed, sealedBy } = keys.sealSecret('totp', id, seed);
   // The one that this session came with, not another one that was issued since.
   if (session.ticket === null || !(await useTicket(tx, id, session.ticket)))
     throw new CofferdamError('conflict', 'the ticket has expired or was used; ask for a new one');
-  if (!(await insertSecondFactor(tx, id, sealed, sealedBy))) throw new CofferdamError('conflict', 'this account has a second factor');
-  await useStep(tx, id, step);
+  if (!(await insertSecondFactor(tx, id, keys.sealSecret('totp', id, seed))))
+    throw new CofferdamError('conflict', 'this account has a second factor');
+  // It is used up with the enrolment. That a code of a former seed used the same time step is no fault of this one.
+  await takeStep(tx, keys, { account: id, customer, node: session.node, plane: session.account.plane }, step);
   await record(tx, { kind: 'second-factor.enrolled', customer, account: id, session: session.id, node: session.node, observer: 'warden' });
-  return { isEnrolled: true };
+  return { isEnrolled: true, counted: { account: id, step } };
 }

@@ -6,6 +6,7 @@ import type { CustomerId } from '../../domain/ids.ts';
 import { parsePath } from '../../domain/paths.ts';
 import { lockForWithdrawal } from '../budgets/consequence-queries.ts';
 import { locateEntry, notFound, walk } from '../catalogue/locate.ts';
+import type { Purpose } from '../changes/declared.ts';
 import type { OpenSession } from '../context.ts';
 import { confirmCredential, type FoundCredential, findCredentialByFingerprint } from '../credentials/credential-queries.ts';
 import { type Acting, recordCredential, revoke } from '../credentials/credentials.ts';
@@ -24,8 +25,8 @@ function requireManager(person: Person): CustomerId {
   return customer;
 }
 
-async function requireMachine(acting: Acting, person: Person, name: string): Promise<Managed> {
-  const found = await findManaged(acting.tx, requireManager(person), name);
+async function requireMachine(acting: Acting, person: Person, name: string, purpose: Purpose): Promise<Managed> {
+  const found = await findManaged(acting.tx, requireManager(person), name, purpose);
   if (found === undefined || found.kind !== 'machine')
     throw new CofferdamError('not-found', `your house has no machine account named ${name}`);
   return found;
@@ -60,7 +61,7 @@ export async function windows({ tx }: Acting, person: Person): Promise<string> {
 }
 
 export async function unlock(acting: Acting, person: Person, name: string, livesMs: number): Promise<string> {
-  const machine = await requireMachine(acting, person, name);
+  const machine = await requireMachine(acting, person, name, 'to-rely');
   if (!machine.isActive) throw new CofferdamError('conflict', `${name} was locked by the operators; please call them`);
   const closesAt = await insertWindow(acting.tx, randomUUID(), machine.id, livesMs, acting.by, 'over the console');
   await record(acting.tx, {
@@ -71,11 +72,13 @@ export async function unlock(acting: Acting, person: Person, name: string, lives
     observer: 'warden',
     sensitive: { by: acting.by, closesAt: closesAt.toISOString() },
   });
-  return `${name} may log in with its key alone until ${when(closesAt)}`;
+  const latest = (await machineWindows(acting.tx, requireManager(person))).find((row) => row.account === name)?.openUntil ?? closesAt;
+  const other = latest > closesAt ? `; another window of it is open until ${when(latest)}` : '';
+  return `${name} may log in with its key alone until ${when(closesAt)}${other}`;
 }
 
 export async function lock(acting: Acting, person: Person, name: string): Promise<string> {
-  const machine = await requireMachine(acting, person, name);
+  const machine = await requireMachine(acting, person, name, 'to-narrow');
   await lockForWithdrawal(acting.tx, { credentialsOf: machine.id });
   const closed = await closeSingleWindows(acting.tx, machine.id);
   let ended = 0;
@@ -104,12 +107,12 @@ export async function keys({ tx }: Acting, person: Person, dormantMs: number): P
 }
 
 /** A credential of the person itself, or of a machine account that he manages. */
-async function requireKey(acting: Acting, person: Person, fingerprint: string): Promise<FoundCredential> {
-  const found = await findCredentialByFingerprint(acting.tx, fingerprint);
+async function requireKey(acting: Acting, person: Person, fingerprint: string, purpose: Purpose): Promise<FoundCredential> {
+  const found = await findCredentialByFingerprint(acting.tx, fingerprint, purpose);
   const { account } = person;
   if (found !== undefined && found.account === account.id) return found;
   if (found !== undefined && account.manages && account.customer !== null && found.customer === account.customer) {
-    const holder = await findManaged(acting.tx, account.customer, found.accountName);
+    const holder = await findManaged(acting.tx, account.customer, found.accountName, purpose);
     if (holder?.kind === 'machine') return found;
   }
   throw new CofferdamError('not-found', 'no account that you manage has this key');
@@ -117,7 +120,7 @@ async function requireKey(acting: Acting, person: Person, fingerprint: string): 
 
 export async function confirm(acting: Acting, person: Person, fingerprint: string): Promise<string> {
   requireManager(person);
-  const found = await requireKey(acting, person, fingerprint);
+  const found = await requireKey(acting, person, fingerprint, 'to-rely');
   if (found.issuedBy === acting.by) throw new CofferdamError('denied', 'a second person confirms it, not the one who asked for it');
   if (!(await confirmCredential(acting.tx, found.id))) throw new CofferdamError('conflict', 'this key waits for no confirmation');
   await recordCredential(acting.tx, 'credential.confirmed', found, { by: acting.by });
@@ -125,7 +128,7 @@ export async function confirm(acting: Acting, person: Person, fingerprint: strin
 }
 
 export async function revokeKey(acting: Acting, person: Person, fingerprint: string): Promise<string> {
-  const found = await requireKey(acting, person, fingerprint);
+  const found = await requireKey(acting, person, fingerprint, 'to-narrow');
   const ended = await revoke(acting, found, 'over the console');
   if (ended === false) throw new CofferdamError('conflict', 'this key was revoked before');
   return `${fingerprint} of ${found.accountName} is never good again; ${ended} sessions ended`;

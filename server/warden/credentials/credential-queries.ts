@@ -2,7 +2,8 @@
 import { type AccountId, type CredentialId, type CustomerId, idOf } from '../../domain/ids.ts';
 import type { Transaction } from '../../postgres/database.ts';
 import type { Selection } from '../../rpc/operator-credentials.ts';
-import { declareChange, declareNew, declareRelied, fromNow, networksAs } from '../changes/declared.ts';
+import { declareChange, declareFound, declareNew, declareRelied, fromNow, networksAs, type Purpose } from '../changes/declared.ts';
+import { accountOfSelfTest } from '../self-test/self-test-queries.ts';
 
 export type NewCredential = {
   readonly id: CredentialId;
@@ -17,6 +18,8 @@ export type NewCredential = {
   readonly waitsMs: number;
   readonly readOnly: boolean;
   readonly networks: readonly string[];
+  /** Somebody signed for it with the key itself. */
+  readonly isProved: boolean;
 };
 
 /** Begin and end, or undefined when the key is already there, on this or any other account, in whatever state. */
@@ -43,8 +46,8 @@ export async function insertCredential(
     },
   );
   const [row] = await tx.query<{ valid_from: Date; expires_at: Date }>(
-    `insert into credential (id, account_id, type, algorithm, public_key, password_hash, fingerprint, issued_by, valid_from, expires_at, read_only, source_networks)
-     select $1, $2, $3, $4, $5, $6, $7, $8, n.now + $9 * interval '1 millisecond', n.now + $10 * interval '1 millisecond', $11, $12::cidr[]
+    `insert into credential (id, account_id, type, algorithm, public_key, password_hash, fingerprint, issued_by, valid_from, expires_at, read_only, source_networks, proved_at)
+     select $1, $2, $3, $4, $5, $6, $7, $8, n.now + $9 * interval '1 millisecond', n.now + $10 * interval '1 millisecond', $11, $12::cidr[], case when $13 then n.now end
      from (select clock_timestamp() as now) n on conflict do nothing returning valid_from, expires_at`,
     [
       c.id,
@@ -59,6 +62,7 @@ export async function insertCredential(
       c.livesMs,
       c.readOnly,
       c.networks,
+      c.isProved,
     ],
   );
   return row && { validFrom: row.valid_from, expiresAt: row.expires_at };
@@ -77,6 +81,7 @@ export type FoundCredential = {
   readonly issuedBy: string;
   readonly readOnly: boolean;
   readonly networks: readonly string[];
+  readonly isSelfTest: boolean;
 };
 
 type CredentialColumns = {
@@ -92,10 +97,11 @@ type CredentialColumns = {
   issued_by: string;
   read_only: boolean;
   networks: readonly string[];
+  is_self_test: boolean;
 };
 
 const credentialColumns = `k.id, k.type, k.fingerprint, k.state, k.account_id, a.name as account_name, a.customer_id, k.expires_at,
-  k.valid_from > clock_timestamp() as is_pending, k.issued_by, k.read_only, k.source_networks::text[] as networks`;
+  k.valid_from > clock_timestamp() as is_pending, k.issued_by, k.read_only, k.source_networks::text[] as networks, ${accountOfSelfTest} as is_self_test`;
 
 const shaped = (row: CredentialColumns): FoundCredential => ({
   id: idOf<CredentialId>(row.id),
@@ -110,15 +116,29 @@ const shaped = (row: CredentialColumns): FoundCredential => ({
   issuedBy: row.issued_by,
   readOnly: row.read_only,
   networks: row.networks,
+  isSelfTest: row.is_self_test,
 });
 
-export async function findCredentialByFingerprint(tx: Transaction, fingerprint: string): Promise<FoundCredential | undefined> {
+/** With its account, whose name and house are told and relied on with it. */
+export async function findCredentialByFingerprint(
+  tx: Transaction,
+  fingerprint: string,
+  purpose: Purpose,
+): Promise<FoundCredential | undefined> {
   const [row] = await tx.query<CredentialColumns>(
-    `select ${credentialColumns} from credential k join account a on a.id = k.account_id where k.fingerprint = $1`,
+    `select ${credentialColumns} from credential k join account a on a.id = k.account_id where k.id = credential_named($1)`,
     [fingerprint],
   );
-  return row && shaped(row);
+  if (row === undefined) return undefined;
+  const { id, account_id: account, account_name: name, customer_id: customer } = row;
+  const said = await declareFound<CredentialFacts>(tx, purpose, { kind: 'credential', id }, { fingerprint, account_id: account });
+  await declareFound(tx, purpose, { kind: 'account', id: account }, { name, customer_id: customer });
+  if (said === undefined) return shaped(row);
+  return shaped({ ...row, issued_by: said.issued_by, read_only: said.read_only, networks: said.source_networks });
 }
+
+/** What is decided by later, as the verified row says it. */
+type CredentialFacts = { readonly issued_by: string; readonly read_only: boolean; readonly source_networks: readonly string[] };
 
 /** Credentials that are not revoked yet and fit every condition, in the order of account and age. */
 export async function selectCredentials(tx: Transaction, chosen: Selection): Promise<readonly FoundCredential[]> {
@@ -136,6 +156,20 @@ export async function findCredentials(tx: Transaction, ids: readonly CredentialI
     [ids],
   );
   return rows.map(shaped);
+}
+
+/** A key that another account than this one holds, and that nobody ever proved to have. */
+export async function findUnproved(tx: Transaction, fingerprint: string, notOf: AccountId): Promise<CredentialId | undefined> {
+  const [row] = await tx.query<{ id: string }>(
+    "select id from credential where fingerprint = $1 and type = 'public-key' and proved_at is null and state <> 'revoked' and account_id <> $2",
+    [fingerprint, notOf],
+  );
+  return row && idOf<CredentialId>(row.id);
+}
+
+/** Whether nobody has proved it up to now. A login holds the row's key while it waits for budgets that a withdrawal has: this waits for no such login. */
+export async function isUnproved(tx: Transaction, credential: CredentialId): Promise<boolean> {
+  return (await tx.query('select 1 from credential where id = $1 and proved_at is null for no key update', [credential])).length === 1;
 }
 
 /** Final. True when it was not revoked before. */
@@ -212,35 +246,68 @@ export async function copyBudgets(tx: Transaction, from: CredentialId, to: Crede
 
 export type Due = FoundCredential & { readonly contact: string | null };
 
-/** Credentials that were to retire and whose end has come (suspended ones too), locked; another warden passes over them. */
-export async function takeRetired(tx: Transaction, limit: number): Promise<readonly FoundCredential[]> {
+const idsOf = (rows: readonly { readonly id: string }[]): readonly string[] => rows.map((row) => row.id);
+
+const isRetired = `k.state <> 'revoked' and k.expires_at <= clock_timestamp()
+  and (k.state = 'retiring' or exists (select 1 from rotation_item i where i.credential_id = k.id and i.state = 'open'))`;
+
+/** Credentials that were to retire and whose end has come (suspended ones too). */
+export async function findRetired(tx: Transaction, limit: number): Promise<readonly string[]> {
+  return idsOf(await tx.query<{ id: string }>(`select k.id from credential k where ${isRetired} order by k.expires_at limit $1`, [limit]));
+}
+
+/** Of these, locked; another warden passes over them. */
+export async function takeRetired(tx: Transaction, ids: readonly string[]): Promise<readonly FoundCredential[]> {
+  const held = idsOf(
+    await tx.query<{ id: string }>('select id from credential where id = any ($1::uuid[]) order by id for no key update skip locked', [
+      ids,
+    ]),
+  );
   const rows = await tx.query<CredentialColumns>(
     `select ${credentialColumns} from credential k join account a on a.id = k.account_id
-     where k.state <> 'revoked' and k.expires_at <= clock_timestamp()
-       and (k.state = 'retiring' or exists (select 1 from rotation_item i where i.credential_id = k.id and i.state = 'open')) order by k.expires_at limit $1 for update of k skip locked`,
-    [limit],
+     where k.id = any ($1::uuid[]) and ${isRetired} order by k.expires_at`,
+    [held],
   );
   return rows.map(shaped);
 }
 
-/** Credentials that end by themselves within so long and whose contact was not told; told once. */
-export async function takeExpiring(tx: Transaction, withinMs: number, limit: number): Promise<readonly Due[]> {
+const isExpiring = `k.state = 'active' and k.warned_at is null and k.expires_at < clock_timestamp() + $2 * interval '1 millisecond' and k.issued_by <> 'self-test'`;
+
+/** Credentials that end by themselves within so long and whose contact was not told. */
+export async function findExpiring(tx: Transaction, withinMs: number, limit: number): Promise<readonly string[]> {
+  return idsOf(
+    await tx.query<{ id: string }>(`select k.id from credential k where ${isExpiring} order by k.expires_at limit $1`, [limit, withinMs]),
+  );
+}
+
+/** Of these: told once. */
+export async function takeExpiring(tx: Transaction, ids: readonly string[], withinMs: number): Promise<readonly Due[]> {
   const rows = await tx.query<CredentialColumns & { contact: string | null }>(
-    `update credential k set warned_at = clock_timestamp() from account a where a.id = k.account_id and k.id in (
-       select x.id from credential x where x.state = 'active' and x.warned_at is null and x.expires_at < clock_timestamp() + $1 * interval '1 millisecond'
-         and x.issued_by <> 'self-test' order by x.expires_at limit $2 for update skip locked)
+    `with held as (select id from credential where id = any ($1::uuid[]) order by id for no key update skip locked)
+     update credential k set warned_at = clock_timestamp() from account a, held h where a.id = k.account_id and k.id = h.id and ${isExpiring}
      returning ${credentialColumns}, a.contact`,
-    [withinMs, limit],
+    [ids, withinMs],
   );
   return rows.map((row) => ({ ...shaped(row), contact: row.contact }));
 }
 
-/** Open sessions that outlive their credential: its end was brought forward after they began. */
-export async function takeOutlived(tx: Transaction, limit: number): Promise<readonly CredentialId[]> {
-  const rows = await tx.query<{ id: string }>(
-    `select distinct k.id from session s join credential k on k.id = s.credential_id or k.id = s.also_credential_id
-     where s.state = 'open' and (k.state not in ('active', 'retiring') or k.expires_at <= clock_timestamp()) limit $1`,
-    [limit],
+const isOver = "(k.state not in ('active', 'retiring') or k.expires_at <= clock_timestamp())";
+
+/** Credentials of open sessions that outlive them: their end was brought forward after those began. */
+export async function findOutlived(tx: Transaction, limit: number): Promise<readonly string[]> {
+  return idsOf(
+    await tx.query<{ id: string }>(
+      `select distinct k.id from session s join credential k on k.id = s.credential_id or k.id = s.also_credential_id
+       where s.state = 'open' and ${isOver} limit $1`,
+      [limit],
+    ),
   );
+}
+
+/** Those of them that still are over: somebody may have woken one while its budgets were waited for. */
+export async function stillOver(tx: Transaction, ids: readonly string[]): Promise<readonly CredentialId[]> {
+  const rows = await tx.query<{ id: string }>(`select k.id from credential k where k.id = any ($1::uuid[]) and ${isOver} order by k.id`, [
+    ids,
+  ]);
   return rows.map((row) => idOf<CredentialId>(row.id));
 }

@@ -7,11 +7,12 @@ import { type AccountId, type CredentialId, type CustomerId, idOf } from '../../
 import type { EntryKind } from '../../domain/ledger/entry-kinds.ts';
 import { parsePublicKeyLine, rsaBitsMin } from '../../domain/ssh-keys.ts';
 import type { Transaction } from '../../postgres/database.ts';
+import type { AlertKind } from '../alerts/alert-kinds.ts';
 import { insertAlert } from '../alerts/alert-queries.ts';
 import { fingerprintOf } from '../authentication/ssh-signature.ts';
 import { lockForWithdrawal } from '../budgets/consequence-queries.ts';
 import { createBudgets } from '../budgets/create-budgets.ts';
-import { declareRelied } from '../changes/declared.ts';
+import { declareRelied, type Purpose } from '../changes/declared.ts';
 import type { Warden } from '../context.ts';
 import { record } from '../ledger/ledger-queries.ts';
 import type { SessionFilter } from '../sessions/session-queries.ts';
@@ -20,7 +21,9 @@ import {
   type FoundCredential,
   findCredentialByFingerprint,
   findCredentials,
+  findUnproved,
   insertCredential,
+  isUnproved,
   retireCredential,
   revokeCredential,
   setSuccessor,
@@ -38,9 +41,10 @@ export type Acting = {
 
 export type Holder = { readonly id: AccountId; readonly name: string; readonly customer: CustomerId | null };
 
-export async function requireCredential(tx: Transaction, fingerprint: string): Promise<FoundCredential> {
-  const found = await findCredentialByFingerprint(tx, fingerprint);
-  if (found === undefined)
+/** For operators: never one of a self-test, which its node makes and ends itself. */
+export async function requireCredential(tx: Transaction, fingerprint: string, purpose: Purpose): Promise<FoundCredential> {
+  const found = await findCredentialByFingerprint(tx, fingerprint, purpose);
+  if (found === undefined || found.isSelfTest)
     throw new CofferdamError('not-found', 'no account has a credential of this name: see `cofferctl credential list`');
   return found;
 }
@@ -67,6 +71,10 @@ export const fingerprintOfLine = (line: string): string => fingerprintOf(parsePu
 export type KeyWish = {
   readonly holder: Holder;
   readonly publicKey: string;
+  /** Somebody signed for it with the key itself. */
+  readonly isProved: boolean;
+  /** What is said when the key is or was somebody's; undefined: that, to operators. */
+  readonly refusal?: string;
   readonly lifeDays?: number | undefined;
   readonly readOnly?: boolean | undefined;
   readonly networks?: readonly string[] | undefined;
@@ -81,19 +89,28 @@ export type KeyWish = {
 };
 export type Added = { readonly fingerprint: string; readonly validFrom: Date; readonly expiresAt: Date; readonly retiresAt: Date | null };
 
-/** Registers a key with its budgets, and stages it as the successor of another when there is one to replace. */
-export async function addKey(acting: Acting, wish: KeyWish): Promise<Added> {
-  const { tx, warden, by } = acting;
-  const { credentials: ages, edges, budgets } = warden.config;
-  const { holder, replaces } = wish;
+/** What can be said of a wish by itself, before anything is done for it. Throws `invalid` or `conflict`. */
+export function requireFit(
+  { credentials: ages, edges }: Pick<Warden['config'], 'credentials' | 'edges'>,
+  { publicKey, lifeDays: wanted, holder, replaces }: Pick<KeyWish, 'publicKey' | 'lifeDays' | 'holder' | 'replaces'>,
+): { readonly blob: Uint8Array; readonly type: string; readonly lifeDays: number } {
   const hasLegacy = edges.some((edge) => edge.profile === 'legacy');
-  const { blob, key } = parsePublicKeyLine(wish.publicKey, hasLegacy ? rsaBitsMin.legacy : rsaBitsMin.standard);
-  const lifeDays = wish.lifeDays ?? ages.lifeDays;
+  const { blob, key } = parsePublicKeyLine(publicKey, hasLegacy ? rsaBitsMin.legacy : rsaBitsMin.standard);
+  const lifeDays = wanted ?? ages.lifeDays;
   if (lifeDays > ages.lifeMaxDays) throw new CofferdamError('invalid', `a key lives at most ${ages.lifeMaxDays} days`);
   if (replaces !== null && replaces.account !== holder.id)
     throw new CofferdamError('conflict', 'a key replaces a key of the same account only');
   if (replaces !== null && replaces.state !== 'active' && replaces.state !== 'retiring')
     throw new CofferdamError('conflict', `the key to be replaced is ${replaces.state}`);
+  return { blob, type: key.type, lifeDays };
+}
+
+/** Registers a key with its budgets, and stages it as the successor of another when there is one to replace. */
+export async function addKey(acting: Acting, wish: KeyWish): Promise<Added> {
+  const { tx, warden, by } = acting;
+  const { credentials: ages, budgets } = warden.config;
+  const { holder, replaces } = wish;
+  const { blob, type, lifeDays } = requireFit(warden.config, wish);
   const spot = await findUnreplaced(tx, holder.id, { rotation: wish.rotation, credential: replaces?.id });
   const [found] = spot === undefined ? [] : await findCredentials(tx, [spot.credential]);
   const old = replaces ?? found ?? null;
@@ -105,7 +122,7 @@ export async function addKey(acting: Acting, wish: KeyWish): Promise<Added> {
   const times = await insertCredential(tx, {
     id,
     account: holder.id,
-    secret: { type: 'public-key', algorithm: key.type, blob: Buffer.from(blob) },
+    secret: { type: 'public-key', algorithm: type, blob: Buffer.from(blob) },
     fingerprint,
     issuedBy: by,
     livesMs: lifeDays * ages.dayMs,
@@ -113,9 +130,10 @@ export async function addKey(acting: Acting, wish: KeyWish): Promise<Added> {
     // What the old key may not do, the new one may not either.
     readOnly: wish.readOnly ?? old?.readOnly ?? false,
     networks: wish.networks ?? old?.networks ?? [],
+    isProved: wish.isProved,
   });
   if (times === undefined)
-    throw new CofferdamError('conflict', `the key ${fingerprint} is or was registered; a key belongs to one account, once`);
+    throw new CofferdamError('conflict', wish.refusal ?? `the key ${fingerprint} is or was registered; a key belongs to one account, once`);
   await createBudgets(tx, { kind: 'credential', credential: id, customer: holder.customer }, budgets);
   await recordCredential(
     tx,
@@ -123,6 +141,7 @@ export async function addKey(acting: Acting, wish: KeyWish): Promise<Added> {
     { id, account: holder.id, customer: holder.customer, fingerprint },
     {
       by,
+      isProved: wish.isProved,
       validFrom: times.validFrom.toISOString(),
       expiresAt: times.expiresAt.toISOString(),
       replaces: old?.fingerprint ?? null,
@@ -171,10 +190,34 @@ export async function revoke(acting: Acting, found: FoundCredential, why: string
   return acting.endSessions({ credential: found.id }, isRetirement ? 'the key has retired' : 'the credential was revoked');
 }
 
+/**
+ * The holder proved to have this key. Another account that has it without a proof loses it for good: nobody keeps a key from its owner by having it
+ * registered. It was never used (the table sees to it that a first use is a proof), so it has no sessions. The other account is not told whose it is.
+ */
+export async function endUnproved(acting: Acting, holder: Holder, fingerprint: string): Promise<void> {
+  const { tx } = acting;
+  const id = await findUnproved(tx, fingerprint, holder.id);
+  if (id === undefined) return;
+  await lockForWithdrawal(tx, { credential: id });
+  const [found] = (await isUnproved(tx, id)) ? await findCredentials(tx, [id]) : [];
+  if (found === undefined || (await revoke(acting, found, 'another account proved to have this key')) === false) return;
+  await insertAlert(tx, {
+    kind: 'credential.proved-elsewhere',
+    severity: 'warning',
+    subject: found.id,
+    customer: found.customer,
+    account: found.account,
+    text: `${fingerprint} was registered for ${found.accountName} without a proof; ${holder.name} proved to have it, so it is no key of ${found.accountName} any more`,
+    facts: { account: found.accountName, fingerprint, holder: holder.name },
+    nextCommand: `cofferctl credential show ${fingerprint}`,
+    contactText: `The key ${fingerprint} of your account ${found.accountName} was never used and is revoked: it is not yours. If it is, call us.`,
+  });
+}
+
 /** Somebody outside must hear of a change to his account's credentials. */
 export async function tellContact(
   tx: Transaction,
-  kind: string,
+  kind: AlertKind,
   holder: Holder,
   words: { readonly text: string; readonly contactText: string; readonly next: string; readonly facts: Readonly<Record<string, unknown>> },
 ): Promise<void> {

@@ -88,17 +88,21 @@ export async function countPlanned(tx: Transaction, rotation: string): Promise<n
   return row?.n ?? 0;
 }
 
-/** The account's oldest key under rotation (or this very one) that nothing replaces yet; a revoked successor replaces nothing. */
+/** The account's oldest key under rotation (or this very one) that nothing replaces yet, locked; a revoked successor replaces nothing. */
 export async function findUnreplaced(
   tx: Transaction,
   account: AccountId,
   only: { readonly rotation?: string | undefined; readonly credential?: CredentialId | undefined },
 ): Promise<{ readonly rotation: string; readonly credential: CredentialId } | undefined> {
+  const keys = await tx.query<{ id: string }>('select id from credential where account_id = $1', [account]);
+  await tx.query('select 1 from rotation_item where credential_id = any ($1::uuid[]) order by rotation_id, credential_id for update', [
+    keys.map((key) => key.id),
+  ]);
   const [row] = await tx.query<{ rotation_id: string; credential_id: string }>(
     `select i.rotation_id, i.credential_id from rotation_item i join credential k on k.id = i.credential_id
      where k.account_id = $1 and i.state in ('planned', 'open') and ($2::uuid is null or i.rotation_id = $2) and ($3::uuid is null or k.id = $3)
        and not exists (select 1 from credential s where s.id = i.successor_id and s.state <> 'revoked')
-     order by k.created_at limit 1 for update of i`,
+     order by k.created_at limit 1`,
     [account, only.rotation ?? null, only.credential ?? null],
   );
   return row && { rotation: row.rotation_id, credential: idOf<CredentialId>(row.credential_id) };
@@ -107,7 +111,7 @@ export async function findUnreplaced(
 /** The key replaces another in this rotation already: an interrupted run is being repeated. */
 export async function isStaged(tx: Transaction, rotation: string, fingerprint: string): Promise<boolean> {
   const rows = await tx.query(
-    'select 1 from rotation_item i join credential k on k.id = i.successor_id where i.rotation_id = $1 and k.fingerprint = $2',
+    'select 1 from rotation_item i join credential k on k.id = i.successor_id where i.rotation_id = $1 and k.id = credential_named($2)',
     [rotation, fingerprint],
   );
   return rows.length > 0;

@@ -29,8 +29,6 @@ type Age = { readonly challenge: Buffer; readonly hashes: Set<string>; readonly 
 
 const challengeBytes = 8;
 const challengeLifeMs = 5 * 60_000;
-const signaturesPerSecond = 400;
-const signaturesAtOnce = 2000;
 const graceAfterLoginMs = 10_000;
 
 /** OpenSSH's PROTOCOL, section 3: what a proof of a further host key covers. */
@@ -41,7 +39,6 @@ export class Exchanges {
   readonly #keys: readonly HostKey[];
   readonly #slots: Pick<WardenSlots, 'identifiers' | 'signatures'>;
   readonly #open = new Map<string, Map<string, Open>>();
-  readonly #allowance = new Map<string, { tokens: number; at: number }>();
   readonly #timers: readonly NodeJS.Timeout[];
   #ages: readonly Age[] = [newAge()];
   signed = 0;
@@ -98,7 +95,6 @@ export class Exchanges {
     if (fields.clientKexInit[0] !== 20 || fields.serverKexInit[0] !== 20) throw refusal('not a KEXINIT');
     const age = this.#ages.find(({ challenge }) => challenge.equals(fields.serverKexInit.subarray(1, 1 + challengeBytes)));
     if (age === undefined) throw refusal('this exchange is not of now');
-    if (!this.#mayAsk(caller.node)) throw new CofferdamError('unavailable', 'too many key exchanges at the moment');
     const hash = exchangeHash(fields);
     const name = hash.toString('base64');
     if (age.hashes.has(name)) throw refusal('this exchange was signed before');
@@ -142,17 +138,6 @@ export class Exchanges {
       const data = concatBytes([wireString(proveName), wireString(sessionIdentifier), wireString(blob)]);
       return Buffer.from(signatureBlob(key, Buffer.from(data))).toString('base64');
     });
-  }
-
-  #mayAsk(node: string): boolean {
-    const now = performance.now();
-    const entry = this.#allowance.get(node) ?? { tokens: signaturesAtOnce, at: now };
-    entry.tokens = Math.min(signaturesAtOnce, entry.tokens + ((now - entry.at) * signaturesPerSecond) / 1000);
-    entry.at = now;
-    this.#allowance.set(node, entry);
-    if (entry.tokens < 1) return false;
-    entry.tokens -= 1;
-    return true;
   }
 
   #turn(): void {

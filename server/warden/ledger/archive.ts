@@ -1,11 +1,12 @@
 // Owns: months of the record that leave the database for a file each, and files whose retention has ended.
 // Must never: drop a month whose file is not durable, whole and named in the record by its hash.
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
 import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { finished } from 'node:stream/promises';
-import { createGzip } from 'node:zlib';
+import { createGzip, type Gzip } from 'node:zlib';
 import type { LedgerConfig } from '../../config/ledger-settings.ts';
 import { held } from '../../domain/detached.ts';
 import { CofferdamError } from '../../domain/errors.ts';
@@ -50,16 +51,10 @@ async function write({ config, database }: ArchiveOptions, month: string): Promi
   const gzip = createGzip();
   const file = createWriteStream(draft, { mode: 0o600 });
   const done = held(finished(gzip.pipe(file)));
-  let entries = 0;
-  for (let after = { tree: '00000000-0000-0000-0000-000000000000', position: -1 }; ; ) {
-    const rows = await database.withSystem((tx) => pageOfMonth(tx, month, after, pageRows));
-    const last = rows.at(-1);
-    if (last === undefined) break;
-    entries += rows.length;
-    if (!gzip.write(rows.map((row) => `${row.line}\n`).join(''))) await new Promise((resolve) => gzip.once('drain', resolve));
-    if (rows.length < pageRows) break;
-    after = { tree: last.tree, position: last.position };
-  }
+  const entries = await writeLines(database, month, gzip, done).catch((error: unknown) => {
+    file.destroy();
+    throw error;
+  });
   gzip.end();
   await done;
   await sync(draft);
@@ -73,6 +68,22 @@ async function write({ config, database }: ArchiveOptions, month: string): Promi
       .digest('hex'),
     entries,
   };
+}
+
+/** Every entry of a month as a line; how many there were. `failed` rejects when the file cannot be written. */
+async function writeLines(database: Database, month: string, gzip: Gzip, failed: Promise<void>): Promise<number> {
+  let entries = 0;
+  for (let after = { tree: '00000000-0000-0000-0000-000000000000', position: -1 }; ; ) {
+    const rows = await database.withSystem((tx) => pageOfMonth(tx, month, after, pageRows));
+    const last = rows.at(-1);
+    if (last === undefined) break;
+    entries += rows.length;
+    // A file that cannot be written never drains.
+    if (!gzip.write(rows.map((row) => `${row.line}\n`).join(''))) await Promise.race([once(gzip, 'drain'), failed]);
+    if (rows.length < pageRows) break;
+    after = { tree: last.tree, position: last.position };
+  }
+  return entries;
 }
 
 /** Moves every month that is due into its archive, and deletes archives whose time is over. Goes on where it was interrupted. */

@@ -1,5 +1,6 @@
 // Owns: comparing the record of the database with what was witnessed, and with what this process saw of it.
 // Must never: take the database's own word for a new era: two operators have signed it, over what is given up.
+import { CofferdamError } from '../../domain/errors.ts';
 import { headText } from '../../domain/ledger/leaf.ts';
 import { append, blockLeaves, emptyFrontier, leafHash, levelsOf, rootOf } from '../../domain/ledger/merkle.ts';
 import type { Transaction } from '../../postgres/database.ts';
@@ -9,6 +10,7 @@ import { genuineAmong } from '../changes/genuine.ts';
 import type { KeyRing } from '../context.ts';
 import { sha256 } from './seal.ts';
 import { type Freeze, findReleases, headsUpTo, type Look } from './seal-queries.ts';
+import type { Witness } from './witness/witness.ts';
 
 /** A size of the heads log that somebody vouches for. */
 export type Vouched = {
@@ -98,3 +100,12 @@ export const freezeOf = (id: string, verdict: Exclude<Verdict, { is: 'good' }>, 
     identity: look.identity,
   },
 });
+
+/** A witness that remembers nothing vouches for nothing: its mount is missing, or it is another one. A restored database would pass for the newest. */
+export function requireMemory(witnesses: readonly Witness[], { witnessed }: Look, vouched: readonly Vouched[]): void {
+  if (witnessed === 0 || vouched.length > 0 || !witnesses.some((one) => one.isRequired && one.newest !== null)) return;
+  throw new CofferdamError(
+    'unavailable',
+    `no witness has a checkpoint, though ${witnessed} heads of this record were witnessed: is its mount there? If it is lost: OPERATIONS, "A witness that is lost"`,
+  );
+}

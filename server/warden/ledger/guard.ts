@@ -25,6 +25,7 @@ const starting: Closed = { is: 'closed', why: 'unsure', text: 'the record is not
 export class LedgerGuard {
   #state: GuardState = starting;
   #known: Known | undefined;
+  #hasRoom = true;
 
   get state(): GuardState {
     return this.#state;
@@ -49,6 +50,16 @@ export class LedgerGuard {
   /** Throws `unavailable` unless the record is in order. Clients hear that the service is away; operators find the reason in status and doctor. */
   require(): void {
     if (this.#state.is === 'closed') throw new CofferdamError('unavailable', 'the service is not available at the moment');
+  }
+
+  /** Whether more may be added to what waits for its seal. */
+  set hasRoom(hasRoom: boolean) {
+    this.#hasRoom = hasRoom;
+  }
+
+  /** Throws `unavailable` when too much waits for its seal: what would add to it does not begin. */
+  requireRoom(): void {
+    if (!this.#hasRoom) throw new CofferdamError('unavailable', 'the record is behind; try again in a moment');
   }
 
   /** Of a connection that was just made: it may lead to another server, or to a past of the same one. `known`: before it was asked. */

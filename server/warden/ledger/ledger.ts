@@ -3,27 +3,29 @@
 import { randomUUID } from 'node:crypto';
 import type { Config } from '../../config/config.ts';
 import { held } from '../../domain/detached.ts';
-import { CofferdamError, toCofferdamError } from '../../domain/errors.ts';
+import { toCofferdamError } from '../../domain/errors.ts';
 import { originOf } from '../../domain/ledger/checkpoint.ts';
 import type { Logger } from '../../observability/logger.ts';
 import type { Reading } from '../../observability/metrics.ts';
+import { connections } from '../../postgres/connection-limits.ts';
 import { Database } from '../../postgres/database.ts';
 import { lead } from '../../postgres/leadership.ts';
-import { insertAlert } from '../alerts/alert-queries.ts';
+import { generationsOf } from '../changes/generations.ts';
 import { installationId } from '../changes/seal-queries.ts';
 import type { KeyRing } from '../context.ts';
-import { compare, freezeOf, rootAt, type Vouched } from './comparison.ts';
+import { LedgerAlarms } from './alarms.ts';
+import { compare, freezeOf, requireMemory, rootAt, type Vouched } from './comparison.ts';
+import { recordFreeze } from './freezes.ts';
 import type { LedgerGuard } from './guard.ts';
 import { record } from './ledger-queries.ts';
 import { Rounds } from './rounds.ts';
 import type { Signing } from './seal.ts';
-import { type Freeze, insertFreeze, type Look, look, markWitnessed, publishLedgerKey } from './seal-queries.ts';
+import { type Freeze, type Look, look, lookClosely, markWitnessed, publishLedgerKey } from './seal-queries.ts';
 import { Delivery, type Witness } from './witness/witness.ts';
 
 /** 'cofflead' as a number. */
 const leadKey = 0x636f6666;
 const roundsMax = 5;
-const alarmEveryMs = 60_000;
 /** For so long a start waits for its witnesses to take what an earlier run left behind. */
 const catchUpMs = 5000;
 const catchUpEveryMs = 50;
@@ -41,6 +43,7 @@ export class Ledger {
   readonly #given: LedgerOptions;
   readonly #database: Database;
   readonly #rounds: Rounds;
+  readonly #alarms: LedgerAlarms;
   readonly #leadership: ReturnType<typeof lead>;
   readonly #deliveries: readonly Delivery[];
   #signing: Signing | undefined;
@@ -50,7 +53,6 @@ export class Ledger {
   #unwritten: Freeze | undefined;
   #look: Look | undefined;
   #marked: string | undefined;
-  #alarmedAt = Number.NEGATIVE_INFINITY;
   #sealed = 0;
   #timer: NodeJS.Timeout | undefined;
   #running: Promise<void> = Promise.resolve();
@@ -60,8 +62,14 @@ export class Ledger {
   constructor(given: LedgerOptions) {
     this.#given = given;
     // A connection that the guard does not check: by this one it finds out.
-    this.#database = new Database({ url: given.url, applicationName: 'cofferdam sealer', connectionsMax: 2, isPreparing: true });
+    this.#database = new Database({
+      url: given.url,
+      applicationName: 'cofferdam sealer',
+      connectionsMax: connections.sealer,
+      isPreparing: true,
+    });
     this.#rounds = new Rounds(this.#database, given.log);
+    this.#alarms = new LedgerAlarms(this.#database, given.log);
     this.#leadership = lead(given.url, 'cofferdam sealer leads', leadKey);
     this.#deliveries = given.witnesses.map((witness) => new Delivery(witness, given.log));
   }
@@ -86,6 +94,17 @@ export class Ledger {
       }, this.#given.config.limits.sealEveryMs);
     };
     next();
+  }
+
+  get #isFrozen(): boolean {
+    const { state } = this.#given.guard;
+    return state.is === 'closed' && state.why === 'frozen';
+  }
+
+  /** What is known of seals is of a record that this database may not have: the operators who look at it and release it are not measured by it. */
+  #closeFrozen(text: string): void {
+    if (!this.#isFrozen) generationsOf(this.#given.keys).forget();
+    this.#given.guard.close('frozen', text);
   }
 
   get #isLate(): boolean {
@@ -123,6 +142,7 @@ export class Ledger {
       gauge('ledger_open', 'Whether the state of the record lets anything be served.', this.#given.guard.state.is === 'open' ? 1 : 0),
       gauge('ledger_leads', 'Whether this warden seals.', this.#leadership.isLeading ? 1 : 0),
       gauge('ledger_unsealed_seconds', 'Age of the oldest entry without a seal.', (seen?.unsealedMs ?? 0) / 1000),
+      gauge('ledger_unsealed_entries', 'Entries without a seal.', seen?.unsealed ?? 0),
       gauge('ledger_unwitnessed_seconds', 'Age of the oldest checkpoint that no witness has.', (seen?.unwitnessedMs ?? 0) / 1000),
       gauge('ledger_entries', 'Entries sealed so far.', seen?.number ?? 0),
       { name: 'ledger_sealed_total', help: 'Entries sealed by this process.', kind: 'counter', value: this.#sealed },
@@ -142,16 +162,17 @@ export class Ledger {
   }
 
   async #beat(): Promise<void> {
-    const { guard } = this.#given;
     const signing = await this.#sign();
     const from = performance.now();
-    const seen = await this.#database.withSystem(look);
+    const seen = await this.#database.withSystem((tx) => lookClosely(tx, this.#given.config.limits.unsealedEntriesMax));
     const to = performance.now();
     this.#look = seen;
+    const isFull = seen.unsealed >= this.#given.config.limits.unsealedEntriesMax;
+    this.#given.guard.hasRoom = !isFull;
     if (seen.freeze !== null) {
       this.#clock = undefined;
       this.#unwritten = undefined;
-      guard.close('frozen', seen.freeze.text);
+      this.#closeFrozen(seen.freeze.text);
       return;
     }
     if (this.#unwritten?.facts.era === seen.era) return this.#writeFreeze(this.#unwritten);
@@ -160,6 +181,7 @@ export class Ledger {
     if (jump !== undefined) return this.#freeze(seen, jump);
     if (!(await this.#isCompared(seen, signing))) return;
     this.#learn(seen, signing);
+    if (isFull) await this.#tellFull(seen);
     await this.#mark(signing);
     if (this.#leadership.isLeading) await this.#seal(seen, signing);
     await this.#judge(seen);
@@ -207,7 +229,7 @@ export class Ledger {
     const isSame = known !== undefined && known.identity === before.identity && known.era === before.era && known.heads <= before.heads;
     if (isSame && !(guard.state.is === 'closed' && guard.state.why !== 'late')) return true;
     const vouched = await this.#vouched(signing);
-    if (known === undefined) this.#requireMemory(before, vouched);
+    if (known === undefined) requireMemory(this.#given.witnesses, before, vouched);
     else vouched.push({ by: 'this warden', era: known.era, size: known.heads, root: known.root, time: new Date(before.now).toISOString() });
     // The witness first, then the database: meanwhile another warden may have sealed, and handed over, more than was seen a moment ago.
     const { seen, verdict, root } = await this.#database.withSystem(async (tx) => {
@@ -215,7 +237,7 @@ export class Ledger {
       return { seen: now, verdict: await compare(tx, keys, now, vouched), root: await rootAt(tx, now.heads) };
     });
     if (seen.freeze !== null) {
-      guard.close('frozen', seen.freeze.text);
+      this.#closeFrozen(seen.freeze.text);
       return false;
     }
     if (verdict.is === 'good' && root !== undefined) {
@@ -224,6 +246,10 @@ export class Ledger {
         await this.#database.withSystem((tx) =>
           record(tx, { kind: 'database.changed', observer: 'warden', sensitive: { before: known.identity, after: seen.identity } }),
         );
+      }
+      if (known !== undefined && (known.era !== seen.era || this.#isFrozen)) {
+        generationsOf(keys).forget();
+        await this.#database.withSystem((tx) => generationsOf(keys).refresh(tx));
       }
       guard.learn({ era: seen.era, heads: seen.heads, root, identity: seen.identity });
       guard.open();
@@ -260,18 +286,9 @@ export class Ledger {
     return all.filter((one) => one !== undefined);
   }
 
-  /** A witness that remembers nothing vouches for nothing: its mount is missing, or it is another one. A restored database would pass for the newest. */
-  #requireMemory({ witnessed }: Look, vouched: readonly Vouched[]): void {
-    if (witnessed === 0 || vouched.length > 0 || !this.#given.witnesses.some((one) => one.isRequired && one.newest !== null)) return;
-    throw new CofferdamError(
-      'unavailable',
-      `no witness has a checkpoint, though ${witnessed} heads of this record were witnessed: is its mount there? If it is lost: OPERATIONS, "A witness that is lost"`,
-    );
-  }
-
   async #freeze(seen: Look, freeze: Omit<Freeze, 'id'>): Promise<void> {
     const { guard, log } = this.#given;
-    guard.close('frozen', freeze.text);
+    this.#closeFrozen(freeze.text);
     const known = guard.known;
     // What a release names: how far it goes back, and what it gives up.
     const facts = {
@@ -289,22 +306,7 @@ export class Ledger {
   }
 
   async #writeFreeze(whole: Freeze): Promise<void> {
-    await this.#database.withSystem(async (tx) => {
-      if (!(await insertFreeze(tx, whole))) return;
-      await record(tx, {
-        kind: 'ledger.frozen',
-        observer: 'warden',
-        sensitive: { freeze: whole.id, why: whole.why, text: whole.text, facts: whole.facts },
-      });
-      await insertAlert(tx, {
-        kind: 'ledger.frozen',
-        severity: 'critical',
-        subject: whole.id,
-        text: `nothing is served: ${whole.text}`,
-        facts: { freeze: whole.id, why: whole.why, ...whole.facts },
-        nextCommand: 'cofferctl ledger status',
-      });
-    });
+    await this.#database.withSystem((tx) => recordFreeze(tx, whole));
     this.#unwritten = undefined;
   }
 
@@ -344,29 +346,31 @@ export class Ledger {
     for (const delivery of this.#deliveries) delivery.offer(note);
   }
 
-  /** Alarm first; then nothing more is served until it is witnessed. */
-  async #judge({ unsealedMs, unwitnessedMs }: Look): Promise<void> {
-    const { guard, config, log } = this.#given;
+  /** Alarm first; then nothing more is served until it is witnessed. What operators said is waited for by nobody: it is an alarm only. */
+  async #judge({ unsealedMs, operatorsUnsealedMs, unwitnessedMs }: Look): Promise<void> {
+    const { guard, config } = this.#given;
+    if (!this.#isStarting && operatorsUnsealedMs >= config.limits.witnessAlarmMs)
+      await this.#alarms.raise(
+        'ledger.operators-late',
+        `the oldest entry of the admin process has no seal for ${Math.round(operatorsUnsealedMs / 1000)} s; both planes are served meanwhile`,
+        { operatorsUnsealedMs: Math.round(operatorsUnsealedMs) },
+      );
     const lateMs = Math.max(unsealedMs, unwitnessedMs);
     const text = `the newest ${unsealedMs > unwitnessedMs ? 'entries have no seal' : 'checkpoint has no witness'} for ${Math.round(lateMs / 1000)} s`;
     if (lateMs >= config.limits.witnessStopMs) guard.close('late', text);
     else guard.open();
-    if (this.#isStarting || lateMs < config.limits.witnessAlarmMs || performance.now() - this.#alarmedAt < alarmEveryMs) return;
-    this.#alarmedAt = performance.now();
-    log.error({ unsealedMs, unwitnessedMs }, text);
-    await this.#database.withSystem((tx) =>
-      insertAlert(tx, {
-        kind: 'ledger.late',
-        severity: 'critical',
-        subject: 'ledger',
-        text: `${text}; after ${config.limits.witnessStopMs / 1000} s nothing more is served`,
-        facts: {
-          unsealedMs: Math.round(unsealedMs),
-          unwitnessedMs: Math.round(unwitnessedMs),
-          witnesses: this.#deliveries.map((one) => one.witness.name),
-        },
-        nextCommand: 'cofferctl ledger status',
-      }),
-    );
+    if (this.#isStarting || lateMs < config.limits.witnessAlarmMs) return;
+    await this.#alarms.raise('ledger.late', `${text}; after ${config.limits.witnessStopMs / 1000} s nothing more is served`, {
+      unsealedMs: Math.round(unsealedMs),
+      unwitnessedMs: Math.round(unwitnessedMs),
+      witnesses: this.#deliveries.map((one) => one.witness.name),
+    });
+  }
+
+  /** Before it is sealed: that may be what does not go on. */
+  #tellFull({ unsealed }: Look): Promise<void> {
+    const { unsealedEntriesMax } = this.#given.config.limits;
+    const text = `at least ${unsealed} entries wait for their seal, ${unsealedEntriesMax} may: until they are fewer no login, file or name begins`;
+    return this.#alarms.raise('ledger.behind', text, { unsealed, unsealedEntriesMax });
   }
 }

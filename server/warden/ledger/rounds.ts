@@ -3,10 +3,11 @@
 // Must never: set aside an entry for what a connection, a lock or another warden did.
 import { CofferdamError } from '../../domain/errors.ts';
 import type { Logger } from '../../observability/logger.ts';
-import { type Database, sqlState } from '../../postgres/database.ts';
+import type { Database } from '../../postgres/database.ts';
+import { sqlState } from '../../postgres/database-errors.ts';
 import { insertAlert } from '../alerts/alert-queries.ts';
-import { type Compared, type Round, roundMax, type Signing, sealRound } from './seal.ts';
-import { boundStatements, quarantineFirst } from './seal-queries.ts';
+import { type Compared, type Round, roundMax, type Signing, sealRound, takenOf } from './seal.ts';
+import { boundStatements, quarantineFirst, type Taken } from './seal-queries.ts';
 
 /** By how much a round shrinks while it looks for what it cannot read: 4,000 entries in six tries. */
 const narrowing = 4;
@@ -42,6 +43,8 @@ export class Rounds {
   readonly #log: Logger;
   readonly #statementMs: number;
   #entriesMax = roundMax;
+  /** At the narrowest, one line after the other is asked alone: so it is known in which of them the entry stands that cannot be read. */
+  #line: 'both' | keyof Taken = 'both';
 
   /** `statementMs`: what one statement of a round may take. */
   constructor(database: Database, log: Logger, statementMs = statementMsUsual) {
@@ -55,27 +58,41 @@ export class Rounds {
       try {
         const round = await this.#database.withSystem(async (tx) => {
           await boundStatements(tx, this.#statementMs);
-          return sealRound(tx, signing, isSignedAnyway, compared, this.#entriesMax);
+          return sealRound(tx, signing, isSignedAnyway, compared, this.#taken);
         });
-        if (round !== undefined) this.#entriesMax = Math.min(roundMax, this.#entriesMax * narrowing);
-        return round;
+        const line = this.#line;
+        if (line !== 'both') this.#line = line === 'planes' ? 'operators' : 'both';
+        if (round !== undefined && this.#line === 'both') this.#entriesMax = Math.min(roundMax, this.#entriesMax * narrowing);
+        // One line had nothing: the other one may have.
+        if (round !== undefined || line === 'both') return round;
       } catch (error) {
+        const isNarrowest = this.#line !== 'both';
         // The next one is smaller, whoever waits behind this one is told how late the record is; one entry that takes so long is a fault.
-        if (isTimeout(error) && this.#entriesMax > 1) {
-          this.#entriesMax = Math.ceil(this.#entriesMax / narrowing);
+        if (isTimeout(error) && !isNarrowest) {
+          this.#narrow();
           this.#log.warn({ err: error, entriesMax: this.#entriesMax }, 'a round of sealing took too long; the next one is smaller');
           return undefined;
         }
         if (!isOfAnEntry(error)) throw error;
-        if (this.#entriesMax > 1) this.#entriesMax = Math.ceil(this.#entriesMax / narrowing);
-        else await this.#setAside(error);
+        if (this.#line === 'both') this.#narrow();
+        else await this.#setAside(error, this.#line);
       }
   }
 
-  async #setAside(fault: unknown): Promise<void> {
+  get #taken(): Taken {
+    if (this.#line === 'both') return takenOf(this.#entriesMax);
+    return this.#line === 'planes' ? { planes: 1, operators: 0 } : { planes: 0, operators: 1 };
+  }
+
+  #narrow(): void {
+    if (this.#entriesMax === 1) this.#line = 'planes';
+    else this.#entriesMax = Math.ceil(this.#entriesMax / narrowing);
+  }
+
+  async #setAside(fault: unknown, line: keyof Taken): Promise<void> {
     const why = innermost(fault).slice(0, 200);
     await this.#database.withSystem(async (tx) => {
-      const id = await quarantineFirst(tx, why);
+      const id = await quarantineFirst(tx, why, line);
       // Nothing waits, then it was not an entry; or too many were set aside, then it is better that nothing is served.
       if (id === undefined) throw fault;
       this.#log.error({ err: fault, entry: id }, 'an entry of the record cannot be sealed; it is set aside, and sealing goes on');

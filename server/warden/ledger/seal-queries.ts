@@ -33,28 +33,34 @@ export type FreshEntry = Omit<PlacedEntry, 'tree' | 'position' | 'number'> & { r
 /** Somebody who writes more than these is no accident. */
 const setAsideMax = 16;
 
+/** How many entries are taken of what the planes wait for, and of the words of operators. */
+export type Taken = { readonly planes: number; readonly operators: number };
+
 /**
- * What waits, the oldest first, as far as it was not set aside. So many rows as are wanted, and as many as can have been set aside, are read along the
- * key: all of them in order, and no more, whatever the planner believes of the table. The same form stands wherever the first ones are asked for.
+ * What waits, the oldest of each line, as far as it was not set aside; in the order in which it was written. So many rows as are wanted, and as many as can
+ * have been set aside, are read along the key of their line: all of them in order, and no more, whatever the planner believes of the table and however many
+ * stand in the other line. The same form stands wherever the first ones are asked for.
  */
-export async function takeFresh(tx: Transaction, limit: number): Promise<readonly FreshEntry[]> {
+export async function takeFresh(tx: Transaction, { planes, operators }: Taken): Promise<readonly FreshEntry[]> {
   return tx.query<FreshEntry>(
     `select id, micros(at) as at, kind, observer, customer_id as customer, account_id as account, session_id as session, node, plane, handle_id as handle,
        version_id as version, extent, bytes, public::text as "publicText", credential, also_credential as "alsoCredential", host(source) as source,
        source_port as "sourcePort", client, operator, sensitive::text as "sensitiveText"
-     from (select f.* from (select * from ledger_fresh order by id limit $1::bigint + $2) f
-       where not exists (select from ledger_quarantine q where q.id = f.id) order by f.id limit $1) w order by id`,
-    [limit, setAsideMax],
+     from ((select f.* from (select * from ledger_fresh where observer <> 'admin' order by id limit $1::bigint + $3) f
+         where not exists (select from ledger_quarantine q where q.id = f.id) order by f.id limit $1)
+       union all (select f.* from (select * from ledger_fresh where observer = 'admin' order by id limit case when $2 = 0 then 0 else $2::bigint + $3 end) f
+         where not exists (select from ledger_quarantine q where q.id = f.id) order by f.id limit $2)) w order by id`,
+    [planes, operators, setAsideMax],
   );
 }
 
-/** The first entry that waits for its place is set aside: nothing of it is read. Returns its number in ledger_fresh; undefined when nothing waits, or too many were. */
-export async function quarantineFirst(tx: Transaction, why: string): Promise<string | undefined> {
+/** The first entry that waits in this line is set aside: nothing of it is read. Returns its number in ledger_fresh; undefined when nothing waits, or too many were. */
+export async function quarantineFirst(tx: Transaction, why: string, line: keyof Taken = 'planes'): Promise<string | undefined> {
   const [row] = await tx.query<{ id: string }>(
     `insert into ledger_quarantine (id, why)
-     select f.id, $1 from (select id from ledger_fresh order by id limit 1 + $2::bigint) f
+     select f.id, $1 from (select id from ledger_fresh where (observer = 'admin') = $3 order by id limit 1 + $2::bigint) f
        where not exists (select from ledger_quarantine q where q.id = f.id) and (select count(*) from ledger_quarantine) < $2 order by f.id limit 1 returning id::text`,
-    [why, setAsideMax],
+    [why, setAsideMax, line === 'operators'],
   );
   return row?.id;
 }
@@ -146,9 +152,13 @@ export type Look = {
   /** Of the database's clock, milliseconds. */
   readonly now: number;
   readonly checkpointAgeMs: number | null;
-  /** How long something has waited: for its seal, and for its witness. */
+  /** Something waits for its seal, in either line. */
   readonly hasFresh: boolean;
+  /** Entries that wait for their seal. Below the number from which they are counted it is an upper bound: numbers that were given and not used are in it. */
+  readonly unsealed: number;
+  /** How long something has waited: for its seal, the words of operators for theirs, and for its witness. */
   readonly unsealedMs: number;
+  readonly operatorsUnsealedMs: number;
   readonly unwitnessedMs: number;
   /** Every required witness has the newest checkpoint. */
   readonly isWitnessed: boolean;
@@ -161,8 +171,11 @@ export type Look = {
   readonly freeze: Freeze | null;
 };
 
-/** Everything that decides whether anything is served, at one moment. */
-export async function look(tx: Transaction): Promise<Look> {
+/**
+ * Everything that decides whether anything is served, at one moment. `countFrom`: where numbers that were given say that so many may wait, they are counted, as
+ * far as there. The words of operators are in a line of their own, and stop nobody.
+ */
+export async function lookClosely(tx: Transaction, countFrom: number | null): Promise<Look> {
   const [row] = await tx.query<{
     era: number;
     number: number;
@@ -171,6 +184,8 @@ export async function look(tx: Transaction): Promise<Look> {
     now: number;
     checkpoint_age: number | null;
     unsealed: number | null;
+    waiting: number | null;
+    operators: number | null;
     unwitnessed: number | null;
     witnessed: number;
     begun_at: number | null;
@@ -179,14 +194,23 @@ export async function look(tx: Transaction): Promise<Look> {
   }>(
     `select s.era, s.number, (select t.size from ledger_tree t where t.tree = $1) as heads, s.checkpoint, (extract(epoch from clock_timestamp()) * 1000)::float8 as now,
        (extract(epoch from clock_timestamp() - s.checkpoint_at) * 1000)::float8 as checkpoint_age,
-       (select (extract(epoch from clock_timestamp() - f.at) * 1000)::float8 from (select id, at from ledger_fresh order by id limit 1 + $2::bigint) f
+       (select (extract(epoch from clock_timestamp() - f.at) * 1000)::float8
+         from (select id, at from ledger_fresh where observer <> 'admin' order by id limit 1 + $2::bigint) f
          where not exists (select from ledger_quarantine q where q.id = f.id) order by f.id limit 1) as unsealed,
+       (select (extract(epoch from clock_timestamp() - f.at) * 1000)::float8
+         from (select id, at from ledger_fresh where observer = 'admin' order by id limit 1 + $2::bigint) f
+         where not exists (select from ledger_quarantine q where q.id = f.id) order by f.id limit 1) as operators,
+       case when w.most < coalesce($3::bigint, w.most + 1) then w.most
+         else (select count(*) from (select id from ledger_fresh where observer <> 'admin' order by id limit $3::bigint + $2) c
+           where not exists (select from ledger_quarantine q where q.id = c.id)) end as waiting,
        (extract(epoch from clock_timestamp() - s.unwitnessed_since) * 1000)::float8 as unwitnessed, s.witnessed_size as witnessed,
        (select (r.facts ->> 'heads')::bigint from ledger_freeze r where r.era = s.era and r.released_at is not null order by r.released_at desc limit 1) as begun_at,
        (select c.system_identifier::text from pg_control_system() c) || '/' || (select c.timeline_id::text from pg_control_checkpoint() c) as identity,
        (select json_build_object('id', z.id, 'why', z.why, 'text', z.text, 'facts', z.facts) from ledger_freeze z where z.released_at is null order by z.at limit 1) as freeze
-     from ledger_state s`,
-    [headsTree, setAsideMax],
+     from ledger_state s cross join (select (select max(id) from ledger_fresh where observer <> 'admin') -
+         (select f.id from (select id from ledger_fresh where observer <> 'admin' order by id limit 1 + $2::bigint) f
+           where not exists (select from ledger_quarantine q where q.id = f.id) order by f.id limit 1) + 1 as most) w`,
+    [headsTree, setAsideMax, countFrom],
   );
   if (row === undefined) throw new Error('the ledger has no state');
   return {
@@ -196,8 +220,10 @@ export async function look(tx: Transaction): Promise<Look> {
     checkpoint: row.checkpoint,
     now: row.now,
     checkpointAgeMs: row.checkpoint_age,
-    hasFresh: row.unsealed !== null,
+    hasFresh: row.unsealed !== null || row.operators !== null,
+    unsealed: row.waiting ?? 0,
     unsealedMs: Math.max(0, row.unsealed ?? 0),
+    operatorsUnsealedMs: Math.max(0, row.operators ?? 0),
     unwitnessedMs: Math.max(0, row.unwitnessed ?? 0),
     isWitnessed: row.unwitnessed === null,
     witnessed: row.witnessed,
@@ -206,6 +232,9 @@ export async function look(tx: Transaction): Promise<Look> {
     freeze: row.freeze,
   };
 }
+
+/** The same, and nothing is counted. */
+export const look = (tx: Transaction): Promise<Look> => lookClosely(tx, null);
 
 export type HeadRow = { readonly position: number; readonly at: number; readonly number: number; readonly trees: string };
 

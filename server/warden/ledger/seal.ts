@@ -20,14 +20,19 @@ import {
   type Place,
   saveState,
   saveTrees,
+  type Taken,
   takeFresh,
 } from './seal-queries.ts';
 
 export const sha256: Sha256 = (data) => hash('sha256', data, 'buffer');
 const utf8 = new TextEncoder();
 const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');
-/** Entries of one round. */
+/** Entries of one round that the planes wait for. */
 export const roundMax = 4000;
+/** Of the words of operators a round takes an eighth of that beside it: they are told in time, and however many there are, a round is hardly longer. */
+const operatorsPart = 8;
+/** A round of this size. */
+export const takenOf = (entriesMax: number): Taken => ({ planes: entriesMax, operators: Math.ceil(entriesMax / operatorsPart) });
 
 export type Signing = { readonly signer: CheckpointSigner; readonly origin: string };
 /** The record as it was compared: nothing may be sealed on another one. `root`: of the heads log, base64. */
@@ -36,7 +41,7 @@ export type Round = {
   readonly sealed: number;
   readonly checkpoint: Checkpoint;
   readonly note: string;
-  /** There may be more to seal at once. */
+  /** There may be more that the planes wait for, to seal at once. */
   readonly isFull: boolean;
 };
 
@@ -118,7 +123,7 @@ function standing({ era, heads, root }: Compared, nowEra: number, log: Frontier)
 const eraSigned = ({ checkpoint }: LedgerState): number => (checkpoint === null ? 1 : parseNote(checkpoint).checkpoint.era);
 
 /**
- * Seals up to `entriesMax` entries inside the caller's transaction. With nothing to seal it signs the same trees again when `isSignedAnyway`, else
+ * Seals up to `most` entries of each line inside the caller's transaction. With nothing to seal it signs the same trees again when `isSignedAnyway`, else
  * undefined. Nor does it seal on top of what was not compared: `unavailable` when the record is not the one of `compared`.
  */
 export async function sealRound(
@@ -126,12 +131,12 @@ export async function sealRound(
   signing: Signing,
   isSignedAnyway: boolean,
   compared?: Compared,
-  entriesMax: number = roundMax,
+  most: Taken = takenOf(roundMax),
 ): Promise<Round | undefined> {
   const state = await lockState(tx);
   // The first checkpoint of an era is of the very size at which it goes on: everybody can tell by it what was given up.
   const isNewEra = eraSigned(state) !== state.era;
-  const fresh = isNewEra ? [] : await takeFresh(tx, entriesMax);
+  const fresh = isNewEra ? [] : await takeFresh(tx, most);
   if (fresh.length === 0 && !isSignedAnyway && !isNewEra) return undefined;
   const grove = new Grove(await frontiersOf(tx, [...new Set(fresh.map(treeOf)), headsTree]));
   const place = compared === undefined ? 'same' : standing(compared, state.era, grove.of(headsTree));
@@ -149,5 +154,5 @@ export async function sealRound(
   }
   const { checkpoint, note } = sign(signing, state, state.era, number, grove.of(headsTree));
   await saveState(tx, state.era, number, note);
-  return { sealed: fresh.length, checkpoint, note, isFull: fresh.length === entriesMax };
+  return { sealed: fresh.length, checkpoint, note, isFull: fresh.filter((entry) => entry.observer !== 'admin').length === most.planes };
 }

@@ -19,13 +19,25 @@ export async function countStranger(tx: Transaction, node: NodeName, source: str
   );
 }
 
-/** Those of minutes that are over, taken out: they are recorded in the same transaction. */
-export async function takeStrangers(tx: Transaction, limit: number): Promise<readonly StrangerMinute[]> {
+const strangerKey = "extract(epoch from minute)::bigint || '/' || node || '/' || source";
+const isOver = "minute < date_trunc('minute', clock_timestamp())";
+
+/** Names of those of minutes that are over. */
+export async function findStrangers(tx: Transaction, limit: number): Promise<readonly string[]> {
+  const rows = await tx.query<{ key: string }>(
+    `select ${strangerKey} as key from stranger_login where ${isOver} order by minute limit $1`,
+    [limit],
+  );
+  return rows.map((row) => row.key);
+}
+
+/** Takes them out: they are recorded in the same transaction. */
+export async function takeStrangers(tx: Transaction, keys: readonly string[]): Promise<readonly StrangerMinute[]> {
   const rows = await tx.query<{ minute: Date; node: string; source: string; attempts: number; client: string | null }>(
     `delete from stranger_login s using (
-       select minute, node, source from stranger_login where minute < date_trunc('minute', clock_timestamp()) order by minute limit $1 for update skip locked) d
+       select minute, node, source from stranger_login where ${isOver} and ${strangerKey} = any ($1::text[]) for update skip locked) d
      where s.minute = d.minute and s.node = d.node and s.source = d.source returning s.minute, s.node, host(s.source) as source, s.attempts, s.client`,
-    [limit],
+    [keys],
   );
   return rows.map((row) => ({ ...row, node: idOf<NodeName>(row.node) }));
 }

@@ -1,10 +1,11 @@
-// Owns: what each operation makes the warden store, and how much of it one node may.
-// Must never: let an operation that stores something run without having taken one of its kind.
+// Owns: what each operation makes the warden store, sign or hash, and how much of it one node may.
+// Must never: let an operation that does so run without having taken one of its kind, or take one of what was not done.
 import type { NodeAllowances } from '../../config/node-allowances.ts';
-import { fullPurse, type Purse, Purses, partOf, takeOne } from '../../domain/allowance.ts';
+import { neighbourhoodOf } from '../../domain/addresses.ts';
+import { type Allowance, fullPurse, type Purse, Purses, partOf, takeOne } from '../../domain/allowance.ts';
 import { CofferdamError } from '../../domain/errors.ts';
 import type { AccountId, CustomerId } from '../../domain/ids.ts';
-import type { Database } from '../../postgres/database.ts';
+import type { Database, Transaction } from '../../postgres/database.ts';
 import type { EdgeToWarden } from '../../rpc/edge-warden.ts';
 import type { Params } from '../../rpc/operation.ts';
 import { insertAlert } from '../alerts/alert-queries.ts';
@@ -14,19 +15,20 @@ import { LoginSources, provesNothing } from './login-sources.ts';
 
 type Kind = keyof NodeAllowances;
 /** No row is new: it looks, or it steers in memory. */
-type Stores = Kind | 'nothing' | 'ends-what-began' | 'by-source';
+type Stores = Kind | 'nothing' | 'ends-what-began' | 'by-source' | 'by-exchange' | 'by-key' | 'when-new';
 type Attempt = Params<EdgeToWarden, 'login.attempt'>;
+type Exchange = Params<EdgeToWarden, 'exchange.sign'>;
 
 /**
  * `ends-what-began`: at most once for each thing that was opened, and opening took one. `by-source`: whatever proves something takes one of `logins` where
- * people log in from, otherwise one of `strangers`; what proves nothing stores nothing, and takes nothing.
+ * people log in from, otherwise one of `strangers`; what proves nothing stores nothing, and takes nothing. `by-exchange`: a signature, by whose it is. `by-key`: a proof for each host key that is named.
+ * `when-new`: its use case takes one (`whenNew`), when it has found that it stores something.
  */
 export const storedBy: { readonly [K in keyof EdgeToWarden]: Stores } = {
-  'node.hello': 'runs',
+  'node.hello': 'when-new',
   'lease.renew': 'nothing',
-  // Signatures have a rate of their own (exchanges.ts) and leave no row.
-  'exchange.sign': 'nothing',
-  'exchange.prove-host-keys': 'nothing',
+  'exchange.sign': 'by-exchange',
+  'exchange.prove-host-keys': 'by-key',
   'login.attempt': 'by-source',
   'login.abandon': 'ends-what-began',
   'session.end': 'ends-what-began',
@@ -58,11 +60,28 @@ export const storedBy: { readonly [K in keyof EdgeToWarden]: Stores } = {
   'download.close': 'ends-what-began',
 };
 
+/** Of an upload that is under way: what a client was told is stored finds its place, whatever waits in the record; what it goes on from is read back for that. */
+const written: readonly (keyof EdgeToWarden)[] = [
+  'upload.begin-extent',
+  'upload.seal-extent',
+  'upload.rewrite',
+  'upload.verify-extent',
+  'upload.base-extent',
+];
+const recorded: readonly Stores[] = ['by-source', 'console', 'selfTestKeys', 'verdicts', 'names', 'extents'];
+/** Whether this operation adds to the record what nothing that is under way needs: it begins only when the record has room for it. */
+export const beginsAnEntry = (op: keyof EdgeToWarden): boolean => recorded.includes(storedBy[op]) && !written.includes(op);
+
 const words: Readonly<Record<Kind, string>> = {
   runs: 'hellos of new runs',
   logins: 'messages of logins',
   strangers: 'messages of logins by strangers',
   strangerNetwork: 'messages of logins of one network of strangers',
+  strangerHashes: 'passwords of strangers to hash',
+  signatures: 'key exchanges to sign',
+  strangerSignatures: 'key exchanges of strangers to sign',
+  rekeys: 'further key exchanges to sign',
+  proofs: 'proofs of host keys to sign',
   selfTestKeys: 'keys for its self-test',
   verdicts: 'reports of its self-test',
   console: 'lines of the console',
@@ -73,13 +92,17 @@ const toldEveryMs = 60_000;
 /** One of so many parts of each purse is what one account of a customer may take; what all of a customer, or an account of our own, may. */
 const accountPart = 8;
 const customerPart = 4;
+/** Of what strangers may have, and of what connections that go on may, one network of them. */
+const networkPart = 4;
+/** A node that meets these is flooded by strangers; one that meets another one is no honest edge. */
+const floods: readonly Kind[] = ['strangers', 'strangerHashes', 'strangerSignatures'];
 const partsMax = 16_384;
 
 /** Whose session it is that asks. `customer` is null for an account of our own, which serves many. */
 export type Payer = { readonly customer: CustomerId | null; readonly account: AccountId; readonly name: string };
 type Given = {
-  /** The payer of a session that this process has in mind; of another one nothing is known before its row is read. */
-  readonly payerOf?: (token: string) => Payer | undefined;
+  /** The payer of a session of the caller that this process has in mind; of another one nothing is known before its row is read. */
+  readonly payerOf?: (token: string, caller: EdgeCaller) => Payer | undefined;
   readonly dayMs?: number;
 };
 
@@ -102,13 +125,39 @@ export class NodeAccounts {
   /** Takes what this operation stores. Throws `over-limit`, and raises an alarm once a minute, when the node, or who asks, has had it. */
   async take(op: keyof EdgeToWarden, caller: EdgeCaller, params: unknown = {}): Promise<void> {
     const kind = storedBy[op];
-    if (kind === 'nothing' || kind === 'ends-what-began') return;
+    if (kind === 'nothing' || kind === 'ends-what-began' || kind === 'when-new') return;
     // The table of operations has seen that these are the parameters of this one.
     if (kind === 'by-source') return this.#takeLogin(caller, params as Attempt);
+    if (kind === 'by-exchange') return this.#takeExchange(caller, params as Exchange);
+    if (kind === 'by-key') return this.#takeProofs(caller, params as Params<EdgeToWarden, 'exchange.prove-host-keys'>);
+    await this.#takeOne(kind, caller, params);
+  }
+
+  async #takeOne(kind: Kind, caller: EdgeCaller, params: unknown): Promise<void> {
     const { token } = params as { readonly token?: unknown };
-    const payer = typeof token === 'string' ? this.#payerOf(token) : undefined;
+    const payer = typeof token === 'string' ? this.#payerOf(token, caller) : undefined;
     if (payer !== undefined && !this.#takePart(kind, caller, payer)) throw await this.#refusePart(kind, caller, payer);
     if (!this.#takeOf(kind, caller)) throw await this.#refuse(kind, caller);
+  }
+
+  /** `work` takes one when it has found that it stores something. A refusal undoes it, and is told behind it, when it holds nothing any more. */
+  async whenNew<T>(kind: Kind, caller: EdgeCaller, work: (take: () => void) => Promise<T>): Promise<T> {
+    let isRefused = false;
+    try {
+      return await work(() => {
+        isRefused = !this.#takeOf(kind, caller);
+        if (isRefused) throw tooMuch('this edge is asked');
+      });
+    } catch (error) {
+      throw isRefused ? await this.#refuse(kind, caller) : error;
+    }
+  }
+
+  /** Whether a password of somebody who has not logged in from there may be hashed. Whether anybody has that name plays no part in it. */
+  async mayHash(caller: EdgeCaller, address: string): Promise<boolean> {
+    if (this.#takeOfStranger('strangerHashes', caller, address)) return true;
+    await this.#refuse('strangerHashes', caller);
+    return false;
   }
 
   /** Each account has a part, so that a colleague can still lock it; and all of a customer together. */
@@ -131,6 +180,31 @@ export class NodeAccounts {
     if (!this.#takeOf('strangers', caller)) throw await this.#refuse('strangers', caller);
   }
 
+  async #takeProofs(caller: EdgeCaller, params: Params<EdgeToWarden, 'exchange.prove-host-keys'>): Promise<void> {
+    for (const _ of params.hostKeys) await this.#takeOne('proofs', caller, params);
+  }
+
+  async #takeExchange(caller: EdgeCaller, { isFirst, source: { address } }: Exchange): Promise<void> {
+    if (!isFirst) {
+      if (!this.#takeOfNetwork('rekeys', caller, address)) throw await this.#refuseNetwork('rekeys', caller, address);
+      if (!this.#takeOf('rekeys', caller)) throw await this.#refuse('rekeys', caller);
+      return;
+    }
+    // As long as strangers have some, nobody is looked up: a key exchange alone costs no transaction.
+    if (this.#sources.recall(caller, address) !== true && this.#takeOfStranger('strangerSignatures', caller, address)) return;
+    if (!(await this.#sources.isKnown(caller, address))) throw await this.#refuse('strangerSignatures', caller);
+    if (!this.#takeOf('signatures', caller)) throw await this.#refuse('signatures', caller);
+  }
+
+  #takeOfStranger(kind: Kind, caller: EdgeCaller, address: string): boolean {
+    return this.#takeOfNetwork(kind, caller, address) && this.#takeOf(kind, caller);
+  }
+
+  #takeOfNetwork(kind: Kind, { node }: EdgeCaller, address: string): boolean {
+    const network = `${nameOf(node, kind)}/${neighbourhoodOf(address)}`;
+    return this.#parts.take(network, partOf(this.#allowances[kind], networkPart), performance.now());
+  }
+
   #takeOf(kind: Kind, { node }: EdgeCaller): boolean {
     const name = nameOf(node, kind);
     const now = performance.now();
@@ -140,55 +214,74 @@ export class NodeAccounts {
   }
 
   async #refuse(kind: Kind, { node }: EdgeCaller): Promise<CofferdamError> {
-    if (this.#isDue(nameOf(node, kind))) await this.#tell(node, kind);
+    await this.#once(nameOf(node, kind), (tx) => tell(tx, node, kind, this.#allowances[kind]));
     return tooMuch('this edge is asked');
   }
 
   async #refusePart(kind: Kind, { node }: EdgeCaller, payer: Payer): Promise<CofferdamError> {
     const subject = `${nameOf(node, kind)}/${payer.account}`;
-    if (this.#isDue(subject))
-      await this.#database.withSystem((tx) =>
-        insertAlert(tx, {
-          kind: 'node.over-allowance',
-          severity: 'warning',
-          subject,
-          customer: payer.customer,
-          account: payer.account,
-          text: `${payer.name} asks ${node} for more than one account may, or all of its customer: ${words[kind]}; others are served`,
-          facts: { node, kind, account: payer.name },
-          nextCommand: `cofferctl session list --account ${payer.name}`,
-        }),
-      );
+    await this.#once(subject, (tx) =>
+      insertAlert(tx, {
+        kind: 'node.over-allowance',
+        severity: 'warning',
+        subject,
+        customer: payer.customer,
+        account: payer.account,
+        text: `${payer.name} asks ${node} for more than one account may, or all of its customer: ${words[kind]}; others are served`,
+        facts: { node, kind, account: payer.name },
+        nextCommand: `cofferctl ledger search --account ${payer.name} --since 1h`,
+      }),
+    );
     return tooMuch('you ask');
   }
 
-  #isDue(subject: string): boolean {
+  /** The doing of clients there, or of an edge that names them: everybody else goes on, so it is no alarm about the edge. */
+  async #refuseNetwork(kind: Kind, { node }: EdgeCaller, address: string): Promise<CofferdamError> {
+    const network = neighbourhoodOf(address);
+    const { atOnce, perMinute } = partOf(this.#allowances[kind], networkPart);
+    await this.#once(`${nameOf(node, kind)}/${network}`, (tx) =>
+      insertAlert(tx, {
+        kind: 'node.over-allowance',
+        severity: 'warning',
+        subject: `${nameOf(node, kind)}/${network}`,
+        text: `clients at ${network} ask ${node} for more than one network may: ${words[kind]}, ${atOnce} at once and ${perMinute} a minute; others are served`,
+        facts: { node, kind, network, source: address },
+        nextCommand: `cofferctl session list`,
+      }),
+    );
+    return tooMuch('this edge is asked');
+  }
+
+  /** Says it once a minute. What could not be written was not said. */
+  async #once(subject: string, say: (tx: Transaction) => Promise<void>): Promise<void> {
     const now = performance.now();
-    if (now - (this.#told.get(subject) ?? Number.NEGATIVE_INFINITY) <= toldEveryMs) return false;
+    if (now - (this.#told.get(subject) ?? Number.NEGATIVE_INFINITY) <= toldEveryMs) return;
     this.#told.delete(subject);
     this.#told.set(subject, now);
     const [oldest] = this.#told.size > partsMax ? this.#told.keys() : [];
     if (oldest !== undefined) this.#told.delete(oldest);
-    return true;
+    try {
+      await this.#database.withSystem(say);
+    } catch (error) {
+      this.#told.delete(subject);
+      throw error;
+    }
   }
+}
 
-  async #tell(node: string, kind: Kind): Promise<void> {
-    const { atOnce, perMinute } = this.#allowances[kind];
-    const much = `${words[kind]}, ${atOnce} at once and ${perMinute} a minute; further ones are refused`;
-    const isFlood = kind === 'strangers';
-    await this.#database.withSystem((tx) =>
-      insertAlert(tx, {
-        kind: 'node.over-allowance',
-        severity: isFlood ? 'warning' : 'critical',
-        subject: nameOf(node, kind),
-        text: isFlood
-          ? `strangers flood ${node}: ${much}, and those that people log in from are served`
-          : `${node} makes the warden store more than an edge may: ${much}`,
-        facts: { node, kind, atOnce, perMinute },
-        nextCommand: isFlood ? 'cofferctl ledger search --kind login.strangers' : `cofferctl incident scope --node ${node}`,
-      }),
-    );
-  }
+function tell(tx: Transaction, node: string, kind: Kind, { atOnce, perMinute }: Allowance): Promise<void> {
+  const much = `${words[kind]}, ${atOnce} at once and ${perMinute} a minute; further ones are refused`;
+  const isFlood = floods.includes(kind);
+  return insertAlert(tx, {
+    kind: 'node.over-allowance',
+    severity: isFlood ? 'warning' : 'critical',
+    subject: nameOf(node, kind),
+    text: isFlood
+      ? `strangers flood ${node}: ${much}, and those that people log in from are served`
+      : `${node} makes the warden do more than an edge may ask: ${much}`,
+    facts: { node, kind, atOnce, perMinute },
+    nextCommand: isFlood ? 'cofferctl ledger search --kind login.strangers' : `cofferctl incident scope --node ${node}`,
+  });
 }
 
 const tooMuch = (who: 'this edge is asked' | 'you ask'): CofferdamError =>

@@ -41,6 +41,12 @@ export class LoginSources {
     return this.#known.size + this.#networks.size;
   }
 
+  /** The same as far as it is in mind; undefined: it would have to be looked up. */
+  recall({ node }: EdgeCaller, address: string): boolean | undefined {
+    const found = this.#known.get(`${node}/${sourceOf(address)}`);
+    return found !== undefined && found.until > performance.now() ? found.isKnown : undefined;
+  }
+
   /** Whether somebody has logged in from there; by the self-test, only that of this very node counts. */
   async isKnown({ node, plane }: EdgeCaller, address: string): Promise<boolean> {
     const source = sourceOf(address);

@@ -11,14 +11,17 @@ export type NodeRun = {
   readonly nativeCipher: boolean | null;
 };
 
-/** A run that is known already has told of no activity yet: only its renewals move the clock by which its sessions are idle. */
-export async function registerNode(tx: Transaction, run: NodeRun): Promise<void> {
-  await tx.query(
-    `insert into node (name, plane, start_id, native_cipher, last_seen_at, started_at) values ($1, $2, $3, $4, clock_timestamp(), clock_timestamp())
+/** Whether it is another run than the last one. One that is known already has told of no activity yet: only its renewals move the clock by which its sessions are idle. */
+export async function registerNode(tx: Transaction, run: NodeRun): Promise<boolean> {
+  const [row] = await tx.query<{ is_new: boolean }>(
+    `with before as (select start_id from node where name = $1)
+     insert into node (name, plane, start_id, native_cipher, last_seen_at, started_at) values ($1, $2, $3, $4, clock_timestamp(), clock_timestamp())
      on conflict (name) do update set started_at = case when node.start_id = excluded.start_id then node.started_at else excluded.started_at end, plane = excluded.plane, start_id = excluded.start_id, native_cipher = excluded.native_cipher,
-       last_seen_at = case when node.start_id = excluded.start_id then node.last_seen_at else excluded.last_seen_at end`,
+       last_seen_at = case when node.start_id = excluded.start_id then node.last_seen_at else excluded.last_seen_at end
+     returning (select b.start_id from before b) is distinct from start_id as is_new`,
     [run.node, run.plane, run.startId, run.nativeCipher],
   );
+  return row?.is_new ?? true;
 }
 
 /** Marks the node as seen. Returns how long this run of it may still drain, milliseconds; null = nobody wants it to. */

@@ -55,10 +55,10 @@ export class Nodes implements EdgeNotifier {
     return startId;
   }
 
-  /** Registers the run of a node. Returns the newest epoch. */
-  async hello(caller: EdgeCaller, startId: string, nativeCipher: boolean | null): Promise<number> {
+  /** Registers the run of a node. Returns the newest epoch. `onNew`: it is another one than the last; what it throws undoes that. */
+  async hello(caller: EdgeCaller, startId: string, nativeCipher: boolean | null, onNew: () => void): Promise<number> {
     const epoch = await this.#database.withSystem(async (tx) => {
-      await registerNode(tx, { node: caller.node, plane: caller.plane, startId, nativeCipher });
+      if (await registerNode(tx, { node: caller.node, plane: caller.plane, startId, nativeCipher })) onNew();
       return currentEpoch(tx);
     });
     const connected = this.#connected.get(caller.node);

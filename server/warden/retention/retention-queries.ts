@@ -1,7 +1,10 @@
 // Owns: the SQL of windows and retention: complete reads, what leaves the tree, what is destroyed, holds.
+import { CofferdamError } from '../../domain/errors.ts';
 import { type AccountId, type CustomerId, type FolderId, idOf, type SessionId, type VersionId } from '../../domain/ids.ts';
 import type { Transaction } from '../../postgres/database.ts';
-import { declareChange } from '../changes/declared.ts';
+import { declareChange, declareFound, type Purpose, type WritePurpose } from '../changes/declared.ts';
+import { customerOfSelfTest } from '../self-test/self-test-queries.ts';
+import { lockVersions } from '../transfers/sweep-queries.ts';
 
 export type ReadHandle = { readonly download: string; readonly session: SessionId };
 /** A handle of a customer on a folder that counts reads. */
@@ -68,50 +71,87 @@ export type Left = { readonly version: VersionId; readonly customer: CustomerId 
 type RawLeft = { readonly id: string; readonly customer_id: string };
 const shape = (row: RawLeft): Left => ({ version: idOf<VersionId>(row.id), customer: idOf<CustomerId>(row.customer_id) });
 
+const windowIsOver = `v.state = 'published'
+  and coalesce(v.released_until, v.published_at + coalesce(fo.window_days, fo.retention_days) * interval '1 day') <= clock_timestamp()`;
+const retentionIsOver = `v.state = 'withdrawn' and v.published_at + fo.retention_days * interval '1 day' <= clock_timestamp()`;
+
 /** Published versions whose window (or release) is over. */
-export async function withdrawDue(tx: Transaction, limit: number): Promise<readonly Left[]> {
-  const rows = await tx.query<RawLeft>(
-    `update version set state = 'withdrawn', withdrawn_at = clock_timestamp(), withdrawn_why = 'window'
-     where id in (select v.id from version v join file f on f.id = v.file_id join folder fo on fo.id = f.folder_id
-       where v.state = 'published' and coalesce(v.released_until, v.published_at + coalesce(fo.window_days, fo.retention_days) * interval '1 day') <= clock_timestamp()
-       order by v.published_at limit $1 for update of v skip locked)
-     returning id, customer_id`,
+export async function findWindowsOver(tx: Transaction, limit: number): Promise<readonly string[]> {
+  const rows = await tx.query<{ id: string }>(
+    `select v.id from version v join folder fo on fo.id = v.folder_id where ${windowIsOver} order by v.published_at limit $1`,
     [limit],
+  );
+  return rows.map((row) => row.id);
+}
+
+/** Of these, with the older ones of their names, which would come to light behind them; a name of which somebody holds one is left for the next pass. */
+export async function withdrawDue(tx: Transaction, ids: readonly string[]): Promise<readonly Left[]> {
+  const below = await tx.query<{ id: string }>(
+    `select distinct o.id from version v join version o on o.file_id = v.file_id and o.number <= v.number and o.state = 'published'
+     where v.id = any ($1::uuid[])`,
+    [ids],
+  );
+  const held = await lockVersions(
+    tx,
+    below.map((row) => row.id),
+  );
+  const due = await tx.query<{ id: string }>(
+    `select v.id from version v join folder fo on fo.id = v.folder_id where v.id = any ($1::uuid[]) and v.id = any ($2::uuid[]) and ${windowIsOver}`,
+    [ids, held],
+  );
+  const rows = await tx.query<RawLeft>(
+    `update version v set state = 'withdrawn', withdrawn_at = clock_timestamp(), withdrawn_why = 'window'
+     from version t where t.id = any ($1::uuid[]) and v.file_id = t.file_id and v.number <= t.number and v.state = 'published' and v.id = any ($2::uuid[])
+       and not exists (select 1 from version o where o.file_id = t.file_id and o.number < t.number and o.state = 'published' and o.id <> all ($2::uuid[]))
+     returning v.id, v.customer_id`,
+    [due.map((row) => row.id), held],
   );
   return rows.map(shape);
 }
 
 /** Withdrawn versions whose retention has ended and on which no hold lies. */
-export async function destroyDue(tx: Transaction, limit: number): Promise<readonly Left[]> {
-  const rows = await tx.query<RawLeft>(
-    `update version set state = 'destroyed'
-     where id in (select v.id from version v join file f on f.id = v.file_id join folder fo on fo.id = f.folder_id
-       where v.state = 'withdrawn' and v.published_at + fo.retention_days * interval '1 day' <= clock_timestamp()
-         and not exists (select 1 from legal_hold h where h.lifted_at is null and h.customer_id = v.customer_id
-           and (h.folder_id is null or h.folder_id = fo.id) and (h.version_id is null or h.version_id = v.id))
-       order by v.published_at limit $1 for update of v skip locked)
-     returning id, customer_id`,
+export async function findRetentionsOver(tx: Transaction, limit: number): Promise<readonly string[]> {
+  const rows = await tx.query<{ id: string }>(
+    `select v.id from version v join folder fo on fo.id = v.folder_id where ${retentionIsOver}
+       and not exists (select 1 from legal_hold h where h.lifted_at is null and h.customer_id = v.customer_id
+         and (h.folder_id is null or h.folder_id = fo.id) and (h.version_id is null or h.version_id = v.id))
+     order by v.published_at limit $1`,
     [limit],
+  );
+  return rows.map((row) => row.id);
+}
+
+/** A hold that is being placed is waited for, and counts. */
+export async function destroyDue(tx: Transaction, ids: readonly string[]): Promise<readonly Left[]> {
+  const rows = await tx.query<RawLeft>(
+    `update version v set state = 'destroyed'
+     from folder fo where fo.id = v.folder_id and v.id = any ($1::uuid[]) and ${retentionIsOver} and not is_held(v) returning v.id, v.customer_id`,
+    [await lockVersions(tx, ids)],
   );
   return rows.map(shape);
 }
 
-/** Contents of destroyed versions: their keys go now, their extents' rows too, their objects are doomed. */
-export async function destroyKeys(tx: Transaction, limit: number): Promise<number> {
+/** Destroyed versions whose content still has its key. */
+export async function findKeysLeft(tx: Transaction, limit: number): Promise<readonly string[]> {
   const rows = await tx.query<{ id: string }>(
-    `update content c set wrapped_key = '', destroyed_at = clock_timestamp()
-     where c.destroyed_at is null and c.id in (select v.content_id from version v join content n on n.id = v.content_id where v.state = 'destroyed' and n.destroyed_at is null limit $1)
-     returning c.id`,
+    "select v.id from version v join content c on c.id = v.content_id where v.state = 'destroyed' and c.destroyed_at is null limit $1",
     [limit],
   );
-  const ids = rows.map((row) => row.id);
-  if (ids.length > 0)
-    await tx.query(
-      `with gone as (delete from extent where content_id = any ($1::uuid[]) returning object_id, inline)
-       insert into doomed_object (object_id) select object_id from gone where inline is null on conflict do nothing`,
-      [ids],
-    );
-  return ids.length;
+  return rows.map((row) => row.id);
+}
+
+/** Contents of destroyed versions: their keys go now, their extents' rows too, their objects are doomed. */
+export async function destroyKeys(tx: Transaction, ids: readonly string[]): Promise<void> {
+  const rows = await tx.query<{ id: string }>(
+    `update content c set wrapped_key = '', destroyed_at = clock_timestamp() from version v
+     where v.content_id = c.id and v.id = any ($1::uuid[]) and v.state = 'destroyed' and c.destroyed_at is null returning c.id`,
+    [await lockVersions(tx, ids)],
+  );
+  await tx.query(
+    `with gone as (delete from extent where content_id = any ($1::uuid[]) returning object_id, inline)
+     insert into doomed_object (object_id) select object_id from gone where inline is null on conflict do nothing`,
+    [rows.map((row) => row.id)],
+  );
 }
 
 export type HeldVersion = {
@@ -121,16 +161,56 @@ export type HeldVersion = {
   readonly isNewest: boolean;
 };
 
-/** One version, locked; whether a newer one stands in its place. */
+/** Names under which a version is looked for before it is said to be on its way. */
+const namesMax = 5;
+
+/** The name that a version stands under, locked: from then on nobody moves it. A rename that was waited for has moved it: its new name is locked, too. */
+async function lockNameOf(tx: Transaction, id: string): Promise<void> {
+  const nameOf = async (): Promise<string | undefined> =>
+    (await tx.query<{ file_id: string }>('select file_id from version where id = $1', [id]))[0]?.file_id;
+  let name = await nameOf();
+  for (let i = 0; i < namesMax && name !== undefined; i += 1) {
+    await tx.query('select 1 from file where id = $1 for update', [name]);
+    const now = await nameOf();
+    if (now === name) return;
+    name = now;
+  }
+  if (name !== undefined) throw new CofferdamError('conflict', 'the file is being renamed: try again');
+}
+
+/** One version, locked; whether a newer one stands in its place. Its name is locked first, as by all who put a version there. */
 export async function lockVersion(tx: Transaction, id: string): Promise<HeldVersion | undefined> {
+  await lockNameOf(tx, id);
+  await tx.query('select 1 from version where id = $1 for update', [id]);
   const [row] = await tx.query<{ id: string; customer_id: string; state: string; is_newest: boolean }>(
     `select v.id, v.customer_id, v.state, not exists (select 1 from version n where n.file_id = v.file_id and n.number > v.number and n.state = 'published') as is_newest
-     from version v where v.id = $1 for update`,
+     from version v where v.id = $1`,
     [id],
   );
   return (
     row && { version: idOf<VersionId>(row.id), customer: idOf<CustomerId>(row.customer_id), state: row.state, isNewest: row.is_newest }
   );
+}
+
+/** What stands in the way of a version that is to come back under its name. Its directory stays as it is until the transaction ends. */
+export async function whatIsInTheWay(tx: Transaction, version: VersionId): Promise<'directory-gone' | 'name-taken' | undefined> {
+  const [place] = await tx.query<{ directory_id: string | null }>(
+    'select f.directory_id from version v join file f on f.id = v.file_id where v.id = $1',
+    [version],
+  );
+  const parent = place?.directory_id ?? null;
+  const [held] =
+    parent === null
+      ? [{ is_gone: false }]
+      : await tx.query<{ is_gone: boolean }>('select removed_at is not null as is_gone from directory where id = $1 for share', [parent]);
+  if (held === undefined || held.is_gone) return 'directory-gone';
+  const taken = await tx.query(
+    `select 1 from version v join file f on f.id = v.file_id
+       join directory d on d.folder_id = f.folder_id and d.parent_id is not distinct from f.directory_id and d.name = f.name
+     where v.id = $1 and d.removed_at is null`,
+    [version],
+  );
+  return taken.length > 0 ? 'name-taken' : undefined;
 }
 
 export async function releaseVersion(tx: Transaction, version: VersionId, days: number): Promise<Date> {
@@ -150,35 +230,37 @@ export type FolderWindow = {
   readonly retentionDays: number | null;
 };
 
-export async function lockFolder(tx: Transaction, customer: string, folder: string): Promise<FolderWindow | undefined> {
+export async function lockFolder(tx: Transaction, customer: string, folder: string, purpose: Purpose): Promise<FolderWindow | undefined> {
+  const found = await tx.query<{ id: string }>(
+    `select f.id from folder f join customer c on c.id = f.customer_id where c.name = $1 and f.name = $2 and not ${customerOfSelfTest}`,
+    [customer, folder],
+  );
   const [row] = await tx.query<{
     id: string;
     customer_id: string;
     window_days: number | null;
     reads_max: number | null;
     retention_days: number | null;
-  }>(
-    `select f.id, f.customer_id, f.window_days, f.reads_max, f.retention_days from folder f join customer c on c.id = f.customer_id
-     where c.name = $1 and f.name = $2 for update of f`,
-    [customer, folder],
-  );
-  return (
-    row && {
-      id: idOf<FolderId>(row.id),
-      customer: idOf<CustomerId>(row.customer_id),
-      windowDays: row.window_days,
-      readsMax: row.reads_max,
-      retentionDays: row.retention_days,
-    }
-  );
+  }>('select id, customer_id, window_days, reads_max, retention_days from folder where id = $1 and name = $2 for update', [
+    found[0]?.id,
+    folder,
+  ]);
+  if (row === undefined) return undefined;
+  await declareFound(tx, purpose, { kind: 'customer', id: row.customer_id }, { name: customer });
+  const facts = { name: folder, customer_id: row.customer_id };
+  const said = (await declareFound<typeof row>(tx, purpose, { kind: 'folder', id: row.id }, facts)) ?? row;
+  return {
+    id: idOf<FolderId>(row.id),
+    customer: idOf<CustomerId>(row.customer_id),
+    windowDays: said.window_days,
+    readsMax: said.reads_max,
+    retentionDays: said.retention_days,
+  };
 }
 
-export async function writeFolder(tx: Transaction, folder: FolderWindow): Promise<void> {
-  await declareChange(tx, [{ kind: 'folder', id: folder.id }], {
-    window_days: folder.windowDays,
-    reads_max: folder.readsMax,
-    retention_days: folder.retentionDays,
-  });
+export async function writeFolder(tx: Transaction, folder: FolderWindow, purpose: WritePurpose): Promise<void> {
+  const facts = { window_days: folder.windowDays, reads_max: folder.readsMax, retention_days: folder.retentionDays };
+  await declareChange(tx, [{ kind: 'folder', id: folder.id }], facts, purpose);
   await tx.query('update folder set window_days = $2, reads_max = $3, retention_days = $4 where id = $1', [
     folder.id,
     folder.windowDays,

@@ -3,18 +3,20 @@
 import type { Transaction } from '../../postgres/database.ts';
 import type { Warden } from '../context.ts';
 import { record } from '../ledger/ledger-queries.ts';
+import { eachInTurn, passOverRows } from '../row-passes.ts';
 import {
   countCompleteRead,
   countReleased,
   destroyDue,
   destroyKeys,
   findCountedHandle,
+  findKeysLeft,
+  findRetentionsOver,
+  findWindowsOver,
   type ReadHandle,
   withdrawDue,
   withdrawVersion,
 } from './retention-queries.ts';
-
-const passMax = 500;
 
 /**
  * A handle was closed, by its client or with its session: a complete read counts, and the last one of the folder's number withdraws. Complete:
@@ -35,14 +37,24 @@ export async function handleClosed(tx: Transaction, handle: ReadHandle, released
 }
 
 /** One pass: windows that are over, retentions that have ended, keys that nobody needs. */
-export async function applyRetention(warden: Pick<Warden, 'database'>): Promise<void> {
-  await warden.database.withSystem(async (tx) => {
-    for (const { version, customer } of await withdrawDue(tx, passMax))
-      await record(tx, { kind: 'file.withdrawn', customer, observer: 'warden', version, public: { why: 'window' } });
-  });
-  await warden.database.withSystem(async (tx) => {
-    for (const { version, customer } of await destroyDue(tx, passMax))
-      await record(tx, { kind: 'file.destroyed', customer, observer: 'warden', version });
-    await destroyKeys(tx, passMax);
-  });
+export async function applyRetention(warden: Pick<Warden, 'database' | 'log'>): Promise<void> {
+  await eachInTurn(
+    () =>
+      passOverRows(warden, 'window', {
+        find: findWindowsOver,
+        work: async (tx, ids) => {
+          for (const { version, customer } of await withdrawDue(tx, ids))
+            await record(tx, { kind: 'file.withdrawn', customer, observer: 'warden', version, public: { why: 'window' } });
+        },
+      }),
+    () =>
+      passOverRows(warden, 'retention', {
+        find: findRetentionsOver,
+        work: async (tx, ids) => {
+          for (const { version, customer } of await destroyDue(tx, ids))
+            await record(tx, { kind: 'file.destroyed', customer, observer: 'warden', version });
+        },
+      }),
+    () => passOverRows(warden, 'keys', { find: findKeysLeft, work: destroyKeys }),
+  );
 }

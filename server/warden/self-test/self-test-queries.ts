@@ -1,8 +1,17 @@
 // Owns: the SQL of the self-test: its customer and accounts, its codes, its verdicts.
 import { randomUUID } from 'node:crypto';
+import { CofferdamError } from '../../domain/errors.ts';
 import { type AccountId, type CredentialId, type CustomerId, idOf, type NodeName, type Plane } from '../../domain/ids.ts';
 import type { Transaction } from '../../postgres/database.ts';
-import { declareNew, fromNow } from '../changes/declared.ts';
+import { seedDigest } from '../authentication/factor-queries.ts';
+import { declareNew, declareRelied, fromNow } from '../changes/declared.ts';
+
+/**
+ * Whether a row of an account (`a`) or a customer (`c`) is a self-test's, for look-ups of operators and consoles: by its mark and by its name (`testerOf`). The mark
+ * alone decides nothing: whoever sets it on a bank's row hides that from nobody who takes something away.
+ */
+export const accountOfSelfTest = "(a.is_self_test and a.name like 'self-test.%')";
+export const customerOfSelfTest = "(c.is_self_test and c.name like 'self-test.%')";
 
 const keyLifeMs = 30 * 86_400_000;
 
@@ -16,6 +25,7 @@ export async function ensureCustomer(tx: Transaction, name: string): Promise<{ r
   if (made.length > 0) declareNew(tx, { kind: 'customer', id }, { name, allowed_proofs: null, is_self_test: true });
   const [row] = made.length > 0 ? made : await tx.query<{ id: string }>('select id from customer where name = $1 and is_self_test', [name]);
   if (row === undefined) throw new Error('the name of the self-test customer is taken');
+  if (made.length === 0) await declareRelied(tx, { kind: 'customer', id: row.id }, { name, is_self_test: true });
   return { id: idOf<CustomerId>(row.id), isNew: made.length > 0 };
 }
 
@@ -76,6 +86,9 @@ export async function ensureAccount(tx: Transaction, customer: CustomerId, name:
     );
   const [row] = await tx.query<{ id: string }>('select id from account where name = $1 and is_self_test for update', [name]);
   if (row === undefined) throw new Error('the name of a self-test account is taken');
+  // Its name is not enough: another account may have it for a moment.
+  if (made.length === 0)
+    await declareRelied(tx, { kind: 'account', id: row.id }, { name, is_self_test: true, plane, customer_id: owner, manages: false });
   const right = await tx.query(
     'insert into folder_right (account_id, customer_id, folder_id, verbs) values ($1, $2, $3, $4) on conflict do nothing returning folder_id',
     [row.id, customer, folderId, verbs],
@@ -87,7 +100,7 @@ export async function ensureAccount(tx: Transaction, customer: CustomerId, name:
 /** Whether this is the key that the account uses now: then there is nothing to do. */
 export async function isUsableKey(tx: Transaction, name: string, fingerprint: string): Promise<boolean> {
   const rows = await tx.query(
-    `select 1 from credential c join account a on a.id = c.account_id and a.is_self_test and a.name = $1 join second_factor f on f.account_id = a.id
+    `select 1 from credential c join account a on a.id = c.account_id and a.is_self_test and a.name = $1 join second_factor f on f.account_id = a.id and f.sealed_seed is not null
      where c.fingerprint = $2 and c.state = 'active' and c.expires_at > clock_timestamp() + interval '1 day'`,
     [name, fingerprint],
   );
@@ -99,7 +112,12 @@ export async function forgetUnusedKeys(tx: Transaction, name: string): Promise<v
   await tx.query('select forget_self_test_keys($1)', [name]);
 }
 
-/** The account's only usable key from now on. */
+/** Whoever makes or changes the account of a node's self-test waits for whoever is at it, on whichever warden. */
+export async function lockTester(tx: Transaction, name: string): Promise<void> {
+  await tx.query("select pg_advisory_xact_lock(hashtext('cofferdam/' || $1::text))", [name]);
+}
+
+/** The account's only usable key from now on. Throws `conflict` for a key that somebody has. */
 export async function replaceKey(
   tx: Transaction,
   account: AccountId,
@@ -126,32 +144,37 @@ export async function replaceKey(
       source_networks: [],
     },
   );
-  await tx.query(
+  const made = await tx.query(
     `insert into credential (id, account_id, type, algorithm, public_key, fingerprint, issued_by, expires_at)
-     values ($1, $2, 'public-key', $3, $4, $5, 'self-test', clock_timestamp() + $6 * interval '1 millisecond')`,
+     values ($1, $2, 'public-key', $3, $4, $5, 'self-test', clock_timestamp() + $6 * interval '1 millisecond')
+     on conflict do nothing returning id`,
     [id, account, algorithm, blob, fingerprint, keyLifeMs],
   );
+  // Whosever it is: a key belongs to one account.
+  if (made.length === 0) throw new CofferdamError('conflict', 'the self-test needs another key');
   return idOf<CredentialId>(id);
-}
-
-export async function replaceSeed(tx: Transaction, account: AccountId, sealed: Buffer, sealedBy: string): Promise<void> {
-  await tx.query(
-    `insert into second_factor (account_id, sealed_seed, sealed_by) values ($1, $2, $3)
-     on conflict (account_id) do update set sealed_seed = excluded.sealed_seed, sealed_by = excluded.sealed_by, enrolled_at = clock_timestamp()`,
-    [account, sealed, sealedBy],
-  );
 }
 
 export type OwnSeed = { readonly account: AccountId; readonly sealed: Buffer; readonly sealedBy: string; readonly used: readonly number[] };
 
-/** The seed of a self-test account, and the steps that were used up. Of no other account. */
+/**
+ * The seed of a self-test account, and the steps that were used up. Of no other account: it and its factor are relied on, so this is called inside of
+ * `sealing`, which verifies them.
+ */
 export async function findOwnSeed(tx: Transaction, name: string): Promise<OwnSeed | undefined> {
   const [row] = await tx.query<{ id: string; sealed_seed: Buffer; sealed_by: string; used: readonly number[] }>(
     `select a.id, f.sealed_seed, f.sealed_by, coalesce((select array_agg(s.step::int) from totp_step s where s.account_id = a.id), '{}') as used
-     from account a join second_factor f on f.account_id = a.id where a.name = $1 and a.is_self_test`,
+     from account a join second_factor f on f.account_id = a.id and f.sealed_seed is not null where a.name = $1 and a.is_self_test`,
     [name],
   );
-  return row && { account: idOf<AccountId>(row.id), sealed: row.sealed_seed, sealedBy: row.sealed_by, used: row.used };
+  if (row === undefined) return undefined;
+  await declareRelied(tx, { kind: 'account', id: row.id }, { name, is_self_test: true });
+  await declareRelied(
+    tx,
+    { kind: 'second-factor', id: row.id },
+    { account_id: row.id, sealed_seed: seedDigest(row.sealed_seed), sealed_by: row.sealed_by },
+  );
+  return { account: idOf<AccountId>(row.id), sealed: row.sealed_seed, sealedBy: row.sealed_by, used: row.used };
 }
 
 export type Verdict = { readonly check: string; readonly bites: boolean; readonly text: string };
@@ -165,10 +188,11 @@ export async function writeVerdict(tx: Transaction, node: NodeName, { check, bit
   );
 }
 
-/** Nodes that renew their lease and have not reported for so long; one that drains takes nobody, its own tests neither. */
+/** Nodes that renew their lease and have not reported for so long since they started; one that drains takes nobody, its own tests neither. */
 export async function silentNodes(tx: Transaction, quietMs: number): Promise<readonly string[]> {
   const rows = await tx.query<{ name: string }>(
     `select n.name from node n where n.last_seen_at > clock_timestamp() - interval '3 seconds' and n.drain_start_id is distinct from n.start_id
+       and coalesce(n.started_at, '-infinity') < clock_timestamp() - $1 * interval '1 millisecond'
        and not exists (select 1 from self_test s where s.node = n.name and s.at > clock_timestamp() - $1 * interval '1 millisecond')`,
     [quietMs],
   );

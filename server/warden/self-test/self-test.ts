@@ -2,16 +2,20 @@
 // Must never: give a code or a right of any other account; take silence for a good sign.
 
 import { CofferdamError } from '../../domain/errors.ts';
+import type { AccountId, CustomerId } from '../../domain/ids.ts';
 import { parseSshPublicKey } from '../../domain/ssh-keys.ts';
+import type { Transaction } from '../../postgres/database.ts';
 import type { EdgeToWarden } from '../../rpc/edge-warden.ts';
 import type { Handlers } from '../../rpc/operation.ts';
 import { insertAlert } from '../alerts/alert-queries.ts';
+import { endFactor, hasFactorRow, replaceSeed } from '../authentication/factor-queries.ts';
 import { fingerprintOf } from '../authentication/ssh-signature.ts';
 import { codeAt, lastingStep, newSeed, stepAt, stepEndsInMs } from '../authentication/totp.ts';
 import { createBudgets } from '../budgets/create-budgets.ts';
 import { sealing } from '../changes/seals.ts';
 import type { EdgeCaller, Warden } from '../context.ts';
 import { record } from '../ledger/ledger-queries.ts';
+import { passOverRows } from '../row-passes.ts';
 import { selfTestBudgets } from './self-test-budgets.ts';
 import {
   ensureAccount,
@@ -19,8 +23,8 @@ import {
   findOwnSeed,
   forgetUnusedKeys,
   isUsableKey,
+  lockTester,
   replaceKey,
-  replaceSeed,
   silentNodes,
   writeVerdict,
 } from './self-test-queries.ts';
@@ -55,21 +59,29 @@ export function selfTestHandlers(
   /** The node's account, its rights, and this as its only usable key. What its earlier keys left, and no session names, goes. */
   const makeTester = async (caller: EdgeCaller, blob: Buffer, type: string, fingerprint: string): Promise<void> => {
     const budgets = selfTestBudgets(warden.config.budgets);
-    await database.withSystem(async (tx) => {
-      if (await isUsableKey(tx, nameOf(caller), fingerprint)) return;
-      await forgetUnusedKeys(tx, nameOf(caller));
-      await sealing(tx, warden, { maker: 'self-test', change: () => null }, async () => {
-        const customer = await ensureCustomer(tx, nameOf(caller));
-        if (customer.isNew) await keys.createCustomerKey(tx, customer.id);
-        await createBudgets(tx, { kind: 'customer', customer: customer.id }, budgets);
-        const account = await ensureAccount(tx, customer.id, nameOf(caller), caller.plane, folder);
-        const isInternal = caller.plane === 'internal';
-        await createBudgets(tx, { kind: 'account', account, customer: customer.id, isInternal }, budgets);
-        const credential = await replaceKey(tx, account, type, blob, fingerprint);
-        await createBudgets(tx, { kind: 'credential', credential, customer: isInternal ? null : customer.id }, budgets);
-        const { sealed, sealedBy } = keys.sealSecret('totp', account, newSeed());
-        await replaceSeed(tx, account, sealed, sealedBy);
+    const isInternal = caller.plane === 'internal';
+    const alone = (work: (tx: Transaction, account: AccountId, customer: CustomerId) => Promise<void>): Promise<void> =>
+      database.withSystem(async (tx) => {
+        await lockTester(tx, nameOf(caller));
+        if (await isUsableKey(tx, nameOf(caller), fingerprint)) return;
+        await sealing(tx, warden, { maker: 'self-test', change: () => null }, async () => {
+          const customer = await ensureCustomer(tx, nameOf(caller));
+          if (customer.isNew) await keys.createCustomerKey(tx, customer.id);
+          await createBudgets(tx, { kind: 'customer', customer: customer.id }, budgets);
+          const account = await ensureAccount(tx, customer.id, nameOf(caller), caller.plane, folder);
+          await createBudgets(tx, { kind: 'account', account, customer: customer.id, isInternal }, budgets);
+          await work(tx, account, customer.id);
+        });
       });
+    // Whatever somebody made of its factor, it is taken away, on the record, before another one is made: no alteration ends the self-test for good.
+    await alone(async (tx, account) => {
+      if (await hasFactorRow(tx, account)) await endFactor(tx, account);
+    });
+    await alone(async (tx, account, customer) => {
+      await forgetUnusedKeys(tx, nameOf(caller));
+      const credential = await replaceKey(tx, account, type, blob, fingerprint);
+      await createBudgets(tx, { kind: 'credential', credential, customer: isInternal ? null : customer }, budgets);
+      await replaceSeed(tx, account, keys.sealSecret('totp', account, newSeed()));
     });
   };
   return {
@@ -83,7 +95,9 @@ export function selfTestHandlers(
     },
 
     'self-test.code': async (_params, caller) => {
-      const own = await database.withSystem((tx) => findOwnSeed(tx, nameOf(caller)));
+      const own = await database.withSystem((tx) =>
+        sealing(tx, warden, { maker: 'self-test', change: () => null }, () => findOwnSeed(tx, nameOf(caller))),
+      );
       if (own === undefined) throw new CofferdamError('conflict', 'the self-test of this node has not begun');
       const seed = keys.openSecret('totp', own.account, own.sealed, own.sealedBy);
       const now = Date.now() / 1000;
@@ -117,22 +131,31 @@ const silentRounds = 3;
 /** A round takes as long as its failures are delayed. */
 const roundMs = 60_000;
 
+/** So long a node may say nothing of its controls. */
+export const quietMsOf = ({ limits }: Pick<Warden['config'], 'limits'>): number => silentRounds * limits.selfTestEveryMs + roundMs;
+
 /** A regular pass: a node that serves and does not report its controls is an alarm too. */
 export async function watchSelfTests(warden: Warden): Promise<void> {
-  const { selfTestEveryMs } = warden.config.limits;
-  if (selfTestEveryMs === 0) return;
-  const quietMs = silentRounds * selfTestEveryMs + roundMs;
+  if (warden.config.limits.selfTestEveryMs === 0) return;
+  const quietMs = quietMsOf(warden.config);
   // After a start of the warden itself every node gets as long to report.
   if (process.uptime() * 1000 < quietMs) return;
-  await warden.database.withSystem(async (tx) => {
-    for (const node of await silentNodes(tx, quietMs))
-      await insertAlert(tx, {
-        kind: 'self-test.silent',
-        severity: 'critical',
-        subject: node,
-        text: `${node} serves, but has not tested its controls for ${Math.round(quietMs / 1000)} s`,
-        facts: { node },
-        nextCommand: 'cofferctl status',
-      });
+  await alarmSilent(warden, quietMs);
+}
+
+export async function alarmSilent(warden: Pick<Warden, 'database' | 'log'>, quietMs: number): Promise<void> {
+  await passOverRows(warden, 'silent-nodes', {
+    find: (tx) => silentNodes(tx, quietMs),
+    work: async (tx, nodes) => {
+      for (const node of nodes)
+        await insertAlert(tx, {
+          kind: 'self-test.silent',
+          severity: 'critical',
+          subject: node,
+          text: `${node} serves, but has not tested its controls for ${Math.round(quietMs / 1000)} s`,
+          facts: { node },
+          nextCommand: 'cofferctl status',
+        });
+    },
   });
 }

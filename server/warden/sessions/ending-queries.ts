@@ -2,8 +2,10 @@
 // Must never: wait for a lock in a renewal of a lease, or end as idle what nobody could be asked about.
 import { type CustomerId, idOf, type NodeName, type SessionId } from '../../domain/ids.ts';
 import type { SessionEnd } from '../../domain/session-ends.ts';
+import type { Condition } from '../../postgres/beginning.ts';
 import type { Transaction } from '../../postgres/database.ts';
-import type { SessionRow } from './session-queries.ts';
+import { lockVersions } from '../transfers/sweep-queries.ts';
+import { type RawSession, type SessionRow, sessionColumns, shapeSession } from './session-queries.ts';
 
 /** So long after its end a session may seal what was acknowledged to its client. Milliseconds. */
 export const graceMs = 30_000;
@@ -25,78 +27,89 @@ export async function touchSessions(tx: Transaction, active: readonly Activity[]
   );
 }
 
+/** Which of these have ended, where they were, and why. */
+export async function findEnded(
+  tx: Transaction,
+  ids: readonly SessionId[],
+): Promise<readonly { readonly id: SessionId; readonly node: NodeName; readonly end: SessionEnd }[]> {
+  const rows = await tx.query<{ id: string; node: string; end_kind: SessionEnd }>(
+    "select id, node, coalesce(end_kind, 'doubt') as end_kind from session where id = any ($1::uuid[]) and state = 'ended'",
+    [ids],
+  );
+  return rows.map((row) => ({ id: idOf<SessionId>(row.id), node: idOf<NodeName>(row.node), end: row.end_kind }));
+}
+
 /**
- * Open sessions that the clock ends now, with why: the longest life, or what its proofs allow, is over; idle by the last word of its edge, which
- * brings all activity up to that word; or the edge is not heard of any more.
+ * The longest life, or what its proofs allow, is over; idle by the last word of its edge, which brings all activity up to that word; or the edge is not
+ * heard of any more.
  */
-export async function takeOverdue(tx: Transaction): Promise<readonly { readonly id: SessionId; readonly end: SessionEnd }[]> {
+const overdue = `from session s join node n on n.name = s.node cross join (select clock_timestamp() as now) c
+       cross join lateral (select s.last_seen_at + s.idle_ms * interval '1 millisecond' as idle_at) i
+     where s.state = 'open' and (s.expires_at <= c.now or i.idle_at <= least(c.now, coalesce(n.last_seen_at, '-infinity')) or i.idle_at + $1 * interval '1 millisecond' <= c.now)`;
+
+/** Open sessions that the clock ends now. */
+export async function findOverdue(tx: Transaction, limit: number): Promise<readonly string[]> {
+  const rows = await tx.query<{ id: string }>(`select s.id ${overdue} order by s.expires_at limit $2`, [unheardMs, limit]);
+  return rows.map((row) => row.id);
+}
+
+/** Of these, locked, with why. */
+export async function takeOverdue(
+  tx: Transaction,
+  ids: readonly string[],
+): Promise<readonly { readonly id: SessionId; readonly end: SessionEnd }[]> {
+  const held = await tx.query<{ id: string }>(
+    'select id from session where id = any ($1::uuid[]) order by id for no key update skip locked',
+    [ids],
+  );
   const rows = await tx.query<{ id: string; kind: SessionEnd }>(
     `select s.id, case
          when s.expires_at <= c.now then s.ends_as
          when i.idle_at <= n.last_seen_at then 'idle'
          else 'lost' end as kind
-     from session s join node n on n.name = s.node cross join (select clock_timestamp() as now) c
-       cross join lateral (select s.last_seen_at + s.idle_ms * interval '1 millisecond' as idle_at) i
-     where s.state = 'open' and (s.expires_at <= c.now or i.idle_at <= least(c.now, coalesce(n.last_seen_at, '-infinity')) or i.idle_at + $1 * interval '1 millisecond' <= c.now)
-     order by s.id for no key update of s skip locked`,
-    [unheardMs],
+     ${overdue} and s.id = any ($2::uuid[]) order by s.id`,
+    [unheardMs, held.map((row) => row.id)],
   );
   return rows.map((row) => ({ id: idOf<SessionId>(row.id), end: row.kind }));
 }
 
-/** Uploads still in the hand of a session whose grace is over: they are let go, and can be continued as before. */
-export async function releaseOutlived(tx: Transaction): Promise<void> {
-  await tx.query(
-    `update version set upload_id = null where id in (
-       select v.id from version v join session s on s.id = v.session_id
-       where v.upload_id is not null and v.state = 'partial' and s.state = 'ended' and s.ended_at <= clock_timestamp() - $1 * interval '1 millisecond'
-       limit 1000 for update of v skip locked)`,
-    [graceMs],
-  );
+const isOutlived = `v.upload_id is not null and v.state = 'partial' and exists (select 1 from session s
+  where s.id = v.session_id and s.state = 'ended' and s.ended_at <= clock_timestamp() - $1 * interval '1 millisecond')`;
+
+/** Uploads still in the hand of a session whose grace is over. */
+export async function findOutlived(tx: Transaction, limit: number): Promise<readonly string[]> {
+  const rows = await tx.query<{ id: string }>(`select v.id from version v where ${isOutlived} limit $2`, [graceMs, limit]);
+  return rows.map((row) => row.id);
 }
 
-/** Whether the row is that of an open session; `orEnding`: or of one within the grace after its end. */
-export async function isGoing(tx: Transaction, session: SessionId, orEnding: boolean): Promise<boolean> {
-  const rows = await tx.query(
-    `select 1 from session s where s.id = $1 and (s.state = 'open' and s.expires_at > clock_timestamp() or $3 and is_ending(s.ended_at, s.expires_at, $2))`,
-    [session, graceMs, orEnding],
-  );
-  return rows.length === 1;
+/** They are let go, and can be continued as before. */
+export async function releaseOutlived(tx: Transaction, ids: readonly string[]): Promise<void> {
+  await tx.query(`update version v set upload_id = null where v.id = any ($2::uuid[]) and ${isOutlived}`, [
+    graceMs,
+    await lockVersions(tx, ids),
+  ]);
 }
+
+/** That the row is of an open session; `orEnding`: or of one within the grace after its end. */
+export const goesOn = (session: SessionId, orEnding: boolean): Pick<Condition, 'call' | 'values'> => ({
+  call: 'session_goes_on',
+  values: [session, orEnding, graceMs],
+});
 
 /** What a session that is over may still let go of: its row, and the customers of the uploads that it still holds. */
 export type EndingRow = Omit<SessionRow, 'now' | 'expiresInMs' | 'idleMs' | 'idleForMs'> & { readonly customers: readonly CustomerId[] };
 
 /** The session of this token, when it ended within the grace. */
 export async function findEnding(tx: Transaction, tokenHash: Buffer): Promise<EndingRow | undefined> {
-  const [row] = await tx.query<{
-    id: string;
-    node: string;
-    credential_id: string;
-    also_credential_id: string | null;
-    purpose: string;
-    account_id: string;
-    window_id: string | null;
-    scope: string | null;
-    scope_mac: Buffer | null;
-    customers: readonly string[];
-  }>(
-    `select s.id, s.node, s.credential_id, s.also_credential_id, s.purpose, s.account_id, s.window_id, s.scope, s.scope_mac,
+  const [row] = await tx.query<RawSession & { customers: readonly string[] }>(
+    `select ${sessionColumns},
        array(select distinct v.customer_id from version v where v.session_id = s.id and v.upload_id is not null) as customers
      from session s where s.token_hash = $1 and is_ending(s.ended_at, s.expires_at, $2)`,
     [tokenHash, graceMs],
   );
   return (
     row && {
-      id: idOf<SessionId>(row.id),
-      account: row.account_id,
-      credential: row.credential_id,
-      alsoCredential: row.also_credential_id,
-      node: row.node,
-      purpose: row.purpose,
-      window: row.window_id,
-      scope: row.scope,
-      scopeMac: row.scope_mac,
+      ...shapeSession(row),
       customers: row.customers.map((one) => idOf<CustomerId>(one)),
     }
   );

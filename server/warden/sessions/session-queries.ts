@@ -5,6 +5,7 @@ import type { SessionEnd } from '../../domain/session-ends.ts';
 import type { Transaction } from '../../postgres/database.ts';
 import { wireBytesPerSecondMax } from '../../rpc/edge-words.ts';
 import type { ReadHandle } from '../retention/retention-queries.ts';
+import type { ScopedRow } from './session-scope.ts';
 
 export type NewSession = {
   readonly id: SessionId;
@@ -90,24 +91,36 @@ export type SessionRow = {
   readonly idleForMs: number;
 };
 
+/** What every reading of a session's row begins with. */
+export const sessionColumns =
+  's.id, s.node, s.credential_id, s.also_credential_id, s.purpose, s.account_id, s.window_id, s.scope, s.scope_mac';
+export type RawSession = {
+  readonly id: string;
+  readonly node: string;
+  readonly credential_id: string;
+  readonly also_credential_id: string | null;
+  readonly purpose: string;
+  readonly account_id: string;
+  readonly window_id: string | null;
+  readonly scope: string | null;
+  readonly scope_mac: Buffer | null;
+};
+export const shapeSession = (row: RawSession): Omit<SessionRow, 'now' | 'expiresInMs' | 'idleMs' | 'idleForMs'> => ({
+  id: idOf<SessionId>(row.id),
+  account: row.account_id,
+  credential: row.credential_id,
+  alsoCredential: row.also_credential_id,
+  node: row.node,
+  purpose: row.purpose,
+  window: row.window_id,
+  scope: row.scope,
+  scopeMac: row.scope_mac,
+});
+
 /** The open session of a token hash, when account, customer and credential are still good. */
 export async function findOpenSession(tx: Transaction, tokenHash: Buffer): Promise<SessionRow | undefined> {
-  const [row] = await tx.query<{
-    id: string;
-    node: string;
-    credential_id: string;
-    also_credential_id: string | null;
-    account_id: string;
-    purpose: string;
-    window_id: string | null;
-    scope: string | null;
-    scope_mac: Buffer | null;
-    now: number;
-    expires_in: number;
-    idle_ms: number;
-    idle_for: number;
-  }>(
-    `select s.id, s.node, s.credential_id, s.also_credential_id, s.account_id, s.purpose, s.window_id, s.scope, s.scope_mac, s.idle_ms,
+  const [row] = await tx.query<RawSession & { now: number; expires_in: number; idle_ms: number; idle_for: number }>(
+    `select ${sessionColumns}, s.idle_ms,
        (extract(epoch from clock_timestamp()) * 1000)::float8 as now,
        (extract(epoch from s.expires_at - clock_timestamp()) * 1000)::float8 as expires_in,
        (extract(epoch from clock_timestamp() - s.last_seen_at) * 1000)::float8 as idle_for
@@ -120,20 +133,26 @@ export async function findOpenSession(tx: Transaction, tokenHash: Buffer): Promi
   );
   return (
     row && {
-      id: idOf<SessionId>(row.id),
-      account: row.account_id,
-      credential: row.credential_id,
-      alsoCredential: row.also_credential_id,
-      node: row.node,
-      purpose: row.purpose,
-      window: row.window_id,
-      scope: row.scope,
-      scopeMac: row.scope_mac,
+      ...shapeSession(row),
       now: row.now,
       expiresInMs: row.expires_in,
       idleMs: row.idle_ms,
       idleForMs: row.idle_for,
     }
+  );
+}
+
+/** A page of the open sessions, by account: the rows as they stand, whatever they rely on. */
+export async function pageOfOpenSessions(
+  tx: Transaction,
+  after: { readonly account: string; readonly id: SessionId } | null,
+  limit: number,
+): Promise<readonly (ScopedRow & { readonly tokenHash: Buffer })[]> {
+  return tx.query<ScopedRow & { readonly tokenHash: Buffer }>(
+    `select id, account_id as account, credential_id as credential, also_credential_id as "alsoCredential", node, purpose, window_id as window, scope,
+       scope_mac as "scopeMac", token_hash as "tokenHash"
+     from session where state = 'open' and ($1::uuid is null or (account_id, id) > ($1, $2)) order by account_id, id limit $3`,
+    [after?.account ?? null, after?.id ?? null, limit],
   );
 }
 

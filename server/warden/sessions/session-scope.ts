@@ -17,7 +17,8 @@ import {
   type Verb,
 } from '../../domain/ids.ts';
 import { factsOfRow, type VerifiedRows } from '../changes/seals.ts';
-import type { CustomerScope, FolderScope, KeyRing } from '../context.ts';
+import type { CustomerScope, FolderScope, KeyRing, OpenSession } from '../context.ts';
+import type { SessionRow } from './session-queries.ts';
 
 type SealedFolder = Omit<FolderScope, 'verbs'> & { readonly verbs: readonly Verb[] };
 type SealedCustomer = { readonly id: CustomerId; readonly name: string; readonly folders: readonly SealedFolder[] };
@@ -129,6 +130,12 @@ export function openScope(keys: KeyRing, text: string | null, mac: Buffer | null
   return JSON.parse(text) as SessionScope;
 }
 
+/** What the columns of a session say of what its scope says. */
+export type ScopedRow = Pick<
+  SessionRow,
+  'id' | 'account' | 'credential' | 'alsoCredential' | 'node' | 'purpose' | 'window' | 'scope' | 'scopeMac'
+>;
+
 /** As the rooms are given it: frozen, and only customers that are active now. */
 export function frozenCustomers({ customers }: SessionScope, active: ReadonlySet<string>): readonly CustomerScope[] {
   const folderOf = (folder: SealedFolder): FolderScope => Object.freeze({ ...folder, verbs: new Set(folder.verbs) });
@@ -137,4 +144,38 @@ export function frozenCustomers({ customers }: SessionScope, active: ReadonlySet
       .filter((one) => active.has(one.id))
       .map((one) => Object.freeze({ ...one, folders: Object.freeze(one.folders.map(folderOf)) })),
   );
+}
+
+/** The scope that was sealed for this very row and token; undefined: somebody else wrote one of them. */
+export function verifiedScope(keys: KeyRing, row: ScopedRow, tokenHash: Buffer): SessionScope | undefined {
+  const scope = openScope(keys, row.scope, row.scopeMac);
+  const isWhole =
+    scope !== undefined &&
+    scope.session === row.id &&
+    scope.tokenHash === tokenHash.toString('hex') &&
+    scope.account.id === row.account &&
+    scope.credential === row.credential &&
+    scope.alsoCredential === row.alsoCredential &&
+    scope.node === row.node &&
+    scope.purpose === row.purpose &&
+    scope.window === row.window;
+  return isWhole ? scope : undefined;
+}
+
+/** What a session is to all that serves it. */
+export function openSessionOf(
+  { session, node, account, credential, purpose, ticket }: SessionScope,
+  customers: readonly CustomerScope[],
+  isOver: boolean,
+): OpenSession {
+  return Object.freeze({
+    id: session,
+    node,
+    account: Object.freeze({ ...account }),
+    credentialId: credential,
+    purpose,
+    ticket,
+    isOver,
+    customers: Object.freeze(customers),
+  });
 }

@@ -8,17 +8,28 @@ import { CofferdamError } from '../../domain/errors.ts';
 import { type AccountId, type CredentialId, type CustomerId, idOf, type SessionId } from '../../domain/ids.ts';
 import type { EdgeEnd, SessionEnd } from '../../domain/session-ends.ts';
 import type { Logger } from '../../observability/logger.ts';
+import type { Condition } from '../../postgres/beginning.ts';
 import type { Database, Transaction } from '../../postgres/database.ts';
 import { Shelf } from '../../rpc/shelf.ts';
 import { alarmImpossible } from '../alerts/impossible-words.ts';
 import { lockForWithdrawal } from '../budgets/consequence-queries.ts';
 import { type FullScope, findFullScope } from '../budgets/session-limit-queries.ts';
-import { alarmBroken } from '../changes/seals.ts';
+import { alarmBroken } from '../changes/altered-rows.ts';
 import type { EdgeCaller, EdgeNotifier, KeyRing, LettingGo, OpenSession, Sessions } from '../context.ts';
 import type { Issued } from '../exchanges/exchanges.ts';
 import { record } from '../ledger/ledger-queries.ts';
 import { handleClosed } from '../retention/retention.ts';
-import { type Activity, type EndingRow, findEnding, isGoing, releaseOutlived, takeOverdue, touchSessions } from './ending-queries.ts';
+import { eachInTurn, passOverRows } from '../row-passes.ts';
+import {
+  type Activity,
+  findEnding,
+  findOutlived,
+  findOverdue,
+  goesOn,
+  releaseOutlived,
+  takeOverdue,
+  touchSessions,
+} from './ending-queries.ts';
 import {
   activeCustomers,
   endOf,
@@ -28,7 +39,7 @@ import {
   recordTransferred,
   type SessionFilter,
 } from './session-queries.ts';
-import { frozenCustomers, openScope, type SessionScope, sealScope } from './session-scope.ts';
+import { frozenCustomers, openSessionOf, type SessionScope, sealScope, verifiedScope } from './session-scope.ts';
 
 /** `touchEveryMs`: its row is told so often that it is active. `lastWritten`: as of then it knows. */
 type Cached = { readonly session: OpenSession; readonly expiresAt: number; readonly touchEveryMs: number; lastWritten: number };
@@ -72,9 +83,11 @@ export class SessionRegistry implements Sessions {
   /** How often a session was forgotten. */
   #forgotten = 0;
   readonly #timer: NodeJS.Timeout;
+  readonly #log: Logger;
 
   constructor(config: Config, database: Database, keys: KeyRing, edges: EdgeNotifier, log: Logger) {
     this.#config = config;
+    this.#log = log;
     this.#keys = keys;
     this.#database = database;
     this.#edges = edges;
@@ -143,17 +156,22 @@ export class SessionRegistry implements Sessions {
     const key = hash.toString('base64');
     const cached = this.#byHash.get(key) ?? (await this.#load(hash, key));
     const now = performance.now();
-    if (cached === undefined || cached.session.node !== caller.node || cached.session.account.plane !== caller.plane) throw sessionEnded();
+    if (cached === undefined || !isOf(cached.session, caller)) throw sessionEnded();
     if (now >= cached.expiresAt) throw sessionEnded();
     // What is done for a client is activity. Whether it is idle is for its row to say: there is one clock.
     this.#unwritten.set(cached.session.id, now);
     return cached.session;
   }
 
-  /** Whose session this is, as far as this process has it in mind; decides nothing. */
-  payerOf(token: string): { readonly customer: CustomerId | null; readonly account: AccountId; readonly name: string } | undefined {
-    const account = this.#byHash.get(hashOf(token).toString('base64'))?.session.account;
-    return account && { customer: account.customer, account: account.id, name: account.name };
+  /** Whose session of the caller's this is, as far as this process has it in mind; decides nothing. */
+  payerOf(
+    token: string,
+    caller: EdgeCaller,
+  ): { readonly customer: CustomerId | null; readonly account: AccountId; readonly name: string } | undefined {
+    const session = this.#byHash.get(hashOf(token).toString('base64'))?.session;
+    if (session === undefined || !isOf(session, caller)) return undefined;
+    const { customer, id, name } = session.account;
+    return { customer, account: id, name };
   }
 
   async requireLettingGo(token: string, caller: EdgeCaller): Promise<LettingGo> {
@@ -186,33 +204,20 @@ export class SessionRegistry implements Sessions {
     const hash = hashOf(token);
     const ending = await this.#database.withSystem((tx) => findEnding(tx, hash));
     const scope = ending && verifiedScope(this.#keys, ending, hash);
-    if (ending === undefined || scope === undefined || scope.node !== caller.node || scope.account.plane !== caller.plane)
-      throw sessionEnded();
+    if (ending === undefined || scope === undefined || !isOf(scope, caller)) throw sessionEnded();
     // Without folders: there is no name that it could reach.
     const customers = scope.customers.filter((one) => ending.customers.includes(one.id)).map((one) => ({ ...one, folders: [] }));
     if (customers.length === 0) throw sessionEnded();
-    return Object.freeze({
-      id: scope.session,
-      node: scope.node,
-      account: Object.freeze({ ...scope.account, manages: false }),
-      credentialId: scope.credential,
-      purpose: scope.purpose,
-      ticket: null,
-      isOver: true,
-      customers: Object.freeze(customers),
-    });
+    return openSessionOf({ ...scope, account: { ...scope.account, manages: false }, ticket: null }, customers, true);
   }
 
   within<T>(session: OpenSession, customers: readonly CustomerId[], work: (tx: Transaction) => Promise<T>): Promise<T> {
-    return this.#database.withCustomers(customers, async (tx) => {
-      await this.look(tx, session);
-      return work(tx);
-    });
+    return this.#database.withCustomers(customers, work, this.goingOn(session));
   }
 
-  /** Throws `session-ended` when the session's row says so, whatever this process remembers. */
-  async look(tx: Transaction, session: OpenSession): Promise<void> {
-    if (!(await isGoing(tx, session.id, session.isOver))) throw sessionEnded();
+  /** For the beginning of a transaction: throws `session-ended` when the session's row says so, whatever this process remembers. */
+  goingOn(session: OpenSession): Condition {
+    return { ...goesOn(session.id, session.isOver), otherwise: sessionEnded };
   }
 
   async #load(hash: Buffer, key: string): Promise<Cached | undefined> {
@@ -240,16 +245,7 @@ export class SessionRegistry implements Sessions {
     }
     const { row, scope, active } = loaded;
     const now = performance.now();
-    const session: OpenSession = Object.freeze({
-      id: scope.session,
-      node: scope.node,
-      account: Object.freeze(scope.account),
-      credentialId: scope.credential,
-      purpose: scope.purpose,
-      ticket: scope.ticket,
-      isOver: false,
-      customers: scope.purpose === 'transfer' ? frozenCustomers(scope, active) : [],
-    });
+    const session = openSessionOf(scope, scope.purpose === 'transfer' ? frozenCustomers(scope, active) : [], false);
     const cached: Cached = {
       session,
       expiresAt: now + Math.min(row.expiresInMs, scope.endsAt - row.now),
@@ -336,6 +332,30 @@ export class SessionRegistry implements Sessions {
 
   /** Writes what was seen, ends what is overdue, and lets go of what ended sessions held. */
   async sweep(): Promise<void> {
+    const warden = { database: this.#database, log: this.#log };
+    await eachInTurn(
+      () => this.#writeActivity(),
+      () => passOverRows(warden, 'upload-release', { find: findOutlived, work: releaseOutlived }),
+      () =>
+        passOverRows(warden, 'session-end', {
+          find: findOverdue,
+          work: (tx, ids) => this.#endOverdue(tx, ids),
+          done: (endings) => {
+            for (const ending of endings) ending.announce();
+          },
+        }),
+    );
+  }
+
+  async #endOverdue(tx: Transaction, ids: readonly string[]): Promise<readonly Ending[]> {
+    const found = await takeOverdue(tx, ids);
+    const endings: Ending[] = [];
+    for (const as of new Set(found.map((one) => one.end)))
+      endings.push(await this.endWithin(tx, { overdue: found.filter((one) => one.end === as).map((one) => one.id), as }, as));
+    return endings;
+  }
+
+  async #writeActivity(): Promise<void> {
     const now = performance.now();
     const due: (Activity & { readonly at: number; readonly cached: Cached | undefined })[] = [];
     for (const [session, at] of this.#unwritten) {
@@ -347,15 +367,6 @@ export class SessionRegistry implements Sessions {
       if (cached !== undefined) cached.lastWritten = now;
       if (this.#unwritten.get(session) === at) this.#unwritten.delete(session);
     }
-    const overdue = await this.#database.withSystem(async (tx) => {
-      await releaseOutlived(tx);
-      const found = await takeOverdue(tx);
-      const endings: Ending[] = [];
-      for (const as of new Set(found.map((one) => one.end)))
-        endings.push(await this.endWithin(tx, { overdue: found.filter((one) => one.end === as).map((one) => one.id), as }, as));
-      return endings;
-    });
-    for (const ending of overdue) ending.announce();
   }
 
   /** Sessions ended elsewhere (another warden, a command) leave the cache. */
@@ -373,23 +384,10 @@ export class SessionRegistry implements Sessions {
   }
 }
 
+/** A token that leaked is worth nothing on another node, or by a node of another plane. */
+const isOf = ({ node, account }: Pick<OpenSession, 'node' | 'account'>, caller: EdgeCaller): boolean =>
+  node === caller.node && account.plane === caller.plane;
 const touchEveryMs = (idleMs: number): number => Math.min(touchEveryMsMax, idleMs / 10);
-/** The scope that was sealed for this very row and token; undefined: somebody else wrote one of them. */
-function verifiedScope(keys: KeyRing, row: Omit<EndingRow, 'customers'>, tokenHash: Buffer): SessionScope | undefined {
-  const scope = openScope(keys, row.scope, row.scopeMac);
-  const isWhole =
-    scope !== undefined &&
-    scope.session === row.id &&
-    scope.tokenHash === tokenHash.toString('hex') &&
-    scope.account.id === row.account &&
-    scope.credential === row.credential &&
-    scope.alsoCredential === row.alsoCredential &&
-    scope.node === row.node &&
-    scope.purpose === row.purpose &&
-    scope.window === row.window;
-  return isWhole ? scope : undefined;
-}
-
 export function sessionEnded(): CofferdamError {
   return new CofferdamError('session-ended', 'the session is over');
 }

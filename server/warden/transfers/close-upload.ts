@@ -9,29 +9,21 @@ import type { Transaction } from '../../postgres/database.ts';
 import { setVersionState } from '../catalogue/tree-queries.ts';
 import type { KeyRing, OpenSession } from '../context.ts';
 import { bySession, record } from '../ledger/ledger-queries.ts';
-import { findHeldSibling, isContinued, isSiblingReleased, placeOfFile } from './place-queries.ts';
-import {
-  closeMarker,
-  closeVersion,
-  cutBase,
-  databaseTime,
-  extentDigests,
-  findRepeated,
-  isDiscarded,
-  type OpenUpload,
-} from './upload-queries.ts';
+import { isContinued, isSiblingReleased, lockHeldSibling, placeOfFile } from './place-queries.ts';
+import { closeMarker, closeVersion, cutBase, discardWaiting, extentsAndTime, findRepeated, type OpenUpload } from './upload-queries.ts';
 
-/** A receipted version that its continuation took the place of has an end on the record, however it came about. */
-export async function recordReplaced(tx: Transaction, session: OpenSession, upload: OpenUpload, handle: string): Promise<void> {
-  if (upload.base?.isClosed !== true || !(await isDiscarded(tx, upload.base.version))) return;
-  await record(tx, {
-    kind: 'file.discarded',
-    customer: upload.customer,
-    ...bySession(session),
-    handle,
-    version: upload.base.version,
-    public: {},
-  });
+/** An upload takes the place of what waited below it: a file, or by its sender's word that nothing of it counts any more. The record names both. */
+export async function takePlace(tx: Transaction, session: OpenSession, upload: OpenUpload, handle: string): Promise<void> {
+  if (upload.base !== null) await cutBase(tx, upload.version, upload.base.version, null);
+  for (const version of await discardWaiting(tx, upload.version))
+    await record(tx, {
+      kind: 'file.discarded',
+      customer: upload.customer,
+      ...bySession(session),
+      handle,
+      version,
+      public: { successor: upload.version },
+    });
 }
 
 export type Close = { readonly id: string; readonly sha256: Buffer; readonly modifiedAt: number | null };
@@ -58,10 +50,7 @@ export async function closeUpload(
 ): Promise<VersionId> {
   const place = await placeOfFile(tx, upload.file);
   // What it went on from has ended with it; a published one stays below the new version.
-  if (upload.base !== null) {
-    await cutBase(tx, upload.version, upload.base.version);
-    await recordReplaced(tx, session, upload, close.id);
-  }
+  await takePlace(tx, session, upload, close.id);
   const base = {
     customer: upload.customer,
     ...bySession(session),
@@ -70,7 +59,7 @@ export async function closeUpload(
   const marked = place.publishRule === 'on-marker' && upload.size === 0 ? markedName(upload.fileName) : undefined;
   if (marked !== undefined) {
     if (isTemporaryName(marked)) throw new CofferdamError('conflict', `${marked} is a temporary name: rename the file, then release it`);
-    const target = await findHeldSibling(tx, upload.file, marked, session.account.id);
+    const target = await lockHeldSibling(tx, upload.file, marked, session.account.id);
     if (target === undefined) {
       const isReleased = await isSiblingReleased(tx, upload.file, marked, session.account.id);
       throw new CofferdamError(
@@ -78,7 +67,7 @@ export async function closeUpload(
         isReleased ? `${marked} was released already` : `there is no complete file ${marked} to release`,
       );
     }
-    // The lock was perhaps waited for: who began to continue it meanwhile is seen by a second look only.
+    // The lock was perhaps waited for: who began to continue it before or meanwhile is seen by a look behind it only.
     if (await isContinued(tx, target)) throw new CofferdamError('conflict', `${marked} is being continued`);
     // The marker is no file; that it was closed is known, for whoever repeats the close.
     await closeMarker(tx, upload.version, close.id);
@@ -87,9 +76,9 @@ export async function closeUpload(
     return target;
   }
   const publication = afterClose(place, upload.fileName);
-  const closedAt = await databaseTime(tx);
+  const { digests, now: closedAt } = await extentsAndTime(tx, upload.content, upload.extentCount);
   const extents = createHash('sha256');
-  for (const digest of await extentDigests(tx, upload.content, upload.extentCount)) extents.update(digest);
+  for (const digest of digests) extents.update(digest);
   const fields = {
     customer: place.customer,
     path: place.path,

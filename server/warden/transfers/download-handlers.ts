@@ -11,7 +11,7 @@ import { findFile, newestPublished, visibleVersion } from '../catalogue/tree-que
 import type { EdgeCaller, FolderScope, OpenSession, Read, Warden } from '../context.ts';
 import { bySession, record } from '../ledger/ledger-queries.ts';
 import { handleClosed } from '../retention/retention.ts';
-import { closeDownload, findDownload, insertDownload, isDownloadOpen, locateExtents, type OpenDownload } from './download-queries.ts';
+import { closeDownload, findDownload, insertDownload, locateExtents, type OpenDownload } from './download-queries.ts';
 import { extentAnswer } from './extent-answer.ts';
 import { downloadMac, fits, reaches, refuseAltered } from './handle-seals.ts';
 import { ReleasedExtents } from './released-extents.ts';
@@ -62,55 +62,57 @@ export function downloadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Ed
     'download.open': async ({ token, path }, caller) => {
       const session = await sessions.require(token, caller);
       const place = locateEntry(session, path);
-      // It leaves an entry, and tells of one name.
-      await charges.open(session, place.customer.id);
-      return sessions.within(session, scopeOf(place.customer), async (tx) => {
-        requireVerb(session, place.folder, 'list');
-        const parent = await walk(tx, place.folder.id, place.parents);
-        const file = await findFile(tx, place.folder.id, parent, place.name);
-        if (file === undefined || (await visibleVersion(tx, file, session.account.id)) === undefined) throw notFound();
-        if (!mayRead(session, place.folder)) throw new CofferdamError('denied', 'files in this folder are delivered, not read back');
-        const version = await newestPublished(tx, file);
-        if (version === undefined) throw new CofferdamError('denied', 'the file is not complete yet');
-        const download = randomUUID();
-        const handle = {
-          session: session.id,
-          customer: place.customer.id,
-          folder: place.folder.id,
-          version: version.id,
-          content: version.content,
-        };
-        remember(download, { ...handle, extentCount: version.extentCount });
-        await insertDownload(tx, download, handle, downloadMac(keys, download, handle));
-        await record(tx, {
-          kind: 'download.opened',
-          customer: place.customer.id,
-          ...bySession(session),
-          handle: download,
-          version: version.id,
-          bytes: version.size,
-          public: {
-            folder: place.folder.name,
-            path: formatPath(place.rest),
-            sha256: version.sha256?.toString('hex') ?? null,
-            extentCount: version.extentCount,
-          },
+      const download = randomUUID();
+      const open = (): ReturnType<Handlers<EdgeToWarden, EdgeCaller>['download.open']> =>
+        sessions.within(session, scopeOf(place.customer), async (tx) => {
+          requireVerb(session, place.folder, 'list');
+          const parent = await walk(tx, place.folder.id, place.parents);
+          const file = await findFile(tx, place.folder.id, parent, place.name);
+          const visible = file && (await visibleVersion(tx, file, session.account.id));
+          if (file === undefined || visible === undefined) throw notFound();
+          if (!mayRead(session, place.folder)) throw new CofferdamError('denied', 'files in this folder are delivered, not read back');
+          const version = visible.state === 'published' ? visible : await newestPublished(tx, file);
+          if (version === undefined) throw new CofferdamError('denied', 'the file is not complete yet');
+          const handle = {
+            session: session.id,
+            customer: place.customer.id,
+            folder: place.folder.id,
+            version: version.id,
+            content: version.content,
+          };
+          remember(download, { ...handle, extentCount: version.extentCount });
+          await insertDownload(tx, download, handle, downloadMac(keys, download, handle));
+          await record(tx, {
+            kind: 'download.opened',
+            customer: place.customer.id,
+            ...bySession(session),
+            handle: download,
+            version: version.id,
+            bytes: version.size,
+            public: {
+              folder: place.folder.name,
+              path: formatPath(place.rest),
+              sha256: version.sha256?.toString('hex') ?? null,
+              extentCount: version.extentCount,
+            },
+          });
+          return {
+            download,
+            customer: place.customer.id,
+            size: version.size,
+            modifiedAt: Math.max(0, Math.floor(version.modifiedAt.getTime() / 1000)),
+          };
         });
-        return {
-          download,
-          customer: place.customer.id,
-          size: version.size,
-          modifiedAt: Math.max(0, Math.floor(version.modifiedAt.getTime() / 1000)),
-        };
-      });
+      return charges.opening(session, place.customer.id, download, open);
     },
 
     'download.locate': async ({ token, download, offset }, caller) => {
       const session = await sessions.require(token, caller);
       const open = await opened(session, download);
       return sessions.within(session, [open.customer], async (tx) => {
-        if (!(await isDownloadOpen(tx, download, session.id))) throw gone();
-        return { extents: [...(await locateExtents(tx, open, offset, 256))] };
+        const extents = await locateExtents(tx, download, open, offset, 256);
+        if (extents === undefined) throw gone();
+        return { extents: [...extents] };
       });
     },
 

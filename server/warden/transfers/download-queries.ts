@@ -50,18 +50,24 @@ export async function findDownload(
 
 export type Located = { readonly index: number; readonly offset: number; readonly bytes: number };
 
-export async function locateExtents(tx: Transaction, download: OpenDownload, offset: number, limit: number): Promise<readonly Located[]> {
-  const rows = await tx.query<{ index: number; start: number; bytes: number }>(
-    `select index, start, bytes from extent where content_id = $1 and index < $2
-       and start >= coalesce((select max(start) from extent where content_id = $1 and start <= $3), 0) and start + bytes > $3
-     order by index limit $4`,
-    [download.content, download.extentCount, offset, limit],
+/** The extents of an open handle from `offset` on; undefined: it is not open any more. */
+export async function locateExtents(
+  tx: Transaction,
+  id: string,
+  download: OpenDownload,
+  offset: number,
+  limit: number,
+): Promise<readonly Located[] | undefined> {
+  const rows = await tx.query<{ index: number | null; start: number; bytes: number }>(
+    `select e.index, e.start, e.bytes from download d left join lateral (
+       select index, start, bytes from extent where content_id = $1 and index < $2
+         and start >= coalesce((select max(start) from extent where content_id = $1 and start <= $3), 0) and start + bytes > $3
+       order by index limit $4) e on true
+     where d.id = $5 and d.session_id = $6 and d.closed_at is null order by e.index`,
+    [download.content, download.extentCount, offset, limit, id, download.session],
   );
-  return rows.map((row) => ({ index: row.index, offset: row.start, bytes: row.bytes }));
-}
-
-export async function isDownloadOpen(tx: Transaction, id: string, session: SessionId): Promise<boolean> {
-  return (await tx.query('select 1 from download where id = $1 and session_id = $2 and closed_at is null', [id, session])).length === 1;
+  if (rows.length === 0) return undefined;
+  return rows.flatMap(({ index, start, bytes }) => (index === null ? [] : [{ index, offset: start, bytes }]));
 }
 
 /** Whether the key of any extent left through this handle. */
@@ -83,14 +89,12 @@ export async function closeDownload(
   session: SessionId,
   sentBytes: number,
   isReleased: boolean,
-): Promise<(OpenDownload & { readonly sentBytes: number }) | undefined> {
-  const open = await findDownload(tx, id, session);
-  if (open === undefined) return undefined;
+): Promise<{ readonly sentBytes: number } | undefined> {
   const believed = sentBytes === 0 || isReleased || (await wasReleased(tx, id, session)) ? sentBytes : 0;
   const [row] = await tx.query<{ sent_bytes: number }>(
     `update download set closed_at = clock_timestamp(), sent_bytes = least($2::bigint, could_have_moved(opened_at, $3))
-     where id = $1 and closed_at is null returning sent_bytes`,
-    [id, believed, wireBytesPerSecondMax],
+     where id = $1 and session_id = $4 and closed_at is null returning sent_bytes`,
+    [id, believed, wireBytesPerSecondMax, session],
   );
-  return row && { ...open, sentBytes: row.sent_bytes };
+  return row && { sentBytes: row.sent_bytes };
 }

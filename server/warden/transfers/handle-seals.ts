@@ -3,7 +3,7 @@
 import { timingSafeEqual } from 'node:crypto';
 import { CofferdamError } from '../../domain/errors.ts';
 import type { ContentId, CustomerId, FolderId, SessionId, VersionId } from '../../domain/ids.ts';
-import { alarmBroken } from '../changes/seals.ts';
+import { alarmBroken } from '../changes/altered-rows.ts';
 import type { KeyRing, OpenSession, Warden } from '../context.ts';
 
 export type SealedDownload = {
@@ -42,6 +42,6 @@ export async function refuseAltered(
   kind: 'download' | 'upload',
   id: string,
 ): Promise<CofferdamError> {
-  await database.withSystem((tx) => alarmBroken(tx, { kind, id }, 'no key was derived for it'));
+  await database.onceUndone((tx) => alarmBroken(tx, { kind, id }, 'no key was derived for it'));
   return new CofferdamError('not-found', 'the file is no longer open');
 }

@@ -8,16 +8,17 @@ import type { Transaction } from '../../postgres/database.ts';
 import type { FreshExtent } from '../../rpc/edge-warden.ts';
 import { type locateEntry, walkHolding } from '../catalogue/locate.ts';
 import { giveUp } from '../catalogue/name-entry.ts';
-import { findDirectory, liveVersions, lockFile, nextNumber, setVersionState, type VersionRow } from '../catalogue/tree-queries.ts';
+import { findDirectory, liveVersions, lockFile, setVersionState, type VersionRow } from '../catalogue/tree-queries.ts';
 import type { KeyRing, OpenSession } from '../context.ts';
+import { type SealedUpload, uploadMac } from './handle-seals.ts';
 import {
   cutBase,
   forgetPending,
   insertContent,
   insertPending,
   insertVersion,
-  lockUpload,
   type OpenUpload,
+  readUpload,
   releaseUpload,
   takeOver,
 } from './upload-queries.ts';
@@ -72,29 +73,32 @@ async function addVersion(
   session: OpenSession,
   place: { readonly customer: CustomerId; readonly file: FileId },
   upload: string,
-  base: VersionId | null,
-): Promise<void> {
+  base: SealedUpload['base'],
+): Promise<VersionId> {
+  const version = idOf<VersionId>(randomUUID());
   const content = idOf<ContentId>(randomUUID());
   const key = await keys.createFileKey(tx, place.customer, content);
   await insertContent(tx, content, place.customer, key.customerKeyId, key.wrappedKey);
   await insertVersion(tx, {
-    id: idOf<VersionId>(randomUUID()),
+    id: version,
     customer: place.customer,
     file: place.file,
-    number: await nextNumber(tx, place.file),
     content,
-    base,
+    base: base?.version ?? null,
     account: session.account.id,
     session: session.id,
     node: session.node,
     upload,
+    mac: uploadMac(keys, upload, { session: session.id, customer: place.customer, version, content, base }),
   });
+  return version;
 }
 
 type Opened = { readonly id: string; readonly upload: OpenUpload; readonly fresh: FreshExtent };
 
-async function opened(tx: Transaction, keys: KeyRing, session: OpenSession, id: string, pendingMax: number): Promise<Opened> {
-  const upload = await lockUpload(tx, id, session.id);
+/** `version`: what this transaction made it of. */
+async function opened(tx: Transaction, keys: KeyRing, id: string, version: VersionId, pendingMax: number): Promise<Opened> {
+  const upload = await readUpload(tx, version);
   if (upload === undefined) throw new CofferdamError('bug', 'an upload vanished while it was opened');
   return { id, upload, fresh: await issueExtent(tx, keys, upload, id, pendingMax) };
 }
@@ -122,13 +126,18 @@ export async function openUpload(
     decision = decideNow();
   }
   const id = randomUUID();
-  if (decision.kind === 'resume') await takeOver(tx, decision.version, id, session.id, session.node);
-  else {
+  let made: VersionId;
+  if (decision.kind === 'resume') {
+    const { id: version, content } = decision.version;
+    const mac = uploadMac(keys, id, { session: session.id, customer: place.customer.id, version, content, base: null });
+    await takeOver(tx, decision.version, { upload: id, session: session.id, node: session.node, mac });
+    made = version;
+  } else {
     if (decision.kind === 'new') for (const version of live) if (version.state !== 'published') await giveUp(tx, session, place, version);
-    const base = decision.kind === 'follow' ? decision.version.id : null;
-    await addVersion(tx, keys, session, { customer: place.customer.id, file }, id, base);
+    const base = decision.kind === 'follow' ? { version: decision.version.id, content: decision.version.content } : null;
+    made = await addVersion(tx, keys, session, { customer: place.customer.id, file }, id, base);
   }
-  return opened(tx, keys, session, id, pendingMax);
+  return opened(tx, keys, id, made, pendingMax);
 }
 
 /**
@@ -144,16 +153,18 @@ export async function rewriteUpload(
   cut: boolean,
   pendingMax: number,
 ): Promise<Opened> {
+  let made = upload.version;
   if (upload.base !== null) {
     if (!cut || upload.size > 0) throw new CofferdamError('conflict', 'this upload was begun anew already');
-    await cutBase(tx, upload.version, upload.base.version);
+    const mac = uploadMac(keys, id, { ...upload, session: session.id, base: null });
+    await cutBase(tx, upload.version, upload.base.version, mac);
   } else {
     if (upload.resumedBytes === 0 || upload.size !== upload.resumedBytes)
       throw new CofferdamError('conflict', 'there is nothing to write anew');
     await releaseUpload(tx, upload.version);
-    await addVersion(tx, keys, session, upload, id, cut ? null : upload.version);
+    made = await addVersion(tx, keys, session, upload, id, cut ? null : { version: upload.version, content: upload.content });
     if (cut) await setVersionState(tx, upload.version, 'discarded', null);
   }
   await forgetPending(tx, id);
-  return opened(tx, keys, session, id, pendingMax);
+  return opened(tx, keys, id, made, pendingMax);
 }

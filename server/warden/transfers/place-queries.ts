@@ -46,8 +46,13 @@ export async function placeOfFile(tx: Transaction, file: FileId): Promise<FilePl
   };
 }
 
+/** Whether something incomplete of the same name stands above it. Asked behind the version's lock. */
 export async function isContinued(tx: Transaction, version: VersionId): Promise<boolean> {
-  return (await tx.query("select 1 from version where base_version_id = $1 and state = 'partial'", [version])).length > 0;
+  const rows = await tx.query(
+    "select 1 from version v join version p on p.file_id = v.file_id and p.number > v.number where v.id = $1 and p.state = 'partial'",
+    [version],
+  );
+  return rows.length > 0;
 }
 
 /** Whether the newest version of another name in the same directory is published, and this account's. */
@@ -61,13 +66,20 @@ export async function isSiblingReleased(tx: Transaction, file: FileId, name: str
   return row?.is_released === true;
 }
 
-/** The held version, by the same account, of another name in the same directory; not one that is being continued. */
-export async function findHeldSibling(tx: Transaction, file: FileId, name: string, account: AccountId): Promise<VersionId | undefined> {
+/**
+ * The newest held version, by the same account, of another name in the same directory, its row locked. Whether it is being continued is asked behind the lock
+ * (`isContinued`).
+ */
+export async function lockHeldSibling(tx: Transaction, file: FileId, name: string, account: AccountId): Promise<VersionId | undefined> {
+  const [sibling] = await tx.query<{ id: string }>(
+    `select s.id from file f join file s on s.folder_id = f.folder_id and s.directory_id is not distinct from f.directory_id and s.name = $2
+     where f.id = $1`,
+    [file, name],
+  );
+  if (sibling === undefined) return undefined;
   const [row] = await tx.query<{ id: string }>(
-    `select v.id from file f join file s on s.folder_id = f.folder_id and s.directory_id is not distinct from f.directory_id and s.name = $2
-       join version v on v.file_id = s.id where f.id = $1 and v.account_id = $3 and v.state = 'held'
-         and not exists (select 1 from version p where p.base_version_id = v.id and p.state = 'partial') order by v.number desc limit 1 for update of v`,
-    [file, name, account],
+    "select id from version where file_id = $1 and account_id = $2 and state = 'held' order by number desc limit 1 for update",
+    [sibling.id, account],
   );
   return row && idOf<VersionId>(row.id);
 }

@@ -13,10 +13,14 @@ const pageMax = 10_000;
 const objectName = /^[0-9a-f]{32}$/;
 
 const isOld = (one: Found): boolean => one.ageMs > graceMs;
-const isObject = (one: Found): boolean => one.kind === 'file' && objectName.test(one.name);
+export const isObject = (one: Found): boolean => one.kind === 'file' && objectName.test(one.name);
 
-async function unknownAmong(warden: Warden, found: readonly Found[]): Promise<readonly Found[]> {
-  const old = found.filter((one) => isObject(one) && isOld(one));
+export async function unknownAmong(
+  warden: Pick<Warden, 'database'>,
+  found: readonly Found[],
+  graceOfMs: number = graceMs,
+): Promise<readonly Found[]> {
+  const old = found.filter((one) => isObject(one) && one.ageMs > graceOfMs);
   if (old.length === 0) return [];
   const known = await warden.database.withSystem((tx) =>
     knownObjects(

@@ -1,72 +1,150 @@
 // Owns: the SQL of the regular passes: publishing what is due, giving up what expired, collecting what nobody needs.
-import { type AccountId, type CustomerId, idOf, type ObjectId, type SessionId, type VersionId } from '../../domain/ids.ts';
+// Must never: decide by what was seen before a lock was waited for: rows are found without a lock, locked, and looked at again.
+import { type AccountId, type CustomerId, type FileId, idOf, type ObjectId, type SessionId, type VersionId } from '../../domain/ids.ts';
 import type { Transaction } from '../../postgres/database.ts';
 
 export type Swept = {
   readonly version: VersionId;
+  readonly file: FileId;
   readonly customer: CustomerId;
   readonly account: AccountId;
   readonly session: SessionId;
 };
-type Raw = { readonly id: string; readonly customer_id: string; readonly account_id: string; readonly session_id: string };
+type Raw = {
+  readonly id: string;
+  readonly file_id: string;
+  readonly customer_id: string;
+  readonly account_id: string;
+  readonly session_id: string;
+};
 const shape = (row: Raw): Swept => ({
   version: idOf<VersionId>(row.id),
+  file: idOf<FileId>(row.file_id),
   customer: idOf<CustomerId>(row.customer_id),
   account: idOf<AccountId>(row.account_id),
   session: idOf<SessionId>(row.session_id),
 });
 
+const returned = 'v.id, v.file_id, v.customer_id, v.account_id, v.session_id';
+const idsOf = (rows: readonly { readonly id: string }[]): readonly string[] => rows.map((row) => row.id);
+
+/** Locks those of the versions that nobody else works on: what is asked of them by the next statement stays so until the transaction ends. */
+export async function lockVersions(tx: Transaction, ids: readonly string[]): Promise<readonly string[]> {
+  return idsOf(
+    await tx.query<{ id: string }>('select v.id from version v where v.id = any ($1::uuid[]) order by v.id for update skip locked', [ids]),
+  );
+}
+
+const isDue = `v.state = 'settling' and v.publish_at <= clock_timestamp()
+  and not exists (select 1 from version p where p.file_id = v.file_id and p.number > v.number and p.state = 'partial')`;
+
 /** What has settled, and is not being continued. */
-export async function publishDue(tx: Transaction, limit: number): Promise<readonly Swept[]> {
+export async function findDue(tx: Transaction, limit: number): Promise<readonly string[]> {
+  return idsOf(await tx.query<{ id: string }>(`select v.id from version v where ${isDue} order by v.publish_at limit $1`, [limit]));
+}
+
+export async function publishDue(tx: Transaction, ids: readonly string[]): Promise<readonly Swept[]> {
   const rows = await tx.query<Raw>(
-    `update version set state = 'published', published_at = clock_timestamp(), publish_at = null
-     where id in (select v.id from version v where v.state = 'settling' and v.publish_at <= clock_timestamp()
-       and not exists (select 1 from version p where p.base_version_id = v.id and p.state = 'partial') order by v.publish_at limit $1 for update skip locked)
-     returning id, customer_id, account_id, session_id`,
-    [limit],
+    `update version v set state = 'published', published_at = clock_timestamp(), publish_at = null
+     where v.id = any ($1::uuid[]) and ${isDue} returning ${returned}`,
+    [await lockVersions(tx, ids)],
   );
   return rows.map(shape);
 }
+
+const isExpired = `v.state = 'partial' and v.upload_id is null and coalesce(v.let_go_at, v.opened_at) < clock_timestamp() - $2 * interval '1 millisecond'
+  and not exists (select 1 from version p where p.base_version_id = v.id and p.state = 'partial')`;
 
 /** Partial uploads that nobody holds or rewrites, and that nobody continued for so long since they were let go. */
-export async function discardExpired(tx: Transaction, lifeMs: number, limit: number): Promise<readonly Swept[]> {
+export async function findExpired(tx: Transaction, lifeMs: number, limit: number): Promise<readonly string[]> {
+  return idsOf(
+    await tx.query<{ id: string }>(`select v.id from version v where ${isExpired} order by coalesce(v.let_go_at, v.opened_at) limit $1`, [
+      limit,
+      lifeMs,
+    ]),
+  );
+}
+
+export async function discardExpired(tx: Transaction, ids: readonly string[], lifeMs: number): Promise<readonly Swept[]> {
   const rows = await tx.query<Raw>(
-    `update version set state = 'discarded', upload_id = null
-     where id in (select v.id from version v where v.state = 'partial' and v.upload_id is null and coalesce(v.let_go_at, v.opened_at) < clock_timestamp() - $1 * interval '1 millisecond'
-       and not exists (select 1 from version p where p.base_version_id = v.id and p.state = 'partial')
-       order by coalesce(v.let_go_at, v.opened_at) limit $2 for update skip locked)
-     returning id, customer_id, account_id, session_id`,
-    [lifeMs, limit],
+    `update version v set state = 'discarded', upload_id = null where v.id = any ($1::uuid[]) and ${isExpired} returning ${returned}`,
+    [await lockVersions(tx, ids), lifeMs],
   );
   return rows.map(shape);
 }
 
-/** Extents of discarded versions: their rows go and their objects are doomed, together. Not those that had a receipt and lie under a hold. */
-export async function doomUnused(tx: Transaction, limit: number): Promise<number> {
-  const rows = await tx.query(
+/**
+ * What waited below an upload that was given up: it is a file with a receipt, and its sender went beyond it. It is kept as it is, and not published by itself:
+ * what he had in mind was more.
+ */
+export async function giveBack(tx: Transaction, files: readonly FileId[]): Promise<readonly Swept[]> {
+  if (files.length === 0) return [];
+  const rows = await tx.query<Raw>(
+    `update version v set state = 'held', publish_at = null
+     where v.file_id = any ($1::uuid[]) and v.state in ('held', 'settling')
+       and not exists (select 1 from version p where p.file_id = v.file_id and p.number > v.number and p.state = 'partial') returning ${returned}`,
+    [files],
+  );
+  return rows.map(shape);
+}
+
+const isWaiting = `v.state = 'settling' and v.waits_since < clock_timestamp() - $2 * interval '1 millisecond'
+  and exists (select 1 from folder f where f.id = v.folder_id and v.waits_since < clock_timestamp() - ($2 + f.settle_ms) * interval '1 millisecond')`;
+
+/** Files with a receipt that somebody keeps from being delivered, for so long beyond their time to settle, and of which nobody was told meanwhile. */
+export async function findWaiting(tx: Transaction, longMs: number, limit: number): Promise<readonly string[]> {
+  return idsOf(
+    await tx.query<{ id: string }>(`select v.id from version v where ${isWaiting} order by v.waits_since limit $1`, [limit, longMs]),
+  );
+}
+
+/** Of these: told. Whoever waits for as long again is told of again. */
+export async function takeWaiting(tx: Transaction, ids: readonly string[], longMs: number): Promise<readonly Swept[]> {
+  const rows = await tx.query<Raw>(
+    `update version v set waits_since = clock_timestamp() where v.id = any ($1::uuid[]) and ${isWaiting} returning ${returned}`,
+    [await lockVersions(tx, ids), longMs],
+  );
+  return rows.map(shape);
+}
+
+const isUnused = `v.state = 'discarded' and v.extent_count > 0`;
+
+/** Discarded versions with extents. Not those that had a receipt and lie under a hold. */
+export async function findUnused(tx: Transaction, limit: number): Promise<readonly string[]> {
+  return idsOf(
+    await tx.query<{ id: string }>(
+      `select v.id from version v where ${isUnused} and (v.receipt is null or not exists (select 1 from legal_hold h
+         where h.lifted_at is null and h.customer_id = v.customer_id and (h.folder_id is null or h.folder_id = v.folder_id) and (h.version_id is null or h.version_id = v.id)))
+       limit $1`,
+      [limit],
+    ),
+  );
+}
+
+/** Extents of discarded versions, up to `limit`: their rows go and their objects are doomed, together. A hold that is being placed counts. */
+export async function doomUnused(tx: Transaction, ids: readonly string[], limit: number): Promise<void> {
+  const held = await lockVersions(tx, ids);
+  await tx.query(
     `with unused as (
        select e.content_id, e.index from version v join extent e on e.content_id = v.content_id
-       where v.state = 'discarded' and v.extent_count > 0 and (v.receipt is null or not exists (select 1 from legal_hold h
-         where h.lifted_at is null and h.customer_id = v.customer_id and (h.folder_id is null or h.folder_id = v.folder_id) and (h.version_id is null or h.version_id = v.id)))
-       limit $1),
-     gone as (delete from extent e using unused u where e.content_id = u.content_id and e.index = u.index returning e.object_id, e.inline),
-     doomed as (insert into doomed_object (object_id) select object_id from gone where inline is null on conflict do nothing)
-     select object_id from gone`,
-    [limit],
+       where v.id = any ($1::uuid[]) and ${isUnused} and (v.receipt is null or not is_held(v)) limit $2),
+     gone as (delete from extent e using unused u where e.content_id = u.content_id and e.index = u.index returning e.object_id, e.inline)
+     insert into doomed_object (object_id) select object_id from gone where inline is null on conflict do nothing`,
+    [held, limit],
   );
   await tx.query(
-    `update version v set extent_count = 0 where v.state = 'discarded' and v.extent_count > 0
+    `update version v set extent_count = 0 where v.id = any ($1::uuid[]) and ${isUnused}
        and not exists (select 1 from extent e where e.content_id = v.content_id)`,
+    [held],
   );
-  return rows.length;
 }
 
-export async function listDoomed(tx: Transaction, limit: number): Promise<readonly ObjectId[]> {
+export async function listDoomed(tx: Transaction, limit: number): Promise<readonly string[]> {
   const rows = await tx.query<{ object_id: string }>('select object_id from doomed_object order by since limit $1', [limit]);
-  return rows.map((row) => idOf<ObjectId>(row.object_id));
+  return rows.map((row) => row.object_id);
 }
 
-export async function forgetDoomed(tx: Transaction, objects: readonly ObjectId[]): Promise<void> {
+export async function forgetDoomed(tx: Transaction, objects: readonly string[]): Promise<void> {
   await tx.query('delete from doomed_object where object_id = any ($1::text[])', [objects]);
 }
 

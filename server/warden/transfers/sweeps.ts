@@ -1,7 +1,12 @@
 // Owns: the regular passes of one warden; several wardens may run them beside each other.
 import { runtimePaths } from '../../config/config.ts';
+import { CofferdamError } from '../../domain/errors.ts';
+import { idOf, type ObjectId } from '../../domain/ids.ts';
 import type { EntryKind } from '../../domain/ledger/entry-kinds.ts';
+import { markerSuffix } from '../../domain/publish-rules.ts';
 import { deleteObject } from '../../extents/object-store.ts';
+import type { Transaction } from '../../postgres/database.ts';
+import { insertAlert } from '../alerts/alert-queries.ts';
 import { logAlerts } from '../alerts/log-sink.ts';
 import { recordStrangers } from '../authentication/login-record.ts';
 import { thinBudgets } from '../budgets/budget-queries.ts';
@@ -9,16 +14,35 @@ import type { Warden } from '../context.ts';
 import { every } from '../every.ts';
 import { record } from '../ledger/ledger-queries.ts';
 import { applyRetention } from '../retention/retention.ts';
+import { eachInTurn, passOverRows } from '../row-passes.ts';
 import { watchSelfTests } from '../self-test/self-test.ts';
+import { incomingOf } from './incoming-allowance.ts';
+import { type FilePlace, placeOfFile } from './place-queries.ts';
 import { collectStrays } from './recovery.ts';
-import { discardExpired, doomUnused, forgetAbandonedPending, forgetDoomed, listDoomed, publishDue, type Swept } from './sweep-queries.ts';
+import {
+  discardExpired,
+  doomUnused,
+  findDue,
+  findExpired,
+  findUnused,
+  findWaiting,
+  forgetAbandonedPending,
+  forgetDoomed,
+  giveBack,
+  listDoomed,
+  publishDue,
+  type Swept,
+  takeWaiting,
+} from './sweep-queries.ts';
 
 const publishEveryMs = 250;
 const alertsEveryMs = 1000;
 const strangersEveryMs = 5000;
 const selfTestsEveryMs = 10_000;
 const straysEveryMs = 10 * 60_000;
-const passMax = 500;
+const incomingEveryMs = 60_000;
+/** Of all versions of one pass: a large file goes in several. */
+const extentsMax = 500;
 
 export function startTransferSweeps(warden: Warden): { stop(): Promise<void> } {
   // What is published, withdrawn or destroyed on a database that is in doubt cannot be taken back.
@@ -27,17 +51,26 @@ export function startTransferSweeps(warden: Warden): { stop(): Promise<void> } {
   const beats = [
     beat(publishEveryMs, () => publish(warden)),
     beat(warden.config.limits.collectEveryMs, () => collect(warden)),
-    every(alertsEveryMs, () => logAlerts(warden.database, warden.log), warden.log),
+    every(alertsEveryMs, () => logAlerts(warden), warden.log),
     beat(warden.config.limits.collectEveryMs, () => applyRetention(warden)),
-    beat(strangersEveryMs, () => recordStrangers(warden.database)),
+    beat(strangersEveryMs, () => recordStrangers(warden)),
     beat(selfTestsEveryMs, () => watchSelfTests(warden)),
     beat(straysEveryMs, () => collectStrays(warden)),
+    beat(incomingEveryMs, () =>
+      eachInTurn(
+        ...warden.config.edges.map(
+          ({ node }) =>
+            () =>
+              incomingOf(warden).look(node),
+        ),
+      ),
+    ),
   ];
   return { stop: async () => void (await Promise.all(beats.map((beat) => beat.stop()))) };
 }
 
 async function recordEach(
-  tx: Parameters<typeof record>[0],
+  tx: Transaction,
   kind: EntryKind,
   swept: readonly Swept[],
   more: Readonly<Record<string, unknown>>,
@@ -54,23 +87,93 @@ async function recordEach(
     });
 }
 
-export async function publish(warden: Warden): Promise<void> {
-  await warden.database.withSystem(async (tx) => recordEach(tx, 'file.published', await publishDue(tx, passMax), { by: 'settled' }));
+type Passing = Pick<Warden, 'config' | 'database' | 'log'>;
+
+export async function publish(warden: Passing): Promise<void> {
+  await passOverRows(warden, 'publication', {
+    find: findDue,
+    work: async (tx, ids) => recordEach(tx, 'file.published', await publishDue(tx, ids), { by: 'settled' }),
+  });
 }
 
-/** Gives up expired partial uploads, frees what nobody needs, deletes doomed objects. */
-export async function collect(warden: Warden): Promise<void> {
+/** Gives up expired partial uploads, frees what nobody needs, deletes doomed objects. What has nothing to do with each other fails by itself. */
+export async function collect(warden: Passing): Promise<void> {
   const { database, config } = warden;
-  await database.withSystem(async (tx) =>
-    recordEach(tx, 'upload.expired', await discardExpired(tx, config.limits.partialUploadLifeMs, passMax), {}),
+  const paths = runtimePaths(config);
+  const { partialUploadLifeMs } = config.limits;
+  await eachInTurn(
+    () =>
+      passOverRows(warden, 'expiry', {
+        find: (tx, limit) => findExpired(tx, partialUploadLifeMs, limit),
+        work: async (tx, ids) => expire(tx, await discardExpired(tx, ids, partialUploadLifeMs)),
+      }),
+    () =>
+      passOverRows(warden, 'waiting', {
+        find: (tx, limit) => findWaiting(tx, partialUploadLifeMs, limit),
+        work: async (tx, ids) => tellWaiting(tx, await takeWaiting(tx, ids, partialUploadLifeMs)),
+      }),
+    () => database.withSystem(forgetAbandonedPending),
+    () =>
+      passOverRows(warden, 'collection', {
+        find: findUnused,
+        work: (tx, ids) => doomUnused(tx, ids, extentsMax),
+      }),
+    () => database.withSystem(thinBudgets),
+    () =>
+      passOverRows(warden, 'deletion', {
+        find: listDoomed,
+        before: async (objects) => {
+          for (const object of objects)
+            await deleteObject(paths, idOf<ObjectId>(object)).catch((cause: unknown) => {
+              throw new CofferdamError('bug', 'an object cannot be deleted', { cause });
+            });
+        },
+        work: forgetDoomed,
+      }),
   );
-  await database.withSystem(async (tx) => {
-    await forgetAbandonedPending(tx);
-    await doomUnused(tx, passMax);
-    await thinBudgets(tx);
-  });
-  const doomed = await database.withSystem((tx) => listDoomed(tx, passMax));
-  if (doomed.length === 0) return;
-  for (const object of doomed) await deleteObject(runtimePaths(config), object);
-  await database.withSystem((tx) => forgetDoomed(tx, doomed));
+}
+
+/** What its sender can do with a whole file that is kept and not published. Where a marker publishes, a name does not. */
+const howDelivered = ({ publishRule, path }: FilePlace): string =>
+  publishRule === 'on-marker' ? `put its marker ${path}${markerSuffix} beside it` : 'rename it';
+
+/** Uploads that nobody finished, and what waited below them: that has a receipt, so somebody has to hear of it. */
+async function expire(tx: Transaction, expired: readonly Swept[]): Promise<void> {
+  await recordEach(tx, 'upload.expired', expired, {});
+  for (const one of await giveBack(
+    tx,
+    expired.map(({ file }) => file),
+  )) {
+    const place = await placeOfFile(tx, one.file);
+    await recordEach(tx, 'file.given-back', [one], { folder: place.folder, path: place.pathInFolder });
+    await insertAlert(tx, {
+      kind: 'deposit.given-back',
+      severity: 'warning',
+      subject: one.version,
+      customer: one.customer,
+      account: one.account,
+      text: `${place.path} of ${place.customer} was continued after it had its receipt, and the continuation was never finished: it is kept as it was received, and ${place.publishRule === 'on-marker' ? 'waits for its marker' : 'not published by itself'}`,
+      contactText: `Your file ${place.path}, for which you hold our receipt, was continued, and the rest never came. It was not delivered. Send it again as a whole, or ${howDelivered(place)} to have it delivered as it is.`,
+      facts: { customer: place.customer, path: place.path, version: one.version },
+      nextCommand: `cofferctl file receipt ${one.version}`,
+    });
+  }
+}
+
+/** A file with a receipt, which nobody may read: something stands above it, or comes back to it again and again. */
+async function tellWaiting(tx: Transaction, waiting: readonly Swept[]): Promise<void> {
+  for (const one of waiting) {
+    const place = await placeOfFile(tx, one.file);
+    await insertAlert(tx, {
+      kind: 'deposit.waits',
+      severity: 'warning',
+      subject: one.version,
+      customer: one.customer,
+      account: one.account,
+      text: `${place.path} of ${place.customer} has its receipt and is not delivered: it is opened, continued or renamed again and again`,
+      contactText: `Your file ${place.path}, for which you hold our receipt, is not delivered yet: your side opens, continues or renames it again and again. Finish it, or leave it alone to have it delivered as it is.`,
+      facts: { customer: place.customer, path: place.path, version: one.version },
+      nextCommand: `cofferctl ledger search --version ${one.version}`,
+    });
+  }
 }

@@ -4,7 +4,8 @@ import { createHash } from 'node:crypto';
 import { runtimePaths } from '../../config/config.ts';
 import * as detached from '../../domain/detached.ts';
 import { CofferdamError, toCofferdamError } from '../../domain/errors.ts';
-import { type CustomerId, idOf, type ObjectId } from '../../domain/ids.ts';
+import { type CustomerId, idOf, type ObjectId, type VersionId } from '../../domain/ids.ts';
+import { NewestNames } from '../../domain/newest-names.ts';
 import { formatPath } from '../../domain/paths.ts';
 import { discardStaged, freeBytes, publishObject, removeIncoming, type StagedObject, stageObject } from '../../extents/object-store.ts';
 import { sealedLength } from '../../extents/sealed-format.ts';
@@ -14,16 +15,18 @@ import type { Handlers, Params } from '../../rpc/operation.ts';
 import { locateEntry, requireVerb, scopeOf } from '../catalogue/locate.ts';
 import type { EdgeCaller, LettingGo, OpenSession, Warden } from '../context.ts';
 import { bySession, record } from '../ledger/ledger-queries.ts';
-import { closeUpload, recordReplaced, requireWhole } from './close-upload.ts';
+import { closeUpload, requireWhole, takePlace } from './close-upload.ts';
 import { type ExtentAnswer, extentAnswer } from './extent-answer.ts';
+import { itemsOf } from './extent-price.ts';
 import { fits, reaches, refuseAltered, uploadMac } from './handle-seals.ts';
+import { incomingOf } from './incoming-allowance.ts';
 import { Lanes } from './lanes.ts';
 import { issueExtent, openUpload, rewriteUpload } from './open-upload.ts';
 import {
   deletePending,
+  findBaseExtent,
   findClosedBy,
   findExtent,
-  findExtentAt,
   forgetPending,
   insertExtent,
   isPending,
@@ -33,7 +36,6 @@ import {
   type OpenUpload,
   releaseUpload,
   type StoredExtent,
-  setUploadMac,
 } from './upload-queries.ts';
 
 type UploadOperations =
@@ -48,6 +50,9 @@ type UploadOperations =
 type SealedExtent = Params<EdgeToWarden, 'upload.seal-extent'>['extent'];
 /** `staged`: the copy that becomes the object in the transaction of its row. */
 type AdmittedExtent = NewExtent & { readonly staged: StagedObject | null };
+
+/** Uploads that are remembered as opened here. */
+const openedHereMax = 20_000;
 
 const scopes = (session: OpenSession): readonly CustomerId[] => session.customers.map((customer) => customer.id);
 /** Whatever leaves an entry costs at least this. */
@@ -67,6 +72,8 @@ export function uploadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Edge
   const { database, sessions, keys, config, charges, log } = warden;
   const store = runtimePaths(config);
   const lanes = new Lanes();
+  /** Nobody asked this process to close them yet. Of the others the database is asked whether they are closed. */
+  const openedHere = new NewestNames(openedHereMax);
   const pendingMax = config.limits.pendingExtentsPerUploadMax;
 
   /** What this upload was opened on: its row locked and verified, inside the session's scope. */
@@ -115,7 +122,7 @@ export function uploadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Edge
       run(async (now) => {
         const customer = await customerOf(now, id);
         if (now.isOver) return charges.takeEnding(now, customer, extent.bytes);
-        return charges.take(now, customer, 'in', { bytes: extent.bytes, items: 0 });
+        return charges.take(now, customer, 'in', { bytes: extent.bytes, items: itemsOf(extent) });
       });
     const object = idOf<ObjectId>(extent.objectId);
     const common = { index: extent.index, object, bytes: extent.bytes, sealedBytes: extent.sealedBytes, node: session.node };
@@ -137,8 +144,14 @@ export function uploadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Edge
       throw new CofferdamError('over-limit', 'no space for new files at the moment; nothing was stored');
   };
 
-  const attach = async (tx: Transaction, upload: OpenUpload, id: string, extent: AdmittedExtent): Promise<OpenUpload> => {
-    const isNext = extent.index === upload.extentCount && (await deletePending(tx, id, extent.object, extent.index));
+  /** `takePending`: its pending row is there, and is so no more. */
+  const attach = async (
+    tx: Transaction,
+    upload: OpenUpload,
+    extent: AdmittedExtent,
+    takePending: () => Promise<boolean> | boolean,
+  ): Promise<OpenUpload> => {
+    const isNext = extent.index === upload.extentCount && (await takePending());
     if (!isNext) throw new CofferdamError('invalid', 'this extent was not the one to come');
     // The pending row is ours now: one of all tries for this object gets here, and publishes what it hashed itself.
     if (extent.staged !== null) await publishObject(store, extent.staged);
@@ -157,7 +170,9 @@ export function uploadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Edge
     const upload = await lanes.run(id, async () => {
       const extent = await admitted;
       try {
-        return await letting.run((now) => onUpload(now, id, (tx, open) => attach(tx, open, id, extent)));
+        return await letting.run((now) =>
+          onUpload(now, id, (tx, open) => attach(tx, open, extent, () => deletePending(tx, id, extent.object, extent.index))),
+        );
       } finally {
         await discard(extent);
       }
@@ -194,16 +209,36 @@ export function uploadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Edge
     return { extent, answer };
   };
 
+  const close = async (session: OpenSession, id: string, said: Omit<Params<EdgeToWarden, 'upload.close'>, 'token' | 'upload'>) => {
+    const { whole, size, sha256, modifiedAt, lastExtent } = said;
+    const extent = lastExtent && (await noting(session, id, () => admit(asIs(session), id, lastExtent)));
+    let version: VersionId;
+    try {
+      version = await sessions.within(session, scopes(session), async (tx) => {
+        const open = await held(tx, session, id);
+        requireWhole({ ...open, size: open.size + (extent?.bytes ?? 0) }, { whole, size });
+        const pending = await forgetPending(tx, id);
+        const isPending = (): boolean => pending.some(({ object, index }) => object === extent?.object && index === extent.index);
+        const upload = extent === undefined ? open : await attach(tx, open, extent, isPending);
+        return closeUpload(tx, keys, session, upload, { id, sha256: Buffer.from(sha256, 'hex'), modifiedAt: modifiedAt ?? null });
+      });
+    } finally {
+      await discard(extent);
+    }
+    if (extent !== undefined && extent.inline === null) await removeIncoming(store, session.node, extent.object).catch(() => {});
+    return version;
+  };
+
   return {
     'upload.open': async ({ token, path, continue: isContinued, exclusive }, caller) => {
       const session = await sessions.require(token, caller);
       const place = locateEntry(session, path);
       requireVerb(session, place.folder, 'write');
+      await incomingOf(warden).require(caller.node);
       await requireSpace(config.limits.freeSpaceFloorBytes);
       await charges.take(session, place.customer.id, 'in', { bytes: 0, items: 1 });
-      return sessions.within(session, scopeOf(place.customer), async (tx) => {
+      const opened = await sessions.within(session, scopeOf(place.customer), async (tx) => {
         const { id, upload, fresh } = await openUpload(tx, keys, session, place, { continue: isContinued, exclusive }, pendingMax);
-        await setUploadMac(tx, upload.version, uploadMac(keys, id, { ...upload, session: session.id }));
         await record(tx, {
           kind: 'upload.opened',
           customer: place.customer.id,
@@ -215,6 +250,8 @@ export function uploadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Edge
         const base = upload.base === null ? {} : { baseBytes: upload.base.size };
         return { upload: id, customer: place.customer.id, ...(await storedOf(tx, upload)), ...base, firstExtent: fresh };
       });
+      openedHere.add(opened.upload);
+      return opened;
     },
 
     'upload.rewrite': async ({ token, upload: id, cut }, caller) => {
@@ -222,8 +259,7 @@ export function uploadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Edge
       return lanes.run(id, () =>
         onUpload(session, id, async (tx, before) => {
           const { upload, fresh } = await rewriteUpload(tx, keys, session, id, before, cut, pendingMax);
-          if (cut) await recordReplaced(tx, session, before, id);
-          await setUploadMac(tx, upload.version, uploadMac(keys, id, { ...upload, session: session.id }));
+          if (cut) await takePlace(tx, session, upload, id);
           await record(tx, {
             kind: 'upload.rewritten',
             customer: upload.customer,
@@ -261,34 +297,27 @@ export function uploadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Edge
 
     'upload.base-extent': async ({ token, upload: id, offset }, caller) => {
       const session = await sessions.require(token, caller);
-      const find = async (tx: Transaction, { base }: OpenUpload) =>
-        base === null ? undefined : findExtentAt(tx, base.content, base.extentCount, offset);
-      const { extent, answer } = await openStored(session, id, find);
+      const { extent, answer } = await openStored(session, id, (tx, upload) => findBaseExtent(tx, upload, offset));
       return { ...answer, start: extent.start };
     },
 
-    'upload.close': async ({ token, upload: id, whole, size, sha256, modifiedAt, lastExtent }, caller) => {
+    'upload.close': async ({ token, upload: id, ...said }, caller) => {
       const session = await sessions.require(token, caller);
       return lanes.run(id, async () => {
         // The answer to an earlier close was lost on its way: it holds.
-        const closed = await database.withCustomers(scopes(session), (tx) => findClosedBy(tx, id, session.account.id));
-        if (closed !== undefined) return { version: closed };
-        const extent = lastExtent && (await noting(session, id, () => admit(asIs(session), id, lastExtent)));
-        const closing = sessions.within(session, scopes(session), async (tx) => {
-          const open = await held(tx, session, id);
-          requireWhole({ ...open, size: open.size + (extent?.bytes ?? 0) }, { whole, size });
-          const upload = extent === undefined ? open : await attach(tx, open, id, extent);
-          await forgetPending(tx, id);
-          return closeUpload(tx, keys, session, upload, { id, sha256: Buffer.from(sha256, 'hex'), modifiedAt: modifiedAt ?? null });
-        });
-        let version: Awaited<typeof closing>;
+        const closedBefore = (): Promise<VersionId | undefined> =>
+          database.withCustomers(scopes(session), (tx) => findClosedBy(tx, id, session.account.id));
+        const isFirst = openedHere.take(id);
+        const before = isFirst ? undefined : await closedBefore();
+        if (before !== undefined) return { version: before };
         try {
-          version = await closing;
-        } finally {
-          await discard(extent);
+          return { version: await close(session, id, said) };
+        } catch (error) {
+          // Through another warden, or by an earlier call whose commit was still on its way when it was asked for.
+          const elsewhere = await closedBefore().catch(() => undefined);
+          if (elsewhere === undefined) throw error;
+          return { version: elsewhere };
         }
-        if (extent !== undefined && extent.inline === null) await removeIncoming(store, session.node, extent.object).catch(() => {});
-        return { version };
       });
     },
 
@@ -305,7 +334,6 @@ export function uploadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Edge
             await forgetPending(tx, id);
             const stored = await storedOf(tx, upload);
             await releaseUpload(tx, upload.version);
-            await recordReplaced(tx, now, upload, id);
             await record(tx, {
               kind: 'upload.interrupted',
               customer: upload.customer,

@@ -33,7 +33,6 @@ export type NewVersion = {
   readonly id: VersionId;
   readonly customer: CustomerId;
   readonly file: FileId;
-  readonly number: number;
   readonly content: ContentId;
   /** What it goes on from or rewrites; its bytes are read and written anew. */
   readonly base: VersionId | null;
@@ -41,37 +40,46 @@ export type NewVersion = {
   readonly session: SessionId;
   readonly node: NodeName;
   readonly upload: string;
+  /** What the session opened, sealed (`handle-seals.ts`). */
+  readonly mac: Buffer;
 };
 
+/** Above every version of the file. Whoever makes another one at once waits for this transaction, by the file's row, and may have to run again. */
 export async function insertVersion(tx: Transaction, v: NewVersion): Promise<void> {
   await tx.query(
-    `insert into version (id, customer_id, file_id, number, content_id, state, base_version_id, account_id, session_id, node, upload_id)
-     values ($1, $2, $3, $4, $5, 'partial', $6, $7, $8, $9, $10)`,
-    [v.id, v.customer, v.file, v.number, v.content, v.base, v.account, v.session, v.node, v.upload],
+    `insert into version (id, customer_id, file_id, number, content_id, state, base_version_id, account_id, session_id, node, upload_id, upload_mac)
+     select $1, $2, $3, coalesce(max(number), 0) + 1, $4, 'partial', $5, $6, $7, $8, $9, $10 from version where file_id = $3`,
+    [v.id, v.customer, v.file, v.content, v.base, v.account, v.session, v.node, v.upload, v.mac],
   );
 }
 
 /** A partial version changes hands: the upload that held it before has lost it, and what was refused to that one counts no more. */
-export async function takeOver(tx: Transaction, version: VersionRow, upload: string, session: SessionId, node: NodeName): Promise<void> {
+export async function takeOver(
+  tx: Transaction,
+  version: VersionRow,
+  by: { readonly upload: string; readonly session: SessionId; readonly node: NodeName; readonly mac: Buffer },
+): Promise<void> {
   await tx.query('delete from pending_extent where content_id = $1', [version.content]);
-  await tx.query('update version set upload_id = $2, session_id = $3, node = $4, resumed_bytes = size, refused = null where id = $1', [
-    version.id,
-    upload,
-    session,
-    node,
-  ]);
+  await tx.query(
+    'update version set upload_id = $2, session_id = $3, node = $4, upload_mac = $5, resumed_bytes = size, refused = null where id = $1',
+    [version.id, by.upload, by.session, by.node, by.mac],
+  );
 }
 
-/** The upload keeps its name and gives up its base, for good when that is not published: what it writes is all there will be. */
-export async function cutBase(tx: Transaction, version: VersionId, base: VersionId): Promise<void> {
-  await tx.query('update version set base_version_id = null where id = $1', [version]);
-  await tx.query("update version set state = 'discarded', publish_at = null where id = $1 and state in ('partial', 'held', 'settling')", [
-    base,
-  ]);
+/** The upload keeps its name and lets go of its base, which ends with that when it is incomplete. `mac`: what it is then, sealed; null when it is closed next. */
+export async function cutBase(tx: Transaction, version: VersionId, base: VersionId, mac: Buffer | null): Promise<void> {
+  await tx.query('update version set base_version_id = null, upload_mac = $2 where id = $1', [version, mac]);
+  await tx.query("update version set state = 'discarded' where id = $1 and state = 'partial'", [base]);
 }
 
-export async function isDiscarded(tx: Transaction, version: VersionId): Promise<boolean> {
-  return (await tx.query("select 1 from version where id = $1 and state = 'discarded'", [version])).length > 0;
+/** What waited below a version ends, whose place it takes: files with a receipt that were not published. */
+export async function discardWaiting(tx: Transaction, version: VersionId): Promise<readonly VersionId[]> {
+  const rows = await tx.query<{ id: string }>(
+    `update version v set state = 'discarded', publish_at = null from version n
+     where n.id = $1 and v.file_id = n.file_id and v.number < n.number and v.state in ('held', 'settling') returning v.id`,
+    [version],
+  );
+  return rows.map((row) => idOf<VersionId>(row.id));
 }
 
 /** Something of this upload was refused: whatever an edge says, it cannot be closed any more. */
@@ -100,13 +108,13 @@ export type OpenUpload = {
   readonly resumedBytes: number;
   readonly refused: string | null;
 };
-/** What an upload rewrites or goes on from. `isClosed`: it was a file already. */
+/** What an upload rewrites or goes on from. `isReadable`: it is still what readers or its sender may have. */
 export type UploadBase = {
   readonly version: VersionId;
   readonly content: ContentId;
   readonly size: number;
   readonly extentCount: number;
-  readonly isClosed: boolean;
+  readonly isReadable: boolean;
 };
 
 type RawUpload = {
@@ -135,17 +143,29 @@ const shapeBase = (row: RawUpload, id: string): UploadBase => ({
   content: idOf<ContentId>(row.base_content_id),
   size: row.base_size,
   extentCount: row.base_extent_count,
-  isClosed: row.base_state !== 'partial',
+  isReadable: ['partial', 'held', 'settling', 'published'].includes(row.base_state),
 });
 
-/** The version that this upload of this session may write, its row locked. */
+/**
+ * The version that this upload of this session may write, its row locked. By its own columns first: a rename or a withdrawal that the lock waited for is seen
+ * by what is read behind it.
+ */
 export async function lockUpload(tx: Transaction, upload: string, session: SessionId): Promise<OpenUpload | undefined> {
+  const [held] = await tx.query<{ id: string }>(
+    "select id from version where upload_id = $1 and session_id = $2 and state = 'partial' for update",
+    [upload, session],
+  );
+  return held && readUpload(tx, idOf<VersionId>(held.id));
+}
+
+/** The same, of a version whose row this transaction wrote. */
+export async function readUpload(tx: Transaction, version: VersionId): Promise<OpenUpload | undefined> {
   const [row] = await tx.query<RawUpload>(
     `select v.id, v.customer_id, v.content_id, c.customer_key_id, c.wrapped_key, v.file_id, f.name, v.size, v.extent_count, v.opened_at, v.upload_mac,
        v.resumed_bytes, v.refused, b.id as base_id, b.content_id as base_content_id, b.size as base_size, b.extent_count as base_extent_count, b.state as base_state
      from version v join content c on c.id = v.content_id join file f on f.id = v.file_id left join version b on b.id = v.base_version_id
-     where v.upload_id = $1 and v.session_id = $2 and v.state = 'partial' for update of v`,
-    [upload, session],
+     where v.id = $1`,
+    [version],
   );
   return (
     row && {
@@ -167,8 +187,9 @@ export async function lockUpload(tx: Transaction, upload: string, session: Sessi
   );
 }
 
-export async function setUploadMac(tx: Transaction, version: VersionId, mac: Buffer): Promise<void> {
-  await tx.query('update version set upload_mac = $2 where id = $1', [version, mac]);
+/** The extent of the base that holds the byte at `offset`. None of a base that was withdrawn meanwhile: what nobody may read any more is not read back. */
+export function findBaseExtent(tx: Transaction, { base }: OpenUpload, offset: number): Promise<StoredExtent | undefined> {
+  return base?.isReadable === true ? findExtentAt(tx, base.content, base.extentCount, offset) : Promise.resolve(undefined);
 }
 
 /** A marker did what it was for: its version goes, and keeps which upload closed it. */
@@ -216,8 +237,16 @@ export async function deletePending(tx: Transaction, uploadId: string, object: O
   return rows.length === 1;
 }
 
-export async function forgetPending(tx: Transaction, uploadId: string): Promise<void> {
-  await tx.query('delete from pending_extent where upload_id = $1', [uploadId]);
+/** No extent that was begun comes any more. Returns which they were. */
+export async function forgetPending(
+  tx: Transaction,
+  uploadId: string,
+): Promise<readonly { readonly object: ObjectId; readonly index: number }[]> {
+  const rows = await tx.query<{ object_id: string; index: number }>(
+    'delete from pending_extent where upload_id = $1 returning object_id, index',
+    [uploadId],
+  );
+  return rows.map((row) => ({ object: idOf<ObjectId>(row.object_id), index: row.index }));
 }
 
 export type NewExtent = {
@@ -250,13 +279,19 @@ export async function insertExtent(tx: Transaction, upload: OpenUpload, extent: 
   await tx.query('update version set extent_count = extent_count + 1, size = size + $2 where id = $1', [upload.version, extent.bytes]);
 }
 
-/** Hexadecimal digests of a content's first extents, in order. */
-export async function extentDigests(tx: Transaction, content: ContentId, count: number): Promise<readonly Buffer[]> {
-  const rows = await tx.query<{ digest: Buffer }>('select digest from extent where content_id = $1 and index < $2 order by index', [
-    content,
-    count,
-  ]);
-  return rows.map((row) => row.digest);
+/** Digests of a content's first extents, in order, and the database's time in whole milliseconds. */
+export async function extentsAndTime(
+  tx: Transaction,
+  content: ContentId,
+  count: number,
+): Promise<{ readonly digests: readonly Buffer[]; readonly now: Date }> {
+  const [row] = await tx.query<{ digests: readonly Buffer[]; now: Date }>(
+    `select array(select digest from extent where content_id = $1 and index < $2 order by index) as digests,
+       date_trunc('milliseconds', clock_timestamp()) as now`,
+    [content, count],
+  );
+  if (row === undefined) throw new Error('the database has no time');
+  return row;
 }
 
 export type Closing = {
@@ -297,11 +332,6 @@ export async function findRepeated(
     [customer, sha256, except],
   );
   return row && idOf<VersionId>(row.id);
-}
-
-export async function databaseTime(tx: Transaction): Promise<Date> {
-  const [row] = await tx.query<{ now: Date }>("select date_trunc('milliseconds', clock_timestamp()) as now");
-  return row?.now ?? new Date(0);
 }
 
 export type StoredExtent = {
@@ -347,7 +377,7 @@ export async function findExtent(tx: Transaction, content: ContentId, index: num
 }
 
 /** The one of the content's first extents that holds the byte at `offset`. */
-export async function findExtentAt(tx: Transaction, content: ContentId, count: number, offset: number): Promise<StoredExtent | undefined> {
+async function findExtentAt(tx: Transaction, content: ContentId, count: number, offset: number): Promise<StoredExtent | undefined> {
   const [row] = await tx.query<RawExtent>(
     `select e.index, e.start, e.object_id, e.bytes, e.sealed_bytes, e.inline, c.customer_key_id, c.wrapped_key from extent e join content c on c.id = e.content_id
      where e.content_id = $1 and e.index < $2 and e.start <= $3 and e.start + e.bytes > $3`,

@@ -63,28 +63,31 @@ export async function isTimeZone(tx: Transaction, name: string): Promise<boolean
   return (await tx.query('select 1 from pg_timezone_names where name = $1', [name])).length > 0;
 }
 
-/** All windows of the account, or the standing one of this name; the ids of what was closed. */
+/**
+ * All windows of the account, or the standing one of this name; the ids of those that were open. One that looks over is closed, too: somebody may have made it look so,
+ * and put it back afterwards.
+ */
 export async function closeWindows(tx: Transaction, account: AccountId, name: string | null): Promise<readonly string[]> {
-  const rows = await tx.query<{ id: string }>(
+  const rows = await tx.query<{ id: string; was_open: boolean }>(
     `with single as (
        update activation_window set closed_at = clock_timestamp()
-       where account_id = $1 and $2::text is null and closed_at is null and closes_at > clock_timestamp() returning id),
+       where account_id = $1 and $2::text is null and closed_at is null returning id, closes_at > closed_at as was_open),
      standing as (
        update standing_window set closed_at = clock_timestamp()
-       where account_id = $1 and ($2::text is null or name = $2) and closed_at is null and valid_until > clock_timestamp() returning id)
-     select id from single union all select id from standing`,
+       where account_id = $1 and ($2::text is null or name = $2) and closed_at is null returning id, valid_until > closed_at as was_open)
+     select id, was_open from single union all select id, was_open from standing`,
     [account, name],
   );
-  return rows.map((row) => row.id);
+  return rows.filter((row) => row.was_open).map((row) => row.id);
 }
 
 /** Only what was opened for once: a standing window is an operator's exception, not the customer's to end. */
 export async function closeSingleWindows(tx: Transaction, account: AccountId): Promise<readonly string[]> {
-  const rows = await tx.query<{ id: string }>(
-    'update activation_window set closed_at = clock_timestamp() where account_id = $1 and closed_at is null and closes_at > clock_timestamp() returning id',
+  const rows = await tx.query<{ id: string; was_open: boolean }>(
+    'update activation_window set closed_at = clock_timestamp() where account_id = $1 and closed_at is null returning id, closes_at > closed_at as was_open',
     [account],
   );
-  return rows.map((row) => row.id);
+  return rows.filter((row) => row.was_open).map((row) => row.id);
 }
 
 export type MachineWindow = {

@@ -5,6 +5,7 @@ import type { Config } from '../../../config/config.ts';
 import { held } from '../../../domain/detached.ts';
 import type { Logger } from '../../../observability/logger.ts';
 import type { Reading } from '../../../observability/metrics.ts';
+import { connections } from '../../../postgres/connection-limits.ts';
 import { Database } from '../../../postgres/database.ts';
 import { insertAlert } from '../../alerts/alert-queries.ts';
 import { Forward, type ForwardTimes, type Standing } from './forward.ts';
@@ -51,7 +52,7 @@ export class Forwards {
       return;
     }
     // Connections of its own: a large backlog must not wait with the sealer, nor it with the backlog.
-    const database = new Database({ url: given.url, applicationName: 'cofferdam forwarder', connectionsMax: 2 });
+    const database = new Database({ url: given.url, applicationName: 'cofferdam forwarder', connectionsMax: connections.forwarder });
     const context = {
       database,
       log: given.log,
@@ -95,7 +96,6 @@ export class Forwards {
     const { config, log } = this.#given;
     if (behind.ms < config.limits.forwardAlarmMs) return;
     if (performance.now() - (this.#alarmedAt.get(name) ?? Number.NEGATIVE_INFINITY) < alarmEveryMs) return;
-    this.#alarmedAt.set(name, performance.now());
     const seconds = Math.round(behind.ms / 1000);
     const why = error === null ? 'it takes entries too slowly' : error;
     const text = `the receiver ${name} (${placeOf(destination)}) is ${behind.entries} entries and ${seconds} s behind: ${why}. Nothing is lost: they wait in the database`;
@@ -110,6 +110,8 @@ export class Forwards {
         nextCommand: 'cofferctl ledger status',
       }),
     );
+    // What could not be written was not said.
+    this.#alarmedAt.set(name, performance.now());
   }
 
   get metrics(): readonly Reading[] {

@@ -1,0 +1,44 @@
+// Owns: what a failure of the database means: of the connection, of a lock, of the moment, or a defect of ours.
+// Must never: let what the database says about a value get into an answer; it stays the cause, for the log.
+import pg from 'pg';
+import { CofferdamError } from '../domain/errors.ts';
+
+export const deadlock = '40P01';
+export const lockNotAvailable = '55P03';
+/** Configuration limit exceeded: by the guard of the record, of rows that wait for their seal. */
+const rowsFull = '53400';
+
+/** SQLSTATE of a database error, or undefined. `23505` is a unique violation. */
+export function sqlState(error: unknown): string | undefined {
+  const cause = error instanceof CofferdamError ? error.cause : error;
+  return cause instanceof pg.DatabaseError ? cause.code : undefined;
+}
+
+/** A fault of the connection, of a lock or of the moment, and of no row: the same may be done a little later. */
+export const isPassing = (error: unknown): boolean =>
+  sqlState(error) === deadlock || (error instanceof CofferdamError && error.code === 'unavailable');
+
+/** What was prepared on this connection (feature not supported: "cached plan must not change result type"): a new one prepares it anew. */
+export const noLongerFits = (error: unknown): boolean => sqlState(error) === '0A000';
+
+export function translate(error: unknown): unknown {
+  if (error instanceof CofferdamError) return error;
+  if (error instanceof pg.DatabaseError) {
+    if (error.code === lockNotAvailable)
+      return new CofferdamError('unavailable', 'somebody else is working on the same; try again', { cause: error });
+    if (error.code === rowsFull) return new CofferdamError('unavailable', 'the record is behind; try again in a moment', { cause: error });
+    // 08P01: a statement of ours that does not fit its parameters.
+    const lost =
+      (error.code?.startsWith('08') && error.code !== '08P01') ||
+      error.code?.startsWith('57') ||
+      error.code?.startsWith('53') ||
+      error.code === '25P03';
+    return new CofferdamError(lost ? 'unavailable' : 'bug', lost ? 'the database cannot be reached' : 'internal error', { cause: error });
+  }
+  if (
+    error instanceof Error &&
+    (/Connection terminated|timeout exceeded|ECONN|EPIPE|not queryable/.test(error.message) || 'errno' in error)
+  )
+    return new CofferdamError('unavailable', 'the database cannot be reached', { cause: error });
+  return error;
+}

@@ -1,0 +1,27 @@
+// Owns: the look at everything that must carry a seal: rows that have none, rows that are not what the warden wrote.
+// Must never: hold a transaction open from one page to the next.
+import type { Warden } from '../context.ts';
+import { generationsOf } from './generations.ts';
+import { pageOfSeals, type RowName, unsealedRows } from './seal-queries.ts';
+import { firstBroken } from './seals.ts';
+
+const pageRows = 500;
+
+/** Every row that must carry a seal, whether it does or not; what is broken, and what was while the record was kept from saying so. */
+export async function* brokenSeals(warden: Pick<Warden, 'database' | 'keys'>): AsyncGenerator<RowName> {
+  yield* await warden.database.withSystem((tx) => generationsOf(warden.keys).reread(tx));
+  yield* await warden.database.withSystem((tx) => unsealedRows(tx, pageRows));
+  let after: RowName | null = null;
+  for (;;) {
+    const page: readonly RowName[] = await warden.database.withSystem((tx) => pageOfSeals(tx, after, pageRows));
+    after = page.at(-1) ?? null;
+    if (after === null) return;
+    for (let rest = page; rest.length > 0; ) {
+      const current = rest;
+      const broken: RowName | undefined = await warden.database.withSystem((tx) => firstBroken(tx, warden.keys, current));
+      if (broken === undefined) break;
+      yield broken;
+      rest = rest.slice(rest.indexOf(broken) + 1);
+    }
+  }
+}

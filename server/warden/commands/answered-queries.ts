@@ -1,0 +1,39 @@
+// Owns: the SQL of commands that are over by their age, and of those that are answered and kept no longer.
+import { commandLife } from '../../domain/command-life.ts';
+import type { Transaction } from '../../postgres/database.ts';
+
+export type Expired = { readonly id: string; readonly operator: string };
+
+/**
+ * Answers in one statement what is too old to be begun, or seems to be asked in the future; what another transaction works on is passed over. `textOf`: of
+ * those of which more is known than `text`.
+ */
+export async function failExpired(
+  tx: Transaction,
+  limit: number,
+  text: string,
+  textOf: ReadonlyMap<string, string>,
+): Promise<readonly Expired[]> {
+  const rows = await tx.query<{ id: string; operator_id: string }>(
+    `with late as (
+       select id from command where state = 'new'
+         and (created_at < clock_timestamp() - $2::float8 * interval '1 millisecond' or created_at > clock_timestamp() + interval '1 second')
+       order by created_at limit $1 for update skip locked)
+     update command c set state = 'failed', error_code = 'unavailable', error_text = coalesce(($5::text[])[array_position($4::uuid[], c.id)], $3),
+       finished_at = clock_timestamp()
+     from late where c.id = late.id returning c.id, c.operator_id`,
+    [limit, commandLife.beginMs, text, [...textOf.keys()], [...textOf.values()]],
+  );
+  if (rows.length === 0) return [];
+  const names = await tx.query<{ id: string; name: string }>('select id, name from operator where id = any ($1)', [
+    [...new Set(rows.map((row) => row.operator_id))],
+  ]);
+  const nameOf = new Map(names.map(({ id, name }) => [id, name]));
+  return rows.map((row) => ({ id: row.id, operator: nameOf.get(row.operator_id) ?? row.operator_id }));
+}
+
+/** Answered commands that are kept no longer (`commandsKept`). Returns how many of them were deleted. */
+export async function deleteAnswered(tx: Transaction, limit: number): Promise<number> {
+  const [row] = await tx.query<{ n: number }>('select forget_commands($1) as n', [limit]);
+  return row?.n ?? 0;
+}

@@ -1,0 +1,27 @@
+// Owns: whether somebody has the key that is to be registered: a signature by that very key over the request that names it (SSHSIG).
+// Must never: take a signature for anything else, or over another text, for a proof.
+import { createHash } from 'node:crypto';
+import { profiles } from '../../domain/algorithms.ts';
+import { CofferdamError } from '../../domain/errors.ts';
+import { keyRequestNamespace, parseSignedKeyRequest, type SshSignature, signedKeyRequest } from '../../domain/key-request.ts';
+import { fingerprintOf, verifySshSignature } from '../authentication/ssh-signature.ts';
+
+/** Whether the key that is named in the signature signed this text as a request for a key. */
+export function isRequestSigned(text: string, { publicKey, namespace, hash, signature }: SshSignature): boolean {
+  const digest = createHash(hash).update(text).digest();
+  const { userSignatures, rsaBitsMin } = profiles.default;
+  return (
+    namespace === keyRequestNamespace &&
+    verifySshSignature(publicKey, signature, signedKeyRequest(namespace, hash, digest), userSignatures, rsaBitsMin)
+  );
+}
+
+/** The request of this account for this key, signed by it. Throws `denied` or `invalid` with what was expected. */
+export function requireProof(input: string, account: string, fingerprint: string): void {
+  const { request, text, signatures } = parseSignedKeyRequest(input, 1);
+  const [signature] = signatures;
+  if (request.account !== account || request.fingerprint !== fingerprint)
+    throw new CofferdamError('denied', `the proof is a request for another account, or for another key, than ${fingerprint} of ${account}`);
+  if (signature === undefined || fingerprintOf(signature.publicKey) !== fingerprint || !isRequestSigned(text, signature))
+    throw new CofferdamError('denied', `the proof is not signed by the new key itself (ssh-keygen -Y sign -n ${keyRequestNamespace})`);
+}

@@ -1,0 +1,31 @@
+// Owns: the alarms about a record that waits: for its seal, or for its witness; each said once a minute.
+// Must never: count as said what could not be written.
+import type { Logger } from '../../observability/logger.ts';
+import type { Database } from '../../postgres/database.ts';
+import { insertAlert } from '../alerts/alert-queries.ts';
+
+const alarmEveryMs = 60_000;
+
+export class LedgerAlarms {
+  readonly #database: Database;
+  readonly #log: Logger;
+  readonly #raisedAt = new Map<string, number>();
+
+  constructor(database: Database, log: Logger) {
+    this.#database = database;
+    this.#log = log;
+  }
+
+  async raise(
+    kind: 'ledger.late' | 'ledger.behind' | 'ledger.operators-late',
+    text: string,
+    facts: Readonly<Record<string, unknown>>,
+  ): Promise<void> {
+    if (performance.now() - (this.#raisedAt.get(kind) ?? Number.NEGATIVE_INFINITY) < alarmEveryMs) return;
+    this.#log.error(facts, text);
+    await this.#database.withSystem((tx) =>
+      insertAlert(tx, { kind, severity: 'critical', subject: 'ledger', text, facts, nextCommand: 'cofferctl ledger status' }),
+    );
+    this.#raisedAt.set(kind, performance.now());
+  }
+}

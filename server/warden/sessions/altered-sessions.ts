@@ -1,0 +1,18 @@
+// Owns: looking at the rows of all open sessions: whether each still says what was sealed when it was opened.
+// Must never: pass over one because nothing asks for it. Whom a grant is charged to is read from its row.
+import type { SessionId } from '../../domain/ids.ts';
+import type { Warden } from '../context.ts';
+import { pageOfOpenSessions } from './session-queries.ts';
+import { verifiedScope } from './session-scope.ts';
+
+const pageRows = 500;
+
+/** Open sessions whose rows are not what the warden wrote. */
+export async function* alteredSessions({ database, keys }: Pick<Warden, 'database' | 'keys'>): AsyncGenerator<SessionId> {
+  for (let after: { readonly account: string; readonly id: SessionId } | null = null; ; ) {
+    const page = await database.withSystem((tx) => pageOfOpenSessions(tx, after, pageRows));
+    for (const row of page) if (verifiedScope(keys, row, row.tokenHash) === undefined) yield row.id;
+    after = page.at(-1) ?? null;
+    if (page.length < pageRows || after === null) return;
+  }
+}

@@ -1,0 +1,72 @@
+// What is typed twice, what cannot be read and what says nothing is refused with words of ours; what is printed to be typed next is good where it was printed.
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'tap';
+import { withExecute } from '../../admin-cli/changing.ts';
+import type { Given } from '../../admin-cli/command.ts';
+import { inputText } from '../../admin-cli/input-file.ts';
+import { cofferctl, commands, readLine } from '../../admin-cli/main.ts';
+import { nextLine } from '../../admin-cli/next-line.ts';
+import { text } from '../../server/rpc/operator-words.ts';
+
+const project = join(import.meta.dirname, '..', '..');
+
+test('an option that is given twice is refused, whatever it says', async (t) => {
+  for (const words of [
+    ['account', 'create', 'x1', '--customer', 'northbank', '--customer', 'acme', '--kind', 'person'],
+    ['account', 'create', 'x1', '--customer', 'acme', '--customer=acme', '--kind', 'person'],
+    ['account', 'lock', 'x1', '--reason', 'test', '--operator', 'bob', '--operator', 'alice'],
+    ['account', 'lock', 'x1', '--reason', 'test', '--execute', '--execute'],
+  ])
+    t.throws(() => readLine(words), { message: /^--(customer|operator|execute) is given twice/ }, words.join(' '));
+  t.equal(readLine(['account', 'create', 'x1', '--customer', 'acme', '--kind', 'person'])?.options.customer, 'acme', 'the twin');
+});
+
+test('what is printed to be typed next names the same operator and the same way', async (t) => {
+  const line = readLine(['account', 'lock', 'x1', '--reason', "the bank's call", '--operator', 'bob', '--address', '127.0.0.1:7022']);
+  const given = { ...line, words: line?.command.words, positionals: line?.rest } as unknown as Given;
+  const again = withExecute(given);
+  t.match(again, /^cofferctl account lock x1 --reason 'the bank'\\''s call' --operator bob --address 127.0.0.1:7022 --execute$/);
+  t.equal(nextLine(given, 'account unlock x1'), 'cofferctl account unlock x1 --operator bob --address 127.0.0.1:7022');
+  const scoped = readLine(['incident', 'scope', '--operator', 'bob']);
+  t.same(scoped?.general, {}, 'where the option is the command’s own, it names no identity');
+  t.equal(withExecute({ ...given, general: {} }), "cofferctl account lock x1 --reason 'the bank'\\''s call' --execute", 'the twin');
+  for (const file of readdirSync(join(project, 'admin-cli', 'commands')))
+    for (const printed of readFileSync(join(project, 'admin-cli', 'commands', file), 'utf8').split('\n'))
+      t.notMatch(
+        printed,
+        /(next|then|with|undo|it|moved|back|this|NOTE): +cofferctl (?!change approve \$\{one)/,
+        `commands/${file}: printed by nextLine`,
+      );
+});
+
+test('a file that cannot be read is a clear error for every option that reads one', async (t) => {
+  const directory = t.testdir();
+  mkdirSync(join(directory, 'folder'));
+  writeFileSync(join(directory, 'file'), 'words');
+  t.equal(inputText(join(directory, 'file')), 'words');
+  t.throws(() => inputText(join(directory, 'folder')), { message: /folder cannot be read: it is a directory/, code: 'invalid' });
+  t.throws(() => inputText(join(directory, 'none')), { message: /none cannot be read: there is no such file/, code: 'invalid' });
+  t.throws(() => inputText(join(directory, 'file', 'below')), { message: /cannot be read/, code: 'invalid' });
+  for (const file of readdirSync(join(project, 'admin-cli', 'commands')))
+    t.notMatch(
+      readFileSync(join(project, 'admin-cli', 'commands', file), 'utf8'),
+      /readFileSync/,
+      `commands/${file} reads by the one door`,
+    );
+  t.equal(typeof cofferctl, 'function');
+  t.ok(commands.some(({ options }) => options.some(({ value }) => value === 'FILE')));
+});
+
+test('a reason that says nothing is none', async (t) => {
+  for (const blank of ['', ' ', '\t\n', '\u00a0', '\u200b \u2060'])
+    t.match(
+      text(200)
+        .safeParse(blank)
+        .error?.issues.map(({ message }) => message),
+      ['a text is needed'],
+      JSON.stringify(blank),
+    );
+  for (const said of ['x', ' x ', '?', '顧客']) t.ok(text(200).safeParse(said).success, said);
+  t.notOk(text(3).safeParse('long').success);
+});

@@ -1,0 +1,44 @@
+// So much at once, so much a minute: exact amounts at exact times, and purses of many holders that are bounded in number.
+import { test } from 'tap';
+import { fullPurse, Purses, partOf, takeOne } from '../../server/domain/allowance.ts';
+
+const allowance = { atOnce: 3, perMinute: 60 } as const;
+
+test('what was had comes back with time, up to what may be had at once', (t) => {
+  const purse = fullPurse(allowance, 1000);
+  t.same(purse, { left: 3, at: 1000 });
+  const take = (at: number): boolean => takeOne(purse, allowance, at);
+  t.same([take(1000), take(1000), take(1000), take(1000)], [true, true, true, false], 'three at once');
+  t.same(purse, { left: 0, at: 1000 }, 'a refusal takes nothing');
+  t.equal(take(1999), false, 'a moment before one came back');
+  t.equal(take(2000), true, 'one a second');
+  t.equal(take(2000), false);
+  t.equal(take(1000), false, 'a clock that went back gives nothing');
+  t.equal(purse.left, 0, 'and takes nothing');
+  take(3_600_000);
+  t.equal(purse.left, 2, 'an hour later it is full, and no fuller; one was taken');
+  t.end();
+});
+
+test('a part of an allowance is never nothing', (t) => {
+  t.same(partOf({ atOnce: 10, perMinute: 61 }, 3), { atOnce: 3, perMinute: 20 });
+  t.same(partOf({ atOnce: 2, perMinute: 2 }, 3), { atOnce: 1, perMinute: 1 });
+  t.same(partOf({ atOnce: 7, perMinute: 8 }, 1), { atOnce: 7, perMinute: 8 });
+  t.end();
+});
+
+test('each holder has a purse of their own; of more than so many the one that was used least lately is forgotten', (t) => {
+  const purses = new Purses(2);
+  const once = { atOnce: 1, perMinute: 1 } as const;
+  t.equal(purses.take('a', once, 0), true);
+  t.equal(purses.take('a', once, 0), false, 'had');
+  t.equal(purses.take('b', once, 0), true, 'another one has its own');
+  t.equal(purses.size, 2);
+  t.equal(purses.take('a', once, 0), false, 'used lately');
+  t.equal(purses.take('c', once, 0), true);
+  t.equal(purses.size, 2, 'as many as may be');
+  t.equal(purses.take('a', once, 0), false, 'is remembered');
+  t.equal(purses.take('b', once, 0), true, 'was forgotten');
+  t.equal(purses.size, 2);
+  t.end();
+});

@@ -1,0 +1,122 @@
+// The channels of one connection: what a closed one holds is counted until it has let go of it, and the connection waits for all of them, whatever their number was.
+import { test } from 'tap';
+import { defaultLimits } from '../../server/config/config.ts';
+import type { SftpOutput } from '../../server/edge/sftp-seam.ts';
+import { BufferReserve } from '../../server/edge/transport/buffer-reserve.ts';
+import { message as number } from '../../server/edge/transport/channel.ts';
+import { Channels } from '../../server/edge/transport/channels.ts';
+import { message, u32 } from '../support/raw-client.ts';
+
+/** Channels whose inputs let go when the test says so. */
+function connection() {
+  const reserve = new BufferReserve(512 * 2 ** 20);
+  const inputs: { readonly output: SftpOutput; readonly over: PromiseWithResolvers<void>; reason: string | undefined }[] = [];
+  const said: Buffer[] = [];
+  const failed: string[] = [];
+  const start = (output: SftpOutput) => {
+    const one = { output, over: Promise.withResolvers<void>(), reason: undefined as string | undefined };
+    inputs.push(one);
+    return {
+      isBusy: false,
+      data: () => {},
+      eof: () => {},
+      closed: (reason: string) => {
+        one.reason ??= reason;
+        return one.over.promise;
+      },
+    };
+  };
+  const channels = new Channels(
+    {
+      send: (parts) => said.push(Buffer.concat(parts as Uint8Array[])),
+      refuse: (parts) => said.push(Buffer.concat(parts as Uint8Array[])),
+      maySendData: () => true,
+      fail: (reason) => failed.push(reason),
+      startSftp: start,
+      startConsole: start,
+    },
+    { ...defaultLimits, channelsPerConnectionMax: 1 },
+    reserve,
+  );
+  const take = (payload: Buffer): boolean => channels.take(payload[0] ?? 0, payload);
+  const request = (type: string, wantsReply: number, ...more: readonly string[]): void =>
+    void take(message(number.request, u32(0), type, Uint8Array.of(wantsReply), ...more));
+  const open = (): void => {
+    take(message(number.open, 'session', u32(7), u32(1_000_000), u32(32_768)));
+    request('subsystem', 1, 'sftp');
+  };
+  const close = (): void => void take(message(number.close, u32(0)));
+  return { channels, reserve, inputs, said, failed, request, open, close };
+}
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+test('what a closed channel holds is counted until it has let go, and the next one of its number begins with that', async (t) => {
+  const { reserve, inputs, open, close } = connection();
+  open();
+  inputs[0]?.output.buffers.addReplies(1_000_000);
+  inputs[0]?.output.buffers.addUploads(2_000_000);
+  close();
+  await turn();
+  t.match(reserve.totals, { replies: 1_000_000, uploads: 2_000_000, windows: 0 }, 'its window is nobody’s any more');
+  open();
+  t.equal(inputs.length, 2, 'another one has its number');
+  inputs[0]?.output.buffers.addUploads(-500_000);
+  t.equal(reserve.totals.uploads, 1_500_000, 'what it gives back is given back');
+  inputs[0]?.over.resolve();
+  await turn();
+  t.match(reserve.totals, { replies: 0, uploads: 0 });
+  inputs[0]?.output.buffers.addUploads(-500_000);
+  t.equal(reserve.totals.uploads, 0, 'afterwards nothing of it counts');
+});
+
+test('the end of a connection waits for every channel that lets go, not for the newest of each number', async (t) => {
+  const { channels, inputs, open, close } = connection();
+  for (let i = 0; i < 3; i += 1) {
+    open();
+    if (i < 2) close();
+  }
+  let isOver = false;
+  const over = channels.drop().then(() => (isOver = true));
+  t.same(
+    inputs.map((one) => one.reason),
+    ['client-closed', 'client-closed', 'connection-lost'],
+    'each is told once, and why',
+  );
+  for (const at of [2, 1, 0]) {
+    await turn();
+    t.equal(isOver, false, `channel ${at} still lets go`);
+    inputs[at]?.over.resolve();
+  }
+  await over;
+  t.ok(isOver);
+});
+
+test('a channel is started once: whatever is asked of it afterwards is refused, and what runs goes on', async (t) => {
+  const { channels, inputs, said, failed, request, open } = connection();
+  const answers = (): readonly number[] => said.splice(0).map((one) => one[0] ?? 0);
+  open();
+  t.same(answers(), [number.openConfirmation, number.success]);
+  for (const wants of [1, 0]) {
+    for (const [type, ...more] of [['subsystem', 'sftp'], ['shell'], ['exec', 'help']] as const) {
+      request(type, wants, ...more);
+      t.same(answers(), wants === 1 ? [number.failure] : [], `${type}, ${wants === 1 ? 'with' : 'without'} a wish for a reply`);
+    }
+  }
+  t.equal(inputs.length, 1, 'nothing else was started');
+  const over = channels.drop();
+  t.equal(inputs[0]?.reason, 'connection-lost', 'the one that runs hears of the end');
+  inputs[0]?.over.resolve();
+  await over;
+  t.same(failed, []);
+});
+
+test('a channel that cannot let go ends its connection, and does not keep it', async (t) => {
+  const { channels, inputs, failed, open, close } = connection();
+  open();
+  close();
+  inputs[0]?.over.reject(new Error('a defect'));
+  await turn();
+  await turn();
+  t.same(failed, ['internal error']);
+  await channels.drop();
+});

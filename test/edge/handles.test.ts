@@ -1,0 +1,64 @@
+// The handles of one session without a session: so many and no more, each gone when it was closed, its place kept until that has begun, all gone at the end.
+import { test } from 'tap';
+import type { Download } from '../../server/edge/sftp/download.ts';
+import { type Handle, Handles } from '../../server/edge/sftp/handles.ts';
+import type { Upload } from '../../server/edge/sftp/upload.ts';
+
+const upload = (): Handle => ({ kind: 'upload', upload: {} as Upload });
+const download = (): Handle => ({ kind: 'download', download: {} as Download });
+const directory = (): Handle => ({ kind: 'directory', path: [], after: undefined, isStarted: false, isDone: false });
+
+test('as many as may be open, and not one more; a place that was given back is free', (t) => {
+  const handles = new Handles(2);
+  const names = [upload(), directory()].map((one) => {
+    handles.requireRoom();
+    return handles.add(one);
+  });
+  t.throws(() => handles.requireRoom(), { code: 'over-limit', message: 'no more than 2 files may be open at once' });
+  const closed = handles.close(names[1] ?? Buffer.alloc(0));
+  t.throws(() => handles.requireRoom(), { code: 'over-limit' }, 'it keeps its place until its CLOSE has begun');
+  handles.free(closed);
+  t.doesNotThrow(() => handles.requireRoom());
+  t.end();
+});
+
+test('a name is eight random bytes, good for its own handle until it is closed', (t) => {
+  const handles = new Handles(100);
+  const all = Array.from({ length: 100 }, (_, i) => (i % 2 === 0 ? upload() : download()));
+  const names = all.map((one) => handles.add(one));
+  t.ok(names.every((name) => name.length === 8));
+  t.equal(new Set(names.map((name) => name.toString('hex'))).size, 100);
+  for (const [i, name] of names.entries()) t.equal(handles.get(name).handle, all[i]);
+  const [first = Buffer.alloc(0), second = Buffer.alloc(0)] = names;
+  t.equal(handles.close(first).handle, all[0]);
+  for (const again of ['get', 'close'] as const)
+    t.throws(() => handles[again](first), { code: 'invalid', message: 'this handle is not open' }, `${again} after it was closed`);
+  t.equal(handles.get(second).handle, all[1], 'and no other one is');
+  t.throws(() => handles.get(Buffer.alloc(8)), { code: 'invalid' }, 'a name that was never given');
+  t.end();
+});
+
+test('whether files are open: directories are none', (t) => {
+  const handles = new Handles(10);
+  t.equal(handles.hasFiles, false);
+  const listing = handles.add(directory());
+  t.equal(handles.hasFiles, false, 'a directory is listed');
+  for (const file of [upload(), download()]) {
+    const name = handles.add(file);
+    t.equal(handles.hasFiles, true, `${file.kind}, beside a directory`);
+    handles.free(handles.close(name));
+    t.equal(handles.hasFiles, false);
+  }
+  t.ok(handles.get(listing));
+  t.end();
+});
+
+test('at the end every handle is given out, once', (t) => {
+  const handles = new Handles(10);
+  const all = [upload(), directory(), download()];
+  const names = all.map((one) => handles.add(one));
+  t.same(handles.drain(), all);
+  t.same(handles.drain(), [], 'none is left');
+  for (const name of names) t.throws(() => handles.get(name), { code: 'invalid' });
+  t.end();
+});

@@ -1,0 +1,184 @@
+// An edge and a warden that comes and goes: when the lease is good again, and what becomes of those who wait at the door.
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdirSync, rmSync } from 'node:fs';
+import { connect, createServer, type Socket } from 'node:net';
+import { dirname } from 'node:path';
+import { test } from 'tap';
+import { type Config, runtimePaths } from '../../server/config/config.ts';
+import { loadConfig } from '../../server/config/load.ts';
+import { idOf, type NodeName } from '../../server/domain/ids.ts';
+import { startEdge } from '../../server/edge/edge.ts';
+import { WardenClient } from '../../server/edge/warden-client/warden-client.ts';
+import { createLogger } from '../../server/observability/logger.ts';
+import { ownDoor } from '../../server/rpc/door.ts';
+import { type EdgeToWarden, edgeToWarden, wardenToEdge } from '../../server/rpc/edge-warden.ts';
+import type { Handlers, Result } from '../../server/rpc/operation.ts';
+import { Peer } from '../../server/rpc/peer.ts';
+import { type Teardown, temporaryDirectory } from '../support/database.ts';
+
+type Renewal = Result<EdgeToWarden, 'lease.renew'>;
+const challenge = '00'.repeat(8);
+const hello = {
+  node: 'partner-1',
+  plane: 'partner',
+  hostKeys: [{ algorithm: 'ssh-ed25519', blob: 'AAAA', inUse: true }],
+  challenge,
+  epoch: 1,
+  banner: '',
+} as const;
+const renewal = (more: Partial<Renewal> = {}): Renewal => ({ epoch: 1, ended: [], challenge, drainWithinMs: null, ...more });
+const endings = (count: number): Renewal['ended'] =>
+  Array.from({ length: count }, () => ({ session: randomUUID(), reason: 'operator' as const }));
+
+async function until(isSo: () => boolean, waitMs = 20_000): Promise<boolean> {
+  for (const end = performance.now() + waitMs; !isSo() && performance.now() < end; ) await new Promise((resolve) => setTimeout(resolve, 5));
+  return isSo();
+}
+
+function configOf(t: Teardown, limits: object, env: Readonly<Record<string, string>> = {}): Config {
+  const given = { COFFERDAM_VAR: temporaryDirectory(t), COFFERDAM_LIMITS: JSON.stringify({ selfTestEveryMs: 0, ...limits }), ...env };
+  return loadConfig({
+    file: undefined,
+    env: { ...given, COFFERDAM_LOG_LEVEL: 'error' },
+    isRoot: false,
+    isTerminal: false,
+    projectDirectory: '/',
+  });
+}
+
+/** A warden that greets and renews; `renew` says how, `leave` ends it and what it holds. */
+async function warden(t: Teardown, config: Config, renew: (nth: number) => Promise<Renewal> = async () => renewal()) {
+  const path = runtimePaths(config).wardenSocket('partner-1');
+  mkdirSync(dirname(path), { recursive: true });
+  rmSync(path, { force: true });
+  let renewals = 0;
+  const handlers = {
+    'node.hello': async () => hello,
+    'lease.renew': () => {
+      renewals += 1;
+      return renew(renewals);
+    },
+  } as unknown as Handlers<EdgeToWarden, undefined>;
+  const streams = new Set<Socket>();
+  const server = createServer((stream) => {
+    streams.add(stream);
+    const peer = new Peer({
+      stream,
+      serves: edgeToWarden,
+      handlers,
+      calls: wardenToEdge,
+      door: ownDoor(undefined),
+      onClose: () => streams.delete(stream),
+      onBug: (_op, error) => t.teardown(() => Promise.reject(error)),
+    });
+    t.teardown(() => peer.close());
+  });
+  server.listen(path);
+  await once(server, 'listening');
+  const leave = (): void => {
+    server.close();
+    for (const stream of streams) stream.destroy();
+  };
+  t.teardown(leave);
+  return { leave };
+}
+
+test('the lease is good when all that ended meanwhile is known: page by page, however many there are', async (t) => {
+  for (const pages of [[0], [1], [999], [1000, 0], [1000, 1000, 3]]) {
+    // No renewal comes by the clock.
+    const config = configOf(t, { leaseIntervalMs: 3_600_000, leaseLostMs: 3_600_000 });
+    const answers = pages.map(() => Promise.withResolvers<void>());
+    let asked = 0;
+    await warden(t, config, async (nth) => {
+      asked = nth;
+      await answers[nth - 1]?.promise;
+      return renewal({ ended: endings(pages[nth - 1] ?? 0) });
+    });
+    const seen = { ended: 0, told: 0, live: [] as boolean[] };
+    const log = createLogger({ log: { level: 'error', pretty: false } }, 'test');
+    const client = new WardenClient(
+      { config, node: idOf<NodeName>('partner-1'), log },
+      {
+        terminated: () => (seen.ended += 1),
+        active: () => ({ active: [], told: () => (seen.told += 1) }),
+        drain: () => {},
+        leaving: async () => {},
+        leaseChanged: (isLive) => seen.live.push(isLive),
+        sessionCount: () => 0,
+        hasNativeCipher: true,
+      },
+    );
+    t.teardown(() => client.stop());
+    await client.start(20_000);
+    let known = 0;
+    for (const [i, page] of pages.entries()) {
+      t.ok(await until(() => asked === i + 1), `${pages}: page ${i + 1} is asked for at once`);
+      t.same([client.isLeaseLive, seen.ended, seen.told], [false, known, i], 'not yet: nothing is sent, nothing is taken as told');
+      answers[i]?.resolve();
+      known += page;
+    }
+    t.ok(await until(() => client.isLeaseLive), `${pages}: then it is good`);
+    t.same(seen, { ended: known, told: pages.length, live: [true] }, 'and each ending was heard before');
+  }
+});
+
+type Guest = { readonly socket: Socket; heard: string; isGone: boolean };
+function guest(t: Teardown, port: number): Guest {
+  const socket = connect({ port, host: '127.0.0.1' });
+  const one: Guest = { socket, heard: '', isGone: false };
+  socket.on('error', () => {});
+  socket.on('data', (chunk) => (one.heard += chunk.toString('latin1')));
+  socket.on('close', () => (one.isGone = true));
+  t.teardown(() => void socket.destroy());
+  return one;
+}
+const isServed = (one: Guest): boolean => one.heard.startsWith('SSH-2.0-');
+
+test('who waits at the door for a warden is served when it is back; who left meanwhile has given his place back', async (t) => {
+  const probe = createServer();
+  probe.listen(0, '127.0.0.1');
+  await once(probe, 'listening');
+  const { port } = probe.address() as { readonly port: number };
+  await new Promise((resolve) => probe.close(resolve));
+  const config = configOf(t, { unauthenticatedPerSourceMax: 3, wardenRetryMs: 120_000 }, { COFFERDAM_PARTNER_PORT: String(port) });
+  const [edgeConfig] = config.edges;
+  if (edgeConfig === undefined) throw new Error('no edge');
+  const first = await warden(t, config);
+  const edge = await startEdge(config, edgeConfig);
+  t.teardown(() => edge.stop());
+  const before = guest(t, port);
+  t.ok(await until(() => isServed(before)), 'while the warden is there');
+  before.socket.destroy();
+  await until(() => before.isGone);
+
+  first.leave();
+  /** One that is served all the same came before the edge had noticed. */
+  const atTheDoor = async (): Promise<Guest> => {
+    for (;;) {
+      const one = guest(t, port);
+      await until(() => isServed(one) || one.isGone, 500);
+      if (!isServed(one) && !one.isGone) return one;
+      one.socket.destroy();
+      await until(() => one.isGone);
+    }
+  };
+  const patient = await atTheDoor();
+  for (let i = 0; i < 2; i += 1) (await atTheDoor()).socket.destroy();
+  const beyond = guest(t, port);
+  t.ok(await until(() => beyond.isGone), 'each who waits has a place, and one source has three');
+  t.notOk(isServed(patient), 'nobody is served');
+
+  await warden(t, config);
+  t.ok(await until(() => isServed(patient)), 'who waited is served');
+  // One at a time: each leaves before the next one comes.
+  let isFree = false;
+  for (let tries = 0; !isFree && tries < 50; tries += 1) {
+    const two = [guest(t, port), guest(t, port)];
+    await until(() => two.every((one) => isServed(one) || one.isGone));
+    isFree = two.every(isServed);
+    for (const one of two) one.socket.destroy();
+    await until(() => two.every((one) => one.isGone));
+  }
+  t.ok(isFree, 'and the places of those who left are free again');
+});

@@ -1,0 +1,54 @@
+// An operator who mistypes is told which parameter, and what it looks like: of every operation, in every parameter.
+import { test } from 'tap';
+import { z } from 'zod';
+import { operatorToAdmin } from '../../server/rpc/operator-admin.ts';
+import { wellFormed } from '../../server/rpc/wrong-form.ts';
+
+/** What somebody types where something else belongs. */
+const typed = ['1', '', 'not this', {}] as const;
+
+/** The names of an operation's parameters, of every way to call it. */
+function shapesOf(schema: z.ZodType): readonly Readonly<Record<string, z.ZodType>>[] {
+  if (schema instanceof z.ZodUnion) return schema.options.flatMap((one) => shapesOf(one as z.ZodType));
+  return schema instanceof z.ZodObject ? [schema.shape as Readonly<Record<string, z.ZodType>>] : [];
+}
+
+const wordsOf = (work: () => unknown): string => {
+  try {
+    work();
+    return '';
+  } catch (error) {
+    return error instanceof Error ? error.message : '';
+  }
+};
+
+test('every parameter of every operation is named when it has the wrong form, and no pattern is shown', async (t) => {
+  let looked = 0;
+  for (const [operation, { params }] of Object.entries(operatorToAdmin)) {
+    const shapes = shapesOf(params as z.ZodType);
+    t.ok(shapes.length > 0, `${operation} takes named parameters`);
+    for (const shape of shapes)
+      for (const [name, schema] of Object.entries(shape))
+        for (const value of typed) {
+          const alone = z.strictObject({ [name]: schema });
+          if (alone.safeParse({ [name]: value }).success) continue;
+          looked += 1;
+          const words = wordsOf(() => wellFormed(alone, { [name]: value }));
+          t.match(
+            words,
+            new RegExp(`^the parameters have the wrong form: ${name}(?:\\.\\d+|\\.\\w+)*: .`),
+            `${operation} ${name}: ${words}`,
+          );
+          t.notMatch(words, /pattern|Invalid UUID|Invalid ISO/, `${operation} ${name}: ${words}`);
+        }
+  }
+  t.ok(looked > 150, `${looked} wrong values`);
+});
+
+test('an ID that was cut says from which list it is copied', async (t) => {
+  const words = wordsOf(() => wellFormed(operatorToAdmin['session.end'].params, { session: '1', reason: 'x' }));
+  t.equal(words, 'the parameters have the wrong form: session: an ID has 36 characters: copy it whole from `cofferctl session list`');
+  t.doesNotThrow(() =>
+    wellFormed(operatorToAdmin['session.end'].params, { session: '6f1c0c62-0f0a-4a6e-9b1e-0d6a3a1d9c11', reason: 'asked by the bank' }),
+  );
+});

@@ -1,0 +1,190 @@
+// Owns: one account's session on a played node, and what it holds there: an upload with extents begun and stored, a download, a login under way.
+import { createHash, randomBytes, randomUUID } from 'node:crypto';
+import type pg from 'pg';
+import { SegmentSealer, sealedLength } from '../../server/extents/sealed-format.ts';
+import type { UserKey } from '../support/impostor.ts';
+import { type PlayedNode, Refused } from './node.ts';
+import type { Stage } from './steps.ts';
+
+export type Person = {
+  readonly name: string;
+  readonly key: UserKey;
+  readonly customer: string;
+  readonly customerId: string;
+  readonly ticket?: string;
+};
+export type Fresh = { readonly index: number; readonly objectId: string; readonly key: string; readonly context: string };
+export type Extent = {
+  readonly index: number;
+  readonly objectId: string;
+  readonly bytes: number;
+  readonly sealedBytes: number;
+  readonly inline?: string;
+};
+type Granted = { readonly id: string; readonly token: string; readonly account: string };
+
+export const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
+
+/** The ciphertext of one extent, as an edge makes it. */
+export function seal(fresh: Fresh, plain: Uint8Array): Buffer {
+  const sealer = new SegmentSealer(Buffer.from(fresh.key, 'base64'), Buffer.from(fresh.context, 'base64'));
+  const parts: Buffer[] = [sealer.header];
+  for (let at = 0; at < plain.length; ) {
+    const piece = plain.subarray(at, at + sealer.plainCapacity);
+    at += piece.length;
+    parts.push(...sealer.seal(piece, at >= plain.length));
+  }
+  return Buffer.concat(parts);
+}
+
+export const inlineOf = (fresh: Fresh, plain: Uint8Array): Extent => ({
+  index: fresh.index,
+  objectId: fresh.objectId,
+  bytes: plain.length,
+  sealedBytes: sealedLength(plain.length),
+  inline: seal(fresh, plain).toString('base64'),
+});
+
+/** What somebody gave who is gone, or what nobody ever gave. */
+export const nothingHeld = {
+  token: randomBytes(32).toString('base64url'),
+  session: randomUUID(),
+  upload: randomUUID(),
+  download: randomUUID(),
+  connection: randomUUID(),
+  identifier: randomBytes(32),
+};
+
+export class Player {
+  readonly node: PlayedNode;
+  readonly person: Person;
+  token: string = nothingHeld.token;
+  session: string = nothingHeld.session;
+  upload: string = nothingHeld.upload;
+  download: string = nothingHeld.download;
+  customer: string;
+  connection: string = nothingHeld.connection;
+  identifier: Buffer = nothingHeld.identifier;
+  stage: Stage | undefined;
+  path: readonly string[] = ['deposit', 'none'];
+  /** A directory that may be made, or is there. */
+  directory = 'd';
+  /** Published for it. */
+  statement: readonly string[] = ['collect', 'none'];
+  /** What is stored of the upload, and extents that were begun. */
+  content: Buffer = Buffer.alloc(0);
+  begun: Fresh[] = [];
+  /** The signature that it showed last. */
+  signature = '';
+
+  constructor(node: PlayedNode, person: Person) {
+    this.node = node;
+    this.person = person;
+    this.customer = person.customerId;
+  }
+
+  async exchange(): Promise<void> {
+    ({ connection: this.connection, identifier: this.identifier } = await this.node.exchange());
+  }
+
+  evidence(): { readonly type: string; readonly signature?: string } {
+    const evidence = this.person.key.evidence(this.person.name, this.identifier);
+    if (evidence.type === 'public-key') this.signature = evidence.signature;
+    return evidence;
+  }
+
+  async login(): Promise<void> {
+    await this.exchange();
+    const source = { address: '127.0.0.1', port: 1 };
+    const { name: username, ticket } = this.person;
+    const proofs = [
+      this.evidence(),
+      ...(ticket === undefined ? [] : [{ type: 'keyboard-interactive' }, { type: 'answers', answers: [ticket] }]),
+    ];
+    let login: { readonly outcome: string; readonly session?: Granted } = { outcome: 'nothing' };
+    for (const evidence of proofs)
+      login = await this.node.ask('login.attempt', { connection: this.connection, source, username, evidence });
+    if (login.session === undefined) throw new Refused('login', login.outcome, `${username} is not let in`);
+    this.token = login.session.token;
+    this.session = login.session.id;
+    this.stage = undefined;
+    this.begun = [];
+  }
+
+  async open(path: readonly string[], isContinued: boolean): Promise<void> {
+    const opened = await this.node.ask<{ readonly upload: string; readonly customer: string; readonly firstExtent: Fresh }>('upload.open', {
+      token: this.token,
+      path,
+      continue: isContinued,
+      exclusive: false,
+    });
+    this.path = path;
+    this.upload = opened.upload;
+    this.customer = opened.customer;
+    this.begun = [opened.firstExtent];
+  }
+
+  async begin(): Promise<Fresh> {
+    const fresh = await this.node.ask<Fresh>('upload.begin-extent', { token: this.token, upload: this.upload });
+    this.begun.push(fresh);
+    return fresh;
+  }
+
+  /** Stores one small extent. */
+  async store(bytes: number): Promise<void> {
+    const plain = randomBytes(bytes);
+    const fresh = this.begun[0] ?? (await this.begin());
+    await this.node.ask('upload.seal-extent', { token: this.token, upload: this.upload, extent: inlineOf(fresh, plain) });
+    this.content = Buffer.concat([this.content, plain]);
+    this.begun = this.begun.filter((one) => one !== fresh);
+  }
+
+  /** A fresh upload of `path`, brought into this state. */
+  async openAt(stage: Stage, path: readonly string[]): Promise<void> {
+    this.content = Buffer.alloc(0);
+    await this.open(path, false);
+    if (stage !== 'fresh') await this.store(700);
+    if (stage === 'resumed') {
+      await this.node.ask('upload.interrupt', { token: this.token, upload: this.upload });
+      await this.open(path, true);
+    }
+    if (stage === 'based') {
+      await this.closeWhole();
+      await this.open(path, true);
+    }
+    await this.begin();
+    this.stage = stage;
+  }
+
+  async closeWhole(): Promise<string> {
+    const params = { token: this.token, upload: this.upload, whole: true, size: this.content.length, sha256: sha256(this.content) };
+    return (await this.node.ask<{ readonly version: string }>('upload.close', params)).version;
+  }
+
+  async openDownload(path: readonly string[]): Promise<void> {
+    const params = { token: this.token, path };
+    const opened = await this.node.ask<{ readonly download: string; readonly customer: string }>('download.open', params);
+    this.statement = path;
+    this.download = opened.download;
+    this.customer = opened.customer;
+  }
+
+  async end(): Promise<void> {
+    await this.node.ask('session.end', { token: this.token, reason: 'client-closed', bytesIn: 0, bytesOut: 0 });
+  }
+
+  /** What of it the database still knows. */
+  async look(database: pg.Client): Promise<{ readonly session: boolean; readonly upload: boolean; readonly download: boolean }> {
+    const { rows } = await database.query<{ session: boolean; upload: boolean; download: boolean; begun: string[] }>(
+      `select s.state = 'open' as session, exists (select from version v where v.upload_id = $2 and v.session_id = s.id) as upload,
+         exists (select from download d where d.id = $3 and d.session_id = s.id and d.closed_at is null) as download,
+         array(select p.object_id from pending_extent p where p.upload_id = $2) as begun
+       from session s where s.id = $1`,
+      [this.session, this.upload, this.download],
+    );
+    const [found] = rows;
+    if (found === undefined) return { session: false, upload: false, download: false };
+    this.begun = this.begun.filter((one) => found.begun.includes(one.objectId));
+    return found;
+  }
+}

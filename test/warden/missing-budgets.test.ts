@@ -1,0 +1,197 @@
+// T-36: a cap that operators narrowed does not come back as wide as it was given first, because somebody deletes its row before a warden starts. What is not
+// there grants nothing, and two operators set it anew; what nobody had changed is made again.
+import { randomUUID } from 'node:crypto';
+import { type Test, test } from 'tap';
+import { type AccountId, type CustomerId, type FolderId, idOf } from '../../server/domain/ids.ts';
+import { createLogger } from '../../server/observability/logger.ts';
+import type { Transaction } from '../../server/postgres/database.ts';
+import { completeBudgets, createBudgets, watchMissing } from '../../server/warden/budgets/create-budgets.ts';
+import { brokenSeals } from '../../server/warden/changes/broken-seals.ts';
+import { generationsOf } from '../../server/warden/changes/generations.ts';
+import { firstBroken, sealing } from '../../server/warden/changes/seals.ts';
+import { insertCustomer, insertFolder, insertRight } from '../../server/warden/commands/command-queries.ts';
+import { type Doing, useCases } from '../../server/warden/commands/use-cases.ts';
+import type { Warden } from '../../server/warden/context.ts';
+import { createKeyRing } from '../../server/warden/keys/key-ring.ts';
+import { twoOfficers } from '../support/agreed.ts';
+import { wideBudgets } from '../support/bank.ts';
+import { startSealBench } from '../support/seal-bench.ts';
+
+const reason = 'x';
+
+async function setUp(t: Test) {
+  const { sql, warden: bench, config } = await startSealBench(t);
+  const { database } = bench;
+  const log = createLogger({ log: { level: 'silent', pretty: false } } as never, 'warden');
+  const wardenOf = (keys: Warden['keys']): Warden => ({ database, keys, log, config: { budgets: wideBudgets } }) as unknown as Warden;
+  const warden = wardenOf(bench.keys);
+  const officers = await twoOfficers(bench);
+  const [customer, account, folder] = [idOf<CustomerId>(randomUUID()), idOf<AccountId>(randomUUID()), idOf<FolderId>(randomUUID())];
+  const as = <T>(maker: 'operator' | 'console', work: (tx: Transaction) => Promise<T>): Promise<T> =>
+    database.withSystem((tx) => sealing(tx, warden, { maker, change: () => null }, () => work(tx)));
+  await as('operator', async (tx) => {
+    await insertCustomer(tx, customer, 'acme');
+    await insertFolder(tx, {
+      id: folder,
+      customer,
+      name: 'deposit',
+      direction: 'deposit',
+      settleMs: 0,
+      windowDays: null,
+      retentionDays: null,
+      replaceAllowed: false,
+      directoriesAllowed: true,
+    });
+    await createBudgets(tx, { kind: 'customer', customer }, wideBudgets);
+  });
+  await officers.account({
+    id: account,
+    name: 'north',
+    customer,
+    kind: 'machine',
+    plane: 'partner',
+    contact: null,
+    isDemo: false,
+    manages: false,
+  });
+  await officers.doing({ operation: 'account.create', params: { name: 'north', kind: 'machine', plane: 'partner' } }, async (tx) => {
+    await insertRight(tx, account, customer, folder, ['list']);
+    await createBudgets(tx, { kind: 'account', account, customer, isInternal: false }, wideBudgets);
+  });
+  /** As a warden that starts now, who knows what the record says. */
+  const start = async (): Promise<Warden> => {
+    const fresh = wardenOf(createKeyRing(config));
+    await database.withSystem((tx) => generationsOf(fresh.keys).refresh(tx));
+    await database.withSystem((tx) =>
+      sealing(tx, fresh, { maker: 'start', change: () => null }, () => completeBudgets(tx, fresh.keys, wideBudgets)),
+    );
+    return fresh;
+  };
+  type Wish = Parameters<(typeof useCases)['budget.set']>[0];
+  const doingOf = (tx: Transaction, of: Warden, change: string | null): Doing => ({
+    tx,
+    warden: of,
+    operator: 'alice',
+    operatorId: randomUUID(),
+    change,
+    widen: (wider) => {
+      if (change === null && wider.length > 0) throw new Error(`this would widen ${wider.join()}`);
+    },
+    endSessions: async () => 0,
+    savepoint: (one) => one(),
+  });
+  const set = (wish: Wish, of = warden) => as('operator', (tx) => useCases['budget.set'](wish, doingOf(tx, of, null)));
+  const agree = (wish: Wish, of: Warden) =>
+    database.withSystem(async (tx) => {
+      const id = await officers.change(tx, { operation: 'budget.set', params: wish });
+      return sealing(tx, of, { maker: 'operator', change: () => id }, () => useCases['budget.set'](wish, doingOf(tx, of, id)));
+    });
+  const owner = async (...statements: readonly string[]): Promise<void> => {
+    await sql.query('set session_replication_role = replica');
+    for (const one of statements) await sql.query(one);
+    await sql.query('set session_replication_role = origin');
+  };
+  const rows = (direction = 'out') =>
+    sql.query<{ id: string; cap: number }>(
+      'select id::text, cap_hour_items::int8 as cap from budget where rank = 3 and customer_id = $1 and direction = $2',
+      [customer, direction],
+    );
+  const alarms = async (): Promise<readonly string[]> =>
+    (await sql.query<{ text: string }>("select text from alert where kind = 'budget.missing' order by text")).map((one) => one.text);
+  const isGood = async (of: Warden, id: string): Promise<boolean> =>
+    (await database.withSystem((tx) => firstBroken(tx, of.keys, [{ kind: 'budget', id }]))) === undefined;
+  const broken = async (of: Warden): Promise<readonly string[]> => {
+    const found: string[] = [];
+    for await (const row of brokenSeals(of)) found.push(`${row.kind}/${row.id}`);
+    return found;
+  };
+  return { sql, warden, database, config, customer, account, start, set, agree, owner, rows, alarms, isGood, broken };
+}
+
+const tight = { scope: { kind: 'customer', customer: 'acme' }, direction: 'out', items: { hour: 7 }, reason } as const;
+const gone = (customer: string, direction: string): readonly string[] => [
+  `delete from seal where kind = 'budget' and row_id in (select id::text from budget where rank = 3 and customer_id = '${customer}' and direction = '${direction}')`,
+  `delete from budget where rank = 3 and customer_id = '${customer}' and direction = '${direction}'`,
+];
+
+test('a cap that was narrowed does not come back by a start, when its row was deleted', async (t) => {
+  const { sql, warden, customer, start, set, agree, owner, rows, alarms, isGood, broken } = await setUp(t);
+  await start();
+  await set(tight);
+  const [narrow] = await rows();
+  t.equal(narrow?.cap, 7, 'narrowed by one');
+  await owner(...gone(customer, 'out'));
+  await watchMissing(warden);
+  t.match(await alarms(), [/the budget out of customer acme is not there: somebody deleted it/], 'the regular pass says so');
+  await sql.query('delete from alert');
+
+  const second = await start();
+  t.same(await rows(), [], 'no row was made');
+  const [alert] = await sql.query<{ next_command: string }>("select next_command from alert where kind = 'budget.missing'");
+  t.equal(alert?.next_command, 'cofferctl budget set --customer acme --direction out --files-day N --reason TEXT', 'the way back');
+  t.equal((await alarms()).length, 1);
+  await t.rejects(set(tight, second), { message: /this would widen the budget out of customer acme, which has none/ }, 'not by one');
+  await agree({ ...tight, items: { hour: 9 } }, second);
+  const [anew] = await rows();
+  t.equal(anew?.cap, 9, 'two set it anew');
+  t.ok(await isGood(second, anew?.id ?? ''));
+  const third = await start();
+  t.same([await rows(), await broken(third)], [[anew], []], 'and it stays as they set it, for whoever starts');
+
+  // The older one, as it was, with its seal: it is not the newest of its place any more.
+  await owner(...gone(customer, 'out'));
+  const fourth = await start();
+  t.same(await rows(), [], 'nor does it come back when that one is deleted, though nobody changed it since');
+  t.ok(
+    (await broken(fourth)).every((one) => one === `budget/${anew?.id}`),
+    'nothing else is altered',
+  );
+});
+
+test('the twins: what nobody had changed is made with its defaults, and so is what is new', async (t) => {
+  const { sql, customer, start, set, owner, rows, alarms, broken } = await setUp(t);
+  const first = await start();
+  t.equal((await sql.query('select 1 from budget where rank >= 4')).length, 9, 'the first start makes those of planes and gateway');
+  await set(tight);
+  await owner(...gone(customer, 'in'));
+  const second = await start();
+  t.match(await rows('in'), [{ cap: wideBudgets.customer.in.files.hour }], 'a row beside the narrowed one');
+  t.equal((await rows())[0]?.cap, 7, 'which stays');
+  t.same([await alarms(), await broken(second), await broken(first)], [[], [], []]);
+});
+
+test('a default that took the place of a narrowed cap, while its entry was hidden, is not good once the entry is there again', async (t) => {
+  const { sql, customer, start, set, owner, rows, isGood, broken } = await setUp(t);
+  await start();
+  await set(tight);
+  const rename = (from: string, to: string): Promise<void> =>
+    owner(...['ledger_fresh', 'ledger_sealed'].map((table) => `update ${table} set kind = '${to}' where kind = '${from}'`));
+  await rename('rows.resealed', 'rows.hidden');
+  await owner(...gone(customer, 'out'));
+  const deceived = await start();
+  const [wide] = await rows();
+  t.equal(wide?.cap, wideBudgets.customer.out.files.hour, 'deceived');
+  t.ok(await isGood(deceived, wide?.id ?? ''), 'as long as it is hidden');
+  await rename('rows.hidden', 'rows.resealed');
+  t.ok((await broken(deceived)).includes(`budget/${wide?.id}`), 'the next pass ends what relies on it');
+  t.notOk(await isGood(deceived, wide?.id ?? ''), 'and no login does');
+  t.same(await sql.query("select 1 from budget where rank = 3 and direction = 'list' and customer_id = $1", [customer]), [
+    { '?column?': 1 },
+  ]);
+});
+
+test('of entries that say no scope, a budget that is not there may be any that is missing', async (t) => {
+  const { customer, start, set, owner, rows, alarms } = await setUp(t);
+  await start();
+  await set(tight);
+  await owner(
+    "update ledger_fresh set sensitive = jsonb_set(sensitive, '{rows}', (select jsonb_agg(r - 4) from jsonb_array_elements(sensitive -> 'rows') r)) where kind = 'rows.resealed'",
+    ...gone(customer, 'in'),
+  );
+  await start();
+  t.equal((await rows('in')).length, 1, 'while it is there, others are made');
+  await owner(...gone(customer, 'out'), ...gone(customer, 'in'));
+  await start();
+  t.same([await rows('out'), await rows('in')], [[], []], 'none of those that are missing');
+  t.equal((await alarms()).length, 2);
+});

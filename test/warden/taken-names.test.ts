@@ -1,0 +1,258 @@
+// T-26, T-31: every action on a name that is taken, by what stands there, whose it is, and whether it was delivered or read; each refusal by its reason.
+import { randomUUID } from 'node:crypto';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Test, test } from 'tap';
+import type { Config } from '../../server/config/config.ts';
+import {
+  type AccountId,
+  type ContentId,
+  type CustomerId,
+  type FolderId,
+  idOf,
+  type NodeName,
+  type SessionId,
+  type Verb,
+} from '../../server/domain/ids.ts';
+import { Database, type Transaction } from '../../server/postgres/database.ts';
+import { removeFile, renameFile } from '../../server/warden/catalogue/change-file.ts';
+import { locateEntry } from '../../server/warden/catalogue/locate.ts';
+import type { CustomerScope, FolderScope, OpenSession } from '../../server/warden/context.ts';
+import { createKeyRing } from '../../server/warden/keys/key-ring.ts';
+import { openUpload } from '../../server/warden/transfers/open-upload.ts';
+import { createTestDatabase, type TestDatabase, temporaryDirectory } from '../support/database.ts';
+
+const [customer, folder] = [idOf<CustomerId>(randomUUID()), idOf<FolderId>(randomUUID())];
+const [mine, other] = [idOf<AccountId>(randomUUID()), idOf<AccountId>(randomUUID())];
+type Folder = Partial<Pick<FolderScope, 'replaceAllowed' | 'direction'>> & { readonly verbs?: readonly Verb[] };
+
+function sessionIn({ verbs = ['list', 'read', 'write', 'remove'], ...facts }: Folder): OpenSession {
+  const scope: FolderScope = {
+    id: folder,
+    name: 'folder',
+    direction: 'deposit',
+    publishRule: 'on-close',
+    settleMs: 5000,
+    readBack: true,
+    replaceAllowed: false,
+    directoriesAllowed: false,
+    ...facts,
+    verbs: new Set(verbs),
+  };
+  const customers: readonly CustomerScope[] = [{ id: customer, name: 'acme', folders: [scope] }];
+  const account = { id: mine, name: 'mine', kind: 'machine', plane: 'partner', customer, readOnly: false, manages: false } as const;
+  const id = idOf<SessionId>(randomUUID());
+  const rest = { credentialId: randomUUID() as never, purpose: 'transfer', isOver: false, ticket: null } as const;
+  return { id, node: idOf<NodeName>('n'), account, customers, ...rest };
+}
+
+type Standing = {
+  readonly state: 'partial' | 'held' | 'settling' | 'published';
+  readonly of: AccountId;
+  readonly isRead?: boolean;
+  readonly upload?: string;
+};
+const standings = {
+  nothing: [],
+  'mine, partial': [{ state: 'partial', of: mine }],
+  'mine, held': [{ state: 'held', of: mine }],
+  'mine, settling': [{ state: 'settling', of: mine }],
+  'theirs, partial': [{ state: 'partial', of: other }],
+  'theirs, held': [{ state: 'held', of: other }],
+  'mine, delivered': [{ state: 'published', of: mine }],
+  'mine, delivered and read': [{ state: 'published', of: mine, isRead: true }],
+  'theirs, delivered': [{ state: 'published', of: other }],
+} as const satisfies Readonly<Record<string, readonly Standing[]>>;
+type Name = keyof typeof standings;
+const names = Object.keys(standings) as Name[];
+
+type Wrap = (content: ContentId) => Promise<Buffer>;
+
+async function put(sql: TestDatabase, wrap: Wrap, name: string, { state, of, isRead = false }: Standing): Promise<void> {
+  const [file, content] = [randomUUID(), idOf<ContentId>(randomUUID())];
+  await sql.query('insert into file (id, customer_id, folder_id, name) values ($1, $2, $3, $4)', [file, customer, folder, name]);
+  await sql.query(
+    'insert into content (id, customer_id, customer_key_id, wrapped_key) select $1, $2, id, $3 from customer_key where customer_id = $2',
+    [content, customer, await wrap(content)],
+  );
+  const isClosed = state !== 'partial';
+  await sql.query(
+    `insert into version (id, customer_id, file_id, number, content_id, state, sha256, account_id, session_id, node, closed_at, published_at, publish_at, first_read_at)
+     values (gen_random_uuid(), $1, $2, 1, $3, $4, case when $6::bool then sha256('x') end, $5, gen_random_uuid(), 'n', case when $6 then now() end,
+       case when $4 = 'published' then now() end, case when $4 = 'settling' then now() + interval '1 hour' end, case when $7::bool then now() end)`,
+    [customer, file, content, state, of, isClosed, isRead],
+  );
+}
+
+async function setUp(t: Test) {
+  const sql = await createTestDatabase(t);
+  const warden = new Database({ url: sql.wardenUrl, applicationName: 'test', connectionsMax: 2 });
+  t.teardown(() => warden.close());
+  const runtimeDirectory = join(temporaryDirectory(t), 'var');
+  mkdirSync(runtimeDirectory);
+  const keys = createKeyRing({ mode: 'development', runtimeDirectory, storeDirectory: runtimeDirectory } as Config);
+  await sql.query("insert into customer (id, name) values ($1, 'acme')", [customer]);
+  await warden.withCustomers([customer], (tx) => keys.createCustomerKey(tx, customer));
+  for (const id of [mine, other])
+    await sql.query("insert into account (id, customer_id, name, kind, plane) values ($1, $2, $3, 'machine', 'partner')", [
+      id,
+      customer,
+      id === mine ? 'mine' : 'other',
+    ]);
+  await sql.query("insert into folder (id, customer_id, name, direction) values ($1, $2, 'folder', 'deposit')", [folder, customer]);
+  const wrap: Wrap = async (content) =>
+    (await warden.withCustomers([customer], (tx) => keys.createFileKey(tx, customer, content))).wrappedKey;
+  for (const [name, standing] of Object.entries(standings)) for (const one of standing) await put(sql, wrap, name, one);
+  for (const state of ['held', 'partial'] as const) await put(sql, wrap, `my ${state}`, { state, of: mine });
+
+  /** What an action leads to, in a transaction that is undone: a word of what became of the name, or why it was refused. */
+  const outcome = async (work: (tx: Transaction) => Promise<string>): Promise<string> => {
+    let said = '';
+    const undone = new Error('undone');
+    try {
+      await warden.withCustomers([customer], async (tx) => {
+        said = await work(tx);
+        throw undone;
+      });
+    } catch (error) {
+      if (error !== undone) return error instanceof Error && 'code' in error ? `${error.code}: ${error.message}` : String(error);
+    }
+    return said;
+  };
+  return { keys, outcome };
+}
+
+const at = (session: OpenSession, name: string): ReturnType<typeof locateEntry> => locateEntry(session, ['folder', name]);
+/** The live versions of a name: whether it is not the first one, its state, and whether it stands on another one. */
+async function liveIn(tx: Transaction, name: string): Promise<string> {
+  const rows = await tx.query<{ said: string }>(
+    `select case when v.number > 1 then 'new ' else '' end || v.state || case when v.base_version_id is null then '' else ' on another' end as said
+     from version v join file f on f.id = v.file_id where f.name = $1 and v.state not in ('discarded', 'withdrawn') order by v.number`,
+    [name],
+  );
+  return rows.map((row) => row.said).join(', ') || 'nothing';
+}
+
+const inUse = 'conflict: the name is in use';
+const exists = 'conflict: the file exists';
+const delivered = 'denied: a delivered file cannot be changed or replaced';
+const inPart = 'denied: the file was delivered: write it as a whole, not in part';
+
+test('opening for writing', async (t) => {
+  const { keys, outcome } = await setUp(t);
+  const open = (name: Name, folderFacts: Folder, mode: { continue: boolean; exclusive: boolean }): Promise<string> =>
+    outcome(async (tx) => {
+      const session = sessionIn(folderFacts);
+      await openUpload(tx, keys, session, at(session, name), mode, 8);
+      return liveIn(tx, name);
+    });
+  const strict = {};
+  const replacing = { replaceAllowed: true };
+  const cases: Readonly<
+    Record<Name, readonly [anew: string, anewReplacing: string, goingOn: string, goingOnReplacing: string, only: string]>
+  > = {
+    nothing: ['partial', 'partial', 'partial', 'partial', 'partial'],
+    'mine, partial': ['new partial', 'new partial', 'partial', 'partial', exists],
+    'mine, held': ['new partial', 'new partial', 'held, new partial on another', 'held, new partial on another', exists],
+    'mine, settling': ['new partial', 'new partial', 'settling, new partial on another', 'settling, new partial on another', exists],
+    'theirs, partial': [inUse, inUse, inUse, inUse, inUse],
+    'theirs, held': [inUse, inUse, inUse, inUse, inUse],
+    'mine, delivered': [delivered, 'published, new partial', delivered, 'published, new partial on another', exists],
+    'mine, delivered and read': [delivered, 'published, new partial', delivered, inPart, exists],
+    'theirs, delivered': [delivered, 'published, new partial', delivered, inPart, exists],
+  };
+  for (const name of names) {
+    const said = [
+      await open(name, strict, { continue: false, exclusive: false }),
+      await open(name, replacing, { continue: false, exclusive: false }),
+      await open(name, strict, { continue: true, exclusive: false }),
+      await open(name, replacing, { continue: true, exclusive: false }),
+      await open(name, replacing, { continue: false, exclusive: true }),
+    ];
+    t.same(said, cases[name], name);
+  }
+});
+
+test('removing', async (t) => {
+  const { outcome } = await setUp(t);
+  const remove = (name: Name, folderFacts: Folder): Promise<string> =>
+    outcome(async (tx) => {
+      const session = sessionIn(folderFacts);
+      await removeFile(tx, session, at(session, name));
+      return liveIn(tx, name);
+    });
+  const absent = 'not-found: no such file or directory';
+  const stays = 'denied: a delivered file cannot be removed';
+  const read = 'denied: the file was already read and stays until its retention ends';
+  const forbidden = 'denied: permission denied in this folder';
+  const cases: Readonly<Record<Name, readonly [deposit: string, collect: string, withoutRemove: string, withoutList: string]>> = {
+    nothing: [absent, absent, absent, absent],
+    'mine, partial': ['nothing', 'nothing', 'nothing', 'nothing'],
+    'mine, held': ['nothing', 'nothing', 'nothing', 'nothing'],
+    'mine, settling': ['nothing', 'nothing', 'nothing', 'nothing'],
+    'theirs, partial': [absent, absent, absent, absent],
+    'theirs, held': [absent, absent, absent, absent],
+    'mine, delivered': [stays, 'nothing', forbidden, absent],
+    'mine, delivered and read': [stays, read, forbidden, absent],
+    'theirs, delivered': [stays, 'nothing', forbidden, absent],
+  };
+  for (const name of names) {
+    const said = [
+      await remove(name, {}),
+      await remove(name, { direction: 'collect' }),
+      await remove(name, { direction: 'collect', verbs: ['list', 'write'] }),
+      await remove(name, { direction: 'collect', verbs: ['write', 'remove'] }),
+    ];
+    t.same(said, cases[name], name);
+  }
+  t.equal(await remove('mine, held', { verbs: ['list', 'remove'] }), forbidden, 'what one wrote is taken back by who may write');
+});
+
+test('renaming: what goes, and what it goes onto', async (t) => {
+  const { outcome } = await setUp(t);
+  const rename = (from: string, to: string, folderFacts: Folder, replace: boolean): Promise<string> =>
+    outcome(async (tx) => {
+      const session = sessionIn(folderFacts);
+      await renameFile(tx, session, at(session, from), at(session, to), replace);
+      return `${await liveIn(tx, from)}; ${await liveIn(tx, to)}`;
+    });
+  const absent = 'not-found: no such file or directory';
+  const stays = 'denied: a delivered file cannot be renamed';
+  const sources: Readonly<Record<Name, string>> = {
+    nothing: absent,
+    'mine, partial': 'nothing; partial',
+    'mine, held': 'nothing; settling',
+    'mine, settling': 'nothing; settling',
+    'theirs, partial': absent,
+    'theirs, held': absent,
+    'mine, delivered': stays,
+    'mine, delivered and read': stays,
+    'theirs, delivered': stays,
+  };
+  for (const name of names) t.equal(await rename(name, 'free', {}, false), sources[name], name);
+  t.equal(await rename('mine, delivered', 'free', { verbs: ['write'] }, false), absent, 'who may not list is not told that it is there');
+  t.equal(await rename('my held', 'free', { verbs: ['list', 'read'] }, false), 'denied: permission denied in this folder');
+  t.equal(await rename('my held', 'my held', {}, false), 'held; held', 'onto itself');
+
+  const taken = 'conflict: the name is taken';
+  const kept = 'denied: a delivered file cannot be replaced';
+  const targets: Readonly<Record<Name, readonly [plain: string, replacing: string, replacingDelivered: string]>> = {
+    nothing: ['nothing; settling', 'nothing; settling', 'nothing; settling'],
+    'mine, partial': [taken, 'nothing; new settling', 'nothing; new settling'],
+    'mine, held': [taken, 'nothing; new settling', 'nothing; new settling'],
+    'mine, settling': [taken, 'nothing; new settling', 'nothing; new settling'],
+    'theirs, partial': [taken, inUse, inUse],
+    'theirs, held': [taken, inUse, inUse],
+    'mine, delivered': [taken, kept, 'nothing; published, new settling'],
+    'mine, delivered and read': [taken, kept, 'nothing; published, new settling'],
+    'theirs, delivered': [taken, kept, 'nothing; published, new settling'],
+  };
+  for (const name of names) {
+    const said = [
+      await rename('my held', name, { replaceAllowed: true }, false),
+      await rename('my held', name, {}, true),
+      await rename('my held', name, { replaceAllowed: true }, true),
+    ];
+    t.same(said, targets[name], `onto ${name}`);
+  }
+});
