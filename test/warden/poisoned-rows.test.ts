@@ -36,6 +36,9 @@ type Case = {
   readonly run: (warden: ShelfWarden, scene: Scene, keys: readonly string[]) => Promise<unknown>;
 };
 
+/** Two strangers of one address would be one row. */
+let lastStranger = 0;
+
 const ofVersion = (when: 'update'): Poison => ({ table: 'version', when, what: (key) => `old.id = '${key}'` });
 const versionIn = async ({ shelf }: Scene, before: string, after: string, more = 'id = id'): Promise<Row> => {
   const one = await shelf.add(2);
@@ -185,7 +188,8 @@ const cases: Readonly<Record<RowPassName, Case>> = {
   strangers: {
     poison: { table: 'ledger_fresh', when: 'insert', what: (key) => `new.source = '${key.split('/').at(-2)}'` },
     make: async (scene) => {
-      const source = `198.51.100.${1 + (randomBytes(1).readUInt8() % 250)}`;
+      lastStranger += 1;
+      const source = `198.51.100.${lastStranger}`;
       await scene.shelf.sql.query(
         "insert into stranger_login (minute, node, source, client) values ('2026-01-01', 'n', $1, 'x') on conflict do nothing",
         [source],
