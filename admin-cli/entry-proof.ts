@@ -1,13 +1,13 @@
-// Owns: checking the proof of one entry here, with what was shown: fields to leaf, leaf to its tree's root, that to the head, that to the checkpoint, and its
+// Owns: checking the proof of one entry here, with what was shown: fields to leaf, leaf to its tree's root, that by the map of all trees to the head, that to the checkpoint, and its
 // signature.
 // Must never: take the gateway's word for any step but the verifier key.
 import { leafData, type PlacedEntry } from '../server/domain/ledger/leaf.ts';
+import { mapDepth, mapLeaf, mapRootFrom } from '../server/domain/ledger/map.ts';
 import type { Result } from '../server/rpc/operation.ts';
 import type { OperatorToAdmin } from '../server/rpc/operator-admin.ts';
 import {
   leafHash,
   type Note,
-  parseHeadLines,
   parseNote,
   parseVerifierKey,
   sha256,
@@ -31,10 +31,15 @@ function saysTheSame({ entry, hashed }: ShownEntry): boolean {
   return same(hashed.publicText, entry.public) && same(hashed.sensitiveText, entry.sensitive) && seconds * 1000 + micros === hashed.at;
 }
 
-/** Of this tree and size, by the head's text; undefined: it does not name it so. */
-function rootIn(head: string, tree: string, size: number): Buffer | undefined {
-  const [, lines] = /^cofferdam ledger head\/1\n\d+\n\d+\n\d+\n([\s\S]+)$/.exec(head) ?? [];
-  return lines === undefined ? undefined : parseHeadLines(lines)?.find((one) => one.tree === tree && one.size === size)?.root;
+type Proof = NonNullable<ShownEntry['proof']>;
+
+/** Whether the tree, of this size and root, leads to the map of all trees that the head commits to. */
+function isInHead({ head, tree }: Proof): boolean {
+  const [, mapRoot] = /^cofferdam ledger head\/2\n\d+\n\d+\n([A-Za-z0-9+/]{43}=)\n[A-Za-z0-9+/]{43}=\n$/.exec(head.text) ?? [];
+  const isSlot = Number.isInteger(tree.slot) && tree.slot >= 0 && tree.slot < 2 ** mapDepth;
+  if (mapRoot === undefined || !isSlot || tree.path.length !== mapDepth) return false;
+  const leaf = mapLeaf(sha256, { tree: tree.id, size: tree.size, root: tree.root }, bytes(tree.blind));
+  return Buffer.from(mapRootFrom(sha256, leaf, tree.slot, tree.path.map(bytes))).equals(bytes(mapRoot));
 }
 
 /** Why the note is not to be believed; undefined: a key that the gateway names has signed it. */
@@ -52,10 +57,9 @@ export function checkEntry(shown: ShownEntry): Checked {
   const bad = (text: string): Checked => ({ is: 'bad', text });
   if (!saysTheSame(shown)) return bad('what is shown is not what was hashed');
   const { head, tree } = proof;
-  const root = tree.id === hashed.tree ? rootIn(head.text, tree.id, tree.size) : undefined;
-  if (root === undefined) return bad('the head does not name its tree');
+  if (tree.id !== hashed.tree || !isInHead(proof)) return bad('its tree does not lead to the head: it is not the one that was sealed');
   const leaf = leafHash(leafData(sha256, placed(shown), Buffer.from(hashed.salt, 'hex')));
-  if (!verifyAuditPath(leaf, hashed.position, tree.size, proof.path.map(bytes), root))
+  if (!verifyAuditPath(leaf, hashed.position, tree.size, proof.path.map(bytes), bytes(tree.root)))
     return bad('the entry does not lead to the root of its tree: it was changed, or something beside it was');
   const note = parseNote(proof.checkpoint);
   if (!verifyAuditPath(leafHash(Buffer.from(head.text)), head.position, note.size, head.proof.map(bytes), note.root))

@@ -260,8 +260,8 @@ export const operatorIncident = {
     reads(),
   ),
   /**
-   * Lines of a slice (docs/reference/ledger-format.md): the sealed entries of one customer that an answer is about, with proofs. The first call makes it,
-   * and may be answered with `conflict` when part of it is in archives.
+   * Lines of a slice (docs/reference/ledger-format.md): every sealed entry of one customer between two epochs of the record, and which of them an answer is
+   * about. The first call makes it, and may be answered with `conflict` when part of it is in archives, or newer than the newest epoch: `ledger.begin-epoch`.
    */
   'incident.slice': rule(
     operation({

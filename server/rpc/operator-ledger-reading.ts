@@ -127,7 +127,16 @@ export const operatorLedgerReading = {
           .strictObject({
             checkpoint: z.string(),
             head: z.strictObject({ position: z.number(), text: z.string(), proof: z.array(z.string()) }),
-            tree: z.strictObject({ id: uuid, size: z.number() }),
+            /** Its way to the map root of the head: `path` from level 32 up to level 1. */
+            tree: z.strictObject({
+              id: uuid,
+              size: z.number(),
+              root: z.string(),
+              blind: z.string(),
+              slot: z.number(),
+              path: z.array(z.string()),
+            }),
+            /** Of the entry in its tree. */
             path: z.array(z.string()),
           })
           .nullable(),

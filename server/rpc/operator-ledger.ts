@@ -47,6 +47,8 @@ export const operatorLedger = {
         checkpointAt: instant.nullable(),
         witnessedSize: z.number(),
         witnessedAt: instant.nullable(),
+        /** The newest head that names all trees; null: nothing is sealed. */
+        epoch: z.strictObject({ head: z.number(), at: instant, isWitnessed: z.boolean() }).nullable(),
         /** For how long the oldest entry that the planes wait for has no seal, and the oldest checkpoint no witness; milliseconds. */
         unsealedMs: z.number(),
         unwitnessedMs: z.number(),
@@ -116,6 +118,11 @@ export const operatorLedger = {
     }),
     reads(),
   ),
+  /**
+   * The sealer writes a head that names all trees, within seconds: what is shown to a customer ends at such a head. `askedAt`: by the clock of the database;
+   * `ledger.status` tells when there is a newer one, and when it is witnessed.
+   */
+  'ledger.begin-epoch': rule(operation({ changes: true, params: none, result: z.strictObject({ askedAt: instant }) }), reads()),
   /** Goes on with a database that is behind its witness, or whose clock jumped; what was witnessed beyond it is given up. */
   'ledger.release': rule(
     operation({

@@ -1,12 +1,32 @@
 // Owns: a sealed record without a gateway: entries written as a warden writes them, sealed by the real sealer.
 import { generateKeyPairSync, randomUUID } from 'node:crypto';
 import { originOf } from '../../server/domain/ledger/checkpoint.ts';
-import type { Database } from '../../server/postgres/database.ts';
+import type { Database, Transaction } from '../../server/postgres/database.ts';
 import { installationId } from '../../server/warden/changes/seal-queries.ts';
 import { checkpointSigner } from '../../server/warden/keys/checkpoint-signer.ts';
-import { type Signing, sealRound } from '../../server/warden/ledger/seal.ts';
-import { publishLedgerKey } from '../../server/warden/ledger/seal-queries.ts';
+import { createLogger } from '../../server/observability/logger.ts';
+import { roundMax, type Signing, sealRound, takenOf } from '../../server/warden/ledger/seal.ts';
+import { lockState, publishLedgerKey } from '../../server/warden/ledger/seal-queries.ts';
+import { Sealer as Leader, type Sealed } from '../../server/warden/ledger/sealer.ts';
+import { openNote, Signatures } from '../../server/warden/ledger/signatures.ts';
+import { loadStanding } from '../../server/warden/ledger/standing.ts';
 import type { TestDatabase } from './database.ts';
+
+const quiet = createLogger({ log: { level: 'fatal' as 'error', pretty: false } }, 'test');
+
+/** As a warden that has just come to lead: the record is proved, sealed and signed once. undefined: there was nothing to do. */
+export const sealOnce = (database: Database, signing: Signing, isSignDue = false, isEpochAsked = false): Promise<Sealed | undefined> =>
+  new Leader(database, quiet).round(signing, { isSignDue, isEpochAsked, now: Date.now() });
+
+/** What a sealer commits and would sign, inside of a transaction of the test. */
+export async function sealWithin(tx: Transaction, signing: Signing): Promise<{ readonly sealed: number; readonly note: string }> {
+  const state = await lockState(tx);
+  const signed = openNote(signing, state.checkpoint);
+  const standing = await loadStanding(tx, state, signed === undefined ? [] : [signed]);
+  const round = await sealRound(tx, standing, { most: takenOf(roundMax), isSigned: () => true });
+  if (round === undefined) throw new Error('another warden seals');
+  return { sealed: round.sealed, note: new Signatures().sign(signing, round.next, round.at).note };
+}
 
 export const newCustomer = async (sql: TestDatabase, name: string): Promise<string> => {
   const id = randomUUID();
@@ -26,6 +46,7 @@ export async function writeEntries(sql: TestDatabase, customer: string | null, c
 export class Sealer {
   readonly #database: Database;
   #signing: Signing | undefined;
+  #leader: Leader | undefined;
 
   constructor(database: Database) {
     this.#database = database;
@@ -46,13 +67,15 @@ export class Sealer {
   }
 
   /** Seals what is there; the newest note. */
-  async seal(isSignedAnyway = false): Promise<string | undefined> {
+  async seal(isSignedAnyway = false, isEpochAsked = false): Promise<string | undefined> {
     const signing = await this.signing();
+    this.#leader ??= new Leader(this.#database, quiet);
     let note: string | undefined;
     for (;;) {
-      const round = await this.#database.withSystem((tx) => sealRound(tx, signing, isSignedAnyway && note === undefined));
-      note = round?.note ?? note;
-      if (round?.isFull !== true) return note;
+      const beat = { isSignDue: isSignedAnyway && note === undefined, isEpochAsked: isEpochAsked && note === undefined, now: Date.now() };
+      const done = await this.#leader.round(signing, beat);
+      note = done?.note ?? note;
+      if (done?.isFull !== true) return note;
     }
   }
 }

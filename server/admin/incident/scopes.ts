@@ -19,6 +19,7 @@ import { incidentParts } from '../../rpc/operator-incident.ts';
 import type { ListedArchive } from '../../rpc/operator-ledger.ts';
 import { Shelf } from '../../rpc/shelf.ts';
 import { Slots } from '../../rpc/slots.ts';
+import { EpochAnchors } from '../ledger/proofs.ts';
 import { listArchives } from './archive-queries.ts';
 import { hunt } from './hunt.ts';
 import { findScope } from './scope.ts';
@@ -65,6 +66,7 @@ export class Scopes {
   readonly #database: Database;
   readonly #directory: string;
   readonly #limits: ScopeLimits;
+  readonly #anchors = new EpochAnchors();
 
   constructor(
     place: { readonly url: string; readonly directory: string },
@@ -211,7 +213,7 @@ export class Scopes {
     const made = held.slicing.then(async () => {
       if (spool.rowsOf(part) > 0) return;
       await this.#database.withSnapshot(options, (snapshot) =>
-        writeSlice(snapshot, state.chosen, customerId, (row) => spool.add(part, '', row)),
+        writeSlice(snapshot, this.#anchors, state.chosen, customerId, (row) => spool.add(part, '', row)),
       );
       spool.flush();
     });

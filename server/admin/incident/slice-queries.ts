@@ -1,21 +1,48 @@
-// Owns: the SQL of one customer's entries within a scope.
+// Owns: the SQL of one customer's part of the record, and of which of its entries a scope is about.
 import type { PlacedEntry } from '../../domain/ledger/leaf.ts';
 import type { Snapshot } from '../../postgres/snapshot.ts';
 import { type Chosen, chosenValues, selected } from './selection-queries.ts';
 
-/** In the order of their positions, behind `after`. Sensitive fields are read for their digest only. */
+export type Extent = {
+  /** How many of the tree's entries the scope is about: between two positions, and at or behind the second one. */
+  readonly within: number;
+  readonly behind: number;
+};
+
+export async function extentOf(tx: Snapshot, chosen: Chosen, customer: string, first: number, end: number): Promise<Extent> {
+  const [row] = await tx.query<Extent>(
+    `select count(*) filter (where l.position >= $7 and l.position < $8) as within, count(*) filter (where l.position >= $8) as behind
+     from ledger_sealed l where l.tree = $6 and ${selected}`,
+    [...chosenValues(chosen), customer, first, end],
+  );
+  return row ?? { within: 0, behind: 0 };
+}
+
+/** Microseconds since 1970: when the first entry of the tree was made that the scope is about, and the clock of the database. */
+export async function timesOf(tx: Snapshot, chosen: Chosen, customer: string): Promise<{ readonly first: number | null; readonly now: number }> {
+  const [row] = await tx.query<{ first: number | null; now: number }>(
+    `select micros(min(l.at)) as first, micros(clock_timestamp()) as now from ledger_sealed l where l.tree = $6 and ${selected}`,
+    [...chosenValues(chosen), customer],
+  );
+  return row ?? { first: null, now: 0 };
+}
+
+export type SliceEntry = PlacedEntry & { readonly salt: Buffer; readonly selected: boolean };
+
+/** All entries of the tree from `first` up to `end`, in the order of their positions. Sensitive fields are read for their digest only. */
 export async function pageOfSlice(
   tx: Snapshot,
   chosen: Chosen,
   customer: string,
-  after: number,
+  first: number,
+  end: number,
   limit: number,
-): Promise<readonly (PlacedEntry & { readonly salt: Buffer })[]> {
-  return tx.query<PlacedEntry & { readonly salt: Buffer }>(
+): Promise<readonly SliceEntry[]> {
+  return tx.query<SliceEntry>(
     `select l.tree, l.position, l.number, micros(l.at) as at, l.kind, l.observer, l.customer_id as customer, l.account_id as account, l.session_id as session, l.node, l.plane,
        l.handle_id as handle, l.version_id as version, l.extent, l.bytes, l.public::text as "publicText", l.credential, l.also_credential as "alsoCredential",
-       host(l.source) as source, l.source_port as "sourcePort", l.client, l.operator, l.sensitive::text as "sensitiveText", l.salt
-     from ledger_sealed l where l.tree = $6 and l.position > $7 and ${selected} order by l.position limit $8`,
-    [...chosenValues(chosen), customer, after, limit],
+       host(l.source) as source, l.source_port as "sourcePort", l.client, l.operator, l.sensitive::text as "sensitiveText", l.salt, coalesce(${selected}, false) as selected
+     from ledger_sealed l where l.tree = $6 and l.position >= $7 and l.position < $8 order by l.position limit $9`,
+    [...chosenValues(chosen), customer, first, end, limit],
   );
 }

@@ -1,22 +1,42 @@
-// Owns: the SQL of what an audit path is made of: heads, trees, blocks, leaves.
+// Owns: the SQL of what proofs are made of: notes, heads, trees, blocks, leaves.
 import { blockLeaves } from '../../domain/ledger/merkle.ts';
 import type { Transaction } from '../../postgres/database.ts';
 
-export type ProofBase = {
-  /** The newest signed note, and how much of the heads log every required witness has. */
-  readonly note: string;
-  readonly witnessedSize: number;
-  /** Of the tree, and the head in which it grew last. */
-  readonly size: number;
-  readonly head: number;
+export type HeadRow = {
+  readonly position: number;
+  readonly at: number;
+  readonly number: number;
+  readonly secret: Buffer;
+  readonly mapRoot: Buffer;
+  readonly trees: string;
 };
+const headColumns = 'h.position, micros(h.at) as at, h.number, h.secret, h.map_root as "mapRoot", h.trees';
 
-/** One statement, so that note and tree belong together; what stands below these sizes never changes. undefined: nothing of the tree is sealed. */
-export async function proofBase(tx: Transaction, tree: string): Promise<ProofBase | undefined> {
-  const [row] = await tx.query<ProofBase>(
-    `select s.checkpoint as note, s.witnessed_size as "witnessedSize", t.size, t.head from ledger_state s cross join ledger_tree t
-     where t.tree = $1 and t.head is not null and s.checkpoint is not null`,
-    [tree],
+export type TreeRow = { readonly tree: string; readonly size: number; readonly frontier: string };
+export type Newest = HeadRow & { readonly note: string; readonly witnessedSize: number; readonly all: readonly TreeRow[] };
+
+/** One statement, so that note, head and trees belong together. Frontiers in base64. undefined: nothing is sealed and signed. */
+export async function newestHead(tx: Transaction): Promise<Newest | undefined> {
+  const [row] = await tx.query<Newest>(
+    `select ${headColumns}, s.checkpoint as note, s.witnessed_size as "witnessedSize",
+       (select json_agg(json_build_object('tree', t.tree, 'size', t.size, 'frontier', translate(encode(t.frontier, 'base64'), E'\\n', ''))) from ledger_tree t) as all
+     from ledger_state s cross join lateral (select * from ledger_head order by position desc limit 1) h where s.checkpoint is not null`,
+  );
+  return row;
+}
+
+/** The newest note that every required witness has; without any the newest of all. undefined: nothing was signed. */
+export async function witnessedNote(tx: Transaction): Promise<string | undefined> {
+  const [row] = await tx.query<{ note: string | null }>('select coalesce(witnessed_checkpoint, checkpoint) as note from ledger_state');
+  return row?.note ?? undefined;
+}
+
+/** The newest head below `size` that began an epoch, at or before an instant in microseconds when one is given. */
+export async function epochBefore(tx: Transaction, size: number, at: number | null): Promise<HeadRow | undefined> {
+  const [row] = await tx.query<HeadRow>(
+    `select ${headColumns} from ledger_head h where h.epoch = h.position and h.position < $1
+       and ($2::bigint is null or h.at <= 'epoch'::timestamptz + $2::bigint * interval '1 microsecond') order by h.position desc limit 1`,
+    [size, at],
   );
   return row;
 }
@@ -40,11 +60,9 @@ export async function leavesOf(tx: Transaction, tree: string, first: number, end
   return rows.map((row) => row.leaf);
 }
 
-export type HeadRow = { readonly position: number; readonly at: number; readonly number: number; readonly trees: string };
-
 export async function headsBetween(tx: Transaction, first: number, end: number): Promise<readonly HeadRow[]> {
-  return tx.query<HeadRow>(
-    'select position, micros(at) as at, number, trees from ledger_head where position >= $1 and position < $2 order by position',
-    [first, end],
-  );
+  return tx.query<HeadRow>(`select ${headColumns} from ledger_head h where h.position >= $1 and h.position < $2 order by h.position`, [
+    first,
+    end,
+  ]);
 }

@@ -1,12 +1,13 @@
-// Owns: audit paths of entries and heads from what the database holds, for slices and for whoever looks at one entry.
+// Owns: the ways from checkpoints to trees and entries, from what the database holds: for slices, and for whoever looks at one entry.
 // Must never: vouch for a row. A path shows where it stood; whoever is shown it verifies.
 import { hash } from 'node:crypto';
 import { CofferdamError } from '../../domain/errors.ts';
 import { parseNote } from '../../domain/ledger/checkpoint.ts';
-import { headsTree, headText } from '../../domain/ledger/leaf.ts';
-import { auditPath, blockLeaves, leafHash, levelsOf, type Sha256 } from '../../domain/ledger/merkle.ts';
+import { type Grown, headsTree, headText, numberCommitment, parseHeadLines } from '../../domain/ledger/leaf.ts';
+import { SlotCollision, TreeMap } from '../../domain/ledger/map.ts';
+import { auditPath, blockLeaves, frontierOf, leafHash, levelsOf, parseFrontier, rootOf, type Sha256 } from '../../domain/ledger/merkle.ts';
 import type { Transaction } from '../../postgres/database.ts';
-import { blocksOf, headsBetween, leavesOf, proofBase } from './proof-queries.ts';
+import { blocksOf, epochBefore, type HeadRow, headsBetween, leavesOf, newestHead, type Newest as NewestRow, witnessedNote } from './proof-queries.ts';
 
 const sha256: Sha256 = (data) => hash('sha256', data, 'buffer');
 const utf8 = new TextEncoder();
@@ -54,40 +55,131 @@ export class TreeProofs {
   }
 }
 
+/** A checkpoint and the way from it to one tree (docs/reference/ledger-format.md, "A slice"). Hashes in base64. */
 export type Anchor = {
   readonly checkpoint: string;
+  readonly head: { readonly position: number; readonly text: string; readonly proof: readonly string[] };
+  readonly tree: { readonly size: number; readonly root: string; readonly blind: string; readonly slot: number; readonly path: readonly string[] };
+};
+
+const textOf = ({ position, at, number, secret, mapRoot }: HeadRow): string =>
+  headText(position, at, base64(mapRoot), base64(numberCommitment(sha256, secret, position, number)));
+const headLeaf = (row: HeadRow): Uint8Array => leafHash(sha256, utf8.encode(textOf(row)));
+
+function treeIn(map: TreeMap, { tree, size, root }: Grown): Anchor['tree'] {
+  const way = map.path(tree);
+  if (way === undefined) throw new CofferdamError('corrupt', 'a tree of the record is not in its map');
+  return { size, root, blind: base64(way.blind), slot: way.slot, path: way.siblings.map(base64) };
+}
+
+async function headIn(tx: Transaction, note: string, head: HeadRow): Promise<Anchor['head']> {
+  const { size } = parseNote(note).checkpoint;
+  const heads = await TreeProofs.load(size, await blocksOf(tx, headsTree, size), async (first, end) =>
+    (await headsBetween(tx, first, end)).map(headLeaf),
+  );
+  return { position: head.position, text: textOf(head), proof: (await heads.path(head.position)).map(base64) };
+}
+
+function mapOf(secret: Uint8Array, trees: readonly Grown[]): TreeMap {
+  try {
+    return TreeMap.empty(sha256, secret).with(trees);
+  } catch (error) {
+    if (error instanceof SlotCollision) throw new CofferdamError('corrupt', 'two trees of the record have one slot of its map');
+    throw error;
+  }
+}
+
+export type Newest = {
+  readonly anchor: Anchor;
   /** So many heads every required witness has. */
   readonly witnessedSize: number;
-  readonly head: { readonly position: number; readonly text: string; readonly proof: readonly string[] };
-  readonly tree: { readonly id: string; readonly size: number };
   /** Of an entry of this tree: its audit path, base64. */
   readonly path: (position: number) => Promise<readonly string[]>;
 };
 
-const headLeaf = (row: { readonly position: number; readonly at: number; readonly number: number; readonly trees: string }): Uint8Array =>
-  leafHash(sha256, utf8.encode(headText(row.position, row.at, row.number, row.trees)));
+const signedWithinMs = 3000;
+const lookEveryMs = 100;
+
+/** The newest head, as soon as it has its checkpoint. */
+async function signedHead(tx: Transaction): Promise<NewestRow | undefined> {
+  for (const end = performance.now() + signedWithinMs; ; await new Promise((resolve) => setTimeout(resolve, lookEveryMs))) {
+    const row = await newestHead(tx);
+    if (row === undefined || parseNote(row.note).checkpoint.size > row.position) return row;
+    if (performance.now() > end) throw new CofferdamError('conflict', 'the newest entries have no checkpoint yet: ask again in a moment');
+  }
+}
 
 /** The newest checkpoint and the way from it to one tree; undefined: nothing of that tree is sealed. It may grow meanwhile: that is not looked at. */
-export async function anchorOf(tx: Transaction, tree: string): Promise<Anchor | undefined> {
-  const row = await proofBase(tx, tree);
+export async function newestAnchor(tx: Transaction, tree: string): Promise<Newest | undefined> {
+  const row = await signedHead(tx);
   if (row === undefined) return undefined;
-  const { note, witnessedSize } = row;
-  const { size } = parseNote(note).checkpoint;
-  const [head] = await headsBetween(tx, row.head, row.head + 1);
-  if (head === undefined) throw new CofferdamError('corrupt', 'a head of the record is missing');
-  const heads = await TreeProofs.load(size, await blocksOf(tx, headsTree, size), async (first, end) =>
-    (await headsBetween(tx, first, end)).map(headLeaf),
-  );
-  const entries = await TreeProofs.load(row.size, await blocksOf(tx, tree, row.size), (first, end) => leavesOf(tx, tree, first, end));
+  const trees = row.all
+    .filter((one) => one.tree !== headsTree)
+    .map(({ tree: name, size, frontier }): Grown => ({ tree: name, size, root: rootIn(size, frontier) }));
+  const own = trees.find((one) => one.tree === tree);
+  if (own === undefined) return undefined;
+  const entries = await TreeProofs.load(own.size, await blocksOf(tx, tree, own.size), (first, end) => leavesOf(tx, tree, first, end));
   return {
-    checkpoint: note,
-    witnessedSize,
-    head: {
-      position: head.position,
-      text: headText(head.position, head.at, head.number, head.trees),
-      proof: (await heads.path(head.position)).map(base64),
-    },
-    tree: { id: tree, size: row.size },
+    anchor: { checkpoint: row.note, head: await headIn(tx, row.note, row), tree: treeIn(mapOf(row.secret, trees), own) },
+    witnessedSize: row.witnessedSize,
     path: async (position) => (await entries.path(position)).map(base64),
   };
+}
+
+function rootIn(size: number, frontier: string): string {
+  try {
+    return base64(rootOf(sha256, parseFrontier(size, Buffer.from(frontier, 'base64'))));
+  } catch (cause) {
+    throw new CofferdamError('corrupt', 'a tree of the record cannot be read', { cause });
+  }
+}
+
+/** Maps of epochs: those of the last slices. All trees are in each. */
+const mapsMax = 4;
+
+export class EpochAnchors {
+  readonly #maps = new Map<string, { readonly map: TreeMap; readonly trees: ReadonlyMap<string, Grown> }>();
+
+  /** `of`: a tree with what is said of it at the newest head of an epoch that a witness has; at or before `at` (microseconds) when it is given. */
+  async find(tx: Transaction, at: number | null): Promise<{ readonly at: number; of(tree: string): Promise<Anchor | undefined> } | undefined> {
+    const note = await witnessedNote(tx);
+    if (note === undefined) return undefined;
+    const head = await epochBefore(tx, parseNote(note).checkpoint.size, at);
+    if (head === undefined) return undefined;
+    const { map, trees } = this.#mapOf(head);
+    return {
+      at: head.at,
+      of: async (tree) => {
+        const own = trees.get(tree);
+        if (own === undefined) return undefined;
+        return { checkpoint: note, head: await headIn(tx, note, head), tree: treeIn(map, own) };
+      },
+    };
+  }
+
+  #mapOf(head: HeadRow): { readonly map: TreeMap; readonly trees: ReadonlyMap<string, Grown> } {
+    const key = `${head.position} ${base64(head.secret)}`;
+    const known = this.#maps.get(key);
+    if (known !== undefined) return known;
+    const trees = parseHeadLines(head.trees);
+    if (trees === undefined) throw new CofferdamError('corrupt', 'the lines of a head of the record cannot be read');
+    const map = mapOf(head.secret, trees);
+    if (base64(map.root()) !== base64(head.mapRoot))
+      throw new CofferdamError('corrupt', `the trees of head ${head.position} of the record are not those that it commits to`);
+    const made = { map, trees: new Map(trees.map((one) => [one.tree, one] as const)) };
+    const [oldest] = this.#maps.keys();
+    if (this.#maps.size >= mapsMax && oldest !== undefined) this.#maps.delete(oldest);
+    this.#maps.set(key, made);
+    return made;
+  }
+}
+
+/** The roots of the whole subtrees of a tree of that size, the largest first, base64. Throws `conflict` when they are in an archive. */
+export async function frontierAt(tx: Transaction, tree: string, size: number): Promise<readonly string[]> {
+  const whole = Math.floor(size / blockLeaves);
+  const blocks = await blocksOf(tx, tree, size);
+  if (blocks.length !== whole) throw new CofferdamError('corrupt', 'blocks of the record are missing');
+  const rest = size % blockLeaves === 0 ? [] : await leavesOf(tx, tree, whole * blockLeaves, size);
+  if (rest.length !== size % blockLeaves) throw notOnline();
+  return frontierOf(sha256, blocks, rest).roots.map(base64);
 }

@@ -9,7 +9,7 @@ import type { LedgerFilter, LedgerRow } from '../../rpc/operator-ledger-reading.
 import { unknownName } from '../access-queries.ts';
 import { fitting } from '../fitting.ts';
 import { findPathOfVersion } from '../report-queries.ts';
-import { anchorOf } from './proofs.ts';
+import { newestAnchor } from './proofs.ts';
 import { bounds, entriesIn, findHashed, findOpened, freshEntries, verifierKeys } from './reading-queries.ts';
 
 /** A call ends well before the caller gives up on it. */
@@ -138,11 +138,16 @@ async function prove(
   position: number,
 ): Promise<Pick<Result<OperatorToAdmin, 'ledger.show'>, 'proof' | 'unproven'>> {
   try {
-    const anchor = await anchorOf(tx, tree);
-    if (anchor === undefined) throw new CofferdamError('corrupt', 'the record has no checkpoint for the tree of this entry');
-    const { checkpoint, head, tree: place, path } = anchor;
+    const newest = await newestAnchor(tx, tree);
+    if (newest === undefined) throw new CofferdamError('corrupt', 'the record has no checkpoint for the tree of this entry');
+    const { checkpoint, head, tree: place } = newest.anchor;
     return {
-      proof: { checkpoint, head: { ...head, proof: [...head.proof] }, tree: place, path: [...(await path(position))] },
+      proof: {
+        checkpoint,
+        head: { ...head, proof: [...head.proof] },
+        tree: { id: tree, ...place, path: [...place.path] },
+        path: [...(await newest.path(position))],
+      },
       unproven: null,
     };
   } catch (error) {

@@ -47,13 +47,16 @@ export async function ledgerStatus(tx: Transaction, forwards: readonly string[])
     unsealed_ms: number | null;
     heads: number;
     trees: number;
+    epoch: number | null;
+    epoch_at: Date | null;
   }>(
     `select s.era, s.number as entries, s.checkpoint, s.checkpoint_at, s.witnessed_size, s.witnessed_at,
        (extract(epoch from clock_timestamp() - s.unwitnessed_since) * 1000)::float8 as unwitnessed_ms, f.n as unsealed,
        (extract(epoch from clock_timestamp() - f.oldest) * 1000)::float8 as unsealed_ms,
        coalesce((select t.size from ledger_tree t where t.tree = 'ffffffff-ffff-ffff-ffff-ffffffffffff'), 0) as heads,
-       (select count(*) from ledger_tree t where t.tree <> 'ffffffff-ffff-ffff-ffff-ffffffffffff') as trees
-     from ledger_state s cross join (select count(*) as n, min(at) filter (where observer <> 'admin') as oldest from ledger_fresh) f`,
+       (select count(*) from ledger_tree t where t.tree <> 'ffffffff-ffff-ffff-ffff-ffffffffffff') as trees, e.position as epoch, e.at as epoch_at
+     from ledger_state s cross join (select count(*) as n, min(at) filter (where observer <> 'admin') as oldest from ledger_fresh) f
+       left join lateral (select h.position, h.at from ledger_head h where h.epoch = h.position order by h.position desc limit 1) e on true`,
   );
   if (row === undefined) throw new Error('the ledger has no state');
   const keys = await tx.query<{ verifier_key: string }>('select verifier_key from ledger_key order by created_at desc limit 20');
@@ -74,6 +77,10 @@ export async function ledgerStatus(tx: Transaction, forwards: readonly string[])
     checkpointAt: row.checkpoint_at?.toISOString() ?? null,
     witnessedSize: row.witnessed_size,
     witnessedAt: row.witnessed_at?.toISOString() ?? null,
+    epoch:
+      row.epoch === null || row.epoch_at === null
+        ? null
+        : { head: row.epoch, at: row.epoch_at.toISOString(), isWitnessed: row.epoch < row.witnessed_size },
     unsealedMs: Math.max(0, Math.round(row.unsealed_ms ?? 0)),
     unwitnessedMs: Math.max(0, Math.round(row.unwitnessed_ms ?? 0)),
     verifierKeys: keys.map((one) => one.verifier_key),

@@ -36,12 +36,11 @@ export const headsTree = 'ffffffff-ffff-ffff-ffff-ffffffffffff';
 /** Random bytes of one entry: half for each class. */
 export const saltBytes = 32;
 
-/** What may be shown to the customer whom it concerns, in the order in which it is hashed. */
+/** What may be shown to the customer whom it concerns, in the order in which it is hashed. The number is not: it tells how much happens beside the customer. */
 export const publicArray = (e: PlacedEntry): readonly (string | number | null)[] => [
-  'cofferdam ledger public/1',
+  'cofferdam ledger public/2',
   e.tree,
   e.position,
-  e.number,
   e.at,
   e.kind,
   e.observer,
@@ -57,7 +56,8 @@ export const publicArray = (e: PlacedEntry): readonly (string | number | null)[]
   e.publicText,
 ];
 export const sensitiveArray = (e: PlacedEntry): readonly (string | number | null)[] => [
-  'cofferdam ledger sensitive/1',
+  'cofferdam ledger sensitive/2',
+  e.number,
   e.credential,
   e.alsoCredential,
   e.source,
@@ -85,15 +85,43 @@ export function leafData(sha256: Sha256, entry: PlacedEntry, salt: Uint8Array): 
   return data;
 }
 
+/** A tree as it stands in a head: how many entries it has, and its root in base64. */
 export type Grown = { readonly tree: string; readonly size: number; readonly root: string };
 
-/** One line for each tree that grew, by name: as it stands in the database and in a head. `root` in base64. */
+/** What the database keeps of a head beside its text: one line for each tree that grew, or for every tree at the beginning of an epoch, in the order of their names. */
 export const headLines = (grown: readonly Grown[]): string =>
   [...grown]
     .sort((a, b) => (a.tree < b.tree ? -1 : 1))
     .map(({ tree, size, root }) => `${tree} ${size} ${root}\n`)
     .join('');
 
-/** The data of a leaf of the heads log. `at`: microseconds since 1970; `number`: of the last entry sealed so far. */
-export const headText = (position: number, at: number, number: number, lines: string): string =>
-  `cofferdam ledger head/1\n${position}\n${at}\n${number}\n${lines}`;
+const lineShape = /^([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}) ([1-9]\d{0,15}) ([A-Za-z0-9+/]{43}=)$/;
+
+/** The trees of such lines; undefined: these are no lines of a head. */
+export function parseHeadLines(lines: string): readonly Grown[] | undefined {
+  if (lines === '') return [];
+  if (!lines.endsWith('\n')) return undefined;
+  const trees: Grown[] = [];
+  for (const line of lines.slice(0, -1).split('\n')) {
+    const [, tree, size, root] = lineShape.exec(line) ?? [];
+    if (tree === undefined || root === undefined || tree <= (trees.at(-1)?.tree ?? '')) return undefined;
+    trees.push({ tree, size: Number(size), root });
+  }
+  return trees;
+}
+
+/** The data of a leaf of the heads log. `at`: microseconds since 1970; `mapRoot` and `commitment` in base64. */
+export const headText = (position: number, at: number, mapRoot: string, commitment: string): string =>
+  `cofferdam ledger head/2\n${position}\n${at}\n${mapRoot}\n${commitment}\n`;
+
+/** The commitment of a head to the number of the last entry that was sealed with it or before it. 32 bytes. */
+export function numberCommitment(sha256: Sha256, secret: Uint8Array, position: number, number: number): Uint8Array {
+  const label = encoder.encode('cofferdam ledger number/2');
+  const data = new Uint8Array(label.length + secret.length + 16);
+  data.set(label);
+  data.set(secret, label.length);
+  const view = new DataView(data.buffer);
+  view.setBigUint64(label.length + secret.length, BigInt(position));
+  view.setBigUint64(label.length + secret.length + 8, BigInt(number));
+  return sha256(data);
+}

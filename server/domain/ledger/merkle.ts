@@ -1,22 +1,27 @@
 // Owns: Merkle trees of RFC 6962 section 2.1: growing one leaf at a time, audit paths from blocks.
 // Must never: know what a leaf says. The hash comes from the caller: this room does no I/O and has no packages.
 
-/** SHA-256 of one text or of bytes; 32 bytes. */
+/** SHA-256 of bytes; 32 bytes that are the caller's own. What it is given may be written over as soon as it returns. */
 export type Sha256 = (data: Uint8Array) => Uint8Array;
 export const hashBytes = 32;
 /** Leaves in one block: the hash of each complete one is kept, so that a path needs one block's leaves and the other blocks' hashes. */
 export const blockLeaves = 256;
 
-const tagged = (tag: number, first: Uint8Array, second?: Uint8Array): Uint8Array => {
-  const data = new Uint8Array(1 + first.length + (second?.length ?? 0));
-  data[0] = tag;
-  data.set(first, 1);
-  if (second !== undefined) data.set(second, 1 + first.length);
-  return data;
-};
+export function leafHash(sha256: Sha256, data: Uint8Array): Uint8Array {
+  const tagged = new Uint8Array(1 + data.length);
+  tagged.set(data, 1);
+  return sha256(tagged);
+}
 
-export const leafHash = (sha256: Sha256, data: Uint8Array): Uint8Array => sha256(tagged(0, data));
-export const nodeHash = (sha256: Sha256, left: Uint8Array, right: Uint8Array): Uint8Array => sha256(tagged(1, left, right));
+/** What is hashed for a node. A round of sealing makes thousands of nodes: the place is the same for all of them. */
+const nodeData = new Uint8Array(1 + 2 * hashBytes);
+
+export function nodeHash(sha256: Sha256, left: Uint8Array, right: Uint8Array): Uint8Array {
+  nodeData[0] = 1;
+  nodeData.set(left, 1);
+  nodeData.set(right, 1 + hashBytes);
+  return sha256(nodeData);
+}
 
 /** The roots of the complete subtrees of a tree of `size` leaves, largest first: one for each bit of `size`. */
 export type Frontier = { readonly size: number; readonly roots: readonly Uint8Array[] };
@@ -62,6 +67,15 @@ export function parseFrontier(size: number, bytes: Uint8Array): Frontier {
   if (!Number.isSafeInteger(size) || size < 0 || bytes.length !== bitCount(size) * hashBytes)
     throw new RangeError('not the frontier of a tree');
   return { size, roots: Array.from({ length: bytes.length / hashBytes }, (_, i) => bytes.slice(i * hashBytes, (i + 1) * hashBytes)) };
+}
+
+/** The frontier of a tree from the hashes of its whole blocks and the leaf hashes behind them. Throws a RangeError when there are as many leaves as a block has. */
+export function frontierOf(sha256: Sha256, blocks: readonly Uint8Array[], rest: readonly Uint8Array[]): Frontier {
+  if (rest.length >= blockLeaves) throw new RangeError('these leaves hold a whole block');
+  const grow = (nodes: readonly Uint8Array[]): Frontier =>
+    nodes.reduce<Frontier>((frontier, node) => append(sha256, frontier, node), emptyFrontier);
+  const [upper, lower] = [grow(blocks), grow(rest)];
+  return { size: upper.size * blockLeaves + lower.size, roots: [...upper.roots, ...lower.roots] };
 }
 
 /** All levels over nodes that stand side by side, each the root of a complete subtree of one size but the last, which may be smaller. */

@@ -1,12 +1,17 @@
-// Owns: what operators order about the record itself: letting it go on after a freeze.
+// Owns: what operators order about the record itself: letting it go on after a freeze, and a head that names all trees.
 import { CofferdamError } from '../../domain/errors.ts';
 import type { Params, Result } from '../../rpc/operation.ts';
 import type { OperatorToAdmin } from '../../rpc/operator-admin.ts';
 import { record } from '../ledger/ledger-queries.ts';
-import { lockFreeze, releaseFreeze } from '../ledger/seal-queries.ts';
+import { askEpoch, lockFreeze, releaseFreeze } from '../ledger/seal-queries.ts';
 import type { Doing } from './use-cases.ts';
 
 export const ledgerUseCases = {
+  'ledger.begin-epoch': async (_params: Params<OperatorToAdmin, 'ledger.begin-epoch'>, { tx }: Doing) => ({
+    askedAt: (await askEpoch(tx)).toISOString(),
+  }),
+
+
   /** What was signed names what is given up: it opens this freeze and no other. */
   'ledger.release': async (
     { freeze: id, witnessedSize, witnessedRoot, heads, era }: Params<OperatorToAdmin, 'ledger.release'>,

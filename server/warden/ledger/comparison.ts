@@ -1,15 +1,13 @@
 // Owns: comparing the record of the database with what was witnessed, and with what this process saw of it.
 // Must never: take the database's own word for a new era: two operators have signed it, over what is given up.
 import { CofferdamError } from '../../domain/errors.ts';
-import { headText } from '../../domain/ledger/leaf.ts';
-import { append, blockLeaves, emptyFrontier, leafHash, levelsOf, rootOf } from '../../domain/ledger/merkle.ts';
 import type { Transaction } from '../../postgres/database.ts';
 import { parseProposal } from '../../rpc/change-document.ts';
 import { findApplied } from '../changes/change-queries.ts';
 import { genuineAmong } from '../changes/genuine.ts';
 import type { KeyRing } from '../context.ts';
-import { sha256 } from './seal.ts';
-import { type Freeze, findReleases, headsUpTo, type Look } from './seal-queries.ts';
+import { rootAt } from './heads.ts';
+import { type Freeze, findReleases, type Look } from './seal-queries.ts';
 import type { Witness } from './witness/witness.ts';
 
 /** A size of the heads log that somebody vouches for. */
@@ -23,22 +21,6 @@ export type Vouched = {
   readonly time: string;
 };
 export type Verdict = { readonly is: 'good' } | { readonly is: 'behind' | 'diverged'; readonly text: string; readonly witnessed: Vouched };
-
-const utf8 = new TextEncoder();
-
-/** Root of the heads log at `size`, base64, from what the database holds; undefined when something of it is missing. */
-export async function rootAt(tx: Transaction, size: number): Promise<string | undefined> {
-  const { blocks, rest } = await headsUpTo(tx, size);
-  if (blocks.length * blockLeaves + rest.length !== size) return undefined;
-  if (rest.some((row, i) => row.position !== blocks.length * blockLeaves + i)) return undefined;
-  const last = rest.reduce(
-    (frontier, row) => append(sha256, frontier, leafHash(sha256, utf8.encode(headText(row.position, row.at, row.number, row.trees)))),
-    emptyFrontier,
-  );
-  const nodes = rest.length === 0 ? blocks : [...blocks, rootOf(sha256, last)];
-  const root = levelsOf(sha256, nodes).at(-1)?.[0] ?? rootOf(sha256, emptyFrontier);
-  return Buffer.from(root).toString('base64');
-}
 
 /**
  * How far the era that followed goes back, by the word of two operators; undefined: nobody released it. A release that somebody else wrote into the

@@ -14,13 +14,16 @@ import { generationsOf } from '../changes/generations.ts';
 import { installationId } from '../changes/seal-queries.ts';
 import type { KeyRing } from '../context.ts';
 import { LedgerAlarms } from './alarms.ts';
-import { compare, freezeOf, requireMemory, rootAt, type Vouched } from './comparison.ts';
+import { compare, freezeOf, requireMemory, type Vouched } from './comparison.ts';
 import { recordFreeze } from './freezes.ts';
 import type { LedgerGuard } from './guard.ts';
+import { rootAt } from './heads.ts';
 import { record } from './ledger-queries.ts';
-import { Rounds } from './rounds.ts';
 import type { Signing } from './seal.ts';
 import { type Freeze, type Look, look, lookClosely, markWitnessed, publishLedgerKey } from './seal-queries.ts';
+import { Sealer } from './sealer.ts';
+import { openNote } from './signatures.ts';
+import { RecordDiverged } from './standing.ts';
 import { Delivery, type Witness } from './witness/witness.ts';
 
 /** 'cofflead' as a number. */
@@ -42,11 +45,13 @@ export type LedgerOptions = {
 export class Ledger {
   readonly #given: LedgerOptions;
   readonly #database: Database;
-  readonly #rounds: Rounds;
+  readonly #sealer: Sealer;
   readonly #alarms: LedgerAlarms;
   readonly #leadership: ReturnType<typeof lead>;
   readonly #deliveries: readonly Delivery[];
   #signing: Signing | undefined;
+  /** What the witnesses had when the record was compared with them last. */
+  #witnessed: readonly Vouched[] = [];
   /** The database's clock, and ours before and after it was asked; of one era. */
   #clock: { readonly database: number; readonly from: number; readonly to: number; readonly era: number } | undefined;
   /** A jump of the clock that is not written yet. Everything else that freezes is found again. */
@@ -68,7 +73,7 @@ export class Ledger {
       connectionsMax: connections.sealer,
       isPreparing: true,
     });
-    this.#rounds = new Rounds(this.#database, given.log);
+    this.#sealer = new Sealer(this.#database, given.log);
     this.#alarms = new LedgerAlarms(this.#database, given.log);
     this.#leadership = lead(given.url, 'cofferdam sealer leads', leadKey);
     this.#deliveries = given.witnesses.map((witness) => new Delivery(witness, given.log));
@@ -183,7 +188,7 @@ export class Ledger {
     this.#learn(seen, signing);
     if (isFull) await this.#tellFull(seen);
     await this.#mark(signing);
-    if (this.#leadership.isLeading) await this.#seal(seen, signing);
+    if (this.#leadership.isLeading && !(await this.#isSealed(seen, signing))) return;
     await this.#judge(seen);
   }
 
@@ -200,11 +205,11 @@ export class Ledger {
   }
 
   /** What others sealed was seen, too: a database that falls back behind it is another one. */
-  #learn({ checkpoint, era, heads }: Look, { signer }: Signing): void {
+  #learn({ checkpoint, era, heads }: Look, signing: Signing): void {
     const { known } = this.#given.guard;
-    if (known === undefined || checkpoint === null || (known.heads === heads && known.era === era)) return;
-    const signed = signer.open(checkpoint);
-    if (signed.era === era && signed.size === heads && heads > known.heads)
+    if (known === undefined || (known.heads === heads && known.era === era)) return;
+    const signed = openNote(signing, checkpoint);
+    if (signed !== undefined && signed.era === era && signed.size === heads && heads > known.heads)
       this.#given.guard.learn({ ...known, era, heads, root: signed.root });
   }
 
@@ -229,6 +234,7 @@ export class Ledger {
     const isSame = known !== undefined && known.identity === before.identity && known.era === before.era && known.heads <= before.heads;
     if (isSame && !(guard.state.is === 'closed' && guard.state.why !== 'late')) return true;
     const vouched = await this.#vouched(signing);
+    this.#witnessed = [...vouched];
     if (known === undefined) requireMemory(this.#given.witnesses, before, vouched);
     else vouched.push({ by: 'this warden', era: known.era, size: known.heads, root: known.root, time: new Date(before.now).toISOString() });
     // The witness first, then the database: meanwhile another warden may have sealed, and handed over, more than was seen a moment ago.
@@ -319,26 +325,41 @@ export class Ledger {
     this.#marked = first;
   }
 
+  /** False: what is in the database is not what was signed. Nothing is served, and nothing more is signed. */
+  async #isSealed(seen: Look, signing: Signing): Promise<boolean> {
+    try {
+      await this.#seal(seen, signing);
+      return true;
+    } catch (error) {
+      if (!(error instanceof RecordDiverged)) throw error;
+      await this.#freeze(seen, { why: 'diverged', text: error.message, facts: { identity: seen.identity, entries: seen.number } });
+      return false;
+    }
+  }
+
   async #seal(seen: Look, signing: Signing): Promise<void> {
     const { guard, config } = this.#given;
+    const newest = openNote(signing, seen.checkpoint);
+    const isOldEra = newest !== undefined && newest.era !== seen.era;
     // A checkpoint of an earlier run, or of another warden, may not have got to our witnesses.
-    const isOldEra = seen.checkpoint !== null && signing.signer.open(seen.checkpoint).era !== seen.era;
-    if (seen.checkpoint !== null && !isOldEra) this.#offer(seen.checkpoint);
+    if (newest !== undefined && !isOldEra && seen.checkpoint !== null) this.#offer(seen.checkpoint);
     // Without the first checkpoint of an era, what its witness has of the last one would look like a lie.
-    if (seen.isBeginning && !isOldEra && !seen.isWitnessed) return;
+    if (seen.isBeginning && newest?.era === seen.era && !seen.isWitnessed) return;
     const isDue = seen.checkpointAgeMs === null || seen.checkpointAgeMs >= config.limits.checkpointEveryMs;
-    if (!seen.hasFresh && !isDue && !isOldEra) return;
+    if (!isDue && this.#sealer.isAtRest(seen)) return;
     for (let rounds = 0; rounds < roundsMax; rounds += 1) {
       const { known } = guard;
       if (known === undefined) return;
-      const round = await this.#rounds.seal(signing, rounds === 0 && (isDue || isOldEra), known);
-      if (round === undefined) return;
+      const { isEpochAsked, now } = seen;
+      const beat = { compared: known, vouched: this.#witnessed, isSignDue: rounds === 0 && isDue, isEpochAsked, now };
+      const done = await this.#sealer.round(signing, beat);
+      if (done === undefined) return;
       // Only what is committed was seen, and goes out.
-      const { size, root, era } = round.checkpoint;
+      const { size, root, era } = done.checkpoint;
       guard.learn({ ...known, era, heads: size, root });
-      this.#sealed += round.sealed;
-      this.#offer(round.note);
-      if (!round.isFull) return;
+      this.#sealed += done.sealed;
+      this.#offer(done.note);
+      if (!done.isFull) return;
     }
   }
 

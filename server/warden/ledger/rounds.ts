@@ -6,8 +6,9 @@ import type { Logger } from '../../observability/logger.ts';
 import type { Database } from '../../postgres/database.ts';
 import { sqlState } from '../../postgres/database-errors.ts';
 import { insertAlert } from '../alerts/alert-queries.ts';
-import { type Compared, type Round, roundMax, type Signing, sealRound, takenOf } from './seal.ts';
+import { type Round, roundMax, sealRound, takenOf, type Wish } from './seal.ts';
 import { boundStatements, quarantineFirst, type Taken } from './seal-queries.ts';
+import type { Standing } from './standing.ts';
 
 /** By how much a round shrinks while it looks for what it cannot read: 4,000 entries in six tries. */
 const narrowing = 4;
@@ -53,18 +54,20 @@ export class Rounds {
     this.#statementMs = statementMs;
   }
 
-  async seal(signing: Signing, isSignedAnyway: boolean, compared?: Compared): Promise<Round | undefined> {
+  /** One round on top of what was proved; undefined: another warden has sealed meanwhile, or the round was too large for the time that it had. */
+  async seal(standing: Standing, wish: Omit<Wish, 'most'>): Promise<Round | undefined> {
     for (;;)
       try {
         const round = await this.#database.withSystem(async (tx) => {
           await boundStatements(tx, this.#statementMs);
-          return sealRound(tx, signing, isSignedAnyway, compared, this.#taken);
+          return sealRound(tx, standing, { ...wish, most: this.#taken });
         });
         const line = this.#line;
         if (line !== 'both') this.#line = line === 'planes' ? 'operators' : 'both';
-        if (round !== undefined && this.#line === 'both') this.#entriesMax = Math.min(roundMax, this.#entriesMax * narrowing);
+        if (round === undefined) return undefined;
+        if (round.sealed > 0 && this.#line === 'both') this.#entriesMax = Math.min(roundMax, this.#entriesMax * narrowing);
         // One line had nothing: the other one may have.
-        if (round !== undefined || line === 'both') return round;
+        if (round.sealed > 0 || round.isEpoch || line === 'both') return round;
       } catch (error) {
         const isNarrowest = this.#line !== 'both';
         // The next one is smaller, whoever waits behind this one is told how late the record is; one entry that takes so long is a fault.

@@ -1,8 +1,8 @@
 // Owns: the SQL of sealing: what has no place yet, the trees, the heads log, the state of the record.
 // Must never: write a row of the sealed record but from ledger_fresh, in the transaction that takes it out there.
 import { headsTree, type PlacedEntry } from '../../domain/ledger/leaf.ts';
-import { blockLeaves, type Frontier, frontierBytes, parseFrontier } from '../../domain/ledger/merkle.ts';
-import type { Transaction } from '../../postgres/database.ts';
+import { blockLeaves, type Frontier, frontierBytes } from '../../domain/ledger/merkle.ts';
+import type { Database, Transaction } from '../../postgres/database.ts';
 
 export type LedgerState = {
   readonly era: number;
@@ -11,6 +11,8 @@ export type LedgerState = {
   readonly checkpoint: string | null;
   /** Microseconds since 1970, by the database's clock. */
   readonly now: number;
+  /** The newest head; null: there is none. */
+  readonly newest: HeadRow | null;
 };
 
 /** For the rest of the transaction. */
@@ -18,13 +20,18 @@ export async function boundStatements(tx: Transaction, statementMs: number): Pro
   await tx.query("select set_config('statement_timeout', $1::int::text, true)", [statementMs]);
 }
 
-/** Locked until the end of the transaction: one seals at a time, whoever believes to lead. */
+/** Locked until the end of the transaction: one seals at a time, whoever believes to lead. What stands beside it is read when the lock is there. */
 export async function lockState(tx: Transaction): Promise<LedgerState> {
-  const [row] = await tx.query<{ era: number; number: number; checkpoint: string | null; now: number }>(
-    'select era, number, checkpoint, micros(clock_timestamp()) as now from ledger_state for update',
+  const [row] = await tx.query<{ era: number; number: number; checkpoint: string | null }>(
+    'select era, number, checkpoint from ledger_state for update',
   );
   if (row === undefined) throw new Error('the ledger has no state');
-  return row;
+  const [seen] = await tx.query<{ now: number } & { readonly [K in keyof HeadRow]: HeadRow[K] | null }>(
+    `select micros(clock_timestamp()) as now, ${headColumns} from (select 1) one left join (select * from ledger_head order by position desc limit 1) h on true`,
+  );
+  if (seen === undefined) throw new Error('the database has no clock');
+  const { now, ...head } = seen;
+  return { ...row, now, newest: head.position === null ? null : (head as HeadRow) };
 }
 
 /** An entry before it has a place. */
@@ -65,12 +72,15 @@ export async function quarantineFirst(tx: Transaction, why: string, line: keyof 
   return row?.id;
 }
 
-export async function frontiersOf(tx: Transaction, trees: readonly string[]): Promise<ReadonlyMap<string, Frontier>> {
-  const rows = await tx.query<{ tree: string; size: number; frontier: Buffer }>(
-    'select tree, size, frontier from ledger_tree where tree = any ($1::uuid[]) for update',
-    [trees],
-  );
-  return new Map(rows.map((row) => [row.tree, parseFrontier(row.size, row.frontier)]));
+/** As the database shows it; nothing but a hash that was signed says that it is so. */
+export type TreeRow = { readonly tree: string; readonly size: number; readonly frontier: Buffer };
+
+export async function treeRows(tx: Transaction, trees: readonly string[]): Promise<readonly TreeRow[]> {
+  return tx.query<TreeRow>('select tree, size, frontier from ledger_tree where tree = any ($1::uuid[]) for update', [trees]);
+}
+
+export async function allTreeRows(tx: Transaction): Promise<readonly TreeRow[]> {
+  return tx.query<TreeRow>('select tree, size, frontier from ledger_tree for update');
 }
 
 export type Place = { readonly id: number; readonly tree: string; readonly position: number; readonly number: number };
@@ -113,28 +123,54 @@ export async function insertBlocks(tx: Transaction, blocks: readonly Block[]): P
   ]);
 }
 
-export async function insertHead(tx: Transaction, position: number, at: number, number: number, lines: string): Promise<void> {
+export async function insertHead(tx: Transaction, head: HeadRow): Promise<void> {
   await tx.query(
-    "insert into ledger_head (position, at, number, trees) values ($1, 'epoch'::timestamptz + $2::bigint * interval '1 microsecond', $3, $4)",
-    [position, at, number, lines],
+    `insert into ledger_head (position, at, number, secret, map_root, epoch, trees)
+     values ($1, 'epoch'::timestamptz + $2::bigint * interval '1 microsecond', $3, $4, $5, $6, $7)`,
+    [head.position, head.at, head.number, Buffer.from(head.secret), Buffer.from(head.mapRoot), head.epoch, head.trees],
   );
 }
 
-export async function saveState(tx: Transaction, era: number, number: number, checkpoint: string): Promise<void> {
+/** With the head of the same transaction. Its checkpoint follows: until some witness has that, what was sealed waits. */
+export async function saveState(tx: Transaction, number: number, isEpoch: boolean): Promise<void> {
   await tx.query(
-    `update ledger_state set era = $1, number = $2, checkpoint = $3, checkpoint_at = clock_timestamp(),
-       unwitnessed_since = coalesce(unwitnessed_since, clock_timestamp())`,
-    [era, number, checkpoint],
+    `update ledger_state set number = $1, unwitnessed_since = coalesce(unwitnessed_since, clock_timestamp()),
+       epoch_asked_at = case when $2 then null else epoch_asked_at end`,
+    [number, isEpoch],
   );
 }
 
-/** Every required witness has this checkpoint. What was signed since waits from now on. */
+/**
+ * A statement of its own: the newest note of the very era and size that it is about, in the place of the one that was there when the head was committed.
+ * False: another warden went on meanwhile. It is not waited for until it is durable: a note that a crash takes back is signed again.
+ */
+export async function saveNote(
+  database: Pick<Database, 'call'>,
+  signed: { readonly era: number; readonly number: number; readonly size: number; readonly before: string | null; readonly note: string },
+): Promise<boolean> {
+  const rows = await database.call(
+    `with quick as materialized (select set_config('synchronous_commit', 'off', true))
+     update ledger_state set checkpoint = $5, checkpoint_at = clock_timestamp(), unwitnessed_since = coalesce(unwitnessed_since, clock_timestamp()) from quick
+     where era = $1 and number = $2 and checkpoint is not distinct from $4 and $3 = (select coalesce(max(position) + 1, 0) from ledger_head) returning 1`,
+    [signed.era, signed.number, signed.size, signed.before, signed.note],
+  );
+  return rows.length === 1;
+}
+
+/** Every required witness has this checkpoint. What was signed since, or was sealed and is not signed yet, waits from now on. */
 export async function markWitnessed(tx: Transaction, size: number, checkpoint: string): Promise<void> {
   await tx.query(
-    `update ledger_state set witnessed_size = $1, witnessed_at = clock_timestamp(),
-       unwitnessed_since = case when checkpoint = $2 then null else clock_timestamp() end`,
+    `update ledger_state set witnessed_size = greatest(witnessed_size, $1), witnessed_checkpoint = $2, witnessed_at = clock_timestamp(),
+       unwitnessed_since = case when checkpoint = $2 and $1 = (select coalesce(max(position) + 1, 0) from ledger_head) then null else clock_timestamp() end`,
     [size, checkpoint],
   );
+}
+
+/** The sealer begins an epoch, and forgets that it was asked. */
+export async function askEpoch(tx: Transaction): Promise<Date> {
+  const [row] = await tx.query<{ at: Date }>('update ledger_state set epoch_asked_at = clock_timestamp() returning epoch_asked_at as at');
+  if (row === undefined) throw new Error('the ledger has no state');
+  return row.at;
 }
 
 export type Freeze = {
@@ -152,6 +188,8 @@ export type Look = {
   /** Of the database's clock, milliseconds. */
   readonly now: number;
   readonly checkpointAgeMs: number | null;
+  /** Somebody wants an epoch to begin. */
+  readonly isEpochAsked: boolean;
   /** Something waits for its seal, in either line. */
   readonly hasFresh: boolean;
   /** Entries that wait for their seal. Below the number from which they are counted it is an upper bound: numbers that were given and not used are in it. */
@@ -189,6 +227,7 @@ export async function lookClosely(tx: Transaction, countFrom: number | null): Pr
     unwitnessed: number | null;
     witnessed: number;
     begun_at: number | null;
+    asked: boolean;
     identity: string;
     freeze: Freeze | null;
   }>(
@@ -203,7 +242,7 @@ export async function lookClosely(tx: Transaction, countFrom: number | null): Pr
        case when w.most < coalesce($3::bigint, w.most + 1) then w.most
          else (select count(*) from (select id from ledger_fresh where observer <> 'admin' order by id limit $3::bigint + $2) c
            where not exists (select from ledger_quarantine q where q.id = c.id)) end as waiting,
-       (extract(epoch from clock_timestamp() - s.unwitnessed_since) * 1000)::float8 as unwitnessed, s.witnessed_size as witnessed,
+       (extract(epoch from clock_timestamp() - s.unwitnessed_since) * 1000)::float8 as unwitnessed, s.witnessed_size as witnessed, s.epoch_asked_at is not null as asked,
        (select (r.facts ->> 'heads')::bigint from ledger_freeze r where r.era = s.era and r.released_at is not null order by r.released_at desc limit 1) as begun_at,
        (select c.system_identifier::text from pg_control_system() c) || '/' || (select c.timeline_id::text from pg_control_checkpoint() c) as identity,
        (select json_build_object('id', z.id, 'why', z.why, 'text', z.text, 'facts', z.facts) from ledger_freeze z where z.released_at is null order by z.at limit 1) as freeze
@@ -220,6 +259,7 @@ export async function lookClosely(tx: Transaction, countFrom: number | null): Pr
     checkpoint: row.checkpoint,
     now: row.now,
     checkpointAgeMs: row.checkpoint_age,
+    isEpochAsked: row.asked,
     hasFresh: row.unsealed !== null || row.operators !== null,
     unsealed: row.waiting ?? 0,
     unsealedMs: Math.max(0, row.unsealed ?? 0),
@@ -236,7 +276,17 @@ export async function lookClosely(tx: Transaction, countFrom: number | null): Pr
 /** The same, and nothing is counted. */
 export const look = (tx: Transaction): Promise<Look> => lookClosely(tx, null);
 
-export type HeadRow = { readonly position: number; readonly at: number; readonly number: number; readonly trees: string };
+/** `epoch`: the position of the head that began its epoch. `trees`: its lines. */
+export type HeadRow = {
+  readonly position: number;
+  readonly at: number;
+  readonly number: number;
+  readonly secret: Uint8Array;
+  readonly mapRoot: Uint8Array;
+  readonly epoch: number;
+  readonly trees: string;
+};
+const headColumns = 'h.position, micros(h.at) as at, h.number, h.secret, h.map_root as "mapRoot", h.epoch, h.trees';
 
 /** What the root of the heads log at `size` is made of: the hashes of whole blocks, and the heads behind them. Fewer rows: they are missing. */
 export async function headsUpTo(
@@ -248,11 +298,14 @@ export async function headsUpTo(
     headsTree,
     whole,
   ]);
-  const rest = await tx.query<HeadRow>(
-    'select position, micros(at) as at, number, trees from ledger_head where position >= $1 and position < $2 order by position',
-    [whole * blockLeaves, size],
-  );
-  return { blocks: blocks.map((row) => row.hash), rest };
+  return { blocks: blocks.map((row) => row.hash), rest: await headsBetween(tx, whole * blockLeaves, size) };
+}
+
+export async function headsBetween(tx: Transaction, first: number, end: number): Promise<readonly HeadRow[]> {
+  return tx.query<HeadRow>(`select ${headColumns} from ledger_head h where h.position >= $1 and h.position < $2 order by h.position`, [
+    first,
+    end,
+  ]);
 }
 
 export async function insertFreeze(tx: Transaction, freeze: Freeze): Promise<boolean> {

@@ -1,0 +1,36 @@
+// Owns: the heads log as the database holds it: the text of each head, and the log's frontier and root at any size.
+// Must never: take a stored frontier for the log. What is not computed from heads and blocks is not known.
+import { headText, numberCommitment } from '../../domain/ledger/leaf.ts';
+import { append, blockLeaves, type Frontier, frontierOf, leafHash, rootOf } from '../../domain/ledger/merkle.ts';
+import type { Transaction } from '../../postgres/database.ts';
+import { base64, sha256 } from './hashing.ts';
+import { type HeadRow, headsUpTo } from './seal-queries.ts';
+
+const utf8 = new TextEncoder();
+
+export const textOf = ({ position, at, number, secret, mapRoot }: Pick<HeadRow, 'position' | 'at' | 'number' | 'secret' | 'mapRoot'>): string =>
+  headText(position, at, base64(mapRoot), base64(numberCommitment(sha256, secret, position, number)));
+
+export const leafOf = (text: string): Uint8Array => leafHash(sha256, utf8.encode(text));
+
+/** The heads log at `size`; undefined when something of it is missing. */
+export async function logAt(tx: Transaction, size: number): Promise<Frontier | undefined> {
+  const { blocks, rest } = await headsUpTo(tx, size);
+  if (blocks.length * blockLeaves + rest.length !== size) return undefined;
+  if (rest.some((row, i) => row.position !== blocks.length * blockLeaves + i)) return undefined;
+  return frontierOf(
+    sha256,
+    blocks,
+    rest.map((row) => leafOf(textOf(row))),
+  );
+}
+
+/** Root of the heads log at `size`, base64; undefined when something of it is missing. */
+export async function rootAt(tx: Transaction, size: number): Promise<string | undefined> {
+  const log = await logAt(tx, size);
+  return log === undefined ? undefined : base64(rootOf(sha256, log));
+}
+
+/** The heads log with one head more. `onBlock` hears of a block that is complete with it. */
+export const grownBy = (log: Frontier, head: HeadRow, onBlock?: (index: number, hash: Uint8Array) => void): Frontier =>
+  append(sha256, log, leafOf(textOf(head)), onBlock);

@@ -1,0 +1,48 @@
+// Owns: what this process has signed, or has seen signed, of the heads log: for one era and size there is one root, for ever.
+// Must never: sign a second root of a size, or go back: two such notes prove that the key signed two records.
+import { type Checkpoint, parseNote } from '../../domain/ledger/checkpoint.ts';
+import { rootOf } from '../../domain/ledger/merkle.ts';
+import { base64, sha256 } from './hashing.ts';
+import type { Signing } from './seal.ts';
+import { RecordDiverged, type Signed, type Standing } from './standing.ts';
+
+const told = ({ era, size }: Pick<Signed, 'era' | 'size'>): string => `${size} heads in era ${era}`;
+
+export class Signatures {
+  #newest: Signed | undefined;
+
+  get newest(): Signed | undefined {
+    return this.#newest;
+  }
+
+  /** Throws RecordDiverged when somebody has another root of the size that was signed last. */
+  learn(signed: Signed): void {
+    const newest = this.#newest;
+    if (newest !== undefined && newest.era === signed.era && newest.size === signed.size && newest.root !== signed.root)
+      throw new RecordDiverged(`${signed.by} and ${newest.by} have two checkpoints of ${told(signed)} that disagree`);
+    if (newest === undefined || signed.era > newest.era || (signed.era === newest.era && signed.size > newest.size)) this.#newest = signed;
+  }
+
+  /** The checkpoint of what is committed. `at`: microseconds since 1970. Throws RecordDiverged instead of contradicting what is known to be signed. */
+  sign({ signer, origin }: Signing, { era, log }: Standing, at: number): { readonly checkpoint: Checkpoint; readonly note: string } {
+    const [size, root] = [log.size, base64(rootOf(sha256, log))];
+    const newest = this.#newest;
+    if (newest !== undefined && (newest.era > era || (newest.era === era && newest.size > size)))
+      throw new RecordDiverged(`${newest.by} has a checkpoint of ${told(newest)}: one of ${told({ era, size })} would go back behind it`);
+    this.learn({ by: 'this warden', era, size, root });
+    const checkpoint: Checkpoint = { origin, size, root, era, time: new Date(at / 1000).toISOString() };
+    return { checkpoint, note: signer.sign(checkpoint) };
+  }
+}
+
+/** What a note of the database says; undefined: it is none that this gateway has signed. Its place may be written by whoever owns the database. */
+export function openNote({ signer }: Pick<Signing, 'signer'>, note: string | null): Signed | undefined {
+  if (note === null) return undefined;
+  try {
+    parseNote(note);
+    const { era, size, root } = signer.open(note);
+    return { by: 'the database', era, size, root };
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,46 @@
+// Owns: the SQL by which the sealer proves where the record stands: entries that nobody signed yet, blocks and leaves before them, what heads said of trees.
+// Must never: read without a bound. What is too much to be proved is not believed.
+import type { PlacedEntry } from '../../domain/ledger/leaf.ts';
+import { blockLeaves } from '../../domain/ledger/merkle.ts';
+import type { Transaction } from '../../postgres/database.ts';
+
+export type SealedEntry = PlacedEntry & { readonly salt: Buffer };
+
+/** Entries behind a number, in the order of their numbers. */
+export async function entriesAfter(tx: Transaction, number: number, limit: number): Promise<readonly SealedEntry[]> {
+  return tx.query<SealedEntry>(
+    `select l.tree, l.position, l.number, micros(l.at) as at, l.kind, l.observer, l.customer_id as customer, l.account_id as account, l.session_id as session, l.node, l.plane,
+       l.handle_id as handle, l.version_id as version, l.extent, l.bytes, l.public::text as "publicText", l.credential, l.also_credential as "alsoCredential",
+       host(l.source) as source, l.source_port as "sourcePort", l.client, l.operator, l.sensitive::text as "sensitiveText", l.salt
+     from ledger_sealed l where l.number > $1 order by l.number limit $2`,
+    [number, limit],
+  );
+}
+
+/** Hashes of the whole blocks of a tree of that size, and the leaf hashes behind them, wherever these are. Fewer: they are missing. */
+export async function partsOf(
+  tx: Transaction,
+  tree: string,
+  size: number,
+): Promise<{ readonly blocks: readonly Buffer[]; readonly rest: readonly Buffer[] }> {
+  const whole = Math.floor(size / blockLeaves);
+  const blocks = await tx.query<{ hash: Buffer }>('select hash from ledger_block where tree = $1 and index < $2 order by index', [
+    tree,
+    whole,
+  ]);
+  const rest = await tx.query<{ leaf: Buffer }>(
+    `select leaf from (select position, leaf from ledger_sealed where tree = $1 and position >= $2 and position < $3
+       union all select position, leaf from ledger_leaf where tree = $1 and position >= $2 and position < $3) x order by position`,
+    [tree, whole * blockLeaves, size],
+  );
+  return { blocks: blocks.map((row) => row.hash), rest: rest.map((row) => row.leaf) };
+}
+
+/** Lines of heads from one position to another, both of them, oldest first. */
+export async function linesBetween(tx: Transaction, first: number, last: number, limit: number): Promise<readonly string[]> {
+  const rows = await tx.query<{ trees: string }>(
+    'select trees from ledger_head where position >= $1 and position <= $2 order by position limit $3',
+    [first, last, limit],
+  );
+  return rows.map((row) => row.trees);
+}
