@@ -1,10 +1,11 @@
 // Owns: what the record costs: entries a second, written and sealed, and what sealing adds to uploads of small files. Ends with one line of JSON.
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { originOf } from '../server/domain/ledger/checkpoint.ts';
+import { createLogger } from '../server/observability/logger.ts';
 import { Database } from '../server/postgres/database.ts';
 import { checkpointSigner } from '../server/warden/keys/checkpoint-signer.ts';
 import { record } from '../server/warden/ledger/ledger-queries.ts';
-import { sealRound } from '../server/warden/ledger/seal.ts';
+import { Sealer } from '../server/warden/ledger/sealer.ts';
 import { Cluster } from '../test/support/cluster.ts';
 import { createTestDatabase } from '../test/support/database.ts';
 import { SftpClient } from '../test/support/sftp-client.ts';
@@ -51,9 +52,10 @@ async function entries(): Promise<{ readonly written1: number; readonly written1
       "insert into ledger_fresh (kind, observer, customer_id, session_id, version_id, extent, bytes) select 'extent.granted', 'warden', md5((i % 64)::text)::uuid, gen_random_uuid(), gen_random_uuid(), 0, 65536 from generate_series(1, 40000) i",
     );
     let count = 0;
+    const sealer = new Sealer(database, createLogger({ log: { level: 'error', pretty: false } }, 'bench'));
     const took = await seconds(async () => {
       for (let isFull = true; isFull; ) {
-        const round = await database.withSystem((tx) => sealRound(tx, signing, false));
+        const round = await sealer.round(signing, { isSignDue: false, now: Date.now() });
         count += round?.sealed ?? 0;
         isFull = round?.isFull === true;
       }

@@ -217,14 +217,14 @@ export type Note = {
 };
 
 const noteShape =
-  /^(([^\s+]+)\n(0|[1-9]\d*)\n(\S+)\nera (0|[1-9]\d*)\ntime (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)\nentries (0|[1-9]\d*)\n)\n((?:\u2014 [^\s+]+ [A-Za-z0-9+/]+={0,2}\n){1,16})$/;
+  /^(([^\s+]+)\n(0|[1-9]\d*)\n(\S+)\nera (0|[1-9]\d*)\ntime (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)\n)\n((?:\u2014 [^\s+]+ [A-Za-z0-9+/]+={0,2}\n){1,16})$/;
 
 /** Throws an Error for whatever is not exactly a checkpoint; says nothing about its signature. */
 export function parseNote(text: string): Note {
-  const [, body, origin, size, root64, era, time, entries, lines] = noteShape.exec(text) ?? [];
+  const [, body, origin, size, root64, era, time, lines] = noteShape.exec(text) ?? [];
   const root = base64(root64, 32);
   const instant = Date.parse(time ?? '');
-  const numbers = [size, era, entries].map(Number);
+  const numbers = [size, era].map(Number);
   if (body === undefined || origin === undefined || lines === undefined || root === undefined || !numbers.every(isCount))
     throw new Error('this is not a checkpoint');
   if (Number.isNaN(instant) || new Date(instant).toISOString() !== time) throw new Error('the time of the checkpoint is none');
@@ -237,7 +237,7 @@ export function parseNote(text: string): Note {
       if (bytes.toString('base64') !== encoded || bytes.length < 5) throw new Error('a signature line is malformed');
       return { name, id: bytes.toString('hex', 0, 4), signature: bytes.subarray(4) };
     });
-  return { origin, size: Number(size), root, era: Number(era), time: instant, entries: Number(entries), body, signatures };
+  return { origin, size: Number(size), root, era: Number(era), time: instant, entries: 0, body, signatures };
 }
 
 /** Why a note is not to be believed; undefined: a given key has signed it. Lines of unknown keys do not count. */

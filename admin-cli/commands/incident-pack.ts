@@ -1,5 +1,6 @@
 import { appendFileSync, copyFileSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { CofferdamError } from '../../server/domain/errors.ts';
 import type { Client } from '../client.ts';
 import type { Command } from '../command.ts';
 import { ask, rowsOf, selectionOf, selectionOptions } from '../incident.ts';
@@ -15,6 +16,23 @@ const folderOf = (name: string): string =>
 
 function save(path: string, content: string): void {
   writeFileSync(path, content, { mode: 0o600, flag: 'wx' });
+}
+
+/** For so long the pack waits for the head of the record at which it ends. */
+const epochMs = 30_000;
+const lookEveryMs = 500;
+
+/** A head that names all trees, sealed and witnessed behind everything that is told here; says so when it does not come. */
+async function waitForEpoch(client: Client): Promise<void> {
+  const { askedAt } = await client.call('ledger.begin-epoch', {});
+  for (const end = performance.now() + epochMs; performance.now() < end; await new Promise((resolve) => setTimeout(resolve, lookEveryMs))) {
+    const { epoch } = await client.call('ledger.status', {});
+    if (epoch?.isWitnessed === true && epoch.at >= askedAt) return;
+  }
+  throw new CofferdamError(
+    'unavailable',
+    `the record did not come to a witnessed head within ${epochMs / 1000} s, at which the parts for the customers could end: see \`cofferctl ledger status\`, then ask again`,
+  );
 }
 
 /** The customer's part of the record; how many entries it shows. */
@@ -70,6 +88,7 @@ export const incidentPack: Command = {
     const selection = selectionOf(given);
     const answer = await ask(client, selection, { unread: false, isTerminal: given.isTerminal });
     const { summary } = answer;
+    await waitForEpoch(client);
     const { verifierKeys } = await client.call('ledger.status', {});
     const isConcerned = ({ certain, possible, unsent, names, deposits }: CustomerPack['totals']): boolean =>
       certain + possible + unsent + names + deposits > 0;

@@ -5,7 +5,7 @@ import { checkpointBody, noteText, originOf } from '../../server/domain/ledger/c
 
 const origin = originOf('6b0f9a52-97a5-4c7b-9f4e-0d1f4d9b8a11');
 const note = (era: number, size: number): string => {
-  const body = checkpointBody({ origin, size, root: `${'A'.repeat(43)}=`, era, time: '2026-11-24T18:00:00.000Z', entries: size });
+  const body = checkpointBody({ origin, size, root: `${'A'.repeat(43)}=`, era, time: '2026-11-24T18:00:00.000Z' });
   return noteText(body, origin, `${'B'.repeat(91)}=`);
 };
 

@@ -5,8 +5,8 @@ import { recordCall } from '../../server/admin/operator-queries.ts';
 import { createLogger } from '../../server/observability/logger.ts';
 import { Database } from '../../server/postgres/database.ts';
 import { record } from '../../server/warden/ledger/ledger-queries.ts';
-import { Rounds } from '../../server/warden/ledger/rounds.ts';
 import { look } from '../../server/warden/ledger/seal-queries.ts';
+import { Sealer as Leader } from '../../server/warden/ledger/sealer.ts';
 import { createTestDatabase, type Teardown } from '../support/database.ts';
 import { Sealer } from '../support/record.ts';
 
@@ -151,8 +151,9 @@ test('the admin role: no row of its own stops the sealer, and nothing of it is c
     'odd, but it can be sealed',
   );
   await asWarden.withSystem((tx) => record(tx, { kind: 'upload.expired', observer: 'warden', public: {} }));
-  const rounds = new Rounds(asWarden, createLogger({ log: { level: 'error', pretty: false } }, 'test'));
-  t.match(await rounds.seal(await new Sealer(asWarden).signing(), false), { sealed: 3 }, 'the twin: what it may write is sealed');
+  const leader = new Leader(asWarden, createLogger({ log: { level: 'error', pretty: false } }, 'test'));
+  const signing = await new Sealer(asWarden).signing();
+  t.match(await leader.round(signing, { isSignDue: false, now: Date.now() }), { sealed: 3 }, 'the twin: what it may write is sealed');
   t.same(await sql.query('select id from ledger_quarantine'), []);
 });
 
@@ -175,10 +176,11 @@ test('an entry that cannot be read is set aside and told; what is behind it gets
   );
   await write(30);
   const signing = await new Sealer(database).signing();
-  const rounds = new Rounds(database, log);
+  const leader = new Leader(database, log);
+  const seal = () => leader.round(signing, { isSignDue: false, now: Date.now() });
   let sealed = 0;
   for (let i = 0; i < 40 && sealed < 90; i += 1) {
-    const round = await rounds.seal(signing, false);
+    const round = await seal();
     if (round === undefined) break;
     sealed += round.sealed;
   }
@@ -192,7 +194,7 @@ test('an entry that cannot be read is set aside and told; what is behind it gets
   // Whoever goes on writing such rows stops the service: it is the owner, and no accident.
   for (let i = 0; i < 20; i += 1)
     await sql.query("insert into ledger_fresh (kind, observer, at) values ('ledger.odd', 'warden', 'infinity')");
-  await t.rejects(rounds.seal(signing, false), { message: /internal|infinit|out of range/ });
+  await t.rejects(seal(), { message: /internal|infinit|out of range/ });
   t.equal((await sql.query('select 1 from ledger_quarantine')).length, 16);
 });
 
@@ -201,8 +203,13 @@ test('what is wrong with the record itself sets no entry aside', async (t) => {
   const database = new Database({ url: sql.wardenUrl, applicationName: 'test', connectionsMax: 2 });
   t.teardown(() => database.close());
   await database.withSystem((tx) => record(tx, { kind: 'upload.expired', observer: 'warden', public: {} }));
-  await sql.query("insert into ledger_head (position, at, number, trees) values (0, now(), 0, '')");
-  const rounds = new Rounds(database, createLogger({ log: { level: 'error', pretty: false } }, 'test'));
-  await t.rejects(rounds.seal(await new Sealer(database).signing(), false), { message: /duplicate key|internal error/ });
+  // What is no entry's fault: a constraint of the record itself.
+  await sql.query('create function taken() returns trigger language plpgsql as $$ begin raise unique_violation; end $$');
+  await sql.query('create trigger taken before insert on ledger_sealed for each row execute function taken()');
+  const leader = new Leader(database, createLogger({ log: { level: 'error', pretty: false } }, 'test'));
+  const signing = await new Sealer(database).signing();
+  await t.rejects(leader.round(signing, { isSignDue: false, now: Date.now() }), {
+    message: /unique_violation|duplicate key|internal error/,
+  });
   t.same(await sql.query('select id from ledger_quarantine'), []);
 });

@@ -5,8 +5,8 @@ import { recordCall } from '../../server/admin/operator-queries.ts';
 import { createLogger } from '../../server/observability/logger.ts';
 import { Database } from '../../server/postgres/database.ts';
 import { record } from '../../server/warden/ledger/ledger-queries.ts';
-import { Rounds } from '../../server/warden/ledger/rounds.ts';
 import { look, lookClosely } from '../../server/warden/ledger/seal-queries.ts';
+import { Sealer as Leader } from '../../server/warden/ledger/sealer.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { Sealer, writeEntries } from '../support/record.ts';
 
@@ -25,9 +25,9 @@ async function setUp(t: Test) {
        select 'operator.asked', 'admin', 'alice', jsonb_build_object('x', $2::text) from generate_series(1, $1::int)`,
       [rows, text],
     );
-  const rounds = new Rounds(warden, createLogger({ log: { level: 'fatal' as 'error', pretty: false } }, 'test'));
+  const leader = new Leader(warden, createLogger({ log: { level: 'fatal' as 'error', pretty: false } }, 'test'));
   const signing = await new Sealer(warden).signing();
-  return { sql, warden, admin, flood, seal: () => rounds.seal(signing, false) };
+  return { sql, warden, admin, flood, seal: () => leader.round(signing, { isSignDue: false, now: Date.now() }) };
 }
 
 const write = (database: Database): Promise<void> =>

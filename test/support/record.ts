@@ -1,10 +1,10 @@
 // Owns: a sealed record without a gateway: entries written as a warden writes them, sealed by the real sealer.
 import { generateKeyPairSync, randomUUID } from 'node:crypto';
 import { originOf } from '../../server/domain/ledger/checkpoint.ts';
+import { createLogger } from '../../server/observability/logger.ts';
 import type { Database, Transaction } from '../../server/postgres/database.ts';
 import { installationId } from '../../server/warden/changes/seal-queries.ts';
 import { checkpointSigner } from '../../server/warden/keys/checkpoint-signer.ts';
-import { createLogger } from '../../server/observability/logger.ts';
 import { roundMax, type Signing, sealRound, takenOf } from '../../server/warden/ledger/seal.ts';
 import { lockState, publishLedgerKey } from '../../server/warden/ledger/seal-queries.ts';
 import { Sealer as Leader, type Sealed } from '../../server/warden/ledger/sealer.ts';

@@ -71,7 +71,7 @@ function makeSlice(positions: readonly number[]): { start: Start; entries: Shown
     start: {
       version: 1,
       checkpoint: noteFor(whole, signer, 30),
-      head: { position, text: headText(position, at, number, lines), proof: base64(pathOf(position, whole.heads.map(logLeaf))) },
+      head: { position, text: headText(position, at, lines, String(number)), proof: base64(pathOf(position, whole.heads.map(logLeaf))) },
       tree: { id: acme, size: leaves.length },
     },
     entries: rows.filter((row) => positions.includes(row.position)).map((row) => shownOf(row, leaves)),
@@ -154,7 +154,7 @@ test('each part of the first line, changed', async (t) => {
     'an older checkpoint': ['head changed', { ...good.start, checkpoint: noteFor(whole, signer, 29) }],
     'another position': ['head changed', { ...good.start, head: { ...head, position: head.position - 1 } }],
     'another text': ['head changed', { ...good.start, head: { ...head, text: head.text.replace(/\d+\n/, '7\n') } }],
-    'another root': ['head changed', { ...good.start, head: { ...head, text: headText(head.position, 1, 770, otherLines) } }],
+    'another root': ['head changed', { ...good.start, head: { ...head, text: headText(head.position, 1, otherLines, '770') } }],
     'another proof': ['head changed', { ...good.start, head: { ...head, proof: head.proof.slice(1) } }],
     'another size': ['slice malformed', { ...good.start, tree: { id: acme, size: 699 } }],
     'a tree that the head does not name': ['slice malformed', { ...good.start, tree: { id: acme.replace('1', '2'), size: 700 } }],

@@ -11,9 +11,9 @@ import { Database } from '../../server/postgres/database.ts';
 import { checkpointSigner } from '../../server/warden/keys/checkpoint-signer.ts';
 import { archiveDue } from '../../server/warden/ledger/archive.ts';
 import { archivesToDelete, monthsToArchive } from '../../server/warden/ledger/archive-queries.ts';
-import { sealRound } from '../../server/warden/ledger/seal.ts';
 import { parseVerifierKey, verifyRecord } from '../../verifier/ledger-verifier.ts';
 import { createTestDatabase, temporaryDirectory } from '../support/database.ts';
+import { sealOnce } from '../support/record.ts';
 
 test('a month in an archive verifies with it, by block without it, and not when it was changed', async (t) => {
   const sql = await createTestDatabase(t);
@@ -26,7 +26,7 @@ test('a month in an archive verifies with it, by block without it, and not when 
   mkdirSync(witness);
   const seal = async (): Promise<void> => {
     for (let isFull = true; isFull; ) {
-      const round = await database.withSystem((tx) => sealRound(tx, { signer, origin }, false));
+      const round = await sealOnce(database, { signer, origin });
       if (round !== undefined)
         appendFileSync(join(witness, `checkpoints-${round.checkpoint.time.slice(0, 10)}.jsonl`), `${JSON.stringify(round.note)}\n`);
       isFull = round?.isFull === true;
@@ -112,7 +112,7 @@ test('a full disk ends the archiving of a month, which stays where it is and is 
     `insert into ledger_fresh (at, kind, observer, sensitive) select clock_timestamp() - interval '4 months' + i * interval '1 second', 'file.published', 'warden',
        jsonb_build_object('by', encode(sha256(i::text::bytea), 'hex')) from generate_series(1, 6000) i`,
   );
-  for (let isFull = true; isFull; ) isFull = (await database.withSystem((tx) => sealRound(tx, { signer, origin }, false)))?.isFull === true;
+  for (let isFull = true; isFull; ) isFull = (await sealOnce(database, { signer, origin }))?.isFull === true;
   const archiveDirectory = join(directory, 'archive');
   mkdirSync(archiveDirectory);
   const [row] = await sql.query<{ month: string }>("select to_char(clock_timestamp() - interval '4 months', 'YYYY-MM') as month");
@@ -146,7 +146,7 @@ test('a month leaves the database, and an archive its directory, when so many mo
     );
   const origin = originOf('6b0f9a52-97a5-4c7b-9f4e-0d1f4d9b8a13');
   const signer = checkpointSigner(generateKeyPairSync('ed25519').privateKey, origin);
-  await database.withSystem((tx) => sealRound(tx, { signer, origin }, false));
+  await sealOnce(database, { signer, origin });
   const ago = async (months: readonly string[]): Promise<readonly number[]> =>
     (
       await sql.query<{ n: number }>(

@@ -4,9 +4,9 @@ import { createLogger } from '../../server/observability/logger.ts';
 import { Database } from '../../server/postgres/database.ts';
 import { record } from '../../server/warden/ledger/ledger-queries.ts';
 import { Rounds } from '../../server/warden/ledger/rounds.ts';
-import { sealRound } from '../../server/warden/ledger/seal.ts';
+import { Sealer as Leader } from '../../server/warden/ledger/sealer.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
-import { Sealer } from '../support/record.ts';
+import { Sealer, sealWithin } from '../support/record.ts';
 
 const burst = 100_000;
 /** Expected are 10 s on two idle cores. */
@@ -37,12 +37,12 @@ test('a burst of entries is sealed by plans that were made when none waited', as
   // The worst that the server may choose, always: the plan that it makes without looking at the values, once.
   await sql.query("do $$ begin execute format('alter database %I set plan_cache_mode = force_generic_plan', current_database()); end $$");
   const signing = await new Sealer(database).signing();
-  const rounds = new Rounds(database, log);
+  const leader = new Leader(database, log);
   /** So often that each statement has the plan that it keeps. */
   const warmUp = async (): Promise<void> => {
     for (let i = 0; i < 12; i += 1) {
       await database.withSystem((tx) => record(tx, { kind: 'upload.expired', observer: 'warden', public: {} }));
-      t.match(await rounds.seal(signing, false), { sealed: 1 });
+      t.match(await leader.round(signing, { isSignDue: false, now: Date.now() }), { sealed: 1 });
     }
   };
   const write = (count: number): Promise<unknown> =>
@@ -52,7 +52,7 @@ test('a burst of entries is sealed by plans that were made when none waited', as
       [count],
     );
   await write(3000);
-  await rounds.seal(signing, false);
+  await leader.round(signing, { isSignDue: false, now: Date.now() });
   // Pages that were used and no rows: what the server's own look at the table finds nearly always.
   await sql.query('analyze ledger_fresh');
   await warmUp();
@@ -60,7 +60,8 @@ test('a burst of entries is sealed by plans that were made when none waited', as
   await write(burst);
   const began = performance.now();
   let sealed = 0;
-  while (sealed < burst && performance.now() - began < withinMs) sealed += (await rounds.seal(signing, false))?.sealed ?? 0;
+  while (sealed < burst && performance.now() - began < withinMs)
+    sealed += (await leader.round(signing, { isSignDue: false, now: Date.now() }))?.sealed ?? 0;
   t.equal(sealed, burst, `all within ${withinMs / 1000} s`);
   t.same(await sql.query('select id from ledger_fresh'), []);
   // What a connection counted is told when it ends.
@@ -75,23 +76,25 @@ test('a round that takes too long makes the next one smaller; nothing is set asi
   const database = new Database({ url: sql.wardenUrl, applicationName: 'test', connectionsMax: 1, isPreparing: true });
   t.teardown(() => database.close());
   const signing = await new Sealer(database).signing();
-  const rounds = new Rounds(database, log, 500);
+  const leader = new Leader(database, log, new Rounds(database, log, 500));
   const write = (count: number): Promise<unknown> =>
     sql.query("insert into ledger_fresh (kind, observer) select 'upload.expired', 'warden' from generate_series(1, $1::int)", [count]);
   await write(1);
-  t.match(await rounds.seal(signing, false), { sealed: 1 });
+  t.match(await leader.round(signing, { isSignDue: false, now: Date.now() }), { sealed: 1 });
   // A machine that takes 20 ms for each entry.
   await sql.query('create function slow() returns trigger language plpgsql as $$ begin perform pg_sleep(0.02); return new; end $$');
   await sql.query('create trigger slow before insert on ledger_sealed for each row execute function slow()');
   await write(200);
   const sealed: (number | undefined)[] = [];
-  for (let i = 0; i < 12 && !sealed.some((one) => one !== undefined); i += 1) sealed.push((await rounds.seal(signing, false))?.sealed);
+  for (let i = 0; i < 12 && !sealed.some((one) => one !== undefined); i += 1)
+    sealed.push((await leader.round(signing, { isSignDue: false, now: Date.now() }))?.sealed);
   t.equal(sealed[0], undefined, 'all at once take 4 s');
   const last = sealed.at(-1) ?? 0;
   t.ok(last > 0 && last < 200, `a smaller round is sealed: ${last}`);
   t.same(await sql.query('select id from ledger_quarantine'), []);
   await sql.query('drop trigger slow on ledger_sealed');
-  for (let i = 0; i < 12 && (await sql.query('select id from ledger_fresh limit 1')).length > 0; i += 1) await rounds.seal(signing, false);
+  for (let i = 0; i < 12 && (await sql.query('select id from ledger_fresh limit 1')).length > 0; i += 1)
+    await leader.round(signing, { isSignDue: false, now: Date.now() });
   t.same(await sql.query('select id from ledger_fresh'), [], 'and all of it once the machine is well again');
 });
 
@@ -115,7 +118,7 @@ test('whatever the server believes of the table, what is sealed is found by its 
       if (values !== undefined) texts.add(text);
       return tx.query(text, values);
     };
-    return sealRound({ query }, signing, false);
+    return sealWithin({ query }, signing);
   });
   const asked = [...texts].filter((text) => text.includes('ledger_fresh'));
   t.equal(asked.length, 3, 'taken, moved, deleted');

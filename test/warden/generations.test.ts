@@ -9,7 +9,7 @@ import { generationsOf } from '../../server/warden/changes/generations.ts';
 import { type RowName, readRows, type SealedRow } from '../../server/warden/changes/seal-queries.ts';
 import { firstBroken, sealing } from '../../server/warden/changes/seals.ts';
 import { record } from '../../server/warden/ledger/ledger-queries.ts';
-import { sealRound } from '../../server/warden/ledger/seal.ts';
+import { sealOnce } from '../support/record.ts';
 import { keptSeal, startSealBench } from '../support/seal-bench.ts';
 
 const behalf = { maker: 'operator', change: () => null } as const;
@@ -176,8 +176,7 @@ test('an entry that was hidden while the warden started is found when it is ther
   const { sql, warden, name, set, isGood } = await setUp(t);
   const { database, keys } = warden;
   const origin = originOf(randomUUID());
-  const seal = async (): Promise<unknown> =>
-    database.withSystem((tx) => sealRound(tx, { signer: keys.checkpointSigner(origin), origin }, false));
+  const seal = async (): Promise<unknown> => sealOnce(database, { signer: keys.checkpointSigner(origin), origin });
   const pass = async (): Promise<readonly RowName[]> => {
     const found: RowName[] = [];
     for await (const row of brokenSeals(warden)) found.push(row);

@@ -11,7 +11,6 @@ import { createKeyRing } from '../../server/warden/keys/key-ring.ts';
 import { LedgerGuard } from '../../server/warden/ledger/guard.ts';
 import { Ledger } from '../../server/warden/ledger/ledger.ts';
 import { record } from '../../server/warden/ledger/ledger-queries.ts';
-import { sealRound } from '../../server/warden/ledger/seal.ts';
 import { FileWitness } from '../../server/warden/ledger/witness/file-witness.ts';
 import { HttpsWitness } from '../../server/warden/ledger/witness/https-witness.ts';
 import { SyslogWitness } from '../../server/warden/ledger/witness/syslog-witness.ts';
@@ -19,12 +18,13 @@ import { Delivery, type Witness } from '../../server/warden/ledger/witness/witne
 import { createTestDatabase, temporaryDirectory } from '../support/database.ts';
 import { ledgerConfig } from '../support/ledger-config.ts';
 import { NoteServer } from '../support/note-server.ts';
+import { sealWithin } from '../support/record.ts';
 import { parseSyslog } from '../support/syslog.ts';
 import { Receiver } from '../support/syslog-receiver.ts';
 import { freePorts } from '../support/world.ts';
 
 const token = 'a-token-of-the-test';
-const note = `cofferdam/6b0f9a52-97a5-4c7b-9f4e-0d1f4d9b8a11\n3\n${'A'.repeat(43)}=\nera 1\ntime 2026-11-24T18:00:00.000Z\nentries 9\n\n\u2014 cofferdam/6b0f9a52-97a5-4c7b-9f4e-0d1f4d9b8a11 ${'B'.repeat(91)}=\n`;
+const note = `cofferdam/6b0f9a52-97a5-4c7b-9f4e-0d1f4d9b8a11\n3\n${'A'.repeat(43)}=\nera 1\ntime 2026-11-24T18:00:00.000Z\n\n\u2014 cofferdam/6b0f9a52-97a5-4c7b-9f4e-0d1f4d9b8a11 ${'B'.repeat(91)}=\n`;
 
 async function until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
   for (const end = Date.now() + 30_000; !(await isSo()); await new Promise((resolve) => setTimeout(resolve, 20)))
@@ -146,8 +146,8 @@ test('a required witness goes away: alarm, then nothing is served, then it comes
   await server.start();
   await until('it serves again', async () => (await stateAt()) === 'open');
   guard.require();
-  const [row] = await sql.query<{ number: string }>('select number from ledger_state');
-  await until('and the witness has everything', () => parseNote(server.notes.at(-1) ?? note).checkpoint.entries >= Number(row?.number));
+  const [row] = await sql.query<{ heads: string }>('select count(*) as heads from ledger_head');
+  await until('and the witness has everything', () => parseNote(server.notes.at(-1) ?? note).checkpoint.size >= Number(row?.heads));
 });
 
 test('of several witnesses that are required each has to have it', async (t) => {
@@ -226,7 +226,7 @@ test('a database behind a witness behind HTTPS is frozen; one that is not serves
   await write();
   await t.rejects(
     database.withSystem(async (tx) => {
-      server.notes.push((await sealRound(tx, signing, false))?.note ?? '');
+      server.notes.push((await sealWithin(tx, signing)).note);
       throw new Error('lost');
     }),
     /lost/,

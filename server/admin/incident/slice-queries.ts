@@ -19,7 +19,11 @@ export async function extentOf(tx: Snapshot, chosen: Chosen, customer: string, f
 }
 
 /** Microseconds since 1970: when the first entry of the tree was made that the scope is about, and the clock of the database. */
-export async function timesOf(tx: Snapshot, chosen: Chosen, customer: string): Promise<{ readonly first: number | null; readonly now: number }> {
+export async function timesOf(
+  tx: Snapshot,
+  chosen: Chosen,
+  customer: string,
+): Promise<{ readonly first: number | null; readonly now: number }> {
   const [row] = await tx.query<{ first: number | null; now: number }>(
     `select micros(min(l.at)) as first, micros(clock_timestamp()) as now from ledger_sealed l where l.tree = $6 and ${selected}`,
     [...chosenValues(chosen), customer],

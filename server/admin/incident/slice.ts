@@ -39,7 +39,10 @@ async function endsOf(tx: Snapshot, anchors: EpochAnchors, chosen: Chosen, custo
 }
 
 const tooNew = (): CofferdamError =>
-  new CofferdamError('conflict', 'the newest entries that this is about are not in an epoch of the record yet: `cofferctl incident pack` begins one');
+  new CofferdamError(
+    'conflict',
+    'the newest entries that this is about are not in an epoch of the record yet: `cofferctl incident pack` begins one',
+  );
 
 /** The lines of a slice (docs/reference/ledger-format.md), as values; none when the customer has no tree. */
 export async function writeSlice(
@@ -87,4 +90,4 @@ export async function writeSlice(
 }
 
 const notOnline = (): CofferdamError =>
-  new CofferdamError('conflict', 'part of this customer\'s record is in an archive: it cannot be shown as a whole from here');
+  new CofferdamError('conflict', "part of this customer's record is in an archive: it cannot be shown as a whole from here");

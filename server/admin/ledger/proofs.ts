@@ -7,7 +7,16 @@ import { type Grown, headsTree, headText, numberCommitment, parseHeadLines } fro
 import { SlotCollision, TreeMap } from '../../domain/ledger/map.ts';
 import { auditPath, blockLeaves, frontierOf, leafHash, levelsOf, parseFrontier, rootOf, type Sha256 } from '../../domain/ledger/merkle.ts';
 import type { Transaction } from '../../postgres/database.ts';
-import { blocksOf, epochBefore, type HeadRow, headsBetween, leavesOf, newestHead, type Newest as NewestRow, witnessedNote } from './proof-queries.ts';
+import {
+  blocksOf,
+  epochBefore,
+  type HeadRow,
+  headsBetween,
+  leavesOf,
+  type Newest as NewestRow,
+  newestHead,
+  witnessedNote,
+} from './proof-queries.ts';
 
 const sha256: Sha256 = (data) => hash('sha256', data, 'buffer');
 const utf8 = new TextEncoder();
@@ -59,7 +68,13 @@ export class TreeProofs {
 export type Anchor = {
   readonly checkpoint: string;
   readonly head: { readonly position: number; readonly text: string; readonly proof: readonly string[] };
-  readonly tree: { readonly size: number; readonly root: string; readonly blind: string; readonly slot: number; readonly path: readonly string[] };
+  readonly tree: {
+    readonly size: number;
+    readonly root: string;
+    readonly blind: string;
+    readonly slot: number;
+    readonly path: readonly string[];
+  };
 };
 
 const textOf = ({ position, at, number, secret, mapRoot }: HeadRow): string =>
@@ -141,7 +156,10 @@ export class EpochAnchors {
   readonly #maps = new Map<string, { readonly map: TreeMap; readonly trees: ReadonlyMap<string, Grown> }>();
 
   /** `of`: a tree with what is said of it at the newest head of an epoch that a witness has; at or before `at` (microseconds) when it is given. */
-  async find(tx: Transaction, at: number | null): Promise<{ readonly at: number; of(tree: string): Promise<Anchor | undefined> } | undefined> {
+  async find(
+    tx: Transaction,
+    at: number | null,
+  ): Promise<{ readonly at: number; of(tree: string): Promise<Anchor | undefined> } | undefined> {
     const note = await witnessedNote(tx);
     if (note === undefined) return undefined;
     const head = await epochBefore(tx, parseNote(note).checkpoint.size, at);

@@ -9,7 +9,9 @@ export const mapDepth = 32;
 export const secretBytes = 32;
 
 /** Two trees have the same slot under this secret: another one has to be drawn. */
-export class SlotCollision extends Error {}
+export class SlotCollision extends Error {
+  override readonly name = 'SlotCollision';
+}
 
 /** The way of one tree to the map root: the siblings from level 32 up to level 1. */
 export type MapPath = { readonly slot: number; readonly blind: Uint8Array; readonly siblings: readonly Uint8Array[] };
@@ -153,13 +155,15 @@ export class TreeMap {
   #hash(node: Node, level: number, prefix: number): Uint8Array {
     switch (node.is) {
       case 'empty':
-        return (node.hash ??= this.#emptyHash(level, prefix));
+        node.hash ??= this.#emptyHash(level, prefix);
+        return node.hash;
       case 'fork':
-        return (node.hash ??= nodeHash(
+        node.hash ??= nodeHash(
           this.#sha256,
           this.#hash(node.left, level + 1, (prefix << 1) >>> 0),
           this.#hash(node.right, level + 1, ((prefix << 1) | 1) >>> 0),
-        ));
+        );
+        return node.hash;
       case 'lone':
         return this.#loneHash(node, level);
     }

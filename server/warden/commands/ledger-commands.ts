@@ -11,7 +11,6 @@ export const ledgerUseCases = {
     askedAt: (await askEpoch(tx)).toISOString(),
   }),
 
-
   /** What was signed names what is given up: it opens this freeze and no other. */
   'ledger.release': async (
     { freeze: id, witnessedSize, witnessedRoot, heads, era }: Params<OperatorToAdmin, 'ledger.release'>,

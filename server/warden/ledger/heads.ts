@@ -8,7 +8,13 @@ import { type HeadRow, headsUpTo } from './seal-queries.ts';
 
 const utf8 = new TextEncoder();
 
-export const textOf = ({ position, at, number, secret, mapRoot }: Pick<HeadRow, 'position' | 'at' | 'number' | 'secret' | 'mapRoot'>): string =>
+export const textOf = ({
+  position,
+  at,
+  number,
+  secret,
+  mapRoot,
+}: Pick<HeadRow, 'position' | 'at' | 'number' | 'secret' | 'mapRoot'>): string =>
   headText(position, at, base64(mapRoot), base64(numberCommitment(sha256, secret, position, number)));
 
 export const leafOf = (text: string): Uint8Array => leafHash(sha256, utf8.encode(text));

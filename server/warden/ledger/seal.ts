@@ -123,8 +123,7 @@ function placeOf(standing: Standing, { era, number, newest }: LedgerState): 'sam
 
 /** The rows of the trees that are about to grow say what is known of them; when an epoch begins, those of all trees. */
 async function requireRows(tx: Transaction, standing: Standing, growing: readonly string[], isAll: boolean): Promise<void> {
-  const known = (tree: string): Frontier =>
-    tree === headsTree ? standing.log : (standing.trees.get(tree)?.frontier ?? emptyFrontier);
+  const known = (tree: string): Frontier => (tree === headsTree ? standing.log : (standing.trees.get(tree)?.frontier ?? emptyFrontier));
   const names = isAll ? [headsTree, ...standing.trees.keys(), ...growing] : [headsTree, ...growing];
   const rows = new Map((isAll ? await allTreeRows(tx) : await treeRows(tx, names)).map((row) => [row.tree, row] as const));
   for (const tree of new Set([...names, ...rows.keys()]))

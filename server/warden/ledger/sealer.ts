@@ -1,10 +1,11 @@
 // Owns: rounds of the warden that leads: it proves where the record stands, seals on top of that, and signs what is committed.
 // Must never: sign before the commit, or go on from anything that is in doubt: then it is loaded and proved again.
+
+import { CofferdamError } from '../../domain/errors.ts';
 import type { Checkpoint } from '../../domain/ledger/checkpoint.ts';
 import type { TreeMap } from '../../domain/ledger/map.ts';
 import { rootOf } from '../../domain/ledger/merkle.ts';
 import type { Logger } from '../../observability/logger.ts';
-import { CofferdamError } from '../../domain/errors.ts';
 import type { Database } from '../../postgres/database.ts';
 import { base64, sha256 } from './hashing.ts';
 import { rootAt } from './heads.ts';
@@ -134,7 +135,11 @@ export class Sealer {
     return signed.era === era && signed.size === log.size && signed.root === base64(rootOf(sha256, log));
   }
 
-  async #sign(signing: Signing, { next, at, sealed, isEpoch, isFull, checkpoint: before }: Round, isDue: boolean): Promise<Sealed | undefined> {
+  async #sign(
+    signing: Signing,
+    { next, at, sealed, isEpoch, isFull, checkpoint: before }: Round,
+    isDue: boolean,
+  ): Promise<Sealed | undefined> {
     if (sealed === 0 && !isEpoch && !isDue && this.#isSigned(signing, next, before)) return undefined;
     const { checkpoint, note } = this.#signatures.sign(signing, next, at);
     const { era, number, log } = next;

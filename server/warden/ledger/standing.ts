@@ -22,13 +22,15 @@ import { allTreeRows, type HeadRow, headsBetween, type LedgerState, type TreeRow
 import { entriesAfter, linesBetween, partsOf, type SealedEntry } from './standing-queries.ts';
 
 /** What the database holds is not what was signed. The text names what does not fit; nothing more is sealed or signed. */
-export class RecordDiverged extends Error {}
+export class RecordDiverged extends Error {
+  override readonly name = 'RecordDiverged';
+}
 
 /** A size of the heads log for which there is a genuine signature; `root` in base64. */
 export type Signed = { readonly by: string; readonly era: number; readonly size: number; readonly root: string };
 
 export type Tree = { readonly frontier: Frontier; readonly root: string };
-export type Newest = { readonly text: string; readonly epoch: number; /** When its epoch began; microseconds. */ readonly epochAt: number };
+export type Newest = { readonly text: string; readonly epoch: number /** When its epoch began; microseconds. */; readonly epochAt: number };
 export type Standing = {
   readonly era: number;
   /** Of the last sealed entry. */
@@ -120,9 +122,7 @@ export async function loadStanding(tx: Transaction, state: LedgerState, signed: 
   const log = tail.reduce((grown, head) => grownBy(grown, head), signedLog);
   const logRow = rows.find((row) => row.tree === headsTree);
   if (!isSameFrontier(logRow, log)) throw new RecordDiverged('the frontier of the heads log is not that of the heads in the database');
-  const trees = new Map(
-    rows.filter((row) => row.tree !== headsTree).map((row) => [row.tree, treeOf(frontierIn(row))] as const),
-  );
+  const trees = new Map(rows.filter((row) => row.tree !== headsTree).map((row) => [row.tree, treeOf(frontierIn(row))] as const));
   const number = state.newest?.number ?? 0;
   if (state.number !== number)
     throw new RecordDiverged(`the state of the record says that ${state.number} entries were sealed, its newest head says ${number}`);
@@ -162,7 +162,8 @@ async function provedMap(
     const isEpoch = before === undefined || !isSameBytes(before.secret, head.secret);
     const named = isEpoch ? grownOf(then) : grownOf(then).filter(({ tree }) => grown.has(tree));
     map = isEpoch ? await mapUnder(head, then) : map.with(named);
-    const isSame = head.trees === headLines(named) && isSameBytes(map.root(), head.mapRoot) && head.epoch === (isEpoch ? head.position : before?.epoch);
+    const isSame =
+      head.trees === headLines(named) && isSameBytes(map.root(), head.mapRoot) && head.epoch === (isEpoch ? head.position : before?.epoch);
     if (!isSame || head.number !== (entries[next - 1]?.number ?? before?.number ?? 0))
       throw new RecordDiverged(`head ${head.position}, which was not signed yet, is not that of the entries in the database`);
     before = head;
@@ -171,7 +172,9 @@ async function provedMap(
   for (const [tree, { frontier }] of then) {
     const row = trees.get(tree);
     if (row === undefined || row.root !== base64(rootOf(sha256, frontier)) || row.frontier.size !== frontier.size)
-      throw new RecordDiverged(`tree ${tree} is not that of its entries: they make ${frontier.size}, the database says ${row?.frontier.size ?? 0}`);
+      throw new RecordDiverged(
+        `tree ${tree} is not that of its entries: they make ${frontier.size}, the database says ${row?.frontier.size ?? 0}`,
+      );
   }
   return map;
 }
@@ -203,7 +206,9 @@ async function frontierAt(tx: Transaction, tree: string, size: number): Promise<
 function grow(trees: Map<string, Tree>, entry: SealedEntry): void {
   const { frontier } = trees.get(entry.tree) ?? { frontier: emptyFrontier };
   if (entry.position !== frontier.size)
-    throw new RecordDiverged(`entry ${entry.number} stands at position ${entry.position} of tree ${entry.tree}, which had ${frontier.size}`);
+    throw new RecordDiverged(
+      `entry ${entry.number} stands at position ${entry.position} of tree ${entry.tree}, which had ${frontier.size}`,
+    );
   trees.set(entry.tree, treeOf(append(sha256, frontier, leafHash(sha256, leafData(sha256, entry, entry.salt)))));
 }
 
@@ -216,7 +221,8 @@ async function whatDiffers(tx: Transaction, base: HeadRow | undefined, trees: Re
   for (const tree of [...new Set([...said.keys(), ...trees.keys()])].sort()) {
     const [then, now] = [said.get(tree), trees.get(tree)];
     if (then === undefined) return `tree ${tree} is in the database with ${now?.frontier.size} entries, and in no head that was signed`;
-    if (now === undefined) return `tree ${tree} had ${then.size} entries when head ${base.position} was signed, and is gone from the database`;
+    if (now === undefined)
+      return `tree ${tree} had ${then.size} entries when head ${base.position} was signed, and is gone from the database`;
     if (now.frontier.size !== then.size)
       return `tree ${tree} had ${then.size} entries when head ${base.position} was signed; the database says ${now.frontier.size}`;
     if (now.root !== then.root) return `tree ${tree} of ${then.size} entries is not the one that was signed with head ${base.position}`;
