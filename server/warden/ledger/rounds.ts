@@ -6,6 +6,7 @@ import type { Logger } from '../../observability/logger.ts';
 import type { Database } from '../../postgres/database.ts';
 import { sqlState } from '../../postgres/database-errors.ts';
 import { insertAlert } from '../alerts/alert-queries.ts';
+import { MonthMissing, makeMissing } from './months.ts';
 import { type Compared, type Round, roundMax, type Signing, sealRound, takenOf } from './seal.ts';
 import { boundStatements, quarantineFirst, type Taken } from './seal-queries.ts';
 
@@ -54,7 +55,7 @@ export class Rounds {
   }
 
   async seal(signing: Signing, isSignedAnyway: boolean, compared?: Compared): Promise<Round | undefined> {
-    for (;;)
+    for (let hasMade = false; ; )
       try {
         const round = await this.#database.withSystem(async (tx) => {
           await boundStatements(tx, this.#statementMs);
@@ -66,6 +67,11 @@ export class Rounds {
         // One line had nothing: the other one may have.
         if (round !== undefined || line === 'both') return round;
       } catch (error) {
+        if (error instanceof MonthMissing && !hasMade) {
+          hasMade = true;
+          await makeMissing(this.#database, this.#log, error);
+          continue;
+        }
         const isNarrowest = this.#line !== 'both';
         // The next one is smaller, whoever waits behind this one is told how late the record is; one entry that takes so long is a fault.
         if (isTimeout(error) && !isNarrowest) {

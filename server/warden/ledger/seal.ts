@@ -7,6 +7,7 @@ import { commonTree, type Grown, headLines, headsTree, headText, leafData, saltB
 import { append, emptyFrontier, type Frontier, leafHash, rootOf, type Sha256 } from '../../domain/ledger/merkle.ts';
 import type { Transaction } from '../../postgres/database.ts';
 import type { CheckpointSigner } from '../keys/checkpoint-signer.ts';
+import { requireMonths } from './months.ts';
 import {
   type Block,
   type FreshEntry,
@@ -15,7 +16,6 @@ import {
   insertHead,
   type LedgerState,
   lockState,
-  makeMonths,
   moveEntries,
   type Place,
   saveState,
@@ -75,7 +75,6 @@ class Grove {
 }
 
 const treeOf = (entry: FreshEntry): string => entry.customer ?? commonTree;
-const monthOf = (at: number): string => new Date(at / 1000).toISOString().slice(0, 7);
 
 async function placeAll(tx: Transaction, grove: Grove, fresh: readonly FreshEntry[], before: number): Promise<void> {
   const salts = randomBytes(fresh.length * saltBytes);
@@ -88,8 +87,6 @@ async function placeAll(tx: Transaction, grove: Grove, fresh: readonly FreshEntr
     grove.grow(tree, leaf);
     return place;
   });
-  const months = new Map(fresh.map((entry) => [monthOf(entry.at), entry.at]));
-  await makeMonths(tx, [...months.values()]);
   await moveEntries(tx, places, salts, leaves);
 }
 
@@ -138,6 +135,11 @@ export async function sealRound(
   const isNewEra = eraSigned(state) !== state.era;
   const fresh = isNewEra ? [] : await takeFresh(tx, most);
   if (fresh.length === 0 && !isSignedAnyway && !isNewEra) return undefined;
+  await requireMonths(
+    tx,
+    fresh.map((entry) => entry.at),
+    state.now,
+  );
   const grove = new Grove(await frontiersOf(tx, [...new Set(fresh.map(treeOf)), headsTree]));
   const place = compared === undefined ? 'same' : standing(compared, state.era, grove.of(headsTree));
   if (place === 'ahead') return undefined;
