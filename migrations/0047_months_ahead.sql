@@ -86,27 +86,27 @@ end $$;
 -- what its table holds now, and of which every tree was told in an entry that is sealed and witnessed. What is counted stands still meanwhile, and nobody
 -- waits for that: only writers into this very month would.
 drop function ledger_drop_month(date);
-create function ledger_drop_month(first date, tries int) returns text language plpgsql security definer set search_path = public, pg_temp set cofferdam.customers = '*' set lock_timeout = '250ms' as $$
+create function ledger_drop_month(leaving date, tries int) returns text language plpgsql security definer set search_path = public, pg_temp set cofferdam.customers = '*' set lock_timeout = '250ms' as $$
 declare
-  name text := 'ledger_sealed_' || to_char(first, 'YYYYMM');
+  name text := 'ledger_sealed_' || to_char(leaving, 'YYYYMM');
   archive ledger_archive;
   witnessed bigint := ledger_witnessed_number();
   amiss text;
   i int := 0;
 begin
-  if first + interval '2 months' > clock_timestamp() at time zone 'utc' then raise exception 'this month is too young to leave' using errcode = 'check_violation'; end if;
+  if leaving + interval '2 months' > clock_timestamp() at time zone 'utc' then raise exception 'this month is too young to leave' using errcode = 'check_violation'; end if;
   if to_regclass('public.' || name) is null then return null; end if;
-  select * into archive from ledger_archive a where a.month = first and a.deleted_at is null;
+  select * into archive from ledger_archive a where a.month = leaving and a.deleted_at is null;
   if not found then raise exception 'this month is not in an archive' using errcode = 'check_violation'; end if;
   execute format('lock table only %I in share row exclusive mode', name);
   execute format('select min(coalesce(h.tree, r.tree)::text) from (select tree, min(position) as first, max(position) as last, count(*) as entries from %I group by tree) h
     full join (select * from ledger_archive_range where month = $1) r on r.tree = h.tree and (r.first, r.last, r.entries) = (h.first, h.last, h.entries)
-    where h.tree is null or r.tree is null', name) into amiss using first;
+    where h.tree is null or r.tree is null', name) into amiss using leaving;
   if amiss is not null then return 'its table does not hold what its file holds, of the tree ' || amiss; end if;
-  if archive.entries <> (select coalesce(sum(r.entries), 0) from ledger_archive_range r where r.month = first) then return 'its file does not hold as many entries as its trees'; end if;
-  select min(r.tree::text) into amiss from ledger_archive_range r where r.month = first and not exists (
+  if archive.entries <> (select coalesce(sum(r.entries), 0) from ledger_archive_range r where r.month = leaving) then return 'its file does not hold as many entries as its trees'; end if;
+  select min(r.tree::text) into amiss from ledger_archive_range r where r.month = leaving and not exists (
     select from ledger_sealed s where s.tree = r.tree and s.kind = 'ledger.archived' and s.number <= witnessed
-      and s.public = jsonb_build_object('month', to_char(first, 'YYYY-MM'), 'first', r.first, 'last', r.last, 'entries', r.entries)
+      and s.public = jsonb_build_object('month', to_char(leaving, 'YYYY-MM'), 'first', r.first, 'last', r.last, 'entries', r.entries)
       and s.sensitive = jsonb_build_object('file', archive.file, 'sha256', encode(archive.sha256, 'hex'), 'total', archive.entries));
   if amiss is not null then return 'no sealed and witnessed entry says so in the tree ' || amiss; end if;
   execute format('insert into ledger_leaf (tree, position, leaf) select tree, position, leaf from (select tree, position, leaf, count(*) over (partition by tree, position / 256) as n from %I) x where n < 256', name);

@@ -95,6 +95,16 @@ async function* textOf(pages: AsyncIterable<readonly ArchiveLine[]>, ranges: Map
   }
 }
 
+/** By the handle that is synced afterwards: what the disk could not write is said by that very handle. */
+async function store(handle: FileHandle, pieces: AsyncIterable<Buffer>): Promise<void> {
+  for await (const piece of pieces)
+    for (let from = 0; from < piece.length; ) {
+      const { bytesWritten } = await handle.write(piece, from);
+      if (bytesWritten === 0) throw new CofferdamError('unavailable', 'the disk takes nothing more of the archive');
+      from += bytesWritten;
+    }
+}
+
 async function fill(handle: FileHandle, pages: AsyncIterable<readonly ArchiveLine[]>, ranges: Map<string, Range>, pace: Pace) {
   const [plain, packed] = [createHash('sha256'), createHash('sha256')];
   await pipeline(
@@ -104,7 +114,7 @@ async function fill(handle: FileHandle, pages: AsyncIterable<readonly ArchiveLin
     }),
     createGzip(),
     passing((piece) => packed.update(piece)),
-    handle.createWriteStream({ autoClose: false }),
+    (pieces: AsyncIterable<Buffer>) => store(handle, pieces),
     { signal: pace.signal },
   );
   await handle.sync();

@@ -125,6 +125,7 @@ class Month {
 
   #write(): Promise<Draft> {
     const { config, database } = this.#options;
+    this.step = 'writing';
     const pages = pagesOf(database, this.#month, this.#signal, () => this.#did('writing'));
     return writeDraft(config.archiveDirectory, this.#month, pages, this.#signal);
   }
