@@ -17,6 +17,11 @@ function forwardLine(one: Forward): string {
   return `${name} sent up to ${one.sent}, received for certain up to ${one.number}, ${behind} (looked at ${when(one.lookedAt)})${error}`;
 }
 
+function archivingLine(one: Result<OperatorToAdmin, 'ledger.status'>['archiving'][number]): string {
+  const state = one.failedAt === null ? 'waits' : 'FAILED';
+  return `month ${one.month}      due to leave since ${when(one.dueSince)}, ${state}: ${plain(one.why ?? 'it goes on')} (last step: ${plain(one.step)}, looked at ${when(one.lookedAt)})`;
+}
+
 export const ledgerStatus: Command = {
   words: ['ledger', 'status'],
   positionals: [],
@@ -33,6 +38,7 @@ export const ledgerStatus: Command = {
       ...status.verifierKeys.map((key) => `verifier key       ${key}`),
       `months             ${status.months.length === 0 ? 'none yet' : `${status.months[0]?.month} to ${status.months.at(-1)?.month}`}`,
     ];
+    for (const one of status.archiving) lines.push(archivingLine(one));
     for (const one of status.forwards) lines.push(forwardLine(one));
     if (freeze !== null)
       lines.push(

@@ -17,15 +17,18 @@ function recordText({
   frozen,
   lateMs,
   isStopped,
+  stuckMonths,
 }: {
   entries: number;
   frozen: string | null;
   lateMs: number;
   isStopped: boolean;
+  stuckMonths: number;
 }): string {
   if (frozen !== null) return `FROZEN, nothing is served: ${plain(frozen)} (cofferctl ledger status)`;
   if (isStopped) return `NOT WITNESSED for ${Math.round(lateMs / 1000)} s, nothing is served (cofferctl doctor)`;
-  return `${entries} entries${lateMs > 5000 ? `, LATE by ${Math.round(lateMs / 1000)} s` : ''}`;
+  const stuck = stuckMonths === 0 ? '' : `, ${stuckMonths} months CANNOT LEAVE (cofferctl ledger status)`;
+  return `${entries} entries${lateMs > 5000 ? `, LATE by ${Math.round(lateMs / 1000)} s` : ''}${stuck}`;
 }
 
 export const status: Command = {

@@ -147,6 +147,7 @@ export function adminHandlers(
           frozen: ledger.freeze?.text ?? null,
           lateMs,
           isStopped: ledger.freeze !== null || lateMs >= config.limits.witnessStopMs,
+          stuckMonths: ledger.archiving.filter((one) => one.failedAt !== null).length,
         },
         controls: [...controls],
         silentNodes: silentNodes(config, nodes, controls, sums.now),

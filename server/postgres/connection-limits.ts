@@ -10,6 +10,8 @@ export const connections = {
   charges: 6,
   sealer: 2,
   sealerLeads: 1,
+  /** Tables of months, and months that leave. */
+  archives: 1,
   /** For all forwards together. */
   forwarder: 2,
   adminListener: 1,
@@ -23,9 +25,9 @@ export const incidentConnections = ({ questions, searches }: Pick<Shares['admin'
 
 /** The most that one warden, and that the admin process, has open at once. */
 export function connectionsOf({ warden, admin }: Shares, forwards: number): { readonly warden: number; readonly admin: number } {
-  const { wardenListeners, charges, sealer, sealerLeads, forwarder, adminListener, adminCancels } = connections;
+  const { wardenListeners, charges, sealer, sealerLeads, archives, forwarder, adminListener, adminCancels } = connections;
   return {
-    warden: wardenConnections(warden) + wardenListeners + charges + sealer + sealerLeads + (forwards > 0 ? forwarder : 0),
+    warden: wardenConnections(warden) + wardenListeners + charges + sealer + sealerLeads + archives + (forwards > 0 ? forwarder : 0),
     admin: admin.transactions.total + adminListener + incidentConnections(admin) + adminCancels,
   };
 }

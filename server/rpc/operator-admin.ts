@@ -120,7 +120,14 @@ export const operatorToAdmin = {
         ),
         wardenAnswersMs: z.number().nullable(),
         /** Why nothing is served, if so; and for how long the record waits for its seal or its witness, milliseconds. */
-        record: z.strictObject({ entries: z.number(), frozen: z.string().nullable(), lateMs: z.number(), isStopped: z.boolean() }),
+        record: z.strictObject({
+          entries: z.number(),
+          frozen: z.string().nullable(),
+          lateMs: z.number(),
+          isStopped: z.boolean(),
+          /** Months whose way into an archive failed when it was tried last. */
+          stuckMonths: z.number(),
+        }),
         /** Verdicts of the self-tests; `isStale`: a node serves and does not report. */
         controls: z.array(
           z.strictObject({ node: z.string(), check: z.string(), bites: z.boolean(), text: z.string(), at: instant, since: instant }),

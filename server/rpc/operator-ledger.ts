@@ -55,6 +55,18 @@ export const operatorLedger = {
         /** For those who verify: the keys of this installation, newest first. */
         verifierKeys: z.array(z.string()),
         months: z.array(z.strictObject({ month: z.string(), entries: z.number() })),
+        /** Months that are due to leave the database and have not: since when, the last step that was done, and why it does not go on. */
+        archiving: z.array(
+          z.strictObject({
+            month: z.string(),
+            dueSince: instant,
+            step: z.string(),
+            why: z.string().nullable(),
+            lookedAt: instant,
+            /** When the last attempt failed; null: it waits. */
+            failedAt: instant.nullable(),
+          }),
+        ),
         freeze: freeze.nullable(),
         /** Live forwarding, as configured; `sent` and `number`: up to which entry it was sent, and received for certain. null: it never began. */
         forwards: z.array(

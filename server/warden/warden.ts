@@ -27,16 +27,15 @@ import { startCommands } from './commands/commands.ts';
 import { assertNoDemoOutsideLoopback } from './commands/demo.ts';
 import type { EdgeCaller, Warden } from './context.ts';
 import { startCredentialSweeps } from './credentials/credential-sweeps.ts';
-import { every } from './every.ts';
 import { Exchanges } from './exchanges/exchanges.ts';
 import { edgeHandlers } from './handlers.ts';
 import { loadHostKeys, publicLine } from './keys/key-files.ts';
 import { publishReceiptKey } from './keys/key-queries.ts';
 import { createKeyRing } from './keys/key-ring.ts';
-import { archiveDue } from './ledger/archive.ts';
 import { Forwards } from './ledger/forward/forwards.ts';
 import { LedgerGuard } from './ledger/guard.ts';
 import { Ledger } from './ledger/ledger.ts';
+import { startRecordPasses } from './ledger/record-passes.ts';
 import { identify } from './ledger/seal-queries.ts';
 import { createWitnesses } from './ledger/witness/witnesses.ts';
 import { NodeAccounts } from './nodes/allowances.ts';
@@ -46,8 +45,6 @@ import { SessionRegistry } from './sessions/sessions.ts';
 import { claimOf, doorOf, placeFor, type WardenSlots, wardenSlots } from './shares.ts';
 import { recover } from './transfers/recovery.ts';
 import { startTransferSweeps } from './transfers/sweeps.ts';
-
-const archiveEveryMs = 3_600_000;
 
 /** `closed`: why nothing is served, as it stood at the start. */
 export type RunningWarden = { readonly warden: Warden; readonly closed: string | undefined; stop(): Promise<void> };
@@ -108,11 +105,12 @@ export async function startWarden(config: Config): Promise<RunningWarden> {
     const sweeps = startTransferSweeps(warden);
     const credentialSweeps = startCredentialSweeps(warden, sessions);
     const sealSweeps = await startSealSweeps(warden, sessions);
-    const archives = every(
-      archiveEveryMs,
-      async () => (ledger.isLeading && guard.state.is === 'open' ? archiveDue({ config: config.ledger, database, log }) : undefined),
+    const recordPasses = startRecordPasses({
+      config: config.ledger,
+      url,
       log,
-    );
+      mayWork: () => ledger.isLeading && guard.state.is === 'open',
+    });
     const bootstrap = await serveBootstrap(warden);
     const commands = await startCommands(warden, sessions);
     const elsewhere = endedElsewhere(warden, nodes, sessions);
@@ -145,7 +143,7 @@ export async function startWarden(config: Config): Promise<RunningWarden> {
         await sweeps.stop();
         await credentialSweeps.stop();
         await sealSweeps.stop();
-        await archives.stop();
+        await recordPasses.stop();
         await bootstrap.stop();
         await stopListening();
         await elsewhere.stop();

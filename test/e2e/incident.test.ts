@@ -28,23 +28,36 @@ const sha256 = (bytes: Buffer): string => createHash('sha256').update(bytes).dig
 
 /** Months that left the database of this world, with two refused logins of one account each; the directory of their archives. */
 async function withArchivedMonths(world: World, directory: string, months: readonly number[]): Promise<string> {
-  // As the owner: no role chooses when its entries happened.
+  // As the owner: no role chooses when its entries happened, and nobody seals what happened so long ago.
   const warden = new Database({ url: world.databaseUrl, applicationName: 'test', connectionsMax: 1 });
   try {
-    for (const [i, address] of ['192.0.2.66', '192.0.2.6'].entries())
-      for (const month of months)
+    for (const month of months) {
+      await warden.withSystem((tx) => tx.query('select ledger_month($1)', [monthsAgo(month)]));
+      for (const [i, address] of ['192.0.2.66', '192.0.2.6'].entries())
         await warden.withSystem((tx) =>
           tx.query(
-            `insert into ledger_fresh (at, kind, observer, customer_id, account_id, source)
-             select $1, 'login.refused', 'warden', a.customer_id, a.id, $2 from account a where a.name = 'acme-batch'`,
-            [monthsAgo(month, i), address],
+            `insert into ledger_sealed (number, tree, position, salt, leaf, id, at, kind, observer, customer_id, account_id, source, public, sensitive)
+             select n, coalesce(a.customer_id, '00000000-0000-0000-0000-000000000000'), n, sha256('s'), sha256('l'), n, $1, 'login.refused', 'warden', a.customer_id, a.id, $2, '{}', '{}'
+             from account a cross join (select 1000000000 + 10 * $3::bigint + $4::bigint as n) x where a.name = 'acme-batch'`,
+            [monthsAgo(month, i), address, month, i],
           ),
         );
-    const areSealed = async (): Promise<boolean> =>
-      (await warden.withSystem((tx) => tx.query('select 1 from ledger_sealed where at < $1', [monthsAgo(14)]))).length ===
-      2 * months.length;
-    for (let tries = 0; tries < 1000 && !(await areSealed()); tries += 1) await new Promise((resolve) => setTimeout(resolve, 50));
-    await archiveMonths(warden, directory, { onlineMonths: 13 });
+    }
+    // The gateway seals and witnesses what is told of the months.
+    const isWitnessed = async (): Promise<boolean> =>
+      (
+        await warden.withSystem((tx) =>
+          tx.query('select 1 from ledger_fresh union all select 1 from ledger_state where unwitnessed_since is not null'),
+        )
+      ).length === 0;
+    await archiveMonths(
+      warden,
+      directory,
+      async () => {
+        for (let tries = 0; tries < 1000 && !(await isWitnessed()); tries += 1) await new Promise((resolve) => setTimeout(resolve, 50));
+      },
+      { onlineMonths: 13 },
+    );
     return directory;
   } finally {
     await warden.close();

@@ -1,15 +1,20 @@
 // Owns: archiving months of a test's record as the warden does, and asking beside the archives as `cofferctl` does, without a gateway.
+import { generateKeyPairSync } from 'node:crypto';
 import { join } from 'node:path';
 import type { Client } from '../../admin-cli/client.ts';
 import { findNames } from '../../server/admin/incident/archive-queries.ts';
 import type { Config } from '../../server/config/config.ts';
+import { originOf } from '../../server/domain/ledger/checkpoint.ts';
 import { createLogger } from '../../server/observability/logger.ts';
 import { Database } from '../../server/postgres/database.ts';
 import type { Params } from '../../server/rpc/operation.ts';
 import type { OperatorToAdmin } from '../../server/rpc/operator-admin.ts';
+import { checkpointSigner } from '../../server/warden/keys/checkpoint-signer.ts';
 import { archiveDue } from '../../server/warden/ledger/archive.ts';
-import type { Teardown } from './database.ts';
+import type { Teardown, TestDatabase } from './database.ts';
 import type { IncidentWorld } from './incident-world.ts';
+import { witnessAll } from './long-ago.ts';
+import { sealOnce } from './record.ts';
 
 export type Archiving = {
   readonly directory: string;
@@ -24,10 +29,13 @@ export function monthsAgo(months: number, minutes = 0): Date {
   return new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth() - months, 1) + minutes * 60_000);
 }
 
-/** As the leading warden does once an hour. */
+const origin = originOf('6b0f9a52-97a5-4c7b-9f4e-0d1f4d9b8a15');
+
+/** As the leading warden does again and again. `seal`: what was written is sealed and witnessed. */
 export async function archiveMonths(
   database: Database,
   archiveDirectory: string,
+  seal: () => Promise<void>,
   {
     onlineMonths = 2,
     retentionMonths = 60,
@@ -36,8 +44,20 @@ export async function archiveMonths(
 ): Promise<void> {
   const forwards = names.map((name) => ({ name, format: 'cef', destination: { transport: 'unix', path: '/nowhere' } }) as const);
   const log = createLogger({ log: { level: 'error', pretty: false } } as Config, 'warden');
-  await archiveDue({ config: { archiveDirectory, onlineMonths, retentionMonths, forwards }, database, log });
+  const options = { config: { archiveDirectory, onlineMonths, retentionMonths, forwards }, database, log };
+  // Every step that waits for a seal and a witness has them: what is told of the months first, of what is deleted then.
+  for (let passes = 0; passes < 3; passes += 1) {
+    await archiveDue(options);
+    await seal();
+  }
 }
+
+/** Seals what waits beside a history that was written without trees, and counts it as witnessed. */
+const sealBesideHistory = (sql: TestDatabase, database: Database) => async (): Promise<void> => {
+  const signer = checkpointSigner(generateKeyPairSync('ed25519').privateKey, origin);
+  await sealOnce(database, { signer, origin });
+  await witnessAll(sql);
+};
 
 export function archiving(t: Teardown, { sql, scopes, directory: base }: IncidentWorld): Archiving {
   const warden = new Database({ url: sql.wardenUrl, applicationName: 'test', connectionsMax: 2 });
@@ -51,7 +71,8 @@ export function archiving(t: Teardown, { sql, scopes, directory: base }: Inciden
   };
   return {
     directory,
-    archive: (retentionMonths = 60, forwards = []) => archiveMonths(warden, directory, { retentionMonths, forwards }),
+    archive: (retentionMonths = 60, forwards = []) =>
+      archiveMonths(warden, directory, sealBesideHistory(sql, warden), { retentionMonths, forwards }),
     client: { call: call as Client['call'] },
   };
 }

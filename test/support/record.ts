@@ -19,13 +19,13 @@ export const sealOnce = (database: Database, signing: Signing, isSignDue = false
   new Leader(database, quiet).round(signing, { isSignDue, isEpochAsked, now: Date.now() });
 
 /** What a sealer commits and would sign, inside of a transaction of the test. */
-export async function sealWithin(tx: Transaction, signing: Signing): Promise<{ readonly sealed: number; readonly note: string }> {
+export async function sealWithin(tx: Transaction, signing: Signing): Promise<Sealed & { readonly sealed: number; readonly isFull: boolean }> {
   const state = await lockState(tx);
   const signed = openNote(signing, state.checkpoint);
   const standing = await loadStanding(tx, state, signed === undefined ? [] : [signed]);
   const round = await sealRound(tx, standing, { most: takenOf(roundMax), isSigned: () => true });
   if (round === undefined) throw new Error('another warden seals');
-  return { sealed: round.sealed, note: new Signatures().sign(signing, round.next, round.at).note };
+  return { ...new Signatures().sign(signing, round.next, round.at), sealed: round.sealed, isFull: round.isFull };
 }
 
 export const newCustomer = async (sql: TestDatabase, name: string): Promise<string> => {

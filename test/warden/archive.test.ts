@@ -1,21 +1,28 @@
-// Months leave the database for an archive, and still verify; what is not in an archive does not leave.
-import { generateKeyPairSync } from 'node:crypto';
-import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+// Months leave the database for an archive, and still verify; what is not in an archive, and told to every tree, does not leave.
+import { execFile } from 'node:child_process';
+import { createHash, generateKeyPairSync } from 'node:crypto';
+import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync, gzipSync } from 'node:zlib';
-import { test } from 'tap';
+import { type Test, test } from 'tap';
 import type { Config } from '../../server/config/config.ts';
 import { originOf } from '../../server/domain/ledger/checkpoint.ts';
 import { createLogger } from '../../server/observability/logger.ts';
 import { Database } from '../../server/postgres/database.ts';
 import { checkpointSigner } from '../../server/warden/keys/checkpoint-signer.ts';
-import { archiveDue } from '../../server/warden/ledger/archive.ts';
+import { type ArchiveOptions, archiveDue } from '../../server/warden/ledger/archive.ts';
+import { hashOf } from '../../server/warden/ledger/archive-file.ts';
 import { archivesToDelete, monthsToArchive } from '../../server/warden/ledger/archive-queries.ts';
 import { parseVerifierKey, verifyRecord } from '../../verifier/ledger-verifier.ts';
 import { createTestDatabase, temporaryDirectory } from '../support/database.ts';
+import { sealLongAgo, witnessAll } from '../support/long-ago.ts';
 import { sealOnce } from '../support/record.ts';
 
-test('a month in an archive verifies with it, by block without it, and not when it was changed', async (t) => {
+const customers = ['11111111-1111-4111-8111-111111111111', '22222222-2222-4222-8222-222222222222'] as const;
+const commonTree = '00000000-0000-0000-0000-000000000000';
+
+/** A record with a witness and an archive directory, and nothing in it yet. */
+async function recordWorld(t: Test) {
   const sql = await createTestDatabase(t);
   const directory = temporaryDirectory(t);
   const database = new Database({ url: sql.wardenUrl, applicationName: 'test', connectionsMax: 2 });
@@ -24,129 +31,319 @@ test('a month in an archive verifies with it, by block without it, and not when 
   const signer = checkpointSigner(generateKeyPairSync('ed25519').privateKey, origin);
   const witness = join(directory, 'witness');
   mkdirSync(witness);
+  const keep = (note: string, time: string): void =>
+    appendFileSync(join(witness, `checkpoints-${time.slice(0, 10)}.jsonl`), `${JSON.stringify(note)}\n`);
   const seal = async (): Promise<void> => {
     for (let isFull = true; isFull; ) {
       const round = await sealOnce(database, { signer, origin });
-      if (round !== undefined)
-        appendFileSync(join(witness, `checkpoints-${round.checkpoint.time.slice(0, 10)}.jsonl`), `${JSON.stringify(round.note)}\n`);
+      if (round !== undefined) keep(round.note, round.checkpoint.time);
       isFull = round?.isFull === true;
     }
   };
-  // Two customers and what belongs to none; 700 entries four months ago, some of now.
-  await sql.query(
-    `insert into ledger_fresh (at, kind, observer, customer_id) select clock_timestamp() - interval '4 months' + i * interval '1 second', 'file.published', 'warden',
-       case i % 3 when 0 then null when 1 then '11111111-1111-4111-8111-111111111111'::uuid else '22222222-2222-4222-8222-222222222222'::uuid end from generate_series(1, 1500) i`,
-  );
-  await seal();
-  await sql.query("insert into ledger_fresh (kind, observer) select 'file.published', 'warden' from generate_series(1, 300)");
-  await seal();
-  const siem = { name: 'siem', format: 'cef', destination: { transport: 'unix', path: '/nowhere' } } as const;
-  const config = { archiveDirectory: join(directory, 'archive'), onlineMonths: 2, retentionMonths: 60, forwards: [siem] };
-  const log = createLogger({ log: { level: 'error', pretty: false } } as Config, 'warden');
-  const verify = async (archive?: string) => {
-    const lines = (await sql.query<{ line: string }>('select line from ledger_dump order by part, tree, position')).map((row) => row.line);
-    const dump = join(directory, 'dump.jsonl');
-    writeFileSync(dump, `${lines.join('\n')}\n`);
-    return verifyRecord({
-      keys: [parseVerifierKey(signer.verifierKey)],
-      witnesses: [witness],
-      archive,
-      maxAgeSeconds: 600,
-      dump,
-      now: Date.now(),
-    });
-  };
-  t.match(await verify(), { ok: true, entries: 1800, archived: 0 });
-  await t.rejects(
-    sql.query("select ledger_drop_month((date_trunc('month', clock_timestamp() - interval '4 months'))::date)"),
-    /not in an archive/,
-  );
-
-  const monthsOnline = async (): Promise<number> =>
-    (await sql.query("select 1 from pg_inherits where inhparent = 'ledger_sealed'::regclass")).length;
-  await sql.query("insert into ledger_forward (name, number, sent) values ('siem', 1400, 1500), ('of another time', 0, 0)");
-  await archiveDue({ config, database, log });
-  t.equal(await monthsOnline(), 2, 'it stays while a receiver does not have all of it');
-  await archiveDue({ config: { ...config, retentionMonths: 2 }, database, log });
-  await archiveDue({ config: { ...config, retentionMonths: 2 }, database, log });
-  t.equal(readdirSync(config.archiveDirectory).length, 1, 'and so does its archive, whatever its retention');
-  await sql.query("update ledger_forward set number = 1500 where name = 'siem'");
-
-  await archiveDue({ config, database, log });
-  await seal();
-  const files = readdirSync(config.archiveDirectory);
-  t.match(files, [/^ledger-\d{4}-\d\d\.jsonl\.gz$/]);
-  t.equal(await monthsOnline(), 1, 'the month has left the database');
-  const file = join(config.archiveDirectory, files[0] ?? '');
-  t.equal(gunzipSync(readFileSync(file)).toString('utf8').split('\n').length, 1501);
-  t.same((await verify(config.archiveDirectory)).findings, []);
-  t.match(await verify(config.archiveDirectory), { ok: true, entries: 1801, archived: 0 }, 'with the archive every entry is looked at');
-  const byBlock = await verify();
-  t.match({ entries: byBlock.entries, archived: byBlock.archived }, { archived: 1500 }, 'without it, whole blocks vouch for their entries');
-  t.equal((await sql.query("select 1 from ledger where kind = 'ledger.archived'")).length, 1, 'on the record');
-
-  const good = readFileSync(file);
-  const text = gunzipSync(good).toString('utf8');
-  writeFileSync(file, gzipSync(text.replace('"file.published"', '"file.destroyed"')));
-  const changed = await verify(config.archiveDirectory);
-  t.equal(changed.ok, false, 'an archive that was changed does not verify');
-  t.match(changed.firstRow, { what: 'changed', position: 0 });
-  writeFileSync(file, good);
-
-  await archiveDue({ config: { ...config, retentionMonths: 2 }, database, log });
-  t.notOk(existsSync(file), 'after its retention the file goes');
-  t.equal((await sql.query('select 1 from ledger_archive where deleted_at is not null')).length, 1);
-  await archiveDue({ config, database, log });
-  t.equal((await sql.query("select 1 from ledger where kind = 'ledger.archive-deleted'")).length, 1, 'once');
-});
-
-test('a full disk ends the archiving of a month, which stays where it is and is archived when there is room', async (t) => {
-  const sql = await createTestDatabase(t);
-  const directory = temporaryDirectory(t);
-  const database = new Database({ url: sql.wardenUrl, applicationName: 'test', connectionsMax: 2 });
-  t.teardown(() => database.close());
-  const origin = originOf('6b0f9a52-97a5-4c7b-9f4e-0d1f4d9b8a12');
-  const signer = checkpointSigner(generateKeyPairSync('ed25519').privateKey, origin);
-  // Two pages of lines that no packing makes small: more than is kept in memory on the way to the file.
-  await sql.query(
-    `insert into ledger_fresh (at, kind, observer, sensitive) select clock_timestamp() - interval '4 months' + i * interval '1 second', 'file.published', 'warden',
-       jsonb_build_object('by', encode(sha256(i::text::bytea), 'hex')) from generate_series(1, 6000) i`,
-  );
-  for (let isFull = true; isFull; ) isFull = (await sealOnce(database, { signer, origin }))?.isFull === true;
   const archiveDirectory = join(directory, 'archive');
-  mkdirSync(archiveDirectory);
-  const [row] = await sql.query<{ month: string }>("select to_char(clock_timestamp() - interval '4 months', 'YYYY-MM') as month");
-  const draft = join(archiveDirectory, `ledger-${row?.month}.jsonl.gz.draft`);
-  // Every write to this device says that there is no space.
-  symlinkSync('/dev/full', draft);
-  const options = {
+  const options: ArchiveOptions = {
     config: { archiveDirectory, onlineMonths: 2, retentionMonths: 60, forwards: [] },
     database,
-    log: createLogger({ log: { level: 'error', pretty: false } } as Config, 'warden'),
+    log: createLogger({ log: { level: 'fatal' as 'error', pretty: false } } as Config, 'warden'),
   };
-  const count = async (): Promise<number> =>
-    Number((await sql.query<{ n: string }>("select count(*) as n from ledger_sealed where kind = 'file.published'"))[0]?.n);
-  await t.rejects(archiveDue(options), { code: 'ENOSPC' }, 'it says why, and does not wait for room');
-  t.equal(await count(), 6000, 'nothing left the database');
-  t.same(readdirSync(archiveDirectory), [`ledger-${row?.month}.jsonl.gz.draft`], 'no file counts');
-  rmSync(draft);
+  const count = async (text: string): Promise<number> =>
+    Number((await sql.query<{ n: string }>(`select count(*) as n from ${text}`))[0]?.n);
+  return {
+    sql,
+    directory,
+    database,
+    archiveDirectory,
+    options,
+    seal,
+    count,
+    /** So many entries of two customers and of nobody, written and sealed so many months ago. */
+    old: async (months: number, entries: number): Promise<void> => {
+      await sql.query(
+        `insert into ledger_fresh (at, kind, observer, customer_id, sensitive) select clock_timestamp() - $1 * interval '1 month' + i * interval '1 second', 'file.published', 'warden',
+           case i % 3 when 0 then null else ($3::uuid[])[i % 3] end, jsonb_build_object('by', encode(sha256(i::text::bytea), 'hex')) from generate_series(1, $2::int) i`,
+        [months, entries, customers],
+      );
+      for (const { note, checkpoint } of await sealLongAgo(database, sql, { signer, origin }, months)) keep(note, checkpoint.time);
+    },
+    sealAndWitness: async (): Promise<void> => {
+      await seal();
+      await witnessAll(sql);
+    },
+    verify: async (archive?: string) => {
+      const lines = await sql.query<{ line: string }>('select line from ledger_dump order by part, tree, position');
+      const dump = join(directory, 'dump.jsonl');
+      writeFileSync(dump, `${lines.map((row) => row.line).join('\n')}\n`);
+      const keys = [parseVerifierKey(signer.verifierKey)];
+      return verifyRecord({ keys, witnesses: [witness], archive, maxAgeSeconds: 600, dump, now: Date.now() });
+    },
+    month: async (months: number): Promise<string> =>
+      (
+        await sql.query<{ m: string }>("select to_char(clock_timestamp() at time zone 'utc' - $1 * interval '1 month', 'YYYY-MM') as m", [
+          months,
+        ])
+      )[0]?.m ?? '',
+    /** Whether the month so many months ago has a table. */
+    isOnline: async (months: number): Promise<boolean> =>
+      (await count(
+        `(select 1 where to_regclass('ledger_sealed_' || to_char(clock_timestamp() at time zone 'utc' - ${months} * interval '1 month', 'YYYYMM')) is not null) x`,
+      )) === 1,
+    /** A process that archives, with a limit for the size of its files in blocks of 512 bytes; how it ended and what it said. */
+    child: ({
+      fatal = 'none',
+      blocks = 'unlimited',
+      onlineMonths = 2,
+    }): Promise<{ readonly signal: string | null; readonly said: string }> =>
+      new Promise((resolve, reject) => {
+        const script = `ulimit -f ${blocks}; exec "$@"`;
+        const args = [
+          '-c',
+          script,
+          'sh',
+          process.execPath,
+          join(import.meta.dirname, '../support/archiver.ts'),
+          sql.wardenUrl,
+          archiveDirectory,
+          fatal,
+          String(onlineMonths),
+        ];
+        execFile('sh', args, { timeout: 120_000 }, (error, stdout) => {
+          if (error === null) resolve({ signal: null, said: stdout });
+          else if (error.killed !== true && error.signal === 'SIGKILL') resolve({ signal: 'SIGKILL', said: stdout });
+          else reject(error);
+        });
+      }),
+  };
+}
+
+test('a month in an archive verifies with it, is told to every tree, and does not verify when it was changed', async (t) => {
+  const world = await recordWorld(t);
+  const { sql, options, count, archiveDirectory } = world;
+  await world.old(4, 1500);
+  await sql.query("insert into ledger_fresh (kind, observer) select 'file.published', 'warden' from generate_series(1, 300)");
+  await world.sealAndWitness();
+  t.match(await world.verify(), { ok: true, entries: 1800 });
+  const dropNow = () =>
+    sql.query<{ why: string | null }>(
+      "select ledger_drop_month((date_trunc('month', clock_timestamp() at time zone 'utc' - interval '4 months'))::date, 1) as why",
+    );
+  await t.rejects(dropNow(), /not in an archive/);
+
+  const siem = { name: 'siem', format: 'cef', destination: { transport: 'unix', path: '/nowhere' } } as const;
+  const forwarded = { ...options, config: { ...options.config, forwards: [siem] } };
+  await sql.query("insert into ledger_forward (name, number, sent) values ('siem', 1400, 1500), ('of another time', 0, 0)");
+  t.match(await archiveDue(forwarded), [{ step: 'stated', isFailure: false }], 'first it is told to the trees');
+  t.match(await dropNow(), [{ why: /no sealed and witnessed entry/ }], 'nobody takes it out before that is sealed');
+  await world.seal();
+  t.match(await archiveDue(forwarded), [{ step: 'stated', why: /3 trees/ }]);
+  t.match(await dropNow(), [{ why: /no sealed and witnessed entry/ }], 'and witnessed');
+  await witnessAll(sql);
+  t.match(
+    await archiveDue(forwarded),
+    [{ step: 'witnessed', why: /siem/, isFailure: false }],
+    'it stays while a receiver does not have all of it',
+  );
+  t.ok(await world.isOnline(4));
+  await archiveDue({ ...forwarded, config: { ...forwarded.config, retentionMonths: 2 } });
+  t.equal(readdirSync(archiveDirectory).length, 1, 'and so does its archive, whatever its retention');
+  t.match(await sql.query('select step, why from ledger_archiving'), [{ step: 'witnessed', why: /siem/ }], 'operators read why');
+  await sql.query("update ledger_forward set number = 1500 where name = 'siem'");
+
+  t.same(await archiveDue(forwarded), []);
+  t.notOk(await world.isOnline(4), 'the month has left the database');
+  t.equal(await count('ledger_archiving'), 0);
+  await world.sealAndWitness();
+  const month = await world.month(4);
+  const file = join(archiveDirectory, `ledger-${month}.jsonl.gz`);
+  t.same(readdirSync(archiveDirectory), [`ledger-${month}.jsonl.gz`]);
+  t.equal(gunzipSync(readFileSync(file)).toString('utf8').split('\n').length, 1501);
+  const sha256 = createHash('sha256').update(readFileSync(file)).digest('hex');
+  const stated = await sql.query("select tree, customer_id, public, sensitive from ledger where kind = 'ledger.archived' order by tree");
+  t.same(
+    stated,
+    [null, ...customers].map((customer) => ({
+      tree: customer ?? commonTree,
+      customer_id: customer,
+      public: { month, first: 0, last: 499, entries: 500 },
+      sensitive: { file: `ledger-${month}.jsonl.gz`, sha256, total: 1500 },
+    })),
+    'one entry in each tree of which it holds entries',
+  );
+  t.same((await world.verify(archiveDirectory)).findings, []);
+  t.match(await world.verify(archiveDirectory), { ok: true, entries: 1803 }, 'with the archive every entry is looked at');
+
+  const good = readFileSync(file);
+  writeFileSync(file, gzipSync(gunzipSync(good).toString('utf8').replace('"file.published"', '"file.destroyed"')));
+  t.equal((await world.verify(archiveDirectory)).ok, false, 'an archive that was changed does not verify');
+  writeFileSync(file, good);
+});
+
+test('a file goes after its retention, and after the record says so', async (t) => {
+  const world = await recordWorld(t);
+  const { sql, options, count, archiveDirectory } = world;
+  await world.old(4, 30);
   await archiveDue(options);
-  t.equal(await count(), 0, 'with room it is archived');
+  await world.sealAndWitness();
+  t.same(await archiveDue(options), []);
+  const ended = { ...options, config: { ...options.config, retentionMonths: 2 } };
+  await archiveDue(ended);
+  t.equal(readdirSync(archiveDirectory).length, 1, 'the entry waits for its seal: the file is there');
+  await world.seal();
+  await archiveDue(ended);
+  t.equal(readdirSync(archiveDirectory).length, 1, 'and for its witness');
+  await t.rejects(
+    world.database.withSystem((tx) => tx.query('update ledger_archive set deleted_at = clock_timestamp()')),
+    { cause: { message: /no sealed and witnessed entry/ } },
+    'nor does the database let anybody say that it is deleted',
+  );
+  await witnessAll(sql);
+  await archiveDue(ended);
+  t.equal(readdirSync(archiveDirectory).length, 0);
+  t.equal(await count('ledger_archive where deleted_at is not null'), 1);
+  await archiveDue(ended);
+  await world.seal();
+  t.equal(await count("ledger where kind = 'ledger.archive-deleted'"), 1, 'once');
+});
+
+test('killed behind any step, a month goes on where it was, and nothing is lost or told twice', async (t) => {
+  const world = await recordWorld(t);
+  const { options, count, archiveDirectory } = world;
+  const steps = ['closed', 'writing', 'written', 'noted', 'named', 'stated', 'witnessed', 'read-again', 'dropped'] as const;
+  // The oldest first, as time goes; one after the other is due.
+  const monthOf = (i: number): number => 1 + steps.length - i;
+  for (const i of steps.keys()) await world.old(monthOf(i), 30);
+  for (const [i, step] of steps.entries()) {
+    const months = monthOf(i);
+    const due = { ...options, config: { ...options.config, onlineMonths: months } };
+    let ended: string | null = null;
+    for (let runs = 0; runs < 3 && ended === null; runs += 1) {
+      ended = (await world.child({ fatal: step, onlineMonths: months })).signal;
+      if (ended === null) await world.sealAndWitness();
+    }
+    t.equal(ended, 'SIGKILL', `it was killed behind "${step}"`);
+    const month = await world.month(months);
+    const isWhole = (await world.isOnline(months)) || existsSync(join(archiveDirectory, `ledger-${month}.jsonl.gz`));
+    t.ok(isWhole, 'its entries are in the database, or in a file');
+    for (let runs = 0; runs < 3 && (await archiveDue(due)).length > 0; runs += 1) await world.sealAndWitness();
+    t.notOk(await world.isOnline(months), 'then it leaves');
+    const lines = gunzipSync(readFileSync(join(archiveDirectory, `ledger-${month}.jsonl.gz`)))
+      .toString('utf8')
+      .split('\n');
+    t.equal(lines.length, 31, 'its file is whole');
+    t.equal(await count(`ledger where kind = 'ledger.archived' and public ->> 'month' = '${month}'`), 3, 'told once to each tree');
+  }
+  await world.sealAndWitness();
+  t.same((await world.verify(archiveDirectory)).findings, [], 'all of it verifies');
+  t.same(
+    readdirSync(archiveDirectory).filter((name) => !name.endsWith('.jsonl.gz') && !name.endsWith('.draft')),
+    [],
+    'nothing but files, and drafts of the killed',
+  );
+});
+
+test('a full disk ends an attempt with an alarm and no file; with room the month leaves', async (t) => {
+  const world = await recordWorld(t);
+  const { options, count, archiveDirectory } = world;
+  await world.old(4, 6000);
+  // A file may have 64 KiB, and no more.
+  const { said } = await world.child({ blocks: '128' });
+  t.match(JSON.parse(said), [{ step: 'writing', why: /EFBIG|ENOSPC/, isFailure: true }], 'it says why, and does not wait for room');
+  t.equal(await count("ledger_sealed where kind = 'file.published'"), 6000, 'nothing left the database');
+  t.same(readdirSync(archiveDirectory), [], 'no file counts, and no draft is left');
+  t.match(
+    await world.sql.query("select kind, severity, text from alert where kind = 'ledger.archive-stuck'"),
+    [{ severity: 'critical', text: /EFBIG|ENOSPC/ }],
+    'somebody is told',
+  );
+  t.match(await world.sql.query('select step, failed_at from ledger_archiving'), [{ step: 'writing', failed_at: Date }]);
+  await archiveDue(options);
+  await world.sealAndWitness();
+  t.same(await archiveDue(options), []);
+  t.equal(await count("ledger_sealed where kind = 'file.published'"), 0, 'with room it is archived');
+});
+
+test('two leaders at once make one archive', async (t) => {
+  const world = await recordWorld(t);
+  const { sql, options, count, archiveDirectory } = world;
+  await world.old(4, 3000);
+  const other = new Database({ url: sql.wardenUrl, applicationName: 'other', connectionsMax: 1 });
+  t.teardown(() => other.close());
+  const both = () => Promise.all([archiveDue(options), archiveDue({ ...options, database: other })]);
+  await both();
+  await world.sealAndWitness();
+  await both();
+  await archiveDue(options);
+  t.notOk(await world.isOnline(4));
+  const [row] = await sql.query<{ sha256: string; file: string }>("select file, encode(sha256, 'hex') as sha256 from ledger_archive");
+  t.same(readdirSync(archiveDirectory), [row?.file]);
+  t.equal(await hashOf(join(archiveDirectory, row?.file ?? ''), new AbortController().signal), row?.sha256);
+  t.equal(await count("ledger where kind = 'ledger.archived'"), 3, 'told once to each tree');
+});
+
+test('what came into a month after its file was written keeps it in the database, with an alarm', async (t) => {
+  const world = await recordWorld(t);
+  const { sql, options, database } = world;
+  await world.old(4, 30);
+  await archiveDue(options);
+  await world.sealAndWitness();
+  const table = `ledger_sealed_${(await world.month(4)).replace('-', '')}`;
+  const add = (disable: string) =>
+    sql.query(
+      `${disable} insert into ledger_sealed select number, tree, position + 1000, salt, leaf, id, at, kind, observer, customer_id, account_id, session_id, node, plane, handle_id, version_id, extent, bytes, public, credential, also_credential, source, source_port, client, operator, sensitive from ${table} limit 1`,
+    );
+  await t.rejects(add(''), { code: '22008' }, 'a closed month takes nothing');
+  await add(`alter table ${table} disable trigger ledger_month_is_closed;`);
+  await sql.query(`alter table ${table} enable trigger ledger_month_is_closed`);
+  t.match(await archiveDue(options), [{ step: 'read-again', why: /does not hold what its file holds/, isFailure: true }]);
+  t.ok(await world.isOnline(4), 'it stays');
+  t.match(await sql.query("select text from alert where kind = 'ledger.archive-stuck'"), [{ text: /does not hold what its file holds/ }]);
+  t.rejects(
+    database.withSystem((tx) => tx.query(`drop table ${table}`)),
+    'nor can the role of the warden drop it otherwise',
+  );
+});
+
+test('a file that is damaged or gone before its month left is written again', async (t) => {
+  const world = await recordWorld(t);
+  const { options, archiveDirectory } = world;
+  await world.old(4, 30);
+  await archiveDue(options);
+  await world.sealAndWitness();
+  const file = join(archiveDirectory, `ledger-${await world.month(4)}.jsonl.gz`);
+  const good = readFileSync(file);
+  truncateSync(file, 40);
+  t.same(await archiveDue(options), [], 'it leaves');
+  t.same(readFileSync(file), good, 'for a file that is whole');
+  t.equal(readdirSync(archiveDirectory).filter((name) => name.includes('.other-')).length, 1, 'what lay there is kept beside it');
+});
+
+test('a file of more than 2 GiB is read as a stream', async (t) => {
+  const path = join(temporaryDirectory(t), 'large');
+  writeFileSync(path, '');
+  truncateSync(path, 2 ** 31 + 4096);
+  t.match(await hashOf(path, new AbortController().signal), /^[0-9a-f]{64}$/);
+  rmSync(path);
 });
 
 test('a month leaves the database, and an archive its directory, when so many months have begun since, and not before', async (t) => {
-  const sql = await createTestDatabase(t);
-  const database = new Database({ url: sql.wardenUrl, applicationName: 'test', connectionsMax: 2 });
-  t.teardown(() => database.close());
+  const world = await recordWorld(t);
+  const { sql, database, options, archiveDirectory } = world;
   // The first and the last moment of each of the last months, by the clock of the database.
-  for (const edge of ["interval '0'", "interval '1 month' - interval '1 microsecond'"])
-    await sql.query(
-      `insert into ledger_fresh (at, kind, observer) select least((date_trunc('month', clock_timestamp() at time zone 'utc') - i * interval '1 month' + ${edge}) at time zone 'utc', clock_timestamp()),
-         'file.published', 'warden' from generate_series(0, 4) i`,
-    );
-  const origin = originOf('6b0f9a52-97a5-4c7b-9f4e-0d1f4d9b8a13');
-  const signer = checkpointSigner(generateKeyPairSync('ed25519').privateKey, origin);
-  await sealOnce(database, { signer, origin });
+  for (const i of [4, 3, 2, 1, 0]) {
+    for (const edge of ["interval '0'", "interval '1 month' - interval '1 microsecond'"])
+      await sql.query(
+        `insert into ledger_fresh (at, kind, observer) select least((date_trunc('month', clock_timestamp() at time zone 'utc') - $1 * interval '1 month' + ${edge}) at time zone 'utc', clock_timestamp()),
+           'file.published', 'warden'`,
+        [i],
+      );
+  }
+  await sql.query('select ledger_month(at) from ledger_fresh');
+  await sql.query('alter table ledger_fresh disable trigger ledger_leaves_sealed');
+  await sql.query(
+    `with w as (delete from ledger_fresh returning *) insert into ledger_sealed select id, $1, id - 1, sha256('s'), sha256('l'), w.* from w`,
+    [commonTree],
+  );
+  await sql.query('alter table ledger_fresh enable trigger ledger_leaves_sealed');
+  await sql.query('update ledger_state set number = (select max(number) from ledger_sealed)');
   const ago = async (months: readonly string[]): Promise<readonly number[]> =>
     (
       await sql.query<{ n: number }>(
@@ -160,9 +357,9 @@ test('a month leaves the database, and an archive its directory, when so many mo
       [4, 3, 2, 1].filter((months) => months >= online),
       `${online} months stay in the database, the current one among them`,
     );
-  const archiveDirectory = join(temporaryDirectory(t), 'archive');
-  const log = createLogger({ log: { level: 'error', pretty: false } } as Config, 'warden');
-  await archiveDue({ config: { archiveDirectory, onlineMonths: 2, retentionMonths: 60, forwards: [] }, database, log });
+  await archiveDue(options);
+  await world.sealAndWitness();
+  t.same(await archiveDue(options), []);
   t.equal(readdirSync(archiveDirectory).length, 3);
   for (const retention of [2, 3, 4])
     t.same(

@@ -21,6 +21,26 @@ function witnessFinding(config: Config): Finding {
       );
 }
 
+/** So long a month may wait for its witness, for receivers, or for a moment in which nobody reads. Milliseconds. */
+const patienceMs = 24 * 3_600_000;
+
+/** Whether every month that is due has left the database. */
+function archiveFinding(archiving: Status['archiving'], now: number): Finding {
+  const stuck = archiving.filter((one) => one.failedAt !== null || now - Date.parse(one.dueSince) > patienceMs);
+  const [first] = stuck;
+  if (first === undefined)
+    return ok(
+      'archives',
+      archiving.length === 0 ? 'every month that is due has left the database' : `${archiving.length} months are on their way`,
+    );
+  const more = stuck.length === 1 ? '' : `, and ${stuck.length - 1} more`;
+  return warning(
+    'archives',
+    `${first.month} should have left the database ${first.dueSince.slice(0, 10)} and is there: ${first.why ?? 'it goes on'}${more}`,
+    'cofferctl ledger status; OPERATIONS, "Archives"',
+  );
+}
+
 export function ledgerFindings(config: Config, status: Status): readonly Finding[] {
   const { witnessAlarmMs, witnessStopMs } = config.limits;
   const lateMs = Math.max(status.unsealedMs, status.unwitnessedMs);
@@ -34,5 +54,5 @@ export function ledgerFindings(config: Config, status: Status): readonly Finding
         : lateMs >= witnessAlarmMs
           ? fault('record', `${what} for ${Math.round(lateMs / 1000)} s; after ${witnessStopMs / 1000} s nothing more is served`, next)
           : ok('record', `${status.entries} entries sealed, checkpoint of ${status.checkpointAt ?? 'nothing yet'}`);
-  return [state, witnessFinding(config)];
+  return [state, witnessFinding(config), archiveFinding(status.archiving, Date.now())];
 }

@@ -34,6 +34,28 @@ async function forwardsOf(tx: Transaction, names: readonly string[]): Promise<St
   }));
 }
 
+/** Months that are due to leave, and why they have not. */
+async function archivingOf(tx: Transaction): Promise<Status['archiving']> {
+  const rows = await tx.query<{
+    month: string;
+    due_since: Date;
+    step: string;
+    why: string | null;
+    looked_at: Date;
+    failed_at: Date | null;
+  }>(
+    "select to_char(month, 'YYYY-MM') as month, due_since, step, why, looked_at, failed_at from ledger_archiving order by ledger_archiving.month limit 100",
+  );
+  return rows.map((row) => ({
+    month: row.month,
+    dueSince: row.due_since.toISOString(),
+    step: row.step,
+    why: row.why,
+    lookedAt: row.looked_at.toISOString(),
+    failedAt: row.failed_at?.toISOString() ?? null,
+  }));
+}
+
 export async function ledgerStatus(tx: Transaction, forwards: readonly string[]): Promise<Status> {
   const [row] = await tx.query<{
     era: number;
@@ -65,7 +87,8 @@ export async function ledgerStatus(tx: Transaction, forwards: readonly string[])
   );
   const months = await tx.query<{ month: string; entries: number }>(
     `select substr(c.relname, 15, 4) || '-' || substr(c.relname, 19, 2) as month, greatest(c.reltuples, 0)::bigint as entries
-     from pg_catalog.pg_inherits i join pg_catalog.pg_class c on c.oid = i.inhrelid where i.inhparent = 'public.ledger_sealed'::regclass order by 1`,
+     from pg_catalog.pg_inherits i join pg_catalog.pg_class c on c.oid = i.inhrelid where i.inhparent = 'public.ledger_sealed'::regclass
+       and to_date(substr(c.relname, 15, 6), 'YYYYMM') <= clock_timestamp() at time zone 'utc' order by 1`,
   );
   return {
     era: row.era,
@@ -85,6 +108,7 @@ export async function ledgerStatus(tx: Transaction, forwards: readonly string[])
     unwitnessedMs: Math.max(0, Math.round(row.unwitnessed_ms ?? 0)),
     verifierKeys: keys.map((one) => one.verifier_key),
     months: [...months],
+    archiving: await archivingOf(tx),
     forwards: await forwardsOf(tx, forwards),
     freeze:
       freeze === undefined

@@ -152,8 +152,15 @@ export const entryKinds = {
   'self-test.failed': { says: 'a control did not bite', public: ['check', 'bites', 'text'] },
   'ledger.frozen': { says: 'nothing is served: the database is not what was witnessed', sensitive: ['freeze', 'why', 'text', 'facts'] },
   'ledger.released': { says: 'two operators let the record go on', sensitive: ['freeze', 'era', 'facts', ...byOperator] },
-  'ledger.archived': { says: 'a month of the record is in an archive', sensitive: ['month', 'entries', 'file', 'sha256'] },
-  'ledger.archive-deleted': { says: 'the retention of an archived month has ended', sensitive: ['month', 'file'] },
+  'ledger.archived': {
+    says: 'entries of this tree are in an archive: from which position to which, and how many',
+    public: ['month', 'first', 'last', 'entries'],
+    sensitive: ['file', 'sha256', 'total'],
+  },
+  'ledger.archive-deleted': {
+    says: 'the retention of an archived month has ended; its file is deleted after this',
+    sensitive: ['month', 'file'],
+  },
   'database.changed': { says: 'the warden sees another server or another timeline with the same record', sensitive: ['before', 'after'] },
 } as const satisfies Readonly<Record<string, Shape>>;
 

@@ -1,27 +1,46 @@
-// Owns: months of the record that leave the database for a file each, and files whose retention has ended.
-// Must never: drop a month whose file is not durable, whole and named in the record by its hash.
-import { createHash } from 'node:crypto';
-import { once } from 'node:events';
-import { createWriteStream } from 'node:fs';
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+// Owns: months of the record that leave the database for a file each, step by step, and files whose retention has ended.
+// Must never: drop a month whose file is not durable, whole and told to every tree by an entry that is sealed and witnessed; or let one month's trouble keep
+// the others, or the warden, from going on.
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { finished } from 'node:stream/promises';
-import { createGzip, type Gzip } from 'node:zlib';
+import { setImmediate as breath } from 'node:timers/promises';
 import type { LedgerConfig } from '../../config/ledger-settings.ts';
-import { held } from '../../domain/detached.ts';
-import { CofferdamError } from '../../domain/errors.ts';
+import { CofferdamError, toCofferdamError } from '../../domain/errors.ts';
+import { type CustomerId, idOf } from '../../domain/ids.ts';
+import { commonTree } from '../../domain/ledger/leaf.ts';
 import type { Logger } from '../../observability/logger.ts';
 import type { Database } from '../../postgres/database.ts';
+import { lockNotAvailable, sqlState } from '../../postgres/database-errors.ts';
+import { insertAlert } from '../alerts/alert-queries.ts';
+import {
+  type ArchiveLine,
+  clearDrafts,
+  type Draft,
+  fileOf,
+  findDraft,
+  hashOf,
+  isThere,
+  place,
+  syncDirectory,
+  writeDraft,
+} from './archive-file.ts';
 import {
   type Archive,
   archivesToDelete,
+  closeMonth,
   dropMonth,
   findArchive,
+  forgetProgress,
   forwardsWithin,
   insertArchive,
+  isDeletionWitnessed,
   markDeleted,
+  markDeletionStated,
   monthsToArchive,
+  noteProgress,
   pageOfMonth,
+  takeUnstated,
+  unwitnessedStatements,
 } from './archive-queries.ts';
 import { record } from './ledger-queries.ts';
 
@@ -29,98 +48,266 @@ export type ArchiveOptions = {
   readonly config: Pick<LedgerConfig, 'archiveDirectory' | 'onlineMonths' | 'retentionMonths' | 'forwards'>;
   readonly database: Database;
   readonly log: Logger;
+  /** Ends the work where it is; it goes on with the next pass. */
+  readonly signal?: AbortSignal;
+  /** Hears of each step that is done, before the next one begins. */
+  readonly onStep?: (step: Step, month: string) => void;
 };
 
-const pageRows = 5000;
-const fileOf = (month: string): string => `ledger-${month.slice(0, 7)}.jsonl.gz`;
+/** What was done last to a month that is due. Each step stands by itself: whoever comes after a kill goes on behind the last one. */
+export type Step =
+  | 'due'
+  | 'closed'
+  | 'writing'
+  | 'written'
+  | 'noted'
+  | 'named'
+  | 'stated'
+  | 'witnessed'
+  | 'read-again'
+  | 'dropped'
+  | 'deletion-stated'
+  | 'deleted';
+/** Why a month stays for now. */
+export type Waiting = { readonly month: string; readonly step: Step; readonly why: string; readonly isFailure: boolean };
 
-async function sync(path: string): Promise<void> {
-  const handle = await open(path, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-}
+/** A page costs the warden's only thread a few milliseconds. */
+const pageRows = 1000;
+/** Trees that are told in one transaction: it is over before the record would be called late. */
+const statedMax = 500;
+/** A month that waits for its witness, for receivers or for a quiet moment is nobody's alarm for so long. */
+const patienceMs = 24 * 3_600_000;
 
-/** Writes the file of one month, durably, under a name that counts only when it is whole. */
-async function write({ config, database }: ArchiveOptions, month: string): Promise<Archive> {
-  await mkdir(config.archiveDirectory, { recursive: true, mode: 0o700 });
-  const path = join(config.archiveDirectory, fileOf(month));
-  const draft = `${path}.draft`;
-  const gzip = createGzip();
-  const file = createWriteStream(draft, { mode: 0o600 });
-  const done = held(finished(gzip.pipe(file)));
-  const entries = await writeLines(database, month, gzip, done).catch((error: unknown) => {
-    file.destroy();
-    throw error;
-  });
-  gzip.end();
-  await done;
-  await sync(draft);
-  await rename(draft, path);
-  await sync(config.archiveDirectory);
-  return {
-    month,
-    file: fileOf(month),
-    sha256: createHash('sha256')
-      .update(await readFile(path))
-      .digest('hex'),
-    entries,
-  };
-}
+const never = new AbortController().signal;
 
-/** Every entry of a month as a line; how many there were. `failed` rejects when the file cannot be written. */
-async function writeLines(database: Database, month: string, gzip: Gzip, failed: Promise<void>): Promise<number> {
-  let entries = 0;
+/** Reads a month page by page, each in a transaction of its own: the month is closed, so that all of them see the same. */
+async function* pagesOf(
+  database: Database,
+  month: string,
+  signal: AbortSignal,
+  onPage: () => void,
+): AsyncGenerator<readonly ArchiveLine[]> {
   for (let after = { tree: '00000000-0000-0000-0000-000000000000', position: -1 }; ; ) {
+    signal.throwIfAborted();
     const rows = await database.withSystem((tx) => pageOfMonth(tx, month, after, pageRows));
     const last = rows.at(-1);
-    if (last === undefined) break;
-    entries += rows.length;
-    // A file that cannot be written never drains.
-    if (!gzip.write(rows.map((row) => `${row.line}\n`).join(''))) await Promise.race([once(gzip, 'drain'), failed]);
-    if (rows.length < pageRows) break;
+    if (last === undefined) return;
+    yield rows;
+    onPage();
+    if (rows.length < pageRows) return;
     after = { tree: last.tree, position: last.position };
+    await breath();
   }
-  return entries;
 }
 
-/** Moves every month that is due into its archive, and deletes archives whose time is over. Goes on where it was interrupted. */
-export async function archiveDue(options: ArchiveOptions): Promise<void> {
-  const { config, database, log } = options;
-  for (const month of await database.withSystem((tx) => monthsToArchive(tx, config.onlineMonths))) {
-    let archive = await database.withSystem((tx) => findArchive(tx, month));
-    if (archive === undefined) {
-      const written = await write(options, month);
-      await database.withSystem(async (tx) => {
-        await insertArchive(tx, written);
-        await record(tx, {
-          kind: 'ledger.archived',
-          observer: 'warden',
-          sensitive: { month: month.slice(0, 7), entries: written.entries, file: written.file, sha256: written.sha256 },
-        });
-      });
-      archive = written;
-    }
-    const bytes = await readFile(join(config.archiveDirectory, archive.file));
-    if (createHash('sha256').update(bytes).digest('hex') !== archive.sha256)
-      throw new CofferdamError('corrupt', `the archive ${archive.file} is not the file that was written: the month stays in the database`);
-    const names = config.forwards.map((one) => one.name);
-    const waiting = await database.withSystem((tx) => forwardsWithin(tx, month, names));
-    if (waiting.length > 0) {
-      log.warn({ month, forwards: waiting }, 'a month of the record stays in the database: receivers do not have all of it yet');
-      continue;
-    }
-    await database.withSystem((tx) => dropMonth(tx, month));
-    log.info({ ...archive }, 'a month of the record is in an archive');
+class Month {
+  readonly #options: ArchiveOptions;
+  readonly #month: string;
+  step: Step = 'due';
+
+  constructor(options: ArchiveOptions, month: string) {
+    this.#options = options;
+    this.#month = month;
   }
-  for (const { month, file } of await database.withSystem((tx) => archivesToDelete(tx, config.retentionMonths))) {
-    await rm(join(config.archiveDirectory, file), { force: true });
+
+  get #signal(): AbortSignal {
+    return this.#options.signal ?? never;
+  }
+
+  get #path(): string {
+    return join(this.#options.config.archiveDirectory, fileOf(this.#month));
+  }
+
+  #did(step: Step): void {
+    this.step = step;
+    this.#options.onStep?.(step, this.#month);
+  }
+
+  #write(): Promise<Draft> {
+    const { config, database } = this.#options;
+    this.step = 'writing';
+    const pages = pagesOf(database, this.#month, this.#signal, () => this.#did('writing'));
+    return writeDraft(config.archiveDirectory, this.#month, pages, this.#signal);
+  }
+
+  /** Undefined: the month has left. Throws what stands in the way. */
+  async leave(): Promise<Omit<Waiting, 'month'> | undefined> {
+    const { database } = this.#options;
+    await database.withSystem((tx) => closeMonth(tx, this.#month));
+    this.#did('closed');
+    const archive = (await database.withSystem((tx) => findArchive(tx, this.#month))) ?? (await this.#make());
+    await this.#find(archive, false);
+    await this.#state(archive);
+    this.#did('stated');
+    return this.#leaveStated(archive);
+  }
+
+  /** The file is durable before anything is written about it, and has its name only after that: of two wardens one is first, and the other one takes its word. */
+  async #make(): Promise<Archive> {
+    const { config, database } = this.#options;
+    const draft = await this.#write();
+    this.#did('written');
+    const made: Archive = { month: this.#month, file: fileOf(this.#month), sha256: draft.sha256, entries: draft.entries };
+    const isFirst = await database.withSystem((tx) => insertArchive(tx, made, draft.ranges));
+    this.#did('noted');
+    if (isFirst) {
+      await place(config.archiveDirectory, this.#month, draft.path);
+      this.#did('named');
+      return made;
+    }
+    await rm(draft.path, { force: true });
+    const theirs = await database.withSystem((tx) => findArchive(tx, this.#month));
+    if (theirs === undefined) throw new CofferdamError('conflict', `another warden archives ${this.#month.slice(0, 7)}`);
+    return theirs;
+  }
+
+  /**
+   * The file that the record tells of is there. One that is missing, or is another one, is a draft that was not named yet, or is written again from the month,
+   * which is still there. `isRead`: it is read from the disk, all of it.
+   */
+  async #find({ sha256, file }: Archive, isRead: boolean): Promise<void> {
+    const { config, log } = this.#options;
+    const { archiveDirectory } = config;
+    if (isRead ? (await hashOf(this.#path, this.#signal)) === sha256 : await isThere(this.#path)) return;
+    const left = await findDraft(archiveDirectory, this.#month, sha256, this.#signal);
+    if (left === undefined) {
+      log.warn(
+        { file },
+        'an archive is not the file that was written, or is not here; it is written again, for its month is still in the database',
+      );
+      const draft = await this.#write();
+      if (draft.sha256 !== sha256) {
+        await rm(draft.path, { force: true });
+        throw new CofferdamError(
+          'corrupt',
+          `the archive ${file} is not the file that was written, and cannot be written again as it was: put it back`,
+        );
+      }
+      await place(archiveDirectory, this.#month, draft.path);
+    } else await place(archiveDirectory, this.#month, left);
+    this.#did('named');
+  }
+
+  /** An entry in each tree of which the file holds entries. */
+  async #state(archive: Archive): Promise<void> {
+    for (;;) {
+      this.#signal.throwIfAborted();
+      const told = await this.#options.database.withSystem(async (tx) => {
+        const ranges = await takeUnstated(tx, this.#month, statedMax);
+        for (const { tree, first, last, entries } of ranges)
+          await record(tx, {
+            kind: 'ledger.archived',
+            observer: 'warden',
+            customer: tree === commonTree ? null : idOf<CustomerId>(tree),
+            public: { month: this.#month.slice(0, 7), first, last, entries },
+            sensitive: { file: archive.file, sha256: archive.sha256, total: archive.entries },
+          });
+        return ranges.length;
+      });
+      if (told < statedMax) return;
+    }
+  }
+
+  async #leaveStated(archive: Archive): Promise<Omit<Waiting, 'month'> | undefined> {
+    const { config, database, log } = this.#options;
+    const unwitnessed = await database.withSystem((tx) => unwitnessedStatements(tx, archive));
+    if (unwitnessed > 0) return this.#waits(`what says so in ${unwitnessed} trees is not sealed and witnessed yet`);
+    this.#did('witnessed');
+    const names = config.forwards.map((one) => one.name);
+    const waiting = await database.withSystem((tx) => forwardsWithin(tx, this.#month, names));
+    if (waiting.length > 0) return this.#waits(`receivers do not have all of it yet: ${waiting.join(', ')}`);
+    await this.#find(archive, true);
+    this.#did('read-again');
+    const why = await database.withSystem((tx) => dropMonth(tx, this.#month));
+    if (why !== null) return { step: this.step, why, isFailure: true };
+    this.#did('dropped');
+    log.info({ ...archive }, 'a month of the record is in an archive');
+    return undefined;
+  }
+
+  #waits(why: string): Omit<Waiting, 'month'> {
+    return { step: this.step, why, isFailure: false };
+  }
+}
+
+/** What an operator reads of a failure: the disk's own words, for they say what to do. */
+function wordsOf(error: unknown): string {
+  if (sqlState(error) === lockNotAvailable) return 'the record is read without a pause, or somebody has a lock on it';
+  if (error instanceof Error && 'code' in error && !(error instanceof CofferdamError)) return error.message;
+  return toCofferdamError(error).message;
+}
+
+async function tell({ config, database, log }: ArchiveOptions, waiting: Waiting): Promise<void> {
+  const { month, step, why, isFailure } = waiting;
+  const told = why.slice(0, 300);
+  const dueMs = await database.withSystem((tx) => noteProgress(tx, { month, step, why: told, isFailure, online: config.onlineMonths }));
+  log.warn({ month, step, why: told }, 'a month of the record stays in the database');
+  if (!isFailure && dueMs < patienceMs) return;
+  await database.withSystem((tx) =>
+    insertAlert(tx, {
+      kind: 'ledger.archive-stuck',
+      severity: isFailure ? 'critical' : 'warning',
+      subject: month.slice(0, 7),
+      text: `the month ${month.slice(0, 7)} of the record stays in the database, ${step}: ${told}`,
+      facts: { month: month.slice(0, 7), step, why: told },
+      nextCommand: 'cofferctl ledger status',
+    }),
+  );
+}
+
+/** A lock that did not come is a matter of the moment; everything else that fails is somebody's to mend. */
+const isOfTheMoment = (error: unknown): boolean => sqlState(error) === lockNotAvailable;
+
+/**
+ * Moves every month that is due towards its archive, as far as it goes now, and deletes archives whose time is over. Returns what waits, and why; that is
+ * written down and an alarm, too. Throws only when the database is away, or `signal` ended it.
+ */
+export async function archiveDue(options: ArchiveOptions): Promise<readonly Waiting[]> {
+  const { config, database, signal = never } = options;
+  const due = await database.withSystem(async (tx) => {
+    const months = await monthsToArchive(tx, config.onlineMonths);
+    await forgetProgress(tx, months);
+    return months;
+  });
+  // A directory that cannot be read is told of where a month needs it.
+  await clearDrafts(config.archiveDirectory).catch(() => {});
+  const waiting: Waiting[] = [];
+  for (const month of due) {
+    const work = new Month(options, month);
+    try {
+      const left = await work.leave();
+      if (left !== undefined) waiting.push({ month, ...left });
+    } catch (error) {
+      signal.throwIfAborted();
+      options.log.error({ err: error, month, step: work.step }, 'archiving a month of the record failed; it is tried again');
+      waiting.push({ month, step: work.step, why: wordsOf(error), isFailure: !isOfTheMoment(error) });
+    }
+  }
+  for (const one of waiting) await tell(options, one);
+  await database.withSystem((tx) =>
+    forgetProgress(
+      tx,
+      waiting.map((one) => one.month),
+    ),
+  );
+  await deleteEnded(options);
+  return waiting;
+}
+
+/** First the record says that an archive is deleted; when that is sealed and witnessed, its file goes. */
+async function deleteEnded({ config, database, log, onStep }: ArchiveOptions): Promise<void> {
+  for (const archive of await database.withSystem((tx) => archivesToDelete(tx, config.retentionMonths))) {
+    const { month, file } = archive;
     await database.withSystem(async (tx) => {
-      await markDeleted(tx, month);
+      if (!(await markDeletionStated(tx, month))) return;
       await record(tx, { kind: 'ledger.archive-deleted', observer: 'warden', sensitive: { month: month.slice(0, 7), file } });
     });
+    onStep?.('deletion-stated', month);
+    if (!(await database.withSystem((tx) => isDeletionWitnessed(tx, archive)))) continue;
+    await rm(join(config.archiveDirectory, file), { force: true });
+    await syncDirectory(config.archiveDirectory);
+    onStep?.('deleted', month);
+    await database.withSystem((tx) => markDeleted(tx, month));
     log.info({ month, file }, 'the retention of an archive has ended');
   }
 }

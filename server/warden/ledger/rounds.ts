@@ -6,6 +6,7 @@ import type { Logger } from '../../observability/logger.ts';
 import type { Database } from '../../postgres/database.ts';
 import { sqlState } from '../../postgres/database-errors.ts';
 import { insertAlert } from '../alerts/alert-queries.ts';
+import { MonthMissing, makeMissing } from './months.ts';
 import { type Round, roundMax, sealRound, takenOf, type Wish } from './seal.ts';
 import { boundStatements, quarantineFirst, type Taken } from './seal-queries.ts';
 import type { Standing } from './standing.ts';
@@ -56,7 +57,7 @@ export class Rounds {
 
   /** One round on top of what was proved; undefined: another warden has sealed meanwhile, or the round was too large for the time that it had. */
   async seal(standing: Standing, wish: Omit<Wish, 'most'>): Promise<Round | undefined> {
-    for (;;)
+    for (let hasMade = false; ; )
       try {
         const round = await this.#database.withSystem(async (tx) => {
           await boundStatements(tx, this.#statementMs);
@@ -69,6 +70,11 @@ export class Rounds {
         // One line had nothing: the other one may have.
         if (round.sealed > 0 || round.isEpoch || line === 'both') return round;
       } catch (error) {
+        if (error instanceof MonthMissing && !hasMade) {
+          hasMade = true;
+          await makeMissing(this.#database, this.#log, error);
+          continue;
+        }
         const isNarrowest = this.#line !== 'both';
         // The next one is smaller, whoever waits behind this one is told how late the record is; one entry that takes so long is a fault.
         if (isTimeout(error) && !isNarrowest) {

@@ -98,11 +98,6 @@ export async function moveEntries(tx: Transaction, places: readonly Place[], sal
   await tx.query('delete from ledger_fresh where id = any ($1::bigint[])', [ids]);
 }
 
-/** Makes the partitions of these instants (microseconds since 1970) where they are missing. */
-export async function makeMonths(tx: Transaction, instants: readonly number[]): Promise<void> {
-  await tx.query("select ledger_month('epoch'::timestamptz + m * interval '1 microsecond') from unnest($1::bigint[]) m", [instants]);
-}
-
 export async function saveTrees(tx: Transaction, trees: ReadonlyMap<string, Frontier>, head: number): Promise<void> {
   const rows = [...trees];
   await tx.query(

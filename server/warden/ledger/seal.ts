@@ -9,6 +9,7 @@ import type { Transaction } from '../../postgres/database.ts';
 import type { CheckpointSigner } from '../keys/checkpoint-signer.ts';
 import { sha256 } from './hashing.ts';
 import { grownBy, textOf } from './heads.ts';
+import { requireMonths } from './months.ts';
 import {
   allTreeRows,
   type Block,
@@ -18,7 +19,6 @@ import {
   insertHead,
   type LedgerState,
   lockState,
-  makeMonths,
   moveEntries,
   type Place,
   saveState,
@@ -90,7 +90,6 @@ class Grove {
 }
 
 const treeNameOf = (entry: FreshEntry): string => entry.customer ?? commonTree;
-const monthOf = (at: number): string => new Date(at / 1000).toISOString().slice(0, 7);
 
 async function placeAll(tx: Transaction, grove: Grove, fresh: readonly FreshEntry[], before: number): Promise<void> {
   const salts = randomBytes(fresh.length * saltBytes);
@@ -103,8 +102,6 @@ async function placeAll(tx: Transaction, grove: Grove, fresh: readonly FreshEntr
     grove.grow(tree, leaf);
     return place;
   });
-  const months = new Map(fresh.map((entry) => [monthOf(entry.at), entry.at]));
-  await makeMonths(tx, [...months.values()]);
   await moveEntries(tx, places, salts, leaves);
 }
 
@@ -163,6 +160,11 @@ export async function sealRound(tx: Transaction, standing: Standing, { most, epo
   if (!isSigned(state.checkpoint)) return unchanged;
   const fresh = await takeFresh(tx, most);
   if (fresh.length === 0 && (epoch === undefined || standing.newest === undefined)) return unchanged;
+  await requireMonths(
+    tx,
+    fresh.map((entry) => entry.at),
+    state.now,
+  );
   const grove = new Grove(standing.trees);
   await requireRows(tx, standing, [...new Set(fresh.map(treeNameOf))], epoch !== undefined);
   const number = standing.number + fresh.length;

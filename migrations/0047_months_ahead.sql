@@ -1,0 +1,145 @@
+-- Months of the record are made ahead of time and leave by one way only: closed, in a file, stated in every tree, witnessed. Forward only.
+
+-- The table of one month. It is made by itself and then attached: that takes a lock beside which everybody reads and seals, where `partition of` would wait
+-- for every reader and let everybody else wait behind it. Whatever stands in the way, the wait is short, and the regular pass tries again.
+create or replace function ledger_month(moment timestamptz) returns text language plpgsql security definer set search_path = public, pg_temp set lock_timeout = '250ms' as $$
+declare
+  first date := date_trunc('month', moment at time zone 'utc')::date;
+  name text := 'ledger_sealed_' || to_char(first, 'YYYYMM');
+  lower text := first::text || ' 00:00:00+00';
+  upper text := (first + interval '1 month')::date::text || ' 00:00:00+00';
+begin
+  if to_regclass('public.' || name) is not null then return name; end if;
+  perform pg_advisory_xact_lock(hashtext(name));
+  if to_regclass('public.' || name) is not null then return name; end if;
+  -- The check says what the bounds of the partition will say, so that nothing has to be looked at when it is attached.
+  execute format('create table %I (like ledger_sealed including defaults including constraints including generated, constraint ledger_month_bounds check (at >= %L and at < %L))', name, lower, upper);
+  execute format('alter table %I enable row level security', name);
+  execute format('alter table %I force row level security', name);
+  execute format('create policy scope on %I using ((select coalesce(current_setting(''cofferdam.customers'', true), '''') = ''*'') or customer_id is null or in_scope(customer_id)) with check (customer_id is null or in_scope(customer_id))', name);
+  execute format('create trigger ledger_is_insert_only before update or delete or truncate on %I for each statement execute function ledger_is_insert_only()', name);
+  execute format('alter table ledger_sealed attach partition %I for values from (%L) to (%L)', name, lower, upper);
+  execute format('alter table %I drop constraint ledger_month_bounds', name);
+  return name;
+end $$;
+
+-- The number of the last entry that every required witness has; null: none yet.
+create function ledger_witnessed_number() returns bigint language sql stable as $$
+  select h.number from ledger_head h join ledger_state s on h.position = s.witnessed_size - 1
+$$;
+
+-- What of each tree the file of a month holds, and when that was said in the tree.
+create table ledger_archive_range (
+  month date not null references ledger_archive,
+  tree uuid not null,
+  first bigint not null,
+  last bigint not null check (last >= first),
+  entries bigint not null check (entries between 1 and last - first + 1),
+  stated_at timestamptz,
+  primary key (month, tree)
+);
+create trigger ledger_is_insert_only before delete or truncate on ledger_archive_range for each statement execute function ledger_is_insert_only();
+alter table ledger_archive add column deletion_stated_at timestamptz;
+
+-- Months that are due, and why they have not left yet. For operators; nothing is decided by it.
+create table ledger_archiving (
+  month date primary key,
+  due_since timestamptz not null,
+  step text not null check (octet_length(step) <= 40),
+  -- null: it goes on by itself.
+  why text check (octet_length(why) <= 1000),
+  looked_at timestamptz not null default clock_timestamp(),
+  failed_at timestamptz
+);
+
+-- Statements about archives, whose own month has left the database: a dump has them for ever. Has the columns of ledger_sealed.
+create table ledger_kept (like ledger_sealed, unique (tree, position));
+alter table ledger_kept enable row level security;
+alter table ledger_kept force row level security;
+create policy scope on ledger_kept using ((select coalesce(current_setting('cofferdam.customers', true), '') = '*') or customer_id is null or in_scope(customer_id)) with check (customer_id is null or in_scope(customer_id));
+create trigger ledger_is_insert_only before update or delete or truncate on ledger_kept for each statement execute function ledger_is_insert_only();
+create index ledger_sealed_archived on ledger_sealed (tree) where kind in ('ledger.archived', 'ledger.archive-deleted');
+
+-- Whatever the view says so far, and the statements beside it.
+do $$
+begin
+  execute 'create or replace view ledger_dump with (security_invoker = true) as ' || rtrim(pg_get_viewdef('ledger_dump'::regclass), '; ')
+    || ' union all select 4, k.tree, k.position, ledger_line(row(k.*)::ledger_sealed) from ledger_kept k';
+end $$;
+
+-- A month gets no entry any more. Takes a lock beside which it is read, and other months are written.
+create function ledger_month_is_closed() returns trigger language plpgsql as $$
+begin
+  -- Of the entry, and not of the record: the sealer sets it aside.
+  raise exception 'the month of this entry is closed' using errcode = 'datetime_field_overflow';
+end $$;
+create function ledger_close_month(first date) returns void language plpgsql security definer set search_path = public, pg_temp set lock_timeout = '250ms' as $$
+declare
+  name text := 'ledger_sealed_' || to_char(first, 'YYYYMM');
+begin
+  if first + interval '2 months' > clock_timestamp() at time zone 'utc' then raise exception 'this month is too young to leave' using errcode = 'check_violation'; end if;
+  if exists (select from pg_trigger t where t.tgrelid = to_regclass('public.' || name) and t.tgname = 'ledger_month_is_closed' and t.tgenabled = 'O') then return; end if;
+  execute format('create or replace trigger ledger_month_is_closed before insert on %I for each row execute function ledger_month_is_closed()', name);
+end $$;
+
+-- Takes a month out of the database, and says null; or says why it stays. Only one that is closed, that ended at least a month ago, whose file holds exactly
+-- what its table holds now, and of which every tree was told in an entry that is sealed and witnessed. What is counted stands still meanwhile, and nobody
+-- waits for that: only writers into this very month would.
+drop function ledger_drop_month(date);
+create function ledger_drop_month(leaving date, tries int) returns text language plpgsql security definer set search_path = public, pg_temp set cofferdam.customers = '*' set lock_timeout = '250ms' as $$
+declare
+  name text := 'ledger_sealed_' || to_char(leaving, 'YYYYMM');
+  archive ledger_archive;
+  witnessed bigint := ledger_witnessed_number();
+  amiss text;
+  i int := 0;
+begin
+  if leaving + interval '2 months' > clock_timestamp() at time zone 'utc' then raise exception 'this month is too young to leave' using errcode = 'check_violation'; end if;
+  if to_regclass('public.' || name) is null then return null; end if;
+  select * into archive from ledger_archive a where a.month = leaving and a.deleted_at is null;
+  if not found then raise exception 'this month is not in an archive' using errcode = 'check_violation'; end if;
+  execute format('lock table only %I in share row exclusive mode', name);
+  execute format('select min(coalesce(h.tree, r.tree)::text) from (select tree, min(position) as first, max(position) as last, count(*) as entries from %I group by tree) h
+    full join (select * from ledger_archive_range where month = $1) r on r.tree = h.tree and (r.first, r.last, r.entries) = (h.first, h.last, h.entries)
+    where h.tree is null or r.tree is null', name) into amiss using leaving;
+  if amiss is not null then return 'its table does not hold what its file holds, of the tree ' || amiss; end if;
+  if archive.entries <> (select coalesce(sum(r.entries), 0) from ledger_archive_range r where r.month = leaving) then return 'its file does not hold as many entries as its trees'; end if;
+  select min(r.tree::text) into amiss from ledger_archive_range r where r.month = leaving and not exists (
+    select from ledger_sealed s where s.tree = r.tree and s.kind = 'ledger.archived' and s.number <= witnessed
+      and s.public = jsonb_build_object('month', to_char(leaving, 'YYYY-MM'), 'first', r.first, 'last', r.last, 'entries', r.entries)
+      and s.sensitive = jsonb_build_object('file', archive.file, 'sha256', encode(archive.sha256, 'hex'), 'total', archive.entries));
+  if amiss is not null then return 'no sealed and witnessed entry says so in the tree ' || amiss; end if;
+  execute format('insert into ledger_leaf (tree, position, leaf) select tree, position, leaf from (select tree, position, leaf, count(*) over (partition by tree, position / 256) as n from %I) x where n < 256', name);
+  execute format('insert into ledger_kept select * from %I where kind in (''ledger.archived'', ''ledger.archive-deleted'')', name);
+  -- Never in line: whoever reads or seals goes first, and the moment in which nobody does is enough. Behind a lock that is waited for, all of them would wait.
+  loop
+    begin
+      lock table ledger_sealed in access exclusive mode nowait;
+      exit;
+    exception when lock_not_available then
+      i := i + 1;
+      if i >= tries then raise; end if;
+      perform pg_sleep(0.02 + random() * 0.03);
+    end;
+  end loop;
+  execute format('drop table %I', name);
+  return null;
+end $$;
+
+-- What was written about an archive stays; its file goes only after the record says so.
+create function ledger_archive_guard() returns trigger language plpgsql set search_path = public, pg_temp set cofferdam.customers = '*' as $$
+begin
+  if (new.month, new.file, new.sha256, new.entries, new.archived_at) is distinct from (old.month, old.file, old.sha256, old.entries, old.archived_at) then
+    raise exception 'what is known of an archive does not change' using errcode = 'check_violation';
+  end if;
+  if new.deleted_at is distinct from old.deleted_at and (old.deleted_at is not null or not exists (
+      select from ledger_sealed s where s.tree = '00000000-0000-0000-0000-000000000000' and s.kind = 'ledger.archive-deleted' and s.number <= ledger_witnessed_number()
+        and s.sensitive = jsonb_build_object('month', to_char(new.month, 'YYYY-MM'), 'file', new.file))) then
+    raise exception 'no sealed and witnessed entry says that this archive is deleted' using errcode = 'check_violation';
+  end if;
+  return new;
+end $$;
+create trigger ledger_archive_guard before update on ledger_archive for each row execute function ledger_archive_guard();
+
+-- The months that are needed first; the regular pass of the leading warden makes the later ones.
+select ledger_month(clock_timestamp() + m * interval '1 month') from generate_series(-1, 3) m;

@@ -1,0 +1,33 @@
+// Owns: a record that was sealed long ago, in its own month, as the sealer did it then: for tests of what becomes of old months.
+import type { Database, Transaction } from '../../server/postgres/database.ts';
+import type { Signing } from '../../server/warden/ledger/seal.ts';
+import type { TestDatabase } from './database.ts';
+import { sealWithin } from './record.ts';
+
+/** What the sealer is told of the time is so many microseconds earlier. */
+const earlier = ({ query }: Transaction, micros: number): Transaction => ({
+  query: async (text, values) => {
+    const rows = await query(text, values);
+    return rows.map((row) => ('era' in row && typeof row.now === 'number' ? { ...row, now: row.now - micros } : row)) as never;
+  },
+});
+
+/** Seals what waits as it would have been sealed so many months ago, and a little later than the entries were written. */
+export async function sealLongAgo(database: Database, sql: TestDatabase, signing: Signing, months: number): Promise<readonly Awaited<ReturnType<typeof sealWithin>>[]> {
+  await sql.query('select ledger_month(at) from ledger_fresh');
+  const [row] = await sql.query<{ micros: number }>(
+    "select (extract(epoch from clock_timestamp() - (clock_timestamp() - $1 * interval '1 month' + interval '1 hour')) * 1000000)::float8 as micros",
+    [months],
+  );
+  const rounds: Awaited<ReturnType<typeof sealWithin>>[] = [];
+  for (;;) {
+    const round = await database.withSystem((tx) => sealWithin(earlier(tx, Math.round(row?.micros ?? 0)), signing));
+    rounds.push(round);
+    if (!round.isFull) return rounds;
+  }
+}
+
+/** Every head that there is counts as witnessed. */
+export const witnessAll = async (sql: TestDatabase): Promise<void> => {
+  await sql.query('update ledger_state set witnessed_size = (select count(*) from ledger_head), witnessed_at = clock_timestamp()');
+};
