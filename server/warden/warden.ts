@@ -8,6 +8,7 @@ import { wardenConnections } from '../config/shares.ts';
 import { closedMs } from '../domain/bounded.ts';
 import { CofferdamError } from '../domain/errors.ts';
 import { idOf, type NodeName } from '../domain/ids.ts';
+import type { Draft } from '../domain/ledger/births.ts';
 import { createLogger } from '../observability/logger.ts';
 import { serveMetrics } from '../observability/metrics.ts';
 import { Database, type Transaction } from '../postgres/database.ts';
@@ -35,6 +36,7 @@ import { publishReceiptKey } from './keys/key-queries.ts';
 import { createKeyRing } from './keys/key-ring.ts';
 import { archiveDue } from './ledger/archive.ts';
 import { Forwards } from './ledger/forward/forwards.ts';
+import { createBirths } from './ledger/born.ts';
 import { LedgerGuard } from './ledger/guard.ts';
 import { Ledger } from './ledger/ledger.ts';
 import { identify } from './ledger/seal-queries.ts';
@@ -59,6 +61,8 @@ export async function startWarden(config: Config): Promise<RunningWarden> {
   const hostKeys = loadHostKeys(config);
   const url = roleUrl(config, 'warden');
   const guard = new LedgerGuard();
+  const births = createBirths(config.limits);
+  const drafts = (): Draft => births.begin();
   const admit = async (tx: Transaction): Promise<void> => {
     const { known } = guard;
     guard.admit(await identify(tx), known);
@@ -70,10 +74,11 @@ export async function startWarden(config: Config): Promise<RunningWarden> {
     connectionsMax: wardenConnections(config.shares.warden),
     admission: () => placeFor(slots),
     admit,
+    drafts,
     isPreparing: true,
     onUnreachable: (cause) => log.error({ err: cause }, 'the database gives no connection'),
   });
-  const ledger = new Ledger({ config, url, keys, guard, witnesses: createWitnesses(config.ledger), log });
+  const ledger = new Ledger({ config, url, keys, guard, births, witnesses: createWitnesses(config.ledger), log });
   const forwards = new Forwards({ config, url, log, newest: () => ledger.newest });
   try {
     await database.withSystem((tx) => assertSafeSettings(tx));
@@ -86,7 +91,7 @@ export async function startWarden(config: Config): Promise<RunningWarden> {
     });
     const nodes = new Nodes(database);
     const sessions = new SessionRegistry(config, database, keys, nodes, log);
-    const charges = createCharges({ config, database, sessions, log, admit, grants: slots.grants });
+    const charges = createCharges({ config, database, sessions, log, admit, drafts, grants: slots.grants });
     const warden: Warden = {
       config,
       log,

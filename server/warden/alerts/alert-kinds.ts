@@ -19,6 +19,7 @@ export const alertKinds = [
   'edge.impossible-word',
   'installation.bootstrapped',
   'ledger.behind',
+  'ledger.entry-missed',
   'ledger.forward-gap',
   'ledger.forward-late',
   'ledger.frozen',

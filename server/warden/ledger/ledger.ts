@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto';
 import type { Config } from '../../config/config.ts';
 import { held } from '../../domain/detached.ts';
 import { toCofferdamError } from '../../domain/errors.ts';
+import type { Births } from '../../domain/ledger/births.ts';
 import { originOf } from '../../domain/ledger/checkpoint.ts';
 import type { Logger } from '../../observability/logger.ts';
 import type { Reading } from '../../observability/metrics.ts';
@@ -14,13 +15,17 @@ import { generationsOf } from '../changes/generations.ts';
 import { installationId } from '../changes/seal-queries.ts';
 import type { KeyRing } from '../context.ts';
 import { LedgerAlarms } from './alarms.ts';
+import { Born, createBirths } from './born.ts';
+import { DatabaseClock } from './clock.ts';
 import { compare, freezeOf, requireMemory, rootAt, type Vouched } from './comparison.ts';
 import { recordFreeze } from './freezes.ts';
 import type { LedgerGuard } from './guard.ts';
+import { isOnlySlow, LagClock, waitsOf } from './lag.ts';
 import { record } from './ledger-queries.ts';
 import { Rounds } from './rounds.ts';
 import type { Signing } from './seal.ts';
 import { type Freeze, type Look, look, lookClosely, markWitnessed, publishLedgerKey } from './seal-queries.ts';
+import { commonOf } from './witness/rank.ts';
 import { Delivery, type Witness } from './witness/witness.ts';
 
 /** 'cofflead' as a number. */
@@ -35,6 +40,8 @@ export type LedgerOptions = {
   readonly url: string;
   readonly keys: KeyRing;
   readonly guard: LedgerGuard;
+  /** What this process wrote and has not seen sealed, on whichever of its pools. */
+  readonly births?: Births;
   readonly witnesses: readonly Witness[];
   readonly log: Logger;
 };
@@ -44,11 +51,13 @@ export class Ledger {
   readonly #database: Database;
   readonly #rounds: Rounds;
   readonly #alarms: LedgerAlarms;
+  readonly #lag: LagClock;
+  readonly #births: Births;
+  readonly #born: Born;
   readonly #leadership: ReturnType<typeof lead>;
   readonly #deliveries: readonly Delivery[];
   #signing: Signing | undefined;
-  /** The database's clock, and ours before and after it was asked; of one era. */
-  #clock: { readonly database: number; readonly from: number; readonly to: number; readonly era: number } | undefined;
+  readonly #clock: DatabaseClock;
   /** A jump of the clock that is not written yet. Everything else that freezes is found again. */
   #unwritten: Freeze | undefined;
   #look: Look | undefined;
@@ -61,13 +70,22 @@ export class Ledger {
 
   constructor(given: LedgerOptions) {
     this.#given = given;
+    const { witnessAlarmMs, witnessStopMs } = given.config.limits;
+    const { lockMs, statementMs } = waitsOf(witnessStopMs);
+    this.#births = given.births ?? createBirths(given.config.limits);
     // A connection that the guard does not check: by this one it finds out.
     this.#database = new Database({
       url: given.url,
       applicationName: 'cofferdam sealer',
       connectionsMax: connections.sealer,
       isPreparing: true,
+      statementMs,
+      admission: async () => ({ release: () => {}, lockMs }),
+      drafts: () => this.#births.begin(false),
     });
+    this.#born = new Born(this.#database, this.#births);
+    this.#lag = new LagClock({ guard: given.guard, database: this.#database, log: given.log, alarmMs: witnessAlarmMs, stopMs: witnessStopMs });
+    this.#clock = new DatabaseClock(given.config.limits.clockJumpMs);
     this.#rounds = new Rounds(this.#database, given.log);
     this.#alarms = new LedgerAlarms(this.#database, given.log);
     this.#leadership = lead(given.url, 'cofferdam sealer leads', leadKey);
@@ -83,6 +101,7 @@ export class Ledger {
       await this.#beat();
     }
     this.#isStarting = false;
+    this.#lag.start();
     const next = (): void => {
       if (this.#isStopped) return;
       this.#timer = setTimeout(() => {
@@ -117,7 +136,10 @@ export class Ledger {
     this.#isStopped = true;
     clearTimeout(this.#timer);
     await this.#running;
-    if (this.#given.guard.state.is === 'open' || this.#unwritten !== undefined) await this.#beat().catch(() => {});
+    await this.#lag.stop();
+    // The second one finds what the first one sealed.
+    for (let i = 0; i < 2; i += 1)
+      if (this.#given.guard.state.is === 'open' || this.#unwritten !== undefined) await this.#beat().catch(() => {});
     await Promise.all(this.#deliveries.map((one) => one.stop()));
     await this.#leadership.stop();
     await this.#database.close();
@@ -153,6 +175,10 @@ export class Ledger {
     const { guard, log } = this.#given;
     if (this.#unwritten !== undefined)
       log.error({ err: error }, 'the freeze could not be written; nothing is served meanwhile, and it is tried again');
+    if (isOnlySlow(error)) {
+      log.warn({ err: error }, 'a look at the record did not end in time; how long that may go on is judged by the clock');
+      return;
+    }
     if (guard.state.is === 'open' || guard.state.why === 'late') {
       const { code, message } = toCofferdamError(error);
       guard.close('unsure', `the record cannot be looked at: ${message}`);
@@ -167,24 +193,28 @@ export class Ledger {
     const seen = await this.#database.withSystem((tx) => lookClosely(tx, this.#given.config.limits.unsealedEntriesMax));
     const to = performance.now();
     this.#look = seen;
+    this.#lag.saw(seen, from);
     const isFull = seen.unsealed >= this.#given.config.limits.unsealedEntriesMax;
-    this.#given.guard.hasRoom = !isFull;
+    this.#given.guard.hasRoom = !isFull && this.#births.hasRoom;
     if (seen.freeze !== null) {
-      this.#clock = undefined;
+      this.#clock.forget();
       this.#unwritten = undefined;
       this.#closeFrozen(seen.freeze.text);
       return;
     }
     if (this.#unwritten?.facts.era === seen.era) return this.#writeFreeze(this.#unwritten);
     this.#unwritten = undefined;
-    const jump = this.#clockJump(seen, from, to);
+    const jump = this.#clock.jump(seen, from, to);
     if (jump !== undefined) return this.#freeze(seen, jump);
     if (!(await this.#isCompared(seen, signing))) return;
     this.#learn(seen, signing);
+    const missed = await this.#born.look(seen);
+    if (missed !== undefined) return this.#freeze(seen, missed);
     if (isFull) await this.#tellFull(seen);
     await this.#mark(signing);
-    if (this.#leadership.isLeading) await this.#seal(seen, signing);
+    // Before anything is sealed: what does not come back from there is judged by the clock alone.
     await this.#judge(seen);
+    if (this.#leadership.isLeading) await this.#seal(seen, signing);
   }
 
   async #sign(): Promise<Signing> {
@@ -206,20 +236,6 @@ export class Ledger {
     const signed = signer.open(checkpoint);
     if (signed.era === era && signed.size === heads && heads > known.heads)
       this.#given.guard.learn({ ...known, era, heads, root: signed.root });
-  }
-
-  /** The database's clock against ours, which nobody can set. However long the answer took, or this process stood still: only what that does not explain counts. */
-  #clockJump({ now: database, era }: Look, from: number, to: number): Omit<Freeze, 'id'> | undefined {
-    const before = this.#clock;
-    this.#clock = { database, from, to, era };
-    // Two operators began an era with the clock that is there now: what it went by before is nothing to compare it with.
-    if (before === undefined || before.era !== era) return undefined;
-    const went = database - before.database;
-    const [most, least] = [to - before.from, from - before.to];
-    const jumpedMs = Math.round(went > most ? went - most : Math.min(0, went - least));
-    if (Math.abs(jumpedMs) <= this.#given.config.limits.clockJumpMs) return undefined;
-    const text = `the database's clock jumped by ${(jumpedMs / 1000).toFixed(0)} s: budgets and the record cannot be told the time by it`;
-    return { why: 'clock', text, facts: { jumpedMs } };
   }
 
   /** True: the record is what was witnessed, and what this process has seen. */
@@ -310,13 +326,12 @@ export class Ledger {
     this.#unwritten = undefined;
   }
 
-  /** What every required witness has by now. */
+  /** What every required witness has by now: the oldest of their newest ones. They take them at different times, and pass over some. */
   async #mark({ signer }: Signing): Promise<void> {
-    const kept = this.#deliveries.filter((one) => one.witness.isRequired).map((one) => one.kept);
-    const [first] = kept;
-    if (first === undefined || first === this.#marked || kept.some((note) => note !== first)) return;
-    await this.#database.withSystem((tx) => markWitnessed(tx, signer.open(first).size, first));
-    this.#marked = first;
+    const common = commonOf(this.#deliveries.filter((one) => one.witness.isRequired).map((one) => one.kept));
+    if (common === undefined || common === this.#marked) return;
+    await this.#database.withSystem((tx) => markWitnessed(tx, signer.open(common).size, common));
+    this.#marked = common;
   }
 
   async #seal(seen: Look, signing: Signing): Promise<void> {
@@ -346,8 +361,8 @@ export class Ledger {
     for (const delivery of this.#deliveries) delivery.offer(note);
   }
 
-  /** Alarm first; then nothing more is served until it is witnessed. What operators said is waited for by nobody: it is an alarm only. */
-  async #judge({ unsealedMs, operatorsUnsealedMs, unwitnessedMs }: Look): Promise<void> {
+  /** Nothing more is served until it is witnessed; the alarm is the clock's. What operators said is waited for by nobody: it is an alarm only. */
+  async #judge({ operatorsUnsealedMs }: Look): Promise<void> {
     const { guard, config } = this.#given;
     if (!this.#isStarting && operatorsUnsealedMs >= config.limits.witnessAlarmMs)
       await this.#alarms.raise(
@@ -355,16 +370,9 @@ export class Ledger {
         `the oldest entry of the admin process has no seal for ${Math.round(operatorsUnsealedMs / 1000)} s; both planes are served meanwhile`,
         { operatorsUnsealedMs: Math.round(operatorsUnsealedMs) },
       );
-    const lateMs = Math.max(unsealedMs, unwitnessedMs);
-    const text = `the newest ${unsealedMs > unwitnessedMs ? 'entries have no seal' : 'checkpoint has no witness'} for ${Math.round(lateMs / 1000)} s`;
-    if (lateMs >= config.limits.witnessStopMs) guard.close('late', text);
+    const { ms, text } = this.#lag.late;
+    if (ms >= config.limits.witnessStopMs) guard.close('late', text);
     else guard.open();
-    if (this.#isStarting || lateMs < config.limits.witnessAlarmMs) return;
-    await this.#alarms.raise('ledger.late', `${text}; after ${config.limits.witnessStopMs / 1000} s nothing more is served`, {
-      unsealedMs: Math.round(unsealedMs),
-      unwitnessedMs: Math.round(unwitnessedMs),
-      witnesses: this.#deliveries.map((one) => one.witness.name),
-    });
   }
 
   /** Before it is sealed: that may be what does not go on. */
