@@ -57,11 +57,7 @@ export async function recordCall(
 ): Promise<void> {
   const fault = unclassified(kind, { public: {}, sensitive });
   if (fault !== undefined) throw new CofferdamError('bug', fault);
-  await insertEntry(
-    tx,
-    ['kind', 'observer', 'operator', 'sensitive'],
-    [kind, 'admin', sensitive.operator, JSON.stringify(sensitive)],
-  );
+  await insertEntry(tx, ['kind', 'observer', 'operator', 'sensitive'], [kind, 'admin', sensitive.operator, JSON.stringify(sensitive)]);
 }
 
 /** A critical alert, the only one that this role can raise. */

@@ -37,7 +37,9 @@ export async function lookForEntries(
   asked: { readonly ids: readonly number[]; readonly above: number },
   numbersMax: number,
 ): Promise<EntriesSeen> {
-  const rows = await tx.query<Row & { id: number | null; content: string | null; is_sealed: boolean; era: number; number: number; frozen: boolean }>(
+  const rows = await tx.query<
+    Row & { id: number | null; content: string | null; is_sealed: boolean; era: number; number: number; frozen: boolean }
+  >(
     `with s as materialized (select era, number, exists (select from ledger_freeze where released_at is null) as frozen from ledger_state)
      select null as id, null as content, false as is_sealed, s.era, s.number, s.frozen from s
      union all
@@ -55,6 +57,8 @@ export async function lookForEntries(
     number,
     isFrozen,
     upTo: Math.min(number, asked.above + numbersMax),
-    sightings: rows.flatMap(({ id, content: text, is_sealed: isSealed }) => (id === null || text === null ? [] : [{ id, content: text, isSealed }])),
+    sightings: rows.flatMap(({ id, content: text, is_sealed: isSealed }) =>
+      id === null || text === null ? [] : [{ id, content: text, isSealed }],
+    ),
   };
 }

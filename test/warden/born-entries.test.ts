@@ -11,12 +11,12 @@ import { createLogger } from '../../server/observability/logger.ts';
 import { Database } from '../../server/postgres/database.ts';
 import { installationId } from '../../server/warden/changes/seal-queries.ts';
 import { createKeyRing } from '../../server/warden/keys/key-ring.ts';
-import { createBirths } from '../../server/warden/ledger/born.ts';
+import { Born, createBirths } from '../../server/warden/ledger/born.ts';
 import { LedgerGuard } from '../../server/warden/ledger/guard.ts';
 import { Ledger } from '../../server/warden/ledger/ledger.ts';
 import { record } from '../../server/warden/ledger/ledger-queries.ts';
-import { sealRound, type Signing } from '../../server/warden/ledger/seal.ts';
-import { quarantineFirst } from '../../server/warden/ledger/seal-queries.ts';
+import { type Signing, sealRound } from '../../server/warden/ledger/seal.ts';
+import { type Look, look, quarantineFirst } from '../../server/warden/ledger/seal-queries.ts';
 import { FileWitness } from '../../server/warden/ledger/witness/file-witness.ts';
 import { createTestDatabase, temporaryDirectory } from '../support/database.ts';
 import { ledgerConfig } from '../support/ledger-config.ts';
@@ -157,8 +157,12 @@ test('a transaction that ran twice, and one of which nobody knows how it ended',
   await until('it is seen', () => births.size === 0);
 
   // The connection ends while the commit is under way: a trigger of that moment ends it.
-  await sql.query(`create function cut() returns trigger language plpgsql security definer as $$ begin perform pg_terminate_backend(pg_backend_pid()); return null; end $$`);
-  await sql.query('create constraint trigger cut after insert on ledger_fresh deferrable initially deferred for each row execute function cut()');
+  await sql.query(
+    `create function cut() returns trigger language plpgsql security definer as $$ begin perform pg_terminate_backend(pg_backend_pid()); return null; end $$`,
+  );
+  await sql.query(
+    'create constraint trigger cut after insert on ledger_fresh deferrable initially deferred for each row execute function cut()',
+  );
   await t.rejects(
     database.withSystem((tx) => record(tx, { kind: 'extent.stored', observer: 'warden', public: { digest: 'x' } })),
     { code: 'unavailable' },
@@ -170,21 +174,39 @@ test('a transaction that ran twice, and one of which nobody knows how it ended',
   t.same(guard.state, { is: 'open' }, 'nobody is accused because of it');
 });
 
-test('what was given up with a release is forgotten, and the era that begins is watched', async (t) => {
-  const { sql, births, guard, write, asOwner, freezes } = await setUp(t);
+test('what was given up with a release is forgotten, and the era that begins is watched; what another server lost is behind', async (t) => {
+  const sql = await createTestDatabase(t);
+  const births = createBirths({ unseenEntriesMax: 100 });
+  const database = new Database({ url: sql.wardenUrl, applicationName: 'test', connectionsMax: 1, drafts: () => births.begin() });
+  t.teardown(() => database.close());
+  const born = new Born(database, births);
+  const write = (): Promise<void> =>
+    database.withSystem((tx) => record(tx, { kind: 'extent.stored', observer: 'warden', public: { digest: 'x' } }));
+  const lose = async (): Promise<void> => {
+    await sql.query('set session_replication_role = replica');
+    await sql.query('delete from ledger_fresh');
+    await sql.query('set session_replication_role = origin');
+  };
+  const seen = (): Promise<Look> => database.withSystem(look);
+  t.equal(await born.look(await seen()), undefined);
   await write();
-  await asOwner('delete from ledger_fresh');
-  await until('it is frozen', async () => (await freezes()).length === 1);
-  // As a release leaves it; that two operators signed it is test/attack/restored-database.
-  await asOwner("update ledger_freeze set released_at = now(), era = 2, change_id = gen_random_uuid()", 'update ledger_state set era = 2');
-  await until('it serves again', () => guard.state.is === 'open');
-  await until('nothing old is waited for', () => births.size === 0);
-  await beats();
-  t.equal((await freezes()).length, 1, 'no second finding');
+  await lose();
+  t.match(await born.look(await seen()), { why: 'diverged', facts: { missed: 1, kind: 'extent.stored' } });
+  t.match(await born.look(await seen()), { why: 'diverged' }, 'each look finds it again');
+  // That two operators signed it is test/attack/restored-database.
+  await sql.query('update ledger_state set era = 2');
+  t.equal(await born.look(await seen()), undefined, 'no second finding');
+  t.equal(births.size, 0);
   await write();
+  t.equal(await born.look(await seen()), undefined);
   t.equal(births.size, 1);
-  await asOwner('delete from ledger_fresh');
-  await until('the next one is missed', async () => (await freezes()).length === 2);
+  await lose();
+  t.match(await born.look(await seen()), { why: 'diverged' }, 'the next one is missed');
+
+  const other = { ...(await seen()), identity: '8/1' };
+  t.match(await born.look(other), { why: 'behind', text: /another server or timeline, and lost what was committed/ });
+  await sql.query('update ledger_state set era = 3');
+  t.equal(await born.look({ ...other, era: 3 }), undefined);
 });
 
 test('so many are remembered; beyond that nothing begins, and beyond twice as many nothing is written', async (t) => {
@@ -237,9 +259,15 @@ test('the admin process misses an entry of its own: one critical alert an hour, 
   await entries.look(admin, 0);
   t.same(await alerts(), [], 'once is not enough: a warden may be about to freeze');
   await entries.look(admin, 0);
-  t.match(await alerts(), [{ severity: 'critical', text: /^the entry \d+ \(operator\.asked\) that the admin process wrote is neither waiting nor sealed/ }]);
+  t.match(await alerts(), [
+    { severity: 'critical', text: /^the entry \d+ \(operator\.asked\) that the admin process wrote is neither waiting nor sealed/ },
+  ]);
   await t.rejects(
-    admin.withSystem((tx) => tx.query("insert into alert (kind, severity, subject, hour, text, facts, next_command) values ('x', 'notice', 'x', now(), 'x', '{}', 'x')")),
+    admin.withSystem((tx) =>
+      tx.query(
+        "insert into alert (kind, severity, subject, hour, text, facts, next_command) values ('x', 'notice', 'x', now(), 'x', '{}', 'x')",
+      ),
+    ),
     { code: 'bug' },
   );
 });

@@ -80,7 +80,7 @@ export class OwnEntries {
     const before = new Map(this.#missed);
     this.#missed.clear();
     for (const { id } of misses) this.#missed.set(id, before.get(id) ?? now);
-    const [first] = misses.filter(({ id }) => now - (before.get(id) ?? now) >= patienceMs);
+    const [first] = misses.filter(({ id }) => now - (before.get(id) ?? Number.POSITIVE_INFINITY) >= patienceMs);
     if (first !== undefined && now - this.#saidAt >= sayAgainMs) await this.#say(database, first);
   }
 

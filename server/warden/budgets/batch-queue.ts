@@ -40,7 +40,14 @@ export function createBatchQueue<Item, Answer>({
   slots,
   call,
 }: BatchOptions<Item, Answer>): BatchQueue<Item, Answer> {
-  const database = new Database({ url, applicationName, connectionsMax: 1, isPreparing: true, ...(admit && { admit }), ...(drafts && { drafts }) });
+  const database = new Database({
+    url,
+    applicationName,
+    connectionsMax: 1,
+    isPreparing: true,
+    ...(admit && { admit }),
+    ...(drafts && { drafts }),
+  });
   const waiting = new Queue<Waiting<Item, Answer>>();
   let isRunning = false;
 

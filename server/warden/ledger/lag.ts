@@ -1,7 +1,8 @@
 // Owns: the judge of how late the record is, on a clock of its own: nothing that the database does, or does not do, keeps it from judging (decision 0036).
 // Must never: wait for the beat that it judges, or believe that what was seen a while ago has not grown older since.
-import { CofferdamError } from '../../domain/errors.ts';
+
 import { held } from '../../domain/detached.ts';
+import { CofferdamError } from '../../domain/errors.ts';
 import type { Logger } from '../../observability/logger.ts';
 import type { Database } from '../../postgres/database.ts';
 import { lockNotAvailable, sqlState } from '../../postgres/database-errors.ts';

@@ -29,7 +29,20 @@ const numberOrNull = (value: number | null | undefined): number | null => (value
 const json = (value: object): string => JSON.stringify(value, (_name, one: unknown) => (typeof one === 'string' ? text(one) : one));
 
 const columns = [
-  ...['kind', 'observer', 'customer_id', 'account_id', 'session_id', 'node', 'plane', 'handle_id', 'version_id', 'extent', 'bytes', 'public'],
+  ...[
+    'kind',
+    'observer',
+    'customer_id',
+    'account_id',
+    'session_id',
+    'node',
+    'plane',
+    'handle_id',
+    'version_id',
+    'extent',
+    'bytes',
+    'public',
+  ],
   ...['credential', 'also_credential', 'source', 'source_port', 'client', 'operator', 'sensitive'],
 ];
 
@@ -39,29 +52,25 @@ export async function record(tx: Transaction, entry: LedgerEntry): Promise<void>
   if (fault !== undefined) throw new CofferdamError('bug', fault);
   watched.get(tx)?.push(entry);
   const operators = operatorsIn(hidden.by ?? hidden.operator);
-  await insertEntry(
-    tx,
-    columns,
-    [
-      entry.kind,
-      entry.observer,
-      entry.customer ?? null,
-      entry.account ?? null,
-      entry.session ?? null,
-      entry.node ?? null,
-      entry.plane ?? null,
-      entry.handle ?? null,
-      entry.version ?? null,
-      numberOrNull(entry.extent),
-      numberOrNull(entry.bytes),
-      json(shown),
-      textOrNull(entry.credential),
-      textOrNull(entry.alsoCredential),
-      entry.source == null || plainAddressBytes(entry.source.address) === undefined ? null : entry.source.address,
-      numberOrNull(entry.source?.port),
-      textOrNull(entry.client),
-      operators.length === 0 ? null : operators.join(' '),
-      json(hidden),
-    ],
-  );
+  await insertEntry(tx, columns, [
+    entry.kind,
+    entry.observer,
+    entry.customer ?? null,
+    entry.account ?? null,
+    entry.session ?? null,
+    entry.node ?? null,
+    entry.plane ?? null,
+    entry.handle ?? null,
+    entry.version ?? null,
+    numberOrNull(entry.extent),
+    numberOrNull(entry.bytes),
+    json(shown),
+    textOrNull(entry.credential),
+    textOrNull(entry.alsoCredential),
+    entry.source == null || plainAddressBytes(entry.source.address) === undefined ? null : entry.source.address,
+    numberOrNull(entry.source?.port),
+    textOrNull(entry.client),
+    operators.length === 0 ? null : operators.join(' '),
+    json(hidden),
+  ]);
 }

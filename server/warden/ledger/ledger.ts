@@ -84,7 +84,13 @@ export class Ledger {
       drafts: () => this.#births.begin(false),
     });
     this.#born = new Born(this.#database, this.#births);
-    this.#lag = new LagClock({ guard: given.guard, database: this.#database, log: given.log, alarmMs: witnessAlarmMs, stopMs: witnessStopMs });
+    this.#lag = new LagClock({
+      guard: given.guard,
+      database: this.#database,
+      log: given.log,
+      alarmMs: witnessAlarmMs,
+      stopMs: witnessStopMs,
+    });
     this.#clock = new DatabaseClock(given.config.limits.clockJumpMs);
     this.#rounds = new Rounds(this.#database, given.log);
     this.#alarms = new LedgerAlarms(this.#database, given.log);
