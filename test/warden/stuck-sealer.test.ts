@@ -38,6 +38,7 @@ async function setUp(t: Test, limits: Readonly<Record<string, number>>) {
   t.teardown(() => database.close());
   const holder = new pg.Client({ connectionString: sql.migrateUrl });
   await holder.connect();
+  await holder.query('set idle_in_transaction_session_timeout = 0');
   t.teardown(() => holder.end());
   const hold = async (table: string): Promise<void> => {
     await holder.query('begin');

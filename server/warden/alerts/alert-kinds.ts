@@ -26,6 +26,7 @@ export const alertKinds = [
   'ledger.late',
   'ledger.operators-late',
   'ledger.unreadable',
+  'ledger.witness-lost',
   'login.guessing',
   'node.over-allowance',
   'operator.created',

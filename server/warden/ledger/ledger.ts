@@ -25,6 +25,7 @@ import { record } from './ledger-queries.ts';
 import { Rounds } from './rounds.ts';
 import type { Signing } from './seal.ts';
 import { type Freeze, type Look, look, lookClosely, markWitnessed, publishLedgerKey } from './seal-queries.ts';
+import { WitnessMemory } from './witness/memory.ts';
 import { commonOf } from './witness/rank.ts';
 import { Delivery, type Witness } from './witness/witness.ts';
 
@@ -54,6 +55,7 @@ export class Ledger {
   readonly #lag: LagClock;
   readonly #births: Births;
   readonly #born: Born;
+  readonly #memory: WitnessMemory;
   readonly #leadership: ReturnType<typeof lead>;
   readonly #deliveries: readonly Delivery[];
   #signing: Signing | undefined;
@@ -94,6 +96,7 @@ export class Ledger {
     this.#clock = new DatabaseClock(given.config.limits.clockJumpMs);
     this.#rounds = new Rounds(this.#database, given.log);
     this.#alarms = new LedgerAlarms(this.#database, given.log);
+    this.#memory = new WitnessMemory(given.witnesses, this.#alarms);
     this.#leadership = lead(given.url, 'cofferdam sealer leads', leadKey);
     this.#deliveries = given.witnesses.map((witness) => new Delivery(witness, given.log));
   }
@@ -212,6 +215,8 @@ export class Ledger {
     this.#unwritten = undefined;
     const jump = this.#clock.jump(seen, from, to);
     if (jump !== undefined) return this.#freeze(seen, jump);
+    const lost = await this.#memory.lost();
+    if (lost !== undefined) return this.#given.guard.close('unsure', lost);
     if (!(await this.#isCompared(seen, signing))) return;
     this.#learn(seen, signing);
     const missed = await this.#born.look(seen);
