@@ -40,6 +40,7 @@ import { createBirths } from './ledger/born.ts';
 import { LedgerGuard } from './ledger/guard.ts';
 import { Ledger } from './ledger/ledger.ts';
 import { identify } from './ledger/seal-queries.ts';
+import { requireOwnDisks } from './ledger/witness/same-disk.ts';
 import { createWitnesses } from './ledger/witness/witnesses.ts';
 import { NodeAccounts } from './nodes/allowances.ts';
 import { Nodes } from './nodes/nodes.ts';
@@ -57,6 +58,7 @@ export type RunningWarden = { readonly warden: Warden; readonly closed: string |
 /** Starts the warden; resolves when every socket listens. Throws `configuration` before anything is reachable. */
 export async function startWarden(config: Config): Promise<RunningWarden> {
   const log = createLogger(config, 'warden');
+  requireOwnDisks(config, log);
   const keys = createKeyRing(config);
   const hostKeys = loadHostKeys(config);
   const url = roleUrl(config, 'warden');
