@@ -55,19 +55,19 @@ export const ledgerRelease: Command = {
   words: ['ledger', 'release'],
   positionals: ['FREEZE'],
   options: [{ name: 'reason', value: 'TEXT', help: 'why it is right to go on with this database', required: true }],
-  help: 'lets a frozen gateway go on; what was witnessed beyond its database is given up (needs a second operator)',
+  help: 'lets a frozen gateway go on; what was witnessed beyond its database, or differs from it, is given up (needs a second operator)',
   example: 'cofferctl ledger release 6f0c3c1e-… --reason "restored from the backup of 02:00 after the storage failure" --execute',
   changes: true,
   run: async (client, given) => {
     const [id] = given.positionals;
     const { freeze } = await client.call('ledger.status', {});
     if (freeze === null || freeze.freeze !== id) throw new RangeError('there is no such freeze: see cofferctl ledger status');
-    const { witnessedSize, witnessedRoot, heads, era } = freeze;
+    const { why, witnessedSize, witnessedRoot, heads, era } = freeze;
     return changing(
       client,
       given,
       'ledger.release',
-      { freeze: freeze.freeze, witnessedSize, witnessedRoot, heads, era, reason: given.options.reason ?? '' },
+      { freeze: freeze.freeze, why, witnessedSize, witnessedRoot, heads, era, reason: given.options.reason ?? '' },
       (result) => `released: era ${result.era} of the record begins; customers are served again within a second\n`,
     );
   },

@@ -18,6 +18,7 @@ import { CommandLine } from './command-line.ts';
 import { Guests } from './guests.ts';
 import { adminHandlers, type OperatorCaller } from './handlers.ts';
 import { Scopes } from './incident/scopes.ts';
+import { OwnEntries } from './ledger/born.ts';
 import { Verifications } from './ledger/verification.ts';
 import { Listener } from './listener.ts';
 import { findOperator, type Operator, recordCall } from './operator-queries.ts';
@@ -171,15 +172,18 @@ export async function startAdmin(config: Config): Promise<{ stop(): Promise<void
   const log = createLogger(config, 'admin');
   const trust = new TrustFiles(`${runtimePaths(config).certs}/admin`, log);
   const slots = adminSlots(config.shares.admin);
+  const entries = new OwnEntries(config.limits, log);
   const database = new Database({
     url: roleUrl(config, 'admin'),
     applicationName: 'cofferdam admin',
     connectionsMax: config.shares.admin.transactions.total,
     admission: () => placeFor(slots),
+    drafts: () => entries.begin(),
     onUnreachable: (cause) => log.error({ err: cause }, 'the database gives no connection: operators are told that it cannot be reached'),
   });
   const commands = new CommandLine(database, slots);
   await commands.start();
+  entries.start(database);
   const verifications = new Verifications(database, config.shares.admin.verifications);
   const scopes = Scopes.of(config);
   const handlers = adminHandlers(config, database, commands, scopes, verifications);
@@ -190,6 +194,7 @@ export async function startAdmin(config: Config): Promise<{ stop(): Promise<void
   return {
     stop: async () => {
       await listener.stop();
+      await entries.stop();
       await commands.stop();
       verifications.stop();
       await scopes.stop();

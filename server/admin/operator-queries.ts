@@ -3,6 +3,7 @@ import { CofferdamError } from '../domain/errors.ts';
 import { unclassified } from '../domain/ledger/entry-kinds.ts';
 import type { Transaction } from '../postgres/database.ts';
 import { sqlState } from '../postgres/database-errors.ts';
+import { insertEntry } from '../postgres/entry-queries.ts';
 
 export type Operator = { readonly id: string; readonly name: string; readonly role: string };
 
@@ -56,9 +57,10 @@ export async function recordCall(
 ): Promise<void> {
   const fault = unclassified(kind, { public: {}, sensitive });
   if (fault !== undefined) throw new CofferdamError('bug', fault);
-  await tx.query("insert into ledger_fresh (kind, observer, operator, sensitive) values ($1, 'admin', $2, $3)", [
-    kind,
-    sensitive.operator,
-    JSON.stringify(sensitive),
-  ]);
+  await insertEntry(tx, ['kind', 'observer', 'operator', 'sensitive'], [kind, 'admin', sensitive.operator, JSON.stringify(sensitive)]);
+}
+
+/** A critical alert, the only one that this role can raise. */
+export async function missEntry(tx: Transaction, id: number, kind: string, is: 'gone' | 'changed'): Promise<void> {
+  await tx.query('select miss_entry_of_admin($1, $2, $3)', [id, kind, is]);
 }

@@ -127,6 +127,8 @@ export type Limits = {
   readonly checkpointEveryMs: number;
   /** With so many entries waiting for their seal, nothing begins that would add more; what is under way ends. */
   readonly unsealedEntriesMax: number;
+  /** So many entries a process remembers that it wrote and has not seen sealed. Beyond that nothing begins that would add more; beyond twice as many nothing is written. */
+  readonly unseenEntriesMax: number;
   /** What no witness has for so long is an alarm; for so long, and nothing more is served until one has it. */
   readonly witnessAlarmMs: number;
   readonly witnessStopMs: number;
@@ -187,6 +189,8 @@ export const defaultLimits: Limits = {
   checkpointEveryMs: 60_000,
   // A minute of the busiest hour that was measured, many times over; some 100 MiB.
   unsealedEntriesMax: 250_000,
+  // As many, in each warden; some 300 bytes each.
+  unseenEntriesMax: 250_000,
   witnessAlarmMs: 10_000,
   witnessStopMs: 60_000,
   clockJumpMs: 30_000,

@@ -115,7 +115,7 @@ export async function startEdge(config: Config, edge: EdgeConfig): Promise<Runni
       reserve,
       onLogin: () => admission.known(place),
       onMisdeed: (misdeed) => {
-        if (!selfTest.isOwn(socket.remotePort)) admission.punish(source.address, misdeed);
+        if (!selfTest.isOwn(socket)) admission.punish(source.address, misdeed);
       },
       onClosed: (_connection, words) => {
         connections.delete(connection);

@@ -3,7 +3,7 @@
 
 /** No idle transaction may hold a snapshot: it would stop pruning of the hot budget rows. */
 const idle = '-c idle_in_transaction_session_timeout=10000';
-const statement = '-c statement_timeout=30000';
+const statementMsUsual = 30_000;
 /** Zone and style of texts are not the server's to choose: a day of 23 hours is not what was asked for. */
 const texts = '-c TimeZone=UTC -c DateStyle=ISO';
 /**
@@ -12,6 +12,6 @@ const texts = '-c TimeZone=UTC -c DateStyle=ISO';
  */
 const steadyPlans = '-c enable_seqscan=off -c jit=off';
 
-/** `isPreparing`: plans outlive what they were made for. */
-export const connectionSettings = (isPreparing: boolean): string =>
-  [idle, statement, texts, ...(isPreparing ? [steadyPlans] : [])].join(' ');
+/** `isPreparing`: plans outlive what they were made for. `statementMs`: what one statement may take. */
+export const connectionSettings = (isPreparing: boolean, statementMs = statementMsUsual): string =>
+  [idle, `-c statement_timeout=${Math.ceil(statementMs)}`, texts, ...(isPreparing ? [steadyPlans] : [])].join(' ');

@@ -1,13 +1,16 @@
 // Owns: the only importer of `pg`: pool, transactions in a customer's scope, notifications.
 // Must never: run a query outside a transaction that has set its scope, or put a value into SQL text (but the scope, quoted).
 import pg from 'pg';
-import { detach, givenUp, unexpected } from '../domain/detached.ts';
+import { detach, givenUp } from '../domain/detached.ts';
 import { CofferdamError } from '../domain/errors.ts';
 import type { CustomerId } from '../domain/ids.ts';
+import type { Draft, End } from '../domain/ledger/births.ts';
 import { beginTransaction, type Condition } from './beginning.ts';
 import { connectionSettings } from './connection-settings.ts';
 import { deadlock, lockNotAvailable, noLongerFits, sqlState, translate } from './database-errors.ts';
-import { ended, endOf } from './ending.ts';
+import { drafting } from './drafts.ts';
+import { endOf } from './ending.ts';
+import { listenTo } from './listening.ts';
 import { type Afterwards, asWork, leaveForAfterwards, requireOutermost } from './nesting.ts';
 import {
   beginningOf,
@@ -46,6 +49,10 @@ export type DatabaseOptions = {
    * on their values. A plan outlives what it was made for, and many tables are empty most of the time: it takes an index wherever there is one.
    */
   readonly isPreparing?: boolean;
+  /** What one statement may take; what every connection of ours sets otherwise is for reports, too. */
+  readonly statementMs?: number;
+  /** Begins the draft of a transaction's entries. Without it nobody watches what is written here. */
+  readonly drafts?: () => Draft;
   /** Hears why the server gave no connection, in its own words, at most each `unreachableEveryMs`. */
   readonly onUnreachable?: (cause: unknown) => void;
 };
@@ -85,7 +92,7 @@ export class Database {
       max: options.connectionsMax,
       connectionTimeoutMillis: 5000,
       idleTimeoutMillis: 60_000,
-      options: connectionSettings(options.isPreparing === true),
+      options: connectionSettings(options.isPreparing === true, options.statementMs),
     });
     this.#endPool = endOf(this.#pool);
   }
@@ -141,6 +148,11 @@ export class Database {
     if (leaveForAfterwards(this.#pool, say)) return;
     const error = await this.withSystem(say);
     if (error instanceof Error) throw error;
+  }
+
+  /** The draft of a call's entries: begun before it is sent, ended when its answer is there. */
+  beginDraft(): Draft | undefined {
+    return this.#options.drafts?.();
   }
 
   /** One autocommitted call of a database function that sets its own scope. Resolves only after the commit (ReadyForQuery). */
@@ -275,11 +287,15 @@ export class Database {
       broken = error;
     };
     client.on('error', onError);
+    const draft = this.#options.drafts?.();
+    let end: End = 'undone';
     try {
       await beginTransaction(client, { begin, scope, lockMs, condition });
-      const result = await work({ query: this.#query(client) }, client);
+      const result = await work(drafting({ query: this.#query(client) }, draft), client);
       requireUnrefused();
-      await client.query('commit');
+      end = 'unknown';
+      // A transaction that had failed, and whose work went on all the same, is undone by its commit.
+      end = (await client.query('commit')).command === 'COMMIT' ? 'committed' : 'undone';
       return result;
     } catch (error) {
       if (broken === undefined) await client.query('rollback').catch((failed: Error) => (broken = failed));
@@ -287,6 +303,7 @@ export class Database {
       throw translate(error);
     } finally {
       client.off('error', onError);
+      draft?.end(end);
       giveBack(broken);
     }
   }
@@ -342,43 +359,12 @@ export class Database {
    * Reconnects for ever with a pause of 500 ms until the returned function is called.
    */
   async listen(channel: string, onNotify: (payload: string) => void, onReconnect: () => void): Promise<() => Promise<void>> {
-    let stopped = false;
-    let client: pg.Client | undefined;
-    let timer: NodeJS.Timeout | undefined;
-    const connect = async (): Promise<void> => {
-      if (stopped) return;
-      const next = new pg.Client({
-        connectionString: this.#options.url,
-        application_name: `${this.#options.applicationName} listen`,
-        keepAlive: true,
-      });
-      const retry = (): void => {
-        if (client !== next) return;
-        client = undefined;
-        detach(next.end(), givenUp);
-        if (!stopped) timer = setTimeout(() => detach(connect(), unexpected), 500);
-      };
-      client = next;
-      next.on('error', retry);
-      next.on('end', retry);
-      next.on('notification', (note) => onNotify(note.payload ?? ''));
-      try {
-        await next.connect();
-        await next.query(`listen ${next.escapeIdentifier(channel)}`);
-        onReconnect();
-      } catch {
-        retry();
-      }
-    };
-    await connect();
+    const { url, applicationName } = this.#options;
+    const stop = await listenTo({ url, applicationName: `${applicationName} listen`, channel, onNotify, onReconnect });
     const entry = {
       stop: async (): Promise<void> => {
-        stopped = true;
-        clearTimeout(timer);
         this.#listeners.delete(entry);
-        const last = client;
-        client = undefined;
-        await ended(last);
+        await stop();
       },
     };
     this.#listeners.add(entry);

@@ -3,11 +3,11 @@
 import { z } from 'zod';
 import { always, instant, none, operation, reads, rule, text, uuid } from './operator-words.ts';
 
+const freezeWhy = z.enum(['behind', 'diverged', 'clock']);
 const freeze = z.strictObject({
   freeze: uuid,
   at: instant,
-  /** behind, diverged or clock. */
-  why: z.string(),
+  why: freezeWhy,
   text: z.string(),
   /** What a release names. */
   witnessedSize: z.number(),
@@ -135,12 +135,13 @@ export const operatorLedger = {
    * `ledger.status` tells when there is a newer one, and when it is witnessed.
    */
   'ledger.begin-epoch': rule(operation({ changes: true, params: none, result: z.strictObject({ askedAt: instant }) }), reads()),
-  /** Goes on with a database that is behind its witness, or whose clock jumped; what was witnessed beyond it is given up. */
+  /** Goes on with a database that is behind its witness, is another record than was witnessed, or whose clock jumped; what was witnessed beyond it, or otherwise, is given up. */
   'ledger.release': rule(
     operation({
       changes: true,
       params: z.strictObject({
         freeze: uuid,
+        why: freezeWhy,
         witnessedSize: z.number().int().min(0),
         witnessedRoot: z.string().max(64),
         heads: z.number().int().min(0),

@@ -8,6 +8,7 @@ import { wardenConnections } from '../config/shares.ts';
 import { closedMs } from '../domain/bounded.ts';
 import { CofferdamError } from '../domain/errors.ts';
 import { idOf, type NodeName } from '../domain/ids.ts';
+import type { Draft } from '../domain/ledger/births.ts';
 import { createLogger } from '../observability/logger.ts';
 import { serveMetrics } from '../observability/metrics.ts';
 import { Database, type Transaction } from '../postgres/database.ts';
@@ -33,10 +34,12 @@ import { loadHostKeys, publicLine } from './keys/key-files.ts';
 import { publishReceiptKey } from './keys/key-queries.ts';
 import { createKeyRing } from './keys/key-ring.ts';
 import { Forwards } from './ledger/forward/forwards.ts';
+import { createBirths } from './ledger/born.ts';
 import { LedgerGuard } from './ledger/guard.ts';
 import { Ledger } from './ledger/ledger.ts';
 import { startRecordPasses } from './ledger/record-passes.ts';
 import { identify } from './ledger/seal-queries.ts';
+import { requireOwnDisks } from './ledger/witness/same-disk.ts';
 import { createWitnesses } from './ledger/witness/witnesses.ts';
 import { NodeAccounts } from './nodes/allowances.ts';
 import { Nodes } from './nodes/nodes.ts';
@@ -52,10 +55,13 @@ export type RunningWarden = { readonly warden: Warden; readonly closed: string |
 /** Starts the warden; resolves when every socket listens. Throws `configuration` before anything is reachable. */
 export async function startWarden(config: Config): Promise<RunningWarden> {
   const log = createLogger(config, 'warden');
+  requireOwnDisks(config, log);
   const keys = createKeyRing(config);
   const hostKeys = loadHostKeys(config);
   const url = roleUrl(config, 'warden');
   const guard = new LedgerGuard();
+  const births = createBirths(config.limits);
+  const drafts = (): Draft => births.begin();
   const admit = async (tx: Transaction): Promise<void> => {
     const { known } = guard;
     guard.admit(await identify(tx), known);
@@ -67,10 +73,11 @@ export async function startWarden(config: Config): Promise<RunningWarden> {
     connectionsMax: wardenConnections(config.shares.warden),
     admission: () => placeFor(slots),
     admit,
+    drafts,
     isPreparing: true,
     onUnreachable: (cause) => log.error({ err: cause }, 'the database gives no connection'),
   });
-  const ledger = new Ledger({ config, url, keys, guard, witnesses: createWitnesses(config.ledger), log });
+  const ledger = new Ledger({ config, url, keys, guard, births, witnesses: createWitnesses(config.ledger), log });
   const forwards = new Forwards({ config, url, log, newest: () => ledger.newest });
   try {
     await database.withSystem((tx) => assertSafeSettings(tx));
@@ -83,7 +90,7 @@ export async function startWarden(config: Config): Promise<RunningWarden> {
     });
     const nodes = new Nodes(database);
     const sessions = new SessionRegistry(config, database, keys, nodes, log);
-    const charges = createCharges({ config, database, sessions, log, admit, grants: slots.grants });
+    const charges = createCharges({ config, database, sessions, log, admit, drafts, grants: slots.grants });
     const warden: Warden = {
       config,
       log,

@@ -82,7 +82,7 @@ export async function ledgerStatus(tx: Transaction, forwards: readonly string[])
   );
   if (row === undefined) throw new Error('the ledger has no state');
   const keys = await tx.query<{ verifier_key: string }>('select verifier_key from ledger_key order by created_at desc limit 20');
-  const [freeze] = await tx.query<{ id: string; at: Date; why: string; text: string; facts: FreezeFacts }>(
+  const [freeze] = await tx.query<{ id: string; at: Date; why: 'behind' | 'diverged' | 'clock'; text: string; facts: FreezeFacts }>(
     'select id, at, why, text, facts from ledger_freeze where released_at is null order by at limit 1',
   );
   const months = await tx.query<{ month: string; entries: number }>(

@@ -23,6 +23,12 @@ export type SelfTestOptions = {
   /** Public halves in the SSH wire form, base64. */
   readonly hostKeys: () => readonly string[];
 };
+/** Of a connection, as its socket has them. */
+export type Ends = {
+  readonly remotePort?: number | undefined;
+  readonly remoteAddress?: string | undefined;
+  readonly localAddress?: string | undefined;
+};
 type Tester = Person & { readonly directory: string };
 
 /** Every profile takes this kind of key. */
@@ -48,9 +54,9 @@ export class SelfTest {
     if (options.node.config.limits.selfTestEveryMs > 0) this.#schedule(firstAfterMs);
   }
 
-  /** A connection from this port is one of ours: it earns no penalty. */
-  isOwn(port: number | undefined): boolean {
-    return port !== undefined && this.#ports.has(port);
+  /** A connection of ours earns no penalty: it comes from this machine, at one of our ports. A stranger may come from any port. */
+  isOwn({ remotePort, remoteAddress, localAddress }: Ends): boolean {
+    return remotePort !== undefined && remoteAddress !== undefined && remoteAddress === localAddress && this.#ports.has(remotePort);
   }
 
   async stop(): Promise<void> {

@@ -13,6 +13,7 @@ export type BatchOptions<Item, Answer> = {
   readonly url: string;
   readonly applicationName: string;
   readonly admit?: DatabaseOptions['admit'];
+  readonly drafts?: DatabaseOptions['drafts'];
   /** Places of those that wait, by whom they are asked for: one node's items are not all that there is. */
   readonly slots?: Slots;
   /** One answer per item, in order; resolves after the commit. */
@@ -35,10 +36,18 @@ export function createBatchQueue<Item, Answer>({
   url,
   applicationName,
   admit,
+  drafts,
   slots,
   call,
 }: BatchOptions<Item, Answer>): BatchQueue<Item, Answer> {
-  const database = new Database({ url, applicationName, connectionsMax: 1, isPreparing: true, ...(admit === undefined ? {} : { admit }) });
+  const database = new Database({
+    url,
+    applicationName,
+    connectionsMax: 1,
+    isPreparing: true,
+    ...(admit && { admit }),
+    ...(drafts && { drafts }),
+  });
   const waiting = new Queue<Waiting<Item, Answer>>();
   let isRunning = false;
 

@@ -65,6 +65,8 @@ type Raw = {
   readonly inline: Buffer | null;
   readonly customer_key: string | null;
   readonly wrapped_key: Buffer | null;
+  /** One of the entries that the batch wrote, whichever item it is about. */
+  readonly entry: string | null;
 };
 
 function released(row: Raw): ReleasedExtent | null {
@@ -111,8 +113,11 @@ function shape(row: Raw, direction: BudgetDirection): ChargeAnswer {
 
 /** One answer per item, in order; resolves after the commit. */
 export async function callChargeBatch(database: Database, items: readonly ChargeRequest[]): Promise<readonly ChargeAnswer[]> {
+  const draft = database.beginDraft();
+  draft?.requireRoom();
   const rows = await database.call<Raw>(
-    `select outcome, budget, rank, unit, window_name, cap, free_at, after_ms, is_slow, customer, content, object, bytes, sealed_bytes, inline, customer_key, wrapped_key
+    `select outcome, budget, rank, unit, window_name, cap, free_at, after_ms, is_slow, customer, content, object, bytes, sealed_bytes, inline, customer_key, wrapped_key,
+       entry
      from charge_batch($1::uuid[], $2::uuid[], $3::int[], $4::uuid[], $5::text[], $6::bigint[], $7::bigint[]) order by item`,
     [
       items.map((one) => one.session),
@@ -124,6 +129,8 @@ export async function callChargeBatch(database: Database, items: readonly Charge
       items.map((one) => ('download' in one ? null : one.items)),
     ],
   );
+  for (const { entry } of rows) if (entry !== null) draft?.add(entry);
+  draft?.end('committed');
   return rows.map((row, i) => {
     const item = items[i];
     return shape(row, item === undefined || 'download' in item ? 'out' : item.direction);

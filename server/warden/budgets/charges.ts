@@ -57,6 +57,8 @@ type Given = {
   readonly sessions: SessionRegistry;
   readonly log: Logger;
   readonly admit: DatabaseOptions['admit'];
+  /** Of the entries that charges leave; undefined: nobody watches them. */
+  readonly drafts?: DatabaseOptions['drafts'];
   /** Places of what waits for its batch; undefined: only the queue's own bound. */
   readonly grants?: Slots;
 };
@@ -69,9 +71,9 @@ const tellsOfNames: ReadonlySet<ErrorCode> = new Set(['not-found', 'denied', 'co
 /** A client that waits for its turn asks again at the earliest after so long. */
 const askAgainMsMin = 20;
 
-export function createCharges({ config, database, sessions, log, admit, grants }: Given): Charges {
+export function createCharges({ config, database, sessions, log, admit, drafts, grants }: Given): Charges {
   const url = roleUrl(config, 'warden');
-  const hook = { ...(admit === undefined ? {} : { admit }), ...(grants === undefined ? {} : { slots: grants }) };
+  const hook = { ...(admit && { admit }), ...(drafts && { drafts }), ...(grants && { slots: grants }) };
   // A batch waits for the rows of all its items: what holds one of them up is no matter of the other plane.
   const queues = <I, A>(name: string, call: (through: Database, items: readonly I[]) => Promise<readonly A[]>): Queues<I, A> => {
     const of = (plane: Plane): BatchQueue<I, A> => createBatchQueue({ url, applicationName: `cofferdam ${name} ${plane}`, ...hook, call });

@@ -13,14 +13,15 @@ export const ledgerUseCases = {
 
   /** What was signed names what is given up: it opens this freeze and no other. */
   'ledger.release': async (
-    { freeze: id, witnessedSize, witnessedRoot, heads, era }: Params<OperatorToAdmin, 'ledger.release'>,
+    { freeze: id, why, witnessedSize, witnessedRoot, heads, era }: Params<OperatorToAdmin, 'ledger.release'>,
     { tx, operator, change }: Doing,
   ): Promise<Result<OperatorToAdmin, 'ledger.release'>> => {
     const freeze = await lockFreeze(tx, id);
     if (freeze === undefined) throw new CofferdamError('not-found', 'there is no such freeze: see `cofferctl ledger status`');
     if (freeze.isReleased) throw new CofferdamError('conflict', 'it was released before');
     const { facts } = freeze;
-    if (facts.witnessedSize !== witnessedSize || facts.witnessedRoot !== witnessedRoot || facts.heads !== heads || facts.era !== era)
+    const names = { witnessedSize, witnessedRoot, heads, era };
+    if (freeze.why !== why || Object.entries(names).some(([name, value]) => facts[name] !== value))
       throw new CofferdamError(
         'conflict',
         'this names another state of the record than the one that is frozen: see `cofferctl ledger status`',

@@ -17,15 +17,17 @@ export class LedgerAlarms {
   }
 
   async raise(
-    kind: 'ledger.late' | 'ledger.behind' | 'ledger.operators-late',
+    kind: 'ledger.behind' | 'ledger.operators-late' | 'ledger.witness-lost',
     text: string,
     facts: Readonly<Record<string, unknown>>,
+    subject = 'ledger',
   ): Promise<void> {
-    if (performance.now() - (this.#raisedAt.get(kind) ?? Number.NEGATIVE_INFINITY) < alarmEveryMs) return;
+    const key = `${kind} ${subject}`;
+    if (performance.now() - (this.#raisedAt.get(key) ?? Number.NEGATIVE_INFINITY) < alarmEveryMs) return;
     this.#log.error(facts, text);
     await this.#database.withSystem((tx) =>
-      insertAlert(tx, { kind, severity: 'critical', subject: 'ledger', text, facts, nextCommand: 'cofferctl ledger status' }),
+      insertAlert(tx, { kind, severity: 'critical', subject, text, facts, nextCommand: 'cofferctl ledger status' }),
     );
-    this.#raisedAt.set(kind, performance.now());
+    this.#raisedAt.set(key, performance.now());
   }
 }

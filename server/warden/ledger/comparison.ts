@@ -2,12 +2,10 @@
 // Must never: take the database's own word for a new era: two operators have signed it, over what is given up.
 import { CofferdamError } from '../../domain/errors.ts';
 import type { Transaction } from '../../postgres/database.ts';
-import { parseProposal } from '../../rpc/change-document.ts';
-import { findApplied } from '../changes/change-queries.ts';
-import { genuineAmong } from '../changes/genuine.ts';
 import type { KeyRing } from '../context.ts';
 import { rootAt } from './heads.ts';
-import { type Freeze, findReleases, type Look } from './seal-queries.ts';
+import { becameOf } from './releases.ts';
+import type { Freeze, Look } from './seal-queries.ts';
 import type { Witness } from './witness/witness.ts';
 
 /** A size of the heads log that somebody vouches for. */
@@ -22,34 +20,14 @@ export type Vouched = {
 };
 export type Verdict = { readonly is: 'good' } | { readonly is: 'behind' | 'diverged'; readonly text: string; readonly witnessed: Vouched };
 
-/**
- * How far the era that followed goes back, by the word of two operators; undefined: nobody released it. A release that somebody else wrote into the
- * database does not count: then the next one does, in which two operators saw what it had made of the record.
- */
-async function releaseAfter(
-  tx: Transaction,
-  keys: KeyRing,
-  era: number,
-): Promise<{ readonly witnessedSize: number; readonly heads: number } | undefined> {
-  for (const id of await findReleases(tx, era)) {
-    const [change] = await findApplied(tx, [id]);
-    if (change === undefined || !(await genuineAmong(tx, keys, [change.id], [])).has(change.id)) continue;
-    const { operation, params } = parseProposal(change.document);
-    const { witnessedSize, heads, era: ended } = params;
-    if (operation !== 'ledger.release' || typeof ended !== 'number' || ended < era) continue;
-    if (typeof witnessedSize === 'number' && typeof heads === 'number') return { witnessedSize, heads };
-  }
-  return undefined;
-}
-
 async function compareOne(tx: Transaction, keys: KeyRing, look: Look, witnessed: Vouched): Promise<Verdict> {
   const seen = `${witnessed.by} has a checkpoint of ${witnessed.size} heads, era ${witnessed.era}, of ${witnessed.time}`;
   const holds = `the database holds ${look.heads} heads, era ${look.era}`;
   if (witnessed.era < look.era) {
-    const release = await releaseAfter(tx, keys, witnessed.era);
-    if (release === undefined || witnessed.size > release.witnessedSize)
+    const became = await becameOf(tx, keys, witnessed);
+    if (became === 'nobody')
       return { is: 'diverged', text: `${seen}; ${holds}, and no two operators gave up what was witnessed`, witnessed };
-    if (witnessed.size > release.heads) return { is: 'good' };
+    if (became === 'given-up') return { is: 'good' };
   }
   if (witnessed.era > look.era || witnessed.size > look.heads)
     return { is: 'behind', text: `${seen}; ${holds}: it is older than what was witnessed`, witnessed };
@@ -58,12 +36,20 @@ async function compareOne(tx: Transaction, keys: KeyRing, look: Look, witnessed:
   return { is: 'good' };
 }
 
+const isLarger = (a: Vouched, b: Vouched): boolean => (a.era === b.era ? a.size > b.size : a.era > b.era);
+
+/** Of all that does not fit the largest is named: a release that names it gives up what is smaller, too, so that one is enough. */
 export async function compare(tx: Transaction, keys: KeyRing, look: Look, vouched: readonly Vouched[]): Promise<Verdict> {
+  const bad: Exclude<Verdict, { is: 'good' }>[] = [];
   for (const witnessed of vouched) {
     const verdict = await compareOne(tx, keys, look, witnessed);
-    if (verdict.is !== 'good') return verdict;
+    if (verdict.is !== 'good') bad.push(verdict);
   }
-  return { is: 'good' };
+  const [first] = bad;
+  if (first === undefined) return { is: 'good' };
+  const said = bad.find((one) => one.is === 'diverged') ?? first;
+  const witnessed = bad.reduce((largest, one) => (isLarger(one.witnessed, largest) ? one.witnessed : largest), said.witnessed);
+  return { ...said, witnessed };
 }
 
 export const freezeOf = (id: string, verdict: Exclude<Verdict, { is: 'good' }>, look: Look): Freeze => ({

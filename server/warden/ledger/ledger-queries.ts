@@ -4,6 +4,7 @@ import { plainAddressBytes } from '../../domain/addresses.ts';
 import { CofferdamError } from '../../domain/errors.ts';
 import { operatorsIn, unclassified } from '../../domain/ledger/entry-kinds.ts';
 import type { Transaction } from '../../postgres/database.ts';
+import { insertEntry } from '../../postgres/entry-queries.ts';
 import type { LedgerEntry, OpenSession } from '../context.ts';
 
 const watched = new WeakMap<Transaction, LedgerEntry[]>();
@@ -27,36 +28,49 @@ const textOrNull = (value: string | null | undefined): string | null => (value =
 const numberOrNull = (value: number | null | undefined): number | null => (value != null && Number.isSafeInteger(value) ? value : null);
 const json = (value: object): string => JSON.stringify(value, (_name, one: unknown) => (typeof one === 'string' ? text(one) : one));
 
+const columns = [
+  ...[
+    'kind',
+    'observer',
+    'customer_id',
+    'account_id',
+    'session_id',
+    'node',
+    'plane',
+    'handle_id',
+    'version_id',
+    'extent',
+    'bytes',
+    'public',
+  ],
+  ...['credential', 'also_credential', 'source', 'source_port', 'client', 'operator', 'sensitive'],
+];
+
 export async function record(tx: Transaction, entry: LedgerEntry): Promise<void> {
   const [shown, hidden] = [entry.public ?? {}, entry.sensitive ?? {}];
   const fault = unclassified(entry.kind, { public: shown, sensitive: hidden });
   if (fault !== undefined) throw new CofferdamError('bug', fault);
   watched.get(tx)?.push(entry);
   const operators = operatorsIn(hidden.by ?? hidden.operator);
-  await tx.query(
-    `insert into ledger_fresh (kind, observer, customer_id, account_id, session_id, node, plane, handle_id, version_id, extent, bytes, public,
-       credential, also_credential, source, source_port, client, operator, sensitive)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)`,
-    [
-      entry.kind,
-      entry.observer,
-      entry.customer ?? null,
-      entry.account ?? null,
-      entry.session ?? null,
-      entry.node ?? null,
-      entry.plane ?? null,
-      entry.handle ?? null,
-      entry.version ?? null,
-      numberOrNull(entry.extent),
-      numberOrNull(entry.bytes),
-      json(shown),
-      textOrNull(entry.credential),
-      textOrNull(entry.alsoCredential),
-      entry.source == null || plainAddressBytes(entry.source.address) === undefined ? null : entry.source.address,
-      numberOrNull(entry.source?.port),
-      textOrNull(entry.client),
-      operators.length === 0 ? null : operators.join(' '),
-      json(hidden),
-    ],
-  );
+  await insertEntry(tx, columns, [
+    entry.kind,
+    entry.observer,
+    entry.customer ?? null,
+    entry.account ?? null,
+    entry.session ?? null,
+    entry.node ?? null,
+    entry.plane ?? null,
+    entry.handle ?? null,
+    entry.version ?? null,
+    numberOrNull(entry.extent),
+    numberOrNull(entry.bytes),
+    json(shown),
+    textOrNull(entry.credential),
+    textOrNull(entry.alsoCredential),
+    entry.source == null || plainAddressBytes(entry.source.address) === undefined ? null : entry.source.address,
+    numberOrNull(entry.source?.port),
+    textOrNull(entry.client),
+    operators.length === 0 ? null : operators.join(' '),
+    json(hidden),
+  ]);
 }

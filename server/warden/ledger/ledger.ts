@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto';
 import type { Config } from '../../config/config.ts';
 import { held } from '../../domain/detached.ts';
 import { toCofferdamError } from '../../domain/errors.ts';
+import type { Births } from '../../domain/ledger/births.ts';
 import { originOf } from '../../domain/ledger/checkpoint.ts';
 import type { Logger } from '../../observability/logger.ts';
 import type { Reading } from '../../observability/metrics.ts';
@@ -14,16 +15,22 @@ import { generationsOf } from '../changes/generations.ts';
 import { installationId } from '../changes/seal-queries.ts';
 import type { KeyRing } from '../context.ts';
 import { LedgerAlarms } from './alarms.ts';
+import { Born, createBirths } from './born.ts';
+import { DatabaseClock } from './clock.ts';
 import { compare, freezeOf, requireMemory, type Vouched } from './comparison.ts';
 import { recordFreeze } from './freezes.ts';
 import type { LedgerGuard } from './guard.ts';
 import { rootAt } from './heads.ts';
+import { isOnlySlow, LagClock, waitsOf } from './lag.ts';
+import { readingsOf } from './ledger-metrics.ts';
 import { record } from './ledger-queries.ts';
 import type { Signing } from './seal.ts';
 import { type Freeze, type Look, look, lookClosely, markWitnessed, publishLedgerKey } from './seal-queries.ts';
 import { Sealer } from './sealer.ts';
 import { openNote } from './signatures.ts';
 import { RecordDiverged } from './standing.ts';
+import { WitnessMemory } from './witness/memory.ts';
+import { commonOf } from './witness/rank.ts';
 import { Delivery, type Witness } from './witness/witness.ts';
 
 /** 'cofflead' as a number. */
@@ -38,6 +45,8 @@ export type LedgerOptions = {
   readonly url: string;
   readonly keys: KeyRing;
   readonly guard: LedgerGuard;
+  /** What this process wrote and has not seen sealed, on whichever of its pools. */
+  readonly births?: Births;
   readonly witnesses: readonly Witness[];
   readonly log: Logger;
 };
@@ -47,13 +56,16 @@ export class Ledger {
   readonly #database: Database;
   readonly #sealer: Sealer;
   readonly #alarms: LedgerAlarms;
+  readonly #lag: LagClock;
+  readonly #births: Births;
+  readonly #born: Born;
+  readonly #memory: WitnessMemory;
   readonly #leadership: ReturnType<typeof lead>;
   readonly #deliveries: readonly Delivery[];
   #signing: Signing | undefined;
   /** What the witnesses had when the record was compared with them last. */
   #witnessed: readonly Vouched[] = [];
-  /** The database's clock, and ours before and after it was asked; of one era. */
-  #clock: { readonly database: number; readonly from: number; readonly to: number; readonly era: number } | undefined;
+  readonly #clock: DatabaseClock;
   /** A jump of the clock that is not written yet. Everything else that freezes is found again. */
   #unwritten: Freeze | undefined;
   #look: Look | undefined;
@@ -66,15 +78,31 @@ export class Ledger {
 
   constructor(given: LedgerOptions) {
     this.#given = given;
+    const { witnessAlarmMs, witnessStopMs } = given.config.limits;
+    const { lockMs, statementMs } = waitsOf(witnessStopMs);
+    this.#births = given.births ?? createBirths(given.config.limits);
     // A connection that the guard does not check: by this one it finds out.
     this.#database = new Database({
       url: given.url,
       applicationName: 'cofferdam sealer',
       connectionsMax: connections.sealer,
       isPreparing: true,
+      statementMs,
+      admission: async () => ({ release: () => {}, lockMs }),
+      drafts: () => this.#births.begin(false),
     });
     this.#sealer = new Sealer(this.#database, given.log);
+    this.#born = new Born(this.#database, this.#births);
+    this.#lag = new LagClock({
+      guard: given.guard,
+      database: this.#database,
+      log: given.log,
+      alarmMs: witnessAlarmMs,
+      stopMs: witnessStopMs,
+    });
+    this.#clock = new DatabaseClock(given.config.limits.clockJumpMs);
     this.#alarms = new LedgerAlarms(this.#database, given.log);
+    this.#memory = new WitnessMemory(given.witnesses, this.#alarms);
     this.#leadership = lead(given.url, 'cofferdam sealer leads', leadKey);
     this.#deliveries = given.witnesses.map((witness) => new Delivery(witness, given.log));
   }
@@ -88,6 +116,7 @@ export class Ledger {
       await this.#beat();
     }
     this.#isStarting = false;
+    this.#lag.start();
     const next = (): void => {
       if (this.#isStopped) return;
       this.#timer = setTimeout(() => {
@@ -122,7 +151,10 @@ export class Ledger {
     this.#isStopped = true;
     clearTimeout(this.#timer);
     await this.#running;
-    if (this.#given.guard.state.is === 'open' || this.#unwritten !== undefined) await this.#beat().catch(() => {});
+    await this.#lag.stop();
+    // The second one finds what the first one sealed.
+    for (let i = 0; i < 2; i += 1)
+      if (this.#given.guard.state.is === 'open' || this.#unwritten !== undefined) await this.#beat().catch(() => {});
     await Promise.all(this.#deliveries.map((one) => one.stop()));
     await this.#leadership.stop();
     await this.#database.close();
@@ -141,23 +173,17 @@ export class Ledger {
   }
 
   get metrics(): readonly Reading[] {
-    const seen = this.#look;
-    const gauge = (name: string, help: string, value: number): Reading => ({ name, help, kind: 'gauge', value });
-    return [
-      gauge('ledger_open', 'Whether the state of the record lets anything be served.', this.#given.guard.state.is === 'open' ? 1 : 0),
-      gauge('ledger_leads', 'Whether this warden seals.', this.#leadership.isLeading ? 1 : 0),
-      gauge('ledger_unsealed_seconds', 'Age of the oldest entry without a seal.', (seen?.unsealedMs ?? 0) / 1000),
-      gauge('ledger_unsealed_entries', 'Entries without a seal.', seen?.unsealed ?? 0),
-      gauge('ledger_unwitnessed_seconds', 'Age of the oldest checkpoint that no witness has.', (seen?.unwitnessedMs ?? 0) / 1000),
-      gauge('ledger_entries', 'Entries sealed so far.', seen?.number ?? 0),
-      { name: 'ledger_sealed_total', help: 'Entries sealed by this process.', kind: 'counter', value: this.#sealed },
-    ];
+    return readingsOf({ isOpen: this.#given.guard.state.is === 'open', isLeading: this.#leadership.isLeading, sealed: this.#sealed, seen: this.#look });
   }
 
   #doubt(error: unknown): void {
     const { guard, log } = this.#given;
     if (this.#unwritten !== undefined)
       log.error({ err: error }, 'the freeze could not be written; nothing is served meanwhile, and it is tried again');
+    if (isOnlySlow(error)) {
+      log.warn({ err: error }, 'a look at the record did not end in time; how long that may go on is judged by the clock');
+      return;
+    }
     if (guard.state.is === 'open' || guard.state.why === 'late') {
       const { code, message } = toCofferdamError(error);
       guard.close('unsure', `the record cannot be looked at: ${message}`);
@@ -172,24 +198,30 @@ export class Ledger {
     const seen = await this.#database.withSystem((tx) => lookClosely(tx, this.#given.config.limits.unsealedEntriesMax));
     const to = performance.now();
     this.#look = seen;
+    this.#lag.saw(seen, from);
     const isFull = seen.unsealed >= this.#given.config.limits.unsealedEntriesMax;
-    this.#given.guard.hasRoom = !isFull;
+    this.#given.guard.hasRoom = !isFull && this.#births.hasRoom;
     if (seen.freeze !== null) {
-      this.#clock = undefined;
+      this.#clock.forget();
       this.#unwritten = undefined;
       this.#closeFrozen(seen.freeze.text);
       return;
     }
     if (this.#unwritten?.facts.era === seen.era) return this.#writeFreeze(this.#unwritten);
     this.#unwritten = undefined;
-    const jump = this.#clockJump(seen, from, to);
+    const jump = this.#clock.jump(seen, from, to);
     if (jump !== undefined) return this.#freeze(seen, jump);
+    const lost = await this.#memory.lost();
+    if (lost !== undefined) return this.#given.guard.close('unsure', lost);
     if (!(await this.#isCompared(seen, signing))) return;
     this.#learn(seen, signing);
+    const missed = await this.#born.look(seen);
+    if (missed !== undefined) return this.#freeze(seen, missed);
     if (isFull) await this.#tellFull(seen);
     await this.#mark(signing);
-    if (this.#leadership.isLeading && !(await this.#isSealed(seen, signing))) return;
+    // Before anything is sealed: what does not come back from there is judged by the clock alone.
     await this.#judge(seen);
+    if (this.#leadership.isLeading) await this.#sealOrFreeze(seen, signing);
   }
 
   async #sign(): Promise<Signing> {
@@ -211,20 +243,6 @@ export class Ledger {
     const signed = openNote(signing, checkpoint);
     if (signed !== undefined && signed.era === era && signed.size === heads && heads > known.heads)
       this.#given.guard.learn({ ...known, era, heads, root: signed.root });
-  }
-
-  /** The database's clock against ours, which nobody can set. However long the answer took, or this process stood still: only what that does not explain counts. */
-  #clockJump({ now: database, era }: Look, from: number, to: number): Omit<Freeze, 'id'> | undefined {
-    const before = this.#clock;
-    this.#clock = { database, from, to, era };
-    // Two operators began an era with the clock that is there now: what it went by before is nothing to compare it with.
-    if (before === undefined || before.era !== era) return undefined;
-    const went = database - before.database;
-    const [most, least] = [to - before.from, from - before.to];
-    const jumpedMs = Math.round(went > most ? went - most : Math.min(0, went - least));
-    if (Math.abs(jumpedMs) <= this.#given.config.limits.clockJumpMs) return undefined;
-    const text = `the database's clock jumped by ${(jumpedMs / 1000).toFixed(0)} s: budgets and the record cannot be told the time by it`;
-    return { why: 'clock', text, facts: { jumpedMs } };
   }
 
   /** True: the record is what was witnessed, and what this process has seen. */
@@ -316,24 +334,21 @@ export class Ledger {
     this.#unwritten = undefined;
   }
 
-  /** What every required witness has by now. */
+  /** What every required witness has by now: the oldest of their newest ones. They take them at different times, and pass over some. */
   async #mark({ signer }: Signing): Promise<void> {
-    const kept = this.#deliveries.filter((one) => one.witness.isRequired).map((one) => one.kept);
-    const [first] = kept;
-    if (first === undefined || first === this.#marked || kept.some((note) => note !== first)) return;
-    await this.#database.withSystem((tx) => markWitnessed(tx, signer.open(first).size, first));
-    this.#marked = first;
+    const common = commonOf(this.#deliveries.filter((one) => one.witness.isRequired).map((one) => one.kept));
+    if (common === undefined || common === this.#marked) return;
+    await this.#database.withSystem((tx) => markWitnessed(tx, signer.open(common).size, common));
+    this.#marked = common;
   }
 
-  /** False: what is in the database is not what was signed. Nothing is served, and nothing more is signed. */
-  async #isSealed(seen: Look, signing: Signing): Promise<boolean> {
+  /** Where what is in the database is not what was signed, nothing is served, and nothing more is signed. */
+  async #sealOrFreeze(seen: Look, signing: Signing): Promise<void> {
     try {
       await this.#seal(seen, signing);
-      return true;
     } catch (error) {
       if (!(error instanceof RecordDiverged)) throw error;
       await this.#freeze(seen, { why: 'diverged', text: error.message, facts: { identity: seen.identity, entries: seen.number } });
-      return false;
     }
   }
 
@@ -367,8 +382,8 @@ export class Ledger {
     for (const delivery of this.#deliveries) delivery.offer(note);
   }
 
-  /** Alarm first; then nothing more is served until it is witnessed. What operators said is waited for by nobody: it is an alarm only. */
-  async #judge({ unsealedMs, operatorsUnsealedMs, unwitnessedMs }: Look): Promise<void> {
+  /** Nothing more is served until it is witnessed; the alarm is the clock's. What operators said is waited for by nobody: it is an alarm only. */
+  async #judge({ operatorsUnsealedMs }: Look): Promise<void> {
     const { guard, config } = this.#given;
     if (!this.#isStarting && operatorsUnsealedMs >= config.limits.witnessAlarmMs)
       await this.#alarms.raise(
@@ -376,16 +391,9 @@ export class Ledger {
         `the oldest entry of the admin process has no seal for ${Math.round(operatorsUnsealedMs / 1000)} s; both planes are served meanwhile`,
         { operatorsUnsealedMs: Math.round(operatorsUnsealedMs) },
       );
-    const lateMs = Math.max(unsealedMs, unwitnessedMs);
-    const text = `the newest ${unsealedMs > unwitnessedMs ? 'entries have no seal' : 'checkpoint has no witness'} for ${Math.round(lateMs / 1000)} s`;
-    if (lateMs >= config.limits.witnessStopMs) guard.close('late', text);
+    const { ms, text } = this.#lag.late;
+    if (ms >= config.limits.witnessStopMs) guard.close('late', text);
     else guard.open();
-    if (this.#isStarting || lateMs < config.limits.witnessAlarmMs) return;
-    await this.#alarms.raise('ledger.late', `${text}; after ${config.limits.witnessStopMs / 1000} s nothing more is served`, {
-      unsealedMs: Math.round(unsealedMs),
-      unwitnessedMs: Math.round(unwitnessedMs),
-      witnesses: this.#deliveries.map((one) => one.witness.name),
-    });
   }
 
   /** Before it is sealed: that may be what does not go on. */

@@ -1,17 +1,23 @@
 // Owns: a witness that is a directory, best on another mount: one file a day, one signed note a line.
 // Must never: write over a line, or take a line for whole that a crash has cut off.
 import { constants, createReadStream } from 'node:fs';
-import { type FileHandle, mkdir, open, readdir, truncate } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, readdir, stat, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { createGunzip } from 'node:zlib';
 import { CofferdamError } from '../../../domain/errors.ts';
 import { parseNote } from '../../../domain/ledger/checkpoint.ts';
+import { compareRanks, newestOf, type Rank, rankOf } from './rank.ts';
 import type { Witness } from './witness.ts';
 
 const namePattern = /^checkpoints-\d{4}-\d{2}-\d{2}\.jsonl(?:\.gz)?$/;
 /** Longer than any note. */
 const tailBytes = 65_536;
+/** Ten years of days, and how much of a compressed one is looked at: a day of checkpoints is less by far. */
+const filesMax = 4000;
+const unpackedMax = 1024 ** 3;
+/** As many of the last lines as a plain file's tail has: of two wardens the slower one may have written last. */
+const lastMax = 150;
 
 const unavailable = (directory: string, cause: unknown): CofferdamError =>
   new CofferdamError('unavailable', `the witness in ${directory} cannot be read or written`, { cause });
@@ -38,11 +44,18 @@ async function lastLines(path: string): Promise<{ readonly lines: readonly strin
   }
 }
 
-async function lastLineCompressed(path: string): Promise<readonly string[]> {
-  let last: string | undefined;
-  for await (const line of createInterface({ input: createReadStream(path).pipe(createGunzip()), crlfDelay: Number.POSITIVE_INFINITY }))
-    if (line !== '') last = line;
-  return last === undefined ? [] : [last];
+/** The last lines of a compressed file, all of which is read. */
+async function lastLinesCompressed(path: string): Promise<readonly string[]> {
+  const lines: string[] = [];
+  let bytes = 0;
+  for await (const line of createInterface({ input: createReadStream(path).pipe(createGunzip()), crlfDelay: Number.POSITIVE_INFINITY })) {
+    bytes += line.length;
+    if (bytes > unpackedMax) throw new Error('more than a day of checkpoints');
+    if (line === '') continue;
+    lines.push(line);
+    if (lines.length > lastMax) lines.shift();
+  }
+  return lines;
 }
 
 function noteOf(line: string): string {
@@ -52,41 +65,59 @@ function noteOf(line: string): string {
   return note;
 }
 
-/** Of two wardens the slower one may have written last. */
-function newestOf(notes: readonly string[]): string | undefined {
-  const rank = (note: string): readonly [number, number, string] => {
-    const { era, size, time } = parseNote(note).checkpoint;
-    return [era, size, time];
-  };
-  return notes.reduce((newest, note) => {
-    const [a, b] = [rank(newest), rank(note)];
-    const isNewer = b[0] !== a[0] ? b[0] > a[0] : b[1] !== a[1] ? b[1] > a[1] : b[2] >= a[2];
-    return isNewer ? note : newest;
-  });
+/** The newest note of each file, as long as the file stays as it was. */
+type Known = Map<string, { readonly bytes: number; readonly at: number; readonly note: string | undefined }>;
+type Found = { readonly note: string; readonly name: string };
+
+async function newestIn(directory: string, name: string, known: Known): Promise<string | undefined> {
+  const path = join(directory, name);
+  const { size: bytes, mtimeMs: at } = await stat(path);
+  const before = known.get(name);
+  if (before?.bytes === bytes && before.at === at) return before.note;
+  const lines = name.endsWith('.gz') ? await lastLinesCompressed(path) : (await lastLines(path)).lines;
+  const note = newestOf(lines.map(noteOf));
+  known.set(name, { bytes, at, note });
+  return note;
+}
+
+/** Of all files, whatever they are called. Throws `unavailable`, or `corrupt` for a line that is no note. */
+async function findNewest(directory: string, known: Known): Promise<Found | undefined> {
+  try {
+    const names = await namesIn(directory);
+    if (names.length > filesMax) throw new Error(`${names.length} files, of which ${filesMax} may be`);
+    for (const name of known.keys()) if (!names.includes(name)) known.delete(name);
+    const found: Found[] = [];
+    for (const name of names) {
+      const note = await newestIn(directory, name, known);
+      if (note !== undefined) found.push({ note, name });
+    }
+    const note = newestOf(found.map((one) => one.note));
+    return found.findLast((one) => one.note === note);
+  } catch (cause) {
+    if (cause instanceof CofferdamError && cause.code === 'corrupt') throw cause;
+    if (cause instanceof SyntaxError || (cause instanceof CofferdamError && cause.code === 'invalid'))
+      throw new CofferdamError('corrupt', `a line of the witness in ${directory} is not a checkpoint`, { cause });
+    throw unavailable(directory, cause);
+  }
 }
 
 /** The newest note of a directory of checkpoints; undefined: there is none. Throws `unavailable`, or `corrupt` for a line that is no note. */
 export async function newestNote(directory: string): Promise<string | undefined> {
-  try {
-    for (const name of [...(await namesIn(directory))].reverse()) {
-      const path = join(directory, name);
-      const lines = name.endsWith('.gz') ? await lastLineCompressed(path) : (await lastLines(path)).lines;
-      if (lines.length > 0) return newestOf(lines.map(noteOf));
-    }
-    return undefined;
-  } catch (cause) {
-    if (cause instanceof CofferdamError && cause.code === 'corrupt') throw cause;
-    if (cause instanceof SyntaxError || (cause instanceof CofferdamError && cause.code === 'invalid'))
-      throw new CofferdamError('corrupt', `the newest line of the witness in ${directory} is not a checkpoint`, { cause });
-    throw unavailable(directory, cause);
-  }
+  return (await findNewest(directory, new Map()))?.note;
 }
+
+/** The file that had the newest note, as it was then. */
+type Mark = { readonly path: string; readonly ino: number; readonly bytes: number; readonly rank: Rank };
 
 export class FileWitness implements Witness {
   readonly name: string;
   readonly isRequired: boolean;
   readonly #directory: string;
+  readonly #known: Known = new Map();
   #file: { readonly name: string; readonly handle: FileHandle } | undefined;
+  #mark: Mark | undefined;
+  /** Noticed while it went on. */
+  #lost: CofferdamError | undefined;
 
   constructor(name: string, isRequired: boolean, directory: string) {
     this.name = name;
@@ -94,16 +125,55 @@ export class FileWitness implements Witness {
     this.#directory = directory;
   }
 
-  readonly newest = (): Promise<string | undefined> => newestNote(this.#directory);
+  readonly newest = async (): Promise<string | undefined> => {
+    const found = await findNewest(this.#directory, this.#known);
+    if (found !== undefined) await this.#remember(join(this.#directory, found.name), found.note);
+    return found?.note;
+  };
+
+  async #remember(path: string, note: string): Promise<void> {
+    const rank = rankOf(note);
+    if (this.#mark !== undefined && compareRanks(rank, this.#mark.rank) < 0) return;
+    const { ino, size: bytes } = await stat(path);
+    this.#mark = { path, ino, bytes, rank };
+  }
+
+  /** What it had is there, if need be in another file: days are compressed, mounts copied. Throws `corrupt` when it is not. */
+  async check(): Promise<void> {
+    const lost = this.#lost ?? (await this.#findLoss());
+    this.#lost = undefined;
+    if (lost !== undefined) throw lost;
+  }
+
+  async #findLoss(): Promise<CofferdamError | undefined> {
+    const mark = this.#mark;
+    if (mark === undefined) return undefined;
+    const now = await stat(mark.path).catch(() => undefined);
+    if (now?.ino === mark.ino && now.size >= mark.bytes) return undefined;
+    const [era, size] = mark.rank;
+    const found = await findNewest(this.#directory, this.#known).catch(() => undefined);
+    if (found !== undefined && compareRanks(rankOf(found.note), [era, size, '']) >= 0) {
+      this.#mark = undefined;
+      await this.#remember(join(this.#directory, found.name), found.note);
+      return undefined;
+    }
+    return new CofferdamError(
+      'corrupt',
+      `the witness ${this.name} has lost what it had: no checkpoint of ${size} heads, era ${era}, in ${this.#directory} any more`,
+    );
+  }
 
   async keep(note: string): Promise<void> {
     const { checkpoint } = parseNote(note);
+    await this.#requireMemory();
+    const name = `checkpoints-${checkpoint.time.slice(0, 10)}.jsonl`;
     try {
-      const handle = await this.#open(`checkpoints-${checkpoint.time.slice(0, 10)}.jsonl`);
+      const handle = await this.#open(name);
       const line = Buffer.from(`${JSON.stringify(note)}\n`);
       const { bytesWritten } = await handle.write(line);
       if (bytesWritten !== line.length) throw new Error('a short write');
       await handle.datasync();
+      await this.#remember(join(this.#directory, name), note);
     } catch (cause) {
       // Whatever is half written is cut off when the file is opened again.
       const file = this.#file;
@@ -113,8 +183,25 @@ export class FileWitness implements Witness {
     }
   }
 
+  /** Into an empty directory nothing is written as if nothing had happened: below a mount that is gone it would be on our own disk. */
+  async #requireMemory(): Promise<void> {
+    const lost = await this.#findLoss();
+    if (lost === undefined) return;
+    if (this.isRequired) throw unavailable(this.#directory, lost);
+    this.#lost = lost;
+    this.#mark = undefined;
+  }
+
+  /** The file that stands under this name now: what is written into one that was removed is nowhere. */
+  async #isOpen(name: string): Promise<FileHandle | undefined> {
+    if (this.#file?.name !== name) return undefined;
+    const [there, ours] = await Promise.all([stat(join(this.#directory, name)).catch(() => undefined), this.#file.handle.stat()]);
+    return there?.ino === ours.ino && there.dev === ours.dev ? this.#file.handle : undefined;
+  }
+
   async #open(name: string): Promise<FileHandle> {
-    if (this.#file?.name === name) return this.#file.handle;
+    const ours = await this.#isOpen(name);
+    if (ours !== undefined) return ours;
     await this.#file?.handle.close();
     this.#file = undefined;
     await mkdir(this.#directory, { recursive: true });

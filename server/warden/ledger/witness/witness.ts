@@ -12,6 +12,8 @@ export type Witness = {
   keep(note: string): Promise<void>;
   /** The newest signed note that it has, undefined when it has none; null: it cannot tell. Throws `unavailable` when it does not answer. */
   readonly newest: (() => Promise<string | undefined>) | null;
+  /** Throws `corrupt` when it has not got any more what it had. Cheap: asked at each beat. Absent: it cannot tell. */
+  check?(): Promise<void>;
 };
 
 const retryMs = 1000;

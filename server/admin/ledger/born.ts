@@ -1,0 +1,92 @@
+// Owns: asking what became of the entries that the admin process wrote, and saying so when one of them is missed (decision 0036).
+// Must never: freeze anything, or say it of what a warden has frozen already: who operates the record must be able to go on.
+import { hash } from 'node:crypto';
+import type { Config } from '../../config/config.ts';
+import { held } from '../../domain/detached.ts';
+import { Births, type Draft, type Miss } from '../../domain/ledger/births.ts';
+import type { Logger } from '../../observability/logger.ts';
+import type { Database } from '../../postgres/database.ts';
+import { lookForEntries } from '../../postgres/entry-queries.ts';
+import { missEntry } from '../operator-queries.ts';
+
+const everyMs = 1000;
+/** The role's own bound is 2,000 entries that wait. */
+const askedMax = 1000;
+const numbersMax = 40_000;
+const unsureMs = 120_000;
+/** Missed by each look for so long: a warden that finds the whole record behind has frozen it by then. */
+const missedMs = 5000;
+const sayAgainMs = 60_000;
+
+export class OwnEntries {
+  readonly #births: Births;
+  readonly #log: Logger;
+  #era: number | undefined;
+  /** Since when this entry is missed. */
+  readonly #missed = new Map<number, number>();
+  #saidAt = Number.NEGATIVE_INFINITY;
+  #timer: NodeJS.Timeout | undefined;
+  #running: Promise<void> = Promise.resolve();
+
+  constructor({ unseenEntriesMax }: Pick<Config['limits'], 'unseenEntriesMax'>, log: Logger) {
+    this.#log = log;
+    this.#births = new Births({
+      digestOf: (content) => hash('sha256', content, 'base64'),
+      now: () => performance.now(),
+      entriesMax: unseenEntriesMax,
+      unsureMs,
+    });
+  }
+
+  begin(): Draft {
+    return this.#births.begin();
+  }
+
+  start(database: Database): void {
+    let isBusy = false;
+    const pass = (): void => {
+      if (isBusy) return;
+      isBusy = true;
+      this.#running = held(
+        this.look(database)
+          .catch((error: unknown) => this.#log.warn({ err: error }, 'what became of our entries could not be asked; it is asked again'))
+          .finally(() => (isBusy = false)),
+      );
+    };
+    pass();
+    this.#timer = setInterval(pass, everyMs);
+    this.#timer.unref();
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#running;
+  }
+
+  async look(database: Database, patienceMs = missedMs): Promise<void> {
+    const births = this.#births;
+    if (births.size === 0 && this.#era !== undefined) return;
+    const asked = births.ask(askedMax);
+    const seen = await database.withSystem((tx) => lookForEntries(tx, asked, numbersMax));
+    if (seen.isFrozen) return;
+    if (this.#era !== seen.era) {
+      // What was written before the first look may be anywhere in the record; so much is not watched. And a release gave up what came before it.
+      births.forget(seen.number);
+      this.#era = seen.era;
+      this.#missed.clear();
+    }
+    const misses = births.learn(asked.ids, seen);
+    const now = performance.now();
+    const before = new Map(this.#missed);
+    this.#missed.clear();
+    for (const { id } of misses) this.#missed.set(id, before.get(id) ?? now);
+    const [first] = misses.filter(({ id }) => now - (before.get(id) ?? Number.POSITIVE_INFINITY) >= patienceMs);
+    if (first !== undefined && now - this.#saidAt >= sayAgainMs) await this.#say(database, first);
+  }
+
+  async #say(database: Database, { id, kind, is }: Miss): Promise<void> {
+    this.#log.error({ entry: id, kind, is }, 'an entry that the admin process wrote is missed: the record was touched');
+    await database.withSystem((tx) => missEntry(tx, id, kind, is));
+    this.#saidAt = performance.now();
+  }
+}

@@ -1,0 +1,64 @@
+// Owns: the one door through which a process of ours writes an entry of the record, and the look at what became of it (decision 0036).
+// Must never: write an entry that its transaction's draft does not learn; ask for more entries, or look through more of them, than it was told.
+import type { Sight } from '../domain/ledger/births.ts';
+import type { Row, Transaction } from './database.ts';
+import { draftOf } from './drafts.ts';
+
+/** All that a seal is over, of a row before or after it is sealed. `charge_batch` gives back the same text. */
+const content = (of: string): string =>
+  `row(${[
+    ...['id', 'at', 'kind', 'observer', 'customer_id', 'account_id', 'session_id', 'node', 'plane', 'handle_id', 'version_id', 'extent'],
+    ...['bytes', 'public', 'credential', 'also_credential', 'source', 'source_port', 'client', 'operator', 'sensitive'],
+  ]
+    .map((name) => `${of}.${name}`)
+    .join(', ')})::text`;
+
+/** `columns`: names of ours; what is not named stays as the database has it for a new row. */
+export async function insertEntry(tx: Transaction, columns: readonly string[], values: readonly unknown[]): Promise<void> {
+  const marks = columns.map((_, i) => `$${i + 1}`).join(', ');
+  const draft = draftOf(tx);
+  draft?.requireRoom();
+  const rows = await tx.query<{ content: string }>(
+    `insert into ledger_fresh (${columns.join(', ')}) values (${marks}) returning ${content('ledger_fresh')} as content`,
+    values,
+  );
+  for (const row of rows) draft?.add(row.content);
+}
+
+export type EntriesSeen = Sight & {
+  readonly era: number;
+  /** Two operators have to release the record first. */
+  readonly isFrozen: boolean;
+};
+
+/** All at one moment: what waits, and what is sealed with a number above `above`, of which `numbersMax` are looked through. */
+export async function lookForEntries(
+  tx: Transaction,
+  asked: { readonly ids: readonly number[]; readonly above: number },
+  numbersMax: number,
+): Promise<EntriesSeen> {
+  const rows = await tx.query<
+    Row & { id: number | null; content: string | null; is_sealed: boolean; era: number; number: number; frozen: boolean }
+  >(
+    `with s as materialized (select era, number, exists (select from ledger_freeze where released_at is null) as frozen from ledger_state)
+     select null as id, null as content, false as is_sealed, s.era, s.number, s.frozen from s
+     union all
+     select f.id, ${content('f')}, false, s.era, s.number, s.frozen from s cross join ledger_fresh f where f.id = any ($1::bigint[])
+     union all
+     select e.id, ${content('e')}, true, s.era, s.number, s.frozen from s cross join ledger_sealed e
+       where e.number > $2 and e.number <= $2::bigint + $3::bigint and e.id = any ($1::bigint[])`,
+    [asked.ids, asked.above, numbersMax],
+  );
+  const [state] = rows;
+  if (state === undefined) throw new Error('the ledger has no state');
+  const { era, number, frozen: isFrozen } = state;
+  return {
+    era,
+    number,
+    isFrozen,
+    upTo: Math.min(number, asked.above + numbersMax),
+    sightings: rows.flatMap(({ id, content: text, is_sealed: isSealed }) =>
+      id === null || text === null ? [] : [{ id, content: text, isSealed }],
+    ),
+  };
+}

@@ -1,0 +1,51 @@
+// Owns: one connection that hears the notices of one channel, made again whenever it is lost.
+// Must never: let whoever listens believe that it heard everything: after each connection it is told that some may have been missed.
+import pg from 'pg';
+import { detach, givenUp, unexpected } from '../domain/detached.ts';
+import { ended } from './ending.ts';
+
+const againMs = 500;
+
+export type Listening = {
+  readonly url: string;
+  readonly applicationName: string;
+  readonly channel: string;
+  readonly onNotify: (payload: string) => void;
+  readonly onReconnect: () => void;
+};
+
+/** Until the returned function is called. */
+export async function listenTo({ url, applicationName, channel, onNotify, onReconnect }: Listening): Promise<() => Promise<void>> {
+  let stopped = false;
+  let client: pg.Client | undefined;
+  let timer: NodeJS.Timeout | undefined;
+  const connect = async (): Promise<void> => {
+    if (stopped) return;
+    const next = new pg.Client({ connectionString: url, application_name: applicationName, keepAlive: true });
+    const retry = (): void => {
+      if (client !== next) return;
+      client = undefined;
+      detach(next.end(), givenUp);
+      if (!stopped) timer = setTimeout(() => detach(connect(), unexpected), againMs);
+    };
+    client = next;
+    next.on('error', retry);
+    next.on('end', retry);
+    next.on('notification', (note) => onNotify(note.payload ?? ''));
+    try {
+      await next.connect();
+      await next.query(`listen ${next.escapeIdentifier(channel)}`);
+      onReconnect();
+    } catch {
+      retry();
+    }
+  };
+  await connect();
+  return async () => {
+    stopped = true;
+    clearTimeout(timer);
+    const last = client;
+    client = undefined;
+    await ended(last);
+  };
+}

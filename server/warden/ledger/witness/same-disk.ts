@@ -1,0 +1,47 @@
+// Owns: whether a required witness stands on the very disk whose loss, or whose restore, it is to survive.
+// Must never: take another name of the same disk for another one.
+import { statSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { type Config, runtimePaths } from '../../../config/config.ts';
+import { CofferdamError } from '../../../domain/errors.ts';
+import type { Logger } from '../../../observability/logger.ts';
+
+export type DeviceOf = (path: string) => number | undefined;
+type Given = Pick<Config, 'mode' | 'ledger' | 'runtimeDirectory' | 'storeDirectory' | 'database'>;
+
+/** Of the directory, or of the nearest one above it that is there: it is made there. */
+const deviceOf: DeviceOf = (path) => {
+  for (let at = path; ; at = dirname(at)) {
+    try {
+      return statSync(at).dev;
+    } catch {
+      if (at === dirname(at)) return undefined;
+    }
+  }
+};
+
+/** A sentence for each required witness that shares a disk with what it vouches for. */
+export function sharedDisks(config: Given, of: DeviceOf = deviceOf): readonly string[] {
+  const { objects, postgresData } = runtimePaths(config);
+  const vouchedFor = [
+    { what: 'the stored objects', path: objects },
+    ...(config.database.embedded ? [{ what: 'the database', path: postgresData }] : []),
+  ];
+  return config.ledger.witnesses.flatMap((one) => {
+    if (one.type !== 'file' || !one.isRequired) return [];
+    const device = of(one.directory);
+    const shared = vouchedFor.filter(({ path }) => device !== undefined && of(path) === device);
+    if (shared.length === 0) return [];
+    return [
+      `the required witness ${one.name} (${one.directory}) is on the same disk as ${shared.map(({ what, path }) => `${what} (${path})`).join(' and ')}: whoever loses or restores one has the other, too. Mount another machine's disk there, use an https witness, or set isRequired to false`,
+    ];
+  });
+}
+
+/** Throws `configuration` in production; elsewhere it is said. */
+export function requireOwnDisks(config: Given, log: Pick<Logger, 'warn'>, of: DeviceOf = deviceOf): void {
+  const shared = sharedDisks(config, of);
+  if (shared.length === 0) return;
+  if (config.mode === 'production') throw new CofferdamError('configuration', `ledger.witnesses: ${shared.join('; ')}`);
+  for (const one of shared) log.warn(`${one}. Fine for a first look; refused in production`);
+}

@@ -1,0 +1,274 @@
+// Owns: an entry that is born is sealed or missed: deleted or changed before its seal, whoever wrote it; and everything honest that looks alike.
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import pg from 'pg';
+import { type Test, test } from 'tap';
+import { OwnEntries } from '../../server/admin/ledger/born.ts';
+import { recordCall } from '../../server/admin/operator-queries.ts';
+import { originOf } from '../../server/domain/ledger/checkpoint.ts';
+import { createLogger } from '../../server/observability/logger.ts';
+import { Database } from '../../server/postgres/database.ts';
+import { installationId } from '../../server/warden/changes/seal-queries.ts';
+import { createKeyRing } from '../../server/warden/keys/key-ring.ts';
+import { Born, createBirths } from '../../server/warden/ledger/born.ts';
+import { LedgerGuard } from '../../server/warden/ledger/guard.ts';
+import { Ledger } from '../../server/warden/ledger/ledger.ts';
+import { record } from '../../server/warden/ledger/ledger-queries.ts';
+import type { Signing } from '../../server/warden/ledger/seal.ts';
+import { type Look, look, quarantineFirst } from '../../server/warden/ledger/seal-queries.ts';
+import { FileWitness } from '../../server/warden/ledger/witness/file-witness.ts';
+import { createTestDatabase, temporaryDirectory } from '../support/database.ts';
+import { ledgerConfig } from '../support/ledger-config.ts';
+import { sealOnce } from '../support/record.ts';
+
+const leadKey = 0x636f6666;
+const patienceMs = 30_000;
+
+async function until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
+  for (const end = performance.now() + patienceMs; !(await isSo()); await delay(20))
+    if (performance.now() > end) throw new Error(`not in time: ${what}`);
+}
+
+/** A warden whose entries wait until the test seals: somebody else leads. */
+async function setUp(t: Test, limits: Readonly<Record<string, number>> = {}) {
+  const sql = await createTestDatabase(t);
+  const directory = temporaryDirectory(t);
+  mkdirSync(join(directory, 'witness'));
+  const config = ledgerConfig(directory, { sealEveryMs: 20, witnessStopMs: 600_000, witnessAlarmMs: 600_000, ...limits });
+  const keys = createKeyRing(config);
+  const births = createBirths(config.limits);
+  const database = new Database({ url: sql.wardenUrl, applicationName: 'test', connectionsMax: 2, drafts: () => births.begin() });
+  t.teardown(() => database.close());
+  const leader = new pg.Client({ connectionString: sql.migrateUrl });
+  await leader.connect();
+  t.teardown(() => leader.end());
+  await leader.query('select pg_advisory_lock($1)', [leadKey]);
+  const signing: Signing = await database.withSystem(async (tx) => {
+    const origin = originOf((await installationId(tx)).id);
+    return { origin, signer: keys.checkpointSigner(origin) };
+  });
+  const file = new FileWitness('local', true, join(directory, 'witness'));
+  const guard = new LedgerGuard();
+  const log = createLogger({ log: { level: 'fatal' as 'error', pretty: false } }, 'test');
+  const ledger = new Ledger({ config, url: sql.wardenUrl, keys, guard, births, witnesses: [file], log });
+  await ledger.start();
+  t.teardown(() => ledger.stop());
+  const write = (kind: 'extent.stored' | 'file.published' = 'extent.stored'): Promise<void> =>
+    database.withSystem((tx) => record(tx, { kind, observer: 'warden', public: kind === 'extent.stored' ? { digest: 'x' } : {} }));
+  const seal = async (): Promise<void> => {
+    await sealOnce(database, signing);
+  };
+  const asOwner = async (...statements: readonly string[]): Promise<void> => {
+    await sql.query('set session_replication_role = replica');
+    for (const one of statements) await sql.query(one);
+    await sql.query('set session_replication_role = origin');
+  };
+  const freezes = (): Promise<readonly { why: string; text: string }[]> => sql.query('select why, text from ledger_freeze order by at');
+  return { sql, config, births, database, guard, write, seal, asOwner, freezes, log };
+}
+
+const beats = (): Promise<void> => delay(300);
+
+test('an entry that is deleted before it is sealed is missed, by its number and kind', async (t) => {
+  const { sql, births, guard, write, asOwner, freezes } = await setUp(t);
+  for (let i = 0; i < 3; i += 1) await write();
+  await beats();
+  t.same(guard.state, { is: 'open' }, 'twin: what waits is in order');
+  t.equal(births.size, 3);
+  const [row] = await sql.query<{ id: string }>('select max(id)::text as id from ledger_fresh');
+  await asOwner(`delete from ledger_fresh where id = ${row?.id}`);
+  await until('nothing is served', () => guard.state.is === 'closed');
+  await until('it is frozen', async () => (await freezes()).length === 1);
+  t.same(await freezes(), [
+    {
+      why: 'diverged',
+      text: `the entry ${row?.id} (extent.stored) that this warden wrote is neither waiting nor sealed: the record was touched`,
+    },
+  ]);
+  t.match(await sql.query("select severity from alert where kind = 'ledger.frozen'"), [{ severity: 'critical' }]);
+});
+
+test('an entry that is changed before it is sealed, and one that is sealed with another content', async (t) => {
+  const waiting = await setUp(t);
+  await waiting.write();
+  await waiting.asOwner(`update ledger_fresh set public = '{"digest": "y"}'`);
+  await until('it is frozen', async () => (await waiting.freezes()).length === 1);
+  t.match(await waiting.freezes(), [{ why: 'diverged', text: /does not say any more what was written: the record was touched/ }]);
+
+  const sealed = await setUp(t);
+  await sealed.write();
+  // Faster than a beat: what was born is sealed as something else.
+  await sealed.sql.query('begin');
+  await sealed.sql.query('lock table ledger_state in access exclusive mode');
+  await sealed.asOwner(`update ledger_fresh set at = at - interval '1 microsecond'`);
+  await sealed.sql.query('commit');
+  await sealed.seal();
+  await until('it is frozen', async () => (await sealed.freezes()).length === 1);
+  t.match(await sealed.freezes(), [{ why: 'diverged', text: /does not say any more what was written/ }]);
+});
+
+test('twin: what is sealed as it was written is forgotten, by whichever warden, set aside first, or undone in parts', async (t) => {
+  const { sql, births, database, guard, write, seal, freezes } = await setUp(t);
+  for (let i = 0; i < 5; i += 1) await write();
+  await seal();
+  await until('all are seen sealed', () => births.size === 0);
+
+  await database.withSystem(async (tx) => {
+    await record(tx, { kind: 'extent.stored', observer: 'warden', public: { digest: 'a' } });
+    await tx.query('savepoint part');
+    await record(tx, { kind: 'extent.stored', observer: 'warden', public: { digest: 'undone' } });
+    await tx.query('rollback to savepoint part');
+    await record(tx, { kind: 'extent.stored', observer: 'warden', public: { digest: 'b' } });
+  });
+  t.equal(births.size, 2, 'what was undone in the middle of it is not waited for');
+  await t.rejects(
+    database.withSystem(async (tx) => {
+      await record(tx, { kind: 'extent.stored', observer: 'warden', public: { digest: 'c' } });
+      throw new Error('undone');
+    }),
+    /undone/,
+  );
+  t.equal(births.size, 2, 'nor what was undone as a whole');
+
+  await write();
+  await database.withSystem((tx) => quarantineFirst(tx, 'a test'));
+  await seal();
+  await until('the others are sealed', () => births.size === 1);
+  await beats();
+  t.equal(births.size, 1, 'what was set aside waits, and is waited for');
+  t.same(guard.state, { is: 'open' });
+  await sql.query('set session_replication_role = replica');
+  await sql.query('delete from ledger_fresh');
+  await sql.query('set session_replication_role = origin');
+  await until('deny twin: it is gone', async () => (await freezes()).length === 1);
+});
+
+test('a transaction that ran twice, and one of which nobody knows how it ended', async (t) => {
+  const { sql, births, database, guard, seal } = await setUp(t);
+  let tries = 0;
+  await database.withSystem(async (tx) => {
+    tries += 1;
+    await record(tx, { kind: 'extent.stored', observer: 'warden', public: { digest: 'x' } });
+    if (tries === 1) await tx.query(`do $$ begin raise exception 'crosswise' using errcode = 'deadlock_detected'; end $$`);
+  });
+  t.equal(tries, 2);
+  t.equal(births.size, 1, 'only the try that was committed');
+  await seal();
+  await until('it is seen', () => births.size === 0);
+
+  // The connection ends while the commit is under way: a trigger of that moment ends it.
+  await sql.query(
+    `create function cut() returns trigger language plpgsql security definer as $$ begin perform pg_terminate_backend(pg_backend_pid()); return null; end $$`,
+  );
+  await sql.query(
+    'create constraint trigger cut after insert on ledger_fresh deferrable initially deferred for each row execute function cut()',
+  );
+  await t.rejects(
+    database.withSystem((tx) => record(tx, { kind: 'extent.stored', observer: 'warden', public: { digest: 'x' } })),
+    { code: 'unavailable' },
+  );
+  await sql.query('drop trigger cut on ledger_fresh');
+  t.equal((await sql.query('select 1 from ledger_fresh')).length, 0, 'it was undone');
+  t.equal(births.size, 1, 'and this process cannot know');
+  await beats();
+  t.same(guard.state, { is: 'open' }, 'nobody is accused because of it');
+});
+
+test('what was given up with a release is forgotten, and the era that begins is watched; what another server lost is behind', async (t) => {
+  const sql = await createTestDatabase(t);
+  const births = createBirths({ unseenEntriesMax: 100 });
+  const database = new Database({ url: sql.wardenUrl, applicationName: 'test', connectionsMax: 1, drafts: () => births.begin() });
+  t.teardown(() => database.close());
+  const born = new Born(database, births);
+  const write = (): Promise<void> =>
+    database.withSystem((tx) => record(tx, { kind: 'extent.stored', observer: 'warden', public: { digest: 'x' } }));
+  const lose = async (): Promise<void> => {
+    await sql.query('set session_replication_role = replica');
+    await sql.query('delete from ledger_fresh');
+    await sql.query('set session_replication_role = origin');
+  };
+  const seen = (): Promise<Look> => database.withSystem(look);
+  t.equal(await born.look(await seen()), undefined);
+  await write();
+  await lose();
+  t.match(await born.look(await seen()), { why: 'diverged', facts: { missed: 1, kind: 'extent.stored' } });
+  t.match(await born.look(await seen()), { why: 'diverged' }, 'each look finds it again');
+  // That two operators signed it is test/attack/restored-database.
+  await sql.query('update ledger_state set era = 2');
+  t.equal(await born.look(await seen()), undefined, 'no second finding');
+  t.equal(births.size, 0);
+  await write();
+  t.equal(await born.look(await seen()), undefined);
+  t.equal(births.size, 1);
+  await lose();
+  t.match(await born.look(await seen()), { why: 'diverged' }, 'the next one is missed');
+
+  const other = { ...(await seen()), identity: '8/1' };
+  t.match(await born.look(other), { why: 'behind', text: /another server or timeline, and lost what was committed/ });
+  await sql.query('update ledger_state set era = 3');
+  t.equal(await born.look({ ...other, era: 3 }), undefined);
+});
+
+test('so many are remembered; beyond that nothing begins, and beyond twice as many nothing is written', async (t) => {
+  const { sql, births, database, guard, write, seal } = await setUp(t, { unseenEntriesMax: 10 });
+  for (let i = 0; i < 9; i += 1) await write();
+  await beats();
+  t.doesNotThrow(() => guard.requireRoom());
+  await write();
+  await until('full', () => {
+    try {
+      guard.requireRoom();
+      return false;
+    } catch {
+      return true;
+    }
+  });
+  for (let i = 0; i < 10; i += 1) await write();
+  t.equal(births.size, 20, 'what is under way ends');
+  await t.rejects(write(), { code: 'unavailable', message: 'the record is behind; try again in a moment' });
+  t.equal((await sql.query('select 1 from ledger_fresh')).length, 20, 'and nothing was forgotten for another one');
+  await seal();
+  await until('sealed: it goes on by itself', () => {
+    try {
+      guard.requireRoom();
+      return births.size === 0;
+    } catch {
+      return false;
+    }
+  });
+  await write();
+  await database.withSystem(async () => {});
+});
+
+test('the admin process misses an entry of its own: one critical alert an hour, and no other alert can be raised by its role', async (t) => {
+  const { sql, config, log, asOwner, seal } = await setUp(t);
+  const entries = new OwnEntries(config.limits, log);
+  const admin = new Database({ url: sql.adminUrl, applicationName: 'test', connectionsMax: 1, drafts: () => entries.begin() });
+  t.teardown(() => admin.close());
+  const facts = { operator: 'olga', role: 'security-officer', operation: 'ledger.status', params: '{}', allowed: true };
+  const ask = (): Promise<void> => admin.withSystem((tx) => recordCall(tx, 'operator.asked', facts));
+  const alerts = () => sql.query<{ severity: string; text: string }>("select severity, text from alert where kind = 'ledger.entry-missed'");
+  await entries.look(admin);
+  await ask();
+  await entries.look(admin, 0);
+  await seal();
+  await entries.look(admin, 0);
+  t.same(await alerts(), [], 'twin: waiting, then sealed');
+  await ask();
+  await asOwner("delete from ledger_fresh where observer = 'admin'");
+  await entries.look(admin, 0);
+  t.same(await alerts(), [], 'once is not enough: a warden may be about to freeze');
+  await entries.look(admin, 0);
+  t.match(await alerts(), [
+    { severity: 'critical', text: /^the entry \d+ \(operator\.asked\) that the admin process wrote is neither waiting nor sealed/ },
+  ]);
+  await t.rejects(
+    admin.withSystem((tx) =>
+      tx.query(
+        "insert into alert (kind, severity, subject, hour, text, facts, next_command) values ('x', 'notice', 'x', now(), 'x', '{}', 'x')",
+      ),
+    ),
+    { code: 'bug' },
+  );
+});
