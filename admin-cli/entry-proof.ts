@@ -13,7 +13,7 @@ import {
   sha256,
   verifyAuditPath,
   verifyNote,
-} from '../verifier/ledger-verifier.ts';
+} from '../verifier/index.js';
 
 export type ShownEntry = Result<OperatorToAdmin, 'ledger.show'>;
 export type Checked = { readonly is: 'good'; readonly checkpoint: Note } | { readonly is: 'bad' | 'none'; readonly text: string };

@@ -7,7 +7,7 @@ import { parseNote } from '../../server/domain/ledger/checkpoint.ts';
 import { commonTree } from '../../server/domain/ledger/leaf.ts';
 import { leafHash } from '../../server/domain/ledger/merkle.ts';
 import { Database } from '../../server/postgres/database.ts';
-import { verifyAuditPath } from '../../verifier/ledger-verifier.ts';
+import { verifyAuditPath } from '../../verifier/index.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { newCustomer, Sealer, writeEntries } from '../support/record.ts';
 

@@ -12,7 +12,7 @@ import { checkpointSigner } from '../../server/warden/keys/checkpoint-signer.ts'
 import { archiveDue } from '../../server/warden/ledger/archive.ts';
 import { archivesToDelete, monthsToArchive } from '../../server/warden/ledger/archive-queries.ts';
 import { sealRound } from '../../server/warden/ledger/seal.ts';
-import { parseVerifierKey, verifyRecord } from '../../verifier/ledger-verifier.ts';
+import { parseVerifierKey, verifyRecord } from '../../verifier/index.js';
 import { createTestDatabase, temporaryDirectory } from '../support/database.ts';
 
 test('a month in an archive verifies with it, by block without it, and not when it was changed', async (t) => {
