@@ -28,7 +28,16 @@ function importsOf(texts) {
       if (from.startsWith('./')) continue;
       if (!from.startsWith('node:')) throw new Error(`${from} is not what Node brings`);
       if (what.startsWith('{'))
-        named.set(from, new Set([...(named.get(from) ?? []), ...what.replace(/[{}\s]/g, '').split(',').filter((one) => one !== '')]));
+        named.set(
+          from,
+          new Set([
+            ...(named.get(from) ?? []),
+            ...what
+              .replace(/[{}\s]/g, '')
+              .split(',')
+              .filter((one) => one !== ''),
+          ]),
+        );
       else defaults.set(from, what);
     }
   return [

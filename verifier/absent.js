@@ -1,6 +1,7 @@
 // Owns: the positions of one tree of which the dump has no entry, and who accounts for each: an archive that was read, a sealed statement, or nobody.
 // Must never: count an archive whose hash no sealed statement of this very tree names.
 import { atPlace, placeText } from './entry.js';
+import { blockSize } from './merkle.js';
 import { account, addStatement } from './statements.js';
 
 /**
@@ -36,6 +37,8 @@ export class Absences {
   /** @type {Statement[]} */
   #statements = [];
   #unproven = 0;
+  /** Entries that the hash of their block does not prove, by the archive that has them, too. @type {Map<number, { readonly block: number, count: number }>} */
+  #leaning = new Map();
 
   /**
    * @param {string} tree
@@ -64,6 +67,18 @@ export class Absences {
   /** A statement that no checkpoint covers: it excuses nothing. */
   passOver() {
     this.#unproven += 1;
+  }
+
+  /**
+   * Entries of a block of which only the hash is known: an archive has to have them, too (0: none has), or nothing says that they are what was sealed.
+   * @param {number} source
+   * @param {number} block
+   * @param {number} count
+   */
+  lean(source, block, count) {
+    const known = this.#leaning.get(source);
+    if (known === undefined) this.#leaning.set(source, { block, count });
+    else known.count += count;
   }
 
   /** Whether a row that came behind rows of higher positions is of these. @param {Entry} entry */
@@ -97,11 +112,18 @@ export class Absences {
     const runs = this.#absent.filter(({ source }) => !known.has(source));
     const { missing, stated } = account(runs, allowances);
     for (const run of runs) this.#sayAbsent(run, missing);
+    for (const [source, { block, count }] of this.#leaning) if (!known.has(source)) this.#sayLeaning(block, count);
     if (this.#uncounted > 0)
       this.#findings.say('missing', `tree ${this.#tree}: ${this.#uncounted} more entries are missing, here and there`, {
         tree: this.#tree,
       });
     return stated;
+  }
+
+  /** @param {number} block @param {number} count */
+  #sayLeaning(block, count) {
+    const text = `tree ${this.#tree}: leaves are missing from the dump, so of some blocks (the first is ${block}) only the hash is known: ${count} of their entries are in the database and could be compared with nothing`;
+    this.#findings.say('block', text, { tree: this.#tree, from: block * blockSize });
   }
 
   /** @param {Part} part @param {Statement} statement */
@@ -140,7 +162,9 @@ export class Absences {
         ? ': an archive has it, and no sealed statement of this tree names that file by its hash'
         : this.#unproven > 0
           ? `, and no sealed statement accounts for it that a checkpoint covers (${this.#unproven} are newer than the witness: copy it again, dump again)`
-          : ', and no sealed statement accounts for it';
+          : this.#statements.some(({ first, last }) => first <= to && last >= from)
+            ? ', and the sealed statements account for fewer than are absent here: which it is, only the archive tells'
+            : ', and no sealed statement accounts for it';
     const text = `${placeText(this.#tree, from, number)}: ${what}${where}${why}`;
     this.#findings.add({ what: 'missing', text, tree: this.#tree, position: from, number, head, from, to });
   }

@@ -430,7 +430,7 @@ function recordText(report, maxAgeSeconds) {
 function conclusion(report) {
   if (report.verdict === 'bad') return findingsText(report);
   if (report.verdict === 'good')
-    return 'GOOD: every entry up to the newest checkpoint was read, is what was sealed, and none is missing.\n';
+    return 'GOOD: every witnessed entry is what was sealed, and none is missing: every position up to the newest checkpoint was read.\n';
   return `NOT COMPLETE: nothing bad was found, and not everything was read${report.archived > 0 ? `: ${report.archived} entries were not` : ''}. This is no proof that the record is whole.\n`;
 }
 
@@ -1800,6 +1800,189 @@ function add(runs, from, to) {
   else runs.push({ from, to });
 }
 
+// ======== absent.js ======================================================================================================================
+
+// Owns: the positions of one tree of which the dump has no entry, and who accounts for each: an archive that was read, a sealed statement, or nobody.
+// Must never: count an archive whose hash no sealed statement of this very tree names.
+
+/**
+ *
+ * Positions without an entry in the dump. `source`: the archive that has them; 0: none.
+ * @typedef {object} Absent
+ * @property {number} from
+ * @property {number} to
+ * @property {number} source
+ * @property {boolean} isHashed Whether blocks and leaves let the roots behind them be computed.
+ * @property {{ readonly head: number, readonly low: number, readonly high: number } | undefined} sealed With which head the first was sealed.
+ * @property {Entry} [late] A row of theirs that came behind rows of higher positions.
+ *
+ * @typedef {{ count: number, first: number, last: number }} Part What an archive has of this tree.
+ */
+
+/** Of a record as it should be there are a few in each tree. Beyond so many, positions are only counted, and all of them are missing. */
+const runsMax = 65_536;
+
+class Absences {
+  #tree;
+  #findings;
+  #sha256Of;
+  /** @type {Absent[]} */
+  #absent = [];
+  /** Of runs that are too many to be kept. */
+  #uncounted = 0;
+  /** @type {Map<number, Part>} */
+  #parts = new Map();
+  /** @type {Statement[]} */
+  #statements = [];
+  #unproven = 0;
+  /** Entries that the hash of their block does not prove, by the archive that has them, too. @type {Map<number, { readonly block: number, count: number }>} */
+  #leaning = new Map();
+
+  /**
+   * @param {string} tree
+   * @param {Findings} findings
+   * @param {(source: number) => string | undefined} sha256Of
+   */
+  constructor(tree, findings, sha256Of) {
+    this.#tree = tree;
+    this.#findings = findings;
+    this.#sha256Of = sha256Of;
+  }
+
+  /** @param {Absent} run */
+  keep(run) {
+    const last = this.#absent.at(-1);
+    if (last !== undefined && last.to === run.from - 1 && last.source === run.source && last.isHashed === run.isHashed) last.to = run.to;
+    else if (this.#absent.length < runsMax) this.#absent.push(run);
+    else this.#uncounted += run.to - run.from + 1;
+  }
+
+  /** @param {Statement} statement That a checkpoint covers. */
+  state(statement) {
+    addStatement(this.#statements, statement);
+  }
+
+  /** A statement that no checkpoint covers: it excuses nothing. */
+  passOver() {
+    this.#unproven += 1;
+  }
+
+  /**
+   * Entries of a block of which only the hash is known: an archive has to have them, too (0: none has), or nothing says that they are what was sealed.
+   * @param {number} source
+   * @param {number} block
+   * @param {number} count
+   */
+  lean(source, block, count) {
+    const known = this.#leaning.get(source);
+    if (known === undefined) this.#leaning.set(source, { block, count });
+    else known.count += count;
+  }
+
+  /** Whether a row that came behind rows of higher positions is of these. @param {Entry} entry */
+  isLate(entry) {
+    const gap = this.#absent.findLast((run) => run.source === 0 && entry.position >= run.from && entry.position <= run.to);
+    if (gap === undefined || gap.late !== undefined) return false;
+    gap.late = entry;
+    return true;
+  }
+
+  /** @param {number} position @param {number} source */
+  partOf(position, source) {
+    const part = this.#parts.get(source) ?? { count: 0, first: position, last: position };
+    part.count += 1;
+    [part.first, part.last] = [Math.min(part.first, position), Math.max(part.last, position)];
+    this.#parts.set(source, part);
+  }
+
+  /** Which of the absent positions an archive has, the record states, or nobody knows. */
+  close() {
+    /** @type {Set<number>} */
+    const known = new Set();
+    const allowances = this.#statements.map((statement) => ({ statement, left: statement.entries }));
+    for (const [source, part] of this.#parts)
+      for (const allowance of allowances)
+        if (allowance.statement.sha256 === this.#sha256Of(source)) {
+          known.add(source);
+          allowance.left = 0;
+          this.#comparePart(part, allowance.statement);
+        }
+    const runs = this.#absent.filter(({ source }) => !known.has(source));
+    const { missing, stated } = account(runs, allowances);
+    for (const run of runs) this.#sayAbsent(run, missing);
+    for (const [source, { block, count }] of this.#leaning) if (!known.has(source)) this.#sayLeaning(block, count);
+    if (this.#uncounted > 0)
+      this.#findings.say('missing', `tree ${this.#tree}: ${this.#uncounted} more entries are missing, here and there`, {
+        tree: this.#tree,
+      });
+    return stated;
+  }
+
+  /** @param {number} block @param {number} count */
+  #sayLeaning(block, count) {
+    const text = `tree ${this.#tree}: leaves are missing from the dump, so of some blocks (the first is ${block}) only the hash is known: ${count} of their entries are in the database and could be compared with nothing`;
+    this.#findings.say('block', text, { tree: this.#tree, from: block * blockSize });
+  }
+
+  /** @param {Part} part @param {Statement} statement */
+  #comparePart({ count, first, last }, statement) {
+    if (count === statement.entries && first === statement.first && last === statement.last) return;
+    const text = `tree ${this.#tree}: of ${statement.file} the record states ${statement.entries} entries, positions ${statement.first} to ${statement.last}; it holds ${count}, positions ${first} to ${last}`;
+    this.#findings.say('archive', text, { tree: this.#tree, from: first, to: last });
+  }
+
+  /** @param {Absent} run @param {readonly { readonly from: number, readonly to: number }[]} missing */
+  #sayAbsent(run, missing) {
+    const { late } = run;
+    if (late !== undefined) {
+      const text = `${placeText(late.tree, late.position, late.number)}: the row stands behind rows of higher positions`;
+      this.#findings.add({ what: 'out of order', text, ...atPlace(late) });
+      return;
+    }
+    for (let i = firstAfter(missing, run.from); i < missing.length; i += 1) {
+      const one = missing[i];
+      if (one === undefined || one.from > run.to) break;
+      this.#sayMissing(Math.max(one.from, run.from), Math.min(one.to, run.to), run);
+    }
+    if (run.isHashed || missing.some(({ from, to }) => from <= run.to && to >= run.from)) return;
+    const text = `tree ${this.#tree}: positions ${run.from} to ${run.to} are in an archive, and neither block nor leaf stands for them: no root behind them could be computed`;
+    this.#findings.say('block', text, { tree: this.#tree, from: run.from, to: run.to });
+  }
+
+  /** @param {number} from @param {number} to @param {Absent} run */
+  #sayMissing(from, to, { source, sealed }) {
+    const { head, low, high } = sealed ?? {};
+    const number = low !== undefined && low === high ? low : undefined;
+    const where = number === undefined && head !== undefined ? ` (sealed with head ${head}, as one of the numbers ${low} to ${high})` : '';
+    const what = from === to ? 'the entry is missing' : `${to - from + 1} entries are missing, up to position ${to}`;
+    const why =
+      source > 0
+        ? ': an archive has it, and no sealed statement of this tree names that file by its hash'
+        : this.#unproven > 0
+          ? `, and no sealed statement accounts for it that a checkpoint covers (${this.#unproven} are newer than the witness: copy it again, dump again)`
+          : this.#statements.some(({ first, last }) => first <= to && last >= from)
+            ? ', and the sealed statements account for fewer than are absent here: which it is, only the archive tells'
+            : ', and no sealed statement accounts for it';
+    const text = `${placeText(this.#tree, from, number)}: ${what}${where}${why}`;
+    this.#findings.add({ what: 'missing', text, tree: this.#tree, position: from, number, head, from, to });
+  }
+}
+
+/**
+ * The first run that does not end before a position; by halving.
+ * @param {readonly { readonly from: number, readonly to: number }[]} runs
+ * @param {number} position
+ */
+function firstAfter(runs, position) {
+  let [low, high] = [0, runs.length];
+  while (low < high) {
+    const middle = Math.floor((low + high) / 2);
+    if ((runs[middle]?.to ?? 0) < position) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
 // ======== suspects.js ====================================================================================================================
 
 // Owns: rows that are not what their stored leaf says, and what that leaf tells of where they come from: moved, swapped, or simply changed.
@@ -1966,26 +2149,12 @@ function areSwapped(first, entry) {
 
 /**
  *
- * Positions without an entry in the dump. `source`: the archive that has them; 0: none.
- * @typedef {object} Absent
- * @property {number} from
- * @property {number} to
- * @property {number} source
- * @property {boolean} isHashed Whether blocks and leaves let the roots behind them be computed.
- * @property {{ readonly head: number, readonly low: number, readonly high: number } | undefined} sealed With which head the first was sealed.
- * @property {Entry} [late] A row of theirs that came behind rows of higher positions.
- *
- * @typedef {{ count: number, first: number, last: number }} Part What an archive has of this tree.
- *
  * What a tree's check needs of the record around it.
  * @typedef {object} Surroundings
  * @property {(number: number) => boolean} isNewNumber
  * @property {(source: number) => string | undefined} sha256Of
  * @property {(statement: Statement) => void} stated
  */
-
-/** Of a record as it should be there are a few in each tree. Beyond so many, positions are only counted, and all of them are missing. */
-const runsMax = 65_536;
 
 /** One tree: feed its entries in order, then close. */
 class TreeCheck {
@@ -1999,10 +2168,17 @@ class TreeCheck {
   #size;
   #growths;
   #suspects = new Suspects(this.findings);
+  #absences;
   /** Fed with what was computed. */
   #frontier = new Frontier();
   /** From the first odd row on: fed with stored leaves where they differ, so that what follows can still be judged. @type {Frontier | undefined} */
   #repaired;
+  /** As it was where the block under way begins. */
+  #blockStart = new Frontier();
+  /** The last block of which the hash had to do. */
+  #covered = -1;
+  /** Entries of a block that are in the database alone, and those that an archive has, too. @type {{ block: number, count: number, shared: Map<number, number> }} */
+  #owned = { block: -1, count: 0, shared: new Map() };
   #next = 0;
   /** Neither frontier is right any more: roots say nothing. */
   #isLost = false;
@@ -2019,16 +2195,6 @@ class TreeCheck {
   #beyond;
   /** @type {{ readonly number: number, readonly beforeIt: number, readonly leaf: Buffer, readonly source: number } | undefined} */
   #before;
-  /** @type {Absent[]} */
-  #absent = [];
-  /** Of runs that are too many to be kept. */
-  #uncounted = 0;
-  /** @type {Map<number, Part>} */
-  #parts = new Map();
-  /** @type {Statement[]} */
-  #statements = [];
-  #unproven = 0;
-
   /**
    * @param {string} tree
    * @param {TreeRecord} record
@@ -2040,24 +2206,28 @@ class TreeCheck {
     this.#around = around;
     this.#size = record.growths.size;
     this.#growths = record.growths.reader();
+    this.#absences = new Absences(tree, this.findings, around.sha256Of);
   }
 
   /** @param {Entry} entry @param {number} source */
   entry(entry, source) {
     const leaf = leafOf(entry);
-    if (source > 0) this.#partOf(entry.position, source);
+    if (source > 0) this.#absences.partOf(entry.position, source);
     if (entry.position < this.#next) return this.#again(entry, leaf, source);
     this.entries += 1;
     if (entry.position >= this.#size) return this.#unsealed(entry);
     if (entry.position > this.#next) this.#skip(entry.position);
-    if (source > 0) this.#keep({ from: entry.position, to: entry.position, source, isHashed: true, sealed: undefined });
+    if (source > 0) this.#absences.keep({ from: entry.position, to: entry.position, source, isHashed: true, sealed: undefined });
+    else this.#own(entry.position);
     this.#goodNumber ??= entry.position === this.#goodSize ? entry.number : undefined;
-    this.#checkFields(entry);
     if (!leaf.equals(entry.leaf)) {
       this.#blamed = entry.position;
       this.#repaired ??= this.#frontier.copy();
       this.#suspects.accuse(entry, this.#before?.number, (finding) => this.#sayBetter(finding));
-    } else this.#checkNumber(entry);
+    } else {
+      this.#checkFields(entry);
+      this.#checkNumber(entry);
+    }
     this.#before = { number: entry.number, beforeIt: this.#before?.number ?? 0, leaf, source };
     this.#grow(leaf, entry.leaf);
   }
@@ -2077,7 +2247,8 @@ class TreeCheck {
     // Rows that moved up leave a place at the end: that was said where they begin to move.
     const isMoved = this.#suspects.shift !== 0 && this.#size - this.#next <= Math.abs(this.#suspects.shift);
     if (this.#next < this.#size && !isMoved) this.#skip(this.#size);
-    this.#closeAbsent();
+    this.#settle();
+    this.stated = this.#absences.close();
     const last = this.#record.blocks.last;
     if ((last + 1) * blockSize > this.#size && last >= 0) {
       const text = `tree ${this.#tree}: there is a block ${last}, but only ${this.#size} entries were sealed`;
@@ -2094,13 +2265,15 @@ class TreeCheck {
       this.findings.say(what, `${placeText(entry.tree, entry.position, entry.number)}: ${text}`, atPlace(entry));
     if (!isOwnTree(entry.tree, customer))
       bad('misplaced', `it is of ${customer === null ? 'no customer' : `customer ${customer}`} and stands in another tree`);
-    if (!this.#around.isNewNumber(entry.number)) bad('number', 'another entry has the same number');
+    // Inside one tree it is out of order, and said so.
+    const isNew = this.#around.isNewNumber(entry.number);
+    if (!isNew && entry.number > (this.#before?.number ?? 0)) bad('number', 'another entry has the same number');
     if (kind !== archivedKind) return;
     const statement = statementOf(entry);
     if (statement === undefined) bad('statement', 'it states that entries are in an archive, and not which, or not rightly');
-    else if (entry.position >= this.#record.proven) this.#unproven += 1;
+    else if (entry.position >= this.#record.proven) this.#absences.passOver();
     else {
-      addStatement(this.#statements, statement);
+      this.#absences.state(statement);
       this.#around.stated(statement);
     }
   }
@@ -2132,9 +2305,11 @@ class TreeCheck {
   #grow(computed, stored) {
     this.#next += 1;
     if (this.#isLost) return this.#passSizes();
-    this.#frontier.append(computed);
-    this.#repaired?.append(stored);
-    if (this.#frontier.block !== undefined) this.#checkBlock(this.#frontier.block);
+    if (this.#next > this.#frontier.size) {
+      this.#frontier.append(computed);
+      this.#repaired?.append(stored);
+    }
+    if (this.#frontier.block !== undefined && this.#frontier.size === this.#next) this.#checkBlock(this.#frontier.block);
     this.#checkRoot();
   }
 
@@ -2145,7 +2320,9 @@ class TreeCheck {
 
   #checkRoot() {
     // A root inside a block of which only the hash is known cannot be computed: nor can those behind it be compared one by one.
-    while (this.#growths.next !== undefined && this.#growths.next.size < this.#next) this.#growths.pass();
+    while (this.#growths.next !== undefined && this.#growths.next.size < this.#frontier.size) this.#growths.pass();
+    if (this.#frontier.size > this.#next) return;
+    if (this.#next % blockSize === 0) this.#blockStart = this.#frontier.copy();
     const growth = this.#growths.next;
     if (growth?.size !== this.#next) return;
     if (growth.isNamed(this.#frontier.root())) this.#suspects.onlyLeaves(this.#goodSize);
@@ -2206,117 +2383,83 @@ class TreeCheck {
 
   // ---- What is not there
 
-  /** @param {Absent} run */
-  #keep(run) {
-    const last = this.#absent.at(-1);
-    if (last !== undefined && last.to === run.from - 1 && last.source === run.source && last.isHashed === run.isHashed) last.to = run.to;
-    else if (this.#absent.length < runsMax) this.#absent.push(run);
-    else this.#uncounted += run.to - run.from + 1;
-  }
-
   /** Positions that are not there: blocks and leaves let the roots be computed all the same. @param {number} to */
   #skip(to) {
     const { blocks, leaves } = this.#record;
     while (this.#next < to) {
       const from = this.#next;
       const sealed = this.#growths.next;
-      const block = from % blockSize === 0 && from + blockSize <= to ? blocks.get(from / blockSize) : undefined;
-      const leaf = block === undefined ? leaves.get(from) : undefined;
-      if (leaf !== undefined || block !== undefined) {
-        this.#next += block === undefined ? 1 : blockSize;
-        this.#growBy(block, leaf);
-      } else {
-        const index = blocks.from(Math.floor(from / blockSize) + 1);
-        const isBefore = index !== undefined && (index + 1) * blockSize <= to;
-        this.#next = isBefore ? index * blockSize : to;
-        this.#isLost = true;
+      const index = Math.floor(from / blockSize);
+      const end = (index + 1) * blockSize;
+      const isWhole = from % blockSize === 0 && end <= to;
+      const leaf = isWhole && blocks.get(index) !== undefined ? undefined : leaves.get(from);
+      const block = leaf === undefined && end <= this.#size ? blocks.get(index) : undefined;
+      if (leaf !== undefined) this.#next += 1;
+      else if (block !== undefined) this.#next = Math.min(end, to);
+      else {
+        const known = blocks.from(index + 1);
+        this.#next = known !== undefined && (known + 1) * blockSize <= to ? known * blockSize : to;
         this.#blamed = this.#next - 1;
-        this.#passSizes();
+        this.#isLost = true;
       }
-      this.#keep({ from, to: this.#next - 1, source: 0, isHashed: leaf !== undefined || block !== undefined, sealed });
+      if (this.#isLost) this.#passSizes();
+      else if (block !== undefined) this.#cover(index, block);
+      else if (leaf !== undefined) this.#growBy(leaf);
+      this.#absences.keep({ from, to: this.#next - 1, source: 0, isHashed: leaf !== undefined || block !== undefined, sealed });
     }
     this.#before = undefined;
   }
 
-  /** @param {Buffer | undefined} block @param {Buffer | undefined} leaf */
-  #growBy(block, leaf) {
-    if (block !== undefined && this.#repaired !== undefined) this.#isLost = true;
-    if (this.#isLost) return this.#passSizes();
-    if (block !== undefined) this.#frontier.appendBlock(block);
-    else if (leaf !== undefined) {
+  /** @param {Buffer} leaf */
+  #growBy(leaf) {
+    if (this.#next > this.#frontier.size) {
       this.#frontier.append(leaf);
       this.#repaired?.append(leaf);
     }
     this.#checkRoot();
   }
 
-  /** @param {number} position @param {number} source */
-  #partOf(position, source) {
-    const part = this.#parts.get(source) ?? { count: 0, first: position, last: position };
-    part.count += 1;
-    [part.first, part.last] = [Math.min(part.first, position), Math.max(part.last, position)];
-    this.#parts.set(source, part);
-  }
-
-  /** Which of the absent positions an archive has, the record states, or nobody knows. */
-  #closeAbsent() {
-    /** @type {Set<number>} */
-    const known = new Set();
-    const allowances = this.#statements.map((statement) => ({ statement, left: statement.entries }));
-    for (const [source, part] of this.#parts)
-      for (const allowance of allowances)
-        if (allowance.statement.sha256 === this.#around.sha256Of(source)) {
-          known.add(source);
-          allowance.left = 0;
-          this.#comparePart(part, allowance.statement);
-        }
-    const runs = this.#absent.filter(({ source }) => !known.has(source));
-    const { missing, stated } = account(runs, allowances);
-    this.stated = stated;
-    for (const run of runs) this.#sayAbsent(run, missing);
-    if (this.#uncounted > 0)
-      this.findings.say('missing', `tree ${this.#tree}: ${this.#uncounted} more entries are missing, here and there`, { tree: this.#tree });
-  }
-
-  /** @param {Part} part @param {Statement} statement */
-  #comparePart({ count, first, last }, statement) {
-    if (count === statement.entries && first === statement.first && last === statement.last) return;
-    const text = `tree ${this.#tree}: of ${statement.file} the record states ${statement.entries} entries, positions ${statement.first} to ${statement.last}; it holds ${count}, positions ${first} to ${last}`;
-    this.findings.say('archive', text, { tree: this.#tree, from: first, to: last });
-  }
-
-  /** @param {Absent} run @param {readonly { readonly from: number, readonly to: number }[]} missing */
-  #sayAbsent(run, missing) {
-    const { late } = run;
-    if (late !== undefined) {
-      const text = `${placeText(late.tree, late.position, late.number)}: the row stands behind rows of higher positions`;
-      this.findings.add({ what: 'out of order', text, ...atPlace(late) });
-      return;
+  /**
+   * A block stands for all its 256 entries, those that are there among them.
+   * @param {number} index
+   * @param {Buffer} block
+   */
+  #cover(index, block) {
+    if (this.#owned.block !== index) this.#settle();
+    if (this.#covered !== index) {
+      this.#covered = index;
+      // A row that is not what its stored leaf says was named, and the block was not computed from it.
+      this.#repaired = undefined;
+      this.#frontier = this.#blockStart.copy();
+      this.#frontier.appendBlock(block);
     }
-    for (let i = firstAfter(missing, run.from); i < missing.length; i += 1) {
-      const one = missing[i];
-      if (one === undefined || one.from > run.to) break;
-      this.#sayMissing(Math.max(one.from, run.from), Math.min(one.to, run.to), run);
-    }
-    if (run.isHashed || missing.some(({ from, to }) => from <= run.to && to >= run.from)) return;
-    const text = `tree ${this.#tree}: positions ${run.from} to ${run.to} are in an archive, and neither block nor leaf stands for them: no root behind them could be computed`;
-    this.findings.say('block', text, { tree: this.#tree, from: run.from, to: run.to });
+    this.#checkRoot();
   }
 
-  /** @param {number} from @param {number} to @param {Absent} run */
-  #sayMissing(from, to, { source, sealed }) {
-    const { head, low, high } = sealed ?? {};
-    const number = low !== undefined && low === high ? low : undefined;
-    const where = number === undefined && head !== undefined ? ` (sealed with head ${head}, as one of the numbers ${low} to ${high})` : '';
-    const what = from === to ? 'the entry is missing' : `${to - from + 1} entries are missing, up to position ${to}`;
-    const why =
-      source > 0
-        ? ': an archive has it, and no sealed statement of this tree names that file by its hash'
-        : this.#unproven > 0
-          ? `, and no sealed statement accounts for it that a checkpoint covers (${this.#unproven} are newer than the witness: copy it again, dump again)`
-          : ', and no sealed statement accounts for it';
-    const text = `${placeText(this.#tree, from, number)}: ${what}${where}${why}`;
-    this.findings.add({ what: 'missing', text, tree: this.#tree, position: from, number, head, from, to });
+  /** Counts what only the database has of a block. @param {number} position */
+  #own(position) {
+    const block = Math.floor(position / blockSize);
+    if (block !== this.#owned.block) {
+      this.#settle();
+      this.#owned = { block, count: 0, shared: new Map() };
+    }
+    this.#owned.count += 1;
+  }
+
+  /** The last of those is in an archive, too. @param {number} source */
+  #share(source) {
+    const { shared } = this.#owned;
+    this.#owned.count -= 1;
+    shared.set(source, (shared.get(source) ?? 0) + 1);
+  }
+
+  /** Entries beside absent ones of which no leaf is known: nothing says that they are what was sealed. */
+  #settle() {
+    const { block, count, shared } = this.#owned;
+    this.#owned = { block, count: 0, shared: new Map() };
+    if (block !== this.#covered) return;
+    if (count > 0) this.#absences.lean(0, block, count);
+    for (const [source, some] of shared) this.#absences.lean(source, block, some);
   }
 
   // ---- Rows that are too many
@@ -2326,13 +2469,13 @@ class TreeCheck {
     const isLast = entry.position === this.#next - 1;
     // An entry may stand in an archive and still in the database: the very same one.
     const before = isLast ? this.#before : undefined;
-    if (before !== undefined && before.source !== source && leaf.equals(before.leaf) && leaf.equals(entry.leaf)) return;
-    this.entries += 1;
-    const gap = this.#absent.findLast((run) => run.source === 0 && entry.position >= run.from && entry.position <= run.to);
-    if (gap !== undefined && gap.late === undefined) {
-      gap.late = entry;
+    if (before !== undefined && before.source !== source && leaf.equals(before.leaf) && leaf.equals(entry.leaf)) {
+      if (before.source === 0) this.#share(source);
+      this.#before = { ...before, source };
       return;
     }
+    this.entries += 1;
+    if (this.#absences.isLate(entry)) return;
     const text = isLast
       ? 'a second row claims this position: one of the two was inserted'
       : `the row stands behind position ${this.#next - 1}`;
@@ -2365,21 +2508,6 @@ class TreeCheck {
     if (range === undefined || finding.position < range.from || finding.position > range.to) this.findings.add(finding);
     else range.better(finding);
   }
-}
-
-/**
- * The first run that does not end before a position; by halving.
- * @param {readonly { readonly from: number, readonly to: number }[]} runs
- * @param {number} position
- */
-function firstAfter(runs, position) {
-  let [low, high] = [0, runs.length];
-  while (low < high) {
-    const middle = Math.floor((low + high) / 2);
-    if ((runs[middle]?.to ?? 0) < position) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }
 
 // ======== record.js ======================================================================================================================

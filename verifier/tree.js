@@ -40,6 +40,12 @@ export class TreeCheck {
   #frontier = new Frontier();
   /** From the first odd row on: fed with stored leaves where they differ, so that what follows can still be judged. @type {Frontier | undefined} */
   #repaired;
+  /** As it was where the block under way begins. */
+  #blockStart = new Frontier();
+  /** The last block of which the hash had to do. */
+  #covered = -1;
+  /** Entries of a block that are in the database alone, and those that an archive has, too. @type {{ block: number, count: number, shared: Map<number, number> }} */
+  #owned = { block: -1, count: 0, shared: new Map() };
   #next = 0;
   /** Neither frontier is right any more: roots say nothing. */
   #isLost = false;
@@ -79,13 +85,16 @@ export class TreeCheck {
     if (entry.position >= this.#size) return this.#unsealed(entry);
     if (entry.position > this.#next) this.#skip(entry.position);
     if (source > 0) this.#absences.keep({ from: entry.position, to: entry.position, source, isHashed: true, sealed: undefined });
+    else this.#own(entry.position);
     this.#goodNumber ??= entry.position === this.#goodSize ? entry.number : undefined;
-    this.#checkFields(entry);
     if (!leaf.equals(entry.leaf)) {
       this.#blamed = entry.position;
       this.#repaired ??= this.#frontier.copy();
       this.#suspects.accuse(entry, this.#before?.number, (finding) => this.#sayBetter(finding));
-    } else this.#checkNumber(entry);
+    } else {
+      this.#checkFields(entry);
+      this.#checkNumber(entry);
+    }
     this.#before = { number: entry.number, beforeIt: this.#before?.number ?? 0, leaf, source };
     this.#grow(leaf, entry.leaf);
   }
@@ -105,6 +114,7 @@ export class TreeCheck {
     // Rows that moved up leave a place at the end: that was said where they begin to move.
     const isMoved = this.#suspects.shift !== 0 && this.#size - this.#next <= Math.abs(this.#suspects.shift);
     if (this.#next < this.#size && !isMoved) this.#skip(this.#size);
+    this.#settle();
     this.stated = this.#absences.close();
     const last = this.#record.blocks.last;
     if ((last + 1) * blockSize > this.#size && last >= 0) {
@@ -122,7 +132,9 @@ export class TreeCheck {
       this.findings.say(what, `${placeText(entry.tree, entry.position, entry.number)}: ${text}`, atPlace(entry));
     if (!isOwnTree(entry.tree, customer))
       bad('misplaced', `it is of ${customer === null ? 'no customer' : `customer ${customer}`} and stands in another tree`);
-    if (!this.#around.isNewNumber(entry.number)) bad('number', 'another entry has the same number');
+    // Inside one tree it is out of order, and said so.
+    const isNew = this.#around.isNewNumber(entry.number);
+    if (!isNew && entry.number > (this.#before?.number ?? 0)) bad('number', 'another entry has the same number');
     if (kind !== archivedKind) return;
     const statement = statementOf(entry);
     if (statement === undefined) bad('statement', 'it states that entries are in an archive, and not which, or not rightly');
@@ -160,9 +172,11 @@ export class TreeCheck {
   #grow(computed, stored) {
     this.#next += 1;
     if (this.#isLost) return this.#passSizes();
-    this.#frontier.append(computed);
-    this.#repaired?.append(stored);
-    if (this.#frontier.block !== undefined) this.#checkBlock(this.#frontier.block);
+    if (this.#next > this.#frontier.size) {
+      this.#frontier.append(computed);
+      this.#repaired?.append(stored);
+    }
+    if (this.#frontier.block !== undefined && this.#frontier.size === this.#next) this.#checkBlock(this.#frontier.block);
     this.#checkRoot();
   }
 
@@ -173,7 +187,13 @@ export class TreeCheck {
 
   #checkRoot() {
     // A root inside a block of which only the hash is known cannot be computed: nor can those behind it be compared one by one.
-    while (this.#growths.next !== undefined && this.#growths.next.size < this.#next) this.#growths.pass();
+    const isInside = this.#frontier.size > this.#next;
+    for (let passed = this.#growths.next; passed !== undefined; passed = this.#growths.next) {
+      if (passed.size > this.#next || (passed.size === this.#next && !isInside)) break;
+      this.#growths.pass();
+    }
+    if (isInside) return;
+    if (this.#next % blockSize === 0) this.#blockStart = this.#frontier.copy();
     const growth = this.#growths.next;
     if (growth?.size !== this.#next) return;
     if (growth.isNamed(this.#frontier.root())) this.#suspects.onlyLeaves(this.#goodSize);
@@ -240,34 +260,77 @@ export class TreeCheck {
     while (this.#next < to) {
       const from = this.#next;
       const sealed = this.#growths.next;
-      const block = from % blockSize === 0 && from + blockSize <= to ? blocks.get(from / blockSize) : undefined;
-      const leaf = block === undefined ? leaves.get(from) : undefined;
-      if (leaf !== undefined || block !== undefined) {
-        this.#next += block === undefined ? 1 : blockSize;
-        this.#growBy(block, leaf);
-      } else {
-        const index = blocks.from(Math.floor(from / blockSize) + 1);
-        const isBefore = index !== undefined && (index + 1) * blockSize <= to;
-        this.#next = isBefore ? index * blockSize : to;
-        this.#isLost = true;
+      const index = Math.floor(from / blockSize);
+      const end = (index + 1) * blockSize;
+      const isWhole = from % blockSize === 0 && end <= to;
+      const leaf = isWhole && blocks.get(index) !== undefined ? undefined : leaves.get(from);
+      const block = leaf === undefined && end <= this.#size ? blocks.get(index) : undefined;
+      if (leaf !== undefined) this.#next += 1;
+      else if (block !== undefined) this.#next = Math.min(end, to);
+      else {
+        const known = blocks.from(index + 1);
+        this.#next = known !== undefined && (known + 1) * blockSize <= to ? known * blockSize : to;
         this.#blamed = this.#next - 1;
-        this.#passSizes();
+        this.#isLost = true;
       }
+      if (this.#isLost) this.#passSizes();
+      else if (block !== undefined) this.#cover(index, block);
+      else if (leaf !== undefined) this.#growBy(leaf);
       this.#absences.keep({ from, to: this.#next - 1, source: 0, isHashed: leaf !== undefined || block !== undefined, sealed });
     }
     this.#before = undefined;
   }
 
-  /** @param {Buffer | undefined} block @param {Buffer | undefined} leaf */
-  #growBy(block, leaf) {
-    if (block !== undefined && this.#repaired !== undefined) this.#isLost = true;
-    if (this.#isLost) return this.#passSizes();
-    if (block !== undefined) this.#frontier.appendBlock(block);
-    else if (leaf !== undefined) {
+  /** @param {Buffer} leaf */
+  #growBy(leaf) {
+    if (this.#next > this.#frontier.size) {
       this.#frontier.append(leaf);
       this.#repaired?.append(leaf);
     }
     this.#checkRoot();
+  }
+
+  /**
+   * A block stands for all its 256 entries, those that are there among them.
+   * @param {number} index
+   * @param {Buffer} block
+   */
+  #cover(index, block) {
+    if (this.#owned.block !== index) this.#settle();
+    if (this.#covered !== index) {
+      this.#covered = index;
+      // A row that is not what its stored leaf says was named, and the block was not computed from it.
+      this.#repaired = undefined;
+      this.#frontier = this.#blockStart.copy();
+      this.#frontier.appendBlock(block);
+    }
+    this.#checkRoot();
+  }
+
+  /** Counts what only the database has of a block. @param {number} position */
+  #own(position) {
+    const block = Math.floor(position / blockSize);
+    if (block !== this.#owned.block) {
+      this.#settle();
+      this.#owned = { block, count: 0, shared: new Map() };
+    }
+    this.#owned.count += 1;
+  }
+
+  /** The last of those is in an archive, too. @param {number} source */
+  #share(source) {
+    const { shared } = this.#owned;
+    this.#owned.count -= 1;
+    shared.set(source, (shared.get(source) ?? 0) + 1);
+  }
+
+  /** Entries beside absent ones of which no leaf is known: nothing says that they are what was sealed. */
+  #settle() {
+    const { block, count, shared } = this.#owned;
+    this.#owned = { block, count: 0, shared: new Map() };
+    if (block !== this.#covered) return;
+    if (count > 0) this.#absences.lean(0, block, count);
+    for (const [source, some] of shared) this.#absences.lean(source, block, some);
   }
 
   // ---- Rows that are too many
@@ -277,7 +340,11 @@ export class TreeCheck {
     const isLast = entry.position === this.#next - 1;
     // An entry may stand in an archive and still in the database: the very same one.
     const before = isLast ? this.#before : undefined;
-    if (before !== undefined && before.source !== source && leaf.equals(before.leaf) && leaf.equals(entry.leaf)) return;
+    if (before !== undefined && before.source !== source && leaf.equals(before.leaf) && leaf.equals(entry.leaf)) {
+      if (before.source === 0) this.#share(source);
+      this.#before = { ...before, source };
+      return;
+    }
     this.entries += 1;
     if (this.#absences.isLate(entry)) return;
     const text = isLast

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'tap';
-import { bank, copyRecord, dumpLines, fileText, inTree, makeRecord, makeSigner, noteFor, witnessText } from '../support/ledger-record.ts';
+import { bank, copyRecord, dumpLines, fileText, inTree, makeRecord, makeSigner, noteFor, sliceLines, witnessText } from './make-record.ts';
 
 const signer = makeSigner();
 const whole = makeRecord(signer);

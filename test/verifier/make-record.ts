@@ -47,7 +47,8 @@ const uint64 = (value: number): Buffer => {
   bytes.writeBigUInt64BE(BigInt(value));
   return bytes;
 };
-export const slotOf = (secret: Buffer, tree: string): number => sha256(ascii('cofferdam ledger slot/2'), secret, idOf(tree)).readUInt32BE(0);
+export const slotOf = (secret: Buffer, tree: string): number =>
+  sha256(ascii('cofferdam ledger slot/2'), secret, idOf(tree)).readUInt32BE(0);
 export const blindOf = (secret: Buffer, tree: string): Buffer => sha256(ascii('cofferdam ledger blind/2'), secret, idOf(tree));
 const mapLeafOf = (secret: Buffer, { tree, size, root }: Standing): Buffer =>
   sha256(Buffer.of(0), ascii(`cofferdam ledger tree/2\n${tree} ${size} ${root.toString('base64')}\n`), blindOf(secret, tree));
@@ -103,8 +104,7 @@ export function makeSigner(name = 'cofferdam/11111111-2222-4333-8444-55555555555
   const { publicKey, privateKey } = generateKeyPairSync('ed25519');
   const raw = Buffer.concat([Buffer.of(1), publicKey.export({ type: 'spki', format: 'der' }).subarray(-32)]);
   const id = sha256(Buffer.from(`${name}\n`), raw).subarray(0, 4);
-  const signed = (body: string, key: KeyObject): string =>
-    Buffer.concat([id, sign(null, Buffer.from(body), key)]).toString('base64');
+  const signed = (body: string, key: KeyObject): string => Buffer.concat([id, sign(null, Buffer.from(body), key)]).toString('base64');
   return {
     name,
     verifierKey: `${name}+${id.toString('hex')}+${raw.toString('base64')}`,
@@ -236,6 +236,8 @@ export const logLeaf = (head: Head): Buffer => leafHashOf(Buffer.from(headTextOf
 export type Sealing = {
   /** Begins an epoch. The first head always does. */
   readonly epoch?: boolean;
+  /** Of the epoch that begins. */
+  readonly secret?: Buffer;
   /** Changes rows before they are sealed: who writes wrongly. */
   readonly edit?: (row: Row, index: number) => void;
   /** Changes the head's lines. */
@@ -243,7 +245,11 @@ export type Sealing = {
 };
 
 /** Seals one round: `grown` says how many entries each tree gets. */
-export function seal(record: MadeRecord, grown: Readonly<Record<string, number>>, { epoch = false, edit, lines }: Sealing = {}): void {
+export function seal(
+  record: MadeRecord,
+  grown: Readonly<Record<string, number>>,
+  { epoch = false, secret: given, edit, lines }: Sealing = {},
+): void {
   let number = record.heads.at(-1)?.number ?? 0;
   let index = 0;
   for (const [tree, count] of Object.entries(grown)) {
@@ -261,7 +267,8 @@ export function seal(record: MadeRecord, grown: Readonly<Record<string, number>>
   const named = (isFirst ? treesOf(record) : Object.keys(grown).filter((tree) => (grown[tree] ?? 0) > 0)).toSorted();
   const text = named.map((tree) => lineOf({ tree, size: leavesOf(record, tree).length, root: rootOf(leavesOf(record, tree)) })).join('');
   const position = record.heads.length;
-  const secret = isFirst ? sha256(Buffer.from(`secret ${position} ${record.heads.at(-1)?.secret.toString('hex')}`)) : record.heads.at(-1)?.secret;
+  const drawn = sha256(Buffer.from(`secret ${position} ${record.heads.at(-1)?.secret.toString('hex')}`));
+  const secret = isFirst ? (given ?? drawn) : record.heads.at(-1)?.secret;
   const head: Head = {
     position,
     at: epochMs * 1000 + position * 1_000_000,
@@ -350,14 +357,23 @@ export type Month = { readonly month: string; readonly rows: readonly Row[] };
  * Writes an archive of these rows and seals its statement in every tree of which it holds entries. The rows stay in the record; `drop` takes them out.
  * `edit` changes what is stated, as a faulty writer would.
  */
-export function archive(record: MadeRecord, { month, rows }: Month, edit?: (shown: Record<string, unknown>, hidden: Record<string, unknown>) => void): void {
+export function archive(
+  record: MadeRecord,
+  { month, rows }: Month,
+  edit?: (shown: Record<string, unknown>, hidden: Record<string, unknown>) => void,
+): void {
   const made = archiveOf(`ledger-${month}.jsonl.gz`, rows);
   record.archives.push(made);
   const trees = [...new Set(rows.map(({ tree }) => tree))].sort();
   seal(record, Object.fromEntries(trees.map((tree) => [tree, 1])), {
     edit: (row) => {
       const positions = rows.filter(({ tree }) => tree === row.tree).map(({ position }) => position);
-      const shown: Record<string, unknown> = { month, first: Math.min(...positions), last: Math.max(...positions), entries: positions.length };
+      const shown: Record<string, unknown> = {
+        month,
+        first: Math.min(...positions),
+        last: Math.max(...positions),
+        entries: positions.length,
+      };
       const hidden: Record<string, unknown> = { file: made.file, sha256: sha256(made.bytes).toString('hex'), total: rows.length };
       edit?.(shown, hidden);
       row.kind = 'ledger.archived';
@@ -368,17 +384,22 @@ export function archive(record: MadeRecord, { month, rows }: Month, edit?: (show
 
 /** Seals that a month's file is deleted, as its retention has ended. */
 export function retire(record: MadeRecord, month: string): void {
-  seal(record, { [common]: 1 }, {
-    edit: (row) => {
-      row.kind = 'ledger.archive-deleted';
-      row.sensitiveText = JSON.stringify({ month, file: `ledger-${month}.jsonl.gz` });
+  seal(
+    record,
+    { [common]: 1 },
+    {
+      edit: (row) => {
+        row.kind = 'ledger.archive-deleted';
+        row.sensitiveText = JSON.stringify({ month, file: `ledger-${month}.jsonl.gz` });
+      },
     },
-  });
+  );
 }
 
 /** Takes rows out of the database; leaves stay where their block is not whole any more, or not yet. Blocks must have been added. */
 export function drop(record: MadeRecord, rows: readonly Row[]): void {
-  const gone = new Set(rows);
+  const keyOf = ({ tree, position }: Row): string => `${tree} ${position}`;
+  const gone = new Set(rows.map(keyOf));
   const sizes = new Map(treesOf(record).map((tree) => [tree, inTree(record, tree).length]));
   const goneIn = (tree: string, index: number): number =>
     rows.filter((row) => row.tree === tree && Math.floor(row.position / 256) === index).length;
@@ -387,7 +408,7 @@ export function drop(record: MadeRecord, rows: readonly Row[]): void {
     const isWhole = (index + 1) * 256 <= (sizes.get(row.tree) ?? 0) && goneIn(row.tree, index) === 256;
     if (!isWhole) record.leaves.push({ tree: row.tree, index: row.position, hash: row.leaf });
   }
-  record.rows = record.rows.filter((row) => !gone.has(row));
+  record.rows = record.rows.filter((row) => !gone.has(keyOf(row)));
 }
 
 // ---- Lines
@@ -405,7 +426,9 @@ export function dumpLines(record: MadeRecord): readonly string[] {
   return [
     ...record.heads.map(headLine),
     ...record.blocks.map(({ tree, index, hash }) => JSON.stringify({ block: [tree, index, hash.toString('hex')] })),
-    ...record.leaves.map(({ tree, index, hash }) => JSON.stringify({ leaf: [tree, index, hash.toString('hex')] })),
+    ...record.leaves
+      .toSorted((a, b) => (a.tree < b.tree ? -1 : a.tree > b.tree ? 1 : a.index - b.index))
+      .map(({ tree, index, hash }) => JSON.stringify({ leaf: [tree, index, hash.toString('hex')] })),
     ...[...record.rows].sort(byPlace).map(entryLine),
   ];
 }
