@@ -9,11 +9,11 @@ import { account, addStatement } from './statements.js';
  * @typedef {import('./findings.js').Findings} Findings
  * @typedef {import('./statements.js').Statement} Statement
  *
- * Positions without an entry in the dump. `source`: the archive that has them; 0: none.
+ * Positions without an entry in the dump. `sources`: the archives that have them.
  * @typedef {object} Absent
  * @property {number} from
  * @property {number} to
- * @property {number} source
+ * @property {readonly number[]} sources
  * @property {boolean} isHashed Whether blocks and leaves let the roots behind them be computed.
  * @property {{ readonly head: number, readonly low: number, readonly high: number } | undefined} sealed With which head the first was sealed.
  * @property {Entry} [late] A row of theirs that came behind rows of higher positions.
@@ -54,9 +54,19 @@ export class Absences {
   /** @param {Absent} run */
   keep(run) {
     const last = this.#absent.at(-1);
-    if (last !== undefined && last.to === run.from - 1 && last.source === run.source && last.isHashed === run.isHashed) last.to = run.to;
+    if (last !== undefined && last.to === run.from - 1 && last.sources.join() === run.sources.join() && last.isHashed === run.isHashed)
+      last.to = run.to;
     else if (this.#absent.length < runsMax) this.#absent.push(run);
     else this.#uncounted += run.to - run.from + 1;
+  }
+
+  /** The last position is in another archive, too. @param {number} position @param {number} source */
+  alsoIn(position, source) {
+    const last = this.#absent.at(-1);
+    if (last?.to !== position || last.sources.includes(source)) return;
+    if (last.from === position) this.#absent.pop();
+    else last.to = position - 1;
+    this.keep({ ...last, from: position, to: position, sources: [...last.sources, source] });
   }
 
   /** @param {Statement} statement That a checkpoint covers. */
@@ -83,7 +93,7 @@ export class Absences {
 
   /** Whether a row that came behind rows of higher positions is of these. @param {Entry} entry */
   isLate(entry) {
-    const gap = this.#absent.findLast((run) => run.source === 0 && entry.position >= run.from && entry.position <= run.to);
+    const gap = this.#absent.findLast((run) => run.sources.length === 0 && entry.position >= run.from && entry.position <= run.to);
     if (gap === undefined || gap.late !== undefined) return false;
     gap.late = entry;
     return true;
@@ -109,7 +119,7 @@ export class Absences {
           allowance.left = 0;
           this.#comparePart(part, allowance.statement);
         }
-    const runs = this.#absent.filter(({ source }) => !known.has(source));
+    const runs = this.#absent.filter(({ sources }) => !sources.some((source) => known.has(source)));
     const { missing, stated } = account(runs, allowances);
     for (const run of runs) this.#sayAbsent(run, missing);
     for (const [source, { block, count }] of this.#leaning) if (!known.has(source)) this.#sayLeaning(block, count);
@@ -152,13 +162,13 @@ export class Absences {
   }
 
   /** @param {number} from @param {number} to @param {Absent} run */
-  #sayMissing(from, to, { source, sealed }) {
+  #sayMissing(from, to, { sources, sealed }) {
     const { head, low, high } = sealed ?? {};
     const number = low !== undefined && low === high ? low : undefined;
     const where = number === undefined && head !== undefined ? ` (sealed with head ${head}, as one of the numbers ${low} to ${high})` : '';
     const what = from === to ? 'the entry is missing' : `${to - from + 1} entries are missing, up to position ${to}`;
     const why =
-      source > 0
+      sources.length > 0
         ? ': an archive has it, and no sealed statement of this tree names that file by its hash'
         : this.#unproven > 0
           ? `, and no sealed statement accounts for it that a checkpoint covers (${this.#unproven} are newer than the witness: copy it again, dump again)`

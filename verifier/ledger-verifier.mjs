@@ -2320,8 +2320,12 @@ class TreeCheck {
 
   #checkRoot() {
     // A root inside a block of which only the hash is known cannot be computed: nor can those behind it be compared one by one.
-    while (this.#growths.next !== undefined && this.#growths.next.size < this.#frontier.size) this.#growths.pass();
-    if (this.#frontier.size > this.#next) return;
+    const isInside = this.#frontier.size > this.#next;
+    for (let passed = this.#growths.next; passed !== undefined; passed = this.#growths.next) {
+      if (passed.size > this.#next || (passed.size === this.#next && !isInside)) break;
+      this.#growths.pass();
+    }
+    if (isInside) return;
     if (this.#next % blockSize === 0) this.#blockStart = this.#frontier.copy();
     const growth = this.#growths.next;
     if (growth?.size !== this.#next) return;

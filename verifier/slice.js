@@ -195,7 +195,8 @@ export class SliceVerification {
     /** @type {Note} */
     let note;
     try {
-      note = parseNote(String(text));
+      if (typeof text !== 'string') throw new Error('the checkpoint is no text');
+      note = parseNote(text);
     } catch (cause) {
       this.findings.say('note malformed', `${where}: ${messageOf(cause)}`);
       return undefined;

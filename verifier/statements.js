@@ -8,6 +8,7 @@ import { parseStrictly } from './json.js';
  * @typedef {import('./entry.js').Entry} Entry
  *
  * @typedef {object} Statement
+ * @property {string} month
  * @property {number} first
  * @property {number} last
  * @property {number} entries
@@ -45,7 +46,7 @@ export function statementOf(entry) {
   if (!isWord(month) || !/^\d{4}-\d\d$/.test(month) || !isCount(first) || !isCount(last) || !isCount(entries)) return undefined;
   if (!isWord(file) || !isWord(sha256) || !/^[0-9a-f]{64}$/.test(sha256) || !isCount(total)) return undefined;
   const isPossible = first <= last && last < entry.position && entries >= 1 && entries <= last - first + 1 && entries <= total;
-  return isPossible ? { first, last, entries, file, sha256, total } : undefined;
+  return isPossible ? { month, first, last, entries, file, sha256, total } : undefined;
 }
 
 /**

@@ -84,7 +84,7 @@ export class TreeCheck {
     this.entries += 1;
     if (entry.position >= this.#size) return this.#unsealed(entry);
     if (entry.position > this.#next) this.#skip(entry.position);
-    if (source > 0) this.#absences.keep({ from: entry.position, to: entry.position, source, isHashed: true, sealed: undefined });
+    if (source > 0) this.#absences.keep({ from: entry.position, to: entry.position, sources: [source], isHashed: true, sealed: undefined });
     else this.#own(entry.position);
     this.#goodNumber ??= entry.position === this.#goodSize ? entry.number : undefined;
     if (!leaf.equals(entry.leaf)) {
@@ -276,9 +276,8 @@ export class TreeCheck {
       if (this.#isLost) this.#passSizes();
       else if (block !== undefined) this.#cover(index, block);
       else if (leaf !== undefined) this.#growBy(leaf);
-      this.#absences.keep({ from, to: this.#next - 1, source: 0, isHashed: leaf !== undefined || block !== undefined, sealed });
+      this.#absences.keep({ from, to: this.#next - 1, sources: [], isHashed: leaf !== undefined || block !== undefined, sealed });
     }
-    this.#before = undefined;
   }
 
   /** @param {Buffer} leaf */
@@ -286,6 +285,7 @@ export class TreeCheck {
     if (this.#next > this.#frontier.size) {
       this.#frontier.append(leaf);
       this.#repaired?.append(leaf);
+      if (this.#frontier.block !== undefined) this.#checkBlock(this.#frontier.block);
     }
     this.#checkRoot();
   }
@@ -342,6 +342,7 @@ export class TreeCheck {
     const before = isLast ? this.#before : undefined;
     if (before !== undefined && before.source !== source && leaf.equals(before.leaf) && leaf.equals(entry.leaf)) {
       if (before.source === 0) this.#share(source);
+      else this.#absences.alsoIn(entry.position, source);
       this.#before = { ...before, source };
       return;
     }
