@@ -1689,6 +1689,7 @@ class HeadsCheck {
 /**
  *
  * @typedef {object} Statement
+ * @property {string} month
  * @property {number} first
  * @property {number} last
  * @property {number} entries
@@ -1726,7 +1727,7 @@ function statementOf(entry) {
   if (!isWord(month) || !/^\d{4}-\d\d$/.test(month) || !isCount(first) || !isCount(last) || !isCount(entries)) return undefined;
   if (!isWord(file) || !isWord(sha256) || !/^[0-9a-f]{64}$/.test(sha256) || !isCount(total)) return undefined;
   const isPossible = first <= last && last < entry.position && entries >= 1 && entries <= last - first + 1 && entries <= total;
-  return isPossible ? { first, last, entries, file, sha256, total } : undefined;
+  return isPossible ? { month, first, last, entries, file, sha256, total } : undefined;
 }
 
 /**
@@ -1807,11 +1808,11 @@ function add(runs, from, to) {
 
 /**
  *
- * Positions without an entry in the dump. `source`: the archive that has them; 0: none.
+ * Positions without an entry in the dump. `sources`: the archives that have them.
  * @typedef {object} Absent
  * @property {number} from
  * @property {number} to
- * @property {number} source
+ * @property {readonly number[]} sources
  * @property {boolean} isHashed Whether blocks and leaves let the roots behind them be computed.
  * @property {{ readonly head: number, readonly low: number, readonly high: number } | undefined} sealed With which head the first was sealed.
  * @property {Entry} [late] A row of theirs that came behind rows of higher positions.
@@ -1852,9 +1853,19 @@ class Absences {
   /** @param {Absent} run */
   keep(run) {
     const last = this.#absent.at(-1);
-    if (last !== undefined && last.to === run.from - 1 && last.source === run.source && last.isHashed === run.isHashed) last.to = run.to;
+    if (last !== undefined && last.to === run.from - 1 && last.sources.join() === run.sources.join() && last.isHashed === run.isHashed)
+      last.to = run.to;
     else if (this.#absent.length < runsMax) this.#absent.push(run);
     else this.#uncounted += run.to - run.from + 1;
+  }
+
+  /** The last position is in another archive, too. @param {number} position @param {number} source */
+  alsoIn(position, source) {
+    const last = this.#absent.at(-1);
+    if (last?.to !== position || last.sources.includes(source)) return;
+    if (last.from === position) this.#absent.pop();
+    else last.to = position - 1;
+    this.keep({ ...last, from: position, to: position, sources: [...last.sources, source] });
   }
 
   /** @param {Statement} statement That a checkpoint covers. */
@@ -1881,7 +1892,7 @@ class Absences {
 
   /** Whether a row that came behind rows of higher positions is of these. @param {Entry} entry */
   isLate(entry) {
-    const gap = this.#absent.findLast((run) => run.source === 0 && entry.position >= run.from && entry.position <= run.to);
+    const gap = this.#absent.findLast((run) => run.sources.length === 0 && entry.position >= run.from && entry.position <= run.to);
     if (gap === undefined || gap.late !== undefined) return false;
     gap.late = entry;
     return true;
@@ -1907,7 +1918,7 @@ class Absences {
           allowance.left = 0;
           this.#comparePart(part, allowance.statement);
         }
-    const runs = this.#absent.filter(({ source }) => !known.has(source));
+    const runs = this.#absent.filter(({ sources }) => !sources.some((source) => known.has(source)));
     const { missing, stated } = account(runs, allowances);
     for (const run of runs) this.#sayAbsent(run, missing);
     for (const [source, { block, count }] of this.#leaning) if (!known.has(source)) this.#sayLeaning(block, count);
@@ -1950,13 +1961,13 @@ class Absences {
   }
 
   /** @param {number} from @param {number} to @param {Absent} run */
-  #sayMissing(from, to, { source, sealed }) {
+  #sayMissing(from, to, { sources, sealed }) {
     const { head, low, high } = sealed ?? {};
     const number = low !== undefined && low === high ? low : undefined;
     const where = number === undefined && head !== undefined ? ` (sealed with head ${head}, as one of the numbers ${low} to ${high})` : '';
     const what = from === to ? 'the entry is missing' : `${to - from + 1} entries are missing, up to position ${to}`;
     const why =
-      source > 0
+      sources.length > 0
         ? ': an archive has it, and no sealed statement of this tree names that file by its hash'
         : this.#unproven > 0
           ? `, and no sealed statement accounts for it that a checkpoint covers (${this.#unproven} are newer than the witness: copy it again, dump again)`
@@ -2217,7 +2228,7 @@ class TreeCheck {
     this.entries += 1;
     if (entry.position >= this.#size) return this.#unsealed(entry);
     if (entry.position > this.#next) this.#skip(entry.position);
-    if (source > 0) this.#absences.keep({ from: entry.position, to: entry.position, source, isHashed: true, sealed: undefined });
+    if (source > 0) this.#absences.keep({ from: entry.position, to: entry.position, sources: [source], isHashed: true, sealed: undefined });
     else this.#own(entry.position);
     this.#goodNumber ??= entry.position === this.#goodSize ? entry.number : undefined;
     if (!leaf.equals(entry.leaf)) {
@@ -2409,9 +2420,8 @@ class TreeCheck {
       if (this.#isLost) this.#passSizes();
       else if (block !== undefined) this.#cover(index, block);
       else if (leaf !== undefined) this.#growBy(leaf);
-      this.#absences.keep({ from, to: this.#next - 1, source: 0, isHashed: leaf !== undefined || block !== undefined, sealed });
+      this.#absences.keep({ from, to: this.#next - 1, sources: [], isHashed: leaf !== undefined || block !== undefined, sealed });
     }
-    this.#before = undefined;
   }
 
   /** @param {Buffer} leaf */
@@ -2419,6 +2429,7 @@ class TreeCheck {
     if (this.#next > this.#frontier.size) {
       this.#frontier.append(leaf);
       this.#repaired?.append(leaf);
+      if (this.#frontier.block !== undefined) this.#checkBlock(this.#frontier.block);
     }
     this.#checkRoot();
   }
@@ -2475,6 +2486,7 @@ class TreeCheck {
     const before = isLast ? this.#before : undefined;
     if (before !== undefined && before.source !== source && leaf.equals(before.leaf) && leaf.equals(entry.leaf)) {
       if (before.source === 0) this.#share(source);
+      else this.#absences.alsoIn(entry.position, source);
       this.#before = { ...before, source };
       return;
     }
@@ -3018,7 +3030,8 @@ class SliceVerification {
     /** @type {Note} */
     let note;
     try {
-      note = parseNote(String(text));
+      if (typeof text !== 'string') throw new Error('the checkpoint is no text');
+      note = parseNote(text);
     } catch (cause) {
       this.findings.say('note malformed', `${where}: ${messageOf(cause)}`);
       return undefined;

@@ -241,8 +241,3 @@ test('other versions of Node say the same', async (t) => {
     await expected(['--help'], 2, /usage:/);
   }
 });
-
-test('the one file is what its sources make', async (t) => {
-  const { code, err } = await call(project, ['--check'], '', process.execPath, 'scripts/bundle-verifier.mjs');
-  t.match({ code, err }, { code: 0, err: '' });
-});

@@ -41,7 +41,7 @@ function kept(): number {
 
 const trees = [common, acme, bank];
 const perHead = 300;
-const heads = 400;
+const heads = 160;
 const entries = perHead * heads;
 const each = perHead / trees.length;
 
@@ -117,7 +117,7 @@ test('and some ten bytes for each time that a tree grew', async (t) => {
   witness.close();
   const verification = new Verification({ witness, now: epochMs, maxAgeSeconds: 0 });
   const secret = Buffer.alloc(32, 7);
-  const many = 60_000;
+  const many = 20_000;
   const feed = (from: number, to: number): void => {
     for (let position = from; position < to; position += 1) {
       const lines = lineOf({ tree: acme, size: position + 1, root: sha256(Buffer.from(String(position))) });
