@@ -5,7 +5,7 @@ import { leafData, type PlacedEntry } from '../server/domain/ledger/leaf.ts';
 import { mapDepth, mapLeaf, mapRootFrom } from '../server/domain/ledger/map.ts';
 import type { Result } from '../server/rpc/operation.ts';
 import type { OperatorToAdmin } from '../server/rpc/operator-admin.ts';
-import { leafHash, type Note, parseNote, parseVerifierKey, sha256, verifyAuditPath, verifyNote } from '../verifier/ledger-verifier.ts';
+import { leafHash, type Note, parseNote, parseVerifierKey, sha256, verifyAuditPath, verifyNote } from '../verifier/index.js';
 
 export type ShownEntry = Result<OperatorToAdmin, 'ledger.show'>;
 export type Checked = { readonly is: 'good'; readonly checkpoint: Note } | { readonly is: 'bad' | 'none'; readonly text: string };

@@ -8,7 +8,7 @@ import { type CustomerPack, depositsCsv, nameOf, namesCsv, notice, overallPage, 
 import { filesCsv } from '../incident-text.ts';
 import { instantOf } from '../scope.ts';
 
-const verifier = join(import.meta.dirname, '..', '..', 'verifier', 'ledger-verifier.ts');
+const verifier = join(import.meta.dirname, '..', '..', 'verifier', 'ledger-verifier.mjs');
 
 /** A name that stays in its folder, whatever the record says. */
 const folderOf = (name: string): string =>
@@ -116,13 +116,13 @@ export const incidentPack: Command = {
       save(join(directory, 'notice.md'), notice(pack, aware));
       shown.push({ customer: nameOf(totals), files: pack.files.length, entries });
     }
-    copyFileSync(verifier, join(out, 'ledger-verifier.ts'));
+    copyFileSync(verifier, join(out, 'ledger-verifier.mjs'));
     save(join(out, 'incident.md'), overallPage({ selection, aware, made: new Date(), summary, customers }));
     save(join(out, 'scope.json'), `${JSON.stringify({ summary, customers, files, names, deposits, sessions }, null, 2)}\n`);
     const lines = shown.map((one) => `${folderOf(one.customer)}: ${one.files} files, ${one.entries} entries of the record\n`).join('');
     return {
       data: { out, customers: shown, summary },
-      text: `${lines}${out}/incident.md: the clocks, and what is known. Read the drafts before anything is sent; give each customer its own folder and ledger-verifier.ts, nothing else.\n`,
+      text: `${lines}${out}/incident.md: the clocks, and what is known. Read the drafts before anything is sent; give each customer its own folder and ledger-verifier.mjs, nothing else.\n`,
     };
   },
 };

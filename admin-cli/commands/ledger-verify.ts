@@ -14,7 +14,7 @@ export const ledgerVerify: Command = {
     { name: 'key', value: 'VKEY|FILE', help: 'verifier key, or a file with one on each line (default: what the gateway itself says)' },
     { name: 'max-age', value: 'SECONDS', help: 'how old the newest checkpoint may be (default 600; 0: any age)' },
   ],
-  help: 'whether the record is what was sealed and witnessed; names the first bad entry. verifier/ledger-verifier.ts does the same without the gateway',
+  help: 'whether the record is what was sealed and witnessed; names the first bad entry. verifier/ledger-verifier.mjs does the same without the gateway',
   example: 'cofferctl ledger verify --witness /mnt/witness --key ledger.vkey',
   run: async (client, given) => {
     const directory = given.options.witness ?? given.places.witness;

@@ -8,7 +8,7 @@ import { commonTree } from '../../server/domain/ledger/leaf.ts';
 import { mapLeaf, mapRootFrom } from '../../server/domain/ledger/map.ts';
 import { leafHash } from '../../server/domain/ledger/merkle.ts';
 import { Database } from '../../server/postgres/database.ts';
-import { verifyAuditPath } from '../../verifier/ledger-verifier.ts';
+import { verifyAuditPath } from '../../verifier/index.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { newCustomer, Sealer, writeEntries } from '../support/record.ts';
 

@@ -10,7 +10,7 @@ import {
   Verification,
   type VerifierKey,
   type Witness,
-} from '../../verifier/ledger-verifier.ts';
+} from '../../verifier/index.js';
 import type { Teardown } from '../support/database.ts';
 import { LedgerScene } from './ledger-scene.ts';
 
@@ -125,12 +125,14 @@ async function tamper(scene: LedgerScene, keys: readonly VerifierKey[]): Promise
   const witness = await readWitness([scene.witness], keys);
   const { newest } = witness;
   const [name, statements] = tampers[randomInt(tampers.length)] ?? tampers[0] ?? ['', () => []];
-  if (newest === undefined || newest.entries < 1) return 'nothing was witnessed';
   return scene.withClient(async (client) => {
     await client.query('begin isolation level repeatable read');
     await client.query('set local session_replication_role = replica');
+    const sealed = await client.query<{ number: number }>('select number::int from ledger_head where position = $1', [(newest?.size ?? 0) - 1]);
+    const last = sealed.rows[0]?.number ?? 0;
+    if (newest === undefined || last < 1) return 'nothing was witnessed';
     const { rows } = await client.query<Target>('select tree::text, position::int, number::int from ledger_sealed where number = $1', [
-      1 + randomInt(newest.entries),
+      1 + randomInt(last),
     ]);
     const [target] = rows;
     if (target === undefined) return 'an entry of the witnessed ones is missing';

@@ -137,7 +137,7 @@ test('scope and hunt say what was done, and nothing else', async (t) => {
   const out = join(world.directory, 'pack');
   const packed = await world.cofferctl(['incident', 'pack', '--account', 'processor', '--aware', '2026-11-24T18:00Z', '--out', out]);
   t.equal(packed.code, 0, packed.err);
-  t.same(readdirSync(out).sort(), ['acme', 'globex', 'incident.md', 'ledger-verifier.ts', 'scope.json']);
+  t.same(readdirSync(out).sort(), ['acme', 'globex', 'incident.md', 'ledger-verifier.mjs', 'scope.json']);
   t.same(readdirSync(join(out, 'acme')).sort(), [
     'VERIFY.md',
     'deposits.csv',

@@ -92,7 +92,7 @@ test('what is done is sealed, witnessed and verified; what is changed is named',
       '-c',
       'select line from ledger_dump order by part, tree, position',
     ]);
-    return run(process.execPath, ['verifier/ledger-verifier.ts', 'dump', '--key', key, '--witness', copy, '-'], { input: dump.out });
+    return run(process.execPath, ['verifier/ledger-verifier.mjs', 'dump', '--key', key, '--witness', copy, '-'], { input: dump.out });
   };
   const clean = await alone();
   t.equal(clean.code, 0, clean.out);

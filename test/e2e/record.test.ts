@@ -3,8 +3,8 @@ import { cpSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
 import { test } from 'tap';
-import { fileText } from '../support/ledger-record.ts';
 import { project, run, startWorld } from '../support/world.ts';
+import { fileText } from '../verifier/make-record.ts';
 
 test('a real record verifies, and a changed row of it is named', async (t) => {
   const world = await startWorld(t);
@@ -30,7 +30,7 @@ test('a real record verifies, and a changed row of it is named', async (t) => {
     const lines = await rowsOf('select line from ledger_dump order by part, tree, position');
     writeFileSync(dump, fileText(lines.map(({ line }) => line ?? '')));
     const args = ['dump', '--key', key?.verifier_key ?? '', '--witness', witness, '--json', dump];
-    const { code, out, err } = await run(process.execPath, [join(project, 'verifier', 'ledger-verifier.ts'), ...args]);
+    const { code, out, err } = await run(process.execPath, [join(project, 'verifier', 'ledger-verifier.mjs'), ...args]);
     return { code, err, report: out === '' ? {} : JSON.parse(out) };
   };
 

@@ -4,7 +4,7 @@ import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { bounded } from '../../server/domain/bounded.ts';
-import type { Report } from '../../verifier/ledger-verifier.ts';
+import type { Report } from '../../verifier/index.js';
 import { project, type World } from './world.ts';
 
 const dump = 'select line from ledger_dump order by part, tree, position;';
@@ -39,7 +39,7 @@ async function verifyAgainst({ url, key, witness }: Evidence, tamper: readonly s
   const verifier = spawn(
     process.execPath,
     [
-      join(project, 'verifier', 'ledger-verifier.ts'),
+      join(project, 'verifier', 'ledger-verifier.mjs'),
       'dump',
       ...['--json', '--key', key, '--witness', witness, '--max-age', String(maxAgeSeconds), '-'],
     ],
@@ -61,7 +61,7 @@ async function verifyAgainst({ url, key, witness }: Evidence, tamper: readonly s
   try {
     const [status, code] = await Promise.all([codeOf(psql), codeOf(verifier)]);
     if (status !== 0) throw new Error(`psql ended with ${status}: ${dumped}`);
-    if (code !== 0 && code !== 1) throw new Error(`the verifier ended with ${code}: ${err}`);
+    if (code !== 0 && code !== 1 && code !== 3) throw new Error(`the verifier ended with ${code}: ${err}`);
     return { code, report: JSON.parse(out) as Report, err };
   } finally {
     for (const child of [psql, verifier]) child.kill('SIGKILL');

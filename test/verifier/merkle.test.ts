@@ -1,7 +1,7 @@
 // The verifier's trees against the published figures of RFC 6962's reference tests and against the RFC's definition.
 import { test } from 'tap';
-import { Frontier, leafHash, nodeHash, sha256, verifyAuditPath } from '../../verifier/ledger-verifier.ts';
-import { leafHashOf, pathOf, rootOf } from '../support/ledger-record.ts';
+import { Frontier, leafHash, nodeHash, sha256, verifyAuditPath } from '../../verifier/index.js';
+import { leafHashOf, pathOf, rootOf } from './make-record.ts';
 
 const inputs = ['', '00', '10', '2021', '3031', '40414243', '5051525354555657', '606162636465666768696a6b6c6d6e6f'];
 const roots = [

@@ -1,16 +1,18 @@
 // What the owner of a database can do to rows: each is found, and the first bad row is named. The record itself, untouched, is good.
 import { test } from 'tap';
-import { parseVerifierKey, type Report, Verification, Witness } from '../../verifier/ledger-verifier.ts';
+import { parseStrictly, parseVerifierKey, type Report, Verification, Witness } from '../../verifier/index.js';
 import {
   acme,
   bank,
   common,
   copyRecord,
   dumpLines,
+  emptyRecord,
   entryLine,
   epochMs,
   inTree,
   leafOfRow,
+  lineOf,
   logLeaf,
   type MadeRecord,
   makeRecord,
@@ -21,7 +23,7 @@ import {
   rewrite,
   rootOf,
   seal,
-} from '../support/ledger-record.ts';
+} from './make-record.ts';
 
 const signer = makeSigner();
 const keys = [parseVerifierKey(signer.verifierKey)];
@@ -34,7 +36,7 @@ function verified(record: MadeRecord, lines = dumpLines(record)): Report {
   for (const note of record.notes) before = witness.add(note, 'note', before);
   witness.close();
   const verification = new Verification({ witness, now, maxAgeSeconds: 600 });
-  for (const [i, line] of lines.entries()) verification.line(JSON.parse(line), `line ${i + 1}`);
+  for (const [i, line] of lines.entries()) verification.line(parseStrictly(line), `line ${i + 1}`);
   return verification.finish();
 }
 
@@ -74,11 +76,11 @@ test('a whole record is good', async (t) => {
   t.same(report.unwitnessed, { heads: 0, entries: 0 });
 });
 
-test('an empty record with a checkpoint of nothing is good', async (t) => {
-  const empty: MadeRecord = { rows: [], heads: [], notes: [], blocks: [] };
+test('an empty record with a checkpoint of nothing: nothing was proved, so it is not good', async (t) => {
+  const empty: MadeRecord = emptyRecord();
   const report = verified({ ...empty, notes: [noteFor(empty, signer, 0)] });
   t.same(report.findings, []);
-  t.match(report, { ok: true, entries: 0, heads: 0, newest: { size: 0 } });
+  t.match(report, { verdict: 'incomplete', ok: false, entries: 0, heads: 0, newest: { size: 0 }, notRead: [/holds nothing yet/] });
 });
 
 const edits: Readonly<Record<string, (row: Row) => void>> = {
@@ -130,8 +132,9 @@ test('a field that was changed and its leaf computed anew: the entries that were
     row.leaf = leafOfRow(row);
     const { from, to, head } = sealedWith(whole, row);
     const report = verified(record);
-    t.equal(report.found, 1, field);
-    if (field === 'number') t.match(report.firstRow, { what: 'out of order', tree: acme }, field);
+    t.equal(report.found, field === 'customer' ? 2 : 1, field);
+    if (field === 'customer') t.match(report.findings.at(-1), { what: 'misplaced', tree: acme, position: 217, number: row.number }, field);
+    else if (field === 'number') t.match(report.firstRow, { what: 'out of order', tree: acme }, field);
     else
       t.match(
         report.firstRow,
@@ -459,7 +462,7 @@ test('heads that nobody has witnessed yet are counted, and good', async (t) => {
 });
 
 test('a heads log of more than a block is good; a block of it that was changed is found', async (t) => {
-  const record: MadeRecord = { rows: [], heads: [], notes: [], blocks: [] };
+  const record: MadeRecord = emptyRecord();
   for (let i = 0; i < 260; i += 1) {
     seal(record, { [acme]: 1 });
     if (i % 50 === 9) record.notes.push(noteFor(record, signer, i + 1));
@@ -471,4 +474,134 @@ test('a heads log of more than a block is good; a block of it that was changed i
   other[0] = (other[0] ?? 0) ^ 1;
   for (const blocks of [[{ tree, index: 0, hash: other }], [...record.blocks, { tree, index: 1, hash }]])
     t.match(verified({ ...record, blocks }).findings, [{ what: 'block', tree }]);
+});
+
+test('an entry in the tree of somebody else: sealed so, and found', async (t) => {
+  for (const [tree, customer] of [
+    [acme, bank],
+    [acme, null],
+    [common, acme],
+    [common, common],
+  ] as const) {
+    const record = emptyRecord();
+    seal(record, { [common]: 1, [acme]: 1 });
+    seal(record, { [tree]: 1 }, { edit: (row) => (row.customer = customer) });
+    record.notes.push(noteFor(record, signer, 2));
+    t.match(verified(record), { found: 1, firstRow: { what: 'misplaced', tree, position: 1 } }, `${tree} of ${customer}`);
+  }
+});
+
+test('numbers: sealed twice, or none of its head', async (t) => {
+  const make = (edit: (row: Row, index: number) => void): Report => {
+    const record = emptyRecord();
+    seal(record, { [common]: 2, [acme]: 2, [bank]: 2 });
+    seal(record, { [acme]: 2, [bank]: 2 }, { edit });
+    record.notes.push(noteFor(record, signer, 2));
+    return verified(record);
+  };
+  t.ok(make(() => {}).ok, 'their good twin');
+  t.match(
+    make((row, i) => (row.number = i === 2 ? 7 : row.number)),
+    { found: 1, findings: [{ what: 'number', tree: bank, position: 2, number: 7 }] },
+  );
+  t.match(
+    make((row, i) => (row.number = i === 3 ? 12 : row.number)),
+    {
+      found: 1,
+      findings: [{ what: 'out of order', tree: bank, position: 3, text: /sealed the numbers 7 to 10 only/ }],
+    },
+  );
+  t.match(make((row, i) => (row.number = i === 0 ? 6 : row.number)).findings[0], { what: 'out of order', tree: acme, position: 2 });
+});
+
+test('what the map of a head must say: sealed and signed otherwise, and found', async (t) => {
+  const make = (spoil: (record: MadeRecord) => void, isEpoch: boolean, lines?: (lines: string) => string): Report => {
+    const record = emptyRecord();
+    seal(record, { [common]: 2, [acme]: 2, [bank]: 2 });
+    seal(record, { [acme]: 2 }, lines === undefined ? { epoch: isEpoch } : { epoch: isEpoch, lines });
+    spoil(record);
+    record.notes.push(noteFor(record, signer, 2));
+    return verified(record);
+  };
+  const none = (): void => {};
+  const last = (record: MadeRecord) => record.heads[1] ?? t.fail('no head');
+  t.ok(make(none, true).ok && make(none, false).ok, 'their good twins');
+  const without = (tree: string) => (text: string) => text.replace(new RegExp(`^${tree} .*\\n`, 'm'), '');
+  t.match(
+    make(none, true, without(bank)).findings,
+    [{ what: 'head malformed', head: 1, text: /leaves out 1 trees, the first of them bbbb/ }],
+    'a tree that vanishes',
+  );
+  t.match(
+    make(none, true, (text) => text.replace(/^(\S+) 4/m, '$1 1')).findings[0],
+    { what: 'head malformed', text: /had 2 entries already/ },
+    'a tree that shrinks',
+  );
+  t.match(make(none, true, (text) => text.replace(/^(bbbb\S+ 2) \S+/m, `$1 ${Buffer.alloc(32).toString('base64')}`)).findings[0], {
+    what: 'head malformed',
+    text: /did not grow, and its root is another/,
+  });
+  t.match(
+    make(none, false, (text) => `${text}${lineOf({ tree: bank, size: 2, root: Buffer.alloc(32) })}`).findings[0],
+    { what: 'head malformed' },
+    'a tree that did not grow, inside an epoch',
+  );
+  const otherMap = make((record) => Object.assign(last(record), { mapRoot: Buffer.alloc(32) }), false);
+  t.match(otherMap.findings, [{ what: 'head changed', from: 0, to: 1 }], 'a map root that is not that of the trees');
+  const again = emptyRecord();
+  seal(again, { [acme]: 1 });
+  const first = again.heads[0]?.secret ?? Buffer.alloc(32);
+  seal(again, { [acme]: 1 }, { epoch: true });
+  seal(again, { [acme]: 1 }, { epoch: true, secret: first });
+  again.notes.push(noteFor(again, signer, 3));
+  t.match(verified(again).findings, [{ what: 'head malformed', head: 2, text: /that of an earlier epoch/ }], 'a secret that comes back');
+  const idle = emptyRecord();
+  seal(idle, { [acme]: 1 });
+  seal(idle, {}, { epoch: true });
+  idle.notes.push(noteFor(idle, signer, 2));
+  t.ok(verified(idle).ok, 'a head for an epoch alone');
+  seal(idle, {});
+  idle.notes.push(noteFor(idle, signer, 3));
+  t.match(verified(idle).findings, [{ what: 'head malformed', head: 2, text: /seals nothing/ }], 'a head for nothing');
+});
+
+test('a tree that was rewritten and signed: the roots of before do not fit, though the last one does', async (t) => {
+  const record = emptyRecord();
+  seal(record, { [common]: 2, [acme]: 2 });
+  seal(record, { [acme]: 2 });
+  const row = rowAt(record, acme, 1);
+  row.kind = 'forged';
+  row.leaf = leafOfRow(row);
+  seal(record, { [acme]: 2 });
+  record.notes.push(noteFor(record, signer, 1), noteFor(record, signer, 3));
+  t.match(verified(record).findings, [{ what: 'changed', tree: acme, position: 0, from: 0, to: 1, head: 0 }]);
+});
+
+test('format 1 is refused with a sentence', async (t) => {
+  const lines = dumpLines(whole);
+  const head = whole.heads[0];
+  const old = verified(whole, [JSON.stringify({ head: [0, head?.at, head?.number, head?.lines] }), ...lines.slice(1)]);
+  t.match(old.findings[0], { what: 'head malformed', text: /head of format 1, and this verifier reads format 2 only/ });
+  const record = copyRecord(whole);
+  record.notes[3] = (record.notes[3] ?? '').replace('Z\n\n', 'Z\nentries 12\n\n');
+  t.match(verified(record), { found: 1, findings: [{ what: 'note malformed', text: /checkpoint of format 1/ }] });
+});
+
+test('a key that stands twice in one object, and numbers in another spelling', async (t) => {
+  const lines = dumpLines(whole);
+  const index = lines.indexOf(entryLine(rowAt(whole, acme, 217)));
+  const line = lines[index] ?? '';
+  const second = line.replace(/^\{/, '{"entry":[],');
+  for (const [name, bad] of [
+    ['a key twice', second],
+    ['a fraction', line.replace(',217,', ',217.0,')],
+    ['an exponent', line.replace(',217,', ',217e0,')],
+    ['half a pair', line.replace('"warden"', '"\\ud800"')],
+  ] as const)
+    if (bad !== line) t.match(verified(whole, lines.with(index, bad)).verdict, 'bad', name);
+  t.equal(parseStrictly('{"a":{"b":1,"b":1}}'), undefined);
+  t.equal(parseStrictly('{"a":1,"\\u0061":1}'), undefined, 'the same key, written otherwise');
+  t.equal(parseStrictly('[-0]'), undefined);
+  t.equal(parseStrictly('[1E2]'), undefined);
+  t.same(parseStrictly('{"a":"x:\\\\","b":[{"c":":"},true,-7]}'), { a: 'x:\\', b: [{ c: ':' }, true, -7] });
 });

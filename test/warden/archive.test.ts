@@ -13,7 +13,7 @@ import { checkpointSigner } from '../../server/warden/keys/checkpoint-signer.ts'
 import { type ArchiveOptions, archiveDue } from '../../server/warden/ledger/archive.ts';
 import { hashOf } from '../../server/warden/ledger/archive-file.ts';
 import { archivesToDelete, monthsToArchive } from '../../server/warden/ledger/archive-queries.ts';
-import { parseVerifierKey, verifyRecord } from '../../verifier/ledger-verifier.ts';
+import { parseVerifierKey, verifyRecord } from '../../verifier/index.js';
 import { createTestDatabase, temporaryDirectory } from '../support/database.ts';
 import { sealLongAgo, witnessAll } from '../support/long-ago.ts';
 import { sealOnce } from '../support/record.ts';

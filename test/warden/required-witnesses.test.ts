@@ -16,7 +16,7 @@ import { commonOf, newestOf } from '../../server/warden/ledger/witness/rank.ts';
 import type { Witness } from '../../server/warden/ledger/witness/witness.ts';
 import { createTestDatabase, temporaryDirectory } from '../support/database.ts';
 import { ledgerConfig } from '../support/ledger-config.ts';
-import { makeRecord, makeSigner, noteFor } from '../support/ledger-record.ts';
+import { makeRecord, makeSigner, noteFor } from '../verifier/make-record.ts';
 
 const patienceMs = 40_000;
 

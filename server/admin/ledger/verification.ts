@@ -2,7 +2,7 @@
 // Must never: call the record good without a witness, or hold a snapshot while it works: what is sealed never changes.
 
 import { randomUUID } from 'node:crypto';
-import { parseVerifierKey, type Report, recordText, Verification, Witness } from '../../../verifier/ledger-verifier.ts';
+import { parseStrictly, parseVerifierKey, type Report, recordText, Verification, Witness } from '../../../verifier/index.js';
 import { detach, unexpected } from '../../domain/detached.ts';
 import { toCofferdamError } from '../../domain/errors.ts';
 import { headsTree } from '../../domain/ledger/leaf.ts';
@@ -89,7 +89,7 @@ export class Verifications {
       const size = sizes.get(tree) ?? 0;
       for (let after = -1; ; ) {
         const rows = await this.#database.withSystem((tx) => pageOfEntries(tx, of, after, size, bound, pageRows));
-        for (const { line, at } of rows) verification.line(JSON.parse(line), `entry ${at} of tree ${of}`);
+        for (const { line, at } of rows) verification.line(parseStrictly(line), `entry ${at} of tree ${of}`);
         job.entries += rows.length;
         const last = rows.at(-1);
         if (last === undefined || rows.length < pageRows || job.isDropped) break;
@@ -108,9 +108,9 @@ export class Verifications {
     for (let after = -1; !job.isDropped; ) {
       const rows = await this.#database.withSystem((tx) => pageOfHeads(tx, after, bound, pageRows));
       for (const { line, at } of rows) {
-        const value = JSON.parse(line) as { readonly head: readonly [number, number, number, string] };
+        const value = parseStrictly(line) as { readonly head?: readonly unknown[] } | undefined;
         verification.line(value, `head ${at}`);
-        for (const [, tree = '', size = ''] of String(value.head[3]).matchAll(/^(\S+) (\d+) /gm)) sizes.set(tree, Number(size));
+        for (const [, tree = '', size = ''] of String(value?.head?.[4]).matchAll(/^(\S+) (\d+) /gm)) sizes.set(tree, Number(size));
       }
       const last = rows.at(-1);
       if (last === undefined || rows.length < pageRows) return;
@@ -123,7 +123,7 @@ export class Verifications {
     for (let after = { tree: '00000000-0000-0000-0000-000000000000', index: -1 }; !job.isDropped; ) {
       const rows = await this.#database.withSystem((tx) => pageOfBlocks(tx, after, pageRows));
       for (const { tree, at, line } of rows)
-        if ((at + 1) * blockLeaves <= (sizes.get(tree) ?? 0)) verification.line(JSON.parse(line), `block ${at} of tree ${tree}`);
+        if ((at + 1) * blockLeaves <= (sizes.get(tree) ?? 0)) verification.line(parseStrictly(line), `block ${at} of tree ${tree}`);
       const last = rows.at(-1);
       if (last === undefined || rows.length < pageRows) return;
       after = { tree: last.tree, index: last.at };
@@ -133,7 +133,7 @@ export class Verifications {
   async #leaves(job: Job, verification: Verification): Promise<void> {
     for (let after = { tree: '00000000-0000-0000-0000-000000000000', index: -1 }; !job.isDropped; ) {
       const rows = await this.#database.withSystem((tx) => pageOfLeaves(tx, after, pageRows));
-      for (const { tree, at, line } of rows) verification.line(JSON.parse(line), `leaf ${at} of tree ${tree}`);
+      for (const { tree, at, line } of rows) verification.line(parseStrictly(line), `leaf ${at} of tree ${tree}`);
       const last = rows.at(-1);
       if (last === undefined || rows.length < pageRows) return;
       after = { tree: last.tree, index: last.at };

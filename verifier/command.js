@@ -1,0 +1,116 @@
+// Owns: the command line: arguments, exit codes, text or JSON.
+// Must never: end with 0 when nothing was verified. Even --help, which verifies nothing, does not.
+import { existsSync, readFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { messageOf } from './json.js';
+import { parseVerifierKey } from './note.js';
+import { recordText, sliceText } from './report.js';
+import { verifyRecord, verifySlice } from './verify.js';
+
+/** @typedef {import('./lines.js').Readable} Readable */
+
+const usage = `usage:
+  node ledger-verifier.mjs dump --key VKEY|FILE --witness DIR [--archive DIR] [--max-age SECONDS] [--json] DUMP|-
+  node ledger-verifier.mjs slice --key VKEY|FILE [--witness DIR] [--json] SLICE|-
+
+  --key      verifier key (name+id+base64), or a file with one on each line; again for every key that was ever used.
+             A retired key has its end behind it, VKEY@ERA:SIZE: the last checkpoint that it signed. Later ones by it are not believed
+  --witness  directory of checkpoints; again for every witness
+  --archive  directory of ledger-YYYY-MM.jsonl.gz
+  --max-age  how old the newest checkpoint may be, in seconds (600; 0: any age)
+  --json     one line for programs
+
+Copy the witness first, then dump: a witness that is newer than the dump makes the database look as if it had lost what came between.
+
+Exit code:
+  0  complete and good: every position up to the newest checkpoint was read and fits
+  1  findings
+  2  wrong usage (or --help), or something could not be read: nothing was verified
+  3  nothing bad was found, and not everything was read: archives that were not given or whose retention has ended, or no checkpoint
+`;
+
+const exitCodes = /** @type {const} */ ({ good: 0, bad: 1, incomplete: 3 });
+export const nothingVerified = 2;
+
+class UsageError extends Error {}
+
+/** @param {readonly string[]} given */
+function keysOf(given) {
+  const texts = given.flatMap((one) =>
+    existsSync(one)
+      ? readFileSync(one, 'utf8')
+          .split('\n')
+          .map((line) => line.trim())
+          .filter((line) => line !== '')
+      : [one],
+  );
+  const keys = texts.map(parseVerifierKey);
+  const [first] = keys;
+  if (first === undefined) throw new UsageError('--key is missing: without it nothing can be believed');
+  if (keys.some(({ name }) => name !== first.name))
+    throw new UsageError('the keys are of different installations: verify one record at a time');
+  return keys;
+}
+
+/** @param {readonly string[]} args */
+function parseCommand(args) {
+  const options = /** @type {const} */ ({
+    key: { type: 'string', multiple: true },
+    witness: { type: 'string', multiple: true },
+    archive: { type: 'string' },
+    'max-age': { type: 'string' },
+    json: { type: 'boolean' },
+    help: { type: 'boolean' },
+  });
+  try {
+    return parseArgs({ args: [...args], options, allowPositionals: true, strict: true });
+  } catch (cause) {
+    throw new UsageError(messageOf(cause));
+  }
+}
+
+/**
+ * Does what the arguments say.
+ * @param {readonly string[]} args
+ * @param {Readable} stdin
+ * @param {number} now Milliseconds since 1970.
+ * @returns {Promise<{ readonly code: number, readonly text: string }>}
+ */
+export async function run(args, stdin, now) {
+  const { values, positionals } = parseCommand(args);
+  if (values.help === true) return { code: nothingVerified, text: usage };
+  const [command, path, ...more] = positionals;
+  if ((command !== 'dump' && command !== 'slice') || path === undefined || more.length > 0)
+    throw new UsageError('say dump or slice, then one file (or - for standard input)');
+  const keys = keysOf(values.key ?? []);
+  const witnesses = values.witness ?? [];
+  const input = path === '-' ? stdin : path;
+  if (command === 'slice') {
+    if (values.archive !== undefined || values['max-age'] !== undefined) throw new UsageError('--archive and --max-age belong to dump');
+    const report = await verifySlice({ keys, witnesses, slice: input });
+    return { code: exitCodes[report.verdict], text: values.json === true ? `${JSON.stringify(report)}\n` : sliceText(report) };
+  }
+  const maxAge = values['max-age'] ?? '600';
+  if (!/^\d{1,9}$/.test(maxAge)) throw new UsageError('--max-age takes seconds');
+  if (witnesses.length === 0)
+    throw new UsageError('--witness is missing: a record proves nothing against the owner of its database without it');
+  const report = await verifyRecord({ keys, witnesses, archive: values.archive, maxAgeSeconds: Number(maxAge), dump: input, now });
+  return {
+    code: exitCodes[report.verdict],
+    text: values.json === true ? `${JSON.stringify(report)}\n` : recordText(report, Number(maxAge)),
+  };
+}
+
+/** The command of this process. It always runs: there is no question whether this file is the one that was started, so no wrong answer. */
+export async function main() {
+  // Whatever ends this process before its verdict ends it as one that verified nothing.
+  process.exitCode = nothingVerified;
+  try {
+    const { code, text } = await run(process.argv.slice(2), process.stdin, Date.now());
+    await new Promise((resolve, reject) => process.stdout.write(text, (cause) => (cause ? reject(cause) : resolve(undefined))));
+    process.exitCode = code;
+  } catch (cause) {
+    process.stderr.write(`nothing was verified: ${messageOf(cause)}\n${cause instanceof UsageError ? usage : ''}`);
+    process.exitCode = nothingVerified;
+  }
+}

@@ -1,0 +1,100 @@
+// Owns: what was found wrong: kinds of findings, the first of them in words, all of them in number.
+// Must never: lose count, or keep more than a report can show.
+
+const findingsMax = 20;
+/** Behind those, the first finding of each of so many trees. */
+const treesMax = 1000;
+
+/**
+ * A row: tree, position and number say which. A block: from and to are positions. The heads log: head, from and to are positions in it, number is the
+ * first suspect entry. The rest is of the witness, of archives and of slices.
+ * @typedef {'changed' | 'missing' | 'inserted' | 'out of order' | 'swapped' | 'malformed' | 'misplaced' | 'number' | 'block'
+ *   | 'head malformed' | 'head missing' | 'head out of order' | 'head changed' | 'behind'
+ *   | 'old' | 'from the future' | 'note malformed' | 'note forged' | 'two truths' | 'shrunk' | 'era' | 'unreadable'
+ *   | 'statement' | 'archive' | 'slice malformed' | 'slice incomplete' | 'not in this witness'} What
+ *
+ * @typedef {object} Finding
+ * @property {What} what
+ * @property {string} text
+ * @property {string | undefined} [tree]
+ * @property {number | undefined} [position]
+ * @property {number | undefined} [number]
+ * @property {number | undefined} [head]
+ * @property {number | undefined} [from]
+ * @property {number | undefined} [to]
+ *
+ * @typedef {(better: Finding) => void} Better Says a finding in better words, when more is known.
+ */
+
+/** @param {Finding} finding */
+const isOfRow = (finding) => finding.tree !== undefined && finding.position !== undefined;
+
+/** Keeps the first twenty, the first of each tree and the first that names a row; counts all. */
+export class Findings {
+  /** @type {Finding[]} */
+  list = [];
+  count = 0;
+  /** @type {Finding | undefined} */
+  #firstRow;
+  /** @type {Set<string>} */
+  #trees = new Set();
+
+  get firstRow() {
+    return this.#firstRow;
+  }
+
+  /**
+   * @param {What} what
+   * @param {string} text
+   * @param {Omit<Finding, 'what' | 'text'>} [more]
+   */
+  say(what, text, more = {}) {
+    return this.add({ what, text, ...more });
+  }
+
+  /**
+   * @param {Finding} finding
+   * @returns {Better}
+   */
+  add(finding) {
+    this.count += 1;
+    let current = finding;
+    if (this.list.length < findingsMax || this.#isFirstOf(finding.tree)) this.list.push(finding);
+    if (finding.tree !== undefined && this.#trees.size < treesMax) this.#trees.add(finding.tree);
+    if (isOfRow(finding)) this.#firstRow ??= finding;
+    return (better) => {
+      const index = this.list.indexOf(current);
+      if (index !== -1) this.list[index] = better;
+      if (this.#firstRow === current || (this.#firstRow === undefined && isOfRow(better))) this.#firstRow = better;
+      current = better;
+    };
+  }
+
+  /**
+   * Takes over what was found in one tree, by position.
+   * @param {Findings} other
+   */
+  take(other) {
+    const placed = (/** @type {Finding} */ one) => one.position ?? one.from ?? Number.POSITIVE_INFINITY;
+    for (const finding of [...other.list].sort((a, b) => placed(a) - placed(b))) this.add(finding);
+    this.count += other.count - other.list.length;
+  }
+
+  /** @param {string | undefined} tree However many findings there are in other trees: whose tree it is wants to know. */
+  #isFirstOf(tree) {
+    return tree !== undefined && this.#trees.size < treesMax && !this.#trees.has(tree);
+  }
+}
+
+/** @param {number} milliseconds */
+export function instantText(milliseconds) {
+  const date = new Date(milliseconds);
+  return Number.isNaN(date.getTime()) ? `${milliseconds} ms` : date.toISOString();
+}
+
+/** @param {number} seconds */
+export function spanText(seconds) {
+  if (seconds < 120) return `${seconds} s`;
+  if (seconds < 7200) return `${Math.floor(seconds / 60)} min`;
+  return seconds < 172_800 ? `${Math.floor(seconds / 3600)} h` : `${Math.floor(seconds / 86_400)} days`;
+}

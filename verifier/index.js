@@ -1,0 +1,25 @@
+// Owns: the door of the verifier for other programs: what they may use of it, with its types.
+// Must never: run anything by being imported.
+
+/**
+ * @typedef {import('./findings.js').Finding} Finding
+ * @typedef {import('./note.js').Note} Note
+ * @typedef {import('./note.js').VerifierKey} VerifierKey
+ * @typedef {import('./record.js').Report} Report
+ * @typedef {import('./record.js').Verdict} Verdict
+ * @typedef {import('./slice.js').SliceReport} SliceReport
+ */
+
+export { leafOf, parseEntry } from './entry.js';
+export { fromBase64, leafHash, nodeHash, sha256 } from './hash.js';
+export { parseHeadLines, parseHeadText } from './head.js';
+export { parseStrictly } from './json.js';
+export { mapLeafOf, mapRootBy, TreeMap } from './map.js';
+export { Frontier, verifyAuditPath } from './merkle.js';
+export { parseNote, parseVerifierKey, verifyNote } from './note.js';
+export { Verification } from './record.js';
+export { recordText, sliceText } from './report.js';
+export { SliceVerification } from './slice.js';
+export { verifyRecord, verifySlice } from './verify.js';
+export { Witness } from './witness.js';
+export { readWitness } from './witness-files.js';

@@ -1,0 +1,3572 @@
+#!/usr/bin/env node
+// The verifier of Cofferdam's record: docs/reference/ledger-format.md in one file, for Node 20 or later, without anything else.
+// Made by scripts/bundle-verifier.mjs from the files of verifier/, in the order in which they need each other. It is the command, and always runs: `--help`.
+
+import crypto from 'node:crypto';
+import { isUtf8 } from 'node:buffer';
+import { createHash, createPublicKey, verify } from 'node:crypto';
+import { createReadStream, existsSync, readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { createGunzip } from 'node:zlib';
+
+// ======== json.js ========================================================================================================================
+
+// Owns: reading one line of JSON strictly: each key once, integers only in their plain spelling, no broken text.
+// Must never: let two readers see two different things in one line.
+
+/**
+ * Keys of every object in a parsed value.
+ * @param {unknown} value
+ * @returns {number}
+ */
+function keysIn(value) {
+  if (typeof value !== 'object' || value === null) return 0;
+  let count = 0;
+  if (Array.isArray(value)) {
+    for (const one of value) if (typeof one === 'object') count += keysIn(one);
+    return count;
+  }
+  for (const one of Object.values(value)) count += 1 + keysIn(one);
+  return count;
+}
+
+const isDigit = (/** @type {number} */ code) => code >= 48 && code <= 57;
+
+/**
+ * Colons outside of strings: so many keys were written. Nothing when a number has a fraction, an exponent or a sign before zero.
+ * The text is known to be JSON.
+ * @param {string} text
+ */
+function keysWritten(text) {
+  let count = 0;
+  for (let i = 0; i < text.length; i += 1) {
+    const code = text.charCodeAt(i);
+    if (code === 34) {
+      // To the end of the string: a quote behind an even number of backslashes.
+      for (i = text.indexOf('"', i + 1); isEscaped(text, i); i = text.indexOf('"', i + 1));
+    } else if (code === 58) count += 1;
+    else if (code === 46) return undefined;
+    else if ((code === 101 || code === 69) && isDigit(text.charCodeAt(i - 1))) return undefined;
+    else if (code === 45 && text.charCodeAt(i + 1) === 48) return undefined;
+  }
+  return count;
+}
+
+/**
+ * @param {string} text
+ * @param {number} quote
+ */
+function isEscaped(text, quote) {
+  let slashes = 0;
+  while (text.charCodeAt(quote - 1 - slashes) === 92) slashes += 1;
+  return slashes % 2 === 1;
+}
+
+/**
+ * The value, or nothing when the text is not JSON, or not strictly.
+ * @param {string} text
+ * @returns {unknown}
+ */
+function parseStrictly(text) {
+  try {
+    const value = JSON.parse(text);
+    // A key that stood twice is there once. What was replaced while decoding, or has half a pair, is no text of this format.
+    return keysWritten(text) === keysIn(value) && isWhole(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Strings without half a surrogate pair.
+ * @param {unknown} value
+ * @returns {boolean}
+ */
+function isWhole(value) {
+  if (typeof value === 'string') return value.isWellFormed();
+  if (typeof value !== 'object' || value === null) return true;
+  if (Array.isArray(value)) return value.every(isWhole);
+  return Object.entries(value).every(([key, one]) => key.isWellFormed() && isWhole(one));
+}
+
+/**
+ * The fields of an object that has exactly these, or nothing.
+ * @template {string} Name
+ * @param {unknown} value
+ * @param {readonly Name[]} names
+ * @returns {Readonly<Record<Name, unknown>> | undefined}
+ */
+function exactly(value, names) {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
+  const fields = new Map(Object.entries(value));
+  if (fields.size !== names.length || !names.every((name) => fields.has(name))) return undefined;
+  return /** @type {Record<Name, unknown>} */ (Object.fromEntries(fields));
+}
+
+/**
+ * The one property of an object.
+ * @param {unknown} value
+ * @returns {readonly [name: string, value: unknown] | readonly []}
+ */
+function onlyProperty(value) {
+  const properties = typeof value === 'object' && value !== null && !Array.isArray(value) ? Object.entries(value) : [];
+  const [first] = properties;
+  return properties.length === 1 && first !== undefined ? first : [];
+}
+
+/** @param {unknown} cause */
+const messageOf = (cause) => (cause instanceof Error ? cause.message : String(cause));
+
+// ======== hash.js ========================================================================================================================
+
+// Owns: SHA-256 and the two hashes of RFC 6962, and bytes in text: canonical base64, lower-case hexadecimal.
+// Must never: accept a second spelling of the same bytes.
+
+/**
+ * The one-shot function is three times as fast, and came with Node 20.12.
+ * @type {(data: Uint8Array) => Buffer}
+ */
+const sha256 =
+  typeof crypto.hash === 'function'
+    ? (data) => crypto.hash('sha256', data, 'buffer')
+    : (data) => crypto.createHash('sha256').update(data).digest();
+
+const leafMark = Buffer.of(0);
+const nodeMark = Buffer.of(1);
+
+/** @param {Uint8Array} data */
+const leafHash = (data) => sha256(Buffer.concat([leafMark, data]));
+
+/**
+ * @param {Uint8Array} left
+ * @param {Uint8Array} right
+ */
+const nodeHash = (left, right) => sha256(Buffer.concat([nodeMark, left, right]));
+
+/**
+ * Bytes of base64 in its one canonical form, or nothing.
+ * @param {unknown} text
+ * @param {number} bytes
+ */
+function fromBase64(text, bytes) {
+  if (typeof text !== 'string') return undefined;
+  const data = Buffer.from(text, 'base64');
+  return data.length === bytes && data.toString('base64') === text ? data : undefined;
+}
+
+/**
+ * @param {unknown} text
+ * @param {number} bytes
+ */
+function fromHex(text, bytes) {
+  return typeof text === 'string' && text.length === bytes * 2 && /^[0-9a-f]*$/.test(text) ? Buffer.from(text, 'hex') : undefined;
+}
+
+/**
+ * @param {unknown} value
+ * @returns {value is number}
+ */
+const isCount = (value) => typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 && !Object.is(value, -0);
+
+const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+
+/**
+ * @param {unknown} value
+ * @returns {value is string}
+ */
+const isUuid = (value) => typeof value === 'string' && uuid.test(value);
+
+const commonTree = '00000000-0000-0000-0000-000000000000';
+const headsTree = 'ffffffff-ffff-ffff-ffff-ffffffffffff';
+
+// ======== note.js ========================================================================================================================
+
+// Owns: verifier keys and checkpoints: C2SP signed notes and their Ed25519 signatures.
+// Must never: believe a note that no given key has signed, or that a key signed after its end.
+
+/**
+ * @typedef {{ readonly era: number, readonly size: number }} End The last checkpoint that a retired key may have signed.
+ * @typedef {{ readonly name: string, readonly id: string, readonly key: import('node:crypto').KeyObject, readonly end: End | undefined }} VerifierKey
+ */
+
+/**
+ * `name+id+base64`, and for a key that was retired `@era:size` behind it. Throws an Error that says what is wrong.
+ * @param {string} text
+ * @returns {VerifierKey}
+ */
+function parseVerifierKey(text) {
+  const [, name, id, encoded, era, size] =
+    /^([^\s+]+)\+([0-9a-f]{8})\+([A-Za-z0-9+/]+={0,2})(?:@(0|[1-9]\d{0,14}):(0|[1-9]\d{0,14}))?$/.exec(text) ?? [];
+  const bytes = fromBase64(encoded, 33);
+  if (name === undefined || id === undefined || bytes === undefined || bytes[0] !== 1)
+    throw new Error('this is not a verifier key (name+8 hexadecimal digits+base64, Ed25519; a retired one with @ERA:SIZE behind it)');
+  if (sha256(Buffer.concat([Buffer.from(`${name}\n`), bytes])).toString('hex', 0, 4) !== id)
+    throw new Error(`the verifier key of ${name} does not fit its key id: a letter was changed`);
+  const der = Buffer.concat([Buffer.from('302a300506032b6570032100', 'hex'), bytes.subarray(1)]);
+  const end = era === undefined ? undefined : { era: Number(era), size: Number(size) };
+  return { name, id, key: createPublicKey({ key: der, format: 'der', type: 'spki' }), end };
+}
+
+/**
+ * @typedef {object} Note
+ * @property {string} origin
+ * @property {number} size
+ * @property {Buffer} root
+ * @property {number} era
+ * @property {number} time Milliseconds since 1970.
+ * @property {string} body
+ * @property {readonly { readonly name: string, readonly id: string, readonly signature: Buffer }[]} signatures
+ */
+
+const noteShape =
+  /^(([^\s+]+)\n(0|[1-9]\d{0,14})\n(\S+)\nera (0|[1-9]\d{0,14})\ntime (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)\n)\n((?:\u2014 [^\s+]+ [A-Za-z0-9+/]+={0,2}\n){1,16})$/;
+
+/**
+ * Throws an Error for whatever is not exactly a checkpoint; says nothing about its signature.
+ * @param {string} text
+ * @returns {Note}
+ */
+function parseNote(text) {
+  const [, body, origin, size, root64, era, time, lines] = noteShape.exec(text) ?? [];
+  const root = fromBase64(root64, 32);
+  if (body === undefined || origin === undefined || lines === undefined || root === undefined)
+    throw new Error(
+      /\nentries \d+\n\n/.test(text)
+        ? 'this is a checkpoint of format 1, and this verifier reads format 2 only'
+        : 'this is not a checkpoint',
+    );
+  const instant = Date.parse(time ?? '');
+  if (Number.isNaN(instant) || new Date(instant).toISOString() !== time) throw new Error('the time of the checkpoint is none');
+  const signatures = lines
+    .trimEnd()
+    .split('\n')
+    .map((line) => {
+      const [, name = '', encoded] = line.split(' ');
+      const bytes = Buffer.from(encoded ?? '', 'base64');
+      if (bytes.toString('base64') !== encoded || bytes.length < 5) throw new Error('a signature line is malformed');
+      return { name, id: bytes.toString('hex', 0, 4), signature: bytes.subarray(4) };
+    });
+  return { origin, size: Number(size), root, era: Number(era), time: instant, body, signatures };
+}
+
+/**
+ * @param {{ readonly era: number, readonly size: number }} one
+ * @param {{ readonly era: number, readonly size: number }} other
+ */
+const isLater = (one, other) => one.era > other.era || (one.era === other.era && one.size > other.size);
+
+/**
+ * Why a note is not to be believed; undefined: a given key has signed it. Lines of unknown keys do not count.
+ * @param {Note} note
+ * @param {readonly VerifierKey[]} keys
+ * @returns {string | undefined}
+ */
+function verifyNote(note, keys) {
+  if (!keys.some(({ name }) => name === note.origin)) return `it is of ${note.origin}, not of ${keys[0]?.name ?? 'any given key'}`;
+  let isSigned = false;
+  /** @type {string | undefined} */
+  let late;
+  for (const { name, id, signature } of note.signatures) {
+    const known = keys.find((key) => key.name === name && key.id === id && name === note.origin);
+    if (known === undefined) continue;
+    if (signature.length !== 64 || !verify(null, Buffer.from(note.body), known.key, signature))
+      return `the signature of key ${id} is false`;
+    if (known.end === undefined || !isLater(note, known.end)) isSigned = true;
+    else late = `key ${id} was retired with era ${known.end.era}, size ${known.end.size}`;
+  }
+  if (isSigned) return undefined;
+  return late ?? `no given key has signed it (key ids in it: ${note.signatures.map(({ id }) => id).join(', ')})`;
+}
+
+// ======== findings.js ====================================================================================================================
+
+// Owns: what was found wrong: kinds of findings, the first of them in words, all of them in number.
+// Must never: lose count, or keep more than a report can show.
+
+const findingsMax = 20;
+/** Behind those, the first finding of each of so many trees. */
+const treesMax = 1000;
+
+/**
+ * A row: tree, position and number say which. A block: from and to are positions. The heads log: head, from and to are positions in it, number is the
+ * first suspect entry. The rest is of the witness, of archives and of slices.
+ * @typedef {'changed' | 'missing' | 'inserted' | 'out of order' | 'swapped' | 'malformed' | 'misplaced' | 'number' | 'block'
+ *   | 'head malformed' | 'head missing' | 'head out of order' | 'head changed' | 'behind'
+ *   | 'old' | 'from the future' | 'note malformed' | 'note forged' | 'two truths' | 'shrunk' | 'era' | 'unreadable'
+ *   | 'statement' | 'archive' | 'slice malformed' | 'slice incomplete' | 'not in this witness'} What
+ *
+ * @typedef {object} Finding
+ * @property {What} what
+ * @property {string} text
+ * @property {string | undefined} [tree]
+ * @property {number | undefined} [position]
+ * @property {number | undefined} [number]
+ * @property {number | undefined} [head]
+ * @property {number | undefined} [from]
+ * @property {number | undefined} [to]
+ *
+ * @typedef {(better: Finding) => void} Better Says a finding in better words, when more is known.
+ */
+
+/** @param {Finding} finding */
+const isOfRow = (finding) => finding.tree !== undefined && finding.position !== undefined;
+
+/** Keeps the first twenty, the first of each tree and the first that names a row; counts all. */
+class Findings {
+  /** @type {Finding[]} */
+  list = [];
+  count = 0;
+  /** @type {Finding | undefined} */
+  #firstRow;
+  /** @type {Set<string>} */
+  #trees = new Set();
+
+  get firstRow() {
+    return this.#firstRow;
+  }
+
+  /**
+   * @param {What} what
+   * @param {string} text
+   * @param {Omit<Finding, 'what' | 'text'>} [more]
+   */
+  say(what, text, more = {}) {
+    return this.add({ what, text, ...more });
+  }
+
+  /**
+   * @param {Finding} finding
+   * @returns {Better}
+   */
+  add(finding) {
+    this.count += 1;
+    let current = finding;
+    if (this.list.length < findingsMax || this.#isFirstOf(finding.tree)) this.list.push(finding);
+    if (finding.tree !== undefined && this.#trees.size < treesMax) this.#trees.add(finding.tree);
+    if (isOfRow(finding)) this.#firstRow ??= finding;
+    return (better) => {
+      const index = this.list.indexOf(current);
+      if (index !== -1) this.list[index] = better;
+      if (this.#firstRow === current || (this.#firstRow === undefined && isOfRow(better))) this.#firstRow = better;
+      current = better;
+    };
+  }
+
+  /**
+   * Takes over what was found in one tree, by position.
+   * @param {Findings} other
+   */
+  take(other) {
+    const placed = (/** @type {Finding} */ one) => one.position ?? one.from ?? Number.POSITIVE_INFINITY;
+    for (const finding of [...other.list].sort((a, b) => placed(a) - placed(b))) this.add(finding);
+    this.count += other.count - other.list.length;
+  }
+
+  /** @param {string | undefined} tree However many findings there are in other trees: whose tree it is wants to know. */
+  #isFirstOf(tree) {
+    return tree !== undefined && this.#trees.size < treesMax && !this.#trees.has(tree);
+  }
+}
+
+/** @param {number} milliseconds */
+function instantText(milliseconds) {
+  const date = new Date(milliseconds);
+  return Number.isNaN(date.getTime()) ? `${milliseconds} ms` : date.toISOString();
+}
+
+/** @param {number} seconds */
+function spanText(seconds) {
+  if (seconds < 120) return `${seconds} s`;
+  if (seconds < 7200) return `${Math.floor(seconds / 60)} min`;
+  return seconds < 172_800 ? `${Math.floor(seconds / 3600)} h` : `${Math.floor(seconds / 86_400)} days`;
+}
+
+// ======== report.js ======================================================================================================================
+
+// Owns: what is printed of a verification, in sentences.
+// Must never: print GOOD for anything but a verdict of good, or let text of a dump steer a terminal.
+
+/**
+ */
+
+/** What stands in a dump may be anybody's text. @param {string} text */
+const plain = (text) => text.replace(/\p{C}/gu, '?');
+
+/** @param {{ readonly found: number, readonly firstRow: Finding | null, readonly findings: readonly Finding[] }} report */
+function findingsText({ found, firstRow, findings }) {
+  const counted = `NOT GOOD: ${found} finding${found === 1 ? '' : 's'}`;
+  const first = firstRow === null ? [] : [`First bad row: ${plain(firstRow.text)}`];
+  const more = found > findings.length ? [`and ${found - findings.length} more`] : [];
+  return [counted, ...first, ...findings.map(({ what, text }, i) => `${i + 1}. ${what}: ${plain(text)}`), ...more, ''].join('\n');
+}
+
+/** @param {ShownCheckpoint | null} checkpoint */
+const checkpointText = (checkpoint) =>
+  checkpoint === null ? 'none' : `size ${checkpoint.size}, era ${checkpoint.era}, ${checkpoint.time}`;
+
+/** @param {Report} report @param {number} maxAgeSeconds */
+function recordText(report, maxAgeSeconds) {
+  const { newest, unwitnessed } = report;
+  const age = newest !== null && maxAgeSeconds === 0 ? ' (its age was not checked: --max-age 0)' : '';
+  const lines = [
+    `${report.entries} entries, ${report.trees} trees, ${report.heads} heads, ${report.checkpoints} checkpoints`,
+    `newest checkpoint: ${checkpointText(newest)}${age}`,
+  ];
+  for (const loss of report.lost)
+    lines.push(
+      `LOST: era ${loss.era} had sealed up to size ${loss.toSize}, era ${loss.nextEra} went on from size ${loss.fromSize}: its checkpoints beyond, witnessed ${instantText(loss.since)} to ${instantText(loss.until)}, were abandoned. What they covered is lost; sizes and numbers were given again.`,
+    );
+  if (unwitnessed.heads > 0)
+    lines.push(
+      `${unwitnessed.heads} heads (${unwitnessed.entries} entries) are newer than what was witnessed and proved: nothing can be said of them yet.`,
+    );
+  const read = report.read.map((one) => `read: ${plain(one)}`);
+  const notRead = report.notRead.map((one) => `NOT READ: ${plain(one)}`);
+  return [...lines, ...read, ...notRead, conclusion(report)].join('\n');
+}
+
+/** @param {Report} report */
+function conclusion(report) {
+  if (report.verdict === 'bad') return findingsText(report);
+  if (report.verdict === 'good')
+    return 'GOOD: every witnessed entry is what was sealed, and none is missing: every position up to the newest checkpoint was read.\n';
+  return `NOT COMPLETE: nothing bad was found, and not everything was read${report.archived > 0 ? `: ${report.archived} entries were not` : ''}. This is no proof that the record is whole.\n`;
+}
+
+/** @param {SliceReport} report */
+function sliceText(report) {
+  const { positions, says, subject } = report;
+  const from = report.oldest === null ? 'from the first entry ever' : `from the checkpoint of ${checkpointText(report.oldest)}`;
+  const lines = [
+    `slice of customer ${report.tree ?? '?'}: ${report.entries} entries, ${from}, to the checkpoint of ${checkpointText(report.newest)}`,
+    report.isWitnessed
+      ? `both checkpoints were looked for among ${report.checkpoints} of the witness`
+      : 'the checkpoints were not compared with a witness: that nobody was shown another record, their signatures alone do not prove',
+  ];
+  if (report.verdict !== 'good' || positions === null) return `${lines.join('\n')}\n${findingsText(report)}`;
+  const count = positions.to - positions.from;
+  const which = count === 0 ? 'no entry was sealed between the two' : `positions ${positions.from} to ${positions.to - 1}, none is missing`;
+  const said =
+    says === 'affected'
+      ? `that ${report.selected} of them concern "${plain(subject ?? '')}"`
+      : `that none of them concerns "${plain(subject ?? '')}"`;
+  return [
+    ...lines,
+    `GOOD: these are all entries of this customer between the two checkpoints (${which}), and each is what was sealed. That is proved.`,
+    `Stated only, by the operator's word: ${said}. The internal fields of each entry are covered by a digest and not shown.`,
+    '',
+  ].join('\n');
+}
+
+// ======== lines.js =======================================================================================================================
+
+// Owns: reading files and streams line by line: plain or compressed, strictly UTF-8, with a bound on the length of a line.
+// Must never: hold a file in memory, or take broken text for text.
+
+/** @typedef {import('node:stream').Readable} Readable */
+
+const lineBytesMax = 16 * 1024 * 1024;
+
+/** What stands for a line that is not UTF-8: it is no JSON either. */
+const brokenLine = '\ufffd';
+
+/**
+ * The lines of a file or stream, in batches. `isTornKept`: whether a last line without its newline counts.
+ * `onBytes` is given what was read, before it is unpacked.
+ * @param {string | Readable} source
+ * @param {boolean} isTornKept
+ * @param {(bytes: Buffer) => void} [onBytes]
+ * @returns {AsyncGenerator<readonly string[], void>}
+ */
+export async function* readLines(source, isTornKept, onBytes) {
+  /** @type {Readable} */
+  const raw = typeof source === 'string' ? createReadStream(source, { highWaterMark: 1 << 20 }) : source;
+  if (onBytes !== undefined) raw.on('data', (/** @type {Buffer} */ chunk) => onBytes(chunk));
+  /** @type {Readable} */
+  const stream = typeof source === 'string' && source.endsWith('.gz') ? raw.pipe(createGunzip()) : raw;
+  if (stream !== raw) raw.on('error', (/** @type {Error} */ cause) => stream.destroy(cause));
+  /** @type {Buffer[]} */
+  let rest = [];
+  let restBytes = 0;
+  for await (const chunk of stream) {
+    /** @type {Buffer} */
+    const bytes = Buffer.isBuffer(chunk) ? chunk : Buffer.from(String(chunk));
+    const end = bytes.lastIndexOf(10);
+    if (end !== -1) {
+      yield linesOf(Buffer.concat([...rest, bytes.subarray(0, end)]));
+      [rest, restBytes] = [[], 0];
+    }
+    rest.push(bytes.subarray(end + 1));
+    restBytes += bytes.length - end - 1;
+    if (restBytes > lineBytesMax) throw new Error('a line is longer than any of this format');
+  }
+  if (isTornKept && restBytes > 0) yield linesOf(Buffer.concat(rest));
+}
+
+/** @param {Buffer} bytes */
+function linesOf(bytes) {
+  if (isUtf8(bytes)) return bytes.toString('utf8').split('\n');
+  const lines = [];
+  for (let from = 0; from <= bytes.length; ) {
+    const newline = bytes.indexOf(10, from);
+    const to = newline === -1 ? bytes.length : newline;
+    const line = bytes.subarray(from, to);
+    lines.push(isUtf8(line) ? line.toString('utf8') : brokenLine);
+    from = to + 1;
+  }
+  return lines;
+}
+
+// ======== archives.js ====================================================================================================================
+
+// Owns: a dump and its archives as files: their hashes, and their lines merged by tree and position.
+// Must never: let an archive stand for more than the very bytes whose hash was taken.
+
+/**
+ */
+
+const archiveFile = /^ledger-\d{4}-\d\d\.jsonl(?:\.gz)?$/;
+
+/** Files of months in a directory, by name. Throws when it cannot be read. @param {string} directory */
+const archivesIn = (directory) =>
+  readdirSync(directory)
+    .filter((name) => archiveFile.test(name))
+    .sort();
+
+/** @param {string} path @returns {Promise<string>} */
+async function sha256OfFile(path) {
+  const hash = createHash('sha256');
+  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(chunk);
+  return hash.digest('hex');
+}
+
+/** One sorted file of lines, a line ahead. */
+class Source {
+  /** Parsed; undefined at the end, or for what is not JSON. @type {unknown} */
+  value;
+  isAtEnd = false;
+  /** Place of the entry, as a text that sorts; what is no entry is looked at, and said, at once. */
+  key = '';
+  #name;
+  #batches;
+  /** @type {readonly string[]} */
+  #batch = [];
+  #offset = 0;
+  #line = 0;
+
+  /**
+   * @param {string} name
+   * @param {number} index 0: the dump.
+   * @param {AsyncGenerator<readonly string[], void>} batches
+   */
+  constructor(name, index, batches) {
+    this.#name = name;
+    this.index = index;
+    this.#batches = batches;
+  }
+
+  get where() {
+    return `${this.#name} line ${this.#line}`;
+  }
+
+  /** Goes on inside what was read; false: more must be read. */
+  step() {
+    while (this.#offset < this.#batch.length) {
+      const text = this.#batch[this.#offset];
+      this.#offset += 1;
+      this.#line += 1;
+      if (text === undefined || text === '') continue;
+      this.value = parseStrictly(text);
+      const entry = exactly(this.value, ['entry'])?.entry;
+      this.key = Array.isArray(entry) ? `${entry[0]} ${String(entry[1]).padStart(16, '0')}` : '';
+      return true;
+    }
+    return false;
+  }
+
+  async next() {
+    while (!this.step()) {
+      const read = await this.#batches.next();
+      if (read.done === true) {
+        this.end();
+        return;
+      }
+      this.#batch = read.value;
+      this.#offset = 0;
+    }
+  }
+
+  end() {
+    this.isAtEnd = true;
+    this.value = undefined;
+  }
+}
+
+/**
+ * @param {string} directory
+ * @param {readonly Archive[]} archives
+ * @param {Verification} verification
+ */
+const openArchives = (directory, archives, verification) =>
+  archives.map(({ file, sha256 }, i) => new Source(file, i + 1, hashedLines(join(directory, file), sha256, verification)));
+
+/**
+ * The lines of an archive; at its end its hash must be the one that was taken before.
+ * @param {string} path
+ * @param {string} sha256
+ * @param {Verification} verification
+ */
+async function* hashedLines(path, sha256, verification) {
+  const hash = createHash('sha256');
+  yield* readLines(path, true, (bytes) => hash.update(bytes));
+  if (hash.digest('hex') !== sha256) verification.findings.say('archive', `${path} was changed while it was read`);
+}
+
+/** Goes on in one source; one that breaks off ends there. @param {Source} source @param {Verification} verification */
+async function advance(source, verification) {
+  try {
+    await source.next();
+  } catch (cause) {
+    // The dump itself must be whole; an archive that breaks off is a finding, and its entries are not known.
+    if (source.index === 0) throw cause;
+    verification.findings.say('unreadable', `${source.where}: the archive broke off behind this line: ${messageOf(cause)}`);
+    source.end();
+  }
+}
+
+/**
+ * The dump first, up to its entries; then entries of dump and archives by tree and position.
+ * @param {Source} dump
+ * @param {readonly Source[]} archives
+ * @param {Verification} verification
+ */
+async function feed(dump, archives, verification) {
+  await advance(dump, verification);
+  while (!dump.isAtEnd && dump.key === '') {
+    verification.line(dump.value, dump.where, dump.index);
+    if (!dump.step()) await advance(dump, verification);
+  }
+  for (const source of archives) await advance(source, verification);
+  let open = [dump, ...archives].filter((source) => !source.isAtEnd);
+  while (open.length > 0) {
+    open.sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : a.index - b.index));
+    const [source, second] = open;
+    if (source === undefined) return;
+    // A month is one run in each tree: mostly the same source goes on.
+    do {
+      verification.line(source.value, source.where, source.index);
+      if (!source.step()) await advance(source, verification);
+    } while (!source.isAtEnd && (second === undefined || source.key < second.key));
+    if (source.isAtEnd) open = open.filter((one) => one !== source);
+  }
+}
+
+// ======== entry.js =======================================================================================================================
+
+// Owns: an entry as a line of a dump, an archive or a slice holds it, and its leaf hash, computed from its fields.
+// Must never: let the leaf hash that the database stores play a part in what is computed.
+
+/** @typedef {string | number | null} Cell */
+
+/** The 23 columns of a dump's entry before salt and leaf, by kind: u UUID, i integer, w text; ? may be absent. */
+const columns = 'u i i i w w u? u? u? w? w? u? u? i? i? w? w? w? w? i? w? w? w?'.split(' ');
+/** Those of a slice: all public ones, so without the number, which is the third. */
+const shownColumns = columns.slice(0, 16).filter((_, i) => i !== 2);
+
+/**
+ * @typedef {object} Entry
+ * @property {string} tree
+ * @property {number} position
+ * @property {number} number
+ * @property {readonly Cell[]} cells The columns in the order of a dump, the first three included.
+ * @property {Buffer} salt
+ * @property {Buffer} leaf As it was computed when the entry was sealed.
+ */
+
+/**
+ * @param {unknown} value
+ * @param {string | undefined} kind
+ * @returns {value is Cell}
+ */
+function isCell(value, kind) {
+  if (value === null) return kind?.endsWith('?') === true;
+  if (kind?.startsWith('i')) return typeof value === 'number' && Number.isSafeInteger(value) && !Object.is(value, -0);
+  return typeof value === 'string' && (!kind?.startsWith('u') || isUuid(value));
+}
+
+/**
+ * @param {readonly unknown[]} values
+ * @param {readonly string[]} kinds
+ * @returns {values is readonly Cell[]}
+ */
+function areCells(values, kinds) {
+  for (let i = 0; i < kinds.length; i += 1) if (!isCell(values[i], kinds[i])) return false;
+  return values[0] !== headsTree && isCount(values[1]);
+}
+
+/**
+ * The entry of a dump's line, or undefined when it is none.
+ * @param {readonly unknown[]} values
+ * @returns {Entry | undefined}
+ */
+function parseEntry(values) {
+  const salt = fromHex(values[23], 32);
+  const leaf = fromHex(values[24], 32);
+  if (values.length !== 25 || salt === undefined || leaf === undefined || !areCells(values, columns)) return undefined;
+  const [tree, position, number] = values;
+  if (typeof tree !== 'string' || !isCount(position) || !isCount(number) || number === 0) return undefined;
+  return { tree, position, number, cells: values.slice(0, 23), salt, leaf };
+}
+
+/**
+ * The public fields of a slice's line, or undefined.
+ * @param {unknown} values
+ * @returns {readonly Cell[] | undefined}
+ */
+const parseShown = (values) =>
+  Array.isArray(values) && values.length === shownColumns.length && areCells(values, shownColumns) ? values : undefined;
+
+/** @param {readonly Cell[]} shown Fields in the order of a slice. */
+const publicArray = (shown) => `["cofferdam ledger public/2",${JSON.stringify(shown).slice(1)}`;
+
+/** @param {readonly Cell[]} hidden The number first. */
+const sensitiveArray = (hidden) => `["cofferdam ledger sensitive/2",${JSON.stringify(hidden).slice(1)}`;
+
+/**
+ * @param {Uint8Array} salt
+ * @param {string} array
+ */
+const digest = (salt, array) => sha256(Buffer.concat([salt, Buffer.from(array)]));
+
+/** @param {Pick<Entry, 'cells' | 'salt'>} entry */
+function leafOf({ cells, salt }) {
+  const shown = digest(salt.subarray(0, 16), publicArray([...cells.slice(0, 2), ...cells.slice(3, 16)]));
+  const hidden = digest(salt.subarray(16), sensitiveArray([cells[2] ?? null, ...cells.slice(16)]));
+  return leafHash(Buffer.concat([shown, hidden]));
+}
+
+/**
+ * The leaf of what a slice shows.
+ * @param {readonly Cell[]} shown
+ * @param {Buffer} salt
+ * @param {Buffer} sensitive
+ */
+const leafOfShown = (shown, salt, sensitive) => leafHash(Buffer.concat([digest(salt, publicArray(shown)), sensitive]));
+
+/**
+ * The leaf hash this entry would have at another place.
+ * @param {Entry} entry
+ * @param {number} position
+ * @param {number} number
+ */
+const leafAt = (entry, position, number) =>
+  leafOf({ cells: [entry.tree, position, number, ...entry.cells.slice(3)], salt: entry.salt });
+
+/**
+ * Whether an entry stands in the tree of its customer.
+ * @param {string} tree
+ * @param {unknown} customer
+ */
+const isOwnTree = (tree, customer) => (customer === null ? tree === commonTree : tree === customer && tree !== commonTree);
+
+/** @param {Entry} entry */
+const fieldsOf = ({ cells }) => ({ kind: cells[4], customer: cells[6] ?? null, publicText: cells[15], sensitiveText: cells[22] });
+
+/**
+ * @param {string} tree
+ * @param {number} position
+ * @param {number} [number]
+ */
+const placeText = (tree, position, number) =>
+  `tree ${tree} position ${position}${number === undefined ? '' : ` (entry number ${number})`}`;
+
+/** @param {Entry} entry */
+const atPlace = ({ tree, position, number }) => ({ tree, position, number });
+
+// ======== map.js =========================================================================================================================
+
+// Owns: the map of all trees (docs/reference/ledger-format.md): slots, blinds and the root of one epoch, computed anew only where a tree grew.
+// Must never: take a node from anywhere but the trees and the secret.
+
+const mapDepth = 32;
+
+/**
+ * What blinds a word of the map.
+ * @param {string} word
+ * @param {Buffer} secret
+ * @param {readonly Buffer[]} rest
+ */
+const blinded = (word, secret, rest) => sha256(Buffer.concat([Buffer.from(`cofferdam ledger ${word}/2`, 'latin1'), secret, ...rest]));
+
+/** @param {string} tree */
+const idOf = (tree) => Buffer.from(tree.replaceAll('-', ''), 'hex');
+
+/**
+ * @param {Buffer} secret
+ * @param {string} tree
+ */
+const slotOf = (secret, tree) => blinded('slot', secret, [idOf(tree)]).readUInt32BE(0);
+
+/**
+ * @param {Buffer} secret
+ * @param {string} tree
+ */
+const blindOf = (secret, tree) => blinded('blind', secret, [idOf(tree)]);
+
+/**
+ * @param {string} tree
+ * @param {number} size
+ * @param {Buffer} root
+ * @param {Buffer} blind
+ */
+const mapLeafOf = (tree, size, root, blind) =>
+  leafHash(Buffer.concat([Buffer.from(`cofferdam ledger tree/2\n${tree} ${size} ${root.toString('base64')}\n`), blind]));
+
+/**
+ * @param {Buffer} secret
+ * @param {number} level
+ * @param {number} prefix
+ */
+function emptyOf(secret, level, prefix) {
+  const place = Buffer.alloc(5);
+  place.writeUInt8(level, 0);
+  place.writeUInt32BE(prefix, 1);
+  return blinded('empty', secret, [place]);
+}
+
+/**
+ * @param {Buffer} secret
+ * @param {number} position
+ * @param {number} number
+ */
+function commitmentOf(secret, position, number) {
+  const place = Buffer.alloc(16);
+  place.writeBigUInt64BE(BigInt(position), 0);
+  place.writeBigUInt64BE(BigInt(number), 8);
+  return blinded('number', secret, [place]);
+}
+
+/**
+ * The map root to which a tree's leaf leads; siblings from level 32 up to level 1.
+ * @param {Buffer} leaf
+ * @param {number} slot
+ * @param {readonly Buffer[]} path
+ */
+function mapRootBy(leaf, slot, path) {
+  let hashed = leaf;
+  let prefix = slot;
+  for (const sibling of path) {
+    hashed = prefix % 2 === 1 ? nodeHash(sibling, hashed) : nodeHash(hashed, sibling);
+    prefix = Math.floor(prefix / 2);
+  }
+  return hashed;
+}
+
+/**
+ * A tree alone below its node: its leaf, and the empty nodes beside its way, one after the other from level 32 up.
+ * @typedef {{ slot: number, leaf: Buffer, siblings: Buffer, hash: Buffer | undefined }} Single
+ * @typedef {{ left: Node | undefined, right: Node | undefined, hash: Buffer | undefined }} Fork
+ * @typedef {Single | Fork} Node
+ */
+
+/** @param {Node} node @returns {node is Single} */
+const isSingle = (node) => 'siblings' in node;
+
+/** The map of one epoch. */
+class TreeMap {
+  /** @type {Buffer} */
+  #secret;
+  /** @type {Node | undefined} */
+  #top;
+  /** @type {Map<string, { readonly slot: number, readonly blind: Buffer }>} */
+  #places = new Map();
+
+  /** @param {Buffer} secret */
+  constructor(secret) {
+    this.#secret = secret;
+  }
+
+  /**
+   * Says no when another tree has the same slot: the epoch may not exist.
+   * @param {string} tree
+   * @param {number} size
+   * @param {Buffer} root
+   */
+  set(tree, size, root) {
+    const known = this.#places.get(tree);
+    const place = known ?? { slot: slotOf(this.#secret, tree), blind: blindOf(this.#secret, tree) };
+    const leaf = mapLeafOf(tree, size, root, place.blind);
+    const put = this.#put(this.#top, 0, place.slot, leaf, known === undefined);
+    if (put === undefined) return false;
+    this.#top = put;
+    if (known === undefined) this.#places.set(tree, place);
+    return true;
+  }
+
+  root() {
+    return this.#hash(this.#top, 0, 0);
+  }
+
+  /**
+   * @param {Node | undefined} node
+   * @param {number} level
+   * @param {number} slot
+   * @param {Buffer} leaf
+   * @param {boolean} isNew
+   * @returns {Node | undefined}
+   */
+  #put(node, level, slot, leaf, isNew) {
+    if (node === undefined) return { slot, leaf, siblings: this.#beside(slot, level), hash: undefined };
+    if (isSingle(node)) {
+      if (node.slot === slot) {
+        if (isNew) return undefined;
+        node.leaf = leaf;
+        node.hash = undefined;
+        return node;
+      }
+      // Two now: a fork here, each of them one level down or further.
+      const other = { ...node, siblings: node.siblings.subarray(0, node.siblings.length - 32), hash: undefined };
+      const fork = { left: undefined, right: undefined, hash: undefined };
+      return this.#put(this.#hang(fork, level, other.slot, other), level, slot, leaf, isNew);
+    }
+    const side = sideOf(slot, level);
+    const below = this.#put(node[side], level + 1, slot, leaf, isNew);
+    if (below === undefined) return undefined;
+    node[side] = below;
+    node.hash = undefined;
+    return node;
+  }
+
+  /**
+   * @param {Fork} fork
+   * @param {number} level
+   * @param {number} slot
+   * @param {Node} below
+   */
+  #hang(fork, level, slot, below) {
+    fork[sideOf(slot, level)] = below;
+    return fork;
+  }
+
+  /**
+   * The empty nodes beside the way of a slot, from level 32 up to the one below `level`.
+   * @param {number} slot
+   * @param {number} level
+   */
+  #beside(slot, level) {
+    const siblings = [];
+    for (let at = mapDepth, prefix = slot; at > level; at -= 1, prefix = Math.floor(prefix / 2))
+      siblings.push(emptyOf(this.#secret, at, prefix % 2 === 1 ? prefix - 1 : prefix + 1));
+    return Buffer.concat(siblings);
+  }
+
+  /**
+   * @param {Node | undefined} node
+   * @param {number} level
+   * @param {number} prefix
+   * @returns {Buffer}
+   */
+  #hash(node, level, prefix) {
+    if (node === undefined) return emptyOf(this.#secret, level, prefix);
+    node.hash ??= isSingle(node)
+      ? hashUp(node)
+      : nodeHash(this.#hash(node.left, level + 1, prefix * 2), this.#hash(node.right, level + 1, prefix * 2 + 1));
+    return node.hash;
+  }
+}
+
+/**
+ * @param {number} slot
+ * @param {number} level
+ * @returns {'left' | 'right'}
+ */
+const sideOf = (slot, level) => (Math.floor(slot / 2 ** (mapDepth - 1 - level)) % 2 === 1 ? 'right' : 'left');
+
+/** @param {Single} single */
+function hashUp({ slot, leaf, siblings }) {
+  const path = [];
+  for (let at = 0; at < siblings.length; at += 32) path.push(siblings.subarray(at, at + 32));
+  return mapRootBy(leaf, slot, path);
+}
+
+// ======== head.js ========================================================================================================================
+
+// Owns: a head as the dump holds it, its lines of trees, and the text that is its leaf data.
+// Must never: accept a head of another version.
+
+/**
+ * @typedef {{ readonly tree: string, readonly size: number, readonly root: Buffer }} HeadTree
+ * @typedef {object} Head
+ * @property {number} position
+ * @property {number} at Microseconds since 1970.
+ * @property {number} number Of the last entry sealed so far.
+ * @property {Buffer} secret Of its epoch.
+ * @property {string} lines
+ */
+
+/**
+ * The head of a dump's line, or a sentence that says why it is none.
+ * @param {readonly unknown[]} row
+ * @returns {Head | string}
+ */
+function parseHead(row) {
+  const [position, at, number, secret64, lines] = row;
+  if (row.length === 4) return 'this is a head of format 1, and this verifier reads format 2 only';
+  const secret = fromBase64(secret64, 32);
+  if (row.length !== 5 || !isCount(position) || !isCount(at) || !isCount(number) || secret === undefined || typeof lines !== 'string')
+    return 'this is not a head';
+  return { position, at, number, secret, lines };
+}
+
+/**
+ * The lines of a head, or undefined when they are not exactly such lines, in the order of the trees.
+ * @param {string} lines
+ * @returns {readonly HeadTree[] | undefined}
+ */
+function parseHeadLines(lines) {
+  if (lines === '') return [];
+  if (!lines.endsWith('\n')) return undefined;
+  /** @type {HeadTree[]} */
+  const trees = [];
+  for (const line of lines.slice(0, -1).split('\n')) {
+    const [, tree, size, encoded] = /^(\S{36}) ([1-9]\d{0,15}) (\S{44})$/.exec(line) ?? [];
+    const root = fromBase64(encoded, 32);
+    if (root === undefined || !isUuid(tree) || tree === headsTree || !isCount(Number(size))) return undefined;
+    if (tree <= (trees.at(-1)?.tree ?? '')) return undefined;
+    trees.push({ tree, size: Number(size), root });
+  }
+  return trees;
+}
+
+/**
+ * @param {Omit<Head, 'lines'>} head
+ * @param {Buffer} mapRoot
+ */
+const headText = ({ position, at, number, secret }, mapRoot) =>
+  `cofferdam ledger head/2\n${position}\n${at}\n${mapRoot.toString('base64')}\n${commitmentOf(secret, position, number).toString('base64')}\n`;
+
+/**
+ * The text of a head as a slice shows it, or undefined.
+ * @param {unknown} text
+ * @returns {{ readonly position: number, readonly at: number, readonly mapRoot: Buffer, readonly commitment: Buffer } | undefined}
+ */
+function parseHeadText(text) {
+  if (typeof text !== 'string') return undefined;
+  const [, position, at, root64, commitment64] =
+    /^cofferdam ledger head\/2\n(0|[1-9]\d{0,15})\n(0|[1-9]\d{0,15})\n(\S{44})\n(\S{44})\n$/.exec(text) ?? [];
+  const [mapRoot, commitment] = [fromBase64(root64, 32), fromBase64(commitment64, 32)];
+  if (mapRoot === undefined || commitment === undefined || !isCount(Number(position)) || !isCount(Number(at))) return undefined;
+  return { position: Number(position), at: Number(at), mapRoot, commitment };
+}
+
+// ======== merkle.js ======================================================================================================================
+
+// Owns: Merkle trees of RFC 6962, section 2.1: a tree that grows, a tree from its whole subtrees, audit paths.
+// Must never: hash a leaf as a node, or a node as a leaf.
+
+const blockSize = 256;
+
+/** A tree that only grows: the roots of its complete subtrees, largest first. */
+class Frontier {
+  /** @type {{ readonly leaves: number, readonly hash: Buffer }[]} */
+  #subtrees = [];
+  #size = 0;
+  /** @type {Buffer | undefined} */
+  #block;
+
+  get size() {
+    return this.#size;
+  }
+
+  /** The hash of the 256 leaves that the last append completed. */
+  get block() {
+    return this.#block;
+  }
+
+  /** @param {Buffer} leaf */
+  append(leaf) {
+    this.#push(leaf, 1);
+  }
+
+  /**
+   * 256 leaves at once, of which only the hash is known. The size must be a multiple of 256.
+   * @param {Buffer} block
+   */
+  appendBlock(block) {
+    if (this.#size % blockSize !== 0) throw new Error('a block begins at a multiple of 256');
+    this.#push(block, blockSize);
+  }
+
+  root() {
+    /** @type {Buffer | undefined} */
+    let root;
+    for (let i = this.#subtrees.length - 1; i >= 0; i -= 1) {
+      const left = this.#subtrees[i]?.hash;
+      if (left !== undefined) root = root === undefined ? left : nodeHash(left, root);
+    }
+    return root ?? sha256(Buffer.alloc(0));
+  }
+
+  copy() {
+    const copy = new Frontier();
+    copy.#subtrees = [...this.#subtrees];
+    copy.#size = this.#size;
+    return copy;
+  }
+
+  /**
+   * The tree of so many leaves whose whole subtrees have these roots, the largest first; nothing when their number does not fit the size.
+   * @param {number} size
+   * @param {readonly Buffer[]} roots
+   */
+  static from(size, roots) {
+    const tree = new Frontier();
+    let rest = size;
+    for (const root of roots) {
+      if (rest < 1) return undefined;
+      const leaves = 2 ** Math.floor(Math.log2(rest));
+      tree.#subtrees.push({ leaves, hash: root });
+      rest -= leaves;
+    }
+    tree.#size = size;
+    return rest === 0 ? tree : undefined;
+  }
+
+  /**
+   * @param {Buffer} added
+   * @param {number} count
+   */
+  #push(added, count) {
+    let subtree = { leaves: count, hash: added };
+    this.#block = undefined;
+    for (let left = this.#subtrees.at(-1); left?.leaves === subtree.leaves; left = this.#subtrees.at(-1)) {
+      this.#subtrees.pop();
+      subtree = { leaves: left.leaves * 2, hash: nodeHash(left.hash, subtree.hash) };
+      if (subtree.leaves === blockSize) this.#block = subtree.hash;
+    }
+    this.#subtrees.push(subtree);
+    this.#size += count;
+  }
+}
+
+/**
+ * Whether `path` leads from the leaf at `index` to the root of a tree of `size` leaves (RFC 9162, section 2.1.3.2, the same trees).
+ * @param {Buffer} leaf
+ * @param {number} index
+ * @param {number} size
+ * @param {readonly Buffer[]} path
+ * @param {Buffer} root
+ */
+function verifyAuditPath(leaf, index, size, path, root) {
+  if (!Number.isSafeInteger(index) || !Number.isSafeInteger(size) || index < 0 || index >= size) return false;
+  let node = index;
+  let last = size - 1;
+  let hashed = leaf;
+  for (const sibling of path) {
+    if (last === 0 || sibling.length !== 32) return false;
+    if (node % 2 === 1 || node === last) {
+      hashed = nodeHash(sibling, hashed);
+      while (node % 2 === 0 && node !== 0) [node, last] = [node / 2, Math.floor(last / 2)];
+    } else hashed = nodeHash(hashed, sibling);
+    [node, last] = [Math.floor(node / 2), Math.floor(last / 2)];
+  }
+  return last === 0 && hashed.equals(root);
+}
+
+// ======== rows.js ========================================================================================================================
+
+// Owns: what must be kept of a long record, in few bytes: rows of one width, growths of a tree, the numbers that were seen.
+// Must never: keep an object for each entry. Kept are one bit for each entry, 38 bytes for each block, some ten bytes for each time that a tree grew.
+
+/** Rows of a fixed width in pieces of 256, so that a long table is never copied. */
+class Rows {
+  #width;
+  /** @type {Buffer[]} */
+  #pieces = [];
+  length = 0;
+
+  /** @param {number} width */
+  constructor(width) {
+    this.#width = width;
+  }
+
+  /** The bytes of a new row, to be filled. Small tables stay small. */
+  add() {
+    const rows = 256;
+    const offset = (this.length % rows) * this.#width;
+    if (offset === 0) this.#pieces.push(Buffer.alloc(this.#width * (this.length === 0 ? 4 : rows)));
+    const index = this.#pieces.length - 1;
+    const piece = this.#pieces[index];
+    if (piece !== undefined && piece.length < offset + this.#width) {
+      const whole = Buffer.alloc(Math.min(this.#width * rows, piece.length * 4));
+      piece.copy(whole);
+      this.#pieces[index] = whole;
+    }
+    this.length += 1;
+    return this.at(this.length - 1);
+  }
+
+  /** @param {number} index */
+  at(index) {
+    const piece = this.#pieces[Math.floor(index / 256)];
+    if (piece === undefined || index >= this.length) throw new RangeError('no such row');
+    const offset = (index % 256) * this.#width;
+    return piece.subarray(offset, offset + this.#width);
+  }
+}
+
+/** @param {Buffer} row @param {number} offset */
+const uint = (row, offset) => row.readUIntBE(offset, 6);
+
+/** 48 bits: enough for milliseconds, sizes and numbers of centuries. @param {Buffer} row @param {number} offset @param {number} value */
+const setUint = (row, offset, value) => {
+  row.writeUIntBE(Math.min(value, 2 ** 48 - 1), offset, 6);
+};
+
+/** Hashes by a growing index: blocks or leaves of one tree. */
+class HashesByIndex {
+  #rows = new Rows(38);
+  #next = 0;
+
+  get length() {
+    return this.#rows.length;
+  }
+
+  /** The highest index; -1: none. */
+  get last() {
+    return this.#rows.length === 0 ? -1 : uint(this.#rows.at(this.#rows.length - 1), 0);
+  }
+
+  /** @param {number} index Higher than any before. @param {Buffer} hash */
+  add(index, hash) {
+    const row = this.#rows.add();
+    setUint(row, 0, index);
+    row.set(hash, 6);
+  }
+
+  /** The hash at an index that is asked in growing order. @param {number} index @returns {Buffer | undefined} */
+  get(index) {
+    this.#passTo(index);
+    return this.#next < this.#rows.length && uint(this.#rows.at(this.#next), 0) === index
+      ? this.#rows.at(this.#next).subarray(6)
+      : undefined;
+  }
+
+  /** The first index that is there, from this one on. @param {number} index @returns {number | undefined} */
+  from(index) {
+    this.#passTo(index);
+    return this.#next < this.#rows.length ? uint(this.#rows.at(this.#next), 0) : undefined;
+  }
+
+  /** @param {number} index */
+  #passTo(index) {
+    while (this.#next < this.#rows.length && uint(this.#rows.at(this.#next), 0) < index) this.#next += 1;
+  }
+}
+
+/** @typedef {{ readonly size: number, readonly head: number, readonly low: number, readonly high: number, readonly isNamed: (root: Buffer) => boolean }} Growth */
+
+const groupSize = 16;
+
+/**
+ * What the heads say of one tree, read again in the same order: size, head, the numbers that the head sealed, three bytes of the root. The roots themselves
+ * go into a chain of hashes, begun anew every sixteen: a false one is found at its very head or, when somebody made those three bytes fit, by the end of
+ * its group. Only where the first roots of a group lie in an archive that was not given do three bytes have to do for the rest of that group.
+ */
+class Growths {
+  /** @type {Buffer} */
+  #bytes = Buffer.alloc(64);
+  #end = 0;
+  #count = 0;
+  #size = 0;
+  #head = 0;
+  #high = 0;
+  /** @type {Buffer | undefined} */
+  #root;
+  /** @type {Buffer} */
+  #chain = Buffer.alloc(32);
+  #marks = new Rows(32);
+
+  get size() {
+    return this.#size;
+  }
+
+  /** The root after the last growth. */
+  get root() {
+    return this.#root;
+  }
+
+  /**
+   * @param {number} size
+   * @param {Buffer} root
+   * @param {number} head
+   * @param {number} low
+   * @param {number} high
+   */
+  add(size, root, head, low, high) {
+    this.#write(size - this.#size);
+    this.#write(head - this.#head);
+    this.#write(Math.max(0, high - this.#high));
+    this.#write(Math.max(0, high - low + 1));
+    this.#room(3);
+    this.#end += root.copy(this.#bytes, this.#end, 0, 3);
+    [this.#size, this.#head, this.#high, this.#root] = [size, head, Math.max(high, this.#high), root];
+    this.#chain = sha256(Buffer.concat([this.#chain, root]));
+    this.#count += 1;
+    if (this.#count % groupSize !== 0) return;
+    this.#marks.add().set(this.#chain);
+    this.#chain = Buffer.alloc(32);
+  }
+
+  reader() {
+    return new GrowthReader(this.#bytes.subarray(0, this.#end), this.#count, this.#marks, this.#chain);
+  }
+
+  /** @param {number} count */
+  #room(count) {
+    if (this.#end + count <= this.#bytes.length) return;
+    const more = Buffer.alloc(Math.ceil(this.#bytes.length * 1.5) + count);
+    this.#bytes.copy(more);
+    this.#bytes = more;
+  }
+
+  /** Seven bits a byte, the lowest first. @param {number} value */
+  #write(value) {
+    this.#room(8);
+    let rest = value;
+    for (; rest >= 128; rest = Math.floor(rest / 128)) this.#end = this.#bytes.writeUInt8((rest % 128) + 128, this.#end);
+    this.#end = this.#bytes.writeUInt8(rest, this.#end);
+  }
+}
+
+/** Goes through the growths of a tree once. */
+class GrowthReader {
+  /** @type {Buffer} */
+  #bytes;
+  /** @type {number} */
+  #count;
+  /** @type {Rows} */
+  #marks;
+  /** @type {Buffer} */
+  #last;
+  #at = 0;
+  #read = 0;
+  /** @type {Buffer} */
+  #chain = Buffer.alloc(32);
+  /** Whether a root of this group was passed over. */
+  #isBroken = false;
+  #size = 0;
+  #head = 0;
+  #high = 0;
+  /** @type {Growth | undefined} */
+  next;
+
+  /**
+   * @param {Buffer} bytes
+   * @param {number} count
+   * @param {Rows} marks
+   * @param {Buffer} last
+   */
+  constructor(bytes, count, marks, last) {
+    this.#bytes = bytes;
+    this.#count = count;
+    this.#marks = marks;
+    this.#last = last;
+    this.step();
+  }
+
+  /** Goes on without having compared this root. */
+  pass() {
+    this.#isBroken = true;
+    this.step();
+  }
+
+  step() {
+    if (this.#read % groupSize === 0) [this.#chain, this.#isBroken] = [Buffer.alloc(32), false];
+    if (this.#read >= this.#count) {
+      this.next = undefined;
+      return;
+    }
+    this.#read += 1;
+    this.#size += this.#number();
+    this.#head += this.#number();
+    this.#high += this.#number();
+    const numbers = this.#number();
+    const tag = this.#bytes.subarray(this.#at, this.#at + 3);
+    this.#at += 3;
+    const isNamed = (/** @type {Buffer} */ root) => root.subarray(0, 3).equals(tag) && this.#isInChain(root);
+    this.next = { size: this.#size, head: this.#head, low: this.#high - numbers + 1, high: this.#high, isNamed };
+  }
+
+  /** Whether the roots up to this one are those that the heads named: certain at the end of a group only. @param {Buffer} root */
+  #isInChain(root) {
+    if (this.#isBroken) return true;
+    const chain = sha256(Buffer.concat([this.#chain, root]));
+    if (this.#read % groupSize === 0) return chain.equals(this.#marks.at(this.#read / groupSize - 1));
+    if (this.#read === this.#count && !chain.equals(this.#last)) return false;
+    this.#chain = chain;
+    return true;
+  }
+
+  #number() {
+    let [value, scale] = [0, 1];
+    for (;;) {
+      const byte = this.#bytes[this.#at] ?? 0;
+      this.#at += 1;
+      value += (byte % 128) * scale;
+      if (byte < 128) return value;
+      scale *= 128;
+    }
+  }
+}
+
+const pieceBits = 65_536;
+
+/** Which numbers were seen: one bit each, as much as the hashes of the blocks take. */
+class Numbers {
+  /** @type {Map<number, Buffer>} */
+  #pieces = new Map();
+
+  /** Says no when the number was seen before. @param {number} number */
+  see(number) {
+    const index = Math.floor(number / pieceBits);
+    const piece = this.#pieces.get(index) ?? Buffer.alloc(pieceBits / 8);
+    this.#pieces.set(index, piece);
+    const [byte, bit] = [Math.floor((number % pieceBits) / 8), 1 << (number % 8)];
+    const before = piece[byte] ?? 0;
+    piece[byte] = before | bit;
+    return (before & bit) === 0;
+  }
+}
+
+// ======== heads.js =======================================================================================================================
+
+// Owns: the heads log: each head's trees, its epoch and its map, the root of the log against every checkpoint of its size.
+// Must never: believe that a tree stands as a head says before a checkpoint has proved it.
+
+/**
+ */
+
+/** What is known of one tree before its entries come. */
+class TreeRecord {
+  growths = new Growths();
+  blocks = new HashesByIndex();
+  leaves = new HashesByIndex();
+  /** Entries that a checkpoint of the witness covers, and its database fits. */
+  proven = 0;
+}
+
+class HeadsCheck {
+  /** @type {Map<string, TreeRecord>} */
+  trees = new Map();
+  /** Heads so far, those that are missing among them. */
+  count = 0;
+  /** Of the last entry that the heads speak of. */
+  number = 0;
+  /** Up to the last checkpoint that fits. */
+  good = { size: 0, number: 0 };
+  /** The row that a changed head points at, to be named when it comes. @type {{ readonly finding: Finding, readonly better: Better } | undefined} */
+  suspect;
+  #findings;
+  #due;
+  /** @type {Mark | undefined} */
+  #mark;
+  #log = new Frontier();
+  /** Hashes of 256 heads each. */
+  #logBlocks = new Rows(32);
+  /** Whether heads are missing, or one was changed: no later root can fit. */
+  #isLogLost = false;
+  /** Whether heads are missing: what they said of trees is not known. */
+  #hasGap = false;
+  #at = 0;
+  /** @type {Buffer | undefined} */
+  #secret;
+  /** @type {Set<string>} */
+  #secrets = new Set();
+  /** @type {TreeMap | undefined} */
+  #map;
+  /** @type {Set<TreeRecord>} */
+  #grown = new Set();
+
+  /**
+   * @param {Findings} findings
+   * @param {Generator<Mark, void>} due
+   */
+  constructor(findings, due) {
+    this.#findings = findings;
+    this.#due = due;
+    this.#advance();
+    this.#checkLog();
+  }
+
+  /** @param {string} where @param {string} why */
+  malformed(where, why) {
+    this.#isLogLost = true;
+    this.#hasGap = true;
+    this.#findings.say('head malformed', `${where}: ${why}`, { head: this.count });
+  }
+
+  /** @param {Head} head */
+  head(head) {
+    const { position, number, at } = head;
+    if (position < this.count) {
+      const text = `head ${position} stands where it may not: there is one of that position already`;
+      this.#findings.say('head out of order', text, { head: position });
+      return;
+    }
+    if (position > this.count) this.#miss(position);
+    const mapRoot = this.#grow(head);
+    this.number = Math.max(number, this.number);
+    this.#at = at;
+    this.count = position + 1;
+    if (!this.#isLogLost && mapRoot !== undefined) {
+      this.#log.append(leafHash(Buffer.from(headText(head, mapRoot))));
+      if (this.#log.block !== undefined) this.#logBlocks.add().set(this.#log.block);
+    } else this.#isLogLost = true;
+    this.#checkLog();
+  }
+
+  /** The trees of the heads in order, after the last head. */
+  end() {
+    /** @type {Mark | undefined} */
+    let last;
+    for (; this.#mark !== undefined; this.#advance()) last = this.#mark;
+    if (last !== undefined) this.#sayBehind(last);
+    this.#map = undefined;
+    return [...this.trees.keys()].sort();
+  }
+
+  /**
+   * Nothing rests on it here, every head is there; but the gateway itself compares by these.
+   * @param {number} index
+   * @param {Buffer} block
+   */
+  block(index, block) {
+    if (this.#isLogLost || (index < this.#logBlocks.length && this.#logBlocks.at(index).equals(block))) return;
+    const [from, to] = [index * blockSize, index * blockSize + blockSize - 1];
+    const text = `the heads log: the hash of block ${index} is not that of heads ${from} to ${to}`;
+    this.#findings.say('block', text, { tree: headsTree, from, to });
+  }
+
+  /** @param {number} position */
+  #miss(position) {
+    const [from, to] = [this.count, position - 1];
+    const text = `head ${from}${to > from ? ` up to ${to}` : ''} is missing: the first entry that it sealed has number ${this.number + 1}`;
+    this.#findings.say('head missing', text, { head: from, from, to, number: this.number + 1 });
+    this.#isLogLost = true;
+    this.#hasGap = true;
+  }
+
+  /** Writes down what the head says of its trees. The map root after it, or nothing. @param {Head} head */
+  #grow(head) {
+    const { position, number, lines } = head;
+    const bad = (/** @type {string} */ text) => {
+      this.#findings.say('head malformed', `head ${position}: ${text}`, { head: position });
+      return undefined;
+    };
+    const trees = parseHeadLines(lines);
+    const begins = this.#beginsEpoch(head, bad);
+    if (trees === undefined) return bad('its lines of trees, sizes and roots are malformed or out of order');
+    const leaves = trees.reduce((sum, { tree, size }) => sum + Math.max(0, size - (this.trees.get(tree)?.growths.size ?? 0)), 0);
+    const low = number - leaves + 1;
+    let isGood = begins !== undefined;
+    for (const one of trees) if (!this.#growTree(one, position, low, number, begins === true, bad)) isGood = false;
+    if (begins === true) isGood = this.#areAllNamed(trees, bad) && isGood;
+    if (trees.length === 0 && begins === false) return bad('it seals nothing and begins no epoch');
+    if (!this.#hasGap && number !== this.number + leaves)
+      return bad(`its trees grew by ${leaves}, its number from ${this.number} to ${number}`);
+    return isGood && !this.#hasGap ? this.#map?.root() : undefined;
+  }
+
+  /**
+   * Whether an epoch begins with this head; undefined: it may not.
+   * @param {Head} head
+   * @param {(text: string) => undefined} bad
+   */
+  #beginsEpoch({ secret }, bad) {
+    if (this.#secret?.equals(secret) === true) return false;
+    this.#secret = secret;
+    const text = secret.toString('latin1');
+    const isOld = this.#secrets.has(text);
+    this.#secrets.add(text);
+    this.#map = new TreeMap(secret);
+    return isOld ? bad('its secret was that of an earlier epoch') : true;
+  }
+
+  /**
+   * @param {HeadTree} line
+   * @param {number} head
+   * @param {number} low
+   * @param {number} high
+   * @param {boolean} begins
+   * @param {(text: string) => undefined} bad
+   */
+  #growTree({ tree, size, root }, head, low, high, begins, bad) {
+    const record = this.trees.get(tree) ?? new TreeRecord();
+    this.trees.set(tree, record);
+    const { growths } = record;
+    const before = growths.size;
+    if (size < before || (size === before && !begins && !this.#hasGap)) {
+      bad(`tree ${tree} had ${before} entries already and is said to have ${size}`);
+      return false;
+    }
+    if (size === before) {
+      if (growths.root?.equals(root) !== true) {
+        bad(`tree ${tree} did not grow, and its root is another than before`);
+        return false;
+      }
+    } else {
+      growths.add(size, root, head, low, high);
+      this.#grown.add(record);
+    }
+    if (this.#isLogLost || this.#map?.set(tree, size, root) !== false) return true;
+    bad(`tree ${tree} has the same slot as another: the secret of this epoch may not be used`);
+    return false;
+  }
+
+  /**
+   * No tree vanishes: the first head of an epoch names all of them.
+   * @param {readonly HeadTree[]} named
+   * @param {(text: string) => undefined} bad
+   */
+  #areAllNamed(named, bad) {
+    if (named.length === this.trees.size) return true;
+    const names = new Set(named.map(({ tree }) => tree));
+    const left = [...this.trees.keys()].filter((tree) => !names.has(tree));
+    bad(`it begins an epoch and leaves out ${left.length} trees, the first of them ${left.sort()[0]}`);
+    return false;
+  }
+
+  #advance() {
+    const next = this.#due.next();
+    this.#mark = next.done === true ? undefined : next.value;
+  }
+
+  /** The root of the heads log against every checkpoint of its size. */
+  #checkLog() {
+    const size = this.count;
+    for (; this.#mark !== undefined && this.#mark.size <= size; this.#advance()) {
+      const mark = this.#mark;
+      if (this.#isLogLost || mark.size < size) continue;
+      if (!this.#log.root().equals(mark.root)) {
+        this.#loseLog(mark);
+        continue;
+      }
+      this.good = { size, number: this.number };
+      for (const record of this.#grown) record.proven = record.growths.size;
+      this.#grown.clear();
+    }
+  }
+
+  /** @param {Mark} mark */
+  #loseLog(mark) {
+    this.#isLogLost = true;
+    const from = this.good.size;
+    const to = mark.size - 1;
+    const [low, high] = [this.good.number + 1, this.number];
+    const text = `what was sealed with ${from === to ? `head ${from}` : `heads ${from} to ${to}`} is not what the witness saw (checkpoint of size ${mark.size}, ${instantText(mark.time)}). Entry number ${low} is the first suspect, of ${low} to ${high}; what comes later is proved by nothing`;
+    /** @type {Finding} */
+    const finding = { what: 'head changed', text, number: low, head: from, from, to };
+    this.suspect = { finding, better: this.#findings.add(finding) };
+  }
+
+  /** @param {Mark} last */
+  #sayBehind(last) {
+    const heads = this.count;
+    const at = heads === 0 ? '' : `, the last of ${instantText(Math.floor(this.#at / 1000))}`;
+    const number = this.number + 1;
+    const text = `the database is behind the witness: it holds ${heads} heads${at}; the witness has a checkpoint of ${last.size} heads of ${instantText(last.time)}. The first missing head is ${heads}, the first missing entry has number ${number}. If the dump is older than the witness, copy the witness first, then dump, and verify again`;
+    this.#findings.say('behind', text, { number, head: heads, from: heads, to: last.size - 1 });
+  }
+}
+
+// ======== statements.js ==================================================================================================================
+
+// Owns: what the record itself states of what left the database: sealed `ledger.archived` and `ledger.archive-deleted`, and which absent positions they account for.
+// Must never: let one stated entry account for two positions, or a statement count that no checkpoint covers.
+
+/**
+ *
+ * @typedef {object} Statement
+ * @property {string} month
+ * @property {number} first
+ * @property {number} last
+ * @property {number} entries
+ * @property {string} file
+ * @property {string} sha256
+ * @property {number} total
+ *
+ * A run of positions of which no entry is in the dump.
+ * @typedef {object} Run
+ * @property {number} from
+ * @property {number} to
+ */
+
+const archivedKind = 'ledger.archived';
+const deletedKind = 'ledger.archive-deleted';
+
+/** @param {unknown} text @returns {Readonly<Record<string, unknown>>} */
+function fieldsIn(text) {
+  const value = typeof text === 'string' ? parseStrictly(text) : undefined;
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : {};
+}
+
+/** @param {unknown} value @returns {value is string} */
+const isWord = (value) => typeof value === 'string' && value !== '';
+
+/**
+ * What an entry of kind `ledger.archived` states, or nothing when it is not all there, or cannot be.
+ * @param {Entry} entry
+ * @returns {Statement | undefined}
+ */
+function statementOf(entry) {
+  const { publicText, sensitiveText } = fieldsOf(entry);
+  const { month, first, last, entries } = fieldsIn(publicText);
+  const { file, sha256, total } = fieldsIn(sensitiveText);
+  if (!isWord(month) || !/^\d{4}-\d\d$/.test(month) || !isCount(first) || !isCount(last) || !isCount(entries)) return undefined;
+  if (!isWord(file) || !isWord(sha256) || !/^[0-9a-f]{64}$/.test(sha256) || !isCount(total)) return undefined;
+  const isPossible = first <= last && last < entry.position && entries >= 1 && entries <= last - first + 1 && entries <= total;
+  return isPossible ? { month, first, last, entries, file, sha256, total } : undefined;
+}
+
+/**
+ * The file of an entry of kind `ledger.archive-deleted`, or nothing.
+ * @param {Entry} entry
+ * @returns {string | undefined}
+ */
+function deletedFileOf(entry) {
+  const { month, file } = fieldsIn(fieldsOf(entry).sensitiveText);
+  return entry.tree === commonTree && isWord(month) && isWord(file) ? file : undefined;
+}
+
+/**
+ * Statements that are alike in every field, by a sealing that was tried again, count once.
+ * @param {Statement[]} statements
+ * @param {Statement} statement
+ */
+function addStatement(statements, statement) {
+  const same = (/** @type {Statement} */ one) =>
+    Object.entries(one).every(([name, value]) => value === Object.entries(statement).find(([other]) => other === name)?.[1]);
+  if (!statements.some(same)) statements.push(statement);
+}
+
+/**
+ * Gives each absent position to a statement in whose range it lies, and to each statement no more than the entries it counts: the range that ends first is
+ * used first, which serves as many as can be. `left` says how many a statement can still take.
+ * @param {readonly Run[]} runs In order, apart from each other.
+ * @param {readonly { readonly statement: Statement, left: number }[]} allowances
+ * @returns {{ readonly missing: Run[], readonly stated: Map<string, number> }} `stated`: positions by file.
+ */
+function account(runs, allowances) {
+  const byFirst = [...allowances].sort((a, b) => a.statement.first - b.statement.first);
+  /** @type {Run[]} */
+  const missing = [];
+  /** @type {Map<string, number>} */
+  const stated = new Map();
+  /** Begun and not ended, by end. @type {{ readonly statement: Statement, left: number }[]} */
+  let open = [];
+  let begun = 0;
+  for (const run of runs)
+    for (let at = run.from; at <= run.to; ) {
+      let next = byFirst[begun];
+      for (; next !== undefined && next.statement.first <= at; next = byFirst[begun]) {
+        begun += 1;
+        open.push(next);
+        open.sort((a, b) => a.statement.last - b.statement.last);
+      }
+      const now = at;
+      open = open.filter(({ statement, left }) => statement.last >= now && left > 0);
+      const until = Math.min(run.to, next === undefined ? run.to : next.statement.first - 1);
+      const [taken] = open;
+      const end = taken === undefined ? until : Math.min(until, taken.statement.last, at + taken.left - 1);
+      if (taken === undefined) add(missing, at, end);
+      else {
+        taken.left -= end - at + 1;
+        stated.set(taken.statement.file, (stated.get(taken.statement.file) ?? 0) + end - at + 1);
+      }
+      at = end + 1;
+    }
+  return { missing, stated };
+}
+
+/**
+ * @param {Run[]} runs
+ * @param {number} from
+ * @param {number} to
+ */
+function add(runs, from, to) {
+  const last = runs.at(-1);
+  if (last !== undefined && last.to === from - 1) runs[runs.length - 1] = { from: last.from, to };
+  else runs.push({ from, to });
+}
+
+// ======== absent.js ======================================================================================================================
+
+// Owns: the positions of one tree of which the dump has no entry, and who accounts for each: an archive that was read, a sealed statement, or nobody.
+// Must never: count an archive whose hash no sealed statement of this very tree names.
+
+/**
+ *
+ * Positions without an entry in the dump. `sources`: the archives that have them.
+ * @typedef {object} Absent
+ * @property {number} from
+ * @property {number} to
+ * @property {readonly number[]} sources
+ * @property {boolean} isHashed Whether blocks and leaves let the roots behind them be computed.
+ * @property {{ readonly head: number, readonly low: number, readonly high: number } | undefined} sealed With which head the first was sealed.
+ * @property {Entry} [late] A row of theirs that came behind rows of higher positions.
+ *
+ * @typedef {{ count: number, first: number, last: number }} Part What an archive has of this tree.
+ */
+
+/** Of a record as it should be there are a few in each tree. Beyond so many, positions are only counted, and all of them are missing. */
+const runsMax = 65_536;
+
+class Absences {
+  #tree;
+  #findings;
+  #sha256Of;
+  /** @type {Absent[]} */
+  #absent = [];
+  /** Of runs that are too many to be kept. */
+  #uncounted = 0;
+  /** @type {Map<number, Part>} */
+  #parts = new Map();
+  /** @type {Statement[]} */
+  #statements = [];
+  #unproven = 0;
+  /** Entries that the hash of their block does not prove, by the archive that has them, too. @type {Map<number, { readonly block: number, count: number }>} */
+  #leaning = new Map();
+
+  /**
+   * @param {string} tree
+   * @param {Findings} findings
+   * @param {(source: number) => string | undefined} sha256Of
+   */
+  constructor(tree, findings, sha256Of) {
+    this.#tree = tree;
+    this.#findings = findings;
+    this.#sha256Of = sha256Of;
+  }
+
+  /** @param {Absent} run */
+  keep(run) {
+    const last = this.#absent.at(-1);
+    if (last !== undefined && last.to === run.from - 1 && last.sources.join() === run.sources.join() && last.isHashed === run.isHashed)
+      last.to = run.to;
+    else if (this.#absent.length < runsMax) this.#absent.push(run);
+    else this.#uncounted += run.to - run.from + 1;
+  }
+
+  /** The last position is in another archive, too. @param {number} position @param {number} source */
+  alsoIn(position, source) {
+    const last = this.#absent.at(-1);
+    if (last?.to !== position || last.sources.includes(source)) return;
+    if (last.from === position) this.#absent.pop();
+    else last.to = position - 1;
+    this.keep({ ...last, from: position, to: position, sources: [...last.sources, source] });
+  }
+
+  /** @param {Statement} statement That a checkpoint covers. */
+  state(statement) {
+    addStatement(this.#statements, statement);
+  }
+
+  /** A statement that no checkpoint covers: it excuses nothing. */
+  passOver() {
+    this.#unproven += 1;
+  }
+
+  /**
+   * Entries of a block of which only the hash is known: an archive has to have them, too (0: none has), or nothing says that they are what was sealed.
+   * @param {number} source
+   * @param {number} block
+   * @param {number} count
+   */
+  lean(source, block, count) {
+    const known = this.#leaning.get(source);
+    if (known === undefined) this.#leaning.set(source, { block, count });
+    else known.count += count;
+  }
+
+  /** Whether a row that came behind rows of higher positions is of these. @param {Entry} entry */
+  isLate(entry) {
+    const gap = this.#absent.findLast((run) => run.sources.length === 0 && entry.position >= run.from && entry.position <= run.to);
+    if (gap === undefined || gap.late !== undefined) return false;
+    gap.late = entry;
+    return true;
+  }
+
+  /** @param {number} position @param {number} source */
+  partOf(position, source) {
+    const part = this.#parts.get(source) ?? { count: 0, first: position, last: position };
+    part.count += 1;
+    [part.first, part.last] = [Math.min(part.first, position), Math.max(part.last, position)];
+    this.#parts.set(source, part);
+  }
+
+  /** Which of the absent positions an archive has, the record states, or nobody knows. */
+  close() {
+    /** @type {Set<number>} */
+    const known = new Set();
+    const allowances = this.#statements.map((statement) => ({ statement, left: statement.entries }));
+    for (const [source, part] of this.#parts)
+      for (const allowance of allowances)
+        if (allowance.statement.sha256 === this.#sha256Of(source)) {
+          known.add(source);
+          allowance.left = 0;
+          this.#comparePart(part, allowance.statement);
+        }
+    const runs = this.#absent.filter(({ sources }) => !sources.some((source) => known.has(source)));
+    const { missing, stated } = account(runs, allowances);
+    for (const run of runs) this.#sayAbsent(run, missing);
+    for (const [source, { block, count }] of this.#leaning) if (!known.has(source)) this.#sayLeaning(block, count);
+    if (this.#uncounted > 0)
+      this.#findings.say('missing', `tree ${this.#tree}: ${this.#uncounted} more entries are missing, here and there`, {
+        tree: this.#tree,
+      });
+    return stated;
+  }
+
+  /** @param {number} block @param {number} count */
+  #sayLeaning(block, count) {
+    const text = `tree ${this.#tree}: leaves are missing from the dump, so of some blocks (the first is ${block}) only the hash is known: ${count} of their entries are in the database and could be compared with nothing`;
+    this.#findings.say('block', text, { tree: this.#tree, from: block * blockSize });
+  }
+
+  /** @param {Part} part @param {Statement} statement */
+  #comparePart({ count, first, last }, statement) {
+    if (count === statement.entries && first === statement.first && last === statement.last) return;
+    const text = `tree ${this.#tree}: of ${statement.file} the record states ${statement.entries} entries, positions ${statement.first} to ${statement.last}; it holds ${count}, positions ${first} to ${last}`;
+    this.#findings.say('archive', text, { tree: this.#tree, from: first, to: last });
+  }
+
+  /** @param {Absent} run @param {readonly { readonly from: number, readonly to: number }[]} missing */
+  #sayAbsent(run, missing) {
+    const { late } = run;
+    if (late !== undefined) {
+      const text = `${placeText(late.tree, late.position, late.number)}: the row stands behind rows of higher positions`;
+      this.#findings.add({ what: 'out of order', text, ...atPlace(late) });
+      return;
+    }
+    for (let i = firstAfter(missing, run.from); i < missing.length; i += 1) {
+      const one = missing[i];
+      if (one === undefined || one.from > run.to) break;
+      this.#sayMissing(Math.max(one.from, run.from), Math.min(one.to, run.to), run);
+    }
+    if (run.isHashed || missing.some(({ from, to }) => from <= run.to && to >= run.from)) return;
+    const text = `tree ${this.#tree}: positions ${run.from} to ${run.to} are in an archive, and neither block nor leaf stands for them: no root behind them could be computed`;
+    this.#findings.say('block', text, { tree: this.#tree, from: run.from, to: run.to });
+  }
+
+  /** @param {number} from @param {number} to @param {Absent} run */
+  #sayMissing(from, to, { sources, sealed }) {
+    const { head, low, high } = sealed ?? {};
+    const number = low !== undefined && low === high ? low : undefined;
+    const where = number === undefined && head !== undefined ? ` (sealed with head ${head}, as one of the numbers ${low} to ${high})` : '';
+    const what = from === to ? 'the entry is missing' : `${to - from + 1} entries are missing, up to position ${to}`;
+    const why =
+      sources.length > 0
+        ? ': an archive has it, and no sealed statement of this tree names that file by its hash'
+        : this.#unproven > 0
+          ? `, and no sealed statement accounts for it that a checkpoint covers (${this.#unproven} are newer than the witness: copy it again, dump again)`
+          : this.#statements.some(({ first, last }) => first <= to && last >= from)
+            ? ', and the sealed statements account for fewer than are absent here: which it is, only the archive tells'
+            : ', and no sealed statement accounts for it';
+    const text = `${placeText(this.#tree, from, number)}: ${what}${where}${why}`;
+    this.#findings.add({ what: 'missing', text, tree: this.#tree, position: from, number, head, from, to });
+  }
+}
+
+/**
+ * The first run that does not end before a position; by halving.
+ * @param {readonly { readonly from: number, readonly to: number }[]} runs
+ * @param {number} position
+ */
+function firstAfter(runs, position) {
+  let [low, high] = [0, runs.length];
+  while (low < high) {
+    const middle = Math.floor((low + high) / 2);
+    if ((runs[middle]?.to ?? 0) < position) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+// ======== suspects.js ====================================================================================================================
+
+// Owns: rows that are not what their stored leaf says, and what that leaf tells of where they come from: moved, swapped, or simply changed.
+// Must never: decide whether a record is good. It finds better words for what is wrong already.
+
+/**
+ * @typedef {{ readonly entry: Entry, readonly better: Better }} Odd
+ */
+
+const oddMax = 20;
+const movedMax = 8;
+
+/** @param {Entry} entry @returns {Finding} */
+const changed = (entry) => ({
+  what: 'changed',
+  text: `${placeText(entry.tree, entry.position, entry.number)}: the entry was changed after it was sealed`,
+  ...atPlace(entry),
+});
+
+/** @param {Entry} first @param {Entry} second @returns {Finding} */
+const swapped = (first, second) => ({
+  what: 'swapped',
+  text: `${placeText(first.tree, first.position, first.number)}: the row was swapped with the one at position ${second.position}`,
+  ...atPlace(first),
+  from: first.position,
+  to: second.position,
+});
+
+/** The odd rows of one tree. */
+class Suspects {
+  #findings;
+  /** @type {Odd[]} */
+  #odd = [];
+  /** @type {{ readonly position: number, readonly number: number, readonly odd: Odd } | undefined} */
+  #shift;
+
+  /** @param {Findings} findings */
+  constructor(findings) {
+    this.#findings = findings;
+  }
+
+  /** By how many places rows have moved; 0: they did not. */
+  get shift() {
+    return this.#shift?.position ?? 0;
+  }
+
+  /**
+   * The row is not what its stored leaf says.
+   * @param {Entry} entry
+   * @param {number | undefined} numberBefore Of the row before it.
+   * @param {(finding: Finding & { readonly position: number }) => void} sayBetter
+   */
+  accuse(entry, numberBefore, sayBetter) {
+    const { number, position } = entry;
+    const shift = this.#shift;
+    if (shift !== undefined && leafAt(entry, position + shift.position, number + shift.number).equals(entry.leaf)) return;
+    if (this.#odd.length >= oddMax) {
+      this.#findings.add(changed(entry));
+      return;
+    }
+    if (this.#hasMoved(entry, numberBefore, sayBetter) || this.#odd.some((other) => areSwapped(other, entry))) return;
+    this.#odd.push({ entry, better: this.#findings.add(changed(entry)) });
+  }
+
+  /** The root is right with the computed leaves: of the odd rows from this position on, only the stored leaf was touched. @param {number} from */
+  onlyLeaves(from) {
+    for (const { entry, better } of this.#odd)
+      if (entry.position >= from)
+        better({
+          what: 'changed',
+          text: `${placeText(entry.tree, entry.position, entry.number)}: its stored leaf hash was changed; the entry itself is what was sealed`,
+          ...atPlace(entry),
+        });
+  }
+
+  /**
+   * @param {Entry} entry
+   * @param {number | undefined} numberBefore
+   * @param {(finding: Finding & { readonly position: number }) => void} sayBetter
+   */
+  #hasMoved(entry, numberBefore, sayBetter) {
+    for (let distance = 1; distance <= movedMax; distance += 1)
+      for (const by of [distance, -distance])
+        for (const more of [0, by])
+          if (entry.position + by >= 0 && leafAt(entry, entry.position + by, entry.number + more).equals(entry.leaf)) {
+            if (by > 0) this.#sayGone(entry, by, more);
+            else this.#sayInserted(entry, -by, more, numberBefore, sayBetter);
+            return true;
+          }
+    return false;
+  }
+
+  /**
+   * @param {Entry} entry
+   * @param {number} by
+   * @param {number} more
+   */
+  #sayGone(entry, by, more) {
+    if (this.#isSwapBack(entry, by)) return;
+    const { tree, position, number } = entry;
+    const sealedAt = position + by;
+    // The number of the missing one is known when the numbers moved, too: it is the one that is here now.
+    const missing = more === 0 ? undefined : number;
+    const text = `${placeText(tree, position, missing)}: what was sealed here is missing: the row that is here now was sealed at position ${sealedAt}, and rows behind it may have moved with it`;
+    const better = this.#findings.add({ what: 'missing', text, tree, position, number: missing, from: position, to: sealedAt - 1 });
+    this.#shift = { position: by, number: more, odd: { entry, better } };
+  }
+
+  /**
+   * @param {Entry} entry
+   * @param {number} count
+   * @param {number} more
+   * @param {number | undefined} numberBefore
+   * @param {(finding: Finding & { readonly position: number }) => void} sayBetter
+   */
+  #sayInserted(entry, count, more, numberBefore, sayBetter) {
+    if (this.#isSwapBack(entry, -count)) return;
+    const { tree, position } = entry;
+    const sealedAt = position - count;
+    const before = this.#odd.find((other) => other.entry.position === sealedAt);
+    const text = `${count === 1 ? 'a row' : `${count} rows`} inserted here: the row at position ${position} was sealed at position ${sealedAt}`;
+    const inserted = before?.entry.number ?? (count === 1 ? numberBefore : undefined);
+    const at = { tree, position: sealedAt, number: inserted, from: sealedAt, to: position - 1 };
+    const finding = { what: /** @type {const} */ ('inserted'), text: `${placeText(tree, sealedAt, inserted)}: ${text}`, ...at };
+    if (before === undefined) sayBetter(finding);
+    else before.better(finding);
+    this.#shift = { position: -count, number: more, odd: { entry, better: () => {} } };
+  }
+
+  /**
+   * Whether this row is what the first of two swapped rows made look like a gap.
+   * @param {Entry} entry
+   * @param {number} by
+   */
+  #isSwapBack(entry, by) {
+    const shift = this.#shift;
+    if (shift === undefined || by !== -shift.position || shift.odd.entry.position !== entry.position + by) return false;
+    this.#shift = undefined;
+    shift.odd.better(swapped(shift.odd.entry, entry));
+    return true;
+  }
+}
+
+/**
+ * Whether each of two rows is what was sealed in the other's place, with its stored leaf or without.
+ * @param {Odd} first
+ * @param {Entry} entry
+ */
+function areSwapped(first, entry) {
+  const one = first.entry;
+  const isAt = (/** @type {Entry} */ row, /** @type {Entry} */ at, /** @type {Buffer} */ leaf) =>
+    [row.number, at.number].some((number) => leafAt(row, at.position, number).equals(leaf));
+  const isWithLeaves = isAt(one, entry, one.leaf) && isAt(entry, one, entry.leaf);
+  if (!isWithLeaves && !(isAt(one, entry, entry.leaf) && isAt(entry, one, one.leaf))) return false;
+  first.better(swapped(one, entry));
+  return true;
+}
+
+// ======== tree.js ========================================================================================================================
+
+// Owns: one tree against its heads: every entry at its place, every root that a head named, and which positions nobody knows.
+// Must never: take a block or a leaf for the entries it stands for: they let the roots be computed, and excuse nothing.
+
+
+/**
+ *
+ * What a tree's check needs of the record around it.
+ * @typedef {object} Surroundings
+ * @property {(number: number) => boolean} isNewNumber
+ * @property {(source: number) => string | undefined} sha256Of
+ * @property {(statement: Statement) => void} stated
+ */
+
+/** One tree: feed its entries in order, then close. */
+class TreeCheck {
+  entries = 0;
+  /** Positions that are stated and were not read, by file. @type {Map<string, number>} */
+  stated = new Map();
+  findings = new Findings();
+  #tree;
+  #record;
+  #around;
+  #size;
+  #growths;
+  #suspects = new Suspects(this.findings);
+  #absences;
+  /** Fed with what was computed. */
+  #frontier = new Frontier();
+  /** From the first odd row on: fed with stored leaves where they differ, so that what follows can still be judged. @type {Frontier | undefined} */
+  #repaired;
+  /** As it was where the block under way begins. */
+  #blockStart = new Frontier();
+  /** The last block of which the hash had to do. */
+  #covered = -1;
+  /** Entries of a block that are in the database alone, and those that an archive has, too. @type {{ block: number, count: number, shared: Map<number, number> }} */
+  #owned = { block: -1, count: 0, shared: new Map() };
+  #next = 0;
+  /** Neither frontier is right any more: roots say nothing. */
+  #isLost = false;
+  /** Size at the last root that was right, and the number of the first entry after it. */
+  #goodSize = 0;
+  /** @type {number | undefined} */
+  #goodNumber;
+  /** @type {{ readonly from: number, readonly to: number, readonly better: Better } | undefined} */
+  #lostRoot;
+  #blamed = -1;
+  /** The first row since then whose number another head sealed. @type {{ readonly entry: Entry, readonly isLater: boolean, readonly low: number, readonly high: number } | undefined} */
+  #foreign;
+  /** @type {{ readonly entry: Entry, readonly better: Better, count: number } | undefined} */
+  #beyond;
+  /** @type {{ readonly number: number, readonly beforeIt: number, readonly leaf: Buffer, readonly source: number } | undefined} */
+  #before;
+  /**
+   * @param {string} tree
+   * @param {TreeRecord} record
+   * @param {Surroundings} around
+   */
+  constructor(tree, record, around) {
+    this.#tree = tree;
+    this.#record = record;
+    this.#around = around;
+    this.#size = record.growths.size;
+    this.#growths = record.growths.reader();
+    this.#absences = new Absences(tree, this.findings, around.sha256Of);
+  }
+
+  /** @param {Entry} entry @param {number} source */
+  entry(entry, source) {
+    const leaf = leafOf(entry);
+    if (source > 0) this.#absences.partOf(entry.position, source);
+    if (entry.position < this.#next) return this.#again(entry, leaf, source);
+    this.entries += 1;
+    if (entry.position >= this.#size) return this.#unsealed(entry);
+    if (entry.position > this.#next) this.#skip(entry.position);
+    if (source > 0) this.#absences.keep({ from: entry.position, to: entry.position, sources: [source], isHashed: true, sealed: undefined });
+    else this.#own(entry.position);
+    this.#goodNumber ??= entry.position === this.#goodSize ? entry.number : undefined;
+    if (!leaf.equals(entry.leaf)) {
+      this.#blamed = entry.position;
+      this.#repaired ??= this.#frontier.copy();
+      this.#suspects.accuse(entry, this.#before?.number, (finding) => this.#sayBetter(finding));
+    } else {
+      this.#checkFields(entry);
+      this.#checkNumber(entry);
+    }
+    this.#before = { number: entry.number, beforeIt: this.#before?.number ?? 0, leaf, source };
+    this.#grow(leaf, entry.leaf);
+  }
+
+  /** An entry that cannot be read stands at its place all the same. @param {number} position */
+  unreadable(position) {
+    if (position < this.#next || position >= this.#size) return;
+    if (position > this.#next) this.#skip(position);
+    this.#isLost = true;
+    this.#blamed = position;
+    this.#next = position + 1;
+    this.#passSizes();
+  }
+
+  close() {
+    if (this.#beyond !== undefined && this.#suspects.shift === 0) this.#sayBeyond(this.#beyond);
+    // Rows that moved up leave a place at the end: that was said where they begin to move.
+    const isMoved = this.#suspects.shift !== 0 && this.#size - this.#next <= Math.abs(this.#suspects.shift);
+    if (this.#next < this.#size && !isMoved) this.#skip(this.#size);
+    this.#settle();
+    this.stated = this.#absences.close();
+    const last = this.#record.blocks.last;
+    if ((last + 1) * blockSize > this.#size && last >= 0) {
+      const text = `tree ${this.#tree}: there is a block ${last}, but only ${this.#size} entries were sealed`;
+      this.findings.say('block', text, { tree: this.#tree, from: last * blockSize, to: last * blockSize + blockSize - 1 });
+    }
+  }
+
+  // ---- What an entry says
+
+  /** @param {Entry} entry */
+  #checkFields(entry) {
+    const { customer, kind } = fieldsOf(entry);
+    const bad = (/** @type {What} */ what, /** @type {string} */ text) =>
+      this.findings.say(what, `${placeText(entry.tree, entry.position, entry.number)}: ${text}`, atPlace(entry));
+    if (!isOwnTree(entry.tree, customer))
+      bad('misplaced', `it is of ${customer === null ? 'no customer' : `customer ${customer}`} and stands in another tree`);
+    // Inside one tree it is out of order, and said so.
+    const isNew = this.#around.isNewNumber(entry.number);
+    if (!isNew && entry.number > (this.#before?.number ?? 0)) bad('number', 'another entry has the same number');
+    if (kind !== archivedKind) return;
+    const statement = statementOf(entry);
+    if (statement === undefined) bad('statement', 'it states that entries are in an archive, and not which, or not rightly');
+    else if (entry.position >= this.#record.proven) this.#absences.passOver();
+    else {
+      this.#absences.state(statement);
+      this.#around.stated(statement);
+    }
+  }
+
+  /** Inside a tree numbers grow, and each lies among those of the head that sealed it. @param {Entry} entry */
+  #checkNumber(entry) {
+    const { low, high } = this.#growths.next ?? { low: 1, high: 0 };
+    const { number, beforeIt } = this.#before ?? { number: 0, beforeIt: 0 };
+    const { tree, position } = entry;
+    if (entry.number > number) {
+      // What the root says decides whether a row is missing here or a number was changed.
+      if (entry.number < low || entry.number > high) this.#foreign ??= { entry, isLater: entry.number > high, low, high };
+      return;
+    }
+    const isAfterOdd = this.#blamed === position - 1;
+    this.#blamed = position;
+    if (isAfterOdd) return;
+    // If it fits behind the one before the last, the last is the one that stands wrong.
+    const isLastForeign = this.#foreign?.isLater === true && this.#foreign.entry.position === position - 1;
+    const isLastWrong = entry.number > beforeIt && (entry.number >= low || isLastForeign);
+    const [at, odd] = isLastWrong ? [position - 1, number] : [position, entry.number];
+    const text = `the row is not where it was sealed: number ${entry.number} comes behind number ${number}`;
+    this.#sayBetter({ what: 'out of order', text: `${placeText(tree, at, odd)}: ${text}`, tree, position: at, number: odd });
+  }
+
+  // ---- Roots
+
+  /** @param {Buffer} computed @param {Buffer} stored */
+  #grow(computed, stored) {
+    this.#next += 1;
+    if (this.#isLost) return this.#passSizes();
+    if (this.#next > this.#frontier.size) {
+      this.#frontier.append(computed);
+      this.#repaired?.append(stored);
+    }
+    if (this.#frontier.block !== undefined && this.#frontier.size === this.#next) this.#checkBlock(this.#frontier.block);
+    this.#checkRoot();
+  }
+
+  /** Sizes that lie inside a block, or behind which nothing can be said. */
+  #passSizes() {
+    while (this.#growths.next !== undefined && this.#growths.next.size <= this.#next) this.#growths.step();
+  }
+
+  #checkRoot() {
+    // A root inside a block of which only the hash is known cannot be computed: nor can those behind it be compared one by one.
+    const isInside = this.#frontier.size > this.#next;
+    for (let passed = this.#growths.next; passed !== undefined; passed = this.#growths.next) {
+      if (passed.size > this.#next || (passed.size === this.#next && !isInside)) break;
+      this.#growths.pass();
+    }
+    if (isInside) return;
+    if (this.#next % blockSize === 0) this.#blockStart = this.#frontier.copy();
+    const growth = this.#growths.next;
+    if (growth?.size !== this.#next) return;
+    if (growth.isNamed(this.#frontier.root())) this.#suspects.onlyLeaves(this.#goodSize);
+    else if (this.#repaired !== undefined && growth.isNamed(this.#repaired.root())) this.#frontier = this.#repaired;
+    else {
+      this.#loseRoot(growth.head);
+      this.#growths.step();
+      return;
+    }
+    this.#growths.step();
+    if (this.#foreign !== undefined) this.#sayForeign(this.#foreign);
+    this.#foreign = undefined;
+    this.#repaired = undefined;
+    this.#goodSize = this.#next;
+    this.#goodNumber = undefined;
+  }
+
+  /** @param {number} head */
+  #loseRoot(head) {
+    this.#isLost = true;
+    // A row was named already since the last right root: that is why.
+    if (this.#blamed >= this.#goodSize) return;
+    const from = this.#goodSize;
+    const to = this.#next - 1;
+    const { tree, what, why } = { tree: this.#tree, ...this.#reason(from, to) };
+    const text = `${placeText(tree, from, this.#goodNumber)}: ${why}: the root that head ${head} sealed is another. What follows in this tree could be compared with its stored leaves only`;
+    const better = this.findings.say(what, text, { tree, position: from, number: this.#goodNumber, head, from, to });
+    this.#lostRoot = { from, to, better };
+  }
+
+  /** @param {number} from @param {number} to @returns {{ readonly what: What, readonly why: string }} */
+  #reason(from, to) {
+    const first = from === to ? 'the entry' : `one of the entries at positions ${from} to ${to} (this is the first of them)`;
+    const foreign = this.#foreign;
+    if (foreign?.isLater !== true) return { what: 'changed', why: `${first} was changed after it was sealed, together with its leaf hash` };
+    const { position, number } = foreign.entry;
+    return { what: 'missing', why: `${first} is missing: at position ${position} stands number ${number}, which was sealed later` };
+  }
+
+  /**
+   * The root is right all the same: whoever sealed gave a number that its head does not cover.
+   * @param {{ readonly entry: Entry, readonly low: number, readonly high: number }} foreign
+   */
+  #sayForeign({ entry, low, high }) {
+    const text = `its head sealed the numbers ${low} to ${high} only`;
+    this.findings.say('out of order', `${placeText(entry.tree, entry.position, entry.number)}: ${text}`, atPlace(entry));
+  }
+
+  /** @param {Buffer} block */
+  #checkBlock(block) {
+    const index = this.#next / blockSize - 1;
+    const stored = this.#record.blocks.get(index);
+    const from = index * blockSize;
+    if (stored === undefined || stored.equals(block) || this.#blamed >= from || this.#repaired !== undefined) return;
+    const text = `tree ${this.#tree}: the hash of block ${index} is not that of its entries (positions ${from} to ${this.#next - 1})`;
+    this.findings.say('block', text, { tree: this.#tree, from, to: this.#next - 1 });
+  }
+
+  // ---- What is not there
+
+  /** Positions that are not there: blocks and leaves let the roots be computed all the same. @param {number} to */
+  #skip(to) {
+    const { blocks, leaves } = this.#record;
+    while (this.#next < to) {
+      const from = this.#next;
+      const sealed = this.#growths.next;
+      const index = Math.floor(from / blockSize);
+      const end = (index + 1) * blockSize;
+      const isWhole = from % blockSize === 0 && end <= to;
+      const leaf = isWhole && blocks.get(index) !== undefined ? undefined : leaves.get(from);
+      const block = leaf === undefined && end <= this.#size ? blocks.get(index) : undefined;
+      if (leaf !== undefined) this.#next += 1;
+      else if (block !== undefined) this.#next = Math.min(end, to);
+      else {
+        const known = blocks.from(index + 1);
+        this.#next = known !== undefined && (known + 1) * blockSize <= to ? known * blockSize : to;
+        this.#blamed = this.#next - 1;
+        this.#isLost = true;
+      }
+      if (this.#isLost) this.#passSizes();
+      else if (block !== undefined) this.#cover(index, block);
+      else if (leaf !== undefined) this.#growBy(leaf);
+      this.#absences.keep({ from, to: this.#next - 1, sources: [], isHashed: leaf !== undefined || block !== undefined, sealed });
+    }
+  }
+
+  /** @param {Buffer} leaf */
+  #growBy(leaf) {
+    if (this.#next > this.#frontier.size) {
+      this.#frontier.append(leaf);
+      this.#repaired?.append(leaf);
+      if (this.#frontier.block !== undefined) this.#checkBlock(this.#frontier.block);
+    }
+    this.#checkRoot();
+  }
+
+  /**
+   * A block stands for all its 256 entries, those that are there among them.
+   * @param {number} index
+   * @param {Buffer} block
+   */
+  #cover(index, block) {
+    if (this.#owned.block !== index) this.#settle();
+    if (this.#covered !== index) {
+      this.#covered = index;
+      // A row that is not what its stored leaf says was named, and the block was not computed from it.
+      this.#repaired = undefined;
+      this.#frontier = this.#blockStart.copy();
+      this.#frontier.appendBlock(block);
+    }
+    this.#checkRoot();
+  }
+
+  /** Counts what only the database has of a block. @param {number} position */
+  #own(position) {
+    const block = Math.floor(position / blockSize);
+    if (block !== this.#owned.block) {
+      this.#settle();
+      this.#owned = { block, count: 0, shared: new Map() };
+    }
+    this.#owned.count += 1;
+  }
+
+  /** The last of those is in an archive, too. @param {number} source */
+  #share(source) {
+    const { shared } = this.#owned;
+    this.#owned.count -= 1;
+    shared.set(source, (shared.get(source) ?? 0) + 1);
+  }
+
+  /** Entries beside absent ones of which no leaf is known: nothing says that they are what was sealed. */
+  #settle() {
+    const { block, count, shared } = this.#owned;
+    this.#owned = { block, count: 0, shared: new Map() };
+    if (block !== this.#covered) return;
+    if (count > 0) this.#absences.lean(0, block, count);
+    for (const [source, some] of shared) this.#absences.lean(source, block, some);
+  }
+
+  // ---- Rows that are too many
+
+  /** A row for a place that is taken, or that has been passed. @param {Entry} entry @param {Buffer} leaf @param {number} source */
+  #again(entry, leaf, source) {
+    const isLast = entry.position === this.#next - 1;
+    // An entry may stand in an archive and still in the database: the very same one.
+    const before = isLast ? this.#before : undefined;
+    if (before !== undefined && before.source !== source && leaf.equals(before.leaf) && leaf.equals(entry.leaf)) {
+      if (before.source === 0) this.#share(source);
+      else this.#absences.alsoIn(entry.position, source);
+      this.#before = { ...before, source };
+      return;
+    }
+    this.entries += 1;
+    if (this.#absences.isLate(entry)) return;
+    const text = isLast
+      ? 'a second row claims this position: one of the two was inserted'
+      : `the row stands behind position ${this.#next - 1}`;
+    const what = isLast ? 'inserted' : 'out of order';
+    this.findings.add({ what, text: `${placeText(entry.tree, entry.position, entry.number)}: ${text}`, ...atPlace(entry) });
+  }
+
+  /** @param {Entry} entry */
+  #unsealed(entry) {
+    if (this.#beyond !== undefined) this.#beyond.count += 1;
+    else if (this.#suspects.shift === 0) {
+      this.#beyond = { entry, count: 1, better: this.findings.say('inserted', '', { ...atPlace(entry) }) };
+      this.#sayBeyond(this.#beyond);
+    }
+  }
+
+  /** @param {{ readonly entry: Entry, readonly count: number, readonly better: Better }} beyond */
+  #sayBeyond({ entry, count, better }) {
+    const sealed = this.#size === 0 ? 'no head names this tree' : `the heads know ${this.#size} entries of this tree`;
+    const text = `${placeText(entry.tree, entry.position, entry.number)}: inserted: ${sealed}${count > 1 ? `; ${count - 1} more rows follow it` : ''}`;
+    better({ what: 'inserted', text, ...atPlace(entry), from: entry.position, to: entry.position + count - 1 });
+  }
+
+  /**
+   * In the place of a finding that named a whole range, when this row lies in it.
+   * @param {Finding & { readonly position: number }} finding
+   */
+  #sayBetter(finding) {
+    const range = this.#lostRoot;
+    if (range === undefined || finding.position < range.from || finding.position > range.to) this.findings.add(finding);
+    else range.better(finding);
+  }
+}
+
+// ======== record.js ======================================================================================================================
+
+// Owns: the whole record, line by line: heads first, then blocks and leaves, then entries by tree and position; at the end the verdict.
+// Must never: call a record good of which something was not read.
+
+
+/**
+ *
+ * @typedef {'good' | 'bad' | 'incomplete'} Verdict
+ *
+ * An archive of which lines will come. Its number as a source is its place in the list, the first is 1.
+ * @typedef {{ readonly file: string, readonly sha256: string }} Archive
+ *
+ * @typedef {object} Report
+ * @property {Verdict} verdict
+ * @property {boolean} ok Whether the verdict is good.
+ * @property {number} entries That were read.
+ * @property {number} archived Positions that the record states to be in archives which were not read.
+ * @property {number} heads
+ * @property {number} trees
+ * @property {number} checkpoints
+ * @property {{ readonly size: number, readonly time: string, readonly era: number } | null} newest
+ * @property {number} abandoned
+ * @property {{ readonly heads: number, readonly entries: number }} unwitnessed Beyond the newest checkpoint: nobody has witnessed them yet.
+ * @property {readonly Loss[]} lost
+ * @property {number} found All that was found; `findings` holds the first twenty, and the first of each tree.
+ * @property {Finding | null} firstRow
+ * @property {readonly Finding[]} findings
+ * @property {readonly string[]} read What was read, in sentences.
+ * @property {readonly string[]} notRead What was not, in sentences.
+ *
+ * @typedef {object} VerificationOptions
+ * @property {Witness} witness Closed.
+ * @property {number} now Milliseconds since 1970: the clock of the machine that verifies.
+ * @property {number} maxAgeSeconds 0: a checkpoint of any age will do.
+ * @property {readonly Archive[]} [archives]
+ */
+
+const parts = ['head', 'block', 'leaf', 'entry'];
+
+/** Feed the lines of a dump (and of archives, merged by tree and position), then finish. */
+class Verification {
+  findings;
+  #witness;
+  #heads;
+  #archives;
+  /** Lines of each archive. @type {number[]} */
+  #lines;
+  #part = 0;
+  #numbers = new Numbers();
+  /** In order; undefined while heads may still come. @type {readonly string[] | undefined} */
+  #names;
+  #nextName = 0;
+  /** @type {string | undefined} */
+  #tree;
+  /** @type {TreeCheck | undefined} */
+  #check;
+  #entries = 0;
+  /** Positions and trees that are stated and were not read, by file. @type {Map<string, { positions: number, trees: number }>} */
+  #unread = new Map();
+  /** Files that the record names, by hash. @type {Map<string, { readonly file: string, readonly totals: Set<number> }>} */
+  #stated = new Map();
+  /** @type {Set<string>} */
+  #deleted = new Set();
+
+  /** @param {VerificationOptions} options */
+  constructor({ witness, now, maxAgeSeconds, archives = [] }) {
+    this.findings = witness.findings;
+    this.#witness = witness;
+    this.#archives = archives;
+    this.#lines = archives.map(() => 0);
+    this.#checkAge(now, maxAgeSeconds);
+    this.#heads = new HeadsCheck(this.findings, witness.accepted());
+  }
+
+  /**
+   * One line, parsed. `where` names file and line; `source` is 0 for the dump.
+   * @param {unknown} value
+   * @param {string} where
+   * @param {number} [source]
+   */
+  line(value, where, source = 0) {
+    const [kind, row] = onlyProperty(value);
+    const part = parts.indexOf(kind ?? '');
+    if (part === -1 || !Array.isArray(row) || (source > 0 && kind !== 'entry'))
+      this.findings.say('malformed', `${where}: this line is neither head nor block nor leaf nor entry`);
+    else if (part < this.#part) this.#sayLate(String(kind), row, where);
+    else {
+      this.#part = part;
+      if (kind === 'head') this.#headRow(row, where);
+      else if (kind === 'block') this.#hashRow(row, where, 'block');
+      else if (kind === 'leaf') this.#hashRow(row, where, 'leaf');
+      else this.#entryRow(row, where, source);
+    }
+  }
+
+  /** @returns {Report} */
+  finish() {
+    const names = this.#endHeads();
+    this.#closeUpTo(undefined);
+    this.#checkArchives();
+    const { findings } = this;
+    const witness = this.#witness;
+    const { newest } = witness;
+    const heads = this.#heads;
+    const notRead = this.#notRead();
+    const verdict = findings.count > 0 ? 'bad' : notRead.length > 0 ? 'incomplete' : 'good';
+    return {
+      verdict,
+      ok: verdict === 'good',
+      entries: this.#entries,
+      archived: [...this.#unread.values()].reduce((sum, { positions }) => sum + positions, 0),
+      heads: heads.count,
+      trees: names.length,
+      checkpoints: witness.checkpoints,
+      newest: newest === undefined ? null : { size: newest.size, time: instantText(newest.time), era: newest.era },
+      abandoned: witness.abandoned,
+      unwitnessed: { heads: heads.count - heads.good.size, entries: Math.max(0, heads.number - heads.good.number) },
+      lost: witness.losses.toReversed(),
+      found: findings.count,
+      firstRow: findings.firstRow ?? null,
+      findings: findings.list,
+      read: [...witness.read, ...this.#readArchives()],
+      notRead,
+    };
+  }
+
+  // ---- Lines
+
+  /** @param {string} kind @param {readonly unknown[]} row @param {string} where */
+  #sayLate(kind, row, where) {
+    const behind = parts[this.#part] ?? '';
+    if (kind === 'head')
+      this.findings.say('head out of order', `${where}: a head stands behind ${behind} lines`, isCount(row[0]) ? { head: row[0] } : {});
+    else this.findings.say(kind === 'block' ? 'block' : 'malformed', `${where}: a ${kind} stands behind ${behind} lines`);
+  }
+
+  /** @param {readonly unknown[]} row @param {string} where */
+  #headRow(row, where) {
+    const head = parseHead(row);
+    if (typeof head === 'string') this.#heads.malformed(where, head);
+    else this.#heads.head(head);
+  }
+
+  /** @param {readonly unknown[]} row @param {string} where @param {'block' | 'leaf'} kind */
+  #hashRow(row, where, kind) {
+    const [tree, index, text] = row;
+    const hash = fromHex(text, 32);
+    this.#endHeads();
+    const what = kind === 'block' ? 'block' : 'malformed';
+    if (row.length !== 3 || typeof tree !== 'string' || !isCount(index) || hash === undefined) {
+      this.findings.say(what, `${where}: this is not a ${kind}`);
+      return;
+    }
+    if (kind === 'block' && tree === headsTree) {
+      this.#heads.block(index, hash);
+      return;
+    }
+    const record = this.#heads.trees.get(tree);
+    const hashes = kind === 'block' ? record?.blocks : record?.leaves;
+    if (hashes !== undefined && index > hashes.last) hashes.add(index, hash);
+    else {
+      const why = hashes === undefined ? 'belongs to no tree of the heads' : 'is there twice, or out of order';
+      this.findings.say(what, `${where}: ${kind} ${index} of tree ${tree} ${why}`, isUuid(tree) ? { tree } : {});
+    }
+  }
+
+  /** @param {readonly unknown[]} row @param {string} where @param {number} source */
+  #entryRow(row, where, source) {
+    if (source > 0) this.#lines[source - 1] = (this.#lines[source - 1] ?? 0) + 1;
+    const entry = parseEntry(row);
+    if (entry !== undefined) return this.#entry(entry, source);
+    const [tree, position, number] = row;
+    if (!isUuid(tree) || !isCount(position)) {
+      this.findings.say('malformed', `${where}: this is not an entry`);
+      return;
+    }
+    const known = isCount(number) ? number : undefined;
+    const text = `${placeText(tree, position, known)}: a field is not of its kind, or there are too many or too few (${where})`;
+    if (!this.#enter(tree, position, known)) return;
+    this.#check?.findings.add({ what: 'malformed', text, tree, position, number: known });
+    this.#check?.unreadable(position);
+  }
+
+  /** @param {Entry} entry @param {number} source */
+  #entry(entry, source) {
+    if (!this.#enter(entry.tree, entry.position, entry.number)) return;
+    const { kind } = fieldsOf(entry);
+    this.#check?.entry(entry, source);
+    if (kind === deletedKind && entry.position < (this.#heads.trees.get(entry.tree)?.proven ?? 0)) {
+      const file = deletedFileOf(entry);
+      if (file !== undefined) this.#deleted.add(file);
+    }
+    const { suspect } = this.#heads;
+    if (suspect?.finding.number !== entry.number) return;
+    this.#heads.suspect = undefined;
+    const text = `${placeText(entry.tree, entry.position, entry.number)}: ${suspect.finding.text}`;
+    suspect.better({ ...suspect.finding, text, ...atPlace(entry) });
+  }
+
+  // ---- Trees
+
+  #endHeads() {
+    this.#names ??= this.#heads.end();
+    return this.#names;
+  }
+
+  /**
+   * Makes `tree` the one that is checked. Says no to a row of a tree that has been passed.
+   * @param {string} tree
+   * @param {number} position
+   * @param {number | undefined} number
+   */
+  #enter(tree, position, number) {
+    this.#endHeads();
+    if (tree === this.#tree) return true;
+    if (this.#tree !== undefined && tree < this.#tree) {
+      this.#entries += 1;
+      const text = `${placeText(tree, position, number)}: the row stands behind rows of tree ${this.#tree}`;
+      this.findings.say('out of order', text, { tree, position, number });
+      return false;
+    }
+    this.#closeUpTo(tree);
+    this.#tree = tree;
+    this.#check = this.#open(tree);
+    return true;
+  }
+
+  /** @param {string} tree */
+  #open(tree) {
+    return new TreeCheck(tree, this.#heads.trees.get(tree) ?? new TreeRecord(), {
+      isNewNumber: (number) => number > this.#heads.number || this.#numbers.see(number),
+      sha256Of: (source) => this.#archives[source - 1]?.sha256,
+      stated: (statement) => this.#state(statement),
+    });
+  }
+
+  /** @param {Statement} statement */
+  #state({ file, sha256, total }) {
+    const known = this.#stated.get(sha256);
+    if (known === undefined) this.#stated.set(sha256, { file, totals: new Set([total]) });
+    else known.totals.add(total);
+  }
+
+  /** Closes the tree under way, and every one before `tree` of which no row came. @param {string | undefined} tree */
+  #closeUpTo(tree) {
+    if (this.#check !== undefined) this.#close(this.#check);
+    this.#check = undefined;
+    const names = this.#names ?? [];
+    for (let name = names[this.#nextName]; name !== undefined && (tree === undefined || name <= tree); name = names[this.#nextName]) {
+      this.#nextName += 1;
+      if (name !== tree && name !== this.#tree) this.#close(this.#open(name));
+    }
+  }
+
+  /** @param {TreeCheck} check */
+  #close(check) {
+    check.close();
+    this.#entries += check.entries;
+    this.findings.take(check.findings);
+    for (const [file, positions] of check.stated) {
+      const before = this.#unread.get(file) ?? { positions: 0, trees: 0 };
+      this.#unread.set(file, { positions: before.positions + positions, trees: before.trees + 1 });
+    }
+  }
+
+  // ---- What was read, and what was not
+
+  #checkArchives() {
+    for (const [i, { file, sha256 }] of this.#archives.entries()) {
+      const stated = this.#stated.get(sha256);
+      const lines = this.#lines[i] ?? 0;
+      if (stated !== undefined && [...stated.totals].some((total) => total !== lines))
+        this.findings.say('archive', `${file} holds ${lines} entries; the record states ${[...stated.totals].join(' and ')}`);
+      if (stated === undefined && [...this.#stated.values()].some((one) => one.file === file))
+        this.findings.say('archive', `${file} is not the file that the record states: its SHA-256 is ${sha256}`);
+    }
+  }
+
+  #readArchives() {
+    return this.#archives.map(({ file, sha256 }, i) => {
+      const why = this.#stated.has(sha256)
+        ? 'as the record states it'
+        : 'no sealed statement names it by its hash, so it counts for nothing';
+      return `archive ${file}: ${this.#lines[i] ?? 0} entries, ${why}`;
+    });
+  }
+
+  #notRead() {
+    const { newest } = this.#witness;
+    const sentences = [...this.#unread].map(([file, { positions, trees }]) => {
+      const why = this.#deleted.has(file) ? 'its retention has ended, as the record states' : 'it was not given';
+      return `archive ${file}: ${positions} entries of ${trees} trees are in it by the record's own statement, and ${why}`;
+    });
+    if (newest === undefined) sentences.push('the witness holds no checkpoint that is to be believed: nothing proves this record');
+    else if (newest.size === 0)
+      sentences.push('the newest checkpoint of the witness is of a record that holds nothing yet: it proves no entry');
+    return sentences;
+  }
+
+  /** @param {number} now @param {number} maxAgeSeconds */
+  #checkAge(now, maxAgeSeconds) {
+    const { newest } = this.#witness;
+    if (newest === undefined || maxAgeSeconds === 0) return;
+    const age = Math.floor((now - newest.time) / 1000);
+    const time = instantText(newest.time);
+    if (age > maxAgeSeconds)
+      this.findings.say(
+        'old',
+        `the newest checkpoint of the witness is ${spanText(age)} old (${time}; ${spanText(maxAgeSeconds)} are allowed): bring the newest witness, or find out why nothing was sealed since`,
+      );
+    else if (-age > maxAgeSeconds)
+      this.findings.say(
+        'from the future',
+        `the newest checkpoint of the witness is of ${time}, ${spanText(-age)} ahead of this machine's clock: set the clock right`,
+      );
+  }
+}
+
+// ======== slice.js =======================================================================================================================
+
+// Owns: one customer's slice: two checkpoints, the way from each to the customer's tree, and every entry between, none left out.
+// Must never: say that something is proved which the slice only states, or pass over a field that it does not know.
+
+/**
+ *
+ * @typedef {{ readonly note: Note, readonly head: number, readonly size: number, readonly root: Buffer }} Anchor
+ * @typedef {{ readonly size: number, readonly time: string, readonly era: number }} ShownCheckpoint
+ *
+ * @typedef {object} SliceReport
+ * @property {Verdict} verdict
+ * @property {boolean} ok
+ * @property {string | null} tree The customer.
+ * @property {'affected' | 'not-affected' | null} says
+ * @property {string | null} subject
+ * @property {number} entries That were read.
+ * @property {number} selected
+ * @property {{ readonly from: number, readonly to: number } | null} positions What the slice covers: from the first to the one before `to`.
+ * @property {number} checkpoints Of the witness.
+ * @property {ShownCheckpoint | null} oldest The checkpoint at which the slice begins; null: it begins with the first entry ever.
+ * @property {ShownCheckpoint | null} newest
+ * @property {boolean} isWitnessed Whether its checkpoints were looked for in a witness.
+ * @property {number} found
+ * @property {Finding | null} firstRow
+ * @property {readonly Finding[]} findings
+ */
+
+const headerFields = /** @type {const} */ (['version', 'customer', 'says', 'subject', 'from', 'frontier', 'to', 'entries', 'selected']);
+const hashesMax = 64;
+
+/**
+ * @param {unknown} value
+ * @param {number} [count]
+ * @returns {readonly Buffer[] | undefined}
+ */
+function hashes(value, count) {
+  if (!Array.isArray(value) || value.length > hashesMax || (count !== undefined && value.length !== count)) return undefined;
+  const list = value.map((one) => fromBase64(one, 32)).filter((one) => one !== undefined);
+  return list.length === value.length ? list : undefined;
+}
+
+/** Feed the lines of a slice, the first one first, then finish. */
+class SliceVerification {
+  findings;
+  #keys;
+  #witness;
+  #hasBegun = false;
+  /** @type {{ readonly customer: string, readonly says: 'affected' | 'not-affected', readonly subject: string, readonly entries: number, readonly selected: number, readonly from: Anchor | null, readonly to: Anchor } | undefined} */
+  #slice;
+  /** @type {Frontier | undefined} */
+  #frontier;
+  #entries = 0;
+  #selected = 0;
+
+  /** @param {readonly VerifierKey[]} keys @param {Witness | undefined} witness */
+  constructor(keys, witness) {
+    this.findings = witness?.findings ?? new Findings();
+    this.#keys = keys;
+    this.#witness = witness;
+  }
+
+  /** @param {unknown} value @param {string} where */
+  line(value, where) {
+    if (this.#hasBegun) this.#shown(value, where);
+    else this.#begin(value, where);
+    this.#hasBegun = true;
+  }
+
+  /** @returns {SliceReport} */
+  finish() {
+    if (!this.#hasBegun) this.#malformed('the slice is empty');
+    this.#checkEnd();
+    const { findings } = this;
+    const slice = this.#slice;
+    const isGood = findings.count === 0 && slice !== undefined;
+    const shown = (/** @type {Anchor | null | undefined} */ anchor) =>
+      anchor == null ? null : { size: anchor.note.size, time: instantText(anchor.note.time), era: anchor.note.era };
+    return {
+      verdict: isGood ? 'good' : 'bad',
+      ok: isGood,
+      tree: slice?.customer ?? null,
+      says: slice?.says ?? null,
+      subject: slice?.subject ?? null,
+      entries: this.#entries,
+      selected: this.#selected,
+      positions: slice === undefined ? null : { from: slice.from?.size ?? 0, to: slice.to.size },
+      checkpoints: this.#witness?.checkpoints ?? 0,
+      oldest: shown(slice?.from),
+      newest: shown(slice?.to),
+      isWitnessed: this.#witness !== undefined,
+      found: findings.count,
+      firstRow: findings.firstRow ?? null,
+      findings: findings.list,
+    };
+  }
+
+  /** @param {string} text @returns {undefined} */
+  #malformed(text) {
+    this.findings.add({ what: 'slice malformed', text });
+  }
+
+  // ---- The first line
+
+  /** @param {unknown} value @param {string} where */
+  #begin(value, where) {
+    const inner = exactly(value, ['slice'])?.slice;
+    const header = exactly(inner, headerFields);
+    if (header === undefined || header.version !== 2) {
+      const isOld = typeof inner === 'object' && inner !== null && 'version' in inner && inner.version === 1;
+      const why = isOld
+        ? 'this slice is of version 1, which cannot be complete: ask for one of version 2'
+        : 'the first line is not that of a slice of version 2';
+      return this.#malformed(`${where}: ${why}`);
+    }
+    const { customer, says, subject, entries, selected } = header;
+    const isSaid = says === 'affected' || says === 'not-affected';
+    if (!isUuid(customer) || !isSaid || typeof subject !== 'string' || !isCount(entries) || !isCount(selected))
+      return this.#malformed(`${where}: a field of the first line is not of its kind`);
+    const from = header.from === null ? null : this.#anchor(header.from, customer, `${where}, from`);
+    const to = this.#anchor(header.to, customer, `${where}, to`);
+    const roots = hashes(header.frontier);
+    if (roots === undefined) return this.#malformed(`${where}: the frontier is not a list of hashes`);
+    if (from === undefined || to === undefined) return undefined;
+    this.#checkSpan(from, to, where);
+    this.#slice = { customer, says, subject, entries, selected, from, to };
+    this.#frontier = Frontier.from(from?.size ?? 0, roots);
+    if (this.#frontier === undefined || (from !== null && !this.#frontier.root().equals(from.root)))
+      this.findings.say('slice incomplete', `${where}: the frontier is not that of the tree at the first checkpoint`);
+    return undefined;
+  }
+
+  /**
+   * A checkpoint and the way to the customer's tree; undefined when it cannot be read.
+   * @param {unknown} value
+   * @param {string} customer
+   * @param {string} where
+   * @returns {Anchor | undefined}
+   */
+  #anchor(value, customer, where) {
+    const anchor = exactly(value, ['checkpoint', 'head', 'tree']);
+    const head = exactly(anchor?.head, ['position', 'text', 'proof']);
+    const tree = exactly(anchor?.tree, ['size', 'root', 'blind', 'slot', 'path']);
+    const text = parseHeadText(head?.text);
+    const [proof, path] = [hashes(head?.proof), hashes(tree?.path, mapDepth)];
+    const [root, blind] = [fromBase64(tree?.root, 32), fromBase64(tree?.blind, 32)];
+    const { size, slot } = tree ?? {};
+    if (head === undefined || text === undefined || proof === undefined || head.position !== text.position)
+      return this.#malformed(`${where}: this is not the way from a checkpoint to a head`);
+    if (
+      path === undefined ||
+      root === undefined ||
+      blind === undefined ||
+      !isCount(size) ||
+      size === 0 ||
+      !isCount(slot) ||
+      slot >= 2 ** mapDepth
+    )
+      return this.#malformed(`${where}: this is not the way from a head to a tree`);
+    const note = this.#believe(anchor?.checkpoint, where);
+    if (note === undefined) return undefined;
+    if (!verifyAuditPath(leafHash(Buffer.from(String(head.text))), text.position, note.size, proof, note.root))
+      this.findings.say(
+        'head changed',
+        `${where}: head ${text.position} does not lead to the root of the checkpoint of size ${note.size}`,
+        {
+          head: text.position,
+        },
+      );
+    if (!mapRootBy(mapLeafOf(customer, size, root, blind), slot, path).equals(text.mapRoot))
+      this.findings.say(
+        'head changed',
+        `${where}: head ${text.position} does not say that tree ${customer} had ${size} entries and this root`,
+        {
+          head: text.position,
+        },
+      );
+    return { note, head: text.position, size, root };
+  }
+
+  /** @param {unknown} text @param {string} where */
+  #believe(text, where) {
+    /** @type {Note} */
+    let note;
+    try {
+      if (typeof text !== 'string') throw new Error('the checkpoint is no text');
+      note = parseNote(text);
+    } catch (cause) {
+      this.findings.say('note malformed', `${where}: ${messageOf(cause)}`);
+      return undefined;
+    }
+    const why = verifyNote(note, this.#keys);
+    if (why !== undefined) this.findings.say('note forged', `${where}: the checkpoint of size ${note.size} is not to be believed: ${why}`);
+    const witness = this.#witness;
+    const standing = witness?.has(note) ?? 'yes';
+    const said = `${where}: the checkpoint of size ${note.size}, era ${note.era}, ${instantText(note.time)},`;
+    const isNewer = witness?.newest === undefined || isLater(note, witness.newest);
+    if (standing === 'no')
+      this.findings.say(
+        'not in this witness',
+        `${said} is not in this witness${isNewer ? ': it is newer than all there; bring a newer copy' : ''}`,
+      );
+    if (standing === 'abandoned') this.findings.say('not in this witness', `${said} was abandoned: the record went on from before it`);
+    return note;
+  }
+
+  /** @param {Anchor | null} from @param {Anchor} to @param {string} where */
+  #checkSpan(from, to, where) {
+    if (from === null) return;
+    if (isLater(from.note, to.note) || from.head > to.head || from.size > to.size)
+      this.findings.say('slice malformed', `${where}: the slice begins behind its end`);
+    if (from.note.era === to.note.era && from.note.size === to.note.size && !from.note.root.equals(to.note.root))
+      this.findings.say('two truths', `${where}: its two checkpoints are of one era and size, and differ`, {
+        from: to.note.size,
+        to: to.note.size,
+      });
+  }
+
+  // ---- Entries
+
+  /** @param {unknown} value @param {string} where */
+  #shown(value, where) {
+    this.#entries += 1;
+    const slice = this.#slice;
+    if (slice === undefined) return;
+    const line = exactly(value, ['shown', 'salt', 'sensitive', 'selected']);
+    const row = parseShown(line?.shown);
+    const [salt, sensitive] = [fromHex(line?.salt, 16), fromHex(line?.sensitive, 32)];
+    if (row === undefined || salt === undefined || sensitive === undefined || typeof line?.selected !== 'boolean')
+      return this.#bad('malformed', line?.shown, where, 'this is not an entry of a slice');
+    if (line.selected) this.#selected += 1;
+    const expected = this.#frontier?.size ?? 0;
+    const position = Number(row[1]);
+    if (row[0] !== slice.customer || !isOwnTree(slice.customer, row[5]))
+      return this.#bad('inserted', row, where, `it is not of customer ${slice.customer}`);
+    if (position >= slice.to.size) return this.#bad('inserted', row, where, `the slice ends before position ${slice.to.size}`);
+    if (position !== expected) {
+      const what = position > expected ? 'missing' : 'out of order';
+      return this.#bad(
+        what,
+        row,
+        where,
+        position > expected ? `position ${expected} should be here: it was left out` : `it stands behind position ${expected - 1}`,
+      );
+    }
+    this.#frontier?.append(leafOfShown(row, salt, sensitive));
+    return undefined;
+  }
+
+  #checkEnd() {
+    const [slice, frontier] = [this.#slice, this.#frontier];
+    if (slice === undefined) return;
+    const { customer, from, to, entries, selected, says } = slice;
+    const count = to.size - (from?.size ?? 0);
+    if (entries !== count || this.#entries !== count)
+      this.findings.say('slice incomplete', `the slice has to hold ${count} entries; it says ${entries} and holds ${this.#entries}`);
+    if (selected !== this.#selected)
+      this.findings.say('slice malformed', `the slice says that ${selected} entries are selected, and ${this.#selected} are marked so`);
+    if ((says === 'affected') !== this.#selected > 0)
+      this.findings.say('slice malformed', `the slice says ${says}, and ${this.#selected} of its entries are marked as selected`);
+    // With a gap or a foreign row nothing is left to be compared; it was said already.
+    if (frontier === undefined || frontier.size !== to.size || frontier.root().equals(to.root)) return;
+    const text = `tree ${customer}: what is shown of positions ${from?.size ?? 0} to ${to.size - 1} is not what was sealed: an entry was changed, or exchanged`;
+    this.findings.say('changed', text, { tree: customer, from: from?.size ?? 0, to: to.size - 1 });
+  }
+
+  /** @param {What} what @param {unknown} row @param {string} where @param {string} why @returns {undefined} */
+  #bad(what, row, where, why) {
+    const [tree, position] = Array.isArray(row) ? row : [];
+    if (isUuid(tree) && isCount(position))
+      this.findings.add({ what, text: `${placeText(tree, position)}: ${why} (${where})`, tree, position });
+    else this.findings.add({ what, text: `${where}: ${why}` });
+  }
+}
+
+// ======== witness.js =====================================================================================================================
+
+// Owns: the checkpoints of one or several witnesses: which is the newest, which were abandoned with their era, and where a witness contradicts itself.
+// Must never: choose by the name of a file, or by the order of lines alone.
+
+/**
+ * @typedef {{ readonly size: number, readonly root: Buffer, readonly era: number, readonly time: number }} Mark
+ *
+ * What an era held beyond the size at which the next one went on.
+ * @typedef {object} Loss
+ * @property {number} era
+ * @property {number} nextEra
+ * @property {number} fromSize
+ * @property {number} toSize
+ * @property {number} since
+ * @property {number} until
+ */
+
+/** Size, time, root. */
+const markWidth = 44;
+
+/** The checkpoints of one or several witnesses. Add them in the order of each file, then close. Kept are 44 bytes for each different one. */
+class Witness {
+  findings = new Findings();
+  /** @type {Loss[]} */
+  losses = [];
+  /** Believed notes, repeated ones included. */
+  checkpoints = 0;
+  /** Different checkpoints that were abandoned. */
+  abandoned = 0;
+  /** What was read, for the report. @type {string[]} */
+  read = [];
+  /** @type {Mark | undefined} */
+  #newest;
+  #keys;
+  /** @type {Map<number, Rows>} */
+  #eras = new Map();
+  /** @type {Map<number, Uint32Array>} */
+  #orders = new Map();
+  /** By era: checkpoints above were abandoned. @type {Map<number, number>} */
+  #limits = new Map();
+
+  /** @param {readonly VerifierKey[]} keys */
+  constructor(keys) {
+    this.#keys = keys;
+  }
+
+  /** The largest of the last era, with the time at which it was signed last. */
+  get newest() {
+    return this.#newest;
+  }
+
+  /**
+   * A note of a witness. `before` is what stood before it in the same file; the answer is what to give with the next one.
+   * @param {unknown} text
+   * @param {string} where
+   * @param {Mark | undefined} before
+   * @returns {Mark | undefined}
+   */
+  add(text, where, before) {
+    /** @type {Note} */
+    let note;
+    try {
+      if (typeof text !== 'string') throw new Error('this is not a JSON string');
+      note = parseNote(text);
+    } catch (cause) {
+      this.findings.say('note malformed', `${where}: ${messageOf(cause)}`);
+      return before;
+    }
+    const why = verifyNote(note, this.#keys);
+    if (why !== undefined) {
+      this.findings.say('note forged', `${where}: the checkpoint of size ${note.size} is not to be believed: ${why}`);
+      return before;
+    }
+    this.checkpoints += 1;
+    this.#keep(note);
+    if (before === undefined || !isLater(before, note)) return note;
+    // Two wardens may hand over at the same moment: one that was signed earlier comes late, which is no step back.
+    if (note.time < before.time) return before;
+    if (note.era < before.era)
+      this.findings.say('era', `${where}: era ${note.era} comes after era ${before.era}`, { from: before.era, to: note.era });
+    else
+      this.findings.say('shrunk', `${where}: inside era ${note.era} the size went from ${before.size} back to ${note.size}`, {
+        from: before.size,
+        to: note.size,
+      });
+    return note;
+  }
+
+  /** @param {Note} note */
+  #keep(note) {
+    const rows = this.#eras.get(note.era) ?? new Rows(markWidth);
+    this.#eras.set(note.era, rows);
+    const last = rows.length === 0 ? undefined : rows.at(rows.length - 1);
+    if (last !== undefined && uint(last, 0) === note.size && last.subarray(12).equals(note.root)) {
+      // The same checkpoint, signed again: only its time is new.
+      setUint(last, 6, Math.max(uint(last, 6), note.time));
+      return;
+    }
+    const row = rows.add();
+    setUint(row, 0, note.size);
+    setUint(row, 6, note.time);
+    row.set(note.root, 12);
+  }
+
+  close() {
+    const eras = [...this.#eras.keys()].sort((a, b) => b - a);
+    let limit = Number.POSITIVE_INFINITY;
+    let next = 0;
+    for (const era of eras) {
+      const order = this.#sort(era);
+      this.#limits.set(era, limit);
+      this.#compare(era);
+      this.#loss(era, next, limit);
+      const first = order[0] === undefined ? undefined : this.#mark(era, order[0]);
+      if (first !== undefined && first.size <= limit) [limit, next] = [first.size, era];
+    }
+    const [era] = eras;
+    if (era === undefined) return;
+    for (const index of this.#orders.get(era) ?? []) {
+      const mark = this.#mark(era, index);
+      const newest = this.#newest;
+      const isNewer = newest === undefined || mark.size > newest.size || (mark.size === newest.size && mark.time > newest.time);
+      if (isNewer) this.#newest = mark;
+    }
+  }
+
+  /**
+   * What the database must hold: by size, abandoned ones left out.
+   * @returns {Generator<Mark, void>}
+   */
+  *accepted() {
+    for (const era of [...this.#eras.keys()].sort((a, b) => a - b))
+      for (const index of this.#orders.get(era) ?? []) {
+        const mark = this.#mark(era, index);
+        if (mark.size <= (this.#limits.get(era) ?? 0)) yield mark;
+      }
+  }
+
+  /**
+   * Whether this very checkpoint was witnessed, and whether it was abandoned.
+   * @param {Note} note
+   * @returns {'yes' | 'no' | 'abandoned'}
+   */
+  has(note) {
+    for (const index of this.#orders.get(note.era) ?? []) {
+      const mark = this.#mark(note.era, index);
+      if (mark.size === note.size && mark.root.equals(note.root))
+        return note.size <= (this.#limits.get(note.era) ?? 0) ? 'yes' : 'abandoned';
+    }
+    return 'no';
+  }
+
+  /**
+   * @param {number} era
+   * @param {number} index
+   * @returns {Mark}
+   */
+  #mark(era, index) {
+    const row = this.#eras.get(era)?.at(index);
+    if (row === undefined) throw new RangeError('no such era');
+    return { size: uint(row, 0), time: uint(row, 6), root: row.subarray(12), era };
+  }
+
+  /** Several witnesses have the same checkpoints, each in its own order. @param {number} era */
+  #sort(era) {
+    const order = Uint32Array.from({ length: this.#eras.get(era)?.length ?? 0 }, (_, index) => index);
+    let isSorted = true;
+    for (let i = 1; i < order.length && isSorted; i += 1) isSorted = this.#mark(era, i - 1).size <= this.#mark(era, i).size;
+    if (!isSorted) order.sort((a, b) => this.#mark(era, a).size - this.#mark(era, b).size || a - b);
+    this.#orders.set(era, order);
+    return order;
+  }
+
+  /** For one era and size there is one root. @param {number} era */
+  #compare(era) {
+    /** @type {Mark | undefined} */
+    let before;
+    for (const index of this.#orders.get(era) ?? []) {
+      const mark = this.#mark(era, index);
+      if (before?.size === mark.size && !before.root.equals(mark.root))
+        this.findings.say(
+          'two truths',
+          `era ${era} has two different checkpoints of size ${mark.size}, both rightly signed: ${instantText(before.time)} and ${instantText(mark.time)}`,
+          { from: mark.size, to: mark.size },
+        );
+      before = mark;
+    }
+  }
+
+  /**
+   * @param {number} era
+   * @param {number} nextEra
+   * @param {number} limit
+   */
+  #loss(era, nextEra, limit) {
+    let [toSize, since, until] = [0, Number.POSITIVE_INFINITY, 0];
+    const sizes = new Set();
+    const order = this.#orders.get(era) ?? new Uint32Array();
+    for (let i = order.length - 1; i >= 0; i -= 1) {
+      const mark = this.#mark(era, order[i] ?? 0);
+      if (mark.size <= limit) break;
+      sizes.add(mark.size);
+      [toSize, since, until] = [Math.max(toSize, mark.size), Math.min(since, mark.time), Math.max(until, mark.time)];
+    }
+    if (sizes.size === 0) return;
+    this.abandoned += sizes.size;
+    this.losses.push({ era, nextEra, fromSize: limit, toSize, since, until });
+  }
+}
+
+// ======== witness-files.js ===============================================================================================================
+
+// Owns: reading the directories of witnesses: one file a day, perhaps compressed, perhaps there twice.
+// Must never: pass over a file of checkpoints that cannot be read.
+
+/**
+ */
+
+const witnessFile = /^checkpoints-(\d{4}-\d\d-\d\d)\.jsonl(?:\.gz)?$/;
+
+/**
+ * Reads every checkpoint of one or several witnesses. Throws when a directory cannot be read.
+ * @param {readonly string[]} directories
+ * @param {readonly VerifierKey[]} keys
+ */
+async function readWitness(directories, keys) {
+  const witness = new Witness(keys);
+  for (const directory of directories) {
+    /** @type {string[]} */
+    const days = [];
+    let files = 0;
+    /** @type {Mark | undefined} */
+    let before;
+    /** @type {Mark | undefined} */
+    let last;
+    for (const name of readdirSync(directory).sort()) {
+      const [, day] = witnessFile.exec(name) ?? [];
+      if (day === undefined) continue;
+      // A day may stand there twice, compressed and not yet removed: both go on from the day before.
+      if (day !== days.at(-1)) {
+        days.push(day);
+        before = last;
+      }
+      files += 1;
+      last = await readNotes(join(directory, name), witness, before);
+    }
+    witness.read.push(said(directory, files, days));
+  }
+  witness.close();
+  return witness;
+}
+
+/**
+ * @param {string} directory
+ * @param {number} files
+ * @param {readonly string[]} days
+ */
+function said(directory, files, days) {
+  const [first, last] = [days[0], days.at(-1)];
+  if (first === undefined || last === undefined) return `witness ${directory}: no file of checkpoints`;
+  const between = Math.round((Date.parse(last) - Date.parse(first)) / 86_400_000) + 1;
+  const gaps = Number.isNaN(between) || between === days.length ? '' : `; ${between - days.length} days between have no file`;
+  return `witness ${directory}: ${files} files of ${days.length} days, ${first} to ${last}${gaps}`;
+}
+
+/**
+ * @param {string} path
+ * @param {Witness} witness
+ * @param {Mark | undefined} before
+ */
+async function readNotes(path, witness, before) {
+  let last = before;
+  let line = 0;
+  try {
+    for await (const batch of readLines(path, false))
+      for (const text of batch) {
+        line += 1;
+        last = witness.add(parseStrictly(text), `${path} line ${line}`, last);
+      }
+  } catch (cause) {
+    witness.findings.say('unreadable', `${path}: broke off after line ${line}: ${messageOf(cause)}`);
+  }
+  return last;
+}
+
+// ======== verify.js ======================================================================================================================
+
+// Owns: the two things that can be verified from files: a whole record, and one customer's slice.
+// Must never: answer when a file could not be opened: that throws.
+
+/**
+ *
+ * @typedef {object} RecordOptions
+ * @property {readonly VerifierKey[]} keys
+ * @property {readonly string[]} witnesses Directories.
+ * @property {string | undefined} [archive] Directory.
+ * @property {number} maxAgeSeconds
+ * @property {string | Readable} dump
+ * @property {number} now Milliseconds since 1970.
+ *
+ * @typedef {object} SliceOptions
+ * @property {readonly VerifierKey[]} keys
+ * @property {readonly string[]} witnesses Directories; none: nothing is compared with a witness.
+ * @property {string | Readable} slice
+ */
+
+/** Verifies a whole record. Throws when dump, archive or witness cannot be opened. @param {RecordOptions} options */
+async function verifyRecord({ keys, witnesses, archive, maxAgeSeconds, dump, now }) {
+  const witness = await readWitness(witnesses, keys);
+  const archives = [];
+  if (archive !== undefined)
+    for (const file of archivesIn(archive)) archives.push({ file, sha256: await sha256OfFile(join(archive, file)) });
+  const verification = new Verification({ witness, now, maxAgeSeconds, archives });
+  const source = new Source(typeof dump === 'string' ? dump : 'the dump', 0, readLines(dump, true));
+  await feed(source, openArchives(archive ?? '', archives, verification), verification);
+  return verification.finish();
+}
+
+/** Verifies one customer's slice. Throws when it or a witness cannot be opened. @param {SliceOptions} options */
+async function verifySlice({ keys, witnesses, slice }) {
+  const verification = new SliceVerification(keys, witnesses.length === 0 ? undefined : await readWitness(witnesses, keys));
+  let line = 0;
+  for await (const batch of readLines(slice, true))
+    for (const text of batch) {
+      line += 1;
+      if (text !== '') verification.line(parseStrictly(text), `line ${line}`);
+    }
+  return verification.finish();
+}
+
+// ======== command.js =====================================================================================================================
+
+// Owns: the command line: arguments, exit codes, text or JSON.
+// Must never: end with 0 when nothing was verified. Even --help, which verifies nothing, does not.
+
+/** @typedef {Readable} Readable */
+
+const usage = `usage:
+  node ledger-verifier.mjs dump --key VKEY|FILE --witness DIR [--archive DIR] [--max-age SECONDS] [--json] DUMP|-
+  node ledger-verifier.mjs slice --key VKEY|FILE [--witness DIR] [--json] SLICE|-
+
+  --key      verifier key (name+id+base64), or a file with one on each line; again for every key that was ever used.
+             A retired key has its end behind it, VKEY@ERA:SIZE: the last checkpoint that it signed. Later ones by it are not believed
+  --witness  directory of checkpoints; again for every witness
+  --archive  directory of ledger-YYYY-MM.jsonl.gz
+  --max-age  how old the newest checkpoint may be, in seconds (600; 0: any age)
+  --json     one line for programs
+
+Copy the witness first, then dump: a witness that is newer than the dump makes the database look as if it had lost what came between.
+
+Exit code:
+  0  complete and good: every position up to the newest checkpoint was read and fits
+  1  findings
+  2  wrong usage (or --help), or something could not be read: nothing was verified
+  3  nothing bad was found, and not everything was read: archives that were not given or whose retention has ended, or no checkpoint
+`;
+
+const exitCodes = /** @type {const} */ ({ good: 0, bad: 1, incomplete: 3 });
+const nothingVerified = 2;
+
+class UsageError extends Error {}
+
+/** @param {readonly string[]} given */
+function keysOf(given) {
+  const texts = given.flatMap((one) =>
+    existsSync(one)
+      ? readFileSync(one, 'utf8')
+          .split('\n')
+          .map((line) => line.trim())
+          .filter((line) => line !== '')
+      : [one],
+  );
+  const keys = texts.map(parseVerifierKey);
+  const [first] = keys;
+  if (first === undefined) throw new UsageError('--key is missing: without it nothing can be believed');
+  if (keys.some(({ name }) => name !== first.name))
+    throw new UsageError('the keys are of different installations: verify one record at a time');
+  return keys;
+}
+
+/** @param {readonly string[]} args */
+function parseCommand(args) {
+  const options = /** @type {const} */ ({
+    key: { type: 'string', multiple: true },
+    witness: { type: 'string', multiple: true },
+    archive: { type: 'string' },
+    'max-age': { type: 'string' },
+    json: { type: 'boolean' },
+    help: { type: 'boolean' },
+  });
+  try {
+    return parseArgs({ args: [...args], options, allowPositionals: true, strict: true });
+  } catch (cause) {
+    throw new UsageError(messageOf(cause));
+  }
+}
+
+/**
+ * Does what the arguments say.
+ * @param {readonly string[]} args
+ * @param {Readable} stdin
+ * @param {number} now Milliseconds since 1970.
+ * @returns {Promise<{ readonly code: number, readonly text: string }>}
+ */
+async function run(args, stdin, now) {
+  const { values, positionals } = parseCommand(args);
+  if (values.help === true) return { code: nothingVerified, text: usage };
+  const [command, path, ...more] = positionals;
+  if ((command !== 'dump' && command !== 'slice') || path === undefined || more.length > 0)
+    throw new UsageError('say dump or slice, then one file (or - for standard input)');
+  const keys = keysOf(values.key ?? []);
+  const witnesses = values.witness ?? [];
+  const input = path === '-' ? stdin : path;
+  if (command === 'slice') {
+    if (values.archive !== undefined || values['max-age'] !== undefined) throw new UsageError('--archive and --max-age belong to dump');
+    const report = await verifySlice({ keys, witnesses, slice: input });
+    return { code: exitCodes[report.verdict], text: values.json === true ? `${JSON.stringify(report)}\n` : sliceText(report) };
+  }
+  const maxAge = values['max-age'] ?? '600';
+  if (!/^\d{1,9}$/.test(maxAge)) throw new UsageError('--max-age takes seconds');
+  if (witnesses.length === 0)
+    throw new UsageError('--witness is missing: a record proves nothing against the owner of its database without it');
+  const report = await verifyRecord({ keys, witnesses, archive: values.archive, maxAgeSeconds: Number(maxAge), dump: input, now });
+  return {
+    code: exitCodes[report.verdict],
+    text: values.json === true ? `${JSON.stringify(report)}\n` : recordText(report, Number(maxAge)),
+  };
+}
+
+/** The command of this process. It always runs: there is no question whether this file is the one that was started, so no wrong answer. */
+async function main() {
+  // Whatever ends this process before its verdict ends it as one that verified nothing.
+  process.exitCode = nothingVerified;
+  try {
+    const { code, text } = await run(process.argv.slice(2), process.stdin, Date.now());
+    await new Promise((resolve, reject) => process.stdout.write(text, (cause) => (cause ? reject(cause) : resolve(undefined))));
+    process.exitCode = code;
+  } catch (cause) {
+    process.stderr.write(`nothing was verified: ${messageOf(cause)}\n${cause instanceof UsageError ? usage : ''}`);
+    process.exitCode = nothingVerified;
+  }
+}
+
+// ======== main.js ========================================================================================================================
+
+// Owns: starting the command from its files. Whoever wants a library imports index.js.
+// Must never: ask whether it is the main module: it is.
+
+await main();

@@ -1,0 +1,59 @@
+// Owns: reading files and streams line by line: plain or compressed, strictly UTF-8, with a bound on the length of a line.
+// Must never: hold a file in memory, or take broken text for text.
+import { isUtf8 } from 'node:buffer';
+import { createReadStream } from 'node:fs';
+import { createGunzip } from 'node:zlib';
+
+/** @typedef {import('node:stream').Readable} Readable */
+
+const lineBytesMax = 16 * 1024 * 1024;
+
+/** What stands for a line that is not UTF-8: it is no JSON either. */
+const brokenLine = '\ufffd';
+
+/**
+ * The lines of a file or stream, in batches. `isTornKept`: whether a last line without its newline counts.
+ * `onBytes` is given what was read, before it is unpacked.
+ * @param {string | Readable} source
+ * @param {boolean} isTornKept
+ * @param {(bytes: Buffer) => void} [onBytes]
+ * @returns {AsyncGenerator<readonly string[], void>}
+ */
+export async function* readLines(source, isTornKept, onBytes) {
+  /** @type {Readable} */
+  const raw = typeof source === 'string' ? createReadStream(source, { highWaterMark: 1 << 20 }) : source;
+  if (onBytes !== undefined) raw.on('data', (/** @type {Buffer} */ chunk) => onBytes(chunk));
+  /** @type {Readable} */
+  const stream = typeof source === 'string' && source.endsWith('.gz') ? raw.pipe(createGunzip()) : raw;
+  if (stream !== raw) raw.on('error', (/** @type {Error} */ cause) => stream.destroy(cause));
+  /** @type {Buffer[]} */
+  let rest = [];
+  let restBytes = 0;
+  for await (const chunk of stream) {
+    /** @type {Buffer} */
+    const bytes = Buffer.isBuffer(chunk) ? chunk : Buffer.from(String(chunk));
+    const end = bytes.lastIndexOf(10);
+    if (end !== -1) {
+      yield linesOf(Buffer.concat([...rest, bytes.subarray(0, end)]));
+      [rest, restBytes] = [[], 0];
+    }
+    rest.push(bytes.subarray(end + 1));
+    restBytes += bytes.length - end - 1;
+    if (restBytes > lineBytesMax) throw new Error('a line is longer than any of this format');
+  }
+  if (isTornKept && restBytes > 0) yield linesOf(Buffer.concat(rest));
+}
+
+/** @param {Buffer} bytes */
+function linesOf(bytes) {
+  if (isUtf8(bytes)) return bytes.toString('utf8').split('\n');
+  const lines = [];
+  for (let from = 0; from <= bytes.length; ) {
+    const newline = bytes.indexOf(10, from);
+    const to = newline === -1 ? bytes.length : newline;
+    const line = bytes.subarray(from, to);
+    lines.push(isUtf8(line) ? line.toString('utf8') : brokenLine);
+    from = to + 1;
+  }
+  return lines;
+}

@@ -1,0 +1,79 @@
+// Owns: what is printed of a verification, in sentences.
+// Must never: print GOOD for anything but a verdict of good, or let text of a dump steer a terminal.
+import { instantText } from './findings.js';
+
+/**
+ * @typedef {import('./findings.js').Finding} Finding
+ * @typedef {import('./record.js').Report} Report
+ * @typedef {import('./slice.js').SliceReport} SliceReport
+ * @typedef {import('./slice.js').ShownCheckpoint} ShownCheckpoint
+ */
+
+/** What stands in a dump may be anybody's text. @param {string} text */
+const plain = (text) => text.replace(/\p{C}/gu, '?');
+
+/** @param {{ readonly found: number, readonly firstRow: Finding | null, readonly findings: readonly Finding[] }} report */
+function findingsText({ found, firstRow, findings }) {
+  const counted = `NOT GOOD: ${found} finding${found === 1 ? '' : 's'}`;
+  const first = firstRow === null ? [] : [`First bad row: ${plain(firstRow.text)}`];
+  const more = found > findings.length ? [`and ${found - findings.length} more`] : [];
+  return [counted, ...first, ...findings.map(({ what, text }, i) => `${i + 1}. ${what}: ${plain(text)}`), ...more, ''].join('\n');
+}
+
+/** @param {ShownCheckpoint | null} checkpoint */
+const checkpointText = (checkpoint) =>
+  checkpoint === null ? 'none' : `size ${checkpoint.size}, era ${checkpoint.era}, ${checkpoint.time}`;
+
+/** @param {Report} report @param {number} maxAgeSeconds */
+export function recordText(report, maxAgeSeconds) {
+  const { newest, unwitnessed } = report;
+  const age = newest !== null && maxAgeSeconds === 0 ? ' (its age was not checked: --max-age 0)' : '';
+  const lines = [
+    `${report.entries} entries, ${report.trees} trees, ${report.heads} heads, ${report.checkpoints} checkpoints`,
+    `newest checkpoint: ${checkpointText(newest)}${age}`,
+  ];
+  for (const loss of report.lost)
+    lines.push(
+      `LOST: era ${loss.era} had sealed up to size ${loss.toSize}, era ${loss.nextEra} went on from size ${loss.fromSize}: its checkpoints beyond, witnessed ${instantText(loss.since)} to ${instantText(loss.until)}, were abandoned. What they covered is lost; sizes and numbers were given again.`,
+    );
+  if (unwitnessed.heads > 0)
+    lines.push(
+      `${unwitnessed.heads} heads (${unwitnessed.entries} entries) are newer than what was witnessed and proved: nothing can be said of them yet.`,
+    );
+  const read = report.read.map((one) => `read: ${plain(one)}`);
+  const notRead = report.notRead.map((one) => `NOT READ: ${plain(one)}`);
+  return [...lines, ...read, ...notRead, conclusion(report)].join('\n');
+}
+
+/** @param {Report} report */
+function conclusion(report) {
+  if (report.verdict === 'bad') return findingsText(report);
+  if (report.verdict === 'good')
+    return 'GOOD: every witnessed entry is what was sealed, and none is missing: every position up to the newest checkpoint was read.\n';
+  return `NOT COMPLETE: nothing bad was found, and not everything was read${report.archived > 0 ? `: ${report.archived} entries were not` : ''}. This is no proof that the record is whole.\n`;
+}
+
+/** @param {SliceReport} report */
+export function sliceText(report) {
+  const { positions, says, subject } = report;
+  const from = report.oldest === null ? 'from the first entry ever' : `from the checkpoint of ${checkpointText(report.oldest)}`;
+  const lines = [
+    `slice of customer ${report.tree ?? '?'}: ${report.entries} entries, ${from}, to the checkpoint of ${checkpointText(report.newest)}`,
+    report.isWitnessed
+      ? `both checkpoints were looked for among ${report.checkpoints} of the witness`
+      : 'the checkpoints were not compared with a witness: that nobody was shown another record, their signatures alone do not prove',
+  ];
+  if (report.verdict !== 'good' || positions === null) return `${lines.join('\n')}\n${findingsText(report)}`;
+  const count = positions.to - positions.from;
+  const which = count === 0 ? 'no entry was sealed between the two' : `positions ${positions.from} to ${positions.to - 1}, none is missing`;
+  const said =
+    says === 'affected'
+      ? `that ${report.selected} of them concern "${plain(subject ?? '')}"`
+      : `that none of them concerns "${plain(subject ?? '')}"`;
+  return [
+    ...lines,
+    `GOOD: these are all entries of this customer between the two checkpoints (${which}), and each is what was sealed. That is proved.`,
+    `Stated only, by the operator's word: ${said}. The internal fields of each entry are covered by a digest and not shown.`,
+    '',
+  ].join('\n');
+}

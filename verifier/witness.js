@@ -1,0 +1,214 @@
+// Owns: the checkpoints of one or several witnesses: which is the newest, which were abandoned with their era, and where a witness contradicts itself.
+// Must never: choose by the name of a file, or by the order of lines alone.
+import { Findings, instantText } from './findings.js';
+import { messageOf } from './json.js';
+import { isLater, parseNote, verifyNote } from './note.js';
+import { Rows, setUint, uint } from './rows.js';
+
+/**
+ * @typedef {import('./note.js').Note} Note
+ * @typedef {import('./note.js').VerifierKey} VerifierKey
+ * @typedef {{ readonly size: number, readonly root: Buffer, readonly era: number, readonly time: number }} Mark
+ *
+ * What an era held beyond the size at which the next one went on.
+ * @typedef {object} Loss
+ * @property {number} era
+ * @property {number} nextEra
+ * @property {number} fromSize
+ * @property {number} toSize
+ * @property {number} since
+ * @property {number} until
+ */
+
+/** Size, time, root. */
+const markWidth = 44;
+
+/** The checkpoints of one or several witnesses. Add them in the order of each file, then close. Kept are 44 bytes for each different one. */
+export class Witness {
+  findings = new Findings();
+  /** @type {Loss[]} */
+  losses = [];
+  /** Believed notes, repeated ones included. */
+  checkpoints = 0;
+  /** Different checkpoints that were abandoned. */
+  abandoned = 0;
+  /** What was read, for the report. @type {string[]} */
+  read = [];
+  /** @type {Mark | undefined} */
+  #newest;
+  #keys;
+  /** @type {Map<number, Rows>} */
+  #eras = new Map();
+  /** @type {Map<number, Uint32Array>} */
+  #orders = new Map();
+  /** By era: checkpoints above were abandoned. @type {Map<number, number>} */
+  #limits = new Map();
+
+  /** @param {readonly VerifierKey[]} keys */
+  constructor(keys) {
+    this.#keys = keys;
+  }
+
+  /** The largest of the last era, with the time at which it was signed last. */
+  get newest() {
+    return this.#newest;
+  }
+
+  /**
+   * A note of a witness. `before` is what stood before it in the same file; the answer is what to give with the next one.
+   * @param {unknown} text
+   * @param {string} where
+   * @param {Mark | undefined} before
+   * @returns {Mark | undefined}
+   */
+  add(text, where, before) {
+    /** @type {Note} */
+    let note;
+    try {
+      if (typeof text !== 'string') throw new Error('this is not a JSON string');
+      note = parseNote(text);
+    } catch (cause) {
+      this.findings.say('note malformed', `${where}: ${messageOf(cause)}`);
+      return before;
+    }
+    const why = verifyNote(note, this.#keys);
+    if (why !== undefined) {
+      this.findings.say('note forged', `${where}: the checkpoint of size ${note.size} is not to be believed: ${why}`);
+      return before;
+    }
+    this.checkpoints += 1;
+    this.#keep(note);
+    if (before === undefined || !isLater(before, note)) return note;
+    // Two wardens may hand over at the same moment: one that was signed earlier comes late, which is no step back.
+    if (note.time < before.time) return before;
+    if (note.era < before.era)
+      this.findings.say('era', `${where}: era ${note.era} comes after era ${before.era}`, { from: before.era, to: note.era });
+    else
+      this.findings.say('shrunk', `${where}: inside era ${note.era} the size went from ${before.size} back to ${note.size}`, {
+        from: before.size,
+        to: note.size,
+      });
+    return note;
+  }
+
+  /** @param {Note} note */
+  #keep(note) {
+    const rows = this.#eras.get(note.era) ?? new Rows(markWidth);
+    this.#eras.set(note.era, rows);
+    const last = rows.length === 0 ? undefined : rows.at(rows.length - 1);
+    if (last !== undefined && uint(last, 0) === note.size && last.subarray(12).equals(note.root)) {
+      // The same checkpoint, signed again: only its time is new.
+      setUint(last, 6, Math.max(uint(last, 6), note.time));
+      return;
+    }
+    const row = rows.add();
+    setUint(row, 0, note.size);
+    setUint(row, 6, note.time);
+    row.set(note.root, 12);
+  }
+
+  close() {
+    const eras = [...this.#eras.keys()].sort((a, b) => b - a);
+    let limit = Number.POSITIVE_INFINITY;
+    let next = 0;
+    for (const era of eras) {
+      const order = this.#sort(era);
+      this.#limits.set(era, limit);
+      this.#compare(era);
+      this.#loss(era, next, limit);
+      const first = order[0] === undefined ? undefined : this.#mark(era, order[0]);
+      if (first !== undefined && first.size <= limit) [limit, next] = [first.size, era];
+    }
+    const [era] = eras;
+    if (era === undefined) return;
+    for (const index of this.#orders.get(era) ?? []) {
+      const mark = this.#mark(era, index);
+      const newest = this.#newest;
+      const isNewer = newest === undefined || mark.size > newest.size || (mark.size === newest.size && mark.time > newest.time);
+      if (isNewer) this.#newest = mark;
+    }
+  }
+
+  /**
+   * What the database must hold: by size, abandoned ones left out.
+   * @returns {Generator<Mark, void>}
+   */
+  *accepted() {
+    for (const era of [...this.#eras.keys()].sort((a, b) => a - b))
+      for (const index of this.#orders.get(era) ?? []) {
+        const mark = this.#mark(era, index);
+        if (mark.size <= (this.#limits.get(era) ?? 0)) yield mark;
+      }
+  }
+
+  /**
+   * Whether this very checkpoint was witnessed, and whether it was abandoned.
+   * @param {Note} note
+   * @returns {'yes' | 'no' | 'abandoned'}
+   */
+  has(note) {
+    for (const index of this.#orders.get(note.era) ?? []) {
+      const mark = this.#mark(note.era, index);
+      if (mark.size === note.size && mark.root.equals(note.root))
+        return note.size <= (this.#limits.get(note.era) ?? 0) ? 'yes' : 'abandoned';
+    }
+    return 'no';
+  }
+
+  /**
+   * @param {number} era
+   * @param {number} index
+   * @returns {Mark}
+   */
+  #mark(era, index) {
+    const row = this.#eras.get(era)?.at(index);
+    if (row === undefined) throw new RangeError('no such era');
+    return { size: uint(row, 0), time: uint(row, 6), root: row.subarray(12), era };
+  }
+
+  /** Several witnesses have the same checkpoints, each in its own order. @param {number} era */
+  #sort(era) {
+    const order = Uint32Array.from({ length: this.#eras.get(era)?.length ?? 0 }, (_, index) => index);
+    let isSorted = true;
+    for (let i = 1; i < order.length && isSorted; i += 1) isSorted = this.#mark(era, i - 1).size <= this.#mark(era, i).size;
+    if (!isSorted) order.sort((a, b) => this.#mark(era, a).size - this.#mark(era, b).size || a - b);
+    this.#orders.set(era, order);
+    return order;
+  }
+
+  /** For one era and size there is one root. @param {number} era */
+  #compare(era) {
+    /** @type {Mark | undefined} */
+    let before;
+    for (const index of this.#orders.get(era) ?? []) {
+      const mark = this.#mark(era, index);
+      if (before?.size === mark.size && !before.root.equals(mark.root))
+        this.findings.say(
+          'two truths',
+          `era ${era} has two different checkpoints of size ${mark.size}, both rightly signed: ${instantText(before.time)} and ${instantText(mark.time)}`,
+          { from: mark.size, to: mark.size },
+        );
+      before = mark;
+    }
+  }
+
+  /**
+   * @param {number} era
+   * @param {number} nextEra
+   * @param {number} limit
+   */
+  #loss(era, nextEra, limit) {
+    let [toSize, since, until] = [0, Number.POSITIVE_INFINITY, 0];
+    const sizes = new Set();
+    const order = this.#orders.get(era) ?? new Uint32Array();
+    for (let i = order.length - 1; i >= 0; i -= 1) {
+      const mark = this.#mark(era, order[i] ?? 0);
+      if (mark.size <= limit) break;
+      sizes.add(mark.size);
+      [toSize, since, until] = [Math.max(toSize, mark.size), Math.min(since, mark.time), Math.max(until, mark.time)];
+    }
+    if (sizes.size === 0) return;
+    this.abandoned += sizes.size;
+    this.losses.push({ era, nextEra, fromSize: limit, toSize, since, until });
+  }
+}
