@@ -9,7 +9,13 @@ import { DebianServer } from '../support/debian-server.ts';
 import { witnessed } from '../support/verified-record.ts';
 import { startWorld, type World } from '../support/world.ts';
 
-type Freeze = { readonly freeze: string; readonly why: string; readonly text: string; readonly era: number; readonly witnessedSize: number };
+type Freeze = {
+  readonly freeze: string;
+  readonly why: string;
+  readonly text: string;
+  readonly era: number;
+  readonly witnessedSize: number;
+};
 type Status = { readonly era: number; readonly heads: number; readonly freeze: Freeze | null };
 const status = (world: World): Promise<Status> => world.cofferctlJson<Status>(['ledger', 'status']);
 

@@ -13,7 +13,12 @@ const earlier = ({ query }: Transaction, micros: number): Transaction => ({
 });
 
 /** Seals what waits as it would have been sealed so many months ago, and a little later than the entries were written. */
-export async function sealLongAgo(database: Database, sql: TestDatabase, signing: Signing, months: number): Promise<readonly Awaited<ReturnType<typeof sealWithin>>[]> {
+export async function sealLongAgo(
+  database: Database,
+  sql: TestDatabase,
+  signing: Signing,
+  months: number,
+): Promise<readonly Awaited<ReturnType<typeof sealWithin>>[]> {
   await sql.query('select ledger_month(at) from ledger_fresh');
   const [row] = await sql.query<{ micros: number }>(
     "select (extract(epoch from clock_timestamp() - (clock_timestamp() - $1 * interval '1 month' + interval '1 hour')) * 1000000)::float8 as micros",

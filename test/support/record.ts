@@ -19,7 +19,10 @@ export const sealOnce = (database: Database, signing: Signing, isSignDue = false
   new Leader(database, quiet).round(signing, { isSignDue, isEpochAsked, now: Date.now() });
 
 /** What a sealer commits and would sign, inside of a transaction of the test. */
-export async function sealWithin(tx: Transaction, signing: Signing): Promise<Sealed & { readonly sealed: number; readonly isFull: boolean }> {
+export async function sealWithin(
+  tx: Transaction,
+  signing: Signing,
+): Promise<Sealed & { readonly sealed: number; readonly isFull: boolean }> {
   const state = await lockState(tx);
   const signed = openNote(signing, state.checkpoint);
   const standing = await loadStanding(tx, state, signed === undefined ? [] : [signed]);

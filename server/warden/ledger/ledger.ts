@@ -173,7 +173,12 @@ export class Ledger {
   }
 
   get metrics(): readonly Reading[] {
-    return readingsOf({ isOpen: this.#given.guard.state.is === 'open', isLeading: this.#leadership.isLeading, sealed: this.#sealed, seen: this.#look });
+    return readingsOf({
+      isOpen: this.#given.guard.state.is === 'open',
+      isLeading: this.#leadership.isLeading,
+      sealed: this.#sealed,
+      seen: this.#look,
+    });
   }
 
   #doubt(error: unknown): void {
