@@ -22,16 +22,12 @@ export async function boundStatements(tx: Transaction, statementMs: number): Pro
 
 /** Locked until the end of the transaction: one seals at a time, whoever believes to lead. What stands beside it is read when the lock is there. */
 export async function lockState(tx: Transaction): Promise<LedgerState> {
-  const [row] = await tx.query<{ era: number; number: number; checkpoint: string | null }>(
-    'select era, number, checkpoint from ledger_state for update',
+  const [row] = await tx.query<{ era: number; number: number; checkpoint: string | null; now: number }>(
+    'select era, number, checkpoint, micros(clock_timestamp()) as now from ledger_state for update',
   );
   if (row === undefined) throw new Error('the ledger has no state');
-  const [seen] = await tx.query<{ now: number } & { readonly [K in keyof HeadRow]: HeadRow[K] | null }>(
-    `select micros(clock_timestamp()) as now, ${rowColumns} from (select 1) one left join (select * from ledger_head order by position desc limit 1) h on true`,
-  );
-  if (seen === undefined) throw new Error('the database has no clock');
-  const { now, ...head } = seen;
-  return { ...row, now, newest: head.position === null ? null : (head as HeadRow) };
+  const [newest] = await tx.query<HeadRow>(`select ${rowColumns} from ledger_head h order by h.position desc limit 1`);
+  return { ...row, newest: newest ?? null };
 }
 
 /** An entry before it has a place. */
