@@ -106,7 +106,7 @@ export function notice(pack: CustomerPack, aware: Date): string {
         ]),
     `No other file of yours was released: at most ${size(totals.releasedBytes)} left our store.`,
     '',
-    'Whether these statements are complete you can check yourself: our record is sealed when it is written, and every entry of it that concerns you is attached, from a checkpoint before the incident to one behind it, without a gap (slice.jsonl, VERIFY.md).',
+    'Whether these statements are complete you can check yourself: our record is sealed when it is written, and every entry of it that concerns you is attached, from a point of the record before the incident to one behind it, without a gap (slice.jsonl, VERIFY.md).',
     '',
     '[What happened, as far as it is known. What was done. What the customer should do: keys to change, payments to look at.]',
     '',
@@ -119,7 +119,7 @@ export const verifying = (keys: readonly string[]): string =>
   [
     '# How to verify slice.jsonl',
     '',
-    'It holds every entry of our record that concerns you, between two checkpoints that we signed: one from before the incident, or the beginning, and one behind it. That none of them is missing is',
+    'It holds every entry of our record that concerns you, between two points of it that we signed: one from before the incident, or the beginning, and one behind it. That none of them is missing is',
     'proved: with one left out, added or changed it does not verify. Which of them belong to the incident is our word (`selected`); you can look at every one. Needed: Node.js 20 or later, and the',
     'verifier beside this folder (one file without dependencies; docs/reference/ledger-format.md of the product describes the format for any other program).',
     '',

@@ -74,8 +74,10 @@ export class Sealer {
     const signing = await this.signing();
     this.#leader ??= new Leader(this.#database, quiet);
     let note: string | undefined;
+    // An epoch that is asked for begins some seconds after the last one: as if they had gone.
+    const now = Date.now() + (isEpochAsked ? 10_000 : 0);
     for (;;) {
-      const beat = { isSignDue: isSignedAnyway && note === undefined, isEpochAsked: isEpochAsked && note === undefined, now: Date.now() };
+      const beat = { isSignDue: isSignedAnyway && note === undefined, isEpochAsked: isEpochAsked && note === undefined, now };
       const done = await this.#leader.round(signing, beat);
       note = done?.note ?? note;
       if (done?.isFull !== true) return note;

@@ -310,6 +310,7 @@ const others: Readonly<Record<string, string>> = {
   'change.propose': 'it takes nothing away',
   'change.approve': 'it takes nothing away: what it applies says so itself',
   'budget.release': 'it widens, by what two approved before',
+  'ledger.begin-epoch': 'it takes nothing away: a head is written that would be written within a day',
   plan: 'it does nothing',
   'warden.ping': 'it does nothing',
 };

@@ -10,7 +10,7 @@ export type HeadRow = {
   readonly mapRoot: Buffer;
   readonly trees: string;
 };
-const headColumns = 'h.position, micros(h.at) as at, h.number, h.secret, h.map_root as "mapRoot", h.trees';
+const rowColumns = 'h.position, micros(h.at) as at, h.number, h.secret, h.map_root as "mapRoot", h.trees';
 
 export type TreeRow = { readonly tree: string; readonly size: number; readonly frontier: string };
 export type Newest = HeadRow & { readonly note: string; readonly witnessedSize: number; readonly all: readonly TreeRow[] };
@@ -18,7 +18,7 @@ export type Newest = HeadRow & { readonly note: string; readonly witnessedSize: 
 /** One statement, so that note, head and trees belong together. Frontiers in base64. undefined: nothing is sealed and signed. */
 export async function newestHead(tx: Transaction): Promise<Newest | undefined> {
   const [row] = await tx.query<Newest>(
-    `select ${headColumns}, s.checkpoint as note, s.witnessed_size as "witnessedSize",
+    `select ${rowColumns}, s.checkpoint as note, s.witnessed_size as "witnessedSize",
        (select json_agg(json_build_object('tree', t.tree, 'size', t.size, 'frontier', translate(encode(t.frontier, 'base64'), E'\\n', ''))) from ledger_tree t) as all
      from ledger_state s cross join lateral (select * from ledger_head order by position desc limit 1) h where s.checkpoint is not null`,
   );
@@ -34,7 +34,7 @@ export async function witnessedNote(tx: Transaction): Promise<string | undefined
 /** The newest head below `size` that began an epoch, at or before an instant in microseconds when one is given. */
 export async function epochBefore(tx: Transaction, size: number, at: number | null): Promise<HeadRow | undefined> {
   const [row] = await tx.query<HeadRow>(
-    `select ${headColumns} from ledger_head h where h.epoch = h.position and h.position < $1
+    `select ${rowColumns} from ledger_head h where h.epoch = h.position and h.position < $1
        and ($2::bigint is null or h.at <= 'epoch'::timestamptz + $2::bigint * interval '1 microsecond') order by h.position desc limit 1`,
     [size, at],
   );
@@ -61,7 +61,7 @@ export async function leavesOf(tx: Transaction, tree: string, first: number, end
 }
 
 export async function headsBetween(tx: Transaction, first: number, end: number): Promise<readonly HeadRow[]> {
-  return tx.query<HeadRow>(`select ${headColumns} from ledger_head h where h.position >= $1 and h.position < $2 order by h.position`, [
+  return tx.query<HeadRow>(`select ${rowColumns} from ledger_head h where h.position >= $1 and h.position < $2 order by h.position`, [
     first,
     end,
   ]);

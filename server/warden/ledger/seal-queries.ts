@@ -22,16 +22,12 @@ export async function boundStatements(tx: Transaction, statementMs: number): Pro
 
 /** Locked until the end of the transaction: one seals at a time, whoever believes to lead. What stands beside it is read when the lock is there. */
 export async function lockState(tx: Transaction): Promise<LedgerState> {
-  const [row] = await tx.query<{ era: number; number: number; checkpoint: string | null }>(
-    'select era, number, checkpoint from ledger_state for update',
+  const [row] = await tx.query<{ era: number; number: number; checkpoint: string | null; now: number }>(
+    'select era, number, checkpoint, micros(clock_timestamp()) as now from ledger_state for update',
   );
   if (row === undefined) throw new Error('the ledger has no state');
-  const [seen] = await tx.query<{ now: number } & { readonly [K in keyof HeadRow]: HeadRow[K] | null }>(
-    `select micros(clock_timestamp()) as now, ${headColumns} from (select 1) one left join (select * from ledger_head order by position desc limit 1) h on true`,
-  );
-  if (seen === undefined) throw new Error('the database has no clock');
-  const { now, ...head } = seen;
-  return { ...row, now, newest: head.position === null ? null : (head as HeadRow) };
+  const [newest] = await tx.query<HeadRow>(`select ${rowColumns} from ledger_head h order by h.position desc limit 1`);
+  return { ...row, newest: newest ?? null };
 }
 
 /** An entry before it has a place. */
@@ -281,7 +277,7 @@ export type HeadRow = {
   readonly epoch: number;
   readonly trees: string;
 };
-const headColumns = 'h.position, micros(h.at) as at, h.number, h.secret, h.map_root as "mapRoot", h.epoch, h.trees';
+const rowColumns = 'h.position, micros(h.at) as at, h.number, h.secret, h.map_root as "mapRoot", h.epoch, h.trees';
 
 /** What the root of the heads log at `size` is made of: the hashes of whole blocks, and the heads behind them. Fewer rows: they are missing. */
 export async function headsUpTo(
@@ -297,7 +293,7 @@ export async function headsUpTo(
 }
 
 export async function headsBetween(tx: Transaction, first: number, end: number): Promise<readonly HeadRow[]> {
-  return tx.query<HeadRow>(`select ${headColumns} from ledger_head h where h.position >= $1 and h.position < $2 order by h.position`, [
+  return tx.query<HeadRow>(`select ${rowColumns} from ledger_head h where h.position >= $1 and h.position < $2 order by h.position`, [
     first,
     end,
   ]);

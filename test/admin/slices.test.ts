@@ -1,0 +1,147 @@
+// What a customer is shown: every entry of its tree between two epochs of a real record, checked here step by step from the format alone.
+import { createHash } from 'node:crypto';
+import { test } from 'tap';
+import { writeSlice } from '../../server/admin/incident/slice.ts';
+import { type Anchor, EpochAnchors } from '../../server/admin/ledger/proofs.ts';
+import { parseNote } from '../../server/domain/ledger/checkpoint.ts';
+import { Database } from '../../server/postgres/database.ts';
+import { verifyAuditPath } from '../../verifier/ledger-verifier.ts';
+import { createTestDatabase } from '../support/database.ts';
+import { newCustomer, Sealer, writeEntries } from '../support/record.ts';
+
+const H = (...parts: readonly Uint8Array[]): Buffer => createHash('sha256').update(Buffer.concat(parts)).digest();
+const bytes = (text: string): Buffer => Buffer.from(text, 'base64');
+type Start = {
+  readonly version: number;
+  readonly customer: string;
+  readonly says: string;
+  readonly subject: string;
+  readonly from: Anchor | null;
+  readonly frontier: readonly string[];
+  readonly to: Anchor;
+  readonly entries: number;
+  readonly selected: number;
+};
+type Shown = { readonly shown: readonly unknown[]; readonly salt: string; readonly sensitive: string; readonly selected: boolean };
+
+/** From the tree to the map root, from that to the checkpoint. */
+function isAnchored({ checkpoint, head, tree }: Anchor, customer: string): boolean {
+  let node = H(Buffer.of(0), Buffer.from(`cofferdam ledger tree/2\n${customer} ${tree.size} ${tree.root}\n`), bytes(tree.blind));
+  for (const [i, sibling] of tree.path.entries())
+    node = ((tree.slot >>> i) & 1) === 1 ? H(Buffer.of(1), bytes(sibling), node) : H(Buffer.of(1), node, bytes(sibling));
+  const { size, root } = parseNote(checkpoint).checkpoint;
+  const leaf = H(Buffer.of(0), Buffer.from(head.text));
+  return (
+    tree.path.length === 32 &&
+    head.text.split('\n')[3] === node.toString('base64') &&
+    verifyAuditPath(leaf, head.position, size, head.proof.map(bytes), bytes(root))
+  );
+}
+
+/** RFC 6962 by way of the whole subtrees: the root of a tree that begins with these and goes on with these leaves. */
+function rootAfter(size: number, frontier: readonly Buffer[], leaves: readonly Buffer[]): string {
+  const roots = [...frontier];
+  let count = size;
+  for (const leaf of leaves) {
+    let node = leaf;
+    for (let rest = count; rest % 2 === 1; rest = (rest - 1) / 2) node = H(Buffer.of(1), roots.pop() ?? Buffer.alloc(0), node);
+    roots.push(node);
+    count += 1;
+  }
+  return roots.reduceRight((right, left) => H(Buffer.of(1), left, right)).toString('base64');
+}
+
+const leafOf = ({ shown, salt, sensitive }: Shown): Buffer =>
+  H(
+    Buffer.of(0),
+    H(Buffer.from(salt, 'hex'), Buffer.from(JSON.stringify(['cofferdam ledger public/2', ...shown]))),
+    Buffer.from(sensitive, 'hex'),
+  );
+
+/** Empty: it verifies. */
+function faultsOf(start: Start, shown: readonly Shown[]): readonly string[] {
+  const first = start.from?.tree.size ?? 0;
+  return [
+    ...(isAnchored(start.to, start.customer) ? [] : ['to']),
+    ...(start.from === null || isAnchored(start.from, start.customer) ? [] : ['from']),
+    ...(start.from === null || rootAfter(first, start.frontier.map(bytes), []) === start.from.tree.root ? [] : ['frontier']),
+    ...(rootAfter(first, start.frontier.map(bytes), shown.map(leafOf)) === start.to.tree.root ? [] : ['entries']),
+    ...(shown.every((one, i) => one.shown[0] === start.customer && one.shown[1] === first + i) ? [] : ['positions']),
+    ...(shown.length === start.entries && shown.filter((one) => one.selected).length === start.selected ? [] : ['counts']),
+  ];
+}
+
+test('every entry between two epochs, and which of them are meant', async (t) => {
+  const sql = await createTestDatabase(t);
+  const warden = new Database({ url: sql.wardenUrl, applicationName: 'test', connectionsMax: 2 });
+  const admin = new Database({ url: sql.adminUrl, applicationName: 'test', connectionsMax: 2 });
+  t.teardown(() => Promise.all([warden.close(), admin.close()]).then(() => {}));
+  await sql.query("select set_config('cofferdam.customers', '*', false)");
+  const sealer = new Sealer(warden);
+  const [acme, bank, none] = [await newCustomer(sql, 'acme'), await newCustomer(sql, 'bank'), await newCustomer(sql, 'none')];
+  const anchors = new EpochAnchors();
+  const everything = { sessions: null, node: null, since: null, until: null, account: null };
+  type Asked = Omit<typeof everything, 'since' | 'sessions'> & {
+    readonly since: string | null;
+    readonly sessions: readonly string[] | null;
+  };
+  const slice = async (
+    customer: string,
+    chosen: Asked,
+  ): Promise<{ readonly start: Start | undefined; readonly shown: readonly Shown[] }> => {
+    const rows: unknown[] = [];
+    const options = { timeoutMs: 60_000, workMemory: '256MB', signal: AbortSignal.timeout(60_000) } as const;
+    await admin.withSnapshot(options, (snapshot) => writeSlice(snapshot, anchors, chosen, customer, (row) => void rows.push(row)));
+    const [first, ...rest] = rows as [{ slice: Start } | undefined, ...Shown[]];
+    return { start: first?.slice, shown: rest };
+  };
+  const sealEpoch = async (): Promise<void> => {
+    t.ok(await sealer.seal(false, true), 'an epoch');
+  };
+
+  await writeEntries(sql, acme, 300);
+  await writeEntries(sql, bank, 7);
+  await sealer.seal();
+  await t.rejects(
+    writeEntries(sql, acme, 5).then(async () => {
+      await sealer.seal();
+      return slice(acme, everything);
+    }),
+    { code: 'conflict', message: /not in an epoch/ },
+    'what is newer than the newest epoch is not passed over',
+  );
+  await sealEpoch();
+  const whole = await slice(acme, everything);
+  if (whole.start === undefined) throw new Error('no slice');
+  t.match(whole.start, { version: 2, customer: acme, says: 'affected', from: null, frontier: [], entries: 305, selected: 305 });
+  t.same(faultsOf(whole.start, whole.shown), []);
+  t.notMatch(JSON.stringify([whole.start, ...whole.shown]), new RegExp(bank), 'nothing of another customer');
+
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  const [later] = await sql.query<{ at: string }>(
+    'select to_char(clock_timestamp() at time zone \'utc\', \'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"\') as at',
+  );
+  await writeEntries(sql, acme, 4);
+  await writeEntries(sql, bank, 3);
+  await sealEpoch();
+  const since: Asked = { ...everything, since: later?.at ?? '' };
+  const part = await slice(acme, since);
+  if (part.start === undefined) throw new Error('no slice');
+  t.match(part.start, { says: 'affected', from: { tree: { size: 305 } }, entries: 4, selected: 4 });
+  t.same(faultsOf(part.start, part.shown), []);
+  t.same(faultsOf(part.start, part.shown.slice(1)), ['entries', 'positions', 'counts'], 'one left out at the beginning');
+  t.ok(faultsOf(part.start, part.shown.slice(0, -1)).includes('entries'), 'or at the end');
+  t.ok(faultsOf(part.start, part.shown.toReversed()).includes('entries'), 'or in another order');
+
+  const untouched = await slice(acme, { ...everything, sessions: ['00000000-0000-4000-8000-000000000001'] });
+  if (untouched.start === undefined) throw new Error('no slice');
+  t.match(untouched.start, { says: 'not-affected', entries: 309, selected: 0 }, 'whom it does not concern: all the same every entry');
+  t.same(faultsOf(untouched.start, untouched.shown), []);
+  t.same(await slice(none, everything), { start: undefined, shown: [] }, 'a customer without entries');
+
+  const [month] = await sql.query<{ name: string }>('select tableoid::regclass::text as name from ledger_sealed limit 1');
+  await sql.query('set session_replication_role = replica');
+  await sql.query(`delete from ${month?.name} where tree = $1 and position = 100`, [acme]);
+  await t.rejects(slice(acme, everything), { code: 'conflict' }, 'an entry that is not there is no gap');
+  t.same((await slice(acme, since)).start?.entries, 4, 'twin: where it was not asked for');
+});
