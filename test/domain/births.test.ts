@@ -15,13 +15,10 @@ test('gone, changed, and what is no fault', (t) => {
   draft.end('committed');
   t.same(births.ask(10), { ids: [1, 2, 3, 4], above: 0 });
   t.same(births.ask(2), { ids: [1, 2], above: 0 }, 'a bounded question');
-  t.same(
-    births.learn([1, 2, 3, 4], { number: 7, upTo: 7, sightings: [sighting(1, true), sighting(2, false), sighting(3, true, 'y')] }),
-    [
-      { id: 3, kind: 'extent.granted', is: 'changed', isOfOtherServer: false },
-      { id: 4, kind: 'extent.granted', is: 'gone', isOfOtherServer: false },
-    ],
-  );
+  t.same(births.learn([1, 2, 3, 4], { number: 7, upTo: 7, sightings: [sighting(1, true), sighting(2, false), sighting(3, true, 'y')] }), [
+    { id: 3, kind: 'extent.granted', is: 'changed', isOfOtherServer: false },
+    { id: 4, kind: 'extent.granted', is: 'gone', isOfOtherServer: false },
+  ]);
   t.same(births.ask(10), { ids: [3, 4, 2], above: 0 }, 'a miss stays; what waits has its turn behind the others');
   t.same(births.ask(1), { ids: [3], above: 0 });
   t.throws(() => {

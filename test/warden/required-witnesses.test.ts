@@ -152,7 +152,8 @@ for (const [what, lose] of Object.entries(losses))
     lose(directory);
     await until('nothing is served', () => guard.state.is === 'closed');
     t.match(guard.state, { is: 'closed', why: 'unsure', text: /the witness near has lost what it had/ });
-    const alarms = () => sql.query<{ severity: string; text: string }>("select severity, text from alert where kind = 'ledger.witness-lost'");
+    const alarms = () =>
+      sql.query<{ severity: string; text: string }>("select severity, text from alert where kind = 'ledger.witness-lost'");
     await until('the alarm', async () => (await alarms()).length > 0);
     t.match(await alarms(), [{ severity: 'critical', text: /near/ }]);
     await delay(300);

@@ -16,8 +16,13 @@ test('a required witness on the disk of objects or database', (t) => {
   const log = { warn: ((text: string) => void said.push(text)) as never };
 
   // The real disk: neither directory exists yet, and both would be made on it.
-  t.match(sharedDisks(config), [/^the required witness local .*\/witness\) is on the same disk as the stored objects .* and the database /]);
-  t.throws(() => requireOwnDisks(with_([own]), log), { code: 'configuration', message: /Mount another machine's disk there, use an https witness/ });
+  t.match(sharedDisks(config), [
+    /^the required witness local .*\/witness\) is on the same disk as the stored objects .* and the database /,
+  ]);
+  t.throws(() => requireOwnDisks(with_([own]), log), {
+    code: 'configuration',
+    message: /Mount another machine's disk there, use an https witness/,
+  });
   t.same(said, []);
   requireOwnDisks(with_([own], 'development'), log);
   t.match(said, [/refused in production$/]);
@@ -28,6 +33,10 @@ test('a required witness on the disk of objects or database', (t) => {
   t.same(sharedDisks(with_([{ ...own, isRequired: false }])), [], 'twin: one that is not required');
   t.same(sharedDisks(with_([{ type: 'https', name: 'far', isRequired: true, url: 'https://w.example/', ca: null, token: null }])), []);
   const store = { ...with_([own]), storeDirectory: '/elsewhere', database: { ...config.database, embedded: false } };
-  t.same(sharedDisks(store, (path) => (path.startsWith('/elsewhere') ? 3 : 1)), [], 'twin: objects and database on others');
+  t.same(
+    sharedDisks(store, (path) => (path.startsWith('/elsewhere') ? 3 : 1)),
+    [],
+    'twin: objects and database on others',
+  );
   t.end();
 });

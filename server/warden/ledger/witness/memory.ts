@@ -1,8 +1,8 @@
 // Owns: noticing, at each beat, that a witness has not got any more what it had, and saying so.
 // Must never: let a witness that answers nothing hold up the beat; that is for the judge of what is late.
 import { setTimeout as pause } from 'node:timers/promises';
-import { CofferdamError } from '../../../domain/errors.ts';
 import { held } from '../../../domain/detached.ts';
+import { CofferdamError } from '../../../domain/errors.ts';
 import type { LedgerAlarms } from '../alarms.ts';
 import type { Witness } from './witness.ts';
 
