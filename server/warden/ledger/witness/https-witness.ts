@@ -41,7 +41,10 @@ export class HttpsWitness implements Witness {
   #lost: string | undefined;
   #checkedAt = performance.now();
 
-  constructor(config: HttpsConfig) {
+  readonly #every: { readonly ms: number; readonly lostMs: number };
+
+  constructor(config: HttpsConfig, every = { ms: checkEveryMs, lostMs: checkLostEveryMs }) {
+    this.#every = every;
     this.name = config.name;
     this.isRequired = config.isRequired;
     this.#config = config;
@@ -67,7 +70,7 @@ export class HttpsWitness implements Witness {
   /** Asked once a minute, and again soon when it had lost something: over the net, so not at each beat. One that does not answer has lost nothing. */
   async check(): Promise<void> {
     const had = this.#had;
-    const everyMs = this.#lost === undefined ? checkEveryMs : checkLostEveryMs;
+    const everyMs = this.#lost === undefined ? this.#every.ms : this.#every.lostMs;
     if (had === undefined || performance.now() - this.#checkedAt < everyMs) return this.#requireMemory();
     this.#checkedAt = performance.now();
     const note = await this.#newest();
