@@ -10,6 +10,8 @@ export const keyRequestNamespace = 'cofferdam-key';
 const heading = 'cofferdam key request';
 
 export type KeyRequest = {
+  /** For which gateway: a request for one of a firm's installations is none for another. */
+  readonly installation: string;
   readonly account: string;
   /** Of the new key; must be that of `publicKey`. */
   readonly fingerprint: string;
@@ -19,10 +21,11 @@ export type KeyRequest = {
   readonly publicKey: string;
 };
 
-/** The bytes to sign: heading and four lines. */
+/** The bytes to sign: heading and five lines. */
 export function keyRequestText(request: KeyRequest): string {
   return [
     heading,
+    `installation ${request.installation}`,
     `account ${request.account}`,
     `fingerprint ${request.fingerprint}`,
     `expires ${request.expires}`,
@@ -55,14 +58,21 @@ export function parseSignedKeyRequest(input: string, count: 1 | 2): SignedKeyReq
         : 'expected the request and, after it, two signatures by `ssh-keygen -Y sign`: by a current key of the account, and by the new key',
     );
   const match =
-    /^cofferdam key request\naccount ([^\n]{1,64})\nfingerprint (SHA256:[A-Za-z0-9+/]{43})\nexpires (\d{4}-\d\d-\d\d)\nkey ([^\n]{1,4096})\n$/.exec(
+    /^cofferdam key request\ninstallation ([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\naccount ([^\n]{1,64})\nfingerprint (SHA256:[A-Za-z0-9+/]{43})\nexpires (\d{4}-\d\d-\d\d)\nkey ([^\n]{1,4096})\n$/.exec(
       text,
     );
-  const [, account = '', fingerprint = '', expires = '', publicKey = ''] = match ?? [];
+  const [, installation = '', account = '', fingerprint = '', expires = '', publicKey = ''] = match ?? [];
   if (match === null || !isValidAccountName(account) || Number.isNaN(Date.parse(expires)))
-    throw new CofferdamError('invalid', `expected five lines: "${heading}", then account, fingerprint, expires YYYY-MM-DD, key`);
+    throw new CofferdamError(
+      'invalid',
+      `expected six lines: "${heading}", then installation, account, fingerprint, expires YYYY-MM-DD, key`,
+    );
   parsePublicKeyLine(publicKey, 2048);
-  return { request: { account, fingerprint, expires, publicKey }, text, signatures: bodies.map(([body = '']) => parseArmored(body)) };
+  return {
+    request: { installation, account, fingerprint, expires, publicKey },
+    text,
+    signatures: bodies.map(([body = '']) => parseArmored(body)),
+  };
 }
 
 function parseArmored(body: string): SshSignature {

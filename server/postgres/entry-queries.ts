@@ -5,21 +5,20 @@ import type { Row, Transaction } from './database.ts';
 import { draftOf } from './drafts.ts';
 
 /** All that a seal is over, of a row before or after it is sealed. `charge_batch` gives back the same text. */
-const content = (of: string): string =>
-  `row(${[
-    ...['id', 'at', 'kind', 'observer', 'customer_id', 'account_id', 'session_id', 'node', 'plane', 'handle_id', 'version_id', 'extent'],
-    ...['bytes', 'public', 'credential', 'also_credential', 'source', 'source_port', 'client', 'operator', 'sensitive'],
-  ]
-    .map((name) => `${of}.${name}`)
-    .join(', ')})::text`;
+const sealed = [
+  ...['id', 'at', 'kind', 'observer', 'customer_id', 'account_id', 'session_id', 'node', 'plane', 'handle_id', 'version_id', 'extent'],
+  ...['bytes', 'public', 'credential', 'also_credential', 'source', 'source_port', 'client', 'operator', 'sensitive'],
+];
+const content = (of: string): string => ['row(', sealed.map((name) => [of, name].join('.')).join(', '), ')::text'].join('');
 
 /** `columns`: names of ours; what is not named stays as the database has it for a new row. */
 export async function insertEntry(tx: Transaction, columns: readonly string[], values: readonly unknown[]): Promise<void> {
-  const marks = columns.map((_, i) => `$${i + 1}`).join(', ');
+  const names = columns.join(', ');
+  const marks = columns.map((_, i) => ['$', i + 1].join('')).join(', ');
   const draft = draftOf(tx);
   draft?.requireRoom();
   const rows = await tx.query<{ content: string }>(
-    `insert into ledger_fresh (${columns.join(', ')}) values (${marks}) returning ${content('ledger_fresh')} as content`,
+    `insert into ledger_fresh (${names}) values (${marks}) returning ${content('ledger_fresh')} as content`,
     values,
   );
   for (const row of rows) draft?.add(row.content);

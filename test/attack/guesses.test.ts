@@ -178,8 +178,10 @@ test('a taken edge with the session of a manager adds no key', async (t) => {
   const { token } = login.session;
   const own = new UserKey();
   const expires = new Date(Date.now() + 100 * 86_400_000).toISOString().slice(0, 10);
+  const { verifierKeys } = await world.cofferctlJson<{ verifierKeys: readonly string[] }>(['ledger', 'status']);
+  const installation = /^cofferdam\/([0-9a-f-]{36})\+/.exec(verifierKeys[0] ?? '')?.[1] ?? '';
   const request = (account: string, key: UserKey): string =>
-    keyRequestText({ account, fingerprint: fingerprintOf(key.blob), expires, publicKey: key.line });
+    keyRequestText({ installation, account, fingerprint: fingerprintOf(key.blob), expires, publicKey: key.line });
   /** As `ssh-keygen -Y sign` would, with a key that the thief has; or around a signature that he saw pass by. */
   const sign = async (text: string, keyFile: string): Promise<string> => {
     const file = join(world.directory, `request-${randomUUID()}`);

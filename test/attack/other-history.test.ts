@@ -1,6 +1,7 @@
 // T-27: a database that went another way than what was witnessed, at no fewer heads. Nothing is served, and two operators can let it go on, once, by a release that
 // names what it gives up; one that another person wrote, or that names something else, gives up nothing.
-import { cpSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Test, test } from 'tap';
 import { parseNote } from '../../server/domain/ledger/checkpoint.ts';
@@ -34,7 +35,8 @@ test('a database that went another way is frozen as diverged, and a release that
   await witnessed(world);
   await world.stop();
   const dump = await server.dump('cofferdam', 'fork');
-  cpSync(witness, `${witness}.fork`, { recursive: true });
+  // With its owner: the warden is another user than this test.
+  execFileSync('cp', ['-a', witness, `${witness}.fork`]);
 
   // One way.
   await world.start();

@@ -5,7 +5,13 @@ import { Random } from '../fuzz/mutate.ts';
 
 const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');
 const publicKey = `ssh-ed25519 ${base64(concatBytes([wireString('ssh-ed25519'), wireString(new Uint8Array(32).fill(7))]))} name@host`;
-const request = { account: 'acme-batch', fingerprint: `SHA256:${'b'.repeat(43)}`, expires: '2027-01-31', publicKey };
+const request = {
+  installation: '6b0f9a52-97a5-4c7b-9f4e-0d1f4d9b8a11',
+  account: 'acme-batch',
+  fingerprint: `SHA256:${'b'.repeat(43)}`,
+  expires: '2027-01-31',
+  publicKey,
+};
 const text = keyRequestText(request);
 const blob = (version: number, hash: string): string =>
   base64(

@@ -151,6 +151,8 @@ test('a new key from the customer: signed by the current one, waiting, confirmed
   const requests = join(world.directory, 'requests');
   mkdirSync(requests);
   const expires = new Date(Date.now() + 200 * 86_400_000).toISOString().slice(0, 10);
+  const { verifierKeys } = await world.cofferctlJson<{ verifierKeys: readonly string[] }>(['ledger', 'status']);
+  const installation = /^cofferdam\/([0-9a-f-]{36})\+/.exec(verifierKeys[0] ?? '')?.[1] ?? '';
   /** Request and signatures as a person makes them: by a key of the account, and by the new key. */
   const signed = async (
     signer: string,
@@ -158,11 +160,11 @@ test('a new key from the customer: signed by the current one, waiting, confirmed
     namespace = 'cofferdam-key',
     newKey: string | null = next.file,
   ): Promise<string> => {
-    const fields = { account: 'acme-batch', fingerprint, expires, key: next.publicLine, ...change };
+    const fields = { installation, account: 'acme-batch', fingerprint, expires, key: next.publicLine, ...change };
     const file = join(requests, `r${Math.random().toString(36).slice(2)}`);
     writeFileSync(
       file,
-      `cofferdam key request\naccount ${fields.account}\nfingerprint ${fields.fingerprint}\nexpires ${fields.expires}\nkey ${fields.key}\n`,
+      `cofferdam key request\ninstallation ${fields.installation}\naccount ${fields.account}\nfingerprint ${fields.fingerprint}\nexpires ${fields.expires}\nkey ${fields.key}\n`,
     );
     const text = readFileSync(file, 'utf8');
     const signatures: string[] = [];
@@ -180,6 +182,7 @@ test('a new key from the customer: signed by the current one, waiting, confirmed
     ['signed by the new key itself', 'acme', await signed(next.file)],
     ["signed by the person's own key", 'acme', await signed(world.keyFile('acme'))],
     ["another customer's machine", 'globex', good],
+    ['signed for another gateway', 'acme', await signed(machineKey, { installation: '7b0f9a52-97a5-4c7b-9f4e-0d1f4d9b8a11' })],
     ['signed for another purpose', 'acme', await signed(machineKey, {}, 'file')],
     ['another key under the signature', 'acme', good.replace(/^expires .*$/m, 'expires 2099-01-01')],
     ['the fingerprint of another key', 'acme', await signed(machineKey, { fingerprint: `SHA256:${'A'.repeat(43)}` })],

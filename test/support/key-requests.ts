@@ -32,8 +32,8 @@ export function armored(text: string, by: Pick<Key, 'blob' | 'privateKey'>, name
 }
 
 /** A request for the key `wanted` of `account`, signed by `signer` and by that key; good for so many days. */
-export function signedRequest(account: string, signer: Key, wanted: Key, spaces = namespaces, days = 5): string {
+export function signedRequest(installation: string, account: string, signer: Key, wanted: Key, spaces = namespaces, days = 5): string {
   const expires = new Date(Date.now() + days * 86_400_000).toISOString().slice(0, 10);
-  const text = keyRequestText({ account, fingerprint: wanted.fingerprint, expires, publicKey: wanted.line });
+  const text = keyRequestText({ installation, account, fingerprint: wanted.fingerprint, expires, publicKey: wanted.line });
   return `${text}${armored(text, signer, spaces.current)}${armored(text, wanted, spaces.wanted)}`;
 }

@@ -66,7 +66,8 @@ async function setUp(t: Test) {
     }
     return said;
   };
-  return { addKey, outcome };
+  const [{ id: installation } = { id: '' }] = await sql.query<{ id: string }>('select id::text as id from installation');
+  return { addKey, outcome, installation };
 }
 
 const unknown = 'not-found: no account that you manage has this key';
@@ -99,7 +100,7 @@ test('a key is confirmed by a second person who manages its account, and revoked
 });
 
 test('a new key is asked for by a current key of its own account', async (t) => {
-  const { addKey, outcome } = await setUp(t);
+  const { addKey, outcome, installation } = await setUp(t);
   const own = await addKey('batch', 'operator o', '-1 day');
   const waiting = await addKey('batch', 'operator o', '1 day');
   const [ofAlice, ofCarol, foreign] = [
@@ -117,17 +118,23 @@ test('a new key is asked for by a current key of its own account', async (t) => 
     ['that is not good yet', waiting],
     ['that nobody has', makeKey()],
   ] as const)
-    t.equal(await ask('alice', signedRequest('batch', signer, wanted)), notSigned, `a key ${what}`);
+    t.equal(await ask('alice', signedRequest(installation, 'batch', signer, wanted)), notSigned, `a key ${what}`);
   t.equal(
-    await ask('alice', signedRequest('batch', own, wanted, { ...namespaces, current: 'file' })),
+    await ask('alice', signedRequest(installation, 'batch', own, wanted, { ...namespaces, current: 'file' })),
     notSigned,
     'signed for something else',
   );
   // The twin: its signature is taken, and the next one is looked at.
-  const unproved = signedRequest('batch', own, wanted, { ...namespaces, wanted: 'file' });
+  const unproved = signedRequest(installation, 'batch', own, wanted, { ...namespaces, wanted: 'file' });
   t.equal(await ask('alice', unproved), `denied: neither signature is one by the new key itself ${how}`);
   const notYours = 'denied: you may ask for keys of your own account and, when you manage them, of the machine accounts of your house';
-  t.equal(await ask('carol', signedRequest('batch', own, wanted)), notYours, 'who manages nobody');
-  t.equal(await ask('alice', signedRequest('carol', ofCarol, wanted)), notYours, 'another person');
-  t.equal(await ask('alice', signedRequest('theirs', foreign, wanted)), notYours, 'another house');
+  const elsewhere = signedRequest('7b0f9a52-97a5-4c7b-9f4e-0d1f4d9b8a11', 'batch', own, wanted);
+  t.match(
+    await ask('alice', elsewhere),
+    /^denied: the request is for another installation than this one, which is /,
+    'signed for another gateway',
+  );
+  t.equal(await ask('carol', signedRequest(installation, 'batch', own, wanted)), notYours, 'who manages nobody');
+  t.equal(await ask('alice', signedRequest(installation, 'carol', ofCarol, wanted)), notYours, 'another person');
+  t.equal(await ask('alice', signedRequest(installation, 'theirs', foreign, wanted)), notYours, 'another house');
 });

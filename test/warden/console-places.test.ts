@@ -56,6 +56,7 @@ test('more requests for keys at once than a node has places', async (t) => {
   const requireAny = async (id: string) => ({ id, node: caller.node, purpose: 'transfer', account, customers: [{ id: customer }] });
   const sessions = { requireAny, goingOn: () => undefined } as unknown as SessionRegistry;
   const handlers = consoleHandlers(warden, sessions);
+  const [{ id: installation } = { id: '' }] = await sql.query<{ id: string }>('select id::text as id from installation');
   const door = doorOf(slots, caller);
   const ask = (text: string): Promise<unknown> => {
     const token = randomUUID();
@@ -66,15 +67,19 @@ test('more requests for keys at once than a node has places', async (t) => {
   };
 
   const tooLong = { outcome: 'done', exitStatus: 1, text: /a key lives at most \d+ days/ };
-  t.match(await ask(signedRequest('anna', own, squatted, namespaces, 4000)), tooLong, 'one that cannot be registered');
+  t.match(await ask(signedRequest(installation, 'anna', own, squatted, namespaces, 4000)), tooLong, 'one that cannot be registered');
   t.match(await sql.query('select state from credential where account_id = $1', [squatter]), [{ state: 'active' }], 'ends nothing');
   const good = { outcome: 'done', exitStatus: 0, text: /is good from/ };
-  t.match(await ask(signedRequest('anna', own, squatted)), good, "one that ends another house's key, which nobody proved to have");
+  t.match(
+    await ask(signedRequest(installation, 'anna', own, squatted)),
+    good,
+    "one that ends another house's key, which nobody proved to have",
+  );
   t.match(await sql.query('select state from credential where account_id = $1', [squatter]), [{ state: 'revoked' }]);
 
   // One of them is the successor of the key that signs; the others are refused in the last of their transactions, and ended what there was to end before.
   const wanted = Array.from({ length: 3 * places }, makeKey);
-  const answers = await Promise.allSettled(wanted.map((key) => ask(signedRequest('anna', own, key))));
+  const answers = await Promise.allSettled(wanted.map((key) => ask(signedRequest(installation, 'anna', own, key))));
   for (const answer of answers)
     t.match(answer, { status: 'fulfilled', value: { outcome: 'done', text: /is good from|is being replaced already/ } });
   t.equal(slots.transactions.used, 0, 'and every place is given back');

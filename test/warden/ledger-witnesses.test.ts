@@ -103,6 +103,22 @@ test('a witness behind HTTPS: keeps, tells, and every way in which it may not', 
   await witness.keep(note);
 });
 
+test('a witness behind HTTPS that has not got any more what it had says so; one that does not answer has lost nothing', async (t) => {
+  const { server, config } = await serve(t);
+  const witness = new HttpsWitness(config, { ms: 0, lostMs: 0 });
+  await witness.check();
+  await witness.keep(note);
+  await witness.check();
+  server.notes.length = 0;
+  await t.rejects(witness.check(), { code: 'corrupt', message: /far has lost what it had: it knows no checkpoint of 3 heads, era 1/ });
+  await server.stop();
+  await t.rejects(witness.check(), { code: 'unavailable' });
+  await server.start();
+  await t.rejects(witness.check(), { code: 'corrupt' }, 'still');
+  server.notes.push(note);
+  await witness.check();
+});
+
 async function setUp(t: Test) {
   const sql = await createTestDatabase(t);
   const { directory, server, witness } = await serve(t);

@@ -29,6 +29,10 @@ export type Ends = {
   readonly remoteAddress?: string | undefined;
   readonly localAddress?: string | undefined;
 };
+/** It comes from this machine, and from one of these ports: a stranger may come from any port. */
+export const isFromHere = (ports: ReadonlySet<number>, { remotePort, remoteAddress, localAddress }: Ends): boolean =>
+  remotePort !== undefined && remoteAddress !== undefined && remoteAddress === localAddress && ports.has(remotePort);
+
 type Tester = Person & { readonly directory: string };
 
 /** Every profile takes this kind of key. */
@@ -54,9 +58,9 @@ export class SelfTest {
     if (options.node.config.limits.selfTestEveryMs > 0) this.#schedule(firstAfterMs);
   }
 
-  /** A connection of ours earns no penalty: it comes from this machine, at one of our ports. A stranger may come from any port. */
-  isOwn({ remotePort, remoteAddress, localAddress }: Ends): boolean {
-    return remotePort !== undefined && remoteAddress !== undefined && remoteAddress === localAddress && this.#ports.has(remotePort);
+  /** A connection of ours earns no penalty. */
+  isOwn(ends: Ends): boolean {
+    return isFromHere(this.#ports, ends);
   }
 
   async stop(): Promise<void> {

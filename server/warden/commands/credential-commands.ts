@@ -15,6 +15,7 @@ import { lockForWithdrawal } from '../budgets/consequence-queries.ts';
 import { createBudgets } from '../budgets/create-budgets.ts';
 import { declareFound, declareRelied } from '../changes/declared.ts';
 import { generationsOf } from '../changes/generations.ts';
+import { installationId } from '../changes/seal-queries.ts';
 import { firstBroken } from '../changes/seals.ts';
 import type { Warden } from '../context.ts';
 import {
@@ -113,7 +114,8 @@ export const credentialUseCases = {
       throw new CofferdamError('invalid', 'an overlap needs a key that is replaced');
     const holder = { id: account.id, name: params.account, customer: account.customer };
     const isProved = params.proof !== undefined;
-    if (params.proof !== undefined) requireProof(params.proof, params.account, fingerprintOfLine(params.publicKey));
+    if (params.proof !== undefined)
+      requireProof(params.proof, params.account, fingerprintOfLine(params.publicKey), (await installationId(doing.tx)).id);
     if (isProved) await endUnproved(acting(doing), holder, fingerprintOfLine(params.publicKey));
     const added = await addKey(acting(doing), {
       holder,

@@ -9,6 +9,7 @@ import type { ConsoleAnswer, EdgeToWarden } from '../../rpc/edge-warden.ts';
 import type { Handlers } from '../../rpc/operation.ts';
 import { Shelf } from '../../rpc/shelf.ts';
 import { countedCodesOf } from '../authentication/used-codes.ts';
+import { installationId } from '../changes/seal-queries.ts';
 import { sealing } from '../changes/seals.ts';
 import type { EdgeCaller, OpenSession, Warden } from '../context.ts';
 import type { Acting } from '../credentials/credentials.ts';
@@ -117,7 +118,10 @@ export function consoleHandlers(
       const parsed = parseConsoleLine(line);
       if ('fault' in parsed) return done(parsed.fault, 2);
       const { command } = parsed;
-      if (command.verb === 'help') return done(consoleHelp);
+      if (command.verb === 'help') {
+        const { id } = await warden.database.withSystem(installationId);
+        return done(`${consoleHelp}\n\ninstallation ${id}`);
+      }
       return acted(session, command.verb, spelled(command), async (acting) => {
         if (command.verb === 'enroll') {
           const { enrolment, text } = beginEnrolment(session);

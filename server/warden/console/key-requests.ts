@@ -5,10 +5,11 @@ import { keyRequestNamespace, parseSignedKeyRequest } from '../../domain/key-req
 import type { Transaction } from '../../postgres/database.ts';
 import { findUsable } from '../authentication/login-queries.ts';
 import { fingerprintOf } from '../authentication/ssh-signature.ts';
+import { installationId } from '../changes/seal-queries.ts';
 import type { OpenSession } from '../context.ts';
 import { type FoundCredential, findCredentialByFingerprint } from '../credentials/credential-queries.ts';
 import { type Acting, addKey, endUnproved, type Holder, requireFit, tellContact } from '../credentials/credentials.ts';
-import { isRequestSigned } from '../credentials/key-proofs.ts';
+import { isRequestSigned, requireInstallation } from '../credentials/key-proofs.ts';
 import { findManaged } from './console-queries.ts';
 
 const dayMs = 86_400_000;
@@ -28,6 +29,7 @@ type Proved = {
 /** Throws `invalid` or `denied` with what is wrong. */
 async function prove({ tx, warden }: Pick<Acting, 'tx' | 'warden'>, session: OpenSession, input: string): Promise<Proved> {
   const { request, text, signatures } = parseSignedKeyRequest(input, 2);
+  requireInstallation(request, (await installationId(tx)).id);
   const byNew = signatures.find((one) => fingerprintOf(one.publicKey) === request.fingerprint);
   const byCurrent = signatures.find((one) => one !== byNew);
   const { account, customer } = { account: session.account, customer: session.account.customer };

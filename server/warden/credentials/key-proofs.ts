@@ -3,7 +3,13 @@
 import { createHash } from 'node:crypto';
 import { profiles } from '../../domain/algorithms.ts';
 import { CofferdamError } from '../../domain/errors.ts';
-import { keyRequestNamespace, parseSignedKeyRequest, type SshSignature, signedKeyRequest } from '../../domain/key-request.ts';
+import {
+  type KeyRequest,
+  keyRequestNamespace,
+  parseSignedKeyRequest,
+  type SshSignature,
+  signedKeyRequest,
+} from '../../domain/key-request.ts';
 import { fingerprintOf, verifySshSignature } from '../authentication/ssh-signature.ts';
 
 /** Whether the key that is named in the signature signed this text as a request for a key. */
@@ -16,10 +22,17 @@ export function isRequestSigned(text: string, { publicKey, namespace, hash, sign
   );
 }
 
-/** The request of this account for this key, signed by it. Throws `denied` or `invalid` with what was expected. */
-export function requireProof(input: string, account: string, fingerprint: string): void {
+/** Throws `denied` for a request that was signed for another gateway. */
+export function requireInstallation(request: KeyRequest, installation: string): void {
+  if (request.installation !== installation)
+    throw new CofferdamError('denied', `the request is for another installation than this one, which is ${installation}`);
+}
+
+/** The request of this account for this key at this installation, signed by it. Throws `denied` or `invalid` with what was expected. */
+export function requireProof(input: string, account: string, fingerprint: string, installation: string): void {
   const { request, text, signatures } = parseSignedKeyRequest(input, 1);
   const [signature] = signatures;
+  requireInstallation(request, installation);
   if (request.account !== account || request.fingerprint !== fingerprint)
     throw new CofferdamError('denied', `the proof is a request for another account, or for another key, than ${fingerprint} of ${account}`);
   if (signature === undefined || fingerprintOf(signature.publicKey) !== fingerprint || !isRequestSigned(text, signature))

@@ -89,6 +89,11 @@ export class LagClock {
   /** Closes what is open; whoever has looked opens it again. Says so at once, and to the database as soon as it listens. */
   judge(): void {
     const { guard, log, alarmMs, stopMs } = this.#given;
+    // Nothing is sealed then, and everybody knows why.
+    if (guard.state.is === 'closed' && guard.state.why === 'frozen') {
+      this.#owed = undefined;
+      return;
+    }
     const { late } = this;
     if (late.ms >= stopMs && guard.state.is === 'open') guard.close('late', late.text);
     if (late.ms >= alarmMs) {

@@ -46,14 +46,14 @@ async function lastLines(path: string): Promise<{ readonly lines: readonly strin
 
 /** The last lines of a compressed file, all of which is read. */
 async function lastLinesCompressed(path: string): Promise<readonly string[]> {
-  const lines: string[] = [];
+  let lines: string[] = [];
   let bytes = 0;
   for await (const line of createInterface({ input: createReadStream(path).pipe(createGunzip()), crlfDelay: Number.POSITIVE_INFINITY })) {
     bytes += line.length;
     if (bytes > unpackedMax) throw new Error('more than a day of checkpoints');
     if (line === '') continue;
     lines.push(line);
-    if (lines.length > lastMax) lines.shift();
+    if (lines.length > 2 * lastMax) lines = lines.slice(-lastMax);
   }
   return lines;
 }

@@ -6,9 +6,12 @@ import { request } from 'node:https';
 import type { WitnessConfig } from '../../../config/ledger-settings.ts';
 import { CofferdamError } from '../../../domain/errors.ts';
 import { parseNote } from '../../../domain/ledger/checkpoint.ts';
+import { compareRanks, type Rank, rankOf } from './rank.ts';
 import type { Witness } from './witness.ts';
 
 const answerMs = 5000;
+const checkEveryMs = 60_000;
+const checkLostEveryMs = 5000;
 const answerBytesMax = 65_536;
 const tokenBytesMax = 4096;
 
@@ -34,8 +37,14 @@ export class HttpsWitness implements Witness {
   readonly name: string;
   readonly isRequired: boolean;
   readonly #config: HttpsConfig;
+  #had: Rank | undefined;
+  #lost: string | undefined;
+  #checkedAt = performance.now();
 
-  constructor(config: HttpsConfig) {
+  readonly #every: { readonly ms: number; readonly lostMs: number };
+
+  constructor(config: HttpsConfig, every = { ms: checkEveryMs, lostMs: checkLostEveryMs }) {
+    this.#every = every;
     this.name = config.name;
     this.isRequired = config.isRequired;
     this.#config = config;
@@ -44,9 +53,40 @@ export class HttpsWitness implements Witness {
   async keep(note: string): Promise<void> {
     const { status } = await this.#ask('POST', note);
     if (status < 200 || status > 299) throw this.#unavailable(`it answered ${status}`);
+    this.#remember(note);
   }
 
   readonly newest = async (): Promise<string | undefined> => {
+    const note = await this.#newest();
+    if (note !== undefined) this.#remember(note);
+    return note;
+  };
+
+  #remember(note: string): void {
+    const rank = rankOf(note);
+    if (this.#had === undefined || compareRanks(rank, this.#had) > 0) this.#had = rank;
+  }
+
+  /** Asked once a minute, and again soon when it had lost something: over the net, so not at each beat. One that does not answer has lost nothing. */
+  async check(): Promise<void> {
+    const had = this.#had;
+    const everyMs = this.#lost === undefined ? this.#every.ms : this.#every.lostMs;
+    if (had === undefined || performance.now() - this.#checkedAt < everyMs) return this.#requireMemory();
+    this.#checkedAt = performance.now();
+    const note = await this.#newest();
+    const [era, size] = had;
+    const isThere = note !== undefined && compareRanks(rankOf(note), [era, size, '']) >= 0;
+    this.#lost = isThere
+      ? undefined
+      : `the witness ${this.name} has lost what it had: it knows no checkpoint of ${size} heads, era ${era}, any more`;
+    this.#requireMemory();
+  }
+
+  #requireMemory(): void {
+    if (this.#lost !== undefined) throw new CofferdamError('corrupt', this.#lost);
+  }
+
+  readonly #newest = async (): Promise<string | undefined> => {
     const { status, body } = await this.#ask('GET');
     if (status === 404) return undefined;
     if (status !== 200) throw this.#unavailable(`it answered ${status}`);

@@ -1,0 +1,66 @@
+// Owns: the one door through which entries get into the record: whoever writes one learns what it wrote, and asks later what became of it (decision 0036).
+import { readdirSync, readFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { test } from 'tap';
+import { createTestDatabase } from '../support/database.ts';
+
+const root = join(import.meta.dirname, '..', '..');
+const filesIn = (directory: string, end: string): readonly string[] =>
+  readdirSync(join(root, directory), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && entry.name.endsWith(end))
+    .map((entry) => relative(root, join(entry.parentPath, entry.name)))
+    .sort();
+const sources = ['server', 'admin-cli', 'certs', 'verifier'].flatMap((directory) => filesIn(directory, '.ts'));
+const textOf = (path: string): string => readFileSync(join(root, path), 'utf8');
+
+const door = 'server/postgres/entry-queries.ts';
+const inserts = /insert\s+into\s+(?:only\s+)?(?:public\.)?"?ledger_fresh\b|(?:copy|merge\s+into|update)\s+(?:public\.)?"?ledger_fresh\b/i;
+
+test('one file writes entries, and two places use it', async (t) => {
+  t.same(
+    sources.filter((path) => inserts.test(textOf(path))),
+    [door],
+  );
+  t.same(
+    sources.filter((path) => path !== door && /\binsertEntry\b/.test(textOf(path))),
+    ['server/admin/operator-queries.ts', 'server/warden/ledger/ledger-queries.ts'],
+  );
+  for (const text of [
+    'insert into ledger_fresh (a)',
+    'INSERT  INTO public.ledger_fresh',
+    'copy ledger_fresh from',
+    'update ledger_fresh set',
+  ])
+    t.match(text, inserts, 'the rule bites');
+});
+
+test('a function of the database that writes entries gives them back: there is one', async (t) => {
+  const sql = await createTestDatabase(t);
+  const rows = await sql.query<{ name: string; source: string }>(
+    `select p.proname as name, p.prosrc as source from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+     where n.nspname = 'public' and p.prosrc ~* 'into\\s+(public\\.)?"?ledger_fresh' order by 1`,
+  );
+  t.same(
+    rows.map((row) => row.name),
+    ['charge_batch'],
+  );
+  t.match(rows[0]?.source, /returning row\(f\.id, f\.at/);
+});
+
+/** Pools that write no entries. */
+const silent: Readonly<Record<string, string>> = {
+  'server/admin/development-operators.ts': 'makes operators of a development world',
+  'server/admin/incident/scopes.ts': 'reads snapshots',
+  'server/warden/ledger/forward/forwards.ts': 'reads what is sealed',
+};
+
+test('every pool that can write entries keeps drafts of them', async (t) => {
+  for (const path of sources) {
+    const made = textOf(path).split('new Database({').slice(1);
+    for (const [i, text] of made.entries()) {
+      const options = text.slice(0, text.indexOf('});'));
+      if (silent[path] === undefined) t.match(options, /\bdrafts\b/, `${path}, pool ${i}`);
+      else t.notMatch(textOf(path), /\b(?:record|recordCall|insertEntry)\(/, `${path}: ${silent[path]}`);
+    }
+  }
+});
