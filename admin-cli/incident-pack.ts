@@ -119,16 +119,16 @@ export const verifying = (keys: readonly string[]): string =>
   [
     '# How to verify slice.jsonl',
     '',
-    'It holds every entry of our record that concerns you between two signed checkpoints, with the proof that none was left out and none was changed. Needed: Node.js 20 or later,',
-    'and the verifier beside this folder (one file without dependencies; docs/reference/ledger-format.md of the product describes the format for any other program).',
+    'It holds the entries of our record that concern you and this incident, each with the proof that it stands where it was sealed. Needed: Node.js 24, and the verifier',
+    'beside this folder (one file without dependencies; docs/reference/ledger-format.md of the product describes the format for any other program).',
     '',
     '```',
     `node ../ledger-verifier.mjs slice ${keys.map((key) => `--key ${key}`).join(' ')} slice.jsonl`,
     '```',
     '',
     'Compare the key with the one that you were given when the contract began. When you keep checkpoints of our record yourself, or get them from somebody whom you trust, add',
-    '`--witness DIRECTORY`: then nobody can have rewritten the record since, we included. Which of the entries this incident concerns is our',
-    'statement: each is marked, and you can look at all of them. Internal fields (addresses, fingerprints) are covered by a digest and not shown.',
+    '`--witness DIRECTORY`: then nobody can have rewritten the record since, we included. A slice proves what it shows; internal fields (addresses, fingerprints) are covered by a',
+    'digest and not shown.',
     '',
   ].join('\n');
 

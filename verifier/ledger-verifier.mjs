@@ -1921,7 +1921,9 @@ class Absences {
     const runs = this.#absent.filter(({ sources }) => !sources.some((source) => known.has(source)));
     const { missing, stated } = account(runs, allowances);
     for (const run of runs) this.#sayAbsent(run, missing);
-    for (const [source, { block, count }] of this.#leaning) if (!known.has(source)) this.#sayLeaning(block, count);
+    // What is missing was said, and is why the leaves are not there.
+    const isSaid = missing.length > 0 || runs.some(({ late }) => late !== undefined);
+    for (const [source, { block, count }] of this.#leaning) if (!known.has(source) && !isSaid) this.#sayLeaning(block, count);
     if (this.#uncounted > 0)
       this.#findings.say('missing', `tree ${this.#tree}: ${this.#uncounted} more entries are missing, here and there`, {
         tree: this.#tree,

@@ -61,7 +61,7 @@ function proofLines(shown: ShownEntry, checked: Checked): readonly string[] {
     'Proof: it is what was sealed (computed here)',
     `  place       ${place} of ${proof?.tree.size}`,
     `  head        ${proof?.head.position} of ${checkpoint.size}`,
-    `  checkpoint  ${when(new Date(checkpoint.time).toISOString())}, era ${checkpoint.era}, signed by a key that the gateway names as its own`,
+    `  checkpoint  ${when(new Date(checkpoint.time).toISOString())}, era ${checkpoint.era}, ${checkpoint.size} heads, signed by a key that the gateway names as its own`,
     `  witnessed   ${isWitnessed ? 'yes: by every required witness' : 'not yet, by what the gateway knows'}`,
     '  The gateway named the key: cofferctl ledger verify --key holds the whole record against the witness and the key that you noted.',
   ];

@@ -394,3 +394,23 @@ test('one of two months that share a block is gone: its hash stands for both, an
   t.equal((await verified(place(t, beside), false)).verdict, 'bad', 'changed with its leaf');
   t.equal((await verified(place(t, beside), true)).verdict, 'bad', 'and beside an archive that has it otherwise');
 });
+
+test('a statement that stands for a month in which it was sealed itself: kept in the database, with the leaves beside it', async (t) => {
+  // September is stated by an entry that leaves with October, and stays in the database as well.
+  const record = archived();
+  const later = record.rows.filter(({ tree, position }) => tree === acme && position >= 600 && position <= 700);
+  archive(record, { month: '2026-11', rows: later });
+  record.notes.push(noteFor(record, signer, 34));
+  const kept = later.filter(({ kind }) => kind === 'ledger.archived');
+  t.equal(kept.length, 1);
+  addBlocks(record);
+  drop(
+    record,
+    record.rows.filter((row) => isMoved(row) || (later.includes(row) && !kept.includes(row))),
+  );
+  t.match(await verified(place(t, record), false), { verdict: 'incomplete', found: 0 });
+  t.match(await verified(place(t, record), true), { verdict: 'good' });
+  record.leaves = record.leaves.filter(({ tree, index }) => tree !== acme || index < 512);
+  const without = await verified(place(t, record), false);
+  t.match(without, { verdict: 'bad' }, 'without the leaves nothing says that it was sealed');
+});
