@@ -3,14 +3,7 @@
 import { randomInt } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
-import {
-  parseVerifierKey,
-  type Report,
-  readWitness,
-  Verification,
-  type VerifierKey,
-  type Witness,
-} from '../../verifier/index.js';
+import { parseVerifierKey, type Report, readWitness, Verification, type VerifierKey, type Witness } from '../../verifier/index.js';
 import type { Teardown } from '../support/database.ts';
 import { LedgerScene } from './ledger-scene.ts';
 
@@ -128,7 +121,9 @@ async function tamper(scene: LedgerScene, keys: readonly VerifierKey[]): Promise
   return scene.withClient(async (client) => {
     await client.query('begin isolation level repeatable read');
     await client.query('set local session_replication_role = replica');
-    const sealed = await client.query<{ number: number }>('select number::int from ledger_head where position = $1', [(newest?.size ?? 0) - 1]);
+    const sealed = await client.query<{ number: number }>('select number::int from ledger_head where position = $1', [
+      (newest?.size ?? 0) - 1,
+    ]);
     const last = sealed.rows[0]?.number ?? 0;
     if (newest === undefined || last < 1) return 'nothing was witnessed';
     const { rows } = await client.query<Target>('select tree::text, position::int, number::int from ledger_sealed where number = $1', [
