@@ -20,6 +20,7 @@ import {
   leafOfRow,
   type MadeRecord,
   makeRecord,
+  makeRow,
   makeSigner,
   noteFor,
   type Row,
@@ -413,4 +414,24 @@ test('a statement that stands for a month in which it was sealed itself: kept in
   record.leaves = record.leaves.filter(({ tree, index }) => tree !== acme || index < 512);
   const without = await verified(place(t, record), false);
   t.match(without, { verdict: 'bad' }, 'without the leaves nothing says that it was sealed');
+});
+
+test('statements that were put into a block of which only the hash is known vouch for nothing, not even for each other', async (t) => {
+  const record = copyRecord(whole);
+  const rows = inTree(record, acme).slice(0, 256);
+  // Within what was witnessed, behind what they excuse. The rest of the block is gone with its leaves.
+  const forged = [250, 251].map((position) => ({ ...makeRow(acme, position, rows[position]?.number ?? 0), kind: 'ledger.archived' }));
+  drop(record, rows);
+  const state = (row: Row | undefined, file: string, sha: string, entries: number, total: number): void => {
+    if (row === undefined) return;
+    row.publicText = JSON.stringify({ month: '2026-09', first: 0, last: 249, entries });
+    row.sensitiveText = JSON.stringify({ file, sha256: sha, total });
+    row.leaf = leafOfRow(row);
+  };
+  state(forged[0], 'ledger-2026-08.jsonl.gz', '0'.repeat(64), 250, 250);
+  state(forged[1], 'ledger-2026-07.jsonl.gz', '1'.repeat(64), 250, 250);
+  record.rows.push(...forged);
+  record.leaves = [];
+  for (const isWithArchive of [true, false])
+    t.match(await verified(place(t, record), isWithArchive), { verdict: 'bad', firstRow: { what: 'missing' } });
 });
