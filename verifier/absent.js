@@ -36,6 +36,9 @@ export class Absences {
   #parts = new Map();
   /** @type {Statement[]} */
   #statements = [];
+  /** The block in which each of them stands. @type {Map<Statement, number>} */
+  #blocks = new Map();
+  #covered = -1;
   #unproven = 0;
   /** Entries that the hash of their block does not prove, by the archive that has them, too. @type {Map<number, { readonly block: number, count: number }>} */
   #leaning = new Map();
@@ -69,9 +72,24 @@ export class Absences {
     this.keep({ ...last, from: position, to: position, sources: [...last.sources, source] });
   }
 
-  /** @param {Statement} statement That a checkpoint covers. */
-  state(statement) {
-    addStatement(this.#statements, statement);
+  /** Statements that count. @returns {readonly Statement[]} */
+  get statements() {
+    return this.#statements;
+  }
+
+  /**
+   * A statement that a checkpoint covers. It counts only where its own leaf leads to a root: not in a block of which the hash has to do.
+   * @param {Statement} statement
+   * @param {number} block In which it stands.
+   */
+  state(statement, block) {
+    if (block !== this.#covered && addStatement(this.#statements, statement)) this.#blocks.set(statement, block);
+  }
+
+  /** Of this block only the hash is known. @param {number} block */
+  cover(block) {
+    this.#covered = block;
+    this.#statements = this.#statements.filter((statement) => this.#blocks.get(statement) !== block);
   }
 
   /** A statement that no checkpoint covers: it excuses nothing. */
@@ -122,7 +140,9 @@ export class Absences {
     const runs = this.#absent.filter(({ sources }) => !sources.some((source) => known.has(source)));
     const { missing, stated } = account(runs, allowances);
     for (const run of runs) this.#sayAbsent(run, missing);
-    for (const [source, { block, count }] of this.#leaning) if (!known.has(source)) this.#sayLeaning(block, count);
+    // What is missing was said, and is why the leaves are not there.
+    const isSaid = missing.length > 0 || runs.some(({ late }) => late !== undefined);
+    for (const [source, { block, count }] of this.#leaning) if (!known.has(source) && !isSaid) this.#sayLeaning(block, count);
     if (this.#uncounted > 0)
       this.#findings.say('missing', `tree ${this.#tree}: ${this.#uncounted} more entries are missing, here and there`, {
         tree: this.#tree,

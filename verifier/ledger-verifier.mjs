@@ -1748,7 +1748,9 @@ function deletedFileOf(entry) {
 function addStatement(statements, statement) {
   const same = (/** @type {Statement} */ one) =>
     Object.entries(one).every(([name, value]) => value === Object.entries(statement).find(([other]) => other === name)?.[1]);
-  if (!statements.some(same)) statements.push(statement);
+  if (statements.some(same)) return false;
+  statements.push(statement);
+  return true;
 }
 
 /**
@@ -1835,6 +1837,9 @@ class Absences {
   #parts = new Map();
   /** @type {Statement[]} */
   #statements = [];
+  /** The block in which each of them stands. @type {Map<Statement, number>} */
+  #blocks = new Map();
+  #covered = -1;
   #unproven = 0;
   /** Entries that the hash of their block does not prove, by the archive that has them, too. @type {Map<number, { readonly block: number, count: number }>} */
   #leaning = new Map();
@@ -1868,9 +1873,24 @@ class Absences {
     this.keep({ ...last, from: position, to: position, sources: [...last.sources, source] });
   }
 
-  /** @param {Statement} statement That a checkpoint covers. */
-  state(statement) {
-    addStatement(this.#statements, statement);
+  /** Statements that count. @returns {readonly Statement[]} */
+  get statements() {
+    return this.#statements;
+  }
+
+  /**
+   * A statement that a checkpoint covers. It counts only where its own leaf leads to a root: not in a block of which the hash has to do.
+   * @param {Statement} statement
+   * @param {number} block In which it stands.
+   */
+  state(statement, block) {
+    if (block !== this.#covered && addStatement(this.#statements, statement)) this.#blocks.set(statement, block);
+  }
+
+  /** Of this block only the hash is known. @param {number} block */
+  cover(block) {
+    this.#covered = block;
+    this.#statements = this.#statements.filter((statement) => this.#blocks.get(statement) !== block);
   }
 
   /** A statement that no checkpoint covers: it excuses nothing. */
@@ -1921,7 +1941,9 @@ class Absences {
     const runs = this.#absent.filter(({ sources }) => !sources.some((source) => known.has(source)));
     const { missing, stated } = account(runs, allowances);
     for (const run of runs) this.#sayAbsent(run, missing);
-    for (const [source, { block, count }] of this.#leaning) if (!known.has(source)) this.#sayLeaning(block, count);
+    // What is missing was said, and is why the leaves are not there.
+    const isSaid = missing.length > 0 || runs.some(({ late }) => late !== undefined);
+    for (const [source, { block, count }] of this.#leaning) if (!known.has(source) && !isSaid) this.#sayLeaning(block, count);
     if (this.#uncounted > 0)
       this.#findings.say('missing', `tree ${this.#tree}: ${this.#uncounted} more entries are missing, here and there`, {
         tree: this.#tree,
@@ -2164,7 +2186,6 @@ function areSwapped(first, entry) {
  * @typedef {object} Surroundings
  * @property {(number: number) => boolean} isNewNumber
  * @property {(source: number) => string | undefined} sha256Of
- * @property {(statement: Statement) => void} stated
  */
 
 /** One tree: feed its entries in order, then close. */
@@ -2218,6 +2239,11 @@ class TreeCheck {
     this.#size = record.growths.size;
     this.#growths = record.growths.reader();
     this.#absences = new Absences(tree, this.findings, around.sha256Of);
+  }
+
+  /** Statements that count. @returns {readonly Statement[]} */
+  get statements() {
+    return this.#absences.statements;
   }
 
   /** @param {Entry} entry @param {number} source */
@@ -2283,10 +2309,7 @@ class TreeCheck {
     const statement = statementOf(entry);
     if (statement === undefined) bad('statement', 'it states that entries are in an archive, and not which, or not rightly');
     else if (entry.position >= this.#record.proven) this.#absences.passOver();
-    else {
-      this.#absences.state(statement);
-      this.#around.stated(statement);
-    }
+    else this.#absences.state(statement, Math.floor(entry.position / blockSize));
   }
 
   /** Inside a tree numbers grow, and each lies among those of the head that sealed it. @param {Entry} entry */
@@ -2443,6 +2466,7 @@ class TreeCheck {
     if (this.#owned.block !== index) this.#settle();
     if (this.#covered !== index) {
       this.#covered = index;
+      this.#absences.cover(index);
       // A row that is not what its stored leaf says was named, and the block was not computed from it.
       this.#repaired = undefined;
       this.#frontier = this.#blockStart.copy();
@@ -2759,7 +2783,6 @@ class Verification {
     return new TreeCheck(tree, this.#heads.trees.get(tree) ?? new TreeRecord(), {
       isNewNumber: (number) => number > this.#heads.number || this.#numbers.see(number),
       sha256Of: (source) => this.#archives[source - 1]?.sha256,
-      stated: (statement) => this.#state(statement),
     });
   }
 
@@ -2786,6 +2809,7 @@ class Verification {
     check.close();
     this.#entries += check.entries;
     this.findings.take(check.findings);
+    for (const statement of check.statements) this.#state(statement);
     for (const [file, positions] of check.stated) {
       const before = this.#unread.get(file) ?? { positions: 0, trees: 0 };
       this.#unread.set(file, { positions: before.positions + positions, trees: before.trees + 1 });

@@ -243,7 +243,6 @@ export class Verification {
     return new TreeCheck(tree, this.#heads.trees.get(tree) ?? new TreeRecord(), {
       isNewNumber: (number) => number > this.#heads.number || this.#numbers.see(number),
       sha256Of: (source) => this.#archives[source - 1]?.sha256,
-      stated: (statement) => this.#state(statement),
     });
   }
 
@@ -270,6 +269,7 @@ export class Verification {
     check.close();
     this.#entries += check.entries;
     this.findings.take(check.findings);
+    for (const statement of check.statements) this.#state(statement);
     for (const [file, positions] of check.stated) {
       const before = this.#unread.get(file) ?? { positions: 0, trees: 0 };
       this.#unread.set(file, { positions: before.positions + positions, trees: before.trees + 1 });

@@ -67,7 +67,9 @@ export function deletedFileOf(entry) {
 export function addStatement(statements, statement) {
   const same = (/** @type {Statement} */ one) =>
     Object.entries(one).every(([name, value]) => value === Object.entries(statement).find(([other]) => other === name)?.[1]);
-  if (!statements.some(same)) statements.push(statement);
+  if (statements.some(same)) return false;
+  statements.push(statement);
+  return true;
 }
 
 /**

@@ -20,7 +20,6 @@ import { Suspects } from './suspects.js';
  * @typedef {object} Surroundings
  * @property {(number: number) => boolean} isNewNumber
  * @property {(source: number) => string | undefined} sha256Of
- * @property {(statement: Statement) => void} stated
  */
 
 /** One tree: feed its entries in order, then close. */
@@ -74,6 +73,11 @@ export class TreeCheck {
     this.#size = record.growths.size;
     this.#growths = record.growths.reader();
     this.#absences = new Absences(tree, this.findings, around.sha256Of);
+  }
+
+  /** Statements that count. @returns {readonly Statement[]} */
+  get statements() {
+    return this.#absences.statements;
   }
 
   /** @param {Entry} entry @param {number} source */
@@ -139,10 +143,7 @@ export class TreeCheck {
     const statement = statementOf(entry);
     if (statement === undefined) bad('statement', 'it states that entries are in an archive, and not which, or not rightly');
     else if (entry.position >= this.#record.proven) this.#absences.passOver();
-    else {
-      this.#absences.state(statement);
-      this.#around.stated(statement);
-    }
+    else this.#absences.state(statement, Math.floor(entry.position / blockSize));
   }
 
   /** Inside a tree numbers grow, and each lies among those of the head that sealed it. @param {Entry} entry */
@@ -299,6 +300,7 @@ export class TreeCheck {
     if (this.#owned.block !== index) this.#settle();
     if (this.#covered !== index) {
       this.#covered = index;
+      this.#absences.cover(index);
       // A row that is not what its stored leaf says was named, and the block was not computed from it.
       this.#repaired = undefined;
       this.#frontier = this.#blockStart.copy();

@@ -20,6 +20,7 @@ import {
   leafOfRow,
   type MadeRecord,
   makeRecord,
+  makeRow,
   makeSigner,
   noteFor,
   type Row,
@@ -393,4 +394,44 @@ test('one of two months that share a block is gone: its hash stands for both, an
   if (row !== undefined) row.leaf = leafOfRow(row);
   t.equal((await verified(place(t, beside), false)).verdict, 'bad', 'changed with its leaf');
   t.equal((await verified(place(t, beside), true)).verdict, 'bad', 'and beside an archive that has it otherwise');
+});
+
+test('a statement that stands for a month in which it was sealed itself: kept in the database, with the leaves beside it', async (t) => {
+  // September is stated by an entry that leaves with October, and stays in the database as well.
+  const record = archived();
+  const later = record.rows.filter(({ tree, position }) => tree === acme && position >= 600 && position <= 700);
+  archive(record, { month: '2026-11', rows: later });
+  record.notes.push(noteFor(record, signer, 34));
+  const kept = later.filter(({ kind }) => kind === 'ledger.archived');
+  t.equal(kept.length, 1);
+  addBlocks(record);
+  drop(
+    record,
+    record.rows.filter((row) => isMoved(row) || (later.includes(row) && !kept.includes(row))),
+  );
+  t.match(await verified(place(t, record), false), { verdict: 'incomplete', found: 0 });
+  t.match(await verified(place(t, record), true), { verdict: 'good' });
+  record.leaves = record.leaves.filter(({ tree, index }) => tree !== acme || index < 512);
+  const without = await verified(place(t, record), false);
+  t.match(without, { verdict: 'bad' }, 'without the leaves nothing says that it was sealed');
+});
+
+test('statements that were put into a block of which only the hash is known vouch for nothing, not even for each other', async (t) => {
+  const record = copyRecord(whole);
+  const rows = inTree(record, acme).slice(0, 256);
+  // Within what was witnessed, behind what they excuse. The rest of the block is gone with its leaves.
+  const forged = [250, 251].map((position) => ({ ...makeRow(acme, position, rows[position]?.number ?? 0), kind: 'ledger.archived' }));
+  drop(record, rows);
+  const state = (row: Row | undefined, file: string, sha: string, entries: number, total: number): void => {
+    if (row === undefined) return;
+    row.publicText = JSON.stringify({ month: '2026-09', first: 0, last: 249, entries });
+    row.sensitiveText = JSON.stringify({ file, sha256: sha, total });
+    row.leaf = leafOfRow(row);
+  };
+  state(forged[0], 'ledger-2026-08.jsonl.gz', '0'.repeat(64), 250, 250);
+  state(forged[1], 'ledger-2026-07.jsonl.gz', '1'.repeat(64), 250, 250);
+  record.rows.push(...forged);
+  record.leaves = [];
+  for (const isWithArchive of [true, false])
+    t.match(await verified(place(t, record), isWithArchive), { verdict: 'bad', firstRow: { what: 'missing' } });
 });
