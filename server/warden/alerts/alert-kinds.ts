@@ -25,6 +25,7 @@ export const alertKinds = [
   'ledger.frozen',
   'ledger.late',
   'ledger.month-missing',
+  'ledger.not-verified',
   'ledger.operators-late',
   'ledger.unreadable',
   'login.guessing',
