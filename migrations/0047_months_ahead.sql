@@ -141,5 +141,30 @@ begin
 end $$;
 create trigger ledger_archive_guard before update on ledger_archive for each row execute function ledger_archive_guard();
 
+-- What the standing verification says. It runs elsewhere, as a role that only reads, and says it by this function alone; the warden puts it on the record.
+create table ledger_verdict (
+  id bigint generated always as identity primary key,
+  at timestamptz not null default clock_timestamp(),
+  host text not null check (octet_length(host) <= 64),
+  verdict text not null check (verdict in ('good', 'bad', 'incomplete', 'failed')),
+  heads bigint not null,
+  entries bigint not null,
+  findings bigint not null,
+  text text not null check (octet_length(text) <= 1000),
+  recorded_at timestamptz
+);
+create function ledger_report_verdict(p_host text, p_verdict text, p_heads bigint, p_entries bigint, p_findings bigint, p_text text) returns bigint language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  made bigint;
+begin
+  -- Whoever took that role fills nothing with it.
+  if (select count(*) from ledger_verdict v where v.at > clock_timestamp() - interval '1 hour') >= 60 then
+    raise exception 'too many verdicts within an hour' using errcode = 'configuration_limit_exceeded';
+  end if;
+  delete from ledger_verdict v where v.recorded_at is not null and v.id <= (select max(m.id) from ledger_verdict m) - 1000;
+  insert into ledger_verdict (host, verdict, heads, entries, findings, text) values (p_host, p_verdict, p_heads, p_entries, p_findings, p_text) returning id into made;
+  return made;
+end $$;
+
 -- The months that are needed first; the regular pass of the leading warden makes the later ones.
 select ledger_month(clock_timestamp() + m * interval '1 month') from generate_series(-1, 3) m;

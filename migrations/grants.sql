@@ -36,6 +36,7 @@ grant select, insert on ledger_archive, ledger_archive_range to cofferdam_warden
 grant update (deletion_stated_at, deleted_at) on ledger_archive to cofferdam_warden;
 grant update (stated_at) on ledger_archive_range to cofferdam_warden;
 grant select, insert, update, delete on ledger_archiving to cofferdam_warden;
+grant select, update (recorded_at) on ledger_verdict to cofferdam_warden;
 grant select, update on ledger_state to cofferdam_warden;
 grant select on ledger, ledger_dump, ledger_leaf, ledger_kept to cofferdam_warden;
 grant select, update (state, result, error_code, error_text, finished_at) on command to cofferdam_warden;
@@ -49,16 +50,18 @@ grant select (content_id, index, customer_id, object_id, start, bytes, sealed_by
 grant select on installation, operator_key, change, break_glass to cofferdam_admin;
 grant select, insert (kind, observer, operator, sensitive) on ledger_fresh to cofferdam_admin;
 grant select on ledger_quarantine to cofferdam_admin, cofferdam_auditor;
-grant select on ledger, ledger_sealed, ledger_dump, ledger_tree, ledger_head, ledger_block, ledger_state, ledger_freeze, ledger_key, ledger_archive, ledger_archive_range, ledger_archiving, ledger_kept, ledger_leaf, ledger_forward to cofferdam_admin;
+grant select on ledger, ledger_sealed, ledger_dump, ledger_tree, ledger_head, ledger_block, ledger_state, ledger_freeze, ledger_key, ledger_archive, ledger_archive_range, ledger_archiving, ledger_kept, ledger_verdict, ledger_leaf, ledger_forward to cofferdam_admin;
 grant select on command to cofferdam_admin;
 grant insert (id, operator_id, operation, params) on command to cofferdam_admin;
 -- The one alert that this role can raise: an entry of its own is missed.
 grant execute on function miss_entry_of_admin(bigint, text, text) to cofferdam_admin;
 
 grant select on customer, account, folder, folder_right, legal_hold, file, version, node, session, download, budget, alert, self_test, command, operator, receipt_key, key_exchange_use, standing_window, rotation, rotation_item, installation, operator_key, change, break_glass to cofferdam_auditor;
-grant select on ledger, ledger_fresh, ledger_sealed, ledger_dump, ledger_tree, ledger_head, ledger_block, ledger_state, ledger_freeze, ledger_key, ledger_archive, ledger_archive_range, ledger_archiving, ledger_kept, ledger_leaf, ledger_forward to cofferdam_auditor;
+grant select on ledger, ledger_fresh, ledger_sealed, ledger_dump, ledger_tree, ledger_head, ledger_block, ledger_state, ledger_freeze, ledger_key, ledger_archive, ledger_archive_range, ledger_archiving, ledger_kept, ledger_verdict, ledger_leaf, ledger_forward to cofferdam_auditor;
 -- What the access review needs beside that: the auditor reads it with the same statement.
 grant select on activation_window to cofferdam_auditor;
 grant select (id, account_id, type, algorithm, fingerprint, state, issued_by, created_at, valid_from, expires_at, first_used_at, first_used_from, last_used_at, last_used_from,
   woken_at, read_only, source_networks, ended_at, ended_by, ended_why, successor_id, proved_at) on credential to cofferdam_auditor;
 grant select (account_id, enrolled_at) on second_factor to cofferdam_auditor;
+-- The one thing that the auditor writes: what the standing verification found.
+grant execute on function ledger_report_verdict(text, text, bigint, bigint, bigint, text) to cofferdam_auditor;

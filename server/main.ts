@@ -20,9 +20,10 @@ const help = `cofferdam: secure SFTP file-transfer gateway
   cofferdam warden --config FILE               authentication, catalogue, budgets, record, keys
   cofferdam admin --config FILE                the operators' socket
   cofferdam migrate --config FILE              brings the database to this version
+  cofferdam verify [--watch] --config FILE     the record against its witness, from another host; the file is its own (OPERATIONS)
 
 Without --config, \`up\` serves a demo world on loopback below ./var.
-Exit codes: 0 stopped as asked, 78 configuration fault (nothing was started), 1 anything else.
+Exit codes: 0 stopped as asked, 78 configuration fault (nothing was started), 1 anything else; of verify 0 good, 1 bad, 2 nothing verified, 3 not all was read.
 `;
 
 const roles = ['up', 'edge', 'warden', 'admin', 'migrate'] as const;
@@ -90,14 +91,19 @@ async function main(): Promise<void> {
   refuseDebugger();
   const { values, positionals } = parseArgs({
     allowPositionals: true,
-    options: { config: { type: 'string' }, node: { type: 'string' }, help: { type: 'boolean', short: 'h' } },
+    options: { config: { type: 'string' }, node: { type: 'string' }, watch: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } },
   });
   const role = roles.find((one) => one === positionals[0]);
   if (values.help === true || positionals.length === 0) {
     process.stdout.write(help);
     return;
   }
-  if (role === undefined || positionals.length > 1)
+  if (positionals[0] === 'verify' && positionals.length === 1) {
+    const stopped = new AbortController();
+    for (const signal of stopSignals) process.on(signal, () => stopped.abort());
+    process.exit(await (await import('./verify/verify.ts')).runVerify(values.config, values.watch === true, stopped.signal));
+  }
+  if (role === undefined || positionals.length > 1 || values.watch === true)
     throw new CofferdamError('configuration', `there is no role "${positionals.join(' ')}": see cofferdam --help`);
   const loaded = loadConfig({
     file: values.config,

@@ -22,6 +22,12 @@ function archivingLine(one: Result<OperatorToAdmin, 'ledger.status'>['archiving'
   return `month ${one.month}      due to leave since ${when(one.dueSince)}, ${state}: ${plain(one.why ?? 'it goes on')} (last step: ${plain(one.step)}, looked at ${when(one.lookedAt)})`;
 }
 
+function verifiedText(said: Result<OperatorToAdmin, 'ledger.status'>['verified']): string {
+  if (said === null) return 'never, by a standing verification';
+  const word = said.verdict === 'good' || said.verdict === 'incomplete' ? said.verdict : said.verdict.toUpperCase();
+  return `${word} at ${when(said.at)} by ${plain(said.host)}: ${plain(said.text)} (${said.entries} entries, ${said.heads} heads)`;
+}
+
 export const ledgerStatus: Command = {
   words: ['ledger', 'status'],
   positionals: [],
@@ -38,6 +44,7 @@ export const ledgerStatus: Command = {
       ...status.verifierKeys.map((key) => `verifier key       ${key}`),
       `months             ${status.months.length === 0 ? 'none yet' : `${status.months[0]?.month} to ${status.months.at(-1)?.month}`}`,
     ];
+    lines.push(`verified           ${verifiedText(status.verified)}`);
     for (const one of status.archiving) lines.push(archivingLine(one));
     for (const one of status.forwards) lines.push(forwardLine(one));
     if (freeze !== null)

@@ -25,6 +25,8 @@ export type LedgerConfig = {
   /** Months that stay in the database, and months after which an archive is deleted. */
   readonly onlineMonths: number;
   readonly retentionMonths: number;
+  /** The standing verification says at least so often that the record is good; null: there is none. */
+  readonly verifiedWithinHours: number | null;
 };
 
 const absolute = z
@@ -81,6 +83,7 @@ export const ledgerSettings = z.strictObject({
   archiveDirectory: absolute.optional(),
   onlineMonths: z.number().int().min(onlineMonthsMin).max(600).optional(),
   retentionMonths: z.number().int().min(onlineMonthsMin).max(600).optional(),
+  verifiedWithinHours: z.number().int().min(1).max(8760).nullable().optional(),
 });
 
 /** Without a word about witnesses: a file below the runtime directory. Better than nothing; doctor says what is missing. */
@@ -91,6 +94,7 @@ export function completeLedger(runtimeDirectory: string, given: z.infer<typeof l
     archiveDirectory: given?.archiveDirectory ?? `${runtimeDirectory}/archive`,
     onlineMonths: given?.onlineMonths ?? 13,
     retentionMonths: given?.retentionMonths ?? 60,
+    verifiedWithinHours: given?.verifiedWithinHours ?? null,
   };
 }
 

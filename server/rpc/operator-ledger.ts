@@ -67,6 +67,10 @@ export const operatorLedger = {
             failedAt: instant.nullable(),
           }),
         ),
+        /** What the standing verification said last; null: nothing yet. */
+        verified: z
+          .strictObject({ at: instant, host: z.string(), verdict: z.string(), heads: z.number(), entries: z.number(), text: z.string() })
+          .nullable(),
         freeze: freeze.nullable(),
         /** Live forwarding, as configured; `sent` and `number`: up to which entry it was sent, and received for certain. null: it never began. */
         forwards: z.array(

@@ -340,10 +340,46 @@ test('operators, emergencies and seals: what is at fault, and what to type', (t)
   t.end();
 });
 
+test('months that are due and stay, and a verification that is bad or silent, are said with what to do', (t) => {
+  const base = { freeze: null, unsealedMs: 0, unwitnessedMs: 0, entries: 1, checkpointAt: null, archiving: [], verified: null };
+  type Given = Parameters<typeof ledgerFindings>;
+  const of = (check: string, more: object, hours: number | null = 24, mode = 'production') =>
+    ledgerFindings(
+      {
+        limits: { witnessAlarmMs: 1, witnessStopMs: 2 },
+        runtimeDirectory: '/r',
+        mode,
+        ledger: { witnesses: [], verifiedWithinHours: hours },
+      } as unknown as Given[0],
+      { ...base, ...more } as unknown as Given[1],
+    ).find((one) => one.check === check);
+  const ago = (hours: number): string => new Date(Date.now() - hours * 3_600_000).toISOString();
+  const due = { month: '2026-07', dueSince: ago(1), step: 'stated', why: 'why', lookedAt: ago(0), failedAt: null };
+  t.match(of('archives', {}), { verdict: 'ok' });
+  t.match(of('archives', { archiving: [due] }), { verdict: 'ok', text: /on their way/ });
+  t.match(of('archives', { archiving: [{ ...due, dueSince: ago(25) }] }), { verdict: 'warning', text: /2026-07 should have left .* why/ });
+  t.match(of('archives', { archiving: [{ ...due, failedAt: ago(0) }] }), { verdict: 'warning' });
+  const said = { at: ago(1), host: 'h', verdict: 'good', heads: 1, entries: 1, text: 'text' };
+  t.match(of('verification', { verified: said }), { verdict: 'ok' });
+  t.match(of('verification', { verified: { ...said, at: ago(25) } }), { verdict: 'fault', text: /for 25 h/ });
+  t.match(of('verification', { verified: { ...said, verdict: 'bad' } }), { verdict: 'fault', text: /does not verify/ });
+  t.match(of('verification', { verified: { ...said, verdict: 'failed' } }), { verdict: 'fault' });
+  t.match(of('verification', {}), { verdict: 'fault', text: /never/ });
+  t.match(of('verification', {}, null), { verdict: 'warning' });
+  t.match(of('verification', {}, null, 'development'), { verdict: 'ok' });
+  t.end();
+});
+
 test('witnesses: one that may fail is none elsewhere, as where a configuration is read', (t) => {
-  const status = { freeze: null, unsealedMs: 0, unwitnessedMs: 0, entries: 1, checkpointAt: null } as unknown as Parameters<
-    typeof ledgerFindings
-  >[1];
+  const status = {
+    freeze: null,
+    unsealedMs: 0,
+    unwitnessedMs: 0,
+    entries: 1,
+    checkpointAt: null,
+    archiving: [],
+    verified: null,
+  } as unknown as Parameters<typeof ledgerFindings>[1];
   const said = (mode: Config['mode'], witnesses: readonly object[]): string => {
     const env = { COFFERDAM_VAR: '/srv/c', COFFERDAM_LEDGER: JSON.stringify({ witnesses }) };
     const config = loadConfig({ file: undefined, env, isRoot: false, isTerminal: false, projectDirectory: project });

@@ -32,7 +32,9 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   warden: ['domain', 'rpc', 'postgres', 'extents', 'config', 'observability'],
   admin: ['domain', 'rpc', 'postgres', 'config', 'observability', 'certs/inspect.ts', 'verifier'],
   supervisor: ['domain', 'config', 'postgres', 'observability', 'admin', 'certs'],
-  main: ['config', 'domain', 'observability', 'supervisor', 'warden', 'admin', 'edge'],
+  // From another host: it reads as operators' verifications do, and tells its verdict.
+  verify: ['config', 'domain', 'postgres', 'admin', 'verifier'],
+  main: ['config', 'domain', 'observability', 'supervisor', 'warden', 'admin', 'edge', 'verify'],
   'admin-cli': ['rpc', 'domain', 'verifier'],
   certs: ['domain'],
   // Whoever checks the record carries it away: it shares nothing with what it checks.

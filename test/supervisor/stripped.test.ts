@@ -58,7 +58,7 @@ test('every role is started with it, and so are its threads', async (t) => {
     t.ok(args.indexOf('--import') < args.findIndex((arg) => arg.endsWith('main.ts')), 'before the program');
   }
   const units = readdirSync(join(project, 'deploy', 'systemd')).filter((name) => name.endsWith('.service'));
-  t.equal(units.length, 4);
+  t.equal(units.length, 5);
   for (const name of units) {
     const unit = readFileSync(join(project, 'deploy', 'systemd', name), 'utf8');
     t.match(unit, ` --import /opt/cofferdam/${hook} server/main.ts `, name);

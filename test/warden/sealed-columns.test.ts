@@ -110,6 +110,7 @@ const elsewhere: Readonly<Record<string, string>> = {
   ledger_sealed: record,
   ledger_state: record,
   ledger_tree: record,
+  ledger_verdict: 'what another host says; it is shown, and put on the record',
   flow: 'it steers the rate, it guards nothing',
 };
 

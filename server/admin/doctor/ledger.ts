@@ -41,6 +41,22 @@ function archiveFinding(archiving: Status['archiving'], now: number): Finding {
   );
 }
 
+/** What another host said of the record last. That it says so does not make it good; that it says nothing is a fault. */
+function verifiedFinding(config: Config, said: Status['verified'], now: number): Finding {
+  const hours = config.ledger.verifiedWithinHours;
+  const next = 'cofferctl ledger status; OPERATIONS, "Standing verification"';
+  if (hours === null)
+    return config.mode === 'development'
+      ? ok('verification', 'no standing verification is set up')
+      : warning('verification', 'no standing verification is set up: nobody looks whether the record is whole', next);
+  if (said === null) return fault('verification', 'the standing verification has never said anything', next);
+  const age = now - Date.parse(said.at);
+  if (said.verdict === 'bad') return fault('verification', `${said.host} says the record does not verify: ${said.text}`, next);
+  if (said.verdict === 'failed') return fault('verification', `${said.host} could not verify: ${said.text}`, next);
+  if (age > hours * 3_600_000) return fault('verification', `nobody has verified the record for ${Math.floor(age / 3_600_000)} h`, next);
+  return ok('verification', `${said.verdict} at ${said.at}, by ${said.host}`);
+}
+
 export function ledgerFindings(config: Config, status: Status): readonly Finding[] {
   const { witnessAlarmMs, witnessStopMs } = config.limits;
   const lateMs = Math.max(status.unsealedMs, status.unwitnessedMs);
@@ -54,5 +70,10 @@ export function ledgerFindings(config: Config, status: Status): readonly Finding
         : lateMs >= witnessAlarmMs
           ? fault('record', `${what} for ${Math.round(lateMs / 1000)} s; after ${witnessStopMs / 1000} s nothing more is served`, next)
           : ok('record', `${status.entries} entries sealed, checkpoint of ${status.checkpointAt ?? 'nothing yet'}`);
-  return [state, witnessFinding(config), archiveFinding(status.archiving, Date.now())];
+  return [
+    state,
+    witnessFinding(config),
+    archiveFinding(status.archiving, Date.now()),
+    verifiedFinding(config, status.verified, Date.now()),
+  ];
 }

@@ -47,7 +47,8 @@ export async function pageOfLeaves(
 /** The tree that comes next; undefined behind the last. */
 export async function nextTree(tx: Transaction, after: string | null): Promise<string | undefined> {
   const [row] = await tx.query<{ tree: string }>(
-    'select tree from ledger_sealed where $1::uuid is null or tree > $1::uuid order by tree limit 1',
+    `select tree from ((select tree from ledger_sealed where $1::uuid is null or tree > $1::uuid order by tree limit 1)
+       union all (select tree from ledger_kept where $1::uuid is null or tree > $1::uuid order by tree limit 1)) t order by tree limit 1`,
     [after],
   );
   return row?.tree;

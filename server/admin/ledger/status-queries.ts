@@ -56,6 +56,13 @@ async function archivingOf(tx: Transaction): Promise<Status['archiving']> {
   }));
 }
 
+async function newestVerdict(tx: Transaction): Promise<Status['verified']> {
+  const [row] = await tx.query<{ at: Date; host: string; verdict: string; heads: number; entries: number; text: string }>(
+    'select at, host, verdict, heads, entries, text from ledger_verdict order by id desc limit 1',
+  );
+  return row === undefined ? null : { ...row, at: row.at.toISOString() };
+}
+
 export async function ledgerStatus(tx: Transaction, forwards: readonly string[]): Promise<Status> {
   const [row] = await tx.query<{
     era: number;
@@ -109,6 +116,7 @@ export async function ledgerStatus(tx: Transaction, forwards: readonly string[])
     verifierKeys: keys.map((one) => one.verifier_key),
     months: [...months],
     archiving: await archivingOf(tx),
+    verified: await newestVerdict(tx),
     forwards: await forwardsOf(tx, forwards),
     freeze:
       freeze === undefined

@@ -161,6 +161,10 @@ export const entryKinds = {
     says: 'the retention of an archived month has ended; its file is deleted after this',
     sensitive: ['month', 'file'],
   },
+  'ledger.verified': {
+    says: 'what the standing verification said of the record, from another host',
+    sensitive: ['host', 'verdict', 'heads', 'entries', 'findings', 'text'],
+  },
   'database.changed': { says: 'the warden sees another server or another timeline with the same record', sensitive: ['before', 'after'] },
 } as const satisfies Readonly<Record<string, Shape>>;
 

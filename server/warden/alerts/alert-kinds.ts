@@ -26,6 +26,7 @@ export const alertKinds = [
   'ledger.frozen',
   'ledger.late',
   'ledger.month-missing',
+  'ledger.not-verified',
   'ledger.operators-late',
   'ledger.unreadable',
   'ledger.witness-lost',

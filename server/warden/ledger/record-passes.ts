@@ -1,4 +1,4 @@
-// Owns: what the leading warden does for the record again and again beside sealing: tables of the months to come, and months that leave.
+// Owns: what the leading warden does for the record again and again beside sealing: tables of the months to come, verdicts about it, and months that leave.
 // Must never: use a connection that sealing or a plane needs, or hold up a stop.
 import type { LedgerConfig } from '../../config/ledger-settings.ts';
 import type { Logger } from '../../observability/logger.ts';
@@ -7,6 +7,7 @@ import { Database } from '../../postgres/database.ts';
 import { every } from '../every.ts';
 import { archiveDue } from './archive.ts';
 import { makeMonthsAhead } from './months.ts';
+import { recordVerdicts } from './verdicts.ts';
 
 const passEveryMs = 60_000;
 /** A month that could not leave is looked at again after so long. */
@@ -27,6 +28,7 @@ export function startRecordPasses({ config, url, log, mayWork }: RecordPasses): 
   const pass = async (): Promise<void> => {
     if (!mayWork()) return;
     await makeMonthsAhead(database);
+    await recordVerdicts(database, config.verifiedWithinHours);
     if (performance.now() < restUntil) return;
     const waiting = await archiveDue({ config, database, log, signal: stopped.signal });
     if (waiting.some((one) => one.isFailure || one.step !== 'stated')) restUntil = performance.now() + againMs;
