@@ -5,7 +5,7 @@ import { writeSlice } from '../../server/admin/incident/slice.ts';
 import { type Anchor, EpochAnchors } from '../../server/admin/ledger/proofs.ts';
 import { parseNote } from '../../server/domain/ledger/checkpoint.ts';
 import { Database } from '../../server/postgres/database.ts';
-import { verifyAuditPath } from '../../verifier/ledger-verifier.ts';
+import { verifyAuditPath } from '../../verifier/index.js';
 import { createTestDatabase } from '../support/database.ts';
 import { newCustomer, Sealer, writeEntries } from '../support/record.ts';
 
