@@ -1,7 +1,7 @@
 // Owns: the one place where the standing verification meets the stand-alone verifier.
 // Must never: know a rule of the record. The verifier says what is good.
 import { Readable } from 'node:stream';
-import { parseVerifierKey, verifyRecord } from '../../verifier/ledger-verifier.ts';
+import { parseVerifierKey, verifyRecord } from '../../verifier/index.js';
 
 export type Verdict = {
   readonly verdict: 'good' | 'bad' | 'incomplete' | 'failed';
@@ -28,12 +28,12 @@ export async function verifyLines({ keys, witnesses, archive, maxAgeSeconds }: A
     now: Date.now(),
   });
   const [first] = report.findings;
-  const isRead = report.archived === 0 && report.newest !== null;
+  const { verdict } = report;
   return {
-    verdict: !report.ok ? 'bad' : isRead ? 'good' : 'incomplete',
+    verdict,
     heads: report.newest?.size ?? 0,
     entries: report.entries,
     findings: report.findings.length,
-    text: first === undefined ? (isRead ? 'every entry was read and fits' : 'what was read fits; not everything was read') : first.text,
+    text: first?.text ?? (verdict === 'good' ? 'every entry was read and fits' : `what was read fits; not read: ${report.notRead.join('; ')}`),
   };
 }
