@@ -109,7 +109,10 @@ begin
       and s.public = jsonb_build_object('month', to_char(leaving, 'YYYY-MM'), 'first', r.first, 'last', r.last, 'entries', r.entries)
       and s.sensitive = jsonb_build_object('file', archive.file, 'sha256', encode(archive.sha256, 'hex'), 'total', archive.entries));
   if amiss is not null then return 'no sealed and witnessed entry says so in the tree ' || amiss; end if;
-  execute format('insert into ledger_leaf (tree, position, leaf) select tree, position, leaf from (select tree, position, leaf, count(*) over (partition by tree, position / 256) as n from %I) x where n < 256', name);
+  -- Of a block of which any entry stays, every other one leaves its leaf behind: only so can the block still be computed from what a dump holds.
+  execute format('insert into ledger_leaf (tree, position, leaf) select tree, position, leaf from (
+      select tree, position, leaf, kind in (''ledger.archived'', ''ledger.archive-deleted'') as stays, count(*) over b as n, bool_or(kind in (''ledger.archived'', ''ledger.archive-deleted'')) over b as keeps
+      from %I window b as (partition by tree, position / 256)) x where (n < 256 or keeps) and not stays', name);
   execute format('insert into ledger_kept select * from %I where kind in (''ledger.archived'', ''ledger.archive-deleted'')', name);
   -- Never in line: whoever reads or seals goes first, and the moment in which nobody does is enough. Behind a lock that is waited for, all of them would wait.
   loop

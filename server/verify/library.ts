@@ -34,6 +34,7 @@ export async function verifyLines({ keys, witnesses, archive, maxAgeSeconds }: A
     heads: report.newest?.size ?? 0,
     entries: report.entries,
     findings: report.findings.length,
-    text: first?.text ?? (verdict === 'good' ? 'every entry was read and fits' : `what was read fits; not read: ${report.notRead.join('; ')}`),
+    text:
+      first?.text ?? (verdict === 'good' ? 'every entry was read and fits' : `what was read fits; not read: ${report.notRead.join('; ')}`),
   };
 }
