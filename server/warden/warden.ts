@@ -116,6 +116,7 @@ export async function startWarden(config: Config): Promise<RunningWarden> {
       config: config.ledger,
       url,
       log,
+      drafts,
       mayWork: () => ledger.isLeading && guard.state.is === 'open',
     });
     const bootstrap = await serveBootstrap(warden);

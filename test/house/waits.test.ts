@@ -18,6 +18,7 @@ const elsewhere: Readonly<Record<string, string>> = {
   'server/edge/self-test/round.ts': 'a round is ended from outside with its thread',
   'server/supervisor/database-keeper.ts':
     'it goes on for the life of the supervisor; each start has its bound, and its stop is looked at before each',
+  'server/verify/verify.ts': 'it watches until it is told to stop, which ends its pause; each statement of a run has its bound',
   'admin-cli/commands/ledger-tail.ts': 'it is watched until Ctrl-C',
   'admin-cli/commands/ledger-verify.ts': 'each call is answered in time, or ends it; the work is the whole record, however long that is',
   'test/chaos/bounded-egress.ts': 'clients of a round: they look at its end, and the round waits for them with a bound',

@@ -5,14 +5,12 @@ import type { Config } from '../../config/config.ts';
 import { held } from '../../domain/detached.ts';
 import { toCofferdamError } from '../../domain/errors.ts';
 import type { Births } from '../../domain/ledger/births.ts';
-import { originOf } from '../../domain/ledger/checkpoint.ts';
 import type { Logger } from '../../observability/logger.ts';
 import type { Reading } from '../../observability/metrics.ts';
 import { connections } from '../../postgres/connection-limits.ts';
 import { Database } from '../../postgres/database.ts';
 import { lead } from '../../postgres/leadership.ts';
 import { generationsOf } from '../changes/generations.ts';
-import { installationId } from '../changes/seal-queries.ts';
 import type { KeyRing } from '../context.ts';
 import { LedgerAlarms } from './alarms.ts';
 import { Born, createBirths } from './born.ts';
@@ -25,9 +23,9 @@ import { isOnlySlow, LagClock, waitsOf } from './lag.ts';
 import { readingsOf } from './ledger-metrics.ts';
 import { record } from './ledger-queries.ts';
 import type { Signing } from './seal.ts';
-import { type Freeze, type Look, look, lookClosely, markWitnessed, publishLedgerKey } from './seal-queries.ts';
+import { type Freeze, type Look, look, lookClosely, markWitnessed } from './seal-queries.ts';
 import { Sealer } from './sealer.ts';
-import { openNote } from './signatures.ts';
+import { openNote, signingOf } from './signatures.ts';
 import { RecordDiverged } from './standing.ts';
 import { WitnessMemory } from './witness/memory.ts';
 import { commonOf } from './witness/rank.ts';
@@ -231,14 +229,8 @@ export class Ledger {
 
   async #sign(): Promise<Signing> {
     if (this.#signing !== undefined) return this.#signing;
-    const signing = await this.#database.withSystem(async (tx) => {
-      const origin = originOf((await installationId(tx)).id);
-      const signer = this.#given.keys.checkpointSigner(origin);
-      await publishLedgerKey(tx, signer.verifierKey);
-      return { origin, signer };
-    });
-    this.#signing = signing;
-    return signing;
+    this.#signing = await this.#database.withSystem((tx) => signingOf(tx, this.#given.keys));
+    return this.#signing;
   }
 
   /** What others sealed was seen, too: a database that falls back behind it is another one. */

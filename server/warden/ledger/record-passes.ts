@@ -3,7 +3,7 @@
 import type { LedgerConfig } from '../../config/ledger-settings.ts';
 import type { Logger } from '../../observability/logger.ts';
 import { connections } from '../../postgres/connection-limits.ts';
-import { Database } from '../../postgres/database.ts';
+import { Database, type DatabaseOptions } from '../../postgres/database.ts';
 import { every } from '../every.ts';
 import { archiveDue } from './archive.ts';
 import { makeMonthsAhead } from './months.ts';
@@ -17,12 +17,13 @@ export type RecordPasses = {
   readonly config: LedgerConfig;
   readonly url: string;
   readonly log: Logger;
+  readonly drafts: NonNullable<DatabaseOptions['drafts']>;
   /** This warden leads, and the record is in order. */
   readonly mayWork: () => boolean;
 };
 
-export function startRecordPasses({ config, url, log, mayWork }: RecordPasses): { stop(): Promise<void> } {
-  const database = new Database({ url, applicationName: 'cofferdam archives', connectionsMax: connections.archives });
+export function startRecordPasses({ config, url, log, drafts, mayWork }: RecordPasses): { stop(): Promise<void> } {
+  const database = new Database({ url, applicationName: 'cofferdam archives', connectionsMax: connections.archives, drafts });
   const stopped = new AbortController();
   let restUntil = 0;
   const pass = async (): Promise<void> => {

@@ -1,12 +1,24 @@
 // Owns: what this process has signed, or has seen signed, of the heads log: for one era and size there is one root, for ever.
 // Must never: sign a second root of a size, or go back: two such notes prove that the key signed two records.
-import { type Checkpoint, parseNote } from '../../domain/ledger/checkpoint.ts';
+import { type Checkpoint, originOf, parseNote } from '../../domain/ledger/checkpoint.ts';
 import { rootOf } from '../../domain/ledger/merkle.ts';
+import type { Transaction } from '../../postgres/database.ts';
+import { installationId } from '../changes/seal-queries.ts';
+import type { KeyRing } from '../context.ts';
 import { base64, sha256 } from './hashing.ts';
 import type { Signing } from './seal.ts';
+import { publishLedgerKey } from './seal-queries.ts';
 import { RecordDiverged, type Signed, type Standing } from './standing.ts';
 
 const told = ({ era, size }: Pick<Signed, 'era' | 'size'>): string => `${size} heads in era ${era}`;
+
+/** With what this gateway signs; its verifier key is in the database from now on. */
+export async function signingOf(tx: Transaction, keys: Pick<KeyRing, 'checkpointSigner'>): Promise<Signing> {
+  const origin = originOf((await installationId(tx)).id);
+  const signer = keys.checkpointSigner(origin);
+  await publishLedgerKey(tx, signer.verifierKey);
+  return { origin, signer };
+}
 
 export class Signatures {
   #newest: Signed | undefined;
