@@ -1,8 +1,9 @@
 // Owns: a record that was sealed long ago, in its own month, as the sealer did it then: for tests of what becomes of old months.
 import type { Database, Transaction } from '../../server/postgres/database.ts';
 import type { Signing } from '../../server/warden/ledger/seal.ts';
+import type { Sealed } from '../../server/warden/ledger/sealer.ts';
 import type { TestDatabase } from './database.ts';
-import { sealWithin } from './record.ts';
+import { sealOnce, sealWithin } from './record.ts';
 
 /** What the sealer is told of the time is so many microseconds earlier. */
 const earlier = ({ query }: Transaction, micros: number): Transaction => ({
@@ -13,22 +14,20 @@ const earlier = ({ query }: Transaction, micros: number): Transaction => ({
 });
 
 /** Seals what waits as it would have been sealed so many months ago, and a little later than the entries were written. */
-export async function sealLongAgo(
-  database: Database,
-  sql: TestDatabase,
-  signing: Signing,
-  months: number,
-): Promise<readonly Awaited<ReturnType<typeof sealWithin>>[]> {
+export async function sealLongAgo(database: Database, sql: TestDatabase, signing: Signing, months: number): Promise<readonly Sealed[]> {
   await sql.query('select ledger_month(at) from ledger_fresh');
   const [row] = await sql.query<{ micros: number }>(
     "select (extract(epoch from clock_timestamp() - (clock_timestamp() - $1 * interval '1 month' + interval '1 hour')) * 1000000)::float8 as micros",
     [months],
   );
-  const rounds: Awaited<ReturnType<typeof sealWithin>>[] = [];
+  const rounds: Sealed[] = [];
   for (;;) {
     const round = await database.withSystem((tx) => sealWithin(earlier(tx, Math.round(row?.micros ?? 0)), signing));
     rounds.push(round);
-    if (!round.isFull) return rounds;
+    if (round.isFull) continue;
+    // What was signed then is in no row: what stands there is signed once more.
+    await sealOnce(database, signing, true);
+    return rounds;
   }
 }
 

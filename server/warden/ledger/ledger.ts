@@ -354,7 +354,7 @@ export class Ledger {
     const newest = openNote(signing, seen.checkpoint);
     const isOldEra = newest !== undefined && newest.era !== seen.era;
     // A checkpoint of an earlier run, or of another warden, may not have got to our witnesses.
-    if (newest !== undefined && !isOldEra && seen.checkpoint !== null) this.#offer(seen.checkpoint);
+    if (newest !== undefined && !isOldEra && seen.checkpoint !== null) for (const one of this.#deliveries) one.offer(seen.checkpoint);
     // Without the first checkpoint of an era, what its witness has of the last one would look like a lie.
     if (seen.isBeginning && newest?.era === seen.era && !seen.isWitnessed) return;
     const isDue = seen.checkpointAgeMs === null || seen.checkpointAgeMs >= config.limits.checkpointEveryMs;
@@ -370,13 +370,9 @@ export class Ledger {
       const { size, root, era } = done.checkpoint;
       guard.learn({ ...known, era, heads: size, root });
       this.#sealed += done.sealed;
-      this.#offer(done.note);
+      for (const one of this.#deliveries) one.offer(done.note);
       if (!done.isFull) return;
     }
-  }
-
-  #offer(note: string): void {
-    for (const delivery of this.#deliveries) delivery.offer(note);
   }
 
   /** Nothing more is served until it is witnessed; the alarm is the clock's. What operators said is waited for by nobody: it is an alarm only. */
