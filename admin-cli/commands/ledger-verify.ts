@@ -35,9 +35,9 @@ export const ledgerVerify: Command = {
             ? 'The key was told by the gateway itself: compare it with the one that you noted, or give it with --key.\n'
             : '';
         return {
-          data: { isGood: state.isGood, entries: state.entries, findings: state.findings, keys },
+          data: { verdict: state.verdict, entries: state.entries, findings: state.findings, keys },
           text: `${state.text}${said}`,
-          isFault: state.isGood !== true,
+          isFault: state.verdict !== 'good',
         };
       }
       if (given.isTerminal && state.entries - shown >= 500_000) {

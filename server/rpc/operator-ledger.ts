@@ -120,7 +120,8 @@ export const operatorLedger = {
         state: z.enum(['running', 'done', 'failed']),
         text: z.string(),
         entries: z.number(),
-        isGood: z.boolean().nullable(),
+        /** `incomplete`: nothing bad was found, and not everything was read; null: not done yet. */
+        verdict: z.enum(['good', 'bad', 'incomplete']).nullable(),
         findings: z.array(
           z.strictObject({
             what: z.string(),

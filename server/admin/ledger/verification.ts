@@ -66,7 +66,7 @@ export class Verifications {
       state,
       text,
       entries,
-      isGood: report?.ok ?? null,
+      verdict: report?.verdict ?? null,
       findings: (report?.findings ?? []).map(({ what, text: said, tree, position, number }) => ({
         what,
         text: said,
