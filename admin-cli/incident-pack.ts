@@ -6,6 +6,7 @@ import { clocksFrom } from '../server/domain/incident/clocks.ts';
 import type { Selection } from '../server/domain/incident/selection.ts';
 import type { IncidentRow, IncidentSummary } from '../server/rpc/operator-incident.ts';
 import { type CsvCell, csv } from './csv.ts';
+import type { SliceHead } from './incident-folder.ts';
 
 import { when } from './output.ts';
 
@@ -114,6 +115,24 @@ export function notice(pack: CustomerPack, aware: Date): string {
     '',
   ].join('\n');
 }
+
+/** To a customer whom an incident did not touch. */
+export const assurance = (customer: string, { subject, entries }: Pick<SliceHead, 'subject' | 'entries'>): string =>
+  [
+    `# Draft letter to ${customer}`,
+    '',
+    '[Check every sentence before this is sent. What stands in brackets is for a person to fill in.]',
+    '',
+    'Dear [name],',
+    '',
+    `you may have heard of unauthorised access to our file transfer gateway. We have asked our record about ${subject}: nothing that concerns ${customer} belongs to it.`,
+    '',
+    `You need not take our word for it. Every entry of our record of that time that concerns you is attached (slice.jsonl), ${entries} in all, with the proof that none was left out and none was changed since it was sealed`,
+    '(VERIFY.md). Look at all of them: each file of yours that was opened, by whom and when, is there.',
+    '',
+    '[Contact. Number of this incident.]',
+    '',
+  ].join('\n');
 
 export const verifying = (keys: readonly string[]): string =>
   [

@@ -37,6 +37,7 @@ import { fileReceipt } from './commands/file-receipt.ts';
 import { fileRelease, fileWithdraw } from './commands/file-release.ts';
 import { folderSet } from './commands/folder-set.ts';
 import { holdLift, holdList, holdPlace } from './commands/hold.ts';
+import { incidentAssure } from './commands/incident-assure.ts';
 import { incidentHunt } from './commands/incident-hunt.ts';
 import { incidentPack } from './commands/incident-pack.ts';
 import { incidentScope } from './commands/incident-scope.ts';
@@ -126,6 +127,7 @@ export const commands: readonly Command[] = [
   incidentScope,
   incidentHunt,
   incidentPack,
+  incidentAssure,
   ledgerStatus,
   ledgerTail,
   ledgerSearch,

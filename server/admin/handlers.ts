@@ -167,7 +167,7 @@ export function adminHandlers(
         const sessions = fitting('sessions', await listSessionsOfNode(tx, name, rowsMax));
         return { plane, alive, drainingUntil: drainingUntil?.toISOString() ?? null, ...sessions };
       }),
-    'customer.list': async ({ limit }) => fitting('customers', await read((tx) => listCustomers(tx, null, limit ?? rowsMax))),
+    'customer.list': async ({ limit, after }) => fitting('customers', await read((tx) => listCustomers(tx, null, limit ?? rowsMax, after))),
     'customer.show': ({ name }) =>
       read(async (tx) => {
         const [customer] = await listCustomers(tx, name, 1);

@@ -13,12 +13,12 @@ type KeyExchangeRow = Result<OperatorToAdmin, 'report.key-exchange'>['accounts']
 type SessionRow = Result<OperatorToAdmin, 'session.list'>['sessions'][number];
 type Dated<T, K extends keyof T> = { readonly [P in keyof T]: P extends K ? (null extends T[P] ? Date | null : Date) : T[P] };
 
-export async function listCustomers(tx: Transaction, name: string | null, limit: number): Promise<readonly CustomerRow[]> {
+export async function listCustomers(tx: Transaction, name: string | null, limit: number, after = ''): Promise<readonly CustomerRow[]> {
   const rows = await tx.query<Dated<CustomerRow, 'createdAt'>>(
-    `select c.name, c.state, (select count(*) from account a where a.customer_id = c.id) as accounts, (select count(*) from folder f where f.customer_id = c.id) as folders,
+    `select c.id, c.name, c.state, (select count(*) from account a where a.customer_id = c.id) as accounts, (select count(*) from folder f where f.customer_id = c.id) as folders,
        (select count(*) from version v where v.customer_id = c.id and v.state = 'published') as files, c.created_at as "createdAt", c.allowed_proofs as "allowedProofs"
-     from customer c where ($1::text is null or c.name = $1) and not c.is_self_test order by c.name limit $2`,
-    [name, limit],
+     from customer c where ($1::text is null or c.name = $1) and c.name > $3 and not c.is_self_test order by c.name limit $2`,
+    [name, limit, after],
   );
   return rows.map((row) => ({ ...row, createdAt: iso(row.createdAt) }));
 }

@@ -33,6 +33,7 @@ import {
 export { type OperatorRole, operatorRoles } from './operator-words.ts';
 
 const customerRow = z.strictObject({
+  id: uuid,
   name: z.string(),
   state: z.string(),
   accounts: z.number(),
@@ -165,8 +166,13 @@ export const operatorToAdmin = {
     }),
     prepares,
   ),
+  /** By name, behind `after`. */
   'customer.list': rule(
-    operation({ changes: false, params: page, result: z.strictObject({ customers: z.array(customerRow), more }) }),
+    operation({
+      changes: false,
+      params: page.extend({ after: accountName.optional() }),
+      result: z.strictObject({ customers: z.array(customerRow), more }),
+    }),
     reads(),
   ),
   'customer.show': rule(

@@ -373,6 +373,9 @@ test('every command does what it says', async (t) => {
   t.match(JSON.stringify(await ctl('incident hunt', ['--ioc', indicators])), /198\.51\.100\.7/);
   await ctl('incident pack', ['--account', 'processor', '--aware', '1h', '--out', pack]);
   t.ok(readdirSync(pack).length > 0, 'there is a pack');
+  const assured = join(world.directory, 'assured');
+  t.match(await ctl('incident assure', ['--account', 'processor', '--out', assured]), { assured: Array, touched: Array });
+  t.ok(readdirSync(assured).includes('ledger-verifier.mjs'), 'there is what the untouched are given');
   await ctl('drain', ['internal-1', ...reason]).catch(() => {});
   const drained = await world.cofferctlAlone(['drain', 'internal-1', ...reason, '--execute', '--json']);
   t.equal(drained.code, 0, drained.err);

@@ -11,10 +11,10 @@ import type { Params } from '../../server/rpc/operation.ts';
 import type { OperatorToAdmin } from '../../server/rpc/operator-admin.ts';
 import { checkpointSigner } from '../../server/warden/keys/checkpoint-signer.ts';
 import { archiveDue } from '../../server/warden/ledger/archive.ts';
+import { Sealer } from '../../server/warden/ledger/sealer.ts';
 import type { Teardown, TestDatabase } from './database.ts';
 import type { IncidentWorld } from './incident-world.ts';
 import { witnessAll } from './long-ago.ts';
-import { sealOnce } from './record.ts';
 
 export type Archiving = {
   readonly directory: string;
@@ -52,18 +52,23 @@ export async function archiveMonths(
   }
 }
 
-/** Seals what waits beside a history that was written without trees, and counts it as witnessed. */
-const sealBesideHistory = (sql: TestDatabase, database: Database) => async (): Promise<void> => {
+/** Seals what waits beside a history that was written without trees, and counts it as witnessed. One sealer, which knows what it sealed: from such a history nothing can be proved. */
+function sealBesideHistory(sql: TestDatabase, database: Database): () => Promise<void> {
   const signer = checkpointSigner(generateKeyPairSync('ed25519').privateKey, origin);
-  await sealOnce(database, { signer, origin });
-  await witnessAll(sql);
-};
+  const sealer = new Sealer(database, createLogger({ log: { level: 'error', pretty: false } }, 'warden'));
+  return async () => {
+    for (let isFull = true; isFull; )
+      isFull = (await sealer.round({ signer, origin }, { isSignDue: false, now: Date.now() }))?.isFull === true;
+    await witnessAll(sql);
+  };
+}
 
 export function archiving(t: Teardown, { sql, scopes, directory: base }: IncidentWorld): Archiving {
   const warden = new Database({ url: sql.wardenUrl, applicationName: 'test', connectionsMax: 2 });
   const admin = new Database({ url: sql.adminUrl, applicationName: 'test', connectionsMax: 1 });
   t.teardown(() => Promise.all([warden.close(), admin.close()]).then(() => {}));
   const directory = join(base, 'archive');
+  const seal = sealBesideHistory(sql, warden);
   const call = async (operation: string, params: unknown): Promise<unknown> => {
     if (operation === 'ledger.archives') return { archives: await scopes.archives() };
     if (operation !== 'incident.names') throw new Error(operation);
@@ -71,8 +76,7 @@ export function archiving(t: Teardown, { sql, scopes, directory: base }: Inciden
   };
   return {
     directory,
-    archive: (retentionMonths = 60, forwards = []) =>
-      archiveMonths(warden, directory, sealBesideHistory(sql, warden), { retentionMonths, forwards }),
+    archive: (retentionMonths = 60, forwards = []) => archiveMonths(warden, directory, seal, { retentionMonths, forwards }),
     client: { call: call as Client['call'] },
   };
 }

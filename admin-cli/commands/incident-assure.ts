@@ -1,0 +1,65 @@
+import { mkdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Client } from '../client.ts';
+import type { Command } from '../command.ts';
+import { ask, selectionOf, selectionOptions } from '../incident.ts';
+import { folderOf, makeEmpty, type SliceHead, save, saveSlice, saveVerifier, waitForEpoch } from '../incident-folder.ts';
+import { assurance, verifying } from '../incident-pack.ts';
+
+type Assured = { readonly customer: string; readonly entries: number };
+
+/** Page by page: whoever is left out would believe to be assured, or not to be asked about. */
+async function allCustomers(client: Client): Promise<readonly { readonly id: string; readonly name: string }[]> {
+  const all: { readonly id: string; readonly name: string }[] = [];
+  for (let after: string | undefined, isMore = true; isMore; after = all.at(-1)?.name) {
+    const { customers, more } = await client.call('customer.list', after === undefined ? {} : { after });
+    all.push(...customers);
+    isMore = more && customers.length > 0;
+  }
+  return all;
+}
+
+export const incidentAssure: Command = {
+  words: ['incident', 'assure'],
+  positionals: [],
+  options: [
+    ...selectionOptions,
+    { name: 'out', value: 'DIR', help: 'a directory that does not exist yet, in one that does; or an empty one', required: true },
+  ],
+  help: 'Writes a folder for each customer whom an incident did not touch: every entry of its record of that time, proved to be all of them, of which none belongs to the incident, and a draft letter that says so.',
+  example: 'cofferctl incident assure --credential SHA256:… --since 7d --out assured-7',
+  run: async (client, given) => {
+    const { out = '' } = given.options;
+    makeEmpty(out);
+    const selection = selectionOf(given);
+    const answer = await ask(client, selection, { unread: false, isTerminal: given.isTerminal });
+    await waitForEpoch(client);
+    const { verifierKeys } = await client.call('ledger.status', {});
+    const customers = await allCustomers(client);
+    const assured: Assured[] = [];
+    const [touched, unknown]: [string[], string[]] = [[], []];
+    for (const { id, name } of customers) {
+      const directory = join(out, folderOf(name));
+      mkdirSync(directory, { mode: 0o700 });
+      const slice: SliceHead | undefined = await saveSlice(client, answer.scope, id, join(directory, 'slice.jsonl'));
+      if (slice === undefined || slice.says !== 'not-affected') {
+        rmSync(directory, { recursive: true });
+        (slice === undefined ? unknown : touched).push(name);
+        continue;
+      }
+      save(join(directory, 'VERIFY.md'), verifying(verifierKeys));
+      save(join(directory, 'assurance.md'), assurance(name, slice));
+      assured.push({ customer: name, entries: slice.entries });
+    }
+    saveVerifier(out);
+    const lines = assured.map((one) => `${folderOf(one.customer)}: ${one.entries} entries of the record, none of the incident\n`);
+    const others = [
+      ...(touched.length === 0 ? [] : [`touched, and given nothing here: ${touched.join(', ')}. \`cofferctl incident pack\` is theirs\n`]),
+      ...(unknown.length === 0 ? [] : [`nothing on record to prove it by: ${unknown.join(', ')}\n`]),
+    ];
+    return {
+      data: { out, assured, touched, unknown },
+      text: `${[...lines, ...others].join('')}Read the drafts before anything is sent; give each customer its own folder and ledger-verifier.mjs, nothing else.\n`,
+    };
+  },
+};
