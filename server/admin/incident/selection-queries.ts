@@ -71,7 +71,7 @@ export async function spanOfRecord(snapshot: Snapshot): Promise<Span> {
      select clock_timestamp() as now, greatest(
        (select (max(a.month) + interval '1 month') at time zone 'utc' from ledger_archive a where a.month not in (select o.month from online o)),
        -- More is gone than archives hold: the first table that has entries counts, for those of months are made ahead.
-       case when (select min(s.number) from ledger_sealed s) - 1 > (select coalesce(sum(a.entries), 0) from ledger_archive a where a.month not in (select o.month from online o)) then (select o.month::timestamp at time zone 'utc' from online o where exists (
+       case when (select min(s.number) from ledger_sealed s) - 1 > (select whole_number(coalesce(sum(a.entries), 0)) from ledger_archive a where a.month not in (select o.month from online o)) then (select o.month::timestamp at time zone 'utc' from online o where exists (
          select from ledger_sealed s where s.at >= o.month::timestamp at time zone 'utc' and s.at < (o.month + interval '1 month') at time zone 'utc') order by o.month limit 1) end) as oldest`,
   );
   return { now: (row?.now ?? new Date()).toISOString(), oldestOnline: row?.oldest?.toISOString() ?? null };
