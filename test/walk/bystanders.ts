@@ -19,6 +19,7 @@ export class Bystanders {
   readonly #done: Promise<unknown>;
   #isOver = false;
   #number = 0;
+  readonly #underWay = new Set<Promise<unknown>>();
   readonly worstMs: Record<string, number> = {};
   rounds = 0;
 
@@ -32,12 +33,27 @@ export class Bystanders {
     return this.#failures.splice(0);
   }
 
+  /** Resolves when everything that is waited for now is done, or is late. */
+  async underWay(): Promise<void> {
+    await Promise.allSettled([...this.#underWay]);
+  }
+
   async stop(): Promise<void> {
     this.#isOver = true;
     await this.#done;
   }
 
   async #timed<T>(what: string, work: () => Promise<T>): Promise<T> {
+    const done = this.#measured(what, work);
+    this.#underWay.add(done);
+    try {
+      return await done;
+    } finally {
+      this.#underWay.delete(done);
+    }
+  }
+
+  async #measured<T>(what: string, work: () => Promise<T>): Promise<T> {
     const started = performance.now();
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_resolve, reject) => {

@@ -20,6 +20,8 @@ const roomBytes = 250_000;
 const unpreparedMax = 0.5;
 /** So many lists are about an operation that chance left without an answer. */
 const listsForAnAnswer = 8;
+/** A file is written over so often at most, while calls that name it wait for something else. */
+const rewritesMax = 200;
 
 export type Walked = {
   readonly seeds: number;
@@ -146,8 +148,11 @@ export class Walk {
     const looked = performance.now();
     const away = await goesOn(this.#still);
     if (away !== undefined) this.#oracle.violate(`the session of another node does not go on: ${away}`);
+    await this.#oracle.look(this.#lists % recordEvery === 0);
+    // Last, so that nothing of it is seen by no list; and what still waits now, waits because of this one.
+    await this.#bystanders.underWay();
     for (const failure of this.#bystanders.take()) this.#oracle.violate(`beside the taken edge: ${failure}`);
-    const violations = await this.#oracle.look(this.#lists % recordEvery === 0);
+    const violations = this.#oracle.found();
     this.#spent('looking', looked);
     if (violations.length === 0) return;
     if (this.#first?.seed !== seed) this.#first = { seed, what: violations.join('\n') };
@@ -225,8 +230,9 @@ export class Walk {
       const words = spoken.get(JSON.stringify([one.op, one.params]));
       if (words !== undefined) works.push(this.#say(cast, words, one.lagMs));
     }
-    if (step.rewriteMs !== null && files.length > 0) works.push(this.#rewrite(step.rewriteMs, files));
-    await Promise.all(works);
+    const answered = Promise.all(works);
+    if (step.rewriteMs !== null && files.length > 0) await this.#rewrite(step.rewriteMs, files, answered);
+    await answered;
     // Of several greetings at once nobody knows which came last.
     if (calls.length > 1 && step.calls.some((one) => one.op === 'node.hello')) await this.#prepared(() => this.#scene.taken.greet());
     const [a, b] = step.calls;
@@ -248,10 +254,24 @@ export class Walk {
       await this.#scene.taken.say('session.end', { token: session.token, reason: 'client-closed', bytesIn: 0, bytesOut: 0 });
   }
 
-  /** The edge keeps its files: it writes others in their places while they are taken over. */
-  async #rewrite(afterMs: number, files: readonly { readonly object: string; readonly bytes: Buffer }[]): Promise<void> {
-    await sleep(afterMs);
-    for (const { object, bytes } of files) await this.#scene.taken.put(object, randomBytes(bytes.length));
+  /**
+   * The edge keeps its files: it writes others in their places while they are taken over. When that is, it does not know: what is asked waits for a lock or
+   * for a charge first. So it writes again and again.
+   */
+  async #rewrite(
+    everyMs: number,
+    files: readonly { readonly object: string; readonly bytes: Buffer }[],
+    answered: Promise<unknown>,
+  ): Promise<void> {
+    let isOver = false;
+    const over = (): void => {
+      isOver = true;
+    };
+    answered.then(over, over);
+    for (let n = 0; n < rewritesMax && !isOver; n += 1) {
+      await sleep(everyMs);
+      for (const { object, bytes } of files) await this.#scene.taken.put(object, randomBytes(bytes.length));
+    }
   }
 
   /** Its user tries the files of the other nodes, by plain calls. */
