@@ -1,5 +1,6 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { CofferdamError } from '../../server/domain/errors.ts';
 import type { Client } from '../client.ts';
 import type { Command } from '../command.ts';
 import { ask, selectionOf, selectionOptions } from '../incident.ts';
@@ -38,10 +39,19 @@ export const incidentAssure: Command = {
     const customers = await allCustomers(client);
     const assured: Assured[] = [];
     const [touched, unknown]: [string[], string[]] = [[], []];
+    const notShown: { readonly customer: string; readonly why: string }[] = [];
     for (const { id, name } of customers) {
       const directory = join(out, folderOf(name));
       mkdirSync(directory, { mode: 0o700 });
-      const slice: SliceHead | undefined = await saveSlice(client, answer.scope, id, join(directory, 'slice.jsonl'));
+      let slice: SliceHead | undefined;
+      try {
+        slice = await saveSlice(client, answer.scope, id, join(directory, 'slice.jsonl'));
+      } catch (error) {
+        if (!(error instanceof CofferdamError) || error.code !== 'conflict') throw error;
+        rmSync(directory, { recursive: true });
+        notShown.push({ customer: name, why: error.message });
+        continue;
+      }
       if (slice === undefined || slice.says !== 'not-affected') {
         rmSync(directory, { recursive: true });
         (slice === undefined ? unknown : touched).push(name);
@@ -55,10 +65,11 @@ export const incidentAssure: Command = {
     const lines = assured.map((one) => `${folderOf(one.customer)}: ${one.entries} entries of the record, none of the incident\n`);
     const others = [
       ...(touched.length === 0 ? [] : [`touched, and given nothing here: ${touched.join(', ')}. \`cofferctl incident pack\` is theirs\n`]),
+      ...notShown.map((one) => `${one.customer}: cannot be shown from here: ${one.why}\n`),
       ...(unknown.length === 0 ? [] : [`nothing on record to prove it by: ${unknown.join(', ')}\n`]),
     ];
     return {
-      data: { out, assured, touched, unknown },
+      data: { out, assured, touched, unknown, notShown },
       text: `${[...lines, ...others].join('')}Read the drafts before anything is sent; give each customer its own folder and ledger-verifier.mjs, nothing else.\n`,
     };
   },

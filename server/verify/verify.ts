@@ -4,6 +4,7 @@ import { readFileSync, statSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
+import { monthsMark } from '../admin/ledger/dump-queries.ts';
 import { secretForbidden } from '../config/places.ts';
 import { CofferdamError, toCofferdamError } from '../domain/errors.ts';
 import { Database } from '../postgres/database.ts';
@@ -44,11 +45,21 @@ export function loadVerifySettings(file: string): VerifySettings {
   throw new CofferdamError('configuration', parsed.error.issues.map((one) => `${file}: ${one.path.join('.')}: ${one.message}`).join('\n'));
 }
 
+/** A month that leaves in the middle of a run makes two records of one: then it is begun anew, once. */
+async function verifyStill(database: Database, against: VerifySettings): Promise<Verdict> {
+  for (let isLast = false; ; isLast = true) {
+    const mark = await database.withSystem(monthsMark);
+    const verdict = await verifyLines(against, recordLines(database));
+    if ((await database.withSystem(monthsMark)) === mark) return verdict;
+    if (isLast) throw new CofferdamError('conflict', 'a month of the record left the database during each of two runs');
+  }
+}
+
 /** One run, whatever it ends with; told to the gateway when the database can be reached. */
 export async function verifyOnce(database: Database, against: VerifySettings): Promise<Verdict> {
   let verdict: Verdict;
   try {
-    verdict = await verifyLines(against, recordLines(database));
+    verdict = await verifyStill(database, against);
   } catch (error) {
     const why =
       error instanceof Error && 'code' in error && !(error instanceof CofferdamError) ? error.message : toCofferdamError(error).message;

@@ -6,6 +6,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { type Config, type EdgeConfig, runtimePaths } from '../config/config.ts';
 import { wardenConnections } from '../config/shares.ts';
 import { closedMs } from '../domain/bounded.ts';
+import { held } from '../domain/detached.ts';
 import { CofferdamError } from '../domain/errors.ts';
 import { idOf, type NodeName } from '../domain/ids.ts';
 import type { Draft } from '../domain/ledger/births.ts';
@@ -151,7 +152,8 @@ export async function startWarden(config: Config): Promise<RunningWarden> {
         await sweeps.stop();
         await credentialSweeps.stop();
         await sealSweeps.stop();
-        await recordPasses.stop();
+        // A month that is leaving takes its time: everything else ends beside it.
+        const passesEnd = held(recordPasses.stop());
         await bootstrap.stop();
         await stopListening();
         await elsewhere.stop();
@@ -161,6 +163,7 @@ export async function startWarden(config: Config): Promise<RunningWarden> {
         await forwards.stop();
         await ledger.stop();
         await database.close();
+        await passesEnd;
         log.info('warden stopped');
       },
     };

@@ -90,6 +90,42 @@ test('savepoints: what is undone in the middle of a transaction is not waited fo
   t.end();
 });
 
+test('savepoints of one name within each other: the outer one undoes what the inner ones left', (t) => {
+  const births = new Births(options);
+  const draft = births.begin();
+  draft.add(entry(1));
+  draft.heard('savepoint part');
+  for (const id of [2, 3]) {
+    draft.heard('savepoint part');
+    draft.add(entry(id));
+    draft.heard('release savepoint part');
+  }
+  draft.heard('savepoint part');
+  draft.add(entry(4));
+  draft.heard('rollback to savepoint part');
+  draft.heard('release savepoint part');
+  draft.heard('rollback to savepoint part');
+  draft.heard('release savepoint part');
+  draft.add(entry(5));
+  draft.end('committed');
+  t.same(births.ask(10).ids, [1, 5]);
+  t.end();
+});
+
+test('a number that is given again takes nothing away from the entry that had it', (t) => {
+  const births = new Births(options);
+  const [first, second] = [births.begin(), births.begin()];
+  first.add(entry(1, 'first'));
+  first.end('committed');
+  births.moved();
+  second.add(entry(1, 'second'));
+  second.end('committed');
+  t.match(births.learn([1], { number: 5, upTo: 5, sightings: [{ id: 1, content: entry(1, 'second'), isSealed: true }] }), [
+    { id: 1, is: 'changed', isOfOtherServer: true },
+  ]);
+  t.end();
+});
+
 test('any order of writes, seals and looks: an honest record is never accused, a touched one is by the first whole look', (t) => {
   let seed = 7;
   const random = (below: number): number => {

@@ -359,7 +359,7 @@ test('every command does what it says', async (t) => {
   t.match((await world.cofferctlAlone(['ledger', 'release', randomUUID(), ...reason])).err, /there is no such freeze/);
   walk.done.add('ledger release');
   t.match(await ctl('ledger status', []), { freeze: null, forwards: [] });
-  t.match(await ctl('ledger verify', []), { isGood: true, findings: [], entries: Number });
+  t.match(await ctl('ledger verify', []), { verdict: 'good', findings: [], entries: Number });
   const { entries } = (await ctl('ledger search', ['--kind', 'session.opened', '--limit', '1'])) as { entries: { number: number }[] };
   t.match(await ctl('ledger show', [String(entries[0]?.number)]), { entry: { kind: 'session.opened' }, checked: { is: 'good' } });
   let isOver = false;

@@ -50,6 +50,7 @@ export class Sealer {
   readonly #database: Database;
   #signing: Signing | undefined;
   #leader: Leader | undefined;
+  #isNew = true;
 
   constructor(database: Database) {
     this.#database = database;
@@ -76,11 +77,13 @@ export class Sealer {
     let note: string | undefined;
     // An epoch that is asked for begins some seconds after the last one: as if they had gone.
     const now = Date.now() + (isEpochAsked ? 10_000 : 0);
-    for (;;) {
+    // What an earlier one left is signed first, by the key of this one, and sealed upon after that.
+    for (let isFirst = this.#isNew; ; isFirst = false) {
       const beat = { isSignDue: isSignedAnyway && note === undefined, isEpochAsked: isEpochAsked && note === undefined, now };
       const done = await this.#leader.round(signing, beat);
       note = done?.note ?? note;
-      if (done?.isFull !== true) return note;
+      this.#isNew = false;
+      if (done?.isFull !== true && !(isFirst && done?.sealed === 0)) return note;
     }
   }
 }

@@ -88,7 +88,9 @@ async function findSessions(
   const { node, since, until, account } = question;
   const from = since !== null && since > first ? since : first;
   const end = until !== null && until < last ? until : last;
-  return { chosen: { sessions: isChosen ? ids : null, node, since, until, account }, accounts, from, until: end };
+  // What is told later of this answer, a slice, ends where it was asked. A millisecond behind: `now` was cut to one.
+  const asked = until ?? new Date(Date.parse(span.now) + 1).toISOString();
+  return { chosen: { sessions: isChosen ? ids : null, node, since, until: asked, account }, accounts, from, until: end };
 }
 
 function fileRow({ sent, unclear, sha256Differs, sizeDiffers, ...row }: FoundFile): IncidentRow<'files'> {

@@ -12,6 +12,15 @@ export async function boundOf(tx: Transaction): Promise<Bound> {
   return row;
 }
 
+/** Changes whenever a month has left the database: what was read before that and what is read behind it are of two records. */
+export async function monthsMark(tx: Transaction): Promise<string> {
+  const [row] = await tx.query<{ mark: string }>(
+    `select (select count(*) from ledger_leaf) || '/' || (select count(*) from ledger_kept) || '/'
+       || (select count(*) from ledger_archive a where pg_catalog.to_regclass('public.ledger_sealed_' || to_char(a.month, 'YYYYMM')) is null) as mark`,
+  );
+  return row?.mark ?? '';
+}
+
 export type Line = { readonly at: number; readonly line: string };
 
 export async function pageOfHeads(tx: Transaction, after: number, bound: Bound, limit: number): Promise<readonly Line[]> {

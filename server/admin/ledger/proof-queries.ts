@@ -54,7 +54,8 @@ export async function blocksOf(tx: Transaction, tree: string, size: number): Pro
 export async function leavesOf(tx: Transaction, tree: string, first: number, end: number): Promise<readonly Buffer[]> {
   const rows = await tx.query<{ leaf: Buffer }>(
     `select leaf from (select position, leaf from ledger_sealed where tree = $1 and position >= $2 and position < $3
-       union all select position, leaf from ledger_leaf where tree = $1 and position >= $2 and position < $3) x order by position`,
+       union all select position, leaf from ledger_leaf where tree = $1 and position >= $2 and position < $3
+       union all select position, leaf from ledger_kept where tree = $1 and position >= $2 and position < $3) x order by position`,
     [tree, first, end],
   );
   return rows.map((row) => row.leaf);

@@ -4,14 +4,14 @@
 import { randomUUID } from 'node:crypto';
 import { parseStrictly, parseVerifierKey, type Report, recordText, Verification, Witness } from '../../../verifier/index.js';
 import { detach, unexpected } from '../../domain/detached.ts';
-import { toCofferdamError } from '../../domain/errors.ts';
+import { CofferdamError, toCofferdamError } from '../../domain/errors.ts';
 import { headsTree } from '../../domain/ledger/leaf.ts';
 import type { Claim, Share } from '../../domain/share.ts';
 import type { Database } from '../../postgres/database.ts';
 import type { Params, Result } from '../../rpc/operation.ts';
 import type { OperatorToAdmin } from '../../rpc/operator-admin.ts';
 import { Shelf } from '../../rpc/shelf.ts';
-import { type Bound, boundOf, nextTree, pageOfBlocks, pageOfEntries, pageOfHeads, pageOfLeaves } from './dump-queries.ts';
+import { type Bound, boundOf, monthsMark, nextTree, pageOfBlocks, pageOfEntries, pageOfHeads, pageOfLeaves } from './dump-queries.ts';
 
 type Wish = Params<OperatorToAdmin, 'ledger.verify'>;
 type State = Result<OperatorToAdmin, 'ledger.verification'>;
@@ -78,6 +78,7 @@ export class Verifications {
   }
 
   async #run(job: Job, verification: Verification): Promise<Report> {
+    const mark = await this.#database.withSystem(monthsMark);
     const bound = await this.#database.withSystem(boundOf);
     const sizes = new Map<string, number>();
     await this.#heads(job, verification, bound, sizes);
@@ -96,6 +97,8 @@ export class Verifications {
         after = last.at;
       }
     }
+    if ((await this.#database.withSystem(monthsMark)) !== mark)
+      throw new CofferdamError('conflict', 'a month of the record left the database meanwhile: ask again');
     return verification.finish();
   }
 

@@ -92,17 +92,26 @@ export class Births {
     const above = this.#newest;
     const generation = this.#generation;
     const written: Content[] = [];
-    const marks = new Map<string, number>();
+    // As the database keeps them: the innermost of a name counts, and whoever leaves one leaves those within it.
+    const marks: { readonly name: string; readonly at: number }[] = [];
     return {
       requireRoom: () => {
         if (isBounded) this.#requireRoom();
       },
       add: (content) => void written.push(content),
       heard: (statement) => {
-        const [, back, name] = /^(rollback to )?savepoint ([a-z_]+)$/.exec(statement) ?? [];
+        const [, verb, name] = /^(rollback to |release )?savepoint ([a-z_]+)$/.exec(statement) ?? [];
         if (name === undefined) return;
-        if (back === undefined) marks.set(name, written.length);
-        else written.length = Math.min(written.length, marks.get(name) ?? 0);
+        if (verb === undefined) {
+          marks.push({ name, at: written.length });
+          return;
+        }
+        const innermost = marks.findLastIndex((one) => one.name === name);
+        const mark = marks[innermost];
+        // The database knows no such savepoint either, and the transaction is lost.
+        if (mark === undefined) return;
+        if (verb === 'rollback to ') written.length = Math.min(written.length, mark.at);
+        marks.length = verb === 'rollback to ' ? innermost + 1 : innermost;
       },
       end: (end) => {
         if (end !== 'undone' && generation === this.#generation) this.#remember(written, above, end === 'unknown');
@@ -115,6 +124,8 @@ export class Births {
     const at = this.#options.now();
     for (const content of written) {
       const { id, kind } = headOf(content);
+      // A number is given twice only where the database forgot that it had been given: the first one is what is missed.
+      if (this.#waiting.has(id)) continue;
       this.#waiting.set(id, { id, kind, digest: this.#options.digestOf(content), above, at, isUnsure, isOfOtherServer: false });
     }
   }

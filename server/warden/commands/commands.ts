@@ -108,6 +108,8 @@ async function withSavepoint<T>(tx: Transaction, work: () => Promise<T>): Promis
     return result;
   } catch (error) {
     await tx.query('rollback to savepoint part');
+    // It would stand there still, and whoever encloses this one would go back to it instead of his own.
+    await tx.query('release savepoint part');
     undeclare();
     throw error;
   }

@@ -218,6 +218,7 @@ class Month {
     if (waiting.length > 0) return this.#waits(`receivers do not have all of it yet: ${waiting.join(', ')}`);
     await this.#find(archive, true);
     this.#did('read-again');
+    this.#options.signal?.throwIfAborted();
     const why = await database.withSystem((tx) => dropMonth(tx, this.#month));
     if (why !== null) return { step: this.step, why, isFailure: true };
     this.#did('dropped');

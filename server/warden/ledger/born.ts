@@ -27,7 +27,7 @@ const whatOf = ({ id, kind, is }: Miss): string =>
 function freezeOf(misses: readonly [Miss, ...(readonly Miss[])]): Omit<Freeze, 'id'> {
   const [first] = misses;
   const others = misses.length === 1 ? '' : `, and so are ${misses.length - 1} more`;
-  const isLost = misses.every((one) => one.is === 'gone' && one.isOfOtherServer);
+  const isLost = misses.every((one) => one.isOfOtherServer);
   return {
     why: isLost ? 'behind' : 'diverged',
     text: `${whatOf(first)}${others}: ${isLost ? 'the database is another server or timeline, and lost what was committed' : 'the record was touched'}`,

@@ -221,7 +221,7 @@ export class Ledger {
     const missed = await this.#born.look(seen);
     if (missed !== undefined) return this.#freeze(seen, missed);
     if (isFull) await this.#tellFull(seen);
-    await this.#mark(signing);
+    await this.#mark(seen, signing);
     // Before anything is sealed: what does not come back from there is judged by the clock alone.
     await this.#judge(seen);
     if (this.#leadership.isLeading) await this.#sealOrFreeze(seen, signing);
@@ -332,10 +332,12 @@ export class Ledger {
   }
 
   /** What every required witness has by now: the oldest of their newest ones. They take them at different times, and pass over some. */
-  async #mark({ signer }: Signing): Promise<void> {
+  async #mark({ era }: Look, { signer }: Signing): Promise<void> {
     const common = commonOf(this.#deliveries.filter((one) => one.witness.isRequired).map((one) => one.kept));
-    if (common === undefined || common === this.#marked) return;
-    await this.#database.withSystem((tx) => markWitnessed(tx, signer.open(common).size, common));
+    if (common === undefined || common === this.#marked || !this.#leadership.isLeading) return;
+    const opened = signer.open(common);
+    if (opened.era !== era) return;
+    await this.#database.withSystem((tx) => markWitnessed(tx, opened.size, common));
     this.#marked = common;
   }
 

@@ -152,7 +152,8 @@ export async function saveNote(
 export async function markWitnessed(tx: Transaction, size: number, checkpoint: string): Promise<void> {
   await tx.query(
     `update ledger_state set witnessed_size = greatest(witnessed_size, $1), witnessed_checkpoint = $2, witnessed_at = clock_timestamp(),
-       unwitnessed_since = case when checkpoint = $2 and $1 = (select coalesce(max(position) + 1, 0) from ledger_head) then null else clock_timestamp() end`,
+       unwitnessed_since = case when checkpoint = $2 and $1 = (select coalesce(max(position) + 1, 0) from ledger_head) then null else clock_timestamp() end
+     where witnessed_checkpoint is null or $1 >= witnessed_size`,
     [size, checkpoint],
   );
 }

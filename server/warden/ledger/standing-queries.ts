@@ -30,7 +30,8 @@ export async function partsOf(
   ]);
   const rest = await tx.query<{ leaf: Buffer }>(
     `select leaf from (select position, leaf from ledger_sealed where tree = $1 and position >= $2 and position < $3
-       union all select position, leaf from ledger_leaf where tree = $1 and position >= $2 and position < $3) x order by position`,
+       union all select position, leaf from ledger_leaf where tree = $1 and position >= $2 and position < $3
+       union all select position, leaf from ledger_kept where tree = $1 and position >= $2 and position < $3) x order by position`,
     [tree, whole * blockLeaves, size],
   );
   return { blocks: blocks.map((row) => row.hash), rest: rest.map((row) => row.leaf) };

@@ -17,7 +17,7 @@ import {
 } from '../../domain/ledger/merkle.ts';
 import type { Transaction } from '../../postgres/database.ts';
 import { base64, sha256 } from './hashing.ts';
-import { grownBy, logAt, textOf } from './heads.ts';
+import { grownBy, logAt, rootAt, textOf } from './heads.ts';
 import { allTreeRows, type HeadRow, headsBetween, type LedgerState, type TreeRow } from './seal-queries.ts';
 import { entriesAfter, linesBetween, partsOf, type SealedEntry } from './standing-queries.ts';
 
@@ -88,17 +88,17 @@ export const isSameFrontier = (row: TreeRow | undefined, { size, roots }: Fronti
 
 const isSameBytes = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0;
 
-/** The genuine signature from which on the record is proved: the newest one of this era, else of those before. */
-function anchorFor({ era }: LedgerState, heads: number, signed: readonly Signed[]): Signed | undefined {
+/**
+ * The genuine signature from which on the record is proved: the newest one of this era, else of those before. Of an era that two operators ended only what
+ * the database still holds: the rest was given up, which was verified when the record was compared.
+ */
+async function anchorFor(tx: Transaction, { era }: LedgerState, heads: number, signed: readonly Signed[]): Promise<Signed | undefined> {
   const ahead = signed.find((one) => one.era === era && one.size > heads);
   if (ahead !== undefined)
     throw new RecordDiverged(`${ahead.by} has a checkpoint of ${ahead.size} heads; the database holds ${heads}: heads were taken away`);
-  return signed
-    .filter((one) => one.era <= era && one.size <= heads)
-    .reduce<Signed | undefined>(
-      (best, one) => (best === undefined || one.era > best.era || (one.era === best.era && one.size > best.size) ? one : best),
-      undefined,
-    );
+  const candidates = signed.filter((one) => one.era <= era && one.size <= heads).sort((a, b) => b.era - a.era || b.size - a.size);
+  for (const one of candidates) if (one.era === era || (await rootAt(tx, one.size)) === one.root) return one;
+  return undefined;
 }
 
 /**
@@ -109,7 +109,7 @@ function anchorFor({ era }: LedgerState, heads: number, signed: readonly Signed[
 export async function loadStanding(tx: Transaction, state: LedgerState, signed: readonly Signed[]): Promise<Standing> {
   const heads = state.newest === null ? 0 : state.newest.position + 1;
   const rows = await allTreeRows(tx);
-  const anchor = anchorFor(state, heads, signed);
+  const anchor = await anchorFor(tx, state, heads, signed);
   const from = anchor?.size ?? 0;
   if (heads - from > tailHeadsMax)
     throw new RecordDiverged(`${heads - from} heads of the record were never signed: a sealer signs each before it seals the next one`);
