@@ -106,10 +106,10 @@ async function recordWorld(t: Test) {
           fatal,
           String(onlineMonths),
         ];
-        execFile('sh', args, { timeout: 120_000 }, (error, stdout) => {
+        execFile('sh', args, { timeout: 120_000 }, (error, stdout, stderr) => {
           if (error === null) resolve({ signal: null, said: stdout });
           else if (error.killed !== true && error.signal === 'SIGKILL') resolve({ signal: 'SIGKILL', said: stdout });
-          else reject(error);
+          else reject(new Error(`${error.message}\n${stderr}`));
         });
       }),
   };

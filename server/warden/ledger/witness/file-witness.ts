@@ -207,12 +207,14 @@ export class FileWitness implements Witness {
     await mkdir(this.#directory, { recursive: true });
     const path = join(this.#directory, name);
     const handle = await open(path, constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND, 0o644);
+    this.#file = { name, handle };
+    // Since it was looked at the directory may have gone, and been made anew by this very call.
+    await this.#requireMemory();
     const { size } = await handle.stat();
     if (size > 0) {
       const { wholeBytes } = await lastLines(path);
       if (wholeBytes < size) await truncate(path, wholeBytes);
     } else await syncDirectory(this.#directory);
-    this.#file = { name, handle };
     return handle;
   }
 }
