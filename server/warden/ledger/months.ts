@@ -13,7 +13,7 @@ import { makeMonth, missingMonths, missingMonthsAhead } from './month-queries.ts
  */
 export const oldestDays = 27;
 /** So far ahead a clock may have been that was set right since: its entries are sealed as they were written. Beyond that they are set aside. */
-export const aheadDays = 1;
+export const aheadDays = 60;
 /** Tables of so many months behind the current one exist at any time. */
 export const monthsAhead = 3;
 const dayMicros = 86_400_000_000;
@@ -28,7 +28,7 @@ export function requireUsualTimes(times: readonly number[], now: number): void {
   for (const at of times) {
     if (at < now - oldestDays * dayMicros)
       throw new OddTime(`its time, ${told(at)}, is more than ${oldestDays} days before now: its month may be in an archive`);
-    if (at > now + aheadDays * dayMicros) throw new OddTime(`its time, ${told(at)}, is more than ${aheadDays} day after now`);
+    if (at > now + aheadDays * dayMicros) throw new OddTime(`its time, ${told(at)}, is more than ${aheadDays} days after now`);
   }
 }
 
