@@ -55,6 +55,7 @@ const unasked = [
   'exposure',
   'incident hunt',
   'incident pack',
+  'incident assure',
   'bootstrap',
   'completion',
 ];
@@ -82,8 +83,19 @@ async function everythingAnswers(t: Test, world: World): Promise<void> {
   t.match(hunted.out, /127\.0\.0\.1/, 'and who came is found');
   const pack = await world.cofferctl(['incident', 'pack', '--node', 'partner-1', '--aware', '1h', '--out', join(world.directory, 'pack')]);
   t.equal(pack.code, 0, pack.err);
-  const verified = await world.cofferctlJson<{ isGood: boolean; findings: unknown[] }>(['ledger', 'verify']);
-  t.equal(verified.isGood, true, JSON.stringify(verified.findings));
+  const assured = await world.cofferctl([
+    'incident',
+    'assure',
+    '--node',
+    'partner-1',
+    '--since',
+    '1d',
+    '--out',
+    join(world.directory, 'assured'),
+  ]);
+  t.equal(assured.code, 0, assured.err);
+  const verified = await world.cofferctlJson<{ verdict: string; findings: unknown[] }>(['ledger', 'verify']);
+  t.equal(verified.verdict, 'good', JSON.stringify(verified.findings));
 }
 
 type Words = {
