@@ -1,6 +1,7 @@
 // Owns: a whole gateway for end-to-end tests: the real supervisor and its processes, in a directory and on ports of their own.
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { createHash } from 'node:crypto';
+import { createHash, randomInt } from 'node:crypto';
+import { once } from 'node:events';
 import { createReadStream, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
@@ -29,17 +30,26 @@ type Demo = {
   readonly accounts: readonly DemoAccount[];
 };
 
+/** Below the ports that the kernel gives to whoever asks for any, outgoing connections too: so a port that is free now is not taken by chance before it is used. */
+const [lowestPort, portsCount, drawsMax] = [12_000, 20_000, 50];
+
+/** A port that is free, and the server that holds it. */
+async function heldPort(): Promise<ReturnType<typeof createServer>> {
+  for (let draws = 1; ; draws += 1) {
+    const server = createServer();
+    try {
+      server.listen(lowestPort + randomInt(portsCount), '127.0.0.1');
+      await once(server, 'listening', { signal: AbortSignal.timeout(10_000) });
+      return server;
+    } catch (error) {
+      if (draws === drawsMax) throw error;
+    }
+  }
+}
+
+/** Ports of 127.0.0.1 on which nobody listens. */
 export async function freePorts(count: number): Promise<readonly number[]> {
-  const servers = await Promise.all(
-    Array.from(
-      { length: count },
-      () =>
-        new Promise<ReturnType<typeof createServer>>((resolve) => {
-          const server = createServer();
-          server.listen(0, '127.0.0.1', () => resolve(server));
-        }),
-    ),
-  );
+  const servers = await Promise.all(Array.from({ length: count }, heldPort));
   const ports = servers.map((server) => (server.address() as { port: number }).port);
   await bounded(10_000, 'ports to be given back', Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve)))));
   return ports;
