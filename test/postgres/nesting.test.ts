@@ -60,9 +60,14 @@ test('no transaction begins inside the work of another one of its pool, in whate
   );
   let later = (): Promise<void> => Promise.reject(new Error('it was never begun'));
   await database.withSystem(async () => {
-    const go = new Promise<void>((resolve) => setTimeout(resolve, 20));
-    const work = go.then(() => database.withSystem(say('later')));
-    later = () => work;
+    let begin = (): void => {};
+    const work = new Promise<void>((resolve) => {
+      begin = resolve;
+    }).then(() => database.withSystem(say('later')));
+    later = () => {
+      begin();
+      return work;
+    };
   });
   await t.resolves(later(), 'what goes on by itself after its end is in none');
   t.strictSame(await said(), ['elsewhere', 'later', 'nested', 'nested', 'nested'], 'only the twins wrote');
