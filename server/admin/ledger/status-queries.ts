@@ -95,7 +95,7 @@ export async function ledgerStatus(tx: Transaction, forwards: readonly string[])
   const months = await tx.query<{ month: string; entries: number }>(
     `select substr(c.relname, 15, 4) || '-' || substr(c.relname, 19, 2) as month, greatest(c.reltuples, 0)::bigint as entries
      from pg_catalog.pg_inherits i join pg_catalog.pg_class c on c.oid = i.inhrelid where i.inhparent = 'public.ledger_sealed'::regclass
-       and to_date(substr(c.relname, 15, 6), 'YYYYMM') <= clock_timestamp() at time zone 'utc' order by 1`,
+       and substr(c.relname, 15, 6) <= to_char(clock_timestamp() at time zone 'utc', 'YYYYMM') order by 1`,
   );
   return {
     era: row.era,

@@ -3,13 +3,16 @@
 import type { Transaction } from '../../postgres/database.ts';
 import type { ArchiveLine, Range } from './archive-file.ts';
 
-/** First days of months that are in the database and ended before the last `online` months, oldest first. ISO dates. */
+/**
+ * First days of months that are in the database and ended before the last `online` months, oldest first. ISO dates. The names of the months first, by
+ * themselves: a planner that filters all tables by date before it looks whose they are meets names that are none.
+ */
 export async function monthsToArchive(tx: Transaction, online: number): Promise<readonly string[]> {
   const rows = await tx.query<{ month: string }>(
-    `select to_char(m, 'YYYY-MM-DD') as month from (
+    `with x as materialized (
        select to_date(substr(c.relname, 15, 6), 'YYYYMM') as m from pg_catalog.pg_inherits i join pg_catalog.pg_class c on c.oid = i.inhrelid
-       where i.inhparent = 'public.ledger_sealed'::regclass) x
-     where m + interval '1 month' <= date_trunc('month', clock_timestamp() at time zone 'utc') - ($1 - 1) * interval '1 month' order by m`,
+       where i.inhparent = 'public.ledger_sealed'::regclass)
+     select to_char(m, 'YYYY-MM-DD') as month from x where m + interval '1 month' <= date_trunc('month', clock_timestamp() at time zone 'utc') - ($1 - 1) * interval '1 month' order by m`,
     [online],
   );
   return rows.map((row) => row.month);
