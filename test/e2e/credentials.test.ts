@@ -1,6 +1,7 @@
 // The life of credentials through the real command line and the real clients: each deny with its allow twin.
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { test } from 'tap';
 import { connect } from '../../admin-cli/client.ts';
 import { makeKey, type SshRun, sftpLines } from '../support/ssh.ts';
@@ -214,6 +215,17 @@ test('rotation: both keys good, the move on record, undone, finished; revoked in
   t.match(plan, /no new key is given for [^\n]*globex-batch/);
   t.match(plan, /Nothing was done/);
   t.match(await ok('rotation', 'list'), /no rotations/);
+
+  // The second key is refused where the first one is written already: what was planned is undone, all of it.
+  const mixed = join(world.directory, 'mixed.txt');
+  const taken = readFileSync(`${world.keyFile('globex')}.pub`, 'utf8').trim();
+  const [whole, spoilt] = accounts;
+  writeFileSync(mixed, `${whole} ${next[whole]?.publicLine}\n${spoilt} ${taken}\n`);
+  const before = await Promise.all([whole, spoilt].map(credentials));
+  t.match(await planned('credential', 'rotate', '--stale-before', future, '--keys', mixed), /Nothing was done/);
+  t.same(await Promise.all([whole, spoilt].map(credentials)), before, 'no key of a plan is left');
+  await delay(1000);
+  t.match(await ok('status'), /everything serves/, 'and nobody misses an entry that was never committed');
 
   const done = await world.cofferctl([
     'credential',

@@ -5,6 +5,8 @@ import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSyn
 import { join } from 'node:path';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { type Test, test } from 'tap';
+import { monthsMark } from '../../server/admin/ledger/dump-queries.ts';
+import { frontierAt } from '../../server/admin/ledger/proofs.ts';
 import type { Config } from '../../server/config/config.ts';
 import { originOf } from '../../server/domain/ledger/checkpoint.ts';
 import { createLogger } from '../../server/observability/logger.ts';
@@ -16,7 +18,7 @@ import { archivesToDelete, monthsToArchive } from '../../server/warden/ledger/ar
 import { parseVerifierKey, verifyRecord } from '../../verifier/index.js';
 import { createTestDatabase, temporaryDirectory } from '../support/database.ts';
 import { sealLongAgo, witnessAll } from '../support/long-ago.ts';
-import { sealOnce } from '../support/record.ts';
+import { sealOnce, sealWithin } from '../support/record.ts';
 
 const customers = ['11111111-1111-4111-8111-111111111111', '22222222-2222-4222-8222-222222222222'] as const;
 const commonTree = '00000000-0000-0000-0000-000000000000';
@@ -54,6 +56,8 @@ async function recordWorld(t: Test) {
     database,
     archiveDirectory,
     options,
+    signing: { signer, origin },
+    keep,
     seal,
     count,
     /** So many entries of two customers and of nobody, written and sealed so many months ago. */
@@ -238,6 +242,37 @@ test('killed behind any step, a month goes on where it was, and nothing is lost 
     [],
     'nothing but files, and drafts of the killed',
   );
+});
+
+test('a statement whose own month leaves stays, and what stands on it is proved: by a sealer after a kill, and for a slice', async (t) => {
+  const world = await recordWorld(t);
+  const { sql, database, options, count, archiveDirectory, signing, keep } = world;
+  const [customer] = customers;
+  await world.old(5, 30);
+  await archiveDue(options);
+  // It was told in the month behind it, which is due as well by now.
+  await sql.query('set session_replication_role = replica');
+  await sql.query("update ledger_fresh set at = at - interval '4 months'");
+  await sql.query('set session_replication_role = origin');
+  for (const { note, checkpoint } of await sealLongAgo(database, sql, signing, 4)) keep(note, checkpoint.time);
+  await witnessAll(sql);
+  const mark = await database.withSystem(monthsMark);
+  for (let passes = 0; passes < 3; passes += 1) {
+    await archiveDue(options);
+    await world.sealAndWitness();
+  }
+  t.same([await world.isOnline(5), await world.isOnline(4)], [false, false]);
+  t.equal(await count('ledger_kept'), 3, 'what was told of the first month is there still');
+  t.not(await database.withSystem(monthsMark), mark, 'and whoever verifies meanwhile can tell');
+  t.equal(await database.withSystem(monthsMark), await database.withSystem(monthsMark), 'twin: while none leaves it is the same');
+
+  await sql.query("insert into ledger_fresh (kind, observer, customer_id) values ('file.published', 'warden', $1)", [customer]);
+  t.match(await database.withSystem((tx) => sealWithin(tx, signing)), { sealed: 1 }, 'sealed, and killed before it was signed');
+  await world.sealAndWitness();
+  t.same((await world.verify(archiveDirectory)).findings, [], 'the next sealer proved it, and goes on');
+  const [told] = await sql.query<{ position: number }>('select position::int from ledger_kept where tree = $1', [customer]);
+  const behind = 1 + Number(told?.position);
+  t.ok((await database.withSystem((tx) => frontierAt(tx, customer, behind))).length > 0, 'and a slice begins behind it');
 });
 
 test('a full disk ends an attempt with an alarm and no file; with room the month leaves', async (t) => {

@@ -357,12 +357,18 @@ test('what was witnessed once is not taken back', async (t) => {
   const { sql, database, write, leader } = await setUp(t);
   await write();
   await leader()();
-  await database.withSystem((tx) => markWitnessed(tx, 1, 'a note'));
+  const mark = (era: number, size: number): Promise<void> =>
+    database.withSystem((tx) => markWitnessed(tx, { era, size }, `origin\n${size}\nroot\nera ${era}\ntime\n`));
+  const marked = (): Promise<unknown> =>
+    sql.query("select witnessed_size::int as size, split_part(witnessed_checkpoint, E'\\n', 2) as note from ledger_state");
+  await mark(1, 3);
   await t.rejects(sql.query('update ledger_state set witnessed_size = 0'), /only goes forward/);
-  await database.withSystem((tx) => markWitnessed(tx, 0, 'an older one'));
-  t.match(await sql.query('select witnessed_size::int as size from ledger_state'), [{ size: 1 }]);
-  await sql.query('update ledger_state set witnessed_size = 2');
-  t.match(await sql.query('select witnessed_size::int as size from ledger_state'), [{ size: 2 }], 'twin: forward');
+  await mark(1, 2);
+  t.same(await marked(), [{ size: 3, note: '3' }], 'who led before hears late of what it handed over');
+  await mark(1, 4);
+  t.same(await marked(), [{ size: 4, note: '4' }], 'twin: forward');
+  await mark(2, 2);
+  t.same(await marked(), [{ size: 4, note: '2' }], 'an era that began further back is marked from its first checkpoint on');
 });
 
 test('a gateway over a rewritten tree serves nobody, says why, and signs nothing', async (t) => {

@@ -335,8 +335,8 @@ export class Ledger {
   async #mark({ era }: Look, { signer }: Signing): Promise<void> {
     const common = commonOf(this.#deliveries.filter((one) => one.witness.isRequired).map((one) => one.kept));
     if (common === undefined || common === this.#marked || !this.#leadership.isLeading) return;
-    const { era: its, size } = signer.open(common);
-    if (its === era) await this.#database.withSystem((tx) => markWitnessed(tx, size, common));
+    const opened = signer.open(common);
+    if (opened.era === era) await this.#database.withSystem((tx) => markWitnessed(tx, opened, common));
     this.#marked = common;
   }
 

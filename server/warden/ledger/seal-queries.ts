@@ -1,5 +1,6 @@
 // Owns: the SQL of sealing: what has no place yet, the trees, the heads log, the state of the record.
 // Must never: write a row of the sealed record but from ledger_fresh, in the transaction that takes it out there.
+import type { Checkpoint } from '../../domain/ledger/checkpoint.ts';
 import { headsTree, type PlacedEntry } from '../../domain/ledger/leaf.ts';
 import { blockLeaves, type Frontier, frontierBytes } from '../../domain/ledger/merkle.ts';
 import type { Database, Transaction } from '../../postgres/database.ts';
@@ -148,13 +149,16 @@ export async function saveNote(
   return rows.length === 1;
 }
 
-/** Every required witness has this checkpoint. What was signed since, or was sealed and is not signed yet, waits from now on. */
-export async function markWitnessed(tx: Transaction, size: number, checkpoint: string): Promise<void> {
+/**
+ * Every required witness has this checkpoint. What was signed since, or was sealed and is not signed yet, waits from now on. One that is older than what is
+ * marked, of the same era, changes nothing: a warden that led before hears late of what it handed over.
+ */
+export async function markWitnessed(tx: Transaction, { era, size }: Pick<Checkpoint, 'era' | 'size'>, checkpoint: string): Promise<void> {
   await tx.query(
     `update ledger_state set witnessed_size = greatest(witnessed_size, $1), witnessed_checkpoint = $2, witnessed_at = clock_timestamp(),
        unwitnessed_since = case when checkpoint = $2 and $1 = (select coalesce(max(position) + 1, 0) from ledger_head) then null else clock_timestamp() end
-     where witnessed_checkpoint is null or $1 >= witnessed_size`,
-    [size, checkpoint],
+     where witnessed_checkpoint is null or $1 >= witnessed_size or position(E'\\nera ' || $3::text || E'\\n' in witnessed_checkpoint) = 0`,
+    [size, checkpoint, era],
   );
 }
 
