@@ -85,6 +85,16 @@ function readAuthority(directory: string): Issued {
   return { certificate, key };
 }
 
+/** The process in a lock, 0 while it is being written; undefined: whoever held it has let it go meanwhile. */
+function holderOf(path: string): number | undefined {
+  try {
+    return Number(readFileSync(path, 'utf8'));
+  } catch (cause) {
+    if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return undefined;
+    throw cause;
+  }
+}
+
 /** One command at a time: a lock with the process in it, which a dead process does not hold. */
 function lock(directory: string): () => void {
   const path = join(directory, 'lock');
@@ -98,13 +108,13 @@ function lock(directory: string): () => void {
     }
   };
   if (!take()) {
-    const holder = Number(readFileSync(path, 'utf8'));
-    if (holder === 0 || (holder !== process.pid && existsSync(`/proc/${holder}`)))
+    const holder = holderOf(path);
+    if (holder !== undefined && (holder === 0 || (holder !== process.pid && existsSync(`/proc/${holder}`))))
       throw new CofferdamError(
         'conflict',
         `another command (process ${holder || '?'}) holds ${path}: wait for it, or remove it if there is none`,
       );
-    rmSync(path, { force: true });
+    if (holder !== undefined) rmSync(path, { force: true });
     if (!take()) throw new CofferdamError('conflict', `another command holds ${path}`);
   }
   return () => rmSync(path, { force: true });
