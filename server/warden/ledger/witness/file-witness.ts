@@ -176,11 +176,15 @@ export class FileWitness implements Witness {
       await this.#remember(join(this.#directory, name), note);
     } catch (cause) {
       // Whatever is half written is cut off when the file is opened again.
-      const file = this.#file;
-      this.#file = undefined;
-      await file?.handle.close().catch(() => {});
+      await this.close().catch(() => {});
       throw unavailable(this.#directory, cause);
     }
+  }
+
+  async close(): Promise<void> {
+    const file = this.#file;
+    this.#file = undefined;
+    await file?.handle.close();
   }
 
   /** Into an empty directory nothing is written as if nothing had happened: below a mount that is gone it would be on our own disk. */

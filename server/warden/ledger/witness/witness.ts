@@ -14,6 +14,8 @@ export type Witness = {
   readonly newest: (() => Promise<string | undefined>) | null;
   /** Throws `corrupt` when it has not got any more what it had. Cheap: asked at each beat. Absent: it cannot tell. */
   check?(): Promise<void>;
+  /** Lets go of what it holds open; whoever keeps a note again opens it anew. */
+  close?(): Promise<void>;
 };
 
 const retryMs = 1000;
@@ -56,6 +58,7 @@ export class Delivery {
     this.#isStopped = true;
     this.#wake?.();
     await this.#running;
+    await this.witness.close?.();
   }
 
   async #run(): Promise<void> {
