@@ -3,6 +3,9 @@ import { createHash, randomBytes } from 'node:crypto';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'tap';
+import { connect } from '../../admin-cli/client.ts';
+import { ask } from '../../admin-cli/incident.ts';
+import { saveSlice, waitForEpoch } from '../../admin-cli/incident-folder.ts';
 import { run, startWorld } from '../support/world.ts';
 
 type Scope = {
@@ -210,4 +213,42 @@ test('scope and hunt say what was done, and nothing else', async (t) => {
     (await world.cofferctl(['incident', 'hunt', '--ioc', file('bad.csv', Buffer.from('198.51.100.7\nwhat is this\n'))])).err,
     /2.*what is this/s,
   );
+});
+
+test('what is told of an answer ends when it was asked for: what comes behind it is neither denied nor in the way', async (t) => {
+  const world = await startWorld(t);
+  const local = join(world.directory, 'deposit.xml');
+  writeFileSync(local, randomBytes(1000));
+  for (const bank of ['acme', 'globex']) t.equal((await world.sftp(bank, [`put ${local} deposit/deposit.xml`])).code, 0);
+  const read = async (bank: string): Promise<void> => {
+    const got = await world.sftp('processor', [`get ${bank}/deposit/deposit.xml ${join(world.directory, `got-${bank}`)}`]);
+    t.equal(got.code, 0, got.err);
+  };
+  await read('acme');
+  const client = await connect({
+    directory: join(world.directory, 'operators', 'alice'),
+    socket: join(world.directory, 'run', 'admin', 'admin.sock'),
+  });
+  t.teardown(() => client.close());
+  const { customers } = await client.call('customer.list', {});
+  const idOf = (name: string): string => customers.find((one) => one.name === name)?.id ?? '';
+  const options = { unread: false, isTerminal: false };
+  const answers = [await ask(client, { account: 'processor' }, options), await ask(client, { node: 'internal-1' }, options)];
+  const askedBefore = new Date().toISOString();
+  // The thief goes on, and everybody else.
+  await read('globex');
+  await waitForEpoch(client);
+  await read('globex');
+  for (const [i, { scope }] of answers.entries()) {
+    const slice = async (bank: string): Promise<unknown> =>
+      saveSlice(client, scope, idOf(bank), join(world.directory, `${bank}-${i}.jsonl`));
+    t.match(await slice('acme'), { says: 'affected' });
+    const told = (await slice('globex')) as { readonly says: string; readonly subject: string };
+    t.equal(told.says, 'not-affected');
+    const [end = ''] = /\S+(?= \(UTC\)$)/.exec(told.subject) ?? [];
+    t.ok(end > '2026' && end < askedBefore, `it says until when: ${told.subject}`);
+  }
+  const now = await ask(client, { account: 'processor' }, options);
+  await waitForEpoch(client);
+  t.match(await saveSlice(client, now.scope, idOf('globex'), join(world.directory, 'globex-now.jsonl')), { says: 'affected' }, 'the twin');
 });
