@@ -24,10 +24,16 @@ export async function insertEntry(tx: Transaction, columns: readonly string[], v
   for (const row of rows) draft?.add(row.content);
 }
 
+/** Which server this is, and which timeline of it: a failover, and another server, show. */
+export const serverIdentity =
+  "(select c.system_identifier::text from pg_control_system() c) || '/' || (select c.timeline_id::text from pg_control_checkpoint() c)";
+
 export type EntriesSeen = Sight & {
   readonly era: number;
   /** Two operators have to release the record first. */
   readonly isFrozen: boolean;
+  /** Of the server and its timeline, by the same look. */
+  readonly identity: string;
 };
 
 /** All at one moment: what waits, and what is sealed with a number above `above`, of which `numbersMax` are looked through. */
@@ -37,24 +43,25 @@ export async function lookForEntries(
   numbersMax: number,
 ): Promise<EntriesSeen> {
   const rows = await tx.query<
-    Row & { id: number | null; content: string | null; is_sealed: boolean; era: number; number: number; frozen: boolean }
+    Row & { id: number | null; content: string | null; is_sealed: boolean; era: number; number: number; frozen: boolean; identity: string }
   >(
-    `with s as materialized (select era, number, exists (select from ledger_freeze where released_at is null) as frozen from ledger_state)
-     select null as id, null as content, false as is_sealed, s.era, s.number, s.frozen from s
+    `with s as materialized (select era, number, exists (select from ledger_freeze where released_at is null) as frozen, ${serverIdentity} as identity from ledger_state)
+     select null as id, null as content, false as is_sealed, s.era, s.number, s.frozen, s.identity from s
      union all
-     select f.id, ${content('f')}, false, s.era, s.number, s.frozen from s cross join ledger_fresh f where f.id = any ($1::bigint[])
+     select f.id, ${content('f')}, false, s.era, s.number, s.frozen, s.identity from s cross join ledger_fresh f where f.id = any ($1::bigint[])
      union all
-     select e.id, ${content('e')}, true, s.era, s.number, s.frozen from s cross join ledger_sealed e
+     select e.id, ${content('e')}, true, s.era, s.number, s.frozen, s.identity from s cross join ledger_sealed e
        where e.number > $2 and e.number <= $2::bigint + $3::bigint and e.id = any ($1::bigint[])`,
     [asked.ids, asked.above, numbersMax],
   );
   const [state] = rows;
   if (state === undefined) throw new Error('the ledger has no state');
-  const { era, number, frozen: isFrozen } = state;
+  const { era, number, frozen: isFrozen, identity } = state;
   return {
     era,
     number,
     isFrozen,
+    identity,
     upTo: Math.min(number, asked.above + numbersMax),
     sightings: rows.flatMap(({ id, content: text, is_sealed: isSealed }) =>
       id === null || text === null ? [] : [{ id, content: text, isSealed }],

@@ -59,8 +59,8 @@ export class Born {
       return undefined;
     }
     const seen: EntriesSeen = await this.#database.withSystem((tx) => lookForEntries(tx, asked, numbersMax));
-    // Released, or frozen, since the beat began: the next one knows what to make of it.
-    if (seen.era !== era || seen.isFrozen) return undefined;
+    // Released, frozen, or another server, since the beat began: the next one knows what to make of it.
+    if (seen.era !== era || seen.isFrozen || seen.identity !== identity) return undefined;
     const [first, ...others] = births.learn(asked.ids, seen);
     return first === undefined ? undefined : freezeOf([first, ...others]);
   }

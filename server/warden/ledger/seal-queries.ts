@@ -4,6 +4,7 @@ import type { Checkpoint } from '../../domain/ledger/checkpoint.ts';
 import { headsTree, type PlacedEntry } from '../../domain/ledger/leaf.ts';
 import { blockLeaves, type Frontier, frontierBytes } from '../../domain/ledger/merkle.ts';
 import type { Database, Transaction } from '../../postgres/database.ts';
+import { serverIdentity } from '../../postgres/entry-queries.ts';
 
 export type LedgerState = {
   readonly era: number;
@@ -240,7 +241,7 @@ export async function lookClosely(tx: Transaction, countFrom: number | null): Pr
            where not exists (select from ledger_quarantine q where q.id = c.id)) end as waiting,
        (extract(epoch from clock_timestamp() - s.unwitnessed_since) * 1000)::float8 as unwitnessed, s.witnessed_size as witnessed, s.epoch_asked_at is not null as asked,
        (select (r.facts ->> 'heads')::bigint from ledger_freeze r where r.era = s.era and r.released_at is not null order by r.released_at desc limit 1) as begun_at,
-       (select c.system_identifier::text from pg_control_system() c) || '/' || (select c.timeline_id::text from pg_control_checkpoint() c) as identity,
+       ${serverIdentity} as identity,
        (select json_build_object('id', z.id, 'why', z.why, 'text', z.text, 'facts', z.facts) from ledger_freeze z where z.released_at is null order by z.at limit 1) as freeze
      from ledger_state s cross join (select (select max(id) from ledger_fresh where observer <> 'admin') -
          (select f.id from (select id from ledger_fresh where observer <> 'admin' order by id limit 1 + $2::bigint) f
