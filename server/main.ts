@@ -53,10 +53,10 @@ function announceReady({ closed }: Running): void {
 /** `over`: the role has done its work and wants to be stopped. `closed`: it runs, and serves nobody for this reason. */
 type Running = { readonly over?: Promise<void>; readonly closed?: string | undefined; stop(): Promise<void> };
 
-async function startRole(role: Role, config: Config, node: string | undefined): Promise<Running> {
+async function startRole(role: Role, config: Config, node: string | undefined, signal: AbortSignal): Promise<Running> {
   switch (role) {
     case 'up':
-      return (await import('./supervisor/supervisor.ts')).startAll(config, dirname(dirname(fileURLToPath(import.meta.url))));
+      return (await import('./supervisor/supervisor.ts')).startAll(config, dirname(dirname(fileURLToPath(import.meta.url))), signal);
     case 'warden':
       return (await import('./warden/warden.ts')).startWarden(config);
     case 'admin':
@@ -68,7 +68,7 @@ async function startRole(role: Role, config: Config, node: string | undefined): 
       return (await import('./edge/edge.ts')).startEdge(config, edge);
     }
     case 'migrate':
-      return (await import('./supervisor/prepare.ts')).migrateOnly(config, dirname(dirname(fileURLToPath(import.meta.url))));
+      return (await import('./supervisor/prepare.ts')).migrateOnly(config, dirname(dirname(fileURLToPath(import.meta.url))), signal);
   }
 }
 
@@ -115,12 +115,12 @@ async function main(): Promise<void> {
   const config = role === 'up' || role === 'admin' ? await withResolvedAdmin(loaded) : loaded;
   becomeUser(config, role, values.node);
   await endOnUnownedFailures(config, role, values.node);
-  let isStopping = false;
+  const stopping = new AbortController();
   let running: Running | undefined;
   const stop = (): void => {
-    if (isStopping) return;
-    isStopping = true;
-    // What is still starting is stopped as soon as it stands: nothing may be left half-started.
+    if (stopping.signal.aborted) return;
+    stopping.abort();
+    // A migration is given up; what is still starting is stopped as soon as it stands: nothing may be left half-started.
     if (running !== undefined) finish(running);
   };
   const finish = (whole: { stop(): Promise<void> }): void => {
@@ -138,9 +138,9 @@ async function main(): Promise<void> {
   for (const signal of stopSignals) process.on(signal, stop);
   // A role whose supervisor is gone has nobody to restart it or to stop it.
   process.on('disconnect', () => process.exit(1));
-  running = await startRole(role, config, values.node);
+  running = await startRole(role, config, values.node, stopping.signal);
   if (role === 'migrate') return;
-  if (isStopping) return finish(running);
+  if (stopping.signal.aborted) return finish(running);
   announceReady(running);
   detach(running.over?.then(stop), unexpected);
 }

@@ -7,14 +7,24 @@ import pg from 'pg';
 import { CofferdamError } from '../domain/errors.ts';
 import { connectionLimit, reserveRole, reserveVersion } from './connection-limits.ts';
 import type { Transaction } from './database.ts';
+import { lockNotAvailable, sqlState } from './database-errors.ts';
+import { defaultWaitMs, gaveUp, type MigrationOptions, takeMigrationLock, type Watch, watchMigration } from './migration-watch.ts';
 import { compareStoredCode, readStoredCode, storedCode } from './stored-code.ts';
 
 export type RolePasswords = { readonly warden: string; readonly admin: string; readonly auditor: string };
-/** Serialises concurrent migrations of one server: 'coff' as a number. */
-const lockKey = 0x636f6666;
 
-async function connect(url: string): Promise<pg.Client> {
-  const client = new pg.Client({ connectionString: url, application_name: 'cofferdam migrate', connectionTimeoutMillis: 5000 });
+const connectMs = 5000;
+/** A look at the server's own tables. */
+const lookMs = 5000;
+
+/** `statementMs`: a bound of each statement. */
+async function connect(url: string, statementMs?: number): Promise<pg.Client> {
+  const client = new pg.Client({
+    connectionString: url,
+    application_name: 'cofferdam migrate',
+    connectionTimeoutMillis: connectMs,
+    ...(statementMs === undefined ? {} : { statement_timeout: statementMs }),
+  });
   client.on('error', () => {});
   try {
     await client.connect();
@@ -95,35 +105,70 @@ async function keepReserve(client: pg.Client): Promise<void> {
   if (rows[0]?.may === true) await client.query(`grant ${reserveRole} to cofferdam_warden`);
 }
 
-/** Brings one database to the newest schema; idempotent and safe to run from several places at once. Returns the names applied now. */
-export async function migrate(url: string, directory: string, passwords: RolePasswords): Promise<readonly string[]> {
+/**
+ * Brings one database to the newest schema; idempotent and safe to run from several places at once. Returns the names applied now. Throws `unavailable`
+ * when it waited too long for somebody else, whom it names, or was given up; `configuration` for everything that a person has to look at.
+ */
+export async function migrate(
+  url: string,
+  directory: string,
+  passwords: RolePasswords,
+  options: MigrationOptions = {},
+): Promise<readonly string[]> {
   const client = await connect(url);
+  let watcher: pg.Client | undefined;
+  let watch: Watch | undefined;
   try {
     await assertSafeSettings({ query: async (text, values) => (await client.query(text, values as unknown[])).rows }, false);
-    await client.query('select pg_advisory_lock($1)', [lockKey]);
-    await client.query('set client_min_messages = warning');
-    await withRetry(() => ensureRoles(client, passwords));
-    await client.query(
-      'create table if not exists schema_migration (name text primary key, sha256 text not null, applied_at timestamptz not null default clock_timestamp())',
+    await takeMigrationLock(client, options);
+    const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid');
+    watcher = await connect(url, lookMs);
+    watch = watchMigration(watcher, rows[0]?.pid ?? 0, options);
+    return await bringUp(client, directory, passwords, options);
+  } catch (error) {
+    if (options.signal?.aborted === true) throw gaveUp();
+    const cause = error instanceof CofferdamError ? error.cause : error;
+    if (sqlState(cause) !== lockNotAvailable) throw error;
+    const waited = (options.waitMs ?? defaultWaitMs) / 1000;
+    throw new CofferdamError(
+      'unavailable',
+      `a lock of a table was not given within ${waited} s, and the migration that needed it is undone: it is held by ${watch?.blockers ?? 'somebody who was not seen'}. Wait for that, or end it, and try again`,
+      { cause },
     );
-    const applied = await applyNumbered(client, directory);
-    const bounds = "do $$ begin if to_regprocedure('bound_instants()') is not null then perform bound_instants(); end if; end $$";
-    await client.query(`begin;\n${bounds};\n${readFileSync(join(directory, 'grants.sql'), 'utf8')}\ncommit`);
-    // Code that runs inside of our transactions decides with us: it is that of the migrations, or nothing starts.
-    const query = async <T>(text: string): Promise<readonly T[]> => (await client.query(text)).rows as T[];
-    const foreign = compareStoredCode(readStoredCode(directory), await storedCode(query as Transaction['query']));
-    if (foreign.length > 0)
-      throw new CofferdamError(
-        'configuration',
-        `the database runs code that is not that of the migrations: ${foreign.slice(0, 5).join('; ')}. Look who put it there, and restore it`,
-      );
-    return applied;
   } finally {
+    await watch?.stop();
+    await watcher?.end();
     await client.end();
   }
 }
 
-async function applyNumbered(client: pg.Client, directory: string): Promise<readonly string[]> {
+async function bringUp(
+  client: pg.Client,
+  directory: string,
+  passwords: RolePasswords,
+  { waitMs = defaultWaitMs, signal }: MigrationOptions,
+): Promise<readonly string[]> {
+  // A statement that waits for a table has everybody wait behind it who comes later.
+  await client.query("select set_config('lock_timeout', $1, false), set_config('client_min_messages', 'warning', false)", [String(waitMs)]);
+  await withRetry(() => ensureRoles(client, passwords));
+  await client.query(
+    'create table if not exists schema_migration (name text primary key, sha256 text not null, applied_at timestamptz not null default clock_timestamp())',
+  );
+  const applied = await applyNumbered(client, directory, signal);
+  const bounds = "do $$ begin if to_regprocedure('bound_instants()') is not null then perform bound_instants(); end if; end $$";
+  await client.query(`begin;\n${bounds};\n${readFileSync(join(directory, 'grants.sql'), 'utf8')}\ncommit`);
+  // Code that runs inside of our transactions decides with us: it is that of the migrations, or nothing starts.
+  const query = async <T>(text: string): Promise<readonly T[]> => (await client.query(text)).rows as T[];
+  const foreign = compareStoredCode(readStoredCode(directory), await storedCode(query as Transaction['query']));
+  if (foreign.length > 0)
+    throw new CofferdamError(
+      'configuration',
+      `the database runs code that is not that of the migrations: ${foreign.slice(0, 5).join('; ')}. Look who put it there, and restore it`,
+    );
+  return applied;
+}
+
+async function applyNumbered(client: pg.Client, directory: string, signal?: AbortSignal): Promise<readonly string[]> {
   const names = readdirSync(directory)
     .filter((name) => /^\d{4}_[a-z0-9_]+\.sql$/.test(name))
     .sort();
@@ -143,6 +188,7 @@ async function applyNumbered(client: pg.Client, directory: string): Promise<read
     const known = done.get(name);
     if (known === sha256) continue;
     if (known !== undefined) throw new CofferdamError('configuration', `migration ${name} was changed after it was applied`);
+    if (signal?.aborted === true) throw gaveUp();
     await client.query('begin');
     try {
       await client.query(text);

@@ -66,8 +66,8 @@ export type Prepared = {
   readonly operators: readonly DevelopmentOperator[];
 };
 
-/** Directories, secrets, database, schema, certificates. What it started is stopped again when a later step fails. */
-export async function prepare(config: Config, projectDirectory: string, log: Logger): Promise<Prepared> {
+/** Directories, secrets, database, schema, certificates. What it started is stopped again when a later step fails. `signal`: a migration is given up. */
+export async function prepare(config: Config, projectDirectory: string, log: Logger, signal?: AbortSignal): Promise<Prepared> {
   const wall = buildWall(config);
   layOut(config, wall);
   const paths = runtimePaths(config);
@@ -94,7 +94,11 @@ export async function prepare(config: Config, projectDirectory: string, log: Log
       await createDatabase(database.url('postgres'), embeddedDatabase);
       migrateUrl = database.url(embeddedDatabase);
     }
-    if (migrateUrl !== null) await migrate(migrateUrl, join(projectDirectory, 'migrations'), passwords);
+    if (migrateUrl !== null)
+      await migrate(migrateUrl, join(projectDirectory, 'migrations'), passwords, {
+        ...(signal === undefined ? {} : { signal }),
+        tell: (line) => log.warn(line),
+      });
     const operators =
       config.mode === 'development'
         ? await createDevelopmentCertificates({
@@ -142,17 +146,19 @@ function keepUrl(config: Config, path: string, url: string | null, owner: { read
 }
 
 /** `cofferdam migrate`. */
-export async function migrateOnly(config: Config, projectDirectory: string): Promise<{ stop(): Promise<void> }> {
+export async function migrateOnly(config: Config, projectDirectory: string, signal: AbortSignal): Promise<{ stop(): Promise<void> }> {
   if (config.database.migrateUrl === null)
     throw new CofferdamError('configuration', 'database.migrateUrl (or DATABASE_URL) is needed to migrate');
   const wall = buildWall(config);
   layOut(config, wall);
   const paths = runtimePaths(config);
-  const applied = await migrate(config.database.migrateUrl, join(projectDirectory, 'migrations'), {
+  const passwords = {
     warden: ensureSecret(paths.wardenDatabasePassword, wall.warden),
     admin: ensureSecret(paths.adminDatabasePassword, wall.admin),
     auditor: ensureSecret(paths.auditorDatabasePassword, self()),
-  });
+  };
+  const tell = (line: string): void => void process.stderr.write(`cofferdam migrate: ${line}\n`);
+  const applied = await migrate(config.database.migrateUrl, join(projectDirectory, 'migrations'), passwords, { signal, tell });
   process.stdout.write(applied.length === 0 ? 'the database is up to date\n' : `applied: ${applied.join(', ')}\n`);
   return { stop: async () => {} };
 }

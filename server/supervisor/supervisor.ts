@@ -12,8 +12,11 @@ import { roleCommand } from './commands.ts';
 import { greeting } from './greeting.ts';
 import { checkMachine, prepare } from './prepare.ts';
 
-/** Starts everything; resolves when everything serves. On any fault what was started is stopped again, and the fault is thrown. */
-export async function startAll(config: Config, projectDirectory: string): Promise<{ stop(): Promise<void> }> {
+/**
+ * Starts everything; resolves when everything serves. On any fault what was started is stopped again, and the fault is thrown. `signal` gives up what may
+ * take long before anything serves.
+ */
+export async function startAll(config: Config, projectDirectory: string, signal: AbortSignal): Promise<{ stop(): Promise<void> }> {
   const log = createLogger(config, 'supervisor');
   if (config.mode === 'production' && process.getuid?.() !== 0)
     throw new CofferdamError(
@@ -21,7 +24,7 @@ export async function startAll(config: Config, projectDirectory: string): Promis
       'in production `up` must be started by root, which gives every role its own user; or start each role by its own unit',
     );
   await checkMachine(config);
-  const { wall, database, configFile, operators } = await prepare(config, projectDirectory, log);
+  const { wall, database, configFile, operators } = await prepare(config, projectDirectory, log, signal);
   const warden = new Child('warden', roleCommand(config, projectDirectory, configFile, 'warden'), log);
   const admin = new Child('admin', roleCommand(config, projectDirectory, configFile, 'admin'), log);
   const edges = config.edges.map(

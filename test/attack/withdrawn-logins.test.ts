@@ -4,11 +4,12 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { test } from 'tap';
+import { advisoryLocks } from '../../server/postgres/advisory-locks.ts';
 import { sshLogin } from '../support/ssh-login.ts';
 import { startWorld } from '../support/world.ts';
 
 /** The lock that one opening at a time holds: 'sess' as a number. */
-const openingLock = 0x73657373;
+const openingLock = advisoryLocks.sessionOpening;
 const patienceMs = 60_000;
 const reason = ['--reason', 'test'];
 

@@ -8,6 +8,7 @@ import { OwnEntries } from '../../server/admin/ledger/born.ts';
 import { recordCall } from '../../server/admin/operator-queries.ts';
 import { originOf } from '../../server/domain/ledger/checkpoint.ts';
 import { createLogger } from '../../server/observability/logger.ts';
+import { advisoryLocks } from '../../server/postgres/advisory-locks.ts';
 import { Database } from '../../server/postgres/database.ts';
 import { installationId } from '../../server/warden/changes/seal-queries.ts';
 import { createKeyRing } from '../../server/warden/keys/key-ring.ts';
@@ -22,7 +23,6 @@ import { createTestDatabase, temporaryDirectory } from '../support/database.ts';
 import { ledgerConfig } from '../support/ledger-config.ts';
 import { sealOnce } from '../support/record.ts';
 
-const leadKey = 0x636f6666;
 const patienceMs = 30_000;
 
 async function until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
@@ -43,7 +43,7 @@ async function setUp(t: Test, limits: Readonly<Record<string, number>> = {}) {
   const leader = new pg.Client({ connectionString: sql.migrateUrl });
   await leader.connect();
   t.teardown(() => leader.end());
-  await leader.query('select pg_advisory_lock($1)', [leadKey]);
+  await leader.query('select pg_advisory_lock($1)', [advisoryLocks.sealerLeadership]);
   const signing: Signing = await database.withSystem(async (tx) => {
     const origin = originOf((await installationId(tx)).id);
     return { origin, signer: keys.checkpointSigner(origin) };

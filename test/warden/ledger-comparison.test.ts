@@ -6,6 +6,7 @@ import pg from 'pg';
 import { type Test, test } from 'tap';
 import { originOf, parseNote } from '../../server/domain/ledger/checkpoint.ts';
 import { createLogger } from '../../server/observability/logger.ts';
+import { advisoryLocks } from '../../server/postgres/advisory-locks.ts';
 import { Database } from '../../server/postgres/database.ts';
 import { edgeToWarden } from '../../server/rpc/edge-warden.ts';
 import { generationsOf } from '../../server/warden/changes/generations.ts';
@@ -23,7 +24,6 @@ import { createTestDatabase, temporaryDirectory } from '../support/database.ts';
 import { ledgerConfig } from '../support/ledger-config.ts';
 import { sealWithin } from '../support/record.ts';
 
-const leadKey = 0x636f6666;
 const sealedAgain = { kind: 'account', id: 'a', generation: 7 } as const;
 
 async function setUp(t: Test, limits: Readonly<Record<string, number>> = {}) {
@@ -67,7 +67,7 @@ async function holdLead(t: Test, url: string): Promise<void> {
   const client = new pg.Client({ connectionString: url });
   await client.connect();
   t.teardown(() => client.end());
-  await client.query('select pg_advisory_lock($1)', [leadKey]);
+  await client.query('select pg_advisory_lock($1)', [advisoryLocks.sealerLeadership]);
 }
 
 test('what waits for its seal has a bound: beyond it nothing begins, what is under way ends, and all goes on when it was sealed', async (t) => {

@@ -2,10 +2,8 @@
 
 import { type ScopeKind, scopeOfRank } from '../../domain/budgets.ts';
 import type { AccountId, CredentialId, CustomerId, Plane } from '../../domain/ids.ts';
+import { advisoryLocks } from '../../postgres/advisory-locks.ts';
 import type { Transaction } from '../../postgres/database.ts';
-
-/** 'sess' as a number. Held until the opening transaction ends, so that two wardens never count past each other. */
-const openingLock = 0x73657373;
 
 export type SessionOwner = {
   readonly credential: CredentialId;
@@ -21,7 +19,7 @@ export type FullScope = { readonly scope: ScopeKind; readonly sessionsMax: numbe
  * Taken before any other lock, as an opening holds it when it waits for budgets.
  */
 export async function holdOpenings(tx: Transaction): Promise<void> {
-  await tx.query('select pg_advisory_xact_lock($1)', [openingLock]);
+  await tx.query('select pg_advisory_xact_lock($1)', [advisoryLocks.sessionOpening]);
 }
 
 /**

@@ -1,5 +1,6 @@
 // Owns: the SQL of changes, of operators and their keys, and of prepared emergencies.
 import { randomUUID } from 'node:crypto';
+import { advisoryLocks } from '../../postgres/advisory-locks.ts';
 import type { Transaction } from '../../postgres/database.ts';
 import { declareChange, declareFound, declareNew, fromNow, type Purpose, type WritePurpose } from './declared.ts';
 
@@ -13,7 +14,7 @@ export async function findOperator(tx: Transaction, name: string, purpose: Purpo
 
 /** One bootstrap at a time. */
 export async function lockOperators(tx: Transaction): Promise<void> {
-  await tx.query("select pg_advisory_xact_lock(hashtext('cofferdam/bootstrap'))");
+  await tx.query('select pg_advisory_xact_lock($1)', [advisoryLocks.bootstrap]);
 }
 
 export async function countOperators(tx: Transaction): Promise<number> {

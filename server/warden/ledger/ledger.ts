@@ -7,6 +7,7 @@ import { toCofferdamError } from '../../domain/errors.ts';
 import type { Births } from '../../domain/ledger/births.ts';
 import type { Logger } from '../../observability/logger.ts';
 import type { Reading } from '../../observability/metrics.ts';
+import { advisoryLocks } from '../../postgres/advisory-locks.ts';
 import { connections } from '../../postgres/connection-limits.ts';
 import { Database } from '../../postgres/database.ts';
 import { lead } from '../../postgres/leadership.ts';
@@ -32,7 +33,6 @@ import { commonOf } from './witness/rank.ts';
 import { Delivery, type Witness } from './witness/witness.ts';
 
 /** 'cofflead' as a number. */
-const leadKey = 0x636f6666;
 const roundsMax = 5;
 /** For so long a start waits for its witnesses to take what an earlier run left behind. */
 const catchUpMs = 5000;
@@ -101,7 +101,7 @@ export class Ledger {
     this.#clock = new DatabaseClock(given.config.limits.clockJumpMs);
     this.#alarms = new LedgerAlarms(this.#database, given.log);
     this.#memory = new WitnessMemory(given.witnesses, this.#alarms);
-    this.#leadership = lead(given.url, 'cofferdam sealer leads', leadKey);
+    this.#leadership = lead(given.url, 'cofferdam sealer leads', advisoryLocks.sealerLeadership);
     this.#deliveries = given.witnesses.map((witness) => new Delivery(witness, given.log));
   }
 

@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { CofferdamError } from '../../domain/errors.ts';
 import { type AccountId, type CredentialId, type CustomerId, idOf, type NodeName, type Plane } from '../../domain/ids.ts';
+import { namedAdvisoryLocks } from '../../postgres/advisory-locks.ts';
 import type { Transaction } from '../../postgres/database.ts';
 import { seedDigest } from '../authentication/factor-queries.ts';
 import { declareNew, declareRelied, fromNow } from '../changes/declared.ts';
@@ -114,7 +115,7 @@ export async function forgetUnusedKeys(tx: Transaction, name: string): Promise<v
 
 /** Whoever makes or changes the account of a node's self-test waits for whoever is at it, on whichever warden. */
 export async function lockTester(tx: Transaction, name: string): Promise<void> {
-  await tx.query("select pg_advisory_xact_lock(hashtext('cofferdam/' || $1::text))", [name]);
+  await tx.query('select pg_advisory_xact_lock($1, hashtext($2))', [namedAdvisoryLocks.selfTest, name]);
 }
 
 /** The account's only usable key from now on. Throws `conflict` for a key that somebody has. */
