@@ -1,11 +1,10 @@
 // Owns: `npm run rehearse:restart [ROUNDS]`, 5 by default. Last line JSON; exit code 1 when a transfer was lost or altered.
+import { longRun } from '../support/long-run.ts';
 import { restartCluster, rollingRestart } from './rolling-restart.ts';
 
-const works: (() => Promise<void> | void)[] = [];
-const cluster = await restartCluster({ teardown: (work) => void works.unshift(work) });
-try {
-  const rounds = Number(process.argv[2] ?? 5);
-  const { faults, ...result } = await rollingRestart(cluster, {
+const rounds = Number(process.argv[2] ?? 5);
+await longRun(async (t) => {
+  const { faults, ...result } = await rollingRestart(await restartCluster(t), {
     rounds,
     clients: 2,
     fileBytesMax: 24 * 1024 * 1024,
@@ -13,7 +12,5 @@ try {
   });
   for (const fault of faults) process.stdout.write(`fault: ${fault}\n`);
   process.stdout.write(`${JSON.stringify(result)}\n`);
-  process.exitCode = result.lost + result.altered === 0 && result.edgesRestarted === 2 * rounds ? 0 : 1;
-} finally {
-  for (const work of works) await work();
-}
+  return result.lost + result.altered === 0 && result.edgesRestarted === 2 * rounds;
+});

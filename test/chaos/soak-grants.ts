@@ -1,14 +1,11 @@
 // Owns: the long run of bounded-egress: `npm run soak:grants [ROUNDS]`, 40 by default, half as many with a lying edge. Last line JSON; exit code 1 on any violation.
 import { Cluster } from '../support/cluster.ts';
+import { longRun } from '../support/long-run.ts';
 import { boundedEgress, setUp, soakBudgets, soakLimits } from './bounded-egress.ts';
 
-const works: (() => Promise<void> | void)[] = [];
 const rounds = Number(process.argv[2] ?? 40);
-const cluster = await Cluster.start(
-  { teardown: (work) => void works.unshift(work) },
-  { edges: 3, wardens: 2, budgets: soakBudgets, limits: soakLimits },
-);
-try {
+await longRun(async (t) => {
+  const cluster = await Cluster.start(t, { edges: 3, wardens: 2, budgets: soakBudgets, limits: soakLimits });
   const setting = await setUp(cluster);
   const honest = await boundedEgress(setting, rounds, undefined, 0);
   process.stdout.write(`clients: ${JSON.stringify(honest)}\n`);
@@ -27,7 +24,5 @@ try {
       kills: honest.kills + lying.kills,
     })}\n`,
   );
-  process.exitCode = violations === 0 ? 0 : 1;
-} finally {
-  for (const work of works) await work();
-}
+  return violations === 0;
+});

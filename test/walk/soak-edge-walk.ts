@@ -1,4 +1,5 @@
 // Owns: `npm run soak:edge-walk -- MINUTES [SEED] [on]`: the walk for long. Its last line: {"calls","pairs","violations","otherPlaneWorstMs"}.
+import { longRun } from '../support/long-run.ts';
 import { Walk } from './play.ts';
 import { Scene } from './scene.ts';
 
@@ -6,16 +7,12 @@ const minutes = Number(process.argv[2] ?? 10);
 const seed = Number(process.argv[3] ?? Math.floor(Date.now() / 1000));
 /** `on`: goes on after a violation, without shrinking. */
 const goesOn = process.argv[4] === 'on';
-const works: (() => Promise<unknown> | unknown)[] = [];
-const t = { teardown: (work: () => Promise<unknown> | unknown) => void works.unshift(work) };
-try {
+await longRun(async (t) => {
   const walk = await Walk.create(await Scene.start(t));
   const walked = await walk.play({ seed, untilMs: Date.now() + minutes * 60_000, goesOn });
   for (const one of walked.violations) process.stdout.write(`${one}\n`);
   process.stdout.write(`${JSON.stringify({ firstSeed: seed, seeds: walked.seeds, ...walked.notes })}\n`);
   const { calls, pairs, violations, otherPlaneWorstMs } = walked;
   process.stdout.write(`${JSON.stringify({ calls, pairs, violations: violations.length, otherPlaneWorstMs })}\n`);
-  process.exitCode = violations.length === 0 ? 0 : 1;
-} finally {
-  for (const work of works) await work();
-}
+  return violations.length === 0;
+});
