@@ -1,8 +1,11 @@
-// Owns: the warden's side of the extent store on a POSIX directory: taking objects over from `incoming/`, deleting, listing.
-// Must never: open a sealed object's plaintext, follow a link, or share an inode with a file that an edge could still write.
-// Life of an object: the edge writes incoming/<node>/<id>; the warden copies it to objects/new/<id>.<random>, its own new file, read-only, and hashes what
-// it writes there; in the transaction that takes the object's pending row it gets its name objects/<ab>/<id>, by a link that replaces nothing. The file and
-// its directory are durable before the row is committed. An edge that kept its descriptor holds the old inode, which is deleted.
+// Owns: the warden's side of the extent store on a POSIX directory:
+// taking over objects from `incoming/`, deleting objects, and listing.
+// Must never: decrypt a sealed object, follow a symbolic link, or share an inode with a file that an edge could still write.
+// The life of an object: the edge writes incoming/<node>/<id>. The warden copies that file to
+// objects/new/<id>.<random>, a new file of its own that is read-only, and hashes what it writes there. In the
+// transaction that takes the object's pending row, the copy gets its name objects/<ab>/<id> by a hard link,
+// which never replaces an existing name. The file and its directory are durable before the row is committed.
+// An edge that kept its descriptor open holds the old inode only, and the old file is deleted (decision 24).
 import { createHash, randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
 import { type FileHandle, link, lstat, mkdir, open, opendir, rm, rmdir, statfs, unlink } from 'node:fs/promises';
@@ -14,7 +17,10 @@ export type StorePaths = { readonly incoming: (node: string) => string; readonly
 
 const chunkBytes = 1024 * 1024;
 
-/** A durable copy that has no name of an object yet. Each try has its own: what one try hashed is what it publishes. */
+/**
+ * A durable copy that does not have the name of its object yet. Each attempt makes
+ * a copy of its own, so that an attempt publishes exactly the bytes that it hashed.
+ */
 export type StagedObject = { readonly object: ObjectId; readonly path: string; readonly sealedBytes: number; readonly digest: Buffer };
 
 const stagedDirectory = (paths: StorePaths): string => join(paths.objects, 'new');
@@ -32,7 +38,10 @@ async function syncDirectory(path: string): Promise<void> {
   }
 }
 
-/** Hashes exactly so many bytes of a file, and writes them to another one when there is one. */
+/**
+ * Hashes exactly `bytes` bytes of a file with SHA-256 and, when `to` is
+ * given, writes them to that file. Throws `invalid` when the file is shorter.
+ */
 async function hashBytes(from: FileHandle, bytes: number, to?: FileHandle): Promise<Buffer> {
   const hash = createHash('sha256');
   const buffer = Buffer.allocUnsafe(Math.min(chunkBytes, bytes));
@@ -50,14 +59,16 @@ async function hashBytes(from: FileHandle, bytes: number, to?: FileHandle): Prom
   return hash.digest();
 }
 
-/** Makes a directory of the store, and its name durable. */
+/** Creates a directory of the store if it is missing, and makes its name durable. */
 async function ensureDirectory(paths: StorePaths, path: string): Promise<void> {
   if ((await mkdir(path, { recursive: true, mode: 0o2750 })) !== undefined) await syncDirectory(paths.objects);
 }
 
 /**
- * Copies one object out of a node's incoming directory; the copy is durable then, the incoming file still there, and no object has changed.
- * Throws `invalid` when the file is not a plain, singly linked file of exactly this size.
+ * Copies one object out of a node's incoming directory. When this resolves, the copy
+ * is durable, the incoming file still exists, and no published object has changed.
+ * Throws `invalid` when the file is missing or is not a regular file with a
+ * single link and exactly this size, and `over-limit` when the store is full.
  */
 export async function stageObject(paths: StorePaths, node: NodeName, object: ObjectId, sealedBytes: number): Promise<StagedObject> {
   const source = await open(join(paths.incoming(node), object), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK).catch(
@@ -89,8 +100,10 @@ export async function stageObject(paths: StorePaths, node: NodeName, object: Obj
 }
 
 /**
- * Gives a staged copy the name of its object, durably. Call it where the object's pending row was taken, in that transaction: no other try can then.
- * A name that is there already came from such a transaction that was not committed; it stays, and counts only when it holds the same bytes.
+ * Gives a staged copy the name of its object, durably. Must be called in the transaction
+ * that took the object's pending row, so that no other attempt can do the same.
+ * If the name exists already, it was left by such a transaction that was not committed. The existing
+ * file stays, and counts only when it holds the same bytes; otherwise this throws `conflict`.
  */
 export async function publishObject(paths: StorePaths, staged: StagedObject): Promise<void> {
   const path = objectPath(paths.objects, staged.object);
@@ -112,7 +125,7 @@ export async function publishObject(paths: StorePaths, staged: StagedObject): Pr
   await syncDirectory(directory);
 }
 
-/** The copy's own name goes; a published object keeps its other one. */
+/** Deletes the staged name of a copy. A published object keeps its own name. */
 export async function discardStaged(staged: StagedObject): Promise<void> {
   await rm(staged.path, { force: true });
 }
@@ -129,19 +142,31 @@ export async function deleteObject(paths: StorePaths, object: ObjectId): Promise
   await rm(objectPath(paths.objects, object), { force: true });
 }
 
-/** `bytes`: what it takes of the volume, whatever it says its length is. `kind`: what stands under that name. Only a `file` is an object; nothing else was put there by a program of ours. */
+/**
+ * An entry of a directory of the store. `bytes` is the space that it takes on the volume, whatever
+ * its length is. Only a `file` can be an object; none of our programs creates anything else there.
+ */
 export type Found = { readonly name: string; readonly kind: 'file' | 'other'; readonly ageMs: number; readonly bytes: number };
-/** `isWhole`: false when there is more than was listed. `fault`: why it could not be listed, or not to its end. */
+/**
+ * `isWhole` is false when the directory holds more than was listed. `fault` is the error code
+ * when the directory could not be listed to its end. A missing directory counts as empty.
+ */
 export type Listing = { readonly found: readonly Found[]; readonly isWhole: boolean; readonly fault: string | null };
 
-/** Of `st_blocks`, whatever the file system's own are. */
+/** The unit of `st_blocks`, in bytes; the same for every file system. */
 const blockBytes = 512;
 const codeOf = (error: unknown): string => (error instanceof Error && 'code' in error ? String(error.code) : 'unknown error');
 
-/** Its owner may set the time of a change forward, and so keep a file young for ever; not the time of the inode. */
+/**
+ * Returns the age of a file in milliseconds. The owner of a file can set its modification time into the future,
+ * which would keep the file young for ever, but cannot set the inode change time. The earlier of the two counts.
+ */
 const ageOf = (info: { readonly mtimeMs: number; readonly ctimeMs: number }): number => Date.now() - Math.min(info.mtimeMs, info.ctimeMs);
 
-/** Up to `max` names of a directory, whatever stands there, read in pieces: whoever filled it decides neither memory nor outcome. */
+/**
+ * Lists up to `max` names of a directory, of whatever kind, in portions. A process
+ * that fills the directory can neither exhaust memory nor make the listing fail.
+ */
 async function listFiles(directory: string, max: number): Promise<Listing> {
   const found: Found[] = [];
   try {
@@ -162,17 +187,17 @@ export function listIncoming(paths: StorePaths, node: string, max: number): Prom
   return listFiles(paths.incoming(node), max);
 }
 
-/** The objects of one of the 256 sub-directories (`prefix` = two hexadecimal digits). */
+/** Lists the objects of one of the 256 sub-directories; `prefix` is its name, two hexadecimal digits. */
 export function listObjects(paths: StorePaths, prefix: string, max: number): Promise<Listing> {
   return listFiles(join(paths.objects, prefix), max);
 }
 
-/** Copies whose process went before they got a name. */
+/** Lists the staged copies that were left by a process that ended before it published them. */
 export function listStaged(paths: StorePaths, max: number): Promise<Listing> {
   return listFiles(stagedDirectory(paths), max);
 }
 
-/** Removes what stands in a directory of the store under a name that was listed there: a file of any kind, or an empty directory. */
+/** Removes an entry of a directory of the store that was listed before: a file of any kind, or an empty directory. */
 export async function removeStray(paths: StorePaths, place: { readonly node: string } | 'staged', found: Found): Promise<void> {
   const path = join(place === 'staged' ? stagedDirectory(paths) : paths.incoming(place.node), found.name);
   await unlink(path).catch(async (error: unknown) => {
@@ -181,7 +206,7 @@ export async function removeStray(paths: StorePaths, place: { readonly node: str
   });
 }
 
-/** Bytes an ordinary user may still write. */
+/** Returns the number of bytes that an unprivileged user may still write to the volume. */
 export async function freeBytes(directory: string): Promise<number> {
   const info = await statfs(directory);
   return info.bavail * info.bsize;

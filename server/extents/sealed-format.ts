@@ -1,8 +1,9 @@
-// Owns: the sealed extent format: Tink's streaming AEAD AES256-GCM-HKDF, SHA-256, 256 KiB ciphertext segments.
-// Source: Tink wire format "Streaming AEAD, AES-GCM-HKDF". Header: length (40) ‖ salt (32) ‖ nonce prefix (7). The derived key is
-// HKDF-SHA256(key, salt, info = associated data). Segment i is AES-256-GCM with nonce prefix ‖ u32 i ‖ last flag; the first one is
-// shorter by the header, so every ciphertext segment ends on a multiple of 256 KiB. Reordering, truncation and splicing fail.
-// Must never: hand out a byte of a segment whose tag was not checked.
+// Owns: the format of sealed extents: Tink's streaming AEAD AES256-GCM-HKDF with SHA-256 and ciphertext segments of 256 KiB.
+// Source: Tink wire format "Streaming AEAD, AES-GCM-HKDF". The header is length (40) ‖ salt (32) ‖ nonce prefix
+// (7). The derived key is HKDF-SHA256(key, salt, info = associated data). Segment i is AES-256-GCM with the
+// nonce: nonce prefix ‖ u32 i ‖ last flag. The first segment is shorter by the length of the header, so that
+// every full segment ends at a multiple of 256 KiB. Reordered, truncated or spliced segments do not verify.
+// Must never: return a byte of a segment whose tag was not verified.
 import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
 import { CofferdamError } from '../domain/errors.ts';
 
@@ -12,36 +13,42 @@ const saltBytes = 32;
 const prefixBytes = 7;
 const tagBytes = 16;
 const segmentsPerExtent = 64;
-/** Plaintext in the first and in every later full segment. */
+/** The number of plaintext bytes in the first segment, and in every later full segment. */
 export const firstPlainBytes = segmentBytes - headerBytes - tagBytes;
 export const laterPlainBytes = segmentBytes - tagBytes;
-/** Plaintext of the largest extent: 16 MiB of ciphertext. */
+/** The number of plaintext bytes in the largest extent, which has 16 MiB of ciphertext. */
 export const extentPlainBytesMax = firstPlainBytes + (segmentsPerExtent - 1) * laterPlainBytes;
 
-/** How many segments hold `plainBytes` (≥ 1) bytes. */
+/** Returns how many segments hold `plainBytes` bytes; `plainBytes` is at least 1. */
 export function segmentCount(plainBytes: number): number {
   return plainBytes <= firstPlainBytes ? 1 : 1 + Math.ceil((plainBytes - firstPlainBytes) / laterPlainBytes);
 }
 
-/** Ciphertext length, header included. */
+/** Returns the length of the sealed extent in bytes, including the header. */
 export function sealedLength(plainBytes: number): number {
   return plainBytes + headerBytes + segmentCount(plainBytes) * tagBytes;
 }
 
-/** The segment that holds plaintext offset `offset`, and where its plaintext starts. */
+/**
+ * Returns the index of the segment that holds the plaintext byte at
+ * `offset`, and the offset at which the plaintext of that segment starts.
+ */
 export function segmentAt(offset: number): { readonly index: number; readonly plainStart: number } {
   if (offset < firstPlainBytes) return { index: 0, plainStart: 0 };
   const index = 1 + Math.floor((offset - firstPlainBytes) / laterPlainBytes);
   return { index, plainStart: firstPlainBytes + (index - 1) * laterPlainBytes };
 }
 
-/** Plaintext in segment `index` of an extent of `plainBytes`. */
+/** Returns how many plaintext bytes segment `index` of an extent of `plainBytes` bytes holds. */
 export function segmentPlainBytes(index: number, plainBytes: number): number {
   const start = index === 0 ? 0 : firstPlainBytes + (index - 1) * laterPlainBytes;
   return Math.min(index === 0 ? firstPlainBytes : laterPlainBytes, plainBytes - start);
 }
 
-/** Where segment `index` of an extent stands in the object: offset and length of its ciphertext, without the header. */
+/**
+ * Returns where the ciphertext of segment `index` lies in the object: its offset and its length
+ * with the tag, without the header. Throws RangeError when the extent has no such segment.
+ */
 export function sealedSegment(
   index: number,
   plainBytes: number,
@@ -66,7 +73,10 @@ function nonceOf(prefix: Buffer, index: number, isLast: boolean): Buffer {
   return nonce;
 }
 
-/** Seals one extent segment by segment. The caller cuts the plaintext: `plainCapacity` bytes each but the last, which is marked. */
+/**
+ * Seals one extent segment by segment. The caller cuts the plaintext: every segment
+ * has `plainCapacity` bytes except the last, which may be shorter and is marked.
+ */
 export class SegmentSealer {
   readonly header: Buffer;
   readonly #key: Buffer;
@@ -85,7 +95,10 @@ export class SegmentSealer {
     return this.#next === 0 ? firstPlainBytes : laterPlainBytes;
   }
 
-  /** Ciphertext and tag of the next segment, as two buffers to write one after the other. */
+  /**
+   * Returns the ciphertext and the tag of the next segment, as two buffers to be written one after
+   * the other. Throws RangeError for a segment of a wrong length and after the last segment.
+   */
   seal(plain: Uint8Array, isLast: boolean): readonly [Buffer, Buffer] {
     if (this.#isDone || plain.length > this.plainCapacity || (!isLast && plain.length !== this.plainCapacity))
       throw new RangeError('segment of the wrong length');
@@ -98,13 +111,16 @@ export class SegmentSealer {
   }
 }
 
-/** Opens segments of one extent in any order. */
+/** Opens the segments of one extent, in any order. */
 export class SegmentOpener {
   readonly #key: Buffer;
   readonly #prefix: Buffer;
   readonly #plainBytes: number;
 
-  /** `header` = the object's first 40 bytes; `plainBytes` = the extent's length in the catalogue. */
+  /**
+   * `header` is the first 40 bytes of the object; `plainBytes` is the length of the
+   * extent according to the catalogue. Throws `corrupt` for a malformed header.
+   */
   constructor(key: Buffer, associatedData: Buffer, header: Buffer, plainBytes: number) {
     if (header.length !== headerBytes || header[0] !== headerBytes) throw new CofferdamError('corrupt', 'stored data does not verify');
     this.#key = deriveKey(key, header.subarray(1, 1 + saltBytes), associatedData);
@@ -112,7 +128,10 @@ export class SegmentOpener {
     this.#plainBytes = plainBytes;
   }
 
-  /** Plaintext of one segment from its ciphertext with tag. Throws `corrupt` when anything about it is not what was sealed. */
+  /**
+   * Returns the plaintext of one segment. `sealed` is its ciphertext with the tag.
+   * Throws `corrupt` when anything about the segment differs from what was sealed.
+   */
   open(index: number, sealed: Uint8Array): Buffer {
     const { length, isLast } = sealedSegment(index, this.#plainBytes);
     if (sealed.length !== length) throw new CofferdamError('corrupt', 'stored data does not verify');
