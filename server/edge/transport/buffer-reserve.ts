@@ -1,11 +1,14 @@
-// Owns: how much memory all channels of this process may hold for their clients together, and each channel's account of it.
-// Must never: let a sum pass its bound by more than each channel's floor.
+// Owns: how much memory all channels of this process together may hold for their clients, and each channel's account of it.
+// Must never: give a channel more than its floor while the sum of that kind is at its bound.
 import type { BufferAccount } from '../sftp-seam.ts';
 
 type Kind = 'windows' | 'early' | 'uploads' | 'replies' | 'segments';
 const kinds: readonly Kind[] = ['windows', 'early', 'uploads', 'replies', 'segments'];
 
-/** What a channel always gets, so that each goes on, if slowly; bytes. The window holds the largest packet: a smaller one could never be filled. */
+/**
+ * What every channel always gets, in bytes, so that each transfer continues, if slowly. The floor
+ * of the window is as large as the largest packet, because a smaller window could never be filled.
+ */
 export const floors: Readonly<Record<Kind, number>> = {
   windows: 288 * 1024,
   early: 512 * 1024,
@@ -13,10 +16,10 @@ export const floors: Readonly<Record<Kind, number>> = {
   replies: 256 * 1024,
   segments: 512 * 1024,
 };
-/** What a channel gets at most; for windows its own configured one. */
+/** The most that one channel gets, in bytes. For windows the configured window size of the channel applies instead. */
 const mosts: Readonly<Record<Kind, number>> = {
   windows: Number.POSITIVE_INFINITY,
-  // One file's window, with what its pieces cost.
+  // The reorder window of one file, and what its pieces cost in addition.
   early: 4.25 * 2 ** 20,
   uploads: 10 * 2 ** 20,
   replies: 8 * 2 ** 20,
@@ -24,8 +27,9 @@ const mosts: Readonly<Record<Kind, number>> = {
 };
 
 /**
- * Six sixteenths for bytes that clients may send, one for those that came ahead of their place, three each for segments on their way into the store,
- * for replies that wait for their reader, and for segments read ahead. Who stands still in one of them takes nothing from the others.
+ * The memory is divided into sixteenths: six for bytes that clients may send, one for writes that arrived ahead of
+ * their place, and three each for segments on their way into the store, for replies that wait for their reader,
+ * and for segments that were read ahead. A client that stands still in one kind takes nothing from the others.
  */
 export class BufferReserve {
   readonly #bounds: Readonly<Record<Kind, number>>;
@@ -102,7 +106,7 @@ export class Account implements BufferAccount {
     this.#add('early', -bytes);
   }
 
-  /** How many of `want` more bytes of window this channel may grant. */
+  /** Returns how many of `want` more bytes this channel may add to its receive window, and counts them. */
   takeWindow(want: number): number {
     const free = this.#bounds.windows - this.#totals.windows;
     const granted = Math.max(0, Math.min(want, Math.max(free, floors.windows - this.#own.windows)));
@@ -114,7 +118,7 @@ export class Account implements BufferAccount {
     this.#add('windows', -bytes);
   }
 
-  /** Its client sends no more. What is still being worked on stays counted until `close`. */
+  /** Gives back the window, because the client sends no more. Work that is still under way stays counted until `close`. */
   leave(): void {
     this.#add('windows', -this.#own.windows);
   }

@@ -1,5 +1,6 @@
-// Owns: one SSH channel: windows in both directions, the outgoing byte stream cut into full packets (RFC 4254 section 5).
-// Must never: send beyond the client's window, or widen our own before the bytes were taken in.
+// Owns: one SSH channel: the windows in both directions, and cutting
+// the outgoing byte stream into full packets (RFC 4254 section 5).
+// Must never: send more than the client's window allows, or enlarge our own window before received bytes were processed.
 import { Queue } from '../../domain/queue.ts';
 import type { SftpInput, SftpOutput } from '../sftp-seam.ts';
 import { type Account, type BufferReserve, floors } from './buffer-reserve.ts';
@@ -19,16 +20,19 @@ export const message = {
   openFailure: 92,
 } as const;
 
-/** The first window; it grows as its bytes are taken in. */
+/** The size of the receive window when the channel opens, in bytes. It grows as received bytes are processed. */
 const firstWindowBytes = 2 * 1024 * 1024;
-/** What a queued chunk costs besides its bytes: a flood of tiny replies must not look cheap. */
+/** What a queued chunk costs besides its bytes, so that many tiny replies do not look cheap; bytes. */
 const chunkCostBytes = 256;
-/** Less is granted only to a client that is about to stand still: a flood of tiny messages must not be answered by one each. */
+/**
+ * A window adjustment smaller than this is only sent to a client that is about to stand still.
+ * Otherwise a flood of tiny messages would be answered with one adjustment each; bytes.
+ */
 const adjustmentBytesMin = 32 * 1024;
 
 export type ChannelHost = {
   send(parts: readonly Uint8Array[]): void;
-  /** False while the socket is full, a key exchange runs, or the lease is lost. */
+  /** Returns false while the socket is full, a key exchange is under way, or the lease is lost. */
   maySendData(): boolean;
   fail(reason: FailReason, more?: FailDetail): void;
   closed(): void;
@@ -47,7 +51,10 @@ export class Channel implements SftpOutput {
   readonly #windowMax: number;
   readonly buffers: Account;
   #outWindow: number;
-  /** What the client may still send, and what it sent that was not taken in yet; both are reserved. */
+  /**
+   * The bytes that the client may still send. These and the received bytes that were
+   * not processed yet (`#unconsumed`) are both counted in the account of windows.
+   */
   #inWindow: number;
   #unconsumed = 0;
   readonly #queue = new Queue<Buffer>();
@@ -73,14 +80,14 @@ export class Channel implements SftpOutput {
     this.#host = host;
     this.remoteId = open.remoteId;
     this.#outWindow = open.window;
-    // Larger packets than 32 KiB gain nothing and few clients accept them.
+    // Packets of more than 32 KiB gain nothing, and few clients accept them.
     this.#packetMax = Math.min(open.packetMax, 32_768);
     this.#windowMax = Math.max(open.ownWindow, floors.windows);
     this.buffers = open.reserve.account();
     this.#inWindow = this.buffers.takeWindow(Math.min(firstWindowBytes, this.#windowMax));
   }
 
-  /** What the client may send before the first adjustment. */
+  /** Returns how many bytes the client may send before the first window adjustment. */
   get firstWindow(): number {
     return this.#inWindow;
   }
@@ -96,7 +103,7 @@ export class Channel implements SftpOutput {
     this.flush();
   }
 
-  /** Sends what window, socket and lease allow. */
+  /** Sends as much of the queue as the client's window, the socket and the lease allow. */
   flush(): void {
     const before = this.#pending;
     while (this.#pending > 0 && this.#outWindow > 0 && !this.#isClosed && this.#host.maySendData()) this.#sendPacket();
@@ -159,7 +166,7 @@ export class Channel implements SftpOutput {
     this.#unconsumed -= bytes;
     this.buffers.giveWindow(bytes);
     const held = this.#inWindow + this.#unconsumed;
-    // Seldom and much, or at once when the client is about to stand still.
+    // Adjustments are sent seldom and are then large, but at once when the client is about to stand still.
     if (this.#hasSentClose || (this.#windowMax - held < this.#windowMax / 4 && this.#inWindow > this.#windowMax / 2)) return;
     if (this.#windowMax - held < adjustmentBytesMin && this.#inWindow > adjustmentBytesMin) return;
     const more = this.buffers.takeWindow(this.#windowMax - held);
@@ -195,7 +202,7 @@ export class Channel implements SftpOutput {
     else this.input.eof();
   }
 
-  /** The client's CLOSE: ours follows when it has not gone yet, and the channel is over. */
+  /** Handles the client's CLOSE: sends ours if it was not sent yet, and ends the channel. */
   close(): void {
     if (!this.#hasSentClose && !this.#isClosed) {
       this.#hasSentClose = true;
@@ -204,7 +211,7 @@ export class Channel implements SftpOutput {
     this.drop();
   }
 
-  /** Nothing more goes out or comes in. */
+  /** Ends the channel: nothing more is sent or received on it. */
   drop(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
@@ -214,7 +221,7 @@ export class Channel implements SftpOutput {
     this.#host.closed();
   }
 
-  /** Work of its client is under way, or bytes for it are unsent. */
+  /** True while work for the client is under way, or bytes for the client are unsent. */
   get isBusy(): boolean {
     return !this.#isClosed && (this.#pending > 0 || this.input?.isBusy === true);
   }

@@ -1,5 +1,7 @@
-// Owns: the channels of one connection, for SFTP and the console's one line: as many at once as the configuration allows, and which messages they take (RFC 4254 sections 5 and 6).
-// Must never: open what could not be served, or take a packet size that makes one reply a thousand packets.
+// Owns: the channels of one connection, for SFTP and for single console commands: how
+// many may be open at once, and which messages they accept (RFC 4254 sections 5 and 6).
+// Must never: open a channel that cannot be served, or accept a maximum
+// packet size so small that one reply becomes a thousand packets.
 import type { Limits } from '../../config/config.ts';
 import { lineBytesMax } from '../../domain/console-grammar.ts';
 import { detach, held } from '../../domain/detached.ts';
@@ -11,13 +13,13 @@ import { Channel, type ChannelHost, message, u32 } from './channel.ts';
 export type ChannelsHost = Omit<ChannelHost, 'closed'> & {
   startSftp(output: SftpOutput): SftpInput;
   startConsole(output: SftpOutput, line: string): SftpInput;
-  /** The same as `send`, for what may be asked only so often. */
+  /** The same as `send`, for answers to requests that a client may make only a limited number of times. */
   refuse(parts: readonly Uint8Array[]): void;
 };
 
 const packetMaxMin = 1024;
 const opensMax = 100;
-/** What we take in one packet; RFC 4253 section 6.1 asks for no more. */
+/** The largest packet that we accept, in bytes. RFC 4253 section 6.1 asks for no more. */
 const ownPacketMax = 32_768;
 
 export class Channels {
@@ -25,13 +27,16 @@ export class Channels {
   readonly #ownWindow: number;
   readonly #reserve: BufferReserve;
   readonly #channelsMax: number;
-  /** Closed channels that still let go of what they had open: however many there were of one number. */
+  /**
+   * Channels that are closed and have not yet released what they had open.
+   * A channel id that was used several times may stand for several of them.
+   */
   readonly #lettingGo = new Set<Promise<void>>();
-  /** Our channel ids are places here; a closed channel keeps its place until another takes it. */
+  /** The channels by our channel id, which is the index. A closed channel stays here until a new channel takes its id. */
   readonly #channels: Channel[] = [];
   #opened = 0;
   #lastBusy = performance.now();
-  /** The client itself ended its channel or connection. */
+  /** True when the client itself ended its channel or the connection. */
   hasClientClosed = false;
   #dropped: Promise<void> | undefined;
   #before = { bytesIn: 0, bytesOut: 0 };
@@ -43,7 +48,10 @@ export class Channels {
     this.#ownWindow = limits.channelWindowBytes;
   }
 
-  /** How long ago a client asked for something; 0 while a file is open or an answer is under way. */
+  /**
+   * Returns how long ago the client last asked for something, in
+   * milliseconds; 0 while a file is open or an answer is under way.
+   */
   quietForMs(): number {
     const now = performance.now();
     if (this.#channels.some((channel) => channel.isBusy)) this.#lastBusy = now;
@@ -54,7 +62,7 @@ export class Channels {
     return this.#channels.some((channel) => !channel.isClosed);
   }
 
-  /** Of all channels of the connection together. */
+  /** The bytes that were transferred on all channels of the connection together. */
   get transferred(): { readonly bytesIn: number; readonly bytesOut: number } {
     const sum = { ...this.#before };
     for (const channel of this.#channels) {
@@ -68,7 +76,7 @@ export class Channels {
     for (const channel of this.#channels) channel.flush();
   }
 
-  /** True when the message was one of a channel. */
+  /** Handles a message that concerns a channel. Returns false for any other message. */
   take(type: number, payload: Buffer): boolean {
     if (type === message.open || type === message.request || type === message.data) this.#lastBusy = performance.now();
     switch (type) {
@@ -100,7 +108,10 @@ export class Channels {
     }
   }
 
-  /** A message for a channel that is gone is dropped, for an unknown one fatal. */
+  /**
+   * Returns the channel that a message is for. A message for a closed channel
+   * is dropped; a message for an unknown channel ends the connection.
+   */
   #at(payload: Buffer, bytesMin: number): Channel | undefined {
     if (payload.length < bytesMin) {
       this.#host.fail('short channel message');
@@ -161,12 +172,12 @@ export class Channels {
     const type = reader.text();
     const wantsReply = reader.bool();
     const isStarted = channel.input === undefined && this.#start(channel, type, reader);
-    // Environment is accepted by nobody and missed by nobody; a terminal is refused.
+    // Requests for environment variables and for a terminal are refused; no client needs them here.
     if (wantsReply && isStarted) channel.success();
     else if (wantsReply) this.#host.refuse([Uint8Array.of(message.failure), u32(channel.remoteId)]);
   }
 
-  /** SFTP, or one line for the console. There is no shell: who asks for one reads what can be said. */
+  /** Starts SFTP or one console command. There is no shell: a client that asks for one is shown the console's help. */
   #start(channel: Channel, type: string, reader: WireReader): boolean {
     if (type === 'subsystem' && reader.text() === 'sftp') channel.input = this.#host.startSftp(channel);
     else if (type === 'shell') channel.input = this.#host.startConsole(channel, 'help');
@@ -178,7 +189,10 @@ export class Channels {
     return true;
   }
 
-  /** What it holds is counted until it has let go of it: the next channel of this connection does not begin with nothing. */
+  /**
+   * Releases what a closed channel had open. Its memory stays counted until then, so that a
+   * client which closes channels and opens new ones cannot hold memory that nobody counts.
+   */
   #letGo(channel: Channel): void {
     const reason = this.hasClientClosed ? 'client-closed' : 'connection-lost';
     const over = Promise.resolve(channel.input?.closed(reason)).finally(() => {
@@ -189,7 +203,7 @@ export class Channels {
     detach(over, () => this.#host.fail('internal error'));
   }
 
-  /** The connection is over: everything open is let go, once. Resolves when the warden knows what became of the transfers. */
+  /** Ends all channels, once, because the connection is over. Resolves when the warden knows what became of their transfers. */
   drop(): Promise<void> {
     this.#dropped ??= held(this.#drop());
     return this.#dropped;

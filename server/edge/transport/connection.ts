@@ -1,5 +1,5 @@
-// Owns: one SSH connection from accept to close: states, allowed messages, timers, back-pressure.
-// Must never: decide a login (the warden does), or survive its first protocol error.
+// Owns: one SSH connection from accept to close: its states, the messages allowed in each state, its timers, and its back-pressure.
+// Must never: decide a login, which is the warden's decision, or continue after the first protocol error.
 import { randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { identification } from '../../config/config.ts';
@@ -30,7 +30,7 @@ import { type CoreProtocol, Protocol, sendPayload } from './ssh2-core.ts';
 export type ConnectionOptions = {
   readonly socket: Socket;
   readonly node: EdgeNode;
-  /** Canonical; a balancer's word where one stands in front. */
+  /** The client's address in canonical form, and its port. Behind a load balancer both are what the PROXY header says. */
   readonly source: { readonly address: string; readonly port: number };
   readonly profile: Profile;
   readonly exchange: ExchangeContext;
@@ -43,7 +43,7 @@ export type ConnectionOptions = {
   readonly reserve: BufferReserve;
   readonly onLogin: () => void;
   readonly onMisdeed: (misdeed: Misdeed) => void;
-  /** `lastWords` resolves when the warden knows what became of the session and its transfers. */
+  /** Called at the end. `lastWords` resolves when the warden knows what became of the session and its transfers. */
   readonly onClosed: (connection: Connection, lastWords: Promise<void>) => void;
 };
 
@@ -126,14 +126,14 @@ export class Connection {
       hostKeys: {},
       offer: options.offerFor(''),
       onWrite: (data) => this.#write(data),
-      // ssh2 has said goodbye by itself when a list has nothing in common.
+      // When the two lists have nothing in common, ssh2 has already sent SSH_MSG_DISCONNECT.
       onError: (error) =>
         error.message.includes('no matching')
           ? this.#part(error.message, () => {})
           : this.fail('what came is no message of the protocol', undefined, detailOf(error)),
       onHeader: ({ identRaw }) => {
         this.#clientIdentification = identRaw.slice(0, 255);
-        // Our own offer goes out right after this.
+        // ssh2 sends our own KEXINIT right after this callback.
         this.#protocol._offer = options.offerFor(identRaw);
         this.#keyExchange.watchFirst((type) => this.#onKeyExchangeMessage(type));
         this.#expect('no key exchange in time', limits.keyExchangeMs);
@@ -155,7 +155,7 @@ export class Connection {
     this.#expect('no identification in time', limits.identificationMs);
     this.#protocol.start();
     socket.on('data', (chunk: Buffer) => this.#onData(chunk));
-    // A balancer's socket was paused while its header was read.
+    // The socket of a load balancer's connection was paused while its header was read.
     socket.resume();
   }
 
@@ -165,7 +165,7 @@ export class Connection {
   get isTransferring(): boolean {
     return this.#channels.isOpen;
   }
-  /** A login or a key exchange is half done. */
+  /** True while a login or a key exchange is half done. */
   get isUnsettled(): boolean {
     return this.#session === undefined || this.#protocol._kexinit !== undefined;
   }
@@ -204,13 +204,13 @@ export class Connection {
     }
   }
 
-  /** One deadline at a time; the next one replaces it. */
+  /** Sets the deadline of the next expected step. There is one deadline at a time; a new one replaces the one before. */
   #expect(what: FailReason, withinMs: number): void {
     clearTimeout(this.#deadline);
     this.#deadline = setTimeout(() => this.fail(what, 'grace-exceeded'), withinMs);
   }
 
-  /** The first key exchange: ssh2 keeps its order, this its length. */
+  /** Sees the messages of the first key exchange. ssh2 checks their order; this method bounds their number. */
   #onKeyExchangeMessage(type: number): void {
     this.#preLoginMessages += 1;
     if (this.#preLoginMessages > bounds.preLoginMessagesMax) return this.fail('too many messages before login');
@@ -230,7 +230,7 @@ export class Connection {
     this.#channels.flush();
   }
 
-  /** Sending goes on after a pause (lease back). */
+  /** Continues sending after a pause, when the lease is back. */
   resume(): void {
     this.#channels.flush();
   }
@@ -238,7 +238,7 @@ export class Connection {
   #onMessage(type: number, payload: Buffer, pass: (payload: Buffer) => void): void {
     if (this.#state === 'closed') return;
     this.#outbound.tookMessage();
-    // Keep-alives as well: WinSCP and PuTTY send IGNORE, others a global request.
+    // Keep-alives count as activity as well: WinSCP and PuTTY send SSH_MSG_IGNORE, other clients send a global request.
     if (this.#state === 'open') this.activity.note();
     else {
       this.#preLoginMessages += 1;
@@ -258,7 +258,7 @@ export class Connection {
         return waitMs === undefined ? this.fail('key exchange not allowed now') : this.#keyExchange.begin(payload, waitMs, pass);
       }
     }
-    // These belong to a key exchange, and while one runs ssh2 does not ask here.
+    // These numbers belong to a key exchange. While one is under way, ssh2 handles them without asking us.
     if (type > number.kexInit && type < number.authRequest) return this.#outOfTurn(type);
     if (this.#state === 'service' && type === number.serviceRequest) return this.#onServiceRequest(payload);
     if (this.#state === 'login' && (type === number.authRequest || type === number.authInfoResponse))
@@ -297,11 +297,11 @@ export class Connection {
         this.#options.onLogin();
         this.activity.note();
         this.activity.idleLifeMs = reply.idleLifeMs;
-        // The warden ends it before, by its own clock; here in case that nobody could be asked.
+        // The warden ends the session earlier, by its own clock. This timer is for the case that no warden could be asked.
         this.#timers.push(setTimeout(() => this.end('expired'), Math.min(reply.absoluteLifeMs + bounds.overdueMs, 2 ** 31 - 1)));
         this.#timers.push(setInterval(() => this.#check(), 1000));
         this.#send([Uint8Array.of(number.authSuccess)]);
-        // Others do not know the request, and some of them end the connection.
+        // Other clients do not know this request, and some of them end the connection.
         if (this.#clientIdentification.startsWith('SSH-2.0-OpenSSH_')) this.#send(announcement(this.#options.exchange.hostKeys()));
         return;
       case 'full':
@@ -326,7 +326,7 @@ export class Connection {
     this.#rekeyIfDue();
     if (type === number.globalRequest) return this.#globalRequests.take(payload);
     if (this.#channels.take(type, payload)) return;
-    // RFC 4253 section 11.4. ssh2 counts before it calls us.
+    // RFC 4253 section 11.4: the answer names the message's sequence number, which ssh2 has already incremented.
     this.#refuse([Uint8Array.of(number.unimplemented), u32(this.#protocol._decipher.inSeqno - 1)]);
   }
 
@@ -338,7 +338,7 @@ export class Connection {
   #outOfTurn(messageType: number): void {
     this.fail('a message out of turn', undefined, { messageType });
   }
-  /** A violation, or a limit: the connection is destroyed at once. */
+  /** Destroys the connection at once, for a protocol violation, an exceeded limit or an internal error. */
   fail(reason: FailReason, misdeed: Misdeed = 'protocol-error', more: FailDetail = {}): void {
     if (this.#state === 'closed') return;
     if (this.#session === undefined) this.#options.onMisdeed(misdeed);
@@ -349,7 +349,7 @@ export class Connection {
     this.#socket.destroy();
   }
 
-  /** An orderly end on our side; the client is told. */
+  /** Ends the connection in order, and tells the client why. */
   end(reason: EndReason): void {
     if (this.#state === 'closed') return;
     this.#reason ??= reason;
@@ -357,7 +357,7 @@ export class Connection {
     this.#hangUp();
   }
 
-  /** The two sides cannot talk: no violation, so what we said still reaches the client. */
+  /** Ends a connection whose sides have no algorithm in common. That is no violation, so what we sent still reaches the client. */
   #part(reason: string, goodbye: () => void): void {
     if (this.#state === 'closed') return;
     this.#options.node.log.info({ source: this.#options.source, reason }, 'nothing in common');
@@ -369,7 +369,7 @@ export class Connection {
 
   #hangUp(): void {
     this.#state = 'closed';
-    // At once, however long the client takes to hear it: an ended session has a moment only to seal what it acknowledged.
+    // At once, before the client has read this: the warden accepts the sealing of acknowledged bytes for a short time only.
     detach(this.#channels.drop(), () => this.#socket.destroy());
     this.#socket.end();
     setTimeout(() => this.#socket.destroy(), 1000).unref();
@@ -377,7 +377,7 @@ export class Connection {
 
   async #finish(): Promise<void> {
     const wasLogin = this.#state !== 'open' && this.#session === undefined;
-    // Who comes and goes without a login takes a place from others for as long, whoever hangs up (T-34).
+    // A connection that comes and goes without a login took a place from others, whichever side ended it (T-34).
     if (this.#session === undefined && this.#reason === undefined) this.#options.onMisdeed('no-login');
     this.#state = 'closed';
     clearTimeout(this.#deadline);

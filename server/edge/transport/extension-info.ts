@@ -1,10 +1,13 @@
-// Owns: SSH_MSG_EXT_INFO (RFC 8308): which algorithms a client may sign with.
+// Owns: SSH_MSG_EXT_INFO (RFC 8308), which tells a client the algorithms with which it may sign.
 import { wireString } from '../../domain/ssh-wire.ts';
 import { u32 } from './channel.ts';
 import { number } from './messages.ts';
 import type { CoreProtocol } from './ssh2-core.ts';
 
-/** ssh2 1.17.0 joins two names of its list by mistake: its message is suppressed, and ours sent once, after the first new keys. */
+/**
+ * Sends our own SSH_MSG_EXT_INFO once, after the first new keys, to a client that asked for it.
+ * That of ssh2 is suppressed, because version 1.17.0 joins two names of its list by mistake.
+ */
 export function announceSignatures(
   protocol: CoreProtocol,
   algorithms: readonly string[],

@@ -1,8 +1,10 @@
-// Owns: why the edge ends a connection at once, as the log says it: a closed list, shorter than the subjects that the log tells apart in a minute (T-34).
-// Must never: hold what the other side chose. The number of a message and the words of an error are fields of their own, and no part of the subject.
+// Owns: the reasons for which the edge ends a connection at once, as the log shows them. The list
+// is closed, and shorter than the number of subjects that the log distinguishes in a minute (T-34).
+// Must never: contain text that the other side chose. The number of a message and
+// the text of an error are log fields of their own, and no part of the reason.
 
 export const failReasons = [
-  // Of everybody.
+  // Reasons that occur in every state of a connection.
   'no identification in time',
   'no key exchange in time',
   'no new keys in time',
@@ -16,7 +18,7 @@ export const failReasons = [
   'too much waits for new keys',
   'the client does not read',
   'internal error',
-  // Before a login.
+  // Reasons that occur before a login.
   'too many messages before login',
   'unknown service',
   'too many login messages at once',
@@ -25,7 +27,7 @@ export const failReasons = [
   'an answer without a question',
   'the login failed',
   'too many login attempts',
-  // Of sessions.
+  // Reasons that occur in a session.
   'too many requests that nobody serves',
   'extended data from a client',
   'short channel message',
@@ -37,11 +39,11 @@ export const failReasons = [
 ] as const;
 export type FailReason = (typeof failReasons)[number];
 
-/** What a line says beside its reason. */
+/** What a log line shows besides the reason. */
 export type FailDetail = { readonly messageType?: number | undefined; readonly detail?: string };
 const detailCharsMax = 200;
 
-/** The words of an error: of ours, or of a library. */
+/** Returns the message of an error, of ours or of a library, cut to `detailCharsMax` characters. */
 export const detailOf = (thrown: unknown): FailDetail => ({
   detail: (thrown instanceof Error ? thrown.message : String(thrown)).slice(0, detailCharsMax),
 });

@@ -1,5 +1,5 @@
-// Owns: global requests: all are refused but one. Clients are told all host keys, those of the next rotation too, and get proofs of them on request
-// (OpenSSH's PROTOCOL, section 3), once a connection.
+// Owns: global requests. All are refused except one: a client that was told our host keys, including those of
+// the next rotation, may ask once in a connection for proofs that we have them (OpenSSH's PROTOCOL, section 3).
 
 import { detach } from '../../domain/detached.ts';
 import { WireReader, wireString } from '../../domain/ssh-wire.ts';
@@ -7,6 +7,7 @@ import { number } from './messages.ts';
 
 const keysMax = 16;
 
+/** Returns the message that tells a client our host keys; `blobs` are their public halves in base64. */
 export const announcement = (blobs: readonly string[]): readonly Uint8Array[] => [
   Uint8Array.of(number.globalRequest),
   wireString('hostkeys-00@openssh.com'),
@@ -14,7 +15,10 @@ export const announcement = (blobs: readonly string[]): readonly Uint8Array[] =>
   ...blobs.map((blob) => wireString(Buffer.from(blob, 'base64'))),
 ];
 
-/** The keys that a client wants proofs of, base64; undefined when this is another global request. Throws on a malformed one. */
+/**
+ * Returns the keys of which a client wants proofs, in base64; undefined when this is
+ * another global request. Throws on a malformed request, and on more than `keysMax` keys.
+ */
 function keysToProve(payload: Buffer): readonly string[] | undefined {
   const reader = new WireReader(payload.subarray(1));
   if (reader.text() !== 'hostkeys-prove-00@openssh.com') return undefined;

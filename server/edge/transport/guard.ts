@@ -1,9 +1,13 @@
-// Owns: the take-over of ssh2's dispatch table: every message of our connections comes to us, by number and state.
-// Must never: let a message reach ssh2's own handlers outside the key exchange, or a parser run on after its first error (SSH2.md 3.1, T-15).
+// Owns: replacing ssh2's table of message handlers, so that every message of our connections comes to us, by number and state.
+// Must never: let a message reach ssh2's own handlers outside the key
+// exchange, or let a parser continue after its first error (T-15).
 import { type CoreProtocol, coreHandlers } from './ssh2-core.ts';
 
 export type MessageSink = {
-  /** Every message after the first key exchange. `pass` hands it to ssh2 (key exchange only). */
+  /**
+   * Called for every message after the first key exchange. `pass` hands
+   * the message to ssh2's own handler; it is used for key exchanges only.
+   */
   message(number: number, payload: Buffer, pass: (payload: Buffer) => void): void;
 };
 
@@ -25,11 +29,14 @@ export function guard(protocol: CoreProtocol, sink: MessageSink): void {
 
 const identBytesMax = 255;
 
-/** Collects the identification line over any number of chunks, then hands everything on as one. RFC 4253 section 4.2. */
+/**
+ * Collects the identification line from any number of chunks, and
+ * then returns everything as one buffer (RFC 4253 section 4.2).
+ */
 export class Identification {
   #held: Buffer | undefined = Buffer.alloc(0);
 
-  /** The bytes to parse now, or undefined while the line is not whole. Throws when it is too long. */
+  /** Returns the bytes to parse now, or undefined while the line is not complete. Throws when the line is too long. */
   take(chunk: Buffer): Buffer | undefined {
     if (this.#held === undefined) return chunk;
     const all = this.#held.length === 0 ? chunk : Buffer.concat([this.#held, chunk]);
@@ -44,7 +51,7 @@ export class Identification {
   }
 }
 
-/** At most so many events in a window of time. */
+/** Allows at most `max` events within the last `windowMs` milliseconds. An event that is refused counts as well. */
 export class RateGate {
   readonly #max: number;
   readonly #windowMs: number;

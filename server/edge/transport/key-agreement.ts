@@ -1,5 +1,6 @@
-// Owns: the server's half of each key agreement: from the client's public value to ours and the shared secret K, as the exchange hash wants them.
-// Must never: accept a public value of another length or off its curve.
+// Owns: the server's half of each key agreement: it computes our public value and the shared
+// secret K from the client's public value, in the form in which the exchange hash needs them.
+// Must never: accept a public value that has a wrong length or does not lie on its curve.
 import {
   createDiffieHellmanGroup,
   createECDH,
@@ -13,9 +14,9 @@ import {
 import type { KeyExchangeMethod } from '../../domain/algorithms.ts';
 
 export type Agreement = {
-  /** Q_S, f, or S_REPLY. */
+  /** Our public value: Q_S, f or S_REPLY, depending on the method. */
   readonly serverPublic: Buffer;
-  /** K without its length: an mpint's bytes, or for the hybrid method a string's. */
+  /** K without its length: the bytes of an mpint, or of a string for the hybrid method. */
   readonly secret: Buffer;
 };
 
@@ -23,7 +24,10 @@ const x25519Spki = Buffer.from('302a300506032b656e032100', 'hex');
 const mlkem768Spki = Buffer.from('308204b2300b0609608648016503040402038204a100', 'hex');
 const mlkem768PublicBytes = 1184;
 
-/** RFC 4251 section 5: no leading zeros, but one where the first bit is set. */
+/**
+ * Encodes a number as an mpint (RFC 4251 section 5): without leading
+ * zero bytes, except one where the first bit would otherwise be set.
+ */
 function mpint(bytes: Buffer): Buffer {
   let start = 0;
   while (start < bytes.length && bytes[start] === 0) start += 1;
@@ -33,7 +37,10 @@ function mpint(bytes: Buffer): Buffer {
 
 const rawPublic = (key: KeyObject): Buffer => key.export({ type: 'spki', format: 'der' }).subarray(-32);
 
-/** RFC 7748 section 6.1: an all-zero result, from a point of small order, ends the exchange (OpenSSL refuses it as well). */
+/**
+ * Computes X25519. An all-zero result comes from a point of small order and
+ * ends the exchange (RFC 7748 section 6.1); OpenSSL refuses it as well.
+ */
 function x25519(clientPublic: Buffer): { readonly serverPublic: Buffer; readonly shared: Buffer } {
   if (clientPublic.length !== 32) throw new Error('a curve25519 value has 32 bytes');
   const pair = generateKeyPairSync('x25519');
@@ -43,7 +50,7 @@ function x25519(clientPublic: Buffer): { readonly serverPublic: Buffer; readonly
   return { serverPublic: rawPublic(pair.publicKey), shared };
 }
 
-/** RFC 5656 section 4: uncompressed points only; OpenSSL checks that they lie on the curve. */
+/** Computes ECDH (RFC 5656 section 4). Only uncompressed points are accepted; OpenSSL checks that they lie on the curve. */
 function ecdh(curve: string, pointBytes: number, clientPublic: Buffer): Agreement {
   if (clientPublic.length !== pointBytes || clientPublic[0] !== 4) throw new Error('malformed curve point');
   const own = createECDH(curve);
@@ -51,7 +58,10 @@ function ecdh(curve: string, pointBytes: number, clientPublic: Buffer): Agreemen
   return { serverPublic, secret: mpint(own.computeSecret(clientPublic)) };
 }
 
-/** draft-ietf-sshm-mlkem-hybrid-kex: C_INIT = encapsulation key ‖ X25519 value; K = SHA-256(K_PQ ‖ K_CL), hashed as a string. */
+/**
+ * Computes the hybrid of ML-KEM-768 and X25519 (draft-ietf-sshm-mlkem-hybrid-kex). C_INIT is
+ * the encapsulation key ‖ the X25519 value; K is SHA-256(K_PQ ‖ K_CL), hashed as a string.
+ */
 function mlkem768x25519(clientInit: Buffer): Agreement {
   if (clientInit.length !== mlkem768PublicBytes + 32) throw new Error('malformed hybrid value');
   const key = createPublicKey({
@@ -67,7 +77,10 @@ function mlkem768x25519(clientInit: Buffer): Agreement {
   };
 }
 
-/** RFC 8268 with group 14 of RFC 3526; e must lie in [2, p-2] (RFC 4253 section 8). */
+/**
+ * Computes Diffie-Hellman in group 14 of RFC 3526 (RFC 8268). The client's
+ * value e must lie in [2, p-2], which is stricter than RFC 4253 section 8.
+ */
 function group14(clientPublic: Buffer): Agreement {
   const own = createDiffieHellmanGroup('modp14');
   const prime = BigInt(`0x${own.getPrime('hex')}`);
@@ -78,7 +91,10 @@ function group14(clientPublic: Buffer): Agreement {
   return { serverPublic, secret: mpint(own.computeSecret(clientPublic)) };
 }
 
-/** `clientPublic` is the string of SSH_MSG_KEX_ECDH_INIT (or the mpint of KEXDH_INIT), without its length. Throws on a bad one. */
+/**
+ * Computes the server's half of one key agreement. `clientPublic` is the string of SSH_MSG_KEX_ECDH_INIT,
+ * or the mpint of KEXDH_INIT, without its length. Throws on a value that is not allowed.
+ */
 export function agree(method: KeyExchangeMethod, clientPublic: Buffer): Agreement {
   switch (method) {
     case 'mlkem768x25519-sha256':

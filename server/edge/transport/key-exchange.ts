@@ -1,7 +1,9 @@
-// Owns: the key exchange of one connection: our negotiation and agreement inside ssh2's state machine, the signature from the warden.
-// Must never: hold a host private key, or let the client go on while the signature is awaited.
-// How: ssh2 creates a KeyExchange per KEXINIT and assigns it to `_kex`. Accessors on our own protocol value see that assignment (and that of
-// `_kexinit`, our KEXINIT before it is sent); each KeyExchange then gets our method, our secret and, one call later, the warden's signature.
+// Owns: the key exchange of one connection: our negotiation and key
+// agreement inside ssh2's state machine, and the signature from the warden.
+// Must never: hold a private host key, or let the client continue while the signature is awaited.
+// How it works: ssh2 creates one KeyExchange for each KEXINIT and assigns it to `_kex`. Accessors on our own
+// protocol object see this assignment, and that of `_kexinit`, which is our KEXINIT before it is sent. Each
+// KeyExchange is then given our method, our secret and, when the warden has answered, the warden's signature.
 import { exchangeHashOf, type HostKeyAlgorithm, hostKeyAlgorithms, type KeyExchangeMethod, type Profile } from '../../domain/algorithms.ts';
 import { detach } from '../../domain/detached.ts';
 import { CofferdamError } from '../../domain/errors.ts';
@@ -13,7 +15,7 @@ import { agree } from './key-agreement.ts';
 import { number } from './messages.ts';
 import type { CoreKeyExchange, CoreProtocol } from './ssh2-core.ts';
 
-/** Everything that the exchange hash covers but the host key, which the signer puts in (RFC 4253 section 8). */
+/** Everything that the exchange hash covers except the host key, which the warden adds when it signs (RFC 4253 section 8). */
 export type Transcript = {
   readonly isFirst: boolean;
   readonly keyExchange: KeyExchangeMethod;
@@ -26,23 +28,26 @@ export type Transcript = {
   readonly serverPublic: Buffer;
   readonly sharedSecret: Buffer;
 };
-/** `signature` is raw Ed25519 or DER ECDSA, as ssh2 takes it. */
+/** The warden's answer. `signature` is raw Ed25519 or DER-encoded ECDSA, as ssh2 expects it. */
 export type Signed = { readonly hostKey: Buffer; readonly signature: Buffer };
 
 export type KeyExchangeHost = {
   readonly profile: Profile;
   readonly hostKeys: readonly HostKeyAlgorithm[];
-  /** First bytes of our KEXINIT's cookie: shows the signer that this exchange is young. */
+  /** Returns the first bytes of our KEXINIT's cookie, by which the warden recognises that this exchange is recent. */
   challenge(): Buffer;
   maySign(): boolean;
   whenSignable(): Promise<void>;
   sign(transcript: Transcript): Promise<Signed>;
-  /** `ours`: nobody signed; no misdeed of the client. */
+  /** Ends the connection. `ours` means that nobody signed, which is no misdeed of the client. */
   fail(reason: FailReason, whose: 'client' | 'ours', more?: FailDetail): void;
   isClosed(): boolean;
 };
 
-/** No violation: a client that is too old, or a scanner. It may hear why. */
+/**
+ * The two sides have no method in common. That is no violation of the
+ * protocol: the client is too old, or a scanner. The client may be told why.
+ */
 export class NothingInCommon extends Error {}
 
 type Chosen = { readonly method: KeyExchangeMethod; readonly payload: Buffer; readonly carried: Buffer };
@@ -65,7 +70,7 @@ export class KeyExchange {
     });
   }
 
-  /** Runs `seen` before each assignment to a property of ssh2's protocol value. */
+  /** Calls `seen` before each assignment of a new value to a property of ssh2's protocol object. */
   #watch<K extends '_kexinit' | '_kex'>(name: K, seen: (value: CoreProtocol[K]) => void): void {
     let current = this.#protocol[name];
     Object.defineProperty(this.#protocol, name, {
@@ -78,7 +83,10 @@ export class KeyExchange {
     });
   }
 
-  /** To be called when ssh2 has read the identification line: every payload of the first exchange passes `see` from then on. */
+  /**
+   * Must be called when ssh2 has read the identification line. From
+   * then on every payload of the first key exchange goes through `see`.
+   */
   watchFirst(see: (type: number) => void): void {
     const decipher = this.#protocol._decipher;
     const original = decipher._onPayload;
@@ -87,7 +95,7 @@ export class KeyExchange {
       if (type === undefined || this.#host.isClosed()) return;
       see(type);
       if (this.#host.isClosed()) return;
-      // Of a key exchange that nobody has begun: ssh2 would look for one that is not there.
+      // This message belongs to a key exchange that nobody has begun. ssh2 would look for a KeyExchange that does not exist.
       const isEarly = this.#protocol._kex === undefined && type > number.kexInit && type < number.authRequest;
       if (isEarly) return this.#host.fail('a message out of turn', 'client', { messageType: type });
       return original(type === number.kexInit ? this.negotiate(payload) : payload);
@@ -95,8 +103,9 @@ export class KeyExchange {
   }
 
   /**
-   * The KEXINIT that ssh2 is to see instead of the client's: one method that we chose. Throws where there is none, on a malformed one, and for
-   * a client without strict key exchange where the profile wants it (T-16).
+   * Returns the KEXINIT that ssh2 is given instead of the client's. It names the one method that we chose.
+   * Throws NothingInCommon when there is no common method, and when the profile requires strict
+   * key exchange and the client does not offer it (T-16). Throws on a malformed KEXINIT.
    */
   negotiate(payload: Buffer): Buffer {
     const { profile, hostKeys } = this.#host;
@@ -113,7 +122,10 @@ export class KeyExchange {
     return carried;
   }
 
-  /** The client wants new keys. For `waitMs`, and until there is somebody to sign, its KEXINIT waits: nothing but the exchange may follow it. */
+  /**
+   * Handles a client's request for new keys. Its KEXINIT waits for `waitMs` milliseconds,
+   * and until a warden can sign. Nothing but the exchange may follow it meanwhile.
+   */
   begin(payload: Buffer, waitMs: number, pass: (payload: Buffer) => void): void {
     if (waitMs === 0 && this.#host.maySign()) return pass(this.negotiate(payload));
     const held = Buffer.from(payload);
@@ -126,7 +138,10 @@ export class KeyExchange {
     detach(passed, (error) => this.#failed(error));
   }
 
-  /** What the warden refuses is said by an error of the product; a public value that is none, and the like, are the client's. */
+  /**
+   * Ends the connection. A CofferdamError, except `invalid`, is a refusal of the warden and
+   * counts as ours; anything else, such as a malformed public value, counts as the client's.
+   */
   #failed(error: unknown): void {
     const isOurs = error instanceof CofferdamError && error.code !== 'invalid';
     this.#host.fail('the key exchange failed', isOurs ? 'ours' : 'client', detailOf(error));
@@ -150,7 +165,7 @@ export class KeyExchange {
     let phase: 'init' | 'signing' | 'signed' = 'init';
     kex.parse = (payload) => {
       if (phase === 'signed') return parse(payload);
-      // RFC 4253 section 7.1: nothing else may come before our reply.
+      // RFC 4253 section 7.1: the client may send nothing else before our reply.
       if (phase === 'signing' || payload[0] !== number.kexDhInit) {
         this.#host.fail('a message out of turn', 'client', { messageType: payload[0] });
         throw new Error('a message out of turn');

@@ -1,28 +1,31 @@
 // Owns: when the client of one connection last did something, by `performance.now()`.
-// Must never: take bytes that wait for a client as bytes that move, or a message that asks for nothing as activity of its own.
+// Must never: count bytes that still wait in the socket for the client as bytes that moved.
 import type { Socket } from 'node:net';
 
 export class LastActivity {
   readonly #socket: Socket;
   readonly #isBusy: () => boolean;
-  /** How long its session may be idle; 0 before there is one. */
+  /** How long the session may be idle, in milliseconds; 0 before there is a session. */
   idleLifeMs = 0;
   #at = performance.now();
-  /** Bytes that had moved when that was last looked at. */
+  /** The number of bytes that had moved when `at` was last read. */
   #moved = 0;
 
-  /** `isBusy`: a file is open, or an answer is under way. */
+  /** `isBusy` returns true while a file is open or an answer is under way. */
   constructor(socket: Socket, isBusy: () => boolean) {
     this.#socket = socket;
     this.#isBusy = isBusy;
   }
 
-  /** A message of an open session. */
+  /** Records that a message of an open session arrived. */
   note(): void {
     this.#at = performance.now();
   }
 
-  /** Bytes that moved, either way, while the connection was busy count from when they are seen: it is asked several times a second. */
+  /**
+   * The time of the last activity. Bytes that moved in either direction while the connection was busy
+   * count as activity at the time of reading this property, which happens several times a second.
+   */
   get at(): number {
     const { bytesRead, bytesWritten, writableLength } = this.#socket;
     const moved = bytesRead + bytesWritten - writableLength;

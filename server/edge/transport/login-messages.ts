@@ -1,4 +1,4 @@
-// Owns: the messages of user authentication that go to the client (RFC 4252, RFC 4256).
+// Owns: encoding the messages of user authentication that are sent to the client (RFC 4252, RFC 4256).
 import { wireString } from '../../domain/ssh-wire.ts';
 import type { LoginReply } from '../authentication/login.ts';
 import { u32 } from './channel.ts';

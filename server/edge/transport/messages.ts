@@ -1,4 +1,4 @@
-// Owns: the SSH message numbers of transport and login that this side handles itself (RFC 4250 section 4.1.2).
+// Owns: the SSH message numbers of transport and login that we handle ourselves (RFC 4250 section 4.1.2).
 
 export const number = {
   disconnect: 1,
@@ -9,13 +9,13 @@ export const number = {
   serviceAccept: 6,
   extInfo: 7,
   kexInit: 20,
-  /** KEXDH_INIT, KEX_ECDH_INIT, KEX_HYBRID_INIT. */
+  /** KEXDH_INIT, KEX_ECDH_INIT and KEX_HYBRID_INIT have the same number. */
   kexDhInit: 30,
   authRequest: 50,
   authFailure: 51,
   authSuccess: 52,
   authBanner: 53,
-  /** PK_OK and INFO_REQUEST share a number; what was asked tells them apart. */
+  /** PK_OK and INFO_REQUEST have the same number; the client tells them apart by what it asked. */
   authReply: 60,
   authInfoResponse: 61,
   globalRequest: 80,

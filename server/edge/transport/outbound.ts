@@ -1,6 +1,6 @@
-// Owns: the pace of one socket: writing is corked per turn of the loop; reading pauses while too much waits to be written, and while others have
-// their turn.
-// Must never: read on for one reason while another says no.
+// Owns: the pace of one socket. Writes are corked for one turn of the event loop. Reading
+// pauses while too much waits to be written, and while other connections have their turn.
+// Must never: resume reading for one of these reasons while the other still holds.
 import type { Socket } from 'node:net';
 import { bounds } from './connection-bounds.ts';
 
@@ -9,7 +9,7 @@ export class Outbound {
   readonly #waitingMax: number;
   #isCorked = false;
   #isFull = false;
-  /** Our own count: `socket.bytesWritten` walks everything that waits, at each call. */
+  /** The number of bytes written, counted here because `socket.bytesWritten` visits everything that waits, at every call. */
   writtenBytes = 0;
   #isResting = false;
   #taken = 0;
@@ -19,7 +19,10 @@ export class Outbound {
     this.#waitingMax = waitingMax;
   }
 
-  /** False when the peer takes nothing and the connection must end: four times the bound is waiting. */
+  /**
+   * Writes to the socket. Returns false when more than four times the bound
+   * is waiting: the client does not read, and the connection must end.
+   */
   write(data: Buffer): boolean {
     const socket = this.#socket;
     if (socket.destroyed) return true;
@@ -46,7 +49,10 @@ export class Outbound {
     this.#resume();
   }
 
-  /** After so many messages nothing more is read in this turn of the loop: libuv takes up to 2 MiB at once, 50,000 messages of one byte (T-34). */
+  /**
+   * Counts a received message. After `messagesPerTurnMax` messages nothing more is read in this turn of
+   * the event loop: libuv reads up to 2 MiB at once, which may be 50,000 messages of one byte (T-34).
+   */
   tookMessage(): void {
     this.#taken += 1;
     if (this.#taken < bounds.messagesPerTurnMax || this.#isResting) return;

@@ -1,14 +1,21 @@
 // Owns: when this side asks for new keys, and how often the client may (RFC 4253 section 9, RFC 4344 section 3).
-// Must never: let one connection take a large part of the exchanges that the warden signs for the whole edge.
+// Must never: let one connection use a large part of the key exchanges that the warden signs for the whole edge.
 import { RateGate } from './guard.ts';
 
 export type RekeyLimits = { readonly rekeyBytes: number; readonly rekeyMs: number; readonly keyExchangeMs: number };
 
-/** With less work since the last one it is one of the few without any. The two sides do not count alike: OpenSSH with `RekeyLimit 1M` asks each 450 KiB. */
+/**
+ * A client's key exchange that comes after fewer bytes than this since the last one counts as one
+ * without work; only `clientRekeysMax` of these are allowed within `clientRekeysWindowMs`. The bound is
+ * low because the two sides do not count alike: OpenSSH with `RekeyLimit 1M` asks after each 450 KiB.
+ */
 const clientRekeyBytes = 256 * 1024;
 const clientRekeysMax = 10;
 const clientRekeysWindowMs = 60_000;
-/** Beyond as many at once, an exchange that the client asks for has its price in bytes or in time; what is missing, it waits. Clients ask each GiB by themselves. */
+/**
+ * A client may ask for `clientRekeysMax` key exchanges at once. Each further one must be earned, by `pricedBytes`
+ * transferred bytes or by `pricedMs` milliseconds, and waits until it is. Clients ask after each GiB by themselves.
+ */
 const pricedBytes = 64 * 1024 * 1024;
 const pricedMs = 3000;
 
@@ -20,18 +27,18 @@ export class RekeyPolicy {
   #doneAt = performance.now();
   #startedAt: number | undefined;
   #isAsked = false;
-  /** Exchanges that the client may ask for at once; below nought while it waits for one. */
+  /** The number of key exchanges that the client may ask for at once. It is negative while an exchange waits. */
   #credit = clientRekeysMax;
   #creditAt = performance.now();
   #creditBytes = 0;
 
-  /** `maySign`: whether somebody is there who signs a new exchange; until then the old keys stay. */
+  /** `maySign` returns whether somebody can sign a new exchange. While it returns false, the old keys stay in use. */
   constructor(limits: RekeyLimits, maySign: () => boolean) {
     this.#limits = limits;
     this.#maySign = maySign;
   }
 
-  /** `bytes`: both directions, since the connection began. */
+  /** Returns whether this side should ask for new keys. `bytes` is the sum of both directions since the connection began. */
   isDue(bytes: number): boolean {
     if (this.#startedAt !== undefined || !this.#maySign()) return false;
     return bytes - this.#bytesThen >= this.#limits.rekeyBytes || performance.now() - this.#doneAt >= this.#limits.rekeyMs;
@@ -48,14 +55,15 @@ export class RekeyPolicy {
     this.#isAsked = false;
   }
 
-  /** An exchange that was begun and does not end: the connection must. */
+  /** Returns whether an exchange was begun and has not ended in time. The connection must then end. */
   isOverdue(): boolean {
     return this.#startedAt !== undefined && performance.now() - this.#startedAt > this.#limits.keyExchangeMs;
   }
 
   /**
-   * A KEXINIT of the client: an answer to ours, one after a fair amount of work, or one of the few a minute that come without any. How long it is to wait,
-   * in milliseconds; undefined: it may not come at all.
+   * Decides on a KEXINIT of the client: an answer to ours, an exchange after a fair
+   * amount of work, or one of the few that are allowed without work. Returns how
+   * long it must wait, in milliseconds; undefined when it is not allowed at all.
    */
   clientWaitMs(bytes: number): number | undefined {
     if (this.#isAsked) return undefined;
@@ -63,7 +71,7 @@ export class RekeyPolicy {
     if (this.#startedAt !== undefined) return 0;
     if (bytes - this.#bytesThen < clientRekeyBytes && !this.#client.pass()) return undefined;
     const waitMs = this.#take(bytes);
-    // It begins when it has waited: what we let it wait is no delay of its own.
+    // The time limit of the exchange begins after the wait that we impose.
     this.#startedAt = performance.now() + waitMs;
     return waitMs;
   }

@@ -41,7 +41,7 @@ export type Client = {
   destroy(): void;
 };
 
-/** Loaded when first needed: an edge without self-test never loads the client. */
+/** Creates a client. The module is loaded when it is first needed, so an edge without a self-test never loads it. */
 export function newClient(): Client {
   const Client = require('ssh2/lib/client.js') as new () => Client;
   return new Client();

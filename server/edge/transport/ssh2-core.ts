@@ -1,12 +1,12 @@
-// Owns: the only door to ssh2: its transport core, narrowly typed. Its server shell (server.js, SFTP.js) is never loaded.
+// Owns: the only access to ssh2: its transport core, narrowly typed. Its server (server.js, SFTP.js) is never loaded.
 import { createRequire } from 'node:module';
 import { CofferdamError } from '../../domain/errors.ts';
 
 const require = createRequire(import.meta.url);
 
-/** What ssh2's key exchange asks of a host key. */
+/** What ssh2's key exchange needs from a host key. */
 export type CoreHostKey = { readonly type: string; getPublicSSH(): Buffer; sign(data: Buffer): Buffer | Error };
-/** One key exchange of ssh2: created per KEXINIT, its parts replaced by ours. */
+/** One key exchange of ssh2. ssh2 creates it for each KEXINIT; its parts are replaced by ours. */
 export type CoreKeyExchange = {
   remoteExtInfoEnabled: boolean;
   sessionID: Buffer | undefined;
@@ -31,16 +31,16 @@ export type CoreProtocol = {
   parse(chunk: Buffer, from: number, to: number): void;
   cleanup(): void;
   rekey(): void;
-  /** SSH_MSG_DISCONNECT at once, during a key exchange too. */
+  /** Sends SSH_MSG_DISCONNECT at once, also during a key exchange. */
   disconnect(reason: number): void;
   _authenticated: boolean;
   _offer: object;
   _strictMode: boolean | undefined;
-  /** Defined while a key exchange is under way: outgoing packets are queued by ssh2 meanwhile. */
+  /** Our KEXINIT; defined while a key exchange is under way. ssh2 queues outgoing packets meanwhile. */
   _kexinit: Buffer | undefined;
   _kex: CoreKeyExchange | undefined;
   _hostKeys: Readonly<Record<string, CoreHostKey>>;
-  /** Packets held back while a key exchange is under way. */
+  /** The packets that are held back while a key exchange is under way. */
   readonly _queue: readonly Buffer[] | undefined;
   readonly _decipher: { readonly inSeqno: number; _onPayload: (payload: Buffer) => unknown };
   _packetRW: { write: { allocStart: number; alloc(bytes: number): Buffer; finalize(packet: Buffer): Buffer } };
@@ -69,22 +69,25 @@ export const Protocol = require('ssh2/lib/protocol/Protocol.js') as new (options
 export const { KexInit } = require('ssh2/lib/protocol/kex.js') as {
   KexInit: new (lists: object) => { readonly lists: { readonly kex: { readonly array: string[] } } };
 };
-/** Shared and mutable: message number → handler. The guard takes it over. */
+/** ssh2's table from message number to handler. It is shared by all connections and mutable; guard.ts replaces its entries. */
 export const coreHandlers = require('ssh2/lib/protocol/handlers.js') as (Handler | undefined)[];
 export const { sendPacket } = require('ssh2/lib/protocol/utils.js') as { sendPacket: (protocol: CoreProtocol, packet: Buffer) => boolean };
 const crypto = require('ssh2/lib/protocol/crypto.js') as { readonly bindingAvailable: boolean; readonly init: Promise<void> };
 
-/** Without it ssh2 falls back to Node's own ciphers, which cost more. */
+/** Whether ssh2's native cipher is available. Without it ssh2 uses Node's own ciphers, which cost more. */
 export const hasNativeCipher = crypto.bindingAvailable;
 
-/** Resolves when the cipher is ready. Throws `configuration` without the native one, unless that is allowed. */
+/**
+ * Resolves when the cipher is ready. Throws `configuration` when
+ * the native cipher is missing, unless `allowSlowCipher` is true.
+ */
 export async function readyCore(allowSlowCipher: boolean): Promise<void> {
   if (!hasNativeCipher && !allowSlowCipher)
     throw new CofferdamError('configuration', "ssh2's native cipher does not load: run `node scripts/prepare.cjs`");
   await crypto.init;
 }
 
-/** Sends one message: the payload after the packet header, first byte = message number. */
+/** Sends one message. The parts together are the payload without the packet header; its first byte is the message number. */
 export function sendPayload(protocol: CoreProtocol, parts: readonly Uint8Array[]): void {
   const { write } = protocol._packetRW;
   let at = write.allocStart;
