@@ -1,11 +1,15 @@
-// Owns: taking over what an upload keeps of its base: read back extent by extent, each on the record, and pushed on as if the client had sent it.
-// Must never: take more of it into memory than the pipeline has room for.
+// Owns: copying what an upload keeps of its base version. The bytes are read back extent by extent, each
+// read is recorded in the ledger, and the bytes are pushed into the pipeline as if the client had sent them.
+// Must never: take more of the base into memory than the pipeline has room for.
 import { CofferdamError } from '../../domain/errors.ts';
 import { segmentAt } from '../../extents/sealed-format.ts';
 import type { UploadContext } from './upload.ts';
 import type { Stored, UploadPipeline } from './upload-pipeline.ts';
 
-/** Pushes the base's bytes from `from` up to, not including, `to`. */
+/**
+ * Pushes the bytes of the base from offset `from` up to, but not
+ * including, `to`. Throws `corrupt` when stored data does not verify.
+ */
 export async function copyBase(context: UploadContext, upload: string, pipeline: UploadPipeline, from: number, to: number): Promise<void> {
   const { warden, session } = context;
   for (let at = from; at < to; ) {
@@ -17,7 +21,7 @@ export async function copyBase(context: UploadContext, upload: string, pipeline:
   }
 }
 
-/** From plaintext offset `from` of the extent up to `to`. */
+/** Pushes the plaintext of one extent, from offset `from` within the extent up to, but not including, `to`. */
 async function copyExtent(
   { store }: UploadContext,
   upload: string,

@@ -1,5 +1,5 @@
-// Owns: SFTP version 3 packets (draft-ietf-secsh-filexfer-02): parsing requests, encoding replies.
-// Must never: believe a length the packet does not hold.
+// Owns: SFTP version 3 packets (draft-ietf-secsh-filexfer-02): parsing requests and encoding replies.
+// Must never: trust a length that exceeds the packet.
 import { CofferdamError, type SftpStatus, sftpStatus } from '../../domain/errors.ts';
 
 export const type = {
@@ -34,7 +34,7 @@ export const type = {
 
 const attributeFlag = { size: 1, owner: 2, permissions: 4, times: 8 } as const;
 
-/** Reads the fields of one packet; throws `invalid` when it is shorter than they say. */
+/** Reads the fields of one packet. Its methods throw `invalid` when the packet is shorter than a field requires. */
 export class FieldReader {
   readonly #bytes: Buffer;
   #at: number;
@@ -45,7 +45,7 @@ export class FieldReader {
   get position(): number {
     return this.#at;
   }
-  /** Of the whole packet. */
+  /** The length of the whole packet. */
   get bytes(): number {
     return this.#bytes.length;
   }
@@ -59,8 +59,9 @@ export class FieldReader {
     return this.#bytes.readUInt32BE(this.#need(4));
   }
   /**
-   * At most 2^53 − 1. No file is that large, so whatever is beyond it is as far beyond every end, every window and every size: the answer is that
-   * of any other place that is not there, and never the end of the connection.
+   * Reads a 64-bit number; a larger one than 2^53 − 1 is returned as 2^53 − 1. No file is that
+   * large, so a larger number is just as far beyond every end of file, window and size: the request
+   * is answered like one for any other offset that does not exist, and the connection continues.
    */
   uint64(): number {
     const value = this.#bytes.readBigUInt64BE(this.#need(8));
@@ -73,7 +74,7 @@ export class FieldReader {
   }
 }
 
-/** What a client sent as ATTRS; absent fields were not sent. */
+/** What a client sent as ATTRS. Fields that are absent were not sent. */
 export type SentAttributes = { readonly size?: number; readonly permissions?: number; readonly modifiedAt?: number };
 
 export function readAttributes(reader: FieldReader): SentAttributes {
@@ -92,7 +93,10 @@ export function readAttributes(reader: FieldReader): SentAttributes {
   return sent;
 }
 
-/** Reply attributes: size, permissions with type bits, access = modification time. */
+/**
+ * The attributes in a reply: size, permissions with the type bits,
+ * and one time that is sent as both access and modification time.
+ */
 export type ReplyAttributes = {
   readonly kind: 'directory' | 'file';
   readonly size: number;
@@ -105,7 +109,7 @@ const attributesBytes = 4 + 8 + 8 + 4 + 8;
 function writeAttributes(out: Buffer, at: number, attributes: ReplyAttributes): number {
   out.writeUInt32BE(attributeFlag.size | attributeFlag.owner | attributeFlag.permissions | attributeFlag.times, at);
   out.writeBigUInt64BE(BigInt(attributes.size), at + 4);
-  // No owner of the host means anything here.
+  // Users and groups of the host mean nothing to a client, so both are sent as 0.
   out.writeUInt32BE(0, at + 12);
   out.writeUInt32BE(0, at + 16);
   out.writeUInt32BE((attributes.kind === 'directory' ? 0o040000 : 0o100000) | attributes.permissions, at + 20);
@@ -142,7 +146,7 @@ export function handlePacket(id: number, handle: Buffer): Buffer {
   return out;
 }
 
-/** Everything of a DATA reply but the data itself, which is sent after it as it is. */
+/** Returns everything of a DATA reply except the data, which is sent behind it without being copied. */
 export function dataHeader(id: number, bytes: number): Buffer {
   const out = Buffer.allocUnsafe(13);
   out.writeUInt32BE(9 + bytes, 0);
@@ -185,7 +189,7 @@ export function namePacket(id: number, entries: readonly NameEntry[]): Buffer {
   return out;
 }
 
-/** VERSION 3 and the extensions that this server speaks: name and data pairs. */
+/** Returns the VERSION 3 packet with the extensions that this server supports, as pairs of name and data. */
 export function versionPacket(extensions: readonly (readonly [string, string])[]): Buffer {
   const texts = extensions.flat().map((text) => Buffer.from(text, 'latin1'));
   const body = Buffer.concat([Buffer.of(type.version, 0, 0, 0, 3), ...texts.flatMap((text) => [lengthOf(text), text])]);
@@ -198,7 +202,10 @@ function lengthOf(bytes: Buffer): Buffer {
   return out;
 }
 
-/** Answer to limits@openssh.com: largest packet, read, write, and open handles. */
+/**
+ * Returns the answer to limits@openssh.com: the largest packet,
+ * read and write in bytes, and the largest number of open handles.
+ */
 export function limitsPacket(
   id: number,
   limits: { readonly packet: number; readonly read: number; readonly write: number; readonly handles: number },

@@ -1,5 +1,6 @@
-// Owns: one file being read: which extents, their grants, segments opened in the store thread, read-ahead.
-// Must never: hold more than a few segments, or give a byte of an extent that was not granted.
+// Owns: reading one file: finding its extents, asking for their
+// grants, opening segments in the store thread, and reading ahead.
+// Must never: hold more than a few segments, or return a byte of an extent that was not granted.
 import { randomUUID } from 'node:crypto';
 import { runtimePaths } from '../../config/config.ts';
 import { detach, givenUp, held } from '../../domain/detached.ts';
@@ -12,17 +13,23 @@ import type { Pacer } from './pacer.ts';
 import type { UploadContext } from './upload.ts';
 
 type Located = { readonly index: number; readonly offset: number; readonly bytes: number };
-/** `gone`: it is in nobody's account any more. */
+/** A segment that is kept or being opened. `gone` is called when it is dropped, and takes it out of the account. */
 type Kept = { readonly bytes: Promise<Buffer>; gone(): void };
 type OpenExtent = { readonly located: Located; readonly reader: Promise<string>; readonly segments: Map<number, Kept> };
 
 const openExtentsMax = 3;
-/** A file may be made of extents of a byte each, and each is a call, a charge and an entry: a READ opens so many side by side, and then the next ones. */
+/**
+ * How many extents one READ opens at the same time; it opens further ones after these. A file may
+ * consist of extents of one byte each, and each extent is a call, a charge and a ledger entry.
+ */
 export const extentsAtOnceMax = 32;
-/** Smaller pieces of a segment are copied, so that a waiting reply does not keep the whole of it. */
+/**
+ * A smaller part of a segment than this is copied, so that a
+ * waiting reply does not keep the whole segment in memory; bytes.
+ */
 const sliceBytesMin = 65_536;
 const readAheadSegments = 4;
-/** Between the end of one patience and the next try for the same key. */
+/** The pause between a grant that was not answered in time and the next attempt for the same extent, in milliseconds. */
 const pauseMs = 500;
 
 const bytesOf = (slices: readonly Buffer[]): number => slices.reduce((sum, slice) => sum + slice.length, 0);
@@ -57,8 +64,8 @@ export class Download {
   }
 
   /**
-   * Slices of `length` bytes together from `offset`, fewer only at the end of the file: what is short in the middle of it reads as its end to scp, PuTTY and
-   * sshfs, whose next requests are under way already.
+   * Returns slices of together `length` bytes from `offset`; fewer only at the end of the file. scp, PuTTY and sshfs
+   * treat a short reply in the middle of a file as its end, because their next requests are already under way.
    */
   async read(offset: number, length: number): Promise<readonly Buffer[]> {
     const end = Math.min(this.size, offset + length);
@@ -76,7 +83,10 @@ export class Download {
     return slices;
   }
 
-  /** What is to come of each segment from `offset` on, in order: up to `end`, or of as many extents as are opened side by side. */
+  /**
+   * Returns the parts of the segments from `offset` on, in order, as promises:
+   * up to `end`, or of as many extents as are opened at the same time.
+   */
   async #begin(offset: number, end: number, isSequential: boolean): Promise<readonly Promise<Buffer>[]> {
     const parts: Promise<Buffer>[] = [];
     const extents = new Set<number>();
@@ -107,7 +117,10 @@ export class Download {
     return undefined;
   }
 
-  /** One question at a time. What a READ at another place asked for may hold this place as well; if not, it is asked for next. */
+  /**
+   * Returns the extent that holds the byte at `offset`. One question to the warden is under way at a time. The
+   * answer to a READ at another offset may hold this offset as well; if it does not, this offset is asked for next.
+   */
   async #locate(offset: number): Promise<Located> {
     for (let hasAsked = false; ; ) {
       const known = this.#known(offset);
@@ -135,7 +148,7 @@ export class Download {
       this.#closeReader(extent);
     }
     const extent: OpenExtent = { located, reader: this.#grant(located), segments: new Map() };
-    // A refusal is answered to every read that needs this extent; the next read asks again.
+    // A refused grant is reported to every READ that needs this extent. The next READ asks for the grant again.
     detach(extent.reader, () => {
       if (this.#open.get(located.index) === extent) this.#open.delete(located.index);
     });
@@ -144,13 +157,14 @@ export class Download {
   }
 
   /**
-   * The key of an extent. A file that is under way waits for it as long as the record may be late (`witnessStopMs`): its client asks for nothing new. Rejects
-   * with the warden's words after that, and at once when something else than time is missing, or when nobody waits any more.
+   * Returns the grant of one extent, with its key. A READ waits for the grant as long as
+   * the record may be late (`witnessStopMs`). Rejects with the warden's error after that
+   * time, and at once when the error is not `unavailable` or the download was closed.
    */
   async #key(index: number): Promise<Result<EdgeToWarden, 'download.grant'>> {
     const { warden, session, node, grants } = this.#context;
     const { witnessStopMs, wardenRetryMs } = node.config.limits;
-    // The last of the repeated calls has its own patience.
+    // The last of the repeated calls waits for `wardenRetryMs` by itself.
     const until = performance.now() + witnessStopMs - wardenRetryMs;
     for (;;)
       try {
@@ -197,11 +211,14 @@ export class Download {
     return loading;
   }
 
-  /** While a file is read in sequence: the next segments, and from the middle of an extent on the grant of the next one. */
+  /**
+   * Opens the next segments while a file is read in sequence, and fetches
+   * the grant of the next extent from the middle of an extent on.
+   */
   #readAhead(extent: OpenExtent, index: number): void {
     const count = segmentCount(extent.located.bytes);
     for (let ahead = index + 1; ahead <= Math.min(count - 1, index + readAheadSegments); ahead += 1)
-      // Whoever reads it hears of it, and asks again.
+      // A READ that needs this segment reports its failure, and asks again.
       detach(this.#segment(extent, ahead), givenUp);
     if (index < count / 2) return;
     const next = this.#located.get(extent.located.index + 1);
@@ -219,7 +236,10 @@ export class Download {
     );
   }
 
-  /** `cut`: its client did not close it, so nobody knows what of the bytes that went out arrived. */
+  /**
+   * Closes the download. `cut` means that the client did not close
+   * it, so nobody knows how many of the bytes that were sent arrived.
+   */
   async close(by: 'client' | 'cut'): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;

@@ -1,27 +1,31 @@
-// Owns: the buffers that the uploads of one session are filling, and those on their way into the store. Every byte of them is in the channel's account (T-34).
-// Must never: let what is kept for a file cost much more than what is in it while room is short, give up a short piece where a longer one is kept, or let an
-// upload wait for room that does not hear of it.
+// Owns: the buffers that the uploads of one session are filling, and those on their
+// way into the store. Every byte of them is counted in the channel's account (T-34).
+// Must never: let a buffer be much larger than what is in it while room is short, seal a short
+// piece early while a longer one is kept, or let an upload wait for room without waking it.
 import { segmentBytes } from '../../extents/sealed-format.ts';
 import type { BufferAccount } from '../sftp-seam.ts';
 import type { StoreThread } from './store-thread.ts';
 
-/** One upload of the session, whether it keeps something or not. */
+/** One upload of the session, whether it keeps bytes or not. */
 export type Filler = {
-  /** Bytes in its unfilled segment. */
+  /** The number of bytes in its segment that is not full yet. */
   readonly filledBytes: number;
-  /** Puts them into a buffer that fits. */
+  /** Moves these bytes into a buffer of a fitting size. */
   fit(): void;
-  /** Sends them on their way, as the end of an extent. */
+  /** Sends these bytes to the store, as the end of an extent. */
   seal(): void;
-  /** There may be room again. */
+  /** Reports that there may be room again. */
   wake(): void;
 };
 type Uploads = Pick<BufferAccount, 'addUploads' | 'hasUploadRoom'>;
 
-/** The smallest buffer: a page. */
+/** The smallest buffer: one page. */
 const bytesMin = 4096;
 
-/** The next power of two, a whole segment at most: buffers come in seven sizes, and are used again. */
+/**
+ * Returns the size of the buffer for this many bytes: the next power of two,
+ * at most a whole segment. Buffers come in seven sizes and are used again.
+ */
 export function fitting(bytes: number): number {
   return Math.min(segmentBytes, Math.max(bytesMin, 2 ** Math.ceil(Math.log2(Math.max(1, bytes)))));
 }
@@ -38,7 +42,7 @@ export class Filling {
     this.#store = store;
   }
 
-  /** No more should be written: there is no room, and what is on its way gives some back by itself. */
+  /** True when no more should be written: there is no room, and the bytes on their way into the store will release some. */
   get isFull(): boolean {
     return this.#movingBytes > 0 && !this.#account.hasUploadRoom;
   }
@@ -48,19 +52,22 @@ export class Filling {
     this.#account.addUploads(bytes);
   }
 
-  /** Of every upload, from its opening on: who has not kept a byte yet may have to wait for room as well, and is woken with the others then. */
+  /**
+   * Registers an upload when it is opened. An upload that has not kept a byte
+   * yet may have to wait for room as well, and is woken with the others.
+   */
   join(filler: Filler): void {
     this.#fillers.add(filler);
   }
 
-  /** A buffer for at least `bytes`; it stays counted until it is given back. */
+  /** Returns a buffer for at least `bytes` bytes. The buffer stays counted until it is given back. */
   take(bytes: number): Buffer {
     const size = fitting(bytes);
     this.#count(size);
     return this.#store.takeBuffer(size);
   }
 
-  /** The first `filled` bytes of `old` in a buffer for at least `bytes`. */
+  /** Copies the first `filled` bytes of `old` into a buffer for at least `bytes` bytes, and gives `old` back. */
   move(old: Buffer, filled: number, bytes: number): Buffer {
     const next = this.take(bytes);
     old.copy(next, 0, 0, filled);
@@ -73,12 +80,12 @@ export class Filling {
     this.#store.giveBuffer(buffer);
   }
 
-  /** So many bytes that are counted are on their way: `arrived` follows. */
+  /** Records that this many counted bytes are on their way into the store. A call of `arrived` follows. */
   sent(bytes: number): void {
     this.#movingBytes += bytes;
   }
 
-  /** Bytes that are only made on the way: the text of an extent that goes into its row. */
+  /** Counts bytes that are only created on the way into the store: the text of an extent that is stored in its row. */
   sentMore(bytes: number): void {
     this.#count(bytes);
     this.sent(bytes);
@@ -90,14 +97,15 @@ export class Filling {
     for (const filler of this.#fillers) filler.wake();
   }
 
-  /** The upload is over, and keeps nothing any more. */
+  /** Removes an upload that has ended and keeps no bytes any more. */
   leave(filler: Filler): void {
     this.#fillers.delete(filler);
   }
 
   /**
-   * Called when more is kept. Nothing may wait for bytes that never come while others have no room: buffers are made to fit, and if that is not enough the
-   * longest pieces are sealed as short extents, half of what is kept at once.
+   * Called when more bytes are kept. A transfer must not wait for bytes that never come while others
+   * have no room. Buffers are therefore reduced to a fitting size first. If that is not enough, the
+   * longest pieces are sealed as short extents, until half of what is kept is on its way.
    */
   relieve(): void {
     if (this.#account.hasUploadRoom) return;

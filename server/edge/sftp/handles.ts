@@ -1,5 +1,6 @@
-// Owns: the open handles of one session, limited in number, and the place of each in the order of its requests; a handle is good in its own session only.
-// Must never: give a handle to a request that came behind its CLOSE.
+// Owns: the open handles of one session, which are limited in number, and the place of
+// each in the order of the session's requests. A handle is valid in its own session only.
+// Must never: return a handle to a request that came after the handle's CLOSE.
 import { randomBytes } from 'node:crypto';
 import { CofferdamError } from '../../domain/errors.ts';
 import type { VirtualPath } from '../../domain/paths.ts';
@@ -11,7 +12,10 @@ export type Handle =
   | { readonly kind: 'download'; readonly download: Download }
   | { readonly kind: 'directory'; readonly path: VirtualPath; after: string | undefined; isStarted: boolean; isDone: boolean };
 
-/** `waiting`: requests on it that were taken and have not begun. What comes behind them waits as well: requests on one handle have one order. */
+/**
+ * `waiting` is the number of accepted requests on this handle that have not begun. Later requests
+ * on the handle wait as well, because the requests on one handle are done in their order.
+ */
 export type OpenHandle = { readonly handle: Handle; waiting: number; isClosing: boolean };
 
 const handleBytes = 8;
@@ -40,14 +44,14 @@ export class Handles {
     return open;
   }
 
-  /** Gets the handle and closes its name: whatever is asked from now on, it cannot be used again. It keeps its place until `free`. */
+  /** Returns the handle and closes its name, so that no later request can use it. The handle counts as open until `free`. */
   close(name: Buffer): OpenHandle {
     const open = this.get(name);
     open.isClosing = true;
     return open;
   }
 
-  /** Its CLOSE has begun: what becomes of the file is said there. */
+  /** Removes the handle when its CLOSE has begun. The answer to that CLOSE tells what became of the file. */
   free(gone: OpenHandle): void {
     for (const [name, open] of this.#open) if (open === gone) this.#open.delete(name);
   }
@@ -56,7 +60,7 @@ export class Handles {
     return [...this.#open.values()].some(({ handle }) => handle.kind !== 'directory');
   }
 
-  /** All that are open, and those whose CLOSE never began. */
+  /** Removes and returns all handles, including those whose CLOSE has not begun. */
   drain(): readonly Handle[] {
     const all = [...this.#open.values()].map(({ handle }) => handle);
     this.#open.clear();

@@ -1,4 +1,4 @@
-// Owns: where a sealed object lies in the store, as an edge reads it. The warden's side is server/extents/object-store.ts.
+// Owns: the path of a sealed object as an edge reads it. The warden's side is server/extents/object-store.ts.
 import { idOf, type ObjectId } from '../../domain/ids.ts';
 import { objectPath } from '../../extents/object-store.ts';
 

@@ -1,5 +1,6 @@
-// Owns: the one table of what an SFTP client may ask: packet type or extension, name, whether it changes anything, handler.
-// Everything that is not in this table is answered OP_UNSUPPORTED.
+// Owns: the one table of what an SFTP client may ask: packet type or extension, name,
+// whether it changes anything, and handler. READ and WRITE are handled in session.ts.
+// Every other request that is not in this table is answered with OP_UNSUPPORTED.
 import { CofferdamError, sftpStatus } from '../../domain/errors.ts';
 import { formatPath, parsePath, type VirtualPath } from '../../domain/paths.ts';
 import type { Attributes } from '../../rpc/edge-warden.ts';
@@ -19,20 +20,20 @@ import { Download } from './download.ts';
 import type { Handle, Handles } from './handles.ts';
 import { Upload, type UploadContext } from './upload.ts';
 
-/** READ and WRITE have a path of their own in session.ts. */
+/** The largest number of data bytes in one READ or WRITE. These two requests are handled in session.ts. */
 export const dataBytesMax = 261_120;
 const namesPerReply = 100;
 
 export type OperationContext = UploadContext & { readonly handles: Handles };
 type Handler = (context: OperationContext, id: number, fields: FieldReader) => Promise<Buffer>;
-/** `fields` begin behind the handle, which was looked up when the request came. */
+/** Handles a request on a handle. `fields` begins behind the handle, which was looked up when the request came. */
 type HandleHandler = (context: OperationContext, id: number, handle: Handle, fields: FieldReader) => Promise<Buffer>;
 type Named = { readonly name: string; readonly changes: boolean };
-/** `ends`: whatever comes behind it finds the handle closed. */
+/** An operation on a handle. `ends` means that later requests find the handle closed. */
 export type HandleOperation = Named & { readonly on: 'handle'; readonly ends: boolean; readonly run: HandleHandler };
 export type Operation = (Named & { readonly on: 'names'; readonly run: Handler }) | HandleOperation;
 
-/** SSH_FXF_* */
+/** The SSH_FXF_* bits of OPEN. */
 const openFlag = { read: 1, write: 2, append: 4, create: 8, truncate: 16, exclusive: 32 } as const;
 
 function pathOf(fields: FieldReader): VirtualPath {
@@ -79,8 +80,8 @@ async function fstat(context: OperationContext, id: number, handle: Handle): Pro
 }
 
 /**
- * Times are kept; modes and owners are accepted and mean nothing here; a size by name may only be confirmed. Which handle a name means is not known here:
- * another session may have renamed the file.
+ * Handles SETSTAT. Times are kept; modes and owners are accepted and have no effect. A size must be the current
+ * one, because the open handle that a name refers to is not known here: another session may have renamed the file.
  */
 async function setstat(context: OperationContext, id: number, fields: FieldReader): Promise<Buffer> {
   const path = pathOf(fields);
@@ -116,7 +117,7 @@ async function opendir(context: OperationContext, id: number, fields: FieldReade
 
 const months = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'] as const;
 
-/** One line as `ls -l` shows it; owner and group say nothing about the host. */
+/** Returns one line as `ls -l` shows it. Owner and group are fixed words, which reveal nothing about the host. */
 export function longName(name: string, attributes: Attributes, now: Date): string {
   const letters =
     (attributes.kind === 'directory' ? 'd' : '-') +

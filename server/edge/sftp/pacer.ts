@@ -1,12 +1,16 @@
-// Owns: the share of this session in the flow of its scopes: bytes go when the warden has given a permit for them.
-// Must never: run ahead of its permits, ask for more than one at a time, or reserve much more than it is about to send.
+// Owns: this session's share of the flow of its scopes. Bytes are sent when the warden has given a permit for them.
+// Must never: send more than its permits allow, have more than one question
+// for a permit under way, or reserve much more than is about to be sent.
 import { held } from '../../domain/detached.ts';
 import { CofferdamError } from '../../domain/errors.ts';
 import type { SftpSession, WardenCalls } from '../sftp-seam.ts';
 
-/** The most that is asked for at once; a scope with a rate gives less. */
+/** The most that is asked for at once, in bytes. A scope with a rate grants less. */
 const askBytesMax = 64 * 1024 * 1024;
-/** Who asks again so soon is in the middle of something long, and asks for twice as much. */
+/**
+ * A pacer that asks again within this time is in the middle of a
+ * long transfer, and asks for twice as much as before; milliseconds.
+ */
 const soonMs = 1000;
 
 export class Pacer {
@@ -15,7 +19,7 @@ export class Pacer {
   readonly #customer: string;
   readonly #direction: 'out' | 'in';
   #allowance = 0;
-  /** Bytes that wait for their turn. */
+  /** The number of bytes that wait for their turn. */
   #pending = 0;
   #lastAsk = Number.NEGATIVE_INFINITY;
   #lastBytes = 0;
@@ -28,7 +32,7 @@ export class Pacer {
     this.#direction = direction;
   }
 
-  /** Resolves when `bytes` may go; in the order of the calls. */
+  /** Resolves when `bytes` bytes may be sent, in the order of the calls. Rejects when the warden refuses the permit. */
   pass(bytes: number): Promise<void> {
     if (this.#pending === 0 && bytes <= this.#allowance) {
       this.#allowance -= bytes;
@@ -64,14 +68,15 @@ export class Pacer {
       if (permit.waitMs > 0) await new Promise((resolve) => setTimeout(resolve, permit.waitMs));
       this.#allowance += permit.bytes;
     } catch (error) {
-      // What was acknowledged before the session ended is still sealed, and there is nobody any more whose share it could be.
+      // Bytes that were acknowledged before the session ended are still
+      // sealed. An ended session has no share of a flow any more.
       if (this.#direction !== 'in' || !(error instanceof CofferdamError) || error.code !== 'session-ended') throw error;
       this.#allowance += this.#pending;
     }
   }
 }
 
-/** One pacer per customer and direction of a session; its handles share it. */
+/** The pacers of one session: one for each customer and direction, shared by the handles of the session. */
 export class Pacers {
   readonly #session: SftpSession;
   readonly #warden: WardenCalls;

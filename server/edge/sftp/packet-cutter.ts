@@ -1,15 +1,23 @@
 // Owns: cutting the byte stream of one SFTP channel into packets, and the bytes that wait to be cut.
-// Must never: keep a slice of what the socket gave: a piece of one byte would keep the whole buffer that it arrived in (T-34).
-// What cannot be cut at once is copied behind what waits already, so that a million small pieces cost what one large piece costs.
+// Must never: keep a slice of a buffer that the socket gave, because
+// a slice of one byte would keep the whole buffer in memory (T-34).
+// Bytes that cannot be cut at once are copied behind those that already
+// wait, so that a million small pieces cost what one large piece costs.
 import { CofferdamError } from '../../domain/errors.ts';
 import { Queue } from '../../domain/queue.ts';
 
-/** Largest request: 256 KiB of data and its fields. */
+/** The largest request in bytes: 256 KiB of data and its fields. */
 export const packetBytesMax = 256 * 1024 + 1024;
 const lengthBytes = 4;
-/** Room behind the packet that has begun: what follows it in the same message needs no other buffer. */
+/**
+ * The room behind a packet that has begun, in bytes, so that what
+ * follows the packet in the same message needs no other buffer.
+ */
 const roomBytes = 64 * 1024;
-/** A backlog is kept in blocks: a growing buffer would be copied, and its pages made, again and again. */
+/**
+ * The size of the blocks in which waiting bytes are kept. A growing buffer
+ * would be copied, and its memory pages allocated, again and again.
+ */
 const blockBytes = 32 * 1024;
 const nothing = Buffer.alloc(0);
 
@@ -17,15 +25,15 @@ export class PacketCutter {
   #bytes: Buffer = nothing;
   #from = 0;
   #to = 0;
-  /** `#bytes` is the caller's own, and is so until `keep`. */
+  /** True while `#bytes` belongs to the caller, which is so until `keep`. */
   #isBorrowed = false;
-  /** Copies of what came while a whole packet waited; small ones share a block. */
+  /** Copies of what came while a whole packet was waiting. Small copies share a block. */
   readonly #blocks = new Queue<Buffer>();
   #blockBytes = 0;
-  /** The last block, when it has room: its memory, and how much of it is used. */
+  /** The last block while it has room: its memory, and how many bytes of it are used. */
   #tail: { readonly memory: Buffer; used: number } | undefined;
 
-  /** Bytes that were not cut yet. */
+  /** The number of bytes that were not cut yet. */
   get waitingBytes(): number {
     return this.#openBytes + this.#blockBytes;
   }
@@ -34,12 +42,12 @@ export class PacketCutter {
     return this.#to - this.#from;
   }
 
-  /** Memory that is held for them. */
+  /** The number of bytes of memory in which the waiting bytes are held. */
   get heldBytes(): number {
     return this.#bytes.length + this.#blockBytes;
   }
 
-  /** `next` would give a packet, or throw. */
+  /** True when `next` would return a packet or throw. */
   get hasPacket(): boolean {
     while (!this.#isWhole()) {
       const block = this.#takeBlock();
@@ -72,7 +80,7 @@ export class PacketCutter {
       tail.used += chunk.length;
       return;
     }
-    // The block before is full enough: it ends where it is used.
+    // The new chunk does not fit into the last block, which therefore ends where its used part ends.
     if (tail !== undefined) this.#blocks.replaceLast(tail.memory.subarray(0, tail.used));
     const memory = Buffer.allocUnsafeSlow(Math.max(chunk.length, blockBytes));
     chunk.copy(memory);
@@ -80,7 +88,7 @@ export class PacketCutter {
     this.#blocks.push(memory);
   }
 
-  /** Takes a chunk; it must not change before `keep`, which the caller calls before it gives the chunk away. */
+  /** Adds a chunk. The chunk must not change before `keep`, which the caller calls before it gives the chunk away. */
   push(chunk: Buffer): void {
     if (this.#blocks.length > 0 || this.#isWhole()) return this.#addBlock(chunk);
     if (this.#openBytes > 0) return this.#append(chunk);
@@ -90,7 +98,10 @@ export class PacketCutter {
     this.#isBorrowed = true;
   }
 
-  /** The next whole packet, type byte and body, good until the next call of any method. Throws `invalid` on a length out of bounds. */
+  /**
+   * Returns the next whole packet (type byte and body), or undefined. The packet is
+   * valid until the next call of any method. Throws `invalid` on a length out of bounds.
+   */
   next(): Buffer | undefined {
     if (!this.hasPacket) return undefined;
     const start = this.#from + lengthBytes;
@@ -105,7 +116,7 @@ export class PacketCutter {
     return length;
   }
 
-  /** Makes what waits our own. Nothing waits, nothing is held. */
+  /** Copies what is waiting into memory of our own. When nothing is waiting, no memory is held. */
   keep(): void {
     if (this.waitingBytes === 0) this.clear();
     else if (this.#isBorrowed || this.#isRoomy(this.#openBytes)) this.#move(this.#wanted(0));
@@ -121,16 +132,19 @@ export class PacketCutter {
     this.#tail = undefined;
   }
 
-  /** What a buffer should hold for what waits, `more` behind it, and the rest of the packet that has begun. */
+  /**
+   * Returns how large a buffer should be for what is waiting, `more`
+   * bytes behind it, and the rest of the packet that has begun.
+   */
   #wanted(more: number): number {
     const needed = this.#openBytes + more;
     const packet =
       this.#openBytes < lengthBytes ? lengthBytes : lengthBytes + Math.min(this.#bytes.readUInt32BE(this.#from), packetBytesMax);
-    // Packets of a few bytes are the rule; half as much again keeps the copies of a growing backlog few.
+    // Most packets have a few bytes only. Half as much again keeps the number of copies of a growing backlog small.
     return needed <= packet ? packet + (packet > roomBytes ? roomBytes : 0) : Math.ceil(needed * 1.5);
   }
 
-  /** What a backlog has left behind is not kept for the next one. */
+  /** Returns whether the buffer is far larger than needed. Memory that a backlog left behind is not kept for the next one. */
   #isRoomy(needed: number): boolean {
     return this.#bytes.length > 8 * roomBytes + 4 * needed;
   }
@@ -139,7 +153,8 @@ export class PacketCutter {
     const needed = this.#openBytes + chunk.length;
     const isRoomy = this.#isRoomy(needed);
     const fits = this.#bytes.length - this.#to >= chunk.length;
-    // To the front only when as much has left as is moved: each byte is copied a bounded number of times.
+    // Bytes are moved to the front only when at least as many have left as
+    // are moved, so that each byte is copied a bounded number of times.
     if (!this.#isBorrowed && !isRoomy && !fits && this.#from >= needed) this.#toFront();
     else if (this.#isBorrowed || isRoomy || !fits) this.#move(this.#wanted(chunk.length));
     chunk.copy(this.#bytes, this.#to);

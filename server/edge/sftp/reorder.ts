@@ -1,19 +1,21 @@
-// Owns: putting writes into sequence within a bounded window, and the copies of those that came ahead of their place.
-// Must never: keep a slice that it was given (a small one would keep the whole buffer that it arrived in), or a byte that is in no account (T-34).
+// Owns: putting the writes of one file into sequence within a bounded
+// window, and the copies of those that arrived ahead of their place.
+// Must never: keep a slice that it was given, because a small slice would keep the
+// whole buffer that it belongs to, or keep a byte that no account counts (T-34).
 import { CofferdamError } from '../../domain/errors.ts';
 
 type Piece = { readonly offset: number; readonly bytes: Buffer };
-/** Where early pieces are counted; `take` says whether there is room. */
+/** The account in which early pieces are counted. `takeEarly` returns whether there is room. */
 export type EarlyAccount = { takeEarly(bytes: number): boolean; giveEarly(bytes: number): void };
 
 /** What a kept piece costs besides its bytes. */
 const pieceCostBytes = 256;
-/** Clients that write in parallel are some 64 ahead. */
+/** The largest number of early pieces. Clients that write in parallel are about 64 writes ahead. */
 const piecesMax = 256;
 
 const tooFar = (): CofferdamError => new CofferdamError('unsupported', 'files are written from start to end; this write is too far ahead');
 
-/** Accepts writes at any offset within `windowBytes` ahead of what is complete; gives them out in order. */
+/** Accepts writes at any offset up to `windowBytes` ahead of what is complete, and returns them in order. */
 export class ReorderWindow {
   readonly #windowBytes: number;
   readonly #account: EarlyAccount;
@@ -27,7 +29,7 @@ export class ReorderWindow {
     this.#account = account;
   }
 
-  /** Everything before this offset was given out. */
+  /** The offset before which everything was returned. */
   get position(): number {
     return this.#position;
   }
@@ -37,8 +39,9 @@ export class ReorderWindow {
   }
 
   /**
-   * The slices that are next in sequence now, in order; the caller uses them before it gives its own away. Throws `unsupported` for writes behind
-   * the position, too far ahead, and where no room is left for what would have to wait.
+   * Returns the slices that are next in sequence, in order. The caller uses them before it gives its own slices away.
+   * Throws `unsupported` for a write behind the position, for one too far
+   * ahead, and when there is no room for a write that would have to wait.
    */
   write(offset: number, slices: readonly Buffer[]): readonly Buffer[] {
     const bytes = slices.reduce((sum, slice) => sum + slice.length, 0);
@@ -64,7 +67,7 @@ export class ReorderWindow {
     if (offset + bytes > this.#position + this.#windowBytes || this.#earlyBytes + bytes > this.#windowBytes) throw tooFar();
     if (this.#early.has(offset) || this.#early.size >= piecesMax) throw tooFar();
     if (!this.#account.takeEarly(bytes + pieceCostBytes)) throw tooFar();
-    // A buffer of its own: Node's pool would keep 8 KiB for a byte.
+    // This buffer is allocated by itself, because Node's pool would keep 8 KiB in memory for a single byte.
     const own = Buffer.allocUnsafeSlow(bytes);
     let at = 0;
     for (const slice of slices) at += slice.copy(own, at);
@@ -72,7 +75,7 @@ export class ReorderWindow {
     this.#earlyBytes += bytes;
   }
 
-  /** The file is over, whatever became of it: what waits for a gap to close is given up. */
+  /** Gives up everything that waits for a gap to close, because the file is over. */
   drop(): void {
     for (const { bytes } of this.#early.values()) this.#account.giveEarly(bytes.length + pieceCostBytes);
     this.#early.clear();

@@ -1,20 +1,23 @@
-// Owns: which opened segments one session keeps, over all its files: the newest, as far as the process has room.
+// Owns: which opened segments one session keeps, of all its files: the newest, as far as the process has room.
 import type { BufferAccount } from '../sftp-seam.ts';
 
 /** What a kept segment costs besides its bytes. */
 const segmentCostBytes = 512;
 
-/** Dropping a segment only costs reading it again. */
+/** Keeps opened segments. A dropped segment only has to be read again. */
 export class SegmentShelf {
   readonly #buffers: BufferAccount;
-  /** With what each costs. */
+  /** For each kept segment: the function that drops it, and what the segment costs. */
   readonly #drops = new Map<() => void, number>();
 
   constructor(buffers: BufferAccount) {
     this.#buffers = buffers;
   }
 
-  /** Of so many bytes; `drop` is called when the segment must go. Returns what to call when it went by itself. */
+  /**
+   * Keeps a segment of `bytes` bytes. `drop` is called when the segment must go.
+   * Returns the function to call when the segment was dropped for another reason.
+   */
   keep(bytes: number, drop: () => void): () => void {
     const costBytes = bytes + segmentCostBytes;
     this.#drops.set(drop, costBytes);

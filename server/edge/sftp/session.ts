@@ -1,5 +1,6 @@
-// Owns: one SFTP session: packets in order of arrival, bounded work under way, replies, back-pressure both ways.
-// Must never: take in more than is being worked on, or tell a client the text of an unknown error.
+// Owns: one SFTP session: packets in the order of their arrival, a bounded
+// amount of work under way, replies, and back-pressure in both directions.
+// Must never: accept more requests than may be under way at once, or show a client the text of an unknown error.
 
 import { detach, held } from '../../domain/detached.ts';
 import { CofferdamError, errorCodes, sftpStatus, toCofferdamError } from '../../domain/errors.ts';
@@ -15,25 +16,29 @@ import { StoreThread } from './store-thread.ts';
 import { Turns } from './turns.ts';
 import type { Upload } from './upload.ts';
 
-/** What a READ costs at least while it is under way. */
+/** The least that a READ counts for while it is under way, in bytes. */
 const readCostBytes = 65_536;
-/** Longer than two paths and all attributes; a WRITE is none of these. */
+/** The longest request other than a WRITE, in bytes: more than two paths and all attributes need. */
 const requestBytesMax = 34_000;
-/** After so many packets the rest waits for the next turn of the loop: others come in between, however small the packets are. */
+/**
+ * After this many packets the rest waits for the next turn of the event loop, so
+ * that other connections are served in between, however small the packets are.
+ */
 const packetsPerTurnMax = 256;
 
 /**
- * How long the end of a session waits for what was under way, in times of `wardenRetryMs`: a call of the warden's takes one at most, a CLOSE makes several. Then
- * the warden hears of the end, and refuses what comes after it.
+ * How long the end of a session waits for requests that are under way, in multiples of
+ * `wardenRetryMs`. One call to the warden takes at most one `wardenRetryMs`, and a CLOSE makes
+ * several calls. Afterwards the warden is told of the end, and refuses what comes later.
  */
 const lanePatience = 6;
 
-/** Keys that a session asks for at once; half of the calls that it may have under way. */
+/** The number of grants that a session may ask for at once: half of the calls that it may have under way. */
 const grantsAtOnce = 32;
 
 const abandoned = (): CofferdamError => new CofferdamError('conflict', 'the channel is over');
 
-/** The SFTP layer of one edge process. */
+/** Creates the SFTP layer of one edge process. */
 export function createSftp(node: EdgeNode): { readonly start: StartSftp; stop(): Promise<void> } {
   const store = new StoreThread(node.log);
   return {
@@ -61,7 +66,7 @@ class Session implements SftpInput {
   readonly #context: OperationContext;
   readonly #output: SftpOutput;
   readonly #cutter = new PacketCutter();
-  /** Received bytes that the channel was not told to have been taken in; they hold its window. */
+  /** The number of received bytes that were not reported to the channel as consumed yet. They occupy its window. */
   #unconsumedBytes = 0;
   #takenSinceRest = 0;
   #isResting = false;
@@ -71,9 +76,12 @@ class Session implements SftpInput {
   #isEof = false;
   #isOver = false;
   #running = 0;
-  /** Operations on names happen in the order in which they were asked for. */
+  /**
+   * Settles when the last accepted operation is done. Operations other than
+   * READ and WRITE are done in the order in which they were requested.
+   */
   #lane: Promise<unknown> = Promise.resolve();
-  /** READs are answered in the order in which they came. */
+  /** Settles when the last accepted READ is answered. READs are answered in the order in which they came. */
   #reads: Promise<void> = Promise.resolve();
   #closing: Promise<void> | undefined;
 
@@ -104,7 +112,10 @@ class Session implements SftpInput {
     return this.#isBlocked || this.#running >= requestsInFlightPerChannelMax || !this.#output.buffers.hasReplyRoom;
   }
 
-  /** Takes packets until held back. What was cut counts as consumed: the client may send as much again. */
+  /**
+   * Takes packets until the session must hold back. Bytes that were cut into
+   * packets count as consumed, so that the client may send as many again.
+   */
   #pump(): void {
     if (this.#isPumping || this.#isOver || this.#isResting) return;
     this.#isPumping = true;
@@ -124,7 +135,7 @@ class Session implements SftpInput {
       this.#isOver = true;
       this.#output.fail('what came is no SFTP', { detail: toCofferdamError(error).message });
     } finally {
-      // The chunk that has just come is not ours.
+      // The chunk that has just come belongs to the caller, so the rest of it is copied.
       this.#cutter.keep();
       this.#isPumping = false;
     }
@@ -157,7 +168,7 @@ class Session implements SftpInput {
     );
   }
 
-  /** `packet` is good until this returns: whatever is kept of it is copied. */
+  /** Handles one packet. `packet` is valid until this method returns; whatever is kept of it must be copied. */
   #take(packet: Buffer): void {
     const packetType = packet[0] ?? 0;
     if (!this.#hasVersion) {
@@ -179,7 +190,7 @@ class Session implements SftpInput {
       this.#output.send([statusPacket(id, sftpStatus.OP_UNSUPPORTED, 'this operation is not offered')]);
       return;
     }
-    // It waits its turn: what it says must outlive this call.
+    // The request may have to wait, so its fields must outlive this call.
     const own = new FieldReader(Buffer.from(packet), fields.position);
     if (operation.on === 'handle') this.#onHandle(id, operation, own);
     else this.#inLine(id, operation.name, own.bytes, () => operation.run(this.#context, id, own));
@@ -190,7 +201,10 @@ class Session implements SftpInput {
     return Object.hasOwn(extensions, name) ? extensions[name] : undefined;
   }
 
-  /** Its handle is that of the moment in which it came, and what comes behind it on the same handle waits until it has begun. */
+  /**
+   * Handles a request on a handle. The handle is looked up when the request
+   * comes, and later requests on the same handle wait until this one has begun.
+   */
   #onHandle(id: number, operation: HandleOperation, fields: FieldReader): void {
     const { handles } = this.#context;
     let open: OpenHandle;
@@ -209,12 +223,13 @@ class Session implements SftpInput {
     });
   }
 
-  /** Begins at once when nothing is under way, otherwise behind everything that was taken before it. */
+  /** Begins an operation at once when nothing is under way, otherwise after everything that was accepted before it. */
   #inLine(id: number, what: string, cost: number, begin: () => Promise<Buffer>): void {
     const isAlone = this.#running === 0;
     this.#running += 1;
     this.#output.buffers.addReplies(cost);
-    // Nobody hears the answer any more, and something before it may have been abandoned: what was not begun is not done, a CLOSE least of all (T-31).
+    // After the end of the session nobody reads the answer, and an earlier request may have
+    // been abandoned. What has not begun is therefore not done, least of all a CLOSE (T-31).
     const work = async (): Promise<Buffer> => {
       if (this.#isOver) throw abandoned();
       return begin();
@@ -230,7 +245,7 @@ class Session implements SftpInput {
     detach(answered, (error) => this.#break(error));
   }
 
-  /** A defect while one client is served ends that client's connection, and nobody else's. */
+  /** Ends the connection of this client only, because of a defect. */
   #break(error: unknown): void {
     this.#context.node.log.error({ err: error, account: this.#context.session.account }, 'a session failed');
     this.#isOver = true;
@@ -251,7 +266,7 @@ class Session implements SftpInput {
     return statusPacket(id, errorCodes[error.code].sftp, error.message);
   }
 
-  /** At once, unless something on the same handle that came before has not begun. */
+  /** Handles a WRITE: at once, unless an earlier request on the same handle has not begun. */
   #write(packet: Buffer): void {
     const fields = new FieldReader(packet, 1);
     const id = fields.uint32();
@@ -283,11 +298,12 @@ class Session implements SftpInput {
     try {
       if (handle.kind !== 'upload') throw new CofferdamError('denied', 'the file is open for reading only');
       const offset = fields.uint64();
-      // Some clients (Go's sftp package of 2022) send a whole buffer behind a shorter length: the rest is not theirs to write.
+      // Some clients (Go's sftp package of 2022) send more bytes in a packet than
+      // the length of its data says. The bytes beyond that length are ignored.
       handle.upload.write(offset, [fields.string()]);
       return okPacket(id);
     } catch (error) {
-      // Whatever was wrong with it: bytes that were meant for this file are not in it (T-31).
+      // Whatever was wrong with the WRITE: bytes that were meant for this file are missing in it (T-31).
       if (handle.kind === 'upload') handle.upload.refuse(error);
       return this.#failure(id, error, 'write');
     }
@@ -318,7 +334,7 @@ class Session implements SftpInput {
       const bytes = slices.reduce((sum, slice) => sum + slice.length, 0);
       return bytes === 0 && length > 0 ? [statusPacket(id, sftpStatus.EOF, 'end of file')] : [dataHeader(id, bytes), ...slices];
     })();
-    // In the order of the requests: the protocol allows any, but scp of OpenSSH 9 cuts a file off where its data came out of order.
+    // The protocol allows any order of replies, but scp of OpenSSH 9 truncates a file whose data arrives out of order.
     const reply = reading.catch((error: unknown) => [this.#failure(id, error, 'read')]);
     const answered = this.#reads.then(async () => {
       const ready = await reply;
@@ -336,8 +352,9 @@ class Session implements SftpInput {
   }
 
   /**
-   * At once, whatever is under way: what was acknowledged is said to the warden however long something else takes, and who waits for room waits no more.
-   * Nothing behind what is under way begins. If it was an OPEN, its file is let go when it is there.
+   * Releases everything at once, whatever is under way. What was acknowledged is reported to the warden
+   * however long another request takes, and requests that wait for room stop waiting. No waiting
+   * request begins any more. If an OPEN is under way, its file is released when it has been opened.
    */
   async #letGo(): Promise<void> {
     const opened = held(this.#lane.then(() => this.#letGoOfHandles()));
@@ -349,7 +366,7 @@ class Session implements SftpInput {
     clearTimeout(timer);
   }
 
-  /** What is open: uploads are interrupted (they can be continued), downloads closed. Never rejects. */
+  /** Releases all open handles: uploads are interrupted and can be resumed, downloads are closed. Never rejects. */
   async #letGoOfHandles(): Promise<void> {
     await Promise.all(
       this.#context.handles.drain().map(async (handle) => {

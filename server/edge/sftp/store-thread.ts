@@ -1,17 +1,20 @@
-// Owns: the main thread's side of the store worker: requests, answers, a bounded pool of buffers for segments.
+// Owns: the main thread's side of the store worker: requests, answers, and a bounded pool of buffers for segments.
 import { Worker } from 'node:worker_threads';
 import { CofferdamError } from '../../domain/errors.ts';
 import type { Logger } from '../../observability/logger.ts';
 import type { Answer, Request } from './store-worker.ts';
 
 type Waiting = { readonly resolve: (value: unknown) => void; readonly reject: (error: CofferdamError) => void };
-/** What is kept for the next segment is not left to the collector, which lets 64 MiB of them come together before it looks. */
+/**
+ * The largest number of bytes that are pooled for the next segments. Buffers are
+ * pooled because the garbage collector lets 64 MiB of them accumulate before it runs.
+ */
 const pooledBytesMax = 16 * 2 ** 20;
 
 export class StoreThread {
   readonly #worker: Worker;
   readonly #waiting = new Map<number, Waiting>();
-  /** By size. */
+  /** Free buffers by their size. */
   readonly #pool = new Map<number, ArrayBuffer[]>();
   #pooledBytes = 0;
   #next = 0;
@@ -24,7 +27,7 @@ export class StoreThread {
       if (this.#isOver) return;
       this.#isOver = true;
       log.fatal({ err: error }, 'the store thread ended');
-      // Nothing can be read or written without it: the supervisor starts a fresh process.
+      // Nothing can be read or written without this thread, so the process ends and the supervisor starts another one.
       process.exit(1);
     };
     this.#worker.on('error', over);
@@ -50,12 +53,12 @@ export class StoreThread {
     else alike.push(memory);
   }
 
-  /** One that was taken and not given to the thread. */
+  /** Gives back a buffer that was taken and not sent to the thread. */
   giveBuffer(buffer: Buffer): void {
     this.#keep(buffer.buffer as ArrayBuffer);
   }
 
-  /** A buffer of so many bytes, to be filled and given to `upload.segment`, which brings it back. */
+  /** Returns a buffer of `bytes` bytes, to be filled and sent with `upload.segment`, whose answer brings it back. */
   takeBuffer(bytes: number): Buffer {
     const pooled = this.#pool.get(bytes)?.pop();
     if (pooled === undefined) return Buffer.from(new ArrayBuffer(bytes));

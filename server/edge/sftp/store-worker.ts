@@ -5,9 +5,12 @@ import { closeSync, constants, openSync, readSync, rmSync, writevSync } from 'no
 import { parentPort } from 'node:worker_threads';
 import { headerBytes, SegmentOpener, SegmentSealer, sealedSegment, segmentBytes } from '../../extents/sealed-format.ts';
 
-/** An upload: one hash over all of it, one extent at a time. A reader: one extent that was granted. */
+/**
+ * A request to the thread. An upload has one hash over all of its bytes, and
+ * seals one extent at a time. A reader reads one extent that was granted.
+ */
 export type Request =
-  /** `lastObject` names what is stored already: the object of its last extent. */
+  /** `lastObject` is the object of the last stored extent, and so identifies what is already stored. */
   | { readonly op: 'upload.begin'; readonly upload: string; readonly lastObject: string | undefined; readonly storedBytes: number }
   | { readonly op: 'upload.extent'; readonly upload: string; readonly key: Uint8Array; readonly context: Uint8Array; readonly path: string }
   | {
@@ -19,12 +22,18 @@ export type Request =
     }
   | { readonly op: 'upload.verify'; readonly upload: string; readonly source: Source }
   | { readonly op: 'upload.digest'; readonly upload: string }
-  /** Ends an upload. `stored`: what the warden said that is stored of it; its running hash is kept for a continuation when it is that of these very bytes. */
+  /**
+   * Ends an upload. `stored` is what the warden reports as stored of it. The
+   * running hash is kept for a resumption when it covers exactly these bytes.
+   */
   | { readonly op: 'upload.end'; readonly upload: string; readonly stored: Stored | undefined }
   | { readonly op: 'reader.open'; readonly reader: string; readonly source: Source }
   | { readonly op: 'reader.segment'; readonly reader: string; readonly index: number }
   | { readonly op: 'reader.close'; readonly reader: string };
-/** A prefix of a file as the warden stores it. An object belongs to one place of one content: the last one names all bytes up to its end. */
+/**
+ * A prefix of a file as the warden stores it. An object belongs to one place
+ * of one content, so the last object identifies all bytes up to its end.
+ */
 export type Stored = { readonly storedBytes: number; readonly lastObject?: string | undefined };
 export type Source = {
   readonly key: Uint8Array;
@@ -34,7 +43,7 @@ export type Source = {
   readonly inline?: Uint8Array;
 };
 export type SealedResult = { readonly sealedBytes: number; readonly inline?: Uint8Array };
-/** `buffer` comes back to the pool of the main thread. */
+/** An answer of the thread. `buffer` goes back to the pool of the main thread. */
 export type Answer =
   | { readonly id: number; readonly ok: true; readonly value: unknown; readonly buffer?: ArrayBuffer }
   | { readonly id: number; readonly ok: false; readonly code: string; readonly text: string };
@@ -55,7 +64,7 @@ function need<T>(value: T | undefined): T {
   return value;
 }
 
-/** True when the running hash of the stored bytes is known here. */
+/** Begins an upload. Returns true when the running hash of the stored bytes is known here, or when nothing is stored. */
 function begin(request: Extract<Request, { op: 'upload.begin' }>): boolean {
   const known = request.lastObject === undefined ? undefined : kept.get(request.lastObject);
   const isKnown = known !== undefined && known.bytes === request.storedBytes && known.until > Date.now();
@@ -77,7 +86,7 @@ function segment(request: Extract<Request, { op: 'upload.segment' }>): SealedRes
     upload.extent = undefined;
     return { sealedBytes: length, inline: Buffer.concat(parts) };
   }
-  // The warden copies the object and makes its own copy durable: no fsync of this one.
+  // This file needs no fsync, because the warden copies the object and makes its own copy durable.
   extent.file ??= openSync(extent.path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, 0o640);
   writeAll(extent.file, parts, length);
   extent.sealedBytes += length;
@@ -95,7 +104,10 @@ function writeAll(file: number, parts: readonly Buffer[], length: number): void 
   }
 }
 
-/** Ciphertext is opened at once and never kept: one buffer serves every read. */
+/**
+ * The buffer for ciphertext that is read. Ciphertext is opened
+ * at once and never kept, so one buffer is enough for all reads.
+ */
 const scratch = Buffer.allocUnsafeSlow(segmentBytes);
 
 function readSealed(source: Source, file: number | undefined, offset: number, length: number): Buffer {

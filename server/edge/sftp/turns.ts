@@ -1,4 +1,4 @@
-// Owns: how much of one kind a session does at once; the rest waits in order.
+// Owns: how much work of one kind a session does at once. Further work waits in order.
 import { Queue } from '../../domain/queue.ts';
 
 export class Turns {
@@ -11,7 +11,7 @@ export class Turns {
 
   async run<T>(work: () => Promise<T>): Promise<T> {
     if (this.#free > 0) this.#free -= 1;
-    // Whoever is done hands its turn on.
+    // When a piece of work is done, its turn passes to the next one in line.
     else await new Promise<void>((resolve) => this.#waiting.push(resolve));
     try {
       return await work();

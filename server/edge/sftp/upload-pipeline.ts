@@ -1,5 +1,7 @@
-// Owns: the way of an upload's bytes, in sequence: segments, the thread that hashes and seals, extents, the warden's word that they are durable.
-// Must never: hold more than a few segments in memory, leave a rejected promise to nobody, or read state of its own after it has waited.
+// Owns: the way of an upload's bytes into the store, in sequence: segments, the thread that
+// hashes and seals them, extents, and the warden's confirmation that an extent is durable.
+// Must never: hold more than a few segments in memory, leave a rejected
+// promise without an owner, or rely on its own state after it has waited.
 import { runtimePaths } from '../../config/config.ts';
 import { held } from '../../domain/detached.ts';
 import { type CofferdamError, toCofferdamError } from '../../domain/errors.ts';
@@ -17,10 +19,10 @@ export type Sealed = {
   readonly bytes: number;
   readonly sealedBytes: number;
   readonly inline?: string;
-  /** Ended by us, for want of room. */
+  /** Present when the edge ended the extent early because the process had no room. */
   readonly isCut?: true;
 };
-/** An extent as the warden gives it for reading back. */
+/** A stored extent as the warden returns it for reading back. */
 export type Stored = {
   readonly objectId: string;
   readonly key: string;
@@ -28,22 +30,25 @@ export type Stored = {
   readonly bytes: number;
   readonly inline?: string | undefined;
 };
-/** A segment that was detached from what is being filled: nothing that comes later touches it. */
+/** A segment that was taken out of the buffer being filled. Later writes do not change it. */
 type Detached = {
   readonly bytes: Buffer;
-  /** Of its buffer, which is in the account. */
+  /** The size of the segment's buffer, which is counted in the account. */
   readonly heldBytes: number;
   readonly isFirst: boolean;
-  /** Of the extent so far, this segment included. */
+  /** The number of plaintext bytes of the extent up to the end of this segment. */
   readonly extentBytes: number;
   readonly fresh: Promise<FreshExtent | undefined>;
 };
 
-/** Segments given to the thread and not yet sealed, above which the client is held back. */
+/** The client is held back while this many segments were given to the thread and are not sealed yet. */
 const backlogSegmentsMax = 16;
-/** An extent that the warden is making durable counts as so many: at most three at once. */
+/** How many segments an extent counts for while the warden makes it durable. Three of them almost reach the bound. */
 const sealWeight = 5;
-/** The ciphertext of an extent that goes into its row, as text, as a message, and as what the socket takes. */
+/**
+ * The number of copies of the base64 text of an extent that is stored
+ * in its row: the text itself, the message, and what the socket holds.
+ */
 const inlineCopies = 3;
 
 export class UploadPipeline implements Filler {
@@ -51,7 +56,10 @@ export class UploadPipeline implements Filler {
   readonly #id: string;
   readonly #pacer: Pacer;
   readonly #onRoom: () => void;
-  /** Everything that must happen in order: hashing what is stored, segments, extents. Never rejected, like every promise that is kept here. */
+  /**
+   * Settles when everything is done that must happen in order: hashing what is stored,
+   * segments, extents. Like every promise that this class stores, it never rejects.
+   */
   #chain: Promise<void> = Promise.resolve();
   #seals: Promise<void> = Promise.resolve();
   #fresh: Promise<FreshExtent | undefined> = Promise.resolve(undefined);
@@ -59,7 +67,7 @@ export class UploadPipeline implements Filler {
   #failure: CofferdamError | undefined;
   #segment: Buffer | undefined;
   #filled = 0;
-  /** The segment before was filled: this is no upload of a few bytes. */
+  /** True when the previous segment was filled, so that this is no upload of a few bytes. */
   #isFlowing = false;
   #segmentsOfExtent = 0;
   #extentBytes = 0;
@@ -73,12 +81,12 @@ export class UploadPipeline implements Filler {
     context.filling.join(this);
   }
 
-  /** What broke it, for good. */
+  /** The error that ended this pipeline; it stays. */
   get failure(): CofferdamError | undefined {
     return this.#failure;
   }
 
-  /** Too much waits here, or in this session. */
+  /** True when too much is waiting here or in the session. */
   get isFull(): boolean {
     return this.#backlog >= backlogSegmentsMax || this.#context.filling.isFull;
   }
@@ -124,7 +132,10 @@ export class UploadPipeline implements Filler {
     this.#onRoom();
   }
 
-  /** Begins (once more) at the end of what is stored: the SHA-256 of the whole is known here, or made by reading that back, on the record. */
+  /**
+   * Begins, or begins again, at the end of what is stored. The SHA-256 of the stored bytes is either known
+   * in the store thread, or is computed by reading them back; such a read is recorded in the ledger.
+   */
   begin({ storedBytes, lastObject }: StoredPrefix, firstExtent: FreshExtent): void {
     this.#fresh = Promise.resolve(firstExtent);
     const hashed = this.#chain.then(async () => {
@@ -157,11 +168,11 @@ export class UploadPipeline implements Filler {
     return this.#segmentsOfExtent === 0 ? firstPlainBytes : laterPlainBytes;
   }
 
-  /** Takes the next bytes of the file. They are copied. */
+  /** Takes the next bytes of the file, and copies them. */
   push(slice: Buffer): void {
     let rest = slice;
     while (rest.length > 0) {
-      // A full segment goes only when another byte follows: only then it is known not to be the last.
+      // A full segment is sent only when another byte follows, because only then it is known not to be the last.
       if (this.#segment !== undefined && this.#filled === this.#capacity()) {
         this.#isFlowing = true;
         this.#sendSegment(this.#extentBytes + this.#filled === extentPlainBytesMax);
@@ -175,7 +186,10 @@ export class UploadPipeline implements Filler {
     this.#context.filling.relieve();
   }
 
-  /** The current segment, in a buffer for at least `bytes`: a file of a few bytes keeps no whole one, and a large file copies none twice. */
+  /**
+   * Returns the current segment in a buffer for at least `bytes` bytes. A file
+   * of a few bytes gets a small buffer, and a large file is not copied twice.
+   */
   #roomFor(bytes: number): Buffer {
     const { filling } = this.#context;
     if (this.#segment === undefined) this.#segment = filling.take(this.#isFlowing ? segmentBytes : bytes);
@@ -183,7 +197,10 @@ export class UploadPipeline implements Filler {
     return this.#segment;
   }
 
-  /** Takes the current segment out; what is pushed from now on fills another one, behind it. `isLast`: of its extent. */
+  /**
+   * Takes the current segment out. Bytes that are pushed from now on fill
+   * another segment behind it. `isLast` means that it is the last of its extent.
+   */
   #detach(isLast: boolean): Detached | undefined {
     const segment = this.#segment;
     if (segment === undefined) return undefined;
@@ -203,7 +220,10 @@ export class UploadPipeline implements Filler {
     return detached;
   }
 
-  /** Hands the current segment to the thread; the last of an extent seals it with the warden, beside the next extent's segments. */
+  /**
+   * Hands the current segment to the thread. After the last segment of an extent
+   * the warden seals the extent, while segments of the next one are under way.
+   */
   #sendSegment(isLast: boolean, mayBeInline = false, isCut?: true): void {
     const segment = this.#detach(isLast);
     if (segment === undefined) return;
@@ -218,7 +238,7 @@ export class UploadPipeline implements Filler {
     );
   }
 
-  /** The next extent's key; undefined when the warden gives none: the upload has failed then. */
+  /** Returns the next extent with its key, or undefined when the warden gives none; the upload has then failed. */
   async #beginExtent(): Promise<FreshExtent | undefined> {
     if (this.#failure !== undefined) return undefined;
     try {
@@ -230,7 +250,10 @@ export class UploadPipeline implements Filler {
     }
   }
 
-  /** Never rejects. undefined: the extent is not at its end, or the upload has failed. */
+  /**
+   * Sends a segment to the thread once the flow permits it. Returns the sealed extent when this
+   * was its last segment; undefined when it was not, or when the upload has failed. Never rejects.
+   */
   async #sealed(segment: Detached, isLast: boolean, mayBeInline: boolean): Promise<Sealed | undefined> {
     try {
       if (this.#failure !== undefined) return undefined;
@@ -280,7 +303,10 @@ export class UploadPipeline implements Filler {
     );
   }
 
-  /** Seals what was pushed so far, the unfilled segment as the end of an extent. That last extent is the caller's to tell the warden of. */
+  /**
+   * Seals what was pushed so far, with the segment that is not full as the end of
+   * an extent. Returns this last extent, which the caller reports to the warden.
+   */
   async takeTail(): Promise<Sealed | undefined> {
     const segment = this.#detach(true);
     const sealed = this.#chain.then(() => segment && this.#sealed(segment, true, true));
@@ -290,7 +316,10 @@ export class UploadPipeline implements Filler {
     return tail;
   }
 
-  /** Makes everything that was pushed so far durable; more may be pushed meanwhile. Throws when it is not. */
+  /**
+   * Makes everything that was pushed so far durable. More may be pushed
+   * meanwhile. Throws the error of the pipeline when it has failed.
+   */
   async sync(): Promise<void> {
     const segment = this.#detach(true);
     if (segment !== undefined) this.#fresh = held(segment.fresh.then(() => this.#beginExtent()));
@@ -305,12 +334,15 @@ export class UploadPipeline implements Filler {
     this.requireSound();
   }
 
-  /** SHA-256 of the whole, hexadecimal. */
+  /** Returns the SHA-256 of all bytes, in hexadecimal. */
   digest(): Promise<string> {
     return this.#context.store.ask<string>({ op: 'upload.digest', upload: this.#id });
   }
 
-  /** `stored`: what the warden said that is stored; the running hash of exactly that is worth keeping for a continuation. */
+  /**
+   * Ends the pipeline. `stored` is what the warden reports as stored;
+   * the running hash of exactly these bytes is kept for a resumption.
+   */
   async end(stored: StoredPrefix | undefined): Promise<void> {
     if (this.#segment !== undefined) this.#context.filling.giveBack(this.#segment);
     this.#segment = undefined;

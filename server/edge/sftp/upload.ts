@@ -1,5 +1,6 @@
-// Owns: one file being written: what a WRITE, a size, an fsync mean for it, and the close that acknowledges it.
-// Must never: answer a CLOSE with OK before the warden has committed, or call a file whole of which anything was refused (T-31).
+// Owns: one file being written: what a WRITE, a size and an fsync mean for it, and the CLOSE that acknowledges it.
+// Must never: answer a CLOSE with OK before the warden has committed,
+// or call a file whole when anything was refused on its handle (T-31).
 import { held } from '../../domain/detached.ts';
 import { CofferdamError, toCofferdamError } from '../../domain/errors.ts';
 import type { FreshExtent } from '../../rpc/edge-warden.ts';
@@ -33,8 +34,10 @@ type Opened = {
   readonly firstExtent: FreshExtent;
 };
 /**
- * What was there when the file was opened. `partial`: an incomplete upload, which this one resumes at its end, or writes anew from further ahead; it makes no
- * file unless it holds more in the end. `complete`: a file, which this one goes on from or writes over; what is not written over stays.
+ * What existed when the file was opened. `partial` is an incomplete upload: this upload
+ * resumes it at its end, or writes it anew from an earlier offset. It makes no file unless
+ * something was written and the result is not shorter than what existed. `complete` is a
+ * file: this upload continues it or writes over it, and what is not written over is kept.
  */
 type Before = { readonly kind: 'nothing' | 'partial' | 'complete'; readonly bytes: number };
 type Mode = { readonly continue: boolean; readonly exclusive: boolean; readonly appends: boolean };
@@ -53,12 +56,12 @@ export class Upload {
   readonly #pipeline: UploadPipeline;
   #before: Before;
   #reorder: ReorderWindow;
-  /** Set from the first WRITE on, or by a cut: it is decided where the upload begins. */
+  /** True once it is decided where the upload begins: from the first WRITE on, or from a size of 0 on. */
   #isStarted: boolean;
-  /** While what was there is taken over; what was written meanwhile waits in `#held`. Never rejected. */
+  /** Defined while existing bytes are being taken over; what is written meanwhile waits in `#held`. It is never rejected. */
   #preparing: Promise<void> | undefined;
   #held: Buffer[] = [];
-  /** The first thing that was refused on this handle: it can no longer become a file. */
+  /** The first error that refused anything on this handle. The handle can no longer become a file. */
   #refusal: CofferdamError | undefined;
   #announcedBytes = 0;
   #isOver = false;
@@ -88,17 +91,17 @@ export class Upload {
     if (this.#isStarted) this.#pipeline.begin(nothingStored, opened.firstExtent);
   }
 
-  /** Bytes of the file as its writer sees them. */
+  /** The size of the file in bytes, as its writer sees it. */
   get size(): number {
     return Math.max(this.#reorder.position, this.#before.bytes);
   }
 
-  /** True while the client must be held back; `onRoom` follows. */
+  /** True while the client must be held back. `onRoom` is called afterwards. */
   get isFull(): boolean {
     return this.#preparing !== undefined || this.#pipeline.isFull;
   }
 
-  /** Resolves when more may be written; rejects when the upload is over before. */
+  /** Resolves when more may be written. Rejects with `conflict` when the upload ends before. */
   async room(): Promise<void> {
     while (this.isFull) {
       if (this.#isOver) throw new CofferdamError('conflict', 'the file is closed');
@@ -106,7 +109,7 @@ export class Upload {
     }
   }
 
-  /** There may be room, or nothing to wait for any more. */
+  /** Wakes everybody who waits for room: there may be room, or nothing to wait for any more. */
   #wake(): void {
     const waiting = this.#waiting;
     this.#waiting = [];
@@ -114,7 +117,10 @@ export class Upload {
     this.onRoom?.();
   }
 
-  /** Something that was asked of this handle was refused: whatever follows, it makes no file, and every later request hears why. */
+  /**
+   * Records that something on this handle was refused. Whatever follows,
+   * it makes no file, and every later request is answered with this error.
+   */
   refuse(thrown: unknown): void {
     this.#refusal ??= toCofferdamError(thrown);
   }
@@ -129,7 +135,10 @@ export class Upload {
     if (this.#isOver) throw new CofferdamError('conflict', 'the file is closed');
   }
 
-  /** Takes one WRITE; returns when its bytes are in the pipeline. Throws what the client is to be told; nothing makes a file of the handle then. */
+  /**
+   * Takes one WRITE, and returns when its bytes are in the pipeline.
+   * Throws what the client is to be told; the handle makes no file then.
+   */
   write(offset: number, slices: readonly Buffer[]): void {
     try {
       this.#requireSound();
@@ -137,7 +146,7 @@ export class Upload {
       const at = this.#appends ? this.size : offset;
       this.#start(at);
       const ready = this.#reorder.write(at, slices);
-      // Copied: they may wait for long, and belong to buffers that are much larger.
+      // The slices are copied, because they may wait for long and belong to buffers that are much larger.
       if (this.#preparing !== undefined) this.#held.push(...ready.map((slice) => Buffer.from(slice)));
       else for (const slice of ready) this.#pipeline.push(slice);
     } catch (error) {
@@ -146,7 +155,10 @@ export class Upload {
     }
   }
 
-  /** A size that the client says. Larger: a promise that CLOSE looks at. Nothing at all, before the first WRITE: the file begins anew. Throws `unsupported` otherwise. */
+  /**
+   * Handles a size that the client sets. A size that is not smaller than the file is a promise that CLOSE
+   * checks. A size of 0 before the first WRITE begins the file anew. Throws `unsupported` for any other size.
+   */
   resize(bytes: number): void {
     try {
       this.#requireSound();
@@ -165,7 +177,11 @@ export class Upload {
     }
   }
 
-  /** The first WRITE decides: behind what is stored it is resumed, further ahead it is written anew. */
+  /**
+   * Decides at the first WRITE how the upload begins. On an incomplete upload, a WRITE at or behind its
+   * end resumes it, and a WRITE at an earlier offset begins it anew. On a complete file a version of
+   * its own begins. In the last two cases the bytes before the WRITE are copied from what was there.
+   */
   #start(at: number): void {
     if (this.#isStarted) return;
     this.#isStarted = true;
@@ -200,11 +216,11 @@ export class Upload {
     );
   }
 
-  /** Makes everything written so far durable. fsync@openssh.com. */
+  /** Makes everything that was written so far durable (fsync@openssh.com). */
   async sync(): Promise<void> {
     try {
       this.#requireSound();
-      // In this turn, if it can be: what is written in the next one comes behind it.
+      // If possible this happens in the same turn of the event loop, so that what is written in the next turn comes after it.
       if (this.#preparing !== undefined) await this.#preparing;
       await this.#pipeline.sync();
     } catch (error) {
@@ -213,7 +229,7 @@ export class Upload {
     }
   }
 
-  /** Commits the file. Resolves only when it is durable and recorded; then the client may hear OK. */
+  /** Commits the file. Resolves only when the file is durable and recorded; then the client may be told OK. */
   async close(): Promise<void> {
     this.#isOver = true;
     let tail: Sealed | undefined;
@@ -236,7 +252,10 @@ export class Upload {
     }
   }
 
-  /** A complete file to which nothing was done is what it was, if it is still there: only the warden can say that. */
+  /**
+   * Ends a handle on a complete file that was not changed. The file
+   * stays what it was, if it still exists, which only the warden knows.
+   */
   async #leave(): Promise<void> {
     const { warden, session } = this.#context;
     await warden.call('upload.interrupt', { token: session.token, upload: this.#opened.upload });
@@ -246,7 +265,7 @@ export class Upload {
   async #commit(lastExtent: Sealed | undefined): Promise<void> {
     const { warden, session } = this.#context;
     const sha256 = await this.#pipeline.digest();
-    // A repeated close is answered with what the first one did.
+    // A repeated close is answered with the result of the first one.
     await warden.callRepeatable('upload.close', {
       token: session.token,
       upload: this.#opened.upload,
@@ -258,7 +277,10 @@ export class Upload {
     });
   }
 
-  /** The whole-file rule, T-31: what was refused, is missing, or adds nothing is no file. Throws what the client is to be told. */
+  /**
+   * Applies the whole-file rule (T-31): a file on which anything was refused, of which a part
+   * is missing, or to which nothing was added is no file. Throws what the client is to be told.
+   */
   #requireWhole(): void {
     const stays = (code: CofferdamError['code'], why: string): CofferdamError =>
       new CofferdamError(code, `${why}; the file stays incomplete and can be resumed`);
@@ -271,7 +293,10 @@ export class Upload {
     if (this.#reorder.position < this.#before.bytes) throw stays('conflict', 'less was written than was there already');
   }
 
-  /** The client is gone in mid-file: what arrived in sequence is kept for a continuation. */
+  /**
+   * Interrupts the upload, because the client or its session is gone in the
+   * middle of the file. What arrived in sequence is kept for a resumption.
+   */
   async interrupt(): Promise<void> {
     if (this.#isOver) return;
     this.#isOver = true;
@@ -284,12 +309,13 @@ export class Upload {
     }
   }
 
-  /** `tail`: what was sealed already and is not known to the warden. */
+  /** Interrupts the upload in the warden. `tail` is an extent that was already sealed and that the warden does not know. */
   async #letGo(tail: Sealed | undefined): Promise<void> {
     const { warden, session, node } = this.#context;
     const lastExtent = this.#pipeline.failure === undefined ? (tail ?? (await this.#pipeline.takeTail())) : undefined;
     const isSound = this.#pipeline.failure === undefined;
-    // A hash outlives its upload only as that of the bytes which the warden says are stored: another upload may have taken this one's place.
+    // The running hash is kept only for the bytes that the warden reports as
+    // stored, because another upload may have taken the place of this one.
     const stored = await warden
       .call('upload.interrupt', {
         token: session.token,
