@@ -1,5 +1,7 @@
-// Owns: what the lease tells of sessions: whose client did something since it was last told, and how long ago.
-// Must never: decide that a session is idle. The edge says what it saw; the warden's row is the one clock.
+// Owns: what the renewal of the lease reports about sessions: which
+// clients did something since the last report, and how long ago.
+// Must never: decide that a session is idle. The edge reports what it saw; the
+// only idle clock is the session's row in the warden's database (decision 25).
 import { activeMax } from '../rpc/edge-words.ts';
 
 export type Seen = {
@@ -8,19 +10,25 @@ export type Seen = {
 };
 type Active = { readonly session: string; readonly quietMs: number };
 
-/** A row is told of activity no more often than this, and ten times in an idle life at least. */
+/**
+ * The longest interval between two reports of an active session, in milliseconds.
+ * The interval is shorter, a tenth of the idle life, where that is less.
+ */
 const tellEveryMsMax = 5000;
 
 export class Activity<C extends Seen> {
   readonly #connections: ReadonlySet<C>;
-  /** Per connection: when it was told, and the activity that was told. */
+  /** For each connection: when its activity was last reported, and the time of the activity that was reported. */
   readonly #told = new WeakMap<C, { readonly at: number; readonly activity: number }>();
 
   constructor(connections: ReadonlySet<C>) {
     this.#connections = connections;
   }
 
-  /** What is due now, the longest untold first, so many at most; `told` is called when the warden has taken it. */
+  /**
+   * Returns the sessions whose activity is to be reported now, at most `activeMax` of them; those that
+   * were reported longest ago come first. The caller calls `told` when the warden has accepted the report.
+   */
   due(): { readonly active: readonly Active[]; told(): void } {
     const now = performance.now();
     const due: { readonly connection: C; readonly id: string; readonly activity: number; readonly toldAt: number }[] = [];

@@ -1,20 +1,27 @@
-// Owns: the orderly end of one run of an edge: strangers go at once, idle sessions politely, transfers when they are done, the rest at the bound.
-// Must never: cut a transfer before the bound, or outlive it by more than the last words take.
+// Owns: the orderly end of one run of an edge process. A drain ends connections without a
+// login at once, sessions that are idle at its next look, and sessions with transfers when the
+// transfers are done. Everything that is left when the time bound is reached is ended then.
+// Must never: cut a transfer before the time bound, except between two files once half of the time is gone; or run
+// longer than the bound plus the time that an edge has to report the end of its sessions to the warden (`lastWordsMs`).
 
 import { lastWordsMs } from '../config/stop-times.ts';
 import { held } from '../domain/detached.ts';
 import type { Logger } from '../observability/logger.ts';
 
 export type Drained = {
-  /** Undefined: not logged in. */
+  /** The session of the connection; undefined while nobody is logged in. */
   readonly session: unknown;
-  /** 0 while a file is open or an answer is under way. */
+  /** Returns how long the client has been idle, in milliseconds; 0 while a file is open or an answer is under way. */
   quietForMs(): number;
   end(reason: 'drained'): void;
 };
 
+/** The interval at which the drain looks at all connections, in milliseconds. */
 const lookEveryMs = 100;
-/** Between two files of a batch a client asks again at once; who has asked for nothing for so long is idle. */
+/**
+ * A session is idle when its client has asked for nothing for this long.
+ * A client that transfers a batch asks again at once after each file.
+ */
 const idleMs = 2000;
 
 export class Drain {
@@ -25,7 +32,10 @@ export class Drain {
   #startedAt = 0;
   #deadline = 0;
   #timer: NodeJS.Timeout | undefined;
-  /** Resolves when nobody is left and everything is said. */
+  /**
+   * Resolves when all connections have ended and the warden knows what
+   * became of them, or when the bound has passed by `lastWordsMs`.
+   */
   readonly over: Promise<void>;
 
   constructor(connections: ReadonlySet<Drained>, lastWords: ReadonlySet<Promise<void>>, log: Logger) {
@@ -41,7 +51,10 @@ export class Drain {
     return this.#timer !== undefined;
   }
 
-  /** The newest word on the bound counts. */
+  /**
+   * Orders the drain to end within `withinMs` milliseconds from
+   * now. Each further order replaces the bound of the one before.
+   */
   order(withinMs: number): void {
     const now = performance.now();
     this.#deadline = now + withinMs;
@@ -59,7 +72,8 @@ export class Drain {
   #look(): void {
     const now = performance.now();
     const isLate = now >= this.#deadline;
-    // A client that never pauses is ended between two of its files, once half the time is gone: politer than in the middle of one.
+    // Once half of the time is gone, a client that never pauses is ended between two
+    // of its files. This is better for the client than an end in the middle of a file.
     const patienceMs = now >= (this.#startedAt + this.#deadline) / 2 ? 0 : idleMs;
     let transferring = 0;
     for (const connection of [...this.#connections]) {

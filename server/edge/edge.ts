@@ -1,5 +1,5 @@
-// Owns: one edge process: the listener, its connections, drain.
-// Must never: listen before the warden has greeted this node.
+// Owns: one edge process: its listener, its connections and its drain.
+// Must never: listen before the warden has accepted this node's `node.hello`.
 import { createServer, type Server, type Socket } from 'node:net';
 import type { Config, EdgeConfig } from '../config/config.ts';
 import { lastWordsMs, transfersMs } from '../config/stop-times.ts';
@@ -27,10 +27,10 @@ import { exchangeSigner } from './warden-client/exchange-signer.ts';
 import { WardenClient } from './warden-client/warden-client.ts';
 
 const firstHelloMs = 20_000;
-/** A warden that leaves waits so long for logins and key exchanges that are half done. */
+/** How long an edge waits, when its warden is about to stop, for logins and key exchanges that are half done; milliseconds. */
 const unsettledMs = 2000;
 
-/** `over` resolves when an ordered drain has ended the work of this process. */
+/** A running edge. `over` resolves when an ordered drain has ended the work of this process. */
 export type RunningEdge = { readonly over: Promise<void>; stop(): Promise<void> };
 
 export async function startEdge(config: Config, edge: EdgeConfig): Promise<RunningEdge> {
@@ -54,7 +54,8 @@ export async function startEdge(config: Config, edge: EdgeConfig): Promise<Runni
     },
     active: () => activity.due(),
     drain: (withinMs) => {
-      // A start is finished first; the next renewal brings the order again.
+      // An edge that is still starting finishes its start first. The
+      // order is not lost: the next renewal of the lease brings it again.
       if (!isServing) return;
       if (!isDraining) {
         isDraining = true;
@@ -82,7 +83,7 @@ export async function startEdge(config: Config, edge: EdgeConfig): Promise<Runni
       return;
     }
     if (warden.isReady) return connect(socket, source, place);
-    // Nobody could sign its key exchange: it waits at the door, in its place, until there is a warden.
+    // Without a warden nobody can sign the key exchange. The connection keeps its place, unread, until there is a warden.
     socket.pause();
     place.onEvicted = () => socket.destroy();
     const connected = warden
@@ -194,7 +195,8 @@ export async function startEdge(config: Config, edge: EdgeConfig): Promise<Runni
       await selfTest.stop();
       await until(transfersMs(config.limits), isQuiet);
       for (const connection of connections) connection.end('drained');
-      // Each says what became of its session once its socket has closed, and lets go of its uploads with what was acknowledged.
+      // After its socket has closed, each connection reports the end of its session to
+      // the warden, and each upload is interrupted with all bytes that were acknowledged.
       await until(lastWordsMs, () => connections.size + lastWords.size === 0);
       warden.stop();
       await sftp.stop();
@@ -204,7 +206,7 @@ export async function startEdge(config: Config, edge: EdgeConfig): Promise<Runni
   };
 }
 
-/** Looks again and again until it is so, or `waitMs` are over. */
+/** Resolves when `isSo` returns true, or after `waitMs` milliseconds. `isSo` is asked every 50 ms. */
 async function until(waitMs: number, isSo: () => boolean): Promise<void> {
   const deadline = performance.now() + waitMs;
   while (!isSo() && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 50));

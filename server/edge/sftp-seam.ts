@@ -1,4 +1,5 @@
-// Owns: the seam between the SSH transport and the SFTP layer: a byte stream with flow control both ways, and who is logged in.
+// Owns: the interface between the SSH transport and the SFTP layer: a
+// byte stream with flow control in both directions, and who is logged in.
 import type { Config } from '../config/config.ts';
 import type { NodeName } from '../domain/ids.ts';
 import type { Logger } from '../observability/logger.ts';
@@ -6,44 +7,56 @@ import type { EdgeToWarden } from '../rpc/edge-warden.ts';
 import type { Params, Result } from '../rpc/operation.ts';
 import type { FailDetail, FailReason } from './transport/fail-reasons.ts';
 
-/** What a channel holds for its client; positive and negative bytes. */
+/**
+ * The memory that one channel holds for its client. The `add…`
+ * methods take a number of bytes, negative when memory is given back.
+ */
 export type BufferAccount = {
   addReplies(bytes: number): void;
   addSegments(bytes: number): void;
-  /** Segments of uploads, from their first byte until they are sealed. */
+  /** Counts the buffers of upload segments, from their first byte until they are sealed. */
   addUploads(bytes: number): void;
-  /** For writes that came ahead of their place; false when there is no room, and nothing was taken then. */
+  /**
+   * Counts bytes of a write that arrived ahead of its place in the
+   * file. Returns false, and counts nothing, when there is no room.
+   */
   takeEarly(bytes: number): boolean;
   giveEarly(bytes: number): void;
-  /** Whether another request may be taken, another segment kept, another one filled. */
+  /** Whether another request may be accepted, another opened segment kept, and another upload segment filled. */
   readonly hasReplyRoom: boolean;
   readonly hasSegmentRoom: boolean;
   readonly hasUploadRoom: boolean;
 };
 
 export type SftpOutput = {
-  /** Queues bytes of the SFTP stream towards the client; the buffers are not touched afterwards. */
+  /** Queues bytes of the SFTP stream for the client. The caller must not change the buffers afterwards. */
   send(chunks: readonly Buffer[]): void;
-  /** This channel's account in the memory of the process. */
+  /** This channel's account of the memory that the process may use for its clients. */
   readonly buffers: BufferAccount;
-  /** Called when some of them have gone. */
+  /** Called when some of the queued bytes have been sent. */
   onDrain: (() => void) | undefined;
-  /** So many received bytes were taken in: the client may send as many more. */
+  /** Reports that `bytes` received bytes were processed, so that the client may send as many more. */
   consumed(bytes: number): void;
-  /** Ends the channel: exit-status, EOF, CLOSE. */
+  /** Ends the channel: sends exit-status, EOF and CLOSE behind the bytes that are queued. */
   end(exitStatus: number): void;
-  /** A violation of the protocol: the connection is destroyed. */
+  /** Destroys the connection, because the client violated the protocol or because of an internal error. */
   fail(reason: FailReason, more?: FailDetail): void;
 };
 
 export type SftpInput = {
-  /** A file is open, or something is being answered. */
+  /** True while a file is open or a request is being answered. */
   readonly isBusy: boolean;
-  /** The chunk is the socket's: nothing of it may be kept when this returns, only copies. */
+  /**
+   * Takes the next bytes from the client. The chunk belongs to the
+   * socket: only copies of it may be kept after this method has returned.
+   */
   data(chunk: Buffer): void;
-  /** The client will send no more: pending work is finished, then `output.end(0)`. */
+  /** Reports that the client will send no more. Pending work is finished, then `output.end(0)` is called. */
   eof(): void;
-  /** The channel or connection is gone: open uploads are interrupted, downloads closed. Resolves when the warden knows. */
+  /**
+   * Reports that the channel or the connection is gone. Open uploads are interrupted
+   * and downloads are closed. Resolves when the warden knows of all of them.
+   */
   closed(reason: 'client-closed' | 'connection-lost'): Promise<void>;
 };
 
@@ -51,7 +64,10 @@ export type SftpSession = { readonly id: string; readonly token: string; readonl
 
 export type WardenCalls = {
   call<K extends keyof EdgeToWarden & string>(op: K, params: Params<EdgeToWarden, K>): Promise<Result<EdgeToWarden, K>>;
-  /** The same, repeated while the warden is away, for calls that may be made twice: reads, grants, closes. */
+  /**
+   * The same, but the call is repeated while the warden is away. Only for
+   * operations that may be made twice, such as reads, grants and closes.
+   */
   callRepeatable<K extends keyof EdgeToWarden & string>(op: K, params: Params<EdgeToWarden, K>): Promise<Result<EdgeToWarden, K>>;
 };
 

@@ -1,6 +1,7 @@
-// Owns: who may begin: bounds on strangers in all and per source, who goes when there are too many, penalties for sources that misbehave.
-// Must never: grow with the number of sources, turn away a source that is exempt for its penalties, or let the strangers of few networks keep out
-// those of others (T-34).
+// Owns: which connections may begin: bounds on connections without a login (strangers), in all and per
+// source; which of them must end when there are too many; and penalties for sources that misbehave.
+// Must never: use memory that grows with the number of sources, penalise a source that is
+// exempt, or let the strangers of a few networks keep out those of other networks (T-34).
 import { isInNetwork, type Network, neighbourhoodOf, parseNetwork, sourceOf } from '../../domain/addresses.ts';
 
 export type AdmissionLimits = {
@@ -10,13 +11,16 @@ export type AdmissionLimits = {
   readonly unauthenticatedDropFromPercent: number;
   readonly penaltyLongestMs: number;
 };
-/** `turned-away`: we could not take the login. No misdeed; but what comes and goes costs a place all the same. */
+/**
+ * What a connection did. `turned-away` means that we could not accept the login; it
+ * is no misdeed, but a connection that comes and goes takes a place from others.
+ */
 export type Misdeed = 'protocol-error' | 'login-refused' | 'grace-exceeded' | 'no-login' | 'turned-away';
-/** What the early end of a login says of its client, by whose doing it was. */
+/** Maps who caused the early end of a login to the misdeed that is recorded. */
 export const misdeedOf = { client: 'protocol-error', ours: 'turned-away' } as const satisfies Readonly<Record<string, Misdeed>>;
 export type Verdict = 'admitted' | 'draining' | 'all-full' | 'strangers-full' | 'source-full' | 'early-drop' | 'penalty';
 
-/** What a misdeed adds, milliseconds. */
+/** The penalty that each misdeed adds to its source, in milliseconds. */
 const costs: Readonly<Record<Misdeed, number>> = {
   'protocol-error': 5000,
   'login-refused': 5000,
@@ -24,20 +28,24 @@ const costs: Readonly<Record<Misdeed, number>> = {
   'no-login': 1000,
   'turned-away': 1000,
 };
-/** Below this a source is still served: one mistyped code is no attack. */
+/** A source whose remaining penalty is below this is still served, because one mistyped code is no attack; milliseconds. */
 const servedBelowMs = 15_000;
+/** The largest number of sources whose penalties are remembered. */
 const sourcesMax = 65_536;
-/** Sources from which somebody logged in so lately have places of their own, a quarter as many as all strangers. */
+/**
+ * How long a source counts as known after somebody logged in from it. Known sources have places
+ * of their own beyond the bound on strangers: a quarter as many as all strangers may have.
+ */
 const knownForMs = 24 * 3_600_000;
 const knownMax = 16_384;
 const shareOfKnown = 1 / 4;
 
-/** A place taken by one connection. */
+/** A place that one connection occupies. */
 export type Place = {
   readonly source: string;
   readonly neighbourhood: string;
   isStranger: boolean;
-  /** Called when the place is needed for somebody from elsewhere: the connection must end. */
+  /** Called when a connection from another network needs the place. The connection that has it must end. */
   onEvicted: () => void;
 };
 
@@ -47,11 +55,11 @@ export class Admission {
   readonly #now: () => number;
   readonly #random: () => number;
   readonly #strangersBySource = new Map<string, number>();
-  /** Source → when its penalty is over. Insertion order = age of the last misdeed. */
+  /** For each source: when its penalty ends. The entries are in the order of the last misdeeds. */
   readonly #penalties = new Map<string, number>();
-  /** Strangers by their network, the oldest first. */
+  /** For each network: its strangers, the oldest first. */
   readonly #strangersByNeighbourhood = new Map<string, Set<Place>>();
-  /** Source → until when it counts as one that people log in from. Insertion order = age of the last login. */
+  /** For each source: until when it counts as known. The entries are in the order of the last logins. */
   readonly #known = new Map<string, number>();
   #all = 0;
   #strangers = 0;
@@ -64,7 +72,7 @@ export class Admission {
     'early-drop': 0,
     penalty: 0,
   };
-  /** Strangers whose place went to somebody from a network with fewer of them. */
+  /** The number of strangers whose place was given to a connection from a network that had fewer strangers. */
   evicted = 0;
 
   constructor(
@@ -92,7 +100,7 @@ export class Admission {
     return this.#penalties.size;
   }
 
-  /** A place for a new connection of a stranger, or why there is none. */
+  /** Returns a place for a new connection that is not logged in, or the reason why there is none. */
   enter(address: string): Place | Exclude<Verdict, 'admitted'> {
     const verdict = this.#judge(address);
     this.verdicts[verdict] += 1;
@@ -118,12 +126,14 @@ export class Admission {
     const own = this.#strangersByNeighbourhood.get(neighbourhoodOf(address))?.size ?? 0;
     const busiest = this.#busiest();
     if (this.#strangers >= max + (isKnown ? Math.ceil(max * shareOfKnown) : 0)) {
-      // Who comes from where fewer come from takes the place of whoever waits longest where most do. Among equals nobody is sent away.
+      // A connection takes the place of the oldest stranger of the network with the most strangers, if its own
+      // network has at least two fewer. Between networks that would have equally many, nobody loses a place.
       if (busiest === undefined || busiest.size <= own + 1) return 'strangers-full';
       this.#evictOldest(busiest);
       return 'admitted';
     }
-    // From `start` on the chance to be dropped grows evenly to 1 at the bound, for the network with the most strangers: a flood hits itself.
+    // From `start` on, the probability that a connection is dropped grows linearly to 1 at the
+    // bound. It applies only to the network with the most strangers, so that a flood harms itself.
     const start = (max * unauthenticatedDropFromPercent) / 100;
     if (isKnown || this.#strangers < start || own < (busiest?.size ?? 0)) return 'admitted';
     return this.#random() < (this.#strangers - start + 1) / (max - start + 1) ? 'early-drop' : 'admitted';
@@ -165,7 +175,7 @@ export class Admission {
     this.#count(place, -1);
   }
 
-  /** The connection logged in: no stranger any more, and its source is one that people log in from. */
+  /** Records that the connection logged in. It no longer counts as a stranger, and its source counts as known. */
   known(place: Place): void {
     this.#noStranger(place);
     this.#known.delete(place.source);
@@ -176,11 +186,13 @@ export class Admission {
     }
   }
 
+  /** Gives the place back when the connection has ended. */
   leave(place: Place): void {
     this.#noStranger(place);
     this.#all -= 1;
   }
 
+  /** Adds the penalty of a misdeed to the source of an address, unless the address is exempt. */
   punish(address: string, misdeed: Misdeed): void {
     if (this.#exempt.some((network) => isInNetwork(address, network))) return;
     const source = sourceOf(address);
@@ -196,7 +208,7 @@ export class Admission {
     }
   }
 
-  /** To be called every few seconds: forgets penalties that are over, and logins of long ago. */
+  /** Removes penalties that have ended and sources whose last login was long ago. To be called every few seconds. */
   sweep(): void {
     const now = this.#now();
     for (const one of [this.#penalties, this.#known]) for (const [source, until] of one) if (until <= now) one.delete(source);

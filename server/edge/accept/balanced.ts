@@ -1,12 +1,15 @@
-// Owns: where a new socket comes from: its own address, or what a configured balancer says of it in the PROXY header.
-// Must never: believe a header of anybody else, or wait for one for long.
+// Owns: where a new socket comes from: its own address, or what the PROXY header of a configured load balancer says.
+// Must never: believe a PROXY header of anybody else, or wait long for one.
 import type { Socket } from 'node:net';
 import { canonicalAddress, isInNetwork, type Network } from '../../domain/addresses.ts';
 import { type ProxySource, parseProxyHeader } from './proxy-protocol.ts';
 
 const headerWaitMs = 5000;
 
-/** Calls `ready` once, with the source; destroys the socket of a balancer whose header is late or malformed. */
+/**
+ * Calls `ready` once, with the source of the socket. Destroys the socket when its address is
+ * unknown, and when a load balancer's header is malformed or has not arrived after five seconds.
+ */
 export function whenSourceKnown(socket: Socket, balancers: readonly Network[], ready: (source: ProxySource) => void): void {
   const own = { address: canonicalAddress(socket.remoteAddress ?? ''), port: socket.remotePort ?? 0 };
   if (own.address === '') return void socket.destroy();

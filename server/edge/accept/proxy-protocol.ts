@@ -1,22 +1,26 @@
-// Owns: reading the PROXY protocol header (versions 1 and 2 of HAProxy's specification, sections 2.1 and 2.2) that a balancer puts before a connection.
-// Must never: be asked about a peer that is not a configured balancer, or take an address it did not parse whole.
+// Owns: reading the PROXY protocol header that a load balancer sends before a connection
+// (HAProxy's specification, section 2.1 for version 1 and section 2.2 for version 2).
+// Must never: be used for a peer that is not a configured load balancer, or accept an address that was not parsed completely.
 import { canonicalAddress } from '../../domain/addresses.ts';
 
 export type ProxySource = { readonly address: string; readonly port: number };
 export type ProxyHeader =
   | { readonly state: 'incomplete' }
-  /** `source` undefined: the balancer's own connection (LOCAL, UNKNOWN), such as a health check. */
+  /**
+   * `source` is undefined for a connection of the load balancer itself (LOCAL,
+   * UNKNOWN), such as a health check. `bytes` is the length of the header.
+   */
   | { readonly state: 'complete'; readonly source: ProxySource | undefined; readonly bytes: number };
 
 const signature = Buffer.from('0d0a0d0a000d0a515549540a', 'hex');
 const lineBytesMax = 107;
 const fixedBytes = 16;
-/** Addresses and a few type-length values; more than any balancer sends. */
+/** The largest body of a version 2 header: addresses and a few type-length-value fields. No load balancer sends more. */
 const bodyBytesMax = 2048;
 
 const malformed = (): Error => new Error('malformed PROXY header');
 
-/** Throws when `bytes` cannot become a header any more. */
+/** Parses the header at the start of `bytes`. Throws when `bytes` is not the beginning of any valid header. */
 export function parseProxyHeader(bytes: Buffer): ProxyHeader {
   const shared = Math.min(bytes.length, signature.length);
   if (shared > 0 && bytes.subarray(0, shared).equals(signature.subarray(0, shared)))
@@ -63,6 +67,6 @@ function binary(bytes: Buffer): ProxyHeader {
     const groups = Array.from({ length: 8 }, (_, i) => at.readUInt16BE(2 * i).toString(16));
     return { state: 'complete', source: { address: canonicalAddress(groups.join(':')), port: at.readUInt16BE(32) }, bytes: length };
   }
-  // Only TCP over IPv4 and IPv6 can be SSH.
+  // Only TCP over IPv4 or IPv6 can carry SSH.
   throw malformed();
 }

@@ -1,5 +1,6 @@
-// Owns: user authentication messages (RFC 4252, RFC 4256): parsed strictly, handed to the warden one by one, its answers handed back.
-// Must never: decide anything, or keep a proof.
+// Owns: the user authentication messages (RFC 4252, RFC 4256). Each message
+// is parsed, handed to the warden, and the warden's answer is handed back.
+// Must never: decide a login, or keep a proof longer than until the warden has it.
 
 import { detach } from '../../domain/detached.ts';
 import { toCofferdamError } from '../../domain/errors.ts';
@@ -71,7 +72,11 @@ function parsePublicKey(reader: WireReader, username: string): AuthRequest {
   };
 }
 
-/** SSH_MSG_USERAUTH_REQUEST. Throws on any other form than the RFC's. */
+/**
+ * Parses SSH_MSG_USERAUTH_REQUEST (RFC 4252 section 5). Throws when a field is
+ * missing, too long or no valid UTF-8, when the service is not `ssh-connection`, and
+ * when bytes are left over behind a `publickey` or `keyboard-interactive` request.
+ */
 export function parseAuthRequest(payload: Buffer): AuthRequest {
   const reader = new WireReader(payload.subarray(1));
   const username = text(reader);
@@ -89,16 +94,19 @@ export function parseAuthRequest(payload: Buffer): AuthRequest {
     case 'password': {
       const isChange = reader.bool();
       const password = text(reader);
-      // A change nobody asked for is no proof of anything.
+      // This gateway never asks a client to change its password (RFC 4252 section 8), so such a request counts as no proof.
       return { kind: 'request', username, evidence: isChange ? { type: 'none' } : { type: 'password', password } };
     }
     default:
-      // `none`, and methods nobody offers: answered with the methods that are.
+      // `none` and methods that are not offered are answered with the list of methods that are.
       return { kind: 'request', username, evidence: { type: 'none' } };
   }
 }
 
-/** SSH_MSG_USERAUTH_INFO_RESPONSE. */
+/**
+ * Parses SSH_MSG_USERAUTH_INFO_RESPONSE (RFC 4256 section 3.4).
+ * Throws on a malformed message and on more than four answers.
+ */
 export function parseInfoResponse(payload: Buffer): AuthRequest {
   const reader = new WireReader(payload.subarray(1));
   const count = reader.uint32();
@@ -109,12 +117,15 @@ export function parseInfoResponse(payload: Buffer): AuthRequest {
 }
 
 export type LoginDriverOptions = {
-  /** Names the connection to the warden; its key exchange was filed under the same name. */
+  /**
+   * The name of this connection towards the warden. The warden issued
+   * the session identifier of the first key exchange to the same name.
+   */
   readonly connection: string;
   readonly warden: WardenCalls;
   readonly source: { readonly address: string; readonly port: number };
   readonly reply: (reply: LoginReply) => void;
-  /** `ours`: the warden could not or would not decide. That is no misdeed of the client. */
+  /** Ends the connection. `ours` means that the warden could not or would not decide, which is no misdeed of the client. */
   readonly fail: (reason: FailReason, whose: 'client' | 'ours', more?: FailDetail) => void;
 };
 
@@ -123,7 +134,10 @@ export class LoginDriver {
   readonly #waiting = new Queue<AuthRequest>();
   #username: string | undefined;
   #isBusy = false;
-  /** A signature, an answer or a password was presented: a refusal is one of a proof, not of a question. */
+  /**
+   * True when the last message held a signature, an answer or a password. A refusal
+   * of it is then a refused proof, not the answer to a question about a key.
+   */
   hasGivenProof = false;
   #isPrompted = false;
 
@@ -152,7 +166,8 @@ export class LoginDriver {
   async #one(request: AuthRequest): Promise<void> {
     if (request.kind === 'answers' && !this.#isPrompted) return this.#options.fail('answers that nobody asked for', 'client');
     if (request.kind === 'request') {
-      // RFC 4252 section 5 lets a client change names; it is never needed, and it mixes two people's proofs.
+      // RFC 4252 section 5 allows a client to change the user name. No
+      // client needs that, and it would mix the proofs of two people.
       if (this.#username !== undefined && this.#username !== request.username)
         return this.#options.fail('the user name changed during login', 'client');
       this.#username = request.username;
@@ -189,7 +204,7 @@ export class LoginDriver {
     }
   }
 
-  /** The connection went away before it was logged in. */
+  /** Tells the warden that the connection ended before it was logged in. */
   async abandon(): Promise<void> {
     await this.#options.warden.call('login.abandon', { connection: this.#options.connection });
   }

@@ -1,5 +1,6 @@
-// Owns: the console's side of a channel: one line to the warden, its words back, and what it asks for from the stream.
-// Must never: understand a command, or keep more of a stream than one answer may hold.
+// Owns: the edge's side of a console channel. It sends one command line to the warden,
+// sends the warden's answer to the client, and hands on the input that a command asks for.
+// Must never: interpret a command, or keep more input than one answer may hold.
 import { StringDecoder } from 'node:string_decoder';
 import { detach } from '../../domain/detached.ts';
 import { toCofferdamError } from '../../domain/errors.ts';
@@ -9,7 +10,7 @@ import type { SftpInput, SftpOutput, SftpSession, WardenCalls } from '../sftp-se
 const inputBytesMax = 16_384;
 const failed = 1;
 
-/** Runs one command and ends the channel with its exit status. */
+/** Runs one console command and ends the channel with the exit status of the command. */
 export function startConsole(session: SftpSession, line: string, output: SftpOutput, warden: WardenCalls): SftpInput {
   const { token } = session;
   const decoder = new StringDecoder('utf8');
@@ -39,7 +40,10 @@ export function startConsole(session: SftpSession, line: string, output: SftpOut
       () => end('internal error', failed),
     );
   };
-  /** Hands on what the warden waits for, once it is there. */
+  /**
+   * Sends the input that the warden waits for, once that input is
+   * complete: one line, or everything up to the end of the stream.
+   */
   const look = (): void => {
     if (waitsFor === undefined || isOver) return;
     const at = kept.indexOf('\n');

@@ -1,5 +1,5 @@
-// Owns: one look from outside at this edge's own listener: a login with given proofs, a read, a write. The client side of the self-test.
-// Must never: outlive its time, or touch any other address than the edge's own.
+// Owns: the client side of the self-test: a login at this edge's own listener with given proofs, a read, and a write.
+// Must never: run longer than its time limit, or connect to any other address than the edge's own.
 import { connect, type Socket } from 'node:net';
 import { detach } from '../../domain/detached.ts';
 import { type ClientMethod, type ClientSftp, newClient } from '../transport/ssh2-client.ts';
@@ -7,11 +7,14 @@ import { type ClientMethod, type ClientSftp, newClient } from '../transport/ssh2
 export type Target = {
   readonly host: string;
   readonly port: number;
-  /** A balancer's header must come first: our own address is one. */
+  /** True when a PROXY header must come first, because our own address is one of the configured load balancers. */
   readonly needsHeader: boolean;
-  /** Public halves in the SSH wire form, base64: anybody else's key fails the probe. */
+  /**
+   * The accepted host keys: public halves in the SSH wire form,
+   * base64. The probe fails when the listener shows any other key.
+   */
   readonly hostKeys: readonly string[];
-  /** The local port of each of our connections, when it opens and when it has gone. */
+  /** Called with the local port of each of our connections when it opens, and again after it has closed. */
   readonly onPort: (port: number, isOpen: boolean) => void;
 };
 export type Person = { readonly username: string; readonly privateKey: string };
@@ -26,7 +29,10 @@ export type Outcome = {
 const probeMs = 30_000;
 const attemptsMax = 40;
 
-/** Key first, then one answer after the other until the server ends it or lets us in. */
+/**
+ * Logs in with the key first, then answers each prompt with what `answers` returns, until
+ * the server opens a session or ends the connection. An answer of null ends the connection.
+ */
 export async function login(target: Target, person: Person, answers: () => Promise<string | null>): Promise<Outcome> {
   const socket = await dial(target);
   const client = newClient();
@@ -110,7 +116,7 @@ const settled = <T>(work: (done: (error: Error | undefined, value: T) => void) =
     });
   });
 
-/** Bytes read from the start of a file. Rejects with the server's words. */
+/** Reads up to `length` bytes from the start of a file and returns how many were read. Rejects with the server's error text. */
 export async function readFrom(sftp: ClientSftp, path: string, length: number): Promise<number> {
   const handle = await settled<Buffer>((done) => sftp.open(path, 'r', done));
   try {

@@ -1,5 +1,6 @@
-// Owns: one round of the self-test, in a thread of its own: the guard on this process' transport refuses any client beside it.
-// Must never: call a control good that it did not see bite.
+// Owns: one round of the self-test. It runs in a thread of its own, because the edge has replaced ssh2's
+// message handlers in its main thread (transport/guard.ts), so that an ssh2 client cannot run there.
+// Must never: report a control as effective without having seen it refuse something.
 import { randomBytes } from 'node:crypto';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { detach, unexpected } from '../../domain/detached.ts';
@@ -7,7 +8,10 @@ import { askedBytes, largeBytes, smallBytes } from '../../domain/self-test-round
 import { login, type Person, readFrom, type Target, writeFile } from './probe.ts';
 
 export type Verdict = { readonly check: 'cap' | 'wrong-code' | 'lockout'; readonly bites: boolean; readonly text: string };
-/** A code that nobody has used, and all that are right about now. */
+/**
+ * `code` is a code that nobody has used yet, `near` holds all codes that are
+ * valid about now. Without `code`, one is available after `waitMs` milliseconds.
+ */
 export type Codes = { readonly code?: string | undefined; readonly near: readonly string[]; readonly waitMs: number };
 export type RoundData = {
   readonly target: Omit<Target, 'onPort'>;
@@ -19,9 +23,12 @@ export type FromRound =
   | { readonly kind: 'codes' }
   | { readonly kind: 'done'; readonly checks: readonly Verdict[] };
 
-/** Whatever the configuration says, more tries on one connection than this are no lockout. */
+/** The lockout control fails when one connection allows more wrong codes than this, whatever the configuration says. */
 const lockoutAttemptsMax = 10;
-/** A connection that ends later was ended by the time that a login may take, not by the tries. */
+/**
+ * The lockout control fails when the connection ends later than this: it was
+ * then ended by the time limit of logins, not by the number of wrong codes.
+ */
 const lockoutSecondsMax = 22;
 const unusedTriesMax = 10;
 
@@ -36,7 +43,7 @@ function main(port: MessagePort, { target: given, person, loginAttemptsMax }: Ro
       say({ kind: 'codes' });
     });
 
-  /** Waits for the next time step when all valid ones are spent. */
+  /** Returns a code that nobody has used. Waits for the next time step when all valid codes are used. */
   const unused = async (): Promise<string> => {
     for (let tries = 0; tries < unusedTriesMax; tries += 1) {
       const { code, waitMs } = await codes();
@@ -46,7 +53,7 @@ function main(port: MessagePort, { target: given, person, loginAttemptsMax }: Ro
     throw new Error('there was no unused code');
   };
 
-  /** With the right code it opens; the small file can be read, the large one is refused. */
+  /** Checks the cap: the right code opens a session, the small file can be read, and the read of the large file is refused. */
   const cap = async (): Promise<Verdict> => {
     const verdict = (bites: boolean, text: string): Verdict => ({ check: 'cap', bites, text: text.slice(0, 256) });
     const code = await unused();
@@ -60,7 +67,7 @@ function main(port: MessagePort, { target: given, person, loginAttemptsMax }: Ro
       const read = (path: string, bytes: number): Promise<number | Error> =>
         readFrom(sftp, path, bytes).catch((error: unknown) => (error instanceof Error ? error : new Error(String(error))));
       const first = await read(small, smallBytes);
-      // The small one comes last: where it can be read, both were put there.
+      // The small file is written last, so that a small file that can be read shows that both were written.
       if (first instanceof Error) {
         await writeFile(sftp, large, randomBytes(largeBytes));
         await writeFile(sftp, small, randomBytes(smallBytes));
@@ -68,7 +75,8 @@ function main(port: MessagePort, { target: given, person, loginAttemptsMax }: Ro
       const within = first instanceof Error ? await read(small, smallBytes) : first;
       if (within !== smallBytes) return verdict(false, `what is within the cap could not be read: ${String(within)}`);
       let beyond = await read(large, askedBytes);
-      // Somebody took it away, or a run was ended between the two: that is no word about the cap.
+      // The large file may be missing: somebody removed it, or an earlier round ended between
+      // the two writes. That says nothing about the cap, so the file is written again.
       if (beyond instanceof Error && !isOfCap(beyond) && !(first instanceof Error)) {
         await writeFile(sftp, large, randomBytes(largeBytes));
         beyond = await read(large, askedBytes);
@@ -82,12 +90,12 @@ function main(port: MessagePort, { target: given, person, loginAttemptsMax }: Ro
     }
   };
 
-  /** Wrong codes only: none opens a session, and after so many the connection is ended. */
+  /** Checks that wrong codes open no session, and that the connection is ended after a limited number of them. */
   const wrongCodes = async (): Promise<readonly Verdict[]> => {
     const started = performance.now();
     const tried = await login(target, person, async () => {
       const { near } = await codes();
-      // Never a right one by chance.
+      // A random code may happen to be valid; such a code is not used.
       for (;;) {
         const code = String(randomBytes(4).readUInt32BE() % 1_000_000).padStart(6, '0');
         if (!near.includes(code)) return code;
@@ -114,10 +122,10 @@ function main(port: MessagePort, { target: given, person, loginAttemptsMax }: Ro
     ];
   };
 
-  /** Errors bring texts of the system with them: operators are shown printable ASCII. */
+  /** Error messages may contain text of the operating system. Operators are only shown printable ASCII. */
   const plain = (verdict: Verdict): Verdict => ({ ...verdict, text: verdict.text.replace(/[^\x20-\x7e]/g, '?').slice(0, 256) });
   const run = async (): Promise<void> => say({ kind: 'done', checks: [await cap(), ...(await wrongCodes())].map(plain) });
-  // An error ends the thread; no report is a finding too.
+  // An error ends the thread without a report. The warden treats a missing report as a finding as well.
   detach(run(), unexpected);
 }
 

@@ -1,5 +1,6 @@
-// Owns: driving this node's own account into its cap, a wrong code and the lockout every few minutes, through the real listener.
-// Must never: stop because one round failed, or let a round live for ever.
+// Owns: the self-test of one node. Every few minutes it logs in to the node's own test account
+// through the real listener, exceeds its cap, and tries wrong codes until the lockout.
+// Must never: stop because one round failed, or let a round run without a time limit.
 import { generateKeyPairSync } from 'node:crypto';
 import { Worker } from 'node:worker_threads';
 import type { EdgeConfig } from '../../config/config.ts';
@@ -12,7 +13,10 @@ import type { FromRound, RoundData, Verdict } from './round.ts';
 
 const firstAfterMs = 3000;
 const roundMsMax = 120_000;
-/** The key of a day: the warden takes no second one before, and none lasts a month. */
+/**
+ * How long one key of the test account is used, in milliseconds. The warden accepts
+ * another key of the same run only after 20 hours, and a key expires after 30 days.
+ */
 const keyLifeMs = 24 * 3_600_000;
 const anyHosts: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '::1', '': '127.0.0.1', localhost: '127.0.0.1' };
 
@@ -20,22 +24,25 @@ export type SelfTestOptions = {
   readonly node: EdgeNode;
   readonly edge: EdgeConfig;
   readonly warden: WardenCalls;
-  /** Public halves in the SSH wire form, base64. */
+  /** Returns the accepted host keys: public halves in the SSH wire form, base64. */
   readonly hostKeys: () => readonly string[];
 };
-/** Of a connection, as its socket has them. */
+/** The two ends of a connection, as its socket reports them. */
 export type Ends = {
   readonly remotePort?: number | undefined;
   readonly remoteAddress?: string | undefined;
   readonly localAddress?: string | undefined;
 };
-/** It comes from this machine, and from one of these ports: a stranger may come from any port. */
+/**
+ * Returns whether a connection comes from this machine and from one of our own
+ * ports. The port alone says nothing, because a remote client may use the same one.
+ */
 export const isFromHere = (ports: ReadonlySet<number>, { remotePort, remoteAddress, localAddress }: Ends): boolean =>
   remotePort !== undefined && remoteAddress !== undefined && remoteAddress === localAddress && ports.has(remotePort);
 
 type Tester = Person & { readonly directory: string };
 
-/** Every profile takes this kind of key. */
+/** Creates a key on P-256, a type that every algorithm profile accepts. */
 function newKey(): { readonly blob: Buffer; readonly privateKey: string } {
   const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'prime256v1' });
   const { x = '', y = '' } = publicKey.export({ format: 'jwk' });
@@ -58,7 +65,7 @@ export class SelfTest {
     if (options.node.config.limits.selfTestEveryMs > 0) this.#schedule(firstAfterMs);
   }
 
-  /** A connection of ours earns no penalty. */
+  /** Returns whether a connection belongs to the self-test. Such a connection is never penalised. */
   isOwn(ends: Ends): boolean {
     return isFromHere(this.#ports, ends);
   }
@@ -91,7 +98,7 @@ export class SelfTest {
       await warden.call('self-test.report', { checks: [...checks] });
     } catch (error) {
       if (this.#isStopped) return;
-      // The next round starts anew; the warden notices that no report came.
+      // The next round begins anew. The warden notices that no report came.
       this.#tester = undefined;
       node.log.warn({ err: error }, 'a round of the self-test did not finish');
     }

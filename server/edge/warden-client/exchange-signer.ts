@@ -1,19 +1,25 @@
-// Owns: a connection's view of the host keys in the warden: what is offered, the challenge of the day, signatures.
+// Owns: what a connection may ask about the host keys in the warden:
+// which keys are offered, the current challenge, and signatures.
 import type { HostKeyAlgorithm } from '../../domain/algorithms.ts';
 import type { Signed, Transcript } from '../transport/key-exchange.ts';
 import type { WardenClient } from './warden-client.ts';
 
-/** From where the client comes: whose signatures these are. */
+/** The address and port of the client for which the warden signs. */
 type Source = { readonly address: string; readonly port: number };
 
 export type ExchangeContext = {
+  /** Returns the host key algorithms that are offered to clients. */
   hostKeysInUse(): readonly HostKeyAlgorithm[];
-  /** Public halves, base64, of all keys, the next ones too. */
+  /** Returns the public halves of all host keys in base64, including those that are announced for the next rotation. */
   hostKeys(): readonly string[];
+  /** Returns the first bytes of our KEXINIT cookie, by which the warden recognises that the exchange is recent. */
   challenge(): Buffer;
-  /** False while an exchange could be begun that nobody would sign: its challenge is that of a warden that leaves or has left. */
+  /**
+   * False when nobody would sign an exchange that begins now, because
+   * its challenge is that of a warden that is stopping or has stopped.
+   */
   maySign(): boolean;
-  /** Resolves when it may be begun; rejects when no warden comes. */
+  /** Resolves when an exchange may begin; rejects with `unavailable` when no warden comes in time. */
   whenSignable(): Promise<void>;
   sign(connection: string, source: Source, transcript: Transcript): Promise<Signed>;
 };

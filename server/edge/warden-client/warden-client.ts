@@ -1,5 +1,7 @@
-// Owns: the edge's one connection to the warden: hello, calls, lease; reconnecting for ever.
-// Must never: keep sending when the lease is lost, or repeat a call whose outcome is unknown unless it may be made twice.
+// Owns: the one connection of an edge to its warden: the `node.hello`, the
+// calls, the lease, and connecting again for as long as the edge runs.
+// Must never: let the edge send while the lease is lost, or repeat a
+// call whose outcome is unknown, unless the operation may be made twice.
 import { randomUUID } from 'node:crypto';
 import { connect } from 'node:net';
 import { runtimePaths } from '../../config/config.ts';
@@ -19,27 +21,46 @@ type WardenPeer = Peer<WardenToEdge, EdgeToWarden, undefined>;
 export type Hello = Result<EdgeToWarden, 'node.hello'>;
 
 export type WardenClientEvents = {
+  /** Called when the warden ended a session. */
   readonly terminated: (session: string, reason: SessionEnd) => void;
-  /** Sessions whose clients did something that the warden does not know of; `told` when it does. */
+  /**
+   * Returns the sessions whose clients did something that the warden
+   * does not know of yet. `told` is called when the warden knows of it.
+   */
   readonly active: () => { readonly active: readonly { readonly session: string; readonly quietMs: number }[]; told(): void };
-  /** An operator's order, repeated with every renewal: this run ends within so long. */
+  /**
+   * Called with an operator's order: this run must end within `withinMs`
+   * milliseconds. The order is repeated with every renewal of the lease.
+   */
   readonly drain: (withinMs: number) => void;
-  /** The warden is about to leave. Resolves when no login and no key exchange is half done: the next warden knows nothing of them. */
+  /**
+   * Called when the warden is about to stop. Resolves when no login and no key exchange is half done,
+   * because the next warden will know nothing of them, or when the edge has waited for them long enough.
+   */
   readonly leaving: () => Promise<void>;
-  /** The lease was lost or is back. */
+  /** Called when the lease was lost, and when it is back. */
   readonly leaseChanged: (isLive: boolean) => void;
   readonly sessionCount: () => number;
   readonly hasNativeCipher: boolean;
 };
 
-/** As many come with one renewal; there may be more, and nothing is sent before they are known. */
+/**
+ * The number of ended sessions that come with one renewal. When there are
+ * as many, there may be more, and nothing is sent before those are known.
+ */
 const endedMax = 1000;
 const backoffFirstMs = 50;
 const backoffMaxMs = 1000;
-/** A unix socket costs little: a warden that starts again is found soon. */
+/**
+ * The longest pause between two attempts to connect, in milliseconds. A connection
+ * to a Unix socket costs little, so a warden that was restarted is found soon.
+ */
 const reconnectMaxMs = 250;
 
-/** A session by its token, a login by its connection; what is the edge's own counts among the logins. */
+/**
+ * Returns whose share a call uses: that of the session whose token it carries, otherwise
+ * that of the login of its connection. Calls of the edge itself count among the logins.
+ */
 function whoseOf(params: object): Claim {
   if ('token' in params && typeof params.token === 'string') return { holder: params.token, group: 'sessions' };
   return { holder: 'connection' in params && typeof params.connection === 'string' ? params.connection : 'edge', group: 'logins' };
@@ -48,7 +69,7 @@ function whoseOf(params: object): Claim {
 export class WardenClient implements WardenCalls {
   readonly #node: EdgeNode;
   readonly #events: WardenClientEvents;
-  /** Names this run of the process: a new one ends what an earlier run left. */
+  /** Identifies this run of the process. When a new run says hello, the warden ends what an earlier run left behind. */
   readonly #startId = randomUUID();
   readonly #slots: Slots;
   readonly #waiting = new Set<(peer: WardenPeer | undefined) => void>();
@@ -60,7 +81,7 @@ export class WardenClient implements WardenCalls {
   #isRenewing = false;
   #isLeaving = false;
   #backoffMs = backoffFirstMs;
-  /** As of the last greeting; a warden that started again may have others. */
+  /** The host keys as of the last `node.hello`. A warden that was restarted may have others. */
   hostKeys: Hello['hostKeys'] = [];
   challenge = '';
   #timer: NodeJS.Timeout | undefined;
@@ -71,7 +92,10 @@ export class WardenClient implements WardenCalls {
     this.#events = events;
   }
 
-  /** Resolves with the first hello; tries until `patienceMs` is over. */
+  /**
+   * Resolves with the answer to the first `node.hello`. Rejects with
+   * `configuration` when no warden has answered within `patienceMs`.
+   */
   async start(patienceMs: number): Promise<Hello> {
     const first = new Promise<Hello>((resolve, reject) => {
       const timer = setTimeout(() => reject(new CofferdamError('configuration', 'the warden cannot be reached on its socket')), patienceMs);
@@ -96,12 +120,12 @@ export class WardenClient implements WardenCalls {
     return this.#isLive && performance.now() - this.#lastRenewal <= this.#node.config.limits.leaseLostMs;
   }
 
-  /** A warden is there, and is to stay. */
+  /** True when a warden is connected and is not about to stop. */
   get isReady(): boolean {
     return this.#peer?.isOpen === true && !this.#isLeaving;
   }
 
-  /** Resolves when there is one; rejects with `unavailable` after `wardenRetryMs`. */
+  /** Resolves when a warden is connected; rejects with `unavailable` after `wardenRetryMs`. */
   async whenReady(): Promise<void> {
     if (!this.isReady) await this.#next(performance.now() + this.#node.config.limits.wardenRetryMs);
   }
@@ -119,9 +143,9 @@ export class WardenClient implements WardenCalls {
         await this.#events.leaving();
         if (this.#peer === peer) this.#peer = undefined;
         this.#isLeaving = false;
-        // It closes the stream when it has answered; should it not, we do.
+        // The warden closes the stream once it has our answer. If it does not, we close the stream.
         setTimeout(() => peer.close(), this.#node.config.limits.wardenRetryMs).unref();
-        // Whoever was just given this peer makes its call before the answer goes.
+        // A caller that was just given this peer makes its call before the answer is sent.
         await new Promise((resolve) => setImmediate(resolve));
         return {};
       },
@@ -148,13 +172,13 @@ export class WardenClient implements WardenCalls {
           this.hostKeys = hello.hostKeys;
           this.challenge = hello.challenge;
           if (this.#epoch === 0) this.#epoch = hello.epoch;
-          // A greeting renews nothing: what ended meanwhile comes with the first renewal.
+          // The hello does not renew the lease: sessions that ended meanwhile are only reported with the first renewal.
           this.#beat();
           for (const wake of this.#waiting) wake(peer);
           onHello(hello);
         },
         (error: unknown) => {
-          // That it is away is said once, when the lease is lost.
+          // That the warden is away is logged once, when the lease is lost.
           if (toCofferdamError(error).code !== 'unavailable') this.#node.log.warn({ err: error }, 'the warden refused the greeting');
           peer.close();
         },
@@ -192,7 +216,7 @@ export class WardenClient implements WardenCalls {
         else setImmediate(() => this.#beat());
       })
       .finally(() => (this.#isRenewing = false));
-    // A renewal that fails is one that did not come: the lease is lost by the clock.
+    // A renewal that fails counts as one that did not come. The lease is then lost by the clock.
     detach(renewed, (error) => {
       if (toCofferdamError(error).code === 'bug') this.#node.log.error({ err: error }, 'defect in the renewal of the lease');
     });
@@ -216,13 +240,19 @@ export class WardenClient implements WardenCalls {
     });
   }
 
-  /** No session's calls stand before another's, and none before a lease: beyond its places they wait here, where the stream is not held up by them. */
+  /**
+   * Makes one call within the shares of edge calls. No session's calls delay those of another session, and no calls
+   * delay the lease: what exceeds its share waits here, where the stream to the warden is not held up. Rejects
+   * with `invalid` for parameters of a wrong form, with `over-limit` or `unavailable` when its share is used up,
+   * and with `unavailable` when no warden is connected by `deadline`.
+   */
   async #ask<K extends keyof EdgeToWarden & string>(
     op: K,
     params: Params<EdgeToWarden, K>,
     deadline: number,
   ): Promise<Result<EdgeToWarden, K>> {
-    // What clients say goes into these: whatever it is, the warden hears nothing of a wrong form from this edge.
+    // Parameters contain what clients sent. They are checked here, so that
+    // the warden never receives a message of a wrong form from this edge.
     checkCall(edgeToWarden, op, params);
     return this.#slots.within(whoseOf(params), async () => (await this.#connected(deadline)).call(op, params));
   }
