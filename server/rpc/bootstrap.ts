@@ -1,5 +1,6 @@
-// Owns: the one thing that may be asked of a new installation without being an operator: to make the first two.
-// Must never: be served on anything but a socket in a directory that only the machine's root and the warden may enter (T-06).
+// Owns: the one operation that a new installation accepts from
+// somebody who is not an operator: creating the first two operators.
+// Must never: be served on anything but a socket in a directory that only root and the warden of this machine may enter (T-06).
 import { connect } from 'node:net';
 import { z } from 'zod';
 import { CofferdamError } from '../domain/errors.ts';
@@ -10,7 +11,10 @@ import { Peer } from './peer.ts';
 import { checkCall } from './wrong-form.ts';
 
 export const bootstrapOperations = {
-  /** Two security officers, by the public halves of keys that they made themselves. Once; refused ever after. */
+  /**
+   * Creates two security officers from the public halves of keys that
+   * they made themselves. It is possible once, and refused ever after.
+   */
   bootstrap: operation({
     changes: true,
     params: z.strictObject({
@@ -24,14 +28,17 @@ export type BootstrapOperations = typeof bootstrapOperations;
 const nothing = {} as const;
 const connectMs = 5000;
 
-/** Asks the warden of this machine. Throws `unavailable` when nothing answers on the socket, `conflict` when there are operators. */
+/**
+ * Asks the warden of this machine to create the first two operators. Throws `invalid` for parameters of a wrong
+ * form, `unavailable` when nothing answers on the socket, and `conflict` when there are operators already.
+ */
 export async function askBootstrap(
   path: string,
   params: Params<BootstrapOperations, 'bootstrap'>,
 ): Promise<Result<BootstrapOperations, 'bootstrap'>> {
   const socket = connect(path);
   await new Promise<void>((resolve, reject) => {
-    // One that listens and does not accept: its queue is full, or it stands still.
+    // A process may listen on the socket without accepting: its queue is full, or it stands still.
     const timer = setTimeout(() => socket.destroy(new Error('no connection in time')), connectMs);
     socket.once('close', () => clearTimeout(timer));
     socket.once('connect', () => {

@@ -1,5 +1,6 @@
 // Owns: what operators sign: the proposal of a change and its approval, as canonical JSON, and the signatures over them.
-// Must never: let one signature stand for anything else: each text names what it is, the installation, and the key that signs.
+// Must never: let one signature stand for anything else. Each text
+// therefore names its type, the installation, and the key that signs.
 import { createHash, createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
 import { z } from 'zod';
 import { canonicalJson, parseCanonicalJson } from '../domain/canonical-json.ts';
@@ -15,14 +16,14 @@ const proposal = z.strictObject({
   change: z.uuid(),
   operation: z.string().min(1).max(64),
   params: z.record(z.string(), z.unknown()),
-  /** Why, for the one who approves and for the record. */
+  /** The reason for the change, for the operator who approves it and for the record. */
   reason: z.string().max(200),
   proposer: operatorName,
-  /** SHA-256 of the proposer's public key (SPKI, DER). */
+  /** The SHA-256 of the proposer's public key (SPKI, DER), in hexadecimal. */
   key: sha256,
   proposedAt: z.iso.datetime(),
   expiresAt: z.iso.datetime(),
-  /** An emergency that was prepared: applied without an approval. */
+  /** The prepared emergency (break-glass) under which the change is applied without an approval. */
   breakGlass: z.uuid().optional(),
 });
 export type Proposal = z.infer<typeof proposal>;
@@ -31,7 +32,7 @@ const approval = z.strictObject({
   type: z.literal('cofferdam approval/1'),
   installation: z.uuid(),
   change: z.uuid(),
-  /** SHA-256 of the proposal's text. */
+  /** The SHA-256 of the proposal's text, in hexadecimal. */
   hash: sha256,
   approver: operatorName,
   key: sha256,
@@ -47,15 +48,18 @@ function parsed<T>(text: string, shape: z.ZodType<T>, what: string): T {
 export const parseProposal = (text: string): Proposal => parsed(text, proposal, 'the proposal');
 export const parseApproval = (text: string): Approval => parsed(text, approval, 'the approval');
 
-/** SHA-256 of a document's text, hexadecimal: how a change is named when it is approved. */
+/** Returns the SHA-256 of a document's text, in hexadecimal. An approval names a change by it. */
 export const documentHash = (text: string): string => createHash('sha256').update(text, 'utf8').digest('hex');
-/** SHA-256 of a public key (SPKI, DER), hexadecimal: how an operator's key is named. */
+/** Returns the SHA-256 of a public key (SPKI, DER), in hexadecimal. It identifies an operator's key. */
 export const publicKeyFingerprint = (spki: Buffer): string => createHash('sha256').update(spki).digest('hex');
 
-/** What is signed: never the bare text, so that no other protocol's signature fits. */
+/** Returns the bytes that are signed. They begin with a fixed line, so that no signature of another protocol fits. */
 const signedBytes = (text: string): Buffer => Buffer.from(`cofferdam signed document/1\n${text}`, 'utf8');
 
-/** The operators' public keys that may sign: ECDSA on P-256 or P-384, or Ed25519. Throws `invalid`. */
+/**
+ * Parses an operator's public key. Accepts ECDSA on P-256 or P-384, and Ed25519.
+ * Throws `invalid` for any other key, and for one whose encoding is not canonical DER.
+ */
 export function operatorPublicKey(spki: Buffer): KeyObject {
   let key: KeyObject;
   try {
@@ -74,16 +78,19 @@ export function operatorPublicKey(spki: Buffer): KeyObject {
 const hashFor = (key: KeyObject): string | null =>
   key.asymmetricKeyType === 'ed25519' ? null : key.asymmetricKeyDetails?.namedCurve === 'secp384r1' ? 'sha384' : 'sha256';
 
-/** A document and its signature, ready to send. */
+/** A document and its signature (base64), ready to send. */
 export type Signed = { readonly document: string; readonly signature: string };
 
-/** Writes and signs with an operator's private key. */
+/** Writes a document as canonical JSON, and signs it with an operator's private key. */
 export function signDocument(content: Proposal | Approval, privateKey: KeyObject): Signed {
   const document = canonicalJson(content);
   return { document, signature: sign(hashFor(privateKey), signedBytes(document), privateKey).toString('base64') };
 }
 
-/** Whether `signature` (raw bytes: DER for ECDSA, 64 bytes for Ed25519) is one by the key over exactly this text. */
+/**
+ * Returns whether `signature` is one by the key `spki` over exactly this text. It is raw bytes: DER
+ * for ECDSA, 64 bytes for Ed25519. Throws `invalid` when `spki` is not an operator's public key.
+ */
 export function isSignedBy(document: string, signature: Buffer, spki: Buffer): boolean {
   const key = operatorPublicKey(spki);
   try {

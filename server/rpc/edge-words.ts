@@ -1,18 +1,25 @@
-// Owns: every word that an edge may say to the warden: its form, and what of it is possible. The table of operations takes its parameters from here only.
-// Must never: hold a word without a bound. What an edge says is kept, shown and added up when it has been taken, too.
+// Owns: every value that an edge may send to the warden: its form, and what is
+// known about it. The table of operations takes its parameters from here only.
+// Must never: contain a value without a bound. What an edge sends is kept, shown and added up after it was accepted, too.
 import { z } from 'zod';
 import { canonicalAddress } from '../domain/addresses.ts';
 import { isValidName, maxPathDepth } from '../domain/paths.ts';
 
-/** Plaintext of at most this many bytes may travel and rest inside a row instead of an object. */
+/** The largest plaintext, in bytes, of an extent that may be sent and stored inside a row instead of an object. */
 export const inlineExtentBytesMax = 65_536;
-/** So many sessions are told as active with one renewal of a lease; the others with the next. */
+/**
+ * The largest number of sessions that are reported as active with one
+ * renewal of a lease. Further ones are reported with the next renewal.
+ */
 export const activeMax = 1000;
-/** More than one process puts on a wire: what an edge says it moved is at most so much for each second in which it could. */
+/**
+ * More bytes per second than one process can send. What an edge reports as moved
+ * counts as at most this much for each second in which it could have been moved.
+ */
 export const wireBytesPerSecondMax = 2 ** 34;
 
 const base64 = (bytesMax: number) => z.base64().max(Math.ceil(bytesMax / 3) * 4);
-/** A string of the wire before anybody knows who sends it: looked up or hashed, never kept. */
+/** Returns the schema of a string that comes from an unknown sender. It is looked up or hashed, and never kept. */
 const unkept = (lengthMax: number) => z.string().max(lengthMax);
 const name = z
   .string()
@@ -20,9 +27,9 @@ const name = z
   .refine(isValidName, 'not an allowed name')
   .describe('a name of the catalogue: 1 to 255 bytes of UTF-8, no control character, no slash');
 
-/** Closed sets (literals, enumerations, booleans) stand in the table itself: they bound themselves. */
+/** Closed sets (literals, enumerations, booleans) are written in the table itself, because they are bounded by themselves. */
 export const edgeWords = {
-  // Names that one side gave, and the other side gives back.
+  // Names that one side issued and the other side sends back.
   startId: z.uuid().describe('names a run of the node; a hello with another one ends what the former left open'),
   connection: z.uuid().describe('names a TCP connection for the time of its login; of this node only'),
   token: z
@@ -76,7 +83,7 @@ export const edgeWords = {
   consoleLine: unkept(512).describe("a line of the console's grammar; what it understands is kept in its own words"),
   consoleText: unkept(16_384).describe('what the console asked for: a code, or a signed request'),
 
-  // What the node says of itself.
+  // What the node reports about itself.
   selfTestKey: base64(1024).describe("the public key of the node's own account"),
   verdictText: z
     .string()
@@ -84,7 +91,7 @@ export const edgeWords = {
     .refine((text) => /^[\x20-\x7e]*$/.test(text), 'not printable ASCII')
     .describe('why a control bit or did not, printable ASCII; shown to operators as the word of the edge'),
 
-  // The tree.
+  // The tree of directories and files.
   name,
   path: z.array(name).max(maxPathDepth).describe('names from the root on, at most 32; looked up inside the scope of the session'),
   pageLength: z.number().int().min(1).max(200).describe('names in one page; each is charged'),
@@ -95,7 +102,7 @@ export const edgeWords = {
     .max(0xffff_ffff)
     .describe('seconds since 1970, as SFTP has them (until 2106); kept as its sender says'),
 
-  // Bytes.
+  // Contents and amounts of bytes.
   extentBytes: z
     .number()
     .int()

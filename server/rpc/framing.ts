@@ -1,11 +1,12 @@
-// Owns: the wire form of the rpc: u32 big-endian length, then that many bytes of UTF-8 JSON.
-// Must never: allocate from a length it has not bounded, or keep more than one frame's worth of unread bytes.
+// Owns: the wire format of the rpc: a big-endian 32-bit length, followed by that many bytes of UTF-8 JSON.
+// Must never: allocate memory for a length that was not checked. The bytes that
+// are added and not read yet are bounded by the caller: peer.ts pauses its stream.
 import { CofferdamError } from '../domain/errors.ts';
 import { Queue } from '../domain/queue.ts';
 
 export const frameBytesMax = 131_072;
 
-/** One frame ready to write. Throws `invalid` when the JSON is larger than a frame may be. */
+/** Returns one frame that is ready to be written. Throws `invalid` when the JSON is larger than a frame may be. */
 export function encodeFrame(message: unknown): Buffer {
   const body = JSON.stringify(message);
   const length = Buffer.byteLength(body);
@@ -16,7 +17,10 @@ export function encodeFrame(message: unknown): Buffer {
   return frame;
 }
 
-/** Cuts a byte stream into frames, and reads each when it is asked for. `next` throws `invalid` once, then must not be used again. */
+/**
+ * Cuts a byte stream into frames, and parses each frame when it is asked
+ * for. After `next` has thrown `invalid`, the reader must not be used again.
+ */
 export class FrameReader {
   readonly #pending = new Queue<Buffer>();
   #pendingBytes = 0;
@@ -27,7 +31,10 @@ export class FrameReader {
     this.#pendingBytes += chunk.length;
   }
 
-  /** The next message; undefined when no whole one is here. */
+  /**
+   * Returns the next message, or undefined when no complete one has arrived.
+   * Throws `invalid` for a length out of bounds and for a frame that is not JSON.
+   */
   next(): { readonly message: unknown } | undefined {
     if (this.#wanted < 0) {
       const header = this.#take(4);
@@ -41,7 +48,7 @@ export class FrameReader {
     return { message: parseJson(body) };
   }
 
-  /** All messages that this chunk completes. */
+  /** Returns all messages that this chunk completes. Throws as `next` does. */
   push(chunk: Buffer): unknown[] {
     this.add(chunk);
     const messages: unknown[] = [];

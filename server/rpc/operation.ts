@@ -1,8 +1,12 @@
-// Owns: the shape of an operation table and the types derived from it.
+// Owns: the form of a table of operations, and the types that are derived from it.
 import type { z } from 'zod';
 
 export type Operation<P extends z.ZodType = z.ZodType, R extends z.ZodType = z.ZodType, C extends boolean = boolean> = {
-  /** Whether a call changes anything that outlives it: rows, objects, budgets, sessions. */
+  /**
+   * Whether a call changes anything that outlives it: rows, objects, budgets, sessions. In the
+   * operators' table it decides who does the work: the warden, as a command, for true; the admin
+   * process for false. `plan` and `warden.ping` are commands although nothing changes in the end.
+   */
   readonly changes: C;
   readonly params: P;
   readonly result: R;
@@ -15,7 +19,7 @@ export function operation<P extends z.ZodType, R extends z.ZodType, const C exte
 
 export type Params<T extends OperationTable, K extends keyof T> = z.infer<T[K]['params']>;
 export type Result<T extends OperationTable, K extends keyof T> = z.infer<T[K]['result']>;
-/** One handler per operation of a table; `caller` is what the transport knows of the peer. */
+/** One handler for each operation of a table. `caller` is what the transport knows about the peer. */
 export type Handlers<T extends OperationTable, Caller> = {
   readonly [K in keyof T]: (params: Params<T, K>, caller: Caller) => Promise<Result<T, K>>;
 };

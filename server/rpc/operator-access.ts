@@ -1,5 +1,5 @@
-// Owns: the access review as operators may ask for it, page by page: a part of the table in operator-admin.ts.
-// Must never: carry a key, a hash or a name of a file.
+// Owns: the operation by which operators read the access review, page by page. It is a part of the table in operator-admin.ts.
+// Must never: carry a key, a hash or the name of a file.
 import { z } from 'zod';
 import { accountName, instant, more, operation, reads, rule } from './operator-words.ts';
 
@@ -8,7 +8,7 @@ const credential = z.strictObject({
   fingerprint: z.string(),
   type: z.string(),
   algorithm: z.string(),
-  /** pending, active, retiring, dormant or suspended; what has ended is counted, not listed. */
+  /** One of pending, active, retiring, dormant and suspended. Credentials that have ended are counted, not listed. */
   state: z.string(),
   issuedBy: z.string(),
   issuedAt: instant,
@@ -18,11 +18,11 @@ const credential = z.strictObject({
   lastUsed: use.nullable(),
   readOnly: z.boolean(),
   networks: z.array(z.string()),
-  /** Whole days since its last use, or since it became valid when it was never used. */
+  /** The number of whole days since the last use, or since the credential became valid when it was never used. */
   unusedDays: z.number(),
 });
 const window = z.strictObject({
-  /** null: a single window; else a standing one, which is an exception. */
+  /** null for a single window. A standing window has a name, and is an exception. */
   name: z.string().nullable(),
   schedule: z.string().nullable(),
   opensAt: instant,
@@ -42,32 +42,35 @@ const accessRow = z.strictObject({
   readOnly: z.boolean(),
   networks: z.array(z.string()),
   secondFactor: z.boolean(),
-  /** Keys and passwords of the account that were revoked or have expired. */
+  /** The number of keys and passwords of the account that were revoked or have expired. */
   endedCredentials: z.number(),
-  /** Windows that are open or will open; the first ten, and how many there are. */
+  /** The first ten of the windows that are open or will open; `windowCount` is the number of all of them. */
   windows: z.array(window),
   windowCount: z.number(),
-  /** null: an account of our own that has no rights. */
+  /** null for an internal account that has no rights. */
   customer: z.string().nullable(),
   customerState: z.string().nullable(),
-  /** null: it reaches nothing. */
+  /** null when the account reaches no folder. */
   folder: z.string().nullable(),
   direction: z.string().nullable(),
-  /** What it may do there with this credential. */
+  /** What the account may do in the folder with this credential. */
   verbs: z.array(z.string()),
-  /** null: the account has no usable credential. */
+  /** null when the account has no usable credential. */
   credential: credential.nullable(),
-  /** Sets of proofs with this credential that gateway and customer both allow. */
+  /** The sets of proofs with this credential that both the gateway and the customer allow. */
   allowedProofs: z.array(z.string()),
-  /** Those of them whose other proofs exist: the ways in. */
+  /** Those of the allowed sets whose other proofs exist as well, so that a login is possible. */
   opensWith: z.array(z.string()),
-  /** Why nothing opens with it at present; null: it opens a session. */
+  /** Why no session can be opened with this credential at present; null when one can. */
   blocked: z.string().nullable(),
 });
 export type AccessRow = z.infer<typeof accessRow>;
 
 export const operatorAccess = {
-  /** Who may reach what, by which credential: one row for each account, folder and credential, in the order of their names. */
+  /**
+   * Lists who may reach what with which credential: one row for each
+   * account, folder and credential, in the order of their names.
+   */
   'report.access': rule(
     operation({
       changes: false,

@@ -1,6 +1,7 @@
-// Owns: everything an operator may ask of the admin process: name, least role, whether it changes anything, whether it needs a second operator.
-// Must never: contain an operation that returns file content, or a secret of a customer.
-// Changing operations become rows of `command`; the warden validates the same parameters again and executes them.
+// Owns: every operation that an operator may call in the admin process: its name, the
+// least role, whether it changes anything, and whether it needs a second operator.
+// Must never: contain an operation that returns the content of a file, or a secret of a customer.
+// Calls of changing operations become rows of `command`. The warden validates the same parameters again and executes them.
 import { z } from 'zod';
 import { operatorAccess } from './operator-access.ts';
 import { operatorBudgets } from './operator-budgets.ts';
@@ -40,7 +41,7 @@ const customerRow = z.strictObject({
   folders: z.number(),
   files: z.number(),
   createdAt: instant,
-  /** Rows of the authentication policy that it allows; null = all. */
+  /** The rows of the authentication policy that the customer allows; null when it allows all of them. */
   allowedProofs: z.array(z.string()).nullable(),
 });
 const folderRow = z.strictObject({
@@ -76,7 +77,7 @@ const fileRow = z.strictObject({
   path: z.string(),
   number: z.number(),
   state: z.string(),
-  /** Why it left the tree: window, reads, removed, operator. */
+  /** Why the version left the tree: window, reads, removed or operator. */
   withdrawnWhy: z.string().nullable(),
   size: z.number(),
   sha256: z.string().nullable(),
@@ -115,21 +116,24 @@ export const operatorToAdmin = {
             lastSeenAt: instant.nullable(),
             alive: z.boolean(),
             sessions: z.number(),
-            /** It takes no new sessions and ends by then; null = it serves. */
+            /** The time at which the node's drain ends. Until then it accepts no new sessions. null when the node serves. */
             drainingUntil: instant.nullable(),
           }),
         ),
         wardenAnswersMs: z.number().nullable(),
-        /** Why nothing is served, if so; and for how long the record waits for its seal or its witness, milliseconds. */
+        /**
+         * The state of the record: `frozen` is the reason when nothing is served, and `lateMs`
+         * is for how long the record has waited for its seal or its witness, in milliseconds.
+         */
         record: z.strictObject({
           entries: z.number(),
           frozen: z.string().nullable(),
           lateMs: z.number(),
           isStopped: z.boolean(),
-          /** Months whose way into an archive failed when it was tried last. */
+          /** The number of months whose last attempt to be moved into an archive failed. */
           stuckMonths: z.number(),
         }),
-        /** Verdicts of the self-tests; `isStale`: a node serves and does not report. */
+        /** The verdicts of the self-tests. `silentNodes` names the nodes that serve and do not report. */
         controls: z.array(
           z.strictObject({ node: z.string(), check: z.string(), bites: z.boolean(), text: z.string(), at: instant, since: instant }),
         ),
@@ -166,7 +170,7 @@ export const operatorToAdmin = {
     }),
     prepares,
   ),
-  /** By name, behind `after`. */
+  /** Lists customers by name. `after` is the last name of the page before. */
   'customer.list': rule(
     operation({
       changes: false,
@@ -205,7 +209,10 @@ export const operatorToAdmin = {
           customer: accountName,
           kind: z.enum(['person', 'machine']),
           contact: text(200).optional(),
-          /** A person who may open windows of the customer's machine accounts and manage their keys over the console. */
+          /**
+           * True for a person who may open windows for the customer's
+           * machine accounts, and manage their keys, over the console.
+           */
           manages: z.boolean().optional(),
         }),
         z.strictObject({
@@ -213,7 +220,7 @@ export const operatorToAdmin = {
           name: accountName,
           kind: z.enum(['person', 'machine']),
           contact: text(200).optional(),
-          /** Customers whose folders it may work in: read deposits, fill collect folders. */
+          /** The customers in whose folders the account may work: it may read deposits and fill collect folders. */
           customers: z.array(accountName).min(1).max(500),
         }),
       ]),
@@ -237,7 +244,10 @@ export const operatorToAdmin = {
     }),
     reads(),
   ),
-  /** The signed receipt of one version, by version id or by customer and path (newest closed version). */
+  /**
+   * Returns the signed receipt of one version, selected by the version's id,
+   * or by customer and path; the latter selects the newest closed version.
+   */
   'file.receipt': rule(
     operation({
       changes: false,
@@ -246,7 +256,10 @@ export const operatorToAdmin = {
     }),
     reads(),
   ),
-  /** The keys that receipts are signed with, the newest first: with them anybody checks a receipt that a bank shows. */
+  /**
+   * Lists the keys with which receipts are signed, the newest
+   * first. With them anybody can check a receipt that a bank shows.
+   */
   'file.receipt-keys': rule(
     operation({
       changes: false,
@@ -271,7 +284,7 @@ export const operatorToAdmin = {
     }),
     narrows,
   ),
-  /** Logins by key exchange, those without a post-quantum method first. */
+  /** Counts logins by key exchange method. Accounts that log in without a post-quantum method come first. */
   'report.key-exchange': rule(
     operation({
       changes: false,
@@ -301,14 +314,15 @@ export const operatorToAdmin = {
   ...operatorLedger,
   ...operatorLedgerReading,
   ...operatorIncident,
-  /** Answers at once: shows that the warden takes commands. */
+  /** Answers at once, which shows that the warden accepts commands. */
   'warden.ping': rule(
     operation({
       changes: true,
       params: none,
       result: z.strictObject({
         receiptKey: z.string(),
-        /** Lines of a known_hosts file, without the host. */ hostKeys: z.array(z.string()),
+        /** The lines of a known_hosts file, without the host. */
+        hostKeys: z.array(z.string()),
       }),
     }),
     reads(),
@@ -318,7 +332,10 @@ export const operatorToAdmin = {
 export type OperatorToAdmin = typeof operatorToAdmin;
 export type OperatorOperation = keyof OperatorToAdmin;
 
-/** Whether an operator of role `has` may call an operation whose least role is `needs`. Auditors read what viewers read, and nothing more. */
+/**
+ * Returns whether an operator of role `has` may call an operation whose least
+ * role is `needs`. Auditors may read what viewers may read, and nothing more.
+ */
 export function mayCall(has: string, needs: OperatorRole): boolean {
   const ranks: Readonly<Record<OperatorRole, number>> = { viewer: 0, auditor: 0, operator: 1, 'security-officer': 2 };
   return Object.hasOwn(ranks, has) && ranks[has as OperatorRole] >= ranks[needs];

@@ -1,11 +1,12 @@
-// Owns: what an operator may ask about budgets, exposure and alerts: a part of the table in operator-admin.ts.
+// Owns: the operations on budgets, exposure, alerts and suspended keys that
+// an operator may call. They are a part of the table in operator-admin.ts.
 import { z } from 'zod';
 import { budgetDirections, budgetWindows, capMax, consequences, scopeKinds } from '../domain/budgets.ts';
 import { accountName, fingerprint, instant, mayWiden, more, narrows, operation, reads, rule, text, widens } from './operator-words.ts';
 
 export const scopeParams = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('credential'), fingerprint }),
-  /** Without a customer: every customer of the account. */
+  /** Without a customer, the scope stands for every customer of the account. */
   z.strictObject({ kind: z.literal('account'), account: accountName, customer: accountName.optional() }),
   z.strictObject({ kind: z.literal('customer'), customer: accountName }),
   z.strictObject({ kind: z.literal('plane'), plane: z.enum(['partner', 'internal']) }),
@@ -13,7 +14,7 @@ export const scopeParams = z.discriminatedUnion('kind', [
 ]);
 export type ScopeParams = z.infer<typeof scopeParams>;
 
-/** A scope as find_budgets() of the database takes it. */
+/** A scope in the form that the database function find_budgets() takes. */
 export type ScopeName = { readonly kind: string; readonly name: string | null; readonly customer: string | null };
 
 export function scopeName(scope: ScopeParams): ScopeName {
@@ -42,7 +43,7 @@ const budgetRow = z.strictObject({
   scope: z.enum(scopeKinds),
   label: z.string(),
   direction,
-  /** Caps with released headroom. Bytes mean nothing for `list`. */
+  /** The caps include released headroom. For the direction `list` the bytes have no meaning. */
   windows: z.array(z.strictObject({ window, bytes: use, items: use })),
   rate: z.number().nullable(),
   sessionsMax: z.number().nullable(),
@@ -54,7 +55,7 @@ const budgetRow = z.strictObject({
   consequence: z.enum(consequences),
 });
 
-/** What to change in one direction of a scope; what is not named stays. */
+/** What to change in one direction of a scope. Fields that are absent keep their value. */
 export const budgetChange = z.strictObject({
   scope: scopeParams,
   direction,
@@ -68,11 +69,11 @@ export const budgetChange = z.strictObject({
   reason: text(200),
 });
 export type BudgetChange = z.infer<typeof budgetChange>;
-/** How many rows were changed, and what became wider. */
+/** The number of rows that were changed, and the fields that became wider, in words. */
 const changed = z.strictObject({ changed: z.number(), widened: z.array(z.string()) });
 
 export const operatorBudgets = {
-  /** Without a scope: gateway, planes, and the customers that use most of their day. */
+  /** Without a scope: shows the gateway, the planes, and the customers that have used the largest part of their day. */
   'budget.show': rule(
     operation({
       changes: false,
@@ -89,16 +90,19 @@ export const operatorBudgets = {
         label: z.string(),
         cap: z.number(),
         used: z.number(),
-        /** Oldest first; what was charged in each, and since the window's begin. */
+        /**
+         * The buckets of the window, the oldest first. `amount` is what was charged
+         * in the bucket, and `since` what was charged since the window began.
+         */
         buckets: z.array(z.strictObject({ from: instant, amount: z.number(), since: z.number() })),
       }),
     }),
     reads(),
   ),
   'budget.set': rule(operation({ changes: true, params: budgetChange, result: changed }), mayWiden),
-  /** The same, refused when anything would become wider. */
+  /** The same as `budget.set`, but refused when anything would become wider. */
   'budget.tighten': rule(operation({ changes: true, params: budgetChange, result: changed }), narrows),
-  /** Headroom that was approved beforehand, once, for some hours. Loud. */
+  /** Releases headroom that was approved beforehand, once, for some hours. This raises an alert. */
   'budget.release': rule(
     operation({
       changes: true,
@@ -107,7 +111,7 @@ export const operatorBudgets = {
     }),
     narrows,
   ),
-  /** What could be taken with this credential right now. */
+  /** Shows what could be taken with this credential right now. */
   exposure: rule(
     operation({
       changes: false,
@@ -116,19 +120,19 @@ export const operatorBudgets = {
         account: z.string(),
         kind: z.string(),
         plane: z.string(),
-        /** Why nothing can be taken at all, or null. */
+        /** Why nothing can be taken at all; null when something can. */
         blocked: z.string().nullable(),
         expiresAt: instant,
         openSessions: z.number(),
         customers: z.array(
           z.strictObject({
             customer: z.string(),
-            /** Published and readable with this credential. */
+            /** The number of files that are published and readable with this credential. */
             files: z.number(),
             bytes: z.number(),
-            /** Paid for within 24 h: readable again without a charge. */
+            /** The bytes that were charged within the last 24 hours, and can be read again without a charge. */
             paidBytes: z.number(),
-            /** Room in every scope, per window; the smallest holds now. */
+            /** For each window: the room that is left in all scopes of the credential. The smallest value applies now. */
             room: z.array(z.strictObject({ window, bytes: z.number(), files: z.number() })),
           }),
         ),

@@ -1,4 +1,5 @@
-// Owns: what an operator may ask about changes, operators and emergencies: a part of the table in operator-admin.ts.
+// Owns: the operations on changes, operators and emergencies that an
+// operator may call. They are a part of the table in operator-admin.ts.
 import { z } from 'zod';
 import {
   accountName,
@@ -20,14 +21,14 @@ import {
 
 const reason = text(200);
 const signature = z.base64().max(512);
-/** DER of a SubjectPublicKeyInfo. */
+/** The DER encoding of a SubjectPublicKeyInfo, in base64. */
 const publicKey = z.base64().min(40).max(512);
 const role = z.enum(operatorRoles);
 
 const changeRow = z.strictObject({
   change: uuid,
   operation: z.string(),
-  /** proposed, applied, rejected, expired. */
+  /** One of proposed, applied, rejected and expired. */
   state: z.string(),
   proposer: z.string(),
   proposedAt: instant,
@@ -35,7 +36,7 @@ const changeRow = z.strictObject({
   reason: z.string(),
   decidedBy: z.string().nullable(),
   decidedAt: instant.nullable(),
-  /** Applied without an approval, in an emergency that was prepared. */
+  /** The prepared emergency under which the change was applied without an approval; null for any other change. */
   breakGlass: uuid.nullable(),
 });
 const operatorRow = z.strictObject({
@@ -52,7 +53,7 @@ const breakGlassRow = z.strictObject({
   hours: z.number(),
   reason: z.string(),
   validUntil: instant,
-  /** prepared, open, used, expired, ended, reviewed. */
+  /** One of prepared, open, used, expired, ended and reviewed. */
   state: z.string(),
   openedAt: instant.nullable(),
   closesAt: instant.nullable(),
@@ -64,7 +65,10 @@ const breakGlassRow = z.strictObject({
 const effect = z.strictObject({ kind: z.string(), customer: z.string().nullable(), account: z.string().nullable(), text: z.string() });
 
 export const operatorChanges = {
-  /** Runs an operation and undoes it: what it would do, to whom, and whether it needs a second operator. Changes nothing. */
+  /**
+   * Runs an operation and undoes it. Shows what it would do, to whom,
+   * and whether it needs a second operator. Nothing remains changed.
+   */
   plan: rule(
     operation({
       changes: true,
@@ -88,7 +92,7 @@ export const operatorChanges = {
         change: uuid,
         hash: sha256,
         expiresAt: instant,
-        /** Not null: applied at once, by a prepared emergency. */
+        /** The result when the change was applied at once, under a prepared emergency; otherwise null. */
         applied: z.record(z.string(), z.unknown()).nullable(),
       }),
     }),
@@ -111,7 +115,7 @@ export const operatorChanges = {
     }),
     reads(),
   ),
-  /** The text that was signed, with its signatures: whoever shows it reads the text, and nothing beside it. */
+  /** Returns the text that was signed, with its signatures. A client must show what the text says, and nothing else. */
   'change.show': rule(
     operation({
       changes: false,
@@ -127,7 +131,7 @@ export const operatorChanges = {
     }),
     reads(),
   ),
-  /** Everything operators changed: signed changes and commands, newest first. */
+  /** Lists everything that operators changed, signed changes as well as commands, the newest first. */
   'report.changes': rule(
     operation({
       changes: false,
@@ -139,7 +143,7 @@ export const operatorChanges = {
             at: instant,
             operation: z.string(),
             by: z.string(),
-            /** Who approved; null: it needed nobody else. */
+            /** Who approved the change; null when it needed no second operator. */
             approvedBy: z.string().nullable(),
             breakGlass: uuid.nullable(),
             outcome: z.string(),
@@ -170,7 +174,7 @@ export const operatorChanges = {
     operation({ changes: true, params: z.strictObject({ name: accountName, role, reason }), result: none }),
     always('security-officer'),
   ),
-  /** One more key; the former ones stay good until `operator.end-key`. */
+  /** Adds one more key. The former keys stay valid until `operator.end-key`. */
   'operator.add-key': rule(
     operation({
       changes: true,
@@ -189,7 +193,10 @@ export const operatorChanges = {
     always('security-officer'),
   ),
 
-  /** Lets one operator do these operations alone for some hours, once, within so many days. */
+  /**
+   * Allows one operator to do these operations without a second one:
+   * once, for `hours` hours, beginning within `validDays` days.
+   */
   'break-glass.prepare': rule(
     operation({
       changes: true,

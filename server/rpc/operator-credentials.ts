@@ -1,5 +1,5 @@
-// Owns: what an operator may ask about credentials, accounts' standing and windows: a part of the table in operator-admin.ts.
-// Must never: carry a secret. Passwords and tickets are made by cofferctl; what travels is their SHA-256.
+// Owns: the operations on credentials, the state of accounts, and activation windows: a part of the table in operator-admin.ts.
+// Must never: carry a secret. cofferctl makes passwords and tickets; only their SHA-256 is sent.
 import { z } from 'zod';
 import { transferRowNames } from '../domain/authentication-policy.ts';
 import {
@@ -27,13 +27,13 @@ const days = (max: number) => z.number().int().min(0).max(max);
 /** One line of OpenSSH's public key format: algorithm, base64, optional comment. */
 const publicKey = text(4096);
 
-/** Which credentials: all conditions that are named must hold, and one must be named. */
+/** Selects credentials. All conditions that are given must hold, and at least one must be given. */
 export const selection = z
   .strictObject({
     customer: accountName.optional(),
     account: accountName.optional(),
     fingerprint: fingerprint.optional(),
-    /** Issued before; ISO 8601. */
+    /** Issued before this instant (ISO 8601). */
     staleBefore: moment.optional(),
     /** Used at least once from this network. */
     usedFrom: network.optional(),
@@ -47,7 +47,7 @@ const credentialRow = z.strictObject({
   account: z.string(),
   customer: z.string().nullable(),
   algorithm: z.string(),
-  /** pending, active, retiring, expired, dormant, suspended, revoked. */
+  /** One of pending, active, retiring, expired, dormant, suspended and revoked. */
   state: z.string(),
   issuedBy: z.string(),
   createdAt: instant,
@@ -59,7 +59,7 @@ const credentialRow = z.strictObject({
   lastUsedFrom: z.string().nullable(),
   readOnly: z.boolean(),
   networks: z.array(z.string()),
-  /** The key that replaces it. */
+  /** The key that replaces this one. */
   successor: z.string().nullable(),
   openSessions: z.number(),
   endedAt: instant.nullable(),
@@ -89,14 +89,14 @@ const rotationItem = z.strictObject({
   state: z.string(),
   retiresAt: instant.nullable(),
   movedAt: instant.nullable(),
-  /** The old key has retired, or retires soon, and the new one was not used before. */
+  /** True when the overlap has begun or the old key has retired, and the new key was not used before the old key's end. */
   isLaggard: z.boolean(),
   contact: z.string().nullable(),
 });
 const windowRow = z.strictObject({
   account: z.string(),
   customer: z.string().nullable(),
-  /** null: a single window. */
+  /** null for a single window. */
   name: z.string().nullable(),
   schedule: z.string().nullable(),
   opensAt: instant,
@@ -108,12 +108,12 @@ const windowRow = z.strictObject({
 const timeOfDay = z.string().regex(/^(?:[01]\d|2[0-3]):[0-5]\d$/, 'a time of day looks like 08:30');
 const standing = z.strictObject({
   name: accountName,
-  /** ISO days of the week, 1 = Monday. */
+  /** ISO days of the week; 1 is Monday. */
   days: z.array(z.number().int().min(1).max(7)).min(1).max(7),
-  /** Times of day; not later closing than opening = over midnight. */
+  /** Times of day. A closing time before the opening time is on the next day; equal times are refused. */
   opens: timeOfDay,
   closes: timeOfDay,
-  /** IANA time zone. */
+  /** The name of an IANA time zone. */
   zone: z.string().regex(/^[A-Za-z][A-Za-z0-9_+/-]{0,63}$/, 'a time zone looks like Europe/Zurich'),
   forDays: z.number().int().min(1).max(90),
 });
@@ -127,7 +127,7 @@ export const operatorCredentials = {
     }),
     reads(),
   ),
-  /** One of them, and what happened to it, newest first. */
+  /** Shows one credential and what happened to it, the newest first. */
   'credential.show': rule(
     operation({
       changes: false,
@@ -139,12 +139,12 @@ export const operatorCredentials = {
     }),
     reads(),
   ),
-  /** Dormant ones, those that soon will be, and those that expire within the warning time. */
+  /** Lists credentials that are dormant, will be dormant soon, or expire within the warning time. */
   'credential.stale': rule(
     operation({ changes: false, params: none, result: z.strictObject({ credentials: z.array(credentialRow), more }) }),
     reads(),
   ),
-  /** Whom a revocation or rotation of this selection would concern. Changes nothing. */
+  /** Shows whom a revocation or rotation of this selection would concern. Changes nothing. */
   'credential.plan': rule(
     operation({
       changes: false,
@@ -155,7 +155,7 @@ export const operatorCredentials = {
         count: z.number(),
         accounts: z.number(),
         openSessions: z.number(),
-        /** Accounts that are left without any usable credential. */
+        /** The number of accounts that would be left without any usable credential. */
         locksOut: z.number(),
       }),
     }),
@@ -169,7 +169,7 @@ export const operatorCredentials = {
     }),
     narrows,
   ),
-  /** A dormant one may be used again. */
+  /** Makes a dormant credential usable again. */
   'credential.wake': rule(operation({ changes: true, params: z.strictObject({ fingerprint, reason }), result: none }), widens),
 
   'key.add': rule(
@@ -178,12 +178,12 @@ export const operatorCredentials = {
       params: z.strictObject({
         account: accountName,
         publicKey,
-        /** The account's request for this key and, after it, a signature of it by this key; without, nobody has proved to have it. */
+        /** The account's request for this key, followed by this key's signature of it. Without it nobody has proved to have the key. */
         proof: text(16_384).optional(),
         expiresInDays: z.number().int().min(1).max(366).optional(),
         readOnly: z.boolean().optional(),
         networks: z.array(network).max(32).optional(),
-        /** The key that it replaces: both are good for the overlap. */
+        /** The key that this one replaces. Both are valid during the overlap. */
         replaces: fingerprint.optional(),
         overlapDays: days(90).optional(),
       }),
@@ -191,7 +191,7 @@ export const operatorCredentials = {
     }),
     widens,
   ),
-  /** The old key goes after the overlap, or at once. */
+  /** Ends the old key after the overlap, or at once. */
   'key.retire': rule(
     operation({
       changes: true,
@@ -200,10 +200,10 @@ export const operatorCredentials = {
     }),
     narrows,
   ),
-  /** A key that its customer asked for is good now, without the waiting time. */
+  /** Makes a key that its customer asked for valid now, without the waiting time. */
   'key.confirm': rule(operation({ changes: true, params: z.strictObject({ fingerprint, reason }), result: none }), widens),
 
-  /** Plans a rotation: which keys are to go, and when. Nothing happens to them before `rotation.advance`. */
+  /** Plans a rotation: which keys are to end, and when. Nothing happens to them before `rotation.advance`. */
   'rotation.start': rule(
     operation({
       changes: true,
@@ -212,7 +212,7 @@ export const operatorCredentials = {
     }),
     narrows,
   ),
-  /** Begins the overlap of at most 100 planned keys, and registers new keys for their accounts; repeated until nothing remains. */
+  /** Begins the overlap of at most 100 planned keys, and registers new keys for their accounts. Repeated until nothing remains. */
   'rotation.advance': rule(
     operation({
       changes: true,
@@ -235,7 +235,7 @@ export const operatorCredentials = {
       changes: false,
       params: z.strictObject({
         rotation: uuid,
-        /** Only those who have not moved. */
+        /** Only the laggards. */
         laggards: z.boolean().optional(),
         /** The last item of the page before. */
         after: z.strictObject({ account: z.string().max(64), fingerprint }).optional(),
@@ -244,7 +244,7 @@ export const operatorCredentials = {
     }),
     reads(),
   ),
-  /** Retires the old keys of all who moved now; with `laggards` everybody's. */
+  /** Ends the old keys of all accounts that moved, now; with `laggards` the old keys of all accounts. */
   'rotation.finish': rule(
     operation({
       changes: true,
@@ -253,7 +253,7 @@ export const operatorCredentials = {
     }),
     narrows,
   ),
-  /** Old keys that have not retired get back their former end; new ones stay. */
+  /** Gives old keys that have not retired their former end back. New keys stay. */
   'rotation.undo': rule(
     operation({
       changes: true,
@@ -263,7 +263,7 @@ export const operatorCredentials = {
     widens,
   ),
 
-  /** The password is made by cofferctl and shown there once; its name finds the row, its SHA-256 is stored under Argon2id. */
+  /** Registers a password that cofferctl made and showed once. Its name finds the row; its SHA-256 is stored under Argon2id. */
   'password.issue': rule(
     operation({
       changes: true,
@@ -277,7 +277,7 @@ export const operatorCredentials = {
     }),
     widens,
   ),
-  /** The one-time ticket is made by cofferctl and shown there once; only its SHA-256 travels and is stored. */
+  /** Registers a one-time ticket that cofferctl made and showed once. Only its SHA-256 is sent and stored. */
   'mfa.ticket': rule(
     operation({
       changes: true,
@@ -286,7 +286,7 @@ export const operatorCredentials = {
     }),
     widens,
   ),
-  /** Takes the second factor away, with its open tickets and sessions. */
+  /** Removes the second factor, and ends its open tickets and the account's sessions. */
   'mfa.reset': rule(
     operation({
       changes: true,
@@ -304,7 +304,7 @@ export const operatorCredentials = {
     }),
     narrows,
   ),
-  /** Undoes a lock, and lets the counters of failed guesses begin again. */
+  /** Undoes a lock, and resets the counters of failed guesses. */
   'account.unlock': rule(
     operation({
       changes: true,
@@ -313,7 +313,7 @@ export const operatorCredentials = {
     }),
     widens,
   ),
-  /** Ends the account so many days from now; null = never. */
+  /** Ends the account in this many days; null means never. */
   'account.expire': rule(
     operation({
       changes: true,
@@ -337,7 +337,7 @@ export const operatorCredentials = {
     }),
     mayWiden,
   ),
-  /** Which sets of proofs this customer allows; null = all that the policy has. Ends the sessions that are open. */
+  /** Sets the sets of proofs that this customer allows; null allows all that the policy has. Ends the open sessions. */
   'customer.policy': rule(
     operation({
       changes: true,
@@ -362,7 +362,7 @@ export const operatorCredentials = {
     }),
     widens,
   ),
-  /** A weekly schedule: a named exception that reports show. */
+  /** Opens a weekly schedule, which is a named exception that reports show. */
   'window.open-standing': rule(
     operation({
       changes: true,
@@ -371,7 +371,7 @@ export const operatorCredentials = {
     }),
     widens,
   ),
-  /** Without a name: all of the account. Sessions that came in by them end. */
+  /** Closes a window; without a name all windows of the account. Sessions that were opened by them end. */
   'window.close': rule(
     operation({
       changes: true,
@@ -388,7 +388,7 @@ export const operatorCredentials = {
     }),
     reads(),
   ),
-  /** What the policy would rather not have: standing windows, with their ends. */
+  /** Lists what the policy would rather not have: standing windows, with their ends. */
   'report.exceptions': rule(
     operation({ changes: false, params: none, result: z.strictObject({ exceptions: z.array(windowRow), more }) }),
     reads(),

@@ -1,4 +1,5 @@
-// Owns: what an operator may ask about an incident: whose files could have been read, and where an indicator occurs. A part of the table in operator-admin.ts.
+// Owns: the operations that an operator may call about an incident: whose files could have
+// been read, and where an indicator occurs. They are a part of the table in operator-admin.ts.
 // Must never: carry content, or a key.
 import { z } from 'zod';
 import { certainties } from '../domain/incident/certainty.ts';
@@ -27,13 +28,16 @@ const selection = z
     if (fault !== undefined) given.issues.push({ code: 'custom', message: fault, input: given.value });
   });
 
-/** One version whose keys left. `released` is the warden's upper bound, `sent` the edge's word. */
+/**
+ * One version whose keys left the warden. `releasedBytes` is the
+ * warden's upper bound; `sentBytes` is what the edge reports.
+ */
 const fileRow = z.strictObject({
-  /** Name, or the id when the catalogue has none. */
+  /** The name of the customer, or its id when the catalogue has no name for it. */
   customer: nullableText,
   customerId: z.string().nullable(),
   folder: nullableText,
-  /** Within the folder. */
+  /** The path within the folder. */
   path: nullableText,
   version: z.string().nullable(),
   sha256: nullableText,
@@ -42,16 +46,16 @@ const fileRow = z.strictObject({
   extents: count.nullable(),
   releasedExtents: count,
   releasedBytes: count,
-  /** Of these, extents whose key left only to hash a resumed upload. */
+  /** The number of released extents whose key left only so that a resumed upload could be hashed. */
   verifiedExtents: count,
   sentBytes: count,
   certainty: z.enum(certainties),
   handles: count,
   first: instant,
   last: instant,
-  /** Of the catalogue today; null: it does not have this version. */
+  /** The state in the catalogue today; null when the catalogue does not have this version. */
   state: nullableText,
-  /** What the catalogue says otherwise than the record: sha256, size, path. The record's is shown. */
+  /** The fields in which the catalogue differs from the record: sha256, size. The values shown are those of the record. */
   differs: z.array(z.string()),
 });
 const nameRow = z.strictObject({
@@ -72,7 +76,7 @@ const depositRow = z.strictObject({
   version: nullableText,
   sha256: nullableText,
   size: count.nullable(),
-  /** closed, interrupted, given-up, expired, or opened: no end is known. */
+  /** One of closed, interrupted, given-up, expired and opened; `opened` means that no end is known. */
   state: z.string(),
   uploads: count,
   first: instant,
@@ -89,12 +93,12 @@ const sessionRow = z.strictObject({
   source: nullableText,
   sourcePort: count.nullable(),
   client: nullableText,
-  /** As it was opened: proofs, purpose, algorithms. null: the entry is not in the database any more. */
+  /** How the session was opened: proofs, purpose and algorithms. null when the entry is not in the database any more. */
   opened: z.record(z.string(), z.unknown()).nullable(),
   start: instant.nullable(),
   end: instant.nullable(),
   reason: nullableText,
-  /** The edge's word. */
+  /** The number of bytes that the edge reports. */
   bytesIn: count.nullable(),
   bytesOut: count.nullable(),
 });
@@ -105,7 +109,7 @@ const actionRow = z.strictObject({
   account: nullableText,
   customer: nullableText,
   credential: nullableText,
-  /** null: not sealed yet. */
+  /** null when the entry is not sealed yet. */
   number: count.nullable(),
   facts: z.record(z.string(), z.unknown()),
 });
@@ -132,12 +136,12 @@ const customerRow = z.strictObject({
   names: count,
   deposits: count,
   depositBytes: count,
-  /** Could have been read, and was not. */
+  /** The number of files that could have been read and were not. */
   unread: count,
   unreadBytes: count,
 });
 
-/** The parts of an answer, in which order they are found, and the rows of each. */
+/** The parts of an answer, in the order in which they are found, and the rows of each. */
 export const incidentParts = {
   sessions: sessionRow,
   actions: actionRow,
@@ -154,12 +158,15 @@ const partNames = Object.keys(incidentParts) as IncidentPart[];
 const recordState = z.strictObject({
   checkpoint: nullableText,
   checkpointAt: instant.nullable(),
-  /** Entries that have no seal yet count as well. */
+  /** The number of entries that have no seal yet. They count in the answer as well. */
   unsealed: count,
   unwitnessedMs: count,
-  /** Why nothing is served, or null. */
+  /** Why nothing is served; null when the record is not frozen. */
   frozen: nullableText,
-  /** The answer begins here: what is older is in archives. null: the database has everything that was asked for. */
+  /**
+   * The time at which the answer begins, because what is older is in
+   * archives. null when the database has everything that was asked for.
+   */
   completeFrom: instant.nullable(),
 });
 export type RecordState = z.infer<typeof recordState>;
@@ -178,29 +185,29 @@ const totals = z.strictObject({
   actions: count,
   unread: count,
   unreadBytes: count,
-  /** Logins of the selection that opened nothing; strangers: with names that nobody has. */
+  /** Logins within the selection that opened nothing. `strangerLogins` are those with names that no account has. */
   refusedLogins: count,
   partialLogins: count,
   refusedSessions: count,
   strangerLogins: count,
-  /** Files whose catalogue row is missing, or differs from the record. */
+  /** Files whose row in the catalogue is missing, and those whose row differs from the record. */
   unknownVersions: count,
   differing: count,
 });
 const summary = z.strictObject({
   record: recordState,
   totals,
-  /** Accounts of the selection: those who could have read. */
+  /** The accounts of the selection, which could have read the files. */
   accounts: z.array(z.string()),
   accountsMore: z.boolean(),
-  /** The list of what was not read was asked for. */
+  /** True when the list of files that were not read was asked for. */
   hasUnread: z.boolean(),
   tookMs: count,
 });
 export type IncidentSummary = z.infer<typeof summary>;
 
 const hits = z.strictObject({
-  /** Of the list that was sent, from 0. */
+  /** The index in the list of indicators that was sent, from 0. */
   index: count,
   hits: count,
   first: instant.nullable(),
@@ -209,11 +216,11 @@ const hits = z.strictObject({
   accounts: z.array(z.string()),
   customers: z.array(z.string()),
   kinds: z.array(z.strictObject({ kind: z.string(), count })),
-  /** The lists of names were cut. */
+  /** True when the lists of names were cut. */
   more: z.boolean(),
 });
 export type IndicatorHits = z.infer<typeof hits>;
-/** Names of accounts, and of customers, that are shown of one indicator. */
+/** The largest number of names of accounts, and of customers, that are shown for one indicator. */
 export const namesShownMax = 20;
 
 export const indicatorsPerCallMax = 250;
@@ -222,7 +229,7 @@ export const namesPerCallMax = 250;
 const named = z.array(z.strictObject({ id: uuid, name: z.string() }));
 
 export const operatorIncident = {
-  /** Starts looking; the answer is asked for with what comes back. */
+  /** Begins to look for the answer. The result names it for the operations below. */
   'incident.scope': rule(
     operation({
       changes: false,
@@ -231,7 +238,7 @@ export const operatorIncident = {
     }),
     reads(),
   ),
-  /** Answers when it is done or has failed, at the latest after `waitMs`. */
+  /** Returns when the work is done or has failed, at the latest after `waitMs` milliseconds. */
   'incident.progress': rule(
     operation({
       changes: false,
@@ -244,14 +251,14 @@ export const operatorIncident = {
     }),
     reads(),
   ),
-  /** Rows of one part, as JSON of the shapes above; `offset` is 0 or what the page before gave as `next`. */
+  /** Returns rows of one part, as JSON of the shapes above. `offset` is 0, or the `next` of the page before. */
   'incident.page': rule(
     operation({
       changes: false,
       params: z.strictObject({
         scope: uuid,
         part: z.enum(partNames),
-        /** Only of this customer; an empty text: of none. */
+        /** Only rows of this customer. An empty text selects rows that belong to no customer. */
         customerId: z.string().max(36).optional(),
         offset: z.number().int().min(0).optional(),
       }),
@@ -260,8 +267,10 @@ export const operatorIncident = {
     reads(),
   ),
   /**
-   * Lines of a slice (docs/reference/ledger-format.md): every sealed entry of one customer between two epochs of the record, and which of them an answer is
-   * about. The first call makes it, and may be answered with `conflict` when part of it is in archives, or newer than the newest epoch: `ledger.begin-epoch`.
+   * Returns lines of a slice (docs/reference/ledger-format.md): every sealed entry of one
+   * customer between two epochs of the record, and which of them the answer is about. The
+   * first call creates the slice. It is answered with `conflict` when a part of it is in
+   * archives, or is newer than the newest epoch; in the latter case call `ledger.begin-epoch`.
    */
   'incident.slice': rule(
     operation({
@@ -280,12 +289,18 @@ export const operatorIncident = {
           .min(1)
           .max(indicatorsPerCallMax),
       }),
-      /** Those that occur; `more`: this answer holds no more, ask again from the index behind the last one. */
+      /**
+       * The indicators that occur. `more` is true when the answer
+       * holds no more; ask again from the index after the last one.
+       */
       result: z.strictObject({ found: z.array(hits), completeFrom: instant.nullable(), more: z.boolean() }),
     }),
     reads(),
   ),
-  /** What entries in archives do not say: names of these ids, and ids of accounts of these names. Who is not there is left out. */
+  /**
+   * Returns what entries in archives do not contain: the names of these ids, and the
+   * ids of the accounts with these names. Ids and names that do not exist are left out.
+   */
   'incident.names': rule(
     operation({
       changes: false,

@@ -1,5 +1,6 @@
-// Owns: what an operator may read of the record: what comes in, what is in it, and one entry with everything that proves it.
-// Must never: give an entry twice, or one that is not sealed as if it had its place.
+// Owns: the operations by which an operator reads the record: following
+// new entries, searching, and one entry with everything that proves it.
+// Must never: return an entry twice, or return an entry that is not sealed as if it had its place in the record.
 import { z } from 'zod';
 import {
   accountName,
@@ -19,7 +20,10 @@ import {
 
 const number = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
 
-/** What is looked for: all of it at once. `kind`: a kind, its first word, or the beginning of one and a `*`. */
+/**
+ * What is searched for; an entry must match every field. `kind` is a kind
+ * of entry, its first word, or the beginning of a kind followed by `*`.
+ */
 export const ledgerFilter = z.strictObject({
   kind: z
     .string()
@@ -30,23 +34,23 @@ export const ledgerFilter = z.strictObject({
   account: accountName.optional(),
   session: listed('session').optional(),
   node: accountName.optional(),
-  /** Of the entry, or of the session that it belongs to. */
+  /** Matches the source of the entry, or of the session to which the entry belongs. */
   source: network.optional(),
   clientId: text(255).optional(),
   credential: fingerprint.optional(),
   operator: accountName.optional(),
   version: listed('file').optional(),
   sha256: sha256.optional(),
-  /** Anywhere in the further fields of an entry. */
+  /** Matches anywhere in the further fields of an entry. */
   text: text(200).optional(),
   since: moment.optional(),
   until: moment.optional(),
 });
 export type LedgerFilter = z.infer<typeof ledgerFilter>;
 
-/** Times with microseconds; names beside ids, as they are now. */
+/** One entry. Times have microseconds. Names beside ids are the names as they are now. */
 const entry = z.strictObject({
-  /** null: it is not sealed yet. */
+  /** null when the entry is not sealed yet. */
   number: z.number().nullable(),
   at: instant,
   kind: z.string(),
@@ -73,11 +77,11 @@ const entry = z.strictObject({
 });
 export type LedgerRow = z.infer<typeof entry>;
 
-/** Texts and salt as they were hashed: docs/reference/ledger-format.md. */
+/** The texts and the salt as they were hashed (docs/reference/ledger-format.md). */
 const hashed = z.strictObject({
   tree: uuid,
   position: z.number(),
-  /** Microseconds since 1970. */
+  /** The time in microseconds since 1970. */
   at: z.number(),
   publicText: z.string(),
   sensitiveText: z.string(),
@@ -86,8 +90,9 @@ const hashed = z.strictObject({
 
 export const operatorLedgerReading = {
   /**
-   * Entries with numbers after `after`, oldest first; waits some seconds when there are none. null: from now on. `last`: everything up to it was looked
-   * at. Calls of this very operation are passed over: each would wake the next.
+   * Returns entries with numbers greater than `after`, the oldest first, and waits some seconds when there are
+   * none. `after` null returns no entry and begins at the newest one. `last` is the number up to which everything
+   * was looked at. Entries about calls of this operation are left out, because each would cause the next.
    */
   'ledger.tail': rule(
     operation({
@@ -97,7 +102,10 @@ export const operatorLedgerReading = {
     }),
     reads(),
   ),
-  /** Newest first, below `before` (null: with those that are not sealed yet); `reached`: everything from this number on was looked at. 0: the beginning of what is in the database. */
+  /**
+   * Returns entries with numbers less than `before`, the newest first. `before` null includes those that are not
+   * sealed yet. Everything from the number `reached` on was looked at; 0 means everything that is in the database.
+   */
   'ledger.search': rule(
     operation({
       changes: false,
@@ -106,7 +114,7 @@ export const operatorLedgerReading = {
         entries: z.array(entry),
         reached: z.number(),
         more,
-        /** There are more without a seal than one answer holds, and they are not among these. */
+        /** True when there are more entries without a seal than one answer holds; those are missing in this answer. */
         isUnsealedCut: z.boolean(),
       }),
     }),
@@ -119,15 +127,15 @@ export const operatorLedgerReading = {
       result: z.strictObject({
         entry,
         hashed,
-        /** Of the version that it names. */
+        /** The file of the version that the entry names. */
         file: z.strictObject({ folder: z.string(), path: z.string(), number: z.number() }).nullable(),
-        /** The entry by which its session began. */
+        /** The entry by which its session was opened. */
         opened: entry.nullable(),
         proof: z
           .strictObject({
             checkpoint: z.string(),
             head: z.strictObject({ position: z.number(), text: z.string(), proof: z.array(z.string()) }),
-            /** Its way to the map root of the head: `path` from level 32 up to level 1. */
+            /** The tree of the entry and its path to the map root of the head; `path` goes from level 32 up to level 1. */
             tree: z.strictObject({
               id: uuid,
               size: z.number(),
@@ -136,7 +144,7 @@ export const operatorLedgerReading = {
               slot: z.number(),
               path: z.array(z.string()),
             }),
-            /** Of the entry in its tree. */
+            /** The path of the entry within its tree. */
             path: z.array(z.string()),
           })
           .nullable(),

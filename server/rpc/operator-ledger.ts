@@ -1,4 +1,5 @@
-// Owns: what an operator may ask about the record itself: its state, and letting it go on after a freeze.
+// Owns: the operations that an operator may call about the record itself: its
+// state, its archives, its verification, and letting it go on after a freeze.
 // Must never: carry content, or a key that signs.
 import { z } from 'zod';
 import { always, instant, none, operation, reads, rule, text, uuid } from './operator-words.ts';
@@ -9,7 +10,7 @@ const freeze = z.strictObject({
   at: instant,
   why: freezeWhy,
   text: z.string(),
-  /** What a release names. */
+  /** The fields down to `era` are those that a release names. */
   witnessedSize: z.number(),
   witnessedRoot: z.string(),
   heads: z.number(),
@@ -18,14 +19,14 @@ const freeze = z.strictObject({
 
 const archive = z.strictObject({
   month: z.string().regex(/^\d{4}-\d\d$/),
-  /** Within the directory of archives. */
+  /** The name of the file within the directory of archives. */
   file: z.string().regex(/^ledger-\d{4}-\d\d\.jsonl\.gz$/),
-  /** Of the file as it stands there, compressed. */
+  /** The SHA-256 of the compressed file. */
   sha256: z.string().regex(/^[0-9a-f]{64}$/),
   entries: z.number(),
-  /** All of its entries are still in the database too. */
+  /** True when all of its entries are still in the database as well. */
   isOnline: z.boolean(),
-  /** When its retention had ended; null: there must be such a file. */
+  /** When the file was deleted at the end of its retention; null when the file must exist. */
   deletedAt: instant.nullable(),
 });
 export type ListedArchive = z.infer<typeof archive>;
@@ -37,25 +38,31 @@ export const operatorLedger = {
       params: none,
       result: z.strictObject({
         era: z.number(),
-        /** Entries that have their place, and those that wait for it. */
+        /** The number of entries that are sealed; `unsealed` is the number of those that are not yet. */
         entries: z.number(),
         unsealed: z.number(),
         heads: z.number(),
         trees: z.number(),
-        /** The newest signed note. */
+        /** The newest signed checkpoint. */
         checkpoint: z.string().nullable(),
         checkpointAt: instant.nullable(),
         witnessedSize: z.number(),
         witnessedAt: instant.nullable(),
-        /** The newest head that names all trees; null: nothing is sealed. */
+        /** The newest head that names all trees; null when nothing is sealed. */
         epoch: z.strictObject({ head: z.number(), at: instant, isWitnessed: z.boolean() }).nullable(),
-        /** For how long the oldest entry that the planes wait for has no seal, and the oldest checkpoint no witness; milliseconds. */
+        /**
+         * For how long the oldest entry that the planes wait for has had
+         * no seal, and the oldest checkpoint no witness; milliseconds.
+         */
         unsealedMs: z.number(),
         unwitnessedMs: z.number(),
-        /** For those who verify: the keys of this installation, newest first. */
+        /** The keys of this installation for those who verify the record, the newest first. */
         verifierKeys: z.array(z.string()),
         months: z.array(z.strictObject({ month: z.string(), entries: z.number() })),
-        /** Months that are due to leave the database and have not: since when, the last step that was done, and why it does not go on. */
+        /**
+         * The months that should have left the database and have not: since
+         * when, the last step that was done, and why it does not go on.
+         */
         archiving: z.array(
           z.strictObject({
             month: z.string(),
@@ -63,16 +70,19 @@ export const operatorLedger = {
             step: z.string(),
             why: z.string().nullable(),
             lookedAt: instant,
-            /** When the last attempt failed; null: it waits. */
+            /** When the last attempt failed; null while the month waits. */
             failedAt: instant.nullable(),
           }),
         ),
-        /** What the standing verification said last; null: nothing yet. */
+        /** The last verdict of the regular verification; null when there is none yet. */
         verified: z
           .strictObject({ at: instant, host: z.string(), verdict: z.string(), heads: z.number(), entries: z.number(), text: z.string() })
           .nullable(),
         freeze: freeze.nullable(),
-        /** Live forwarding, as configured; `sent` and `number`: up to which entry it was sent, and received for certain. null: it never began. */
+        /**
+         * The receivers of live forwarding, as configured. `sent` is the last entry that was sent, and
+         * `number` the last that was certainly received. Both are null when forwarding never began.
+         */
         forwards: z.array(
           z.strictObject({
             name: z.string(),
@@ -89,7 +99,7 @@ export const operatorLedger = {
     }),
     reads(),
   ),
-  /** Every month that was written into an archive, oldest first. */
+  /** Lists every month that was written into an archive, the oldest first. */
   'ledger.archives': rule(
     operation({
       changes: false,
@@ -98,14 +108,17 @@ export const operatorLedger = {
     }),
     reads(),
   ),
-  /** Begins to verify the whole record against checkpoints of a witness (signed notes, in its order) with these verifier keys. */
+  /**
+   * Begins to verify the whole record against the checkpoints of a witness
+   * (signed notes, in the witness's order) with these verifier keys.
+   */
   'ledger.verify': rule(
     operation({
       changes: false,
       params: z.strictObject({
         keys: z.array(text(256)).min(1).max(20),
         notes: z.array(text(1024)).max(200),
-        /** How old the newest of them may be; 0: any age. */
+        /** The largest age of the newest checkpoint, in seconds; 0 for any age. */
         maxAgeSeconds: z.number().int().min(0).max(1_000_000_000),
       }),
       result: z.strictObject({ verification: uuid }),
@@ -120,7 +133,10 @@ export const operatorLedger = {
         state: z.enum(['running', 'done', 'failed']),
         text: z.string(),
         entries: z.number(),
-        /** `incomplete`: nothing bad was found, and not everything was read; null: not done yet. */
+        /**
+         * `incomplete` means that nothing bad was found, and that not
+         * everything was read. null while the verification is running.
+         */
         verdict: z.enum(['good', 'bad', 'incomplete']).nullable(),
         findings: z.array(
           z.strictObject({
@@ -136,11 +152,15 @@ export const operatorLedger = {
     reads(),
   ),
   /**
-   * The sealer writes a head that names all trees, within seconds: what is shown to a customer ends at such a head. `askedAt`: by the clock of the database;
-   * `ledger.status` tells when there is a newer one, and when it is witnessed.
+   * Asks the sealer to write a head that names all trees, which happens within seconds.
+   * What is shown to a customer ends at such a head. `askedAt` is by the clock of the
+   * database. `ledger.status` shows when there is a newer head, and when it is witnessed.
    */
   'ledger.begin-epoch': rule(operation({ changes: true, params: none, result: z.strictObject({ askedAt: instant }) }), reads()),
-  /** Goes on with a database that is behind its witness, is another record than was witnessed, or whose clock jumped; what was witnessed beyond it, or otherwise, is given up. */
+  /**
+   * Lets the installation go on with a database that is behind its witness, that has another record than was
+   * witnessed, or whose clock jumped. What was witnessed beyond this database, or differently, is given up.
+   */
   'ledger.release': rule(
     operation({
       changes: true,

@@ -1,4 +1,4 @@
-// Owns: what an operator may ask about one edge: what a drain would wait for, and the drain.
+// Owns: the operations that an operator may call about one edge: what a drain would wait for, and the drain itself.
 import { z } from 'zod';
 import { instant, more, narrows, operation, reads, rule, text, uuid } from './operator-words.ts';
 
@@ -6,7 +6,7 @@ export const drainMinutesMax = 24 * 60;
 const node = text(64);
 
 export const operatorNodes = {
-  /** Open sessions of a node, those that transfer first. */
+  /** Lists the open sessions of a node; those that transfer come first. */
   'node.drain-plan': rule(
     operation({
       changes: false,
@@ -21,7 +21,7 @@ export const operatorNodes = {
             account: z.string(),
             source: z.string(),
             startedAt: instant,
-            /** Files that it has open now. */
+            /** The number of files that the session is writing now, and of those that it is reading. */
             uploads: z.number(),
             downloads: z.number(),
           }),
@@ -31,7 +31,10 @@ export const operatorNodes = {
     }),
     reads(),
   ),
-  /** The run of the node that is connected now ends; whatever starts it starts the next one. A second order replaces the bound of the first. */
+  /**
+   * Ends the run of the node that is connected now; whatever starts the process
+   * starts the next run. A second order replaces the time bound of the first.
+   */
   'node.drain': rule(
     operation({
       changes: true,

@@ -1,4 +1,5 @@
-// Owns: what an operator may ask about windows, retention and holds: a part of the table in operator-admin.ts.
+// Owns: the operations on download windows, retention and holds that an
+// operator may call. They are a part of the table in operator-admin.ts.
 import { z } from 'zod';
 import {
   accountName,
@@ -19,7 +20,7 @@ import {
 const days = (max: number) => z.number().int().min(1).max(max);
 
 export const operatorRetention = {
-  /** null: without. What is not named stays. */
+  /** Sets the limits of a folder. null removes a limit; a limit that is absent keeps its value. */
   'folder.set': rule(
     operation({
       changes: true,
@@ -39,7 +40,7 @@ export const operatorRetention = {
     operation({ changes: true, params: z.strictObject({ version: listed('file'), reason: text(200) }), result: none }),
     narrows,
   ),
-  /** Puts a withdrawn version back into its tree, for the same readers under the same budgets. */
+  /** Puts a withdrawn version back into its tree, for the same readers and under the same budgets. */
   'file.release': rule(
     operation({
       changes: true,
@@ -48,7 +49,7 @@ export const operatorRetention = {
     }),
     widens,
   ),
-  /** Keeps the keys of a customer's, a folder's or one version's content beyond their retention. */
+  /** Keeps the keys of the content of a customer, a folder or one version beyond the retention. */
   'hold.place': rule(
     operation({
       changes: true,

@@ -1,4 +1,4 @@
-// Owns: the words of the operators' operation tables: roles, rules, and the shapes of names and times.
+// Owns: the schemas that the operators' operation tables share: roles, rules, and the forms of names and times.
 import { z } from 'zod';
 import { parseNetwork } from '../domain/addresses.ts';
 import { isValidAccountName } from '../domain/paths.ts';
@@ -18,12 +18,12 @@ const lists = {
   hold: 'hold list',
 } as const;
 export const uuid = z.uuid('an ID has 36 characters, as lists show it');
-/** An ID that an operator copies out of a list. */
+/** An ID that an operator copies from a list. */
 export const listed = (what: keyof typeof lists) => z.uuid(`an ID has 36 characters: copy it whole from \`cofferctl ${lists[what]}\``);
 export const sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'a SHA-256 has 64 hexadecimal digits in lower case');
-/** Of whoever asks; what answers carry is written by us. */
+/** An instant that a caller sends. Instants in results are written by the server. */
 export const moment = z.iso.datetime('an instant looks like 2026-11-28T12:00:00Z');
-/** Something that can be read: blanks and characters without a shape say nothing. */
+/** Returns the schema of a text that can be read: it must contain a letter, a digit, punctuation or a symbol. */
 export const text = (max: number) =>
   z
     .string()
@@ -31,27 +31,28 @@ export const text = (max: number) =>
     .max(max, `at most ${max} characters`);
 export const instant = z.string();
 export const none = z.strictObject({});
-/** The list was cut: one answer holds so much and no more. */
+/** True when the list was cut, because one answer is limited. */
 export const more = z.boolean();
 export const page = z.strictObject({ limit: z.number().int().min(1).max(500).optional() });
 
 /**
- * Whether an operation needs a second operator: `always`, `when-wider` (the warden looks at what it would do), or `never`. `role` is the
- * least role of whoever asks or proposes; whoever approves is a security officer.
+ * The rule of an operation. `second` says whether it needs a second operator: `always`,
+ * `when-wider` (the warden decides by what the operation would do), or `never`. `role` is the least
+ * role of the operator who calls or proposes; the operator who approves is a security officer.
  */
 export type Rule = { readonly role: OperatorRole; readonly second: 'never' | 'when-wider' | 'always' };
 export const rule = <O, P extends Rule>(row: O, policy: P): O & P => ({ ...row, ...policy });
 export const reads = (role: OperatorRole = 'viewer') => ({ role, second: 'never' }) as const;
 export const narrows = { role: 'operator', second: 'never' } as const;
-/** Widens access, or makes what others have less safe. */
+/** The operation widens access, or makes what others have less safe. */
 export const always = (role: OperatorRole) => ({ role, second: 'always' }) as const;
 export const widens = always('operator');
-/** May widen or narrow: what it would do decides. */
+/** The operation may widen or narrow access; what it would do decides. */
 export const mayWiden = { role: 'operator', second: 'when-wider' } as const;
-/** Makes what nobody can reach yet. */
+/** The operation creates something that nobody can reach yet. */
 export const prepares = { role: 'security-officer', second: 'never' } as const;
 
-/** Names a credential: `SHA256:` and 43 characters, as ssh-keygen -l prints it; or `password:` and eight. */
+/** Identifies a credential: `SHA256:` and 43 characters, as `ssh-keygen -l` prints it, or `password:` and eight characters. */
 export const fingerprint = z
   .string()
   .regex(

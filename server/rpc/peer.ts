@@ -1,6 +1,7 @@
-// Owns: one end of an rpc stream: calls out, calls in, both with bounds, over any duplex (unix socket, TLS).
-// Must never: trust the other side. A call has its place before its parameters are read, and they are validated before a handler sees them; a peer that breaks
-// a rule is cut off, and one whose messages have a wrong form too often.
+// Owns: one end of an rpc stream: outgoing and incoming calls, both with bounds, over any duplex stream (Unix socket, TLS).
+// Must never: trust the other side. A call gets its place before its parameters are
+// read, and the parameters are validated before a handler sees them. A peer that breaks
+// a rule is disconnected, and so is one that sends messages of a wrong form too often.
 import type { Duplex } from 'node:stream';
 import { z } from 'zod';
 import { detach, unexpected } from '../domain/detached.ts';
@@ -11,11 +12,11 @@ import type { Handlers, OperationTable, Params, Result } from './operation.ts';
 import { WrongForm, wellFormed } from './wrong-form.ts';
 
 export type PeerLimits = {
-  /** Calls of the other side that may run at once; reading pauses at this number. */
+  /** The number of calls of the other side that may run at once. Reading pauses at this number. */
   readonly inboundCallsMax: number;
-  /** Calls of our side that may wait for an answer; one more is refused at once. */
+  /** The number of our calls that may wait for an answer. One more is refused at once. */
   readonly outboundCallsMax: number;
-  /** Bytes waiting in our write buffer after which the peer counts as not reading and is cut off. */
+  /** The number of bytes in our write buffer above which the other side counts as not reading, and is disconnected. */
   readonly writeBufferBytesMax: number;
   readonly callTimeoutMs: number;
 };
@@ -25,12 +26,12 @@ export const peerLimits: PeerLimits = {
   writeBufferBytesMax: 16 * 1024 * 1024,
   callTimeoutMs: 30_000,
 };
-/** A call went out, and nothing is known of what became of it. */
+/** A call was sent, and nothing is known about what became of it. */
 export class NoAnswer extends CofferdamError {}
 
-/** Whoever asks for more than its places is not read for so long. */
+/** How long a peer that asked for more than its places is not read, in milliseconds. */
 const refusedPauseMs = 100;
-/** A connection that we end lives so long at most, to be told why. */
+/** How long a connection that we end stays open at most, so that the peer is told why; milliseconds. */
 const partingMs = 1000;
 
 const message = z.union([
@@ -52,22 +53,25 @@ export type PeerOptions<In extends OperationTable, Out extends OperationTable, C
   readonly serves: In;
   readonly handlers: Handlers<In, Caller>;
   readonly calls: Out;
-  /** Through it everything comes that the other side asks. */
+  /** Every call of the other side passes through this door. */
   readonly door: Door<Caller>;
   readonly limits?: PeerLimits;
-  /** Called once, with the reason, when the stream is over; every waiting call has been refused by then. */
+  /** Called once, with the reason, when the stream has ended. By then every waiting call was rejected. */
   readonly onClose: (reason: CofferdamError) => void;
-  /** A handler threw something that is not a CofferdamError. */
+  /** Called when a handler threw something that is not a CofferdamError, or a CofferdamError with the code `bug`. */
   readonly onBug: (op: string, error: unknown) => void;
 };
 
-/** One end of an rpc stream. `call` resolves with a validated result or rejects with a CofferdamError; after `close` everything rejects with `unavailable`. */
+/**
+ * One end of an rpc stream. `call` resolves with a validated result, or rejects
+ * with a CofferdamError. After `close` every call rejects with `unavailable`.
+ */
 export class Peer<In extends OperationTable, Out extends OperationTable, Caller> {
   readonly #options: PeerOptions<In, Out, Caller>;
   readonly #limits: PeerLimits;
   readonly #reader = new FrameReader();
   readonly #waiting = new Map<number, Waiting>();
-  /** Calls of ours that nobody waits for any more, and whose answers may still come. */
+  /** The ids of our calls that nobody waits for any more, and whose answers may still come. */
   readonly #late = new Set<number>();
   #nextId = 0;
   #running = 0;
@@ -126,7 +130,10 @@ export class Peer<In extends OperationTable, Out extends OperationTable, Caller>
     this.#options.onClose(reason);
   }
 
-  /** Resolves when what the other side asked is answered and the answers are written, or `withinMs` are over; then the stream is closed. */
+  /**
+   * Resolves when the calls of the other side are answered and the answers
+   * are written, or after `withinMs` milliseconds. Then the stream is closed.
+   */
   async finish(withinMs: number): Promise<void> {
     const { stream } = this.#options;
     let timer: NodeJS.Timeout | undefined;
@@ -147,7 +154,7 @@ export class Peer<In extends OperationTable, Out extends OperationTable, Caller>
     if (stream.writableLength > this.#limits.writeBufferBytesMax) this.close(new CofferdamError('unavailable', 'rpc peer does not read'));
   }
 
-  /** An answer that no frame holds is a refusal, not the end of the connection. */
+  /** Sends an answer. An answer that is larger than a frame becomes a refusal; the connection stays open. */
   #sendAnswer(content: Answer): void {
     try {
       this.#send(content);
@@ -157,7 +164,7 @@ export class Peer<In extends OperationTable, Out extends OperationTable, Caller>
     }
   }
 
-  /** Who it was, and that he is told; then the stream ends, and what he sent behind it is not looked at. */
+  /** Ends the stream after the peer was told why. Messages that the peer sent later are not looked at. */
   #part(reason: CofferdamError, content?: Answer): void {
     if (this.#closed || this.#isParting) return;
     this.#isParting = true;
@@ -172,7 +179,10 @@ export class Peer<In extends OperationTable, Out extends OperationTable, Caller>
     return this.#closed || this.#isParting || this.#isResting || this.#running >= this.#limits.inboundCallsMax;
   }
 
-  /** Reads on, message by message, until as many calls run as may, or the other side has asked for more than it may have. */
+  /**
+   * Reads on, message by message, until as many calls are running as may
+   * run, or until the other side has asked for more than it may have.
+   */
   #flow(): void {
     const { stream } = this.#options;
     try {
@@ -270,7 +280,10 @@ export class Peer<In extends OperationTable, Out extends OperationTable, Caller>
     );
   }
 
-  /** Whoever has sent too much of a wrong form is gone before his next call has its turn. */
+  /**
+   * Parses the parameters of a call. A peer that has sent too many messages
+   * of a wrong form is disconnected before its next call is handled.
+   */
   #read(id: number, op: string, schema: z.ZodType, rawParams: unknown): unknown {
     try {
       return wellFormed(schema, rawParams);

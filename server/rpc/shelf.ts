@@ -1,5 +1,7 @@
-// Owns: results and cached values of a line of the table of shares that are kept for a while, each by whoever asked for it.
-// Must never: throw out what is another's to make room: the oldest of the same holder goes, or the new one is refused.
+// Owns: results and cached values that are kept for a while within one line
+// of the table of shares. Each value belongs to the holder that asked for it.
+// Must never: remove a value of another holder to make room. The oldest
+// value of the same holder is removed, or the new one is refused.
 import { CofferdamError } from '../domain/errors.ts';
 import type { Claim, Share } from '../domain/share.ts';
 import { type Release, Slots } from './slots.ts';
@@ -11,10 +13,10 @@ export class Shelf<V> {
   readonly #lifeMs: number;
   readonly #onGone: (value: V) => void;
   readonly #kept = new Map<string, Kept<V>>();
-  /** What each holder has, the oldest first. */
+  /** For each holder: the ids of its values, the oldest first. */
   readonly #idsOf = new Map<string, Set<string>>();
 
-  /** `onGone` hears of everything that is kept no more, whatever the reason. */
+  /** `onGone` is called with every value that is no longer kept, whatever the reason. */
   constructor(share: Share, lifeMs: number, onGone: (value: V) => void = () => {}) {
     this.#slots = new Slots(share);
     this.#lifeMs = lifeMs;
@@ -25,12 +27,15 @@ export class Shelf<V> {
     return this.#kept.size;
   }
 
-  /** What is kept, the oldest first. */
+  /** All values that are kept, the oldest first. */
   get values(): readonly V[] {
     return [...this.#kept.values()].map(({ value }) => value);
   }
 
-  /** Throws `over-limit` when all places are taken, and none of them by something of this holder that may go. */
+  /**
+   * Keeps a value. When there is no place for this holder, its oldest value
+   * that `mayGo` allows is removed. Throws `over-limit` when there is none.
+   */
   put(claim: Claim, id: string, value: V, mayGo: (kept: V) => boolean = () => true): void {
     this.#sweep();
     this.delete(id);
@@ -65,7 +70,7 @@ export class Shelf<V> {
     return this.#kept.get(id)?.value;
   }
 
-  /** The same, where there must be one. */
+  /** Returns a value that must be kept. Throws `not-found` when it is not. */
   require(id: string): V {
     const found = this.get(id);
     if (found === undefined) throw new CofferdamError('not-found', 'this result is not kept any more: ask again');
@@ -83,7 +88,7 @@ export class Shelf<V> {
     this.#onGone(kept.value);
   }
 
-  /** They lie in the order of their ages. */
+  /** Removes the values that are too old. The map is in the order of their ages. */
   #sweep(): void {
     const oldest = performance.now() - this.#lifeMs;
     for (const [id, { at }] of this.#kept) {

@@ -1,22 +1,26 @@
-// Owns: handing out one line of the table of shares: places that are taken and given back, with a bounded wait, by turns (T-35, T-38).
-// Must never: give one holder what is kept for others, or let one holder's line stand before another's.
+// Owns: handing out the places of one line of the table of shares. Places are taken and given
+// back; a caller may wait for one for a bounded time, and the holders take turns (T-35, T-38).
+// Must never: give one holder what is reserved for others, or let the waiting calls of one holder delay those of another.
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { CofferdamError } from '../domain/errors.ts';
 import { type Claim, groupMax, hasRoom, type Share } from '../domain/share.ts';
 
-/** Gives the place back; once, however often it is called. */
+/** Gives the place back. Further calls have no effect. */
 export type Release = () => void;
 type Waiting = { readonly grant: () => void; readonly isUrgent: boolean };
-/** `turn`: when it last got a place; who has waited longest since then is next among equals. */
+/** `turn` tells when the holder last got a place. Among equals the one that has waited longest since then is next. */
 type Holder = { readonly name: string; readonly group: Group; used: number; turn: number; waiting: Waiting[] };
 type Group = { readonly name: string; used: number; turn: number; readonly holders: Map<string, Holder> };
 
-/** `line`: whose places its transactions take, where a process has more than one line of them. */
+/**
+ * `line` names the line of shares in which the transactions of this work
+ * take their places, in a process that has more than one such line.
+ */
 export type Behalf = Claim & { readonly line?: string };
 const behalf = new AsyncLocalStorage<Behalf>();
-/** Whatever `work` does, it does for this node or person: what it uses counts as theirs. */
+/** Runs `work` for this node or person. What the work uses counts as used by it. */
 export const onBehalfOf = <T>(whose: Behalf, work: () => T): T => behalf.run(whose, work);
-/** For whom we are at work; undefined: for ourselves. */
+/** Returns for whom the current work is done; undefined when it is done for this process itself. */
 export const claimant = (): Behalf | undefined => behalf.getStore();
 
 export class Slots {
@@ -38,7 +42,7 @@ export class Slots {
     return this.#waiting;
   }
 
-  /** A place now. Throws `over-limit` when there is none for this claim. */
+  /** Takes a place now. Throws `over-limit` when there is none for this claim. */
   take(claim: Claim): Release {
     const holder = this.#holderOf(claim);
     if (!this.#fits(holder)) {
@@ -49,8 +53,10 @@ export class Slots {
   }
 
   /**
-   * A place when there is one, by turns: the group that has least goes first, in it the holder that has least, of its own the urgent ones.
-   * Rejects with `over-limit` when too many of this holder wait already, with `unavailable` when it took too long.
+   * Waits for a place. The group with the fewest places goes first, within it
+   * the holder with the fewest, and of that holder's calls the urgent ones.
+   * Rejects with `over-limit` when too many calls of this holder are
+   * waiting already, and with `unavailable` when the wait took too long.
    */
   acquire(claim: Claim, isUrgent = false): Promise<Release> {
     const holder = this.#holderOf(claim);
@@ -83,7 +89,7 @@ export class Slots {
     });
   }
 
-  /** Runs `work` in a place. */
+  /** Runs `work` in a place, and gives the place back afterwards. Rejects as `acquire` does. */
   async within<T>(claim: Claim, work: () => Promise<T>): Promise<T> {
     const release = await this.acquire(claim);
     try {
@@ -142,14 +148,14 @@ export class Slots {
     };
   }
 
-  /** Whoever has nothing and waits for nothing is forgotten: the table is as large as what is held. */
+  /** Forgets a holder that has nothing and waits for nothing, so that the table is no larger than what is in use. */
   #tidy({ name, used, waiting, group }: Holder): void {
     if (used > 0 || waiting.length > 0) return;
     group.holders.delete(name);
     if (group.holders.size === 0) this.#groups.delete(group.name);
   }
 
-  /** One place is free: at most one who waits fits now. */
+  /** Gives the place that has become free to the call that is next. At most one waiting call fits now. */
   #next(): void {
     const before = (a: { used: number; turn: number }, b: { used: number; turn: number }): number => a.used - b.used || a.turn - b.turn;
     const [next] = [...this.#groups.values()]
@@ -159,7 +165,7 @@ export class Slots {
   }
 }
 
-/** The places of every line of a part of the table. */
+/** Returns the places of every line of one part of the table of shares. */
 export function slotsOf<Lines extends Readonly<Record<string, Share>>>(lines: Lines): { readonly [L in keyof Lines]: Slots } {
   return Object.fromEntries(Object.entries(lines).map(([name, share]) => [name, new Slots(share)])) as {
     readonly [L in keyof Lines]: Slots;

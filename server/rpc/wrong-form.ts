@@ -1,17 +1,21 @@
-// Owns: the words for parameters of a wrong form: which of them, and what was expected of it; and looking at what we send before it goes.
+// Owns: the error text for parameters of a wrong form: which parameters,
+// and what was expected; and checking our own calls before they are sent.
 import type { z } from 'zod';
 import { CofferdamError } from '../domain/errors.ts';
 import type { OperationTable, Params } from './operation.ts';
 
-/** The parameters were read, and are not what their operation takes. */
+/** The parameters were read, and do not have the form that the operation takes. */
 export class WrongForm extends CofferdamError {}
 
 const namedMax = 3;
 
-/** A path through the parameters as a person reads it: `items.0.publicKey`. */
+/** Returns a path through the parameters as a person reads it: `items.0.publicKey`. */
 const nameOf = (path: readonly PropertyKey[]): string => path.map(String).join('.');
 
-/** Of a union the first way is shown that came furthest: the others were not meant. */
+/**
+ * Returns the issues to show. Of a union, those of the first alternative
+ * with the fewest issues are shown, because the others were not meant.
+ */
 function issuesOf(issues: readonly z.core.$ZodIssue[]): readonly z.core.$ZodIssue[] {
   return issues.flatMap((issue) => {
     if (issue.code !== 'invalid_union' || issue.errors.length === 0) return [issue];
@@ -27,14 +31,17 @@ export function wrongForm(error: z.ZodError): WrongForm {
   return new WrongForm('invalid', `the parameters have the wrong form: ${named.join('; ')}${more}`.slice(0, 800));
 }
 
-/** The parameters as their schema reads them. Throws WrongForm. */
+/** Returns the parameters as their schema reads them. Throws WrongForm. */
 export function wellFormed<S extends z.ZodType>(schema: S, params: unknown): z.infer<S> {
   const parsed = schema.safeParse(params);
   if (!parsed.success) throw wrongForm(parsed.error);
   return parsed.data;
 }
 
-/** What the other side would refuse by its form is refused here: it never goes out, and counts against nobody. */
+/**
+ * Checks the parameters of our own call, so that a call that the other side would
+ * refuse by its form is never sent, and counts against nobody. Throws WrongForm.
+ */
 export function checkCall<T extends OperationTable, K extends keyof T & string>(table: T, op: K, params: Params<T, K>): void {
   const row = table[op];
   if (row !== undefined) wellFormed(row.params, params);
