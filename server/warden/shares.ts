@@ -25,7 +25,7 @@ const lineOf = (operation: string): Line => lines[operation] ?? 'transactions';
 
 /**
  * How long a transaction of an edge's call may wait for a row lock, in milliseconds. A call must not hold a connection
- * for longer than this.
+ * for longer than this while it waits.
  */
 const lockMs: Readonly<Record<Line, number>> = { leases: 1000, greetings: 5000, transactions: 3000 };
 /**

@@ -95,8 +95,8 @@ export async function insertStep(tx: Transaction, account: AccountId, step: numb
 }
 
 /**
- * Whether the record says that this step was used within the last 15 minutes. That is much longer than a code can
- * match.
+ * Returns whether the record says that this step was used within the last 15 minutes. That is much longer than a code
+ * can match.
  */
 export async function isStepOnRecord(tx: Transaction, account: AccountId, step: number): Promise<boolean> {
   const rows = await tx.query(
@@ -162,8 +162,8 @@ export async function useTicket(tx: Transaction, account: AccountId, ticket: str
 }
 
 /**
- * Counts one more wrong trial of a ticket. The row is locked first, so that trials at the same moment are counted one
- * after the other.
+ * Counts one more wrong attempt with a ticket. The row is locked first, so that attempts at the same moment are counted
+ * one after the other.
  */
 export async function countTicketFailure(tx: Transaction, ticket: string): Promise<void> {
   const [row] = await tx.query<{ n: number }>('select failed_trials as n from mfa_ticket where id = $1 for update', [ticket]);

@@ -119,7 +119,7 @@ export async function recordFailure(
       public: { evidence: params.evidence.type, proofs: [...login.state.given.keys()].sort(), examined: guess?.isTaken ?? true },
     });
     // An alert is raised only when the counters refused the guess. A guess that was given back was not examined for
-    // want of time, which says nothing about the account.
+    // lack of time, which says nothing about the account.
     if (guess === undefined || guess.isTaken || guess.isGivenBack === true || account === undefined) return;
     await insertAlert(tx, {
       kind: 'login.guessing',

@@ -16,8 +16,8 @@ const parameters = { algorithm: 2, memoryCost: 65_536, timeCost: 3, parallelism:
 export const nobodys = '$argon2id$v=19$m=65536,t=3,p=1$H9+Y+Ikt6x1r/fnAacEuhA$DgFJoXHyEjxAJ6kFdKav+43VSszAGUvwKUFNm1Tr1vg';
 
 /**
- * The form of a password, `name-secret`: eight letters by which the row is found, then 32 letters (160 bits) that
- * nobody can guess. Base32, lower case.
+ * The form of a password, `name-secret`: eight characters by which the row is found, then 32 (160 bits) that nobody can
+ * guess. Base32, lower case.
  */
 const form = /^([a-z2-7]{8})-([a-z2-7]{32})$/;
 

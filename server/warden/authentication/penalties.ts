@@ -83,7 +83,10 @@ export class Penalties {
     return { ...guess, isTaken: false, isGivenBack: true };
   }
 
-  /** Settles the counters inside the transaction in which the guess proved to be right. */
+  /**
+   * Removes a right guess from the counters and ends their pauses. It is called inside the transaction in which the
+   * guess was right.
+   */
   async settle(tx: Transaction, guess: Guess): Promise<void> {
     await settleGuess(tx, guess.subjects);
   }

@@ -1,5 +1,6 @@
 // Owns: seeds, enrolment addresses, and the time steps to which a code belongs. It is the only importer of `otplib`.
-// Must never: decide that a code is good. Each step counts once, and the database decides that (T-12).
+// Must never: decide that a code is good. A time step counts once, and only the database can say whether it was used
+// (T-12).
 import { randomBytes } from 'node:crypto';
 import { createGuardrails, generateSync, generateURI } from 'otplib';
 

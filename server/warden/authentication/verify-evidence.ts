@@ -18,8 +18,8 @@ import { type CodeUse, type Counted, takeStep } from './used-codes.ts';
 type GivenKey = Extract<Given, { type: 'public-key' }>;
 
 /**
- * Whether a signature by this key could be accepted, judged by form and algorithm only. Whose key it is, or whether
- * anybody has it, plays no part.
+ * Returns whether a signature by this key could be accepted, judged by form and algorithm only. Whose key it is, or
+ * whether anybody has it, plays no part.
  */
 export function isWorthSigning(given: { readonly algorithm: string; readonly key: string }, profile: Profile): boolean {
   try {
@@ -59,8 +59,8 @@ export async function verifyKey(
 }
 
 /**
- * Returns the evidence of a password whose hash was verified (`isRight`); null when it was wrong. The credential is
- * looked up again, because the hashing took time.
+ * Returns the evidence of a password whose hash was verified (`isRight`); null when it was wrong or can no longer be
+ * used. The credential is looked up again, because the hashing took time.
  */
 export async function passwordEvidence(tx: Transaction, name: string, isRight: boolean, dormantMs: number): Promise<Evidence | null> {
   const found = await findUsable(tx, name, dormantMs);

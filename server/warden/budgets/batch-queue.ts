@@ -28,7 +28,8 @@ export const batchMax = 64;
 const waitingMax = 4096;
 const clashTriesMax = 5;
 /**
- * The SQL states with which the server undoes a whole batch because it met another one. The batch is then run again.
+ * The SQL states (deadlock, serialization failure) with which the server undoes a whole batch because of another
+ * transaction. The batch is then run again.
  */
 const clashes: readonly (string | undefined)[] = ['40P01', '40001'];
 

@@ -80,7 +80,7 @@ type Given = {
 type Queues<Item, Answer> = Readonly<Record<Plane, BatchQueue<Item, Answer>>>;
 type Charged = Extract<ChargeAnswer, { outcome: 'granted' | 'repeat' }>;
 
-/** The errors from which a client learns whether a name exists or what it is. */
+/** The errors from which a client learns something about a name: whether it exists, or what it may do with it. */
 const tellsOfNames: ReadonlySet<ErrorCode> = new Set(['not-found', 'denied', 'conflict', 'invalid']);
 
 /** The shortest pause, in milliseconds, after which a charge that was slowed down is tried again. */

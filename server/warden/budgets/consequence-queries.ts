@@ -9,7 +9,7 @@ export async function findConsequence(tx: Transaction, budget: number): Promise<
 }
 
 /**
- * Whether the customer has another credential that can be used now: active or retiring, begun, not expired, not
+ * Returns whether the customer has another credential that can be used now: active or retiring, begun, not expired, not
  * dormant, and of an active account.
  */
 export async function hasOtherCredentials(

@@ -38,8 +38,8 @@ export class UnpaidEntries {
   }
 
   /**
-   * Gives back a place, because its entry was paid for after all, or because the opening of a file that is now being
-   * read was.
+   * Gives back a place, because its entry was paid for after all, or because the first read of an opened file has paid
+   * for the opening.
    */
   giveBack(credential: CredentialId): void {
     const purse = this.#purses.get(credential);

@@ -149,7 +149,7 @@ export function treeHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, EdgeCa
         if ((await countDirectories(tx, place.folder.id, directoriesPerFolderMax)) >= directoriesPerFolderMax)
           throw new CofferdamError('over-limit', 'this folder holds as many directories as it may');
         const parent = await walkHolding(tx, place.folder.id, place.parents);
-        // Whoever makes something of this name locks the row of the file first, so that a file (of any account, visible
+        // Every operation that creates a name locks the row of the file first, so that a file (of any account, visible
         // or not) and a directory never share a name.
         const file = await lockFile(tx, place.customer.id, place.folder.id, parent, place.name, idOf<FileId>(randomUUID()));
         const isTaken = (await liveVersions(tx, file)).length > 0;

@@ -229,7 +229,7 @@ export async function insertDirectory(
   return rows.length === 1;
 }
 
-/** Whether the directory holds anything that somebody could still see or finish. */
+/** Returns whether the directory holds anything that somebody could still see or finish. */
 export async function isOccupied(tx: Transaction, directory: DirectoryId): Promise<boolean> {
   const [row] = await tx.query<{ occupied: boolean }>(
     `select exists (select 1 from directory where parent_id = $1 and removed_at is null)

@@ -23,8 +23,8 @@ export type NewCredential = {
 };
 
 /**
- * Stores a credential. Returns its begin and end; undefined when the key exists already, for this account or another
- * one, in whatever state.
+ * Stores a credential. Returns when it begins and ends; undefined when the key is registered already, for this account
+ * or another one. A key counts as registered in every state, unless it was revoked before anybody proved to have it.
  */
 export async function insertCredential(
   tx: Transaction,
@@ -177,8 +177,8 @@ export async function findUnproved(tx: Transaction, fingerprint: string, notOf: 
 }
 
 /**
- * Whether nobody has proved this key up to now; its row is then locked. The lock does not wait for logins, which hold
- * the row against deletion while they wait for budgets that this withdrawal has locked.
+ * Returns whether nobody has proved this key up to now; its row is then locked. The lock does not wait for logins,
+ * which hold the row against deletion while they wait for budgets that this withdrawal has locked.
  */
 export async function isUnproved(tx: Transaction, credential: CredentialId): Promise<boolean> {
   return (await tx.query('select 1 from credential where id = $1 and proved_at is null for no key update', [credential])).length === 1;
@@ -195,7 +195,7 @@ export async function revokeCredential(tx: Transaction, credential: CredentialId
 
 /**
  * Lets a credential retire: it and its successor are both good until the returned time. Returns undefined when the
- * credential is in no state from which it can retire.
+ * credential is neither active nor retiring.
  */
 export async function retireCredential(tx: Transaction, credential: CredentialId, afterMs: number): Promise<Date | undefined> {
   const [row] = await tx.query<{ expires_at: Date }>(

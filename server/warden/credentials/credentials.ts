@@ -1,6 +1,7 @@
 // Owns: what happens to credentials, whoever asked for it (an operator's command, a customer's console, the clock):
 // effect, budgets and entries.
-// Must never: make a revoked credential valid again, or register a key that any account has had.
+// Must never: make a revoked credential valid again, or register a key again that an account holds or has proved to
+// have.
 import { randomUUID } from 'node:crypto';
 import { hourMs } from '../../config/credential-ages.ts';
 import { CofferdamError } from '../../domain/errors.ts';

@@ -13,7 +13,7 @@ import {
 } from '../../domain/key-request.ts';
 import { fingerprintOf, verifySshSignature } from '../authentication/ssh-signature.ts';
 
-/** Whether the key that the signature names signed this text as a request for a key. */
+/** Returns whether the key that the signature names signed this text as a request for a key. */
 export function isRequestSigned(text: string, { publicKey, namespace, hash, signature }: SshSignature): boolean {
   const digest = createHash(hash).update(text).digest();
   const { userSignatures, rsaBitsMin } = profiles.default;

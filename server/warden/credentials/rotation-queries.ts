@@ -120,7 +120,7 @@ export async function findUnreplaced(
   return row && { rotation: row.rotation_id, credential: idOf<CredentialId>(row.credential_id) };
 }
 
-/** Whether the key is already a successor in this rotation, because an interrupted run is being repeated. */
+/** Returns whether the key is already a successor in this rotation, because an interrupted run is being repeated. */
 export async function isStaged(tx: Transaction, rotation: string, fingerprint: string): Promise<boolean> {
   const rows = await tx.query(
     'select 1 from rotation_item i join credential k on k.id = i.successor_id where i.rotation_id = $1 and k.id = credential_named($2)',

@@ -81,8 +81,8 @@ const written: readonly (keyof EdgeToWarden)[] = [
 ];
 const recorded: readonly Stores[] = ['by-source', 'console', 'selfTestKeys', 'verdicts', 'names', 'extents'];
 /**
- * Whether this operation adds to the record something that no work under way needs. Such an operation begins only when
- * the record has room for it.
+ * Returns whether this operation adds to the record something that no work under way needs. Such an operation begins
+ * only when the record has room for it.
  */
 export const beginsAnEntry = (op: keyof EdgeToWarden): boolean => recorded.includes(storedBy[op]) && !written.includes(op);
 
@@ -104,19 +104,17 @@ const words: Readonly<Record<Kind, string>> = {
 };
 const toldEveryMs = 60_000;
 /**
- * One account of a customer may take one in `accountPart` of each allowance. All accounts of a customer together, or
- * one internal account, may take one in `customerPart`.
+ * One account of a customer may use 1/`accountPart` of each allowance. All accounts of a customer together, or one
+ * internal account, may use 1/`customerPart`.
  */
 const accountPart = 8;
 const customerPart = 4;
 /**
- * One network may take one in `networkPart` of the passwords and key exchanges of strangers, and of the key exchanges
- * of existing connections.
+ * One network may use 1/`networkPart` of the passwords and key exchanges of strangers, and of the key exchanges of
+ * existing connections. The login messages of one network have an allowance of their own (`strangerNetwork`).
  */
 const networkPart = 4;
-/**
- * A node that reaches one of these limits is flooded by strangers. A node that reaches another limit is no honest edge.
- */
+/** A node that reaches one of these limits is flooded by strangers. An honest edge does not reach any other limit. */
 const floods: readonly Kind[] = ['strangers', 'strangerHashes', 'strangerSignatures'];
 const partsMax = 16_384;
 
@@ -189,8 +187,8 @@ export class NodeAccounts {
   }
 
   /**
-   * Whether a password may be hashed for a sender that has not logged in from this address. Whether anybody has the
-   * user name plays no part in it.
+   * Returns whether a password may be hashed for a sender that has not logged in from this address. Whether anybody has
+   * the user name plays no part in it.
    */
   async mayHash(caller: EdgeCaller, address: string): Promise<boolean> {
     if (this.#takeOfStranger('strangerHashes', caller, address)) return true;

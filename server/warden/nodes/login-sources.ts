@@ -25,8 +25,8 @@ const rememberedMax = 4096;
 const believedMs = { known: 60_000, stranger: 1000 };
 
 /**
- * Whether a message only asks which methods or keys would be worth trying. Such a message leaves no row, whatever the
- * answer is.
+ * Returns whether a message only asks which methods or keys would be worth trying. Such a message leaves no row,
+ * whatever the answer is.
  */
 export const provesNothing = ({ evidence }: Pick<Attempt, 'evidence'>): boolean =>
   evidence.type === 'none' || evidence.type === 'public-key-probe';
@@ -40,8 +40,8 @@ export class LoginSources {
   readonly #max: number;
 
   /**
-   * `withinMs` is how long after its last login an address counts as known. `max` bounds the number of remembered
-   * addresses and of networks.
+   * `withinMs` is how long an address counts as known after the last login from it. `max` bounds the number of
+   * remembered addresses, and of networks.
    */
   constructor(database: Database, withinMs: number, max = rememberedMax) {
     this.#networks = new Purses(max);
@@ -60,7 +60,10 @@ export class LoginSources {
     return found !== undefined && found.until > performance.now() ? found.isKnown : undefined;
   }
 
-  /** Whether somebody has logged in from this address. Of the logins of self-tests, only those of this node count. */
+  /**
+   * Returns whether somebody has logged in from this address. Of the logins of self-tests, only those of this node
+   * count.
+   */
   async isKnown({ node, plane }: EdgeCaller, address: string): Promise<boolean> {
     const source = sourceOf(address);
     const name = `${node}/${source}`;

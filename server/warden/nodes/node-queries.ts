@@ -82,8 +82,8 @@ export async function currentEpoch(tx: Transaction): Promise<number> {
 }
 
 /**
- * Whether anybody has logged in from this address within `withinMs`. Of the self-tests only that of this node counts,
- * because each edge names the addresses of its own clients.
+ * Returns whether anybody has logged in from this address within `withinMs`. Of the self-tests only that of this node
+ * counts, because each edge names the addresses of its own clients.
  */
 export async function isSourceKnownAt(tx: Transaction, tester: string, source: string, withinMs: number): Promise<boolean> {
   const [row] = await tx.query<{ is_known: boolean }>(

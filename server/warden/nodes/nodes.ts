@@ -89,7 +89,7 @@ export class Nodes implements EdgeNotifier {
     if (connected === undefined || startId === undefined) throw new CofferdamError('invalid', 'hello comes first');
     const { rows, drainWithinMs } = await this.#database.withSystem(async (tx) => {
       // This is done in the transaction that moves the node's own clock. Up to that time all activity of its sessions
-      // is then known, and a session that was not named is idle.
+      // is then known, and a session that was not named had none.
       await touchSessions(tx, active, caller.node);
       return {
         drainWithinMs: await seeNode(tx, caller.node, startId),
@@ -110,8 +110,8 @@ export class Nodes implements EdgeNotifier {
   }
 
   /**
-   * Takes leave of all edges, because this warden stops. Each edge finishes what cannot be moved, makes no further call
-   * here, receives its outstanding answers, and looks for the next warden.
+   * Tells all edges that this warden stops, and waits for them. Each edge finishes what cannot be moved, makes no
+   * further call here, receives its outstanding answers, and looks for the next warden.
    */
   async leave(): Promise<void> {
     await Promise.all(

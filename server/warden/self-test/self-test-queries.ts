@@ -102,7 +102,7 @@ export async function ensureAccount(tx: Transaction, customer: CustomerId, name:
   return idOf<AccountId>(row.id);
 }
 
-/** Whether the account uses this key now, so that nothing needs to be done. */
+/** Returns whether the account uses this key now, so that nothing needs to be done. */
 export async function isUsableKey(tx: Transaction, name: string, fingerprint: string): Promise<boolean> {
   const rows = await tx.query(
     `select 1 from credential c join account a on a.id = c.account_id and a.is_self_test and a.name = $1 join second_factor f on f.account_id = a.id and f.sealed_seed is not null
@@ -161,7 +161,7 @@ export async function replaceKey(
      on conflict do nothing returning id`,
     [id, account, algorithm, blob, fingerprint, keyLifeMs],
   );
-  // The key may be registered for any account. A key belongs to one account.
+  // Some account, whichever it is, has this key already. A key belongs to one account.
   if (made.length === 0) throw new CofferdamError('conflict', 'the self-test needs another key');
   return idOf<CredentialId>(id);
 }

@@ -139,7 +139,7 @@ export function selfTestHandlers(
 }
 
 const silentRounds = 3;
-/** How long a round takes, in milliseconds; the refusals that it provokes are delayed. */
+/** How long a round takes at most, in milliseconds: as long as the refusals that it provokes are delayed. */
 const roundMs = 60_000;
 
 /** Returns how long a node may be silent about its controls, in milliseconds. */

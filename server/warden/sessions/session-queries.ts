@@ -222,8 +222,8 @@ export function endOf(filter: SessionFilter): SessionEnd {
 }
 
 /**
- * Ends every open session that matches the filter, and closes its downloads. It keeps its uploads for the grace period,
- * in which the edge seals their tails (`ending-queries.ts`).
+ * Ends every open session that matches the filter, and closes its downloads. A session keeps its uploads for the grace
+ * period, in which the edge seals their tails (`ending-queries.ts`).
  */
 export async function endSessions(tx: Transaction, filter: SessionFilter, reason: string, end: SessionEnd): Promise<Ended> {
   const { text, values } = conditionOf(filter);

@@ -41,7 +41,7 @@ import {
 } from './session-queries.ts';
 import { frozenCustomers, openSessionOf, type SessionScope, sealScope, verifiedScope } from './session-scope.ts';
 
-/** A session in memory. `lastWritten` is when its row was last told of activity, `touchEveryMs` the shortest interval of that. */
+/** A session in memory. `lastWritten` is when its row was last told of activity, at most once in `touchEveryMs` milliseconds. */
 type Cached = { readonly session: OpenSession; readonly expiresAt: number; readonly touchEveryMs: number; lastWritten: number };
 
 export type Opening = {
@@ -321,7 +321,7 @@ export class SessionRegistry implements Sessions {
     };
   }
 
-  /** Ends a session because its edge says that the connection is over. How many bytes it moved is the word of the edge. */
+  /** Ends a session because its edge says that the connection is over. The numbers of bytes are what the edge says, as far as possible. */
   async close(session: OpenSession, reason: EdgeEnd, bytesIn: number, bytesOut: number): Promise<void> {
     const done = await this.#database.withSystem(async (tx) => {
       const moved = await recordTransferred(tx, session.id, { bytesIn, bytesOut });
@@ -387,7 +387,7 @@ export class SessionRegistry implements Sessions {
   }
 }
 
-/** Whether the session belongs to the caller. A stolen token is worth nothing on another node, or on a node of another plane. */
+/** Returns whether the session belongs to the caller. A stolen token is worth nothing on another node, or on a node of another plane. */
 const isOf = ({ node, account }: Pick<OpenSession, 'node' | 'account'>, caller: EdgeCaller): boolean =>
   node === caller.node && account.plane === caller.plane;
 const touchEveryMs = (idleMs: number): number => Math.min(touchEveryMsMax, idleMs / 10);

@@ -28,8 +28,8 @@ const handlesMax = 20_000;
 const gone = (): CofferdamError => new CofferdamError('not-found', 'the file is no longer open');
 
 /**
- * Whether the session may read files of this folder. Reading requires the verb `read`; in a deposit folder that allows
- * it, partner accounts may read back what was delivered if they hold `list`.
+ * Returns whether the session may read files of this folder. Reading requires the verb `read`; in a deposit folder that
+ * allows it, partner accounts may read back what was delivered if they hold `list`.
  */
 export function mayRead(session: OpenSession, folder: FolderScope): boolean {
   return (

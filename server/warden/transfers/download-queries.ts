@@ -76,7 +76,7 @@ export async function locateExtents(
   return rows.flatMap(({ index, start, bytes }) => (index === null ? [] : [{ index, offset: start, bytes }]));
 }
 
-/** Whether the key of any extent was released through this handle. */
+/** Returns whether the key of any extent was released through this handle. */
 async function wasReleased(tx: Transaction, id: string, session: SessionId): Promise<boolean> {
   const rows = await tx.query("select 1 from ledger where session_id = $1 and handle_id = $2 and kind = 'extent.granted' limit 1", [
     session,

@@ -14,8 +14,8 @@ export const shortBytes = 16 * 1024;
  */
 export const shortCutBytes = 4096;
 /**
- * The number of extents of a version that may be short without a price. It is for resumptions, and for a log that is
- * written line by line.
+ * The number of extents at the beginning of a version that may be short without a price. It is for resumptions, and for
+ * a log that is written line by line.
  */
 export const freeExtents = 256;
 

@@ -36,7 +36,7 @@ export const uploadMac = (keys: KeyRing, id: string, of: SealedUpload): Buffer =
 export const fits = (mac: Buffer | null, expected: Buffer): boolean =>
   mac !== null && mac.length === expected.length && timingSafeEqual(mac, expected);
 
-/** Whether the session was opened for this customer and, when a folder is given, for that folder. */
+/** Returns whether the session was opened for this customer and, when a folder is given, for that folder. */
 export const reaches = (session: OpenSession, customer: CustomerId, folder: FolderId | null): boolean =>
   session.customers.some((one) => one.id === customer && (folder === null || one.folders.some((its) => its.id === folder)));
 

@@ -47,7 +47,8 @@ export async function placeOfFile(tx: Transaction, file: FileId): Promise<FilePl
 }
 
 /**
- * Whether an incomplete version of the same name stands above this one. It must be asked after the version was locked.
+ * Returns whether an incomplete version of the same name stands above this one. It must be asked after the version was
+ * locked.
  */
 export async function isContinued(tx: Transaction, version: VersionId): Promise<boolean> {
   const rows = await tx.query(
@@ -57,7 +58,7 @@ export async function isContinued(tx: Transaction, version: VersionId): Promise<
   return rows.length > 0;
 }
 
-/** Whether this account's newest version of another name in the same directory is published. */
+/** Returns whether this account's newest version of another name in the same directory is published. */
 export async function isSiblingReleased(tx: Transaction, file: FileId, name: string, account: AccountId): Promise<boolean> {
   const [row] = await tx.query<{ is_released: boolean }>(
     `select v.state = 'published' as is_released from file f

@@ -224,7 +224,7 @@ export async function insertPending(
   return row?.index;
 }
 
-/** Whether this object was issued to this upload and has not been sealed yet. */
+/** Returns whether this object was issued to this upload and has not been sealed yet. */
 export async function isPending(tx: Transaction, uploadId: string, object: ObjectId, index: number): Promise<boolean> {
   const rows = await tx.query('select 1 from pending_extent where upload_id = $1 and object_id = $2 and index = $3', [
     uploadId,
