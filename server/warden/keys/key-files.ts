@@ -35,7 +35,7 @@ function readPrivate(path: string, what: string): Buffer {
   }
 }
 
-/** Writes a new file durably. It never replaces an existing one. */
+/** Writes a new file and flushes its content to the disk. It never replaces an existing file. */
 function writePrivate(path: string, content: Buffer | string): void {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   const file = openSync(path, 'wx', 0o400);

@@ -114,7 +114,10 @@ const customerPart = 4;
  * existing connections. The login messages of one network have an allowance of their own (`strangerNetwork`).
  */
 const networkPart = 4;
-/** A node that reaches one of these limits is flooded by strangers. An honest edge does not reach any other limit. */
+/**
+ * A node that reaches one of these limits is flooded by strangers. An honest edge does not reach another limit of a
+ * node.
+ */
 const floods: readonly Kind[] = ['strangers', 'strangerHashes', 'strangerSignatures'];
 const partsMax = 16_384;
 
@@ -187,8 +190,8 @@ export class NodeAccounts {
   }
 
   /**
-   * Returns whether a password may be hashed for a sender that has not logged in from this address. Whether anybody has
-   * the user name plays no part in it.
+   * Takes one from the allowance for the passwords of strangers, for a sender that has not logged in from this address.
+   * Returns false, and raises an alert, when it is used up. Whether anybody has the user name plays no part in it.
    */
   async mayHash(caller: EdgeCaller, address: string): Promise<boolean> {
     if (this.#takeOfStranger('strangerHashes', caller, address)) return true;

@@ -16,7 +16,7 @@ export type CountedHandle = {
   readonly readsMax: number;
 };
 
-/** Finds the handle. Returns undefined when a read through it does not count. */
+/** Returns the handle when reads through it count; undefined otherwise. */
 export async function findCountedHandle(tx: Transaction, { download, session }: ReadHandle): Promise<CountedHandle | undefined> {
   const [row] = await tx.query<{ id: string; extent_count: number; customer_id: string; account_id: string; reads_max: number }>(
     `select v.id, v.extent_count, v.customer_id, a.id as account_id, fo.reads_max
@@ -37,8 +37,8 @@ export async function findCountedHandle(tx: Transaction, { download, session }: 
 }
 
 /**
- * Returns how many extents of its version were released through a handle, by the record. It reads all entries of the
- * session, and is for the case that no caller knows the number.
+ * Returns, by the record, how many extents of its version the session of a handle was granted since the handle was
+ * opened. It reads all entries of the session, and is for the case that no caller knows the number.
  */
 export async function countReleased(tx: Transaction, { download, session }: ReadHandle): Promise<number> {
   const [row] = await tx.query<{ n: number }>(

@@ -94,7 +94,7 @@ export async function findOutlived(tx: Transaction, limit: number): Promise<read
   return rows.map((row) => row.id);
 }
 
-/** Releases these uploads. They can be resumed as before. */
+/** Releases those of the uploads that are still held so. They can be resumed as before. */
 export async function releaseOutlived(tx: Transaction, ids: readonly string[]): Promise<void> {
   await tx.query(`update version v set upload_id = null where v.id = any ($2::uuid[]) and ${isOutlived}`, [
     graceMs,
