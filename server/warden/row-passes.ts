@@ -1,6 +1,6 @@
 // Owns: the table of all regular passes of the warden over rows, and the one function that carries them out: all rows
 // of a pass together, or each row by itself when one of them cannot be done.
-// Must never: let one row keep others from their turn, or retry a row that failed again and again without a pause.
+// Must never: let one row keep others from their turn, or retry a row that keeps failing without a pause.
 import { type CofferdamError, toCofferdamError } from '../domain/errors.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { Database, Transaction } from '../postgres/database.ts';

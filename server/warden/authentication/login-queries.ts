@@ -136,7 +136,7 @@ export const findUsableAmong = (tx: Transaction, ids: readonly CredentialId[], d
   usable(tx, 'ids', ids, dormantMs);
 
 /**
- * Records the use of a credential in its row. The first use of the successor in a rotation marks its item as moved and,
+ * Records the use of a credential in its row. The first use of a successor marks the item of its rotation as moved and,
  * when the rotation has no deadline, begins the overlap after which the replaced credential expires.
  */
 export async function touchCredential(tx: Transaction, credential: CredentialId, source: string): Promise<void> {

@@ -85,9 +85,12 @@ export type KeyWish = {
   readonly networks?: readonly string[] | undefined;
   /** How many hours pass before the key can be used. */
   readonly waitsHours?: number;
-  /** The key that is replaced; null for a key of a running rotation that has no successor yet, if there is one. */
+  /**
+   * The key that is replaced. When null, the account's oldest key in a running rotation that has no successor yet is
+   * replaced, if there is one.
+   */
   readonly replaces: FoundCredential | null;
-  /** Replaces a key of this rotation only. */
+  /** Limits that search to this rotation. */
   readonly rotation?: string;
   /**
    * How many days both keys are good, from now on. Undefined for the configured number, which begins with the first use
@@ -135,7 +138,7 @@ export async function addKey(acting: Acting, wish: KeyWish): Promise<Added> {
     issuedBy: by,
     livesMs: lifeDays * ages.dayMs,
     waitsMs: (wish.waitsHours ?? 0) * hourMs(ages),
-    // The new key has the restrictions of the old one.
+    // A restriction that the wish does not mention is taken over from the old key.
     readOnly: wish.readOnly ?? old?.readOnly ?? false,
     networks: wish.networks ?? old?.networks ?? [],
     isProved: wish.isProved,

@@ -21,8 +21,8 @@ export type Renewed = {
 type Connected = { readonly peer: EdgePeer; startId: string | undefined; readonly told: Set<SessionId> };
 
 /**
- * A transaction may take its epoch early and commit late. So each look goes back by this many epochs, and each session
- * is told only once.
+ * A transaction may take its epoch early and commit late. So each renewal looks back by this many epochs, and reports
+ * each session only once.
  */
 const epochOverlap = 1000;
 const toldMax = 5000;

@@ -102,7 +102,9 @@ export async function ensureAccount(tx: Transaction, customer: CustomerId, name:
   return idOf<AccountId>(row.id);
 }
 
-/** Returns whether the account uses this key now, so that nothing needs to be done. */
+/**
+ * Returns whether this is the account's present key and stays valid for another day, so that nothing needs to be done.
+ */
 export async function isUsableKey(tx: Transaction, name: string, fingerprint: string): Promise<boolean> {
   const rows = await tx.query(
     `select 1 from credential c join account a on a.id = c.account_id and a.is_self_test and a.name = $1 join second_factor f on f.account_id = a.id and f.sealed_seed is not null
