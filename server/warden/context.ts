@@ -1,4 +1,5 @@
-// Owns: what every use case of the warden receives, and the shapes that its rooms hand each other.
+// Owns: the values that every use case of the warden receives, and the types that the folders of the warden pass to
+// each other.
 import type { Config } from '../config/config.ts';
 import type { Purpose } from '../domain/authentication-policy.ts';
 import type {
@@ -25,7 +26,9 @@ import type { Charges } from './budgets/charges.ts';
 import type { CheckpointSigner } from './keys/checkpoint-signer.ts';
 import type { LedgerGuard } from './ledger/guard.ts';
 
-/** Who is calling on an rpc socket: known from the socket itself. */
+/**
+ * The edge that calls on an rpc socket. Node and plane follow from the socket itself, never from what the caller says.
+ */
 export type EdgeCaller = { readonly node: NodeName; readonly plane: Plane };
 
 export type FolderScope = {
@@ -39,7 +42,10 @@ export type FolderScope = {
   readonly directoriesAllowed: boolean;
   readonly verbs: ReadonlySet<Verb>;
 };
-/** The only value that opens customer data. Built once, after all proofs; immutable (T-08). */
+/**
+ * The folders and verbs of one customer in a session. Customer data is opened through this value only. It is built
+ * once, after all proofs, and is immutable (T-08).
+ */
 export type CustomerScope = { readonly id: CustomerId; readonly name: string; readonly folders: readonly FolderScope[] };
 
 export type OpenSession = {
@@ -50,53 +56,71 @@ export type OpenSession = {
     readonly name: string;
     readonly kind: AccountKind;
     readonly plane: Plane;
-    /** null for internal accounts. */
+    /** The customer of a partner account; null for an internal account. */
     readonly customer: CustomerId | null;
     readonly readOnly: boolean;
-    /** May open windows of its customer's machine accounts and manage their keys. */
+    /** Whether the account may open windows of its customer's machine accounts and manage their keys. */
     readonly manages: boolean;
   };
   readonly credentialId: CredentialId;
   readonly purpose: Purpose;
-  /** It has ended a moment ago, and may do nothing but let go of the uploads that it holds. */
+  /**
+   * True when the session ended less than the grace period ago. It may then let go of the uploads that it holds, and do
+   * nothing else.
+   */
   readonly isOver: boolean;
-  /** The ticket that it may enrol a second factor by; null: it may not. */
+  /** The ticket by which the session may enrol a second factor; null when it may not enrol one. */
   readonly ticket: string | null;
-  /** One entry for a partner account; one per customer with rights for an internal account, name order. */
+  /**
+   * The customers that the session reaches: one for a partner account, and for an internal account each customer on
+   * which it has rights, in the order of their names.
+   */
   readonly customers: readonly CustomerScope[];
 };
 /**
- * A session that lets go of its uploads, in the middle of which it may end: `run` does its work with what the session may do, and once more with what
- * an ended one may, when it met the end under way. What it runs must have changed nothing when it throws `session-ended`.
+ * A session that lets go of its uploads, and that may end while it does so. `run` calls `work` with the session as it
+ * stands. When `work` throws `session-ended` because the session ended meanwhile, `run` calls it once more with the
+ * ended session (`isOver`). `work` must therefore have changed nothing when it throws `session-ended`.
  */
 export type LettingGo = { readonly session: OpenSession; run<T>(work: (session: OpenSession) => Promise<T>): Promise<T> };
 
 export type Sessions = {
   /**
-   * The open session of this token on this node, touched; throws `session-ended`, and `denied` for one that may only enrol. Falls back to
-   * the database after a restart.
+   * Returns the open session of this token on this node and notes that it is active. The session is read from the
+   * database when this process does not hold it in memory, for example after a restart. Throws `session-ended` when
+   * there is no such session, and `denied` when the session may only enrol a second factor.
    */
   require(token: string, caller: EdgeCaller): Promise<OpenSession>;
-  /** The same, whatever the session is for. */
+  /** Like `require`, for a session of any purpose. */
   requireAny(token: string, caller: EdgeCaller): Promise<OpenSession>;
-  /** The same, or a session that ended within the grace (`isOver`): for letting go of an upload, and for nothing else. */
+  /**
+   * Like `require`, but also accepts a session that ended within the grace period (`isOver`). It is for letting go of
+   * an upload and for nothing else.
+   */
   requireLettingGo(token: string, caller: EdgeCaller): Promise<LettingGo>;
   /**
-   * Runs `work` in one transaction that sees these customers, once the session's own row has been looked at in it: whatever this process
-   * remembers, what was ended elsewhere changes nothing any more. Throws `session-ended`.
+   * Runs `work` in one transaction that sees the rows of these customers. The transaction first reads the session's own
+   * row, so that a session that was ended elsewhere changes nothing, whatever this process remembers. Throws
+   * `session-ended`.
    */
   within<T>(session: OpenSession, customers: readonly CustomerId[], work: (tx: Transaction) => Promise<T>): Promise<T>;
-  /** Ends a session (idempotent): row, ledger entry, notice to its edge. Its uploads are let go when their tails are sealed, its downloads closed. */
+  /**
+   * Ends a session; a repeated call has no effect. Writes the row and the ledger entry, and notifies the edge. The
+   * downloads of the session are closed; its uploads are let go when their tails are sealed.
+   */
   end(session: SessionId, reason: string, end: SessionEnd): Promise<void>;
 };
 
-/** Runs a reading transaction in the customer's scope, only if one is needed. */
+/** Runs a reading transaction in the customer's scope. The transaction is begun only when the callee needs one. */
 export type Read = <T>(work: (tx: Transaction) => Promise<T>) => Promise<T>;
 
 export type KeyRing = {
   /** Creates and stores a new customer key. */
   createCustomerKey(tx: Transaction, customer: CustomerId): Promise<CustomerKeyId>;
-  /** A fresh random file key, wrapped by the customer's newest key, ready for the row of `content`. */
+  /**
+   * Creates a random file key and wraps it with the customer's newest key. The wrapping is bound to `content` and is
+   * ready for its row.
+   */
   createFileKey(
     tx: Transaction,
     customer: CustomerId,
@@ -104,22 +128,27 @@ export type KeyRing = {
   ): Promise<{ readonly customerKeyId: CustomerKeyId; readonly wrappedKey: Buffer; readonly fileKey: Buffer }>;
   /** Unwraps a file key (32 bytes). Throws `corrupt` when the wrapping does not verify. */
   openFileKey(read: Read, customer: CustomerId, content: ContentId, customerKeyId: CustomerKeyId, wrappedKey: Buffer): Promise<Buffer>;
-  /** Seals a small secret (a TOTP seed) to the warden; `purpose` and `id` are bound. */
+  /** Seals a small secret (a TOTP seed) to the warden. The sealed value is bound to `purpose` and `id`. */
   sealSecret(purpose: string, id: string, secret: Buffer): { readonly sealed: Buffer; readonly sealedBy: string };
   openSecret(purpose: string, id: string, sealed: Buffer, sealedBy: string): Buffer;
-  /** HMAC-SHA-256 over the parts of a row, each with its length; by a key of its own. 32 bytes. */
+  /**
+   * Returns the HMAC-SHA-256 (32 bytes) over the parts of a row, each preceded by its length. The key is used for
+   * nothing else.
+   */
   sealRow(parts: readonly string[]): Buffer;
-  /** Names the key of `sealRow`. */
+  /** The name of the key that `sealRow` uses. */
   readonly rowSealId: string;
-  /** Signs a receipt; Ed25519, 64 bytes. */
+  /** Signs a receipt. Returns the Ed25519 signature (64 bytes). */
   signReceipt(message: Buffer): Buffer;
-  /** Signs and verifies checkpoints of the record under this name (C2SP signed-note). */
+  /** Returns the signer and verifier of checkpoints of the record under this name (C2SP signed-note). */
   checkpointSigner(origin: string): CheckpointSigner;
-  /** SPKI PEM of the receipt key, and its short id (first 16 hex digits of SHA-256 over the SPKI DER). */
+  /** The receipt key as SPKI PEM, and its short id: the first 16 hexadecimal digits of SHA-256 over the SPKI DER. */
   readonly receiptPublicKey: { readonly pem: string; readonly id: string };
 };
 
-/** Which fields exist, and their classes: domain/ledger/entry-kinds.ts. */
+/**
+ * One entry of the record. `domain/ledger/entry-kinds.ts` says which fields each kind has, and the class of each field.
+ */
 export type LedgerEntry = {
   readonly kind: EntryKind;
   readonly observer: 'warden' | 'edge';
@@ -128,23 +157,26 @@ export type LedgerEntry = {
   readonly session?: SessionId | null;
   readonly node?: NodeName | null;
   readonly plane?: Plane | null;
-  /** The open file: a download or an upload. */
+  /** The open file: the id of a download or an upload. */
   readonly handle?: string | null;
   readonly version?: VersionId | string | null;
   readonly extent?: number | null;
   readonly bytes?: number | null;
   /** Further fields that may be shown to the customer whom the entry concerns. */
   readonly public?: Readonly<Record<string, unknown>>;
-  /** Fingerprints. */
+  /** The names of the credentials: fingerprints, or `password:…`. */
   readonly credential?: string | null;
   readonly alsoCredential?: string | null;
   readonly source?: { readonly address: string; readonly port: number } | null;
   readonly client?: string | null;
-  /** Further internal fields. */
+  /** Further fields that only operators may see. */
   readonly sensitive?: Readonly<Record<string, unknown>>;
 };
 
-/** Tells edges what must reach them at once; without effect when the node is not connected (its lease tells it later). */
+/**
+ * Tells an edge what must reach it at once. A call has no effect when the node is not connected: the edge then learns
+ * of it with its lease.
+ */
 export type EdgeNotifier = {
   terminate(node: NodeName, session: SessionId, reason: SessionEnd): void;
 };
@@ -153,12 +185,12 @@ export type Warden = {
   readonly config: Config;
   readonly log: Logger;
   readonly database: Database;
-  /** Whether the state of the record lets anything be served. */
+  /** Says whether the state of the record allows anything to be served. */
   readonly guard: LedgerGuard;
   readonly keys: KeyRing;
   readonly sessions: Sessions;
   readonly charges: Charges;
   readonly edges: EdgeNotifier;
-  /** Public host keys as lines of a known_hosts file, without the host. */
+  /** The public host keys as lines of a known_hosts file, without the host. */
   readonly hostKeyLines: readonly string[];
 };

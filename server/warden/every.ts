@@ -1,9 +1,12 @@
-// Owns: work that is done again and again, and its orderly end.
+// Owns: work that is done at regular intervals or after notices, and its orderly end.
 
 import { held } from '../domain/detached.ts';
 import type { Logger } from '../observability/logger.ts';
 
-/** Runs `work` again and again, never twice at once; `stop` waits for a running pass. */
+/**
+ * Runs `work` every `ms` milliseconds, and never twice at the same time: a turn that falls into a running pass is left
+ * out. A pass that fails is logged. `stop` waits for a running pass.
+ */
 export function every(ms: number, work: () => Promise<void>, log: Logger): { stop(): Promise<void> } {
   let running: Promise<void> = Promise.resolve();
   let isBusy = false;
@@ -26,8 +29,9 @@ export function every(ms: number, work: () => Promise<void>, log: Logger): { sto
 }
 
 /**
- * Work that others ask for by notices: one run under way, and one behind it for all who asked meanwhile, `pauseMs` after it at the earliest. Whoever may
- * notify asks as often as he likes, and costs one run at a time.
+ * Runs `work` whenever others ask for it by notices. At most one run is under way; everybody who asks meanwhile shares
+ * one further run, which begins at the earliest `pauseMs` after the previous run ended. Whoever may send notices can
+ * therefore cause no more than one run at a time, however often he sends them.
  */
 export function joined(
   work: () => Promise<void>,

@@ -1,4 +1,4 @@
-// Owns: putting together the handlers of every operation an edge may call; one table, nothing else is served.
+// Owns: the table of the handlers of all operations that an edge may call. Nothing else is served.
 import { CofferdamError } from '../domain/errors.ts';
 import { idOf, type SessionId } from '../domain/ids.ts';
 import type { EdgeToWarden } from '../rpc/edge-warden.ts';
@@ -25,13 +25,20 @@ export type Rooms = {
   readonly accounts: NodeAccounts;
 };
 
-/** Says who a node is and what host keys it shows, no more: it waits at its warden as it waits for a warden. */
+/**
+ * The one operation that is served while the guard is closed. It says which node the edge is and which host keys it
+ * shows, and nothing more. With it an edge can wait at this warden, as it would wait for a warden that has not started
+ * yet.
+ */
 const greeting = 'node.hello';
 
 const each = (handlers: Handlers<EdgeToWarden, EdgeCaller>, around: (name: string, run: Run) => Run): Handlers<EdgeToWarden, EdgeCaller> =>
   Object.fromEntries(Object.entries(handlers).map(([name, run]) => [name, around(name, run as Run)])) as Handlers<EdgeToWarden, EdgeCaller>;
 
-/** Nothing is served while the record is in doubt, late at its witness, or frozen; and to no node more than it may make us store. */
+/**
+ * Wraps a handler. Nothing is served while the record is in doubt, late at its witness, or frozen; and the node's
+ * allowance for what the operation stores is taken before the handler runs.
+ */
 function guarded({ guard }: Warden, accounts: NodeAccounts, name: string, run: Run): Run {
   return async (params, caller) => {
     if (name !== greeting) guard.require();
@@ -39,7 +46,7 @@ function guarded({ guard }: Warden, accounts: NodeAccounts, name: string, run: R
     await accounts.take(name as keyof EdgeToWarden, caller, params);
     if (name === greeting) return run(params, caller);
     const result = await run(params, caller);
-    // What was decided meanwhile holds for what was asked before.
+    // The guard may have closed while the handler ran. Then the answer is withheld, although the call began before.
     guard.require();
     return result;
   };
@@ -49,9 +56,10 @@ export function edgeHandlers(warden: Warden, rooms: Rooms): Handlers<EdgeToWarde
   const { nodes, logins, sessions, exchanges, accounts } = rooms;
   const handlers: Handlers<EdgeToWarden, EdgeCaller> = {
     'node.hello': async ({ startId, nativeCipher }, caller) => {
-      // A greeting that is not served, and one more of the same run, take nothing.
+      // A greeting that is refused, and a repeated greeting of a run that is registered already, take nothing from the
+      // allowance.
       const epoch = await accounts.whenNew('runs', caller, (take) => nodes.hello(caller, startId, nativeCipher ?? null, take));
-      // What an earlier run of this node left open is over: its process is gone.
+      // The process of an earlier run of this node is gone, so the sessions that it left open have ended.
       await sessions.endMatching({ node: caller.node, exceptStartId: startId }, 'lost');
       return {
         node: caller.node,

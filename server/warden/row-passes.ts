@@ -1,5 +1,6 @@
-// Owns: the table of what the warden does to rows again and again by itself, and the one door to them: together, and each by itself when one cannot be done.
-// Must never: let one row keep others from their turn, or try one that failed again and again without a pause.
+// Owns: the table of all regular passes of the warden over rows, and the one function that carries them out: all rows
+// of a pass together, or each row by itself when one of them cannot be done.
+// Must never: let one row keep others from their turn, or retry a row that keeps failing without a pause.
 import { type CofferdamError, toCofferdamError } from '../domain/errors.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { Database, Transaction } from '../postgres/database.ts';
@@ -7,17 +8,20 @@ import { isPassing } from '../postgres/database-errors.ts';
 import { insertAlert } from './alerts/alert-queries.ts';
 
 type Described = {
-  /** Rows of one pass. */
+  /** The largest number of rows of one pass. */
   readonly rowsMax: number;
   readonly does: string;
-  /** What an operator types to see such a row. */
+  /** Returns the command that an operator types to see such a row. */
   readonly next: (key: string) => string;
 };
 const version = (key: string): string => `cofferctl ledger search --version ${key}`;
 const sessions = (): string => 'cofferctl session list';
 const credentials = (): string => 'cofferctl credential list';
 
-/** Every pass over rows; `test/warden/poisoned-rows` breaks one row of each. How often each is done: `sweeps.ts`, `credential-sweeps.ts`, `seal-sweeps.ts`, `sessions.ts`. */
+/**
+ * All passes over rows. `test/warden/poisoned-rows` breaks one row of each. How often each of them runs is set in
+ * `transfers/sweeps.ts`, `credential-sweeps.ts`, `seal-sweeps.ts` and `sessions.ts`.
+ */
 export const rowPasses = {
   publication: { rowsMax: 500, does: 'publishing what has settled', next: version },
   expiry: { rowsMax: 500, does: 'giving up what was interrupted long ago', next: version },
@@ -42,27 +46,33 @@ export const rowPasses = {
 export type RowPassName = keyof typeof rowPasses;
 
 export type RowPass<Done> = {
-  /** Names of rows that seem to be due, the oldest first. Holds no lock. */
+  /** Finds the names of rows that seem to be due, the oldest first, without holding a lock. */
   readonly find: (tx: Transaction, limit: number) => Promise<readonly string[]>;
-  /** What is done to them outside of the database, and may be done again. No transaction waits for it. */
+  /** Does work outside the database that may be repeated, such as work on files. No transaction is open meanwhile. */
   readonly before?: (keys: readonly string[]) => Promise<void>;
-  /** Locks those of the rows that nobody else works on, looks again, and does what is to be done to them. */
+  /** Locks those of the rows that nobody else works on, checks again that they are due, and does the work on them. */
   readonly work: (tx: Transaction, keys: readonly string[]) => Promise<Done>;
-  /** After the commit of what was done. */
+  /** Is called with the result of `work` after its transaction was committed. */
   readonly done?: (done: Done) => void;
 };
 
-/** How long a row that could not be done is left alone. Milliseconds. */
+/** How long a row that failed is left alone, in milliseconds. */
 const asideMs = 10 * 60_000;
-/** Rows of one pass that are left alone at the same time. With so many the pass rests until the first of them have their turn again: none is forgotten. */
+/**
+ * The largest number of rows of one pass that are left alone at the same time. When so many are left alone, the pass
+ * rests until the first of them is due again, so that no row is forgotten.
+ */
 const asideMax = 2000;
-/** Rows that fail for one reason are named one by one up to so many; more of them have one alert together. */
+/** Up to so many rows that fail for the same cause have an alert each; more of them share one alert. */
 const namedMax = 3;
-/** Reasons that one pass tells apart; what fails for others beyond that has one alert together. */
+/** The number of causes that one pass tells apart. Rows that fail for further causes share one alert. */
 const causesMax = 5;
-/** Rows that such an alert names. */
+/** The number of rows that a shared alert names. */
 const examplesMax = 10;
-/** By database: whoever starts anew tries everything once. Until when, by name of the row. */
+/**
+ * The rows that are left alone: by database, then by pass, then by the name of the row, with the time
+ * (`performance.now()`) at which the row is due again. A warden that starts has an empty map and tries every row once.
+ */
 const asides = new WeakMap<Database, Map<RowPassName, Map<string, number>>>();
 
 function asideOf(database: Database, name: RowPassName): Map<string, number> {
@@ -76,9 +86,15 @@ function asideOf(database: Database, name: RowPassName): Map<string, number> {
 
 type Failed = { readonly why: string; readonly error: unknown; readonly keys: string[] };
 
-/** What the database or the store itself said; its detail, which may hold values, stays in the log. */
+/**
+ * Returns the message of the database or of the store, at most 200 characters. Its details may contain values and stay
+ * in the log.
+ */
 const reasonOf = (error: CofferdamError): string => (error.cause instanceof Error ? error.cause.message : error.message).slice(0, 200);
-/** A reason without what names a row in it: quoted text, identifiers, numbers. */
+/**
+ * Returns the reason without anything that names one row (quoted text, identifiers, numbers), so that equal causes
+ * compare as equal.
+ */
 const causeOf = (why: string): string => why.replace(/'[^']*'|"[^"]*"/g, '…').replace(/\b[\da-f]{8}[\da-f-]*\b|\d+/gi, '…');
 
 function note(failed: Map<string, Failed>, key: string, error: unknown): void {
@@ -91,9 +107,10 @@ function note(failed: Map<string, Failed>, key: string, error: unknown): void {
 }
 
 /**
- * One pass. All of its rows are done in one transaction; when one of them cannot be, each is done in a transaction of its own, and those that fail are
- * left alone for a while and told of: by name, or together when many of them fail for one reason, as with a store that is away. Faults of the connection are
- * nobody's: the pass ends with them, and comes again.
+ * Carries out one pass. All of its rows are done in one transaction. When that fails, each row is done in a transaction
+ * of its own; rows that fail again are left alone for ten minutes and reported in alerts, one by one, or together when
+ * many of them fail for one cause (for example because the store is away). A fault of the connection, of a lock or of
+ * the moment (`isPassing`) is no fault of a row: the pass ends with it and is repeated at its next turn.
  */
 export async function passOverRows<Done>(
   warden: { readonly database: Database; readonly log: Logger },
@@ -135,7 +152,8 @@ export async function passOverRows<Done>(
         ([cause, one]) =>
           () =>
             tell(warden, name, cause, one).catch((error: unknown) => {
-              // Nobody has heard of them: they have their turn at once, and are told of then.
+              // The alert could not be written, so nobody has heard of these rows. They are due again at the next pass,
+              // which then reports them.
               for (const key of one.keys) aside.delete(key);
               throw error;
             }),
@@ -178,7 +196,10 @@ async function tell(
     );
 }
 
-/** Passes that have nothing to do with each other: each has its turn whatever became of those before it. Throws the first fault. */
+/**
+ * Runs works that do not depend on each other, one after the other; a failure does not keep the following ones from
+ * their turn. Throws the first fault when all have had their turn.
+ */
 export async function eachInTurn(...works: readonly (() => Promise<void>)[]): Promise<void> {
   const faults: unknown[] = [];
   for (const work of works) await work().catch((error: unknown) => faults.push(error));

@@ -1,5 +1,6 @@
-// Owns: what the warden's shares are used up by: which line a call and its transactions belong to, and for whom they count (T-35).
-// Must never: let an edge's call take a connection of the leases, the greetings or the warden's own passes.
+// Owns: which line of the table of shares a call and its transactions use, and for which node and plane they count
+// (T-35).
+// Must never: let an edge's call take a connection that is kept for leases, greetings or the warden's own passes.
 import type { WardenShares } from '../config/shares.ts';
 import type { Claim } from '../domain/share.ts';
 import type { Place } from '../postgres/database.ts';
@@ -11,22 +12,35 @@ export type WardenSlots = { readonly [L in keyof WardenShares]: Slots };
 export const wardenSlots = (shares: WardenShares): WardenSlots => slotsOf(shares);
 
 export const claimOf = ({ node, plane }: EdgeCaller): Claim => ({ holder: node, group: plane });
-/** Work that no edge asked for. */
+/** The claim for work that no edge asked for: the warden's own passes and operators' commands. */
 export const itself: Claim = { holder: 'warden', group: 'warden' };
 
 type Line = 'leases' | 'greetings' | 'transactions';
-/** Operations that an edge must get through, whatever else it asks: each has connections of its own. */
+/**
+ * Operations that an edge must be able to carry out whatever else it asks. Each of them has database connections of its
+ * own.
+ */
 const lines: Readonly<Record<string, Line>> = { 'lease.renew': 'leases', 'node.hello': 'greetings' };
 const lineOf = (operation: string): Line => lines[operation] ?? 'transactions';
 
-/** An edge's call does not hold a connection for longer than this to wait for a lock that another one has. */
+/**
+ * How long a transaction of an edge's call may wait for a row lock, in milliseconds. A call must not hold a connection
+ * for longer than this while it waits.
+ */
 const lockMs: Readonly<Record<Line, number>> = { leases: 1000, greetings: 5000, transactions: 3000 };
-/** What waits for an operator's command is tried again, less than an edge waits for an answer. A lease that comes late is worth nothing. */
+/**
+ * How long a transaction that was undone because of a lock, for example one that an operator's command holds, is
+ * retried, in milliseconds. The time is shorter than an edge waits for an answer. A lease is not retried, because a
+ * late lease is useless.
+ */
 const patienceMs: Readonly<Record<Line, number>> = { leases: 0, greetings: 0, transactions: 20_000 };
 
 const lineOfWork = (line: string | undefined): Line => (line === 'leases' || line === 'greetings' ? line : 'transactions');
 
-/** A place for a transaction of whoever we are at work for. A lease or a greeting has taken its one when it was called, and has one transaction at a time. */
+/**
+ * Returns the place in the pool for a transaction of the node or plane on whose behalf the caller works. A lease or a
+ * greeting took its place when the call began, and has one transaction at a time; so it takes none here.
+ */
 export async function placeFor(slots: WardenSlots): Promise<Place> {
   const whose = claimant();
   if (whose === undefined) return { release: await slots.passes.acquire(itself), lockMs: null };
@@ -37,7 +51,10 @@ export async function placeFor(slots: WardenSlots): Promise<Place> {
 
 export type Run = (params: unknown, caller: EdgeCaller) => Promise<unknown>;
 
-/** The way in of an edge's calls: what a call uses counts as its node's, from before it is read. Leases and greetings wait for no other call. */
+/**
+ * Returns the door through which the calls of one edge enter. What a call uses counts for its node, from before the
+ * call is read. Leases and greetings do not wait for other calls. `tell` is called with each message of a wrong form.
+ */
 export function doorOf(slots: WardenSlots, caller: EdgeCaller, tell: (what: string) => void = () => {}): Door<EdgeCaller> {
   const claim = claimOf(caller);
   return {

@@ -1,5 +1,6 @@
-// Owns: the warden process: database, keys, recovery, then one socket per edge node.
-// Must never: listen on a network address; take a node's word for who it is. Identity = which socket it came through.
+// Owns: the warden process: database, keys, recovery, and then one socket for each edge node.
+// Must never: listen on a network address, or believe what a node says about its identity. The identity of a node is
+// the socket through which it came.
 import { chmodSync, rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -50,10 +51,15 @@ import { claimOf, doorOf, placeFor, type WardenSlots, wardenSlots } from './shar
 import { recover } from './transfers/recovery.ts';
 import { startTransferSweeps } from './transfers/sweeps.ts';
 
-/** `closed`: why nothing is served, as it stood at the start. */
+/**
+ * A running warden. `closed` is the reason why nothing was served when the start was complete; undefined when the
+ * service is open.
+ */
 export type RunningWarden = { readonly warden: Warden; readonly closed: string | undefined; stop(): Promise<void> };
 
-/** Starts the warden; resolves when every socket listens. Throws `configuration` before anything is reachable. */
+/**
+ * Starts the warden and resolves when every socket listens. Throws `configuration` before any socket can be reached.
+ */
 export async function startWarden(config: Config): Promise<RunningWarden> {
   const log = createLogger(config, 'warden');
   requireOwnDisks(config, log);
@@ -82,7 +88,7 @@ export async function startWarden(config: Config): Promise<RunningWarden> {
   const forwards = new Forwards({ config, url, log, newest: () => ledger.newest });
   try {
     await database.withSystem((tx) => assertSafeSettings(tx));
-    // Before anything is written: is this the database that was witnessed?
+    // Before anything is written, the database is compared with the witness: is it the one that was witnessed?
     await ledger.start();
     await database.withSystem((tx) => generationsOf(keys).refresh(tx));
     await database.withSystem(async (tx) => {
@@ -152,7 +158,7 @@ export async function startWarden(config: Config): Promise<RunningWarden> {
         await sweeps.stop();
         await credentialSweeps.stop();
         await sealSweeps.stop();
-        // A month that is leaving takes its time: everything else ends beside it.
+        // Archiving a month may take a long time, so everything else is stopped while that pass ends.
         const passesEnd = held(recordPasses.stop());
         await bootstrap.stop();
         await stopListening();
@@ -183,7 +189,7 @@ type Serving = {
 };
 
 function serve(socket: Socket, caller: EdgeCaller, { nodes, handlers, slots, warden }: Serving): void {
-  // An edge looks at what it sends: this one is another program, or in other hands.
+  // An honest edge checks what it sends. This one runs another program, or has been taken over.
   const tell = (what: string): void => warden.log.error({ node: caller.node, what }, 'an edge said something of a wrong form');
   const peer = new Peer({
     stream: socket,
@@ -200,7 +206,10 @@ function serve(socket: Socket, caller: EdgeCaller, { nodes, handlers, slots, war
   nodes.attach(caller.node, peer);
 }
 
-/** One live connection a node; a second one while a dead one lingers. */
+/**
+ * Takes a place for a connection of this node, or destroys the socket when there is none. A node needs one place, and
+ * further ones while earlier connections that are dead have not been closed yet.
+ */
 function placeOrEnd(socket: Socket, caller: EdgeCaller, { connections }: WardenSlots): Release | undefined {
   try {
     return connections.take(claimOf(caller));
@@ -210,7 +219,7 @@ function placeOrEnd(socket: Socket, caller: EdgeCaller, { connections }: WardenS
   }
 }
 
-/** `refuse`: no new edge. `stop`: nor an old one. */
+/** The listening socket of one edge. `refuse` accepts no further connection; `stop` also destroys the existing ones. */
 type Listening = { refuse(): void; stop(): Promise<void> };
 
 async function listen(

@@ -1,4 +1,5 @@
-// Owns: every kind of alert, each once. OPERATIONS.md has a row for each: what it means, and what to type next (test/house/alerts).
+// Owns: the list of all kinds of alerts. OPERATIONS.md has a row for each, which says what it means and what to type
+// next (test/house/alerts).
 
 export const alertKinds = [
   'break-glass.ended',

@@ -1,4 +1,4 @@
-// Owns: the SQL of alerts: one row per kind, subject and hour; repeats are counted.
+// Owns: the SQL of alerts. There is one row for each kind, subject and hour; repetitions are counted in it.
 import type { AccountId, CustomerId } from '../../domain/ids.ts';
 import type { Transaction } from '../../postgres/database.ts';
 import type { AlertKind } from './alert-kinds.ts';
@@ -7,20 +7,23 @@ export type Severity = 'notice' | 'warning' | 'critical';
 export type NewAlert = {
   readonly kind: AlertKind;
   readonly severity: Severity;
-  /** What it is about; together with kind and hour it names the row. */
+  /** What the alert is about. Together with the kind and the hour it identifies the row. */
   readonly subject: string;
   readonly customer?: CustomerId | null;
   readonly account?: AccountId | null;
   readonly text: string;
   readonly facts: Readonly<Record<string, unknown>>;
-  /** What an operator types next. */
+  /** The command that an operator types next. */
   readonly nextCommand: string;
-  /** For the account's contact, in words for somebody outside. */
+  /** The text for the account's contact, worded for somebody outside the house. */
   readonly contactText?: string;
   readonly count?: number;
 };
 
-/** What a self-test provokes is its purpose, not an alarm; what it finds is raised without an account. */
+/**
+ * Writes an alert, or counts it in the row of the same kind, subject and hour. Alerts about accounts of self-tests are
+ * not written, because a self-test provokes refusals on purpose; what a self-test finds is raised without an account.
+ */
 export async function insertAlert(tx: Transaction, alert: NewAlert): Promise<void> {
   await tx.query(
     `insert into alert (kind, severity, subject, hour, customer_id, account_id, text, facts, next_command, contact, contact_text, count)
@@ -54,13 +57,15 @@ export type AlertRow = {
   readonly contact_text: string | null;
 };
 
-/** Alerts that no sink has taken yet. */
+/** Returns the ids of up to `limit` alerts that were not logged yet, the oldest first. */
 export async function findUnlogged(tx: Transaction, limit: number): Promise<readonly string[]> {
   const rows = await tx.query<{ id: string }>('select id from alert where logged_at is null order by first_at limit $1', [limit]);
   return rows.map((row) => row.id);
 }
 
-/** Of these, locked; another warden passes over them. */
+/**
+ * Locks and returns those of the alerts that are still not logged. Rows that another warden has locked are left out.
+ */
 export async function takeUnlogged(tx: Transaction, ids: readonly string[]): Promise<readonly AlertRow[]> {
   return tx.query<AlertRow>(
     `select id, kind, severity, subject, text, facts, next_command, contact, contact_text from alert

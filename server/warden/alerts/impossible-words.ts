@@ -1,9 +1,13 @@
-// Owns: the alarm that an edge said what cannot be: an honest one never does.
+// Owns: the alert that an edge claimed something impossible. An honest edge never does.
 import type { Transaction } from '../../postgres/database.ts';
 import type { OpenSession } from '../context.ts';
 import { insertAlert } from './alert-queries.ts';
 
-/** What is kept is what is possible; that it was more is for humans. One row a node and hour. */
+/**
+ * Raises the alert that the edge of this session claimed more bytes than the wire can have carried. The amount that is
+ * stored elsewhere is the possible one; the alert shows a human what was claimed. There is one row for each node and
+ * hour.
+ */
 export async function alarmImpossible(tx: Transaction, session: OpenSession, bytes: number): Promise<void> {
   await insertAlert(tx, {
     kind: 'edge.impossible-word',

@@ -1,4 +1,5 @@
-// Owns: the first sink of alerts: the warden's log. At least once: an alert counts as logged only after it was.
+// Owns: the first destination of alerts, which is the warden's log. Delivery is at least once: an alert is marked as
+// logged only after it was written.
 import type { Logger } from '../../observability/logger.ts';
 import type { Database } from '../../postgres/database.ts';
 import { passOverRows } from '../row-passes.ts';

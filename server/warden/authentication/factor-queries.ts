@@ -1,12 +1,15 @@
-// Owns: the SQL of second factors, of the codes that were used, and of the tickets by which factors are enrolled.
-// Must never: change what a seal covers without saying so first (`declared.ts`), or leave a code good that the record says was used.
+// Owns: the SQL of second factors, of used codes, and of the tickets by which factors are enrolled.
+// Must never: change a fact that a seal covers without declaring it first (`declared.ts`), or accept a code that the
+// record says was used.
 import { createHash } from 'node:crypto';
 import type { AccountId } from '../../domain/ids.ts';
 import type { Transaction } from '../../postgres/database.ts';
 import { declareChange, declareEnd, declareNew, fromNow } from '../changes/declared.ts';
 import type { RowName } from '../changes/seal-queries.ts';
 
-/** As the sealed facts of a factor name its seed: SHA-256 over the sealed bytes, hexadecimal. */
+/**
+ * Returns the digest by which the sealed facts of a factor name its seed: SHA-256 over the sealed bytes, hexadecimal.
+ */
 export const seedDigest = (sealed: Buffer): string => createHash('sha256').update(sealed).digest('hex');
 
 export type SealedSeed = { readonly sealed: Buffer; readonly sealedBy: string };
@@ -24,7 +27,7 @@ export const factorName = (account: AccountId): RowName => ({ kind: 'second-fact
 export const hasFactorRow = async (tx: Transaction, account: AccountId): Promise<boolean> =>
   (await tx.query('select 1 from second_factor where account_id = $1', [account])).length > 0;
 
-/** The row of an account's factor, locked; undefined: it never had one. */
+/** Locks the row of an account's factor. Returns undefined when the account has never had a factor. */
 async function lockFactor(tx: Transaction, account: AccountId): Promise<{ readonly isEmpty: boolean } | undefined> {
   const [row] = await tx.query<{ is_empty: boolean }>(
     'select sealed_seed is null as is_empty from second_factor where account_id = $1 for update',
@@ -50,7 +53,7 @@ async function declareSeed(tx: Transaction, account: AccountId, isNew: boolean, 
   else await declareChange(tx, [factorName(account)], facts);
 }
 
-/** False: the account has a factor. */
+/** Stores the seed of an account that has no factor. Returns false, and changes nothing, when the account has one. */
 export async function insertSecondFactor(tx: Transaction, account: AccountId, seed: SealedSeed): Promise<boolean> {
   const before = await lockFactor(tx, account);
   if (before !== undefined && !before.isEmpty) return false;
@@ -58,13 +61,15 @@ export async function insertSecondFactor(tx: Transaction, account: AccountId, se
   return writeSeed(tx, account, seed, true);
 }
 
-/** Whatever the account had before: for accounts that a node makes for itself. */
+/**
+ * Stores a seed, whatever factor the account had before. It is for the accounts that a node makes for its self-test.
+ */
 export async function replaceSeed(tx: Transaction, account: AccountId, seed: SealedSeed): Promise<void> {
   await declareSeed(tx, account, (await lockFactor(tx, account)) === undefined, seed);
   await writeSeed(tx, account, seed, false);
 }
 
-/** The seed is gone, whatever stood there; the codes that were used stay used. */
+/** Removes the seed of an account, whatever its row says. Codes that were used remain used. */
 export async function endFactor(tx: Transaction, account: AccountId): Promise<void> {
   const empty = { account_id: account, sealed_seed: null, sealed_by: null };
   if ((await lockFactor(tx, account)) === undefined) declareNew(tx, factorName(account), empty);
@@ -76,7 +81,10 @@ export async function endFactor(tx: Transaction, account: AccountId): Promise<vo
   );
 }
 
-/** True for the one caller, on whichever node, that takes this step first. */
+/**
+ * Marks a time step as used. Returns true for the one caller, on whichever node, that takes this step first. Rows older
+ * than ten minutes are deleted.
+ */
 export async function insertStep(tx: Transaction, account: AccountId, step: number): Promise<boolean> {
   const rows = await tx.query('insert into totp_step (account_id, step) values ($1, $2) on conflict do nothing returning step', [
     account,
@@ -86,7 +94,10 @@ export async function insertStep(tx: Transaction, account: AccountId, step: numb
   return rows.length === 1;
 }
 
-/** Whether the record says that this step was used: it remembers for much longer than a code can match. */
+/**
+ * Returns whether the record says that this step was used within the last 15 minutes. That is much longer than a code
+ * can match.
+ */
 export async function isStepOnRecord(tx: Transaction, account: AccountId, step: number): Promise<boolean> {
   const rows = await tx.query(
     `select 1 from ledger_sealed where account_id = $1 and session_id is null and kind = 'second-factor.used'
@@ -100,7 +111,7 @@ export async function isStepOnRecord(tx: Transaction, account: AccountId, step: 
 
 const ticketName = (id: string): RowName => ({ kind: 'ticket', id });
 
-/** A newer ticket replaces the ones before it. When it ends. */
+/** Stores a ticket, which replaces all earlier ones of the account. Returns the time at which it expires. */
 export async function insertTicket(
   tx: Transaction,
   t: { readonly id: string; readonly account: AccountId; readonly hash: Buffer; readonly issuedBy: string; readonly livesMs: number },
@@ -120,7 +131,10 @@ export async function insertTicket(
   return row?.expires_at ?? new Date(0);
 }
 
-/** None stays good, whatever its row says: one that was used, or looks over, may be made to look open again. It is emptied: there is nothing left to be shown. */
+/**
+ * Ends all tickets of an account, whatever their rows say: a row of a ticket that was used or has expired might be
+ * altered so that it looks open again. The rows are emptied, so that no secret is left that could match.
+ */
 export async function endTickets(tx: Transaction, account: AccountId): Promise<void> {
   const open = await tx.query<{ id: string }>(
     "select id from mfa_ticket where account_id = $1 and (ticket_hash is not null or used_at is not null or expires_at <> 'epoch') order by id for update",
@@ -135,7 +149,7 @@ export async function endTickets(tx: Transaction, account: AccountId): Promise<v
   );
 }
 
-/** This very ticket, when it still may be used; it is used up. */
+/** Marks this ticket as used, when it may still be used. Returns false when it may not. */
 export async function useTicket(tx: Transaction, account: AccountId, ticket: string): Promise<boolean> {
   const [open] = await tx.query(
     `select 1 from mfa_ticket where id = $2 and account_id = $1 and ticket_hash is not null and used_at is null and expires_at > clock_timestamp() and failed_trials < 5 for update`,
@@ -147,7 +161,10 @@ export async function useTicket(tx: Transaction, account: AccountId, ticket: str
   return true;
 }
 
-/** One wrong trial more. Locked first: trials at the same moment are counted one after the other. */
+/**
+ * Counts one more wrong attempt with a ticket. The row is locked first, so that attempts at the same moment are counted
+ * one after the other.
+ */
 export async function countTicketFailure(tx: Transaction, ticket: string): Promise<void> {
   const [row] = await tx.query<{ n: number }>('select failed_trials as n from mfa_ticket where id = $1 for update', [ticket]);
   if (row === undefined) return;

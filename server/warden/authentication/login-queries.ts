@@ -1,4 +1,5 @@
-// Owns: the SQL of logins: what is known of a name, its keys and passwords, whether it has a second factor or a ticket.
+// Owns: the SQL of logins: what is known of a user name, its keys and passwords, and whether it has a second factor or
+// a ticket.
 import { type AccountId, type AccountKind, type CredentialId, type CustomerId, idOf, type Plane } from '../../domain/ids.ts';
 import type { Restrictions } from '../../domain/restrictions.ts';
 import type { Transaction } from '../../postgres/database.ts';
@@ -8,10 +9,10 @@ export type AccountFacts = {
   readonly name: string;
   readonly kind: AccountKind;
   readonly customer: CustomerId | null;
-  /** Account and customer are active. */
+  /** Whether both the account and its customer are active. */
   readonly isActive: boolean;
   readonly restrictions: Restrictions;
-  /** Rows of the policy that the customer allows; null = all. */
+  /** The rows of the authentication policy that the customer allows; null when it allows all. */
   readonly allowed: readonly string[] | null;
   readonly hasSecondFactor: boolean;
   readonly window: { readonly id: string; readonly until: number } | null;
@@ -20,7 +21,7 @@ export type AccountFacts = {
 
 const millis = (date: Date | null): number | null => date?.getTime() ?? null;
 
-/** The account of a name; the database's time of the look-up with it. */
+/** Finds the account of a user name. `now` is the database's time of the look-up, in milliseconds since 1970. */
 export async function findAccount(
   tx: Transaction,
   name: string,
@@ -122,23 +123,29 @@ async function usable(
   }));
 }
 
-/** A credential by its name (fingerprint) that opens something now: in order, begun, not expired, not dormant. Whose it is stands in it. */
+/**
+ * Finds a credential by its name (a fingerprint or `password:…`), if it can be used now: it is active or retiring, its
+ * validity has begun and has not expired, and it is not dormant. `account` in the result says whose it is.
+ */
 export async function findUsable(tx: Transaction, fingerprint: string, dormantMs: number): Promise<UsableCredential | undefined> {
   return (await usable(tx, 'fingerprint', fingerprint, dormantMs))[0];
 }
 
-/** Those of them that open something now. */
+/** Returns those of the credentials that can be used now. */
 export const findUsableAmong = (tx: Transaction, ids: readonly CredentialId[], dormantMs: number): Promise<readonly UsableCredential[]> =>
   usable(tx, 'ids', ids, dormantMs);
 
-/** Its use goes on record; the first use of a key that replaces another is when its account moved. */
+/**
+ * Records the use of a credential in its row. The first use of a successor marks the item of its rotation as moved and,
+ * when the rotation has no deadline, begins the overlap after which the replaced credential expires.
+ */
 export async function touchCredential(tx: Transaction, credential: CredentialId, source: string): Promise<void> {
   const [row] = await tx.query<{ moved: boolean }>(
     `update credential set first_used_at = coalesce(first_used_at, statement_timestamp()), first_used_from = coalesce(first_used_from, $2::inet),
        last_used_at = statement_timestamp(), last_used_from = $2::inet, proved_at = coalesce(proved_at, statement_timestamp()) where id = $1 returning first_used_at = last_used_at as moved`,
     [credential, source],
   );
-  // Cheap for everybody else: only a first use can be a move.
+  // Only a first use can complete a rotation, so all other logins are spared the second statement.
   if (row?.moved !== true) return;
   const moved = await tx.query<{ credential_id: string; overlap_ms: number; deadline: Date | null }>(
     `update rotation_item i set moved_at = clock_timestamp() from rotation r

@@ -1,5 +1,6 @@
-// Owns: what the record says of logins that opened no session: a proof that counted, a proof that was refused, strangers by the minute.
-// Must never: keep the name that a stranger typed: it may be a password.
+// Owns: what the record says about logins that opened no session: a proof that counted, a proof that was refused, and
+// the attempts of strangers, summed up by the minute.
+// Must never: store the name that a stranger typed, because it may be a password.
 import { sourceOf } from '../../domain/addresses.ts';
 import type { CredentialId } from '../../domain/ids.ts';
 import type { LoginState } from '../../domain/login-machine.ts';
@@ -19,19 +20,27 @@ import type { Guess } from './penalties.ts';
 
 type Attempt = Params<EdgeToWarden, 'login.attempt'>;
 
-// Not a valid account name: finds nobody, at the same cost.
+// This is no valid account name. Looking it up finds nobody, at the same cost as a valid name.
 const nobody = '-';
 
-/** The account of this name; the look-up happens for every name. */
+/**
+ * Returns the account of this name. The look-up happens for every name, so that names that do not exist cost the same.
+ */
 export async function findNamed(tx: Transaction, username: string): ReturnType<typeof findAccount> {
   const { account, now } = await findAccount(tx, isValidAccountName(username) ? username : nobody);
   return { account: account?.name === username ? account : undefined, now };
 }
 
-/** A key names a login, a password does beside it or alone. */
+/**
+ * The credentials that an entry names. A key comes first, with the password beside it; a password stands first when
+ * there is no key.
+ */
 export type GivenNames = { readonly credential: string | null; readonly alsoCredential: string | null };
 
-/** Of what counted, by credential; never of what else was shown: whoever logs in with a stolen key could name any other one. */
+/**
+ * Returns the names of the credentials that counted as proofs. Credentials that were only shown are left out:
+ * otherwise, whoever logs in with a stolen key could put the name of any other credential on the record.
+ */
 export function namesOfGiven(given: LoginState['given'], nameOf: (credential: CredentialId) => string | undefined): GivenNames {
   const [key, password] = (['public-key', 'password'] as const).map((proof) => {
     const credential = given.get(proof) ?? null;
@@ -42,7 +51,10 @@ export function namesOfGiven(given: LoginState['given'], nameOf: (credential: Cr
 
 const namesOfProved = (login: Login): GivenNames => namesOfGiven(login.state.given, (id) => login.proved.get(id));
 
-/** Of a refusal: what was shown in this message, else what had counted before, else what was shown last; then the next of them. */
+/**
+ * Returns the names for the entry of a refusal: first the credential that this message showed, then those that had
+ * counted before, and, when none had counted, the one that was shown last. The first two different names are taken.
+ */
 function namesOfRefused(login: Login, { evidence }: Attempt): GivenNames {
   const { credential: first, alsoCredential: second } = namesOfProved(login);
   const isShown = evidence.type === 'public-key' || evidence.type === 'password';
@@ -64,7 +76,10 @@ function entryOf(names: GivenNames, login: Login, params: Attempt, caller: EdgeC
   } as const satisfies Partial<LedgerEntry>;
 }
 
-/** Inside the transaction in which the proof counted: a stolen key that waits for its second factor leaves a trace. */
+/**
+ * Records that a proof counted and that more are needed. It is called inside the transaction in which the proof
+ * counted, so that a stolen key that waits for its second factor leaves a trace.
+ */
 export async function recordPartial(
   tx: Transaction,
   login: Login,
@@ -79,7 +94,10 @@ export async function recordPartial(
   });
 }
 
-/** One entry a refusal, in its own transaction: the one that refused may have been rolled back. */
+/**
+ * Records one refusal, or counts it for its network when nobody has the name and the credential is unknown. It uses a
+ * transaction of its own, because the transaction that refused may have been rolled back.
+ */
 export async function recordFailure(
   database: Database,
   login: Login,
@@ -100,7 +118,8 @@ export async function recordFailure(
       kind: 'login.refused',
       public: { evidence: params.evidence.type, proofs: [...login.state.given.keys()].sort(), examined: guess?.isTaken ?? true },
     });
-    // Where nobody had the time to look, the account is not what is under attack.
+    // An alert is raised only when the counters refused the guess. A guess that was given back was not examined for
+    // lack of time, which says nothing about the account.
     if (guess === undefined || guess.isTaken || guess.isGivenBack === true || account === undefined) return;
     await insertAlert(tx, {
       kind: 'login.guessing',
@@ -115,7 +134,7 @@ export async function recordFailure(
   });
 }
 
-/** Minutes that are over become entries. */
+/** Turns the counts of strangers of minutes that have passed into entries of the record. */
 export async function recordStrangers(warden: Pick<Warden, 'database' | 'log'>): Promise<void> {
   await passOverRows(warden, 'strangers', {
     find: findStrangers,

@@ -1,5 +1,5 @@
-// Owns: the logins under way, one per connection of an edge: each message verified, given to the machine, answered, on record.
-// Must never: decide by itself what counts (the machine does), or examine a guess that no counter took.
+// Owns: the logins under way, one for each connection of an edge. Each message is verified, decided by the login machine, and recorded.
+// Must never: decide by itself what counts (the login machine does), or examine a guess that no counter has taken.
 import type { Config } from '../../config/config.ts';
 import { areBound } from '../../domain/addresses.ts';
 import { held } from '../../domain/detached.ts';
@@ -45,15 +45,15 @@ export type Login = {
   state: LoginState;
   /** The session identifier that every signature of this login must cover. */
   readonly issued: Issued;
-  /** The name of what was shown last, whosever it is and whether it was good or not: for refusals only. */
+  /** The name of the credential that was shown last, whether or not it verified. It is used for entries about refusals only. */
   shown: string | null;
-  /** What was proved, under the names by which it was proved. */
+  /** The credentials that were proved, and the name under which each was proved. */
   readonly proved: Map<CredentialId, string>;
-  /** That the password was verified against. */
+  /** The stored hash against which the password was verified. */
   passwordHash: string | null;
-  /** The digest of the sealed seed that a code was verified by. */
+  /** The digest of the sealed seed against which a code was verified. */
   seed: string | null;
-  /** The code that counted in the attempt at hand. */
+  /** The code that counted in the present attempt. */
   counted: Counted | null;
   readonly startedAt: number;
   readonly release: Release;
@@ -70,7 +70,7 @@ export type LoginDependencies = {
   readonly sessions: SessionRegistry;
   readonly exchanges: Exchanges;
   readonly slots: WardenSlots;
-  /** What of the warden's work its node may still ask for. */
+  /** The allowances of the calling node; here for hashing the passwords of strangers. */
   readonly accounts: Pick<NodeAccounts, 'mayHash'>;
   readonly startIdOf: (caller: EdgeCaller) => string;
 };
@@ -102,12 +102,12 @@ export class Logins {
     this.#forget(`${caller.node}/${connection}`);
     this.#given.exchanges.close(caller, connection);
   }
-  /** One message of the client. Messages of one connection are decided one after the other. */
+  /** Decides one message of the client. Messages of one connection are decided one after the other. */
   async attempt(params: Attempt, caller: EdgeCaller): Promise<Outcome> {
     const key = `${caller.node}/${params.connection}`;
     let login = this.#open.get(key);
     if (login === undefined) {
-      // Evidence counts only on a session identifier that was issued to this node for this connection, and is still open.
+      // Evidence counts only for a session identifier that was issued to this node for this connection and that is still open.
       const issued = this.#given.exchanges.find(caller, params.connection);
       if (issued === undefined) return { outcome: 'closed' };
       const release = this.#given.slots.logins.take(claimOf(caller));
@@ -129,7 +129,7 @@ export class Logins {
     const result = current.queue.then(() => this.#decide(current, params, caller));
     const answered = result
       .catch((error: unknown) => {
-        // What could not be decided and recorded is refused, and nothing more is examined on this connection.
+        // A message that could not be decided and recorded is refused, and nothing more is examined on this connection.
         current.state = { ...current.state, isOver: true };
         throw error;
       })
@@ -149,7 +149,7 @@ export class Logins {
     if (state.isOver || params.username !== state.username) return this.#step(login, params, caller, { type: 'none' }, null, 0).outcome;
     if (evidence.type === 'none' || evidence.type === 'public-key-probe') {
       const fits = evidence.type === 'public-key-probe' && isWorthSigning(evidence, exchanges.profileOf(caller));
-      // Before a proof counted, the answer is the same for every name: nobody is looked up, and a flood of questions costs no transaction.
+      // Before a proof has counted, the answer is the same for every name. No account is looked up, so these questions cost no transaction.
       const { standing, now } = state.given.size === 0 ? { standing: null, now: 0 } : await this.#see(params);
       return this.#step(login, params, caller, fits ? { type: 'probe', fits } : { type: 'none' }, standing, now).outcome;
     }
@@ -160,7 +160,7 @@ export class Logins {
         : false;
     const guess = password === undefined && asked !== undefined ? await this.#penalties.giveBack(asked) : asked;
     const outcome = await database.withSystem(async (tx) => {
-      // Undone and tried again, it begins where the attempt began.
+      // A transaction that was undone and is tried again begins in the state in which the attempt began.
       login.state = state;
       login.counted = null;
       const seen = await this.#seeIn(tx, params);
@@ -179,7 +179,7 @@ export class Logins {
     return this.#given.database.withSystem((tx) => this.#seeIn(tx, params));
   }
 
-  /** What is known of the name; the look-up happens for every name. */
+  /** Reads what is known of the user name. The look-up happens for every name, so that names that do not exist cost the same. */
   async #seeIn(tx: Transaction, params: Attempt): Promise<Seen> {
     const { account, now } = await findNamed(tx, params.username);
     if (account === undefined) return { account, standing: null, now };
@@ -201,14 +201,14 @@ export class Logins {
     };
   }
 
-  /** Passwords, codes and tickets can be guessed: each is counted before it is examined. */
+  /** Counts a guess before it is examined. Passwords, codes and tickets can be guessed; other evidence cannot, and returns undefined. */
   async #guess(login: Login, params: Attempt, caller: EdgeCaller): Promise<Guess | undefined> {
     const { type } = params.evidence;
     const isAnswer = type === 'answers' && login.state.asked !== null;
     if (type !== 'password' && !isAnswer) return undefined;
     const { account, standing, now } = await this.#see(params);
     const place = placeOf(params, caller, now);
-    // A guess from where the account could never log in says nothing about the account.
+    // A guess from a place where the account could never log in says nothing about the account, and does not count against it.
     const isAimed = standing !== null && permits(standing.restrictions, place);
     return this.#penalties.take({
       account: isAimed && account !== undefined ? account.id : null,
@@ -219,9 +219,9 @@ export class Logins {
     });
   }
 
-  /** undefined: nobody looked at it. */
+  /** Returns whether the password is right; undefined when its sender's allowance or the hashing queue was exhausted. */
   async #password(login: Login, password: string, guess: Guess, address: string, caller: EdgeCaller): Promise<boolean | undefined> {
-    // By where it comes from, whoever's name and password it is: what is refused unseen says nothing about either.
+    // The allowance depends on the address only, so that a refusal without examination says nothing about the name or the password.
     if (!guess.isKnown && !(await this.#given.accounts.mayHash(caller, address))) return undefined;
     const name = passwordName(password);
     const found = await this.#given.database.withSystem((tx) => findUsable(tx, name, this.#dormantMs));
@@ -294,11 +294,11 @@ export class Logins {
     return { step, outcome: spoken(step) };
   }
 
-  /** Every proof counted. Since each was looked at, an operator or the clock may have taken something back: nothing opens that would not open now. */
+  /** Opens the session when every proof has counted. All is checked again, because something may have been withdrawn since. */
   async #accept(tx: Transaction, login: Login, params: Attempt, caller: EdgeCaller, before: AccountFacts): Promise<Outcome> {
     const { id, customer } = before;
     const credentials = [...login.state.given.values()].filter((one) => one !== null);
-    // Hundreds of rows for who works for hundreds of customers: everybody's openings wait while the lock is held, and nobody's while these are verified.
+    // All other openings wait while the lock is held, and an account may rely on hundreds of rows. So they are verified before it is taken.
     const ahead = await verifiedAhead(tx, this.#given.keys, id, credentials);
     await lockForOpening(tx, { account: id, customer, credentials });
     const usable = await findUsableAmong(tx, credentials, this.#dormantMs);
@@ -307,11 +307,11 @@ export class Logins {
     const step =
       usable.length === credentials.length ? stillOpens(login.state, allowed, seen.standing, placeOf(params, caller, seen.now)) : undefined;
     if (step === undefined || seen.account?.id !== id) return { outcome: 'closed' };
-    // The ticket that was shown, not another one that was issued since.
+    // The ticket must still be the one that was shown, and not one that was issued since.
     if (login.state.given.has('ticket') && seen.account.ticket?.id !== before.ticket?.id) return { outcome: 'closed' };
     const window = step.usedWindow ? (seen.account.window?.id ?? null) : null;
     const ticket = login.state.given.has('ticket') ? before.ticket : null;
-    // Every row that this session would rely on is what the warden wrote, by the will of two operators where that is needed.
+    // Every row on which the session relies must be what the warden wrote, and what two operators wanted where two signatures are required.
     const { broken, rows } = await verifiedBehind(
       tx,
       this.#given.keys,
@@ -368,7 +368,7 @@ const placeOf = (params: Attempt, caller: EdgeCaller, now: number): Place => ({
   now,
 });
 
-/** What was shown, and what it proves when it does. */
+/** Notes which credential was shown, and, when the evidence verified, under which name it was proved. */
 function proofOf(login: Login, name: string, evidence: Evidence | null): LoginEvent {
   login.shown = name;
   const { credential } = evidence ?? {};
@@ -376,7 +376,7 @@ function proofOf(login: Login, name: string, evidence: Evidence | null): LoginEv
   return { type: 'proof', evidence };
 }
 
-/** The machine's answer in the words of the wire; what was accepted is spoken by whoever opens the session. */
+/** Translates the login machine's answer into the protocol's words. An accepted login is answered by `openSession`. */
 function spoken(step: LoginStep): Outcome {
   switch (step.outcome) {
     case 'partial':

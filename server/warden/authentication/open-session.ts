@@ -1,4 +1,5 @@
-// Owns: what follows when all proofs were given: the session, its record, or the word that there is no room for one more.
+// Owns: what follows when all proofs were given: the session and its entry in the record, or the answer that the cap of
+// sessions is reached.
 
 import { sourceOf } from '../../domain/addresses.ts';
 import { isPostQuantum } from '../../domain/algorithms.ts';
@@ -28,7 +29,7 @@ export type Accepted = {
   readonly purpose: Purpose;
   readonly restrictions: Restrictions;
   readonly window: string | null;
-  /** What it is on record under: of the credentials that opened it, by their verified rows. */
+  /** The names that go on the record: those of the credentials that opened the session, by their verified rows. */
   readonly names: GivenNames;
   readonly params: Params<EdgeToWarden, 'login.attempt'>;
   readonly issued: Issued;
@@ -37,7 +38,7 @@ export type Accepted = {
 };
 type Outcome = Result<EdgeToWarden, 'login.attempt'>;
 
-/** Inside the transaction in which the last proof counted. */
+/** Opens the session, inside the transaction in which the last proof counted. */
 export async function openSession(tx: Transaction, sessions: SessionRegistry, accepted: Accepted): Promise<Outcome> {
   const { account, credentials, params, caller, issued } = accepted;
   const key = credentials.get('public-key') ?? null;

@@ -1,6 +1,6 @@
-// Owns: which counters a guess is held against, and how long its sender waits.
-// Must never: let a stranger's failures count where an account has logged in before, or what one edge says of a source where another edge serves; or examine a
-// guess that no counter took.
+// Owns: which counters a guess counts against, and how long its sender waits.
+// Must never: let the failures of a stranger count against an account at a place from which it has logged in before;
+// let what one edge says about a source count where another edge serves; or examine a guess that no counter has taken.
 import { createHash } from 'node:crypto';
 import type { Config } from '../../config/config.ts';
 import { isInNetwork, parseNetwork, sourceOf } from '../../domain/addresses.ts';
@@ -8,29 +8,29 @@ import type { AccountId, NodeName } from '../../domain/ids.ts';
 import type { Database, Transaction } from '../../postgres/database.ts';
 import { isKnownSource, returnGuess, settleGuess, takeGuess } from './penalty-queries.ts';
 
-/** A short pause is waited for; a longer one is a refusal. */
+/** The longest pause that is waited for, in milliseconds. A longer pause is a refusal. */
 const patienceMs = 3000;
 const waitsMax = 2;
-/** Days after which a source is a stranger's again. */
+/** The number of days without a login after which a source is that of a stranger again. */
 export const knownDays = 90;
 
 export type Guess = {
   readonly subjects: readonly string[];
-  /** The account logged in from there before. */
+  /** Whether the account has logged in from this source before. */
   readonly isKnown: boolean;
-  /** False: it is not examined. */
+  /** Whether the counters took the guess. When false, the guess is not examined. */
   readonly isTaken: boolean;
-  /** Of the database's clock, microseconds since 1970: when the counters took it. */
+  /** When the counters took the guess: microseconds since 1970 by the clock of the database. */
   readonly takenAt: number;
-  /** It was taken, and given back: nobody had the time to examine it. */
+  /** Set when the guess was taken and then given back, because nobody had the time to examine it. */
   readonly isGivenBack?: true;
 };
 export type GuessAt = {
-  /** null: nobody has this name, or it may not log in from there. */
+  /** The account that is guessed at; null when nobody has this name, or when the account may not log in from there. */
   readonly account: AccountId | null;
   readonly username: string;
   readonly source: string;
-  /** The edge whose word the source is. */
+  /** The edge that reported the source. */
   readonly node: NodeName;
   readonly what: 'password' | 'code';
 };
@@ -77,13 +77,16 @@ export class Penalties {
     return [`account/${who}/${what}`, ...(isExempt ? [] : [`source/${node}/${source}`])];
   }
 
-  /** It was not examined: it says nothing about who sent it, and counts for nothing. */
+  /** Takes back the count of a guess that was not examined: it says nothing about its sender. */
   async giveBack(guess: Guess): Promise<Guess> {
     await this.#database.withSystem((tx) => returnGuess(tx, guess.subjects, guess.takenAt));
     return { ...guess, isTaken: false, isGivenBack: true };
   }
 
-  /** Inside the transaction in which the guess was right. */
+  /**
+   * Removes a right guess from the counters and ends their pauses. It is called inside the transaction in which the
+   * guess was right.
+   */
   async settle(tx: Transaction, guess: Guess): Promise<void> {
     await settleGuess(tx, guess.subjects);
   }

@@ -1,8 +1,13 @@
-// Owns: the SQL of the counters of failed guesses. One call decides and counts, so that neither parallel tries nor other nodes gain one.
+// Owns: the SQL of the counters of failed guesses. One call decides and counts, so that neither parallel attempts nor
+// other nodes gain an extra guess.
 import type { AccountId } from '../../domain/ids.ts';
 import type { Transaction } from '../../postgres/database.ts';
 
-/** Milliseconds until the next guess may be made; 0 = now, and it is counted as failed until it is settled. `takenAt`: when that was, for who gives it back. */
+/**
+ * Takes a guess. `waitMs` is the number of milliseconds until the next guess may be made; 0 means that this guess was
+ * taken now, and it counts as failed until it is settled. `takenAt` is the time at which it was taken (microseconds
+ * since 1970), by which the guess can be given back; 0 when it was not taken.
+ */
 export async function takeGuess(
   tx: Transaction,
   subjects: readonly string[],
@@ -16,14 +21,14 @@ export async function takeGuess(
     rules.forgetMs,
   ]);
   if (row?.wait !== 0) return { waitMs: row?.wait ?? Number.POSITIVE_INFINITY, takenAt: 0 };
-  // Its counters are this transaction's until its end: what they say is of this guess.
+  // This transaction holds the locks of the counters until its end, so what they say now is the result of this guess.
   const [taken] = await tx.query<{ at: number }>('select micros(max(last_at)) as at from login_penalty where subject = any ($1)', [
     subjects,
   ]);
   return { waitMs: 0, takenAt: taken?.at ?? 0 };
 }
 
-/** Takes back one count, and the pause that it made: not one that a later guess made. */
+/** Takes back one count, and the pause that this guess caused. A pause that a later guess caused remains. */
 export async function returnGuess(tx: Transaction, subjects: readonly string[], takenAt: number): Promise<void> {
   await tx.query(
     `with locked as (select subject from login_penalty where subject = any ($1) order by subject for update)
@@ -54,7 +59,10 @@ export async function rememberSource(tx: Transaction, account: AccountId, source
   );
 }
 
-/** An operator's word: the account's counters begin again, wherever the guesses came from. */
+/**
+ * Deletes the counters of an account, wherever the guesses came from; an operator asked for it. Returns how many
+ * counters there were.
+ */
 export async function forgetGuesses(tx: Transaction, account: AccountId): Promise<number> {
   return (
     await tx.query(

@@ -1,4 +1,5 @@
-// Owns: verifying SSH user signatures. The signed blob is built here from fields; nothing that a client or an edge assembled is verified.
+// Owns: the verification of SSH user signatures. The signed blob is built here from its fields; nothing that a client
+// or an edge assembled is verified.
 // Must never: accept an algorithm that does not belong to the key.
 import { createHash, createPublicKey, type KeyObject, verify } from 'node:crypto';
 import type { Profile } from '../../domain/algorithms.ts';
@@ -6,7 +7,7 @@ import { CofferdamError } from '../../domain/errors.ts';
 import { parseSshPublicKey, type SshPublicKey, signatureAlgorithms } from '../../domain/ssh-keys.ts';
 import { concatBytes, WireReader, wireString } from '../../domain/ssh-wire.ts';
 
-/** `SHA256:` and base64 without padding, as OpenSSH prints it. */
+/** Returns the fingerprint of a key blob as OpenSSH prints it: `SHA256:` and base64 without padding. */
 export function fingerprintOf(blob: Uint8Array): string {
   return `SHA256:${createHash('sha256').update(blob).digest('base64').replace(/=+$/, '')}`;
 }
@@ -20,7 +21,7 @@ function keyObject(key: SshPublicKey): KeyObject {
   return createPublicKey({ key: { kty: 'EC', crv: key.curve, x: base64url(key.x), y: base64url(key.y) }, format: 'jwk' });
 }
 
-/** mpint r, mpint s (RFC 5656 3.1.2) as fixed-width r ‖ s (IEEE P1363). */
+/** Converts a signature of mpint r and mpint s (RFC 5656 section 3.1.2) into r ‖ s of fixed width (IEEE P1363). */
 function ecdsaSignature(blob: Uint8Array, width: number): Buffer {
   const reader = new WireReader(blob);
   const parts = [reader.string(), reader.string()].map((mpint) => {
@@ -36,14 +37,14 @@ export type UserSignature = {
   readonly username: string;
   readonly algorithm: string;
   readonly keyBlob: Uint8Array;
-  /** string algorithm, string signature. */
+  /** The signature as on the wire: string algorithm, string signature. */
   readonly signatureBlob: Uint8Array;
   readonly sessionIdentifier: Uint8Array;
-  /** Of the listener: which signature algorithms and RSA sizes count there. */
+  /** The profile of the listener, which says which signature algorithms and RSA key sizes are accepted there. */
   readonly profile: Profile;
 };
 
-/** RFC 4252 section 7: what a client signs. */
+/** Returns the bytes that a client signs (RFC 4252 section 7). */
 export function signedBlob(fields: Omit<UserSignature, 'signatureBlob' | 'profile'>): Uint8Array {
   return concatBytes([
     wireString(fields.sessionIdentifier),
@@ -57,7 +58,10 @@ export function signedBlob(fields: Omit<UserSignature, 'signatureBlob' | 'profil
   ]);
 }
 
-/** True only when the signature (string algorithm, string signature) over `data` verifies under this very key; any odd input is false, never an error. */
+/**
+ * Returns true only when the signature (string algorithm, string signature) over `data` verifies under this key with
+ * one of the allowed algorithms. Malformed input yields false and never throws.
+ */
 export function verifySshSignature(
   keyBlob: Uint8Array,
   signatureBlob: Uint8Array,
@@ -81,7 +85,9 @@ export function verifySshSignature(
   }
 }
 
-/** A user's signature over the session: the algorithm that was named is the only one that counts. */
+/**
+ * Verifies a user's signature over the session. The algorithm that the client named is the only one that is accepted.
+ */
 export function verifyUserSignature(fields: UserSignature): boolean {
   const { profile, sessionIdentifier, algorithm } = fields;
   if (sessionIdentifier.length < 20 || !profile.userSignatures.includes(algorithm)) return false;

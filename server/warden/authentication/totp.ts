@@ -1,5 +1,6 @@
-// Owns: the only importer of `otplib`: seeds, enrolment addresses, and which time step a code belongs to.
-// Must never: decide that a code is good; a step counts once, and the database is what says so (T-12).
+// Owns: seeds, enrolment addresses, and the time steps to which a code belongs. It is the only importer of `otplib`.
+// Must never: decide that a code is good. A time step counts once, and only the database can say whether it was used
+// (T-12).
 import { randomBytes } from 'node:crypto';
 import { createGuardrails, generateSync, generateURI } from 'otplib';
 
@@ -8,7 +9,7 @@ const digits = 6;
 const guardrails = createGuardrails();
 const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
 
-/** 20 random bytes (RFC 4226 section 4, R6). */
+/** Returns a new seed of 20 random bytes (RFC 4226 section 4, R6). */
 export function newSeed(): Buffer {
   return randomBytes(20);
 }
@@ -43,13 +44,16 @@ export function enrolmentUri(account: string, seed: Buffer): string {
 export const stepAt = (nowSeconds: number): number => Math.floor(nowSeconds / stepSeconds);
 export const stepEndsInMs = (nowSeconds: number): number => Math.ceil((stepAt(nowSeconds) + 1) * stepSeconds * 1000 - nowSeconds * 1000);
 
-/** Of the steps that are not used up, one whose code stays right for another whole step at least: a pause may come before it counts. */
+/**
+ * Returns the first of the current and the next time step that is not among `used`; undefined when both are used. Its
+ * code remains acceptable for at least one more whole step, so a pause may pass before it counts.
+ */
 export function lastingStep(used: readonly number[], nowSeconds: number): number | undefined {
   const current = stepAt(nowSeconds);
   return [current, current + 1].find((step) => !used.includes(step));
 }
 
-/** The code of one time step. RFC 6238. */
+/** Returns the code of one time step (RFC 6238). */
 export function codeAt(seed: Buffer, step: number): string {
   return generateSync({
     strategy: 'totp',
@@ -62,7 +66,10 @@ export function codeAt(seed: Buffer, step: number): string {
   });
 }
 
-/** The time steps within ±1 of `nowSeconds` to which `code` belongs, current first; usually none or one. RFC 6238. */
+/**
+ * Returns the time steps within ±1 of `nowSeconds` to which `code` belongs, the current one first; usually none or one
+ * (RFC 6238).
+ */
 export function matchingSteps(seed: Buffer, code: string, nowSeconds: number): readonly number[] {
   const current = stepAt(nowSeconds);
   const given = Buffer.from(code.replace(/\s/g, ''), 'utf8');

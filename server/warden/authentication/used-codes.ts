@@ -1,5 +1,7 @@
-// Owns: that a code counts once, wherever and whenever it is given (T-12): a row that only one login can write, the record behind it, and this process's memory.
-// Must never: believe the row alone. Whoever owns the database can delete it, and hide an entry of the record while it is asked.
+// Owns: the rule that a code counts once, wherever and whenever it is given (T-12). It is kept by a row that only one
+// login can write, by the record, and by the memory of this process.
+// Must never: believe the row alone. The owner of the database can delete it, and can hide an entry of the record while
+// it is read.
 import type { AccountId, CustomerId, NodeName, Plane } from '../../domain/ids.ts';
 import type { Transaction } from '../../postgres/database.ts';
 import { alarmBroken } from '../changes/altered-rows.ts';
@@ -14,19 +16,22 @@ export type CodeUse = {
   readonly plane: Plane;
 };
 
-/** How long a code that counted is remembered: far longer than it can match. */
+/** How long a code that counted is remembered, in milliseconds. That is far longer than a code can match. */
 const rememberedMs = 10 * 60_000;
 
-/** The codes that this process let count: no row of the database decides about them. */
+/** The codes that this process has accepted. No row of the database can change them. */
 export class CountedCodes {
-  /** When each counted, by this process's clock, the oldest first. */
+  /** When each code counted, by this process's clock, the oldest first. */
   readonly #at = new Map<string, number>();
 
   has(account: AccountId, step: number): boolean {
     return this.#at.has(`${account}/${step}`);
   }
 
-  /** Called when its use is committed: a transaction that is undone, or done again, used up nothing. */
+  /**
+   * Remembers a code. It is called after its use was committed, because a transaction that is undone or repeated has
+   * used up nothing.
+   */
   learn({ account, step }: Counted): void {
     const now = performance.now();
     for (const [key, at] of this.#at) {
@@ -41,17 +46,21 @@ export type Counted = { readonly account: AccountId; readonly step: number };
 
 const counted = new WeakMap<object, CountedCodes>();
 
-/** One a process, wherever it holds its keys. */
+/** Returns the codes that the process with these keys has accepted; there is one such value for each key ring. */
 export function countedCodesOf(keys: object): CountedCodes {
   const made = counted.get(keys) ?? new CountedCodes();
   counted.set(keys, made);
   return made;
 }
 
-/** True for the one use of this time step of the account's codes; its entry is written with it. */
+/**
+ * Takes the time step of an account's code. Returns true for its one use, and then writes its entry in the same
+ * transaction.
+ */
 export async function takeStep(tx: Transaction, keys: KeyRing, use: CodeUse, step: number): Promise<boolean> {
   if (!(await insertStep(tx, use.account, step))) return false;
-  // After the row: whoever had it before has committed its entry, too.
+  // The record is asked after the row was written: a transaction that had written the row before has ended by now, and
+  // its entry can be seen.
   if (countedCodesOf(keys).has(use.account, step) || (await isStepOnRecord(tx, use.account, step))) {
     await alarmBroken(
       tx,

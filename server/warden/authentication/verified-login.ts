@@ -1,5 +1,6 @@
-// Owns: what a login may rely on, said by rows that were verified in the transaction that opens its session.
-// Must never: be wider than what the login saw before. What it saw was read from rows that anybody who owns the database may have changed for a moment.
+// Owns: what a login may rely on, as said by the rows that were verified in the transaction that opens its session.
+// Must never: allow more than the login found before. What it found then was read from rows that the owner of the
+// database may have changed for a moment.
 import { areBound } from '../../domain/addresses.ts';
 import type { AccountId, AccountKind, CredentialId, Plane } from '../../domain/ids.ts';
 import { type LoginAccepted, type LoginState, type Place, type Standing, stillOpens } from '../../domain/login-machine.ts';
@@ -31,15 +32,15 @@ type TicketRow = {
   readonly used_at: number | null;
 };
 
-/** What was shown and taken as a proof, before. */
+/** What the client showed, and what was accepted as proof earlier in the login. */
 export type Shown = {
   readonly account: AccountId;
   readonly credentials: readonly CredentialId[];
-  /** What was proved: the fingerprint of a key, the name of a password. */
+  /** The name under which each credential was proved: the fingerprint of a key, or the name of a password. */
   readonly names: ReadonlyMap<CredentialId, string>;
-  /** That a password was verified against. */
+  /** The stored hash against which a password was verified. */
   readonly passwordHash: string | null;
-  /** The digest of the sealed seed that a code was verified by. */
+  /** The digest of the sealed seed against which a code was verified. */
   readonly seed: string | null;
   readonly window: string | null;
   readonly ticket: { readonly id: string; readonly hash: Buffer } | null;
@@ -48,7 +49,10 @@ export type Shown = {
 const millis = (micros: number | null | undefined): number | null => (micros == null ? null : micros / 1000);
 const boundBy = (networks: readonly string[]): readonly (readonly string[])[] => (networks.length === 0 ? [] : [networks]);
 
-/** What was shown, as the verified rows have it: what each credential allows, and the account's standing; undefined: they tell another story. */
+/**
+ * Returns what each credential allows and the account's standing, by the verified rows. Returns undefined when the
+ * verified rows contradict what was shown.
+ */
 function verifiedLogin(
   rows: VerifiedRows,
   shown: Shown,
@@ -101,7 +105,10 @@ function verifiedLogin(
 const windowOf = (rows: VerifiedRows, id: string): WindowRow | undefined =>
   factsOfRow<WindowRow>(rows, { kind: 'window', id }) ?? factsOfRow<WindowRow>(rows, { kind: 'standing-window', id });
 
-/** The login once more, by the verified rows: what it saw before may have stood in the database for a moment only. */
+/**
+ * Decides the login once more, by the verified rows, because the rows that it saw before may have stood in the database
+ * for a moment only. Returns undefined when it would not open.
+ */
 export function opensByVerified(
   rows: VerifiedRows,
   state: LoginState,

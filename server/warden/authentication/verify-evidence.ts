@@ -1,5 +1,5 @@
-// Owns: verifying what a client gave: signatures, passwords, codes, tickets. The only maker of evidence.
-// Must never: say whose a proof is by any other means than the row that it verified against.
+// Owns: the verification of what a client gave: signatures, passwords, codes and tickets. Evidence is made here only.
+// Must never: say whose a proof is by any other means than the row against which it was verified.
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { Profile } from '../../domain/algorithms.ts';
 import type { Evidence } from '../../domain/login-machine.ts';
@@ -17,7 +17,10 @@ import { type CodeUse, type Counted, takeStep } from './used-codes.ts';
 
 type GivenKey = Extract<Given, { type: 'public-key' }>;
 
-/** Form and algorithm only: whose key it is, or whether it is anybody's, plays no part. */
+/**
+ * Returns whether a signature by this key could be accepted, judged by form and algorithm only. Whose key it is, or
+ * whether anybody has it, plays no part.
+ */
 export function isWorthSigning(given: { readonly algorithm: string; readonly key: string }, profile: Profile): boolean {
   try {
     const key = parseSshPublicKey(Buffer.from(given.key, 'base64'), profile.rsaBitsMin);
@@ -27,7 +30,10 @@ export function isWorthSigning(given: { readonly algorithm: string; readonly key
   }
 }
 
-/** A signature over this session identifier and user name, by a key that somebody may use now. */
+/**
+ * Verifies a signature over this session identifier and user name, by a key that somebody may use now. `evidence` is
+ * null when it does not verify.
+ */
 export async function verifyKey(
   tx: Transaction,
   given: GivenKey,
@@ -43,7 +49,7 @@ export async function verifyKey(
     sessionIdentifier: over.sessionIdentifier,
     profile: over.profile,
   });
-  // Looked for in any case: the same work for every key.
+  // The look-up happens in any case, so that every key costs the same.
   const found = await findUsable(tx, fingerprint, over.dormantMs);
   if (!isValid || found === undefined) return { fingerprint, evidence: null };
   return {
@@ -52,14 +58,20 @@ export async function verifyKey(
   };
 }
 
-/** The password credential, once its hash was verified; looked up again, since that takes its time. */
+/**
+ * Returns the evidence of a password whose hash was verified (`isRight`); null when it was wrong or can no longer be
+ * used. The credential is looked up again, because the hashing took time.
+ */
 export async function passwordEvidence(tx: Transaction, name: string, isRight: boolean, dormantMs: number): Promise<Evidence | null> {
   const found = await findUsable(tx, name, dormantMs);
   if (!isRight || found === undefined) return null;
   return { proof: 'password', account: found.account, credential: found.id, restrictions: found.restrictions };
 }
 
-/** A code of RFC 6238, within one step; each step counts once, on whichever node (T-12). `seed`: the digest of what it was verified by. */
+/**
+ * Verifies a code of RFC 6238 within one time step. Each step counts once, on whichever node (T-12). `seed` is the
+ * digest of the sealed seed against which it was verified. Returns undefined when the code is not accepted.
+ */
 export async function verifyCode(
   tx: Transaction,
   keys: KeyRing,
@@ -79,7 +91,10 @@ export async function verifyCode(
   return undefined;
 }
 
-/** It is used up when the enrolment is complete. */
+/**
+ * Verifies a ticket; null when it does not match, which is counted. The ticket is used up only when the enrolment is
+ * complete.
+ */
 export async function verifyTicket(
   tx: Transaction,
   warden: Pick<Warden, 'keys' | 'database'>,

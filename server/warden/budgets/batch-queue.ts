@@ -1,5 +1,6 @@
-// Owns: one queue and one connection for one kind of batched database call.
-// The next batch goes when the previous one has returned: no timers, no leases. Any error means "unknown": nothing of that batch counts as done.
+// Owns: one queue and one database connection for one kind of batched call. The next batch is sent when the previous
+// one has returned; there are no timers and no leases.
+// Must never: count an item as done after an error. Any error means that the outcome of the whole batch is unknown.
 
 import { detach, unexpected } from '../../domain/detached.ts';
 import { CofferdamError } from '../../domain/errors.ts';
@@ -14,16 +15,22 @@ export type BatchOptions<Item, Answer> = {
   readonly applicationName: string;
   readonly admit?: DatabaseOptions['admit'];
   readonly drafts?: DatabaseOptions['drafts'];
-  /** Places of those that wait, by whom they are asked for: one node's items are not all that there is. */
+  /**
+   * The places of waiting items, counted for the node that asks, so that the items of one node cannot fill the queue.
+   * Undefined when only the queue's own bound applies.
+   */
   readonly slots?: Slots;
-  /** One answer per item, in order; resolves after the commit. */
+  /** Carries out one batch. Returns one answer for each item, in their order, and resolves after the commit. */
   readonly call: (database: Database, items: readonly Item[]) => Promise<readonly Answer[]>;
 };
 
 export const batchMax = 64;
 const waitingMax = 4096;
 const clashTriesMax = 5;
-/** The server undid the whole batch because it met another one: it runs again. */
+/**
+ * The SQL states (deadlock, serialization failure) with which the server undoes a whole batch because of another
+ * transaction. The batch is then run again.
+ */
 const clashes: readonly (string | undefined)[] = ['40P01', '40001'];
 
 type Waiting<Item, Answer> = {
@@ -71,7 +78,7 @@ export function createBatchQueue<Item, Answer>({
       try {
         await settle(batch);
       } catch (error) {
-        // One poisonous item must not sink the others: after a fault of the data each goes alone.
+        // One faulty item must not fail the others: after a fault of the data each item is sent in a batch of its own.
         const isDataFault = error instanceof CofferdamError && error.code === 'bug' && batch.length > 1;
         for (const one of batch) {
           if (isDataFault) await settle([one]).catch((own: unknown) => one.reject(own));
@@ -105,7 +112,7 @@ export function createBatchQueue<Item, Answer>({
           return;
         }
         waiting.push({ item, resolve, reject });
-        // Everything that arrives in this turn of the loop shares the batch.
+        // All items that arrive in this turn of the event loop share the batch.
         if (!isRunning) {
           isRunning = true;
           setImmediate(() => detach(run(), unexpected));

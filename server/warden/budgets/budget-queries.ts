@@ -1,4 +1,5 @@
-// Owns: the SQL of budget rows: making them, finding scopes without them, thinning what their windows no longer need.
+// Owns: the SQL of budget rows: creating them, finding scopes that have none, and thinning the snapshots that their
+// windows no longer need.
 import { type BudgetDirection, type Caps, type Consequence, type ScopeKind, scopeRanks } from '../../domain/budgets.ts';
 import type { AccountId, CredentialId, CustomerId, Plane } from '../../domain/ids.ts';
 import type { Transaction } from '../../postgres/database.ts';
@@ -20,10 +21,10 @@ export type NewBudget = {
   readonly sessionsMax: number | null;
   readonly ceilingPercent: number;
 };
-/** What only operators give. */
+/** The properties of a budget that only operators set. */
 export type BudgetRest = { readonly headroomPercent: number; readonly consequence: Consequence };
 
-/** What makes a budget the one of its scope and direction. */
+/** Returns the facts that identify a budget by its scope and direction. */
 const factsOfPlace = (scope: Scope, direction: BudgetDirection) => ({
   rank: scopeRanks[scope.kind],
   direction,
@@ -36,17 +37,18 @@ const factsOfPlace = (scope: Scope, direction: BudgetDirection) => ({
 export type MissingBudget = {
   readonly scope: Scope;
   readonly direction: BudgetDirection;
-  /** As the record names it (`placeOfBudget`). */
+  /** The name of the budget in the record (`placeOfBudget`). */
   readonly place: string;
-  /** As operators name its scope. */
+  /** The name of its scope in the words of operators. */
   readonly name: string | null;
   readonly customerName: string | null;
   readonly isSelfTest: boolean;
 };
 
-/** A row that is there stays as it is. */
+/** Creates a budget. A row that exists stays as it is. */
 export async function insertBudget(tx: Transaction, scope: Scope, given: NewBudget, rest: Partial<BudgetRest> = {}): Promise<void> {
-  // A partner credential, and an internal account on one customer, may use at most half of that customer's caps while there are several.
+  // While a customer has several credentials, a partner credential may use at most half of the customer's caps; so may
+  // an internal account that works for the customer.
   const isShare = scope.kind === 'credential' ? scope.customer !== null : scope.kind === 'account' && scope.isInternal;
   const { headroomPercent, consequence } = { headroomPercent: 0, consequence: 'refuse' as const, ...rest };
   const facts = {
@@ -73,7 +75,10 @@ export async function insertBudget(tx: Transaction, scope: Scope, given: NewBudg
   if (row !== undefined) declareNew(tx, { kind: 'budget', id: String(row.id) }, facts);
 }
 
-/** Of each scope that exists, the directions for which it has no budget: nothing is granted through it. */
+/**
+ * Returns, for each scope that exists, the directions for which it has no budget. Nothing is granted through such a
+ * scope.
+ */
 export async function missingBudgets(tx: Transaction): Promise<readonly MissingBudget[]> {
   const rows = await tx.query<{
     kind: ScopeKind;
@@ -122,8 +127,9 @@ function shapeScope(row: {
 }
 
 /**
- * Snapshots thin out with age (each minute for an hour, then one a quarter of an hour, after a day one an hour) and go after a week:
- * the newest of a span stays, so that a missing one can only over-count. Marks of what was paid for go after 25 hours.
+ * Thins the snapshots: one a minute is kept for an hour, then one for each quarter of an hour, after a day one for each
+ * hour, and none after a week. Of each span the newest stays. A missing snapshot can only make the count too high,
+ * never too low. Marks of what was paid for are deleted after 25 hours.
  */
 export async function thinBudgets(tx: Transaction): Promise<void> {
   await tx.query(

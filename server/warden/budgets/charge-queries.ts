@@ -4,7 +4,7 @@ import { scopeOfRank } from '../../domain/budgets.ts';
 import { type ContentId, type CustomerId, type CustomerKeyId, idOf, type ObjectId, type SessionId } from '../../domain/ids.ts';
 import type { Database } from '../../postgres/database.ts';
 
-/** An extent of an open download, or an amount of bytes and items. */
+/** What is to be charged: one extent of an open download, or an amount of bytes and items. */
 export type ChargeRequest =
   | { readonly session: SessionId; readonly download: string; readonly index: number }
   | {
@@ -33,7 +33,7 @@ export type Refusal = {
   readonly unit: BudgetUnit;
   readonly window: BudgetWindow;
   readonly cap: number;
-  /** null: never, the single item is larger than the cap. */
+  /** When there will be room again; null when there never will be, because the single item is larger than the cap. */
   readonly freeAt: Date | null;
 };
 export type ChargeAnswer =
@@ -65,7 +65,9 @@ type Raw = {
   readonly inline: Buffer | null;
   readonly customer_key: string | null;
   readonly wrapped_key: Buffer | null;
-  /** One of the entries that the batch wrote, whichever item it is about. */
+  /**
+   * An entry that the batch wrote. The entries are spread over the rows; an entry need not concern the item of its row.
+   */
   readonly entry: string | null;
 };
 
@@ -111,7 +113,7 @@ function shape(row: Raw, direction: BudgetDirection): ChargeAnswer {
   }
 }
 
-/** One answer per item, in order; resolves after the commit. */
+/** Charges a batch. Returns one answer for each item, in their order, and resolves after the commit. */
 export async function callChargeBatch(database: Database, items: readonly ChargeRequest[]): Promise<readonly ChargeAnswer[]> {
   const draft = database.beginDraft();
   draft?.requireRoom();
@@ -137,7 +139,10 @@ export async function callChargeBatch(database: Database, items: readonly Charge
   });
 }
 
-/** Whether the last bytes of a session that ended within the grace were charged to all of its scopes; resolves after the commit. */
+/**
+ * Charges the last bytes of a session that ended within the grace period. Returns whether they were charged to all of
+ * its scopes, and resolves after the commit.
+ */
 export async function callChargeEnding(
   database: Database,
   ending: { readonly session: SessionId; readonly customer: CustomerId; readonly bytes: number; readonly graceMs: number },
@@ -158,7 +163,10 @@ export type PaceRequest = {
   readonly direction: 'out' | 'in';
   readonly bytes: number;
 };
-/** So many bytes may go, after so long; 0: ask again then. */
+/**
+ * Permission to send `bytes` bytes after `waitMs` milliseconds. With 0 bytes nothing may be sent; ask again after that
+ * time.
+ */
 export type Permit = { readonly bytes: number; readonly waitMs: number };
 
 export async function callPace(database: Database, items: readonly PaceRequest[]): Promise<readonly Permit[]> {

@@ -1,5 +1,6 @@
-// Owns: charging and pacing for the rest of the warden: three queues (released, stored and listed, paced) for each plane, each with a connection of its own.
-// Must never: resolve before the charge and its entry are committed. No budget, no key.
+// Owns: charging and pacing for the rest of the warden. Each plane has three queues (extents that are released; bytes
+// and names that are stored or listed; pacing), each with a connection of its own.
+// Must never: resolve before the charge and its entry are committed. Without a charged budget no key leaves the warden.
 import type { Config } from '../../config/config.ts';
 import { CofferdamError, type ErrorCode, toCofferdamError } from '../../domain/errors.ts';
 import type { CustomerId, Plane } from '../../domain/ids.ts';
@@ -27,25 +28,36 @@ import { UnpaidEntries, UnpaidOpenings } from './unpaid-entries.ts';
 
 export type Charges = {
   /**
-   * Runs what opens a file for reading. The entry that it leaves takes the place of one that nobody paid for, until the file's first extent is. Where there is
-   * no such place it costs a name first, and so does, afterwards, what could not be opened: nobody tries names for nothing.
+   * Runs `open`, which opens a file for reading. Its entry in the record takes one of the credential's places for
+   * unpaid entries, until the first extent of the file is charged. When no place is free, one name is charged first.
+   * When `open` fails with an answer about the name, one name is charged afterwards, so that trying names is never
+   * free.
    */
   opening<Result>(session: OpenSession, customer: CustomerId, download: string, open: () => Promise<Result>): Promise<Result>;
   /**
-   * Charges one extent of an open download to every scope and records it; then, and only then, what its key is derived from. An extent that was paid for
-   * within a day is free; past what one credential may leave in the record so, each costs a name.
+   * Charges one extent of an open download to every scope and records it. Only after that does it resolve, with what
+   * the key of the extent is derived from. An extent for which the same credential paid within a day is free; when the
+   * credential has no place for unpaid entries left, a name is charged in addition.
    */
   release(session: OpenSession, customer: CustomerId, download: string, index: number): Promise<ReleasedExtent>;
-  /** Charges what is about to be stored, listed, or opened for verification. Nothing is refunded when it then fails. */
+  /**
+   * Charges what is about to be stored, listed, or opened for verification. Nothing is refunded when the operation then
+   * fails.
+   */
   take(
     session: OpenSession,
     customer: CustomerId,
     direction: 'out' | 'in' | 'list',
     amount: { readonly bytes: number; readonly items: number },
   ): Promise<void>;
-  /** The same for the last bytes of an upload whose session is over. Refused as `over-limit` where a scope has no room for them. */
+  /**
+   * Charges the last bytes of an upload whose session is over. Throws `over-limit` when a scope has no room for them.
+   */
   takeEnding(session: OpenSession, customer: CustomerId, bytes: number): Promise<void>;
-  /** The next piece of the flow that the session's scopes share; 0 bytes: not yet, ask again after the wait. */
+  /**
+   * Returns the next permit of the flow that the session's scopes share. With 0 bytes nothing may be sent yet; ask
+   * again after the wait.
+   */
   permit(session: OpenSession, customer: CustomerId, direction: 'out' | 'in', bytes: number): Promise<Permit>;
   waiting(): number;
   stop(): Promise<void>;
@@ -57,24 +69,28 @@ type Given = {
   readonly sessions: SessionRegistry;
   readonly log: Logger;
   readonly admit: DatabaseOptions['admit'];
-  /** Of the entries that charges leave; undefined: nobody watches them. */
+  /**
+   * Begins the drafts of the entries that charges leave, by which the warden later checks that they were sealed as
+   * written; undefined when nobody checks.
+   */
   readonly drafts?: DatabaseOptions['drafts'];
-  /** Places of what waits for its batch; undefined: only the queue's own bound. */
+  /** The places of items that wait for their batch; undefined when only the queue's own bound applies. */
   readonly grants?: Slots;
 };
 type Queues<Item, Answer> = Readonly<Record<Plane, BatchQueue<Item, Answer>>>;
 type Charged = Extract<ChargeAnswer, { outcome: 'granted' | 'repeat' }>;
 
-/** Refusals by which somebody learns what a name is, or that it is none. */
+/** The errors from which a client learns something about a name: whether it exists, or what it may do with it. */
 const tellsOfNames: ReadonlySet<ErrorCode> = new Set(['not-found', 'denied', 'conflict', 'invalid']);
 
-/** A client that waits for its turn asks again at the earliest after so long. */
+/** The shortest pause, in milliseconds, after which a charge that was slowed down is tried again. */
 const askAgainMsMin = 20;
 
 export function createCharges({ config, database, sessions, log, admit, drafts, grants }: Given): Charges {
   const url = roleUrl(config, 'warden');
   const hook = { ...(admit && { admit }), ...(drafts && { drafts }), ...(grants && { slots: grants }) };
-  // A batch waits for the rows of all its items: what holds one of them up is no matter of the other plane.
+  // A batch waits for the row locks of all its items. Each plane has queues of its own, so that what holds up one plane
+  // does not hold up the other.
   const queues = <I, A>(name: string, call: (through: Database, items: readonly I[]) => Promise<readonly A[]>): Queues<I, A> => {
     const of = (plane: Plane): BatchQueue<I, A> => createBatchQueue({ url, applicationName: `cofferdam ${name} ${plane}`, ...hook, call });
     return { partner: of('partner'), internal: of('internal') };
@@ -134,7 +150,8 @@ export function createCharges({ config, database, sessions, log, admit, drafts, 
   };
 
   const take: Charges['take'] = async (session, customer, direction, { bytes, items }) => {
-    // A refusal is that of one customer's scopes: in the same session the next one may have room.
+    // A refusal concerns the scopes of one customer. In the same session another customer may still have room, so the
+    // customer is part of the key.
     const asked = { key: `${session.id}/${customer}/${direction}`, amount: { bytes, items } };
     await charge(amounts, session, { session: session.id, customer, direction, bytes, items }, asked);
   };
@@ -151,21 +168,23 @@ export function createCharges({ config, database, sessions, log, admit, drafts, 
       } catch (error) {
         if (isFree) {
           unpaid.giveBack(session.credentialId);
-          // What is said of a name has its price; that the gateway could not look has none.
+          // An answer about a name is charged. A failure of the gateway to look is not.
           if (tellsOfNames.has(toCofferdamError(error).code)) await take(session, customer, 'list', oneName);
         }
         throw error;
       }
     },
     release: async (session, customer, download, index) => {
-      // What an extent costs is the database's to say: the same one costs the same.
+      // The amounts are zero because only the database knows what an extent costs; the same extent always costs the
+      // same.
       const asked = { key: `${session.id}/${download}/${index}`, amount: { bytes: 0, items: 0 } };
       const known = desk.recall(asked);
       if (known !== undefined) throw known;
       const isFree = unpaid.take(session.credentialId);
       if (!isFree) await take(session, customer, 'list', oneName);
       const { outcome, extent } = await charge(releases, session, { session: session.id, download, index }, asked);
-      // A first read leaves an entry that its bytes paid for. A refusal, which is thrown above, and a repeat do not.
+      // The bytes of a first read have paid for its entry, so the place is given back. A refusal, which was thrown
+      // above, and a repeated read keep it.
       if (outcome === 'granted') {
         if (isFree) unpaid.giveBack(session.credentialId);
         if (openings.settle(download)) unpaid.giveBack(session.credentialId);

@@ -1,4 +1,4 @@
-// Owns: the SQL of what a refusal may lead to, and of the locks that a revocation takes before it takes effect.
+// Owns: the SQL of the consequences of a refusal, and of the locks that a withdrawal takes before it takes effect.
 import type { Consequence } from '../../domain/budgets.ts';
 import type { CredentialId, CustomerId } from '../../domain/ids.ts';
 import type { Transaction } from '../../postgres/database.ts';
@@ -8,7 +8,10 @@ export async function findConsequence(tx: Transaction, budget: number): Promise<
   return row?.consequence ?? 'refuse';
 }
 
-/** A credential beside this one that opens something now and reaches the same customer: in order, begun, not expired, not dormant. */
+/**
+ * Returns whether the customer has another credential that can be used now: active or retiring, begun, not expired, not
+ * dormant, and of an active account.
+ */
 export async function hasOtherCredentials(
   tx: Transaction,
   customer: CustomerId,
@@ -34,13 +37,13 @@ export type Withdrawal =
   | { readonly credential: string }
   | { readonly credentials: readonly string[] }
   | { readonly account: string }
-  /** The account and every credential of it, for what ends only some of its sessions. */
+  /** The account and all of its credentials. It is used when only some of the account's sessions end. */
   | { readonly credentialsOf: string }
-  /** The account, for what ends its sessions that may only enrol. */
+  /** The account. It is used to end those of its sessions that may only enrol a second factor. */
   | { readonly enrolmentOf: string }
   | { readonly customer: string }
   | { readonly session: string }
-  /** Everything that came in by this window: the budgets of the credentials that used it. */
+  /** Everything that was opened by this window: the budgets of the credentials that used it. */
   | { readonly window: string };
 
 const conditions = {
@@ -57,8 +60,9 @@ const conditions = {
 } as const;
 
 /**
- * Locks the budgets that every grant of the withdrawn scope must lock: a batch that runs now commits first, and every later one
- * sees the withdrawal. Called before the state is changed, so that nothing is charged or released after the withdrawal has committed.
+ * Locks the budgets that every grant of the withdrawn scope must lock. A batch that runs now commits first, and every
+ * later one sees the withdrawal. It is called before the state is changed, so that nothing is charged or released after
+ * the withdrawal was committed.
  */
 export async function lockForWithdrawal(tx: Transaction, withdrawal: Withdrawal): Promise<void> {
   const [kind, id] = Object.entries(withdrawal)[0] as [keyof typeof conditions, string | readonly string[]];

@@ -1,5 +1,7 @@
-// Owns: the finite budgets that every scope has from the moment it exists, and what becomes of one that was deleted.
-// Must never: make a budget anew that operators had changed: it would be as wide as it was given first.
+// Owns: the finite budgets that every scope has from the moment it exists, and the treatment of budgets that somebody
+// deleted.
+// Must never: make a new default budget in the place of one that operators had changed, because the default could be
+// wider.
 import type { BudgetDefaults } from '../../config/default-budgets.ts';
 import { type BudgetDirection, budgetDirections, type Caps, type ScopeBudget, scopeOnCommandLine } from '../../domain/budgets.ts';
 import type { Transaction } from '../../postgres/database.ts';
@@ -17,7 +19,7 @@ function defaultsOf(scope: Scope, defaults: BudgetDefaults): ScopeBudget {
   return defaults[scope.kind];
 }
 
-/** What a scope gets in this direction from the moment it exists. */
+/** Returns the budget that a scope has in this direction from the moment it exists. */
 export function defaultBudget(scope: Scope, direction: BudgetDirection, defaults: BudgetDefaults): NewBudget {
   const given = defaultsOf(scope, defaults);
   const ceilingPercent = scope.kind === 'plane' || scope.kind === 'gateway' ? defaults.ceilingPercent : 100;
@@ -26,20 +28,22 @@ export function defaultBudget(scope: Scope, direction: BudgetDirection, defaults
   return { direction, bytes, items, rate, sessionsMax: direction === 'out' ? given.sessions : null, ceilingPercent };
 }
 
-/** The three rows of a scope (out, in, list); rows that are there stay as they are. */
+/** Creates the three budgets of a scope (out, in, list). Rows that exist stay as they are. */
 export async function createBudgets(tx: Transaction, scope: Scope, defaults: BudgetDefaults): Promise<void> {
   for (const direction of budgetDirections) await insertBudget(tx, scope, defaultBudget(scope, direction, defaults));
 }
 
 /**
- * At the warden's start: every scope that exists has its rows. Except those of which the record says that they were changed: somebody deleted such a row, and
- * what operators had narrowed would come back as it was given first. These are told, and grant nothing until two operators set them anew.
+ * Gives every scope that exists its budgets, at the warden's start. A budget of which the record says that it was
+ * changed is not made anew: somebody deleted its row, and the default would undo what operators had narrowed. Such
+ * budgets are reported in alerts, and grant nothing until two operators set them again.
  */
 export async function completeBudgets(tx: Transaction, keys: KeyRing, defaults: BudgetDefaults): Promise<void> {
   const missing = await missingBudgets(tx);
   if (missing.length === 0) return;
   const known = generationsOf(keys);
-  // Entries of an earlier version do not say of which scope a budget was. While such a row is not there, any of those that are missing may be it.
+  // An entry about a budget may fail to say which scope the budget belonged to. While the row of such a budget is
+  // missing, it could be any of the missing ones.
   const mayBeAny = (await firstBroken(tx, keys, known.unplacedBudgets())) !== undefined;
   for (const one of missing) {
     if (mayBeAny || known.budgetAt(one.place) > 0) await tellMissing(tx, one);
@@ -47,7 +51,7 @@ export async function completeBudgets(tx: Transaction, keys: KeyRing, defaults: 
   }
 }
 
-/** A scope without a budget grants nothing. Two operators give it one. */
+/** Raises the alert that a budget is missing. Its scope grants nothing until two operators set the budget again. */
 export async function tellMissing(tx: Transaction, { scope, direction, name, customerName, place }: MissingBudget): Promise<void> {
   const words = scopeOnCommandLine(scope.kind, name, customerName);
   await insertAlert(tx, {
@@ -61,7 +65,10 @@ export async function tellMissing(tx: Transaction, { scope, direction, name, cus
   });
 }
 
-/** The regular pass: what was deleted since the start. A self-test's are its node's to make. */
+/**
+ * Reports, as a regular pass, budgets that were deleted since the start. The budgets of self-test accounts are left
+ * out, since their nodes create them.
+ */
 export async function watchMissing(warden: Pick<Warden, 'database' | 'log'>): Promise<void> {
   const find = async (tx: Transaction): Promise<readonly MissingBudget[]> => (await missingBudgets(tx)).filter((one) => !one.isSelfTest);
   await passOverRows(warden, 'missing-budgets', {

@@ -1,13 +1,14 @@
-// Owns: one open permit per session, customer and direction: who has one asks for the next when it has begun.
-// Must never: keep a permit that was never given, or remember more of them than can be open.
+// Owns: the open permit of each session, customer and direction. The next permit can be requested when the present one
+// has begun.
+// Must never: remember a permit that was not given, or remember more permits than can be open.
 import type { Permit } from './charge-queries.ts';
 
-/** Beyond this the ones that have begun are forgotten; each session of a gateway may have two. */
+/** When more permits are remembered, those that have begun are forgotten. Each session may have two. */
 const keptMax = 10_000;
 const askAgainMs = 20;
 
 export class OpenPermits {
-  /** When the last one begins, by `performance.now()`; infinity while it is being asked for. */
+  /** When the last permit of each key begins, by `performance.now()`; infinity while it is being requested. */
   readonly #begins = new Map<string, number>();
 
   async ask(key: string, give: () => Promise<Permit>): Promise<Permit> {

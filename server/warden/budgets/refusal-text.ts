@@ -1,5 +1,6 @@
-// Owns: what is said when a budget refuses: persons read the reason and when there is more, machines a code, their contact the text.
-// Must never: tell a customer what others use: the wide scopes name no number.
+// Owns: the texts of a refusal by a budget: people read the reason and when there will be room again, machines read a
+// code, and their contact reads the sentence.
+// Must never: tell a customer what others use: texts about the plane or the whole gateway name no number.
 import { amountText, type BudgetDirection, type BudgetWindow, sizeText } from '../../domain/budgets.ts';
 import type { AccountKind } from '../../domain/ids.ts';
 import type { Refusal } from './charge-queries.ts';
@@ -17,7 +18,7 @@ function moreAt(window: BudgetWindow, freeAt: Date): string {
   return window === 'hour' ? `${iso.slice(11, 16)} UTC` : `${iso.slice(0, 10)} ${iso.slice(11, 16)} UTC`;
 }
 
-/** For a person at the client, and for the contact of a machine. */
+/** Returns the sentence for a person at the client, and for the contact of a machine. */
 export function refusalSentence(refusal: Facts): string {
   const { scope, direction, unit, window, cap, freeAt } = refusal;
   const isWide = scope === 'plane' || scope === 'gateway';
@@ -27,7 +28,7 @@ export function refusalSentence(refusal: Facts): string {
   return freeAt === null ? `${limit}; ${lost[direction]}` : `${limit}; more at ${moreAt(window, freeAt)}`;
 }
 
-/** Stable, for programs: `COFFERDAM-BUDGET-DAY-BYTES-OUT`. */
+/** Returns the code for programs, which does not change: `COFFERDAM-BUDGET-DAY-BYTES-OUT`, for example. */
 export function refusalCode({ direction, unit, window }: Facts): string {
   return `COFFERDAM-BUDGET-${window}-${direction === 'list' ? 'names' : unit === 'bytes' ? 'bytes' : 'files'}-${direction}`.toUpperCase();
 }

@@ -1,5 +1,7 @@
-// Owns: what follows when a cap refuses: the alert with its facts and next command, the consequence that the budget names, the client's text.
-// Must never: answer a refusal whose alert is not committed; suspend the only credential of a customer by itself.
+// Owns: what follows when a cap refuses: the alert with its facts and next command, the consequence that the budget
+// names, and the text for the client.
+// Must never: answer a refusal whose alert is not committed, or suspend the only credential of a customer
+// automatically.
 import { amountText, type BudgetUnit, type Consequence } from '../../domain/budgets.ts';
 import { detach } from '../../domain/detached.ts';
 import { CofferdamError } from '../../domain/errors.ts';
@@ -12,7 +14,10 @@ import type { Refusal } from './charge-queries.ts';
 import { findConsequence, hasOtherCredentials, lockCredential, suspendCredential } from './consequence-queries.ts';
 import { refusalSentence, refusalText } from './refusal-text.ts';
 
-/** A refusal is remembered so long: a client that asks again and again costs no more than one alert and one entry a second. */
+/**
+ * How long a refusal is remembered, in milliseconds. A client that asks again and again causes no more than one entry a
+ * second.
+ */
 const rememberMs = 1000;
 const rememberedMax = 10_000;
 const alertEveryMs = 5000;
@@ -20,21 +25,24 @@ const endAfterMs = 250;
 const units = ['bytes', 'items'] as const satisfies readonly BudgetUnit[];
 
 export type Amount = { readonly bytes: number; readonly items: number };
-/** What was asked for: `key` names whose it is, its session included. The same was refused when it asks for as much again of what was lacking. */
+/**
+ * What was asked for. `key` names the session and what it asked for. A remembered refusal answers a request with the
+ * same key that asks for at least as much of the unit that was short.
+ */
 export type Asked = { readonly key: string; readonly amount: Amount };
 
 export type RefusalDesk = {
-  /** The refusal that the same met within the last second. */
+  /** Returns the refusal that the same request met within the last second. */
   recall(asked: Asked): CofferdamError | undefined;
-  /** Commits alert and consequence; resolves to what the client is told. */
+  /** Commits the alert and the consequence, and resolves to the error that the client is given. */
   settle(session: OpenSession, refusal: Refusal, asked: Asked): Promise<CofferdamError>;
-  /** Plane or gateway is past its cap and slows down. */
+  /** Raises the alert that the plane or the gateway is past its cap and slows down. */
   slowed(session: OpenSession, customer: CustomerId): Promise<void>;
 };
 
 type Given = {
   readonly database: Database;
-  /** A credential that nobody used for so long opens nothing. */
+  /** How long a credential may go unused before it is dormant and cannot be used, in milliseconds. */
   readonly dormantMs: number;
   readonly endSessions: (credential: CredentialId, reason: string) => Promise<unknown>;
   readonly onFault: (error: unknown) => void;
@@ -52,7 +60,7 @@ export function createRefusalDesk({ database, dormantMs, endSessions, onFault }:
     }
     map.set(key, value);
   };
-  /** How many to count now; 0 = counted with the next one. */
+  /** Returns the number of refusals to count in an alert now; 0 when this one is counted with a later alert. */
   const due = (subject: string): number => {
     const before = raised.get(subject);
     if (before !== undefined && performance.now() - before.at < alertEveryMs) {
@@ -63,7 +71,10 @@ export function createRefusalDesk({ database, dormantMs, endSessions, onFault }:
     return 1 + (before?.missed ?? 0);
   };
 
-  /** An alert that did not get into the database is not counted as raised. */
+  /**
+   * Runs `work` in a transaction. When it fails, the alert does not count as raised, so that the next refusal tries
+   * again.
+   */
   const committed = async <T>(subject: string, work: (tx: Transaction) => Promise<T>): Promise<T> => {
     try {
       return await database.withSystem(work);
@@ -92,7 +103,8 @@ export function createRefusalDesk({ database, dormantMs, endSessions, onFault }:
           await raise(tx, session, refusal, subject, count, consequence);
           return consequence.isEnding;
         });
-        // A little later, so that the client still reads why. Suspended, it is refused everything meanwhile.
+        // The sessions end a little later, so that the client can still read the reason. A suspended credential is
+        // refused everything meanwhile.
         if (isEnding) setTimeout(() => detach(endSessions(session.credentialId, 'limit reached'), onFault), endAfterMs).unref();
       }
       keep(remembered, `${key}/${refusal.unit}`, { until: performance.now() + rememberMs, error, amount: amount[refusal.unit] });

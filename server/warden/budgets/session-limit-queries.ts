@@ -1,4 +1,5 @@
-// Owns: the SQL of concurrent sessions: one opening at a time is counted against every scope, and none goes beside a withdrawal.
+// Owns: the SQL of the caps of concurrent sessions. One opening at a time is counted against every scope, and none runs
+// beside a withdrawal.
 
 import { type ScopeKind, scopeOfRank } from '../../domain/budgets.ts';
 import type { AccountId, CredentialId, CustomerId, Plane } from '../../domain/ids.ts';
@@ -8,29 +9,31 @@ import type { Transaction } from '../../postgres/database.ts';
 export type SessionOwner = {
   readonly credential: CredentialId;
   readonly account: AccountId;
-  /** null for internal accounts. */
+  /** The customer; null for an internal account. */
   readonly customer: CustomerId | null;
   readonly plane: Plane;
 };
 export type FullScope = { readonly scope: ScopeKind; readonly sessionsMax: number };
 
 /**
- * Until the transaction ends no session is opened: for what sessions of accounts rely on that are not its own, as internal accounts rely on a customer.
- * Taken before any other lock, as an opening holds it when it waits for budgets.
+ * Prevents sessions from being opened until the transaction ends. It is used when a change concerns something that
+ * sessions rely on and that does not belong to their own account; the sessions of internal accounts rely on a customer,
+ * for example. It must be taken before any other lock, because an opening holds it while it waits for budgets.
  */
 export async function holdOpenings(tx: Transaction): Promise<void> {
   await tx.query('select pg_advisory_xact_lock($1)', [advisoryLocks.sessionOpening]);
 }
 
 /**
- * Until the transaction ends no other session is opened, and nothing that this one relies on is withdrawn: a withdrawal (`lockForWithdrawal`) has
- * committed, and is seen by whatever is read now, or waits, and finds the session that it must end.
+ * Prevents other openings, and withdrawals of what this session relies on, until the transaction ends. A withdrawal
+ * (`lockForWithdrawal`) has either committed before and is seen by everything that is read from now on, or it waits,
+ * and then finds the session that it must end.
  */
 export async function lockForOpening(
   tx: Transaction,
   owner: Pick<SessionOwner, 'account' | 'customer'> & { readonly credentials: readonly CredentialId[] },
 ): Promise<void> {
-  // What the session will refer to comes first: commands lock it before budgets.
+  // The rows that the session will refer to are locked first, because commands lock them before budgets.
   await tx.query('select 1 from account where id = $1 for key share', [owner.account]);
   await tx.query('select 1 from credential where id = any ($1::uuid[]) order by id for key share', [owner.credentials]);
   const lockBudgets = (): Promise<unknown> =>
@@ -39,7 +42,8 @@ export async function lockForOpening(
        order by rank, id for share`,
       [owner.credentials, owner.account, owner.customer],
     );
-  // A long withdrawal is waited for before everybody else has to wait for this one; in the line for the opening lock no budget is held, so nobody's grants wait.
+  // The budgets are locked once and released, so that a long withdrawal is waited for before everybody else must wait
+  // for this opening. While the opening lock is waited for, no budget is held, so nobody's grants wait.
   await tx.query('savepoint opening');
   await lockBudgets();
   await tx.query('rollback to savepoint opening');
@@ -47,7 +51,10 @@ export async function lockForOpening(
   await lockBudgets();
 }
 
-/** The narrowest scope that has no room for one more session; undefined = there is room. A scope without a budget has none. Asked after `lockForOpening`. */
+/**
+ * Returns the narrowest scope that has no room for one more session; undefined when there is room. A scope without a
+ * budget has no room. It must be called after `lockForOpening`.
+ */
 export async function findFullScope(tx: Transaction, owner: SessionOwner): Promise<FullScope | undefined> {
   const [row] = await tx.query<{ rank: number; sessions_max: number | null }>(
     `with open as (

@@ -1,16 +1,23 @@
-// Owns: how many entries one credential may leave in the record without paying for them: repeats of what it paid for within a day, refusals, and files that it
-// opened and has not read yet.
-// Must never: let one be written that has no place here, or keep an entry from being written: what happened is on record, the question is who pays.
+// Owns: how many entries one credential may leave in the record without paying for them: repeated reads of what it paid
+// for within a day, refusals, and files that it opened and has not read yet.
+// Must never: let an unpaid entry be written that has no place here, or prevent an entry from being written. Everything
+// that happened is recorded; only who pays for it is decided here.
 
 import type { Allowance, Purse } from '../../domain/allowance.ts';
 import { fullPurse, takeOne } from '../../domain/allowance.ts';
 import type { CredentialId } from '../../domain/ids.ts';
 import { NewestNames } from '../../domain/newest-names.ts';
 
-/** Beyond, whoever asked longest ago begins anew. */
+/**
+ * The largest number of credentials that are remembered. Beyond it, the one that asked longest ago is forgotten and
+ * begins with a full allowance.
+ */
 const credentialsMax = 20_000;
 
-/** By credential, as the repeats are: a new session is no new purse. */
+/**
+ * The places for unpaid entries of each credential. They are counted by credential, as repeated reads are, so that a
+ * new session does not bring new places.
+ */
 export class UnpaidEntries {
   readonly #allowance: Allowance;
   readonly #purses = new Map<CredentialId, Purse>();
@@ -19,7 +26,7 @@ export class UnpaidEntries {
     this.#allowance = allowance;
   }
 
-  /** Takes the place of one entry. False: there is none; what comes is paid for. */
+  /** Takes the place of one unpaid entry. Returns false when there is none; then the entry must be paid for. */
   take(credential: CredentialId): boolean {
     const now = performance.now();
     const purse = this.#purses.get(credential) ?? fullPurse(this.#allowance, now);
@@ -30,17 +37,23 @@ export class UnpaidEntries {
     return takeOne(purse, this.#allowance, now);
   }
 
-  /** It was paid for after all; or something else was, which makes room for one: an open file is read at least once. */
+  /**
+   * Gives back a place, because its entry was paid for after all, or because the first read of an opened file has paid
+   * for the opening.
+   */
   giveBack(credential: CredentialId): void {
     const purse = this.#purses.get(credential);
     if (purse !== undefined) purse.left = Math.min(this.#allowance.atOnce, purse.left + 1);
   }
 }
 
-/** Beyond, the oldest are forgotten: the place that their entry took comes back with time alone. */
+/**
+ * The largest number of openings that are remembered. The oldest is forgotten; the place that its entry took comes back
+ * only as time passes.
+ */
 const openingsMax = 50_000;
 
-/** Downloads whose opening nobody has paid for yet. */
+/** The downloads whose opening nobody has paid for yet. */
 export class UnpaidOpenings {
   readonly #downloads = new NewestNames(openingsMax);
 
@@ -48,7 +61,10 @@ export class UnpaidOpenings {
     this.#downloads.add(download);
   }
 
-  /** The download's first extent was paid for. True: so is its opening, whose place is free again. */
+  /**
+   * Notes that the first extent of a download was paid for. Returns true when that pays for its opening, whose place is
+   * then free again.
+   */
   settle(download: string): boolean {
     return this.#downloads.take(download);
   }

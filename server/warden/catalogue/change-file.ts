@@ -1,4 +1,5 @@
-// Owns: removing and renaming files: what its sender may do before publication, and what nobody may do after it (T-26).
+// Owns: removing and renaming files: what the sender of a file may do before its publication, and what nobody may do
+// after it (T-26).
 import { randomUUID } from 'node:crypto';
 import { CofferdamError } from '../../domain/errors.ts';
 import { type DirectoryId, type FileId, idOf } from '../../domain/ids.ts';
@@ -26,7 +27,10 @@ type EntryPlace = ReturnType<typeof locateEntry>;
 const isOwnUnpublished = (session: OpenSession, version: VersionRow): boolean =>
   version.state !== 'published' && version.account === session.account.id;
 
-/** Before publication its sender may take a file back; a published collect file may be withdrawn by who holds `remove`, until it was read. */
+/**
+ * Removes a file. Before publication its sender may take it back. A published file in a collect folder may be withdrawn
+ * by an account with the verb `remove`, until it has been read. Throws `not-found`, or `denied` with the reason.
+ */
 export async function removeFile(tx: Transaction, session: OpenSession, place: EntryPlace): Promise<void> {
   const parent = await walk(tx, place.folder.id, place.parents);
   const file = await lockExistingFile(tx, place.folder.id, parent, place.name);
@@ -34,7 +38,8 @@ export async function removeFile(tx: Transaction, session: OpenSession, place: E
   const own = live.filter((version) => isOwnUnpublished(session, version));
   if (own.length > 0) {
     requireVerb(session, place.folder, 'write');
-    // One that is being written and the one that it goes on from go together: neither may come to light behind the other.
+    // A version that is being written and the version that it goes on from are given up together, so that neither is
+    // published in the place of the other.
     for (const version of own) await giveUp(tx, session, place, version);
     return;
   }
@@ -46,7 +51,10 @@ export async function removeFile(tx: Transaction, session: OpenSession, place: E
   for (const version of await withdrawPublished(tx, file)) await recordName(tx, session, place, 'file.withdrawn', version);
 }
 
-/** Takes the target name for the moved version, or says why not. */
+/**
+ * Locks the target name and gives up the sender's own unpublished versions there. Throws `conflict` or `denied` when
+ * the name cannot be taken.
+ */
 async function makeRoom(
   tx: Transaction,
   session: OpenSession,
@@ -66,7 +74,7 @@ async function makeRoom(
   return file;
 }
 
-/** Renames its sender's own unpublished version; leaving a temporary name may publish it. */
+/** Renames the sender's own unpublished version. A rename from a temporary name to another one may publish the file. */
 export async function renameFile(
   tx: Transaction,
   session: OpenSession,
@@ -88,7 +96,7 @@ export async function renameFile(
   }
   if (version.hasBase) throw new CofferdamError('conflict', 'the file is being continued: close it first, then rename it');
   const room = await makeRoom(tx, session, target, targetParent, replace);
-  // What waits below an incomplete one goes with it, and stays below it.
+  // The versions with a receipt that wait below an incomplete version move with it and stay below it.
   const waiting = live.filter((one) => isOwnUnpublished(session, one) && one.number < version.number);
   for (const one of [version, ...waiting].sort((a, b) => a.number - b.number)) {
     await moveVersion(tx, one.id, room, await nextNumber(tx, room));

@@ -1,5 +1,5 @@
-// Owns: from a component list to a place inside the session's own scope.
-// Must never: look outside the scope. A name of another customer is simply not there (T-07).
+// Owns: the way from a list of path components to a place inside the session's own scope.
+// Must never: look outside the scope. A name of another customer is answered as if it did not exist (T-07).
 import { CofferdamError } from '../../domain/errors.ts';
 import type { CustomerId, DirectoryId, FolderId, Verb } from '../../domain/ids.ts';
 import type { VirtualPath } from '../../domain/paths.ts';
@@ -8,7 +8,7 @@ import type { CustomerScope, FolderScope, OpenSession } from '../context.ts';
 import { findDirectory, holdDirectory } from './tree-queries.ts';
 
 export type Place = { readonly kind: 'root' } | { readonly kind: 'customer'; readonly customer: CustomerScope } | InFolder;
-/** `rest` is what follows the folder: empty = the folder itself. */
+/** A place inside a folder. `rest` has the path components after the folder; it is empty for the folder itself. */
 export type InFolder = {
   readonly kind: 'folder';
   readonly customer: CustomerScope;
@@ -20,7 +20,10 @@ export function notFound(): CofferdamError {
   return new CofferdamError('not-found', 'no such file or directory');
 }
 
-/** Partner accounts: /folder/…; internal accounts: /customer/folder/…. Throws `not-found` for everything outside the scope. */
+/**
+ * Finds the place of a path: /folder/… for partner accounts, /customer/folder/… for internal accounts. Throws
+ * `not-found` for everything outside the scope.
+ */
 export function locate(session: OpenSession, path: VirtualPath): Place {
   let components = path;
   let customer: CustomerScope | undefined;
@@ -41,7 +44,10 @@ export function locate(session: OpenSession, path: VirtualPath): Place {
   return { kind: 'folder', customer, folder, rest };
 }
 
-/** The place inside a folder, for operations that act on entries. Throws `denied` on the levels above. */
+/**
+ * Finds the place of an entry inside a folder, for operations that change entries. Throws `denied` for the levels
+ * above.
+ */
 export function locateEntry(session: OpenSession, path: VirtualPath): InFolder & { readonly name: string; readonly parents: VirtualPath } {
   const place = locate(session, path);
   const name = place.kind === 'folder' ? place.rest.at(-1) : undefined;
@@ -50,7 +56,10 @@ export function locateEntry(session: OpenSession, path: VirtualPath): InFolder &
   return { ...place, name, parents: place.rest.slice(0, -1) };
 }
 
-/** `undefined` = the folder itself. Throws `not-found` when a directory on the way is missing. */
+/**
+ * Follows a list of directories inside a folder. Returns null for the folder itself. Throws `not-found` when a
+ * directory is missing.
+ */
 export async function walk(tx: Transaction, folder: FolderId, directories: VirtualPath): Promise<DirectoryId | null> {
   let parent: DirectoryId | null = null;
   for (const name of directories) {
@@ -61,7 +70,10 @@ export async function walk(tx: Transaction, folder: FolderId, directories: Virtu
   return parent;
 }
 
-/** The same for whoever puts something there: the last directory stays until the transaction ends. Those above it are not empty, and stay with it. */
+/**
+ * Like `walk`, for operations that put something into the directory: it cannot be removed until the transaction ends.
+ * The directories above it are not empty, so they cannot be removed either.
+ */
 export async function walkHolding(tx: Transaction, folder: FolderId, directories: VirtualPath): Promise<DirectoryId | null> {
   const name = directories.at(-1);
   if (name === undefined) return null;
@@ -70,7 +82,10 @@ export async function walkHolding(tx: Transaction, folder: FolderId, directories
   return held;
 }
 
-/** Throws `denied` unless the session holds the verb in this folder, and the account may change things where the verb does. */
+/**
+ * Throws `denied` unless the session holds the verb in this folder. For verbs that change something, the account must
+ * not be read-only either.
+ */
 export function requireVerb(session: OpenSession, folder: FolderScope, verb: Verb): void {
   const changes = verb === 'write' || verb === 'remove';
   if (!folder.verbs.has(verb) || (changes && session.account.readOnly))

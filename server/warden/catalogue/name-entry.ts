@@ -1,4 +1,5 @@
-// Owns: the ledger entry of a change to a name: who, where, what became of it; and the one way in which a sender gives an unpublished version up.
+// Owns: the ledger entry of a change to a name (who, where, and what became of it), and the one way in which a sender
+// gives an unpublished version up.
 import type { VersionId } from '../../domain/ids.ts';
 import type { EntryKind } from '../../domain/ledger/entry-kinds.ts';
 import { formatPath } from '../../domain/paths.ts';
@@ -25,7 +26,7 @@ export async function recordName(
   });
 }
 
-/** Its sender gives an unpublished version up: it goes, and the record says so. */
+/** Discards an unpublished version on behalf of its sender, and records it. */
 export async function giveUp(tx: Transaction, session: OpenSession, place: InFolder, version: VersionRow): Promise<void> {
   await setVersionState(tx, version.id, 'discarded', null);
   await recordName(tx, session, place, version.state === 'partial' ? 'upload.given-up' : 'file.discarded', version.id);

@@ -38,7 +38,7 @@ type TreeOperations =
   | 'tree.remove-directory'
   | 'tree.set-times';
 
-/** Modification time of the levels that the operator set up. */
+/** The modification time of the levels that operators set up, in seconds since 1970. */
 const epochZero = 0;
 const toSeconds = (date: Date): number => Math.max(0, Math.floor(date.getTime() / 1000));
 
@@ -52,7 +52,10 @@ export function treeHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, EdgeCa
   const inFolder = <T>(session: OpenSession, place: InFolder, work: (tx: Transaction) => Promise<T>): Promise<T> =>
     sessions.within(session, scopeOf(place.customer), work);
   const { directoriesPerFolderMax } = config.limits;
-  /** Whatever leaves an entry or a name costs an item: a new directory one of what is stored, everything else one of what is told. */
+  /**
+   * Charges one item for everything that leaves an entry or a name: for a new directory in the direction `in`, for
+   * everything else in the direction `list`.
+   */
   const charge = (session: OpenSession, place: InFolder, direction: 'in' | 'list'): Promise<void> =>
     charges.take(session, place.customer.id, direction, { bytes: 0, items: 1 });
   return {
@@ -97,7 +100,7 @@ export function treeHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, EdgeCa
         const parent = await walk(tx, place.folder.id, place.rest);
         return listEntries(tx, place.folder.id, parent, session.account.id, after ?? '', limit);
       });
-      // An empty folder was told of, too.
+      // That a folder is empty is also an answer, so it is charged as one name.
       await charges.take(session, place.customer.id, 'list', { bytes: 0, items: Math.max(1, found.length) });
       await inFolder(session, place, (tx) =>
         record(tx, {
@@ -146,7 +149,8 @@ export function treeHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, EdgeCa
         if ((await countDirectories(tx, place.folder.id, directoriesPerFolderMax)) >= directoriesPerFolderMax)
           throw new CofferdamError('over-limit', 'this folder holds as many directories as it may');
         const parent = await walkHolding(tx, place.folder.id, place.parents);
-        // Whoever makes something of this name locks the file's row first: a file of anybody's, visible or not, and a directory never share a name.
+        // Every operation that creates a name locks the row of the file first, so that a file (of any account, visible
+        // or not) and a directory never share a name.
         const file = await lockFile(tx, place.customer.id, place.folder.id, parent, place.name, idOf<FileId>(randomUUID()));
         const isTaken = (await liveVersions(tx, file)).length > 0;
         const made =
@@ -186,7 +190,8 @@ export function treeHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, EdgeCa
         const file = await findFile(tx, place.folder.id, parent, place.name);
         const version = file && (await visibleVersion(tx, file, session.account.id));
         if (version === undefined && (await findDirectory(tx, place.folder.id, parent, place.name)) === undefined) throw notFound();
-        // The sender's own time, kept until somebody has read the file; later, or by others, it is accepted and ignored like modes.
+        // The time that the sender sets is kept until somebody has read the file. After that, and for other accounts,
+        // the request is accepted and ignored, as modes are.
         const isKept = version?.account === session.account.id && version.firstReadAt === null;
         if (!isKept || toSeconds(version.modifiedAt) === modifiedAt) return;
         await setModifiedAt(tx, version.id, modifiedAt);

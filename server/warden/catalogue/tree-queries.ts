@@ -1,4 +1,4 @@
-// Owns: the SQL of the catalogue: directories, files, versions as a session may see them.
+// Owns: the SQL of the catalogue: directories, files, and versions as a session may see them.
 import {
   type AccountId,
   type ContentId,
@@ -22,9 +22,9 @@ export type VersionRow = {
   readonly extentCount: number;
   readonly modifiedAt: Date;
   readonly firstReadAt: Date | null;
-  /** null: not whole yet. */
+  /** The SHA-256 of the content; null while the file is not whole. */
   readonly sha256: Buffer | null;
-  /** It rewrites or continues another version, and is open. */
+  /** True while the version rewrites or continues another version. */
   readonly hasBase: boolean;
 };
 export type Entry = { readonly name: string; readonly kind: 'directory' | 'file'; readonly size: number; readonly modifiedAt: Date };
@@ -58,10 +58,16 @@ const shapeVersion = (row: RawVersion): VersionRow => ({
   hasBase: row.has_base,
 });
 
-/** Indexable form of "in this directory, or in the folder itself": a null never matches `=`. */
+/**
+ * Returns the condition "in this directory or, with null, in the folder itself" in a form that an index can serve,
+ * because a comparison with null by `=` is never true.
+ */
 const inParent = (column: string, parent: DirectoryId | null, parameter: string): string =>
   parent === null ? `${column} is null and ${parameter}::uuid is null` : `${column} = ${parameter}`;
-/** What an account may know of: everything published, and its own uploads before that. */
+/**
+ * Returns the condition for the versions that an account may know of: everything published, and its own uploads before
+ * that.
+ */
 const visible = (account: string): string =>
   `(v.state = 'published' or (v.account_id = ${account} and v.state in ('partial', 'held', 'settling')))`;
 
@@ -78,7 +84,10 @@ export async function findDirectory(
   return row && idOf<DirectoryId>(row.id);
 }
 
-/** The same, kept where it is until the transaction ends: whoever removes a directory locks its row, and sees afterwards what was put into it. */
+/**
+ * Like `findDirectory`, but the directory stays where it is until the transaction ends: whoever removes a directory
+ * locks its row first, and then sees what was put into it.
+ */
 export async function holdDirectory(
   tx: Transaction,
   folder: FolderId,
@@ -105,7 +114,7 @@ export async function findFile(tx: Transaction, folder: FolderId, parent: Direct
   return row && idOf<FileId>(row.id);
 }
 
-/** The file row, made when it is not there, locked until the transaction ends. */
+/** Returns the row of a file, which is created if it does not exist. The row is locked until the transaction ends. */
 export async function lockFile(
   tx: Transaction,
   customer: CustomerId,
@@ -126,7 +135,7 @@ export async function lockFile(
   return row === undefined ? lockFile(tx, customer, folder, parent, name, id) : idOf<FileId>(row.id);
 }
 
-/** Locks an existing file; undefined when it is not there. */
+/** Locks the row of a file. Returns undefined when the file does not exist. */
 export async function lockExistingFile(
   tx: Transaction,
   folder: FolderId,
@@ -140,7 +149,7 @@ export async function lockExistingFile(
   return row && idOf<FileId>(row.id);
 }
 
-/** The newest version that the account may know of. */
+/** Returns the newest version that the account may know of. */
 export async function visibleVersion(tx: Transaction, file: FileId, account: AccountId): Promise<VersionRow | undefined> {
   const [row] = await tx.query<RawVersion>(
     `select ${versionColumns} from version v where v.file_id = $1 and ${visible('$2')} order by v.number desc limit 1`,
@@ -157,7 +166,7 @@ export async function newestPublished(tx: Transaction, file: FileId): Promise<Ve
   return row && shapeVersion(row);
 }
 
-/** Every version that is not final, newest first. Few: unpublished ones and the published. */
+/** Locks and returns all versions that are unpublished or published, the newest first. There are few of them. */
 export async function liveVersions(tx: Transaction, file: FileId): Promise<readonly VersionRow[]> {
   const rows = await tx.query<RawVersion>(
     `select ${versionColumns} from version v where v.file_id = $1 and v.state in ('partial', 'held', 'settling', 'published') order by v.number desc for update of v`,
@@ -171,7 +180,7 @@ export async function nextNumber(tx: Transaction, file: FileId): Promise<number>
   return row?.next ?? 1;
 }
 
-/** One page in name order (byte order of UTF-8), directories and files together. */
+/** Returns one page of directories and files together, in the order of their names (byte order of UTF-8). */
 export async function listEntries(
   tx: Transaction,
   folder: FolderId,
@@ -193,7 +202,9 @@ export async function listEntries(
   return rows.map((row) => ({ name: row.name, kind: row.kind, size: row.size, modifiedAt: row.modified_at }));
 }
 
-/** Directories that stand in a folder, counted up to `max`; from here on nobody else makes one until the transaction ends. */
+/**
+ * Counts the directories in a folder, up to `max`. Nobody else can make a directory there until the transaction ends.
+ */
 export async function countDirectories(tx: Transaction, folder: FolderId, max: number): Promise<number> {
   await tx.query('select 1 from folder where id = $1 for no key update', [folder]);
   const [row] = await tx.query<{ n: number }>(
@@ -218,7 +229,7 @@ export async function insertDirectory(
   return rows.length === 1;
 }
 
-/** True when something is in it that anybody could still see or finish. */
+/** Returns whether the directory holds anything that somebody could still see or finish. */
 export async function isOccupied(tx: Transaction, directory: DirectoryId): Promise<boolean> {
   const [row] = await tx.query<{ occupied: boolean }>(
     `select exists (select 1 from directory where parent_id = $1 and removed_at is null)
@@ -228,7 +239,7 @@ export async function isOccupied(tx: Transaction, directory: DirectoryId): Promi
   return row?.occupied ?? true;
 }
 
-/** Locks the row, so that nothing can be put into it meanwhile (a new file refers to it). */
+/** Locks the row of a directory, so that nothing can be put into it meanwhile (the row of a new file refers to it). */
 export async function lockDirectory(tx: Transaction, directory: DirectoryId): Promise<void> {
   await tx.query('select 1 from directory where id = $1 for update', [directory]);
 }
@@ -247,7 +258,7 @@ export async function setVersionState(tx: Transaction, version: VersionId, state
   );
 }
 
-/** The versions that were there: the older ones do not come to light behind the newest. */
+/** Withdraws all published versions, so that no older one becomes visible in the place of the newest. */
 export async function withdrawPublished(tx: Transaction, file: FileId): Promise<readonly VersionId[]> {
   const rows = await tx.query<{ id: string }>(
     "update version set state = 'withdrawn', withdrawn_at = clock_timestamp(), withdrawn_why = 'removed' where file_id = $1 and state = 'published' returning id",

@@ -6,7 +6,7 @@ import { accountOfSelfTest } from '../self-test/self-test-queries.ts';
 
 export type Managed = { readonly id: AccountId; readonly name: string; readonly kind: AccountKind; readonly isActive: boolean };
 
-/** By name, in the customer's own scope. */
+/** Finds an account by its name within the customer. The result is declared for `purpose`. */
 export async function findManaged(tx: Transaction, customer: string, name: string, purpose: Purpose): Promise<Managed | undefined> {
   const [row] = await tx.query<{ id: string; name: string; kind: AccountKind; is_active: boolean }>(
     `select id, name, kind, state = 'active' as is_active from account a where customer_id = $1 and name = $2 and not ${accountOfSelfTest}`,
@@ -26,7 +26,10 @@ export type KeyLine = {
   readonly lastUsedAt: Date | null;
 };
 
-/** Keys and passwords of the account itself, and with a customer of all its machine accounts. */
+/**
+ * Returns the credentials of the account itself and, when `customer` is given, those of all machine accounts of that
+ * customer. Revoked ones are left out, and at most 300 are returned.
+ */
 export async function listKeys(
   tx: Transaction,
   account: AccountId,
@@ -57,7 +60,9 @@ export async function listKeys(
   }));
 }
 
-/** Of the newest version that this account may know of: what was published, and its own before that. */
+/**
+ * Returns the receipt of the newest version that this account may know of: one that was published, or one of its own.
+ */
 export async function findReceipt(
   tx: Transaction,
   folder: FolderId,

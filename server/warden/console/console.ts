@@ -1,5 +1,6 @@
-// Owns: the console: what each command does for whom, and its record. No shell, no process, no file behind it.
-// Must never: do more than the session's account may, or act without an entry in the same transaction.
+// Owns: the console: what each command does for whom, and its entry in the record. No shell, process or file is behind
+// it.
+// Must never: do more than the account of the session may do, or act without an entry in the same transaction.
 import { hourMs } from '../../config/credential-ages.ts';
 import { type ConsoleCommand, consoleHelp, parseConsoleLine } from '../../domain/console-grammar.ts';
 import { CofferdamError, toCofferdamError } from '../../domain/errors.ts';
@@ -24,11 +25,12 @@ type Dialogue = { readonly kind: 'enrolment'; readonly enrolment: Enrolment } | 
 
 const dialogueLifeMs = 10 * 60_000;
 /**
- * What shows a person his own access, and what ends it, costs nothing: a thief uses up names by listing, and must not keep the owner from locking him
- * out by it. An account's part of its node's allowance bounds these lines (`nodes/allowances.ts`).
+ * The commands that are free. They show a person's own access, or end access. A thief can use up the budget of names by
+ * listing folders, and that must not keep the owner from locking him out. The account's part of its node's allowance
+ * bounds these commands (`nodes/allowances.ts`).
  */
 const isFree: ReadonlySet<ConsoleCommand['verb']> = new Set(['whoami', 'windows', 'keys', 'lock', 'keys-revoke']);
-/** What one answer holds; longer lists are cut. */
+/** The largest length of an answer, in characters. Longer lists are cut. */
 const textMax = 59_000;
 const done = (text: string, exitStatus = 0): ConsoleAnswer => ({
   outcome: 'done',
@@ -45,18 +47,24 @@ export function consoleHandlers(
     dialogues.put({ holder: session.node, group: session.account.plane }, session.id, dialogue);
   };
 
-  /** Each line leaves an entry, and so costs a name. A session that may only enrol belongs to no scope yet: its bounds are its ticket and its node's. */
+  /**
+   * Charges one name for a command, because each command leaves an entry. A session that may only enrol belongs to no
+   * scope yet; it is bounded by its ticket and by the allowance of its node.
+   */
   const pay = async (session: OpenSession, verb: ConsoleCommand['verb']): Promise<void> => {
     const [payer] = session.customers;
     if (payer !== undefined && !isFree.has(verb)) await warden.charges.take(session, payer.id, 'list', { bytes: 0, items: 1 });
   };
 
-  /** One transaction: effect and entry; a refusal is an entry too. `before` has transactions of its own. */
+  /**
+   * Runs a command in one transaction with its entry. A refusal is recorded, too. `before` runs first, in transactions
+   * of its own.
+   */
   const acted = async (
     session: OpenSession,
     verb: ConsoleCommand['verb'],
     what: string,
-    /** `afterwards`: what is done when it is committed. */
+    /** `afterwards` takes work that is done after the commit. */
     work: (acting: Acting, afterwards: (then: () => void) => void) => Promise<ConsoleAnswer>,
     before?: (by: string, within: Within) => Promise<void>,
   ): Promise<ConsoleAnswer> => {
@@ -69,7 +77,7 @@ export function consoleHandlers(
         ...bySession(session),
         public: { command: what, outcome },
       });
-    // A customer's console sees the rows of its customer, whatever its code does.
+    // The console of a customer's account sees the rows of that customer only, whatever its code does.
     const scoped = <T>(run: (tx: Transaction) => Promise<T>, condition?: Condition): Promise<T> => {
       const { customer } = session.account;
       return customer === null ? warden.database.withSystem(run, condition) : warden.database.withCustomers([customer], run, condition);
@@ -185,7 +193,10 @@ export function consoleHandlers(
   }
 }
 
-/** Machines may ask who they are, and nothing else; a session for enrolment may enrol. */
+/**
+ * Returns the session when it may give this command, and throws `denied` otherwise. Machines may use `whoami` only; a
+ * session for enrolment may not use any of these commands; a read-only account may use those that change nothing.
+ */
 function requirePerson(session: OpenSession, command: ConsoleCommand): Person {
   if (session.purpose !== 'transfer') throw new CofferdamError('denied', 'this session is for enrolling a second factor only: enroll');
   const changes = !['whoami', 'windows', 'keys', 'receipt'].includes(command.verb);

@@ -1,5 +1,6 @@
-// Owns: enrolling a second factor over the console: a seed shown once to its holder, kept when a code made from it comes back (RFC 6238).
-// Must never: be open to a session that came without a ticket; store a seed that nobody proved to have.
+// Owns: the enrolment of a second factor over the console. A seed is shown once to its holder, and stored when a code
+// made from it comes back (RFC 6238).
+// Must never: be open to a session that came without a ticket, or store a seed that nobody proved to have.
 import { renderUnicodeCompact } from 'uqr';
 import { CofferdamError } from '../../domain/errors.ts';
 import { Secret } from '../../domain/secrets.ts';
@@ -38,7 +39,10 @@ export type Enrolled =
   | { readonly isEnrolled: true; readonly counted: Counted }
   | { readonly isEnrolled: false; readonly next: Enrolment | undefined };
 
-/** The code that came back. Ticket, seed and step are written together, or not at all. */
+/**
+ * Examines the code that came back. Use of the ticket, seed and time step are written together or not at all. Throws
+ * `conflict` when the ticket cannot be used any more, or when the account has a second factor.
+ */
 export async function finishEnrolment(
   tx: Transaction,
   keys: KeyRing,
@@ -53,12 +57,13 @@ export async function finishEnrolment(
     const triesLeft = enrolment.triesLeft - 1;
     return { isEnrolled: false, next: triesLeft > 0 ? { ...enrolment, triesLeft } : undefined };
   }
-  // The one that this session came with, not another one that was issued since.
+  // The ticket must be the one with which this session logged in, and not one that was issued since.
   if (session.ticket === null || !(await useTicket(tx, id, session.ticket)))
     throw new CofferdamError('conflict', 'the ticket has expired or was used; ask for a new one');
   if (!(await insertSecondFactor(tx, id, keys.sealSecret('totp', id, seed))))
     throw new CofferdamError('conflict', 'this account has a second factor');
-  // It is used up with the enrolment. That a code of a former seed used the same time step is no fault of this one.
+  // The time step is used up with the enrolment. The result is ignored, because a code of an earlier seed may have used
+  // the same time step, which is no fault of this code.
   await takeStep(tx, keys, { account: id, customer, node: session.node, plane: session.account.plane }, step);
   await record(tx, { kind: 'second-factor.enrolled', customer, account: id, session: session.id, node: session.node, observer: 'warden' });
   return { isEnrolled: true, counted: { account: id, step } };

@@ -1,5 +1,7 @@
-// Owns: a customer's own request for a new key, signed over account, new key and expiry by the account's current key and by the new one (SSHSIG).
-// Must never: take the session's word for it: whoever holds the session, and the edge that carries it, cannot sign (T-24). Nor say whether a key is somebody's.
+// Owns: a customer's own request for a new key, which is signed over account, new key and expiry, both by the account's
+// current key and by the new key (SSHSIG).
+// Must never: believe the session instead of the signatures, since a person who holds the session, or the edge that
+// carries it, cannot sign (T-24); or reveal whether a key belongs to somebody.
 import { CofferdamError } from '../../domain/errors.ts';
 import { keyRequestNamespace, parseSignedKeyRequest } from '../../domain/key-request.ts';
 import type { Transaction } from '../../postgres/database.ts';
@@ -17,16 +19,16 @@ const dayMs = 86_400_000;
 export type Requested = { readonly fingerprint: string; readonly account: string; readonly validFrom: Date };
 
 type Proved = {
-  /** In whose account the key is to stand. */
+  /** The account that is to have the key. */
   readonly holder: Holder;
   readonly fingerprint: string;
   readonly publicKey: string;
-  /** The current key that signed. */
+  /** The current key that signed the request. */
   readonly replaces: FoundCredential | null;
   readonly lifeDays: number;
 };
 
-/** Throws `invalid` or `denied` with what is wrong. */
+/** Verifies a request for a new key. Throws `invalid` or `denied` with the reason. */
 async function prove({ tx, warden }: Pick<Acting, 'tx' | 'warden'>, session: OpenSession, input: string): Promise<Proved> {
   const { request, text, signatures } = parseSignedKeyRequest(input, 2);
   requireInstallation(request, (await installationId(tx)).id);
@@ -46,28 +48,30 @@ async function prove({ tx, warden }: Pick<Acting, 'tx' | 'warden'>, session: Ope
   const how = `(ssh-keygen -Y sign -n ${keyRequestNamespace})`;
   if (byCurrent === undefined || !isRequestSigned(text, byCurrent) || current === undefined || current.account !== managed.id)
     throw new CofferdamError('denied', `neither signature is one by a current key of ${request.account} ${how}`);
-  // Without a proof that its holder has it, a key is registered for nobody: it may be another bank's.
+  // A key is registered only if its holder proves to have it, because otherwise it might be the key of another bank.
   if (byNew === undefined || !isRequestSigned(text, byNew))
     throw new CofferdamError('denied', `neither signature is one by the new key itself ${how}`);
   const [type = '', blob = ''] = request.publicKey.split(' ');
   if (fingerprintOf(Buffer.from(blob, 'base64')) !== request.fingerprint)
     throw new CofferdamError('invalid', `the fingerprint is not that of the ${type} key below it`);
-  // The named day is the last one; a rehearsal's shorter days count the same.
+  // The key is valid through the day that the request names. Days are those of the calendar, also where the
+  // configuration makes them shorter for a rehearsal.
   const lifeDays = Math.ceil((Date.parse(request.expires) + dayMs - Date.now()) / dayMs);
   if (lifeDays < 1) throw new CofferdamError('invalid', 'the new key would have expired already');
   const { fingerprint, publicKey } = request;
   const replaces = (await findCredentialByFingerprint(tx, signer, 'to-rely')) ?? null;
   const holder = { id: managed.id, name: managed.name, customer };
-  // Before anything ends for it.
+  // This is checked before another credential is ended for the new key.
   requireFit(warden.config, { publicKey, lifeDays, holder, replaces });
   return { holder, fingerprint, publicKey, replaces, lifeDays };
 }
 
 /**
- * What must be over before the key can be registered: the same key in another house, without a proof. Whose it is may be seen by no transaction of this
- * customer, so it ends in one of its own, after the one that verified the request and before the one that registers: each gives its place back before
- * the next one takes one (T-35). A request that is refused in between has ended nothing but what its two signatures may end. `within` verifies what
- * was relied on before it returns.
+ * Ends the same key in another house, where it was registered without a proof; it must be ended before the key can be
+ * registered here. No transaction of this customer may see whose it is, so it is ended in a transaction of its own,
+ * after the one that verified the request and before the one that registers the key. Each of them gives back its place
+ * before the next one takes one (T-35). If the request is refused in between, nothing was ended but what its two
+ * signatures entitle it to end. `within` verifies the rows that were relied on before it returns.
  */
 export async function endOthers(
   { by, warden }: Pick<Acting, 'by' | 'warden'>,
@@ -79,7 +83,10 @@ export async function endOthers(
   await warden.database.withSystem((tx) => endUnproved({ by, warden, tx, endSessions: async () => 0 }, holder, fingerprint));
 }
 
-/** Verifies and registers; the key waits. Throws `invalid` or `denied` with what is wrong. */
+/**
+ * Verifies the request and registers the key, which becomes valid after the configured delay. Throws `invalid` or
+ * `denied` with the reason.
+ */
 export async function requestKey(acting: Acting, session: OpenSession, input: string): Promise<Requested> {
   const { tx, warden } = acting;
   const { account } = session;

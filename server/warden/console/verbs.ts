@@ -1,5 +1,6 @@
 // Owns: what each console command says and does, inside its transaction.
-// Must never: name anything of another customer, or tell an account that is not there from one that may not be seen.
+// Must never: name anything of another customer, or let an account that does not exist be told from one that may not be
+// seen.
 import { randomUUID } from 'node:crypto';
 import { CofferdamError } from '../../domain/errors.ts';
 import type { CustomerId } from '../../domain/ids.ts';
@@ -14,7 +15,7 @@ import { record } from '../ledger/ledger-queries.ts';
 import { closeSingleWindows, insertWindow, machineWindows } from '../windows/window-queries.ts';
 import { credentialName, findManaged, findReceipt, listKeys, type Managed } from './console-queries.ts';
 
-/** A session that may do what its account may. */
+/** A session that may do what its account may do. */
 export type Person = OpenSession;
 
 const when = (date: Date): string => `${date.toISOString().slice(0, 16).replace('T', ' ')} UTC`;
@@ -106,7 +107,7 @@ export async function keys({ tx }: Acting, person: Person, dormantMs: number): P
     .join('\n');
 }
 
-/** A credential of the person itself, or of a machine account that he manages. */
+/** Finds a credential of the person itself, or of a machine account that he manages. Throws `not-found` otherwise. */
 async function requireKey(acting: Acting, person: Person, fingerprint: string, purpose: Purpose): Promise<FoundCredential> {
   const found = await findCredentialByFingerprint(acting.tx, fingerprint, purpose);
   const { account } = person;

@@ -1,4 +1,4 @@
-// Owns: the SQL of a credential's life: made, chosen, withdrawn, woken, confirmed.
+// Owns: the SQL of the life of a credential: how it is created, selected, withdrawn, woken and confirmed.
 import { type AccountId, type CredentialId, type CustomerId, idOf } from '../../domain/ids.ts';
 import type { Transaction } from '../../postgres/database.ts';
 import type { Selection } from '../../rpc/operator-credentials.ts';
@@ -14,15 +14,18 @@ export type NewCredential = {
   readonly fingerprint: string;
   readonly issuedBy: string;
   readonly livesMs: number;
-  /** Usable only after so long. */
+  /** How many milliseconds pass before the credential can be used. */
   readonly waitsMs: number;
   readonly readOnly: boolean;
   readonly networks: readonly string[];
-  /** Somebody signed for it with the key itself. */
+  /** Whether its holder signed the request with the key itself. */
   readonly isProved: boolean;
 };
 
-/** Begin and end, or undefined when the key is already there, on this or any other account, in whatever state. */
+/**
+ * Stores a credential. Returns when it begins and ends; undefined when the key is registered already, for this account
+ * or another one. A key counts as registered in every state, unless it was revoked before anybody proved to have it.
+ */
 export async function insertCredential(
   tx: Transaction,
   c: NewCredential,
@@ -119,7 +122,10 @@ const shaped = (row: CredentialColumns): FoundCredential => ({
   isSelfTest: row.is_self_test,
 });
 
-/** With its account, whose name and house are told and relied on with it. */
+/**
+ * Finds a credential by its name, together with its account. The names of both, and the customer, are declared for
+ * `purpose`.
+ */
 export async function findCredentialByFingerprint(
   tx: Transaction,
   fingerprint: string,
@@ -137,10 +143,13 @@ export async function findCredentialByFingerprint(
   return shaped({ ...row, issued_by: said.issued_by, read_only: said.read_only, networks: said.source_networks });
 }
 
-/** What is decided by later, as the verified row says it. */
+/** The facts by which callers decide later. They are taken from the verified row. */
 type CredentialFacts = { readonly issued_by: string; readonly read_only: boolean; readonly source_networks: readonly string[] };
 
-/** Credentials that are not revoked yet and fit every condition, in the order of account and age. */
+/**
+ * Returns the credentials that are not revoked and fulfil every condition, in the order of account and age; at most
+ * 20,000.
+ */
 export async function selectCredentials(tx: Transaction, chosen: Selection): Promise<readonly FoundCredential[]> {
   const rows = await tx.query<CredentialColumns>(
     `select ${credentialColumns} from chosen_credentials($1, $2, $3, $4, $5) x(id) join credential k on k.id = x.id join account a on a.id = k.account_id
@@ -158,7 +167,7 @@ export async function findCredentials(tx: Transaction, ids: readonly CredentialI
   return rows.map(shaped);
 }
 
-/** A key that another account than this one holds, and that nobody ever proved to have. */
+/** Finds this key when another account than `notOf` holds it and nobody has ever proved to have it. */
 export async function findUnproved(tx: Transaction, fingerprint: string, notOf: AccountId): Promise<CredentialId | undefined> {
   const [row] = await tx.query<{ id: string }>(
     "select id from credential where fingerprint = $1 and type = 'public-key' and proved_at is null and state <> 'revoked' and account_id <> $2",
@@ -167,12 +176,15 @@ export async function findUnproved(tx: Transaction, fingerprint: string, notOf: 
   return row && idOf<CredentialId>(row.id);
 }
 
-/** Whether nobody has proved it up to now. A login holds the row's key while it waits for budgets that a withdrawal has: this waits for no such login. */
+/**
+ * Returns whether nobody has proved this key up to now; its row is then locked. The lock does not wait for logins,
+ * which hold the row against deletion while they wait for budgets that this withdrawal has locked.
+ */
 export async function isUnproved(tx: Transaction, credential: CredentialId): Promise<boolean> {
   return (await tx.query('select 1 from credential where id = $1 and proved_at is null for no key update', [credential])).length === 1;
 }
 
-/** Final. True when it was not revoked before. */
+/** Revokes a credential for good. Returns false when it was revoked before. */
 export async function revokeCredential(tx: Transaction, credential: CredentialId, by: string, why: string): Promise<boolean> {
   const rows = await tx.query(
     "update credential set state = 'revoked', ended_at = clock_timestamp(), ended_by = $2, ended_why = $3 where id = $1 and state <> 'revoked' returning id",
@@ -181,7 +193,10 @@ export async function revokeCredential(tx: Transaction, credential: CredentialId
   return rows.length === 1;
 }
 
-/** Both good until then; when it retires, or undefined when it is not in a state to retire from. */
+/**
+ * Lets a credential retire: it and its successor are both good until the returned time. Returns undefined when the
+ * credential is neither active nor retiring.
+ */
 export async function retireCredential(tx: Transaction, credential: CredentialId, afterMs: number): Promise<Date | undefined> {
   const [row] = await tx.query<{ expires_at: Date }>(
     `update credential set state = 'retiring', expires_at = least(expires_at, clock_timestamp() + $2 * interval '1 millisecond')
@@ -201,7 +216,7 @@ export async function wakeCredential(tx: Transaction, credential: CredentialId):
   );
 }
 
-/** It waits no longer. */
+/** Makes a key usable at once that still waits for the end of its delay. Returns false when it does not wait. */
 export async function confirmCredential(tx: Transaction, credential: CredentialId): Promise<boolean> {
   await declareChange(tx, [{ kind: 'credential', id: credential }], { valid_from: fromNow(0) });
   const rows = await tx.query(
@@ -221,7 +236,7 @@ type Copied = {
   readonly facts: Readonly<Record<string, unknown>>;
 };
 
-/** A new key gets the caps of the one it replaces: what an operator narrowed stays narrow. */
+/** Gives a new key the budgets of the key that it replaces, so that what an operator narrowed stays narrow. */
 export async function copyBudgets(tx: Transaction, from: CredentialId, to: CredentialId): Promise<void> {
   const pairs = await tx.query<Copied>(
     `select o.id as from, n.id as to, jsonb_build_object('cap_hour_bytes', o.cap_hour_bytes, 'cap_day_bytes', o.cap_day_bytes, 'cap_week_bytes', o.cap_week_bytes,
@@ -231,7 +246,7 @@ export async function copyBudgets(tx: Transaction, from: CredentialId, to: Crede
     [from, to],
   );
   for (const pair of pairs) {
-    // What is copied must be what the warden wrote, like what it is copied to.
+    // The budget that is copied must be what the warden wrote, and so must the one to which it is copied.
     await declareRelied(tx, { kind: 'budget', id: String(pair.from) });
     await declareChange(tx, [{ kind: 'budget', id: String(pair.to) }], pair.facts);
   }
@@ -251,12 +266,12 @@ const idsOf = (rows: readonly { readonly id: string }[]): readonly string[] => r
 const isRetired = `k.state <> 'revoked' and k.expires_at <= clock_timestamp()
   and (k.state = 'retiring' or exists (select 1 from rotation_item i where i.credential_id = k.id and i.state = 'open'))`;
 
-/** Credentials that were to retire and whose end has come (suspended ones too). */
+/** Finds credentials that were to retire and whose end has come, including suspended ones. */
 export async function findRetired(tx: Transaction, limit: number): Promise<readonly string[]> {
   return idsOf(await tx.query<{ id: string }>(`select k.id from credential k where ${isRetired} order by k.expires_at limit $1`, [limit]));
 }
 
-/** Of these, locked; another warden passes over them. */
+/** Locks and returns those of the credentials that are still due. Rows that another warden has locked are left out. */
 export async function takeRetired(tx: Transaction, ids: readonly string[]): Promise<readonly FoundCredential[]> {
   const held = idsOf(
     await tx.query<{ id: string }>('select id from credential where id = any ($1::uuid[]) order by id for no key update skip locked', [
@@ -273,14 +288,14 @@ export async function takeRetired(tx: Transaction, ids: readonly string[]): Prom
 
 const isExpiring = `k.state = 'active' and k.warned_at is null and k.expires_at < clock_timestamp() + $2 * interval '1 millisecond' and k.issued_by <> 'self-test'`;
 
-/** Credentials that end by themselves within so long and whose contact was not told. */
+/** Finds credentials that expire within `withinMs` and whose contact has not been told. */
 export async function findExpiring(tx: Transaction, withinMs: number, limit: number): Promise<readonly string[]> {
   return idsOf(
     await tx.query<{ id: string }>(`select k.id from credential k where ${isExpiring} order by k.expires_at limit $1`, [limit, withinMs]),
   );
 }
 
-/** Of these: told once. */
+/** Marks those of the credentials that are still due as told, so that each contact is told once, and returns them. */
 export async function takeExpiring(tx: Transaction, ids: readonly string[], withinMs: number): Promise<readonly Due[]> {
   const rows = await tx.query<CredentialColumns & { contact: string | null }>(
     `with held as (select id from credential where id = any ($1::uuid[]) order by id for no key update skip locked)
@@ -293,7 +308,10 @@ export async function takeExpiring(tx: Transaction, ids: readonly string[], with
 
 const isOver = "(k.state not in ('active', 'retiring') or k.expires_at <= clock_timestamp())";
 
-/** Credentials of open sessions that outlive them: their end was brought forward after those began. */
+/**
+ * Finds credentials that have ended while a session that relies on them is open, because their end was brought forward
+ * after the session began.
+ */
 export async function findOutlived(tx: Transaction, limit: number): Promise<readonly string[]> {
   return idsOf(
     await tx.query<{ id: string }>(
@@ -304,7 +322,10 @@ export async function findOutlived(tx: Transaction, limit: number): Promise<read
   );
 }
 
-/** Those of them that still are over: somebody may have woken one while its budgets were waited for. */
+/**
+ * Returns those of the credentials that still are at their end: one may have been woken while its budgets were being
+ * locked.
+ */
 export async function stillOver(tx: Transaction, ids: readonly string[]): Promise<readonly CredentialId[]> {
   const rows = await tx.query<{ id: string }>(`select k.id from credential k where k.id = any ($1::uuid[]) and ${isOver} order by k.id`, [
     ids,

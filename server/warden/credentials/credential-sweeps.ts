@@ -1,4 +1,5 @@
-// Owns: what time does to credentials: retiring ones go, ends that come near are announced, counters of guesses are forgotten.
+// Owns: what the passing of time does to credentials: retiring ones end, approaching ends are announced, and counters
+// of guesses are forgotten.
 
 import type { Transaction } from '../../postgres/database.ts';
 import { sweepGuesses } from '../authentication/penalty-queries.ts';
@@ -14,7 +15,10 @@ const forgetEveryMs = 60_000;
 
 export type CredentialSweeps = { stop(): Promise<void> };
 
-/** The end itself is enforced with every grant and login, by the row; this is what makes it visible and final. */
+/**
+ * Starts the regular pass over credentials. Each grant and login refuses an ended credential by its row; this pass
+ * makes the end visible and final.
+ */
 export function startCredentialSweeps(warden: Warden, sessions: SessionRegistry): CredentialSweeps {
   let forgotten = performance.now();
   const forget = async (): Promise<void> => {
@@ -26,7 +30,10 @@ export function startCredentialSweeps(warden: Warden, sessions: SessionRegistry)
   return every(warden.config.credentials.sweepEveryMs, pass, warden.log);
 }
 
-/** One transaction on behalf of the clock: `work` in it, and what edges hear of ended sessions after its commit. */
+/**
+ * Runs `work` on behalf of the clock, inside the caller's transaction. Returns the endings that must be announced to
+ * the edges after its commit.
+ */
 async function asClock(
   warden: Warden,
   sessions: Pick<SessionRegistry, 'endWithin'>,
@@ -54,7 +61,7 @@ const announceAll = (endings: readonly Ending[]): void => {
 export async function sweepCredentials(warden: Warden, sessions: Pick<SessionRegistry, 'endWithin'>): Promise<void> {
   const { credentials: ages } = warden.config;
   const warnMs = ages.warnDays * ages.dayMs;
-  // Each pass locks all of its budgets at once, in the order in which grants lock.
+  // Each pass locks all of its budgets at once, in the order in which grants lock them.
   await eachInTurn(
     () =>
       passOverRows(warden, 'credential-retirement', {

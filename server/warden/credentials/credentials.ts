@@ -1,5 +1,7 @@
-// Owns: what happens to credentials, whoever asked for it (an operator's command, a customer's console, the clock): effect, budgets, record.
-// Must never: bring a revoked credential back, or a key that any account has had.
+// Owns: what happens to credentials, whoever asked for it (an operator's command, a customer's console, the clock):
+// effect, budgets and entries.
+// Must never: make a revoked credential valid again, or register a key again that an account holds or has proved to
+// have.
 import { randomUUID } from 'node:crypto';
 import { hourMs } from '../../config/credential-ages.ts';
 import { CofferdamError } from '../../domain/errors.ts';
@@ -30,18 +32,21 @@ import {
 } from './credential-queries.ts';
 import { findUnreplaced, insertItem, insertRotation, markRetired, openItem, stage } from './rotation-queries.ts';
 
-/** Inside one transaction, on behalf of somebody. */
+/** A transaction, and in whose name something is done in it. */
 export type Acting = {
   readonly tx: Transaction;
   readonly warden: Warden;
-  /** As it stands in rows and entries: `operator alice`, `account acme`, `the clock`. */
+  /** The name in rows and entries: `operator alice`, `account acme`, or `the clock`. */
   readonly by: string;
   readonly endSessions: (filter: SessionFilter, reason: string) => Promise<number>;
 };
 
 export type Holder = { readonly id: AccountId; readonly name: string; readonly customer: CustomerId | null };
 
-/** For operators: never one of a self-test, which its node makes and ends itself. */
+/**
+ * Finds a credential for an operator. Credentials of self-tests are not found, because their nodes create and end them.
+ * Throws `not-found`.
+ */
 export async function requireCredential(tx: Transaction, fingerprint: string, purpose: Purpose): Promise<FoundCredential> {
   const found = await findCredentialByFingerprint(tx, fingerprint, purpose);
   if (found === undefined || found.isSelfTest)
@@ -65,31 +70,37 @@ export async function recordCredential(
   });
 }
 
-/** Of a public key in OpenSSH's one-line form; throws `invalid` on anything else. */
+/** Returns the fingerprint of a public key in OpenSSH's one-line form. Throws `invalid` for anything else. */
 export const fingerprintOfLine = (line: string): string => fingerprintOf(parsePublicKeyLine(line, rsaBitsMin.legacy).blob);
 
 export type KeyWish = {
   readonly holder: Holder;
   readonly publicKey: string;
-  /** Somebody signed for it with the key itself. */
+  /** Whether its holder signed the request with the key itself. */
   readonly isProved: boolean;
-  /** What is said when the key is or was somebody's; undefined: that, to operators. */
+  /** The refusal when the key is or was registered. Undefined for operators, who are told just that. */
   readonly refusal?: string;
   readonly lifeDays?: number | undefined;
   readonly readOnly?: boolean | undefined;
   readonly networks?: readonly string[] | undefined;
-  /** Hours until it may be used first. */
+  /** How many hours pass before the key can be used. */
   readonly waitsHours?: number;
-  /** The key it replaces; null: the one of a running rotation that nothing replaces yet. */
+  /**
+   * The key that is replaced. When null, the account's oldest key in a running rotation that has no successor yet is
+   * replaced, if there is one.
+   */
   readonly replaces: FoundCredential | null;
-  /** Within this rotation only. */
+  /** Limits that search to this rotation. */
   readonly rotation?: string;
-  /** Days that both are good; undefined: from the first use of the new one, as the configuration says. */
+  /**
+   * How many days both keys are good, from now on. Undefined for the configured number, which begins with the first use
+   * of the new key.
+   */
   readonly overlapDays?: number | undefined;
 };
 export type Added = { readonly fingerprint: string; readonly validFrom: Date; readonly expiresAt: Date; readonly retiresAt: Date | null };
 
-/** What can be said of a wish by itself, before anything is done for it. Throws `invalid` or `conflict`. */
+/** Checks a wish by itself, before anything is done for it. Throws `invalid` or `conflict`. */
 export function requireFit(
   { credentials: ages, edges }: Pick<Warden['config'], 'credentials' | 'edges'>,
   { publicKey, lifeDays: wanted, holder, replaces }: Pick<KeyWish, 'publicKey' | 'lifeDays' | 'holder' | 'replaces'>,
@@ -105,7 +116,7 @@ export function requireFit(
   return { blob, type: key.type, lifeDays };
 }
 
-/** Registers a key with its budgets, and stages it as the successor of another when there is one to replace. */
+/** Registers a key with its budgets. When there is a key to replace, the new one is staged as its successor. */
 export async function addKey(acting: Acting, wish: KeyWish): Promise<Added> {
   const { tx, warden, by } = acting;
   const { credentials: ages, budgets } = warden.config;
@@ -114,7 +125,7 @@ export async function addKey(acting: Acting, wish: KeyWish): Promise<Added> {
   const spot = await findUnreplaced(tx, holder.id, { rotation: wish.rotation, credential: replaces?.id });
   const [found] = spot === undefined ? [] : await findCredentials(tx, [spot.credential]);
   const old = replaces ?? found ?? null;
-  // Whose key it becomes, and what it is made from.
+  // The new key relies on these rows: the account that is to have it, and the key from which it is made.
   await declareRelied(tx, { kind: 'account', id: holder.id }, { name: holder.name, customer_id: holder.customer });
   if (old !== null) await declareRelied(tx, { kind: 'credential', id: old.id }, { account_id: holder.id, fingerprint: old.fingerprint });
   const fingerprint = fingerprintOf(blob);
@@ -127,7 +138,7 @@ export async function addKey(acting: Acting, wish: KeyWish): Promise<Added> {
     issuedBy: by,
     livesMs: lifeDays * ages.dayMs,
     waitsMs: (wish.waitsHours ?? 0) * hourMs(ages),
-    // What the old key may not do, the new one may not either.
+    // A restriction that the wish does not mention is taken over from the old key.
     readOnly: wish.readOnly ?? old?.readOnly ?? false,
     networks: wish.networks ?? old?.networks ?? [],
     isProved: wish.isProved,
@@ -180,7 +191,10 @@ async function replace({ tx, warden, by }: Acting, wish: KeyWish, spot: Spot | u
   return retiresAt;
 }
 
-/** Revokes one credential for good and ends its sessions; false when it was revoked before. */
+/**
+ * Revokes one credential for good and ends its sessions. Returns the number of sessions, or false when it was revoked
+ * before.
+ */
 export async function revoke(acting: Acting, found: FoundCredential, why: string, isRetirement = false): Promise<number | false> {
   const { tx, by } = acting;
   await lockForWithdrawal(tx, { credential: found.id });
@@ -191,8 +205,9 @@ export async function revoke(acting: Acting, found: FoundCredential, why: string
 }
 
 /**
- * The holder proved to have this key. Another account that has it without a proof loses it for good: nobody keeps a key from its owner by having it
- * registered. It was never used (the table sees to it that a first use is a proof), so it has no sessions. The other account is not told whose it is.
+ * Revokes this key of another account that has it without a proof, because the holder has proved to have it: nobody can
+ * keep a key from its owner by having it registered. Such a key was never used (the table makes a first use a proof),
+ * so it has no sessions. The other account is not told whose key it is.
  */
 export async function endUnproved(acting: Acting, holder: Holder, fingerprint: string): Promise<void> {
   const { tx } = acting;
@@ -214,7 +229,10 @@ export async function endUnproved(acting: Acting, holder: Holder, fingerprint: s
   });
 }
 
-/** Somebody outside must hear of a change to his account's credentials. */
+/**
+ * Raises an alert whose text goes to the account's contact, because somebody outside must hear of a change to its
+ * credentials.
+ */
 export async function tellContact(
   tx: Transaction,
   kind: AlertKind,

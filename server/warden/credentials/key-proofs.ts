@@ -1,5 +1,6 @@
-// Owns: whether somebody has the key that is to be registered: a signature by that very key over the request that names it (SSHSIG).
-// Must never: take a signature for anything else, or over another text, for a proof.
+// Owns: the proof that somebody has the key that is to be registered: a signature by that key over the request that
+// names it (SSHSIG).
+// Must never: accept a signature for another purpose, or over another text, as a proof.
 import { createHash } from 'node:crypto';
 import { profiles } from '../../domain/algorithms.ts';
 import { CofferdamError } from '../../domain/errors.ts';
@@ -12,7 +13,7 @@ import {
 } from '../../domain/key-request.ts';
 import { fingerprintOf, verifySshSignature } from '../authentication/ssh-signature.ts';
 
-/** Whether the key that is named in the signature signed this text as a request for a key. */
+/** Returns whether the key that the signature names signed this text as a request for a key. */
 export function isRequestSigned(text: string, { publicKey, namespace, hash, signature }: SshSignature): boolean {
   const digest = createHash(hash).update(text).digest();
   const { userSignatures, rsaBitsMin } = profiles.default;
@@ -28,7 +29,10 @@ export function requireInstallation(request: KeyRequest, installation: string): 
     throw new CofferdamError('denied', `the request is for another installation than this one, which is ${installation}`);
 }
 
-/** The request of this account for this key at this installation, signed by it. Throws `denied` or `invalid` with what was expected. */
+/**
+ * Requires that the input is a request of this account for this key at this installation, signed by the key itself.
+ * Throws `denied` or `invalid` with what was expected.
+ */
 export function requireProof(input: string, account: string, fingerprint: string, installation: string): void {
   const { request, text, signatures } = parseSignedKeyRequest(input, 1);
   const [signature] = signatures;

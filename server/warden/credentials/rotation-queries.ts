@@ -1,10 +1,13 @@
-// Owns: the SQL of rotations: planned, begun, moved, retired, undone.
+// Owns: the SQL of rotations: how they are planned, begun, completed, retired and undone.
 import { type AccountId, type CredentialId, type CustomerId, idOf } from '../../domain/ids.ts';
 import type { Transaction } from '../../postgres/database.ts';
 
 export type Rotation = { readonly id: string; readonly deadline: Date | null; readonly overlapMs: number; readonly isUndone: boolean };
 
-/** With `hasDeadline` the old keys retire together; without, so long after the first use of each new one. */
+/**
+ * Stores a rotation. With `hasDeadline` all old keys retire together, `overlapMs` milliseconds from now, and that time
+ * is returned. Without it, each old key retires so long after the first use of its successor.
+ */
 export async function insertRotation(
   tx: Transaction,
   rotation: {
@@ -24,7 +27,7 @@ export async function insertRotation(
   return row?.deadline ?? null;
 }
 
-/** False when the key is in another rotation already. */
+/** Adds a key to a rotation. Returns false when the key is in another rotation already, or is no usable public key. */
 export async function insertItem(tx: Transaction, rotation: string, credential: CredentialId): Promise<boolean> {
   const rows = await tx.query(
     `insert into rotation_item (rotation_id, credential_id, former_expires_at) select $1, k.id, k.expires_at from credential k
@@ -44,7 +47,10 @@ export async function lockRotation(tx: Transaction, id: string): Promise<Rotatio
   return row && { id: row.id, deadline: row.deadline, overlapMs: row.overlap_ms, isUndone: row.undone_at !== null };
 }
 
-/** Begins the overlap of planned keys: each now ends at the rotation's deadline. Returns whose they are, for their contacts. */
+/**
+ * Begins the overlap of up to `limit` planned keys: each of them now ends at the rotation's deadline. Returns their
+ * accounts, for messages to their contacts.
+ */
 export async function openItems(
   tx: Transaction,
   rotation: string,
@@ -76,7 +82,10 @@ export async function openItems(
   }));
 }
 
-/** A single key whose overlap begins with the first use of its successor. */
+/**
+ * Opens the item of a single key. It does not change when the key ends: the caller does that, or the first use of its
+ * successor.
+ */
 export async function openItem(tx: Transaction, rotation: string, credential: CredentialId): Promise<void> {
   await tx.query("update rotation_item set state = 'open' where rotation_id = $1 and credential_id = $2", [rotation, credential]);
 }
@@ -88,7 +97,10 @@ export async function countPlanned(tx: Transaction, rotation: string): Promise<n
   return row?.n ?? 0;
 }
 
-/** The account's oldest key under rotation (or this very one) that nothing replaces yet, locked; a revoked successor replaces nothing. */
+/**
+ * Finds the account's oldest key in a rotation (or the given key) that has no successor yet, and locks the items of the
+ * account. A revoked successor counts as none.
+ */
 export async function findUnreplaced(
   tx: Transaction,
   account: AccountId,
@@ -108,7 +120,7 @@ export async function findUnreplaced(
   return row && { rotation: row.rotation_id, credential: idOf<CredentialId>(row.credential_id) };
 }
 
-/** The key replaces another in this rotation already: an interrupted run is being repeated. */
+/** Returns whether the key is already a successor in this rotation, because an interrupted run is being repeated. */
 export async function isStaged(tx: Transaction, rotation: string, fingerprint: string): Promise<boolean> {
   const rows = await tx.query(
     'select 1 from rotation_item i join credential k on k.id = i.successor_id where i.rotation_id = $1 and k.id = credential_named($2)',
@@ -124,7 +136,10 @@ export async function stage(tx: Transaction, rotation: string, credential: Crede
   );
 }
 
-/** Old keys of the rotation that have not retired: those whose account moved, or everybody's. */
+/**
+ * Returns the old keys of a rotation that have not retired: those whose account has moved to its successor or, with
+ * `withLaggards`, all.
+ */
 export async function findUnfinished(tx: Transaction, rotation: string, withLaggards: boolean): Promise<readonly CredentialId[]> {
   const rows = await tx.query<{ credential_id: string }>(
     "select credential_id from rotation_item where rotation_id = $1 and state in ('planned', 'open') and ($2 or moved_at is not null) order by credential_id for update",
@@ -133,7 +148,7 @@ export async function findUnfinished(tx: Transaction, rotation: string, withLagg
   return rows.map((row) => idOf<CredentialId>(row.credential_id));
 }
 
-/** Whatever rotation it was in: the old key is gone. */
+/** Marks the key as retired in whatever rotation it is. */
 export async function markRetired(tx: Transaction, credential: CredentialId): Promise<void> {
   await tx.query(
     "update rotation_item set state = 'retired', retired_at = clock_timestamp() where credential_id = $1 and state in ('planned', 'open')",
@@ -141,7 +156,7 @@ export async function markRetired(tx: Transaction, credential: CredentialId): Pr
   );
 }
 
-/** Old keys that have not retired are as they were before; returns how many. */
+/** Undoes a rotation: old keys that have not retired become again what they were. Returns how many there were. */
 export async function undoRotation(tx: Transaction, rotation: string, by: string): Promise<number> {
   const rows = await tx.query(
     `with undone as (

@@ -1,4 +1,5 @@
-// Owns: the exchange hash H (RFC 4253 section 8; RFC 5656 section 4; draft-ietf-sshm-mlkem-hybrid-kex), built here from fields.
+// Owns: the exchange hash H (RFC 4253 section 8; RFC 5656 section 4; draft-ietf-sshm-mlkem-hybrid-kex), which is
+// computed here from its fields.
 import { createHash } from 'node:crypto';
 import { exchangeHashOf, type KeyExchangeMethod } from '../../domain/algorithms.ts';
 import { wireString } from '../../domain/ssh-wire.ts';
@@ -12,11 +13,11 @@ export type ExchangeFields = {
   readonly hostKey: Uint8Array;
   readonly clientPublic: Uint8Array;
   readonly serverPublic: Uint8Array;
-  /** K as mpint bytes, or as the string of the hybrid method; both are hashed with their length in front. */
+  /** K as the bytes of an mpint, or as the string of the hybrid method. Both are hashed with their length in front. */
   readonly sharedSecret: Uint8Array;
 };
 
-/** 32 bytes, 48 with nistp384. */
+/** Returns the exchange hash: 32 bytes, or 48 with nistp384. */
 export function exchangeHash(fields: ExchangeFields): Buffer {
   const hash = createHash(exchangeHashOf(fields.keyExchange));
   for (const part of [

@@ -1,4 +1,4 @@
-// Owns: the SQL of what is kept about key exchanges: the counter per account, and a session's identifier.
+// Owns: the SQL of what is stored about key exchanges: the counters of each account, and the identifier of a session.
 import type { AccountId, SessionId } from '../../domain/ids.ts';
 import type { Transaction } from '../../postgres/database.ts';
 
@@ -12,7 +12,7 @@ export async function countKeyExchange(tx: Transaction, account: AccountId, isPo
   );
 }
 
-/** The identifier under which this session logged in (RFC 4253 section 7.2). */
+/** Returns the session identifier of an open session (RFC 4253 section 7.2). */
 export async function findSessionIdentifier(tx: Transaction, session: SessionId): Promise<Buffer | undefined> {
   const [row] = await tx.query<{ identifier: Buffer | null }>(
     `select session_identifier as identifier from session where id = $1 and state = 'open'`,

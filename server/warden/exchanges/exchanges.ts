@@ -1,5 +1,7 @@
-// Owns: signing key exchanges with the host keys, and the session identifiers issued by it: to which node, for which connection, until when.
-// Must never: sign a hash that it did not compute, issue one hash twice, or let one connection's identifier serve another's login.
+// Owns: signing key exchanges with the host keys, and the session identifiers that were issued with them: to which
+// node, for which connection, and until when.
+// Must never: sign a hash that it did not compute itself, issue one hash twice, or let the identifier of one connection
+// serve the login of another.
 import { randomBytes, sign } from 'node:crypto';
 import { type Config, identification } from '../../config/config.ts';
 import { type HostKeyAlgorithm, type KeyExchangeMethod, type Profile, profiles } from '../../domain/algorithms.ts';
@@ -14,24 +16,27 @@ import type { HostKey } from '../keys/key-files.ts';
 import { claimOf, type WardenSlots } from '../shares.ts';
 import { exchangeHash } from './exchange-hash.ts';
 
-/** What the warden itself saw of the exchange a login runs on. */
+/** What the warden itself knows of the key exchange on which a login runs. */
 export type Issued = {
   readonly sessionIdentifier: Buffer;
-  /** The identification line of the client, of the transcript that was signed: printable ASCII. */
+  /** The identification line of the client from the transcript that was signed; printable ASCII. */
   readonly client: string;
   readonly keyExchange: KeyExchangeMethod;
   readonly hostKeyAlgorithm: HostKeyAlgorithm;
   readonly algorithms: ConnectionAlgorithms;
 };
 type Open = Issued & { readonly issuedAt: number; readonly release: Release };
-/** `releases`: the places of its hashes, given back when the age is over. */
+/**
+ * The hashes that were signed with one challenge. `releases` are the places that the hashes hold; they are given back
+ * when the challenge is no longer accepted.
+ */
 type Age = { readonly challenge: Buffer; readonly hashes: Set<string>; readonly releases: Release[] };
 
 const challengeBytes = 8;
 const challengeLifeMs = 5 * 60_000;
 const graceAfterLoginMs = 10_000;
 
-/** OpenSSH's PROTOCOL, section 3: what a proof of a further host key covers. */
+/** The name that begins the data signed as proof of a further host key (OpenSSH's PROTOCOL, section 3). */
 const proveName = 'hostkeys-prove-00@openssh.com';
 
 export class Exchanges {
@@ -55,7 +60,10 @@ export class Exchanges {
     for (const timer of this.#timers) clearInterval(timer);
   }
 
-  /** Hexadecimal. A KEXINIT of ours must carry it: a transcript of another time or another warden is not signed, so its signatures prove nothing. */
+  /**
+   * The present challenge, in hexadecimal. Each KEXINIT of the gateway must carry it, so that a transcript of another
+   * time or of another warden is not signed.
+   */
   get challenge(): string {
     return this.#ages[0]?.challenge.toString('hex') ?? '';
   }
@@ -119,17 +127,19 @@ export class Exchanges {
     open.set(connection, { ...issued, issuedAt: performance.now(), release: this.#slots.identifiers.take(claimOf(caller)) });
   }
 
-  /** What was issued to this node for this connection and is still open; nothing after its login ended. */
+  /**
+   * Returns what was issued to this node for this connection; undefined when nothing was, or when its login has ended.
+   */
   find(caller: EdgeCaller, connection: string): Issued | undefined {
     return this.#open.get(caller.node)?.get(connection);
   }
 
-  /** The login is over, whichever way: the identifier proves nothing any more. */
+  /** Withdraws the identifier of a connection, because its login is over. */
   close(caller: EdgeCaller, connection: string): void {
     this.#drop(this.#open.get(caller.node), connection);
   }
 
-  /** Throws `invalid` for a key that is not ours. */
+  /** Returns a proof for each of the host keys. Throws `invalid` for a key that does not belong to the gateway. */
   prove(sessionIdentifier: Buffer, hostKeys: readonly string[]): readonly string[] {
     return hostKeys.map((text) => {
       const blob = Buffer.from(text, 'base64');
@@ -161,12 +171,15 @@ export class Exchanges {
 const newAge = (): Age => ({ challenge: randomBytes(challengeBytes), hashes: new Set(), releases: [] });
 const refusal = (text: string): CofferdamError => new CofferdamError('invalid', text);
 
-/** Raw Ed25519, or DER ECDSA with SHA-256. */
+/** Returns a raw Ed25519 signature, or a DER ECDSA signature with SHA-256. */
 function signHash(key: HostKey, data: Buffer): Buffer {
   return sign(key.algorithm === 'ssh-ed25519' ? null : 'sha256', data, key.key);
 }
 
-/** string algorithm, string signature; ECDSA as two mpints (RFC 5656 section 3.1.2). */
+/**
+ * Returns the signature in SSH form: string algorithm, string signature. An ECDSA signature consists of two mpints (RFC
+ * 5656 section 3.1.2).
+ */
 function signatureBlob(key: HostKey, data: Buffer): Uint8Array {
   if (key.algorithm === 'ssh-ed25519') return concatBytes([wireString(key.algorithm), wireString(signHash(key, data))]);
   const both = sign('sha256', data, { key: key.key, dsaEncoding: 'ieee-p1363' });

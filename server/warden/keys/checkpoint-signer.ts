@@ -5,11 +5,11 @@ import { CofferdamError } from '../../domain/errors.ts';
 import { type Checkpoint, checkpointBody, noteText, parseNote } from '../../domain/ledger/checkpoint.ts';
 
 export type CheckpointSigner = {
-  /** `name+key id+base64`: what a verifier is given (C2SP signed-note). */
+  /** The key as a verifier is given it: `name+key id+base64` (C2SP signed-note). */
   readonly verifierKey: string;
-  /** The whole note. */
+  /** Signs a checkpoint and returns the whole note. Throws `bug` for a checkpoint of another name. */
   sign(checkpoint: Checkpoint): string;
-  /** The checkpoint of a note that this key signed; throws `corrupt` for any other text. */
+  /** Returns the checkpoint of a note that this key signed. Throws `corrupt` for any other text. */
   open(note: string): Checkpoint;
 };
 

@@ -1,5 +1,6 @@
-// Owns: the key files of the warden: master key, host keys, receipt key, ledger key. The port through which a vault may come later.
-// Must never: make a key outside development, or accept a file that others can read.
+// Owns: the key files of the warden: master key, host keys, receipt key, ledger key. A key vault could later be
+// connected here.
+// Must never: create a key outside development mode, or accept a file that others can read.
 import { createPrivateKey, createPublicKey, generateKeyPairSync, hkdfSync, type KeyObject, randomBytes } from 'node:crypto';
 import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, statSync, writeSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -13,9 +14,12 @@ export type MasterKey = { readonly id: string; readonly key: Secret<Buffer> };
 export type HostKey = {
   readonly algorithm: HostKeyAlgorithm;
   readonly key: KeyObject;
-  /** Public half in the SSH wire form. */
+  /** The public key in the SSH wire form. */
   readonly blob: Buffer;
-  /** False: announced to clients (hostkeys-00@openssh.com), so that they know it when it takes over. */
+  /**
+   * Whether the key signs. If not, it is announced to clients (hostkeys-00@openssh.com), so that they know it when it
+   * replaces the present one.
+   */
   readonly inUse: boolean;
 };
 
@@ -31,7 +35,7 @@ function readPrivate(path: string, what: string): Buffer {
   }
 }
 
-/** Writes a new file durably; never over an existing one. */
+/** Writes a new file and flushes its content to the disk. It never replaces an existing file. */
 function writePrivate(path: string, content: Buffer | string): void {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   const file = openSync(path, 'wx', 0o400);
@@ -51,7 +55,10 @@ function readOrMake(config: Config, path: string, what: string, make: () => Buff
   return readPrivate(path, what);
 }
 
-/** 32 bytes from a 0400 file of the warden's user. The id names the key in every row it wraps and says nothing about it. */
+/**
+ * Reads the master key, 32 bytes from a file of mode 0400 of the warden's user. Its id is derived from the key, reveals
+ * nothing about it, and names it in every row that it wraps.
+ */
 export function loadMasterKey(config: Config): MasterKey {
   const key = readOrMake(config, runtimePaths(config).masterKey, 'the master key', () => randomBytes(32));
   if (key.length !== 32) throw new CofferdamError('configuration', 'the master key must be exactly 32 bytes');
@@ -59,7 +66,10 @@ export function loadMasterKey(config: Config): MasterKey {
   return { id, key: new Secret(key) };
 }
 
-/** `ed25519.pem` and `ecdsa.pem` sign; `ed25519.next.pem` and `ecdsa.next.pem`, where they exist, are announced for the next rotation. */
+/**
+ * Reads the host keys. `ed25519.pem` and `ecdsa.pem` sign; `ed25519.next.pem` and `ecdsa.next.pem`, if they exist, are
+ * announced for the next rotation.
+ */
 export function loadHostKeys(config: Config): readonly HostKey[] {
   const pem = (key: KeyObject): string => key.export({ type: 'pkcs8', format: 'pem' }).toString();
   const directory = runtimePaths(config).hostKeys;
@@ -95,7 +105,7 @@ export function loadReceiptKey(config: Config): KeyObject {
   return createPrivateKey(pem);
 }
 
-/** Ed25519: signs checkpoints of the record. */
+/** Reads the Ed25519 key that signs the checkpoints of the record. */
 export function loadLedgerKey(config: Config): KeyObject {
   const pem = readOrMake(config, runtimePaths(config).ledgerKey, 'the ledger key', () =>
     generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
@@ -105,5 +115,5 @@ export function loadLedgerKey(config: Config): KeyObject {
   return key;
 }
 
-/** Type and base64 of a host key's public half, as known_hosts and `ssh-keyscan` show it. */
+/** Returns type and base64 of the public host key, as known_hosts and `ssh-keyscan` show it. */
 export const publicLine = ({ algorithm, blob }: HostKey): string => `${algorithm} ${blob.toString('base64')}`;

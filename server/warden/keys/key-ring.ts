@@ -1,5 +1,5 @@
-// Owns: the chain master key → customer key → file key, the sealing of small secrets, and the receipt signature.
-// Must never: let a master or customer key leave this room.
+// Owns: the chain master key → customer key → file key, the sealing of small secrets, and the signature of receipts.
+// Must never: let a master key or a customer key leave this folder.
 import { createHash, createHmac, createPublicKey, hkdfSync, randomBytes, randomUUID, sign } from 'node:crypto';
 import type { Config } from '../../config/config.ts';
 import { CofferdamError } from '../../domain/errors.ts';
@@ -72,7 +72,7 @@ export function createKeyRing(config: Config): KeyRing {
       };
     },
     async openFileKey(read, customer, content, customerKeyId, wrappedKey) {
-      // Wrapped rows only; they never change under their id.
+      // Only wrapped rows are remembered. A row never changes under its id.
       const row = known.get(`${customer}/${customerKeyId}`) ?? (await read((tx) => findCustomerKey(tx, customer, customerKeyId)));
       if (row === undefined) throw new CofferdamError('corrupt', 'the key that wraps a file key is missing');
       if (known.size >= knownMax) known.clear();

@@ -1,5 +1,6 @@
-// Owns: what each operation makes the warden store, sign or hash, and how much of it one node may.
-// Must never: let an operation that does so run without having taken one of its kind, or take one of what was not done.
+// Owns: how much each operation makes the warden store, sign or hash, and how much of it one node may cause.
+// Must never: let an operation run without taking from the allowance that it uses, or take from an allowance for
+// something that was not done.
 import type { NodeAllowances } from '../../config/node-allowances.ts';
 import { neighbourhoodOf } from '../../domain/addresses.ts';
 import { type Allowance, fullPurse, type Purse, Purses, partOf, takeOne } from '../../domain/allowance.ts';
@@ -14,15 +15,22 @@ import type { EdgeCaller } from '../context.ts';
 import { LoginSources, provesNothing } from './login-sources.ts';
 
 type Kind = keyof NodeAllowances;
-/** No row is new: it looks, or it steers in memory. */
+/** What an operation uses up. `nothing`: it makes no new row; it reads, or it steers values in memory. */
 type Stores = Kind | 'nothing' | 'ends-what-began' | 'by-source' | 'by-exchange' | 'by-key' | 'when-new';
 type Attempt = Params<EdgeToWarden, 'login.attempt'>;
 type Exchange = Params<EdgeToWarden, 'exchange.sign'>;
 
 /**
- * `ends-what-began`: at most once for each thing that was opened, and opening took one. `by-source`: whatever proves something takes one of `logins` where
- * people log in from, otherwise one of `strangers`; what proves nothing stores nothing, and takes nothing. `by-exchange`: a signature, by whose it is. `by-key`: a proof for each host key that is named.
- * `when-new`: its use case takes one (`whenNew`), when it has found that it stores something.
+ * What each operation uses up.
+ *
+ * - `ends-what-began`: it happens at most once for each thing that was opened, and the opening was taken from an
+ *   allowance.
+ * - `by-source`: a message that proves something takes one of `logins` if it comes from a place from which people log
+ *   in, and otherwise one of `strangers`. A message that proves nothing stores nothing and takes nothing.
+ * - `by-exchange`: it takes one signature, from the allowance of known places, of strangers, or of connections that
+ *   exist already.
+ * - `by-key`: it takes one proof for each host key that is named.
+ * - `when-new`: the use case takes one itself (`whenNew`) when it has found that it stores something.
  */
 export const storedBy: { readonly [K in keyof EdgeToWarden]: Stores } = {
   'node.hello': 'when-new',
@@ -55,12 +63,15 @@ export const storedBy: { readonly [K in keyof EdgeToWarden]: Stores } = {
   'download.open': 'names',
   'download.locate': 'nothing',
   'download.grant': 'extents',
-  // One row for each budget that has a rate, however often it is asked.
+  // It writes one row for each budget that has a rate, however often it is called.
   'flow.permit': 'nothing',
   'download.close': 'ends-what-began',
 };
 
-/** Of an upload that is under way: what a client was told is stored finds its place, whatever waits in the record; what it goes on from is read back for that. */
+/**
+ * The operations of an upload that is under way. They are admitted even when the record has little room: bytes that
+ * were acknowledged to a client must be stored, and the content that an upload goes on from must be read back for that.
+ */
 const written: readonly (keyof EdgeToWarden)[] = [
   'upload.begin-extent',
   'upload.seal-extent',
@@ -69,7 +80,10 @@ const written: readonly (keyof EdgeToWarden)[] = [
   'upload.base-extent',
 ];
 const recorded: readonly Stores[] = ['by-source', 'console', 'selfTestKeys', 'verdicts', 'names', 'extents'];
-/** Whether this operation adds to the record what nothing that is under way needs: it begins only when the record has room for it. */
+/**
+ * Returns whether this operation adds to the record something that no work under way needs. Such an operation begins
+ * only when the record has room for it.
+ */
 export const beginsAnEntry = (op: keyof EdgeToWarden): boolean => recorded.includes(storedBy[op]) && !written.includes(op);
 
 const words: Readonly<Record<Kind, string>> = {
@@ -89,19 +103,34 @@ const words: Readonly<Record<Kind, string>> = {
   extents: 'extents begun, sealed or read',
 };
 const toldEveryMs = 60_000;
-/** One of so many parts of each purse is what one account of a customer may take; what all of a customer, or an account of our own, may. */
+/**
+ * One account of a customer may use 1/`accountPart` of each allowance. All accounts of a customer together, or one
+ * internal account, may use 1/`customerPart`.
+ */
 const accountPart = 8;
 const customerPart = 4;
-/** Of what strangers may have, and of what connections that go on may, one network of them. */
+/**
+ * One network may use 1/`networkPart` of the passwords and key exchanges of strangers, and of the key exchanges of
+ * existing connections. The login messages of one network have an allowance of their own (`strangerNetwork`).
+ */
 const networkPart = 4;
-/** A node that meets these is flooded by strangers; one that meets another one is no honest edge. */
+/**
+ * A node that reaches one of these limits is flooded by strangers. An honest edge does not reach another limit of a
+ * node.
+ */
 const floods: readonly Kind[] = ['strangers', 'strangerHashes', 'strangerSignatures'];
 const partsMax = 16_384;
 
-/** Whose session it is that asks. `customer` is null for an account of our own, which serves many. */
+/**
+ * The account that is charged for a call: the holder of the session that makes it. `customer` is null for an internal
+ * account, which serves many customers.
+ */
 export type Payer = { readonly customer: CustomerId | null; readonly account: AccountId; readonly name: string };
 type Given = {
-  /** The payer of a session of the caller that this process has in mind; of another one nothing is known before its row is read. */
+  /**
+   * Returns the account of a session of the caller if this process has the session in memory. For other sessions
+   * nothing is known before their row is read.
+   */
   readonly payerOf?: (token: string, caller: EdgeCaller) => Payer | undefined;
   readonly dayMs?: number;
 };
@@ -122,11 +151,14 @@ export class NodeAccounts {
     this.#sources = new LoginSources(database, knownDays * dayMs);
   }
 
-  /** Takes what this operation stores. Throws `over-limit`, and raises an alarm once a minute, when the node, or who asks, has had it. */
+  /**
+   * Takes what this operation uses up. Throws `over-limit`, and raises an alert at most once a minute, when the node or
+   * the account that asks has used up its allowance.
+   */
   async take(op: keyof EdgeToWarden, caller: EdgeCaller, params: unknown = {}): Promise<void> {
     const kind = storedBy[op];
     if (kind === 'nothing' || kind === 'ends-what-began' || kind === 'when-new') return;
-    // The table of operations has seen that these are the parameters of this one.
+    // The table of operations has verified that these are the parameters of this operation.
     if (kind === 'by-source') return this.#takeLogin(caller, params as Attempt);
     if (kind === 'by-exchange') return this.#takeExchange(caller, params as Exchange);
     if (kind === 'by-key') return this.#takeProofs(caller, params as Params<EdgeToWarden, 'exchange.prove-host-keys'>);
@@ -140,7 +172,11 @@ export class NodeAccounts {
     if (!this.#takeOf(kind, caller)) throw await this.#refuse(kind, caller);
   }
 
-  /** `work` takes one when it has found that it stores something. A refusal undoes it, and is told behind it, when it holds nothing any more. */
+  /**
+   * Runs `work`, which calls `take` when it has found that it stores something. When the allowance is used up, `take`
+   * throws, so that the transaction of `work` is undone; the alert is raised after that, when no connection is held any
+   * more.
+   */
   async whenNew<T>(kind: Kind, caller: EdgeCaller, work: (take: () => void) => Promise<T>): Promise<T> {
     let isRefused = false;
     try {
@@ -153,14 +189,20 @@ export class NodeAccounts {
     }
   }
 
-  /** Whether a password of somebody who has not logged in from there may be hashed. Whether anybody has that name plays no part in it. */
+  /**
+   * Takes one from the allowance for the passwords of strangers, for a sender that has not logged in from this address.
+   * Returns false, and raises an alert, when it is used up. Whether anybody has the user name plays no part in it.
+   */
   async mayHash(caller: EdgeCaller, address: string): Promise<boolean> {
     if (this.#takeOfStranger('strangerHashes', caller, address)) return true;
     await this.#refuse('strangerHashes', caller);
     return false;
   }
 
-  /** Each account has a part, so that a colleague can still lock it; and all of a customer together. */
+  /**
+   * Takes one from the part of the account and, for a customer's account, from the part of all accounts of that
+   * customer. Each account has a part of its own, so that a colleague can still lock an account that is being misused.
+   */
   #takePart(kind: Kind, { node }: EdgeCaller, { customer, account }: Payer): boolean {
     const now = performance.now();
     const take = (holder: string, divisor: number): boolean =>
@@ -175,7 +217,8 @@ export class NodeAccounts {
       if (!this.#takeOf('logins', caller)) throw await this.#refuse('logins', caller);
       return;
     }
-    // A network that has had its part is told so in the record of strangers, and is no alarm by itself: everybody else is served.
+    // When a network has used up its part, the record of strangers shows it. It is no alert by itself, because
+    // everybody else is served.
     if (!this.#sources.takeOfNetwork(caller.node, address, this.#allowances.strangerNetwork)) throw tooMuch('this edge is asked');
     if (!this.#takeOf('strangers', caller)) throw await this.#refuse('strangers', caller);
   }
@@ -190,7 +233,8 @@ export class NodeAccounts {
       if (!this.#takeOf('rekeys', caller)) throw await this.#refuse('rekeys', caller);
       return;
     }
-    // As long as strangers have some, nobody is looked up: a key exchange alone costs no transaction.
+    // As long as the allowance of strangers lasts, no address is looked up, so that a key exchange alone costs no
+    // transaction.
     if (this.#sources.recall(caller, address) !== true && this.#takeOfStranger('strangerSignatures', caller, address)) return;
     if (!(await this.#sources.isKnown(caller, address))) throw await this.#refuse('strangerSignatures', caller);
     if (!this.#takeOf('signatures', caller)) throw await this.#refuse('signatures', caller);
@@ -235,7 +279,10 @@ export class NodeAccounts {
     return tooMuch('you ask');
   }
 
-  /** The doing of clients there, or of an edge that names them: everybody else goes on, so it is no alarm about the edge. */
+  /**
+   * Raises the alert that a network asks for too much, and returns the error. Clients there cause it, or an edge that
+   * names them; everybody else is served, so it is no critical alert about the edge.
+   */
   async #refuseNetwork(kind: Kind, { node }: EdgeCaller, address: string): Promise<CofferdamError> {
     const network = neighbourhoodOf(address);
     const { atOnce, perMinute } = partOf(this.#allowances[kind], networkPart);
@@ -252,7 +299,9 @@ export class NodeAccounts {
     return tooMuch('this edge is asked');
   }
 
-  /** Says it once a minute. What could not be written was not said. */
+  /**
+   * Raises an alert at most once a minute for each subject. When it could not be written, the next call tries again.
+   */
   async #once(subject: string, say: (tx: Transaction) => Promise<void>): Promise<void> {
     const now = performance.now();
     if (now - (this.#told.get(subject) ?? Number.NEGATIVE_INFINITY) <= toldEveryMs) return;

@@ -1,4 +1,5 @@
-// Owns: from where a login's message comes: a place that people log in from, or a stranger's, and what each network of strangers has taken (T-19, T-35).
+// Owns: whether a message of a login comes from a place from which people log in or from a stranger, and how much each
+// network of strangers has used up (T-19, T-35).
 // Must never: grow with the number of addresses, or believe one edge about the places of another.
 import { neighbourhoodOf, sourceOf } from '../../domain/addresses.ts';
 import { type Allowance, Purses } from '../../domain/allowance.ts';
@@ -12,24 +13,36 @@ import { isSourceKnownAt } from './node-queries.ts';
 
 type Attempt = Params<EdgeToWarden, 'login.attempt'>;
 
-/** More are not kept in mind: the oldest goes, and is looked up again. */
+/**
+ * The largest number of addresses whose look-up is remembered. The oldest is forgotten, and looked up again when it
+ * returns.
+ */
 const rememberedMax = 4096;
-/** How long a look-up is believed. A place becomes known with its first login: a second later it is treated so. */
+/**
+ * How long the result of a look-up is believed, in milliseconds. An address becomes known with its first login and is
+ * treated as known within a second.
+ */
 const believedMs = { known: 60_000, stranger: 1000 };
 
-/** It asks what would be worth trying, and leaves no row whatever the answer is. */
+/**
+ * Returns whether a message only asks which methods or keys would be worth trying. Such a message leaves no row,
+ * whatever the answer is.
+ */
 export const provesNothing = ({ evidence }: Pick<Attempt, 'evidence'>): boolean =>
   evidence.type === 'none' || evidence.type === 'public-key-probe';
 
 export class LoginSources {
   readonly #database: Database;
   readonly #withinMs: number;
-  /** Insertion order = age. */
+  /** In the order of insertion, which is the order of age. */
   readonly #known = new Map<string, { readonly isKnown: boolean; readonly until: number }>();
   readonly #networks: Purses;
   readonly #max: number;
 
-  /** `withinMs`: a place from which nobody has logged in for so long is a stranger's again. */
+  /**
+   * `withinMs` is how long an address counts as known after the last login from it. `max` bounds the number of
+   * remembered addresses, and of networks.
+   */
   constructor(database: Database, withinMs: number, max = rememberedMax) {
     this.#networks = new Purses(max);
     this.#max = max;
@@ -41,13 +54,16 @@ export class LoginSources {
     return this.#known.size + this.#networks.size;
   }
 
-  /** The same as far as it is in mind; undefined: it would have to be looked up. */
+  /** Returns what `isKnown` would return, if it is remembered; undefined when it would have to be looked up. */
   recall({ node }: EdgeCaller, address: string): boolean | undefined {
     const found = this.#known.get(`${node}/${sourceOf(address)}`);
     return found !== undefined && found.until > performance.now() ? found.isKnown : undefined;
   }
 
-  /** Whether somebody has logged in from there; by the self-test, only that of this very node counts. */
+  /**
+   * Returns whether somebody has logged in from this address. Of the logins of self-tests, only those of this node
+   * count.
+   */
   async isKnown({ node, plane }: EdgeCaller, address: string): Promise<boolean> {
     const source = sourceOf(address);
     const name = `${node}/${source}`;
@@ -62,7 +78,7 @@ export class LoginSources {
     return isKnown;
   }
 
-  /** Takes one for the network of this address. False: it has had its part. */
+  /** Takes one from the allowance of the network of this address. Returns false when it is used up. */
   takeOfNetwork(node: NodeName, address: string, allowance: Allowance): boolean {
     return this.#networks.take(`${node}/${neighbourhoodOf(address)}`, allowance, performance.now());
   }

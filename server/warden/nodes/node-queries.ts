@@ -7,11 +7,15 @@ export type NodeRun = {
   readonly node: NodeName;
   readonly plane: Plane;
   readonly startId: string;
-  /** The edge's word; null: it does not say. */
+  /** Whether the edge says that it uses the native cipher; null when it does not say. */
   readonly nativeCipher: boolean | null;
 };
 
-/** Whether it is another run than the last one. One that is known already has told of no activity yet: only its renewals move the clock by which its sessions are idle. */
+/**
+ * Registers the run of a node. Returns whether it is another run than the last one. The greeting of a run that is known
+ * already does not move the node's clock, because it reports no activity: only renewals of the lease move the clock by
+ * which sessions are idle.
+ */
 export async function registerNode(tx: Transaction, run: NodeRun): Promise<boolean> {
   const [row] = await tx.query<{ is_new: boolean }>(
     `with before as (select start_id from node where name = $1)
@@ -24,7 +28,10 @@ export async function registerNode(tx: Transaction, run: NodeRun): Promise<boole
   return row?.is_new ?? true;
 }
 
-/** Marks the node as seen. Returns how long this run of it may still drain, milliseconds; null = nobody wants it to. */
+/**
+ * Marks the node as seen. Returns how many milliseconds this run may still drain; null when it was not ordered to
+ * drain.
+ */
 export async function seeNode(tx: Transaction, node: NodeName, startId: string): Promise<number | null> {
   const [row] = await tx.query<{ drain_ms: number | null }>(
     `update node set last_seen_at = clock_timestamp() where name = $1
@@ -37,7 +44,10 @@ export async function seeNode(tx: Transaction, node: NodeName, startId: string):
 export type DrainOrder = { readonly node: string; readonly withinMs: number; readonly reason: string; readonly operator: string };
 export type Ordered = { readonly isConnected: boolean; readonly until: Date; readonly sessions: number };
 
-/** Orders the present run of a node to end; a newer order replaces the one before. Undefined when there is no such node, without effect when nothing runs. */
+/**
+ * Orders the present run of a node to end; a newer order replaces an earlier one. Returns undefined when there is no
+ * such node. The order has no effect when the node is not connected.
+ */
 export async function orderDrain(tx: Transaction, { node, withinMs, reason, operator }: DrainOrder): Promise<Ordered | undefined> {
   const [found] = await tx.query<{ connected: boolean }>(
     "select coalesce(last_seen_at > clock_timestamp() - interval '3 seconds', false) as connected from node where name = $1 for update",
@@ -53,7 +63,7 @@ export async function orderDrain(tx: Transaction, { node, withinMs, reason, oper
   return { isConnected: row !== undefined, until: row?.drain_until ?? new Date(0), sessions: row?.sessions ?? 0 };
 }
 
-/** Sessions of one node that ended after `epoch`, oldest first. */
+/** Returns the sessions of one node that ended after `epoch`, the oldest first; at most 2,000. */
 export async function endedSince(
   tx: Transaction,
   node: NodeName,
@@ -71,7 +81,10 @@ export async function currentEpoch(tx: Transaction): Promise<number> {
   return row?.epoch ?? 0;
 }
 
-/** Whether anybody has logged in from there lately. Of the self-tests only that of this very node counts: an edge names the places of its own clients. */
+/**
+ * Returns whether anybody has logged in from this address within `withinMs`. Of the self-tests only that of this node
+ * counts, because each edge names the addresses of its own clients.
+ */
 export async function isSourceKnownAt(tx: Transaction, tester: string, source: string, withinMs: number): Promise<boolean> {
   const [row] = await tx.query<{ is_known: boolean }>(
     `select exists (select 1 from known_source k join account a on a.id = k.account_id where k.source = $1::inet

@@ -20,12 +20,21 @@ export type Renewed = {
 };
 type Connected = { readonly peer: EdgePeer; startId: string | undefined; readonly told: Set<SessionId> };
 
-/** A transaction may take its epoch early and commit late: each look reaches back this far, and tells each session once. */
+/**
+ * A transaction may take its epoch early and commit late. So each renewal looks back by this many epochs, and reports
+ * each session only once.
+ */
 const epochOverlap = 1000;
 const toldMax = 5000;
-/** An edge lets go when no login and no key exchange of its is half done, or after two seconds. */
+/**
+ * How long the warden waits for an edge to answer `warden.leaving`, in milliseconds. An edge answers when none of its
+ * logins and key exchanges is half done, or after two seconds.
+ */
 const letGoMs = 5000;
-/** What it asked before is answered: an extent that is copied, a charge that waits for its turn. */
+/**
+ * How long the warden waits until the calls that an edge made earlier are answered, in milliseconds: an extent may be
+ * being copied, or a charge may wait for its turn.
+ */
 const answersMs = 15_000;
 
 export class Nodes implements EdgeNotifier {
@@ -55,7 +64,10 @@ export class Nodes implements EdgeNotifier {
     return startId;
   }
 
-  /** Registers the run of a node. Returns the newest epoch. `onNew`: it is another one than the last; what it throws undoes that. */
+  /**
+   * Registers the run of a node and returns the newest epoch. `onNew` is called when the run is another one than the
+   * last; when it throws, the registration is undone.
+   */
   async hello(caller: EdgeCaller, startId: string, nativeCipher: boolean | null, onNew: () => void): Promise<number> {
     const epoch = await this.#database.withSystem(async (tx) => {
       if (await registerNode(tx, { node: caller.node, plane: caller.plane, startId, nativeCipher })) onNew();
@@ -67,13 +79,17 @@ export class Nodes implements EdgeNotifier {
     return epoch;
   }
 
-  /** Renews the lease of one node; rejects when the database is away, so that no lease outlives it. */
+  /**
+   * Renews the lease of one node. Rejects when the database is away, so that no lease outlives the loss of the
+   * database.
+   */
   async renew(caller: EdgeCaller, seenEpoch: number, active: readonly Activity[]): Promise<Renewed> {
     const connected = this.#connected.get(caller.node);
     const startId = connected?.startId;
     if (connected === undefined || startId === undefined) throw new CofferdamError('invalid', 'hello comes first');
     const { rows, drainWithinMs } = await this.#database.withSystem(async (tx) => {
-      // In the transaction that moves the node's own clock: up to then everything about its sessions is known, and idle is who was not named.
+      // This is done in the transaction that moves the node's own clock. Up to that time all activity of its sessions
+      // is then known, and a session that was not named had none.
       await touchSessions(tx, active, caller.node);
       return {
         drainWithinMs: await seeNode(tx, caller.node, startId),
@@ -93,7 +109,10 @@ export class Nodes implements EdgeNotifier {
     };
   }
 
-  /** This warden stops: every edge finishes what cannot be moved, makes no further call here, gets its answers, and looks for the next warden. */
+  /**
+   * Tells all edges that this warden stops, and waits for them. Each edge finishes what cannot be moved, makes no
+   * further call here, receives its outstanding answers, and looks for the next warden.
+   */
   async leave(): Promise<void> {
     await Promise.all(
       [...this.#connected.values()].map(async ({ peer }) => {

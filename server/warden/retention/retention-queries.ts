@@ -1,4 +1,4 @@
-// Owns: the SQL of windows and retention: complete reads, what leaves the tree, what is destroyed, holds.
+// Owns: the SQL of windows and retention: complete reads, the withdrawal and destruction of versions, and holds.
 import { CofferdamError } from '../../domain/errors.ts';
 import { type AccountId, type CustomerId, type FolderId, idOf, type SessionId, type VersionId } from '../../domain/ids.ts';
 import type { Transaction } from '../../postgres/database.ts';
@@ -7,7 +7,7 @@ import { customerOfSelfTest } from '../self-test/self-test-queries.ts';
 import { lockVersions } from '../transfers/sweep-queries.ts';
 
 export type ReadHandle = { readonly download: string; readonly session: SessionId };
-/** A handle of a customer on a folder that counts reads. */
+/** A handle that a customer's account has open in a folder that counts reads. */
 export type CountedHandle = {
   readonly version: VersionId;
   readonly extentCount: number;
@@ -16,7 +16,7 @@ export type CountedHandle = {
   readonly readsMax: number;
 };
 
-/** undefined: a read through it does not count. */
+/** Returns the handle when reads through it count; undefined otherwise. */
 export async function findCountedHandle(tx: Transaction, { download, session }: ReadHandle): Promise<CountedHandle | undefined> {
   const [row] = await tx.query<{ id: string; extent_count: number; customer_id: string; account_id: string; reads_max: number }>(
     `select v.id, v.extent_count, v.customer_id, a.id as account_id, fo.reads_max
@@ -36,7 +36,10 @@ export async function findCountedHandle(tx: Transaction, { download, session }: 
   );
 }
 
-/** How many extents of its version were released through a handle, by the record. Reads all entries of the session: for when nobody knows. */
+/**
+ * Returns, by the record, how many extents of its version the session of a handle was granted since the handle was
+ * opened. It reads all entries of the session, and is for the case that no caller knows the number.
+ */
 export async function countReleased(tx: Transaction, { download, session }: ReadHandle): Promise<number> {
   const [row] = await tx.query<{ n: number }>(
     `select count(distinct l.extent) as n from download d join ledger l on l.session_id = d.session_id and l.version_id = d.version_id
@@ -46,7 +49,10 @@ export async function countReleased(tx: Transaction, { download, session }: Read
   return row?.n ?? 0;
 }
 
-/** Counts a complete read and locks the version; the new count, or undefined when it is no longer published. */
+/**
+ * Counts a complete read and locks the version. Returns the new count, or undefined when the version is no longer
+ * published.
+ */
 export async function countCompleteRead(tx: Transaction, version: VersionId): Promise<number | undefined> {
   const [row] = await tx.query<{ complete_reads: number }>(
     "update version set complete_reads = complete_reads + 1 where id = $1 and state = 'published' returning complete_reads",
@@ -57,7 +63,10 @@ export async function countCompleteRead(tx: Transaction, version: VersionId): Pr
 
 export type WithdrawalReason = 'window' | 'reads' | 'removed' | 'operator';
 
-/** Takes a published version out of its tree, and the older ones that would come to light behind it. Empty when it was not there. */
+/**
+ * Withdraws a published version, and with it the older ones that would otherwise become visible in its place. Returns
+ * nothing when it was not published.
+ */
 export async function withdrawVersion(tx: Transaction, version: VersionId, why: WithdrawalReason): Promise<readonly VersionId[]> {
   const rows = await tx.query<{ id: string }>(
     `update version v set state = 'withdrawn', withdrawn_at = clock_timestamp(), withdrawn_why = $2
@@ -75,7 +84,7 @@ const windowIsOver = `v.state = 'published'
   and coalesce(v.released_until, v.published_at + coalesce(fo.window_days, fo.retention_days) * interval '1 day') <= clock_timestamp()`;
 const retentionIsOver = `v.state = 'withdrawn' and v.published_at + fo.retention_days * interval '1 day' <= clock_timestamp()`;
 
-/** Published versions whose window (or release) is over. */
+/** Finds published versions whose window, or whose release by operators, is over. */
 export async function findWindowsOver(tx: Transaction, limit: number): Promise<readonly string[]> {
   const rows = await tx.query<{ id: string }>(
     `select v.id from version v join folder fo on fo.id = v.folder_id where ${windowIsOver} order by v.published_at limit $1`,
@@ -84,7 +93,10 @@ export async function findWindowsOver(tx: Transaction, limit: number): Promise<r
   return rows.map((row) => row.id);
 }
 
-/** Of these, with the older ones of their names, which would come to light behind them; a name of which somebody holds one is left for the next pass. */
+/**
+ * Withdraws those of the versions that are still due, each with the older versions of its name, which would otherwise
+ * become visible in its place. A name of which somebody has locked a version is left for the next pass.
+ */
 export async function withdrawDue(tx: Transaction, ids: readonly string[]): Promise<readonly Left[]> {
   const below = await tx.query<{ id: string }>(
     `select distinct o.id from version v join version o on o.file_id = v.file_id and o.number <= v.number and o.state = 'published'
@@ -109,7 +121,7 @@ export async function withdrawDue(tx: Transaction, ids: readonly string[]): Prom
   return rows.map(shape);
 }
 
-/** Withdrawn versions whose retention has ended and on which no hold lies. */
+/** Finds withdrawn versions whose retention has ended and that are under no hold. */
 export async function findRetentionsOver(tx: Transaction, limit: number): Promise<readonly string[]> {
   const rows = await tx.query<{ id: string }>(
     `select v.id from version v join folder fo on fo.id = v.folder_id where ${retentionIsOver}
@@ -121,7 +133,10 @@ export async function findRetentionsOver(tx: Transaction, limit: number): Promis
   return rows.map((row) => row.id);
 }
 
-/** A hold that is being placed is waited for, and counts. */
+/**
+ * Marks those of the versions that are still due as destroyed. A hold that is being placed is waited for, and protects
+ * its versions.
+ */
 export async function destroyDue(tx: Transaction, ids: readonly string[]): Promise<readonly Left[]> {
   const rows = await tx.query<RawLeft>(
     `update version v set state = 'destroyed'
@@ -131,7 +146,7 @@ export async function destroyDue(tx: Transaction, ids: readonly string[]): Promi
   return rows.map(shape);
 }
 
-/** Destroyed versions whose content still has its key. */
+/** Finds destroyed versions whose content still has its key. */
 export async function findKeysLeft(tx: Transaction, limit: number): Promise<readonly string[]> {
   const rows = await tx.query<{ id: string }>(
     "select v.id from version v join content c on c.id = v.content_id where v.state = 'destroyed' and c.destroyed_at is null limit $1",
@@ -140,7 +155,10 @@ export async function findKeysLeft(tx: Transaction, limit: number): Promise<read
   return rows.map((row) => row.id);
 }
 
-/** Contents of destroyed versions: their keys go now, their extents' rows too, their objects are doomed. */
+/**
+ * Wipes the keys of the contents of destroyed versions, deletes the rows of their extents, and marks their objects for
+ * deletion.
+ */
 export async function destroyKeys(tx: Transaction, ids: readonly string[]): Promise<void> {
   const rows = await tx.query<{ id: string }>(
     `update content c set wrapped_key = '', destroyed_at = clock_timestamp() from version v
@@ -161,10 +179,13 @@ export type HeldVersion = {
   readonly isNewest: boolean;
 };
 
-/** Names under which a version is looked for before it is said to be on its way. */
+/** How many names are tried, while a version is being renamed, before `conflict` is thrown. */
 const namesMax = 5;
 
-/** The name that a version stands under, locked: from then on nobody moves it. A rename that was waited for has moved it: its new name is locked, too. */
+/**
+ * Locks the file (the name) of a version, so that nobody can rename the version until the transaction ends. If a rename
+ * that was waited for has moved the version, its new name is locked, too.
+ */
 async function lockNameOf(tx: Transaction, id: string): Promise<void> {
   const nameOf = async (): Promise<string | undefined> =>
     (await tx.query<{ file_id: string }>('select file_id from version where id = $1', [id]))[0]?.file_id;
@@ -178,7 +199,10 @@ async function lockNameOf(tx: Transaction, id: string): Promise<void> {
   if (name !== undefined) throw new CofferdamError('conflict', 'the file is being renamed: try again');
 }
 
-/** One version, locked; whether a newer one stands in its place. Its name is locked first, as by all who put a version there. */
+/**
+ * Locks one version, and says whether it is the newest of its name. The name is locked first, as by everybody who puts
+ * a version there. Returns undefined when there is no such version.
+ */
 export async function lockVersion(tx: Transaction, id: string): Promise<HeldVersion | undefined> {
   await lockNameOf(tx, id);
   await tx.query('select 1 from version where id = $1 for update', [id]);
@@ -192,7 +216,10 @@ export async function lockVersion(tx: Transaction, id: string): Promise<HeldVers
   );
 }
 
-/** What stands in the way of a version that is to come back under its name. Its directory stays as it is until the transaction ends. */
+/**
+ * Returns what prevents a version from coming back under its name; undefined when nothing does. Its directory stays as
+ * it is until the transaction ends.
+ */
 export async function whatIsInTheWay(tx: Transaction, version: VersionId): Promise<'directory-gone' | 'name-taken' | undefined> {
   const [place] = await tx.query<{ directory_id: string | null }>(
     'select f.directory_id from version v join file f on f.id = v.file_id where v.id = $1',

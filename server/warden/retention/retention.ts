@@ -1,4 +1,4 @@
-// Owns: when a version leaves the tree and when its key is destroyed, on the record.
+// Owns: when a version leaves the tree and when its key is destroyed, with the entries of both.
 // Must never: destroy a key before retention has ended, or under a hold.
 import type { Transaction } from '../../postgres/database.ts';
 import type { Warden } from '../context.ts';
@@ -19,8 +19,10 @@ import {
 } from './retention-queries.ts';
 
 /**
- * A handle was closed, by its client or with its session: a complete read counts, and the last one of the folder's number withdraws. Complete:
- * every extent was released through this handle. `released`: how many the caller knows of; the record is asked when those are not all.
+ * Is called when a handle was closed, by its client or with its session. A read is complete when every extent was
+ * released through this handle. A complete read is counted, and the last one that the folder allows withdraws the
+ * version. `released` is the number of extents that the caller knows of. When these are not all, the record is asked;
+ * it counts the extents of the version that the session was granted since the handle was opened.
  */
 export async function handleClosed(tx: Transaction, handle: ReadHandle, released = 0): Promise<void> {
   const counted = await findCountedHandle(tx, handle);
@@ -36,7 +38,10 @@ export async function handleClosed(tx: Transaction, handle: ReadHandle, released
     await record(tx, { ...entry, kind: 'file.withdrawn', version: gone, public: { why: 'reads' } });
 }
 
-/** One pass: windows that are over, retentions that have ended, keys that nobody needs. */
+/**
+ * Runs the three passes of retention: windows that are over, retentions that have ended, and keys that are no longer
+ * needed.
+ */
 export async function applyRetention(warden: Pick<Warden, 'database' | 'log'>): Promise<void> {
   await eachInTurn(
     () =>

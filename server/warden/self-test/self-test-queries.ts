@@ -1,4 +1,4 @@
-// Owns: the SQL of the self-test: its customer and accounts, its codes, its verdicts.
+// Owns: the SQL of the self-test: its customer and accounts, its codes, and its verdicts.
 import { randomUUID } from 'node:crypto';
 import { CofferdamError } from '../../domain/errors.ts';
 import { type AccountId, type CredentialId, type CustomerId, idOf, type NodeName, type Plane } from '../../domain/ids.ts';
@@ -8,15 +8,19 @@ import { seedDigest } from '../authentication/factor-queries.ts';
 import { declareNew, declareRelied, fromNow } from '../changes/declared.ts';
 
 /**
- * Whether a row of an account (`a`) or a customer (`c`) is a self-test's, for look-ups of operators and consoles: by its mark and by its name (`testerOf`). The mark
- * alone decides nothing: whoever sets it on a bank's row hides that from nobody who takes something away.
+ * The condition that the row of an account (`a`) or a customer (`c`) belongs to a self-test, for look-ups by operators
+ * and consoles. Both its mark and its name (`testerOf`) must say so. Somebody who sets the mark on the row of a bank
+ * does not thereby hide the row from operators who want to withdraw something.
  */
 export const accountOfSelfTest = "(a.is_self_test and a.name like 'self-test.%')";
 export const customerOfSelfTest = "(c.is_self_test and c.name like 'self-test.%')";
 
 const keyLifeMs = 30 * 86_400_000;
 
-/** The customer of a node's self-tests; its id, and whether it was made now. */
+/**
+ * Returns the customer of a node's self-tests, which is created if it does not exist. `isNew` says whether it was
+ * created now.
+ */
 export async function ensureCustomer(tx: Transaction, name: string): Promise<{ readonly id: CustomerId; readonly isNew: boolean }> {
   const id = randomUUID();
   const made = await tx.query<{ id: string }>(
@@ -87,7 +91,7 @@ export async function ensureAccount(tx: Transaction, customer: CustomerId, name:
     );
   const [row] = await tx.query<{ id: string }>('select id from account where name = $1 and is_self_test for update', [name]);
   if (row === undefined) throw new Error('the name of a self-test account is taken');
-  // Its name is not enough: another account may have it for a moment.
+  // The name alone does not identify the account, because another account may have been given it for a moment.
   if (made.length === 0)
     await declareRelied(tx, { kind: 'account', id: row.id }, { name, is_self_test: true, plane, customer_id: owner, manages: false });
   const right = await tx.query(
@@ -98,7 +102,9 @@ export async function ensureAccount(tx: Transaction, customer: CustomerId, name:
   return idOf<AccountId>(row.id);
 }
 
-/** Whether this is the key that the account uses now: then there is nothing to do. */
+/**
+ * Returns whether this is the account's present key and stays valid for another day, so that nothing needs to be done.
+ */
 export async function isUsableKey(tx: Transaction, name: string, fingerprint: string): Promise<boolean> {
   const rows = await tx.query(
     `select 1 from credential c join account a on a.id = c.account_id and a.is_self_test and a.name = $1 join second_factor f on f.account_id = a.id and f.sealed_seed is not null
@@ -108,17 +114,23 @@ export async function isUsableKey(tx: Transaction, name: string, fingerprint: st
   return rows.length === 1;
 }
 
-/** Keys of a self-test account that are over and that no session names: rows, budgets and seals go. Of no other account. */
+/**
+ * Deletes the keys of a self-test account that have ended and that no session names, with their budgets and seals. Keys
+ * of other accounts are not touched.
+ */
 export async function forgetUnusedKeys(tx: Transaction, name: string): Promise<void> {
   await tx.query('select forget_self_test_keys($1)', [name]);
 }
 
-/** Whoever makes or changes the account of a node's self-test waits for whoever is at it, on whichever warden. */
+/**
+ * Locks the account of a node's self-test by name, so that only one transaction at a time, on whichever warden, creates
+ * or changes it.
+ */
 export async function lockTester(tx: Transaction, name: string): Promise<void> {
   await tx.query('select pg_advisory_xact_lock($1, hashtext($2))', [namedAdvisoryLocks.selfTest, name]);
 }
 
-/** The account's only usable key from now on. Throws `conflict` for a key that somebody has. */
+/** Makes this key the account's only usable one. Throws `conflict` for a key that any account has. */
 export async function replaceKey(
   tx: Transaction,
   account: AccountId,
@@ -151,7 +163,7 @@ export async function replaceKey(
      on conflict do nothing returning id`,
     [id, account, algorithm, blob, fingerprint, keyLifeMs],
   );
-  // Whosever it is: a key belongs to one account.
+  // Some account, whichever it is, has this key already. A key belongs to one account.
   if (made.length === 0) throw new CofferdamError('conflict', 'the self-test needs another key');
   return idOf<CredentialId>(id);
 }
@@ -159,8 +171,8 @@ export async function replaceKey(
 export type OwnSeed = { readonly account: AccountId; readonly sealed: Buffer; readonly sealedBy: string; readonly used: readonly number[] };
 
 /**
- * The seed of a self-test account, and the steps that were used up. Of no other account: it and its factor are relied on, so this is called inside of
- * `sealing`, which verifies them.
+ * Returns the seed of a self-test account and the time steps that were used. No other account is found. The account and
+ * its factor are declared as relied on; so this must be called inside `sealing`, which verifies them.
  */
 export async function findOwnSeed(tx: Transaction, name: string): Promise<OwnSeed | undefined> {
   const [row] = await tx.query<{ id: string; sealed_seed: Buffer; sealed_by: string; used: readonly number[] }>(
@@ -189,7 +201,10 @@ export async function writeVerdict(tx: Transaction, node: NodeName, { check, bit
   );
 }
 
-/** Nodes that renew their lease and have not reported for so long since they started; one that drains takes nobody, its own tests neither. */
+/**
+ * Returns the nodes that renew their lease and have not reported for `quietMs`, counted at the earliest from their
+ * start. A node that drains is left out, because it accepts nobody, not even its own tests.
+ */
 export async function silentNodes(tx: Transaction, quietMs: number): Promise<readonly string[]> {
   const rows = await tx.query<{ name: string }>(
     `select n.name from node n where n.last_seen_at > clock_timestamp() - interval '3 seconds' and n.drain_start_id is distinct from n.start_id

@@ -1,5 +1,6 @@
-// Owns: the accounts by which each node tests its controls, the codes they use, and what follows from a verdict (T-20).
-// Must never: give a code or a right of any other account; take silence for a good sign.
+// Owns: the accounts with which each node tests its controls, the codes that these tests use, and what follows from a
+// verdict (T-20).
+// Must never: give out a code or a right of any other account, or take silence for a good result.
 
 import { CofferdamError } from '../../domain/errors.ts';
 import type { AccountId, CustomerId } from '../../domain/ids.ts';
@@ -33,9 +34,12 @@ import { testerOf } from './tester.ts';
 type Operations = 'self-test.begin' | 'self-test.code' | 'self-test.report';
 
 const folder = 'probe';
-/** A run may change its key after so long: an edge does so each day. */
+/** How long a run must keep its key, in milliseconds. An edge changes it every day. */
 const keyLifeMs = 20 * 3_600_000;
-/** Of its account, and of the customer that is its alone: nothing that one node uses up, or writes, is another's. */
+/**
+ * The name of the node's account, and of the customer that belongs to it alone: nothing that one node uses up or writes
+ * affects another one.
+ */
 const nameOf = (caller: EdgeCaller): string => testerOf(caller.node, caller.plane);
 
 export function selfTestHandlers(
@@ -43,10 +47,13 @@ export function selfTestHandlers(
   startIdOf: (caller: EdgeCaller) => string,
 ): Pick<Handlers<EdgeToWarden, EdgeCaller>, Operations> {
   const { database, keys } = warden;
-  /** The key of the present run of each node, and since when. */
+  /** The key of the present run of each node, and when it was registered. */
   const begun = new Map<string, { readonly startId: string; readonly fingerprint: string; readonly at: number }>();
 
-  /** One key a run and day. The same one may be said again: it changes nothing. */
+  /**
+   * Permits one key for each run and day. The same key may be named again, which changes nothing. Throws `conflict`
+   * otherwise.
+   */
   const requireKeyOfRun = (caller: EdgeCaller, fingerprint: string): void => {
     const startId = startIdOf(caller);
     const known = begun.get(caller.node);
@@ -56,7 +63,10 @@ export function selfTestHandlers(
     begun.set(caller.node, { startId, fingerprint, at: performance.now() });
   };
 
-  /** The node's account, its rights, and this as its only usable key. What its earlier keys left, and no session names, goes. */
+  /**
+   * Creates the node's account and its rights, and makes this key its only usable one. What remains of earlier keys,
+   * and is not named by a session, is deleted.
+   */
   const makeTester = async (caller: EdgeCaller, blob: Buffer, type: string, fingerprint: string): Promise<void> => {
     const budgets = selfTestBudgets(warden.config.budgets);
     const isInternal = caller.plane === 'internal';
@@ -73,7 +83,8 @@ export function selfTestHandlers(
           await work(tx, account, customer.id);
         });
       });
-    // Whatever somebody made of its factor, it is taken away, on the record, before another one is made: no alteration ends the self-test for good.
+    // The factor is removed, and that is recorded, before another one is made. It does not matter what somebody made of
+    // its row, so no alteration can end the self-test for good.
     await alone(async (tx, account) => {
       if (await hasFactorRow(tx, account)) await endFactor(tx, account);
     });
@@ -128,17 +139,17 @@ export function selfTestHandlers(
 }
 
 const silentRounds = 3;
-/** A round takes as long as its failures are delayed. */
+/** How long a round takes at most, in milliseconds: as long as the refusals that it provokes are delayed. */
 const roundMs = 60_000;
 
-/** So long a node may say nothing of its controls. */
+/** Returns how long a node may be silent about its controls, in milliseconds. */
 export const quietMsOf = ({ limits }: Pick<Warden['config'], 'limits'>): number => silentRounds * limits.selfTestEveryMs + roundMs;
 
-/** A regular pass: a node that serves and does not report its controls is an alarm too. */
+/** Raises an alert, as a regular pass, for nodes that serve but do not report on their controls. */
 export async function watchSelfTests(warden: Warden): Promise<void> {
   if (warden.config.limits.selfTestEveryMs === 0) return;
   const quietMs = quietMsOf(warden.config);
-  // After a start of the warden itself every node gets as long to report.
+  // After a start of the warden itself every node has the same time to report.
   if (process.uptime() * 1000 < quietMs) return;
   await alarmSilent(warden, quietMs);
 }

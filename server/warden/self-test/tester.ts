@@ -1,4 +1,4 @@
-// Owns: the name by which a node tests itself: of its account, and of the customer that nobody but it has.
+// Owns: the name under which a node tests itself: the name of its account, and of the customer that only this node has.
 import { createHash } from 'node:crypto';
 import type { NodeName, Plane } from '../../domain/ids.ts';
 
@@ -6,8 +6,8 @@ const nameMax = 64;
 const digestLength = 16;
 
 /**
- * Two nodes never have one, nor one node on two planes: an account of one plane has rights that one of the other must not have. A name that would be too
- * long ends with a digest of the whole.
+ * Returns the name for a node and plane. Each pair has a name of its own, because an account of one plane has rights
+ * that one of the other plane must not have. A name that would be too long ends with a digest of the whole name.
  */
 export function testerOf(node: NodeName, plane: Plane): string {
   const name = `self-test.${node}.${plane}`;

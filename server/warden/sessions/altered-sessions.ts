@@ -1,5 +1,7 @@
-// Owns: looking at the rows of all open sessions: whether each still says what was sealed when it was opened.
-// Must never: pass over one because nothing asks for it. Whom a grant is charged to is read from its row.
+// Owns: the check of the rows of all open sessions: whether each row still says what was sealed when the session was
+// opened.
+// Must never: skip a session because nothing relies on it. The account to which a grant is charged is read from the
+// session's row.
 import type { SessionId } from '../../domain/ids.ts';
 import type { Warden } from '../context.ts';
 import { pageOfOpenSessions } from './session-queries.ts';
@@ -7,7 +9,7 @@ import { verifiedScope } from './session-scope.ts';
 
 const pageRows = 500;
 
-/** Open sessions whose rows are not what the warden wrote. */
+/** Yields the open sessions whose rows are not what the warden wrote. */
 export async function* alteredSessions({ database, keys }: Pick<Warden, 'database' | 'keys'>): AsyncGenerator<SessionId> {
   for (let after: { readonly account: string; readonly id: SessionId } | null = null; ; ) {
     const page = await database.withSystem((tx) => pageOfOpenSessions(tx, after, pageRows));

@@ -1,6 +1,8 @@
-// Owns: what another warden ended, or a command there: a notice says where to look, the row says what is so. A lost notice is made good by the lease, and by
-// forgetting all sessions when the listening connection was made anew.
-// Must never: end or forget a session because a notice says so: every role of the database may send them, with any words.
+// Owns: the handling of sessions that another warden, or a command there, ended. A notice says which row to look at,
+// and the row says what is true. A lost notice is made good by the lease, and by forgetting all sessions when the
+// listening connection was made anew.
+// Must never: end or forget a session because a notice says so: every role of the database may send notices with any
+// text.
 import { idOf, type SessionId } from '../../domain/ids.ts';
 import type { Logger } from '../../observability/logger.ts';
 import type { Database } from '../../postgres/database.ts';
@@ -9,13 +11,19 @@ import type { Nodes } from '../nodes/nodes.ts';
 import { findEnded } from './ending-queries.ts';
 import type { SessionRegistry } from './sessions.ts';
 
-/** Named by notices and not looked at yet; of more, edges hear by their leases. */
+/**
+ * The largest number of sessions that were named by notices and not looked at yet. Edges hear of further ones with
+ * their leases.
+ */
 const namedMax = 10_000;
-/** Between two looks: what ends by the hundred is looked at together. */
+/** The pause between two looks, in milliseconds, so that sessions that end by the hundred are looked at together. */
 const pauseMs = 10;
 const uuid = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/;
 
-/** `hear` takes the words of a notice, `node/session/…`, of which only the session's name is used, and only to look it up. */
+/**
+ * Returns the receiver of notices. `hear` takes the text of a notice, `node/session/…`; only the id of the session is
+ * used, and only to look up its row.
+ */
 export function endedElsewhere(
   { database, log }: { readonly database: Database; readonly log: Pick<Logger, 'warn'> },
   nodes: Pick<Nodes, 'terminate'>,

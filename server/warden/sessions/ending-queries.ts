@@ -1,5 +1,7 @@
-// Owns: the SQL of a session's clock and of its last moments: what was active, what is overdue, and which uploads an ended session still holds.
-// Must never: wait for a lock in a renewal of a lease, or end as idle what nobody could be asked about.
+// Owns: the SQL of a session's idle clock and of its end: which sessions were active, which are overdue, and which
+// uploads an ended session still holds.
+// Must never: wait for a lock in the renewal of a lease, or end a session as idle while its edge could not report
+// activity.
 import { type CustomerId, idOf, type NodeName, type SessionId } from '../../domain/ids.ts';
 import type { SessionEnd } from '../../domain/session-ends.ts';
 import type { Condition } from '../../postgres/beginning.ts';
@@ -7,15 +9,24 @@ import type { Transaction } from '../../postgres/database.ts';
 import { lockVersions } from '../transfers/sweep-queries.ts';
 import { type RawSession, type SessionRow, sessionColumns, shapeSession } from './session-queries.ts';
 
-/** So long after its end a session may seal what was acknowledged to its client. Milliseconds. */
+/**
+ * How long after its end a session may still seal the bytes that were acknowledged to its client, in milliseconds (the
+ * grace period).
+ */
 export const graceMs = 30_000;
-/** An edge that was silent for so long beyond the idle life is gone, and its sessions with it. Milliseconds. */
+/**
+ * How long beyond the idle life of a session its edge may be silent, in milliseconds. After that the edge is regarded
+ * as gone, and the session as lost.
+ */
 const unheardMs = 60_000;
 
-/** A session, and how long ago its client last did something, in milliseconds. */
+/** A session, and how many milliseconds ago its client last did something. */
 export type Activity = { readonly session: SessionId; readonly quietMs: number };
 
-/** Moves the idle clock of open sessions, never backwards. `node`: only of its own. A row that somebody ends just now is passed over. */
+/**
+ * Moves the idle clock of open sessions forward, never backward. With `node`, only sessions of that node are touched. A
+ * row that another transaction is just ending is skipped.
+ */
 export async function touchSessions(tx: Transaction, active: readonly Activity[], node: NodeName | null): Promise<void> {
   if (active.length === 0) return;
   await tx.query(
@@ -27,7 +38,7 @@ export async function touchSessions(tx: Transaction, active: readonly Activity[]
   );
 }
 
-/** Which of these have ended, where they were, and why. */
+/** Returns which of these sessions have ended, on which node they were, and why they ended. */
 export async function findEnded(
   tx: Transaction,
   ids: readonly SessionId[],
@@ -40,20 +51,21 @@ export async function findEnded(
 }
 
 /**
- * The longest life, or what its proofs allow, is over; idle by the last word of its edge, which brings all activity up to that word; or the edge is not
- * heard of any more.
+ * The open sessions that the clock ends: their longest life, or what their proofs allow, is over; or they are idle by
+ * the last report of their edge, which covers all activity up to that report; or their edge is no longer heard from.
+ * `$1` is `unheardMs`.
  */
 const overdue = `from session s join node n on n.name = s.node cross join (select clock_timestamp() as now) c
        cross join lateral (select s.last_seen_at + s.idle_ms * interval '1 millisecond' as idle_at) i
      where s.state = 'open' and (s.expires_at <= c.now or i.idle_at <= least(c.now, coalesce(n.last_seen_at, '-infinity')) or i.idle_at + $1 * interval '1 millisecond' <= c.now)`;
 
-/** Open sessions that the clock ends now. */
+/** Finds the open sessions that the clock ends now. */
 export async function findOverdue(tx: Transaction, limit: number): Promise<readonly string[]> {
   const rows = await tx.query<{ id: string }>(`select s.id ${overdue} order by s.expires_at limit $2`, [unheardMs, limit]);
   return rows.map((row) => row.id);
 }
 
-/** Of these, locked, with why. */
+/** Locks those of the sessions that are still overdue, and returns them with the reason of their end. */
 export async function takeOverdue(
   tx: Transaction,
   ids: readonly string[],
@@ -76,13 +88,13 @@ export async function takeOverdue(
 const isOutlived = `v.upload_id is not null and v.state = 'partial' and exists (select 1 from session s
   where s.id = v.session_id and s.state = 'ended' and s.ended_at <= clock_timestamp() - $1 * interval '1 millisecond')`;
 
-/** Uploads still in the hand of a session whose grace is over. */
+/** Finds uploads that are still held by a session whose grace period is over. */
 export async function findOutlived(tx: Transaction, limit: number): Promise<readonly string[]> {
   const rows = await tx.query<{ id: string }>(`select v.id from version v where ${isOutlived} limit $2`, [graceMs, limit]);
   return rows.map((row) => row.id);
 }
 
-/** They are let go, and can be continued as before. */
+/** Releases those of the uploads that are still held so. They can be resumed as before. */
 export async function releaseOutlived(tx: Transaction, ids: readonly string[]): Promise<void> {
   await tx.query(`update version v set upload_id = null where v.id = any ($2::uuid[]) and ${isOutlived}`, [
     graceMs,
@@ -90,16 +102,22 @@ export async function releaseOutlived(tx: Transaction, ids: readonly string[]): 
   ]);
 }
 
-/** That the row is of an open session; `orEnding`: or of one within the grace after its end. */
+/**
+ * Returns the condition of a transaction that the session is open. With `orEnding`, a session within the grace period
+ * after its end satisfies it, too.
+ */
 export const goesOn = (session: SessionId, orEnding: boolean): Pick<Condition, 'call' | 'values'> => ({
   call: 'session_goes_on',
   values: [session, orEnding, graceMs],
 });
 
-/** What a session that is over may still let go of: its row, and the customers of the uploads that it still holds. */
+/**
+ * A session that has ended and may still let go of its uploads: its row, and the customers of the uploads that it
+ * holds.
+ */
 export type EndingRow = Omit<SessionRow, 'now' | 'expiresInMs' | 'idleMs' | 'idleForMs'> & { readonly customers: readonly CustomerId[] };
 
-/** The session of this token, when it ended within the grace. */
+/** Finds the session of this token if it ended within the grace period. */
 export async function findEnding(tx: Transaction, tokenHash: Buffer): Promise<EndingRow | undefined> {
   const [row] = await tx.query<RawSession & { customers: readonly string[] }>(
     `select ${sessionColumns},

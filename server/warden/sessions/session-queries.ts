@@ -31,7 +31,10 @@ export type NewSession = {
   readonly scope: { readonly text: string; readonly mac: Buffer };
 };
 
-/** How long it may live, in ms; undefined: its end has come already, and there is no session. */
+/**
+ * Writes the row of a session. Returns its life in milliseconds; undefined when its end has come already, and then no
+ * session is made.
+ */
 export async function insertSession(tx: Transaction, session: NewSession): Promise<number | undefined> {
   const [row] = await tx.query<{ life_ms: number }>(
     `insert into session (id, token_hash, account_id, credential_id, node, start_id, source_address, source_port, client_identification, started_at, expires_at,
@@ -66,14 +69,17 @@ export async function insertSession(tx: Transaction, session: NewSession): Promi
   return row?.life_ms;
 }
 
-/** Those of the customers that are not suspended. */
+/** Returns those of the customers that are not suspended. */
 export async function activeCustomers(tx: Transaction, customers: readonly string[]): Promise<ReadonlySet<string>> {
   if (customers.length === 0) return new Set();
   const rows = await tx.query<{ id: string }>("select id from customer where id = any ($1::uuid[]) and state = 'active'", [customers]);
   return new Set(rows.map((row) => row.id));
 }
 
-/** The columns say what the sealed scope says, and what became narrower since. */
+/**
+ * The row of a session. Its columns repeat what the sealed scope says; a column may also have become narrower since (an
+ * earlier end).
+ */
 export type SessionRow = {
   readonly id: SessionId;
   readonly account: string;
@@ -91,7 +97,7 @@ export type SessionRow = {
   readonly idleForMs: number;
 };
 
-/** What every reading of a session's row begins with. */
+/** The columns that every query of a session's row selects first. */
 export const sessionColumns =
   's.id, s.node, s.credential_id, s.also_credential_id, s.purpose, s.account_id, s.window_id, s.scope, s.scope_mac';
 export type RawSession = {
@@ -117,7 +123,7 @@ export const shapeSession = (row: RawSession): Omit<SessionRow, 'now' | 'expires
   scopeMac: row.scope_mac,
 });
 
-/** The open session of a token hash, when account, customer and credential are still good. */
+/** Finds the open session of a token hash, if its account, customer and credentials are still good. */
 export async function findOpenSession(tx: Transaction, tokenHash: Buffer): Promise<SessionRow | undefined> {
   const [row] = await tx.query<RawSession & { now: number; expires_in: number; idle_ms: number; idle_for: number }>(
     `select ${sessionColumns}, s.idle_ms,
@@ -142,7 +148,10 @@ export async function findOpenSession(tx: Transaction, tokenHash: Buffer): Promi
   );
 }
 
-/** A page of the open sessions, by account: the rows as they stand, whatever they rely on. */
+/**
+ * Returns a page of the open sessions in the order of their accounts. The rows are returned as they stand, without
+ * regard to the state of what they rely on.
+ */
 export async function pageOfOpenSessions(
   tx: Transaction,
   after: { readonly account: string; readonly id: SessionId } | null,
@@ -164,7 +173,7 @@ export type EndedSession = {
   readonly plane: Plane;
   readonly end: SessionEnd;
 };
-/** The sessions, and the read handles that were closed with them. */
+/** The sessions that were ended, and the read handles that were closed with them. */
 export type Ended = { readonly sessions: readonly EndedSession[]; readonly handles: readonly ReadHandle[] };
 export type SessionFilter =
   | { readonly session: SessionId }
@@ -172,10 +181,10 @@ export type SessionFilter =
   | { readonly customer: CustomerId }
   | { readonly credential: CredentialId }
   | { readonly window: string }
-  /** Those that may do nothing but enrol a second factor. */
+  /** Sessions of this account that may do nothing but enrol a second factor. */
   | { readonly enrolmentOf: AccountId }
   | { readonly node: NodeName; readonly exceptStartId: string }
-  /** What the clock ends: `takeOverdue` found them. */
+  /** Sessions whose time is over, as `takeOverdue` found them. */
   | { readonly overdue: readonly SessionId[]; readonly as: SessionEnd };
 
 const conditions = {
@@ -201,7 +210,7 @@ function conditionOf(filter: SessionFilter): { readonly text: string; readonly v
   return { text: conditions.overdue, values: [filter.overdue] };
 }
 
-/** What its client is told, by what its session was ended for. */
+/** Returns the reason that the client is told, according to the filter by which its session was ended. */
 export function endOf(filter: SessionFilter): SessionEnd {
   if ('session' in filter) return 'operator';
   if ('account' in filter) return 'account';
@@ -212,7 +221,10 @@ export function endOf(filter: SessionFilter): SessionEnd {
   return 'node' in filter ? 'lost' : filter.as;
 }
 
-/** Ends every open session that matches, and closes its downloads. Its uploads stay in its hand for a moment: the edge seals their tails (`ending.ts`). */
+/**
+ * Ends every open session that matches the filter, and closes its downloads. A session keeps its uploads for the grace
+ * period, in which the edge seals their tails (`ending-queries.ts`).
+ */
 export async function endSessions(tx: Transaction, filter: SessionFilter, reason: string, end: SessionEnd): Promise<Ended> {
   const { text, values } = conditionOf(filter);
   const rows = await tx.query<{ id: string; account_id: string; node: string; customer_id: string | null; plane: Plane }>(
@@ -244,7 +256,10 @@ export async function endSessions(tx: Transaction, filter: SessionFilter, reason
 
 export type Moved = { readonly bytesIn: number; readonly bytesOut: number };
 
-/** What the edge says that a session moved, kept no larger than the wire can have carried since it was opened. Returns what is kept. */
+/**
+ * Stores how many bytes the edge says a session moved, but never more than the wire can have carried since the session
+ * was opened. Returns what was stored.
+ */
 export async function recordTransferred(tx: Transaction, session: SessionId, moved: Moved): Promise<Moved> {
   const [row] = await tx.query<{ bytes_in: number; bytes_out: number }>(
     `update session set bytes_in = least($2::bigint, could_have_moved(started_at, $4)), bytes_out = least($3::bigint, could_have_moved(started_at, $4))

@@ -1,5 +1,6 @@
-// Owns: what a session may do, as one text under a MAC: made from verified rows when the session is opened, and the only thing that is asked later.
-// Must never: take a word of it from a row that was not verified in the transaction of the login.
+// Owns: what a session may do, as one text under a MAC. It is made from verified rows when the session is opened, and
+// it is the only thing that is consulted later.
+// Must never: take any part of it from a row that was not verified in the transaction of the login.
 import { timingSafeEqual } from 'node:crypto';
 import type { Purpose } from '../../domain/authentication-policy.ts';
 import {
@@ -25,7 +26,7 @@ type SealedCustomer = { readonly id: CustomerId; readonly name: string; readonly
 
 export type SessionScope = {
   readonly session: SessionId;
-  /** SHA-256 of the token, hexadecimal. */
+  /** The SHA-256 of the token, in hexadecimal. */
   readonly tokenHash: string;
   readonly account: {
     readonly id: AccountId;
@@ -42,10 +43,10 @@ export type SessionScope = {
   readonly startId: string;
   readonly purpose: Purpose;
   readonly window: string | null;
-  /** The ticket that it may enrol by. */
+  /** The ticket by which the session may enrol a second factor. */
   readonly ticket: string | null;
   readonly source: string;
-  /** Milliseconds since 1970 by the clock of the database; the row may say an earlier end, never a later one. */
+  /** Milliseconds since 1970 by the clock of the database. The row may say an earlier end, never a later one. */
   readonly endsAt: number;
   readonly idleMs: number;
   readonly customers: readonly SealedCustomer[];
@@ -87,14 +88,17 @@ export function accountOf(rows: VerifiedRows, account: AccountId, isReadOnly: bo
 
 const byText = (a: string, b: string): number => Buffer.compare(Buffer.from(a), Buffer.from(b));
 
-/** Rights on folders of active customers, grouped by customer, both in the order of their names. `active`: customers that are not suspended. */
+/**
+ * Returns the account's rights on folders of active customers. Customers and, in each of them, folders are in the order
+ * of their names. `active` has the customers that are not suspended.
+ */
 export function customersOf(rows: VerifiedRows, account: SessionScope['account'], active: ReadonlySet<string>): readonly SealedCustomer[] {
   const rights = factsOfRow<Readonly<Record<string, readonly [string, readonly Verb[]]>>>(rows, { kind: 'rights', id: account.id }) ?? {};
   const customers = new Map<string, { readonly id: CustomerId; readonly name: string; readonly folders: SealedFolder[] }>();
   for (const [folder, [customer, verbs]] of Object.entries(rights)) {
     const named = factsOfRow<{ readonly name: string }>(rows, { kind: 'customer', id: customer });
     const facts = factsOfRow<FolderRow>(rows, { kind: 'folder', id: folder });
-    // What was not verified is not there.
+    // A customer or a folder that was not verified is left out.
     if (named === undefined || facts === undefined || facts.customer_id !== customer || !active.has(customer)) continue;
     if (account.customer !== null && account.customer !== customer) continue;
     const one = customers.get(customer) ?? { id: idOf<CustomerId>(customer), name: named.name, folders: [] };
@@ -122,7 +126,7 @@ export function sealScope(keys: KeyRing, scope: SessionScope): { readonly text: 
   return { text, mac: macOf(keys, text) };
 }
 
-/** Undefined: the warden did not write this. */
+/** Returns the scope of this text; undefined when the MAC does not verify, so that the warden did not write it. */
 export function openScope(keys: KeyRing, text: string | null, mac: Buffer | null): SessionScope | undefined {
   if (text === null || mac === null) return undefined;
   const expected = macOf(keys, text);
@@ -130,13 +134,13 @@ export function openScope(keys: KeyRing, text: string | null, mac: Buffer | null
   return JSON.parse(text) as SessionScope;
 }
 
-/** What the columns of a session say of what its scope says. */
+/** The columns of a session that repeat what its scope says. */
 export type ScopedRow = Pick<
   SessionRow,
   'id' | 'account' | 'credential' | 'alsoCredential' | 'node' | 'purpose' | 'window' | 'scope' | 'scopeMac'
 >;
 
-/** As the rooms are given it: frozen, and only customers that are active now. */
+/** Returns the customers of a scope in the form that use cases receive: frozen, and only those that are active now. */
 export function frozenCustomers({ customers }: SessionScope, active: ReadonlySet<string>): readonly CustomerScope[] {
   const folderOf = (folder: SealedFolder): FolderScope => Object.freeze({ ...folder, verbs: new Set(folder.verbs) });
   return Object.freeze(
@@ -146,7 +150,10 @@ export function frozenCustomers({ customers }: SessionScope, active: ReadonlySet
   );
 }
 
-/** The scope that was sealed for this very row and token; undefined: somebody else wrote one of them. */
+/**
+ * Returns the scope if it was sealed for this row and this token; undefined when somebody else wrote the row or the
+ * scope.
+ */
 export function verifiedScope(keys: KeyRing, row: ScopedRow, tokenHash: Buffer): SessionScope | undefined {
   const scope = openScope(keys, row.scope, row.scopeMac);
   const isWhole =
@@ -162,7 +169,7 @@ export function verifiedScope(keys: KeyRing, row: ScopedRow, tokenHash: Buffer):
   return isWhole ? scope : undefined;
 }
 
-/** What a session is to all that serves it. */
+/** Returns the value by which a session is known to all code that serves it. */
 export function openSessionOf(
   { session, node, account, credential, purpose, ticket }: SessionScope,
   customers: readonly CustomerScope[],

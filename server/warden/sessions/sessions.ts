@@ -1,5 +1,5 @@
-// Owns: open sessions: tokens, scopes, lives, and how they end.
-// Must never: keep a token (only its SHA-256), or change a session's scope after it was opened.
+// Owns: open sessions: their tokens, their scopes, their lives, and how they end.
+// Must never: store a token (only its SHA-256), or change the scope of a session after it was opened.
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import type { Config } from '../../config/config.ts';
 import type { Purpose } from '../../domain/authentication-policy.ts';
@@ -41,23 +41,23 @@ import {
 } from './session-queries.ts';
 import { frozenCustomers, openSessionOf, type SessionScope, sealScope, verifiedScope } from './session-scope.ts';
 
-/** `touchEveryMs`: its row is told so often that it is active. `lastWritten`: as of then it knows. */
+/** A session in memory. `lastWritten` is when its row was last told of activity, at most once in `touchEveryMs` milliseconds. */
 type Cached = { readonly session: OpenSession; readonly expiresAt: number; readonly touchEveryMs: number; lastWritten: number };
 
 export type Opening = {
   readonly account: AccountId;
   readonly customer: CustomerId | null;
   readonly credential: CredentialId;
-  /** The second one of a login with key and password. */
+  /** The second credential of a login with key and password. */
   readonly alsoCredential: CredentialId | null;
   readonly purpose: Purpose;
-  /** What it may do, from the rows that were verified. */
+  /** What the session may do, from the rows that were verified. */
   readonly scope: Pick<SessionScope, 'account' | 'customers' | 'ticket'>;
-  /** Milliseconds since 1970, by what its proofs allow; null = as the configuration says. */
+  /** When the session ends by what its proofs allow, in milliseconds since 1970; null when only the configuration bounds it. */
   readonly until: number | null;
   /** Milliseconds since 1970, by the clock of the database. */
   readonly now: number;
-  /** The window that stood for a second factor. */
+  /** The window that replaced the second factor. */
   readonly window: string | null;
   readonly caller: EdgeCaller;
   readonly startId: string;
@@ -78,9 +78,9 @@ export class SessionRegistry implements Sessions {
   readonly #keys: KeyRing;
   readonly #byHash: Shelf<Cached>;
   readonly #hashById = new Map<SessionId, string>();
-  /** Calls made for sessions whose rows do not know of them yet: when the last one was made. */
+  /** The sessions for which calls were made of which their rows do not know yet, with the time of the last call (`performance.now()`). */
   readonly #unwritten = new Map<SessionId, number>();
-  /** How often a session was forgotten. */
+  /** How many times a session was forgotten. */
   #forgotten = 0;
   readonly #timer: NodeJS.Timeout;
   readonly #log: Logger;
@@ -91,7 +91,7 @@ export class SessionRegistry implements Sessions {
     this.#keys = keys;
     this.#database = database;
     this.#edges = edges;
-    // They end by their own clocks; room is made by the oldest of the same node.
+    // Entries have no age limit here, since each session has its own end. When the share of a node is full, its oldest session makes room.
     this.#byHash = new Shelf(config.shares.warden.sessions, Number.POSITIVE_INFINITY, ({ session }) => {
       this.#hashById.delete(session.id);
       this.#unwritten.delete(session.id);
@@ -100,7 +100,10 @@ export class SessionRegistry implements Sessions {
     this.#timer.unref();
   }
 
-  /** Writes the session row inside the transaction in which the last proof counted, after `lockForOpening`. undefined: its end has come already. */
+  /**
+   * Writes the row of a session inside the transaction in which the last proof counted; `lockForOpening` comes before. Returns `full` when
+   * a cap of sessions is reached, and undefined when the end of the session has come already.
+   */
   async open(tx: Transaction, opening: Opening): Promise<Opened | { readonly full: FullScope } | undefined> {
     const { account, customer, credential, caller } = opening;
     const full = await findFullScope(tx, { account, credential, customer, plane: caller.plane });
@@ -158,12 +161,12 @@ export class SessionRegistry implements Sessions {
     const now = performance.now();
     if (cached === undefined || !isOf(cached.session, caller)) throw sessionEnded();
     if (now >= cached.expiresAt) throw sessionEnded();
-    // What is done for a client is activity. Whether it is idle is for its row to say: there is one clock.
+    // A call for a client is activity. Whether the session is idle is decided by its row only, so that there is one idle clock.
     this.#unwritten.set(cached.session.id, now);
     return cached.session;
   }
 
-  /** Whose session of the caller's this is, as far as this process has it in mind; decides nothing. */
+  /** Returns the account of a session of this caller, if this process has it in memory. It is for accounting and decides no access. */
   payerOf(
     token: string,
     caller: EdgeCaller,
@@ -199,13 +202,13 @@ export class SessionRegistry implements Sessions {
     return { session, run };
   }
 
-  /** Throws `session-ended` when there is no such session, or nothing that it still holds. */
+  /** Returns the session that ended within the grace period. Throws `session-ended` when there is none, or it holds no upload any more. */
   async #ending(token: string, caller: EdgeCaller): Promise<OpenSession> {
     const hash = hashOf(token);
     const ending = await this.#database.withSystem((tx) => findEnding(tx, hash));
     const scope = ending && verifiedScope(this.#keys, ending, hash);
     if (ending === undefined || scope === undefined || !isOf(scope, caller)) throw sessionEnded();
-    // Without folders: there is no name that it could reach.
+    // The scope has no folders, so that the session can reach no name.
     const customers = scope.customers.filter((one) => ending.customers.includes(one.id)).map((one) => ({ ...one, folders: [] }));
     if (customers.length === 0) throw sessionEnded();
     return openSessionOf({ ...scope, account: { ...scope.account, manages: false }, ticket: null }, customers, true);
@@ -215,7 +218,7 @@ export class SessionRegistry implements Sessions {
     return this.#database.withCustomers(customers, work, this.goingOn(session));
   }
 
-  /** For the beginning of a transaction: throws `session-ended` when the session's row says so, whatever this process remembers. */
+  /** Returns the condition for the beginning of a transaction: it throws `session-ended` when the session's row says that it has ended. */
   goingOn(session: OpenSession): Condition {
     return { ...goesOn(session.id, session.isOver), otherwise: sessionEnded };
   }
@@ -252,13 +255,13 @@ export class SessionRegistry implements Sessions {
       touchEveryMs: touchEveryMs(Math.min(row.idleMs, scope.idleMs)),
       lastWritten: Number.NEGATIVE_INFINITY,
     };
-    // While it was read, some session was forgotten, maybe this one: it serves this one call, and its next one reads the row again.
+    // A session was forgotten during the reading, maybe this one. It serves this call only, and the next call reads the row again.
     if (this.#forgotten !== before) return cached;
     try {
       this.#byHash.put({ holder: session.node, group: session.account.plane }, key, cached);
       this.#hashById.set(row.id, key);
     } catch {
-      // Others of its plane hold all that there is: it is looked up each time.
+      // Other sessions of its plane hold the whole share, so this session is not kept in memory and is read again at each call.
     }
     return cached;
   }
@@ -274,14 +277,14 @@ export class SessionRegistry implements Sessions {
     await this.endMatching({ session }, reason, end);
   }
 
-  /** Ends all open sessions of a filter in a transaction of its own. Returns how many. */
+  /** Ends all open sessions of a filter in a transaction of its own. Returns how many there were. */
   async endMatching(filter: SessionFilter, reason: string, end?: SessionEnd): Promise<number> {
     const done = await this.#database.withSystem((tx) => this.endWithin(tx, filter, reason, end));
     done.announce();
     return done.count;
   }
 
-  /** Ends sessions inside the caller's transaction; `announce` must be called after its commit so that edges hear of it. */
+  /** Ends sessions inside the caller's transaction. The caller must call `announce` after the commit, so that the edges hear of it. */
   async endWithin(tx: Transaction, filter: SessionFilter, reason: string, end: SessionEnd = endOf(filter)): Promise<Ending> {
     if (!('node' in filter || 'overdue' in filter)) await lockForWithdrawal(tx, filter);
     return this.#end(tx, filter, reason, end);
@@ -318,19 +321,19 @@ export class SessionRegistry implements Sessions {
     };
   }
 
-  /** The edge says that a connection is over, and what it moved; its word on the bytes. */
+  /** Ends a session because its edge says that the connection is over. The numbers of bytes are what the edge says, as far as possible. */
   async close(session: OpenSession, reason: EdgeEnd, bytesIn: number, bytesOut: number): Promise<void> {
     const done = await this.#database.withSystem(async (tx) => {
       const moved = await recordTransferred(tx, session.id, { bytesIn, bytesOut });
       if (moved.bytesIn < bytesIn || moved.bytesOut < bytesOut) await alarmImpossible(tx, session, Math.max(bytesIn, bytesOut));
-      // Its holder left: there is nothing to withdraw from anybody.
+      // The client itself ended the session, so nothing is withdrawn from anybody, and `lockForWithdrawal` is not needed.
       return this.#end(tx, { session: session.id }, reason, reason, moved);
     });
     this.#forget(session.id);
     done.announce();
   }
 
-  /** Writes what was seen, ends what is overdue, and lets go of what ended sessions held. */
+  /** Writes the activity that was seen, ends overdue sessions, and releases the uploads of sessions whose grace period is over. */
   async sweep(): Promise<void> {
     const warden = { database: this.#database, log: this.#log };
     await eachInTurn(
@@ -369,12 +372,12 @@ export class SessionRegistry implements Sessions {
     }
   }
 
-  /** Sessions ended elsewhere (another warden, a command) leave the cache. */
+  /** Removes sessions that were ended elsewhere (by another warden or a command) from memory. */
   forget(ids: readonly SessionId[]): void {
     for (const id of ids) this.#forget(id);
   }
 
-  /** Some notices may have been lost: every session is loaded from its row again. */
+  /** Removes all sessions from memory, because notices may have been lost. Each is read from its row again at its next call. */
   forgetAll(): void {
     this.forget([...this.#hashById.keys()]);
   }
@@ -384,7 +387,7 @@ export class SessionRegistry implements Sessions {
   }
 }
 
-/** A token that leaked is worth nothing on another node, or by a node of another plane. */
+/** Returns whether the session belongs to the caller. A stolen token is worth nothing on another node, or on a node of another plane. */
 const isOf = ({ node, account }: Pick<OpenSession, 'node' | 'account'>, caller: EdgeCaller): boolean =>
   node === caller.node && account.plane === caller.plane;
 const touchEveryMs = (idleMs: number): number => Math.min(touchEveryMsMax, idleMs / 10);

@@ -1,5 +1,7 @@
-// Owns: the one transaction that makes an upload a file: state by the publish rule, receipt, ledger entry, notice of repeated content.
-// Must never: make a file of an upload of which something was refused, that added nothing, or that ends before what it rewrites (T-31).
+// Owns: the one transaction that makes a file of an upload: the state by the publish rule, the receipt, the entry, and
+// the notice of repeated content.
+// Must never: make a file of an upload of which something was refused, that added nothing, or that ends before what it
+// rewrites (T-31).
 import { createHash } from 'node:crypto';
 import { CofferdamError } from '../../domain/errors.ts';
 import type { VersionId } from '../../domain/ids.ts';
@@ -12,7 +14,11 @@ import { bySession, record } from '../ledger/ledger-queries.ts';
 import { isContinued, isSiblingReleased, lockHeldSibling, placeOfFile } from './place-queries.ts';
 import { closeMarker, closeVersion, cutBase, discardWaiting, extentsAndTime, findRepeated, type OpenUpload } from './upload-queries.ts';
 
-/** An upload takes the place of what waited below it: a file, or by its sender's word that nothing of it counts any more. The record names both. */
+/**
+ * Separates an upload from its base and ends the versions that waited below it. It is called when the upload becomes a
+ * file, or when its sender says that nothing of what was there counts any more. The entry of each ended version names
+ * the upload's version as its successor.
+ */
 export async function takePlace(tx: Transaction, session: OpenSession, upload: OpenUpload, handle: string): Promise<void> {
   if (upload.base !== null) await cutBase(tx, upload.version, upload.base.version, null);
   for (const version of await discardWaiting(tx, upload.version))
@@ -28,7 +34,9 @@ export async function takePlace(tx: Transaction, session: OpenSession, upload: O
 
 export type Close = { readonly id: string; readonly sha256: Buffer; readonly modifiedAt: number | null };
 
-/** What the warden itself knows against an upload that is said to be whole. Throws `conflict`. */
+/**
+ * Checks what the warden itself knows against an upload that is said to be whole. Throws `conflict` with the reason.
+ */
 export function requireWhole(upload: OpenUpload, said: { readonly whole: boolean; readonly size: number }): void {
   if (!said.whole) throw new CofferdamError('conflict', 'the file is not whole: it stays incomplete and can be resumed');
   if (upload.refused !== null)
@@ -40,7 +48,10 @@ export function requireWhole(upload: OpenUpload, said: { readonly whole: boolean
     throw new CofferdamError('conflict', 'the file ends before what was there already: it stays incomplete');
 }
 
-/** Closes `upload`, whose bytes are all stored. Throws `conflict` on a marker for a file that is not there. */
+/**
+ * Closes `upload`, whose bytes are all stored. Returns the version that becomes a file; when the upload is a marker,
+ * that is the version that the marker releases. Throws `conflict` when a marker names no file that can be released.
+ */
 export async function closeUpload(
   tx: Transaction,
   keys: KeyRing,
@@ -49,7 +60,7 @@ export async function closeUpload(
   close: Close,
 ): Promise<VersionId> {
   const place = await placeOfFile(tx, upload.file);
-  // What it went on from has ended with it; a published one stays below the new version.
+  // What the upload went on from ends here. A published version stays below the new one.
   await takePlace(tx, session, upload, close.id);
   const base = {
     customer: upload.customer,
@@ -67,9 +78,10 @@ export async function closeUpload(
         isReleased ? `${marked} was released already` : `there is no complete file ${marked} to release`,
       );
     }
-    // The lock was perhaps waited for: who began to continue it before or meanwhile is seen by a look behind it only.
+    // The lock may have been waited for. An upload that began to continue the file before or meanwhile is seen only by
+    // a query after the lock.
     if (await isContinued(tx, target)) throw new CofferdamError('conflict', `${marked} is being continued`);
-    // The marker is no file; that it was closed is known, for whoever repeats the close.
+    // The marker is no file. That it was closed is stored, for the case that the close is repeated.
     await closeMarker(tx, upload.version, close.id);
     await setVersionState(tx, target, 'published', null);
     await record(tx, { ...base, kind: 'file.published', version: target, public: { by: 'marker' } });

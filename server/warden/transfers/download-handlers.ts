@@ -1,5 +1,6 @@
-// Owns: the handlers of a download: open, locate, grant, close.
-// Must never: derive a key before the charge and its ledger entry are committed. No budget, no key.
+// Owns: the handlers of a download: open, locate, grant and close.
+// Must never: derive a key before the charge and its entry are committed. Without a charged budget no key leaves the
+// warden.
 import { randomUUID } from 'node:crypto';
 import { CofferdamError } from '../../domain/errors.ts';
 import { formatPath } from '../../domain/paths.ts';
@@ -18,12 +19,18 @@ import { ReleasedExtents } from './released-extents.ts';
 
 type DownloadOperations = 'download.open' | 'download.locate' | 'download.grant' | 'download.close' | 'flow.permit';
 
-/** Handles that this process opened or verified; beyond, the row is read and verified again. */
+/**
+ * The largest number of handles that this process opened or verified and remembers. For others, the row is read and
+ * verified again.
+ */
 const handlesMax = 20_000;
 
 const gone = (): CofferdamError => new CofferdamError('not-found', 'the file is no longer open');
 
-/** Reading takes the verb `read`; a depositor may read back where the folder says so. */
+/**
+ * Returns whether the session may read files of this folder. Reading requires the verb `read`; in a deposit folder that
+ * allows it, partner accounts may read back what was delivered if they hold `list`.
+ */
 export function mayRead(session: OpenSession, folder: FolderScope): boolean {
   return (
     folder.verbs.has('read') ||
@@ -42,7 +49,10 @@ export function downloadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Ed
     verified.set(id, open);
   };
 
-  /** What this session opened under this name: as it was sealed, never as the row says it now. */
+  /**
+   * Finds what this session opened under this id, as it was sealed when it was opened. A row that says something else
+   * is refused. Returns undefined when nothing is open under this id.
+   */
   const findOpened = async (session: OpenSession, id: string): Promise<OpenDownload | undefined> => {
     const known = verified.get(id);
     if (known !== undefined && known.session === session.id) return known;
@@ -120,7 +130,7 @@ export function downloadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Ed
       const session = await sessions.require(token, caller);
       const open = await opened(session, download);
       const extent = await charges.release(session, open.customer, download, index);
-      // The database charged by its rows: nothing is derived for anything but what this handle was opened on.
+      // The database has charged by its rows. A key is derived only for the content on which this handle was opened.
       if (extent.customer !== open.customer || extent.content !== open.content) throw await refuseAltered(warden, 'download', download);
       released.note(download, index);
       const read: Read = (work) => database.withCustomers([open.customer], work);

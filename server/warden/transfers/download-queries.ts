@@ -1,4 +1,4 @@
-// Owns: the SQL of downloads: open read handles and where the bytes are.
+// Owns: the SQL of downloads: open read handles, and where the bytes are.
 import { type ContentId, type CustomerId, type FolderId, idOf, type SessionId, type VersionId } from '../../domain/ids.ts';
 import type { Transaction } from '../../postgres/database.ts';
 import { wireBytesPerSecondMax } from '../../rpc/edge-words.ts';
@@ -17,7 +17,10 @@ export async function insertDownload(tx: Transaction, id: string, opened: Sealed
 
 export type OpenDownload = SealedDownload & { readonly extentCount: number };
 
-/** As the rows say; whether they say what was opened, the MAC says. */
+/**
+ * Finds an open handle of this session, as its rows describe it. Only the MAC shows whether they describe what was
+ * opened.
+ */
 export async function findDownload(
   tx: Transaction,
   id: string,
@@ -50,7 +53,10 @@ export async function findDownload(
 
 export type Located = { readonly index: number; readonly offset: number; readonly bytes: number };
 
-/** The extents of an open handle from `offset` on; undefined: it is not open any more. */
+/**
+ * Returns up to `limit` extents of an open handle from byte `offset` on; undefined when the handle is not open any
+ * more.
+ */
 export async function locateExtents(
   tx: Transaction,
   id: string,
@@ -70,7 +76,7 @@ export async function locateExtents(
   return rows.flatMap(({ index, start, bytes }) => (index === null ? [] : [{ index, offset: start, bytes }]));
 }
 
-/** Whether the key of any extent left through this handle. */
+/** Returns whether the key of any extent was released through this handle. */
 async function wasReleased(tx: Transaction, id: string, session: SessionId): Promise<boolean> {
   const rows = await tx.query("select 1 from ledger where session_id = $1 and handle_id = $2 and kind = 'extent.granted' limit 1", [
     session,
@@ -80,8 +86,9 @@ async function wasReleased(tx: Transaction, id: string, session: SessionId): Pro
 }
 
 /**
- * Closes a handle. What the edge says it sent is kept no larger than the wire can have carried since it was opened, and is 0 where no key left.
- * `isReleased`: known to the caller; the record is asked when it is not.
+ * Closes a handle. The number of bytes that the edge says it sent is bounded by what the wire can have carried since
+ * the handle was opened, and is 0 when no key was released. `isReleased` says that the caller knows of a released key;
+ * when it is false, the record is asked. Returns undefined when the handle was not open.
  */
 export async function closeDownload(
   tx: Transaction,

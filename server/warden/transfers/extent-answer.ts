@@ -1,4 +1,5 @@
-// Owns: what an edge gets of one extent that it may open: the extent's own key, never the file's, and where the ciphertext is.
+// Owns: what an edge is given of one extent that it may open: the key of this extent, never that of the file, and where
+// the ciphertext is.
 import type { ContentId, CustomerId, CustomerKeyId, ObjectId } from '../../domain/ids.ts';
 import { extentContext, extentKey } from '../../extents/extent-key.ts';
 import type { KeyRing, Read } from '../context.ts';
@@ -21,7 +22,7 @@ export type ExtentAnswer = {
   readonly inline?: string;
 };
 
-/** Called only after the charge and its entry are committed. */
+/** Derives the key of an extent. It must be called only after the charge and its entry are committed. */
 export async function extentAnswer(
   keys: KeyRing,
   read: Read,

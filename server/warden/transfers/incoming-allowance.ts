@@ -1,5 +1,7 @@
-// Owns: what each edge has lying in its directory of the store, and what follows when it is too much: an alarm, no new file of that edge, and strays go (T-35).
-// Must never: be taken for a quota. What an edge holds open without a name is not seen here, nor what it writes within a look; the wall is the file system's.
+// Owns: the amount that each edge has in its directory of the store, and what follows when it is too much: an alert, no
+// new file of that edge, and the removal of strays (T-35).
+// Must never: be regarded as a quota. Files that an edge holds open without a name, and what it writes between two
+// looks, are not seen here. Only the file system can bound those.
 import { runtimePaths } from '../../config/config.ts';
 import { CofferdamError } from '../../domain/errors.ts';
 import { type Listing, listIncoming, removeStray } from '../../extents/object-store.ts';
@@ -10,20 +12,30 @@ import { isObject, unknownAmong } from './recovery.ts';
 type Given = Pick<Warden, 'config' | 'database' | 'log'>;
 type Seen = { readonly at: number; readonly why: string | undefined };
 
-/** An honest edge has a few names for each upload: what is more is not counted, but too much. */
+/**
+ * The largest number of names that are counted. An honest edge has a few names for each upload; a larger number is too
+ * much without being counted.
+ */
 const namesMax = 10_000;
-/** Names are looked at again for a new file when the last look is older than this. */
+/** When a new file begins and the last look is older than this, the directory is looked at again. Milliseconds. */
 const freshMs = 5000;
-/** A file has its row before it is there. This is for whoever reads the clock late. */
+/**
+ * How old a file without a row must be before it is removed, in milliseconds. The row of an object is written before
+ * its file, so this only covers clocks that are read late.
+ */
 const graceMs = 60_000;
 const anyAge = -1;
-/** A whole extent, sealed, is at most so long (`sealedBytes` of the words of an edge); files take whole blocks. */
+/**
+ * The largest size of a whole sealed extent on disk, in bytes (`sealedBytes` of `edge-words.ts`, rounded up to whole
+ * blocks).
+ */
 const extentOnDiskMax = 16_777_216 + 65_536;
 const gib = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(1)} GiB`;
 
 /**
- * Why it is too much; undefined: it is not. What an upload waits for is counted where it is asked for, by sessions and handles: of it only what is more than an
- * extent is too much here. So whoever writes files and never closes them takes nothing from others.
+ * Returns why the directory holds too much; undefined when it does not. Files for which an upload waits are bounded
+ * elsewhere, by the caps of sessions and handles; of those, only what exceeds one extent counts here. So a client that
+ * writes files and never closes them cannot use up the allowance of its edge.
  */
 export function excessOf({ found, isWhole, fault }: Listing, unknown: ReadonlySet<string>, bytesMax: number): string | undefined {
   if (fault !== null) return `they cannot be counted (${fault})`;
@@ -41,7 +53,10 @@ export class Incoming {
     this.#given = given;
   }
 
-  /** Before anything of this node begins that it will write a file for. Throws `over-limit` when too much lies there already. */
+  /**
+   * Is called before this node begins anything for which it will write a file. Throws `over-limit` when its directory
+   * holds too much already.
+   */
   async require(node: string): Promise<void> {
     const seen = this.#seen.get(node);
     if (seen === undefined || performance.now() - seen.at > freshMs) await this.look(node);
@@ -49,7 +64,7 @@ export class Incoming {
       throw new CofferdamError('over-limit', 'no space for new files at the moment; nothing was stored');
   }
 
-  /** One look at a time; whoever comes meanwhile waits for it. */
+  /** Looks at the directory of a node. One look runs at a time; callers that come meanwhile wait for it. */
   look(node: string): Promise<void> {
     const running = this.#looking.get(node);
     if (running !== undefined) return running;
@@ -74,7 +89,10 @@ export class Incoming {
     this.#seen.set(node, { at: performance.now(), why });
   }
 
-  /** What no upload waits for goes at once: its edge writes it again when it is honest, and nobody needs it when it is not. */
+  /**
+   * Removes files for which no upload waits, and returns how many. An honest edge writes such a file again when it is
+   * needed.
+   */
   async #clear(node: string, listing: Listing): Promise<number> {
     const paths = runtimePaths(this.#given.config);
     const strays = [
@@ -109,7 +127,7 @@ export class Incoming {
 
 const watches = new WeakMap<object, Incoming>();
 
-/** One a process: by its database. */
+/** Returns the value for the warden with this database; there is one for each process. */
 export function incomingOf(warden: Given): Incoming {
   const made = watches.get(warden.database) ?? new Incoming(warden);
   watches.set(warden.database, made);

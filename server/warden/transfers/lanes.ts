@@ -1,4 +1,5 @@
-// Owns: one lane per upload: its calls run one after the other, different uploads beside each other.
+// Owns: one lane for each upload. The calls of one upload run one after the other, those of different uploads at the
+// same time.
 import { detach, unexpected } from '../../domain/detached.ts';
 
 export class Lanes {

@@ -1,5 +1,6 @@
-// Owns: what opening a name for writing means: new, continued, or refused.
-// Must never: let a published deposit be continued or replaced by its depositor (T-26), or write into the content of a closed version (T-32).
+// Owns: what it means to open a name for writing: a new file, one that is continued, or a refusal.
+// Must never: let a depositor continue or replace a published deposit (T-26), or write into the content of a closed
+// version (T-32).
 import { randomBytes, randomUUID } from 'node:crypto';
 import { CofferdamError } from '../../domain/errors.ts';
 import { type ContentId, type CustomerId, type FileId, idOf, type ObjectId, type VersionId } from '../../domain/ids.ts';
@@ -27,12 +28,15 @@ type EntryPlace = ReturnType<typeof locateEntry>;
 export type OpenMode = { readonly continue: boolean; readonly exclusive: boolean };
 type Decision =
   | { readonly kind: 'new' }
-  /** The same partial version goes on. */
+  /** The same partial version is resumed. */
   | { readonly kind: 'resume'; readonly version: VersionRow }
-  /** A next version, with a content of its own, goes on from a complete one that nobody has read. */
+  /** A new version, with a content of its own, goes on from a complete version that nobody has read. */
   | { readonly kind: 'follow'; readonly version: VersionRow };
 
-/** Decides from the live versions of a name, newest first. Throws when the name may not be written now. */
+/**
+ * Decides from the live versions of a name, which are given newest first. Throws `conflict` or `denied` when the name
+ * may not be written now.
+ */
 function decide(session: OpenSession, place: EntryPlace, live: readonly VersionRow[], mode: OpenMode): Decision {
   const isOwn = (version: VersionRow): boolean => version.account === session.account.id;
   const unpublished = live.filter((version) => version.state !== 'published');
@@ -50,7 +54,10 @@ function decide(session: OpenSession, place: EntryPlace, live: readonly VersionR
   return { kind: 'new' };
 }
 
-/** A fresh object id and its key, for the next extent of an upload. */
+/**
+ * Issues a new object id and the key of the next extent of an upload. Throws `over-limit` when `pendingMax` extents are
+ * begun and not sealed.
+ */
 export async function issueExtent(
   tx: Transaction,
   keys: KeyRing,
@@ -66,7 +73,7 @@ export async function issueExtent(
   return { index, objectId: object, key: extentKey(fileKey, context).toString('base64'), context: context.toString('base64') };
 }
 
-/** A version of its own content at the end of `file`, with `base` behind it. */
+/** Adds a version with a content of its own as the newest of `file`; it goes on from `base`. */
 async function addVersion(
   tx: Transaction,
   keys: KeyRing,
@@ -96,7 +103,10 @@ async function addVersion(
 
 type Opened = { readonly id: string; readonly upload: OpenUpload; readonly fresh: FreshExtent };
 
-/** `version`: what this transaction made it of. */
+/**
+ * Reads the upload that this transaction made, and issues its first extent. `version` is the version that is being
+ * written.
+ */
 async function opened(tx: Transaction, keys: KeyRing, id: string, version: VersionId, pendingMax: number): Promise<Opened> {
   const upload = await readUpload(tx, version);
   if (upload === undefined) throw new CofferdamError('bug', 'an upload vanished while it was opened');
@@ -120,7 +130,8 @@ export async function openUpload(
   const decideNow = (): Decision => decide(session, place, live, mode);
   let decision = decideNow();
   if (decision.kind === 'resume' && decision.version.hasBase) {
-    // Another handle holds it: it lets go first, and what is left then says what there is to go on from.
+    // Another handle holds the version. That handle is released first; what remains then decides what there is to go on
+    // from.
     await releaseUpload(tx, decision.version.id);
     live = await liveVersions(tx, file);
     decision = decideNow();
@@ -141,8 +152,9 @@ export async function openUpload(
 }
 
 /**
- * The client writes where bytes are already: the upload begins anew in a version and content of its own. `cut`: nothing of what was there counts any more;
- * otherwise it stays what there is until the upload holds more.
+ * Begins an upload anew, in a version and a content of its own, because the client writes where bytes are already. With
+ * `cut` nothing of what was there counts any more. Otherwise the earlier version stays what readers find until the
+ * upload holds more.
  */
 export async function rewriteUpload(
   tx: Transaction,

@@ -1,4 +1,4 @@
-// Owns: the SQL of where a file stands: its customer, folder and path, and its neighbours.
+// Owns: the SQL of the place of a file: its customer, folder and path, and its neighbours.
 import { type AccountId, type Direction, type FileId, idOf, type PublishRule, type VersionId } from '../../domain/ids.ts';
 import { formatPath } from '../../domain/paths.ts';
 import type { Transaction } from '../../postgres/database.ts';
@@ -6,7 +6,7 @@ import type { Transaction } from '../../postgres/database.ts';
 export type FilePlace = {
   readonly customer: string;
   readonly path: string;
-  /** The folder, and the path below it. */
+  /** The name of the folder, and in `pathInFolder` the path below it. */
   readonly folder: string;
   readonly pathInFolder: string;
   readonly direction: Direction;
@@ -14,7 +14,7 @@ export type FilePlace = {
   readonly settleMs: number;
 };
 
-/** Path as the customer sees it: /folder/…/name. */
+/** Returns the place of a file. `path` is the path as the customer sees it: /folder/…/name. */
 export async function placeOfFile(tx: Transaction, file: FileId): Promise<FilePlace> {
   const rows = await tx.query<{
     customer: string;
@@ -46,7 +46,10 @@ export async function placeOfFile(tx: Transaction, file: FileId): Promise<FilePl
   };
 }
 
-/** Whether something incomplete of the same name stands above it. Asked behind the version's lock. */
+/**
+ * Returns whether an incomplete version of the same name stands above this one. It must be asked after the version was
+ * locked.
+ */
 export async function isContinued(tx: Transaction, version: VersionId): Promise<boolean> {
   const rows = await tx.query(
     "select 1 from version v join version p on p.file_id = v.file_id and p.number > v.number where v.id = $1 and p.state = 'partial'",
@@ -55,7 +58,7 @@ export async function isContinued(tx: Transaction, version: VersionId): Promise<
   return rows.length > 0;
 }
 
-/** Whether the newest version of another name in the same directory is published, and this account's. */
+/** Returns whether this account's newest version of another name in the same directory is published. */
 export async function isSiblingReleased(tx: Transaction, file: FileId, name: string, account: AccountId): Promise<boolean> {
   const [row] = await tx.query<{ is_released: boolean }>(
     `select v.state = 'published' as is_released from file f
@@ -67,8 +70,8 @@ export async function isSiblingReleased(tx: Transaction, file: FileId, name: str
 }
 
 /**
- * The newest held version, by the same account, of another name in the same directory, its row locked. Whether it is being continued is asked behind the lock
- * (`isContinued`).
+ * Locks and returns the newest held version of another name in the same directory, by the same account. Whether it is
+ * being continued must be asked after that (`isContinued`).
  */
 export async function lockHeldSibling(tx: Transaction, file: FileId, name: string, account: AccountId): Promise<VersionId | undefined> {
   const [sibling] = await tx.query<{ id: string }>(

@@ -1,5 +1,7 @@
-// Owns: what a start finds: copies whose row never came, incoming files whose upload is over, and whatever else stands where only objects should.
-// Must never: delete an object that a row needs, or one so young that its row may still come; end, or wait, for anything that an edge could put there.
+// Owns: what a start finds in the store: copies whose row was never written, incoming files whose upload is over, and
+// anything that is no object in a place for objects.
+// Must never: delete an object that a row needs, or one so young that its row may still be written; or fail, or wait,
+// because of anything that an edge could put there.
 import { runtimePaths } from '../../config/config.ts';
 import { idOf, type ObjectId } from '../../domain/ids.ts';
 import { deleteObject, type Found, type Listing, listIncoming, listObjects, listStaged, removeStray } from '../../extents/object-store.ts';
@@ -7,7 +9,10 @@ import { insertAlert } from '../alerts/alert-queries.ts';
 import type { Warden } from '../context.ts';
 import { knownObjects } from './sweep-queries.ts';
 
-/** Younger files may belong to a call that is running, on this warden or another. */
+/**
+ * How old a stray must be before it is removed, in milliseconds. A younger file may belong to a call that is running,
+ * on this warden or another.
+ */
 const graceMs = 10 * 60_000;
 const pageMax = 10_000;
 const objectName = /^[0-9a-f]{32}$/;
@@ -31,10 +36,16 @@ export async function unknownAmong(
   return old.filter((one) => !known.has(idOf<ObjectId>(one.name)));
 }
 
-/** What a pass over one directory came to. `left`: what could not be removed. */
+/**
+ * The result of a pass over one directory: how many strays were removed, how many were no objects, and how many could
+ * not be removed (`left`).
+ */
 type Passed = { readonly removed: number; readonly foreign: number; readonly left: number };
 
-/** Each by itself: what cannot be removed stays, and keeps nobody from the rest. The log names the first: an edge decides how many there are. */
+/**
+ * Removes the strays one by one. One that cannot be removed stays, and does not keep the others from being removed.
+ * Only the first failure is logged, because an edge decides how many there are. Returns the number of failures.
+ */
 async function removeEach(warden: Warden, strays: readonly Found[], remove: (one: Found) => Promise<void>): Promise<number> {
   let left = 0;
   for (const one of strays)
@@ -45,7 +56,10 @@ async function removeEach(warden: Warden, strays: readonly Found[], remove: (one
   return left;
 }
 
-/** Nobody of ours puts anything but objects there: it is told, also when it could be cleared away. */
+/**
+ * Raises an alert about things that do not belong in a directory, even when they could be removed. Nothing of the
+ * product puts anything but objects there.
+ */
 async function tell(warden: Warden, place: string, listing: Listing, passed: Passed): Promise<void> {
   if (passed.foreign === 0 && passed.left === 0 && listing.isWhole) return;
   const { fault, isWhole } = listing;
@@ -83,7 +97,8 @@ async function clearObjects(warden: Warden, prefix: string): Promise<number> {
   const listing = await listObjects(paths, prefix, pageMax);
   const strays = await unknownAmong(warden, listing.found);
   const left = await removeEach(warden, strays, (one) => deleteObject(paths, idOf<ObjectId>(one.name)));
-  // A large store has more than one page, and only the warden writes here: that is no alarm.
+  // A large store has more than one page of objects, and only the warden writes here; so an incomplete listing is no
+  // reason for an alert.
   await tell(warden, `${paths.objects}/${prefix}`, { ...listing, isWhole: listing.fault === null }, { removed: 0, foreign: 0, left });
   return strays.length - left;
 }
@@ -96,7 +111,10 @@ async function clearStaged(warden: Warden): Promise<number> {
   return strays.length - left;
 }
 
-/** Deletes files of the store that no row knows; one sub-directory at a time, so a large store costs little memory. */
+/**
+ * Deletes files of the store that no row names. It reads one sub-directory at a time, so that a large store needs
+ * little memory.
+ */
 export async function collectStrays(warden: Warden): Promise<void> {
   let deleted = await clearStaged(warden);
   for (const { node } of warden.config.edges) deleted += await clearIncoming(warden, node);
@@ -105,8 +123,9 @@ export async function collectStrays(warden: Warden): Promise<void> {
 }
 
 /**
- * At start: everything committed is whole already (bytes before row, row before answer), so only strays are left to clear. Not on a database that is in
- * doubt: to an old one, everything newer looks like a stray. The regular pass makes up for it.
+ * Clears strays at the start. Everything that was committed is whole already, because bytes are written before their
+ * row and the row before the answer. Nothing is cleared while the database is in doubt, because to an old database
+ * every newer object looks like a stray; the regular pass does it later.
  */
 export async function recover(warden: Warden): Promise<void> {
   if (warden.guard.state.is === 'open') await collectStrays(warden);

@@ -1,5 +1,7 @@
-// Owns: the SQL of the regular passes: publishing what is due, giving up what expired, collecting what nobody needs.
-// Must never: decide by what was seen before a lock was waited for: rows are found without a lock, locked, and looked at again.
+// Owns: the SQL of the regular passes over files: publishing versions that are due, giving up expired uploads, and
+// collecting what is no longer needed.
+// Must never: decide by what was seen before a lock was waited for. Rows are found without a lock, then locked, and
+// then checked again.
 import { type AccountId, type CustomerId, type FileId, idOf, type ObjectId, type SessionId, type VersionId } from '../../domain/ids.ts';
 import type { Transaction } from '../../postgres/database.ts';
 
@@ -28,7 +30,10 @@ const shape = (row: Raw): Swept => ({
 const returned = 'v.id, v.file_id, v.customer_id, v.account_id, v.session_id';
 const idsOf = (rows: readonly { readonly id: string }[]): readonly string[] => rows.map((row) => row.id);
 
-/** Locks those of the versions that nobody else works on: what is asked of them by the next statement stays so until the transaction ends. */
+/**
+ * Locks those of the versions that nobody else works on. What the next statement finds about them stays so until the
+ * transaction ends.
+ */
 export async function lockVersions(tx: Transaction, ids: readonly string[]): Promise<readonly string[]> {
   return idsOf(
     await tx.query<{ id: string }>('select v.id from version v where v.id = any ($1::uuid[]) order by v.id for update skip locked', [ids]),
@@ -38,7 +43,7 @@ export async function lockVersions(tx: Transaction, ids: readonly string[]): Pro
 const isDue = `v.state = 'settling' and v.publish_at <= clock_timestamp()
   and not exists (select 1 from version p where p.file_id = v.file_id and p.number > v.number and p.state = 'partial')`;
 
-/** What has settled, and is not being continued. */
+/** Finds versions that have settled and are not being continued. */
 export async function findDue(tx: Transaction, limit: number): Promise<readonly string[]> {
   return idsOf(await tx.query<{ id: string }>(`select v.id from version v where ${isDue} order by v.publish_at limit $1`, [limit]));
 }
@@ -55,7 +60,10 @@ export async function publishDue(tx: Transaction, ids: readonly string[]): Promi
 const isExpired = `v.state = 'partial' and v.upload_id is null and coalesce(v.let_go_at, v.opened_at) < clock_timestamp() - $2 * interval '1 millisecond'
   and not exists (select 1 from version p where p.base_version_id = v.id and p.state = 'partial')`;
 
-/** Partial uploads that nobody holds or rewrites, and that nobody continued for so long since they were let go. */
+/**
+ * Finds partial uploads that no handle holds, that nothing goes on from, and that were let go at least `lifeMs`
+ * milliseconds ago.
+ */
 export async function findExpired(tx: Transaction, lifeMs: number, limit: number): Promise<readonly string[]> {
   return idsOf(
     await tx.query<{ id: string }>(`select v.id from version v where ${isExpired} order by coalesce(v.let_go_at, v.opened_at) limit $1`, [
@@ -74,8 +82,8 @@ export async function discardExpired(tx: Transaction, ids: readonly string[], li
 }
 
 /**
- * What waited below an upload that was given up: it is a file with a receipt, and its sender went beyond it. It is kept as it is, and not published by itself:
- * what he had in mind was more.
+ * Turns versions with a receipt that waited below an upload that was given up into held ones. They are kept as they are
+ * and are not published automatically, because their sender had begun to send more.
  */
 export async function giveBack(tx: Transaction, files: readonly FileId[]): Promise<readonly Swept[]> {
   if (files.length === 0) return [];
@@ -91,14 +99,20 @@ export async function giveBack(tx: Transaction, files: readonly FileId[]): Promi
 const isWaiting = `v.state = 'settling' and v.waits_since < clock_timestamp() - $2 * interval '1 millisecond'
   and exists (select 1 from folder f where f.id = v.folder_id and v.waits_since < clock_timestamp() - ($2 + f.settle_ms) * interval '1 millisecond')`;
 
-/** Files with a receipt that somebody keeps from being delivered, for so long beyond their time to settle, and of which nobody was told meanwhile. */
+/**
+ * Finds files with a receipt that have been kept from being delivered for `longMs` milliseconds beyond their time to
+ * settle, and that were not reported during that time.
+ */
 export async function findWaiting(tx: Transaction, longMs: number, limit: number): Promise<readonly string[]> {
   return idsOf(
     await tx.query<{ id: string }>(`select v.id from version v where ${isWaiting} order by v.waits_since limit $1`, [limit, longMs]),
   );
 }
 
-/** Of these: told. Whoever waits for as long again is told of again. */
+/**
+ * Marks those of the files that are still waiting as reported, and returns them. A file that waits as long again is
+ * reported again.
+ */
 export async function takeWaiting(tx: Transaction, ids: readonly string[], longMs: number): Promise<readonly Swept[]> {
   const rows = await tx.query<Raw>(
     `update version v set waits_since = clock_timestamp() where v.id = any ($1::uuid[]) and ${isWaiting} returning ${returned}`,
@@ -109,7 +123,7 @@ export async function takeWaiting(tx: Transaction, ids: readonly string[], longM
 
 const isUnused = `v.state = 'discarded' and v.extent_count > 0`;
 
-/** Discarded versions with extents. Not those that had a receipt and lie under a hold. */
+/** Finds discarded versions that have extents. Those that had a receipt and are under a hold are left out. */
 export async function findUnused(tx: Transaction, limit: number): Promise<readonly string[]> {
   return idsOf(
     await tx.query<{ id: string }>(
@@ -121,7 +135,10 @@ export async function findUnused(tx: Transaction, limit: number): Promise<readon
   );
 }
 
-/** Extents of discarded versions, up to `limit`: their rows go and their objects are doomed, together. A hold that is being placed counts. */
+/**
+ * Deletes the rows of up to `limit` extents of discarded versions and, in the same statement, marks their objects for
+ * deletion. A hold that is being placed is waited for, and protects its versions.
+ */
 export async function doomUnused(tx: Transaction, ids: readonly string[], limit: number): Promise<void> {
   const held = await lockVersions(tx, ids);
   await tx.query(
@@ -148,7 +165,7 @@ export async function forgetDoomed(tx: Transaction, objects: readonly string[]):
   await tx.query('delete from doomed_object where object_id = any ($1::text[])', [objects]);
 }
 
-/** Of these objects, those that a row still needs: sealed ones and ones being written now. */
+/** Returns those of the objects that a row still needs, because they are sealed or are being written now. */
 export async function knownObjects(tx: Transaction, objects: readonly ObjectId[]): Promise<ReadonlySet<ObjectId>> {
   const rows = await tx.query<{ object_id: string }>(
     'select object_id from extent where object_id = any ($1::text[]) union select object_id from pending_extent where object_id = any ($1::text[])',
@@ -157,7 +174,7 @@ export async function knownObjects(tx: Transaction, objects: readonly ObjectId[]
   return new Set(rows.map((row) => idOf<ObjectId>(row.object_id)));
 }
 
-/** Issued keys whose upload no longer exists: nobody will seal them. */
+/** Deletes issued extents whose upload no longer exists, so that nobody will seal them. */
 export async function forgetAbandonedPending(tx: Transaction): Promise<void> {
   await tx.query(
     "delete from pending_extent p where p.created_at < clock_timestamp() - interval '1 minute' and not exists (select 1 from version v where v.upload_id = p.upload_id)",

@@ -1,4 +1,4 @@
-// Owns: the regular passes of one warden; several wardens may run them beside each other.
+// Owns: the regular passes of one warden. Several wardens may run them at the same time.
 import { runtimePaths } from '../../config/config.ts';
 import { CofferdamError } from '../../domain/errors.ts';
 import { idOf, type ObjectId } from '../../domain/ids.ts';
@@ -41,11 +41,11 @@ const strangersEveryMs = 5000;
 const selfTestsEveryMs = 10_000;
 const straysEveryMs = 10 * 60_000;
 const incomingEveryMs = 60_000;
-/** Of all versions of one pass: a large file goes in several. */
+/** The largest number of extents that one pass collects, over all its versions. A large file takes several passes. */
 const extentsMax = 500;
 
 export function startTransferSweeps(warden: Warden): { stop(): Promise<void> } {
-  // What is published, withdrawn or destroyed on a database that is in doubt cannot be taken back.
+  // These passes rest while the database is in doubt, because what they publish, withdraw or destroy cannot be undone.
   const beat = (ms: number, work: () => Promise<void>) =>
     every(ms, async () => (warden.guard.state.is === 'open' ? work() : undefined), warden.log);
   const beats = [
@@ -96,7 +96,10 @@ export async function publish(warden: Passing): Promise<void> {
   });
 }
 
-/** Gives up expired partial uploads, frees what nobody needs, deletes doomed objects. What has nothing to do with each other fails by itself. */
+/**
+ * Gives up expired partial uploads, frees what is no longer needed, and deletes objects that are marked for deletion. A
+ * failure of one of these does not affect the others.
+ */
 export async function collect(warden: Passing): Promise<void> {
   const { database, config } = warden;
   const paths = runtimePaths(config);
@@ -133,11 +136,17 @@ export async function collect(warden: Passing): Promise<void> {
   );
 }
 
-/** What its sender can do with a whole file that is kept and not published. Where a marker publishes, a name does not. */
+/**
+ * Returns what the sender can do with a whole file that is kept and not published. Where markers publish, a rename does
+ * not.
+ */
 const howDelivered = ({ publishRule, path }: FilePlace): string =>
   publishRule === 'on-marker' ? `put its marker ${path}${markerSuffix} beside it` : 'rename it';
 
-/** Uploads that nobody finished, and what waited below them: that has a receipt, so somebody has to hear of it. */
+/**
+ * Records the expired uploads, and gives back the files that waited below them. These have a receipt, so an alert tells
+ * their sender's contact.
+ */
 async function expire(tx: Transaction, expired: readonly Swept[]): Promise<void> {
   await recordEach(tx, 'upload.expired', expired, {});
   for (const one of await giveBack(
@@ -160,7 +169,10 @@ async function expire(tx: Transaction, expired: readonly Swept[]): Promise<void>
   }
 }
 
-/** A file with a receipt, which nobody may read: something stands above it, or comes back to it again and again. */
+/**
+ * Raises alerts about files with a receipt that nobody may read yet, because an incomplete version stands above them or
+ * they are opened again and again.
+ */
 async function tellWaiting(tx: Transaction, waiting: readonly Swept[]): Promise<void> {
   for (const one of waiting) {
     const place = await placeOfFile(tx, one.file);

@@ -1,4 +1,4 @@
-// Owns: the handlers of an upload's life: open, extents, close, interrupt.
+// Owns: the handlers of an upload: open, extents, close and interrupt.
 // Must never: acknowledge before the bytes are durable and the commit is known.
 import { createHash } from 'node:crypto';
 import { runtimePaths } from '../../config/config.ts';
@@ -48,35 +48,47 @@ type UploadOperations =
   | 'upload.close'
   | 'upload.interrupt';
 type SealedExtent = Params<EdgeToWarden, 'upload.seal-extent'>['extent'];
-/** `staged`: the copy that becomes the object in the transaction of its row. */
+/**
+ * An extent that is durable and has no row yet. `staged` is the copy that becomes the object in the transaction of its
+ * row.
+ */
 type AdmittedExtent = NewExtent & { readonly staged: StagedObject | null };
 
-/** Uploads that are remembered as opened here. */
+/** The largest number of uploads that are remembered as opened by this process. */
 const openedHereMax = 20_000;
 
 const scopes = (session: OpenSession): readonly CustomerId[] => session.customers.map((customer) => customer.id);
-/** Whatever leaves an entry costs at least this. */
+/** The least charge for an operation that leaves an entry. */
 const oneItem = { bytes: 0, items: 1 } as const;
 const lost = (): CofferdamError => new CofferdamError('conflict', 'this upload was taken over or ended');
 
-/** What is stored of an upload, named by the object of its last extent. */
+/** Returns how many bytes of an upload are stored, and the object of its last extent. */
 async function storedOf(tx: Transaction, upload: OpenUpload): Promise<{ readonly storedBytes: number; readonly lastObject?: ObjectId }> {
   const last = upload.extentCount === 0 ? undefined : await findExtent(tx, upload.content, upload.extentCount - 1);
   return { storedBytes: upload.size, ...(last === undefined ? {} : { lastObject: last.object }) };
 }
 
-/** A session that is not about to let go: what meets its end is over. */
+/**
+ * Wraps a session for an operation that an ended session may not complete: when the session ends meanwhile, the
+ * operation fails.
+ */
 const asIs = (session: OpenSession): LettingGo => ({ session, run: (work) => work(session) });
 
 export function uploadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, EdgeCaller>, UploadOperations> {
   const { database, sessions, keys, config, charges, log } = warden;
   const store = runtimePaths(config);
   const lanes = new Lanes();
-  /** Nobody asked this process to close them yet. Of the others the database is asked whether they are closed. */
+  /**
+   * The uploads that this process opened and was not yet asked to close. For all others the database is asked whether
+   * they are closed already.
+   */
   const openedHere = new NewestNames(openedHereMax);
   const pendingMax = config.limits.pendingExtentsPerUploadMax;
 
-  /** What this upload was opened on: its row locked and verified, inside the session's scope. */
+  /**
+   * Locks and verifies the row of an upload, and returns what it was opened on. Throws `conflict` when the session no
+   * longer holds it.
+   */
   const held = async (tx: Transaction, session: OpenSession, id: string): Promise<OpenUpload> => {
     const upload = await lockUpload(tx, id, session.id);
     if (upload === undefined) throw lost();
@@ -85,15 +97,15 @@ export function uploadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Edge
     return upload;
   };
 
-  /** Runs `work` on the version that this upload holds, in its customer's scope. */
+  /** Runs `work` in the scope of the session's customers, with the row of this upload locked and verified. */
   const onUpload = <T>(session: OpenSession, id: string, work: (tx: Transaction, upload: OpenUpload) => Promise<T>): Promise<T> =>
     sessions.within(session, scopes(session), async (tx) => {
       return work(tx, await held(tx, session, id));
     });
 
   /**
-   * What is refused to an upload is kept with it: an edge that calls it whole afterwards is not believed (T-31). Faults of our own are not refusals: the call may
-   * be made again.
+   * Runs `work` and notes with the upload when something is refused. An edge that later says that the upload is whole
+   * is then not believed (T-31). Faults of the gateway itself are not refusals, since the call may be repeated.
    */
   const noting = async <T>(session: OpenSession, id: string, work: () => Promise<T>): Promise<T> => {
     try {
@@ -106,15 +118,19 @@ export function uploadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Edge
     }
   };
 
-  /** Partner sessions have one; for others the upload says which. */
+  /**
+   * Returns the customer of an upload. A session with one customer has only that one; otherwise the upload says which
+   * it is.
+   */
   const customerOf = async (session: OpenSession, id: string): Promise<CustomerId> => {
     const [only, second] = session.customers;
     return only !== undefined && second === undefined ? only.id : onUpload(session, id, async (_tx, upload) => upload.customer);
   };
 
   /**
-   * Makes an extent durable; its name and its row follow in the caller's transaction. The pending row is looked at before any file is touched:
-   * the name of an object that was not issued to this upload gets nowhere near the store.
+   * Makes the bytes of an extent durable; the object's name and its row follow in the caller's transaction. The pending
+   * row is checked before any file is touched, so that the name of an object that was not issued to this upload never
+   * reaches the store.
    */
   const admit = async ({ session, run }: LettingGo, id: string, extent: SealedExtent): Promise<AdmittedExtent> => {
     if (extent.sealedBytes !== sealedLength(extent.bytes)) throw new CofferdamError('invalid', 'the extent has an impossible length');
@@ -144,7 +160,7 @@ export function uploadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Edge
       throw new CofferdamError('over-limit', 'no space for new files at the moment; nothing was stored');
   };
 
-  /** `takePending`: its pending row is there, and is so no more. */
+  /** Adds the row of an extent. `takePending` deletes its pending row and returns whether it was there. */
   const attach = async (
     tx: Transaction,
     upload: OpenUpload,
@@ -153,18 +169,22 @@ export function uploadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Edge
   ): Promise<OpenUpload> => {
     const isNext = extent.index === upload.extentCount && (await takePending());
     if (!isNext) throw new CofferdamError('invalid', 'this extent was not the one to come');
-    // The pending row is ours now: one of all tries for this object gets here, and publishes what it hashed itself.
+    // This transaction has taken the pending row. Of all attempts to seal this object only one gets here, and it
+    // publishes the copy that it hashed itself.
     if (extent.staged !== null) await publishObject(store, extent.staged);
     await insertExtent(tx, upload, extent);
     return { ...upload, extentCount: upload.extentCount + 1, size: upload.size + extent.bytes };
   };
 
   const discard = async (extent: AdmittedExtent | undefined): Promise<void> => {
-    // What is left lies in a directory that the regular pass clears.
+    // A copy that cannot be discarded remains in a directory that the regular pass clears.
     if (extent?.staged) await discardStaged(extent.staged).catch(() => {});
   };
 
-  /** Extents of one upload become durable beside each other; their rows come in the order of the calls. */
+  /**
+   * Seals an extent. Several extents of one upload are made durable at the same time, and their rows are written in the
+   * order of the calls.
+   */
   const seal = async (letting: LettingGo, id: string, given: SealedExtent): Promise<OpenUpload> => {
     const admitted = detached.held(admit(letting, id, given));
     const upload = await lanes.run(id, async () => {
@@ -181,7 +201,10 @@ export function uploadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Edge
     return upload;
   };
 
-  /** A key leaves for what is at rest: charged like any other, and on the record of the version whose bytes they are. */
+  /**
+   * Releases the key of a stored extent to the edge. It is charged like any other, and recorded for the version to
+   * which the bytes belong.
+   */
   const openStored = async (
     session: OpenSession,
     id: string,
@@ -275,7 +298,7 @@ export function uploadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Edge
 
     'upload.begin-extent': async ({ token, upload: id }, caller) => {
       const letting = await sessions.requireLettingGo(token, caller);
-      // What was begun may use half of what new files leave alone.
+      // An upload that has begun may use half of the free space that new files must leave.
       return noting(letting.session, id, async () => {
         await requireSpace(config.limits.freeSpaceFloorBytes / 2);
         return letting.run((now) => onUpload(now, id, (tx, upload) => issueExtent(tx, keys, upload, id, pendingMax)));
@@ -304,7 +327,7 @@ export function uploadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Edge
     'upload.close': async ({ token, upload: id, ...said }, caller) => {
       const session = await sessions.require(token, caller);
       return lanes.run(id, async () => {
-        // The answer to an earlier close was lost on its way: it holds.
+        // An earlier close may have succeeded while its answer was lost. Then its result is returned.
         const closedBefore = (): Promise<VersionId | undefined> =>
           database.withCustomers(scopes(session), (tx) => findClosedBy(tx, id, session.account.id));
         const isFirst = openedHere.take(id);
@@ -313,7 +336,8 @@ export function uploadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Edge
         try {
           return { version: await close(session, id, said) };
         } catch (error) {
-          // Through another warden, or by an earlier call whose commit was still on its way when it was asked for.
+          // The upload was closed through another warden, or by an earlier call whose commit was still under way when
+          // the database was asked.
           const elsewhere = await closedBefore().catch(() => undefined);
           if (elsewhere === undefined) throw error;
           return { version: elsewhere };
@@ -323,7 +347,7 @@ export function uploadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Edge
 
     'upload.interrupt': async ({ token, upload: id, lastExtent }, caller) => {
       const letting = await sessions.requireLettingGo(token, caller);
-      // Without its tail it is let go all the same: what was sealed before stays resumable.
+      // An upload whose tail cannot be stored is released all the same. What was sealed before can be resumed.
       if (lastExtent !== undefined)
         await seal(letting, id, lastExtent).catch((error: unknown) =>
           log.info({ err: error }, 'the tail of an interrupted upload was not kept'),

@@ -1,4 +1,4 @@
-// Owns: the SQL of uploads: contents, extents, the version that is being written.
+// Owns: the SQL of uploads: contents, extents, and the version that is being written.
 import {
   type AccountId,
   type ContentId,
@@ -34,17 +34,20 @@ export type NewVersion = {
   readonly customer: CustomerId;
   readonly file: FileId;
   readonly content: ContentId;
-  /** What it goes on from or rewrites; its bytes are read and written anew. */
+  /** The version that this one goes on from or rewrites. Its bytes are read and written anew. */
   readonly base: VersionId | null;
   readonly account: AccountId;
   readonly session: SessionId;
   readonly node: NodeName;
   readonly upload: string;
-  /** What the session opened, sealed (`handle-seals.ts`). */
+  /** The MAC over what the session opened (`handle-seals.ts`). */
   readonly mac: Buffer;
 };
 
-/** Above every version of the file. Whoever makes another one at once waits for this transaction, by the file's row, and may have to run again. */
+/**
+ * Inserts a version with a number above all others of its file. A transaction that inserts another one at the same time waits for this one,
+ * by the row of the file, and may have to be repeated.
+ */
 export async function insertVersion(tx: Transaction, v: NewVersion): Promise<void> {
   await tx.query(
     `insert into version (id, customer_id, file_id, number, content_id, state, base_version_id, account_id, session_id, node, upload_id, upload_mac)
@@ -53,7 +56,7 @@ export async function insertVersion(tx: Transaction, v: NewVersion): Promise<voi
   );
 }
 
-/** A partial version changes hands: the upload that held it before has lost it, and what was refused to that one counts no more. */
+/** Gives a partial version to another upload. The one that held it has lost it, and what was refused to that one no longer counts. */
 export async function takeOver(
   tx: Transaction,
   version: VersionRow,
@@ -66,13 +69,16 @@ export async function takeOver(
   );
 }
 
-/** The upload keeps its name and lets go of its base, which ends with that when it is incomplete. `mac`: what it is then, sealed; null when it is closed next. */
+/**
+ * Separates an upload from its base. A base that is incomplete ends. `mac` covers what the upload is afterwards; it is null when the upload
+ * is closed next.
+ */
 export async function cutBase(tx: Transaction, version: VersionId, base: VersionId, mac: Buffer | null): Promise<void> {
   await tx.query('update version set base_version_id = null, upload_mac = $2 where id = $1', [version, mac]);
   await tx.query("update version set state = 'discarded' where id = $1 and state = 'partial'", [base]);
 }
 
-/** What waited below a version ends, whose place it takes: files with a receipt that were not published. */
+/** Discards the versions with a receipt that waited, unpublished, below a version that now replaces them. Returns which they were. */
 export async function discardWaiting(tx: Transaction, version: VersionId): Promise<readonly VersionId[]> {
   const rows = await tx.query<{ id: string }>(
     `update version v set state = 'discarded', publish_at = null from version n
@@ -82,7 +88,7 @@ export async function discardWaiting(tx: Transaction, version: VersionId): Promi
   return rows.map((row) => idOf<VersionId>(row.id));
 }
 
-/** Something of this upload was refused: whatever an edge says, it cannot be closed any more. */
+/** Notes that something of this upload was refused. It cannot be closed any more, whatever an edge says. */
 export async function markRefused(tx: Transaction, upload: string, session: SessionId, why: string): Promise<void> {
   await tx.query("update version set refused = $3 where upload_id = $1 and session_id = $2 and state = 'partial' and refused is null", [
     upload,
@@ -102,13 +108,13 @@ export type OpenUpload = {
   readonly size: number;
   readonly extentCount: number;
   readonly openedAt: Date;
-  /** Null: nobody has sealed what this upload is. */
+  /** The MAC of the upload; null when nobody has sealed it. */
   readonly mac: Buffer | null;
   readonly base: UploadBase | null;
   readonly resumedBytes: number;
   readonly refused: string | null;
 };
-/** What an upload rewrites or goes on from. `isReadable`: it is still what readers or its sender may have. */
+/** The version that an upload rewrites or goes on from. `isReadable` says whether readers or its sender may still have it. */
 export type UploadBase = {
   readonly version: VersionId;
   readonly content: ContentId;
@@ -147,8 +153,8 @@ const shapeBase = (row: RawUpload, id: string): UploadBase => ({
 });
 
 /**
- * The version that this upload of this session may write, its row locked. By its own columns first: a rename or a withdrawal that the lock waited for is seen
- * by what is read behind it.
+ * Locks and returns the version that this upload of this session may write. The lock is taken by columns of the version alone, so that the
+ * rest, which is read after it, shows a rename or withdrawal for which the lock waited.
  */
 export async function lockUpload(tx: Transaction, upload: string, session: SessionId): Promise<OpenUpload | undefined> {
   const [held] = await tx.query<{ id: string }>(
@@ -158,7 +164,7 @@ export async function lockUpload(tx: Transaction, upload: string, session: Sessi
   return held && readUpload(tx, idOf<VersionId>(held.id));
 }
 
-/** The same, of a version whose row this transaction wrote. */
+/** Returns the upload of a version whose row this transaction has written or locked. */
 export async function readUpload(tx: Transaction, version: VersionId): Promise<OpenUpload | undefined> {
   const [row] = await tx.query<RawUpload>(
     `select v.id, v.customer_id, v.content_id, c.customer_key_id, c.wrapped_key, v.file_id, f.name, v.size, v.extent_count, v.opened_at, v.upload_mac,
@@ -187,12 +193,12 @@ export async function readUpload(tx: Transaction, version: VersionId): Promise<O
   );
 }
 
-/** The extent of the base that holds the byte at `offset`. None of a base that was withdrawn meanwhile: what nobody may read any more is not read back. */
+/** Finds the extent of the base that holds the byte at `offset`; none when the base was withdrawn, since it may not be read any more. */
 export function findBaseExtent(tx: Transaction, { base }: OpenUpload, offset: number): Promise<StoredExtent | undefined> {
   return base?.isReadable === true ? findExtentAt(tx, base.content, base.extentCount, offset) : Promise.resolve(undefined);
 }
 
-/** A marker did what it was for: its version goes, and keeps which upload closed it. */
+/** Discards the version of a marker that has done its work, and stores which upload closed it. */
 export async function closeMarker(tx: Transaction, version: VersionId, upload: string): Promise<void> {
   await tx.query("update version set state = 'discarded', upload_id = null, closed_by_upload = $2 where id = $1", [version, upload]);
 }
@@ -202,7 +208,7 @@ export async function findClosedBy(tx: Transaction, upload: string, account: Acc
   return row && idOf<VersionId>(row.id);
 }
 
-/** Reserves the next index of the content for a fresh object; undefined: the upload has as many begun as it may. The caller holds the version's lock. */
+/** Reserves the next index for a new object; undefined when enough extents are begun. The caller must hold the lock of the version. */
 export async function insertPending(
   tx: Transaction,
   upload: OpenUpload | { readonly customer: CustomerId; readonly content: ContentId; readonly extentCount: number },
@@ -218,7 +224,7 @@ export async function insertPending(
   return row?.index;
 }
 
-/** Whether this object was issued to this upload and not sealed yet. */
+/** Returns whether this object was issued to this upload and has not been sealed yet. */
 export async function isPending(tx: Transaction, uploadId: string, object: ObjectId, index: number): Promise<boolean> {
   const rows = await tx.query('select 1 from pending_extent where upload_id = $1 and object_id = $2 and index = $3', [
     uploadId,
@@ -237,7 +243,7 @@ export async function deletePending(tx: Transaction, uploadId: string, object: O
   return rows.length === 1;
 }
 
-/** No extent that was begun comes any more. Returns which they were. */
+/** Deletes the pending extents of an upload, none of which will be sealed any more. Returns which they were. */
 export async function forgetPending(
   tx: Transaction,
   uploadId: string,
@@ -279,7 +285,7 @@ export async function insertExtent(tx: Transaction, upload: OpenUpload, extent: 
   await tx.query('update version set extent_count = extent_count + 1, size = size + $2 where id = $1', [upload.version, extent.bytes]);
 }
 
-/** Digests of a content's first extents, in order, and the database's time in whole milliseconds. */
+/** Returns the digests of the content's first `count` extents, in their order, and the database's time in whole milliseconds. */
 export async function extentsAndTime(
   tx: Transaction,
   content: ContentId,
@@ -320,7 +326,7 @@ export async function releaseUpload(tx: Transaction, version: VersionId): Promis
   await tx.query('update version set upload_id = null where id = $1', [version]);
 }
 
-/** An earlier version of the same customer with the same content hash. */
+/** Finds an earlier version of the same customer with the same content hash. */
 export async function findRepeated(
   tx: Transaction,
   customer: CustomerId,
@@ -376,7 +382,7 @@ export async function findExtent(tx: Transaction, content: ContentId, index: num
   return row && shapeExtent(content, row);
 }
 
-/** The one of the content's first extents that holds the byte at `offset`. */
+/** Finds the extent that holds the byte at `offset`, among the first `count` of the content. */
 async function findExtentAt(tx: Transaction, content: ContentId, count: number, offset: number): Promise<StoredExtent | undefined> {
   const [row] = await tx.query<RawExtent>(
     `select e.index, e.start, e.object_id, e.bytes, e.sealed_bytes, e.inline, c.customer_key_id, c.wrapped_key from extent e join content c on c.id = e.content_id

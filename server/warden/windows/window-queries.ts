@@ -33,7 +33,9 @@ export type NewStandingWindow = {
   readonly reason: string;
 };
 
-/** Its end, or undefined when the account has one of this name. */
+/**
+ * Stores a standing window. Returns its end, or undefined when the account has a standing window of this name already.
+ */
 export async function insertStandingWindow(tx: Transaction, w: NewStandingWindow): Promise<Date | undefined> {
   const days = [...new Set(w.days)].sort();
   declareNew(
@@ -64,8 +66,9 @@ export async function isTimeZone(tx: Transaction, name: string): Promise<boolean
 }
 
 /**
- * All windows of the account, or the standing one of this name; the ids of those that were open. One that looks over is closed, too: somebody may have made it look so,
- * and put it back afterwards.
+ * Closes all windows of the account or, with `name`, the standing window of this name. Returns the ids of those that
+ * were open. Windows that seem to have expired are closed, too, because the owner of the database may have made one
+ * look expired and might put it back afterwards.
  */
 export async function closeWindows(tx: Transaction, account: AccountId, name: string | null): Promise<readonly string[]> {
   const rows = await tx.query<{ id: string; was_open: boolean }>(
@@ -81,7 +84,10 @@ export async function closeWindows(tx: Transaction, account: AccountId, name: st
   return rows.filter((row) => row.was_open).map((row) => row.id);
 }
 
-/** Only what was opened for once: a standing window is an operator's exception, not the customer's to end. */
+/**
+ * Closes the single windows of an account and returns the ids of those that were open. A standing window is an
+ * exception that operators made, so a customer cannot end it.
+ */
 export async function closeSingleWindows(tx: Transaction, account: AccountId): Promise<readonly string[]> {
   const rows = await tx.query<{ id: string; was_open: boolean }>(
     'update activation_window set closed_at = clock_timestamp() where account_id = $1 and closed_at is null returning id, closes_at > closed_at as was_open',
@@ -96,7 +102,10 @@ export type MachineWindow = {
   readonly standing: readonly string[];
 };
 
-/** The machine accounts of a customer, until when each may log in with its key alone, and the names of its standing windows. */
+/**
+ * Returns the machine accounts of a customer, until when each may log in with its key alone, and the name and last day
+ * of each of its standing windows. At most 500 accounts are returned.
+ */
 export async function machineWindows(tx: Transaction, customer: CustomerId): Promise<readonly MachineWindow[]> {
   const rows = await tx.query<{ name: string; open_until: Date | null; standing: readonly string[] }>(
     `select a.name, w.closes_at as open_until, coalesce((select array_agg(s.name::text || ' until ' || to_char(s.valid_until at time zone 'UTC', 'YYYY-MM-DD') order by s.name)
