@@ -80,6 +80,19 @@ test('complete reads', async (t) => {
   await close(second, 2);
   t.match(await reads(2), { reads: 0 }, 'what another handle read does not count');
 
+  const [again] = await sql.query<{ id: string }>(
+    `insert into download select (jsonb_populate_record(d, jsonb_build_object('id', gen_random_uuid()))).* from download d where d.id = $1 returning id`,
+    [second.downloads[2]],
+  );
+  const beside: Reader = { ...second, downloads: second.downloads.map((id, file) => (file === 2 ? (again?.id ?? '') : id)) };
+  await release(beside, 2, [0, 1]);
+  await close(second, 2, 0);
+  await close(beside, 2, 2);
+  t.match(await reads(2), { reads: 0 }, 'nor what another handle of the same session read');
+  await release(beside, 2, [2]);
+  await close(beside, 2, 2);
+  t.match(await reads(2), { reads: 1 }, 'twin: one of them read all of it');
+
   const ours = await bank.addReader({ isInternal: true });
   await release(ours, 3, [0, 1, 2]);
   await close(ours, 3, 3);
@@ -89,5 +102,5 @@ test('complete reads', async (t) => {
   await close(second, 3, 3);
   t.match(await reads(3), { reads: 0 }, 'nor any in a folder that does not count');
   const [entries] = await sql.query<{ n: number }>("select count(*)::int as n from ledger where kind = 'file.read-completely'");
-  t.equal(entries?.n, 3, 'each that counted is on the record');
+  t.equal(entries?.n, 4, 'each that counted is on the record');
 });

@@ -37,12 +37,12 @@ export async function findCountedHandle(tx: Transaction, { download, session }: 
 }
 
 /**
- * Returns, by the record, how many extents of its version the session of a handle was granted since the handle was
- * opened. It reads all entries of the session, and is for the case that no caller knows the number.
+ * Returns, by the record, how many extents of its version were granted to a handle. Another handle of the same session
+ * is another read. It reads all entries of the session, and is for the case that no caller knows the number.
  */
 export async function countReleased(tx: Transaction, { download, session }: ReadHandle): Promise<number> {
   const [row] = await tx.query<{ n: number }>(
-    `select count(distinct l.extent) as n from download d join ledger l on l.session_id = d.session_id and l.version_id = d.version_id
+    `select count(distinct l.extent) as n from download d join ledger l on l.session_id = d.session_id and l.version_id = d.version_id and l.handle_id = d.id
      where d.id = $1 and d.session_id = $2 and l.at >= d.opened_at and l.kind = 'extent.granted'`,
     [download, session],
   );

@@ -21,8 +21,8 @@ import {
 /**
  * Is called when a handle was closed, by its client or with its session. A read is complete when every extent was
  * released through this handle. A complete read is counted, and the last one that the folder allows withdraws the
- * version. `released` is the number of extents that the caller knows of. When these are not all, the record is asked;
- * it counts the extents of the version that the session was granted since the handle was opened.
+ * version. `released` is the number of extents that the caller knows of. When these are not all, the record is asked
+ * for those of this very handle.
  */
 export async function handleClosed(tx: Transaction, handle: ReadHandle, released = 0): Promise<void> {
   const counted = await findCountedHandle(tx, handle);
