@@ -1,5 +1,6 @@
-// Owns: the alarms about a record that waits: for its seal, or for its witness; each said once a minute.
-// Must never: count as said what could not be written.
+// Owns: the alarms about a record whose entries wait too long for a seal or whose checkpoints wait too long for a
+// witness. Each alarm is raised at most once a minute for each kind and subject.
+// Must never: count an alarm as raised when its row could not be written.
 import type { Logger } from '../../observability/logger.ts';
 import type { Database } from '../../postgres/database.ts';
 import { insertAlert } from '../alerts/alert-queries.ts';
