@@ -1,5 +1,6 @@
-// Owns: the seals of rows that decide what a session may do: made in the transaction that wrote the row, verified whenever it is used.
-// Must never: seal a row that its writer did not declare, or take a row whose seal, maker or change does not verify.
+// Owns: the seals of rows that decide what a session may do: made in the transaction that wrote the row, and verified
+// whenever the row is used.
+// Must never: seal a row that its writer did not declare, or accept a row whose seal, maker or change does not verify.
 import { randomBytes, timingSafeEqual } from 'node:crypto';
 import { CofferdamError } from '../../domain/errors.ts';
 import type { Transaction } from '../../postgres/database.ts';
@@ -36,7 +37,7 @@ const partOf = ({ kind, id, facts, change, maker, generation }: Sealable): reado
 ];
 export const rowKey = ({ kind, id }: RowName): string => `${kind}/${id}`;
 
-/** Whoever calls this answers for the rows: they are sealed as they stand. */
+/** Seals these rows as they stand, without any check. The caller is responsible for them. */
 export async function sealRows<R extends Sealable>(tx: Transaction, keys: KeyRing, rows: readonly R[]): Promise<readonly Sealed<R>[]> {
   const sealed = rows.map((row) => ({ ...row, mac: keys.sealRow(partOf(row)) }));
   if (sealed.length > 0) await writeSeals(tx, sealed, keys.rowSealId);
@@ -45,13 +46,16 @@ export async function sealRows<R extends Sealable>(tx: Transaction, keys: KeyRin
 
 type Sealed<R> = R & { readonly mac: Buffer };
 
-/** On whose behalf rows are written. `change`: the one that two allowed; null: what `maker` may do without. */
+/**
+ * On whose behalf rows are written. `change` returns the id of the change that two operators signed, or null for what
+ * `maker` may do without one.
+ */
 export type Behalf = { readonly maker: Maker; readonly change: () => string | null };
 
-/** A row that is not what was declared: nothing of the transaction happens, and it is an alarm. */
+/** The error that a row is not what was declared. The whole transaction is undone, and an alarm is raised. */
 export class Undeclared extends CofferdamError {
   readonly row: RowName;
-  /** As it was when a change of it was declared. */
+  /** The row as it was when its change was declared. */
   readonly before: SealedRow | null;
 
   constructor(row: RowName, why: string, before: SealedRow | null = null) {
@@ -61,13 +65,18 @@ export class Undeclared extends CofferdamError {
   }
 }
 
-/** A glass that is broken stays the one that two prepared: what is done with it does not stand for it. */
+/**
+ * Returns the change that a row names after this write. An emergency keeps the change by which two operators prepared
+ * it; using it does not replace that.
+ */
 const named = (kind: SealKind, before: string | null, change: string | null): string | null =>
   kind === 'break-glass' ? (before ?? change) : (change ?? before);
 
 /**
- * One more than it ever was. A row that is made was never sealed; one that is changed is of the generation that was read and verified. An end whose row
- * was altered before counts on from whatever stands there, or is known; so does one that was put back after something was taken from it.
+ * Returns the next generation of a row. A new row was never sealed; a changed row must be of the generation that was
+ * read and verified. For an end whose row was altered before, and for a row that was put back after something was taken
+ * away from it, counting continues from the greatest generation that stands there or is known. Throws Undeclared when
+ * the generations do not fit.
  */
 function nextGeneration(row: SealedRow, before: SealedRow | null, known: Generations, isOver: boolean): number {
   const isCounted = isOver || (before !== null && before.generation === row.generation && known.isPutBack(before));
@@ -78,7 +87,10 @@ function nextGeneration(row: SealedRow, before: SealedRow | null, known: Generat
   return last + 1;
 }
 
-/** `isGood`: whether what stood there before was what the warden had written. */
+/**
+ * Returns what is to be sealed for a row that this transaction wrote. Throws Undeclared when the row was not declared
+ * or differs, or when it needs two operators. `isGood` tells whether the former row was what the warden had written.
+ */
 function sealable(
   row: SealedRow,
   declared: Declared | undefined,
@@ -90,7 +102,7 @@ function sealable(
   const odd = deviation(row, declared);
   if (odd !== undefined) throw new Undeclared(row, `${odd} is not what was declared`, declared.before);
   if (declared.isEnd && !isEnded(row)) throw new Undeclared(row, 'it is not at its end', declared.before);
-  // Of a row that somebody else altered, an end takes over nothing.
+  // When somebody else altered the row before, its end takes over neither its change nor its maker.
   const before = declared.before !== null && isGood(declared.before) ? declared.before : null;
   const isOver = declared.isEnd === true && before === null;
   const generation = nextGeneration(row, before, known, isOver);
@@ -106,19 +118,25 @@ function sealable(
   };
 }
 
-/** Where no row at all would be taken for a beginning: that there was one is on the record from the first seal on. */
+/**
+ * Returns whether the absence of a row of this kind would pass for a row that was never made. The record therefore
+ * names such a row from its first seal on.
+ */
 const isMissed = (kind: SealKind): boolean => kind === 'second-factor';
 
 type Altered = { readonly row: SealedRow; readonly declared: Declared };
 
-/** Of what is declared, the rows that were not what the warden had written; `isGood`: of each that was. Throws for one that is relied on, or changed in what may be wider. */
+/**
+ * Returns the declared rows that were not what the warden had written, and `isGood`, which tells whether a row was.
+ * Throws Undeclared when such a row is relied on, or is changed in a way that may widen something.
+ */
 async function alteredAmong(
   tx: Transaction,
   keys: KeyRing,
 ): Promise<{ readonly altered: readonly Altered[]; isGood(row: SealedRow): boolean }> {
   const all = [...declarationsOf(tx).values()];
   const before = all.flatMap((one) => one.before ?? []);
-  // Another warden may have sealed them since: what it recorded is newer than what is known here.
+  // Another warden may have sealed the rows since. What it recorded is newer than what this process knows.
   const known = generationsOf(keys);
   await known.refresh(tx);
   const narrowed = new Set(all.filter((one) => one.narrows).map(rowKey));
@@ -133,7 +151,10 @@ async function alteredAmong(
   return { altered, isGood };
 }
 
-/** Whether a row that is narrowed was altered before, as sealing will judge it. Then nothing is compared with what it says: what is asked is written, unsealed. */
+/**
+ * Returns whether a row that is narrowed was altered before, by the rules that sealing will apply. When it was, nothing
+ * is compared with what the row says: the value that was asked for is written, and the row stays unsealed.
+ */
 export async function isFoundAltered(tx: Transaction, keys: KeyRing, name: RowName): Promise<boolean> {
   const declared = declarationsOf(tx).get(rowKey(name));
   if (declared?.before == null) return false;
@@ -145,15 +166,19 @@ export async function isFoundAltered(tx: Transaction, keys: KeyRing, name: RowNa
   return true;
 }
 
-/** For what cannot be told from what widens, since the row was altered: an alarm. */
+/**
+ * Returns the error for a change that cannot be distinguished from widening, because the row was altered. It raises an
+ * alarm.
+ */
 export const alteredBefore = (tx: Transaction, name: RowName): Undeclared =>
   new Undeclared(name, 'it was altered before', declarationsOf(tx).get(rowKey(name))?.before ?? null);
 
 const isChanged = ({ declared }: Altered): boolean => Object.keys(declared.facts).length > 0;
 
 /**
- * Tells of the rows that were altered and hinder nothing. What such a row said is gone with its end: who reads the alarm finds it in a backup, or nowhere. One
- * that was only found may have been sealed again since by an honest change.
+ * Raises the alarms about altered rows that did not prevent the change. What a row said that was brought to its end is
+ * gone then: it can only be found in a backup. A row that was only found may have been sealed again since by an honest
+ * change, so it is verified once more first.
  */
 async function tellAltered(tx: Transaction, keys: KeyRing, altered: readonly Altered[]): Promise<void> {
   for (const one of altered) {
@@ -170,12 +195,15 @@ async function tellAltered(tx: Transaction, keys: KeyRing, altered: readonly Alt
   }
 }
 
-/** For a plan: what sealing would find of the rows that it relies on, or takes something from. */
+/** Checks, for a plan, the rows on which the plan relies or from which it takes something away, as sealing would. */
 export async function examineDeclared(tx: Transaction, keys: KeyRing): Promise<void> {
   await tellAltered(tx, keys, (await alteredAmong(tx, keys)).altered);
 }
 
-/** An altered row from which something is taken away stays without a seal. One that somebody sealed again between is none: then it is tried again. */
+/**
+ * Returns whether a row stays without a seal, because it was altered and something was taken away from it. Throws
+ * Undeclared when somebody sealed it again meanwhile; the command is then tried again.
+ */
 function leftUnsealed(row: SealedRow, altered: readonly Altered[]): boolean {
   const one = altered.find((other) => rowKey(other.row) === rowKey(row));
   if (one === undefined || one.declared.isEnd === true || !isChanged(one)) return false;
@@ -185,7 +213,8 @@ function leftUnsealed(row: SealedRow, altered: readonly Altered[]): boolean {
 
 async function sealDeclared(tx: Transaction, keys: KeyRing, word: string, behalf: Behalf): Promise<void> {
   const declared = declarationsOf(tx);
-  // What stood there before was what the warden had written: a change of one fact does not make the others good.
+  // The former rows must be what the warden had written, because a change of one fact must not make the other facts
+  // valid.
   const { altered, isGood } = await alteredAmong(tx, keys);
   const known = generationsOf(keys);
   const touched = (await readRows(tx, await rowsWrittenUnder(tx, word))).filter((row) => !leftUnsealed(row, altered));
@@ -202,10 +231,13 @@ async function sealDeclared(tx: Transaction, keys: KeyRing, word: string, behalf
   await tellResealed(tx);
 }
 
-/** What was sealed just now is what everybody will take for good: otherwise it would be made, and refused whenever it is used. */
+/**
+ * Requires that the rows which were just sealed pass the check that every reader makes. Otherwise rows could be made
+ * that are refused whenever they are used.
+ */
 async function requireGood(tx: Transaction, keys: KeyRing, sealed: readonly Sealable[]): Promise<void> {
   const rows = await readRows(tx, sealed);
-  // Of this transaction, and not on the record yet.
+  // These rows were sealed in this transaction and are not on the record yet.
   const own = new Set(sealed.map(rowKey));
   const isGood = await judge(tx, keys, rows, [], { isOwn: (row) => own.has(rowKey(row)) });
   const bad = rows.find((row) => !isGood(row));
@@ -213,8 +245,9 @@ async function requireGood(tx: Transaction, keys: KeyRing, sealed: readonly Seal
 }
 
 /**
- * Runs `work`, then seals what it declared and wrote, naming the change that allowed it, or its maker. A row that it wrote and did not
- * declare, fact for fact, was written by something inside the database: an alarm, and nothing of it happens. So is what `work` itself examined (a plan).
+ * Runs `work`, then seals what it declared and wrote, with the change that allowed it or its maker. A row that it wrote
+ * and did not declare, fact for fact, was written by something inside the database: the transaction is undone and an
+ * alarm is raised. The same holds when `work` itself finds such a row while it makes a plan.
  */
 export async function sealing<T>(
   tx: Transaction,
@@ -244,7 +277,10 @@ export async function sealing<T>(
   }
 }
 
-/** Whether the row that is committed is good, and newer than what was read of it: an honest change came first. */
+/**
+ * Returns whether the committed row is good and newer than what was read. Then an honest change came first, and this
+ * one is a conflict.
+ */
 async function isNewer(other: Transaction, keys: KeyRing, before: SealedRow): Promise<boolean> {
   const { broken, rows } = await look(other, keys, [before], []);
   return broken === undefined && (rows.get(rowKey(before))?.generation ?? 0) > before.generation;
@@ -264,7 +300,9 @@ const isMadeWell = (row: SealedRow, changes: ReadonlyMap<string, Proposal>): boo
 
 const isOwnRow = (row: SealedRow): boolean => row.change === null && row.maker === 'self-test';
 
-/** The rows on which self-tests' rows of these stand, and those on which these stand: by `kind/id`, read now. */
+/**
+ * Reads the rows on which rows of self-tests among these depend, and those on which these depend in turn, by `kind/id`.
+ */
 async function readGrounds(tx: Transaction, rows: readonly SealedRow[]): Promise<ReadonlyMap<string, SealedRow>> {
   const grounds = new Map<string, SealedRow>();
   for (let above = rows.filter(isOwnRow); above.length > 0; ) {
@@ -275,13 +313,16 @@ async function readGrounds(tx: Transaction, rows: readonly SealedRow[]): Promise
   return grounds;
 }
 
-/** Whether a row is what the warden wrote last, by somebody who may: its seal, its generation, its maker or its change. */
+/**
+ * Returns a function that tells whether a row is what the warden wrote last, made by somebody who may: it checks the
+ * seal, the generation, and the maker or the change.
+ */
 async function judge(
   tx: Transaction,
   keys: KeyRing,
   rows: readonly SealedRow[],
   within: readonly string[],
-  /** `mayBeOld`: old states that are good for once. `isOwn`: what this transaction sealed itself. */
+  /** `mayBeOld`: an old state that is accepted this time. `isOwn`: a row that this transaction sealed itself. */
   exempt: { readonly mayBeOld?: (row: SealedRow) => boolean; readonly isOwn?: (row: SealedRow) => boolean } = {},
 ): Promise<(row: SealedRow) => boolean> {
   const changes = new Set(rows.flatMap((row) => row.change ?? []));
@@ -295,7 +336,7 @@ async function judge(
     !known.isOutOfPlace(row) &&
     isMadeWell(row, good) &&
     (!isOwnRow(row) || isOnOwnGround(row));
-  /** All of what it stands on is good, and a self-test's. */
+  /** Returns whether all rows on which a self-test's row depends are good, and are a self-test's themselves. */
   const isOnOwnGround = (row: SealedRow): boolean =>
     groundOfOwn(row)?.every((name) => {
       const ground = grounds.get(rowKey(name));
@@ -308,7 +349,10 @@ async function judge(
 export type VerifiedRows = ReadonlyMap<string, SealedRow>;
 type Looked = { readonly broken: RowName | undefined; readonly rows: VerifiedRows };
 
-/** What a verified row says. The type is the caller's word: the columns are those of seal-queries. */
+/**
+ * Returns the facts of a verified row. The caller vouches for the type; the properties are the columns in
+ * `seal-queries.ts`.
+ */
 export function factsOfRow<T>(rows: VerifiedRows, name: RowName): T | undefined {
   const row = rows.get(rowKey(name));
   return row === undefined ? undefined : (JSON.parse(row.facts) as T);
@@ -324,7 +368,8 @@ async function look(
   const rows = new Map((await readRows(tx, names)).map((row) => [rowKey(row), row]));
   const isGood = await judge(tx, keys, [...rows.values()], within);
   const generations = generationsOf(keys);
-  // Another look first: somebody may have sealed it again between this one and now, or since the record was looked at.
+  // The record is read again before a row counts as broken: somebody may have sealed the row again since the record was
+  // last read, or since the row was read.
   if (!isAgain && [...rows.values()].some((row) => generations.isOld(row) || generations.isUnrecorded(row))) {
     await generations.refresh(tx);
     return look(tx, keys, names, within, true);
@@ -338,27 +383,39 @@ async function look(
   return { broken, rows };
 }
 
-/** The first of these rows that is missing, unsealed, altered, of an earlier state, or made by nobody who may make it; undefined: all are good. */
+/**
+ * Returns the first of these rows that is missing, unsealed, altered, of an earlier state, or made by somebody who may
+ * not; undefined when all of them are good.
+ */
 export async function firstBroken(
   tx: Transaction,
   keys: KeyRing,
   names: readonly RowName[],
-  /** Changes whose proof this is a part of: none may prove itself. */
+  /** The changes whose verification this is a part of. No change may prove itself. */
   within: readonly string[] = [],
 ): Promise<RowName | undefined> {
   return (await look(tx, keys, names, within)).broken;
 }
 
-/** As `firstBroken`, with the rows as they were verified: whoever goes on with what a row says takes it from these, or compares it with them. */
+/**
+ * Does the same as `firstBroken` and also returns the rows as they were verified. A caller that uses what a row says
+ * takes it from these, or compares it with them.
+ */
 export const verifiedRows = (tx: Transaction, keys: KeyRing, names: readonly RowName[], within: readonly string[] = []): Promise<Looked> =>
   look(tx, keys, names, within);
 
-/** What a login relies on beside its window and its ticket: its account's and its customers' rows, which may be hundreds. */
+/**
+ * Verifies the rows on which a login relies, except its window and its ticket: the rows of its account and customers,
+ * of which there may be hundreds.
+ */
 export async function verifiedAhead(tx: Transaction, keys: KeyRing, account: string, credentials: readonly string[]): Promise<Looked> {
   return look(tx, keys, await rowsBehind(tx, account, credentials), []);
 }
 
-/** Whether these are still the rows behind it, none of them sealed again: what was verified is what the warden wrote last. */
+/**
+ * Returns whether these are still all the rows behind the login and none was sealed again, so that what was verified is
+ * what the warden wrote last.
+ */
 async function isUnchanged(tx: Transaction, keys: KeyRing, names: readonly RowName[], rows: VerifiedRows): Promise<boolean> {
   if (names.length !== rows.size) return false;
   const known = generationsOf(keys);
@@ -370,8 +427,9 @@ async function isUnchanged(tx: Transaction, keys: KeyRing, names: readonly RowNa
 }
 
 /**
- * What a login is about to rely on: read and verified in one, so that nothing is relied on that was read at another moment. `ahead`: what was verified
- * earlier in this transaction (`verifiedAhead`); it stands where nothing of it was sealed again, which one look at the seals tells.
+ * Reads and verifies in one step everything on which a login is about to rely, so that nothing is used that was read at
+ * another moment. `ahead` is what `verifiedAhead` verified earlier in this transaction; it is used when a single query
+ * of the seals shows that nothing of it was sealed again.
  */
 export async function verifiedBehind(
   tx: Transaction,
@@ -389,7 +447,8 @@ export async function verifiedBehind(
   if (login.window !== null) more.push({ kind: await windowKind(tx, login.window), id: login.window });
   if (login.ticket !== null) {
     more.push({ kind: 'ticket', id: login.ticket });
-    // A ticket is used once, and what it opens lasts: what another warden recorded a moment ago is not waited for.
+    // A ticket works once, and what it opens lasts. Therefore the record is read here, and not only when the
+    // notification of another warden arrives.
     await generationsOf(keys).refresh(tx);
   }
   if (ahead === undefined || ahead.broken !== undefined || !(await isUnchanged(tx, keys, names, ahead.rows)))
