@@ -1,4 +1,5 @@
-// Owns: the SQL of operators' changes to budgets: locked in the one order, written whole.
+// Owns: the SQL of operators' changes to budgets. The rows are locked in the same order as by grants, and written as a
+// whole.
 import type { BudgetDirection, Caps, Consequence } from '../../domain/budgets.ts';
 import { type CredentialId, type CustomerId, idOf } from '../../domain/ids.ts';
 import type { Transaction } from '../../postgres/database.ts';
@@ -20,7 +21,7 @@ export type LockedBudget = {
   readonly headroomPercent: number;
   readonly isHeadroomSpent: boolean;
   readonly consequence: Consequence;
-  /** The headroom was named in this change: it may be released again. */
+  /** Whether this change sets the headroom, so that it may be released again. */
   readonly isHeadroomApproved: boolean;
 };
 type Raw = Omit<LockedBudget, 'bytes' | 'items' | 'customer' | 'isHeadroomApproved'> & {
@@ -52,7 +53,10 @@ type BudgetFacts = {
   readonly consequence: Consequence;
 };
 
-/** The rows by whose names a scope was found, and each budget: what it says is decided by its row as it is verified. */
+/**
+ * Declares a budget and the rows by whose names its scope was found. Returns the budget with the values of its verified
+ * row, because these decide.
+ */
 async function declareScope(tx: Transaction, purpose: Purpose, { kind, name, customer }: ScopeName, row: Raw): Promise<Raw> {
   const facts = { rank: row.rank, direction: row.direction };
   const said = await declareFound<BudgetFacts>(tx, purpose, { kind: 'budget', id: String(row.id) }, facts);
@@ -79,7 +83,10 @@ async function declareScope(tx: Transaction, purpose: Purpose, { kind, name, cus
   };
 }
 
-/** A scope as operators name it; its rows, locked as grants lock them. Those of self-tests are their nodes' own. */
+/**
+ * Returns the budgets of a scope that an operator named, locked in the order in which grants lock them. Budgets of
+ * self-tests are left out; they belong to their nodes.
+ */
 export async function lockBudgetsOf(tx: Transaction, scope: ScopeName, purpose: Purpose): Promise<readonly LockedBudget[]> {
   const { kind, name, customer } = scope;
   const rows = await tx.query<Raw>(
