@@ -44,7 +44,10 @@ export async function budgetsOf(tx: Transaction, { kind, name, customer }: Scope
   );
 }
 
-/** Gateway and planes, then the customers that used the largest share of a cap of their day. */
+/**
+ * Returns the budgets of the gateway and the planes, and those of the twelve customers that used the largest share of a
+ * daily cap.
+ */
 export async function widestBudgets(tx: Transaction): Promise<readonly BudgetRow[]> {
   return tx.query<BudgetRow>(
     `select ${budgetColumns} ${budgetJoins}
@@ -121,7 +124,10 @@ export type ExposedCustomer = {
   readonly paidBytes: number;
 };
 
-/** Newest published versions in folders that the account may read, per customer. */
+/**
+ * Returns, for each customer, the number and size of the newest published versions in folders that the account may
+ * read, and how much of that this credential was charged for within 24 hours.
+ */
 export async function exposedCustomers(tx: Transaction, account: string, credential: string): Promise<readonly ExposedCustomer[]> {
   return tx.query<ExposedCustomer>(
     `select c.id, c.name as customer, count(v.id) as files, whole_number(coalesce(sum(v.size), 0)) as bytes,
@@ -137,7 +143,7 @@ export async function exposedCustomers(tx: Transaction, account: string, credent
   );
 }
 
-/** The budgets that a read of this customer's files with this credential is charged to. */
+/** Returns the budgets to which a read of this customer's files with this credential is charged. */
 export async function budgetsOfRead(
   tx: Transaction,
   credential: string,

@@ -1,4 +1,4 @@
-// Owns: what operators read about credentials, rotations and windows, put together.
+// Owns: composing what operators read about credentials, rotations and windows.
 import type { Config } from '../config/config.ts';
 import { CofferdamError } from '../domain/errors.ts';
 import type { Transaction } from '../postgres/database.ts';

@@ -20,10 +20,10 @@ export async function findOperatorByName(tx: Transaction, name: string): Promise
   return row;
 }
 
-/** Program limit exceeded: `command_room`, of commands that wait. */
+/** SQLSTATE `program_limit_exceeded`, raised by the trigger `command_room` when too many commands wait. */
 const noRoom = '54000';
 
-/** Throws `over-limit` when too many wait, of this operator or of all. */
+/** Inserts a command. Throws `over-limit` when too many commands wait, of this operator or of all operators. */
 export async function insertCommand(tx: Transaction, id: string, operator: string, operation: string, params: unknown): Promise<void> {
   const values = [id, operator, operation, JSON.stringify(params)];
   await tx.query('insert into command (id, operator_id, operation, params) values ($1, $2, $3, $4)', values).catch((cause: unknown) => {
@@ -49,7 +49,7 @@ export async function findAnswer(tx: Transaction, id: string): Promise<CommandAn
   return row && { state: row.state, result: row.result, errorCode: row.error_code, errorText: row.error_text };
 }
 
-/** One entry before and one after each call. What was asked is internal. */
+/** Writes the entry before or after a call. The parameters are a sensitive field. */
 export async function recordCall(
   tx: Transaction,
   kind: 'operator.asked' | 'operator.answered',
@@ -60,7 +60,10 @@ export async function recordCall(
   await insertEntry(tx, ['kind', 'observer', 'operator', 'sensitive'], [kind, 'admin', sensitive.operator, JSON.stringify(sensitive)]);
 }
 
-/** A critical alert, the only one that this role can raise. */
+/**
+ * Raises the critical alert that an entry of this process is missing or was changed. It is the only alert that the
+ * admin role can raise.
+ */
 export async function missEntry(tx: Transaction, id: number, kind: string, is: 'gone' | 'changed'): Promise<void> {
   await tx.query('select miss_entry_of_admin($1, $2, $3)', [id, kind, is]);
 }

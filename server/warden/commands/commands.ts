@@ -36,7 +36,10 @@ type UseCase = (params: never, doing: Doing) => Promise<unknown>;
 /** The number of operators whose order of being served is remembered. */
 const servedMax = 200;
 
-/** The largest number of remembered reasons. In both queues together no more commands wait than the database admits. */
+/**
+ * The largest number of remembered reasons. The database admits fewer waiting commands than this, in both queues
+ * together.
+ */
 const troublesMax = 200;
 /** The reason, by command, why a waiting command could not be done when it was tried. */
 const troubles = new Map<string, string>();
