@@ -35,7 +35,8 @@ export class RecordDiverged extends Error {
 export type Signed = { readonly by: string; readonly era: number; readonly size: number; readonly root: string };
 
 export type Tree = { readonly frontier: Frontier; readonly root: string };
-export type Newest = { readonly text: string; readonly epoch: number /** When the epoch of this head began, in microseconds since 1970. */; readonly epochAt: number };
+/** What is known of a head. `epochAt`: when its epoch began, in microseconds since 1970. */
+export type Newest = { readonly text: string; readonly epoch: number; readonly epochAt: number };
 export type Standing = {
   readonly era: number;
   /** The number of the last sealed entry. */
