@@ -86,8 +86,7 @@ async function make(url: string): Promise<Times> {
       )
     ).rows;
     for (const index of indexes) await one.query(`drop index ${index.indexname}`);
-    // Two connections make one half of the history each, at the same time, so that the rows of each month are in the
-    // order of time.
+    // Two connections make one half of the history each, at the same time, so that the rows of each month are in the order of time.
     const chunk = Math.min(20_000, Math.ceil(sessions / 4));
     const run = async (client: pg.Client, from: number, until: number): Promise<void> => {
       for (let first = from; first < until; first += chunk) {

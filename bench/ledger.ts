@@ -22,10 +22,7 @@ async function seconds(work: () => Promise<void>): Promise<number> {
   return (performance.now() - started) / 1000;
 }
 
-/**
- * Returns entries a second: written one in each transaction, by one caller and by sixteen at once, and then sealed in
- * rounds.
- */
+/** Returns entries a second: written one in each transaction, by one caller and by sixteen at once, and then sealed in rounds. */
 async function entries(): Promise<{ readonly written1: number; readonly written16: number; readonly sealed: number }> {
   const sql = await createTestDatabase(t);
   const database = new Database({ url: sql.wardenUrl, applicationName: 'bench', connectionsMax: 16 });
@@ -101,8 +98,7 @@ async function sealing(): Promise<{ readonly filesSealed: number; readonly files
     return { cluster, account: accounts[0] as { name: string; privateKey: string } };
   };
   const usual = await make({});
-  // In this cluster nothing is sealed, and nothing stops because of that, so that only the writing of entries is
-  // measured.
+  // In this cluster nothing is sealed, and nothing stops because of that, so that only the writing of entries is measured.
   const never = await make({ sealEveryMs: 3_600_000, witnessStopMs: 86_400_000, witnessAlarmMs: 86_400_000 });
   const results: { sealed: number; unsealed: number }[] = [];
   for (let i = 0; i < rounds; i += 1)

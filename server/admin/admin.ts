@@ -1,6 +1,5 @@
 // Owns: the admin process: one operator per connection, and the gate that every call passes.
-// Must never: let a call through without a valid certificate, an operator, a sufficient role and an entry in the record
-// (T-04).
+// Must never: let a call through without a valid certificate, an operator, a sufficient role and an entry in the record (T-04).
 import { createHash, type X509Certificate } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
 import { type Config, runtimePaths } from '../config/config.ts';

@@ -44,10 +44,7 @@ export async function budgetsOf(tx: Transaction, { kind, name, customer }: Scope
   );
 }
 
-/**
- * Returns the budgets of the gateway and the planes, and those of the twelve customers that used the largest share of a
- * daily cap.
- */
+/** Returns the budgets of the gateway and the planes, and those of the twelve customers that used the largest share of a daily cap. */
 export async function widestBudgets(tx: Transaction): Promise<readonly BudgetRow[]> {
   return tx.query<BudgetRow>(
     `select ${budgetColumns} ${budgetJoins}

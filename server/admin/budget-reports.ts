@@ -1,5 +1,4 @@
-// Owns: composing what operators read about budgets: use against caps, the course of a window, what a credential could
-// take now.
+// Owns: composing what operators read about budgets: use against caps, the course of a window, what a credential could take now.
 import { budgetWindows, historyOf, roomIn, scopeOfRank } from '../domain/budgets.ts';
 import { CofferdamError } from '../domain/errors.ts';
 import type { Transaction } from '../postgres/database.ts';

@@ -63,10 +63,7 @@ export async function staleCredentials(tx: Transaction, dormantMs: number, warnM
   return rows.map((row) => plainRow<CredentialRow>(row));
 }
 
-/**
- * Returns the credentials that the warden would select. For `isRotation` these are usable public keys that are in no
- * rotation.
- */
+/** Returns the credentials that the warden would select. For `isRotation` these are usable public keys that are in no rotation. */
 export async function plannedCredentials(
   tx: Transaction,
   dormantMs: number,
@@ -138,10 +135,7 @@ export async function rotationItems(
 
 const windowColumns = `a.name as account, c.name as customer, w.name, w.schedule, w.opens_at as "opensAt", w.closes_at as "closesAt", w.is_open as "isOpenNow", w.opened_by as "openedBy", w.reason`;
 
-/**
- * Returns the windows that are open or will open. With `standingOnly` these are the standing windows, which operators
- * call exceptions.
- */
+/** Returns the windows that are open or will open. With `standingOnly` these are the standing windows, which operators call exceptions. */
 export async function listWindows(tx: Transaction, account: string | null, standingOnly: boolean): Promise<readonly WindowRow[]> {
   const rows = await tx.query<Raw<WindowRow>>(
     `select ${windowColumns} from (

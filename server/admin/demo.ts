@@ -1,5 +1,4 @@
-// Owns: the demo world, made once by the same commands that operators use: three banks, their accounts, and our own
-// processor.
+// Owns: the demo world, made once by the same commands that operators use: three banks, their accounts, and our own processor.
 // Must never: run unless the configuration is the demo's own, on loopback.
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';

@@ -1,6 +1,5 @@
 // Owns: the sockets that have not yet shown any right to be here, and the limit of their number (T-38).
-// Must never: refuse a new socket. The oldest one is closed instead, because an honest client authenticates within
-// milliseconds.
+// Must never: refuse a new socket. The oldest one is closed instead, because an honest client authenticates within milliseconds.
 import type { Duplex } from 'node:stream';
 import type { Share } from '../domain/share.ts';
 

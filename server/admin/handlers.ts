@@ -1,5 +1,4 @@
-// Owns: the handlers of what operators may read. Every operation that changes something is sent to the warden as a
-// command.
+// Owns: the handlers of what operators may read. Every operation that changes something is sent to the warden as a command.
 import type { Config } from '../config/config.ts';
 import { CofferdamError } from '../domain/errors.ts';
 import { parseReceipt } from '../domain/receipt.ts';

@@ -1,7 +1,5 @@
-// Owns: the listeners for operators: TLS 1.3 with client certificates over the unix socket and, when configured, over
-// one loopback port.
-// Must never: listen on an address that another machine can reach, or hand on a connection without a valid certificate
-// (T-04).
+// Owns: the listeners for operators: TLS 1.3 with client certificates over the unix socket and, when configured, over one loopback port.
+// Must never: listen on an address that another machine can reach, or hand on a connection without a valid certificate (T-04).
 
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { X509Certificate } from 'node:crypto';

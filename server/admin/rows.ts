@@ -1,5 +1,4 @@
-// Owns: converting rows from the form of the database to the form on the wire: dates become ISO 8601, everything else
-// stays the same.
+// Owns: converting rows from the form of the database to the form on the wire: dates become ISO 8601, everything else stays the same.
 
 /** A row of `T` as the database returns it: properties that end in `At`, and the other instants, are dates. */
 export type Raw<T> = { readonly [K in keyof T]: K extends `${string}At` | 'validFrom' | 'deadline' ? Date | Extract<T[K], null> : T[K] };

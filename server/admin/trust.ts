@@ -105,10 +105,7 @@ export class TrustFiles {
     clearInterval(this.#timer);
   }
 
-  /**
-   * Returns the state of the files. It is taken before they are read, so that a change made meanwhile is seen by the
-   * next look.
-   */
+  /** Returns the state of the files. It is taken before they are read, so that a change made meanwhile is seen by the next look. */
   #look(): string {
     return names
       .map((name) => {

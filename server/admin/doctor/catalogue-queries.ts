@@ -131,10 +131,7 @@ export async function rowSecurity(tx: Transaction): Promise<readonly { readonly 
 }
 
 export type TriggerFacts = {
-  /**
-   * Tables of the record that could be changed, deleted from or truncated, because a guard trigger is missing or not in
-   * force.
-   */
+  /** Tables of the record that could be changed, deleted from or truncated, because a guard trigger is missing or not in force. */
   readonly unguarded: readonly string[];
   readonly disabled: readonly string[];
 };

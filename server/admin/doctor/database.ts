@@ -1,5 +1,4 @@
-// Owns: the findings about the database: version, settings, the whole matrix of rights, row-level security, roles,
-// triggers, its clock.
+// Owns: the findings about the database: version, settings, the whole matrix of rights, row-level security, roles, triggers, its clock.
 import type { Shares } from '../../config/shares.ts';
 import { connectionLimit, connectionsOf } from '../../postgres/connection-limits.ts';
 import { type Catalogue, compareGrants, type Grant } from '../../postgres/grant-matrix.ts';

@@ -22,10 +22,7 @@ function witnessFinding(config: Config): Finding {
       );
 }
 
-/**
- * How long, in milliseconds, a month may wait for its witness, for receivers, or for a moment in which nobody reads the
- * record.
- */
+/** How long, in milliseconds, a month may wait for its witness, for receivers, or for a moment in which nobody reads the record. */
 const patienceMs = 24 * 3_600_000;
 
 /** Returns whether every month that is due has left the database. */

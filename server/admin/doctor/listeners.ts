@@ -63,15 +63,9 @@ function fits(expected: Expected, listener: TcpListener): boolean {
   return literal === listener.address;
 }
 
-/**
- * Returns to which process or user of the product a listener belongs, as far as can be seen; undefined when it is not
- * the product's.
- */
+/** Returns to which process or user of the product a listener belongs, as far as can be seen; undefined when it is not the product's. */
 export type Owner = (listener: TcpListener) => string | undefined;
-/**
- * `areUsersKnown` means that the roles have users of their own, so that every listener of the product has a known
- * owner.
- */
+/** `areUsersKnown` means that the roles have users of their own, so that every listener of the product has a known owner. */
 type Whose = { readonly owner: Owner; readonly areUsersKnown: boolean };
 
 function tcpFinding(listener: TcpListener, expected: readonly Expected[], whose: Whose, addresses: readonly string[]): readonly Finding[] {
@@ -90,8 +84,7 @@ function tcpFinding(listener: TcpListener, expected: readonly Expected[], whose:
       ),
     ];
   if (match !== undefined && (match.isPublic || isLoopback(address))) return [ok(check, `${match.name}: ${reach}`)];
-  // Finds a port that should be reachable only from this machine and listens on an address that others reach, whoever
-  // holds it.
+  // Finds a port that should be reachable only from this machine and listens on an address that others reach, whoever holds it.
   const inward = expected.find((one) => !one.isPublic && one.port === port && (isWildcard(one.host) || isWildcard(address)));
   const holder = whose.owner(listener) ?? inward?.name;
   if (holder === undefined) return [];

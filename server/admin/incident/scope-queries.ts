@@ -13,18 +13,12 @@ export type FoundFile = Omit<IncidentRow<'files'>, 'certainty' | 'differs' | 'se
   readonly sizeDiffers: boolean | null;
 };
 
-/**
- * The columns of an entry: the folder, path, hash and number of extents that an opening states, and who closed the
- * handle.
- */
+/** The columns of an entry: the folder, path, hash and number of extents that an opening states, and who closed the handle. */
 const ofEntry = `case when l.kind in ('download.opened', 'upload.opened') then l.public ->> 'folder' end as folder,
   case when l.kind in ('download.opened', 'upload.opened') then l.public ->> 'path' end as path, case when l.kind = 'download.opened' then l.sha256 end as sha256,
   case when l.kind = 'download.opened' then (l.public ->> 'extentCount')::int end as extent_count, case when l.kind = 'download.closed' then l.public ->> 'by' end as closed_by`;
 
-/**
- * The customers of one part of the work: those named, or with `isRest` all others and the entries that belong to no
- * customer.
- */
+/** The customers of one part of the work: those named, or with `isRest` all others and the entries that belong to no customer. */
 export type CustomersOf = { readonly customers: readonly string[]; readonly isRest: boolean };
 
 /** Returns the first half of the customers by name, which makes about one half of an answer in that order. */
@@ -36,10 +30,10 @@ export async function firstHalf(snapshot: Snapshot): Promise<readonly string[]> 
 }
 
 /**
- * Calls `onRow` for each version of which a key was released, in the order of customers, and returns the number of
- * rows. The openings and closings of the sessions involved are looked up outside of the time window as well: a handle
- * is judged by how it ended even when that was after the window, and named by how it was opened even when that was
- * before it.
+ * Calls `onRow` for each version of which a key was released or bytes were sent, and for each empty file that was
+ * opened, in the order of customers; returns the number of rows. The openings and closings of the sessions involved are
+ * looked up outside of the time window as well: a handle is judged by how it ended even when that was after the window,
+ * and named by how it was opened even when that was before it.
  */
 export async function eachFile(snapshot: Snapshot, chosen: Chosen, of: CustomersOf, onRow: (row: FoundFile) => void): Promise<number> {
   return snapshot.each<FoundFile>(
@@ -85,8 +79,7 @@ export async function eachFile(snapshot: Snapshot, chosen: Chosen, of: Customers
        left join file f on f.id = case when r.path is null then v.file_id end
        left join customer c on c.id = r.customer_id left join lateral (select ${pathInFolder} as path where f.id is not null) k on true
      ) o order by o.customer collate "C" nulls last, o."customerId", o.folder collate "C", o.path collate "C", o.version`,
-    // `$6` stands for a missing version, so that two missing versions compare as equal and the join can still use a
-    // hash.
+    // `$6` stands for a missing version, so that two missing versions compare as equal and the join can still use a hash.
     [...chosenValues(chosen), '00000000-0000-0000-0000-000000000000', of.customers, of.isRest],
     onRow,
   );

@@ -1,5 +1,4 @@
-// Owns: finding what a selection did, step by step, in one snapshot of the database, and writing it into a spool
-// (decision 0017).
+// Owns: finding what a selection did, step by step, in one snapshot of the database, and writing it into a spool (decision 0017).
 // Must never: report less than the record says. When a step fails, the whole answer fails.
 import { CofferdamError } from '../../domain/errors.ts';
 import { certaintyOf } from '../../domain/incident/certainty.ts';
@@ -186,10 +185,7 @@ async function findActivity(
   }
 }
 
-/**
- * Answers `selection` into `spool`. With `isListed` the files that were not read are listed, and otherwise only
- * counted.
- */
+/** Answers `selection` into `spool`. With `isListed` the files that were not read are listed, and otherwise only counted. */
 export async function findScope(
   snapshot: SharedSnapshot,
   spool: Spool,

@@ -1,5 +1,4 @@
-// Owns: the answers that operators wait for or page through: a few at a time, each kept for a limited time and for the
-// operator who asked.
+// Owns: the answers that operators wait for or page through: a few at a time, each kept for a limited time and for the operator who asked.
 // Must never: keep an answer longer than it may live, or show it to another operator.
 import { randomUUID } from 'node:crypto';
 import { dirname } from 'node:path';
@@ -32,7 +31,7 @@ export const scopeLimits = {
   livesMs: 15 * 60_000,
   /** How long an answer may take. An older snapshot would slow down everybody's grants, so the answer is given up. */
   takesMs: 5 * 60_000,
-  /** How long a hunt may take, because a call must be answered within 30 s. */
+  /** How long a question may take that is answered within one call. A call must be answered within 30 s. */
   huntMs: 25_000,
   bytesMax: 4 * 1024 ** 3,
   pageBytesMax: 110_000,
@@ -238,8 +237,8 @@ export class Scopes {
 }
 
 /**
- * Returns whether an answer may be removed for a new one: its connection is gone, or it is complete and was asked for
- * on the same connection as the new one, or on none.
+ * Returns whether an answer may be removed for a new one: its connection is gone, or it is no longer running and was
+ * asked for on the same connection as the new one, or on none.
  */
 const mayGo = (kept: Held, from: Asker | undefined): boolean =>
   kept.from?.() === true || (kept.state.is !== 'running' && (kept.from === undefined || kept.from === from));

@@ -119,10 +119,7 @@ export type Touched = {
   readonly credentialsSince: readonly Date[];
 };
 
-/**
- * Returns the accounts and credentials that an operator's actions concerned before `until`, each with the time of the
- * first action.
- */
+/** Returns the accounts and credentials that an operator's actions concerned before `until`, each with the time of the first action. */
 export async function touchedBy(snapshot: Snapshot, spellings: readonly string[], until: string | null): Promise<Touched> {
   const rows = await snapshot.query<{ account: string | null; credential: string | null; since: Date }>(
     `select l.account_id as account, l.credential, min(l.at) as since from ledger l

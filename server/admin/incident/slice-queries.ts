@@ -21,10 +21,7 @@ export async function extentOf(tx: Snapshot, chosen: Chosen, customer: string, f
   return row ?? { within: 0, behind: 0 };
 }
 
-/**
- * Returns, in microseconds since 1970, the time of the first entry of the tree that the scope concerns, and the
- * database's clock.
- */
+/** Returns, in microseconds since 1970, the time of the first entry of the tree that the scope concerns, and the database's clock. */
 export async function timesOf(
   tx: Snapshot,
   chosen: Chosen,

@@ -1,7 +1,6 @@
 // Owns: what a customer is shown of an incident: every entry of its tree between two checkpoints, public fields only,
 // and which of them the incident concerns.
-// Must never: show a sensitive field or an entry of another customer, or leave out an entry between the two
-// checkpoints.
+// Must never: show a sensitive field or an entry of another customer, or leave out an entry between the two checkpoints.
 import { hash } from 'node:crypto';
 import { CofferdamError } from '../../domain/errors.ts';
 import { classDigest, publicArray, sensitiveArray } from '../../domain/ledger/leaf.ts';

@@ -1,6 +1,5 @@
 // Owns: the rows of one answer, however many: lines of JSON in an unnamed file that is read page by page.
-// Must never: hold more rows in memory than a small buffer, or leave a file behind. The file is unlinked as soon as it
-// is open.
+// Must never: hold more rows in memory than a small buffer, or leave a file behind. The file is unlinked as soon as it is open.
 import { randomUUID } from 'node:crypto';
 import { closeSync, openSync, readSync, unlinkSync, writeSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,5 +1,4 @@
-// Owns: the SQL of what the accounts of a selection could have read and did not, according to the present rights and
-// catalogue.
+// Owns: the SQL of what the accounts of a selection could have read and did not, according to the present rights and catalogue.
 import type { Snapshot } from '../../postgres/snapshot.ts';
 import type { IncidentRow } from '../../rpc/operator-incident.ts';
 import { type Chosen, chosenValues, pathInFolder, selected } from './selection-queries.ts';

@@ -1,7 +1,6 @@
 // Owns: asking the database for the entries that the admin process wrote, and raising an alert when one of them is
 // missing or was changed (decision 0036).
-// Must never: freeze the record, or raise the alert while a warden has frozen it: whoever operates the record must be
-// able to continue.
+// Must never: freeze the record, or raise the alert while a warden has frozen it: whoever operates the record must be able to continue.
 import { hash } from 'node:crypto';
 import type { Config } from '../../config/config.ts';
 import { held } from '../../domain/detached.ts';

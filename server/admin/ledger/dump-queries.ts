@@ -1,5 +1,4 @@
-// Owns: the SQL that reads the record for verification, page by page: rows that never change, up to the state at the
-// start.
+// Owns: the SQL that reads the record for verification, page by page: rows that never change, up to the state at the start.
 // Must never: leave out a row that could be forged. Only rows that were sealed since the start are skipped.
 import type { Transaction } from '../../postgres/database.ts';
 

@@ -1,6 +1,5 @@
 // Owns: the SQL with which operators read entries: a window of numbers, one entry, the entry that opened a session.
-// Must never: read more numbers than the window it was given, because the duration of a statement must not grow with
-// the record.
+// Must never: read more numbers than the window it was given, because the duration of a statement must not grow with the record.
 import type { Transaction } from '../../postgres/database.ts';
 import type { LedgerFilter, LedgerRow } from '../../rpc/operator-ledger-reading.ts';
 

@@ -26,10 +26,7 @@ const tailRows = 200;
  */
 const freshMax = 200;
 
-/**
- * Throws `not-found` for a name or a kind that does not exist. An empty answer about it would otherwise be taken for
- * the truth.
- */
+/** Throws `not-found` for a name or a kind that does not exist. An empty answer about it would otherwise be taken for the truth. */
 async function requireKnown(tx: Transaction, { customer, account, kind }: LedgerFilter): Promise<void> {
   const unknown = await unknownName(tx, { ...(customer === undefined ? {} : { customer }), ...(account === undefined ? {} : { account }) });
   if (unknown !== undefined)

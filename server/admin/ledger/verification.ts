@@ -1,7 +1,6 @@
 // Owns: verifying the whole record of the database against checkpoints that an operator brought from a witness, with
 // the code of the stand-alone verifier.
-// Must never: call the record good without a witness, or hold a snapshot while it works. It needs none, because sealed
-// rows never change.
+// Must never: call the record good without a witness, or hold a snapshot while it works. It needs none, because sealed rows never change.
 
 import { randomUUID } from 'node:crypto';
 import { parseStrictly, parseVerifierKey, type Report, recordText, Verification, Witness } from '../../../verifier/index.js';

@@ -1,5 +1,4 @@
-// Owns: reporting that a row is not what the warden wrote: one entry and one alert, whichever part of the warden found
-// it.
+// Owns: reporting that a row is not what the warden wrote: one entry and one alert, whichever part of the warden found it.
 import type { Transaction } from '../../postgres/database.ts';
 import { insertAlert } from '../alerts/alert-queries.ts';
 import { record } from '../ledger/ledger-queries.ts';

@@ -1,5 +1,4 @@
-// Owns: making the first two operators of an installation, once, at the request of somebody who is root on this
-// machine.
+// Owns: making the first two operators of an installation, once, at the request of somebody who is root on this machine.
 // Must never: make an operator when an operator's key is stored, or ever was.
 import { chmodSync, rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';

@@ -1,5 +1,4 @@
-// Owns: finding, among all rows that must carry a seal, those that have none and those that are not what the warden
-// wrote.
+// Owns: finding, among all rows that must carry a seal, those that have none and those that are not what the warden wrote.
 // Must never: keep a transaction open from one page to the next.
 import type { Warden } from '../context.ts';
 import { generationsOf } from './generations.ts';

@@ -28,10 +28,7 @@ import { isVerifiedKey } from './genuine.ts';
 import { installationId } from './seal-queries.ts';
 import { factsOfRow, type VerifiedRows, verifiedRows } from './seals.ts';
 
-/**
- * Runs an operation that two operators have signed. `commands/` provides this function, because it knows all
- * operations.
- */
+/** Runs an operation that two operators have signed. `commands/` provides this function, because it knows all operations. */
 export type Apply = (
   operation: string,
   params: unknown,
@@ -62,8 +59,7 @@ async function requireSigner(tx: Transaction, keys: KeyRing, fingerprint: string
     { kind: 'operator', id: found.operatorId },
   ] as const;
   const { broken, rows: verified } = await verifiedRows(tx, keys, rows);
-  // The rows that `findKey` returned came from another statement. The key and the operator must equal the verified
-  // rows.
+  // The rows that `findKey` returned came from another statement. The key and the operator must equal the verified rows.
   if (broken !== undefined || !isTheVerified(found, fingerprint, verified))
     throw new CofferdamError('denied', `the entry of ${who} among the operators is not what the warden wrote`);
   return found;

@@ -1,5 +1,4 @@
-// Owns: the declarations of a transaction: which rows it writes, with every fact, and what each row said before
-// (decision 0023).
+// Owns: the declarations of a transaction: which rows it writes, with every fact, and what each row said before (decision 0023).
 // Must never: let a row be sealed that differs in a single fact from its declaration. Triggers run inside our
 // transactions, and what they write was not declared.
 import { parseNetwork } from '../../domain/addresses.ts';
@@ -9,10 +8,7 @@ import type { Transaction } from '../../postgres/database.ts';
 import { type EndingKind, factsOfEnd } from './provenance.ts';
 import { type RowName, readRows, type SealedRow } from './seal-queries.ts';
 
-/**
- * A condition for a value that only the database knows exactly, such as an instant by its clock or its spelling of a
- * network.
- */
+/** A condition for a value that only the database knows exactly, such as an instant by its clock or its spelling of a network. */
 export type Expected = { readonly isAllowed: (value: unknown) => boolean };
 export type Facts = Readonly<Record<string, unknown>>;
 
@@ -41,10 +37,7 @@ function declaredIn(tx: Transaction): Map<string, Declared> {
   return known;
 }
 
-/**
- * Declares a row that this transaction inserts. All facts of its kind must be given; a fact that is not given is not
- * allowed.
- */
+/** Declares a row that this transaction inserts. All facts of its kind must be given; a fact that is not given is not allowed. */
 export function declareNew(tx: Transaction, name: RowName, facts: Facts): void {
   const known = declaredIn(tx);
   const { before, facts: earlier } = known.get(keyOf(name)) ?? { before: null, facts: {} };
@@ -179,10 +172,7 @@ export function declarationMark(tx: Transaction): () => void {
   return () => void declarations.set(tx, before);
 }
 
-/**
- * Returns the name of the first fact in which a row differs from its declaration, or undefined when it matches in all
- * of them.
- */
+/** Returns the name of the first fact in which a row differs from its declaration, or undefined when it matches in all of them. */
 export function deviation(row: SealedRow, declared: Declared): string | undefined {
   const actual = JSON.parse(row.facts) as Facts;
   const before = declared.before === null || declared.isEnd === true ? {} : (JSON.parse(declared.before.facts) as Facts);

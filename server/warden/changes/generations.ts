@@ -49,10 +49,7 @@ export class Generations {
   readonly #newest = new Map<string, number>();
   /** What the record says about the newest seal of each row that was sealed more than once. */
   readonly #recorded = new Map<string, { readonly generation: number; readonly mark: string | undefined }>();
-  /**
-   * For each scope and direction, the id of the newest budget that the record names. A budget that is made later has a
-   * greater id.
-   */
+  /** For each scope and direction, the id of the newest budget that the record names. A budget that is made later has a greater id. */
   readonly #budgets = new Map<string, number>();
   /**
    * Budgets of which the record names no scope and direction, because their entries were written by an earlier version.
@@ -95,10 +92,7 @@ export class Generations {
     return narrowed !== undefined && narrowed.generation === this.newest(row) && narrowed.from === row.generation;
   }
 
-  /**
-   * Returns what the record is to say about an altered row from which something is taken away: that no state of it so
-   * far is valid.
-   */
+  /** Returns what the record is to say about an altered row from which something is taken away: that no state of it so far is valid. */
   narrowedRow(row: RowName): NarrowedRow {
     const newest = Math.max(this.newest(row), 1);
     const narrowed = this.#narrowed.get(keyOf(row));
@@ -216,10 +210,7 @@ export class Generations {
 
 const known = new WeakMap<object, Generations>();
 
-/**
- * Returns the knowledge that belongs to these keys. There is one for a process, so it is available wherever the keys
- * are.
- */
+/** Returns the knowledge that belongs to these keys. There is one for a process, so it is available wherever the keys are. */
 export function generationsOf(keys: object): Generations {
   const made = known.get(keys) ?? new Generations();
   known.set(keys, made);

@@ -30,10 +30,7 @@ const digestOf = (change: AppliedChange): string =>
     )
     .digest('base64');
 
-/**
- * Returns whether a key that was found equals its verified row and its own fingerprint. `isEnded` is not compared when
- * it is undefined.
- */
+/** Returns whether a key that was found equals its verified row and its own fingerprint. `isEnded` is not compared when it is undefined. */
 export function isVerifiedKey(
   found: { readonly operatorId: string; readonly publicKey: Buffer; readonly isEnded: boolean | undefined },
   fingerprint: string,

@@ -1,5 +1,4 @@
-// Owns: the commands on operators and on prepared emergencies, each inside its command's own transaction and on the
-// record.
+// Owns: the commands on operators and on prepared emergencies, each inside its command's own transaction and on the record.
 // Must never: leave fewer than two operators who can approve each other's changes, except by a suspension.
 import { CofferdamError } from '../../domain/errors.ts';
 import type { EntryKind } from '../../domain/ledger/entry-kinds.ts';
@@ -68,10 +67,7 @@ async function tellOperators(
   });
 }
 
-/**
- * Returns whether an operation may never be part of an emergency: those on operators, emergencies, changes, holds and
- * the record.
- */
+/** Returns whether an operation may never be part of an emergency: those on operators, emergencies, changes, holds and the record. */
 const neverAlone = (operation: string): boolean => /^(?:operator|break-glass|change|hold|ledger)\./.test(operation);
 
 export const operatorUseCases = {

@@ -1,6 +1,5 @@
 // Owns: the rules of who may make rows of which kind: two operators by a change, or one of the makers listed here.
-// Must never: accept a row of access (an account, its rights, a credential, an operator, an operator's key) from
-// anybody else.
+// Must never: accept a row of access (an account, its rights, a credential, an operator, an operator's key) from anybody else.
 import { bytesOfBase64 } from '../../domain/ssh-wire.ts';
 import type { Proposal } from '../../rpc/change-document.ts';
 import type { RowName, SealKind } from './seal-queries.ts';
@@ -12,10 +11,7 @@ import type { RowName, SealKind } from './seal-queries.ts';
 const mayMake = {
   /** One operator alone: an empty customer, which nobody can reach yet. */
   operator: ['customer', 'folder', 'budget'],
-  /**
-   * The customer's own console: a window, a key that the account's present key signed for, and a second factor by a
-   * ticket.
-   */
+  /** The customer's own console: a window, a key that the account's present key signed for, and a second factor by a ticket. */
   console: ['credential', 'budget', 'window', 'second-factor'],
   /** A login only counts failed attempts on a ticket and makes no row. */
   login: [],
@@ -23,10 +19,7 @@ const mayMake = {
   bootstrap: ['operator', 'operator-key'],
   /** The warden's start makes budgets that are missing. */
   start: ['budget'],
-  /**
-   * A node that tests its controls, with an account of its own, and nothing that depends on a row of anybody else
-   * (`groundOfOwn`).
-   */
+  /** A node that tests its controls, with an account of its own, and nothing that depends on a row of anybody else (`groundOfOwn`). */
   'self-test': ['customer', 'folder', 'account', 'rights', 'credential', 'budget', 'second-factor'],
   /** The demo world, on loopback only (T-30). */
   demo: ['second-factor'],
@@ -134,10 +127,7 @@ const fitting: Readonly<Record<string, Readonly<Partial<Record<SealKind, Fit>>>>
   'operator.add-key': { 'operator-key': isOperatorKey },
 };
 
-/**
- * Returns whether a row of access is one that this change makes. A row that one operator narrowed later still names its
- * change.
- */
+/** Returns whether a row of access is one that this change makes. A row that one operator narrowed later still names its change. */
 export function fitsChange(row: { readonly kind: SealKind; readonly id: string; readonly facts: string }, change: Proposal): boolean {
   if (!isAccess(row.kind)) return true;
   const fit = Object.hasOwn(fitting, change.operation) ? fitting[change.operation]?.[row.kind] : undefined;

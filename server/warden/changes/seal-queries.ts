@@ -187,10 +187,7 @@ export async function resealedSince(tx: Transaction, number: number): Promise<re
   );
 }
 
-/**
- * Returns up to `limit` of the sealed entries about rows that were sealed again, with a number above `number`, oldest
- * first.
- */
+/** Returns up to `limit` of the sealed entries about rows that were sealed again, with a number above `number`, oldest first. */
 export async function resealedAgain(tx: Transaction, number: number, limit: number): Promise<readonly Resealed<number>[]> {
   return tx.query(
     "select number, sensitive -> 'rows' as rows, sensitive -> 'narrowed' as narrowed from ledger_sealed where kind = 'rows.resealed' and number > $1 order by number limit $2",

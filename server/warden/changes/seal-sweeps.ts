@@ -1,5 +1,4 @@
-// Owns: the regular pass over all seals, including those of open sessions, and the reminder of emergencies that nobody
-// has reviewed.
+// Owns: the regular pass over all seals, including those of open sessions, and the reminder of emergencies that nobody has reviewed.
 // Must never: leave a session open that relies on a row which somebody else wrote.
 import type { SessionId } from '../../domain/ids.ts';
 import { insertAlert, type NewAlert } from '../alerts/alert-queries.ts';
@@ -17,10 +16,7 @@ import { generationsOf } from './generations.ts';
 import { type RowName, scopeOfRow } from './seal-queries.ts';
 
 const remindEveryMs = 3_600_000;
-/**
- * The shortest time between two reads of the record because of a notification, since any role of the database may
- * notify.
- */
+/** The shortest time between two reads of the record because of a notification, since any role of the database may notify. */
 const refreshPauseMs = 100;
 
 export async function startSealSweeps(warden: Warden, sessions: SessionRegistry): Promise<{ stop(): Promise<void> }> {

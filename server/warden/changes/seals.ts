@@ -166,10 +166,7 @@ export async function isFoundAltered(tx: Transaction, keys: KeyRing, name: RowNa
   return true;
 }
 
-/**
- * Returns the error for a change that cannot be distinguished from widening, because the row was altered. It raises an
- * alarm.
- */
+/** Returns the error for a change that cannot be distinguished from widening, because the row was altered. It raises an alarm. */
 export const alteredBefore = (tx: Transaction, name: RowName): Undeclared =>
   new Undeclared(name, 'it was altered before', declarationsOf(tx).get(rowKey(name))?.before ?? null);
 
@@ -213,8 +210,7 @@ function leftUnsealed(row: SealedRow, altered: readonly Altered[]): boolean {
 
 async function sealDeclared(tx: Transaction, keys: KeyRing, word: string, behalf: Behalf): Promise<void> {
   const declared = declarationsOf(tx);
-  // The former rows must be what the warden had written, because a change of one fact must not make the other facts
-  // valid.
+  // The former rows must be what the warden had written, because a change of one fact must not make the other facts valid.
   const { altered, isGood } = await alteredAmong(tx, keys);
   const known = generationsOf(keys);
   const touched = (await readRows(tx, await rowsWrittenUnder(tx, word))).filter((row) => !leftUnsealed(row, altered));
@@ -349,10 +345,7 @@ async function judge(
 export type VerifiedRows = ReadonlyMap<string, SealedRow>;
 type Looked = { readonly broken: RowName | undefined; readonly rows: VerifiedRows };
 
-/**
- * Returns the facts of a verified row. The caller vouches for the type; the properties are the columns in
- * `seal-queries.ts`.
- */
+/** Returns the facts of a verified row. The caller vouches for the type; the properties are the columns in `seal-queries.ts`. */
 export function factsOfRow<T>(rows: VerifiedRows, name: RowName): T | undefined {
   const row = rows.get(rowKey(name));
   return row === undefined ? undefined : (JSON.parse(row.facts) as T);

@@ -114,8 +114,7 @@ export const accountUseCases = {
         'conflict',
         `a machine's password needs source networks, of /${boundBitsMin.ipv4} or narrower (IPv6: /${boundBitsMin.ipv6}): revoke the password first`,
       );
-    // When the row was altered, its networks are not compared. Then only a value that restricts nothing counts as
-    // wider.
+    // When the row was altered, its networks are not compared. Then only a value that restricts nothing counts as wider.
     const isOpener = (networks: readonly string[]): boolean =>
       isAltered ? networks.length === 0 : areNetworksWider(account.networks, networks);
     const wider = [

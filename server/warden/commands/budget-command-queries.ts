@@ -1,5 +1,4 @@
-// Owns: the SQL of operators' changes to budgets. The rows are locked in the same order as by grants, and written as a
-// whole.
+// Owns: the SQL of operators' changes to budgets. The rows are locked in the same order as by grants, and written as a whole.
 import type { BudgetDirection, Caps, Consequence } from '../../domain/budgets.ts';
 import { type CredentialId, type CustomerId, idOf } from '../../domain/ids.ts';
 import type { Transaction } from '../../postgres/database.ts';

@@ -1,5 +1,4 @@
-// Owns: what operators change about budgets and about the state of keys, each inside its command's own transaction and
-// on the record.
+// Owns: what operators change about budgets and about the state of keys, each inside its command's own transaction and on the record.
 // Must never: lower a total that was counted, or change a row that was not locked in the order in which grants lock.
 import { budgetWindows, consequences, scopeOfRank, scopeRanks } from '../../domain/budgets.ts';
 import { CofferdamError } from '../../domain/errors.ts';

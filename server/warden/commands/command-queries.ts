@@ -141,10 +141,7 @@ export async function insertFolder(tx: Transaction, f: NewFolder): Promise<void>
 
 export type CustomerRow = { readonly id: CustomerId; readonly state: string; readonly allowed: readonly string[] | null };
 
-/**
- * Returns a customer by name. Customers of self-tests are not found, because no operator may take away what tests the
- * controls.
- */
+/** Returns a customer by name. Customers of self-tests are not found, because no operator may take away what tests the controls. */
 export async function findCustomer(tx: Transaction, name: string, purpose: Purpose): Promise<CustomerRow | undefined> {
   const [row] = await tx.query<{ id: string; state: string; allowed: readonly string[] | null }>(
     `select id, state, allowed_proofs as allowed from customer c where name = $1 and not ${customerOfSelfTest}`,

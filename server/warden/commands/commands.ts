@@ -36,10 +36,7 @@ type UseCase = (params: never, doing: Doing) => Promise<unknown>;
 /** The number of operators whose order of being served is remembered. */
 const servedMax = 200;
 
-/**
- * The largest number of remembered reasons. The database admits fewer waiting commands than this, in both queues
- * together.
- */
+/** The largest number of remembered reasons. The database admits fewer waiting commands than this, in both queues together. */
 const troublesMax = 200;
 /** The reason, by command, why a waiting command could not be done when it was tried. */
 const troubles = new Map<string, string>();
@@ -131,10 +128,7 @@ async function withSavepoint<T>(tx: Transaction, work: () => Promise<T>): Promis
 /** Whose command was tried, and the error that prevented it. */
 type Done = { readonly operator: string; readonly trouble?: unknown };
 
-/**
- * Takes and executes one command. Returns undefined when none waits. A command that fails leaves only its answer and
- * its ledger entry.
- */
+/** Takes and executes one command. Returns undefined when none waits. A command that fails leaves only its answer and its ledger entry. */
 async function runOne(warden: Warden, sessions: SessionRegistry, line: CommandsLine, served: readonly string[]): Promise<Done | undefined> {
   const announcements: (() => void)[] = [];
   let taken: CommandRow | undefined;
@@ -185,10 +179,7 @@ async function runOne(warden: Warden, sessions: SessionRegistry, line: CommandsL
   return { operator: taken.operatorId };
 }
 
-/**
- * An error that is the answer to a command and not a fault of the database: the command is over, and those after it
- * take their turn.
- */
+/** An error that is the answer to a command and not a fault of the database: the command is over, and those after it take their turn. */
 class Answer extends CofferdamError {}
 
 const tooLate = (trouble: string | undefined): string =>

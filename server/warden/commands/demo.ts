@@ -31,10 +31,7 @@ export const demoUseCases = {
 export const makerOf = (operation: string, { demo }: Pick<Warden['config'], 'demo'>): Maker =>
   demo && Object.hasOwn(demoUseCases, operation) ? 'demo' : 'operator';
 
-/**
- * Throws `configuration` when the database has demo accounts and this is not the demo world on loopback. Called at the
- * start.
- */
+/** Throws `configuration` when the database has demo accounts and this is not the demo world on loopback. Called at the start. */
 export async function assertNoDemoOutsideLoopback(warden: Pick<Warden, 'config' | 'database'>): Promise<void> {
   const { config, database } = warden;
   if (config.demo && config.edges.every((edge) => isLoopback(edge.host))) return;

@@ -1,5 +1,4 @@
-// Owns: the operators' commands about the record itself: releasing a freeze, and beginning an epoch with a head that
-// names all trees.
+// Owns: the operators' commands about the record itself: releasing a freeze, and beginning an epoch with a head that names all trees.
 import { CofferdamError } from '../../domain/errors.ts';
 import type { Params, Result } from '../../rpc/operation.ts';
 import type { OperatorToAdmin } from '../../rpc/operator-admin.ts';

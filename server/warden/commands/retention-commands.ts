@@ -1,5 +1,4 @@
-// Owns: the operators' commands about windows, retention and holds, each inside its command's own transaction and on
-// the record.
+// Owns: the operators' commands about windows, retention and holds, each inside its command's own transaction and on the record.
 import { CofferdamError } from '../../domain/errors.ts';
 import { isBoundWider } from '../../domain/widening.ts';
 import type { Transaction } from '../../postgres/database.ts';

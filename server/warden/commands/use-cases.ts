@@ -1,5 +1,4 @@
-// Owns: what each changing operation of an operator does: one function for each operation, inside the command's own
-// transaction.
+// Owns: what each changing operation of an operator does: one function for each operation, inside the command's own transaction.
 // Must never: change anything before all parameters were checked.
 import { randomUUID } from 'node:crypto';
 import { isDemoAccount } from '../../domain/demo-accounts.ts';

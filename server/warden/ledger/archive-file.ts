@@ -14,10 +14,7 @@ import { CofferdamError } from '../../domain/errors.ts';
 export type ArchiveLine = { readonly tree: string; readonly position: number; readonly line: string };
 /** The entries of one tree that an archive file holds: the first and the last position, and the number of entries. */
 export type Range = { readonly tree: string; readonly first: number; readonly last: number; readonly entries: number };
-/**
- * A draft file that is durable and was read back. `sha256` is the hexadecimal hash of the compressed file as it stands
- * on the disk.
- */
+/** A draft file that is durable and was read back. `sha256` is the hexadecimal hash of the compressed file as it stands on the disk. */
 export type Draft = { readonly path: string; readonly sha256: string; readonly entries: number; readonly ranges: readonly Range[] };
 
 /** Returns the name of the archive file of a month. `month` is the ISO date of its first day. */
@@ -112,10 +109,7 @@ async function* textOf(pages: AsyncIterable<readonly ArchiveLine[]>, ranges: Map
   }
 }
 
-/**
- * Writes through the same handle that is synced afterwards, because the kernel reports a failed write-back to that
- * handle.
- */
+/** Writes through the same handle that is synced afterwards, because the kernel reports a failed write-back to that handle. */
 async function store(handle: FileHandle, pieces: AsyncIterable<Buffer>): Promise<void> {
   for await (const piece of pieces)
     for (let from = 0; from < piece.length; ) {

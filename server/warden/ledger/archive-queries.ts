@@ -33,10 +33,7 @@ async function alongTheTree(tx: Transaction): Promise<void> {
   await tx.query("select set_config('enable_bitmapscan', 'off', true), set_config('enable_sort', 'off', true)");
 }
 
-/**
- * Returns the dump lines of up to `limit` entries of one month that follow the place `after`, ordered by tree and
- * position.
- */
+/** Returns the dump lines of up to `limit` entries of one month that follow the place `after`, ordered by tree and position. */
 export async function pageOfMonth(
   tx: Transaction,
   month: string,
@@ -203,10 +200,7 @@ export async function noteProgress(
   return row?.due_ms ?? 0;
 }
 
-/**
- * Deletes the progress rows of all months except those in `due`, so that nothing is reported of a month that is not due
- * or has left.
- */
+/** Deletes the progress rows of all months except those in `due`, so that nothing is reported of a month that is not due or has left. */
 export async function forgetProgress(tx: Transaction, due: readonly string[]): Promise<void> {
   await tx.query('delete from ledger_archiving where month <> all ($1::date[])', [due]);
 }

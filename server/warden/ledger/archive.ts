@@ -82,10 +82,7 @@ const pageRows = 1000;
  * record would raise an alarm.
  */
 const statedMax = 500;
-/**
- * The time for which a month may wait for a witness, for receivers or for a moment without readers before an alarm is
- * raised.
- */
+/** The time for which a month may wait for a witness, for receivers or for a moment without readers before an alarm is raised. */
 const patienceMs = 24 * 3_600_000;
 
 const never = new AbortController().signal;
@@ -281,10 +278,7 @@ async function tell({ config, database, log }: ArchiveOptions, waiting: Waiting)
   );
 }
 
-/**
- * Returns whether an error is a lock that was not free. Such an error goes away by itself; every other failure needs an
- * operator.
- */
+/** Returns whether an error is a lock that was not free. Such an error goes away by itself; every other failure needs an operator. */
 const isOfTheMoment = (error: unknown): boolean => sqlState(error) === lockNotAvailable;
 
 /**

@@ -9,10 +9,7 @@ import type { Database } from '../../postgres/database.ts';
 import { type EntriesSeen, lookForEntries } from '../../postgres/entry-queries.ts';
 import type { Freeze, Look } from './seal-queries.ts';
 
-/**
- * The largest number of entries that one beat asks for. A busy beat writes some hundred; the rest is asked for in the
- * following beats.
- */
+/** The largest number of entries that one beat asks for. A busy beat writes some hundred; the rest is asked for in the following beats. */
 const askedMax = 4000;
 const numbersMax = 40_000;
 /**

@@ -77,8 +77,7 @@ export class LedgerGuard {
    * be compared first.
    */
   admit(seen: { readonly identity: string; readonly era: number; readonly heads: number }, known: Known | undefined): void {
-    // While a freeze stands, every database is admitted, because the release arrives through it. Nothing is served
-    // meanwhile.
+    // While a freeze stands, every database is admitted, because the release arrives through it. Nothing is served meanwhile.
     if (known === undefined || (this.#state.is === 'closed' && this.#state.why === 'frozen')) return;
     if (seen.identity === known.identity && seen.era === known.era && seen.heads >= known.heads) return;
     if (this.#state.is === 'open' || this.#state.why === 'late')

@@ -1,5 +1,4 @@
-// Owns: the heads log as the database holds it: the text of each head, and the frontier and root of the log at any
-// size.
+// Owns: the heads log as the database holds it: the text of each head, and the frontier and root of the log at any size.
 // Must never: use a stored frontier as that of the heads log. Only what was computed from heads and blocks is known.
 import { headText, numberCommitment } from '../../domain/ledger/leaf.ts';
 import { append, blockLeaves, type Frontier, frontierOf, leafHash, rootOf } from '../../domain/ledger/merkle.ts';

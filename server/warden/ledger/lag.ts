@@ -40,10 +40,7 @@ export const waitsOf = (stopMs: number): { readonly lockMs: number; readonly sta
 
 export type LagOptions = {
   readonly guard: LedgerGuard;
-  /**
-   * The sealer's pool. Its statements have timeouts, and one of its connections stays free while a beat uses the other
-   * one.
-   */
+  /** The sealer's pool. Its statements have timeouts, and one of its connections stays free while a beat uses the other one. */
   readonly database: Database;
   readonly log: Logger;
   readonly alarmMs: number;

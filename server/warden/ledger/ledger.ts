@@ -83,8 +83,7 @@ export class Ledger {
     const { witnessAlarmMs, witnessStopMs } = given.config.limits;
     const { lockMs, statementMs } = waitsOf(witnessStopMs);
     this.#births = given.births ?? createBirths(given.config.limits);
-    // This pool does not pass through the guard's check of new connections, because its beats are what the guard
-    // decides by.
+    // This pool does not pass through the guard's check of new connections, because its beats are what the guard decides by.
     this.#database = new Database({
       url: given.url,
       applicationName: 'cofferdam sealer',
@@ -177,10 +176,7 @@ export class Ledger {
     return this.#leadership.isLeading;
   }
 
-  /**
-   * Returns the number of the newest sealed entry while this warden leads and the record is in order; otherwise
-   * undefined.
-   */
+  /** Returns the number of the newest sealed entry while this warden leads and the record is in order; otherwise undefined. */
   get newest(): number | undefined {
     const { state } = this.#given.guard;
     const isInOrder = state.is === 'open' || state.why === 'late';
@@ -250,10 +246,7 @@ export class Ledger {
     return this.#signing;
   }
 
-  /**
-   * Learns from a genuine checkpoint what other wardens sealed, so that a database which falls back behind it is
-   * noticed.
-   */
+  /** Learns from a genuine checkpoint what other wardens sealed, so that a database which falls back behind it is noticed. */
   #learn({ checkpoint, era, heads }: Look, signing: Signing): void {
     const { known } = this.#given.guard;
     if (known === undefined || (known.heads === heads && known.era === era)) return;
@@ -311,10 +304,7 @@ export class Ledger {
     return false;
   }
 
-  /**
-   * Returns the newest checkpoint of every witness that can be read. A required witness that does not answer makes it
-   * throw.
-   */
+  /** Returns the newest checkpoint of every witness that can be read. A required witness that does not answer makes it throw. */
   async #vouched({ signer }: Signing): Promise<Vouched[]> {
     const all = await Promise.all(
       this.#given.witnesses.map(async ({ name, isRequired, newest }): Promise<Vouched | undefined> => {
@@ -348,8 +338,7 @@ export class Ledger {
     };
     const whole: Freeze = { ...freeze, facts, id: randomUUID() };
     log.error({ freeze: whole }, `frozen: ${freeze.text}`);
-    // Until this freeze is written nothing else is looked at: the next look would find a clock that runs normally
-    // again.
+    // Until this freeze is written nothing else is looked at: the next look would find a clock that runs normally again.
     if (whole.why === 'clock') this.#unwritten = whole;
     await this.#writeFreeze(whole);
   }
@@ -371,10 +360,7 @@ export class Ledger {
     this.#marked = common;
   }
 
-  /**
-   * Seals. When the database does not hold what was signed, freezes the record, so that nothing is served and nothing
-   * more is signed.
-   */
+  /** Seals. When the database does not hold what was signed, freezes the record, so that nothing is served and nothing more is signed. */
   async #sealOrFreeze(seen: Look, signing: Signing): Promise<void> {
     try {
       await this.#seal(seen, signing);

@@ -1,7 +1,6 @@
 // Owns: the rule which month an entry may be sealed into, and the monthly tables, which are made ahead of time and
 // outside of sealing (decision 0037).
-// Must never: seal an entry into a month that may have left the database, or make a table in a transaction that entries
-// wait for.
+// Must never: seal an entry into a month that may have left the database, or make a table in a transaction that entries wait for.
 import { CofferdamError } from '../../domain/errors.ts';
 import type { Logger } from '../../observability/logger.ts';
 import type { Database, Transaction } from '../../postgres/database.ts';

@@ -12,16 +12,10 @@ import { type Round, roundMax, sealRound, takenOf, type Wish } from './seal.ts';
 import { boundStatements, quarantineFirst, type Taken } from './seal-queries.ts';
 import type { Standing } from './standing.ts';
 
-/**
- * The factor by which a round shrinks while it searches for an unreadable entry: from 4,000 entries to one in six
- * steps.
- */
+/** The factor by which a round shrinks while it searches for an unreadable entry: from 4,000 entries to one in six steps. */
 const narrowing = 4;
 const causesMax = 5;
-/**
- * The usual timeout of one statement of a round. Six rounds that end by it take less time than the lag at which nothing
- * more is served.
- */
+/** The usual timeout of one statement of a round. Six rounds that end by it take less time than the lag at which nothing more is served. */
 const statementMsUsual = 5000;
 
 /**
@@ -41,10 +35,7 @@ function isOfAnEntry(error: unknown): boolean {
   return false;
 }
 
-/**
- * Returns whether a statement exceeded its timeout, that is, whether the round was too large for what the machine can
- * do now.
- */
+/** Returns whether a statement exceeded its timeout, that is, whether the round was too large for what the machine can do now. */
 const isTimeout = (error: unknown): boolean => sqlState(error) === '57014';
 
 /** Returns the message of the innermost cause, which usually is that of the database. */

@@ -1,6 +1,5 @@
 // Owns: the SQL of sealing: entries that have no place yet, the trees, the heads log, and the state of the record.
-// Must never: insert a row into the sealed record unless it comes from `ledger_fresh` and is deleted there in the same
-// transaction.
+// Must never: insert a row into the sealed record unless it comes from `ledger_fresh` and is deleted there in the same transaction.
 import type { Checkpoint } from '../../domain/ledger/checkpoint.ts';
 import { headsTree, type PlacedEntry } from '../../domain/ledger/leaf.ts';
 import { blockLeaves, type Frontier, frontierBytes } from '../../domain/ledger/merkle.ts';
@@ -345,10 +344,7 @@ export async function publishLedgerKey(tx: Transaction, verifierKey: string): Pr
 
 const releasesMax = 20;
 
-/**
- * Returns the ids of the changes by which, according to the database, two operators ended this era or a later one,
- * ordered by era.
- */
+/** Returns the ids of the changes by which, according to the database, two operators ended this era or a later one, ordered by era. */
 export async function findReleases(tx: Transaction, era: number): Promise<readonly string[]> {
   const rows = await tx.query<{ change_id: string }>(
     'select change_id from ledger_freeze where era > $1 and released_at is not null order by era, released_at desc limit $2',

@@ -1,7 +1,6 @@
 // Owns: one sealing round: waiting entries get numbers and places in their trees, and one head commits to the state of
 // all trees (decision 0017).
-// Must never: seal without the lock on the state, grow a tree that was not proved, or sign: a checkpoint is signed only
-// after the commit.
+// Must never: seal without the lock on the state, grow a tree that was not proved, or sign: a checkpoint is signed only after the commit.
 import { randomBytes } from 'node:crypto';
 import { CofferdamError } from '../../domain/errors.ts';
 import { commonTree, type Grown, headLines, headsTree, leafData, saltBytes } from '../../domain/ledger/leaf.ts';

@@ -93,10 +93,7 @@ export class Sealer {
     }
   }
 
-  /**
-   * Returns whether this process has nothing to do: the database holds exactly what this process left there, and that
-   * is signed.
-   */
+  /** Returns whether this process has nothing to do: the database holds exactly what this process left there, and that is signed. */
   isAtRest({ era, heads, number, checkpoint, hasFresh, isEpochAsked, now }: Look): boolean {
     const standing = this.#standing;
     if (standing === undefined || hasFresh || isEpochAsked || checkpoint === null || checkpoint !== this.#stored) return false;

@@ -1,7 +1,5 @@
-// Owns: the newest checkpoint of the heads log that this process signed or saw: for one era and size there is only one
-// root, for ever.
-// Must never: sign a second root for a size, or a smaller size than before: two such notes would prove that the key
-// signed two records.
+// Owns: the newest checkpoint of the heads log that this process signed or saw: for one era and size there is only one root, for ever.
+// Must never: sign a second root for a size, or a smaller size than before: two such notes would prove that the key signed two records.
 import { type Checkpoint, originOf, parseNote } from '../../domain/ledger/checkpoint.ts';
 import { rootOf } from '../../domain/ledger/merkle.ts';
 import type { Transaction } from '../../postgres/database.ts';
@@ -29,10 +27,7 @@ export class Signatures {
     return this.#newest;
   }
 
-  /**
-   * Remembers a signed checkpoint. Throws RecordDiverged when its root differs from the newest known one of the same
-   * era and size.
-   */
+  /** Remembers a signed checkpoint. Throws RecordDiverged when its root differs from the newest known one of the same era and size. */
   learn(signed: Signed): void {
     const newest = this.#newest;
     if (newest !== undefined && newest.era === signed.era && newest.size === signed.size && newest.root !== signed.root)

@@ -1,7 +1,6 @@
 // Owns: the proved state of the record in memory: all trees, the heads log, and the map of the newest head. The sealer
 // grows this state and nothing else (decision 0035).
-// Must never: believe a row of `ledger_tree` or the number in `ledger_state` by itself. They must agree with a head
-// that was signed.
+// Must never: believe a row of `ledger_tree` or the number in `ledger_state` by itself. They must agree with a head that was signed.
 import { randomBytes } from 'node:crypto';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type Grown, headLines, headsTree, leafData, parseHeadLines } from '../../domain/ledger/leaf.ts';
@@ -23,10 +22,7 @@ import { grownBy, logAt, rootAt, textOf } from './heads.ts';
 import { allTreeRows, type HeadRow, headsBetween, type LedgerState, type TreeRow } from './seal-queries.ts';
 import { entriesAfter, linesBetween, partsOf, type SealedEntry } from './standing-queries.ts';
 
-/**
- * The error that the database does not hold what was signed. Its text names what does not fit; nothing more is sealed
- * or signed.
- */
+/** The error that the database does not hold what was signed. Its text names what does not fit; nothing more is sealed or signed. */
 export class RecordDiverged extends Error {
   override readonly name = 'RecordDiverged';
 }
@@ -62,10 +58,7 @@ export const treeOf = (frontier: Frontier): Tree => ({ frontier, root: base64(ro
 const grownOf = (trees: ReadonlyMap<string, Tree>): readonly Grown[] =>
   [...trees].map(([tree, { frontier, root }]) => ({ tree, size: frontier.size, root }));
 
-/**
- * Returns the map of these trees under this secret. After every `treesATurn` trees the event loop runs other work of
- * this process.
- */
+/** Returns the map of these trees under this secret. After every `treesATurn` trees the event loop runs other work of this process. */
 async function mapOf(trees: ReadonlyMap<string, Tree>, secret: Uint8Array): Promise<TreeMap> {
   const all = grownOf(trees);
   let map = TreeMap.empty(sha256, secret);
@@ -152,10 +145,7 @@ export async function loadStanding(tx: Transaction, state: LedgerState, signed: 
   return { era: state.era, number, log, trees, newest: { text: textOf(state.newest), epoch: epoch.position, epochAt: epoch.at }, map };
 }
 
-/**
- * Returns the map of the newest head and proves the trees. `base` is the newest head that was signed, `tail` are the
- * heads after it.
- */
+/** Returns the map of the newest head and proves the trees. `base` is the newest head that was signed, `tail` are the heads after it. */
 async function provedMap(
   tx: Transaction,
   base: HeadRow | undefined,

@@ -3,10 +3,7 @@
 import type { ForwardedEntry } from '../../../domain/ledger/syslog.ts';
 import type { Transaction } from '../../../postgres/database.ts';
 
-/**
- * Returns the number of the last entry that this forward's receiver has confirmed. A new forward begins behind the
- * newest sealed entry.
- */
+/** Returns the number of the last entry that this forward's receiver has confirmed. A new forward begins behind the newest sealed entry. */
 export async function findForward(tx: Transaction, name: string): Promise<number> {
   await tx.query(
     'insert into ledger_forward (name, number, sent) select $1, number, number from ledger_state on conflict (name) do nothing',

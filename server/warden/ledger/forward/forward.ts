@@ -26,10 +26,7 @@ export type ForwardContext = {
   readonly log: Logger;
   readonly source: SyslogSource;
   readonly times: ForwardTimes;
-  /**
-   * Returns the number of the newest sealed entry when this warden leads and the record is in order; otherwise
-   * undefined.
-   */
+  /** Returns the number of the newest sealed entry when this warden leads and the record is in order; otherwise undefined. */
   readonly newest: () => number | undefined;
 };
 /** How far this process has come with a forward. It is undefined while another warden, or nobody yet, forwards. */
@@ -45,10 +42,7 @@ export class Forward {
   #place: { readonly number: number; readonly sent: number } | undefined;
   /** Since when (monotonic, milliseconds) an entry is sent that may not have been received. */
   #unsureSince: number | undefined;
-  /**
-   * Whether only confirmed entries count as received. This is so after a broken connection, until the next
-   * confirmation.
-   */
+  /** Whether only confirmed entries count as received. This is so after a broken connection, until the next confirmation. */
   #isDoubtful = true;
   #error: string | undefined;
   #retryMs: number;

@@ -51,8 +51,7 @@ export class Forwards {
       this.#forwards = [];
       return;
     }
-    // The forwards have a pool of their own, so that a large backlog and the sealer never wait for each other's
-    // connections.
+    // The forwards have a pool of their own, so that a large backlog and the sealer never wait for each other's connections.
     const database = new Database({ url: given.url, applicationName: 'cofferdam forwarder', connectionsMax: connections.forwarder });
     const context = {
       database,

@@ -1,5 +1,4 @@
-// Owns: one connection to a syslog receiver over a unix stream socket, TCP or TLS: writing, and finding out whether
-// everything was read.
+// Owns: one connection to a syslog receiver over a unix stream socket, TCP or TLS: writing, and finding out whether everything was read.
 // Must never: buffer more than what one call was given, or report as read what was only sent.
 import { readFile } from 'node:fs/promises';
 import { connect as connectStream, isIP, type Socket } from 'node:net';

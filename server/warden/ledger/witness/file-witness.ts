@@ -86,10 +86,7 @@ async function newestIn(directory: string, name: string, known: Known): Promise<
   return note;
 }
 
-/**
- * Returns the newest note of all files, whatever their names. Throws `unavailable`, or `corrupt` for a line that is not
- * a note.
- */
+/** Returns the newest note of all files, whatever their names. Throws `unavailable`, or `corrupt` for a line that is not a note. */
 async function findNewest(directory: string, known: Known): Promise<Found | undefined> {
   try {
     const names = await namesIn(directory);
@@ -215,10 +212,7 @@ export class FileWitness implements Witness {
     this.#mark = undefined;
   }
 
-  /**
-   * Returns the open handle if it still is the file of this name. Notes written into a file that was removed would be
-   * lost.
-   */
+  /** Returns the open handle if it still is the file of this name. Notes written into a file that was removed would be lost. */
   async #isOpen(name: string): Promise<FileHandle | undefined> {
     if (this.#file?.name !== name) return undefined;
     const [there, ours] = await Promise.all([stat(join(this.#directory, name)).catch(() => undefined), this.#file.handle.stat()]);

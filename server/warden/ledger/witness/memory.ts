@@ -1,7 +1,5 @@
-// Owns: noticing, in each beat, that a witness no longer has the checkpoint that it had, and raising the alarm about
-// it.
-// Must never: let a witness that does not answer delay the beat for longer than a second; `LagClock` judges what is
-// late.
+// Owns: noticing, in each beat, that a witness no longer has the checkpoint that it had, and raising the alarm about it.
+// Must never: let a witness that does not answer delay the beat for longer than a second; `LagClock` judges what is late.
 import { setTimeout as pause } from 'node:timers/promises';
 import { held } from '../../../domain/detached.ts';
 import { CofferdamError } from '../../../domain/errors.ts';
