@@ -1,5 +1,4 @@
-// Owns: the seals of rows that decide what a session may do: made in the transaction that wrote the row, and verified
-// whenever the row is used.
+// Owns: the seals of rows that decide what a session may do: made in the transaction that wrote the row, verified at every use.
 // Must never: seal a row that its writer did not declare, or accept a row whose seal, maker or change does not verify.
 import { randomBytes, timingSafeEqual } from 'node:crypto';
 import { CofferdamError } from '../../domain/errors.ts';
@@ -46,10 +45,7 @@ export async function sealRows<R extends Sealable>(tx: Transaction, keys: KeyRin
 
 type Sealed<R> = R & { readonly mac: Buffer };
 
-/**
- * On whose behalf rows are written. `change` returns the id of the change that two operators signed, or null for what
- * `maker` may do without one.
- */
+/** Who writes rows. `change` returns the change that two operators signed, or null for what `maker` may write without one. */
 export type Behalf = { readonly maker: Maker; readonly change: () => string | null };
 
 /** The error that a row is not what was declared. The whole transaction is undone, and an alarm is raised. */
@@ -65,18 +61,13 @@ export class Undeclared extends CofferdamError {
   }
 }
 
-/**
- * Returns the change that a row names after this write. An emergency keeps the change by which two operators prepared
- * it; using it does not replace that.
- */
+/** Returns the change that a row names from now on. An emergency keeps the change by which it was prepared, however it is used. */
 const named = (kind: SealKind, before: string | null, change: string | null): string | null =>
   kind === 'break-glass' ? (before ?? change) : (change ?? before);
 
 /**
- * Returns the next generation of a row. A new row was never sealed; a changed row must be of the generation that was
- * read and verified. For an end whose row was altered before, and for a row that was put back after something was taken
- * away from it, counting continues from the greatest generation that stands there or is known. Throws Undeclared when
- * the generations do not fit.
+ * Returns the next generation. A new row was never sealed; a changed one must be of the generation that was verified. A row that was
+ * altered and ends, or was put back, counts on from the greatest one that is there or is known. Throws Undeclared when it does not fit.
  */
 function nextGeneration(row: SealedRow, before: SealedRow | null, known: Generations, isOver: boolean): number {
   const isCounted = isOver || (before !== null && before.generation === row.generation && known.isPutBack(before));
@@ -87,10 +78,7 @@ function nextGeneration(row: SealedRow, before: SealedRow | null, known: Generat
   return last + 1;
 }
 
-/**
- * Returns what is to be sealed for a row that this transaction wrote. Throws Undeclared when the row was not declared
- * or differs, or when it needs two operators. `isGood` tells whether the former row was what the warden had written.
- */
+/** Returns what to seal for a row. `isGood` tells whether its former state was good. Throws Undeclared when it may not be sealed. */
 function sealable(
   row: SealedRow,
   declared: Declared | undefined,
@@ -118,18 +106,12 @@ function sealable(
   };
 }
 
-/**
- * Returns whether the absence of a row of this kind would pass for a row that was never made. The record therefore
- * names such a row from its first seal on.
- */
+/** Returns whether a missing row of this kind would pass for one never made. The record names such rows from their first seal on. */
 const isMissed = (kind: SealKind): boolean => kind === 'second-factor';
 
 type Altered = { readonly row: SealedRow; readonly declared: Declared };
 
-/**
- * Returns the declared rows that were not what the warden had written, and `isGood`, which tells whether a row was.
- * Throws Undeclared when such a row is relied on, or is changed in a way that may widen something.
- */
+/** Returns the declared rows that were altered. Throws Undeclared for one that is relied on, or by which something may be widened. */
 async function alteredAmong(
   tx: Transaction,
   keys: KeyRing,
@@ -151,10 +133,7 @@ async function alteredAmong(
   return { altered, isGood };
 }
 
-/**
- * Returns whether a row that is narrowed was altered before, by the rules that sealing will apply. When it was, nothing
- * is compared with what the row says: the value that was asked for is written, and the row stays unsealed.
- */
+/** Returns whether a row to be narrowed was altered. Then it is compared with nothing: what is asked for is written, unsealed. */
 export async function isFoundAltered(tx: Transaction, keys: KeyRing, name: RowName): Promise<boolean> {
   const declared = declarationsOf(tx).get(rowKey(name));
   if (declared?.before == null) return false;
@@ -173,9 +152,8 @@ export const alteredBefore = (tx: Transaction, name: RowName): Undeclared =>
 const isChanged = ({ declared }: Altered): boolean => Object.keys(declared.facts).length > 0;
 
 /**
- * Raises the alarms about altered rows that did not prevent the change. What a row said that was brought to its end is
- * gone then: it can only be found in a backup. A row that was only found may have been sealed again since by an honest
- * change, so it is verified once more first.
+ * Raises the alarms about altered rows that did not prevent the change. What an ended row said can only be found in a backup. A row that
+ * was only found is verified again first: an honest change may have sealed it since.
  */
 async function tellAltered(tx: Transaction, keys: KeyRing, altered: readonly Altered[]): Promise<void> {
   for (const one of altered) {
@@ -197,10 +175,7 @@ export async function examineDeclared(tx: Transaction, keys: KeyRing): Promise<v
   await tellAltered(tx, keys, (await alteredAmong(tx, keys)).altered);
 }
 
-/**
- * Returns whether a row stays without a seal, because it was altered and something was taken away from it. Throws
- * Undeclared when somebody sealed it again meanwhile; the command is then tried again.
- */
+/** Returns whether an altered row that was narrowed stays unsealed. Throws Undeclared when somebody sealed it again meanwhile. */
 function leftUnsealed(row: SealedRow, altered: readonly Altered[]): boolean {
   const one = altered.find((other) => rowKey(other.row) === rowKey(row));
   if (one === undefined || one.declared.isEnd === true || !isChanged(one)) return false;
@@ -227,10 +202,7 @@ async function sealDeclared(tx: Transaction, keys: KeyRing, word: string, behalf
   await tellResealed(tx);
 }
 
-/**
- * Requires that the rows which were just sealed pass the check that every reader makes. Otherwise rows could be made
- * that are refused whenever they are used.
- */
+/** Requires that the sealed rows pass every reader's check. Otherwise rows would be made that are refused whenever they are used. */
 async function requireGood(tx: Transaction, keys: KeyRing, sealed: readonly Sealable[]): Promise<void> {
   const rows = await readRows(tx, sealed);
   // These rows were sealed in this transaction and are not on the record yet.
@@ -241,9 +213,8 @@ async function requireGood(tx: Transaction, keys: KeyRing, sealed: readonly Seal
 }
 
 /**
- * Runs `work`, then seals what it declared and wrote, with the change that allowed it or its maker. A row that it wrote
- * and did not declare, fact for fact, was written by something inside the database: the transaction is undone and an
- * alarm is raised. The same holds when `work` itself finds such a row while it makes a plan.
+ * Runs `work`, then seals what it declared and wrote, naming its change or its maker. When the database wrote or altered a row that was not
+ * declared, fact for fact, the transaction is undone and an alarm is raised, also when a plan finds it.
  */
 export async function sealing<T>(
   tx: Transaction,
@@ -273,10 +244,7 @@ export async function sealing<T>(
   }
 }
 
-/**
- * Returns whether the committed row is good and newer than what was read. Then an honest change came first, and this
- * one is a conflict.
- */
+/** Returns whether the committed row is good and newer than what was read. Then an honest change came first, and this one is a conflict. */
 async function isNewer(other: Transaction, keys: KeyRing, before: SealedRow): Promise<boolean> {
   const { broken, rows } = await look(other, keys, [before], []);
   return broken === undefined && (rows.get(rowKey(before))?.generation ?? 0) > before.generation;
@@ -296,9 +264,7 @@ const isMadeWell = (row: SealedRow, changes: ReadonlyMap<string, Proposal>): boo
 
 const isOwnRow = (row: SealedRow): boolean => row.change === null && row.maker === 'self-test';
 
-/**
- * Reads the rows on which rows of self-tests among these depend, and those on which these depend in turn, by `kind/id`.
- */
+/** Reads the rows on which rows of self-tests among these depend, and those on which these depend in turn, by `kind/id`. */
 async function readGrounds(tx: Transaction, rows: readonly SealedRow[]): Promise<ReadonlyMap<string, SealedRow>> {
   const grounds = new Map<string, SealedRow>();
   for (let above = rows.filter(isOwnRow); above.length > 0; ) {
@@ -309,10 +275,7 @@ async function readGrounds(tx: Transaction, rows: readonly SealedRow[]): Promise
   return grounds;
 }
 
-/**
- * Returns a function that tells whether a row is what the warden wrote last, made by somebody who may: it checks the
- * seal, the generation, and the maker or the change.
- */
+/** Returns a function that checks that a row is what the warden wrote last: its seal, its generation, and its maker or change. */
 async function judge(
   tx: Transaction,
   keys: KeyRing,
@@ -361,8 +324,7 @@ async function look(
   const rows = new Map((await readRows(tx, names)).map((row) => [rowKey(row), row]));
   const isGood = await judge(tx, keys, [...rows.values()], within);
   const generations = generationsOf(keys);
-  // The record is read again before a row counts as broken: somebody may have sealed the row again since the record was
-  // last read, or since the row was read.
+  // Somebody may have sealed the row again since it, or the record, was read: the record is read again before the row counts as broken.
   if (!isAgain && [...rows.values()].some((row) => generations.isOld(row) || generations.isUnrecorded(row))) {
     await generations.refresh(tx);
     return look(tx, keys, names, within, true);
@@ -376,10 +338,7 @@ async function look(
   return { broken, rows };
 }
 
-/**
- * Returns the first of these rows that is missing, unsealed, altered, of an earlier state, or made by somebody who may
- * not; undefined when all of them are good.
- */
+/** Returns the first row that is missing, unsealed, altered, outdated, or made by somebody who may not; undefined if all are good. */
 export async function firstBroken(
   tx: Transaction,
   keys: KeyRing,
@@ -390,25 +349,16 @@ export async function firstBroken(
   return (await look(tx, keys, names, within)).broken;
 }
 
-/**
- * Does the same as `firstBroken` and also returns the rows as they were verified. A caller that uses what a row says
- * takes it from these, or compares it with them.
- */
+/** Does what `firstBroken` does, and returns the verified rows. A caller must use what they say, or compare with it. */
 export const verifiedRows = (tx: Transaction, keys: KeyRing, names: readonly RowName[], within: readonly string[] = []): Promise<Looked> =>
   look(tx, keys, names, within);
 
-/**
- * Verifies the rows on which a login relies, except its window and its ticket: the rows of its account and customers,
- * of which there may be hundreds.
- */
+/** Verifies the rows of a login's account and customers, possibly hundreds: all that it relies on except its window and its ticket. */
 export async function verifiedAhead(tx: Transaction, keys: KeyRing, account: string, credentials: readonly string[]): Promise<Looked> {
   return look(tx, keys, await rowsBehind(tx, account, credentials), []);
 }
 
-/**
- * Returns whether these are still all the rows behind the login and none was sealed again, so that what was verified is
- * what the warden wrote last.
- */
+/** Returns whether these are still all rows behind the login, none of them sealed again: then what was verified is up to date. */
 async function isUnchanged(tx: Transaction, keys: KeyRing, names: readonly RowName[], rows: VerifiedRows): Promise<boolean> {
   if (names.length !== rows.size) return false;
   const known = generationsOf(keys);
@@ -420,9 +370,8 @@ async function isUnchanged(tx: Transaction, keys: KeyRing, names: readonly RowNa
 }
 
 /**
- * Reads and verifies in one step everything on which a login is about to rely, so that nothing is used that was read at
- * another moment. `ahead` is what `verifiedAhead` verified earlier in this transaction; it is used when a single query
- * of the seals shows that nothing of it was sealed again.
+ * Reads and verifies at one moment all that a login is about to rely on. `ahead` is what `verifiedAhead` verified earlier in this
+ * transaction; it is used when one query of the seals shows that nothing of it was sealed again.
  */
 export async function verifiedBehind(
   tx: Transaction,
@@ -440,8 +389,7 @@ export async function verifiedBehind(
   if (login.window !== null) more.push({ kind: await windowKind(tx, login.window), id: login.window });
   if (login.ticket !== null) {
     more.push({ kind: 'ticket', id: login.ticket });
-    // A ticket works once, and what it opens lasts. Therefore the record is read here, and not only when the
-    // notification of another warden arrives.
+    // A ticket works once, and what it opens lasts: what another warden recorded a moment ago must be read before it is used.
     await generationsOf(keys).refresh(tx);
   }
   if (ahead === undefined || ahead.broken !== undefined || !(await isUnchanged(tx, keys, names, ahead.rows)))

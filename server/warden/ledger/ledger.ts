@@ -1,5 +1,4 @@
-// Owns: the life cycle of the record in one warden: looking at it, comparing it with its witnesses, sealing while this
-// warden leads, freezing, and setting the guard. One pass of its timer, every `limits.sealEveryMs`, is called a beat.
+// Owns: the life of the record in one warden: looking, comparing with witnesses, sealing, freezing, the guard. One pass is called a beat.
 // Must never: seal a record that was not compared, or open the guard while anything about the record is in doubt.
 import { randomUUID } from 'node:crypto';
 import type { Config } from '../../config/config.ts';
@@ -65,10 +64,7 @@ export class Ledger {
   /** The checkpoints that the witnesses had when the record was last compared with them. */
   #witnessed: readonly Vouched[] = [];
   readonly #clock: DatabaseClock;
-  /**
-   * A freeze for a jump of the clock that is not written yet. Every other reason for a freeze is found again by the
-   * next look; this one is not.
-   */
+  /** A freeze for a jump of the clock that is not written yet. Only this reason for a freeze is not found again by the next look. */
   #unwritten: Freeze | undefined;
   #look: Look | undefined;
   #marked: string | undefined;
@@ -109,14 +105,10 @@ export class Ledger {
     this.#deliveries = given.witnesses.map((witness) => new Delivery(witness, given.log));
   }
 
-  /**
-   * Does the first beat. Afterwards the guard is open, or its state says why not. Throws `unavailable` when the
-   * database cannot be reached.
-   */
+  /** Does the first beat. Then the guard is open, or its state says why not. Throws `unavailable` if the database cannot be reached. */
   async start(): Promise<void> {
     await this.#beat();
-    // Checkpoints that an earlier run left behind are delivered to the witnesses first: the time during which no warden
-    // ran is no reason for an alarm, nor for the state `late`.
+    // Old checkpoints reach their witnesses first: that no warden ran meanwhile is no reason for an alarm, nor for the state `late`.
     for (const end = performance.now() + catchUpMs; this.#isLate && performance.now() < end; ) {
       await new Promise((resolve) => setTimeout(resolve, catchUpEveryMs));
       await this.#beat();
@@ -141,10 +133,7 @@ export class Ledger {
     return state.is === 'closed' && state.why === 'frozen';
   }
 
-  /**
-   * Closes the guard as frozen. The known generations of row seals may belong to a record that this database does not
-   * have, so they are forgotten: otherwise the operators who examine and release the freeze would be refused by them.
-   */
+  /** Closes the guard as frozen, and forgets the generations of seals: they may be newer than this database and refuse its operators. */
   #closeFrozen(text: string): void {
     if (!this.#isFrozen) generationsOf(this.#given.keys).forget();
     this.#given.guard.close('frozen', text);
@@ -169,9 +158,7 @@ export class Ledger {
     await this.#database.close();
   }
 
-  /**
-   * Returns whether this warden holds the leadership, that is, whether it does the work that only one warden may do.
-   */
+  /** Returns whether this warden holds the leadership, that is, whether it does the work that only one warden may do. */
   get isLeading(): boolean {
     return this.#leadership.isLeading;
   }
@@ -255,10 +242,7 @@ export class Ledger {
       this.#given.guard.learn({ ...known, era, heads, root: signed.root });
   }
 
-  /**
-   * Returns true when the record matches what was witnessed and what this process has seen. Otherwise freezes or closes
-   * the guard and returns false.
-   */
+  /** Returns whether the record is what was witnessed and what this process has seen. If not, freezes it or closes the guard. */
   async #isCompared(before: Look, signing: Signing): Promise<boolean> {
     const { guard, keys, log } = this.#given;
     const { known } = guard;
@@ -268,8 +252,7 @@ export class Ledger {
     this.#witnessed = [...vouched];
     if (known === undefined) requireMemory(this.#given.witnesses, before, vouched);
     else vouched.push({ by: 'this warden', era: known.era, size: known.heads, root: known.root, time: new Date(before.now).toISOString() });
-    // The witnesses were asked first and the database is read after them: another warden may have sealed and delivered
-    // more since the look at the beginning of the beat.
+    // The database is read after the witnesses were asked: another warden may have sealed and delivered more since the beat began.
     const { seen, verdict, root } = await this.#database.withSystem(async (tx) => {
       const now = await look(tx);
       return { seen: now, verdict: await compare(tx, keys, now, vouched), root: await rootAt(tx, now.heads) };
@@ -348,10 +331,7 @@ export class Ledger {
     this.#unwritten = undefined;
   }
 
-  /**
-   * Marks the newest checkpoint that every required witness has: the oldest of the newest notes of each. The witnesses
-   * take notes at different times and skip some of them.
-   */
+  /** Marks the oldest of the newest notes of the required witnesses, which all of them have; they skip notes and take them at any time. */
   async #mark({ era }: Look, { signer }: Signing): Promise<void> {
     const common = commonOf(this.#deliveries.filter((one) => one.witness.isRequired).map((one) => one.kept));
     if (common === undefined || common === this.#marked || !this.#leadership.isLeading) return;
@@ -376,8 +356,7 @@ export class Ledger {
     const isOldEra = newest !== undefined && newest.era !== seen.era;
     // A checkpoint of an earlier run, or of another warden, may not have reached the witnesses of this warden.
     if (newest !== undefined && !isOldEra && seen.checkpoint !== null) for (const one of this.#deliveries) one.offer(seen.checkpoint);
-    // Until the first checkpoint of an era is witnessed, nothing more is sealed: without it, the checkpoint that a
-    // witness has of the former era would contradict the new ones.
+    // Until an era's first checkpoint is witnessed nothing more is sealed: the former one of a witness would contradict the new ones.
     if (seen.isBeginning && newest?.era === seen.era && !seen.isWitnessed) return;
     const isDue = seen.checkpointAgeMs === null || seen.checkpointAgeMs >= config.limits.checkpointEveryMs;
     if (!isDue && this.#sealer.isAtRest(seen)) return;
@@ -397,10 +376,7 @@ export class Ledger {
     }
   }
 
-  /**
-   * Closes the guard when the record is too late, and opens it otherwise; the alarm about that is raised by `LagClock`.
-   * No client waits for the entries of operators, so their lag raises an alarm and closes nothing.
-   */
+  /** Opens or closes the guard by the lag, of which `LagClock` raises the alarm. Late entries of operators only raise an alarm. */
   async #judge({ operatorsUnsealedMs }: Look): Promise<void> {
     const { guard, config } = this.#given;
     if (!this.#isStarting && operatorsUnsealedMs >= config.limits.witnessAlarmMs)
