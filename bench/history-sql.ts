@@ -35,7 +35,7 @@ insert into operator (id, name, role) select uid('operator-' || n), n, 'operator
 
 /**
  * Makes the files of the deposit sessions `$1` to `$2`, five for each session. Old files have left the tree. `$3` is
- * the number of all sessions, `$4` the begin and `$5` the length of the history.
+ * the number of all sessions, `$4` the beginning and `$5` the length of the history.
  */
 export const depositFiles = `
 with s as (select i, began(i, $3, $4, $5) as at, customer_of(i) as c from generate_series($1::bigint, $2::bigint) i where i % 20 < ${deposits}),
@@ -50,7 +50,7 @@ insert into version (id, customer_id, folder_id, file_id, number, content_id, st
 
 /**
  * Makes the statements for customers to collect, ten a day for each. `$1` is the first day, `$2` the last one, `$3` the
- * begin of the history.
+ * beginning of the history.
  */
 export const collectFiles = `
 with d as (select c, day, k, $3::timestamptz + day * interval '1 day' as at from generate_series(0, 199) c, generate_series($1::int, $2::int) day, generate_series(0, 9) k),
@@ -72,9 +72,9 @@ const columns =
 
 /**
  * Makes the entries of a run of sessions in the order of time. `$1` and `$2` are the first and the last session, `$3`
- * is the number of all sessions, `$4` the begin and `$5` the length of the history; numbers begin after `$6`. A deposit
- * session has five files, a collection six statements, and a pick-up `$7` files that others deposited. Beside them
- * there are refused logins, logins without an account, and actions of operators.
+ * is the number of all sessions, `$4` the beginning and `$5` the length of the history; numbers begin after `$6`. A
+ * deposit session has five files, a collection six statements, and a pick-up `$7` files that others deposited. Beside
+ * them there are refused logins, logins without an account, and actions of operators.
  */
 export const entries = `
 with s as materialized (
@@ -135,7 +135,7 @@ export const staging = `create unlogged table staged as select ${columns} from l
 
 /**
  * Makes the entries of the theft: one week, one key of our own account own-7 from another network, `files` files that
- * were deposited in the weeks before, and `large` large files. `$1` is the begin of the theft, `$2` the number of
+ * were deposited in the weeks before, and `large` large files. `$1` is the beginning of the theft, `$2` the number of
  * deposit sessions before it.
  */
 export const theft = (files: string, large: string): string => `

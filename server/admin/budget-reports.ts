@@ -75,8 +75,8 @@ export async function budgetHistory(
 }
 
 /**
- * Returns how much the caps of all these scopes leave together. The caps are raised by their ceilings, because a slow
- * thief gets that much.
+ * Returns how much may still be read within the caps of all these scopes together. The caps are raised by their
+ * ceilings, because a slow thief gets that much.
  */
 function roomsOf(
   rows: readonly (BudgetRow & { readonly isShare: boolean })[],

@@ -93,9 +93,7 @@ export async function grantCatalogue(tx: Transaction, functions: readonly string
 
 export type RoleFact = { readonly role: string; readonly powers: readonly string[] };
 
-/**
- * Returns, for each of our roles, the powers that it must not have: attributes, memberships, and objects of its own.
- */
+/** Returns, for each of our roles, the powers that it must not have: attributes, memberships, and objects of its own. */
 export async function rolePowers(tx: Transaction): Promise<readonly RoleFact[]> {
   return tx.query<{ role: string; powers: string[] }>(
     `select w.role, case when r.oid is null then array['does not exist'] else array_remove(array[
@@ -111,9 +109,7 @@ export async function rolePowers(tx: Transaction): Promise<readonly RoleFact[]> 
   );
 }
 
-/**
- * Returns the tables that belong to customers, and what is wrong with their row-level security; null when nothing is.
- */
+/** Returns the tables that belong to customers, and what is wrong with their row-level security; null when nothing is. */
 export async function rowSecurity(tx: Transaction): Promise<readonly { readonly table: string; readonly wrong: string | null }[]> {
   return tx.query<{ table: string; wrong: string | null }>(
     `select c.relname::text as table, case

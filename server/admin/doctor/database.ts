@@ -54,9 +54,7 @@ export function databaseFindings(facts: DatabaseFacts): readonly Finding[] {
   ];
 }
 
-/**
- * Returns whether the server has enough connections for the processes of this configuration, and for how many wardens.
- */
+/** Returns the finding whether the server has enough connections for the processes of this configuration, and for how many wardens. */
 export function connectionFinding(
   facts: Pick<DatabaseFacts, 'connectionsMax' | 'connectionsOfSuperusers'>,
   shares: Shares,

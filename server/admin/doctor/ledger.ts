@@ -25,7 +25,7 @@ function witnessFinding(config: Config): Finding {
 /** How long, in milliseconds, a month may wait for its witness, for receivers, or for a moment in which nobody reads the record. */
 const patienceMs = 24 * 3_600_000;
 
-/** Returns whether every month that is due has left the database. */
+/** Returns the finding whether every month that is due has left the database. */
 function archiveFinding(archiving: Status['archiving'], now: number): Finding {
   const stuck = archiving.filter((one) => one.failedAt !== null || now - Date.parse(one.dueSince) > patienceMs);
   const [first] = stuck;
@@ -43,8 +43,8 @@ function archiveFinding(archiving: Status['archiving'], now: number): Finding {
 }
 
 /**
- * Returns what the standing verification on another host said last. Its word alone does not prove the record good; its
- * silence is a fault.
+ * Returns the finding about what the standing verification on another host said last. Its word alone does not prove the
+ * record good; its silence is a fault.
  */
 function verifiedFinding(config: Config, said: Status['verified'], now: number): Finding {
   const hours = config.ledger.verifiedWithinHours;

@@ -24,7 +24,7 @@ export function nodeFindings(nodes: readonly NodeRow[], leaseLostMs: number): re
   });
 }
 
-/** Returns which of the serving nodes have the native cipher, according to the edges themselves. */
+/** Returns the findings about which of the serving nodes have the native cipher, according to the edges themselves. */
 export function cipherFindings(nodes: readonly NodeRow[]): readonly Finding[] {
   const serving = nodes.filter((node) => node.alive);
   const without = serving.filter((node) => node.nativeCipher === false);

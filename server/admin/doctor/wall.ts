@@ -56,7 +56,7 @@ export function holders(config: Config): IdsOf {
   };
 }
 
-/** Returns whether the files of each role belong to a user of its own. */
+/** Returns the finding whether the files of each role belong to a user of its own. */
 export function usersFinding(config: Config): Finding {
   const paths = runtimePaths(config);
   const roles = [paths.objects, `${config.runtimeDirectory}/run/admin`].map(look);
@@ -77,7 +77,7 @@ export function usersFinding(config: Config): Finding {
       );
 }
 
-/** Returns whether the users are only in the groups that they should be in, and nobody else is in these groups. */
+/** Returns the findings whether the users are only in the groups that they should be in, and nobody else is in these groups. */
 export function groupsFindings(config: Config, read: (path: string) => string = (path) => readFileSync(path, 'utf8')): readonly Finding[] {
   if (config.users === null) return [];
   const faults = groupFaults(config.users, read('/etc/passwd'), read('/etc/group'), config.mode === 'production');
@@ -199,7 +199,7 @@ export function fileFindings(config: Config, idsOf: IdsOf = holders(config)): re
   return findings.length === 0 ? [ok('files of the wall', sums)] : findings;
 }
 
-/** Returns whether any role can write to the program that all roles run, or to the matrix of rights. No role may. */
+/** Returns the finding whether any role can write to the program that all roles run, or to the matrix of rights. No role may. */
 export function programFinding(project: string, areUsersKnown: boolean): Finding {
   const parts = [
     '',

@@ -4,9 +4,9 @@ import type { Transaction } from '../../postgres/database.ts';
 
 /**
  * For each type of indicator, the query of its hits. `i` are the indicators, `l` the entries that they hit. Failed
- * logins without an account are recorded by the /64 network for IPv6. Each indicator is looked up separately (`offset
- * 0`), because a plan for all of them together reads the whole record. An entry hits an indicator only once. Entries in
- * archives are matched by the same rules in `domain/incident/matching.ts`.
+ * logins without an account are recorded by the /64 network for IPv6. Each indicator is looked up separately, behind an
+ * offset of 0, because a plan for all of them together reads the whole record. An entry hits an indicator only once.
+ * Entries in archives are matched by the same rules in `domain/incident/matching.ts`.
  */
 const hitsOf: Readonly<Record<IndicatorType, string>> = {
   fingerprint: `select i.index, l.* from i cross join lateral (

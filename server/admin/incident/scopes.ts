@@ -243,9 +243,7 @@ export class Scopes {
 const mayGo = (kept: Held, from: Asker | undefined): boolean =>
   kept.from?.() === true || (kept.state.is !== 'running' && (kept.from === undefined || kept.from === from));
 
-/**
- * Returns the error to report. A statement that was cancelled because of its duration becomes `over-limit` with advice.
- */
+/** Returns the error to report. A statement that was cancelled because of its duration becomes `over-limit` with advice. */
 function explained(thrown: unknown): CofferdamError {
   const error = toCofferdamError(thrown);
   const cause = error.cause;

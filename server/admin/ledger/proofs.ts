@@ -65,9 +65,7 @@ export class TreeProofs {
   }
 }
 
-/**
- * A checkpoint and the proof from it to one tree (docs/reference/ledger-format.md, "A slice"). Hashes are in base64.
- */
+/** A checkpoint and the proof from it to one tree (docs/reference/ledger-format.md, "A slice"). Hashes are in base64. */
 export type Anchor = {
   readonly checkpoint: string;
   readonly head: { readonly position: number; readonly text: string; readonly proof: readonly string[] };
@@ -118,9 +116,7 @@ export type Newest = {
 const signedWithinMs = 3000;
 const lookEveryMs = 100;
 
-/**
- * Returns the newest head as soon as it has its checkpoint. Throws `conflict` when it has none within `signedWithinMs`.
- */
+/** Returns the newest head as soon as it has its checkpoint. Throws `conflict` when it has none within `signedWithinMs`. */
 async function signedHead(tx: Transaction): Promise<NewestRow | undefined> {
   for (const end = performance.now() + signedWithinMs; ; await new Promise((resolve) => setTimeout(resolve, lookEveryMs))) {
     const row = await newestHead(tx);

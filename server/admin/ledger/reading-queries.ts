@@ -63,9 +63,7 @@ const valuesOf = (filter: LedgerFilter, withoutTails: boolean): readonly unknown
   ];
 };
 
-/**
- * Returns the sealed entries of a window that match the whole filter. The names in the filter must be known to exist.
- */
+/** Returns the sealed entries of a window that match the whole filter. The names in the filter must be known to exist. */
 export async function entriesIn(tx: Transaction, window: Window, filter: LedgerFilter): Promise<readonly LedgerRow[]> {
   return tx.query<LedgerRow>(
     `with ${selected}, e as (

@@ -21,9 +21,7 @@ const windowFirst = 20_000;
 const windowMax = 640_000;
 const quickMs = 500;
 const tailRows = 200;
-/**
- * The largest number of unsealed entries in one answer. Usually there are only those of the last quarter of a second.
- */
+/** The largest number of unsealed entries in one answer. Usually there are only those of the last quarter of a second. */
 const freshMax = 200;
 
 /** Throws `not-found` for a name or a kind that does not exist. An empty answer about it would otherwise be taken for the truth. */

@@ -9,7 +9,7 @@ const pageRows = 500;
 
 /**
  * Yields every row that must carry a valid seal and does not, and every row about which an entry of the record was
- * hidden when the record was read first.
+ * hidden when the record was first read.
  */
 export async function* brokenSeals(warden: Pick<Warden, 'database' | 'keys'>): AsyncGenerator<RowName> {
   yield* await warden.database.withSystem((tx) => generationsOf(warden.keys).reread(tx));

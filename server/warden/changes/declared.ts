@@ -20,11 +20,9 @@ export type Declared = RowName & {
   readonly before: SealedRow | null;
   readonly facts: Facts;
   readonly isEnd?: true;
-  /**
-   * Whether every declaration about this row only takes something away. Such a change is made whatever the row says.
-   */
+  /** Whether every declaration about this row only takes something away. Such a change is made whatever the row says. */
   readonly narrows: boolean;
-  /** Whether the row was found under a name that it does not have. */
+  /** Whether the row was found under a name that it does not have, or counts as altered for another reason. */
   readonly isOther?: true;
 };
 

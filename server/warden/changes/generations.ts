@@ -51,9 +51,7 @@ export class Generations {
   readonly #recorded = new Map<string, { readonly generation: number; readonly mark: string | undefined }>();
   /** For each scope and direction, the id of the newest budget that the record names. A budget that is made later has a greater id. */
   readonly #budgets = new Map<string, number>();
-  /**
-   * Budgets of which the record names no scope and direction, because their entries were written by an earlier version.
-   */
+  /** Budgets of which the record names no scope and direction, because their entries were written by an earlier version. */
   readonly #unplaced = new Set<string>();
   readonly #narrowed = new Map<string, { readonly generation: number; readonly from: number }>();
   /** The number of the newest sealed entry that was read. */

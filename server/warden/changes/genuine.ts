@@ -8,9 +8,7 @@ import type { KeyRing } from '../context.ts';
 import { type AppliedChange, findApplied, findKey } from './change-queries.ts';
 import { factsOfRow, firstBroken, type VerifiedRows, verifiedRows } from './seals.ts';
 
-/**
- * The changes that were verified, by digest, with their proposals. When the map is full, the oldest entry is removed.
- */
+/** The changes that were verified, by digest, with their proposals. When the map is full, the oldest entry is removed. */
 const genuine = new Map<string, Proposal>();
 const genuineMax = 20_000;
 

@@ -34,15 +34,11 @@ async function requireOperator(tx: Transaction, name: string, purpose: Purpose):
   return found;
 }
 
-/**
- * Returns whether a row is not what the warden wrote. That something is over already is believed only of a row that is.
- */
+/** Returns whether a row is not what the warden wrote. That something is over already is believed only of a row that is. */
 const isAltered = async ({ tx, warden }: Doing, row: RowName): Promise<boolean> =>
   (await firstBroken(tx, warden.keys, [row])) !== undefined;
 
-/**
- * Returns a public key as DER bytes and its fingerprint. Throws `invalid` when the key is not of a kind that may sign.
- */
+/** Returns a public key as DER bytes and its fingerprint. Throws `invalid` when the key is not of a kind that may sign. */
 export function keyOf(base64: string): { readonly spki: Buffer; readonly fingerprint: string } {
   const spki = Buffer.from(base64, 'base64');
   operatorPublicKey(spki);

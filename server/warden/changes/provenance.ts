@@ -11,7 +11,7 @@ import type { RowName, SealKind } from './seal-queries.ts';
 const mayMake = {
   /** One operator alone: an empty customer, which nobody can reach yet. */
   operator: ['customer', 'folder', 'budget'],
-  /** The customer's own console: a window, a key that the account's present key signed for, and a second factor by a ticket. */
+  /** The customer's own console: a window, a key that the account's present key signed for, and a second factor that a ticket allows. */
   console: ['credential', 'budget', 'window', 'second-factor'],
   /** A login only counts failed attempts on a ticket and makes no row. */
   login: [],

@@ -81,9 +81,7 @@ const openers = ({ headroomPercent = 0, consequence }: BudgetChange): readonly s
 const isNamed = ({ scope, name, customerName, isSelfTest }: MissingBudget, wanted: ScopeName): boolean =>
   !isSelfTest && scope.kind === wanted.kind && name === wanted.name && (wanted.customer === null || wanted.customer === customerName);
 
-/**
- * Declares the rows to which a new budget will belong. They were found by name, so they must be what the warden wrote.
- */
+/** Declares the rows to which a new budget will belong. They were found by name, so they must be what the warden wrote. */
 async function relyOnScope(tx: Transaction, { scope, name, customerName }: MissingBudget): Promise<void> {
   if (scope.kind === 'credential') await declareRelied(tx, { kind: 'credential', id: scope.credential }, { fingerprint: name });
   if (scope.kind === 'account') await declareRelied(tx, { kind: 'account', id: scope.account }, { name });

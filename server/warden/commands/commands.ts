@@ -43,8 +43,8 @@ const troubles = new Map<string, string>();
 
 /**
  * Listens for commands until stopped. Commands that change something run one after the other, and plans run one after
- * the other beside them. In each queue the waiting operators take turns, and the commands of each run in the order in
- * which they were asked for.
+ * the other beside them. In each queue the waiting operators take turns, and the commands of one operator run in the
+ * order in which they were asked for.
  */
 export async function startCommands(warden: Warden, sessions: SessionRegistry): Promise<{ stop(): Promise<void> }> {
   const lines = [startLine('others', warden, sessions), startLine('plans', warden, sessions)];

@@ -25,9 +25,7 @@ export const demoUseCases = {
   },
 } as const;
 
-/**
- * Returns the maker of the rows that a command makes: the operator, except for commands that only the demo world has.
- */
+/** Returns the maker of the rows that a command makes: the operator, except for commands that only the demo world has. */
 export const makerOf = (operation: string, { demo }: Pick<Warden['config'], 'demo'>): Maker =>
   demo && Object.hasOwn(demoUseCases, operation) ? 'demo' : 'operator';
 

@@ -34,9 +34,7 @@ export type Doing = {
   readonly widen: (wider: readonly string[]) => void;
   /** Ends sessions within this transaction and returns how many. Edges are told after the commit; for a plan, never. */
   readonly endSessions: (filter: SessionFilter, reason: string, how?: { readonly isPlan: boolean }) => Promise<number>;
-  /**
-   * Runs `work` inside a savepoint. When `work` throws, its effects are undone, and the rest of the command may go on.
-   */
+  /** Runs `work` inside a savepoint. When `work` throws, its effects are undone, and the rest of the command may go on. */
   readonly savepoint: <T>(work: () => Promise<T>) => Promise<T>;
 };
 

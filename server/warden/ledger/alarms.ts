@@ -1,5 +1,5 @@
-// Owns: the alarms about a record whose entries wait too long for a seal or whose checkpoints wait too long for a
-// witness. Each alarm is raised at most once a minute for each kind and subject.
+// Owns: three alarms about the record: that too many entries wait for a seal, that entries of operators are sealed
+// late, and that a witness has lost its checkpoint. Each is raised at most once a minute for each subject.
 // Must never: count an alarm as raised when its row could not be written.
 import type { Logger } from '../../observability/logger.ts';
 import type { Database } from '../../postgres/database.ts';

@@ -1,7 +1,7 @@
 // Owns: moving months of the record out of the database into one file each, step by step, and deleting the files whose
 // retention has ended (decision 0037).
-// Must never: drop a month before its file is durable and complete and a sealed, witnessed entry in every tree states
-// it; or let a failure of one month keep the other months, or the warden, from going on.
+// Must never: drop a month before its file is durable and complete, and before a sealed and witnessed entry in every
+// tree states it; or let a failure of one month keep the other months, or the warden, from going on.
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate as breath } from 'node:timers/promises';

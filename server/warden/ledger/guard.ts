@@ -64,9 +64,7 @@ export class LedgerGuard {
     this.#hasRoom = hasRoom;
   }
 
-  /**
-   * Throws `unavailable` when too many entries wait for a seal. Operations that would add entries do not begin then.
-   */
+  /** Throws `unavailable` when too many entries wait for a seal. Operations that would add entries do not begin then. */
   requireRoom(): void {
     if (!this.#hasRoom) throw new CofferdamError('unavailable', 'the record is behind; try again in a moment');
   }

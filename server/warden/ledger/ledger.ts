@@ -79,7 +79,7 @@ export class Ledger {
     const { witnessAlarmMs, witnessStopMs } = given.config.limits;
     const { lockMs, statementMs } = waitsOf(witnessStopMs);
     this.#births = given.births ?? createBirths(given.config.limits);
-    // This pool does not pass through the guard's check of new connections, because its beats are what the guard decides by.
+    // This pool skips the guard's check of new connections, because what the guard knows comes from it.
     this.#database = new Database({
       url: given.url,
       applicationName: 'cofferdam sealer',
@@ -108,7 +108,7 @@ export class Ledger {
   /** Does the first beat. Then the guard is open, or its state says why not. Throws `unavailable` if the database cannot be reached. */
   async start(): Promise<void> {
     await this.#beat();
-    // Old checkpoints reach their witnesses first: that no warden ran meanwhile is no reason for an alarm, nor for the state `late`.
+    // Checkpoints of an earlier run are delivered first: that no warden ran meanwhile is no reason for an alarm, or for the state `late`.
     for (const end = performance.now() + catchUpMs; this.#isLate && performance.now() < end; ) {
       await new Promise((resolve) => setTimeout(resolve, catchUpEveryMs));
       await this.#beat();
@@ -331,7 +331,7 @@ export class Ledger {
     this.#unwritten = undefined;
   }
 
-  /** Marks the oldest of the newest notes of the required witnesses, which all of them have; they skip notes and take them at any time. */
+  /** Marks the oldest of the required witnesses' newest notes, which all of them have; each takes notes at other times and skips some. */
   async #mark({ era }: Look, { signer }: Signing): Promise<void> {
     const common = commonOf(this.#deliveries.filter((one) => one.witness.isRequired).map((one) => one.kept));
     if (common === undefined || common === this.#marked || !this.#leadership.isLeading) return;

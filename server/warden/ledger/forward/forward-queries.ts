@@ -49,9 +49,7 @@ export type ForwardRow = {
   readonly error: string | null;
 };
 
-/**
- * Saves how far a forward has come. The numbers never decrease, because another warden may have come further meanwhile.
- */
+/** Saves how far a forward has come. The numbers never decrease, because another warden may have come further meanwhile. */
 export async function saveForward(tx: Transaction, row: ForwardRow): Promise<void> {
   await tx.query(
     `update ledger_forward set number = greatest(number, $2), sent = greatest(number, $2, $3), behind_ms = $4, looked_at = clock_timestamp(),

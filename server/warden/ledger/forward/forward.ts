@@ -177,9 +177,7 @@ export class Forward {
     await this.look();
   }
 
-  /**
-   * Handles a broken connection. It is unknown which of the unconfirmed entries arrived, so all of them are sent again.
-   */
+  /** Handles a broken connection. It is unknown which of the unconfirmed entries arrived, so all of them are sent again. */
   async #break(error: unknown): Promise<void> {
     const { log, times } = this.#context;
     this.#connection?.destroy();

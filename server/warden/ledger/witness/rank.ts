@@ -29,9 +29,7 @@ export function newestOf(notes: readonly string[]): string | undefined {
   return newest?.note;
 }
 
-/**
- * Returns the newest note that all witnesses have, given the newest note of each; undefined while one of them has none.
- */
+/** Returns the newest note that all witnesses have, given the newest note of each; undefined while one of them has none. */
 export function commonOf(newest: readonly (string | undefined)[]): string | undefined {
   let least: { readonly note: string; readonly rank: Rank } | undefined;
   for (const note of newest) {

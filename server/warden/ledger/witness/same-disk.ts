@@ -9,9 +9,7 @@ import type { Logger } from '../../../observability/logger.ts';
 export type DeviceOf = (path: string) => number | undefined;
 type Given = Pick<Config, 'mode' | 'ledger' | 'runtimeDirectory' | 'storeDirectory' | 'database'>;
 
-/**
- * Returns the device number of the directory, or of the nearest existing directory above it, where it would be created.
- */
+/** Returns the device number of the directory, or of the nearest existing directory above it, where it would be created. */
 const deviceOf: DeviceOf = (path) => {
   for (let at = path; ; at = dirname(at)) {
     try {
