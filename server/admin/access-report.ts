@@ -69,6 +69,7 @@ function credentialOf(fact: AccessFact): AccessRow['credential'] {
   };
 }
 
+/** Returns one line of the access review. */
 export function accessRow(fact: AccessFact): AccessRow {
   const { allowedProofs, opensWith } = proofsOf(fact);
   return {

@@ -67,6 +67,7 @@ const amountColumns = { bytes: 's.bytes', items: 's.items' } as const;
 const totalColumns = { bytes: 'b.total_bytes', items: 'b.total_items' } as const;
 const baseColumns = { bytes: 'b.base_week_bytes', items: 'b.base_week_items' } as const;
 
+/** Returns the counted totals of a budget by minute, and what it needs to compute amounts in a window from them. */
 export async function snapshotsOf(tx: Transaction, budget: number, unit: BudgetUnit): Promise<SnapshotSeries> {
   const [amountColumn, totalColumn, baseColumn] = [amountColumns[unit], totalColumns[unit], baseColumns[unit]];
   const snapshots = await tx.query<Snapshot>(

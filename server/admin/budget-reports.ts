@@ -53,6 +53,7 @@ export async function showBudgets(tx: Transaction, scope: ScopeParams | undefine
   return (scope === undefined ? await widestBudgets(tx) : await require(tx, scope)).map(shown);
 }
 
+/** Returns the course of one window of a budget. Throws `invalid` when the scope has several such budgets. */
 export async function budgetHistory(
   tx: Transaction,
   { scope, direction, unit, window }: Params<OperatorToAdmin, 'budget.history'>,
@@ -101,6 +102,7 @@ const all = (used: number): { readonly hour: number; readonly day: number; reado
   week: used,
 });
 
+/** Returns what a credential could read now, by customer. Throws `not-found` when there is no such credential. */
 export async function exposureOf(
   tx: Transaction,
   fingerprint: string,

@@ -51,6 +51,7 @@ export type SignedChange = {
   readonly approverSignature: string | null;
 };
 
+/** Returns the signed text of a change with its signatures and the proposer's public key, or undefined. */
 export async function findSigned(tx: Transaction, id: string): Promise<SignedChange | undefined> {
   const [row] = await tx.query<{
     document: string;

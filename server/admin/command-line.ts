@@ -16,6 +16,7 @@ const nothing = `no warden answered within ${seconds(commandLife.answerMs)}. Not
 /** The text for a command whose answer could not be read. */
 const unknown = `the answer of the warden could not be read: it may have been done, or may be until ${seconds(commandLife.endMs)} after it was asked, and not later. Look before you repeat it (\`cofferctl report changes --since 1h\`)`;
 
+/** The client of the warden's command queue. */
 export class CommandLine {
   readonly #database: Database;
   readonly #slots: Pick<AdminSlots, 'commands' | 'plans'>;

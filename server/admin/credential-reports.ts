@@ -30,6 +30,7 @@ export async function showCredential(
 
 type Plan = Result<OperatorToAdmin, 'credential.plan'>;
 
+/** Returns which credentials a command with this selection would affect, and how many accounts would be locked out. */
 export async function planFor(
   tx: Transaction,
   config: Config,

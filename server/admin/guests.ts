@@ -3,6 +3,7 @@
 import type { Duplex } from 'node:stream';
 import type { Share } from '../domain/share.ts';
 
+/** A bounded set of unauthenticated sockets. */
 export class Guests {
   readonly #max: number;
   readonly #here = new Set<Duplex>();

@@ -39,6 +39,7 @@ function placesOf(config: Config): readonly Place[] {
   ];
 }
 
+/** All listeners for operators. It closes connections whose certificate stops being valid. */
 export class Listener {
   readonly #options: ListenerOptions;
   readonly #servers: Server[] = [];

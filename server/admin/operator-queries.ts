@@ -7,6 +7,7 @@ import { insertEntry } from '../postgres/entry-queries.ts';
 
 export type Operator = { readonly id: string; readonly name: string; readonly role: string };
 
+/** Returns the active operator to whom a key in use belongs, or undefined. */
 export async function findOperator(tx: Transaction, keyFingerprint: string): Promise<Operator | undefined> {
   const [row] = await tx.query<Operator>(
     "select o.id, o.name, o.role from operator o join operator_key k on k.operator_id = o.id where k.fingerprint = $1 and k.ended_at is null and o.state = 'active'",
@@ -41,6 +42,7 @@ export type CommandAnswer = {
   readonly errorText: string | null;
 };
 
+/** Returns the warden's answer to a command, or undefined while there is none. */
 export async function findAnswer(tx: Transaction, id: string): Promise<CommandAnswer | undefined> {
   const [row] = await tx.query<{ state: string; result: unknown; error_code: string | null; error_text: string | null }>(
     "select state, result, error_code, error_text from command where id = $1 and state <> 'new'",

@@ -10,6 +10,7 @@ import type { Operator } from './operator-queries.ts';
 export type AdminSlots = { readonly [L in keyof AdminShares]: Slots };
 export const adminSlots = (shares: AdminShares): AdminSlots => slotsOf(shares);
 
+/** Returns the claim of a known operator. Security officers have a group with reserved places. */
 export const claimOfOperator = ({ id, role }: Pick<Operator, 'id' | 'role'>): Claim => ({
   holder: id,
   group: role === 'security-officer' ? officers : others,

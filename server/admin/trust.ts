@@ -75,6 +75,7 @@ function checkNotOlder(before: Trust, after: Trust): void {
   }
 }
 
+/** The current files behind the operators' TLS. When changed files are bad, the former ones stay in use. */
 export class TrustFiles {
   readonly #directory: string;
   readonly #log: Logger;

@@ -24,6 +24,7 @@ function databaseOf(url: string | null): readonly Expected[] {
   return [{ name: 'database', host: match[1].replace(/^\[|\]$/g, ''), port: Number(match[2] ?? 5432), isPublic: false }];
 }
 
+/** Returns the TCP listeners that the configuration provides for. A port of 0 is left out, because it is chosen at the start. */
 export function expectedListeners(config: Config, databaseUrl: string | null): readonly Expected[] {
   const { wardenPort, edgePorts } = config.metrics;
   return [
@@ -182,6 +183,7 @@ function ownerOf(config: Config): Owner {
   };
 }
 
+/** Returns the findings about listeners, or one warning when the kernel's tables cannot be read. */
 export function examineListeners(config: Config, databaseUrl: string | null, live: readonly string[]): readonly Finding[] {
   try {
     const sockets = readSockets(config.runtimeDirectory);

@@ -59,6 +59,7 @@ type Held = {
 type ScopeShares = Pick<AdminShares, 'answers' | 'questions' | 'searches'>;
 type ScopeParams = Params<OperatorToAdmin, 'incident.scope'>;
 
+/** The answers of `incident` commands: it starts, keeps, pages and drops them. */
 export class Scopes {
   readonly #held: Shelf<Held>;
   /**

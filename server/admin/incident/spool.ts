@@ -19,6 +19,7 @@ export type SpoolLimits = {
   readonly pageBytesMax: number;
 };
 
+/** The rows of one answer. Rows are buffered, so `flush` must be called before they are read. */
 export class Spool {
   readonly #directory: string;
   readonly #limits: SpoolLimits;

@@ -37,6 +37,7 @@ const valuesOf = (chosen: Chosen, { folders, from, until }: Reach): readonly unk
 
 export type UnreadTotal = { readonly customer: string | null; readonly customerId: string; readonly files: number; readonly bytes: number };
 
+/** Returns the number and size of the files that were not read, by customer. */
 export async function totalUnread(snapshot: Snapshot, chosen: Chosen, reach: Reach): Promise<readonly UnreadTotal[]> {
   return snapshot.query<UnreadTotal>(
     `${readable}

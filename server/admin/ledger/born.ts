@@ -22,6 +22,7 @@ const unsureMs = 120_000;
 const missedMs = 5000;
 const sayAgainMs = 60_000;
 
+/** Remembers what the admin process wrote and looks for it once a second. */
 export class OwnEntries {
   readonly #births: Births;
   readonly #log: Logger;

@@ -4,6 +4,7 @@ import type { Transaction } from '../../postgres/database.ts';
 
 export type Bound = { readonly heads: number; readonly number: number };
 
+/** Returns the number of heads and of sealed entries at the start of a verification. */
 export async function boundOf(tx: Transaction): Promise<Bound> {
   const [row] = await tx.query<Bound>(
     "select coalesce((select size from ledger_tree where tree = 'ffffffff-ffff-ffff-ffff-ffffffffffff'), 0) as heads, number from ledger_state",

@@ -156,6 +156,7 @@ function rootIn(size: number, frontier: string): string {
 /** The number of maps that are kept: those of the epochs of the last slices. Each contains all trees. */
 const mapsMax = 4;
 
+/** Finds proofs from epochs to trees, and keeps the maps of the last few epochs. */
 export class EpochAnchors {
   readonly #maps = new Map<string, { readonly map: TreeMap; readonly trees: ReadonlyMap<string, Grown> }>();
 

@@ -102,6 +102,10 @@ export type HashedTexts = {
   readonly isWitnessed: boolean;
 };
 
+/**
+ * Returns the texts that were hashed for a sealed entry, its salt, and whether it is witnessed; undefined when it is
+ * not in the database.
+ */
 export async function findHashed(tx: Transaction, number: number): Promise<HashedTexts | undefined> {
   const [row] = await tx.query<HashedTexts>(
     `select l.tree, l.position, micros(l.at) as at, l.public::text as "publicText", l.sensitive::text as "sensitiveText", encode(l.salt, 'hex') as salt,

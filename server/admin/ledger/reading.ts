@@ -35,6 +35,10 @@ async function requireKnown(tx: Transaction, { customer, account, kind }: Ledger
     throw new CofferdamError('not-found', `there is no kind of entry named ${kind}: see docs/reference/ledger-entries.md`);
 }
 
+/**
+ * Returns the matching entries after a number; when there are none, waits up to `tailMs` for one. With `after` null it
+ * returns only the newest number.
+ */
 export async function tailLedger(
   database: Database,
   { filter, after }: Params<OperatorToAdmin, 'ledger.tail'>,
@@ -79,6 +83,10 @@ function beginSearch(database: Database, filter: LedgerFilter, freshMax: number)
   });
 }
 
+/**
+ * Returns matching entries below `before`, newest first, as far as it gets within `searchMs`. `reached` says from where
+ * the next call goes on; 0 means that everything was searched.
+ */
 export async function searchLedger(
   database: Database,
   { filter, before, limit }: Params<OperatorToAdmin, 'ledger.search'>,
@@ -109,6 +117,7 @@ export async function searchLedger(
   };
 }
 
+/** Returns one entry with its proof. When it cannot be proved, `unproven` says why. Throws `not-found` when it is not in the database. */
 export async function showEntry(database: Database, number: number): Promise<Result<OperatorToAdmin, 'ledger.show'>> {
   return database.withSystem(async (tx) => {
     const [row] = await entriesIn(tx, { after: number - 1, upTo: number, order: 'oldest', limit: 1, withoutTails: false }, {});

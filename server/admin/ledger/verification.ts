@@ -22,6 +22,7 @@ const pageRows = 2000;
 const keptMs = 60 * 60_000;
 const blockLeaves = 256;
 
+/** The verifications that operators started. Each runs in this process and is kept for an hour. */
 export class Verifications {
   readonly #database: Database;
   readonly #jobs: Shelf<Job>;

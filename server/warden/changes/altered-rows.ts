@@ -10,6 +10,7 @@ import type { SealKind } from './seal-queries.ts';
  */
 export type AlteredRow = { readonly kind: SealKind | 'session' | 'download' | 'upload' | 'used-code'; readonly id: string };
 
+/** Records and raises that a row is not what the warden wrote. `where` says what found it, or what was done with it. */
 export async function alarmBroken(tx: Transaction, row: AlteredRow, where: string): Promise<void> {
   const facts = { kind: row.kind, row: row.id, where };
   await record(tx, { kind: 'row.broken-seal', observer: 'warden', sensitive: facts });

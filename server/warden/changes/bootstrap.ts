@@ -54,6 +54,7 @@ async function bootstrap(
   return { operators: made.map(({ name, fingerprint }) => ({ name, fingerprint })) };
 }
 
+/** Listens on the bootstrap socket until stopped. Throws `configuration` when that is impossible. */
 export async function serveBootstrap(warden: Warden): Promise<{ stop(): Promise<void> }> {
   const path = runtimePaths(warden.config).bootstrapSocket;
   rmSync(path, { force: true });

@@ -6,6 +6,10 @@ import { declareChange, declareFound, declareNew, fromNow, type Purpose, type Wr
 
 export type OperatorRow = { readonly id: string; readonly name: string; readonly role: string; readonly state: string };
 
+/**
+ * Returns an operator by name and locks the row, or returns undefined. Role and state are those of the verified row,
+ * unless `purpose` is `to-tell`.
+ */
 export async function findOperator(tx: Transaction, name: string, purpose: Purpose): Promise<OperatorRow | undefined> {
   const [row] = await tx.query<OperatorRow>('select id, name, role, state from operator where name = $1 for update', [name]);
   const said = row && (await declareFound<{ role: string; state: string }>(tx, purpose, { kind: 'operator', id: row.id }, { name }));
@@ -17,6 +21,7 @@ export async function lockOperators(tx: Transaction): Promise<void> {
   await tx.query('select pg_advisory_xact_lock($1)', [advisoryLocks.bootstrap]);
 }
 
+/** Returns how many operators' keys were ever stored, which is 0 only before the bootstrap. */
 export async function countOperators(tx: Transaction): Promise<number> {
   const [row] = await tx.query<{ n: number }>('select count(*) as n from operator_key');
   return row?.n ?? 0;
@@ -207,6 +212,7 @@ export async function findApplied(tx: Transaction, ids: readonly string[]): Prom
   );
 }
 
+/** Inserts a prepared emergency for one operator. Returns its id and until when it may be opened. */
 export async function insertBreakGlass(
   tx: Transaction,
   g: {
@@ -252,6 +258,7 @@ export type BreakGlass = {
   readonly isReviewed: boolean;
 };
 
+/** Returns an emergency with its present state and locks its row, or returns undefined when it does not exist. */
 export async function lockBreakGlass(tx: Transaction, id: string): Promise<BreakGlass | undefined> {
   await tx.query('select 1 from break_glass where id = $1 for update', [id]);
   const [row] = await tx.query<BreakGlass>(

@@ -92,6 +92,7 @@ async function requireProposer(tx: Transaction, keys: KeyRing, proposal: Proposa
   return proposer;
 }
 
+/** Stores a change with its proposer's signature. A change that names a prepared emergency is applied at once. */
 export async function proposeChange(
   { document, signature: text }: Params<OperatorToAdmin, 'change.propose'>,
   doing: Doing,
@@ -215,6 +216,10 @@ async function tell(
   });
 }
 
+/**
+ * Verifies both signatures and applies the change in the same transaction. Throws `denied` when a signature, a person
+ * or a role does not fit, and `conflict` when the change is decided or has expired.
+ */
 export async function approveChange(
   { document, signature: text }: Params<OperatorToAdmin, 'change.approve'>,
   doing: Doing,
@@ -263,6 +268,7 @@ function checkApproval(approval: Approval, document: string): void {
     throw new CofferdamError('denied', 'what was approved is not what was proposed');
 }
 
+/** Rejects a proposed change. Any operator who may call it can do so; no signature is needed. */
 export async function rejectChange(
   { change: id, reason }: Params<OperatorToAdmin, 'change.reject'>,
   { tx, operator, operatorId }: Doing,

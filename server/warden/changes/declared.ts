@@ -162,6 +162,7 @@ export function holdForAltered(tx: Transaction, name: RowName): void {
   if (declared !== undefined) declaredIn(tx).set(keyOf(name), { ...declared, isOther: true });
 }
 
+/** Returns what this transaction has declared so far, by `kind/id`. */
 export const declarationsOf = (tx: Transaction): ReadonlyMap<string, Declared> => declaredIn(tx);
 
 /** Returns a function that takes back every declaration made after this call. It is used together with a savepoint. */

@@ -45,6 +45,7 @@ export const resealedRow = ({
     ? [kind, id, generation, markOf(mac), placeOfBudget(JSON.parse(facts) as BudgetFacts)]
     : [kind, id, generation, markOf(mac)];
 
+/** The memory of one process about seals. It is filled from the record and from rows that were verified. */
 export class Generations {
   readonly #newest = new Map<string, number>();
   /** What the record says about the newest seal of each row that was sealed more than once. */

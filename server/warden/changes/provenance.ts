@@ -30,6 +30,7 @@ export type Maker = keyof typeof mayMake;
 /** The kinds of rows without which nobody can log in or act as an operator. */
 const access: ReadonlySet<SealKind> = new Set(['account', 'rights', 'credential', 'operator', 'operator-key']);
 
+/** Returns whether this maker may make rows of this kind without a second operator. */
 export const mayBeMadeBy = (kind: SealKind, maker: string | null): boolean =>
   maker !== null && Object.hasOwn(mayMake, maker) && (mayMake[maker as Maker] as readonly SealKind[]).includes(kind);
 

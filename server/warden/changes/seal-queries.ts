@@ -135,6 +135,7 @@ export async function setWord(tx: Transaction, word: string): Promise<void> {
   await tx.query("select set_config('cofferdam.sealing', $1, true)", [word]);
 }
 
+/** Returns the rows that the triggers marked with this word. */
 export async function rowsWrittenUnder(tx: Transaction, word: string): Promise<readonly RowName[]> {
   const rows = await tx.query<{ kind: string; row_id: string }>('select kind, row_id from seal where touched_by = $1', [word]);
   return rows.flatMap((row) => (isKind(row.kind) ? [{ kind: row.kind, id: row.row_id }] : []));

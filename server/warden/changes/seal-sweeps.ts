@@ -19,6 +19,7 @@ const remindEveryMs = 3_600_000;
 /** The shortest time between two reads of the record because of a notification, since any role of the database may notify. */
 const refreshPauseMs = 100;
 
+/** Starts the passes over seals, missing budgets and emergencies, and reads the record again when it is notified of a new seal. */
 export async function startSealSweeps(warden: Warden, sessions: SessionRegistry): Promise<{ stop(): Promise<void> }> {
   const beats = [
     every(
@@ -74,6 +75,7 @@ export async function endWhatRelies(
   });
 }
 
+/** Raises an alert for each emergency that was opened and not reviewed. */
 export async function remind(warden: Pick<Warden, 'database' | 'log'>): Promise<void> {
   await passOverRows(warden, 'emergencies', {
     find: async (tx) => (await unreviewed(tx)).map((one) => one.id),

@@ -32,6 +32,7 @@ type P<K extends keyof OperatorToAdmin> = Params<OperatorToAdmin, K>;
 
 const unknown = (what: string, name: string): CofferdamError => new CofferdamError('not-found', `there is no ${what} named ${name}`);
 
+/** Returns an account by name. Throws `not-found` when it does not exist. */
 export async function requireAccount(tx: Transaction, name: string, purpose: Purpose): Promise<AccountRow> {
   const account = await findAccountByName(tx, name, purpose);
   if (account === undefined) throw unknown('account', name);
@@ -44,6 +45,7 @@ async function requireCustomerRow(tx: Transaction, name: string, purpose: Purpos
   return customer;
 }
 
+/** Returns the id of a customer by name. Throws `not-found` when it does not exist. */
 export async function requireCustomer(tx: Transaction, name: string, purpose: Purpose): Promise<CustomerId> {
   return (await requireCustomerRow(tx, name, purpose)).id;
 }

@@ -148,6 +148,7 @@ export async function writeBudget(tx: Transaction, b: LockedBudget, purpose: Wri
   );
 }
 
+/** Makes the approved headroom of these budgets available for some hours. Returns until when. */
 export async function releaseHeadroom(tx: Transaction, ids: readonly number[], hours: number): Promise<Date> {
   const [row] = await tx.query<{ until: Date }>(
     `update budget set headroom_until = n.until from (select clock_timestamp() + $2 * interval '1 hour' as until) n where id = any ($1::bigint[]) returning headroom_until as until`,
@@ -156,6 +157,10 @@ export async function releaseHeadroom(tx: Transaction, ids: readonly number[], h
   return row?.until ?? new Date(0);
 }
 
+/**
+ * Resumes a suspended credential: as `retiring` when it is in an open rotation, otherwise as `active`. Returns false
+ * when it was not suspended.
+ */
 export async function resumeCredential(tx: Transaction, credential: CredentialId): Promise<boolean> {
   return (
     (

@@ -91,6 +91,7 @@ export async function finishCommand(tx: Transaction, id: string, result: unknown
   ]);
 }
 
+/** Answers a command with an error. Does nothing when it was answered before. */
 export async function failCommand(tx: Transaction, id: string, code: string, text: string): Promise<void> {
   await tx.query(
     "update command set state = 'failed', error_code = $2, error_text = $3, finished_at = clock_timestamp() where id = $1 and state = 'new'",
@@ -98,6 +99,7 @@ export async function failCommand(tx: Transaction, id: string, code: string, tex
   );
 }
 
+/** Inserts a customer. Returns false when the name is taken. */
 export async function insertCustomer(tx: Transaction, id: CustomerId, name: string): Promise<boolean> {
   declareNew(tx, { kind: 'customer', id }, { name, allowed_proofs: null, is_self_test: false });
   return (await tx.query('insert into customer (id, name) values ($1, $2) on conflict do nothing returning id', [id, name])).length === 1;
@@ -152,6 +154,7 @@ export async function findCustomer(tx: Transaction, name: string, purpose: Purpo
   return row && { id: idOf<CustomerId>(row.id), state: row.state, allowed: said === undefined ? row.allowed : said.allowed_proofs };
 }
 
+/** Sets the state of a customer. Returns false when it had this state already. */
 export async function setCustomerState(tx: Transaction, id: CustomerId, state: 'active' | 'suspended'): Promise<boolean> {
   return (await tx.query('update customer set state = $2 where id = $1 and state <> $2 returning id', [id, state])).length === 1;
 }
@@ -177,6 +180,7 @@ export type NewAccount = {
   readonly manages: boolean;
 };
 
+/** Inserts an account. Returns false when the name is taken. */
 export async function insertAccount(tx: Transaction, a: NewAccount): Promise<boolean> {
   declareNew(
     tx,
@@ -241,6 +245,10 @@ type AccountFacts = {
   readonly expires_at: number | null;
 };
 
+/**
+ * Returns an account by name, or undefined. Sealed columns are those of the verified row, unless `purpose` is `to-tell`.
+ * Accounts of self-tests are not found.
+ */
 export async function findAccountByName(tx: Transaction, name: string, purpose: Purpose): Promise<AccountRow | undefined> {
   const [row] = await tx.query<{
     id: string;
@@ -285,6 +293,7 @@ export async function isSessionOpen(tx: Transaction, id: string): Promise<boolea
   return (await tx.query("select 1 from session where id = $1 and state = 'open'", [id])).length === 1;
 }
 
+/** Sets the state of an account. Returns false when it had this state already. */
 export async function setAccountState(tx: Transaction, id: AccountId, state: 'active' | 'suspended'): Promise<boolean> {
   return (await tx.query('update account set state = $2 where id = $1 and state <> $2 returning id', [id, state])).length === 1;
 }

@@ -7,6 +7,7 @@ import { insertAlert } from '../alerts/alert-queries.ts';
 
 const alarmEveryMs = 60_000;
 
+/** Raises alarms about the record over the sealer's pool, and logs them as errors. */
 export class LedgerAlarms {
   readonly #database: Database;
   readonly #log: Logger;

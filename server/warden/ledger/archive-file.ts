@@ -65,6 +65,7 @@ const passing = (onPiece: (piece: Buffer) => void): Transform =>
     },
   });
 
+/** Makes the names in a directory durable, so that a new or renamed file survives a power cut. */
 export async function syncDirectory(directory: string): Promise<void> {
   const handle = await open(directory, 'r');
   try {

@@ -51,6 +51,7 @@ export async function pageOfMonth(
 
 export type Archive = { readonly month: string; readonly file: string; readonly sha256: string; readonly entries: number };
 
+/** Returns the archive of a month, or undefined when there is none or its file was deleted. */
 export async function findArchive(tx: Transaction, month: string): Promise<Archive | undefined> {
   const [row] = await tx.query<Archive>(
     "select to_char(month, 'YYYY-MM-DD') as month, file, encode(sha256, 'hex') as sha256, entries from ledger_archive where month = $1::date and deleted_at is null",

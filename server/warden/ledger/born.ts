@@ -18,6 +18,7 @@ const numbersMax = 40_000;
  */
 const unsureMs = 120_000;
 
+/** Returns the memory of the entries that this process wrote and has not yet seen sealed, with at most `unseenEntriesMax` of them. */
 export const createBirths = ({ unseenEntriesMax }: Pick<Config['limits'], 'unseenEntriesMax'>): Births =>
   new Births({
     digestOf: (content) => hash('sha256', content, 'base64'),
@@ -40,6 +41,7 @@ function freezeOf(misses: readonly [Miss, ...(readonly Miss[])]): Omit<Freeze, '
   };
 }
 
+/** Compares what this warden wrote with what the database holds, once in each beat. */
 export class Born {
   readonly #database: Database;
   readonly #births: Births;

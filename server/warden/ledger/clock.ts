@@ -8,6 +8,7 @@ import type { Freeze, Look } from './seal-queries.ts';
  */
 type Asked = { readonly database: number; readonly from: number; readonly to: number; readonly era: number };
 
+/** Compares each reading of the database's clock with the one before. `jumpMs` is the largest difference that is no jump. */
 export class DatabaseClock {
   readonly #jumpMs: number;
   #before: Asked | undefined;

@@ -56,6 +56,7 @@ export async function compare(tx: Transaction, keys: KeyRing, look: Look, vouche
   return { ...said, witnessed };
 }
 
+/** Returns the freeze that a bad verdict leads to. Its facts name the checkpoint that a release has to give up. */
 export const freezeOf = (id: string, verdict: Exclude<Verdict, { is: 'good' }>, look: Look): Freeze => ({
   id,
   why: verdict.is,

@@ -26,6 +26,7 @@ export type Known = {
 
 const starting: Closed = { is: 'closed', why: 'unsure', text: 'the record is not compared with its witness yet' };
 
+/** The guard of one warden. It starts closed, as `unsure`, and every operation that serves something asks it first. */
 export class LedgerGuard {
   #state: GuardState = starting;
   #known: Known | undefined;

@@ -8,6 +8,7 @@ import { type HeadRow, headsUpTo } from './seal-queries.ts';
 
 const utf8 = new TextEncoder();
 
+/** Returns the text of a head, which is the data of its leaf in the heads log (docs/reference/ledger-format.md). */
 export const textOf = ({
   position,
   at,
@@ -17,6 +18,7 @@ export const textOf = ({
 }: Pick<HeadRow, 'position' | 'at' | 'number' | 'secret' | 'mapRoot'>): string =>
   headText(position, at, base64(mapRoot), base64(numberCommitment(sha256, secret, position, number)));
 
+/** Returns the leaf hash of the text of a head. */
 export const leafOf = (text: string): Uint8Array => leafHash(sha256, utf8.encode(text));
 
 /** Returns the frontier of the heads log at `size`, or undefined when a head or a block is missing. */

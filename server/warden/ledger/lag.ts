@@ -47,6 +47,10 @@ export type LagOptions = {
   readonly stopMs: number;
 };
 
+/**
+ * Judges the lag at least four times in a second, from `start` until `stop`, by the newest look and by the time since
+ * that look was asked for.
+ */
 export class LagClock {
   readonly #given: LagOptions;
   #seen: Seen = { unsealedMs: 0, unwitnessedMs: 0 };

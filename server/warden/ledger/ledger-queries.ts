@@ -51,6 +51,7 @@ const columns = [
   ...['credential', 'also_credential', 'source', 'source_port', 'client', 'operator', 'sensitive'],
 ];
 
+/** Writes one entry in the transaction of its effect. Throws `bug` when the kind or a field is not listed in `entry-kinds.ts`. */
 export async function record(tx: Transaction, entry: LedgerEntry): Promise<void> {
   const [shown, hidden] = [entry.public ?? {}, entry.sensitive ?? {}];
   const fault = unclassified(entry.kind, { public: shown, sensitive: hidden });

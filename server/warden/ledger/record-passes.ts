@@ -23,6 +23,7 @@ export type RecordPasses = {
   readonly mayWork: () => boolean;
 };
 
+/** Starts a pass a minute over a pool of its own. `stop` aborts the work at its present step. */
 export function startRecordPasses({ config, url, log, drafts, mayWork }: RecordPasses): { stop(): Promise<void> } {
   const database = new Database({ url, applicationName: 'cofferdam archives', connectionsMax: connections.archives, drafts });
   const stopped = new AbortController();

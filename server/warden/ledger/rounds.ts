@@ -45,6 +45,7 @@ function innermost(error: unknown): string {
   return one instanceof Error ? one.message : 'unknown error';
 }
 
+/** Does sealing rounds and remembers, from one to the next, how many entries a round may take. */
 export class Rounds {
   readonly #database: Database;
   readonly #log: Logger;

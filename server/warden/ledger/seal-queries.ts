@@ -83,6 +83,7 @@ export async function quarantineFirst(tx: Transaction, why: string, line: keyof 
 /** The row of a tree as the database shows it. It is true only when it agrees with a hash that was signed. */
 export type TreeRow = { readonly tree: string; readonly size: number; readonly frontier: Buffer };
 
+/** Returns the rows of these trees, locked. A tree without entries has no row. */
 export async function treeRows(tx: Transaction, trees: readonly string[]): Promise<readonly TreeRow[]> {
   return tx.query<TreeRow>('select tree, size, frontier from ledger_tree where tree = any ($1::uuid[]) for update', [trees]);
 }
@@ -330,6 +331,7 @@ export async function headsBetween(tx: Transaction, first: number, end: number):
   ]);
 }
 
+/** Inserts a freeze. Returns false when an unreleased one exists already. */
 export async function insertFreeze(tx: Transaction, freeze: Freeze): Promise<boolean> {
   const rows = await tx.query(
     `insert into ledger_freeze (id, why, text, facts) select $1, $2, $3, $4 where not exists (select 1 from ledger_freeze where released_at is null) returning id`,
@@ -353,6 +355,7 @@ export async function findReleases(tx: Transaction, era: number): Promise<readon
   return rows.map((row) => row.change_id);
 }
 
+/** Returns a freeze and locks its row, or returns undefined when it does not exist. */
 export async function lockFreeze(tx: Transaction, id: string): Promise<(Freeze & { readonly isReleased: boolean }) | undefined> {
   const [row] = await tx.query<Freeze & { readonly isReleased: boolean }>(
     'select id, why, text, facts, released_at is not null as "isReleased" from ledger_freeze where id = $1 for update',

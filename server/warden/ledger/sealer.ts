@@ -48,6 +48,9 @@ export type Sealed = {
   readonly note: string;
 };
 
+/**
+ * The sealer of the leading warden. It keeps the proved state in memory and gives it up whenever that comes into doubt.
+ */
 export class Sealer {
   readonly #database: Database;
   readonly #log: Logger;

@@ -20,6 +20,7 @@ export async function signingOf(tx: Transaction, keys: Pick<KeyRing, 'checkpoint
   return { origin, signer };
 }
 
+/** The newest known checkpoint, kept so that this process never contradicts it. */
 export class Signatures {
   #newest: Signed | undefined;
 

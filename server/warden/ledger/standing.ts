@@ -91,6 +91,7 @@ export function frontierIn({ tree, size, frontier }: TreeRow): Frontier {
   }
 }
 
+/** Returns whether a row is exactly this frontier. A missing row is an empty tree. */
 export const isSameFrontier = (row: TreeRow | undefined, { size, roots }: Frontier): boolean =>
   row === undefined ? size === 0 : row.size === size && row.frontier.equals(frontierBytes({ size, roots }));
 

@@ -34,6 +34,7 @@ export type Standing = Omit<ForwardRow, 'behindMs'> & { readonly behind: Behind 
 
 const batchMax = 200;
 
+/** Forwards the record to one receiver from its construction until `stop`. Errors are logged and retried with growing pauses. */
 export class Forward {
   readonly config: ForwardConfig;
   readonly #context: ForwardContext;

@@ -34,6 +34,7 @@ export type ForwardsOptions = {
   readonly times?: Partial<ForwardTimes>;
 };
 
+/** All forwards of the configuration. Without any it opens no connection and does nothing. */
 export class Forwards {
   readonly #given: ForwardsOptions;
   readonly #database: Database | undefined;

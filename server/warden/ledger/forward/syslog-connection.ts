@@ -33,6 +33,7 @@ export const defaultTimes: ConnectionTimes = { connectMs: 5000, stallMs: 60_000,
 const broken = (cause?: unknown): CofferdamError =>
   new CofferdamError('unavailable', cause instanceof Error ? cause.message : 'the receiver ended the connection', { cause });
 
+/** Returns the address of a receiver as text for logs and alarms. */
 export const placeOf = (to: SyslogDestination): string => (to.transport === 'unix' ? to.path : `${to.transport}://${to.host}:${to.port}`);
 
 async function openStream(to: SyslogDestination, times: ConnectionTimes): Promise<Socket> {

@@ -118,6 +118,7 @@ export async function newestNote(directory: string): Promise<string | undefined>
 /** The file that had the newest note, as it was when that was noticed. */
 type Mark = { readonly path: string; readonly ino: number; readonly bytes: number; readonly rank: Rank };
 
+/** A witness in a directory. `keep` appends a line and syncs it. */
 export class FileWitness implements Witness {
   readonly name: string;
   readonly isRequired: boolean;

@@ -37,6 +37,7 @@ async function readToken(path: string): Promise<string> {
   }
 }
 
+/** A witness behind HTTPS, with an optional bearer token and an optional authority of its own. */
 export class HttpsWitness implements Witness {
   readonly name: string;
   readonly isRequired: boolean;

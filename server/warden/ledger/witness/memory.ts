@@ -8,6 +8,7 @@ import type { Witness } from './witness.ts';
 
 const answerMs = 1000;
 
+/** Asks every witness in each beat whether it still has the checkpoint that it had. */
 export class WitnessMemory {
   readonly #witnesses: readonly Witness[];
   readonly #alarms: LedgerAlarms;

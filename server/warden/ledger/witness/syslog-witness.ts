@@ -8,6 +8,7 @@ import { syslogCheckpoint } from '../../../domain/ledger/syslog.ts';
 import { connectSyslog, placeOf } from '../forward/syslog-connection.ts';
 import type { Witness } from './witness.ts';
 
+/** A witness that cannot be read back, so it is never required and never compared with. */
 export class SyslogWitness implements Witness {
   readonly name: string;
   readonly isRequired = false;
