@@ -5,7 +5,7 @@ import type { OperatorToAdmin } from '../../rpc/operator-admin.ts';
 export type Finding = Result<OperatorToAdmin, 'doctor'>['findings'][number];
 
 export const ok = (check: string, text: string): Finding => ({ check, verdict: 'ok', text, next: null });
-/** Returns a warning. `next` says what to type or to do. */
+/** Returns a warning. `next` says what to type or to do, as it does for `fault`. */
 export const warning = (check: string, text: string, next: string): Finding => ({ check, verdict: 'warning', text, next });
 export const fault = (check: string, text: string, next: string): Finding => ({ check, verdict: 'fault', text, next });
 

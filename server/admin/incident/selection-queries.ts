@@ -1,5 +1,5 @@
 // Owns: the SQL that turns a selection into questions to the record: accounts, operators' traces, sessions, failed
-// logins, the extent of the record.
+// logins, the time span of the record.
 import { parseNetwork } from '../../domain/addresses.ts';
 import type { Snapshot } from '../../postgres/snapshot.ts';
 import type { IncidentRow } from '../../rpc/operator-incident.ts';

@@ -161,7 +161,7 @@ export class EpochAnchors {
   readonly #maps = new Map<string, { readonly map: TreeMap; readonly trees: ReadonlyMap<string, Grown> }>();
 
   /**
-   * Finds the newest head that began an epoch and is covered by the witnessed note, not later than `at` (microseconds
+   * Finds the newest head that began an epoch and is covered by `witnessedNote`, not later than `at` (microseconds
    * since 1970) when it is given. `of` returns the proof from the checkpoint to a tree as that head states it.
    */
   async find(
