@@ -1,5 +1,7 @@
-// Owns: `npm run bench:grants`: how many extents a second one warden's queue charges, records and commits, on the real schema.
-// Closed-loop callers on one customer and on 64. Optional arguments: seconds per cell, repeats. Last line: JSON.
+// Owns: `npm run bench:grants [SECONDS] [REPEATS]`, the measurement of how many extents a second the queue of one
+// warden charges, records and commits, on the real schema. Each caller asks again when it has its answer (closed loop),
+// for one customer and for 64. The arguments are the seconds of each cell and the repeats. The last line of the output
+// is JSON.
 import { createBatchQueue } from '../server/warden/budgets/batch-queue.ts';
 import { type ChargeAnswer, type ChargeRequest, callChargeBatch } from '../server/warden/budgets/charge-queries.ts';
 import { Bank, type Reader, startBankDatabase } from '../test/support/bank.ts';
@@ -8,7 +10,10 @@ const seconds = Number(process.argv[2] ?? 5);
 const repeats = Number(process.argv[3] ?? 3);
 const callers = [1, 4, 16, 64] as const;
 const customersMany = 64;
-/** Enough extents that no cell asks for one twice: a bank alone is read by all callers, one of many by few of them. */
+/**
+ * The number of files of each customer. There are enough extents that no cell asks for one twice: a single customer is
+ * read by all callers, one of many by only a few.
+ */
 const filesOf = (customers: number): number => (customers === 1 ? 40 : 4);
 const extentsPerFile = 4000;
 
@@ -61,7 +66,7 @@ async function measure(readers: readonly Reader[], count: number, next: Map<Read
 
 async function fill(customers: number): Promise<readonly Reader[]> {
   const readers: Reader[] = [];
-  // A bank has a few accounts; its callers share them.
+  // A single customer has four sessions, which its callers share.
   const sessions = customers === 1 ? 4 : 1;
   for (let i = 0; i < customers; i += 1) {
     const bank = await Bank.create(given, `bank-${customers}-${i}`, 65_536);

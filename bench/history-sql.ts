@@ -1,7 +1,11 @@
-// Owns: the SQL that makes a history for `npm run bench:scope`: catalogue, sessions with what they did, one theft. Ids are hashes of numbers, so that
-// entries and catalogue agree without looking each other up. Salts and leaves are filler: nothing verifies here.
+// Owns: the SQL that makes a history for `npm run bench:scope`: the catalogue, sessions with what they did, and one
+// theft. Ids are hashes of numbers, so that entries and catalogue agree without looking each other up. Salts and leaves
+// are filler, because nothing is verified here.
 
-/** Of all `:sessions` sessions, these shares of twenty: partner deposits, partner collects, our own pick-up. */
+/**
+ * Of every twenty sessions, the first 12 are deposits of partners, the next ones up to number 17 are collections by
+ * partners, and the rest are pick-ups by our own accounts.
+ */
 const deposits = 12;
 const collects = 17;
 
@@ -15,7 +19,7 @@ create function print_of(text) returns text language sql immutable parallel safe
 create function began(i bigint, sessions bigint, start timestamptz, span interval) returns timestamptz language sql immutable parallel safe as $$ select start + span * (i::float8 / sessions) $$;
 `;
 
-/** 200 customers with two folders, eleven accounts each; forty accounts of our own that reach all of them; operators. */
+/** Makes 200 customers with two folders and eleven accounts each, forty accounts of our own that reach all customers, and operators. */
 export const catalogue = `
 insert into node (name, plane) values ('partner-1', 'partner'), ('partner-2', 'partner'), ('internal-1', 'internal'), ('internal-2', 'internal');
 insert into customer (id, name) select uid('customer' || c), 'bank-' || c from generate_series(0, 199) c;
@@ -29,7 +33,10 @@ insert into folder_right select a.id, f.customer_id, f.id, '{list,read}' from ac
 insert into operator (id, name, role) select uid('operator-' || n), n, 'operator' from unnest(array['alice', 'bob', 'carol']) n;
 `;
 
-/** Files of the deposits of sessions $1 to $2: five each. Old ones have left the tree. $3 sessions in all, $4 begin, $5 span. */
+/**
+ * Makes the files of the deposit sessions `$1` to `$2`, five for each session. Old files have left the tree. `$3` is
+ * the number of all sessions, `$4` the beginning and `$5` the length of the history.
+ */
 export const depositFiles = `
 with s as (select i, began(i, $3, $4, $5) as at, customer_of(i) as c from generate_series($1::bigint, $2::bigint) i where i % 20 < ${deposits}),
   made as (insert into file (id, customer_id, folder_id, name)
@@ -41,7 +48,10 @@ insert into version (id, customer_id, folder_id, file_id, number, content_id, st
     case when at < now() - interval '30 days' then at + interval '30 days' end, repeat('receipt ', 50)
   from s, generate_series(0, 4) j`;
 
-/** Statements for customers: ten a day each. $1 first day, $2 last. */
+/**
+ * Makes the statements for customers to collect, ten a day for each. `$1` is the first day, `$2` the last one, `$3` the
+ * beginning of the history.
+ */
 export const collectFiles = `
 with d as (select c, day, k, $3::timestamptz + day * interval '1 day' as at from generate_series(0, 199) c, generate_series($1::int, $2::int) day, generate_series(0, 9) k),
   made as (insert into file (id, customer_id, folder_id, name) select uid('cfile' || c || '-' || day || '-' || k), uid('customer' || c), uid('folder-collect' || c), 'camt.053-' || day || '-' || k || '.xml' from d)
@@ -50,7 +60,7 @@ insert into version (id, customer_id, folder_id, file_id, number, content_id, st
     case when at < now() - interval '90 days' then 'destroyed' when at < now() - interval '30 days' then 'withdrawn' else 'published' end, 1, 30000 + k, sha256((c || '-' || day || '-' || k)::bytea),
     uid('own0'), uid('none'), 'internal-1', at, at, at, case when at < now() - interval '30 days' then at + interval '30 days' end, repeat('receipt ', 50) from d`;
 
-/** What the thief took: 400 large files of 64 extents. */
+/** Makes the large files that the thief took: 400 files of 64 extents. */
 export const largeFiles = `
 with b as (select k, k % 200 as c from generate_series(0, 399) k),
   made as (insert into file (id, customer_id, folder_id, name) select uid('bfile' || k), uid('customer' || c), uid('folder-deposit' || c), 'archive-' || k || '.tar' from b)
@@ -61,8 +71,10 @@ const columns =
   'at, kind, observer, customer_id, account_id, session_id, node, plane, handle_id, version_id, extent, bytes, public, credential, source, source_port, client, operator, sensitive';
 
 /**
- * Entries of one run of sessions, in the order of time. $1, $2: first and last session; $3 sessions in all; $4 begin; $5 span; $6: numbers begin behind it.
- * Deposits: five files. Collects: six statements. Pick-ups: \`$7\` deposits of others a session. Beside them refused logins, strangers, operators.
+ * Makes the entries of a run of sessions in the order of time. `$1` and `$2` are the first and the last session, `$3`
+ * is the number of all sessions, `$4` the beginning and `$5` the length of the history; numbers begin after `$6`. A
+ * deposit session has five files, a collection six statements, and a pick-up `$7` files that others deposited. Beside
+ * them there are refused logins, logins without an account, and actions of operators.
  */
 export const entries = `
 with s as materialized (
@@ -118,10 +130,14 @@ insert into ledger_sealed (number, tree, position, salt, leaf, id, ${columns})
   select $6::bigint + row_number() over (order by at), coalesce(customer_id, '00000000-0000-0000-0000-000000000000'), $6::bigint + row_number() over (order by at), sha256('s'), sha256('l'), $6::bigint + row_number() over (order by at), ${columns}
   from (select * from e union all select ${columns} from staged where at >= began($1, $3, $4, $5) and at < began($2::bigint + 1, $3, $4, $5)) a order by at`;
 
-/** What waits until its time comes. */
+/** Makes the table in which entries of the theft wait until the sessions of their time are made. */
 export const staging = `create unlogged table staged as select ${columns} from ledger_sealed where false; create index on staged (at)`;
 
-/** One week, one key of our own account own-7 from another network: 100,000 deposits of the weeks before, and 400 large files. $1 begin of the theft, $2: deposit sessions before it. */
+/**
+ * Makes the entries of the theft: one week, one key of our own account own-7 from another network, `files` files that
+ * were deposited in the weeks before, and `large` large files. `$1` is the beginning of the theft, `$2` the number of
+ * deposit sessions before it.
+ */
 export const theft = (files: string, large: string): string => `
 with s as materialized (select n, uid('theft' || n) as session, $1::timestamptz + n * interval '2 hours' as at from generate_series(0, 83) n),
 small as (

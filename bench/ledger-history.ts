@@ -1,6 +1,9 @@
-// Owns: `npm run bench:scope [-- MILLIONS] [--keep] [--dir DIR] [--repeats N] [--only MAKE|ASK]`: how long `incident scope` and `incident hunt` take on a history of so many
-// million entries (50 is a busy year) over 13 months, on the real schema, as the admin role. Makes its own database and removes it, unless --keep.
-// Cold: the server was stopped and its files were put out of the page cache. Last line: JSON.
+// Owns: `npm run bench:scope [-- MILLIONS] [--keep] [--dir DIR] [--repeats N] [--only make] [--question TEXT]`, the
+// measurement of how long `incident scope` and `incident hunt` take on a history of so many million entries (50 is a
+// busy year) over 13 months, on the real schema, as the admin role. It makes a database of its own and removes it
+// unless `--keep` is given. `--only make` makes the history and asks nothing; `--question` asks only the questions
+// whose names contain the text. "Cold" means that the server was stopped and its files were removed from the page
+// cache. The last line of the output is JSON.
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -40,7 +43,7 @@ const directory = values.dir ?? mkdtempSync(join(tmpdir(), 'cofferdam-history-')
 const say = (text: string): void => void process.stdout.write(`${text}\n`);
 const median = (list: readonly number[]): number => [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)] ?? Number.NaN;
 
-/** A server keeps its cluster below `directory`; started again on it. */
+/** Starts a server on the cluster below `directory`, which exists already when the server was started there before. */
 async function start(): Promise<EmbeddedServer> {
   rmSync(join(directory, 'pg'), { recursive: true, force: true });
   return startTestServer(directory);
@@ -83,7 +86,7 @@ async function make(url: string): Promise<Times> {
       )
     ).rows;
     for (const index of indexes) await one.query(`drop index ${index.indexname}`);
-    // Two at once, each its own half, so that the rows of each month stand in the order of time.
+    // Two connections make one half of the history each, at the same time, so that the rows of each month are in the order of time.
     const chunk = Math.min(20_000, Math.ceil(sessions / 4));
     const run = async (client: pg.Client, from: number, until: number): Promise<void> => {
       for (let first = from; first < until; first += chunk) {
@@ -115,7 +118,7 @@ async function make(url: string): Promise<Times> {
   }
 }
 
-/** Only files of ours; the rest of the machine keeps its cache. */
+/** Removes only the files of this server from the page cache. The rest of the machine keeps its cache. */
 function forget(): void {
   execFileSync('sh', [
     '-c',
@@ -168,7 +171,7 @@ async function ask(scopes: Scopes, { selection, unread }: Question): Promise<{ r
   }
 }
 
-/** As such lists come: mostly nothing, a few that hit. */
+/** Returns a list of indicators as such lists usually are: a few that occur and many that do not. */
 function indicators(credential: string): readonly Indicator[] {
   const list: Indicator[] = [
     { type: 'address', value: '192.0.2.66' },
@@ -219,7 +222,7 @@ try {
     const scopes = open();
     const cold = await ask(scopes, question);
     const warm: number[] = [];
-    // Minutes each: once is enough.
+    // A question that takes longer than a minute is repeated only once.
     const runs = cold.ms > 60_000 ? 1 : repeats;
     for (let run = 0; run < runs; run += 1) warm.push((await ask(scopes, question)).ms);
     await scopes.stop();

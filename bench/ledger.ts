@@ -1,4 +1,5 @@
-// Owns: what the record costs: entries a second, written and sealed, and what sealing adds to uploads of small files. Ends with one line of JSON.
+// Owns: `npm run bench:ledger [ROUNDS]`, the measurement of what the record costs: entries a second, written and
+// sealed, and what sealing adds to uploads of small files. The last line of the output is JSON.
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { originOf } from '../server/domain/ledger/checkpoint.ts';
 import { createLogger } from '../server/observability/logger.ts';
@@ -21,7 +22,7 @@ async function seconds(work: () => Promise<void>): Promise<number> {
   return (performance.now() - started) / 1000;
 }
 
-/** Entries a second: one a transaction by so many callers at once, then sealed in rounds. */
+/** Returns entries a second: written one in each transaction, by one caller and by sixteen at once, and then sealed in rounds. */
 async function entries(): Promise<{ readonly written1: number; readonly written16: number; readonly sealed: number }> {
   const sql = await createTestDatabase(t);
   const database = new Database({ url: sql.wardenUrl, applicationName: 'bench', connectionsMax: 16 });
@@ -65,7 +66,7 @@ async function entries(): Promise<{ readonly written1: number; readonly written1
   return { written1: Math.round(median(written1)), written16: Math.round(median(written16)), sealed: Math.round(median(sealed)) };
 }
 
-/** Files of 4 KiB a second through the real gateway, by eight sessions at once. */
+/** Returns files of 4 KiB a second, uploaded through the real gateway by eight sessions at once. */
 async function uploads(cluster: Cluster, account: { readonly name: string; readonly privateKey: string }, name: string): Promise<number> {
   const [node = ''] = cluster.partnerNodes;
   const content = randomBytes(4096);
@@ -97,7 +98,7 @@ async function sealing(): Promise<{ readonly filesSealed: number; readonly files
     return { cluster, account: accounts[0] as { name: string; privateKey: string } };
   };
   const usual = await make({});
-  // Nothing is sealed, and nothing stops for want of it: what is left is the writing of entries.
+  // In this cluster nothing is sealed, and nothing stops because of that, so that only the writing of entries is measured.
   const never = await make({ sealEveryMs: 3_600_000, witnessStopMs: 86_400_000, witnessAlarmMs: 86_400_000 });
   const results: { sealed: number; unsealed: number }[] = [];
   for (let i = 0; i < rounds; i += 1)

@@ -1,6 +1,7 @@
-// Owns: `npm run bench:revoke [ROUNDS]`: the time from an operator's command to the last byte of the credential's downloads, on every edge.
-// Three cases: as usual; with every notice between the wardens lost (the lease alone tells); with a warden killed in the moment of the command.
-// Last line: JSON, milliseconds.
+// Owns: `npm run bench:revoke [ROUNDS]`, the measurement of the time from an operator's command to the last byte of the
+// credential's downloads, on every edge. There are three cases: as usual; with every notification between the wardens
+// lost, so that only the lease carries it; and with a warden killed at the moment of the command. The last line of the
+// output is JSON, in milliseconds.
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from '../admin-cli/client.ts';
@@ -22,7 +23,7 @@ const path = '/collect/statement';
 const percentile = (values: readonly number[], share: number): number =>
   Math.round([...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * share))] ?? Number.NaN);
 
-/** Reads round and round; when bytes last came, and how many since `mark`. */
+/** A client that reads a file again and again. It counts the bytes that came and remembers when the last ones did. */
 class Thief {
   lastByteAt = 0;
   bytes = 0;
@@ -48,7 +49,7 @@ class Thief {
         const client = await SftpClient.connect({ port, username: account.name, privateKey: account.privateKey });
         return new Thief(client, await client.open(path, 'r'));
       } catch (error) {
-        // A killed warden is still on its way back.
+        // A warden that was killed in the round before may not be back yet.
         if (tries === 100) throw error;
         await sleep(100);
       }
@@ -108,7 +109,7 @@ try {
     ['notices lost', rounds],
     ['warden killed', Math.ceil(rounds / 3)],
   ] as const) {
-    // Without its trigger nobody but the warden that ran the command hears of what it ended.
+    // Without this trigger only the warden that ran the command knows which sessions it ended.
     await cluster.query(`alter table session ${which === 'notices lost' ? 'disable' : 'enable'} trigger tell_ended`);
     const times: number[] = [];
     let bytesAfter = 0;

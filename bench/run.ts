@@ -1,5 +1,7 @@
-// Owns: `npm run bench`: the gateway beside OpenSSH's internal-sftp on the same machine, the same client, alternating; ratios, medians. Report only.
-// 1 GiB up, 1 GiB down, login + 4 KiB put, 300 files of 1 KiB in one session; throughput and CPU seconds per GiB over all processes of each side. Last line: JSON.
+// Owns: `npm run bench [MIB] [ROUNDS]`, the measurement of the gateway beside OpenSSH's internal-sftp on the same
+// machine with the same client, alternating. It reports medians and ratios and judges nothing: an upload and a download
+// of 1 GiB, a login with a put of 4 KiB, and 300 files of 1 KiB in one session, with throughput and CPU seconds per GiB
+// over all processes of each side. The last line of the output is JSON.
 
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -18,7 +20,7 @@ const manyFiles = 300;
 
 const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 
-/** User and system time of a process and of its finished children, seconds. */
+/** Returns the user and system time of a process and of its finished children, in seconds. */
 function cpuOf(pid: number): number {
   try {
     const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];

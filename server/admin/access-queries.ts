@@ -1,4 +1,5 @@
-// Owns: the SQL of the access review. The admin and the auditor role may run it; no key material, no hash: neither could select them.
+// Owns: the SQL of the access review, which the admin role and the auditor role may run. It reads no key material and
+// no hash; neither role could select them.
 import type { Transaction } from '../postgres/database.ts';
 import type { Params } from '../rpc/operation.ts';
 import type { OperatorToAdmin } from '../rpc/operator-admin.ts';
@@ -14,7 +15,7 @@ export type AccessFact = {
   readonly manages: boolean;
   readonly readOnly: boolean;
   readonly networks: string[];
-  /** Rows of the policy that the account's own customer allows; null = all. */
+  /** The sets of proofs that the policy of the account's own customer allows; null means all of them. */
   readonly allowed: readonly string[] | null;
   readonly secondFactor: boolean;
   readonly hasKey: boolean;
@@ -43,7 +44,7 @@ export type AccessFact = {
   readonly credentialReadOnly: boolean | null;
   readonly credentialNetworks: string[] | null;
 };
-/** As JSON of the database: instants are text. */
+/** An activation window as JSON of the database, in which instants are text. */
 export type WindowFact = {
   readonly name: string | null;
   readonly schedule: string | null;
@@ -55,8 +56,9 @@ export type WindowFact = {
 };
 
 /**
- * The next rows in the order of names, so that any number of pages is complete: whatever stands there all the time is on one of them. The order is
- * that of bytes: a cursor must mean the same to every database. Rights are those that a login would find (see loadScope in the warden).
+ * Returns the next rows in the order of names, so that any number of pages together is complete: a row that exists all
+ * the time is on one of them. Names are ordered by bytes, because a cursor must mean the same to every database. The
+ * rights are those that a login would find.
  */
 export async function listAccess(
   tx: Transaction,
@@ -120,7 +122,7 @@ export async function listAccess(
   );
 }
 
-/** Which of the names that were asked for nobody has. */
+/** Returns which of the requested names does not exist, or undefined when both exist. */
 export async function unknownName(
   tx: Transaction,
   { customer, account }: Params<OperatorToAdmin, 'report.access'>,

@@ -1,5 +1,6 @@
-// Owns: the access review put together: what a credential may do where, by which sets of proofs it opens a session, and what stands in its way.
-// Must never: leave out somebody who may come in. What is blocked is listed with the reason.
+// Owns: composing the access review: what a credential may do and where, which sets of proofs open a session with it,
+// and what blocks it.
+// Must never: leave out somebody who can log in. A blocked credential is listed with the reason.
 import { areBound } from '../domain/addresses.ts';
 import { type PolicyFacts, type Proof, setsWith } from '../domain/authentication-policy.ts';
 import type { AccessRow } from '../rpc/operator-access.ts';
@@ -9,7 +10,10 @@ const dayMs = 86_400_000;
 const changing = ['write', 'remove'];
 const iso = (date: Date): string => date.toISOString();
 
-/** Read-only takes away what changes; a deposit that may be read back is read by whoever may list it (see download.open). */
+/**
+ * Returns the verbs that are effective. Read-only removes those that change something; in a deposit folder that allows
+ * reading back, whoever may list may also read (see `download.open`).
+ */
 function verbsOf(fact: AccessFact): string[] {
   const isReadOnly = fact.readOnly || fact.credentialReadOnly === true;
   const given = fact.verbs ?? [];
@@ -65,6 +69,7 @@ function credentialOf(fact: AccessFact): AccessRow['credential'] {
   };
 }
 
+/** Returns one line of the access review. */
 export function accessRow(fact: AccessFact): AccessRow {
   const { allowedProofs, opensWith } = proofsOf(fact);
   return {

@@ -1,5 +1,5 @@
 // Owns: the admin process: one operator per connection, and the gate that every call passes.
-// Must never: let a call through whose certificate, operator, role or record is missing (T-04).
+// Must never: let a call through without a valid certificate, an operator, a sufficient role and an entry in the record (T-04).
 import { createHash, type X509Certificate } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
 import { type Config, runtimePaths } from '../config/config.ts';
@@ -28,12 +28,18 @@ import { refusalOf, TrustFiles } from './trust.ts';
 type Serve = (caller: OperatorCaller) => Promise<unknown>;
 
 const nothing = {} as const;
-/** A connection that was refused lives so long, to be told why. */
+/** How long a refused connection stays open, so that the client can read the reason. */
 const refusedMs = 2000;
-/** One connection is read no further while so many of its calls run or wait; what counts is what its person has in all. */
+/**
+ * How many calls of one connection may run or wait before the connection is read no further. The limit that counts is
+ * the one for all connections of a person.
+ */
 const limits = { ...peerLimits, inboundCallsMax: 32 };
 
-/** The gate: operator known and active, role sufficient, asked and answered on the record. What was asked goes there as it came; it is read behind it. */
+/**
+ * The gate of every call: the operator is known and active, the role suffices, and the question and the answer are
+ * recorded. The parameters are recorded as they came; they are parsed only after that.
+ */
 async function gated({ op, params }: Call, caller: OperatorCaller, claim: Claim, serving: Serving, serve: Serve): Promise<unknown> {
   const { database, slots } = serving;
   const operation = op as OperatorOperation;
@@ -55,7 +61,10 @@ async function gated({ op, params }: Call, caller: OperatorCaller, claim: Claim,
   return outcome.result;
 }
 
-/** The way in of an operator's calls: what a call uses counts as its person's, on however many connections, and nothing is read before it has a place. */
+/**
+ * Returns the door for the calls of an operator. What a call uses counts for the person, however many connections that
+ * person has, and nothing of a call is parsed before it has a place.
+ */
 function doorOf(caller: OperatorCaller, serving: Serving): Door<OperatorCaller> {
   const { slots, log } = serving;
   const { fingerprint } = caller.certificate;
@@ -83,11 +92,11 @@ function doorOf(caller: OperatorCaller, serving: Serving): Door<OperatorCaller> 
 }
 
 const paramsBytesMax = 4096;
-/** Text that the database can hold, whatever was sent. */
+/** Replaces in JSON every character that the database cannot store. */
 const storable = (_name: string, value: unknown): unknown => (typeof value === 'string' ? plainText(value) : value);
 const plainText = (text: string): string => text.toWellFormed().replaceAll('\0', '\ufffd');
 
-/** Undefined: it is nested so deeply that nobody can write it. */
+/** Returns the parameters as JSON text, or undefined when they are nested too deeply to be written. */
 function textOf(raw: unknown): string | undefined {
   try {
     return JSON.stringify(raw, storable) ?? 'null';
@@ -97,7 +106,10 @@ function textOf(raw: unknown): string | undefined {
   }
 }
 
-/** What was asked, as the record keeps it: whole when it is short, else its beginning and what tells it from another. */
+/**
+ * Returns the parameters as the record keeps them: complete when they are short, otherwise their beginning, their
+ * length and their hash.
+ */
 function bounded(raw: unknown): unknown {
   const text = textOf(raw);
   if (text === undefined) return { cut: true, beginning: 'nested too deeply to be written down' };
@@ -126,7 +138,10 @@ type Serving = {
   readonly log: Logger;
 };
 
-/** Whose connection this is, once it has a place among that person's. Throws `over-limit`. */
+/**
+ * Takes a place for this connection among those of its person and returns whose it is. Throws `over-limit` when the
+ * person has too many connections; the connection is closed a moment later.
+ */
 async function admit(socket: TLSSocket, fingerprint: string, { database, slots, refused, log }: Serving): Promise<Claim> {
   const stranger = claimOfKey(fingerprint);
   const found = await onBehalfOf(stranger, () => database.withSystem((tx) => findOperator(tx, fingerprint)));
@@ -154,7 +169,7 @@ function serve(socket: TLSSocket, certificate: X509Certificate, serving: Serving
     log.warn({ certificate: shown, reason: refusal ?? 'no operator' }, 'a call of nobody was refused');
     throw new CofferdamError('denied', refusal ?? 'this certificate belongs to no active operator');
   };
-  // Each call meets its refusal; without a call there is nobody to tell.
+  // When the connection is refused, each call gets the refusal. A connection without a call is just closed.
   const claim = held(admit(socket, shown.fingerprint, serving));
   new Peer({
     stream: socket,

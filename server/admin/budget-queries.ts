@@ -44,7 +44,7 @@ export async function budgetsOf(tx: Transaction, { kind, name, customer }: Scope
   );
 }
 
-/** Gateway and planes, then the customers that used the largest share of a cap of their day. */
+/** Returns the budgets of the gateway and the planes, and those of the twelve customers that used the largest share of a daily cap. */
 export async function widestBudgets(tx: Transaction): Promise<readonly BudgetRow[]> {
   return tx.query<BudgetRow>(
     `select ${budgetColumns} ${budgetJoins}
@@ -67,6 +67,7 @@ const amountColumns = { bytes: 's.bytes', items: 's.items' } as const;
 const totalColumns = { bytes: 'b.total_bytes', items: 'b.total_items' } as const;
 const baseColumns = { bytes: 'b.base_week_bytes', items: 'b.base_week_items' } as const;
 
+/** Returns the counted totals of a budget by minute, and what it needs to compute amounts in a window from them. */
 export async function snapshotsOf(tx: Transaction, budget: number, unit: BudgetUnit): Promise<SnapshotSeries> {
   const [amountColumn, totalColumn, baseColumn] = [amountColumns[unit], totalColumns[unit], baseColumns[unit]];
   const snapshots = await tx.query<Snapshot>(
@@ -121,7 +122,10 @@ export type ExposedCustomer = {
   readonly paidBytes: number;
 };
 
-/** Newest published versions in folders that the account may read, per customer. */
+/**
+ * Returns, for each customer, the number and size of the newest published versions in folders that the account may
+ * read, and how much of that this credential was charged for within 24 hours.
+ */
 export async function exposedCustomers(tx: Transaction, account: string, credential: string): Promise<readonly ExposedCustomer[]> {
   return tx.query<ExposedCustomer>(
     `select c.id, c.name as customer, count(v.id) as files, whole_number(coalesce(sum(v.size), 0)) as bytes,
@@ -137,7 +141,7 @@ export async function exposedCustomers(tx: Transaction, account: string, credent
   );
 }
 
-/** The budgets that a read of this customer's files with this credential is charged to. */
+/** Returns the budgets to which a read of this customer's files with this credential is charged. */
 export async function budgetsOfRead(
   tx: Transaction,
   credential: string,

@@ -1,4 +1,4 @@
-// Owns: what operators read about budgets: use against caps, the course of a window, what a credential could take now, alerts.
+// Owns: composing what operators read about budgets: use against caps, the course of a window, what a credential could take now.
 import { budgetWindows, historyOf, roomIn, scopeOfRank } from '../domain/budgets.ts';
 import { CofferdamError } from '../domain/errors.ts';
 import type { Transaction } from '../postgres/database.ts';
@@ -53,6 +53,7 @@ export async function showBudgets(tx: Transaction, scope: ScopeParams | undefine
   return (scope === undefined ? await widestBudgets(tx) : await require(tx, scope)).map(shown);
 }
 
+/** Returns the course of one window of a budget. Throws `invalid` when the scope has several such budgets. */
 export async function budgetHistory(
   tx: Transaction,
   { scope, direction, unit, window }: Params<OperatorToAdmin, 'budget.history'>,
@@ -74,7 +75,10 @@ export async function budgetHistory(
   };
 }
 
-/** What the caps of one scope leave; ceilings count, because a thief may be slow. */
+/**
+ * Returns how much may still be read within the caps of all these scopes together. The caps are raised by their
+ * ceilings, because a slow thief gets that much.
+ */
 function roomsOf(
   rows: readonly (BudgetRow & { readonly isShare: boolean })[],
 ): Result<OperatorToAdmin, 'exposure'>['customers'][number]['room'] {
@@ -88,7 +92,7 @@ function roomsOf(
           return roomIn({ hour: Math.min(cap, half), day: Math.min(cap, half), week: Math.min(cap, half) }, all(row.used[unit][window]));
         }),
       );
-    // Five scopes charge a read; a missing one lets nothing through.
+    // A read is charged to five scopes. When the budget of one is missing, nothing can be read.
     return rows.length < 5 ? { window, bytes: 0, files: 0 } : { window, bytes: room('bytes'), files: room('items') };
   });
 }
@@ -98,6 +102,7 @@ const all = (used: number): { readonly hour: number; readonly day: number; reado
   week: used,
 });
 
+/** Returns what a credential could read now, by customer. Throws `not-found` when there is no such credential. */
 export async function exposureOf(
   tx: Transaction,
   fingerprint: string,

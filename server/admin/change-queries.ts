@@ -26,7 +26,7 @@ const shaped = (row: RawChange): ChangeRow => ({
   decidedAt: isoOrNull(row.decidedAt),
 });
 
-/** One by id, or the waiting ones, or all since a time; newest first. */
+/** Returns the change with this id, or the waiting changes, or all changes since a time; newest first. */
 export async function listChanges(
   tx: Transaction,
   which: { readonly id: string | null; readonly all: boolean; readonly since: string | null },
@@ -51,6 +51,7 @@ export type SignedChange = {
   readonly approverSignature: string | null;
 };
 
+/** Returns the signed text of a change with its signatures and the proposer's public key, or undefined. */
 export async function findSigned(tx: Transaction, id: string): Promise<SignedChange | undefined> {
   const [row] = await tx.query<{
     document: string;
@@ -114,7 +115,10 @@ export async function listBreakGlasses(tx: Transaction): Promise<readonly BreakG
   }));
 }
 
-/** What operators changed: signed changes, and commands that needed nobody else. Newest first, after a row. */
+/**
+ * Returns what operators changed since a time: signed changes, and commands that needed no second operator. Newest
+ * first; `after` is the last row of the previous page.
+ */
 export async function listChangesDone(
   tx: Transaction,
   since: string,
@@ -139,12 +143,12 @@ export async function listChangesDone(
 
 export type PeopleFacts = {
   readonly operators: number;
-  /** Active, with a key in use. */
+  /** The number of active security officers with a key in use. */
   readonly officers: number;
   readonly unreviewed: readonly { readonly id: string; readonly operator: string }[];
-  /** Rows found within 7 days. */
+  /** The number of rows with a broken seal that were found within the last 7 days. */
   readonly brokenSeals: number;
-  /** Scopes that have no budget in a direction. */
+  /** Scopes that lack a budget in a direction, at most 20. Those of self-tests are left out. */
   readonly missingBudgets: readonly MissingBudget[];
 };
 export type MissingBudget = {

@@ -1,5 +1,5 @@
 // Owns: sending a command to the warden through the database, and waiting for its answer.
-// Must never: say that something was done before the warden said so, or that nothing was while it still may be.
+// Must never: say that something was done before the warden said so, or that nothing was done while it still may be.
 import { randomUUID } from 'node:crypto';
 import { commandLife } from '../domain/command-life.ts';
 import { CofferdamError, type ErrorCode, errorCodes, toCofferdamError } from '../domain/errors.ts';
@@ -11,11 +11,12 @@ import { type AdminSlots, claimOfKey } from './shares.ts';
 
 const pollMs = 1000;
 const seconds = (ms: number): string => `${ms / 1000} s`;
-/** The answer was read: there is none. */
+/** The text for a command whose answer was looked for and does not exist. */
 const nothing = `no warden answered within ${seconds(commandLife.answerMs)}. Nothing was done, and nothing will be: what was asked is good for ${seconds(commandLife.endMs)}`;
-/** The answer could not be read. */
+/** The text for a command whose answer could not be read. */
 const unknown = `the answer of the warden could not be read: it may have been done, or may be until ${seconds(commandLife.endMs)} after it was asked, and not later. Look before you repeat it (\`cofferctl report changes --since 1h\`)`;
 
+/** The client of the warden's command queue. */
 export class CommandLine {
   readonly #database: Database;
   readonly #slots: Pick<AdminSlots, 'commands' | 'plans'>;
@@ -39,8 +40,9 @@ export class CommandLine {
   }
 
   /**
-   * The warden's result. Throws its refusal; `over-limit` when too many commands wait already (nothing was asked then); or `unavailable`, whose text says
-   * whether nothing was done or nobody knows. `patienceMs`: of who changes nothing, and need not know.
+   * Sends a command and returns the warden's result. Throws the warden's refusal; `over-limit` when too many commands
+   * wait already, in which case nothing was asked; or `unavailable`, whose text says whether nothing was done or that
+   * this is unknown. `patienceMs` may be shorter for an operation that changes nothing.
    */
   async send(operatorId: string, operation: string, params: unknown, patienceMs: number = commandLife.answerMs): Promise<unknown> {
     const claim = claimant() ?? claimOfKey(operatorId);
@@ -76,7 +78,10 @@ export class CommandLine {
     }
   }
 
-  /** A connection that was lost on the way says nothing about whether the command waits now: the answer will. */
+  /**
+   * Inserts the command. When the connection is lost during the statement, it is unknown whether the command waits; the
+   * answer, or its absence, tells.
+   */
   async #insert(id: string, operatorId: string, operation: string, params: unknown): Promise<void> {
     let isUnderWay = false;
     try {

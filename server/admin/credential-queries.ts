@@ -1,4 +1,5 @@
-// Owns: the SQL of what operators may read about credentials, rotations and windows. No key material and no hash: the admin role could not select them.
+// Owns: the SQL of what operators may read about credentials, rotations and windows. It reads no key material and no
+// hash; the admin role could not select them.
 import type { Transaction } from '../postgres/database.ts';
 import type { Params, Result } from '../rpc/operation.ts';
 import type { OperatorToAdmin } from '../rpc/operator-admin.ts';
@@ -38,7 +39,7 @@ export async function findCredential(tx: Transaction, dormantMs: number, fingerp
   return row && plainRow<CredentialRow>(row);
 }
 
-/** What the record says of it. */
+/** Returns the newest 100 entries of the record about a credential. */
 export async function credentialHistory(tx: Transaction, fingerprint: string): Promise<readonly Event[]> {
   const rows = await tx.query<{ at: Date; kind: string; by: string | null; text: string }>(
     `select l.at, l.kind, l.sensitive ->> 'by' as by, coalesce(l.sensitive ->> 'reason', l.sensitive ->> 'why', l.sensitive ->> 'expiresAt', '') as text
@@ -50,7 +51,7 @@ export async function credentialHistory(tx: Transaction, fingerprint: string): P
   return rows.map((row) => ({ ...row, at: row.at.toISOString() }));
 }
 
-/** Dormant, soon dormant, or soon expired. */
+/** Returns the credentials that are dormant or expired, or will be soon. */
 export async function staleCredentials(tx: Transaction, dormantMs: number, warnMs: number): Promise<readonly CredentialRow[]> {
   const rows = await tx.query<Raw<CredentialRow>>(
     `select ${rowColumns} ${rowJoins} where not a.is_self_test and k.state in ('active', 'retiring') and (
@@ -62,7 +63,7 @@ export async function staleCredentials(tx: Transaction, dormantMs: number, warnM
   return rows.map((row) => plainRow<CredentialRow>(row));
 }
 
-/** The same choice as the warden makes. For `rotate`: usable public keys that are in no rotation. */
+/** Returns the credentials that the warden would select. For `isRotation` these are usable public keys that are in no rotation. */
 export async function plannedCredentials(
   tx: Transaction,
   dormantMs: number,
@@ -87,7 +88,7 @@ export async function plannedCredentials(
   return rows.map((row) => plainRow<CredentialRow>(row));
 }
 
-/** Of these accounts, those that have no usable credential beside these. */
+/** Returns how many of the accounts that own these credentials have no other usable credential. */
 export async function countLockedOut(tx: Transaction, dormantMs: number, fingerprints: readonly string[]): Promise<number> {
   const [row] = await tx.query<{ n: number }>(
     `select count(*) as n from (select distinct account_id from credential where fingerprint = any ($2) and state <> 'revoked') gone
@@ -98,7 +99,10 @@ export async function countLockedOut(tx: Transaction, dormantMs: number, fingerp
   return row?.n ?? 0;
 }
 
-/** Retired or overdue without a move before; or still to retire and not moved. */
+/**
+ * The condition for an item of a rotation whose holder did not move in time: the old key was retired or ended before
+ * the first use of its successor, or is still to be retired and the successor was never used.
+ */
 const laggard = `(i.state in ('open', 'retired') and (i.moved_at is null or i.moved_at > coalesce(i.retired_at, k.expires_at)))`;
 
 export async function listRotations(tx: Transaction, id: string | null): Promise<readonly RotationRow[]> {
@@ -131,7 +135,7 @@ export async function rotationItems(
 
 const windowColumns = `a.name as account, c.name as customer, w.name, w.schedule, w.opens_at as "opensAt", w.closes_at as "closesAt", w.is_open as "isOpenNow", w.opened_by as "openedBy", w.reason`;
 
-/** Windows that are open or will open; `standingOnly`: the exceptions. */
+/** Returns the windows that are open or will open. With `standingOnly` these are the standing windows, which operators call exceptions. */
 export async function listWindows(tx: Transaction, account: string | null, standingOnly: boolean): Promise<readonly WindowRow[]> {
   const rows = await tx.query<Raw<WindowRow>>(
     `select ${windowColumns} from (

@@ -1,4 +1,4 @@
-// Owns: what operators read about credentials, rotations and windows, put together.
+// Owns: composing what operators read about credentials, rotations and windows.
 import type { Config } from '../config/config.ts';
 import { CofferdamError } from '../domain/errors.ts';
 import type { Transaction } from '../postgres/database.ts';
@@ -30,6 +30,7 @@ export async function showCredential(
 
 type Plan = Result<OperatorToAdmin, 'credential.plan'>;
 
+/** Returns which credentials a command with this selection would affect, and how many accounts would be locked out. */
 export async function planFor(
   tx: Transaction,
   config: Config,

@@ -1,4 +1,4 @@
-// Owns: the demo world, made once through the same commands that operators use: three banks, their accounts, our own processor.
+// Owns: the demo world, made once by the same commands that operators use: three banks, their accounts, and our own processor.
 // Must never: run unless the configuration is the demo's own, on loopback.
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
@@ -25,7 +25,7 @@ function base32(bytes: Buffer): string {
   return (bits.match(/.{1,5}/g) ?? []).map((five) => 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'[Number.parseInt(five.padEnd(5, '0'), 2)]).join('');
 }
 
-/** A command that was executed by an earlier, interrupted start counts as done. */
+/** Sends a command. When an earlier, interrupted start has executed it already, the conflict counts as success. */
 async function once(send: Send, operation: string, params: Record<string, unknown>): Promise<void> {
   try {
     await send(operation, params);
@@ -99,7 +99,7 @@ async function makeWorld(config: Config, projectDirectory: string, send: Send): 
   return accounts;
 }
 
-/** Makes the world when it is not there, and reopens the machines' windows. Idempotent. */
+/** Makes the demo world when it does not exist, and opens the machines' windows again. Idempotent. */
 export async function ensureDemoWorld(config: Config, projectDirectory: string): Promise<void> {
   if (!config.demo) throw new CofferdamError('bug', 'the demo world is not for this configuration');
   await withDevelopmentOperators(config, async (send) => {

@@ -1,5 +1,6 @@
-// Owns: operators of a development installation, whose keys lie below the runtime directory: made like any others, acting for its set-up.
-// Must never: run in production, where nobody but an operator holds an operator's key.
+// Owns: the operators of a development installation, whose keys are below the runtime directory: they are made like any
+// other operators and act for the set-up.
+// Must never: run in production, where only operators hold their keys.
 import { createPrivateKey, createPublicKey, type KeyObject, randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -21,7 +22,7 @@ export type Send = (operation: string, params: Record<string, unknown>) => Promi
 
 const changeLifeMs = 60 * 60_000;
 
-/** The first two, as `cofferctl bootstrap` makes them. An earlier start has made them: fine. */
+/** Makes the first two operators, as `cofferctl bootstrap` does. Does nothing when an earlier start has made them. */
 async function bootstrap(config: Config, operators: readonly DevelopmentOperator[]): Promise<void> {
   const first = operators.slice(0, 2).map(({ name, publicKey }) => ({ name, publicKey }));
   try {
@@ -32,8 +33,9 @@ async function bootstrap(config: Config, operators: readonly DevelopmentOperator
 }
 
 /**
- * Acts for alice, and for bob where a second operator is needed: both keys lie below the runtime directory. Not while the record is frozen: the set-up
- * was made by an earlier start, and what happens next is for two operators to decide.
+ * Runs `work` with a function that sends commands as alice, and as bob too where a second operator is needed; both keys
+ * are below the runtime directory. While the record is frozen it does nothing: an earlier start has done the set-up,
+ * and two operators must decide what happens next.
  */
 export async function withDevelopmentOperators(config: Config, work: (send: Send) => Promise<void>): Promise<void> {
   if (config.mode !== 'development') throw new CofferdamError('bug', 'the keys of operators are their own');
@@ -54,7 +56,7 @@ export async function withDevelopmentOperators(config: Config, work: (send: Send
     const send: Send = async (operation, params) => {
       const row = Object.hasOwn(operatorToAdmin, operation) ? operatorToAdmin[operation as keyof typeof operatorToAdmin] : undefined;
       if (row?.second !== 'always') return commands.send(proposer.id, operation, params);
-      // What is there already is found before anything is proposed.
+      // The plan finds out whether the thing exists already, before anything is proposed.
       await commands.send(proposer.id, 'plan', { operation, params });
       const now = Date.now();
       const change = randomUUID();
@@ -98,7 +100,7 @@ export async function withDevelopmentOperators(config: Config, work: (send: Send
 
 const fingerprintOf = (key: KeyObject): string => publicKeyFingerprint(createPublicKey(key).export({ type: 'spki', format: 'der' }));
 
-/** Makes those that are missing. Idempotent. */
+/** Makes those of these operators that do not exist. Idempotent. */
 export async function makeOperators(config: Config, operators: readonly DevelopmentOperator[]): Promise<void> {
   await bootstrap(config, operators);
   await withDevelopmentOperators(config, async (send) => {

@@ -1,9 +1,9 @@
-// Owns: how much of a list one answer holds.
+// Owns: the limit of how much of a list one answer holds.
 
-/** Of JSON in one list: a frame with room to spare. */
+/** The largest size of the list as JSON, in bytes. It leaves room for the rest of the frame. */
 const listBytesMax = 110_000;
 
-/** As many rows as one answer holds. */
+/** Returns as many of the rows, from the first on, as one answer holds, and whether there are more. */
 export function fitting<K extends string, T>(name: K, rows: readonly T[]): { readonly [P in K]: T[] } & { readonly more: boolean } {
   const taken: T[] = [];
   let bytes = 0;

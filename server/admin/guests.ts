@@ -1,8 +1,9 @@
-// Owns: sockets that have shown nobody's right to be here: so many and no more (T-38).
-// Must never: refuse a newcomer: the oldest goes, for who speaks is done in milliseconds.
+// Owns: the sockets that have not yet shown any right to be here, and the limit of their number (T-38).
+// Must never: refuse a new socket. The oldest one is closed instead, because an honest client authenticates within milliseconds.
 import type { Duplex } from 'node:stream';
 import type { Share } from '../domain/share.ts';
 
+/** A bounded set of unauthenticated sockets. */
 export class Guests {
   readonly #max: number;
   readonly #here = new Set<Duplex>();
@@ -18,7 +19,7 @@ export class Guests {
     if (this.#here.size > this.#max) oldest?.destroy();
   }
 
-  /** It has shown who it is. */
+  /** Removes a socket that has authenticated. */
   remove(socket: Duplex): void {
     this.#here.delete(socket);
   }

@@ -1,4 +1,4 @@
-// Owns: the handlers of what operators may read; everything that changes goes to the warden as a command.
+// Owns: the handlers of what operators may read. Every operation that changes something is sent to the warden as a command.
 import type { Config } from '../config/config.ts';
 import { CofferdamError } from '../domain/errors.ts';
 import { parseReceipt } from '../domain/receipt.ts';
@@ -41,14 +41,14 @@ import {
 } from './report-queries.ts';
 import { claimOfOperator } from './shares.ts';
 
-/** The operator is looked up again for every call; the certificate goes onto the record with it. */
+/** The operator behind a call, who is looked up again for every call, and the certificate that is recorded with it. */
 export type OperatorCaller = {
   readonly operator: () => Promise<Operator>;
-  /** SHA-256 of the SPKI, and serial number; hexadecimal, lower case. */
+  /** The SHA-256 of the certificate's public key (SPKI) and its serial number, in lower-case hexadecimal. */
   readonly certificate: { readonly fingerprint: string; readonly serial: string };
-  /** Whose places its calls take; rejects when this person has too many connections. */
+  /** The person whose places the calls take. Rejects when this person has too many connections. */
   readonly claim: Promise<Claim>;
-  /** Nobody waits for an answer any more. */
+  /** Returns whether the client is gone, so that nobody waits for an answer. */
   readonly isGone: () => boolean;
 };
 type Reads = {
@@ -56,9 +56,9 @@ type Reads = {
 };
 
 const rowsMax = 500;
-/** A warden that is slower than this is silent. */
+/** A warden that takes longer than this counts as not answering. */
 const pingPatienceMs = 20_000;
-/** An empty review of somebody who does not exist would be believed. */
+/** Throws `not-found` for a name that does not exist. An empty review of it would otherwise be taken for the truth. */
 async function requireNamed(tx: Transaction, params: Params<OperatorToAdmin, 'report.access'>): Promise<void> {
   const unknown = await unknownName(tx, params);
   if (unknown !== undefined) throw new CofferdamError('not-found', `there is no ${unknown} named ${params[unknown]}`);

@@ -1,5 +1,5 @@
-// Owns: where operators arrive: TLS 1.3 with client certificates over the unix socket and, when configured, one loopback port.
-// Must never: listen on an address that another machine reaches; hand on a connection without a good certificate (T-04).
+// Owns: the listeners for operators: TLS 1.3 with client certificates over the unix socket and, when configured, over one loopback port.
+// Must never: listen on an address that another machine can reach, or hand on a connection without a valid certificate (T-04).
 
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { X509Certificate } from 'node:crypto';
@@ -24,7 +24,10 @@ export type ListenerOptions = {
   readonly serve: (socket: TLSSocket, certificate: X509Certificate) => void;
 };
 
-/** The last look at the address, whatever has been checked before. */
+/**
+ * Returns where to listen. The address is checked here once more, whatever was checked before; throws `configuration`
+ * when it is not a loopback address.
+ */
 function placesOf(config: Config): readonly Place[] {
   const path = runtimePaths(config).adminSocket;
   const { tcp } = config.admin;
@@ -36,6 +39,7 @@ function placesOf(config: Config): readonly Place[] {
   ];
 }
 
+/** All listeners for operators. It closes connections whose certificate stops being valid. */
 export class Listener {
   readonly #options: ListenerOptions;
   readonly #servers: Server[] = [];
@@ -47,7 +51,7 @@ export class Listener {
     this.#options = options;
   }
 
-  /** Listens everywhere or nowhere. Throws `configuration`. */
+  /** Starts all listeners or none. Throws `configuration`. */
   static async start(options: ListenerOptions): Promise<Listener> {
     const listener = new Listener(options);
     const path = runtimePaths(options.config).adminSocket;
@@ -59,7 +63,8 @@ export class Listener {
       await listener.stop();
       throw error;
     }
-    // The directory's group, inherited by the socket, are the operators of this machine (decision 22); the certificate is the gate.
+    // The socket inherits the group of its directory, to which the operators of this machine belong (decision 22).
+    // Access is decided by the certificate.
     chmodSync(path, 0o660);
     options.trust.watch((trust) => listener.#renew(trust));
     return listener;
@@ -68,7 +73,7 @@ export class Listener {
   async #listen({ name, listen }: Place): Promise<void> {
     const { config, trust, log } = this.#options;
     const guests = new Guests(config.shares.admin.handshakes);
-    // Which socket a handshake belongs to that is over.
+    // Carries the plain socket through the handshake, so that it is known which one has completed it.
     const knocking = new AsyncLocalStorage<Socket>();
     const handshakes = createTls(
       { ...trust.current.context, requestCert: true, rejectUnauthorized: true, handshakeTimeout: handshakeMs },
@@ -98,7 +103,7 @@ export class Listener {
   #receive(socket: TLSSocket, name: string): void {
     const { trust, log, serve } = this.#options;
     const certificate = socket.getPeerX509Certificate();
-    // A handshake may have begun before a list changed.
+    // The handshake may have begun before a revocation list changed, so the certificate is checked again.
     const refusal =
       !socket.authorized || socket.isSessionReused() || certificate === undefined
         ? 'no certificate'
@@ -113,7 +118,7 @@ export class Listener {
     serve(socket, certificate);
   }
 
-  /** New handshakes from now on; connections whose certificate is no longer good end. */
+  /** Uses the new files for handshakes from now on, and closes connections whose certificate is no longer valid. */
   #renew(trust: Trust): void {
     for (const handshakes of this.#handshakes) handshakes.setSecureContext(trust.context);
     for (const [socket, certificate] of this.#open) {

@@ -1,4 +1,4 @@
-// Owns: the SQL of what a drain of one node would wait for.
+// Owns: the SQL of the sessions for which a drain of one node would wait.
 import type { Transaction } from '../postgres/database.ts';
 import type { Result } from '../rpc/operation.ts';
 import type { OperatorToAdmin } from '../rpc/operator-admin.ts';

@@ -1,4 +1,5 @@
-// Owns: writing an Ed25519 key pair in OpenSSH's own private key format (PROTOCOL.key, openssh-key-v1, unencrypted). For the demo world's clients only.
+// Owns: writing an Ed25519 key pair in OpenSSH's private key format (PROTOCOL.key, openssh-key-v1, unencrypted), for
+// the clients of the demo world only.
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { wireString } from '../domain/ssh-wire.ts';
 

@@ -7,6 +7,7 @@ import { insertEntry } from '../postgres/entry-queries.ts';
 
 export type Operator = { readonly id: string; readonly name: string; readonly role: string };
 
+/** Returns the active operator to whom a key in use belongs, or undefined. */
 export async function findOperator(tx: Transaction, keyFingerprint: string): Promise<Operator | undefined> {
   const [row] = await tx.query<Operator>(
     "select o.id, o.name, o.role from operator o join operator_key k on k.operator_id = o.id where k.fingerprint = $1 and k.ended_at is null and o.state = 'active'",
@@ -20,10 +21,10 @@ export async function findOperatorByName(tx: Transaction, name: string): Promise
   return row;
 }
 
-/** Program limit exceeded: `command_room`, of commands that wait. */
+/** SQLSTATE `program_limit_exceeded`, raised by the trigger `command_room` when too many commands wait. */
 const noRoom = '54000';
 
-/** Throws `over-limit` when too many wait, of this operator or of all. */
+/** Inserts a command. Throws `over-limit` when too many commands wait, of this operator or of all operators. */
 export async function insertCommand(tx: Transaction, id: string, operator: string, operation: string, params: unknown): Promise<void> {
   const values = [id, operator, operation, JSON.stringify(params)];
   await tx.query('insert into command (id, operator_id, operation, params) values ($1, $2, $3, $4)', values).catch((cause: unknown) => {
@@ -41,6 +42,7 @@ export type CommandAnswer = {
   readonly errorText: string | null;
 };
 
+/** Returns the warden's answer to a command, or undefined while there is none. */
 export async function findAnswer(tx: Transaction, id: string): Promise<CommandAnswer | undefined> {
   const [row] = await tx.query<{ state: string; result: unknown; error_code: string | null; error_text: string | null }>(
     "select state, result, error_code, error_text from command where id = $1 and state <> 'new'",
@@ -49,7 +51,7 @@ export async function findAnswer(tx: Transaction, id: string): Promise<CommandAn
   return row && { state: row.state, result: row.result, errorCode: row.error_code, errorText: row.error_text };
 }
 
-/** One entry before and one after each call. What was asked is internal. */
+/** Writes the entry before or after a call. The parameters are a sensitive field. */
 export async function recordCall(
   tx: Transaction,
   kind: 'operator.asked' | 'operator.answered',
@@ -60,7 +62,10 @@ export async function recordCall(
   await insertEntry(tx, ['kind', 'observer', 'operator', 'sensitive'], [kind, 'admin', sensitive.operator, JSON.stringify(sensitive)]);
 }
 
-/** A critical alert, the only one that this role can raise. */
+/**
+ * Raises the critical alert that an entry of this process is missing or was changed. It is the only alert that the
+ * admin role can raise.
+ */
 export async function missEntry(tx: Transaction, id: number, kind: string, is: 'gone' | 'changed'): Promise<void> {
   await tx.query('select miss_entry_of_admin($1, $2, $3)', [id, kind, is]);
 }

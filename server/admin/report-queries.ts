@@ -1,4 +1,5 @@
-// Owns: the SQL of everything an operator may read. No file content, no keys, no seeds: the admin role could not select them.
+// Owns: the SQL of customers, accounts, files, sessions and nodes that operators may read. It reads no file content, no
+// keys and no seeds; the admin role could not select them.
 
 import type { Transaction } from '../postgres/database.ts';
 import type { Result } from '../rpc/operation.ts';
@@ -49,7 +50,7 @@ export async function listAccounts(tx: Transaction, customer: string | null): Pr
   }));
 }
 
-/** A file's path as its customer sees it. */
+/** The path of a file as its customer sees it. */
 const pathOf = `(with recursive up as (
     select f.directory_id as id, f.name::text as path union all select d.parent_id, d.name || '/' || up.path from up join directory d on d.id = up.id)
   select '/' || fo.name || '/' || path from up where id is null)`;
@@ -104,7 +105,7 @@ export async function findReceiptKey(tx: Transaction, id: string): Promise<strin
 
 export type ReceiptKey = { readonly id: string; readonly publicKey: string; readonly since: string };
 
-/** The newest first. */
+/** Returns the receipt keys, newest first. */
 export async function listReceiptKeys(tx: Transaction): Promise<readonly ReceiptKey[]> {
   const rows = await tx.query<{ id: string; publicKey: string; since: Date }>(
     'select id, public_pem as "publicKey", created_at as since from receipt_key order by created_at desc limit 100',
@@ -130,9 +131,9 @@ export type NodeRow = {
   readonly alive: boolean;
   readonly startedAt: Date | null;
   readonly sessions: number;
-  /** How old its last renewal is, by the database's clock. */
+  /** The age of the node's last lease renewal in milliseconds, by the database's clock. */
   readonly lagMs: number | null;
-  /** The edge's word; null: it does not say. */
+  /** Whether the edge says that it has the native cipher; null when it does not say. */
   readonly nativeCipher: boolean | null;
   readonly drainingUntil: Date | null;
 };
@@ -149,7 +150,7 @@ export async function listNodes(tx: Transaction): Promise<readonly NodeRow[]> {
 
 export type ControlRow = Result<OperatorToAdmin, 'status'>['controls'][number];
 
-/** The last verdicts of every node's self-test. */
+/** Returns the last verdicts of every node's self-test. */
 export async function listControls(tx: Transaction): Promise<readonly ControlRow[]> {
   const rows = await tx.query<Dated<ControlRow, 'at' | 'since'>>(
     'select node, "check", bites, text, at, since from self_test order by node, "check"',

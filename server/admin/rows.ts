@@ -1,6 +1,6 @@
-// Owns: rows as the database gives them and as they travel: dates become ISO 8601, everything else stays.
+// Owns: converting rows from the form of the database to the form on the wire: dates become ISO 8601, everything else stays the same.
 
-/** A row of `T` before it travels: what ends in `At`, and the few other instants, are dates. */
+/** A row of `T` as the database returns it: properties that end in `At`, and the other instants, are dates. */
 export type Raw<T> = { readonly [K in keyof T]: K extends `${string}At` | 'validFrom' | 'deadline' ? Date | Extract<T[K], null> : T[K] };
 
 export const iso = (date: Date): string => date.toISOString();

@@ -1,5 +1,5 @@
-// Owns: what the admin process's shares are used up by: who counts as an officer, which calls are long looks (T-38).
-// Must never: let anybody but security officers take what is kept for them.
+// Owns: the shares of the admin process: who counts as an officer, and which calls are long reads (T-38).
+// Must never: let anybody but security officers take the places that are reserved for them.
 import type { AdminShares } from '../config/shares.ts';
 import { type Claim, officers, others } from '../domain/share.ts';
 import type { Place } from '../postgres/database.ts';
@@ -10,14 +10,15 @@ import type { Operator } from './operator-queries.ts';
 export type AdminSlots = { readonly [L in keyof AdminShares]: Slots };
 export const adminSlots = (shares: AdminShares): AdminSlots => slotsOf(shares);
 
+/** Returns the claim of a known operator. Security officers have a group with reserved places. */
 export const claimOfOperator = ({ id, role }: Pick<Operator, 'id' | 'role'>): Claim => ({
   holder: id,
   group: role === 'security-officer' ? officers : others,
 });
-/** A certificate whose operator is not known, or not yet. */
+/** Returns the claim of a certificate whose operator is unknown, or not known yet. */
 export const claimOfKey = (fingerprint: string): Claim => ({ holder: fingerprint, group: others });
 
-/** These read so much that a few at once keep the database busy. */
+/** Operations that read so much that a few at once keep the database busy. */
 const longLooks: readonly OperatorOperation[] = [
   'ledger.search',
   'incident.hunt',
@@ -28,7 +29,10 @@ const longLooks: readonly OperatorOperation[] = [
 ];
 export const isLongLook = (operation: OperatorOperation): boolean => longLooks.includes(operation);
 
-/** A place for a transaction of whoever called; the process itself has little to ask and asks it as one person. */
+/**
+ * Takes a place for a transaction of the caller's person. The process itself has few transactions of its own, which
+ * count as those of one person.
+ */
 export async function placeFor(slots: Pick<AdminSlots, 'transactions'>): Promise<Place> {
   return { release: await slots.transactions.acquire(claimant() ?? claimOfKey('admin')), lockMs: null };
 }

@@ -1,5 +1,6 @@
-// Owns: the four files behind the operators' TLS (certificate, key, authorities, revocation lists): read, checked, read again when they change.
-// Must never: replace what serves by something broken or older; take a certificate that has ended or was revoked.
+// Owns: the four files behind the operators' TLS (certificate, key, authorities, revocation lists): they are read,
+// checked, and read again when they change.
+// Must never: replace working files by broken or older ones, or accept a certificate that has expired or was revoked.
 import { constants, X509Certificate } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -26,7 +27,7 @@ function read(directory: string, name: (typeof names)[number]): string {
   }
 }
 
-/** All four, once they fit together. Throws `configuration` with what does not. */
+/** Reads all four files and checks that they fit together. Throws `configuration` that says what does not. */
 export function readTrust(directory: string): Trust {
   const [cert, key, ca, crl] = [
     read(directory, 'cert.pem'),
@@ -45,7 +46,8 @@ export function readTrust(directory: string): Trust {
       ca: [...certificatesIn(ca)],
       crl: [...revocationListsIn(crl)],
       minVersion: 'TLSv1.3',
-      // Every connection shows its certificate again: a resumed one would stand on what was true when its session began.
+      // Session tickets are disabled, so that every connection shows its certificate: a resumed session would rely on
+      // what was valid when the session began.
       secureOptions: constants.SSL_OP_NO_TICKET,
     };
     createSecureContext(context);
@@ -56,7 +58,7 @@ export function readTrust(directory: string): Trust {
   }
 }
 
-/** Why a connection with this certificate is not, or no longer, served. Undefined when it is. */
+/** Returns why a connection with this certificate is not served, or undefined when it is. */
 export function refusalOf(trust: Trust, certificate: X509Certificate, now: Date = new Date()): string | undefined {
   const issuer = trust.trusted.find((one) => certificate.verify(one.authority.publicKey));
   if (issuer === undefined) return 'this certificate is of another authority';
@@ -64,7 +66,7 @@ export function refusalOf(trust: Trust, certificate: X509Certificate, now: Date 
   return certificate.validToDate < now ? 'this certificate has expired' : undefined;
 }
 
-/** A list that was replaced by an older one would take a revocation back. */
+/** Throws `configuration` when a revocation list is older than the one in use, because that would undo a revocation. */
 function checkNotOlder(before: Trust, after: Trust): void {
   for (const { authority, list } of after.trusted) {
     const former = before.trusted.find((one) => one.authority.fingerprint256 === authority.fingerprint256);
@@ -73,6 +75,7 @@ function checkNotOlder(before: Trust, after: Trust): void {
   }
 }
 
+/** The current files behind the operators' TLS. When changed files are bad, the former ones stay in use. */
 export class TrustFiles {
   readonly #directory: string;
   readonly #log: Logger;
@@ -80,7 +83,7 @@ export class TrustFiles {
   #current: Trust;
   #timer: NodeJS.Timeout | undefined;
 
-  /** Throws `configuration` when the files are not there or do not fit. */
+  /** Reads the files. Throws `configuration` when they are missing or do not fit together. */
   constructor(directory: string, log: Logger) {
     this.#directory = directory;
     this.#log = log;
@@ -93,7 +96,7 @@ export class TrustFiles {
     return this.#current;
   }
 
-  /** Looks for changes until `stop`. */
+  /** Looks for changes of the files every two seconds until `stop`. */
   watch(onChange: (trust: Trust) => void): void {
     this.#timer = setInterval(() => this.#poll(onChange), pollMs);
     this.#timer.unref();
@@ -103,7 +106,7 @@ export class TrustFiles {
     clearInterval(this.#timer);
   }
 
-  /** The state of the files before they are read: what changes meanwhile is seen by the next look. */
+  /** Returns the state of the files. It is taken before they are read, so that a change made meanwhile is seen by the next look. */
   #look(): string {
     return names
       .map((name) => {

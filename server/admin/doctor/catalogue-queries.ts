@@ -1,16 +1,18 @@
-// Owns: the SQL by which doctor looks at the database itself: version, settings, rights, row-level security, roles, triggers. Every role may read all of it.
-// Must never: ask what the admin role could have changed. Names are qualified: nothing in a temporary schema stands before the catalogue.
+// Owns: the SQL with which doctor examines the database itself: version, settings, rights, row-level security, roles,
+// triggers. Every role may read all of it.
+// Must never: rely on anything that the admin role could have changed. Names are qualified, so that nothing in a
+// temporary schema can stand before the catalogue.
 import type { Transaction } from '../../postgres/database.ts';
 import type { Catalogue, Grant } from '../../postgres/grant-matrix.ts';
 
 export type DatabaseFacts = {
-  /** As server_version_num has it: 150004. */
+  /** The version in the form of `server_version_num`, for instance 150004. */
   readonly versionNumber: number;
   readonly version: string;
   readonly settings: Readonly<Record<string, string>>;
   readonly connectionsMax: number;
   readonly connectionsOfSuperusers: number;
-  /** Roles whose idle transactions are not ended within a minute. */
+  /** The roles whose idle transactions are not ended within a minute. */
   readonly patientRoles: readonly string[];
   readonly oldSnapshots: readonly string[];
   readonly demoAccounts: number;
@@ -47,7 +49,10 @@ export async function databaseFacts(tx: Transaction): Promise<DatabaseFacts> {
   };
 }
 
-/** Every right on every object of the schema that is not its owner's; columns and grant options with it. */
+/**
+ * Returns every right on every object of the schema that somebody other than the owner has, including rights on columns
+ * and grant options.
+ */
 export async function grantCatalogue(tx: Transaction, functions: readonly string[]): Promise<Catalogue> {
   const rows = await tx.query<{ kind: Grant['kind']; name: string; role: string; privilege: string }>(
     `select x.kind, x.name, case when a.grantee = 0 then 'public' else coalesce(r.rolname, a.grantee::text) end as role,
@@ -88,7 +93,7 @@ export async function grantCatalogue(tx: Transaction, functions: readonly string
 
 export type RoleFact = { readonly role: string; readonly powers: readonly string[] };
 
-/** Powers that no role of ours may have: attributes, memberships, objects of its own. */
+/** Returns, for each of our roles, the powers that it must not have: attributes, memberships, and objects of its own. */
 export async function rolePowers(tx: Transaction): Promise<readonly RoleFact[]> {
   return tx.query<{ role: string; powers: string[] }>(
     `select w.role, case when r.oid is null then array['does not exist'] else array_remove(array[
@@ -104,7 +109,7 @@ export async function rolePowers(tx: Transaction): Promise<readonly RoleFact[]> 
   );
 }
 
-/** Tables that belong to customers, and what is wrong with their row-level security; null: nothing. */
+/** Returns the tables that belong to customers, and what is wrong with their row-level security; null when nothing is. */
 export async function rowSecurity(tx: Transaction): Promise<readonly { readonly table: string; readonly wrong: string | null }[]> {
   return tx.query<{ table: string; wrong: string | null }>(
     `select c.relname::text as table, case
@@ -122,13 +127,13 @@ export async function rowSecurity(tx: Transaction): Promise<readonly { readonly 
 }
 
 export type TriggerFacts = {
-  /** Tables of the record that somebody could change, delete from or empty: their guards are missing or not in force. */
+  /** Tables of the record that could be changed, deleted from or truncated, because a guard trigger is missing or not in force. */
   readonly unguarded: readonly string[];
   readonly disabled: readonly string[];
 };
 
 export async function triggerFacts(tx: Transaction): Promise<TriggerFacts> {
-  // Bits of tgtype: 2 before, 8 delete, 16 update, 32 truncate.
+  // The bits of tgtype: 2 before, 8 delete, 16 update, 32 truncate.
   const [row] = await tx.query<{ unguarded: string[]; disabled: string[] }>(
     `select array(
          select t.name from (

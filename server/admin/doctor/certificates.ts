@@ -1,4 +1,4 @@
-// Owns: the findings about certificate, authorities and revocation lists of the admin process.
+// Owns: the findings about the certificate, the authorities and the revocation lists of the admin process.
 import { daysLeft } from '../../../certs/inspect.ts';
 import { CofferdamError } from '../../domain/errors.ts';
 import { readTrust } from '../trust.ts';
@@ -12,7 +12,7 @@ function endFinding(check: string, what: string, end: Date, next: string): Findi
   return days < warnDays ? warning(check, `${what} ends in ${days} days`, next) : ok(check, `${what} is good for ${days} more days`);
 }
 
-/** Certificate, authorities and revocation lists of the admin process, as they stand on disk. */
+/** Returns the findings about the files as they are on the disk now. */
 export function certificateFindings(directory: string): readonly Finding[] {
   try {
     const { certificate, trusted } = readTrust(directory);

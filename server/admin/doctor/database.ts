@@ -54,7 +54,7 @@ export function databaseFindings(facts: DatabaseFacts): readonly Finding[] {
   ];
 }
 
-/** Whether the server has the connections that the processes of this configuration take, and for how many wardens. */
+/** Returns the finding whether the server has enough connections for the processes of this configuration, and for how many wardens. */
 export function connectionFinding(
   facts: Pick<DatabaseFacts, 'connectionsMax' | 'connectionsOfSuperusers'>,
   shares: Shares,
@@ -74,7 +74,7 @@ export function connectionFinding(
 
 const ours = /^(?:cofferdam_warden|cofferdam_admin|cofferdam_auditor|public): /;
 
-/** `expected`: migrations/grants.sql; the catalogue says what is. */
+/** Compares the rights in the catalogue with the expected ones, which are those of `migrations/grants.sql`. */
 export function grantFindings(expected: readonly Grant[], catalogue: Catalogue): readonly Finding[] {
   const { excess, missing } = compareGrants(expected, catalogue);
   const tooMuch = excess.filter((one) => ours.test(one));
@@ -150,7 +150,7 @@ export function triggerFindings({ unguarded, disabled }: TriggerFacts): readonly
   ];
 }
 
-/** Code that runs inside of the warden's transactions. */
+/** Returns the findings about functions and triggers of the database, which run inside the warden's transactions. */
 export function storedCodeFindings(foreign: readonly string[]): readonly Finding[] {
   return [
     foreign.length === 0

@@ -1,5 +1,5 @@
-// Owns: the examination: one file beside this a subject, every finding with what to do next.
-// Must never: report on something it did not look at.
+// Owns: the whole examination. Each subject has a file beside this one, and every finding says what to do next.
+// Must never: report on something that was not examined.
 import { join } from 'node:path';
 import { type Config, runtimePaths } from '../../config/config.ts';
 import { CofferdamError } from '../../domain/errors.ts';
@@ -38,7 +38,7 @@ function wardenFinding(answerMs: number | null): Finding {
 
 const project = join(import.meta.dirname, '..', '..', '..');
 
-/** What the file of this version grants; or why it cannot be said. */
+/** Returns the rights that the file of this version grants, or the text of why they cannot be read. */
 function matrix(): readonly Grant[] | string {
   try {
     return readGrants();
@@ -48,7 +48,7 @@ function matrix(): readonly Grant[] | string {
   }
 }
 
-/** `answerMs`: how long the warden took for a command; null: it gave no answer. */
+/** Examines everything. `answerMs` is how long the warden took to answer a command; null when it did not answer. */
 export async function examine(config: Config, database: Database, answerMs: number | null): Promise<readonly Finding[]> {
   const expected = matrix();
   const functions = [

@@ -1,5 +1,6 @@
-// Owns: the findings about the record: frozen or not, sealed and witnessed in time, and where its witnesses stand.
-// Must never: say that the record is what was witnessed. That is for a verifier to say.
+// Owns: the findings about the record: whether it is frozen, whether entries are sealed and witnessed in time, and
+// where its witnesses are.
+// Must never: say that the record is what was witnessed. Only a verifier can say that.
 import type { Config } from '../../config/config.ts';
 import { isWitnessedElsewhere } from '../../config/ledger-settings.ts';
 import type { Result } from '../../rpc/operation.ts';
@@ -21,10 +22,10 @@ function witnessFinding(config: Config): Finding {
       );
 }
 
-/** So long a month may wait for its witness, for receivers, or for a moment in which nobody reads. Milliseconds. */
+/** How long, in milliseconds, a month may wait for its witness, for receivers, or for a moment in which nobody reads the record. */
 const patienceMs = 24 * 3_600_000;
 
-/** Whether every month that is due has left the database. */
+/** Returns the finding whether every month that is due has left the database. */
 function archiveFinding(archiving: Status['archiving'], now: number): Finding {
   const stuck = archiving.filter((one) => one.failedAt !== null || now - Date.parse(one.dueSince) > patienceMs);
   const [first] = stuck;
@@ -41,7 +42,10 @@ function archiveFinding(archiving: Status['archiving'], now: number): Finding {
   );
 }
 
-/** What another host said of the record last. That it says so does not make it good; that it says nothing is a fault. */
+/**
+ * Returns the finding about what the standing verification on another host said last. Its word alone does not prove the
+ * record good; its silence is a fault.
+ */
 function verifiedFinding(config: Config, said: Status['verified'], now: number): Finding {
   const hours = config.ledger.verifiedWithinHours;
   const next = 'cofferctl ledger status; OPERATIONS, "Standing verification"';

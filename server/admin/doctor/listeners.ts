@@ -1,28 +1,30 @@
-// Owns: the findings about listeners: each port and socket of the product, whose it is, and from where it can be reached (T-04).
+// Owns: the findings about listeners: each port and socket of the product, which process holds it, and from where it
+// can be reached (T-04).
 import { type Config, runtimePaths } from '../../config/config.ts';
 import { nameOf } from '../../config/system-users.ts';
 import { addressBytes, canonicalAddress, isLoopback } from '../../domain/addresses.ts';
 import { type Finding, fault, ok, warning } from './finding.ts';
 import { ancestorsOf, nameOfProcess, readSockets, type Sockets, type TcpListener, type UnixListener } from './sockets.ts';
 
-/** What the configuration says may listen. */
+/** A listener that the configuration provides for. */
 export type Expected = {
   readonly name: string;
   readonly host: string;
   readonly port: number;
-  /** Only SFTP ports may be reached from networks. */
+  /** Whether it may be reached from networks. Only SFTP ports may. */
   readonly isPublic: boolean;
 };
 
 const isWildcard = (address: string): boolean => address === '0.0.0.0' || address === '::';
 
-/** Host and port of a database that is reached by TCP. */
+/** Returns the host and port of a database that is reached over TCP. */
 function databaseOf(url: string | null): readonly Expected[] {
   const match = /^postgres(?:ql)?:\/\/(?:[^@/]*@)?(\[[0-9a-fA-F:]+\]|[^/:?[\]]+)(?::(\d+))?(?:[/?]|$)/.exec(url ?? '');
   if (match?.[1] === undefined) return [];
   return [{ name: 'database', host: match[1].replace(/^\[|\]$/g, ''), port: Number(match[2] ?? 5432), isPublic: false }];
 }
 
+/** Returns the TCP listeners that the configuration provides for. A port of 0 is left out, because it is chosen at the start. */
 export function expectedListeners(config: Config, databaseUrl: string | null): readonly Expected[] {
   const { wardenPort, edgePorts } = config.metrics;
   return [
@@ -41,17 +43,20 @@ export function expectedListeners(config: Config, databaseUrl: string | null): r
   ].filter((one) => one.port !== 0);
 }
 
-/** From where a listener on this address is reached, in words. */
+/** Returns in words from where a listener on this address can be reached. */
 export function reachOf(address: string, addresses: readonly string[]): string {
   if (isLoopback(address)) return 'loopback only';
-  // An IPv6 socket takes IPv4 as well unless it was told not to; the kernel's table does not say which.
+  // An IPv6 socket also accepts IPv4 unless it was told not to, and the kernel's table does not say which.
   const reached = isWildcard(address)
     ? addresses.filter((one) => address === '::' || addressBytes(one)?.length === 4)
     : addresses.filter((one) => canonicalAddress(one) === address);
   return `this host's networks: ${reached.length === 0 ? `${address}, which no interface has now` : reached.join(', ')}`;
 }
 
-/** The exact address, or a name that can be anything; a wildcard in the configuration is that wildcard only. */
+/**
+ * Returns whether a listener is the expected one: it has the same port and exactly the same address. A host name can
+ * mean any address; a wildcard in the configuration means only that wildcard.
+ */
 function fits(expected: Expected, listener: TcpListener): boolean {
   if (expected.port !== listener.port) return false;
   const literal = canonicalAddress(expected.host.replace(/^\[|\]$/g, ''));
@@ -59,9 +64,9 @@ function fits(expected: Expected, listener: TcpListener): boolean {
   return literal === listener.address;
 }
 
-/** Whose a listener is, as far as can be seen; undefined: not the product's. */
+/** Returns to which process or user of the product a listener belongs, as far as can be seen; undefined when it is not the product's. */
 export type Owner = (listener: TcpListener) => string | undefined;
-/** `areUsersKnown`: roles have users of their own, so that whatever the product holds has an owner. */
+/** `areUsersKnown` means that the roles have users of their own, so that every listener of the product has a known owner. */
 type Whose = { readonly owner: Owner; readonly areUsersKnown: boolean };
 
 function tcpFinding(listener: TcpListener, expected: readonly Expected[], whose: Whose, addresses: readonly string[]): readonly Finding[] {
@@ -80,7 +85,7 @@ function tcpFinding(listener: TcpListener, expected: readonly Expected[], whose:
       ),
     ];
   if (match !== undefined && (match.isPublic || isLoopback(address))) return [ok(check, `${match.name}: ${reach}`)];
-  // The port of something that may be reached from here only, on an address from where others reach it: whoever holds it.
+  // Finds a port that should be reachable only from this machine and listens on an address that others reach, whoever holds it.
   const inward = expected.find((one) => !one.isPublic && one.port === port && (isWildcard(one.host) || isWildcard(address)));
   const holder = whose.owner(listener) ?? inward?.name;
   if (holder === undefined) return [];
@@ -101,7 +106,7 @@ function tcpFinding(listener: TcpListener, expected: readonly Expected[], whose:
       ];
 }
 
-/** Sockets of the product and the rights that they are made with. */
+/** Returns the sockets of the product, with a description of who may use them. */
 function knownSockets(config: Config): ReadonlyMap<string, string> {
   const paths = runtimePaths(config);
   return new Map([
@@ -128,7 +133,7 @@ function unixFinding(listener: UnixListener, known: ReadonlyMap<string, string>)
     : ok(check, `${name}; unix socket, ${rights}`);
 }
 
-/** `live`: nodes that renew their leases. */
+/** Returns the findings about all listeners. `live` names the nodes that renew their leases. */
 export function listenerFindings(
   sockets: Sockets,
   config: Config,
@@ -156,7 +161,10 @@ export function listenerFindings(
   ];
 }
 
-/** By the process where it can be seen, else by the user that the kernel names. With one user for all, by descent from the supervisor. */
+/**
+ * Returns how the owner of a listener is found: by the process where it is visible, otherwise by the user that the
+ * kernel names. When all roles share one user, a process counts as ours when it descends from the supervisor.
+ */
 function ownerOf(config: Config): Owner {
   const { users } = config;
   if (users === null) {
@@ -175,6 +183,7 @@ function ownerOf(config: Config): Owner {
   };
 }
 
+/** Returns the findings about listeners, or one warning when the kernel's tables cannot be read. */
 export function examineListeners(config: Config, databaseUrl: string | null, live: readonly string[]): readonly Finding[] {
   try {
     const sockets = readSockets(config.runtimeDirectory);

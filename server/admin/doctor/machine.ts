@@ -1,11 +1,11 @@
-// Owns: the findings about what the machine and time take away: space and inodes of the store.
+// Owns: the findings about free space and inodes of the store.
 import { statfs } from 'node:fs/promises';
 import type { Config } from '../../config/config.ts';
 import { type Finding, fault, ok, warning } from './finding.ts';
 
 export type Space = {
   readonly freeBytes: number;
-  /** 0 of 0: the file system makes them as it needs them. */
+  /** The number of inodes, and of free ones. Both are 0 when the file system creates inodes as needed. */
   readonly inodes: number;
   readonly freeInodes: number;
 };

@@ -3,7 +3,7 @@ import type { Config } from '../../config/config.ts';
 import type { ControlRow, NodeRow } from '../report-queries.ts';
 import { type Finding, fault, ok, warning } from './finding.ts';
 
-/** `leaseLostMs`: an edge that waits longer for a renewal stops sending. */
+/** Returns the findings about leases. An edge that has waited longer than `leaseLostMs` for a renewal stops sending. */
 export function nodeFindings(nodes: readonly NodeRow[], leaseLostMs: number): readonly Finding[] {
   return nodes.map((node) => {
     const check = `edge ${node.name}`;
@@ -24,7 +24,7 @@ export function nodeFindings(nodes: readonly NodeRow[], leaseLostMs: number): re
   });
 }
 
-/** By the edges' own word, of the nodes that serve. */
+/** Returns the findings about which of the serving nodes have the native cipher, according to the edges themselves. */
 export function cipherFindings(nodes: readonly NodeRow[]): readonly Finding[] {
   const serving = nodes.filter((node) => node.alive);
   const without = serving.filter((node) => node.nativeCipher === false);
@@ -47,11 +47,17 @@ export function cipherFindings(nodes: readonly NodeRow[]): readonly Finding[] {
   ];
 }
 
-/** Rounds may take their time; three without a word are none. A node that has just started is given as long. */
+/**
+ * The number of rounds of the self-test that a node may miss before it counts as silent, and the time that one round
+ * may take. A node that has just started gets the same time.
+ */
 const silentRounds = 3;
 const roundMs = 60_000;
 
-/** Nodes that serve and have not reported on their controls for too long; one that drains admits nobody, its own tests neither. */
+/**
+ * Returns the nodes that serve and have not reported on their controls for too long. A draining node is left out: it
+ * admits nobody, including its own tests.
+ */
 export function silentNodes(config: Config, nodes: readonly NodeRow[], controls: readonly ControlRow[], now: Date): string[] {
   const { selfTestEveryMs } = config.limits;
   if (selfTestEveryMs === 0) return [];

@@ -1,4 +1,4 @@
-// Owns: the findings about operators, emergencies and rows that somebody else wrote or deleted.
+// Owns: the findings about operators, about emergencies, and about rows that somebody else wrote or deleted.
 import { scopeOnCommandLine } from '../../domain/budgets.ts';
 import type { MissingBudget, PeopleFacts } from '../change-queries.ts';
 import { type Finding, fault, ok, warning } from './finding.ts';
@@ -22,7 +22,10 @@ function officersFinding({ officers, operators }: PeopleFacts, isProduction: boo
     : ok('operators', `${officers} active security officers, ${operators} operators in all`);
 }
 
-/** The warden makes what is missing when it starts, except what operators had changed: that comes back by two of them only. */
+/**
+ * Returns the finding about a missing budget. The warden makes missing budgets when it starts, except those that
+ * operators had changed; these return only by a change of two operators (decision 0033).
+ */
 function missingFinding({ scope, name, customer, direction }: MissingBudget): Finding {
   const words = scopeOnCommandLine(scope, name, customer);
   return fault(

@@ -1,18 +1,19 @@
-// Owns: what this process sees of the sockets of its machine: /proc/self/net, and whose they are, where the kernel lets it look.
-// Must never: name a process that it did not see holding the socket.
+// Owns: reading the sockets of this machine from `/proc/self/net`, and which processes hold them, as far as the kernel
+// shows that to this process.
+// Must never: name a process that was not seen holding the socket.
 import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { endianness, networkInterfaces } from 'node:os';
 import { type NetSocket, parseNetSockets, parseUnixSockets } from '../../domain/listening-sockets.ts';
 
 export type TcpListener = NetSocket & {
-  /** Process ids that hold it, of those that this process may look into. */
+  /** The ids of the processes that hold the socket, among those that this process may inspect. */
   readonly holders: readonly number[];
 };
 export type UnixListener = { readonly path: string; readonly mode: number | null; readonly uid: number | null };
 export type Sockets = {
   readonly tcp: readonly TcpListener[];
   readonly unix: readonly UnixListener[];
-  /** Addresses of this host that are not loopback. */
+  /** The addresses of this host that are not loopback addresses. */
   readonly addresses: readonly string[];
 };
 
@@ -26,7 +27,10 @@ function processIds(): readonly number[] {
     .map(Number);
 }
 
-/** Inode of a socket → who holds it. Processes of other users stay closed to us: their sockets are told by their user. */
+/**
+ * Returns the holders of each socket, by inode. Processes of other users cannot be inspected; their sockets are
+ * attributed to the user.
+ */
 function socketHolders(): ReadonlyMap<number, readonly number[]> {
   const holders = new Map<number, number[]>();
   for (const pid of processIds()) {
@@ -55,13 +59,13 @@ function socketHolders(): ReadonlyMap<number, readonly number[]> {
 
 const familiesMax = 100;
 
-/** The parents of a process, the nearest first, itself included. */
+/** Returns the ids of a process and of its ancestors, the process itself first. */
 export function ancestorsOf(pid: number): readonly number[] {
   const line: number[] = [];
   for (let at = pid; at > 1 && line.length < familiesMax; ) {
     line.push(at);
     try {
-      // The second field is a name in parentheses and may contain anything.
+      // The second field is the program's name in parentheses and may contain any character.
       at = Number(
         readFileSync(`/proc/${at}/stat`, 'utf8')
           .replace(/^.*\) /s, '')
@@ -74,7 +78,7 @@ export function ancestorsOf(pid: number): readonly number[] {
   return line;
 }
 
-/** `edge partner-1`, `warden`; else the name of the program. */
+/** Returns the role of a process, such as `edge partner-1` or `warden`; otherwise the name of its program. */
 export function nameOfProcess(pid: number): string {
   try {
     const args = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
@@ -88,9 +92,9 @@ export function nameOfProcess(pid: number): string {
   }
 }
 
-/** Throws a RangeError, or the error of the file system, when the kernel's tables cannot be read. */
+/** Reads the sockets. Throws a RangeError, or the error of the file system, when the kernel's tables cannot be read. */
 export function readSockets(runtimeDirectory: string): Sockets {
-  // Not /proc/net: it is hidden from a process that sees processes only (ProcSubset=pid).
+  // `/proc/net` is not used, because it is hidden from a process that may see only processes (ProcSubset=pid).
   const table = (name: string): string => readFileSync(`/proc/self/net/${name}`, 'utf8');
   const holders = socketHolders();
   const tcp = ['tcp', 'tcp6'].flatMap((name) => {

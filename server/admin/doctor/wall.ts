@@ -1,5 +1,6 @@
-// Owns: the findings about the wall in the file system: users of the roles, owners and modes of directories and secrets.
-// Must never: read a secret. Everything is looked at from outside; what stands behind a closed directory is not reported on.
+// Owns: the findings about the separation of roles in the file system: the users of the roles, and the owners and modes
+// of directories and secrets.
+// Must never: read a secret. Everything is examined from outside; what is inside a closed directory is not reported on.
 import { accessSync, constants, readFileSync, type Stats, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Config, runtimePaths } from '../../config/config.ts';
@@ -19,7 +20,7 @@ import { type Finding, fault, ok, warning } from './finding.ts';
 const groupsOf = { store: storeGroup, operators: operatorsGroup, clients: databaseGroup } as const;
 
 type Ids = { readonly uid: number; readonly gid: number };
-/** Undefined: nobody knows, so it cannot be judged. */
+/** Returns undefined when the ids are unknown, so that nothing can be judged. */
 type IdsOf = (holder: Holder) => Ids | undefined;
 type Looked = Stats | 'closed' | 'missing';
 
@@ -31,7 +32,10 @@ function look(path: string): Looked {
   }
 }
 
-/** Whose ids a holder has: the users of the configuration; without them everything belongs to one user. */
+/**
+ * Returns the function that gives the ids of a holder: those of the users in the configuration, or of the one user to
+ * whom everything belongs when there are none.
+ */
 export function holders(config: Config): IdsOf {
   const { users } = config;
   const top = look(config.runtimeDirectory);
@@ -52,7 +56,7 @@ export function holders(config: Config): IdsOf {
   };
 }
 
-/** Whether each role's files belong to a user of its own. */
+/** Returns the finding whether the files of each role belong to a user of its own. */
 export function usersFinding(config: Config): Finding {
   const paths = runtimePaths(config);
   const roles = [paths.objects, `${config.runtimeDirectory}/run/admin`].map(look);
@@ -73,7 +77,7 @@ export function usersFinding(config: Config): Finding {
       );
 }
 
-/** Whether the users are in those groups only that the wall gives them, and nobody else is in theirs. */
+/** Returns the findings whether the users are only in the groups that they should be in, and nobody else is in these groups. */
 export function groupsFindings(config: Config, read: (path: string) => string = (path) => readFileSync(path, 'utf8')): readonly Finding[] {
   if (config.users === null) return [];
   const faults = groupFaults(config.users, read('/etc/passwd'), read('/etc/group'), config.mode === 'production');
@@ -154,7 +158,7 @@ function judgeSecret(one: Secret, seen: Stats, idsOf: IdsOf): readonly Finding[]
   ];
 }
 
-/** Every directory that is laid out and every secret, by the table of config/places.ts. */
+/** Returns the findings about every directory and every secret in the table of `config/places.ts`. */
 export function fileFindings(config: Config, idsOf: IdsOf = holders(config)): readonly Finding[] {
   const findings: Finding[] = [];
   let seenDirectories = 0;
@@ -188,13 +192,14 @@ export function fileFindings(config: Config, idsOf: IdsOf = holders(config)): re
       findings.push(...judgeSecret(one, seen, idsOf));
     }
   }
-  // Behind a directory that the admin's user cannot enter nobody else's user can look either: its own mode was judged.
+  // A path inside a directory that the admin's user cannot enter is closed to other users as well, and the mode of that
+  // directory was examined.
   const hidden = closed.length === 0 ? '' : `; ${closed.length} paths lie behind directories that the admin process cannot enter`;
   const sums = `${seenDirectories} directories and ${seenSecrets} secrets have their owners and modes${hidden}`;
   return findings.length === 0 ? [ok('files of the wall', sums)] : findings;
 }
 
-/** What every role believes: its program, and the matrix of rights. No role may write there. */
+/** Returns the finding whether any role can write to the program that all roles run, or to the matrix of rights. No role may. */
 export function programFinding(project: string, areUsersKnown: boolean): Finding {
   const parts = [
     '',
@@ -210,7 +215,7 @@ export function programFinding(project: string, areUsersKnown: boolean): Finding
   const mayWrite = (path: string): boolean => {
     const seen = look(path);
     if (typeof seen === 'object' && (seen.mode & 0o002) !== 0) return true;
-    // With one user for all this says nothing: who starts the product owns it.
+    // When all roles share one user this check says nothing, because the user who starts the product owns its files.
     if (!areUsersKnown) return false;
     try {
       accessSync(path, constants.W_OK);

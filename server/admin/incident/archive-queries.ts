@@ -1,12 +1,13 @@
-// Owns: the SQL of what is asked beside archives: which months they hold, and whose ids their entries name.
+// Owns: the SQL of questions beside archives: which months they hold, and the names of the ids in their entries.
 import type { Transaction } from '../../postgres/database.ts';
 import type { Params, Result } from '../../rpc/operation.ts';
 import type { OperatorToAdmin } from '../../rpc/operator-admin.ts';
 import type { ListedArchive } from '../../rpc/operator-ledger.ts';
 
 /**
- * Oldest first. A month waits in the database, beside its archive, until every receiver of live entries has it. One that left may have a table again, when an entry of
- * such a time was sealed later: then the table has fewer entries than the archive, and the archive must be read.
+ * Returns the archives, oldest first. A month stays in the database beside its archive until every receiver of live
+ * entries has it. A month that left may have a table again, when an entry of that time was sealed later; the table then
+ * has fewer entries than the archive, so `isOnline` is false and the archive must be read.
  */
 export async function listArchives(tx: Transaction): Promise<readonly ListedArchive[]> {
   const rows = await tx.query<Omit<ListedArchive, 'deletedAt'> & { readonly deletedAt: Date | null }>(

@@ -1,10 +1,12 @@
-// Owns: the SQL by which indicators are looked for in the whole record, failed logins and strangers included.
+// Owns: the SQL that looks for indicators in the whole record, including failed logins and logins without an account.
 import type { IndicatorType } from '../../domain/incident/indicators.ts';
 import type { Transaction } from '../../postgres/database.ts';
 
 /**
- * `i`: the indicators; `l`: what they hit. Addresses of strangers of IPv6 are networks of 64 bits. Each indicator is looked up by itself (`offset 0`): a plan for
- * all of them at once reads the whole record. An entry hits an indicator once. Entries in archives are matched by the same rules in domain/incident/matching.ts.
+ * For each type of indicator, the query of its hits. `i` are the indicators, `l` the entries that they hit. Failed
+ * logins without an account are recorded by the /64 network for IPv6. Each indicator is looked up separately, behind an
+ * offset of 0, because a plan for all of them together reads the whole record. An entry hits an indicator only once.
+ * Entries in archives are matched by the same rules in `domain/incident/matching.ts`.
  */
 const hitsOf: Readonly<Record<IndicatorType, string>> = {
   fingerprint: `select i.index, l.* from i cross join lateral (
@@ -40,7 +42,10 @@ export type Hit = {
 };
 export type IndexedValue = { readonly index: number; readonly value: string };
 
-/** What occurs, in the order of the indexes. At most `namesMax` + 1 names of each kind. */
+/**
+ * Returns the indicators that occur, in the order of their indexes, each with at most `namesMax` + 1 names of accounts
+ * and of customers.
+ */
 export async function findHits(
   tx: Transaction,
   type: IndicatorType,

@@ -17,7 +17,7 @@ function shown({ first, last, accounts, customers, ...hit }: Hit): IndicatorHits
   };
 }
 
-/** Those that occur, in the order in which they were given. */
+/** Returns the indicators that occur, in the order in which they were given. */
 export async function hunt(
   snapshot: Snapshot,
   indicators: readonly Indicator[],

@@ -1,4 +1,5 @@
-// Owns: the SQL of what a selection did, read from the record: files whose keys left, names told, deposits, operators' actions. The catalogue adds names.
+// Owns: the SQL of what a selection did, read from the record: files whose keys were released, names listed, deposits,
+// operators' actions. The catalogue only adds names.
 // Must never: lose an entry because the catalogue has no row for it.
 import type { Snapshot } from '../../postgres/snapshot.ts';
 import type { IncidentRow } from '../../rpc/operator-incident.ts';
@@ -12,15 +13,15 @@ export type FoundFile = Omit<IncidentRow<'files'>, 'certainty' | 'differs' | 'se
   readonly sizeDiffers: boolean | null;
 };
 
-/** Of an entry: what an opening says, and who closed. */
+/** The columns of an entry: the folder, path, hash and number of extents that an opening states, and who closed the handle. */
 const ofEntry = `case when l.kind in ('download.opened', 'upload.opened') then l.public ->> 'folder' end as folder,
   case when l.kind in ('download.opened', 'upload.opened') then l.public ->> 'path' end as path, case when l.kind = 'download.opened' then l.sha256 end as sha256,
   case when l.kind = 'download.opened' then (l.public ->> 'extentCount')::int end as extent_count, case when l.kind = 'download.closed' then l.public ->> 'by' end as closed_by`;
 
-/** Some customers, or all others with what belongs to nobody. */
+/** The customers of one part of the work: those named, or with `isRest` all others and the entries that belong to no customer. */
 export type CustomersOf = { readonly customers: readonly string[]; readonly isRest: boolean };
 
-/** The customers that come first by name: about one half of an answer in the order of customers. */
+/** Returns the first half of the customers by name, which makes about one half of an answer in that order. */
 export async function firstHalf(snapshot: Snapshot): Promise<readonly string[]> {
   const rows = await snapshot.query<{ id: string }>(
     'select id from customer order by name collate "C", id limit (select (count(*) + 1) / 2 from customer)',
@@ -29,8 +30,10 @@ export async function firstHalf(snapshot: Snapshot): Promise<readonly string[]> 
 }
 
 /**
- * One row for each version of which a key left, in the order of customers. A handle is judged by how it ended even when that was after the window, and
- * named by how it was opened even when that was before it: both are looked up by its session.
+ * Calls `onRow` for each version of which a key was released or bytes were sent, and for each empty file that was
+ * opened, in the order of customers; returns the number of rows. The openings and closings of the sessions involved are
+ * looked up outside of the time window as well: a handle is judged by how it ended even when that was after the window,
+ * and named by how it was opened even when that was before it.
  */
 export async function eachFile(snapshot: Snapshot, chosen: Chosen, of: CustomersOf, onRow: (row: FoundFile) => void): Promise<number> {
   return snapshot.each<FoundFile>(
@@ -76,7 +79,7 @@ export async function eachFile(snapshot: Snapshot, chosen: Chosen, of: Customers
        left join file f on f.id = case when r.path is null then v.file_id end
        left join customer c on c.id = r.customer_id left join lateral (select ${pathInFolder} as path where f.id is not null) k on true
      ) o order by o.customer collate "C" nulls last, o."customerId", o.folder collate "C", o.path collate "C", o.version`,
-    // Two missing versions are the same one; comparing them so can still be hashed.
+    // `$6` stands for a missing version, so that two missing versions compare as equal and the join can still use a hash.
     [...chosenValues(chosen), '00000000-0000-0000-0000-000000000000', of.customers, of.isRest],
     onRow,
   );
@@ -95,7 +98,10 @@ export async function eachNames(snapshot: Snapshot, chosen: Chosen, onRow: (row:
   );
 }
 
-/** Uploads that the selection opened, went on with or closed: whoever sat in the edge saw them, whoever had the account made them. */
+/**
+ * Calls `onRow` for each upload that the selection opened, continued or closed: somebody who controlled the edge saw
+ * it, and somebody who had the account made it.
+ */
 export async function eachDeposit(snapshot: Snapshot, chosen: Chosen, onRow: (row: IncidentRow<'deposits'>) => void): Promise<number> {
   return snapshot.each(
     `select * from (select c.name::text as customer, u.customer_id as "customerId", coalesce(u.named ->> 'folder', fo.name::text) as folder, coalesce(u.named ->> 'path', k.path) as path,
@@ -115,7 +121,7 @@ export async function eachDeposit(snapshot: Snapshot, chosen: Chosen, onRow: (ro
   );
 }
 
-/** What an operator asked for and did, in the order of time. */
+/** Calls `onRow` for everything that an operator asked for and did, in the order of time. */
 export async function eachAction(
   snapshot: Snapshot,
   spellings: readonly string[],

@@ -1,5 +1,5 @@
-// Owns: finding what a selection did, step by step in one snapshot of the database, into a spool.
-// Must never: say less than the record does. A step that fails fails the whole answer.
+// Owns: finding what a selection did, step by step, in one snapshot of the database, and writing it into a spool (decision 0017).
+// Must never: report less than the record says. When a step fails, the whole answer fails.
 import { CofferdamError } from '../../domain/errors.ts';
 import { certaintyOf } from '../../domain/incident/certainty.ts';
 import { choosesSessions, concernsLogins, type Selection } from '../../domain/incident/selection.ts';
@@ -29,14 +29,14 @@ import type { Spool } from './spool.ts';
 import { Totals } from './totals.ts';
 import { eachUnread, type Reach, readableFolders, totalUnread } from './unread-queries.ts';
 
-/** More sessions than anybody will look through; their ids are held in memory. */
+/** The largest number of sessions, whose ids are held in memory. It is more than anybody will look through. */
 const sessionsMax = 1_000_000;
 const accountsShownMax = 500;
 
 export type Progress = (step: IncidentPart | 'selection') => void;
 type Work = { readonly snapshot: Snapshot; readonly spool: Spool; readonly totals: Totals; readonly progress: Progress };
 
-/** The state of the record itself: an answer is as good as what it is read from. */
+/** Returns the state of the record from which the answer is read, so that its reader can judge how complete it is. */
 async function recordState(snapshot: Snapshot, oldestOnline: string | null, since: string | null): Promise<RecordState> {
   const { checkpoint, checkpointAt, unsealed, unwitnessedMs, freeze } = await ledgerStatus(snapshot, []);
   const isWhole = oldestOnline === null || (since !== null && since >= oldestOnline);
@@ -46,7 +46,7 @@ async function recordState(snapshot: Snapshot, oldestOnline: string | null, sinc
 type Found = {
   readonly chosen: Chosen;
   readonly accounts: ReadonlySet<string>;
-  /** From the first of the sessions until the last one's end. */
+  /** The time from the start of the first session to the end of the last one. */
   readonly from: string;
   readonly until: string;
 };
@@ -77,7 +77,7 @@ async function findSessions(
   if (oldestOnline !== null && (question.since === null || question.since < oldestOnline || isChosen))
     await eachOlderSession(snapshot, question, oldestOnline, onRow);
   await eachSession(snapshot, question, onRow);
-  // A session that is named counts even when nothing tells how it was opened.
+  // A session that was asked for by its id counts even when no entry says how it was opened.
   const onlyNamed =
     question.session !== null &&
     question.credential === null &&
@@ -88,7 +88,8 @@ async function findSessions(
   const { node, since, until, account } = question;
   const from = since !== null && since > first ? since : first;
   const end = until !== null && until < last ? until : last;
-  // What is told later of this answer, a slice, ends where it was asked. A millisecond behind: `now` was cut to one.
+  // A slice that is made later from this answer ends at the time at which the answer was asked for. One millisecond is
+  // added, because `now` was cut to milliseconds.
   const asked = until ?? new Date(Date.parse(span.now) + 1).toISOString();
   return { chosen: { sessions: isChosen ? ids : null, node, since, until: asked, account }, accounts, from, until: end };
 }
@@ -128,7 +129,7 @@ async function findDeposits({ snapshot, spool, totals, progress }: Work, chosen:
 
 async function findUnread({ snapshot, spool, totals, progress }: Work, chosen: Chosen, reach: Reach, isListed: boolean): Promise<void> {
   progress('unread');
-  // The catalogue is read in one go: by its indexes it would be a page here and a page there.
+  // The catalogue is read sequentially; reading it through its indexes would fetch single pages in random order.
   await goBySessions(snapshot, null);
   if (reach.folders.length === 0) return;
   if (!isListed) {
@@ -142,7 +143,7 @@ async function findUnread({ snapshot, spool, totals, progress }: Work, chosen: C
   });
 }
 
-/** The steps that read many entries, two at a time; in the answer they stand in their order. */
+/** Runs the steps that read many entries, two at a time. In the answer their rows stand in the order of the parts. */
 async function findActivity(
   snapshot: SharedSnapshot,
   work: Omit<Work, 'snapshot'>,
@@ -152,13 +153,15 @@ async function findActivity(
   const customers = await firstHalf(snapshot);
   const folders = accounts.size === 0 ? [] : await readableFolders(snapshot, [...accounts]);
   const first = new Set(customers);
-  // Whoever reads the whole record to know what was released does so once.
+  // When the selection is a large part of the record, one step finds out what was released for all customers, so that
+  // the record is read only once.
   const isByHalves = await goBySessions(snapshot, chosen.sessions);
   const unread = (isRest: boolean) => {
     const part = folders.filter(({ customer }) => (isByHalves && !first.has(customer)) === isRest).map(({ folder }) => folder);
     return (one: Work): Promise<void> => findUnread(one, chosen, { folders: part, from, until }, isListed);
   };
-  // What takes longest begins first, and the files by turns with what is but counted: the rows of both halves at once would wait for this process.
+  // The longest steps begin first. Each step that returns rows runs beside one that only counts, because the rows of
+  // both halves at once would wait for this single process.
   const steps: readonly { readonly place: number; readonly find: (work: Work) => Promise<void> }[] = [
     { place: 0, find: (one) => findFiles(one, chosen, { customers, isRest: false }) },
     { place: 4, find: unread(false) },
@@ -170,7 +173,7 @@ async function findActivity(
   const begun: ((typeof steps)[number] & { readonly spool: Spool })[] = [];
   try {
     for (const step of steps) begun.push({ ...step, spool: work.spool.beside() });
-    // One iterator for both lanes: each step is taken once.
+    // Both lanes share one iterator, so that each step is taken once.
     const waiting = begun.values();
     const lane = async (look: Snapshot): Promise<void> => {
       for (const step of waiting) await step.find({ ...work, snapshot: look, spool: step.spool });
@@ -182,7 +185,7 @@ async function findActivity(
   }
 }
 
-/** Answers `selection` into `spool`. `isListed`: with the list of what was not read, too. */
+/** Answers `selection` into `spool`. With `isListed` the files that were not read are listed, and otherwise only counted. */
 export async function findScope(
   snapshot: SharedSnapshot,
   spool: Spool,

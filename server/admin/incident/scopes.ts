@@ -1,5 +1,5 @@
-// Owns: the answers that operators wait for or page through: a few at a time, each for a while, each for the operator who asked.
-// Must never: keep one longer than it may live, or show it to another operator.
+// Owns: the answers that operators wait for or page through: a few at a time, each kept for a limited time and for the operator who asked.
+// Must never: keep an answer longer than it may live, or show it to another operator.
 import { randomUUID } from 'node:crypto';
 import { dirname } from 'node:path';
 import { type Config, runtimePaths } from '../../config/config.ts';
@@ -29,9 +29,9 @@ import { Spool } from './spool.ts';
 
 export const scopeLimits = {
   livesMs: 15 * 60_000,
-  /** A snapshot that is older slows down everybody's grants: the answer is given up. */
+  /** How long an answer may take. An older snapshot would slow down everybody's grants, so the answer is given up. */
   takesMs: 5 * 60_000,
-  /** A call is answered within 30 s or not at all. */
+  /** How long a question may take that is answered within one call. A call must be answered within 30 s. */
   huntMs: 25_000,
   bytesMax: 4 * 1024 ** 3,
   pageBytesMax: 110_000,
@@ -42,7 +42,7 @@ type State =
   | { readonly is: 'running' }
   | { readonly is: 'failed'; readonly error: CofferdamError }
   | { readonly is: 'done'; readonly summary: IncidentSummary; readonly chosen: Chosen };
-/** The connection on which a question came: whether it is gone. */
+/** Returns whether the connection on which the question came is gone. */
 type Asker = () => boolean;
 type Held = {
   readonly operator: string;
@@ -53,15 +53,19 @@ type Held = {
   state: State;
   step: IncidentPart | 'selection';
   readonly settled: Promise<void>;
-  /** Slices are written into the spool one after the other. */
+  /** The last slice that is being written. Slices go into the spool one after the other. */
   slicing: Promise<void>;
 };
 type ScopeShares = Pick<AdminShares, 'answers' | 'questions' | 'searches'>;
 type ScopeParams = Params<OperatorToAdmin, 'incident.scope'>;
 
+/** The answers of `incident` commands: it starts, keeps, pages and drops them. */
 export class Scopes {
   readonly #held: Shelf<Held>;
-  /** Few work at a time, each over two connections: their sorts and their snapshots are burden enough. The others wait for their turn. */
+  /**
+   * The places for questions that work at the same time, each over two connections. There are few, because the sorts
+   * and the snapshots burden the database; further questions wait for their turn.
+   */
   readonly #questions: Slots;
   readonly #database: Database;
   readonly #directory: string;
@@ -94,8 +98,8 @@ export class Scopes {
   }
 
   /**
-   * Starts; the oldest of the same person makes room, but none that works, or that is read on another connection. Throws `over-limit` when there is
-   * no place.
+   * Starts an answer and returns its id. The oldest answer of the same person is removed for it, unless that is still
+   * running or is read on another connection. Throws `over-limit` when there is no place.
    */
   start(by: Claim, { selection, unread }: ScopeParams, from?: Asker): string {
     const id = randomUUID();
@@ -150,12 +154,12 @@ export class Scopes {
     return this.#withinCall((snapshot) => hunt(snapshot, indicators));
   }
 
-  /** Which months were written into archives. */
+  /** Returns the months that were written into archives. */
   archives(): Promise<readonly ListedArchive[]> {
     return this.#withinCall(listArchives);
   }
 
-  /** Within the time of one call. */
+  /** Runs `look` in a snapshot, within the time of one call. */
   #withinCall<T>(look: (snapshot: Snapshot) => Promise<T>): Promise<T> {
     const options = { timeoutMs: this.#limits.huntMs, workMemory: '256MB', signal: new AbortController().signal } as const;
     return this.#database.withSnapshot(options, look).catch((thrown: unknown) => {
@@ -200,7 +204,7 @@ export class Scopes {
     return { rows: [...rows], next };
   }
 
-  /** A page of the slice of one customer; the first call makes it. */
+  /** Returns a page of the slice of one customer. The first call makes the slice. */
   async slice(
     operator: string,
     { scope, customerId, offset = 0 }: Params<OperatorToAdmin, 'incident.slice'>,
@@ -233,11 +237,14 @@ export class Scopes {
   }
 }
 
-/** Whoever asked has left, or asks for something else now and has this answer. */
+/**
+ * Returns whether an answer may be removed for a new one: its connection is gone, or it is no longer running and was
+ * asked for on the same connection as the new one, or on none.
+ */
 const mayGo = (kept: Held, from: Asker | undefined): boolean =>
   kept.from?.() === true || (kept.state.is !== 'running' && (kept.from === undefined || kept.from === from));
 
-/** A statement that was ended because of the time that it took. */
+/** Returns the error to report. A statement that was cancelled because of its duration becomes `over-limit` with advice. */
 function explained(thrown: unknown): CofferdamError {
   const error = toCofferdamError(thrown);
   const cause = error.cause;

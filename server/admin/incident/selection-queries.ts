@@ -1,11 +1,12 @@
-// Owns: the SQL by which a selection becomes what the record is asked for: accounts, operators' traces, sessions, failed logins, the state of the record.
+// Owns: the SQL that turns a selection into questions to the record: accounts, operators' traces, sessions, failed
+// logins, the time span of the record.
 import { parseNetwork } from '../../domain/addresses.ts';
 import type { Snapshot } from '../../postgres/snapshot.ts';
 import type { IncidentRow } from '../../rpc/operator-incident.ts';
 
-/** Parameters of every statement about entries of a selection, in this order. */
+/** The parameters of every statement about entries of a selection, in this order. */
 export type Chosen = {
-  /** null: not chosen by sessions. */
+  /** The ids of the chosen sessions; null when the entries are not chosen by sessions. */
   readonly sessions: readonly string[] | null;
   readonly node: string | null;
   readonly since: string | null;
@@ -20,16 +21,23 @@ export const chosenValues = ({ sessions, node, since, until, account }: Chosen):
   account,
 ];
 
-/** Entries `l` of the selection, with these parameters. What is not given is gone when the statement is planned. */
+/**
+ * The condition for the entries `l` of the selection, with these parameters. A condition whose parameter is null is
+ * removed when the statement is planned.
+ */
 export const selected =
   '($1::uuid[] is null or l.session_id = any ($1)) and ($2::text is null or l.node = $2) and ($5::uuid is null or l.account_id = $5) and ($3::timestamptz is null or l.at >= $3) and ($4::timestamptz is null or l.at < $4)';
-/** Entries of the record for each chosen session, below which the sessions are a small part of it: ten times what a session commonly leaves. */
+/**
+ * The selection counts as a small part of the record when the record has more than this number of entries for each
+ * chosen session. That is ten times what a session usually leaves.
+ */
 const entriesPerFewSession = 400;
 
 /**
- * For the steps that read a selection's entries. The planner expects entries of every chosen session in every month, and so reads whole months for a
- * thousand of them; as long as they are a small part of the record it is told to go by their index. Then no step has helpers either: two steps at a time
- * are what the machine has to give, and what helpers find is copied once more. True: they are few.
+ * Prepares the steps that read the entries of a selection. The planner expects entries of every chosen session in every
+ * month, so for a thousand sessions it would read whole months. When the chosen sessions are a small part of the
+ * record, it is made to use their index, and parallel workers are switched off: the two steps that run at a time use
+ * the whole machine, and rows from workers are copied once more. Returns true when the sessions are a small part.
  */
 export async function goBySessions(snapshot: Snapshot, sessions: readonly string[] | null): Promise<boolean> {
   const [row] = await snapshot.query<{ few: boolean }>(
@@ -41,12 +49,12 @@ export async function goBySessions(snapshot: Snapshot, sessions: readonly string
   return row?.few === true;
 }
 
-/** Of a file `f`, below its folder; most stand in no directory. */
+/** The path of a file `f` below its folder. Most files are in no directory. */
 export const pathInFolder = `case when f.directory_id is null then '/' || f.name else (with recursive up as (
     select f.directory_id as id, '/' || f.name::text as path union all select d.parent_id, '/' || d.name || up.path from up join directory d on d.id = up.id)
   select path from up where id is null) end`;
 
-/** An edge that is, or was once. */
+/** Returns whether an edge of this name exists or existed. */
 export async function isKnownNode(snapshot: Snapshot, name: string): Promise<boolean> {
   return (await snapshot.query('select 1 from node where name = $1', [name])).length > 0;
 }
@@ -62,7 +70,10 @@ export async function findAccountId(snapshot: Snapshot, name: string): Promise<s
 
 export type Span = { readonly now: string; readonly oldestOnline: string | null };
 
-/** `oldestOnline`: of what is before it, months are in archives, or gone; null: the database has everything. */
+/**
+ * Returns the present time and the time before which months are in archives or deleted (`oldestOnline`); null when the
+ * database has the whole record.
+ */
 export async function spanOfRecord(snapshot: Snapshot): Promise<Span> {
   const [row] = await snapshot.query<{ now: Date; oldest: Date | null }>(
     `with online as materialized (
@@ -77,7 +88,7 @@ export async function spanOfRecord(snapshot: Snapshot): Promise<Span> {
   return { now: (row?.now ?? new Date()).toISOString(), oldestOnline: row?.oldest?.toISOString() ?? null };
 }
 
-/** Every spelling of a client in the record of which this is a part. */
+/** Returns every client identification in the record that contains `part`. */
 export async function clientsLike(snapshot: Snapshot, part: string): Promise<readonly string[]> {
   const rows = await snapshot.query<{ client: string }>(
     'select c.client from (select distinct client from ledger where client is not null) c where strpos(lower(c.client), lower($1)) > 0',
@@ -86,7 +97,7 @@ export async function clientsLike(snapshot: Snapshot, part: string): Promise<rea
   return rows.map((row) => row.client);
 }
 
-/** How the record spells who acted, where this operator is one of them. */
+/** Returns every spelling of the acting operators in the record that includes this operator. */
 export async function spellingsOf(snapshot: Snapshot, operator: string): Promise<readonly string[]> {
   const rows = await snapshot.query<{ operator: string }>(
     `with recursive walk as (
@@ -108,7 +119,7 @@ export type Touched = {
   readonly credentialsSince: readonly Date[];
 };
 
-/** Accounts and credentials that an operator had to do with before `until`, each from the first time on. */
+/** Returns the accounts and credentials that an operator's actions concerned before `until`, each with the time of the first action. */
 export async function touchedBy(snapshot: Snapshot, spellings: readonly string[], until: string | null): Promise<Touched> {
   const rows = await snapshot.query<{ account: string | null; credential: string | null; since: Date }>(
     `select l.account_id as account, l.credential, min(l.at) as since from ledger l
@@ -130,7 +141,7 @@ export type SessionQuestion = {
   readonly credential: string | null;
   readonly source: string | null;
   readonly client: string | null;
-  /** As the record spells it. */
+  /** The client identifications as the record spells them. */
   readonly clients: readonly string[] | null;
   readonly session: string | null;
   readonly node: string | null;
@@ -138,10 +149,13 @@ export type SessionQuestion = {
   readonly since: string | null;
   readonly until: string | null;
   readonly touched: Touched | null;
-  /** Only these; null: any. */
+  /** Only these sessions; null means any session. */
   readonly among: readonly string[] | null;
 };
-/** Sessions that left an entry on a node in a time: by the time, without a look at all that ever were. */
+/**
+ * Returns the sessions that left an entry on a node in a period. The entries are found by their time, so that not every
+ * session that ever existed is examined.
+ */
 export async function sessionsOnNode(snapshot: Snapshot, node: string, since: string, until: string | null): Promise<readonly string[]> {
   const rows = await snapshot.query<{ session_id: string }>(
     `select distinct l.session_id from ledger l where l.session_id is not null and l.node = $1 and l.at >= $2 and ($3::timestamptz is null or l.at < $3)`,
@@ -153,8 +167,9 @@ export async function sessionsOnNode(snapshot: Snapshot, node: string, since: st
 export type FoundSession = IncidentRow<'sessions'> & { readonly accountId: string | null };
 
 /**
- * Sessions that were opened in a way that fits and were open at some time of the window, oldest first. An address is compared as a range as well:
- * the order of addresses may use an index behind row-level security, containment may not.
+ * Calls `onRow` for each session that was opened in a way that fits and was open at some time in the window, oldest
+ * first. An address is compared as a range as well as by containment: behind row-level security only the comparison by
+ * order may use an index.
  */
 export async function eachSession(snapshot: Snapshot, question: SessionQuestion, onRow: (row: FoundSession) => void): Promise<number> {
   const { credential, source, clients, session, node, account, since, until, touched, among } = question;
@@ -195,7 +210,7 @@ export async function eachSession(snapshot: Snapshot, question: SessionQuestion,
   );
 }
 
-/** Sessions whose opening is in an archive by now: the catalogue remembers them. */
+/** Calls `onRow` for each session whose opening is in an archive now. The catalogue still knows these sessions. */
 export async function eachOlderSession(
   snapshot: Snapshot,
   question: SessionQuestion,
@@ -236,13 +251,16 @@ export async function eachOlderSession(
 
 export type FailedLogins = { readonly refused: number; readonly partial: number; readonly sessions: number; readonly strangers: number };
 
-/** Wide enough for the network by which a stranger of IPv6 is kept. */
+/** Returns a network that includes the /64 network by which an IPv6 address without an account is recorded. */
 function networkOfStrangers(source: string): string {
   const network = parseNetwork(source);
   return network !== undefined && network.bytes.length === 16 && network.bits > 64 ? [source.replace(/\/.*$/, ''), '64'].join('/') : source;
 }
 
-/** Logins of the selection that opened nothing. Strangers of IPv6 are counted by their network of 64 bits. */
+/**
+ * Returns the numbers of logins of the selection that opened no session. Logins without an account are counted by the
+ * /64 network for IPv6.
+ */
 export async function countFailedLogins(snapshot: Snapshot, question: SessionQuestion): Promise<FailedLogins> {
   const { credential, source, clients, node, account, since, until } = question;
   const [row] = await snapshot.query<FailedLogins>(

@@ -1,10 +1,13 @@
-// Owns: the SQL of one customer's part of the record, and of which of its entries a scope is about.
+// Owns: the SQL of one customer's part of the record, and of which of its entries a scope concerns.
 import type { PlacedEntry } from '../../domain/ledger/leaf.ts';
 import type { Snapshot } from '../../postgres/snapshot.ts';
 import { type Chosen, chosenValues, selected } from './selection-queries.ts';
 
 export type Extent = {
-  /** How many of the tree's entries the scope is about: between two positions, and at or behind the second one. */
+  /**
+   * How many of the tree's entries the scope concerns: from the first position up to the second (`within`), and from
+   * the second position on (`behind`).
+   */
   readonly within: number;
   readonly behind: number;
 };
@@ -18,7 +21,7 @@ export async function extentOf(tx: Snapshot, chosen: Chosen, customer: string, f
   return row ?? { within: 0, behind: 0 };
 }
 
-/** Microseconds since 1970: when the first entry of the tree was made that the scope is about, and the clock of the database. */
+/** Returns, in microseconds since 1970, the time of the first entry of the tree that the scope concerns, and the database's clock. */
 export async function timesOf(
   tx: Snapshot,
   chosen: Chosen,
@@ -33,7 +36,10 @@ export async function timesOf(
 
 export type SliceEntry = PlacedEntry & { readonly salt: Buffer; readonly selected: boolean };
 
-/** All entries of the tree from `first` up to `end`, in the order of their positions. Sensitive fields are read for their digest only. */
+/**
+ * Returns up to `limit` entries of the tree from position `first` up to, but not including, `end`, in order. Sensitive
+ * fields are read only to compute their digest.
+ */
 export async function pageOfSlice(
   tx: Snapshot,
   chosen: Chosen,

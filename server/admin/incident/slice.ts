@@ -1,5 +1,6 @@
-// Owns: what a customer is shown of an incident: every entry of its tree between two checkpoints, public fields only, and which of them the incident is about.
-// Must never: show a sensitive field, or an entry of another customer; or leave out an entry between the two.
+// Owns: what a customer is shown of an incident: every entry of its tree between two checkpoints, public fields only,
+// and which of them the incident concerns.
+// Must never: show a sensitive field or an entry of another customer, or leave out an entry between the two checkpoints.
 import { hash } from 'node:crypto';
 import { CofferdamError } from '../../domain/errors.ts';
 import { classDigest, publicArray, sensitiveArray } from '../../domain/ledger/leaf.ts';
@@ -14,7 +15,10 @@ const pageRows = 2000;
 const micros = (instant: string): number => Date.parse(instant) * 1000;
 const shown = (at: number): string => new Date(at / 1000).toISOString();
 
-/** In words of which none is another customer's, or internal: whatever the operator asked by is not named. */
+/**
+ * Returns what the slice is about, in words that reveal nothing internal and nothing about another customer. What the
+ * operator searched for is not named.
+ */
 function subjectOf({ since, until }: Chosen, now: number): string {
   const end = until === null ? shown(now) : shown(micros(until));
   return since === null ? `what happened up to ${end} (UTC)` : `what happened from ${shown(micros(since))} to ${end} (UTC)`;
@@ -22,7 +26,10 @@ function subjectOf({ since, until }: Chosen, now: number): string {
 
 type Ends = { readonly from: Anchor | undefined; readonly to: Anchor; readonly subject: string };
 
-/** The epochs between which everything lies that the scope is about; undefined: the customer has no tree. */
+/**
+ * Returns the epochs between which every entry lies that the scope concerns, or undefined when the customer has no
+ * tree. Throws `conflict` when the newest of these entries are in no witnessed epoch yet.
+ */
 async function endsOf(tx: Snapshot, anchors: EpochAnchors, chosen: Chosen, customer: string): Promise<Ends | undefined> {
   const { first, now } = await timesOf(tx, chosen, customer);
   const newest = await anchors.find(tx, null);
@@ -44,7 +51,10 @@ const tooNew = (): CofferdamError =>
     'the newest entries that this is about are not in an epoch of the record yet: `cofferctl incident pack` begins one',
   );
 
-/** The lines of a slice (docs/reference/ledger-format.md), as values; none when the customer has no tree. */
+/**
+ * Calls `onRow` with each line of a slice as a value (docs/reference/ledger-format.md). There are none when the
+ * customer has no tree.
+ */
 export async function writeSlice(
   tx: Snapshot,
   anchors: EpochAnchors,
@@ -78,7 +88,7 @@ export async function writeSlice(
     for (const { salt, selected, ...entry } of rows) {
       if (entry.position !== next) throw notOnline();
       onRow({
-        // What it is hashed with says what it is.
+        // The first element is the label of the hash and is left out, because it is the same for every entry.
         shown: publicArray(entry).slice(1),
         salt: salt.subarray(0, 16).toString('hex'),
         sensitive: Buffer.from(classDigest(sha256, salt.subarray(16), sensitiveArray(entry))).toString('hex'),

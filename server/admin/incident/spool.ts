@@ -1,5 +1,5 @@
-// Owns: the rows of one answer, however many: lines of JSON in a file that has no name, read page by page.
-// Must never: hold rows in memory, or leave a file behind: it is unlinked as soon as it is open.
+// Owns: the rows of one answer, however many: lines of JSON in an unnamed file that is read page by page.
+// Must never: hold more rows in memory than a small buffer, or leave a file behind. The file is unlinked as soon as it is open.
 import { randomUUID } from 'node:crypto';
 import { closeSync, openSync, readSync, unlinkSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
@@ -13,17 +13,18 @@ type Range = { readonly start: number; end: number };
 type Place = Range & { rows: number; readonly groups: Map<string, Range> };
 export type Page = { readonly rows: readonly unknown[]; readonly next: number | null };
 export type SpoolLimits = {
-  /** Of the whole answer. */
+  /** The largest size of the whole answer, in bytes. */
   readonly bytesMax: number;
-  /** Of JSON in one page. */
+  /** The largest size of the JSON in one page, in bytes. */
   readonly pageBytesMax: number;
 };
 
+/** The rows of one answer. Rows are buffered, so `flush` must be called before they are read. */
 export class Spool {
   readonly #directory: string;
   readonly #limits: SpoolLimits;
   readonly #parts = new Map<string, Place>();
-  /** Of the whole answer, in however many files it is written. */
+  /** The size and the number of rows of the whole answer, in however many files it is written. */
   readonly #all: { bytes: number; rows: number };
   #file: number | undefined;
   #waiting: Buffer[] = [];
@@ -44,12 +45,15 @@ export class Spool {
     return this.#file;
   }
 
-  /** One more file for rows of the same answer; `append` brings them together. */
+  /** Returns a spool with a file of its own for rows of the same answer. `append` joins them later. */
   beside(): Spool {
     return new Spool(this.#directory, this.#limits, this.#all);
   }
 
-  /** Takes over the rows of a file beside this one, which is closed. A part that both have goes on in other groups. Others get their turn meanwhile. */
+  /**
+   * Takes over the rows of another spool of the same answer and closes that one. A part that both have must continue in
+   * other groups. Other work of the process runs between the chunks.
+   */
   async append(other: Spool): Promise<void> {
     this.flush();
     other.flush();
@@ -79,7 +83,10 @@ export class Spool {
     other.close();
   }
 
-  /** Parts come one after the other; within a part the rows of one group stand together. */
+  /**
+   * Adds a row. Parts must come one after the other, and within a part the rows of one group must come together. Throws
+   * `over-limit` when the answer becomes too large.
+   */
   add(part: string, group: string, row: unknown): void {
     const line = Buffer.from(`${JSON.stringify(row)}\n`, 'utf8');
     const start = this.#size;
@@ -112,7 +119,7 @@ export class Spool {
     for (let at = 0; at < bytes.length; ) at += writeSync(this.#open(), bytes, at);
   }
 
-  /** Of the answer so far, wherever they are. */
+  /** The number of rows of the answer so far, in all of its files. */
   get rows(): number {
     return this.#all.rows;
   }
@@ -121,7 +128,7 @@ export class Spool {
     return this.#parts.get(part)?.rows ?? 0;
   }
 
-  /** `offset`: 0, or the `next` of the page before. Throws `invalid` for any other. */
+  /** Returns a page. `offset` is 0 or the `next` of the page before; throws `invalid` for any other value. */
   page(part: string, group: string | undefined, offset: number): Page {
     const file = this.#open();
     const place = this.#parts.get(part);

@@ -1,4 +1,4 @@
-// Owns: the sums of an answer, of each customer and of all, kept while its rows go by.
+// Owns: the sums of an answer, for each customer and for all, updated as its rows pass.
 import { addWhole } from '../../domain/whole-numbers.ts';
 import type { IncidentRow, IncidentSummary } from '../../rpc/operator-incident.ts';
 
@@ -61,7 +61,7 @@ export class Totals {
     sum.unreadBytes = addWhole(sum.unreadBytes, bytes);
   }
 
-  /** Those most concerned first. */
+  /** Returns the sums of each customer, the most affected customer first. */
   rows(): readonly IncidentRow<'customers'>[] {
     const weight = (one: CustomerSum): number => one.certain + one.possible + one.unsent;
     return [...this.#customers.values()].sort(

@@ -1,9 +1,12 @@
-// Owns: the SQL of what the accounts of a selection could have read and did not, as rights and catalogue stand today.
+// Owns: the SQL of what the accounts of a selection could have read and did not, according to the present rights and catalogue.
 import type { Snapshot } from '../../postgres/snapshot.ts';
 import type { IncidentRow } from '../../rpc/operator-incident.ts';
 import { type Chosen, chosenValues, pathInFolder, selected } from './selection-queries.ts';
 
-/** `$6`: the folders; `$7`, `$8`: from when until when one of the accounts could have read in them. */
+/**
+ * The unread versions. `$6` are the folders; `$7` and `$8` are the start and the end of the time in which one of the
+ * accounts could have read in them.
+ */
 const readable = `with released as materialized (
     select distinct l.version_id from ledger l where l.kind in ('extent.granted', 'extent.verified') and ${selected}
   ), unread as (
@@ -15,7 +18,7 @@ const readable = `with released as materialized (
 
 export type ReadableFolder = { readonly folder: string; readonly customer: string };
 
-/** Folders that any of these accounts may read, as rights stand today. */
+/** Returns the folders that any of these accounts may read, according to the present rights. */
 export async function readableFolders(snapshot: Snapshot, accounts: readonly string[]): Promise<readonly ReadableFolder[]> {
   return snapshot.query<ReadableFolder>(
     `select distinct r.folder_id as folder, o.customer_id as customer from folder_right r join account a on a.id = r.account_id join folder o on o.id = r.folder_id
@@ -34,6 +37,7 @@ const valuesOf = (chosen: Chosen, { folders, from, until }: Reach): readonly unk
 
 export type UnreadTotal = { readonly customer: string | null; readonly customerId: string; readonly files: number; readonly bytes: number };
 
+/** Returns the number and size of the files that were not read, by customer. */
 export async function totalUnread(snapshot: Snapshot, chosen: Chosen, reach: Reach): Promise<readonly UnreadTotal[]> {
   return snapshot.query<UnreadTotal>(
     `${readable}

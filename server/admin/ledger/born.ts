@@ -1,5 +1,6 @@
-// Owns: asking what became of the entries that the admin process wrote, and saying so when one of them is missed (decision 0036).
-// Must never: freeze anything, or say it of what a warden has frozen already: who operates the record must be able to go on.
+// Owns: asking the database for the entries that the admin process wrote, and raising an alert when one of them is
+// missing or was changed (decision 0036).
+// Must never: freeze the record, or raise the alert while a warden has frozen it: whoever operates the record must be able to continue.
 import { hash } from 'node:crypto';
 import type { Config } from '../../config/config.ts';
 import { held } from '../../domain/detached.ts';
@@ -10,19 +11,23 @@ import { lookForEntries } from '../../postgres/entry-queries.ts';
 import { missEntry } from '../operator-queries.ts';
 
 const everyMs = 1000;
-/** The role's own bound is 2,000 entries that wait. */
+/** The largest number of entries that one look asks for. The database lets at most 2,000 entries of this role wait. */
 const askedMax = 1000;
 const numbersMax = 40_000;
 const unsureMs = 120_000;
-/** Missed by each look for so long: a warden that finds the whole record behind has frozen it by then. */
+/**
+ * How long each look must miss an entry before the alert is raised. By then a warden that finds the whole record to be
+ * behind has frozen it.
+ */
 const missedMs = 5000;
 const sayAgainMs = 60_000;
 
+/** Remembers what the admin process wrote and looks for it once a second. */
 export class OwnEntries {
   readonly #births: Births;
   readonly #log: Logger;
   #era: number | undefined;
-  /** Since when this entry is missed. */
+  /** Since when each missed entry has been missed (monotonic, milliseconds). */
   readonly #missed = new Map<number, number>();
   #saidAt = Number.NEGATIVE_INFINITY;
   #timer: NodeJS.Timeout | undefined;
@@ -70,7 +75,8 @@ export class OwnEntries {
     const seen = await database.withSystem((tx) => lookForEntries(tx, asked, numbersMax));
     if (seen.isFrozen) return;
     if (this.#era !== seen.era) {
-      // What was written before the first look may be anywhere in the record; so much is not watched. And a release gave up what came before it.
+      // Entries that were written before the first look may have any number in the record and are not watched. After a
+      // release of a freeze, earlier entries were given up.
       births.forget(seen.number);
       this.#era = seen.era;
       this.#missed.clear();

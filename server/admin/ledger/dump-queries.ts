@@ -1,9 +1,10 @@
-// Owns: the SQL by which the record is read for verifying, page by page: rows that never change, up to where it stood at the start.
-// Must never: leave out a row that could be forged. What is passed over is only what was sealed since.
+// Owns: the SQL that reads the record for verification, page by page: rows that never change, up to the state at the start.
+// Must never: leave out a row that could be forged. Only rows that were sealed since the start are skipped.
 import type { Transaction } from '../../postgres/database.ts';
 
 export type Bound = { readonly heads: number; readonly number: number };
 
+/** Returns the number of heads and of sealed entries at the start of a verification. */
 export async function boundOf(tx: Transaction): Promise<Bound> {
   const [row] = await tx.query<Bound>(
     "select coalesce((select size from ledger_tree where tree = 'ffffffff-ffff-ffff-ffff-ffffffffffff'), 0) as heads, number from ledger_state",
@@ -12,7 +13,10 @@ export async function boundOf(tx: Transaction): Promise<Bound> {
   return row;
 }
 
-/** Changes whenever a month has left the database: what was read before that and what is read behind it are of two records. */
+/**
+ * Returns a mark that changes whenever a month leaves the database. What was read before and after such a change does
+ * not belong together.
+ */
 export async function monthsMark(tx: Transaction): Promise<string> {
   const [row] = await tx.query<{ mark: string }>(
     `select (select count(*) from ledger_leaf) || '/' || (select count(*) from ledger_kept) || '/'
@@ -41,7 +45,7 @@ export async function pageOfBlocks(
   );
 }
 
-/** Leaves that archives left behind. */
+/** Returns leaf hashes that the months in archives left behind. */
 export async function pageOfLeaves(
   tx: Transaction,
   after: { readonly tree: string; readonly index: number },
@@ -53,7 +57,7 @@ export async function pageOfLeaves(
   );
 }
 
-/** The tree that comes next; undefined behind the last. */
+/** Returns the tree after `after` in order, or undefined after the last one. */
 export async function nextTree(tx: Transaction, after: string | null): Promise<string | undefined> {
   const [row] = await tx.query<{ tree: string }>(
     `select tree from ((select tree from ledger_sealed where $1::uuid is null or tree > $1::uuid order by tree limit 1)
@@ -63,7 +67,7 @@ export async function nextTree(tx: Transaction, after: string | null): Promise<s
   return row?.tree;
 }
 
-/** Entries of one tree. `size`: of that tree at the bound. */
+/** Returns entries of one tree. `size` is the size of that tree at the bound. */
 export async function pageOfEntries(
   tx: Transaction,
   tree: string,

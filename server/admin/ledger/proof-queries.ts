@@ -1,4 +1,4 @@
-// Owns: the SQL of what proofs are made of: notes, heads, trees, blocks, leaves.
+// Owns: the SQL of the parts of proofs: notes, heads, trees, blocks, leaves.
 import { blockLeaves } from '../../domain/ledger/merkle.ts';
 import type { Transaction } from '../../postgres/database.ts';
 
@@ -15,7 +15,10 @@ const rowColumns = 'h.position, micros(h.at) as at, h.number, h.secret, h.map_ro
 export type TreeRow = { readonly tree: string; readonly size: number; readonly frontier: string };
 export type Newest = HeadRow & { readonly note: string; readonly witnessedSize: number; readonly all: readonly TreeRow[] };
 
-/** One statement, so that note, head and trees belong together. Frontiers in base64. undefined: nothing is sealed and signed. */
+/**
+ * Returns the newest head with its note and all trees, read in one statement so that they belong together; frontiers
+ * are in base64. Returns undefined when nothing is sealed and signed.
+ */
 export async function newestHead(tx: Transaction): Promise<Newest | undefined> {
   const [row] = await tx.query<Newest>(
     `select ${rowColumns}, s.checkpoint as note, s.witnessed_size as "witnessedSize",
@@ -25,13 +28,19 @@ export async function newestHead(tx: Transaction): Promise<Newest | undefined> {
   return row;
 }
 
-/** The newest note that every required witness has; without any the newest of all. undefined: nothing was signed. */
+/**
+ * Returns the newest note that every required witness has, or the newest note of all when there is none such. Returns
+ * undefined when nothing was signed.
+ */
 export async function witnessedNote(tx: Transaction): Promise<string | undefined> {
   const [row] = await tx.query<{ note: string | null }>('select coalesce(witnessed_checkpoint, checkpoint) as note from ledger_state');
   return row?.note ?? undefined;
 }
 
-/** The newest head below `size` that began an epoch, at or before an instant in microseconds when one is given. */
+/**
+ * Returns the newest head below position `size` that began an epoch, and that is not later than `at` (microseconds
+ * since 1970) when it is given.
+ */
 export async function epochBefore(tx: Transaction, size: number, at: number | null): Promise<HeadRow | undefined> {
   const [row] = await tx.query<HeadRow>(
     `select ${rowColumns} from ledger_head h where h.epoch = h.position and h.position < $1
@@ -41,7 +50,7 @@ export async function epochBefore(tx: Transaction, size: number, at: number | nu
   return row;
 }
 
-/** Hashes of the whole blocks of a tree of that size; fewer when some are missing. */
+/** Returns the hashes of the whole blocks of a tree of that size; fewer when some are missing. */
 export async function blocksOf(tx: Transaction, tree: string, size: number): Promise<readonly Buffer[]> {
   const rows = await tx.query<{ hash: Buffer }>('select hash from ledger_block where tree = $1 and index < $2 order by index', [
     tree,
@@ -50,7 +59,10 @@ export async function blocksOf(tx: Transaction, tree: string, size: number): Pro
   return rows.map((row) => row.hash);
 }
 
-/** Leaf hashes of the positions from `first` up to `end`; those of a month that left its last block behind stand apart. Fewer when some are not online. */
+/**
+ * Returns the leaf hashes of the positions from `first` up to, but not including, `end`. Leaves that archived months
+ * left behind are in tables of their own. Returns fewer when some are not online.
+ */
 export async function leavesOf(tx: Transaction, tree: string, first: number, end: number): Promise<readonly Buffer[]> {
   const rows = await tx.query<{ leaf: Buffer }>(
     `select leaf from (select position, leaf from ledger_sealed where tree = $1 and position >= $2 and position < $3

@@ -1,5 +1,6 @@
-// Owns: the ways from checkpoints to trees and entries, from what the database holds: for slices, and for whoever looks at one entry.
-// Must never: vouch for a row. A path shows where it stood; whoever is shown it verifies.
+// Owns: the proofs from checkpoints to trees and entries, computed from what the database holds: for slices, and for an
+// operator who looks at one entry.
+// Must never: vouch for a row. A path shows where the row stood; whoever receives it must verify it.
 import { hash } from 'node:crypto';
 import { CofferdamError } from '../../domain/errors.ts';
 import { parseNote } from '../../domain/ledger/checkpoint.ts';
@@ -28,7 +29,7 @@ type Levels = readonly (readonly Uint8Array[])[];
 const notOnline = (): CofferdamError =>
   new CofferdamError('conflict', 'this part of the record is in an archive: it cannot be proved from here');
 
-/** Paths in one tree of one size. Leaves are read a block at a time, the last block is kept. */
+/** The audit paths in one tree of one size. Leaves are read one block at a time, and the last block is kept. */
 export class TreeProofs {
   readonly #size: number;
   readonly #leaves: LeafSource;
@@ -64,7 +65,7 @@ export class TreeProofs {
   }
 }
 
-/** A checkpoint and the way from it to one tree (docs/reference/ledger-format.md, "A slice"). Hashes in base64. */
+/** A checkpoint and the proof from it to one tree (docs/reference/ledger-format.md, "A slice"). Hashes are in base64. */
 export type Anchor = {
   readonly checkpoint: string;
   readonly head: { readonly position: number; readonly text: string; readonly proof: readonly string[] };
@@ -106,16 +107,16 @@ function mapOf(secret: Uint8Array, trees: readonly Grown[]): TreeMap {
 
 export type Newest = {
   readonly anchor: Anchor;
-  /** So many heads every required witness has. */
+  /** The number of heads that every required witness has. */
   readonly witnessedSize: number;
-  /** Of an entry of this tree: its audit path, base64. */
+  /** Returns the audit path of an entry of this tree, in base64. */
   readonly path: (position: number) => Promise<readonly string[]>;
 };
 
 const signedWithinMs = 3000;
 const lookEveryMs = 100;
 
-/** The newest head, as soon as it has its checkpoint. */
+/** Returns the newest head as soon as it has its checkpoint. Throws `conflict` when it has none within `signedWithinMs`. */
 async function signedHead(tx: Transaction): Promise<NewestRow | undefined> {
   for (const end = performance.now() + signedWithinMs; ; await new Promise((resolve) => setTimeout(resolve, lookEveryMs))) {
     const row = await newestHead(tx);
@@ -124,7 +125,10 @@ async function signedHead(tx: Transaction): Promise<NewestRow | undefined> {
   }
 }
 
-/** The newest checkpoint and the way from it to one tree; undefined: nothing of that tree is sealed. It may grow meanwhile: that is not looked at. */
+/**
+ * Returns the newest checkpoint and the proof from it to one tree, or undefined when no entry of that tree is sealed.
+ * Growth of the tree after that is ignored.
+ */
 export async function newestAnchor(tx: Transaction, tree: string): Promise<Newest | undefined> {
   const row = await signedHead(tx);
   if (row === undefined) return undefined;
@@ -149,13 +153,17 @@ function rootIn(size: number, frontier: string): string {
   }
 }
 
-/** Maps of epochs: those of the last slices. All trees are in each. */
+/** The number of maps that are kept: those of the epochs of the last slices. Each contains all trees. */
 const mapsMax = 4;
 
+/** Finds proofs from epochs to trees, and keeps the maps of the last few epochs. */
 export class EpochAnchors {
   readonly #maps = new Map<string, { readonly map: TreeMap; readonly trees: ReadonlyMap<string, Grown> }>();
 
-  /** `of`: a tree with what is said of it at the newest head of an epoch that a witness has; at or before `at` (microseconds) when it is given. */
+  /**
+   * Finds the newest head that began an epoch and is covered by `witnessedNote`, not later than `at` (microseconds
+   * since 1970) when it is given. `of` returns the proof from the checkpoint to a tree as that head states it.
+   */
   async find(
     tx: Transaction,
     at: number | null,
@@ -192,7 +200,10 @@ export class EpochAnchors {
   }
 }
 
-/** The roots of the whole subtrees of a tree of that size, the largest first, base64. Throws `conflict` when they are in an archive. */
+/**
+ * Returns the roots of the whole subtrees of a tree of that size, the largest first, in base64. Throws `conflict` when
+ * the leaves are in an archive.
+ */
 export async function frontierAt(tx: Transaction, tree: string, size: number): Promise<readonly string[]> {
   const whole = Math.floor(size / blockLeaves);
   const blocks = await blocksOf(tx, tree, size);

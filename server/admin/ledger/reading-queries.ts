@@ -1,5 +1,5 @@
-// Owns: the SQL by which operators read entries: a window of numbers, one entry, the entry by which a session began.
-// Must never: read more numbers than it was given: how long a statement takes must not grow with the record.
+// Owns: the SQL with which operators read entries: a window of numbers, one entry, the entry that opened a session.
+// Must never: read more numbers than the window it was given, because the duration of a statement must not grow with the record.
 import type { Transaction } from '../../postgres/database.ts';
 import type { LedgerFilter, LedgerRow } from '../../rpc/operator-ledger-reading.ts';
 
@@ -9,16 +9,19 @@ const rowColumns = `e.number, to_char(e.at at time zone 'utc', 'YYYY-MM-DD"T"HH2
 const rowJoins = 'left join customer c on c.id = e.customer_id left join account a on a.id = e.account_id';
 
 export type Window = {
-  /** Numbers after the first, up to the last. */
+  /** The window: numbers above `after`, up to and including `upTo`. */
   readonly after: number;
   readonly upTo: number;
   readonly order: 'oldest' | 'newest';
   readonly limit: number;
-  /** Calls of ledger.tail are passed over. */
+  /** Whether the entries about calls of `ledger.tail` are left out. */
   readonly withoutTails: boolean;
 };
 
-/** $3 to $18: what a filter says of the entry l. What is not asked for is gone when the statement is planned. */
+/**
+ * The condition that a filter sets for the entry `l`, with the parameters `$3` to `$18`. A condition whose parameter is
+ * null is removed when the statement is planned.
+ */
 const fitting = `($3::text is null or l.kind = $3 or starts_with(l.kind, $3 || '.')) and ($4::text is null or starts_with(l.kind, $4))
     and ($5::text is null or l.customer_id = (select x.id from customer x where x.name = $5))
     and ($6::text is null or l.account_id = (select x.id from account x where x.name = $6))
@@ -31,7 +34,7 @@ const fitting = `($3::text is null or l.kind = $3 or starts_with(l.kind, $3 || '
     and ($15::text is null or strpos(lower(l.public::text || ' ' || l.sensitive::text), lower($15)) > 0)
     and ($16::timestamptz is null or l.at >= $16) and ($17::timestamptz is null or l.at < $17)
     and not ($18 and l.kind in ('operator.asked', 'operator.answered') and l.sensitive ->> 'operation' = 'ledger.tail')`;
-/** Sessions that were opened with this credential, from this network, by this client. */
+/** The sessions that were opened with this credential, from this network, by this client. */
 const selected = `opened as (
     select o.session_id from ledger o where ($9::text is not null or $10::inet is not null or $11::text is not null) and o.kind = 'session.opened'
       and ($9::text is null or o.credential = $9 or o.also_credential = $9) and ($10::inet is null or o.source <<= $10::inet)
@@ -60,7 +63,7 @@ const valuesOf = (filter: LedgerFilter, withoutTails: boolean): readonly unknown
   ];
 };
 
-/** Sealed entries of a window that are all of what the filter says; names are known to exist. */
+/** Returns the sealed entries of a window that match the whole filter. The names in the filter must be known to exist. */
 export async function entriesIn(tx: Transaction, window: Window, filter: LedgerFilter): Promise<readonly LedgerRow[]> {
   return tx.query<LedgerRow>(
     `with ${selected}, e as (
@@ -71,7 +74,7 @@ export async function entriesIn(tx: Transaction, window: Window, filter: LedgerF
   );
 }
 
-/** Entries that are not sealed yet, newest first. */
+/** Returns the entries that are not sealed yet, newest first. */
 export async function freshEntries(tx: Transaction, filter: LedgerFilter, limit: number): Promise<readonly LedgerRow[]> {
   return tx.query<LedgerRow>(
     `with ${selected}, e as (
@@ -81,7 +84,7 @@ export async function freshEntries(tx: Transaction, filter: LedgerFilter, limit:
   );
 }
 
-/** The newest number, and the oldest that is in the database (0: none). */
+/** Returns the newest number, and the oldest one that is in the database, or 0 when there is none. */
 export async function bounds(tx: Transaction): Promise<{ readonly oldest: number; readonly newest: number }> {
   const [row] = await tx.query<{ oldest: number | null; newest: number }>(
     'select s.number as newest, (select l.number from ledger_sealed l order by l.number limit 1) as oldest from ledger_state s',
@@ -99,6 +102,10 @@ export type HashedTexts = {
   readonly isWitnessed: boolean;
 };
 
+/**
+ * Returns the texts that were hashed for a sealed entry, its salt, and whether it is witnessed; undefined when it is
+ * not in the database.
+ */
 export async function findHashed(tx: Transaction, number: number): Promise<HashedTexts | undefined> {
   const [row] = await tx.query<HashedTexts>(
     `select l.tree, l.position, micros(l.at) as at, l.public::text as "publicText", l.sensitive::text as "sensitiveText", encode(l.salt, 'hex') as salt,

@@ -1,5 +1,5 @@
 // Owns: what operators read of the record: following it, searching it, and one entry with its proof.
-// Must never: say that something was looked at which was not.
+// Must never: say that something was looked at that was not.
 import { CofferdamError } from '../../domain/errors.ts';
 import { entryKinds } from '../../domain/ledger/entry-kinds.ts';
 import type { Database, Transaction } from '../../postgres/database.ts';
@@ -12,19 +12,19 @@ import { findPathOfVersion } from '../report-queries.ts';
 import { newestAnchor } from './proofs.ts';
 import { bounds, entriesIn, findHashed, findOpened, freshEntries, verifierKeys } from './reading-queries.ts';
 
-/** A call ends well before the caller gives up on it. */
+/** The durations of a call. They are well below the time after which the caller gives up. */
 const tailMs = 15_000;
 const searchMs = 8000;
 const lookEveryMs = 400;
-/** Numbers that one statement looks at: the first time, and at most. */
+/** How many numbers one statement looks at: the first time, and at most. */
 const windowFirst = 20_000;
 const windowMax = 640_000;
 const quickMs = 500;
 const tailRows = 200;
-/** Entries without a seal in one answer: usually there are those of the last quarter of a second. */
+/** The largest number of unsealed entries in one answer. Usually there are only those of the last quarter of a second. */
 const freshMax = 200;
 
-/** An empty answer about somebody who does not exist would be believed. */
+/** Throws `not-found` for a name or a kind that does not exist. An empty answer about it would otherwise be taken for the truth. */
 async function requireKnown(tx: Transaction, { customer, account, kind }: LedgerFilter): Promise<void> {
   const unknown = await unknownName(tx, { ...(customer === undefined ? {} : { customer }), ...(account === undefined ? {} : { account }) });
   if (unknown !== undefined)
@@ -35,6 +35,10 @@ async function requireKnown(tx: Transaction, { customer, account, kind }: Ledger
     throw new CofferdamError('not-found', `there is no kind of entry named ${kind}: see docs/reference/ledger-entries.md`);
 }
 
+/**
+ * Returns the matching entries after a number; when there are none, waits up to `tailMs` for one. With `after` null it
+ * returns only the newest number.
+ */
 export async function tailLedger(
   database: Database,
   { filter, after }: Params<OperatorToAdmin, 'ledger.tail'>,
@@ -62,12 +66,15 @@ export async function tailLedger(
   }
 }
 
-/** These are found by an index, however large the record is. */
+/** Returns whether the filter is answered by an index, however large the record is. */
 const isIndexed = ({ session, sha256 }: LedgerFilter): boolean => session !== undefined || sha256 !== undefined;
 
 type Start = { readonly oldest: number; readonly newest: number; readonly fresh: readonly LedgerRow[] };
 
-/** In one snapshot, so that an entry is either among those without a seal or below the newest number. */
+/**
+ * Reads the bounds and the unsealed entries in one snapshot, so that an entry is either among the unsealed ones or not
+ * above the newest number.
+ */
 function beginSearch(database: Database, filter: LedgerFilter, freshMax: number): Promise<Start> {
   const options = { timeoutMs: searchMs, workMemory: '256MB', signal: AbortSignal.timeout(searchMs) } as const;
   return database.withSnapshot(options, async (tx) => {
@@ -76,6 +83,10 @@ function beginSearch(database: Database, filter: LedgerFilter, freshMax: number)
   });
 }
 
+/**
+ * Returns matching entries below `before`, newest first, as far as it gets within `searchMs`. `reached` says from where
+ * the next call goes on; 0 means that everything was searched.
+ */
 export async function searchLedger(
   database: Database,
   { filter, before, limit }: Params<OperatorToAdmin, 'ledger.search'>,
@@ -96,7 +107,7 @@ export async function searchLedger(
     if (performance.now() - started < quickMs) size = Math.min(size * 2, windowMax);
   }
   const { entries, more } = fitting('entries', found);
-  // What did not fit into the answer is looked at again, from the last that did.
+  // Entries that did not fit into the answer are read again, from the last one that did.
   const end = more ? (entries.at(-1)?.number ?? newest + 1) : reached;
   return {
     entries,
@@ -106,6 +117,7 @@ export async function searchLedger(
   };
 }
 
+/** Returns one entry with its proof. When it cannot be proved, `unproven` says why. Throws `not-found` when it is not in the database. */
 export async function showEntry(database: Database, number: number): Promise<Result<OperatorToAdmin, 'ledger.show'>> {
   return database.withSystem(async (tx) => {
     const [row] = await entriesIn(tx, { after: number - 1, upTo: number, order: 'oldest', limit: 1, withoutTails: false }, {});

@@ -1,5 +1,6 @@
-// Owns: verifying the whole record of the database against checkpoints that an operator brought from a witness; with the stand-alone verifier's own code.
-// Must never: call the record good without a witness, or hold a snapshot while it works: what is sealed never changes.
+// Owns: verifying the whole record of the database against checkpoints that an operator brought from a witness, with
+// the code of the stand-alone verifier.
+// Must never: call the record good without a witness, or hold a snapshot while it works. It needs none, because sealed rows never change.
 
 import { randomUUID } from 'node:crypto';
 import { parseStrictly, parseVerifierKey, type Report, recordText, Verification, Witness } from '../../../verifier/index.js';
@@ -21,6 +22,7 @@ const pageRows = 2000;
 const keptMs = 60 * 60_000;
 const blockLeaves = 256;
 
+/** The verifications that operators started. Each runs in this process and is kept for an hour. */
 export class Verifications {
   readonly #database: Database;
   readonly #jobs: Shelf<Job>;
@@ -121,7 +123,7 @@ export class Verifications {
     }
   }
 
-  /** Blocks that were complete at the bound. */
+  /** Passes on the blocks that were complete at the bound. */
   async #blocks(job: Job, verification: Verification, sizes: ReadonlyMap<string, number>): Promise<void> {
     for (let after = { tree: '00000000-0000-0000-0000-000000000000', index: -1 }; !job.isDropped; ) {
       const rows = await this.#database.withSystem((tx) => pageOfBlocks(tx, after, pageRows));

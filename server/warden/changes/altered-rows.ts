@@ -1,12 +1,16 @@
-// Owns: how it is told that a row is not what the warden wrote: an entry and an alert, whoever found it.
+// Owns: reporting that a row is not what the warden wrote: one entry and one alert, whichever part of the warden found it.
 import type { Transaction } from '../../postgres/database.ts';
 import { insertAlert } from '../alerts/alert-queries.ts';
 import { record } from '../ledger/ledger-queries.ts';
 import type { SealKind } from './seal-queries.ts';
 
-/** A row that is not what it was when the warden wrote it. Sessions and handles carry MACs of their own. */
+/**
+ * A row that differs from what the warden wrote. Sessions and the handles of downloads and uploads are included; they
+ * carry MACs of their own.
+ */
 export type AlteredRow = { readonly kind: SealKind | 'session' | 'download' | 'upload' | 'used-code'; readonly id: string };
 
+/** Records and raises that a row is not what the warden wrote. `where` says what found it, or what was done with it. */
 export async function alarmBroken(tx: Transaction, row: AlteredRow, where: string): Promise<void> {
   const facts = { kind: row.kind, row: row.id, where };
   await record(tx, { kind: 'row.broken-seal', observer: 'warden', sensitive: facts });

@@ -1,5 +1,5 @@
-// Owns: the first two operators of an installation, made once, by somebody who is root on this machine.
-// Must never: make any when there are some, or ever were.
+// Owns: making the first two operators of an installation, once, at the request of somebody who is root on this machine.
+// Must never: make an operator when an operator's key is stored, or ever was.
 import { chmodSync, rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { runtimePaths } from '../../config/config.ts';
@@ -54,6 +54,7 @@ async function bootstrap(
   return { operators: made.map(({ name, fingerprint }) => ({ name, fingerprint })) };
 }
 
+/** Listens on the bootstrap socket until stopped. Throws `configuration` when that is impossible. */
 export async function serveBootstrap(warden: Warden): Promise<{ stop(): Promise<void> }> {
   const path = runtimePaths(warden.config).bootstrapSocket;
   rmSync(path, { force: true });

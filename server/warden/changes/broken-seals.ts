@@ -1,5 +1,5 @@
-// Owns: the look at everything that must carry a seal: rows that have none, rows that are not what the warden wrote.
-// Must never: hold a transaction open from one page to the next.
+// Owns: finding, among all rows that must carry a seal, those that have none and those that are not what the warden wrote.
+// Must never: keep a transaction open from one page to the next.
 import type { Warden } from '../context.ts';
 import { generationsOf } from './generations.ts';
 import { pageOfSeals, type RowName, unsealedRows } from './seal-queries.ts';
@@ -7,7 +7,10 @@ import { firstBroken } from './seals.ts';
 
 const pageRows = 500;
 
-/** Every row that must carry a seal, whether it does or not; what is broken, and what was while the record was kept from saying so. */
+/**
+ * Yields every row that must carry a valid seal and does not, and every row about which an entry of the record was
+ * hidden when the record was first read.
+ */
 export async function* brokenSeals(warden: Pick<Warden, 'database' | 'keys'>): AsyncGenerator<RowName> {
   yield* await warden.database.withSystem((tx) => generationsOf(warden.keys).reread(tx));
   yield* await warden.database.withSystem((tx) => unsealedRows(tx, pageRows));

@@ -6,23 +6,28 @@ import { declareChange, declareFound, declareNew, fromNow, type Purpose, type Wr
 
 export type OperatorRow = { readonly id: string; readonly name: string; readonly role: string; readonly state: string };
 
+/**
+ * Returns an operator by name and locks the row, or returns undefined. Role and state are those of the verified row,
+ * unless `purpose` is `to-tell`.
+ */
 export async function findOperator(tx: Transaction, name: string, purpose: Purpose): Promise<OperatorRow | undefined> {
   const [row] = await tx.query<OperatorRow>('select id, name, role, state from operator where name = $1 for update', [name]);
   const said = row && (await declareFound<{ role: string; state: string }>(tx, purpose, { kind: 'operator', id: row.id }, { name }));
   return row && { ...row, role: said?.role ?? row.role, state: said?.state ?? row.state };
 }
 
-/** One bootstrap at a time. */
+/** Takes an advisory lock for the rest of the transaction, so that one bootstrap runs at a time. */
 export async function lockOperators(tx: Transaction): Promise<void> {
   await tx.query('select pg_advisory_xact_lock($1)', [advisoryLocks.bootstrap]);
 }
 
+/** Returns how many operators' keys were ever stored, which is 0 only before the bootstrap. */
 export async function countOperators(tx: Transaction): Promise<number> {
   const [row] = await tx.query<{ n: number }>('select count(*) as n from operator_key');
   return row?.n ?? 0;
 }
 
-/** Undefined: the name is taken. */
+/** Inserts an operator and returns the id, or undefined when the name is taken. */
 export async function insertOperator(tx: Transaction, name: string, role: string): Promise<string | undefined> {
   const id = randomUUID();
   declareNew(tx, { kind: 'operator', id }, { name, role, state: 'active' });
@@ -34,7 +39,7 @@ export async function insertOperator(tx: Transaction, name: string, role: string
   return rows.length === 1 ? id : undefined;
 }
 
-/** False: somebody has or had this key. */
+/** Inserts an operator's key. Returns false when somebody has, or had, this key. */
 export async function insertOperatorKey(tx: Transaction, operator: string, fingerprint: string, spki: Buffer): Promise<boolean> {
   declareNew(tx, { kind: 'operator-key', id: fingerprint }, { operator_id: operator, public_key: spki.toString('hex'), ended_at: null });
   const rows = await tx.query(
@@ -44,7 +49,10 @@ export async function insertOperatorKey(tx: Transaction, operator: string, finge
   return rows.length === 1;
 }
 
-/** `isAltered`: whatever the row says of whose it is, and whether it ended. False: this operator has no such key in use. */
+/**
+ * Ends an operator's key. Returns false when this operator has no such key in use. With `isAltered` the key is ended
+ * whatever its row says about its owner and its end, because somebody altered that row.
+ */
 export async function endOperatorKey(tx: Transaction, operator: string, fingerprint: string, isAltered: boolean): Promise<boolean> {
   const [found] = await tx.query<{ operator_id: string; is_ended: boolean }>(
     'select operator_id, ended_at is not null as is_ended from operator_key where fingerprint = $1 for update',
@@ -76,7 +84,7 @@ export type FoundKey = {
   readonly state: string;
 };
 
-/** A key, and the operator it belongs to as he stands now. */
+/** Returns a key together with the present row of the operator to whom it belongs. */
 export async function findKey(tx: Transaction, fingerprint: string): Promise<FoundKey | undefined> {
   const [row] = await tx.query<{ operator_id: string; public_key: Buffer; is_ended: boolean; name: string; role: string; state: string }>(
     `select k.operator_id, k.public_key, k.ended_at is not null as is_ended, o.name, o.role, o.state
@@ -107,7 +115,10 @@ export type NewChange = {
   readonly reason: string;
 };
 
-/** When it expires; `used`: a change of this id was proposed before; `late`: the end lies behind, or more than a day ahead, by the database's clock. */
+/**
+ * Inserts a proposed change and returns when it expires. Returns `used` when a change of this id was proposed before,
+ * and `late` when its end is in the past or more than 24 hours ahead, by the database's clock.
+ */
 export async function insertChange(tx: Transaction, c: NewChange): Promise<Date | 'used' | 'late'> {
   const [clock] = await tx.query<{ fits: boolean }>(
     "select $1::timestamptz > clock_timestamp() and $1::timestamptz <= clock_timestamp() + interval '24 hours' as fits",
@@ -132,7 +143,7 @@ export type OpenChange = {
   readonly proposerSignature: Buffer;
 };
 
-/** Locked until the transaction ends: a change is decided once. */
+/** Returns a change and locks its row until the transaction ends, so that a change is decided once. */
 export async function lockChange(tx: Transaction, id: string): Promise<OpenChange | undefined> {
   const [row] = await tx.query<{
     id: string;
@@ -192,7 +203,7 @@ export type AppliedChange = {
   readonly breakGlass: string | null;
 };
 
-/** Those of them that were applied. */
+/** Returns those of the named changes that were applied. */
 export async function findApplied(tx: Transaction, ids: readonly string[]): Promise<readonly AppliedChange[]> {
   return tx.query<AppliedChange>(
     `select id, document, proposer_key as "proposerKey", encode(proposer_signature, 'base64') as "proposerSignature", approval, approver_key as "approverKey",
@@ -201,6 +212,7 @@ export async function findApplied(tx: Transaction, ids: readonly string[]): Prom
   );
 }
 
+/** Inserts a prepared emergency for one operator. Returns its id and until when it may be opened. */
 export async function insertBreakGlass(
   tx: Transaction,
   g: {
@@ -240,12 +252,13 @@ export type BreakGlass = {
   readonly operator: string;
   readonly operations: readonly string[];
   readonly hours: number;
-  /** prepared, open, over. */
+  /** One of `prepared`, `open`, `over`. */
   readonly state: string;
   readonly isUsed: boolean;
   readonly isReviewed: boolean;
 };
 
+/** Returns an emergency with its present state and locks its row, or returns undefined when it does not exist. */
 export async function lockBreakGlass(tx: Transaction, id: string): Promise<BreakGlass | undefined> {
   await tx.query('select 1 from break_glass where id = $1 for update', [id]);
   const [row] = await tx.query<BreakGlass>(
@@ -258,7 +271,7 @@ export async function lockBreakGlass(tx: Transaction, id: string): Promise<Break
   return row;
 }
 
-/** From now on for its hours. */
+/** Opens a prepared emergency now, for its number of hours. Returns when it closes. */
 export async function openBreakGlass(tx: Transaction, id: string, hours: number): Promise<Date> {
   await declareChange(tx, [{ kind: 'break-glass', id }], { opened_at: fromNow(0), closes_at: fromNow(hours * 3_600_000) });
   const [row] = await tx.query<{ closes_at: Date }>(
@@ -277,14 +290,14 @@ export async function reviewBreakGlass(tx: Transaction, id: string, finding: str
   await tx.query('update break_glass set reviewed_at = clock_timestamp(), finding = $2 where id = $1', [id, finding]);
 }
 
-/** Used and over, or open for an hour: told again until somebody has looked. */
+/** Returns the emergencies that were opened and that nobody has reviewed, including those that are still open. */
 export async function unreviewed(tx: Transaction): Promise<readonly { readonly id: string; readonly operator: string }[]> {
   return tx.query<{ id: string; operator: string }>(
     'select g.id, o.name as operator from break_glass g join operator o on o.id = g.operator_id where g.opened_at is not null and g.reviewed_at is null',
   );
 }
 
-/** Names of ids, for people. */
+/** Returns the names of these customers and accounts by id, for texts that people read. */
 export async function namesOf(
   tx: Transaction,
   customers: readonly string[],

@@ -1,5 +1,6 @@
-// Owns: the life of a change: proposed with one operator's signature, applied with another's over its hash, or rejected.
-// Must never: apply anything but the text that was signed; take the admin process's word for who signed.
+// Owns: the life cycle of a change: proposed with one operator's signature, then applied with another operator's
+// signature over its hash, or rejected (decision 0016).
+// Must never: apply anything but the text that was signed, or believe the admin process about who signed.
 import { CofferdamError } from '../../domain/errors.ts';
 import type { EntryKind } from '../../domain/ledger/entry-kinds.ts';
 import type { Transaction } from '../../postgres/database.ts';
@@ -27,7 +28,7 @@ import { isVerifiedKey } from './genuine.ts';
 import { installationId } from './seal-queries.ts';
 import { factsOfRow, type VerifiedRows, verifiedRows } from './seals.ts';
 
-/** Runs an operation that two allowed; given by the room of commands, which knows them all. */
+/** Runs an operation that two operators have signed. `commands/` provides this function, because it knows all operations. */
 export type Apply = (
   operation: string,
   params: unknown,
@@ -37,7 +38,7 @@ export type Apply = (
 
 type Operation = keyof OperatorToAdmin;
 
-/** Whether key and operator, as they were found, are what their verified rows say. */
+/** Returns whether the key and the operator that a query found are the same as in their verified rows. */
 function isTheVerified(found: FoundKey, fingerprint: string, rows: VerifiedRows): boolean {
   const operator = factsOfRow<{ name: string; role: string; state: string }>(rows, { kind: 'operator', id: found.operatorId });
   return (
@@ -48,7 +49,7 @@ function isTheVerified(found: FoundKey, fingerprint: string, rows: VerifiedRows)
   );
 }
 
-/** An operator's key that is good now: sealed, not ended, of an active operator. */
+/** Returns the key of an active operator that is sealed and has not ended. Throws `denied` otherwise. */
 async function requireSigner(tx: Transaction, keys: KeyRing, fingerprint: string, who: string): Promise<FoundKey> {
   const found = await findKey(tx, fingerprint);
   if (found === undefined || found.isEnded || found.state !== 'active')
@@ -58,7 +59,7 @@ async function requireSigner(tx: Transaction, keys: KeyRing, fingerprint: string
     { kind: 'operator', id: found.operatorId },
   ] as const;
   const { broken, rows: verified } = await verifiedRows(tx, keys, rows);
-  // What was found is another statement's word: the key and its operator are the verified ones.
+  // The rows that `findKey` returned came from another statement. The key and the operator must equal the verified rows.
   if (broken !== undefined || !isTheVerified(found, fingerprint, verified))
     throw new CofferdamError('denied', `the entry of ${who} among the operators is not what the warden wrote`);
   return found;
@@ -77,7 +78,10 @@ const requireRole = (signer: FoundKey, operation: Operation): void => {
     throw new CofferdamError('denied', `${operation} needs the role ${role}; ${signer.name} is ${signer.role}`);
 };
 
-/** The proposer as he stands now, and his signature over this text. */
+/**
+ * Requires that the proposer is an active operator with the necessary role now, and that the signature over this text
+ * is the proposer's. Throws `denied` or `invalid` otherwise.
+ */
 async function requireProposer(tx: Transaction, keys: KeyRing, proposal: Proposal, document: string, signature: Buffer): Promise<FoundKey> {
   const proposer = await requireSigner(tx, keys, proposal.key, proposal.proposer);
   if (proposer.name !== proposal.proposer || !isSignedBy(document, signature, proposer.publicKey))
@@ -88,6 +92,7 @@ async function requireProposer(tx: Transaction, keys: KeyRing, proposal: Proposa
   return proposer;
 }
 
+/** Stores a change with its proposer's signature. A change that names a prepared emergency is applied at once. */
 export async function proposeChange(
   { document, signature: text }: Params<OperatorToAdmin, 'change.propose'>,
   doing: Doing,
@@ -123,7 +128,10 @@ export async function proposeChange(
   return { change: proposal.change, hash, expiresAt: expiresAt.toISOString(), applied };
 }
 
-/** In an emergency that two had prepared: at once, loud, to be reviewed. */
+/**
+ * Applies a change without approval, in an emergency that two operators had prepared: at once, with a critical alert,
+ * and to be reviewed later.
+ */
 async function applyAlone(
   proposal: Proposal,
   id: string,
@@ -154,16 +162,19 @@ type GlassFacts = {
   readonly operator_id: string;
   readonly operations: readonly string[];
   readonly hours: number;
-  /** Instants in microseconds. */
+  /** Instants in microseconds since 1970. */
   readonly valid_until: number;
   readonly opened_at: number | null;
   readonly closes_at: number | null;
   readonly ended_at: number | null;
 };
-/** The clock of the database says when one is over; ours may differ by so much. */
+/** The database's clock decides when an emergency is over. The clock of this process may differ by so much. */
 const clocksMs = 60_000;
 
-/** Whether an emergency, as it was found, is what its verified row says; one that is over opens nothing and may say what it likes. */
+/**
+ * Returns whether an emergency that a query found is the same as in its verified row. One that is over opens nothing,
+ * so its instants are not compared.
+ */
 function isTheVerifiedGlass(found: BreakGlass, facts: GlassFacts | undefined): boolean {
   if (facts === undefined || facts.operator_id !== found.operatorId || facts.hours !== found.hours) return false;
   if (facts.operations.join() !== found.operations.join()) return false;
@@ -205,6 +216,10 @@ async function tell(
   });
 }
 
+/**
+ * Verifies both signatures and applies the change in the same transaction. Throws `denied` when a signature, a person
+ * or a role does not fit, and `conflict` when the change is decided or has expired.
+ */
 export async function approveChange(
   { document, signature: text }: Params<OperatorToAdmin, 'change.approve'>,
   doing: Doing,
@@ -253,6 +268,7 @@ function checkApproval(approval: Approval, document: string): void {
     throw new CofferdamError('denied', 'what was approved is not what was proposed');
 }
 
+/** Rejects a proposed change. Any operator who may call it can do so; no signature is needed. */
 export async function rejectChange(
   { change: id, reason }: Params<OperatorToAdmin, 'change.reject'>,
   { tx, operator, operatorId }: Doing,

@@ -1,5 +1,6 @@
-// Owns: what a transaction says that it writes, before anything is sealed: by row, with every fact, and what the row said before.
-// Must never: let a row be sealed that differs in one fact from what was declared. Triggers run inside of our transactions; what they write nobody declared.
+// Owns: the declarations of a transaction: which rows it writes, with every fact, and what each row said before (decision 0023).
+// Must never: let a row be sealed that differs in a single fact from its declaration. Triggers run inside our
+// transactions, and what they write was not declared.
 import { parseNetwork } from '../../domain/addresses.ts';
 import { CofferdamError } from '../../domain/errors.ts';
 import type { AccountId } from '../../domain/ids.ts';
@@ -7,21 +8,21 @@ import type { Transaction } from '../../postgres/database.ts';
 import { type EndingKind, factsOfEnd } from './provenance.ts';
 import { type RowName, readRows, type SealedRow } from './seal-queries.ts';
 
-/** Says of a value that only the database can know exactly (an instant by its clock, a network in its spelling) what it may be. */
+/** A condition for a value that only the database knows exactly, such as an instant by its clock or its spelling of a network. */
 export type Expected = { readonly isAllowed: (value: unknown) => boolean };
 export type Facts = Readonly<Record<string, unknown>>;
 
 /**
- * `before`: as the row stood when a change of it was declared; null: it was not there. `isEnd`: afterwards it opens nothing, so it does not matter what
- * it said before.
+ * The declaration of one row. `before` is the row as it stood when its change was declared, or null when it did not
+ * exist. `isEnd` means that the row opens nothing afterwards, so what it said before does not matter.
  */
 export type Declared = RowName & {
   readonly before: SealedRow | null;
   readonly facts: Facts;
   readonly isEnd?: true;
-  /** Whatever is done to it takes something away: it is done whatever the row says. */
+  /** Whether every declaration about this row only takes something away. Such a change is made whatever the row says. */
   readonly narrows: boolean;
-  /** It was found by a name that it does not have. */
+  /** Whether the row was found under a name that it does not have, or counts as altered for another reason. */
   readonly isOther?: true;
 };
 
@@ -34,7 +35,7 @@ function declaredIn(tx: Transaction): Map<string, Declared> {
   return known;
 }
 
-/** A row that this transaction makes. Every fact of its kind is named: what is not named is not allowed. */
+/** Declares a row that this transaction inserts. All facts of its kind must be given; a fact that is not given is not allowed. */
 export function declareNew(tx: Transaction, name: RowName, facts: Facts): void {
   const known = declaredIn(tx);
   const { before, facts: earlier } = known.get(keyOf(name)) ?? { before: null, facts: {} };
@@ -42,8 +43,9 @@ export function declareNew(tx: Transaction, name: RowName, facts: Facts): void {
 }
 
 /**
- * Rows that this transaction is about to change in these facts, and in no other; called before the statement. Rows that are not there are passed over.
- * `to-narrow`: the change takes something away. A row that somebody altered is then changed all the same, and gets no seal: it opens nothing, as before.
+ * Declares that this transaction is about to change these facts of these rows, and no others. Call it before the
+ * statement. Rows that do not exist are ignored. `to-narrow` means that the change takes something away: a row that
+ * somebody altered is then changed all the same and gets no seal, so it still opens nothing.
  */
 export async function declareChange(
   tx: Transaction,
@@ -57,19 +59,23 @@ export async function declareChange(
     known.set(keyOf(before), { kind: before.kind, id: before.id, before, facts: {}, narrows: true });
   for (const name of names) {
     const declared = known.get(keyOf(name));
-    // Once it is relied on, it must be good, whatever else is done to it.
+    // A row that was relied on once must be good, whatever else is done to it.
     const narrows = declared?.narrows === true && purpose === 'to-narrow';
     if (declared !== undefined) known.set(keyOf(name), { ...declared, facts: { ...declared.facts, ...facts }, narrows });
   }
 }
 
-/** What is done to a row, by what would become wider: nothing of it, or it takes the row at its word. */
+/**
+ * Returns the purpose of a write, given what it makes wider: when that is nothing, the write only narrows; otherwise it
+ * relies on what the row says.
+ */
 export const purposeOf = (wider: readonly string[]): WritePurpose => (wider.length === 0 ? 'to-narrow' : 'to-rely');
 
 /**
- * Rows of this account that this transaction brings to an end; called before the statement, when they are locked. What stood there may have been altered: a
- * lost telephone is taken away whatever somebody made of its row. So the end of a kind (`provenance.ts`) and the account are all that the row may say
- * afterwards, exactly: no fact is taken over from what stood there, and none has a slack.
+ * Declares that this transaction brings these rows of an account to their end. Call it before the statement, when the
+ * rows are locked. The rows may have been altered before: the second factor on a lost phone must be removed whatever
+ * somebody made of its row. Therefore the row may afterwards say only the account and the end facts of its kind
+ * (`provenance.ts`), exactly: no fact is taken over from the former row, and no tolerance is allowed.
  */
 export async function declareEnd(tx: Transaction, kind: EndingKind, ids: readonly string[], account: AccountId): Promise<void> {
   const names = ids.map((id) => ({ kind, id }));
@@ -82,8 +88,9 @@ export async function declareEnd(tx: Transaction, kind: EndingKind, ids: readonl
 }
 
 /**
- * A row that this transaction copies from, or decides by, and does not change: it must be what the warden wrote, as one that is changed must be. `facts`:
- * what was believed of it when it was found, by a name for instance; a row may be swapped between two looks.
+ * Declares that this transaction copies from a row, or decides by it, without changing it. The row must be what the
+ * warden wrote, like one that is changed. `facts` are what the caller assumed when it found the row, for instance its
+ * name, because the row may be swapped between two queries. Throws `denied` when the row is gone or does not match.
  */
 export async function declareRelied(tx: Transaction, name: RowName, facts: Facts = {}): Promise<void> {
   await declareChange(tx, [name], {});
@@ -93,7 +100,7 @@ export async function declareRelied(tx: Transaction, name: RowName, facts: Facts
     throw new CofferdamError('denied', `the ${name.kind} is not the one of this name any more: nothing was done`);
 }
 
-/** What a row says that was declared; what is decided by it is decided by this, which is what is verified. */
+/** Returns the facts of a declared row. Decisions use these facts, because these are the ones that are verified. */
 const saidBy = ({ before, facts }: Declared): Facts => (before === null ? facts : (JSON.parse(before.facts) as Facts));
 
 const isAnother = (declared: Declared, facts: Facts): boolean => {
@@ -101,7 +108,10 @@ const isAnother = (declared: Declared, facts: Facts): boolean => {
   return Object.entries(facts).some(([fact, value]) => !fits(said[fact] ?? null, value));
 };
 
-/** A row of which something is taken away, if it is there. It may be another one than was believed, or altered: that is told, and hinders nothing. */
+/**
+ * Declares that something is taken away from a row, if it exists. The row may not be the one that was assumed, or may
+ * have been altered; that is reported and does not prevent the change.
+ */
 async function declareNarrowed(tx: Transaction, name: RowName, facts: Facts): Promise<void> {
   const isKnown = declaredIn(tx).has(keyOf(name));
   if (!isKnown) await declareChange(tx, [name], {}, 'to-narrow');
@@ -110,15 +120,17 @@ async function declareNarrowed(tx: Transaction, name: RowName, facts: Facts): Pr
 }
 
 /**
- * What a row is looked up for by a name. To rely on it: something is made or widened, and the row must be what the warden wrote. To narrow: something is taken
- * away, which nobody hinders by altering the row. To tell: it is said and recorded, and decides nothing.
+ * Why a row is looked up by a name. `to-rely`: something is made or widened, so the row must be what the warden wrote.
+ * `to-narrow`: something is taken away, which must succeed even when somebody altered the row. `to-tell`: the row is
+ * shown or recorded, and decides nothing.
  */
 export type Purpose = 'to-rely' | 'to-narrow' | 'to-tell';
 export type WritePurpose = Exclude<Purpose, 'to-tell'>;
 
 /**
- * Of each row of a sealed kind that was found by a name, with what is believed of it and never changes. What the row says besides is answered as it will be
- * verified: what found it is another statement, and decides nothing. Undefined: nothing is decided by it, or it is not there any more.
+ * Declares a row of a sealed kind that was found by a name. `facts` are what the caller assumes about it and what never
+ * changes. Returns the facts of the row as they will be verified: the statement that found the row is a different one,
+ * and decides nothing. Returns undefined for `to-tell`, and for a row that does not exist any more.
  */
 export async function declareFound<Said extends Facts>(
   tx: Transaction,
@@ -132,30 +144,34 @@ export async function declareFound<Said extends Facts>(
   return declared && (saidBy(declared) as Said);
 }
 
-/** An instant among facts, which are in microseconds. */
+/** Returns the instant that a fact states in microseconds since 1970. */
 export const instantOf = (micros: number | null): Date | null => (micros === null ? null : new Date(micros / 1000));
 
-/** Something becomes wider: whatever was found up to now is relied on, also what was found to take something away. */
+/**
+ * Declares that something becomes wider: from now on every row found so far is relied on, including those that were
+ * found to take something away.
+ */
 export function relyOnFound(tx: Transaction): void {
   const known = declaredIn(tx);
   for (const [key, declared] of known) known.set(key, { ...declared, narrows: false });
 }
 
-/** What was found is not what the warden wrote: from here on it counts as altered, whatever a later look makes of it. */
+/** Marks a row as altered, because it is not what the warden wrote. It keeps this mark whatever a later query finds. */
 export function holdForAltered(tx: Transaction, name: RowName): void {
   const declared = declaredIn(tx).get(keyOf(name));
   if (declared !== undefined) declaredIn(tx).set(keyOf(name), { ...declared, isOther: true });
 }
 
+/** Returns what this transaction has declared so far, by `kind/id`. */
 export const declarationsOf = (tx: Transaction): ReadonlyMap<string, Declared> => declaredIn(tx);
 
-/** What is declared from here on can be taken back, with the work itself. */
+/** Returns a function that takes back every declaration made after this call. It is used together with a savepoint. */
 export function declarationMark(tx: Transaction): () => void {
   const before = new Map(declaredIn(tx));
   return () => void declarations.set(tx, before);
 }
 
-/** The first fact in which the row is not what was declared; undefined: it is that, and nothing else. */
+/** Returns the name of the first fact in which a row differs from its declaration, or undefined when it matches in all of them. */
 export function deviation(row: SealedRow, declared: Declared): string | undefined {
   const actual = JSON.parse(row.facts) as Facts;
   const before = declared.before === null || declared.isEnd === true ? {} : (JSON.parse(declared.before.facts) as Facts);
@@ -169,10 +185,10 @@ function fits(value: unknown, expected: unknown): boolean {
   return JSON.stringify(value) === JSON.stringify(expected ?? null);
 }
 
-/** Clocks of two machines, and a transaction that waits for its locks. */
+/** The tolerance for instants: clocks of two machines differ, and a transaction may wait for its locks. */
 const slackMs = 10 * 60_000;
 
-/** An instant so far from now, in the microseconds of facts. */
+/** Returns the condition for an instant that lies `ms` from now, in the microseconds of facts, within `slackMs`. */
 export function fromNow(ms: number): Expected {
   const expected = Date.now() + ms;
   return { isAllowed: (value) => typeof value === 'number' && Math.abs(value / 1000 - expected) <= slackMs };
@@ -183,7 +199,7 @@ const spelled = (text: unknown): string => {
   return network === undefined ? 'unknown' : `${network.bytes.join('.')}/${network.bits}`;
 };
 
-/** The same networks in the same order, however they are spelled. */
+/** Returns the condition for the same networks in the same order, in any spelling. */
 export const networksAs = (wanted: readonly string[]): Expected => ({
   isAllowed: (value) =>
     Array.isArray(value) &&
@@ -191,7 +207,7 @@ export const networksAs = (wanted: readonly string[]): Expected => ({
     wanted.every((one, i) => spelled(one) === spelled(value[i]) && spelled(one) !== 'unknown'),
 });
 
-/** A time of the day, with or without seconds. */
+/** Returns the condition for a time of day, with or without seconds. */
 export const timeAs = (wanted: string): Expected => ({
   isAllowed: (value) => typeof value === 'string' && value.padEnd(8, ':00') === wanted.padEnd(8, ':00'),
 });

@@ -1,13 +1,17 @@
-// Owns: how often each row was sealed, and by which seal last, as far as this process knows: an old row with its old seal is older than what is known, and the seal of
-// a transaction that was undone is another one than the record names.
-// Must never: learn from a row whose seal did not verify, or from a transaction that may be undone.
+// Owns: what this process knows about the seals of rows: how often each was sealed, and which seal the record names
+// last. An old row with its old seal has a smaller generation than is known, and the seal of a transaction that was
+// undone differs from the one that the record names.
+// Must never: learn from a row whose seal did not verify, or from a transaction that may still be undone.
 import { hash } from 'node:crypto';
 import type { Transaction } from '../../postgres/database.ts';
 import { type NarrowedRow, type ResealedRow, type RowName, resealedAgain, resealedSince } from './seal-queries.ts';
 
-/** More than any installation has; beyond, rows are known by the record only, at the next start. */
+/**
+ * The largest number of rows that are remembered, which is more than any installation has. Rows beyond it are known
+ * from the record only, at the next start.
+ */
 const knownMax = 2_000_000;
-/** Entries that one pass reads again: its work does not grow with the age of the record. */
+/** The number of entries that one pass reads again, so that its work does not grow with the age of the record. */
 const rereadMax = 5000;
 const keyOf = ({ kind, id }: RowName): string => `${kind}/${id}`;
 
@@ -20,16 +24,16 @@ type BudgetFacts = {
   readonly plane: string | null;
 };
 
-/** The scope and direction of a budget: there is one of each. */
+/** Returns the scope and the direction of a budget. There is one budget for each scope and direction. */
 export function placeOfBudget({ rank, direction, credential_id, account_id, customer_id, plane }: BudgetFacts): string {
   const owner = { 1: credential_id, 2: `${account_id}/${customer_id}`, 3: customer_id, 4: plane }[rank] ?? 'gateway';
   return `${owner}/${direction}`;
 }
 
-/** Names a seal, and says nothing that would make another one. */
+/** Returns a short identifier of a seal, from which the seal cannot be computed. */
 export const markOf = (mac: Uint8Array): string => hash('sha256', mac, 'buffer').subarray(0, 12).toString('base64url');
 
-/** As the entry says it. */
+/** Returns the form in which an entry `rows.resealed` names a row. */
 export const resealedRow = ({
   kind,
   id,
@@ -41,23 +45,24 @@ export const resealedRow = ({
     ? [kind, id, generation, markOf(mac), placeOfBudget(JSON.parse(facts) as BudgetFacts)]
     : [kind, id, generation, markOf(mac)];
 
+/** The memory of one process about seals. It is filled from the record and from rows that were verified. */
 export class Generations {
   readonly #newest = new Map<string, number>();
-  /** What the record says of the newest seal of each row that was sealed again. */
+  /** What the record says about the newest seal of each row that was sealed more than once. */
   readonly #recorded = new Map<string, { readonly generation: number; readonly mark: string | undefined }>();
-  /** The newest budget of each place that the record knows of, by its number: a row that is made later has a greater one. */
+  /** For each scope and direction, the id of the newest budget that the record names. A budget that is made later has a greater id. */
   readonly #budgets = new Map<string, number>();
-  /** Budgets of which entries of an earlier version say no place. */
+  /** Budgets of which the record names no scope and direction, because their entries were written by an earlier version. */
   readonly #unplaced = new Set<string>();
   readonly #narrowed = new Map<string, { readonly generation: number; readonly from: number }>();
-  /** Of the newest sealed entry that was read. */
+  /** The number of the newest sealed entry that was read. */
   #number = -1;
-  /** Of the newest sealed entry that was read again. */
+  /** The number of the newest sealed entry that was read a second time. */
   #again = -1;
   /** How often everything was forgotten. */
   #times = 0;
 
-  /** 0: nothing is known of it. */
+  /** Returns the newest known generation of a row, or 0 when nothing is known about it. */
   newest(row: RowName): number {
     return this.#newest.get(keyOf(row)) ?? 0;
   }
@@ -67,8 +72,9 @@ export class Generations {
   }
 
   /**
-   * A state that the record does not name, of a row of which it names others: its transaction was undone, whatever its seal says. Or it was sealed a moment
-   * ago by another warden, and the record was not looked at since.
+   * Returns whether this is a state that the record does not name, of a row of which it names other states. Either the
+   * transaction that sealed it was undone, whatever its seal says; or another warden sealed it a moment ago, and the
+   * record was not read since.
    */
   isUnrecorded(row: RowName & { readonly generation: number; readonly mac: Uint8Array | null }): boolean {
     const recorded = this.#recorded.get(keyOf(row));
@@ -76,20 +82,23 @@ export class Generations {
     return row.generation > recorded.generation || recorded.mark !== markOf(row.mac);
   }
 
-  /** The state that a row had before somebody altered it, when something was taken away meanwhile: it is old, but may be narrowed anew, and is good then. */
+  /**
+   * Returns whether this is the state that a row had before somebody altered it, put back after something was taken
+   * away from the altered row. It is old; but it may be narrowed once more, and that makes it good again.
+   */
   isPutBack(row: RowName & { readonly generation: number }): boolean {
     const narrowed = this.#narrowed.get(keyOf(row));
     return narrowed !== undefined && narrowed.generation === this.newest(row) && narrowed.from === row.generation;
   }
 
-  /** What the record is to say of an altered row from which something is taken away: that no state of it up to now is good by itself. */
+  /** Returns what the record is to say about an altered row from which something is taken away: that no state of it so far is valid. */
   narrowedRow(row: RowName): NarrowedRow {
     const newest = Math.max(this.newest(row), 1);
     const narrowed = this.#narrowed.get(keyOf(row));
     return [row.kind, row.id, newest + 1, narrowed?.generation === newest ? narrowed.from : newest];
   }
 
-  /** 0: the record knows of none that was changed. */
+  /** Returns the id of the newest budget of a scope and direction that the record names, or 0 when it names none. */
   budgetAt(place: string): number {
     return this.#budgets.get(place) ?? 0;
   }
@@ -98,19 +107,25 @@ export class Generations {
     return [...this.#unplaced].map((id) => ({ kind: 'budget', id }));
   }
 
-  /** A budget in the place of another one that operators had changed: an older one that was put back, or a new one that no two of them set. */
+  /**
+   * Returns whether a budget stands in the place of another one that operators had changed: an older one that was put
+   * back, or a newer one that was made without a change by two operators.
+   */
   isOutOfPlace({ kind, id, facts, change }: RowName & { readonly facts: string; readonly change: string | null }): boolean {
     if (kind !== 'budget') return false;
     const newest = this.budgetAt(placeOfBudget(JSON.parse(facts) as BudgetFacts));
     return Number(id) < newest || (newest !== 0 && Number(id) > newest && change === null);
   }
 
-  /** The budget of a place that had another one: that it is this one now stands in the record from its first seal on. */
+  /**
+   * Returns whether the scope and direction of this budget had a budget named by the record. Then the record names the
+   * new one from its first seal on.
+   */
   isAfterAnother({ kind, facts }: RowName & { readonly facts: string }): boolean {
     return kind === 'budget' && this.budgetAt(placeOfBudget(JSON.parse(facts) as BudgetFacts)) !== 0;
   }
 
-  /** After its seal verified, in what is committed. True: that is news. */
+  /** Remembers the generation of a row whose seal was verified in committed data. Returns true when that is news. */
   learn(row: RowName & { readonly generation: number }): boolean {
     const key = keyOf(row);
     const known = this.#newest.get(key);
@@ -127,10 +142,10 @@ export class Generations {
     }
   }
 
-  /** One row of an entry. */
+  /** Reads one row of an entry. Returns true when its generation is news. */
   #read([kind, id, generation, mark, place]: ResealedRow): boolean {
     const key = `${kind}/${id}`;
-    // The first one that says a generation: whoever writes entries of his own comes later.
+    // The first entry that names a generation counts, because whoever forges an entry can only do so later.
     if (generation > (this.#recorded.get(key)?.generation ?? 0) && (this.#recorded.size < knownMax || this.#recorded.has(key)))
       this.#recorded.set(key, { generation, mark });
     if (kind === 'budget') {
@@ -145,8 +160,8 @@ export class Generations {
   }
 
   /**
-   * The record is not the one that this was learned from: a database was set back, and two operators may let it go on. What it holds counts then, as it
-   * does for a warden that starts.
+   * Forgets everything, because the record is not the one that this was learned from: the database was set back, and
+   * two operators may decide that it goes on. Then what the database holds counts, as it does for a warden that starts.
    */
   forget(): void {
     this.#times += 1;
@@ -159,7 +174,10 @@ export class Generations {
     this.#again = -1;
   }
 
-  /** What the record says of rows that were sealed again: after a start, and what another warden did since the last look. Not after `tx` itself recorded some. */
+  /**
+   * Reads what the record says about rows that were sealed again: everything after a start, and afterwards what other
+   * wardens added. Must not be called after `tx` itself recorded such an entry.
+   */
   async refresh(tx: Transaction): Promise<void> {
     for (const { number, rows, narrowed } of await resealedSince(tx, this.#number)) {
       this.#readNarrowed(narrowed);
@@ -169,9 +187,10 @@ export class Generations {
   }
 
   /**
-   * What the record says once more, for the regular pass: a part of it each time, and from its beginning again when it was read through. Sealed entries are
-   * read in their order, so an entry below what was read already cannot be new: it was hidden when it was looked for, perhaps while this process started. The
-   * rows whose end it told: what relied on them meanwhile relied on an earlier state.
+   * Reads entries once more, for the regular pass: a part each time, and from the beginning again after the last one.
+   * Sealed entries are read in order, so an entry that is new to this process although its number was passed already
+   * was hidden before, perhaps while this process started. Returns the rows that such entries name: whatever relied on
+   * them meanwhile relied on an earlier state.
    */
   async reread(tx: Transaction): Promise<readonly RowName[]> {
     const times = this.#times;
@@ -190,7 +209,7 @@ export class Generations {
 
 const known = new WeakMap<object, Generations>();
 
-/** One a process: what it knows is known wherever it holds its keys. */
+/** Returns the knowledge that belongs to these keys. There is one for a process, so it is available wherever the keys are. */
 export function generationsOf(keys: object): Generations {
   const made = known.get(keys) ?? new Generations();
   known.set(keys, made);

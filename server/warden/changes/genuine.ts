@@ -1,5 +1,5 @@
-// Owns: whether an applied change is genuine: both signatures verified again, by keys that the warden sealed.
-// Must never: remember a change as genuine under anything but its whole content.
+// Owns: verifying that an applied change is genuine: both signatures, by keys that the warden sealed.
+// Must never: remember a change as genuine under anything less than a digest of its whole content.
 import { createHash } from 'node:crypto';
 import { toCofferdamError } from '../../domain/errors.ts';
 import type { Transaction } from '../../postgres/database.ts';
@@ -8,7 +8,7 @@ import type { KeyRing } from '../context.ts';
 import { type AppliedChange, findApplied, findKey } from './change-queries.ts';
 import { factsOfRow, firstBroken, type VerifiedRows, verifiedRows } from './seals.ts';
 
-/** Changes that verified, by digest, with what they propose. Bounded: the oldest go. */
+/** The changes that were verified, by digest, with their proposals. When the map is full, the oldest entry is removed. */
 const genuine = new Map<string, Proposal>();
 const genuineMax = 20_000;
 
@@ -28,7 +28,7 @@ const digestOf = (change: AppliedChange): string =>
     )
     .digest('base64');
 
-/** Whether a key that was found is the one that its verified row names, and the one that its own name says. `isEnded` undefined: either. */
+/** Returns whether a key that was found equals its verified row and its own fingerprint. `isEnded` is not compared when it is undefined. */
 export function isVerifiedKey(
   found: { readonly operatorId: string; readonly publicKey: Buffer; readonly isEnded: boolean | undefined },
   fingerprint: string,
@@ -47,7 +47,10 @@ export function isVerifiedKey(
   );
 }
 
-/** A key's bytes, when the row that names it carries the warden's seal. Ended keys count: what they signed they signed. */
+/**
+ * Returns the bytes and the operator of a key whose row carries the warden's seal, otherwise undefined. Ended keys
+ * count, because signatures made before the end stay valid.
+ */
 async function sealedKey(
   tx: Transaction,
   keys: KeyRing,
@@ -71,7 +74,7 @@ async function verifyApplied(tx: Transaction, keys: KeyRing, change: AppliedChan
     !isSignedBy(change.document, Buffer.from(change.proposerSignature, 'base64'), proposer.spki)
   )
     return false;
-  // A prepared emergency stands in the place of the approval: its row is sealed, and it was made by a change of two.
+  // A prepared emergency replaces the approval: its row is sealed, and a change by two operators made it.
   if (change.breakGlass !== null)
     return (
       proposal.breakGlass === change.breakGlass &&
@@ -101,7 +104,7 @@ async function proposalOf(tx: Transaction, keys: KeyRing, change: AppliedChange,
   try {
     isGood = await verifyApplied(tx, keys, change, [...within, change.id]);
   } catch (error) {
-    // A database that is away says nothing about the change.
+    // An unavailable database says nothing about the change.
     if (toCofferdamError(error).code === 'unavailable') throw error;
     isGood = false;
   }
@@ -112,7 +115,10 @@ async function proposalOf(tx: Transaction, keys: KeyRing, change: AppliedChange,
   return proposal;
 }
 
-/** Those of the changes that were applied and whose signatures verify, now: what they propose, by id. */
+/**
+ * Returns the proposals, by id, of those of the named changes that were applied and whose signatures verify now.
+ * `within` names the changes whose verification is under way.
+ */
 export async function genuineAmong(
   tx: Transaction,
   keys: KeyRing,

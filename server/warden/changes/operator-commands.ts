@@ -1,5 +1,5 @@
-// Owns: what is done to operators and to prepared emergencies, each inside the command's own transaction, on the record.
-// Must never: leave fewer than two who can approve each other's changes by anything but a suspension.
+// Owns: the commands on operators and on prepared emergencies, each inside its command's own transaction and on the record.
+// Must never: leave fewer than two operators who can approve each other's changes, except by a suspension.
 import { CofferdamError } from '../../domain/errors.ts';
 import type { EntryKind } from '../../domain/ledger/entry-kinds.ts';
 import type { Transaction } from '../../postgres/database.ts';
@@ -34,18 +34,18 @@ async function requireOperator(tx: Transaction, name: string, purpose: Purpose):
   return found;
 }
 
-/** That something is over already is believed of a row that the warden wrote. */
+/** Returns whether a row is not what the warden wrote. That something is over already is believed only of a row that is. */
 const isAltered = async ({ tx, warden }: Doing, row: RowName): Promise<boolean> =>
   (await firstBroken(tx, warden.keys, [row])) !== undefined;
 
-/** The key in both its forms. Throws `invalid` for what is no key that may sign. */
+/** Returns a public key as DER bytes and its fingerprint. Throws `invalid` when the key is not of a kind that may sign. */
 export function keyOf(base64: string): { readonly spki: Buffer; readonly fingerprint: string } {
   const spki = Buffer.from(base64, 'base64');
   operatorPublicKey(spki);
   return { spki, fingerprint: publicKeyFingerprint(spki) };
 }
 
-/** Operators are everybody's business: what happens to them is told to all. */
+/** Writes the entry and an alert to all operators, because every operator has to know when operators change. */
 async function tellOperators(
   { tx, operator: by }: Doing,
   kind: AlertKind & EntryKind,
@@ -63,7 +63,7 @@ async function tellOperators(
   });
 }
 
-/** Never in an emergency: operators and emergencies themselves, and what destroys. */
+/** Returns whether an operation may never be part of an emergency: those on operators, emergencies, changes, holds and the record. */
 const neverAlone = (operation: string): boolean => /^(?:operator|break-glass|change|hold|ledger)\./.test(operation);
 
 export const operatorUseCases = {

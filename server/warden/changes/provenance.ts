@@ -1,22 +1,25 @@
-// Owns: who may make rows of which kind: two operators by a change, or one of the few makers in this list.
-// Must never: take a row of access (an account, its rights, a credential, an operator, an operator's key) from anybody else.
+// Owns: the rules of who may make rows of which kind: two operators by a change, or one of the makers listed here.
+// Must never: accept a row of access (an account, its rights, a credential, an operator, an operator's key) from anybody else.
 import { bytesOfBase64 } from '../../domain/ssh-wire.ts';
 import type { Proposal } from '../../rpc/change-document.ts';
 import type { RowName, SealKind } from './seal-queries.ts';
 
-/** The rows that each makes without a second operator. A row keeps its maker, or its change, until another change touches it. */
+/**
+ * The kinds of rows that each maker makes without a second operator. A row keeps its maker, or its change, until
+ * another change touches it.
+ */
 const mayMake = {
-  /** One operator: an empty customer, who nobody can reach yet. */
+  /** One operator alone: an empty customer, which nobody can reach yet. */
   operator: ['customer', 'folder', 'budget'],
-  /** The customer's own console: a window, a key that the account's present key signed for, and a second factor by a ticket. */
+  /** The customer's own console: a window, a key that the account's present key signed for, and a second factor that a ticket allows. */
   console: ['credential', 'budget', 'window', 'second-factor'],
-  /** A login counts what was tried against a ticket. */
+  /** A login only counts failed attempts on a ticket and makes no row. */
   login: [],
-  /** The first two operators. */
+  /** The bootstrap makes the first two operators. */
   bootstrap: ['operator', 'operator-key'],
-  /** The warden as it starts: budgets that are missing. */
+  /** The warden's start makes budgets that are missing. */
   start: ['budget'],
-  /** A node that tests its controls, with an account of its own, and nothing that stands on another one (`groundOfOwn`). */
+  /** A node that tests its controls, with an account of its own, and nothing that depends on a row of anybody else (`groundOfOwn`). */
   'self-test': ['customer', 'folder', 'account', 'rights', 'credential', 'budget', 'second-factor'],
   /** The demo world, on loopback only (T-30). */
   demo: ['second-factor'],
@@ -24,20 +27,24 @@ const mayMake = {
 
 export type Maker = keyof typeof mayMake;
 
-/** Without one of them nobody gets in, or is let in. */
+/** The kinds of rows without which nobody can log in or act as an operator. */
 const access: ReadonlySet<SealKind> = new Set(['account', 'rights', 'credential', 'operator', 'operator-key']);
 
+/** Returns whether this maker may make rows of this kind without a second operator. */
 export const mayBeMadeBy = (kind: SealKind, maker: string | null): boolean =>
   maker !== null && Object.hasOwn(mayMake, maker) && (mayMake[maker as Maker] as readonly SealKind[]).includes(kind);
 
-/** Whether a row of this kind needs somebody who answers for it. */
+/** Returns whether a row of this kind must name a genuine change or an entitled maker. */
 export const isAccess = (kind: SealKind): boolean => access.has(kind);
 
 type Facts = Readonly<Record<string, unknown>>;
 
 const named = (kind: SealKind, id: unknown): readonly RowName[] => (typeof id === 'string' ? [{ kind, id }] : []);
 
-/** For each kind that a self-test makes: the rows that say whose it is; undefined: the row itself says that it is of no self-test. */
+/**
+ * For each kind that a self-test makes, returns the rows that say to whom it belongs; undefined when the row itself
+ * shows that it is not a self-test's.
+ */
 const grounds: Readonly<Partial<Record<SealKind, (facts: Facts) => readonly RowName[] | undefined>>> = {
   customer: (facts) => (facts.is_self_test === true ? [] : undefined),
   account: (facts) => (facts.is_self_test === true ? named('customer', facts.customer_id) : undefined),
@@ -50,26 +57,27 @@ const grounds: Readonly<Partial<Record<SealKind, (facts: Facts) => readonly RowN
       ...named('account', facts.account_id),
       ...named('customer', facts.customer_id),
     ];
-    // What counts for a plane, or for the gateway, is nobody's own.
+    // A budget of a plane, or of the whole gateway, belongs to no self-test.
     return of.length === 0 ? undefined : of;
   },
 };
 
 /**
- * What a self-test makes stands on its own account and customer, and on nothing else: these rows must be verified, and be a self-test's themselves, whenever
- * the row is used. Undefined: the row is no self-test's at all.
+ * Returns the rows on which a row of a self-test depends: its own account and customer, and nothing else. Whenever the
+ * row is used, these must be verified and be rows of a self-test themselves. Returns undefined when the row cannot be a
+ * self-test's (decision 0033).
  */
 export function groundOfOwn({ kind, id, facts }: RowName & { readonly facts: string }): readonly RowName[] | undefined {
   const said = JSON.parse(facts) as Facts;
-  // Of rights the name is the account, and each folder is said with its customer.
+  // The id of a row of rights is the account; its facts name each folder with its customer.
   if (kind === 'rights')
     return [...named('account', id), ...Object.values(said).flatMap((of) => named('customer', Array.isArray(of) ? of[0] : undefined))];
   return grounds[kind]?.(said);
 }
 
 /**
- * Of these kinds a row may be brought to an end whatever it said before: with these facts it opens nothing, at any time. They are exact: an end that a clock
- * decides, or a slack, could be put off by a trigger.
+ * The facts with which a row of these kinds is at its end: it opens nothing then, at any time, whatever it said before.
+ * They are exact values, because a trigger could postpone an end that depends on a clock or a tolerance.
  */
 const ends = {
   'second-factor': { sealed_seed: null, sealed_by: null },
@@ -77,7 +85,7 @@ const ends = {
 } as const satisfies Partial<Record<SealKind, Readonly<Record<string, null | number>>>>;
 
 export type EndingKind = keyof typeof ends;
-/** Whether a row says that it is over, whatever else was declared of it in the same transaction. */
+/** Returns whether a row is at its end, whatever else was declared about it in the same transaction. */
 export const isEnded = ({ kind, facts }: { readonly kind: SealKind; readonly facts: string }): boolean => {
   const said = JSON.parse(facts) as Facts;
   return Object.hasOwn(ends, kind) && Object.entries(ends[kind as EndingKind]).every(([fact, value]) => said[fact] === value);
@@ -87,13 +95,16 @@ export const factsOfEnd = (kind: EndingKind): Readonly<Record<string, null | num
 type Fit = (facts: Facts, params: Facts, id: string) => boolean;
 
 const namesIt: Fit = (facts, params) => facts.name === params.name;
-/** One line of a public key file; its wire form stands in the row. */
+/** Returns whether one line of a public key file is the key in the row, which stores its wire form in hexadecimal. */
 const isKeyLine = (facts: Facts, line: unknown): boolean =>
   typeof line === 'string' && Buffer.from(bytesOfBase64(line.trim().split(' ')[1] ?? '')).toString('hex') === facts.public_key;
 const isOperatorKey: Fit = (facts, params) =>
   typeof params.publicKey === 'string' && Buffer.from(params.publicKey, 'base64').toString('hex') === facts.public_key;
 
-/** What the parameters of a change must say for a row that names it. An operation that is not here makes and changes no such row. */
+/**
+ * For each operation and kind of row: what the parameters of the change must say to fit the row. An operation that is
+ * not listed neither makes nor changes rows of access.
+ */
 const fitting: Readonly<Record<string, Readonly<Partial<Record<SealKind, Fit>>>>> = {
   'account.create': {
     account: (facts, params) => namesIt(facts, params, '') && facts.kind === params.kind && facts.plane === params.plane,
@@ -117,7 +128,7 @@ const fitting: Readonly<Record<string, Readonly<Partial<Record<SealKind, Fit>>>>
   'operator.add-key': { 'operator-key': isOperatorKey },
 };
 
-/** Whether a row of access is one that this change makes. Narrowed since by one operator, it still names it. */
+/** Returns whether a row of access is one that this change makes. A row that one operator narrowed later still names its change. */
 export function fitsChange(row: { readonly kind: SealKind; readonly id: string; readonly facts: string }, change: Proposal): boolean {
   if (!isAccess(row.kind)) return true;
   const fit = Object.hasOwn(fitting, change.operation) ? fitting[change.operation]?.[row.kind] : undefined;

@@ -1,12 +1,14 @@
-// Owns: the SQL of seals: what each kind of row says, in one text, and the seals beside it.
-// Must never: leave a column out that decides what a session may do.
+// Owns: the SQL of seals: the facts of each kind of row as one text, and the seals beside them.
+// Must never: leave out a column that decides what a session may do.
 import { type AccountId, type CredentialId, type CustomerId, idOf } from '../../domain/ids.ts';
 import type { Transaction } from '../../postgres/database.ts';
 import type { SessionFilter } from '../sessions/session-queries.ts';
 
 /**
- * `$1`: the kind, `$2`: ids as text[]. Facts are JSON text, an object by column; instants in microseconds, so that no setting of the connection shows in
- * them. Row and seal in one statement: what is read is one moment. A column that decides what a session may do must stand here.
+ * For each kind, the query of its facts. `$1` is the kind, `$2` are the ids as text[]. The facts are JSON text with one
+ * property for each column; instants are microseconds since 1970, so that no setting of the connection affects them.
+ * The row and its seal are read in one statement, so that both are of one moment. Every column that decides what a
+ * session may do must be among the facts.
  */
 export const factsOf = {
   customer: `select id::text as id, jsonb_build_object('name', name, 'allowed_proofs', allowed_proofs, 'is_self_test', is_self_test)::text as facts,
@@ -76,9 +78,9 @@ export type SealedRow = RowName & {
   readonly mac: Buffer | null;
   readonly sealedBy: string | null;
   readonly change: string | null;
-  /** Who made it, where no change did. */
+  /** Who made the row, when it was made without a change. */
   readonly maker: string | null;
-  /** How often it was sealed: an earlier state of the row has an earlier one. */
+  /** How often the row was sealed. An earlier state of the row has a smaller generation. */
   readonly generation: number;
 };
 const isKind = (kind: string): kind is SealKind => Object.hasOwn(factsOf, kind);
@@ -90,10 +92,10 @@ type Seal = {
   readonly maker: string | null;
   readonly generation: number;
 };
-/** As JSON shows a bytea: `\\x…`. */
+/** Reads a bytea in the form that JSON shows: `\\x…`. */
 const bytesOf = (hex: string | null | undefined): Buffer | null => (hex == null ? null : Buffer.from(hex.slice(2), 'hex'));
 
-/** The rows with their seals; a row that is not there is missing from the answer. */
+/** Returns these rows with their seals. A row that does not exist is missing from the result. */
 export async function readRows(tx: Transaction, names: readonly RowName[]): Promise<readonly SealedRow[]> {
   const rows: SealedRow[] = [];
   for (const kind of new Set(names.map((one) => one.kind))) {
@@ -113,7 +115,10 @@ export async function readRows(tx: Transaction, names: readonly RowName[]): Prom
   return rows;
 }
 
-/** The seals of these rows as they stand, by kind and id; where there is none, or a row was written since, nothing. One look, whatever the rows say. */
+/**
+ * Returns the present MACs of these rows, by kind and id. A row without a seal, or one that was written since it was
+ * sealed, is left out. Only the seals are read, not the rows.
+ */
 export async function macsOf(tx: Transaction, names: readonly RowName[]): Promise<readonly (RowName & { readonly mac: Buffer })[]> {
   const rows = await tx.query<{ kind: string; row_id: string; mac: Buffer }>(
     `select s.kind, s.row_id, s.mac from unnest($1::text[], $2::text[]) n(kind, id) join seal s on s.kind = n.kind and s.row_id = n.id where s.mac is not null`,
@@ -122,11 +127,15 @@ export async function macsOf(tx: Transaction, names: readonly RowName[]): Promis
   return rows.flatMap(({ kind, row_id: id, mac }) => (isKind(kind) ? [{ kind, id, mac }] : []));
 }
 
-/** From here on, what this transaction writes can be sealed by whoever knows the word. */
+/**
+ * Sets the word under which the triggers mark every row that this transaction writes from now on. Whoever knows the
+ * word can find these rows (`rowsWrittenUnder`) and seal them.
+ */
 export async function setWord(tx: Transaction, word: string): Promise<void> {
   await tx.query("select set_config('cofferdam.sealing', $1, true)", [word]);
 }
 
+/** Returns the rows that the triggers marked with this word. */
 export async function rowsWrittenUnder(tx: Transaction, word: string): Promise<readonly RowName[]> {
   const rows = await tx.query<{ kind: string; row_id: string }>('select kind, row_id from seal where touched_by = $1', [word]);
   return rows.flatMap((row) => (isKind(row.kind) ? [{ kind: row.kind, id: row.row_id }] : []));
@@ -151,9 +160,15 @@ export async function writeSeals(tx: Transaction, rows: readonly NewSeal[], seal
   );
 }
 
-/** As an entry says it: kind, id, generation, which seal it is (`markOf`), and of a budget its place. Without a mark no seal of this generation is good. */
+/**
+ * A row as an entry names it: its kind, its id, its generation, the identifier of the seal (`markOf`), and for a budget
+ * its scope and direction. Without an identifier no seal of this generation is valid.
+ */
 export type ResealedRow = readonly [kind: string, id: string, generation: number, mark?: string, place?: string];
-/** A row that was narrowed when it was altered, and has no seal of this generation. `from`: that of its last good state, which may be narrowed anew when it was put back. */
+/**
+ * An altered row from which something was taken away: it has no seal of this generation. `from` is the generation of
+ * its last good state, which may be narrowed once more when somebody has put it back.
+ */
 export type NarrowedRow = readonly [kind: string, id: string, generation: number, from: number];
 type Resealed<Number> = {
   readonly number: Number;
@@ -161,7 +176,10 @@ type Resealed<Number> = {
   readonly narrowed: readonly NarrowedRow[] | null;
 };
 
-/** Rows that were sealed more than once, by the record, from this entry on: the newest generation of each, and the number to go on from. */
+/**
+ * Returns the entries about rows that were sealed again, sealed after `number` or not sealed yet. `number` is null for
+ * an entry that is not sealed.
+ */
 export async function resealedSince(tx: Transaction, number: number): Promise<readonly Resealed<number | null>[]> {
   return tx.query(
     `select number, sensitive -> 'rows' as rows, sensitive -> 'narrowed' as narrowed from ledger_sealed where kind = 'rows.resealed' and number > $1
@@ -170,7 +188,7 @@ export async function resealedSince(tx: Transaction, number: number): Promise<re
   );
 }
 
-/** The sealed ones alone, behind this number, the oldest first. */
+/** Returns up to `limit` of the sealed entries about rows that were sealed again, with a number above `number`, oldest first. */
 export async function resealedAgain(tx: Transaction, number: number, limit: number): Promise<readonly Resealed<number>[]> {
   return tx.query(
     "select number, sensitive -> 'rows' as rows, sensitive -> 'narrowed' as narrowed from ledger_sealed where kind = 'rows.resealed' and number > $1 order by number limit $2",
@@ -178,12 +196,15 @@ export async function resealedAgain(tx: Transaction, number: number, limit: numb
   );
 }
 
-/** With the commit every warden hears that something was sealed again, and reads what (`seal-sweeps.ts`). */
+/** Notifies every warden at the commit that a row was sealed again. They read then which one (`seal-sweeps.ts`). */
 export async function tellResealed(tx: Transaction): Promise<void> {
   await tx.query("select pg_notify('cofferdam_answer', 'resealed')");
 }
 
-/** Everything that decides what a session of this account may do, by name. Its window and credentials are named by the login. */
+/**
+ * Returns the names of all rows that decide what a session of this account may do with these credentials. The window
+ * and the ticket of a login are not included.
+ */
 export async function rowsBehind(tx: Transaction, account: string, credentials: readonly string[]): Promise<readonly RowName[]> {
   const rows = await tx.query<{ kind: string; id: string }>(
     `with mine as (select r.customer_id, r.folder_id from folder_right r where r.account_id = $1)
@@ -199,12 +220,12 @@ export async function rowsBehind(tx: Transaction, account: string, credentials: 
   return rows.flatMap((row) => (isKind(row.kind) ? [{ kind: row.kind, id: row.id }] : []));
 }
 
-/** Which kind of window this is, if it is one. */
+/** Returns of which kind the window with this id is: `standing-window`, or otherwise `window`. */
 export async function windowKind(tx: Transaction, id: string): Promise<SealKind> {
   return (await tx.query('select 1 from standing_window where id = $1', [id])).length === 1 ? 'standing-window' : 'window';
 }
 
-/** A page of rows that carry a seal, or should, in a fixed order. */
+/** Returns a page of the rows that have an entry in `seal`, valid or not, in a fixed order. */
 export async function pageOfSeals(tx: Transaction, after: RowName | null, limit: number): Promise<readonly RowName[]> {
   const rows = await tx.query<{ kind: string; row_id: string }>(
     'select kind, row_id from seal where $1::text is null or (kind, row_id) > ($1, $2) order by kind, row_id limit $3',
@@ -213,7 +234,7 @@ export async function pageOfSeals(tx: Transaction, after: RowName | null, limit:
   return rows.flatMap((row) => (isKind(row.kind) ? [{ kind: row.kind, id: row.row_id }] : []));
 }
 
-/** `$1`: the kind, `$2`: how many. Rows of its table that nobody has ever sealed. */
+/** For each kind, the query of rows that have no entry in `seal`. `$1` is the kind, `$2` the limit. */
 const unsealedOf = {
   customer: `select r.id::text as id from customer r where not exists (select 1 from seal s where s.kind = $1 and s.row_id = r.id::text) limit $2`,
   account: `select r.id::text as id from account r where not exists (select 1 from seal s where s.kind = $1 and s.row_id = r.id::text) limit $2`,
@@ -231,7 +252,10 @@ const unsealedOf = {
   'break-glass': `select r.id::text as id from break_glass r where not exists (select 1 from seal s where s.kind = $1 and s.row_id = r.id::text) limit $2`,
 } as const satisfies Readonly<Record<SealKind, string>>;
 
-/** Rows of the sealed kinds that carry no seal at all: nobody but the back door writes them. */
+/**
+ * Returns rows of the sealed kinds that have no entry in `seal`. The triggers make one for every row, so such a row was
+ * written by somebody who went past them.
+ */
 export async function unsealedRows(tx: Transaction, limit: number): Promise<readonly RowName[]> {
   const found: RowName[] = [];
   for (const kind of sealKinds)
@@ -239,7 +263,7 @@ export async function unsealedRows(tx: Transaction, limit: number): Promise<read
   return found;
 }
 
-/** Whose sessions rely on this row; undefined: everybody's, or nobody's. */
+/** Returns which sessions rely on a row. Undefined means that all sessions do, or none. */
 export async function scopeOfRow(tx: Transaction, { kind, id }: RowName): Promise<SessionFilter | undefined> {
   if (kind === 'credential') return { credential: idOf<CredentialId>(id) };
   if (kind === 'account' || kind === 'rights' || kind === 'second-factor') return { account: idOf<AccountId>(id) };

@@ -1,4 +1,4 @@
-// Owns: the regular pass over everything that carries a seal, open sessions among it, and the reminder of emergencies that nobody has reviewed.
+// Owns: the regular pass over all seals, including those of open sessions, and the reminder of emergencies that nobody has reviewed.
 // Must never: leave a session open that relies on a row which somebody else wrote.
 import type { SessionId } from '../../domain/ids.ts';
 import { insertAlert, type NewAlert } from '../alerts/alert-queries.ts';
@@ -16,9 +16,10 @@ import { generationsOf } from './generations.ts';
 import { type RowName, scopeOfRow } from './seal-queries.ts';
 
 const remindEveryMs = 3_600_000;
-/** Any role of the database may notify: the record is not read more often than this for it. */
+/** The shortest time between two reads of the record because of a notification, since any role of the database may notify. */
 const refreshPauseMs = 100;
 
+/** Starts the passes over seals, missing budgets and emergencies, and reads the record again when it is notified of a new seal. */
 export async function startSealSweeps(warden: Warden, sessions: SessionRegistry): Promise<{ stop(): Promise<void> }> {
   const beats = [
     every(
@@ -32,7 +33,8 @@ export async function startSealSweeps(warden: Warden, sessions: SessionRegistry)
     ),
     every(remindEveryMs, () => remind(warden), warden.log),
   ];
-  // A command was answered, or a console sealed something again, perhaps by another warden: that is newer than what is known here.
+  // A command was answered, or a console sealed a row again, perhaps through another warden. The record is then newer
+  // than what this process knows.
   const refresh = joined(
     () => warden.database.withSystem((tx) => generationsOf(warden.keys).refresh(tx)),
     refreshPauseMs,
@@ -48,7 +50,7 @@ export async function startSealSweeps(warden: Warden, sessions: SessionRegistry)
   };
 }
 
-/** Whoever relies on a broken row is sent away; the next login is refused by the row itself. */
+/** Ends the sessions that rely on a broken row. The next login is refused because of the row itself. */
 export async function sweepSeals(
   warden: Pick<Warden, 'database' | 'keys' | 'log'>,
   sessions: Pick<SessionRegistry, 'endWithin'>,
@@ -73,6 +75,7 @@ export async function endWhatRelies(
   });
 }
 
+/** Raises an alert for each emergency that was opened and not reviewed. */
 export async function remind(warden: Pick<Warden, 'database' | 'log'>): Promise<void> {
   await passOverRows(warden, 'emergencies', {
     find: async (tx) => (await unreviewed(tx)).map((one) => one.id),

@@ -1,5 +1,5 @@
-// Owns: the seals of rows that decide what a session may do: made in the transaction that wrote the row, verified whenever it is used.
-// Must never: seal a row that its writer did not declare, or take a row whose seal, maker or change does not verify.
+// Owns: the seals of rows that decide what a session may do: made in the transaction that wrote the row, verified at every use.
+// Must never: seal a row that its writer did not declare, or accept a row whose seal, maker or change does not verify.
 import { randomBytes, timingSafeEqual } from 'node:crypto';
 import { CofferdamError } from '../../domain/errors.ts';
 import type { Transaction } from '../../postgres/database.ts';
@@ -36,7 +36,7 @@ const partOf = ({ kind, id, facts, change, maker, generation }: Sealable): reado
 ];
 export const rowKey = ({ kind, id }: RowName): string => `${kind}/${id}`;
 
-/** Whoever calls this answers for the rows: they are sealed as they stand. */
+/** Seals these rows as they stand, without any check. The caller is responsible for them. */
 export async function sealRows<R extends Sealable>(tx: Transaction, keys: KeyRing, rows: readonly R[]): Promise<readonly Sealed<R>[]> {
   const sealed = rows.map((row) => ({ ...row, mac: keys.sealRow(partOf(row)) }));
   if (sealed.length > 0) await writeSeals(tx, sealed, keys.rowSealId);
@@ -45,13 +45,13 @@ export async function sealRows<R extends Sealable>(tx: Transaction, keys: KeyRin
 
 type Sealed<R> = R & { readonly mac: Buffer };
 
-/** On whose behalf rows are written. `change`: the one that two allowed; null: what `maker` may do without. */
+/** Who writes rows. `change` returns the change that two operators signed, or null for what `maker` may write without one. */
 export type Behalf = { readonly maker: Maker; readonly change: () => string | null };
 
-/** A row that is not what was declared: nothing of the transaction happens, and it is an alarm. */
+/** The error that a row is not what was declared. The whole transaction is undone, and an alarm is raised. */
 export class Undeclared extends CofferdamError {
   readonly row: RowName;
-  /** As it was when a change of it was declared. */
+  /** The row as it was when its change was declared. */
   readonly before: SealedRow | null;
 
   constructor(row: RowName, why: string, before: SealedRow | null = null) {
@@ -61,13 +61,13 @@ export class Undeclared extends CofferdamError {
   }
 }
 
-/** A glass that is broken stays the one that two prepared: what is done with it does not stand for it. */
+/** Returns the change that a row names from now on. An emergency keeps the change by which it was prepared, however it is used. */
 const named = (kind: SealKind, before: string | null, change: string | null): string | null =>
   kind === 'break-glass' ? (before ?? change) : (change ?? before);
 
 /**
- * One more than it ever was. A row that is made was never sealed; one that is changed is of the generation that was read and verified. An end whose row
- * was altered before counts on from whatever stands there, or is known; so does one that was put back after something was taken from it.
+ * Returns the next generation. A new row was never sealed; a changed one must be of the generation that was verified. A row that was
+ * altered and ends, or was put back, counts on from the greatest one that is there or is known. Throws Undeclared when it does not fit.
  */
 function nextGeneration(row: SealedRow, before: SealedRow | null, known: Generations, isOver: boolean): number {
   const isCounted = isOver || (before !== null && before.generation === row.generation && known.isPutBack(before));
@@ -78,7 +78,7 @@ function nextGeneration(row: SealedRow, before: SealedRow | null, known: Generat
   return last + 1;
 }
 
-/** `isGood`: whether what stood there before was what the warden had written. */
+/** Returns what to seal for a row. `isGood` tells whether its former state was good. Throws Undeclared when it may not be sealed. */
 function sealable(
   row: SealedRow,
   declared: Declared | undefined,
@@ -90,7 +90,7 @@ function sealable(
   const odd = deviation(row, declared);
   if (odd !== undefined) throw new Undeclared(row, `${odd} is not what was declared`, declared.before);
   if (declared.isEnd && !isEnded(row)) throw new Undeclared(row, 'it is not at its end', declared.before);
-  // Of a row that somebody else altered, an end takes over nothing.
+  // When somebody else altered the row before, its end takes over neither its change nor its maker.
   const before = declared.before !== null && isGood(declared.before) ? declared.before : null;
   const isOver = declared.isEnd === true && before === null;
   const generation = nextGeneration(row, before, known, isOver);
@@ -106,19 +106,19 @@ function sealable(
   };
 }
 
-/** Where no row at all would be taken for a beginning: that there was one is on the record from the first seal on. */
+/** Returns whether a missing row of this kind would pass for one never made. The record names such rows from their first seal on. */
 const isMissed = (kind: SealKind): boolean => kind === 'second-factor';
 
 type Altered = { readonly row: SealedRow; readonly declared: Declared };
 
-/** Of what is declared, the rows that were not what the warden had written; `isGood`: of each that was. Throws for one that is relied on, or changed in what may be wider. */
+/** Returns the declared rows that were altered. Throws Undeclared for one that is relied on, or by which something may be widened. */
 async function alteredAmong(
   tx: Transaction,
   keys: KeyRing,
 ): Promise<{ readonly altered: readonly Altered[]; isGood(row: SealedRow): boolean }> {
   const all = [...declarationsOf(tx).values()];
   const before = all.flatMap((one) => one.before ?? []);
-  // Another warden may have sealed them since: what it recorded is newer than what is known here.
+  // Another warden may have sealed the rows since. What it recorded is newer than what this process knows.
   const known = generationsOf(keys);
   await known.refresh(tx);
   const narrowed = new Set(all.filter((one) => one.narrows).map(rowKey));
@@ -133,7 +133,7 @@ async function alteredAmong(
   return { altered, isGood };
 }
 
-/** Whether a row that is narrowed was altered before, as sealing will judge it. Then nothing is compared with what it says: what is asked is written, unsealed. */
+/** Returns whether a row to be narrowed was altered. Then it is compared with nothing: what is asked for is written, unsealed. */
 export async function isFoundAltered(tx: Transaction, keys: KeyRing, name: RowName): Promise<boolean> {
   const declared = declarationsOf(tx).get(rowKey(name));
   if (declared?.before == null) return false;
@@ -145,15 +145,15 @@ export async function isFoundAltered(tx: Transaction, keys: KeyRing, name: RowNa
   return true;
 }
 
-/** For what cannot be told from what widens, since the row was altered: an alarm. */
+/** Returns the error for a change that cannot be distinguished from widening, because the row was altered. It raises an alarm. */
 export const alteredBefore = (tx: Transaction, name: RowName): Undeclared =>
   new Undeclared(name, 'it was altered before', declarationsOf(tx).get(rowKey(name))?.before ?? null);
 
 const isChanged = ({ declared }: Altered): boolean => Object.keys(declared.facts).length > 0;
 
 /**
- * Tells of the rows that were altered and hinder nothing. What such a row said is gone with its end: who reads the alarm finds it in a backup, or nowhere. One
- * that was only found may have been sealed again since by an honest change.
+ * Raises the alarms about altered rows that did not prevent the change. What an ended row said can only be found in a backup. A row that
+ * was only found is verified again first: an honest change may have sealed it since.
  */
 async function tellAltered(tx: Transaction, keys: KeyRing, altered: readonly Altered[]): Promise<void> {
   for (const one of altered) {
@@ -170,12 +170,12 @@ async function tellAltered(tx: Transaction, keys: KeyRing, altered: readonly Alt
   }
 }
 
-/** For a plan: what sealing would find of the rows that it relies on, or takes something from. */
+/** Checks, for a plan, the rows on which the plan relies or from which it takes something away, as sealing would. */
 export async function examineDeclared(tx: Transaction, keys: KeyRing): Promise<void> {
   await tellAltered(tx, keys, (await alteredAmong(tx, keys)).altered);
 }
 
-/** An altered row from which something is taken away stays without a seal. One that somebody sealed again between is none: then it is tried again. */
+/** Returns whether an altered row that was narrowed stays unsealed. Throws Undeclared when somebody sealed it again meanwhile. */
 function leftUnsealed(row: SealedRow, altered: readonly Altered[]): boolean {
   const one = altered.find((other) => rowKey(other.row) === rowKey(row));
   if (one === undefined || one.declared.isEnd === true || !isChanged(one)) return false;
@@ -185,7 +185,7 @@ function leftUnsealed(row: SealedRow, altered: readonly Altered[]): boolean {
 
 async function sealDeclared(tx: Transaction, keys: KeyRing, word: string, behalf: Behalf): Promise<void> {
   const declared = declarationsOf(tx);
-  // What stood there before was what the warden had written: a change of one fact does not make the others good.
+  // The former rows must be what the warden had written, because a change of one fact must not make the other facts valid.
   const { altered, isGood } = await alteredAmong(tx, keys);
   const known = generationsOf(keys);
   const touched = (await readRows(tx, await rowsWrittenUnder(tx, word))).filter((row) => !leftUnsealed(row, altered));
@@ -202,10 +202,10 @@ async function sealDeclared(tx: Transaction, keys: KeyRing, word: string, behalf
   await tellResealed(tx);
 }
 
-/** What was sealed just now is what everybody will take for good: otherwise it would be made, and refused whenever it is used. */
+/** Requires that the sealed rows pass every reader's check. Otherwise rows would be made that are refused whenever they are used. */
 async function requireGood(tx: Transaction, keys: KeyRing, sealed: readonly Sealable[]): Promise<void> {
   const rows = await readRows(tx, sealed);
-  // Of this transaction, and not on the record yet.
+  // These rows were sealed in this transaction and are not on the record yet.
   const own = new Set(sealed.map(rowKey));
   const isGood = await judge(tx, keys, rows, [], { isOwn: (row) => own.has(rowKey(row)) });
   const bad = rows.find((row) => !isGood(row));
@@ -213,8 +213,8 @@ async function requireGood(tx: Transaction, keys: KeyRing, sealed: readonly Seal
 }
 
 /**
- * Runs `work`, then seals what it declared and wrote, naming the change that allowed it, or its maker. A row that it wrote and did not
- * declare, fact for fact, was written by something inside the database: an alarm, and nothing of it happens. So is what `work` itself examined (a plan).
+ * Runs `work`, then seals what it declared and wrote, naming its change or its maker. When the database wrote or altered a row that was not
+ * declared, fact for fact, the transaction is undone and an alarm is raised, also when a plan finds it.
  */
 export async function sealing<T>(
   tx: Transaction,
@@ -244,7 +244,7 @@ export async function sealing<T>(
   }
 }
 
-/** Whether the row that is committed is good, and newer than what was read of it: an honest change came first. */
+/** Returns whether the committed row is good and newer than what was read. Then an honest change came first, and this one is a conflict. */
 async function isNewer(other: Transaction, keys: KeyRing, before: SealedRow): Promise<boolean> {
   const { broken, rows } = await look(other, keys, [before], []);
   return broken === undefined && (rows.get(rowKey(before))?.generation ?? 0) > before.generation;
@@ -264,7 +264,7 @@ const isMadeWell = (row: SealedRow, changes: ReadonlyMap<string, Proposal>): boo
 
 const isOwnRow = (row: SealedRow): boolean => row.change === null && row.maker === 'self-test';
 
-/** The rows on which self-tests' rows of these stand, and those on which these stand: by `kind/id`, read now. */
+/** Reads the rows on which rows of self-tests among these depend, and those on which these depend in turn, by `kind/id`. */
 async function readGrounds(tx: Transaction, rows: readonly SealedRow[]): Promise<ReadonlyMap<string, SealedRow>> {
   const grounds = new Map<string, SealedRow>();
   for (let above = rows.filter(isOwnRow); above.length > 0; ) {
@@ -275,13 +275,13 @@ async function readGrounds(tx: Transaction, rows: readonly SealedRow[]): Promise
   return grounds;
 }
 
-/** Whether a row is what the warden wrote last, by somebody who may: its seal, its generation, its maker or its change. */
+/** Returns a function that checks that a row is what the warden wrote last: its seal, its generation, and its maker or change. */
 async function judge(
   tx: Transaction,
   keys: KeyRing,
   rows: readonly SealedRow[],
   within: readonly string[],
-  /** `mayBeOld`: old states that are good for once. `isOwn`: what this transaction sealed itself. */
+  /** `mayBeOld`: an old state that is accepted this time. `isOwn`: a row that this transaction sealed itself. */
   exempt: { readonly mayBeOld?: (row: SealedRow) => boolean; readonly isOwn?: (row: SealedRow) => boolean } = {},
 ): Promise<(row: SealedRow) => boolean> {
   const changes = new Set(rows.flatMap((row) => row.change ?? []));
@@ -295,7 +295,7 @@ async function judge(
     !known.isOutOfPlace(row) &&
     isMadeWell(row, good) &&
     (!isOwnRow(row) || isOnOwnGround(row));
-  /** All of what it stands on is good, and a self-test's. */
+  /** Returns whether all rows on which a self-test's row depends are good, and are a self-test's themselves. */
   const isOnOwnGround = (row: SealedRow): boolean =>
     groundOfOwn(row)?.every((name) => {
       const ground = grounds.get(rowKey(name));
@@ -308,7 +308,7 @@ async function judge(
 export type VerifiedRows = ReadonlyMap<string, SealedRow>;
 type Looked = { readonly broken: RowName | undefined; readonly rows: VerifiedRows };
 
-/** What a verified row says. The type is the caller's word: the columns are those of seal-queries. */
+/** Returns the facts of a verified row. The caller vouches for the type; the properties are the columns in `seal-queries.ts`. */
 export function factsOfRow<T>(rows: VerifiedRows, name: RowName): T | undefined {
   const row = rows.get(rowKey(name));
   return row === undefined ? undefined : (JSON.parse(row.facts) as T);
@@ -324,7 +324,7 @@ async function look(
   const rows = new Map((await readRows(tx, names)).map((row) => [rowKey(row), row]));
   const isGood = await judge(tx, keys, [...rows.values()], within);
   const generations = generationsOf(keys);
-  // Another look first: somebody may have sealed it again between this one and now, or since the record was looked at.
+  // Somebody may have sealed the row again since it, or the record, was read: the record is read again before the row counts as broken.
   if (!isAgain && [...rows.values()].some((row) => generations.isOld(row) || generations.isUnrecorded(row))) {
     await generations.refresh(tx);
     return look(tx, keys, names, within, true);
@@ -338,27 +338,27 @@ async function look(
   return { broken, rows };
 }
 
-/** The first of these rows that is missing, unsealed, altered, of an earlier state, or made by nobody who may make it; undefined: all are good. */
+/** Returns the first row that is missing, unsealed, altered, outdated, or made by somebody who may not; undefined if all are good. */
 export async function firstBroken(
   tx: Transaction,
   keys: KeyRing,
   names: readonly RowName[],
-  /** Changes whose proof this is a part of: none may prove itself. */
+  /** The changes whose verification this is a part of. No change may prove itself. */
   within: readonly string[] = [],
 ): Promise<RowName | undefined> {
   return (await look(tx, keys, names, within)).broken;
 }
 
-/** As `firstBroken`, with the rows as they were verified: whoever goes on with what a row says takes it from these, or compares it with them. */
+/** Does what `firstBroken` does, and returns the verified rows. A caller must use what they say, or compare with it. */
 export const verifiedRows = (tx: Transaction, keys: KeyRing, names: readonly RowName[], within: readonly string[] = []): Promise<Looked> =>
   look(tx, keys, names, within);
 
-/** What a login relies on beside its window and its ticket: its account's and its customers' rows, which may be hundreds. */
+/** Verifies the rows of a login's account and customers, possibly hundreds: all that it relies on except its window and its ticket. */
 export async function verifiedAhead(tx: Transaction, keys: KeyRing, account: string, credentials: readonly string[]): Promise<Looked> {
   return look(tx, keys, await rowsBehind(tx, account, credentials), []);
 }
 
-/** Whether these are still the rows behind it, none of them sealed again: what was verified is what the warden wrote last. */
+/** Returns whether these are still all rows behind the login, none of them sealed again: then what was verified is up to date. */
 async function isUnchanged(tx: Transaction, keys: KeyRing, names: readonly RowName[], rows: VerifiedRows): Promise<boolean> {
   if (names.length !== rows.size) return false;
   const known = generationsOf(keys);
@@ -370,8 +370,8 @@ async function isUnchanged(tx: Transaction, keys: KeyRing, names: readonly RowNa
 }
 
 /**
- * What a login is about to rely on: read and verified in one, so that nothing is relied on that was read at another moment. `ahead`: what was verified
- * earlier in this transaction (`verifiedAhead`); it stands where nothing of it was sealed again, which one look at the seals tells.
+ * Reads and verifies at one moment all that a login is about to rely on. `ahead` is what `verifiedAhead` verified earlier in this
+ * transaction; it is used when one query of the seals shows that nothing of it was sealed again.
  */
 export async function verifiedBehind(
   tx: Transaction,
@@ -389,7 +389,7 @@ export async function verifiedBehind(
   if (login.window !== null) more.push({ kind: await windowKind(tx, login.window), id: login.window });
   if (login.ticket !== null) {
     more.push({ kind: 'ticket', id: login.ticket });
-    // A ticket is used once, and what it opens lasts: what another warden recorded a moment ago is not waited for.
+    // A ticket works once, and what it opens lasts: what another warden recorded a moment ago must be read before it is used.
     await generationsOf(keys).refresh(tx);
   }
   if (ahead === undefined || ahead.broken !== undefined || !(await isUnchanged(tx, keys, names, ahead.rows)))

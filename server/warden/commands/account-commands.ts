@@ -1,4 +1,4 @@
-// Owns: what operators do to an account's standing: locks, ends, networks, windows, and the customer's own policy.
+// Owns: what operators do to accounts: locks, ends, networks, windows; and the authentication policy of a customer.
 // Must never: leave a session open that the new state would not have opened.
 import { randomUUID } from 'node:crypto';
 import { hourMs } from '../../config/credential-ages.ts';
@@ -32,6 +32,7 @@ type P<K extends keyof OperatorToAdmin> = Params<OperatorToAdmin, K>;
 
 const unknown = (what: string, name: string): CofferdamError => new CofferdamError('not-found', `there is no ${what} named ${name}`);
 
+/** Returns an account by name. Throws `not-found` when it does not exist. */
 export async function requireAccount(tx: Transaction, name: string, purpose: Purpose): Promise<AccountRow> {
   const account = await findAccountByName(tx, name, purpose);
   if (account === undefined) throw unknown('account', name);
@@ -44,6 +45,7 @@ async function requireCustomerRow(tx: Transaction, name: string, purpose: Purpos
   return customer;
 }
 
+/** Returns the id of a customer by name. Throws `not-found` when it does not exist. */
 export async function requireCustomer(tx: Transaction, name: string, purpose: Purpose): Promise<CustomerId> {
   return (await requireCustomerRow(tx, name, purpose)).id;
 }
@@ -58,7 +60,7 @@ async function recordAccount(doing: Doing, kind: EntryKind, account: AccountRow,
   });
 }
 
-/** For the plan and the record: networks that limit and do not count as a bound. */
+/** Returns, for the plan and the record, the networks that restrict logins but are too wide to count as a bound. */
 const unboundIn = (networks: readonly string[] | undefined): { readonly tooWideToBind?: readonly string[] } => {
   const wide = tooWide(networks ?? []);
   return wide.length === 0 ? {} : { tooWideToBind: wide };
@@ -89,17 +91,17 @@ export const accountUseCases = {
     await lockForWithdrawal(doing.tx, { account: account.id });
     const livesMs = inDays === null ? null : inDays * doing.warden.config.credentials.dayMs;
     const isAltered = await isFoundAltered(doing.tx, doing.warden.keys, { kind: 'account', id: account.id });
-    // An end is narrower than whatever an altered row says of it.
+    // The row was altered, so its present end is not believed. Against no end at all, any end is narrower.
     const before = isAltered ? null : (account.expiresAt?.getTime() ?? null);
     const isWider = isBoundWider(before, livesMs === null ? null : Date.now() + livesMs);
     const wider = isWider ? [`the end of ${name}`] : [];
-    // To have no end takes nothing away, whatever the row says now.
+    // Removing the end takes nothing away, whatever the row says now.
     const expiresAt = await setAccountEnd(doing.tx, account.id, livesMs, livesMs === null ? 'to-rely' : purposeOf(wider));
-    // By the clock that wrote it, too.
+    // The end is compared once more as the database's clock has set it.
     const isLater = isBoundWider(before, expiresAt?.getTime() ?? null);
     doing.widen(isLater ? [`the end of ${name}`] : wider);
     await recordAccount(doing, 'account.end-set', account, { reason, expiresAt: expiresAt?.toISOString() ?? null });
-    // A session carries the end that its login saw; the next one sees this one.
+    // An open session carries the end that its login saw, so it is ended; the next login sees the new end.
     const sessionsEnded = expiresAt === null ? 0 : await doing.endSessions({ account: account.id }, 'the account was given an end');
     return { expiresAt: expiresAt?.toISOString() ?? null, sessionsEnded };
   },
@@ -114,14 +116,14 @@ export const accountUseCases = {
         'conflict',
         `a machine's password needs source networks, of /${boundBitsMin.ipv4} or narrower (IPv6: /${boundBitsMin.ipv6}): revoke the password first`,
       );
-    // Compared with an altered row, only what takes nothing away from any row is wider.
+    // When the row was altered, its networks are not compared. Then only a value that restricts nothing counts as wider.
     const isOpener = (networks: readonly string[]): boolean =>
       isAltered ? networks.length === 0 : areNetworksWider(account.networks, networks);
     const wider = [
       ...(wanted.networks !== undefined && isOpener(wanted.networks) ? [`the networks of ${name}`] : []),
       ...(wanted.readOnly === false && (isAltered || account.readOnly) ? [`what ${name} may write`] : []),
       ...(wanted.manages === true && (isAltered || !account.manages) ? [`whom ${name} manages`] : []),
-      // Who hears of what happens to the account.
+      // The contact is the person who is told what happens to the account.
       ...(wanted.contact !== undefined && account.contact !== null && wanted.contact !== account.contact ? [`the contact of ${name}`] : []),
     ];
     doing.widen(wider);
@@ -178,13 +180,13 @@ export const accountUseCases = {
   },
 };
 
-/** Closes them, and ends the sessions that came in by them. */
+/** Closes the windows of an account and ends the sessions that were opened by them. */
 async function closeAccountWindows(
   doing: Pick<Doing, 'tx' | 'endSessions' | 'operator'>,
   account: Pick<AccountRow, 'id' | 'customer'>,
   standing: string | null,
 ): Promise<{ closed: number; sessionsEnded: number }> {
-  // All at once, in the order in which grants lock.
+  // All credentials are locked at once, in the order in which grants lock them.
   await lockForWithdrawal(doing.tx, { credentialsOf: account.id });
   const closed = await closeWindows(doing.tx, account.id, standing);
   let sessionsEnded = 0;

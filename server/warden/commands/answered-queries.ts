@@ -1,12 +1,13 @@
-// Owns: the SQL of commands that are over by their age, and of those that are answered and kept no longer.
+// Owns: the SQL of commands that are too old to be begun, and of answered commands that are no longer kept.
 import { commandLife } from '../../domain/command-life.ts';
 import type { Transaction } from '../../postgres/database.ts';
 
 export type Expired = { readonly id: string; readonly operator: string };
 
 /**
- * Answers in one statement what is too old to be begun, or seems to be asked in the future; what another transaction works on is passed over. `textOf`: of
- * those of which more is known than `text`.
+ * Answers up to `limit` commands in one statement that are too old to be begun, or whose time of asking lies in the
+ * future. Commands that another transaction has locked are skipped. `textOf` gives the answers of commands about which
+ * more is known than `text`.
  */
 export async function failExpired(
   tx: Transaction,
@@ -32,7 +33,7 @@ export async function failExpired(
   return rows.map((row) => ({ id: row.id, operator: nameOf.get(row.operator_id) ?? row.operator_id }));
 }
 
-/** Answered commands that are kept no longer (`commandsKept`). Returns how many of them were deleted. */
+/** Deletes answered commands that are no longer kept (`commandsKept`). Returns how many were deleted. */
 export async function deleteAnswered(tx: Transaction, limit: number): Promise<number> {
   const [row] = await tx.query<{ n: number }>('select forget_commands($1) as n', [limit]);
   return row?.n ?? 0;

@@ -1,20 +1,24 @@
-// Owns: what becomes of commands beside being done: those that are too old are answered together, and answered ones are not kept for ever.
+// Owns: what happens to commands beside being executed: those that are too old are answered together, and answered ones
+// are deleted after a while.
 import type { Database } from '../../postgres/database.ts';
 import { record } from '../ledger/ledger-queries.ts';
 import { deleteAnswered, failExpired } from './answered-queries.ts';
 
-/** Of one transaction. */
+/** The largest number of commands of one transaction. */
 const expiredMax = 5000;
 const deletedMax = 500;
-/** Of one pass: what is left has its turn with the next one. */
+/** The largest number of transactions of one pass. What is left is done by the next pass. */
 const batchesMax = 40;
-/** Each pass orders all that are answered, 30,000 at most. */
+/** The time between two passes. Each pass sorts all answered commands, of which there are at most about 30,000. */
 export const answeredEveryMs = 30_000;
 
-/** How many an entry names; it says the number of all. */
+/** The largest number of commands, and of operators, that an entry names. It states the number of all commands. */
 const namedMax = 200;
 
-/** The answers of one transaction, and one entry for all of them: however many wait, what is asked now is not behind them. Returns their ids. */
+/**
+ * Answers expired commands in one transaction, with one entry for all of them, so that a new command does not wait
+ * behind many old ones. Returns the ids of the answered commands.
+ */
 export async function answerExpired(database: Database, text: string, textOf: ReadonlyMap<string, string>): Promise<readonly string[]> {
   return database.withSystem(async (tx) => {
     const expired = await failExpired(tx, expiredMax, text, textOf);
@@ -33,7 +37,7 @@ export async function answerExpired(database: Database, text: string, textOf: Re
   });
 }
 
-/** Deletes what is kept no longer, some at a time. */
+/** Deletes answered commands that are no longer kept, in batches. */
 export async function forgetAnswered(database: Database): Promise<void> {
   for (let batch = 0; batch < batchesMax; batch += 1)
     if ((await database.withSystem((tx) => deleteAnswered(tx, deletedMax))) < deletedMax) return;

@@ -1,4 +1,4 @@
-// Owns: the SQL of operators' changes to budgets: locked in the one order, written whole.
+// Owns: the SQL of operators' changes to budgets. The rows are locked in the same order as by grants, and written as a whole.
 import type { BudgetDirection, Caps, Consequence } from '../../domain/budgets.ts';
 import { type CredentialId, type CustomerId, idOf } from '../../domain/ids.ts';
 import type { Transaction } from '../../postgres/database.ts';
@@ -20,7 +20,7 @@ export type LockedBudget = {
   readonly headroomPercent: number;
   readonly isHeadroomSpent: boolean;
   readonly consequence: Consequence;
-  /** The headroom was named in this change: it may be released again. */
+  /** Whether this change sets the headroom, so that it may be released again. */
   readonly isHeadroomApproved: boolean;
 };
 type Raw = Omit<LockedBudget, 'bytes' | 'items' | 'customer' | 'isHeadroomApproved'> & {
@@ -52,7 +52,10 @@ type BudgetFacts = {
   readonly consequence: Consequence;
 };
 
-/** The rows by whose names a scope was found, and each budget: what it says is decided by its row as it is verified. */
+/**
+ * Declares a budget and the rows by whose names its scope was found. Returns the budget with the values of its verified
+ * row, because these decide.
+ */
 async function declareScope(tx: Transaction, purpose: Purpose, { kind, name, customer }: ScopeName, row: Raw): Promise<Raw> {
   const facts = { rank: row.rank, direction: row.direction };
   const said = await declareFound<BudgetFacts>(tx, purpose, { kind: 'budget', id: String(row.id) }, facts);
@@ -79,7 +82,10 @@ async function declareScope(tx: Transaction, purpose: Purpose, { kind, name, cus
   };
 }
 
-/** A scope as operators name it; its rows, locked as grants lock them. Those of self-tests are their nodes' own. */
+/**
+ * Returns the budgets of a scope that an operator named, locked in the order in which grants lock them. Budgets of
+ * self-tests are left out; they belong to their nodes.
+ */
 export async function lockBudgetsOf(tx: Transaction, scope: ScopeName, purpose: Purpose): Promise<readonly LockedBudget[]> {
   const { kind, name, customer } = scope;
   const rows = await tx.query<Raw>(
@@ -142,6 +148,7 @@ export async function writeBudget(tx: Transaction, b: LockedBudget, purpose: Wri
   );
 }
 
+/** Makes the approved headroom of these budgets available for some hours. Returns until when. */
 export async function releaseHeadroom(tx: Transaction, ids: readonly number[], hours: number): Promise<Date> {
   const [row] = await tx.query<{ until: Date }>(
     `update budget set headroom_until = n.until from (select clock_timestamp() + $2 * interval '1 hour' as until) n where id = any ($1::bigint[]) returning headroom_until as until`,
@@ -150,6 +157,10 @@ export async function releaseHeadroom(tx: Transaction, ids: readonly number[], h
   return row?.until ?? new Date(0);
 }
 
+/**
+ * Resumes a suspended credential: as `retiring` when it is in an open rotation, otherwise as `active`. Returns false
+ * when it was not suspended.
+ */
 export async function resumeCredential(tx: Transaction, credential: CredentialId): Promise<boolean> {
   return (
     (

@@ -1,5 +1,5 @@
-// Owns: what operators change about budgets and credentials' state, each inside the command's own transaction, on the record.
-// Must never: lower a total, or change a row that it has not locked in the order that grants lock.
+// Owns: what operators change about budgets and about the state of keys, each inside its command's own transaction and on the record.
+// Must never: lower a total that was counted, or change a row that was not locked in the order in which grants lock.
 import { budgetWindows, consequences, scopeOfRank, scopeRanks } from '../../domain/budgets.ts';
 import { CofferdamError } from '../../domain/errors.ts';
 import type { Transaction } from '../../postgres/database.ts';
@@ -54,7 +54,7 @@ function changedRow(before: LockedBudget, change: BudgetChange): LockedBudget {
   };
 }
 
-/** The names of what becomes wider; null as a rate is unpaced. */
+/** Returns the names of what becomes wider. A rate of null means no limit. */
 function widened(before: LockedBudget, after: LockedBudget): readonly string[] {
   const caps = (['bytes', 'items'] as const).flatMap((unit) =>
     budgetWindows.filter((window) => after[unit][window] > before[unit][window]).map((window) => `${unit} per ${window}`),
@@ -69,7 +69,10 @@ function widened(before: LockedBudget, after: LockedBudget): readonly string[] {
   ];
 }
 
-/** Of what is asked, what takes nothing away whatever stands there: all that is compared with a row that was altered. */
+/**
+ * Returns which of the requested values take nothing away from any budget. Only these count as wider when the row was
+ * altered and cannot be compared.
+ */
 const openers = ({ headroomPercent = 0, consequence }: BudgetChange): readonly string[] => [
   ...(headroomPercent > 0 ? ['headroom'] : []),
   ...(consequence === consequences[0] ? ['consequence'] : []),
@@ -78,7 +81,7 @@ const openers = ({ headroomPercent = 0, consequence }: BudgetChange): readonly s
 const isNamed = ({ scope, name, customerName, isSelfTest }: MissingBudget, wanted: ScopeName): boolean =>
   !isSelfTest && scope.kind === wanted.kind && name === wanted.name && (wanted.customer === null || wanted.customer === customerName);
 
-/** Whose budget it is to be: found by its name, so that it must be what the warden wrote. */
+/** Declares the rows to which a new budget will belong. They were found by name, so they must be what the warden wrote. */
 async function relyOnScope(tx: Transaction, { scope, name, customerName }: MissingBudget): Promise<void> {
   if (scope.kind === 'credential') await declareRelied(tx, { kind: 'credential', id: scope.credential }, { fingerprint: name });
   if (scope.kind === 'account') await declareRelied(tx, { kind: 'account', id: scope.account }, { name });
@@ -86,7 +89,11 @@ async function relyOnScope(tx: Transaction, { scope, name, customerName }: Missi
     await declareRelied(tx, { kind: 'customer', id: scope.customer }, { name: scope.kind === 'customer' ? name : customerName });
 }
 
-/** What this scope has no budget for, and what it would be given first. Two operators make it anew: nobody else brings back what was there. */
+/**
+ * Makes the budgets that this scope lacks, from the defaults and the requested values, and returns their names. Only a
+ * change by two operators may do this, because nobody else may bring back what was deleted (decision 0033). Throws
+ * `conflict` when `mayWiden` is false.
+ */
 async function setMissing(params: BudgetChange, doing: Doing, mayWiden: boolean): Promise<readonly string[]> {
   const { tx, warden, operator, widen } = doing;
   const wanted = scopeName(params.scope);

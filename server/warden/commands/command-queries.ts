@@ -30,17 +30,23 @@ export type CommandRow = {
   readonly operatorId: string;
   readonly role: string;
   readonly isActive: boolean;
-  /** Since it was asked. */
+  /** The time since the command was asked for, in milliseconds. */
   readonly ageMs: number;
 };
 
-/** Plans have a line of their own: nothing that is to be done waits for what only would be. */
+/** The two queues of commands. Plans have a queue of their own, so that no change waits for a plan. */
 export type CommandsLine = 'plans' | 'others';
 
-/** It gives way to the next one when somebody else holds what it needs, and is tried again. */
+/**
+ * The lock timeout of a command in milliseconds. When somebody else holds a lock that it needs, the command gives way
+ * to the next one and is tried again.
+ */
 const lockMs: Readonly<Record<CommandsLine, number>> = { others: 5000, plans: 2000 };
 
-/** The oldest waiting command of the operator who was served longest ago, locked; another warden passes over it. `served`: ids, whoever was served last at the end. */
+/**
+ * Takes the oldest waiting command of the operator who was served longest ago, and locks it; other wardens skip it.
+ * `served` lists operators' ids, the one who was served last at the end. Returns undefined when no command waits.
+ */
 export async function takeCommand(tx: Transaction, line: CommandsLine, served: readonly string[]): Promise<CommandRow | undefined> {
   const [taken] = await tx.query<{ id: string }>(
     `select id from command where state = 'new' and (operation = 'plan') = $2
@@ -85,6 +91,7 @@ export async function finishCommand(tx: Transaction, id: string, result: unknown
   ]);
 }
 
+/** Answers a command with an error. Does nothing when it was answered before. */
 export async function failCommand(tx: Transaction, id: string, code: string, text: string): Promise<void> {
   await tx.query(
     "update command set state = 'failed', error_code = $2, error_text = $3, finished_at = clock_timestamp() where id = $1 and state = 'new'",
@@ -92,6 +99,7 @@ export async function failCommand(tx: Transaction, id: string, code: string, tex
   );
 }
 
+/** Inserts a customer. Returns false when the name is taken. */
 export async function insertCustomer(tx: Transaction, id: CustomerId, name: string): Promise<boolean> {
   declareNew(tx, { kind: 'customer', id }, { name, allowed_proofs: null, is_self_test: false });
   return (await tx.query('insert into customer (id, name) values ($1, $2) on conflict do nothing returning id', [id, name])).length === 1;
@@ -135,7 +143,7 @@ export async function insertFolder(tx: Transaction, f: NewFolder): Promise<void>
 
 export type CustomerRow = { readonly id: CustomerId; readonly state: string; readonly allowed: readonly string[] | null };
 
-/** Never one that a node made for its self-test: what tests the controls is no operator's to take away. */
+/** Returns a customer by name. Customers of self-tests are not found, because no operator may take away what tests the controls. */
 export async function findCustomer(tx: Transaction, name: string, purpose: Purpose): Promise<CustomerRow | undefined> {
   const [row] = await tx.query<{ id: string; state: string; allowed: readonly string[] | null }>(
     `select id, state, allowed_proofs as allowed from customer c where name = $1 and not ${customerOfSelfTest}`,
@@ -146,11 +154,12 @@ export async function findCustomer(tx: Transaction, name: string, purpose: Purpo
   return row && { id: idOf<CustomerId>(row.id), state: row.state, allowed: said === undefined ? row.allowed : said.allowed_proofs };
 }
 
+/** Sets the state of a customer. Returns false when it had this state already. */
 export async function setCustomerState(tx: Transaction, id: CustomerId, state: 'active' | 'suspended'): Promise<boolean> {
   return (await tx.query('update customer set state = $2 where id = $1 and state <> $2 returning id', [id, state])).length === 1;
 }
 
-/** Those on which a new account gets its rights. */
+/** Returns the folders of a customer on which a new account gets its rights. */
 export async function foldersOf(
   tx: Transaction,
   customer: CustomerId,
@@ -171,6 +180,7 @@ export type NewAccount = {
   readonly manages: boolean;
 };
 
+/** Inserts an account. Returns false when the name is taken. */
 export async function insertAccount(tx: Transaction, a: NewAccount): Promise<boolean> {
   declareNew(
     tx,
@@ -216,7 +226,7 @@ export type AccountRow = {
   readonly kind: AccountKind;
   readonly hasFactor: boolean;
   readonly hasPassword: boolean;
-  /** Source networks it is bound to; none: from anywhere. */
+  /** The source networks to which the account is bound. An empty list means any source. */
   readonly networks: readonly string[];
   readonly readOnly: boolean;
   readonly manages: boolean;
@@ -224,17 +234,21 @@ export type AccountRow = {
   readonly expiresAt: Date | null;
 };
 
-/** As its verified row says it. */
+/** The facts of an account's verified row. */
 type AccountFacts = {
   readonly customer_id: string | null;
   readonly kind: AccountKind;
   readonly source_networks: readonly string[];
   readonly read_only: boolean;
   readonly manages: boolean;
-  /** In microseconds. */
+  /** Microseconds since 1970. */
   readonly expires_at: number | null;
 };
 
+/**
+ * Returns an account by name, or undefined. Sealed columns are those of the verified row, unless `purpose` is `to-tell`.
+ * Accounts of self-tests are not found.
+ */
 export async function findAccountByName(tx: Transaction, name: string, purpose: Purpose): Promise<AccountRow | undefined> {
   const [row] = await tx.query<{
     id: string;
@@ -279,11 +293,12 @@ export async function isSessionOpen(tx: Transaction, id: string): Promise<boolea
   return (await tx.query("select 1 from session where id = $1 and state = 'open'", [id])).length === 1;
 }
 
+/** Sets the state of an account. Returns false when it had this state already. */
 export async function setAccountState(tx: Transaction, id: AccountId, state: 'active' | 'suspended'): Promise<boolean> {
   return (await tx.query('update account set state = $2 where id = $1 and state <> $2 returning id', [id, state])).length === 1;
 }
 
-/** So long from now; null = no end. */
+/** Sets the end of an account to `inMs` from now; null removes it. Returns the new end. */
 export async function setAccountEnd(tx: Transaction, id: AccountId, inMs: number | null, purpose: WritePurpose): Promise<Date | null> {
   await declareChange(tx, [{ kind: 'account', id }], { expires_at: inMs === null ? null : fromNow(inMs) }, purpose);
   const [row] = await tx.query<{ expires_at: Date | null }>(

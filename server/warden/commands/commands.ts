@@ -1,5 +1,7 @@
-// Owns: taking operators' commands from the database, deciding them again, and answering in the transaction of their effect.
-// Must never: trust the admin process: operator, role and parameters are checked here once more. Nor do what whoever asked has given up.
+// Owns: taking operators' commands from the database, checking them again, executing them, and answering in the
+// transaction of their effect.
+// Must never: trust the admin process: operator, role and parameters are checked here once more. Nor execute a command
+// for whose answer nobody waits any more.
 
 import { commandLife, mayBegin } from '../../domain/command-life.ts';
 import { held } from '../../domain/detached.ts';
@@ -24,19 +26,26 @@ import { type CommandRow, type CommandsLine, failCommand, finishCommand, takeCom
 import { demoUseCases, makerOf } from './demo.ts';
 import { type Doing, useCases } from './use-cases.ts';
 
-/** Notices are quick; this is for those that got lost, or whose taker died. */
+/**
+ * The time between two looks for commands. Notifications are quicker; the looks are for notifications that were lost
+ * and for commands whose warden died.
+ */
 const pollMs = 250;
 type UseCase = (params: never, doing: Doing) => Promise<unknown>;
 
-/** So many operators are remembered in the order in which they were served. */
+/** The number of operators whose order of being served is remembered. */
 const servedMax = 200;
 
-/** Of both lines together no more wait than the database lets. */
+/** The largest number of remembered reasons. The database admits fewer waiting commands than this, in both queues together. */
 const troublesMax = 200;
-/** Why what still waits could not be done when it was tried. */
+/** The reason, by command, why a waiting command could not be done when it was tried. */
 const troubles = new Map<string, string>();
 
-/** Listens for commands until stopped: those that do something run one by one, and beside them plans, one by one; by turns of the operators who wait, each one's in order of arrival. */
+/**
+ * Listens for commands until stopped. Commands that change something run one after the other, and plans run one after
+ * the other beside them. In each queue the waiting operators take turns, and the commands of one operator run in the
+ * order in which they were asked for.
+ */
 export async function startCommands(warden: Warden, sessions: SessionRegistry): Promise<{ stop(): Promise<void> }> {
   const lines = [startLine('others', warden, sessions), startLine('plans', warden, sessions)];
   const wake = (): void => {
@@ -70,7 +79,7 @@ function startLine(line: CommandsLine, warden: Warden, sessions: SessionRegistry
     const done = await runOne(warden, sessions, line, served);
     if (done === undefined) return false;
     served = [...served.filter((one) => one !== done.operator), done.operator].slice(-servedMax);
-    // Whoever it was for has had his turn: what cannot be done now holds up nobody else's.
+    // The operator has had a turn. A command that cannot be done now does not delay those of other operators.
     if (done.trouble !== undefined) throw done.trouble;
     return true;
   };
@@ -82,7 +91,8 @@ function startLine(line: CommandsLine, warden: Warden, sessions: SessionRegistry
       (async () => {
         while (isWanted && !isStopped) {
           isWanted = false;
-          // What a command sealed again is known here before the next one; other wardens hear of its answer.
+          // This process reads what the command sealed again before it takes the next one. Other wardens read it when
+          // they are notified of the answer.
           while (!isStopped && (await next())) await warden.database.withSystem((tx) => generationsOf(warden.keys).refresh(tx));
         }
       })()
@@ -108,17 +118,17 @@ async function withSavepoint<T>(tx: Transaction, work: () => Promise<T>): Promis
     return result;
   } catch (error) {
     await tx.query('rollback to savepoint part');
-    // It would stand there still, and whoever encloses this one would go back to it instead of his own.
+    // `rollback to` keeps the savepoint. It would hide an outer savepoint of the same name, so it is released.
     await tx.query('release savepoint part');
     undeclare();
     throw error;
   }
 }
 
-/** Whose it was, and what was in its way. */
+/** Whose command was tried, and the error that prevented it. */
 type Done = { readonly operator: string; readonly trouble?: unknown };
 
-/** Nothing, when none waits. A command that fails leaves no trace but its answer and its ledger entry. */
+/** Takes and executes one command. Returns undefined when none waits. A command that fails leaves only its answer and its ledger entry. */
 async function runOne(warden: Warden, sessions: SessionRegistry, line: CommandsLine, served: readonly string[]): Promise<Done | undefined> {
   const announcements: (() => void)[] = [];
   let taken: CommandRow | undefined;
@@ -153,7 +163,7 @@ async function runOne(warden: Warden, sessions: SessionRegistry, line: CommandsL
     if (taken === undefined) throw thrown;
     const failed: CommandRow = taken;
     const error = toCofferdamError(thrown);
-    // It is tried again while it may begin.
+    // The command is tried again as long as it may begin.
     if (isPassing(error) && !(thrown instanceof Answer)) {
       if (troubles.size < troublesMax) troubles.set(failed.id, error.message);
       return { operator: failed.operatorId, trouble: error };
@@ -169,7 +179,7 @@ async function runOne(warden: Warden, sessions: SessionRegistry, line: CommandsL
   return { operator: taken.operatorId };
 }
 
-/** An answer, not a fault of the database: the command is over, and those behind it have their turn. */
+/** An error that is the answer to a command and not a fault of the database: the command is over, and those after it take their turn. */
 class Answer extends CofferdamError {}
 
 const tooLate = (trouble: string | undefined): string =>
@@ -181,7 +191,10 @@ class TooLate extends Answer {
   }
 }
 
-/** While the database is not what was witnessed, it is looked at and released, and nothing else. */
+/**
+ * While the record is frozen, throws for every command except those about changes, `warden.ping`, and the release of
+ * the freeze and its plan.
+ */
 function requireUnfrozen({ guard }: Warden, { operation, params }: CommandRow): void {
   if (guard.state.is === 'open' || guard.state.why !== 'frozen') return;
   const isAbout = (what: unknown): boolean => what === 'ledger.release';
@@ -191,7 +204,7 @@ function requireUnfrozen({ guard }: Warden, { operation, params }: CommandRow): 
   throw new Answer('unavailable', `frozen: ${guard.state.text}. Nothing was done; see \`cofferctl ledger status\``);
 }
 
-/** What widens, by one alone. */
+/** Throws `denied` when one operator alone would widen something. */
 const needsAnother = (wider: readonly string[]): void => {
   if (wider.length > 0)
     throw new CofferdamError(
@@ -200,12 +213,15 @@ const needsAnother = (wider: readonly string[]): void => {
     );
 };
 
-/** What two allowed to become wider is what they were shown: the rows behind it are what the warden wrote. */
+/**
+ * When two operators approved that something becomes wider, requires that the rows behind it are what the warden wrote,
+ * because those are what the operators were shown.
+ */
 const relyWhenWider = (tx: Transaction, wider: readonly string[]): void => {
   if (wider.length > 0) relyOnFound(tx);
 };
 
-/** Operator and entry as they stand; then the command itself, or the change that it is about. */
+/** Verifies the operator as the row stands now, then executes the command, or the change that it is about. */
 async function decide(command: CommandRow, doing: Doing, applies: (change: string) => void): Promise<unknown> {
   requireUnfrozen(doing.warden, command);
   if (!command.isActive) throw new CofferdamError('denied', 'this operator is suspended');
@@ -215,7 +231,7 @@ async function decide(command: CommandRow, doing: Doing, applies: (change: strin
     await doing.warden.database.onceUndone((tx) => alarmBroken(tx, broken, 'a command of this operator was refused'));
     throw new CofferdamError('denied', 'the entry of this operator is not what the warden wrote');
   }
-  // The command was taken by an earlier statement: who it is and what he may do is the verified row's to say.
+  // The command was read by an earlier statement. The verified row decides who the operator is and which role it has.
   const verified = factsOfRow<{ name: string; role: string; state: string }>(rows, row);
   if (verified?.name !== command.operator || verified.role !== command.role || verified.state !== 'active')
     throw new CofferdamError('denied', 'the entry of this operator is another one at this moment: nothing was done');
@@ -270,10 +286,13 @@ async function execute(command: Pick<CommandRow, 'operation' | 'params' | 'role'
 }
 
 const effectsMax = 200;
-/** Never committed: thrown to undo what a plan did. */
+/** Thrown to undo what a plan did, so that it is never committed. */
 class Undone extends Error {}
 
-/** Runs the operation for real and undoes it: what it finds wrong is said now, and what it would do is read off the record it wrote. */
+/**
+ * Executes the operation inside a savepoint and undoes it. Errors are found as in the real execution, and the effects
+ * are read from the entries that it wrote.
+ */
 async function plan(command: CommandRow, doing: Doing, wanted: Params<OperatorToAdmin, 'plan'>): Promise<Result<OperatorToAdmin, 'plan'>> {
   const { tx } = doing;
   const wider: string[] = [];

@@ -1,4 +1,4 @@
-// Owns: what operators do to credentials, each inside the command's own transaction, on the record.
+// Owns: what operators do to credentials, each inside its command's own transaction and on the record.
 // Must never: act on more than the selection that was named.
 import { randomUUID } from 'node:crypto';
 import { hourMs } from '../../config/credential-ages.ts';
@@ -58,13 +58,13 @@ type P<K extends keyof OperatorToAdmin> = Params<OperatorToAdmin, K>;
 
 const acting = (doing: Doing): Acting => ({ tx: doing.tx, warden: doing.warden, by: doing.operator, endSessions: doing.endSessions });
 
-/** Credentials of a selection of which it is told at once when they were altered. */
+/** The number of credentials of a selection whose rows are checked at once for alterations. */
 const toldMax = 20;
 
 async function chosen(doing: Doing, selection: Selection): Promise<readonly FoundCredential[]> {
   const found = await selectCredentials(doing.tx, selection);
   if (found.length === 0) throw new CofferdamError('not-found', 'no credential fits: see `cofferctl credential list`');
-  // What many rows say is looked at by the regular pass.
+  // The rows of a larger selection are checked by the regular pass.
   for (const one of found.slice(0, toldMax)) {
     await declareFound(doing.tx, 'to-narrow', { kind: 'credential', id: one.id }, { account_id: one.account });
     await declareFound(doing.tx, 'to-narrow', { kind: 'account', id: one.account }, { name: one.accountName });
@@ -87,7 +87,7 @@ const namesOf = (selection: Selection): string =>
 export const credentialUseCases = {
   'credential.revoke': async ({ selection, reason }: P<'credential.revoke'>, doing: Doing) => {
     const found = await chosen(doing, selection);
-    // All at once, in the order in which grants lock.
+    // All credentials are locked at once, in the order in which grants lock them.
     await lockForWithdrawal(doing.tx, { credentials: found.map((one) => one.id) });
     let sessionsEnded = 0;
     let revoked = 0;
@@ -278,10 +278,10 @@ export const credentialUseCases = {
     const account = await requireAccount(tx, name, 'to-rely');
     if (account.hasFactor)
       throw new CofferdamError('conflict', `account ${name} has a second factor: cofferctl mfa reset ${name} before a new one is enrolled`);
-    // That there is none is what the warden wrote.
+    // That the account has no second factor must be what the warden wrote, and not the work of somebody else.
     if (await hasFactorRow(tx, account.id)) await declareRelied(tx, factorName(account.id), { sealed_seed: null });
     const livesMs = (hours ?? 24) * hourMs(warden.config.credentials);
-    // Whoever came in by the former ticket does not enrol by this one.
+    // A session that was opened with the former ticket must not enrol a factor with this one.
     await endSessions({ enrolmentOf: account.id }, 'another ticket was issued');
     const hash = Buffer.from(ticketHash, 'hex');
     const expiresAt = await insertTicket(tx, { id: randomUUID(), account: account.id, hash, issuedBy: operator, livesMs });
@@ -298,7 +298,7 @@ export const credentialUseCases = {
   'mfa.reset': async ({ account: name, reason }: P<'mfa.reset'>, { tx, operator, warden, endSessions }: Doing) => {
     const account = await requireAccount(tx, name, 'to-narrow');
     await lockForWithdrawal(tx, { account: account.id });
-    // Tickets belong to the state that is being left (T-11).
+    // Outstanding tickets belong to the state that is being left (T-11).
     await endTickets(tx, account.id);
     if (!account.hasFactor && !(await wasFactorAltered(tx, warden, account.id)))
       throw new CofferdamError('conflict', `account ${name} has no second factor`);
@@ -314,7 +314,7 @@ export const credentialUseCases = {
   },
 };
 
-/** There was a factor once, and its row is not what the warden left: taking it away begins anew. */
+/** Returns whether the account had a second factor whose row is not what the warden left. A reset then starts anew. */
 async function wasFactorAltered(tx: Transaction, { keys }: Pick<Warden, 'keys'>, account: AccountId): Promise<boolean> {
   const row = factorName(account);
   return (generationsOf(keys).newest(row) > 0 || (await hasFactorRow(tx, account))) && (await firstBroken(tx, keys, [row])) !== undefined;

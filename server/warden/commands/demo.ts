@@ -1,4 +1,5 @@
-// Owns: what exists only in the demo world: a second factor whose seed is known, and the refusal to run demo accounts anywhere but on loopback.
+// Owns: what exists only in the demo world: setting a second factor with a known seed, and the refusal to run demo
+// accounts anywhere but on loopback.
 // Must never: be reachable without `config.demo`, which the configuration allows on loopback only (T-30).
 import { z } from 'zod';
 import { isLoopback } from '../../domain/addresses.ts';
@@ -24,11 +25,11 @@ export const demoUseCases = {
   },
 } as const;
 
-/** Whose rows a command makes: an operator's, but for what the demo world alone has. */
+/** Returns the maker of the rows that a command makes: the operator, except for commands that only the demo world has. */
 export const makerOf = (operation: string, { demo }: Pick<Warden['config'], 'demo'>): Maker =>
   demo && Object.hasOwn(demoUseCases, operation) ? 'demo' : 'operator';
 
-/** Refuses a start with demo accounts in the database unless this is the demo world on loopback. */
+/** Throws `configuration` when the database has demo accounts and this is not the demo world on loopback. Called at the start. */
 export async function assertNoDemoOutsideLoopback(warden: Pick<Warden, 'config' | 'database'>): Promise<void> {
   const { config, database } = warden;
   if (config.demo && config.edges.every((edge) => isLoopback(edge.host))) return;

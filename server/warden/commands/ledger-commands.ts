@@ -1,4 +1,4 @@
-// Owns: what operators order about the record itself: letting it go on after a freeze, and a head that names all trees.
+// Owns: the operators' commands about the record itself: releasing a freeze, and beginning an epoch with a head that names all trees.
 import { CofferdamError } from '../../domain/errors.ts';
 import type { Params, Result } from '../../rpc/operation.ts';
 import type { OperatorToAdmin } from '../../rpc/operator-admin.ts';
@@ -11,7 +11,7 @@ export const ledgerUseCases = {
     askedAt: (await askEpoch(tx)).toISOString(),
   }),
 
-  /** What was signed names what is given up: it opens this freeze and no other. */
+  /** The signed parameters name what is given up, so they release exactly this freeze and no other. */
   'ledger.release': async (
     { freeze: id, why, witnessedSize, witnessedRoot, heads, era }: Params<OperatorToAdmin, 'ledger.release'>,
     { tx, operator, change }: Doing,

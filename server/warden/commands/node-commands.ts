@@ -1,4 +1,4 @@
-// Owns: what operators order an edge to do.
+// Owns: the operators' commands to an edge.
 import { CofferdamError } from '../../domain/errors.ts';
 import { idOf, type NodeName } from '../../domain/ids.ts';
 import type { Params, Result } from '../../rpc/operation.ts';
@@ -8,7 +8,10 @@ import { orderDrain } from '../nodes/node-queries.ts';
 import type { Doing } from './use-cases.ts';
 
 export const nodeUseCases = {
-  /** Written here, told by the lease: whichever warden the edge is connected to, it hears of it with its next renewal. */
+  /**
+   * The order is written into the node's row, and the lease carries it: the edge hears of it with its next renewal,
+   * whichever warden it is connected to (decision 0014).
+   */
   'node.drain': async (
     { node, reason, withinMinutes }: Params<OperatorToAdmin, 'node.drain'>,
     { tx, operator }: Doing,

@@ -1,4 +1,4 @@
-// Owns: what operators decide about windows, retention and holds, each inside the command's own transaction, on the record.
+// Owns: the operators' commands about windows, retention and holds, each inside its command's own transaction and on the record.
 import { CofferdamError } from '../../domain/errors.ts';
 import { isBoundWider } from '../../domain/widening.ts';
 import type { Transaction } from '../../postgres/database.ts';
@@ -50,14 +50,14 @@ export const retentionUseCases = {
       if (isAltered) throw alteredBefore(tx, row);
       throw new CofferdamError('invalid', 'retention cannot end before the window does');
     }
-    // Compared with an altered row, only what takes nothing away from any row is wider.
+    // When the row was altered, its values are not compared. Then only a value that restricts nothing counts as wider.
     const isFreer = (was: number | null, asked: number | null | undefined): boolean =>
       asked !== undefined && (isAltered ? asked === null : isBoundWider(was, asked));
     const isSooner = isAltered ? typeof retentionDays === 'number' : isBoundWider(after.retentionDays, before.retentionDays);
     const wider = [
       ...(isFreer(before.windowDays, windowDays) ? [`the window of ${folder}`] : []),
       ...(isFreer(before.readsMax, readsMax) ? [`the reads of ${folder}`] : []),
-      // Less retention destroys sooner.
+      // A shorter retention destroys files sooner, so it needs two operators.
       ...(isSooner ? [`what is destroyed sooner in ${folder}`] : []),
     ];
     widen(wider);

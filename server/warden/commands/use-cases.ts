@@ -1,5 +1,5 @@
-// Owns: what each changing operation of an operator does, one function a verb, inside the command's own transaction.
-// Must never: change anything before all of its parameters are known to be good.
+// Owns: what each changing operation of an operator does: one function for each operation, inside the command's own transaction.
+// Must never: change anything before all parameters were checked.
 import { randomUUID } from 'node:crypto';
 import { isDemoAccount } from '../../domain/demo-accounts.ts';
 import { CofferdamError } from '../../domain/errors.ts';
@@ -25,16 +25,16 @@ import { retentionUseCases } from './retention-commands.ts';
 export type Doing = {
   readonly tx: Transaction;
   readonly warden: Warden;
-  /** Who does it, as it stands in rows and entries: `alice`, or `alice, approved by bob`. */
+  /** Who acts, as rows and entries state it: `alice`, or `alice, approved by bob`. */
   readonly operator: string;
   readonly operatorId: string;
-  /** The change that is being applied; null: one operator's command, or a plan. */
+  /** The id of the change that is being applied; null for a command of one operator and for a plan. */
   readonly change: string | null;
-  /** Says what becomes wider; throws `denied` unless a second operator has approved it. */
+  /** States what becomes wider. Throws `denied` unless a second operator has approved it. */
   readonly widen: (wider: readonly string[]) => void;
-  /** Ends sessions within this transaction; edges hear of it after the commit (of a plan: never). */
+  /** Ends sessions within this transaction and returns how many. Edges are told after the commit; for a plan, never. */
   readonly endSessions: (filter: SessionFilter, reason: string, how?: { readonly isPlan: boolean }) => Promise<number>;
-  /** What `work` did is undone when it throws; the rest of the command goes on. */
+  /** Runs `work` inside a savepoint. When `work` throws, its effects are undone, and the rest of the command may go on. */
   readonly savepoint: <T>(work: () => Promise<T>) => Promise<T>;
 };
 
@@ -48,7 +48,7 @@ type UseCases = {
 
 export type { ChangingOperation };
 
-/** What a new account may do, by plane and direction of the folder. */
+/** The verbs that a new account gets, by its plane and the direction of the folder. */
 const verbsOf: Readonly<Record<'partner' | 'internal', Readonly<Record<Direction, readonly Verb[]>>>> = {
   partner: { deposit: ['list', 'write'], collect: ['list', 'read'] },
   internal: { deposit: ['list', 'read'], collect: ['list', 'write', 'remove'] },
@@ -95,7 +95,8 @@ export const useCases = {
   },
 
   'customer.suspend': async ({ name, reason }, { tx, endSessions, operator }) => {
-    // Who may reach this customer is read while a session opens, of internal accounts too: what opens now is found below, what opens later sees this.
+    // Which accounts may reach this customer, internal ones included, is read while a session opens. Sessions that open
+    // now are found below; those that open later see the suspension.
     await holdOpenings(tx);
     const customer = await requireCustomer(tx, name, 'to-narrow');
     await lockForWithdrawal(tx, { customer });

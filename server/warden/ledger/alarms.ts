@@ -1,11 +1,13 @@
-// Owns: the alarms about a record that waits: for its seal, or for its witness; each said once a minute.
-// Must never: count as said what could not be written.
+// Owns: three alarms about the record: that too many entries wait for a seal, that entries of operators are sealed
+// late, and that a witness has lost its checkpoint. Each is raised at most once a minute for each subject.
+// Must never: count an alarm as raised when its row could not be written.
 import type { Logger } from '../../observability/logger.ts';
 import type { Database } from '../../postgres/database.ts';
 import { insertAlert } from '../alerts/alert-queries.ts';
 
 const alarmEveryMs = 60_000;
 
+/** Raises alarms about the record over the sealer's pool, and logs them as errors. */
 export class LedgerAlarms {
   readonly #database: Database;
   readonly #log: Logger;

@@ -1,5 +1,7 @@
-// Owns: the file of one month on its way to the disk: written as a stream, durable, read back; and the names that files and drafts have.
-// Must never: hold more of a file than a few pages in memory, write over a file that is there, or wait for a disk that does not go on.
+// Owns: writing the archive file of one month: as a stream, synced to the disk and read back; and the names of archive
+// files and of their drafts.
+// Must never: hold more than a few pages of a file in memory, overwrite an existing file, or wait without end for a
+// disk that makes no progress.
 import { createHash, randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
@@ -10,18 +12,24 @@ import { createGunzip, createGzip } from 'node:zlib';
 import { CofferdamError } from '../../domain/errors.ts';
 
 export type ArchiveLine = { readonly tree: string; readonly position: number; readonly line: string };
-/** What a file holds of one tree. */
+/** The entries of one tree that an archive file holds: the first and the last position, and the number of entries. */
 export type Range = { readonly tree: string; readonly first: number; readonly last: number; readonly entries: number };
-/** A draft that is durable and was read back. `sha256`: of the file as it stands there, hexadecimal. */
+/** A draft file that is durable and was read back. `sha256` is the hexadecimal hash of the compressed file as it stands on the disk. */
 export type Draft = { readonly path: string; readonly sha256: string; readonly entries: number; readonly ranges: readonly Range[] };
 
-/** `month`: its first day. */
+/** Returns the name of the archive file of a month. `month` is the ISO date of its first day. */
 export const fileOf = (month: string): string => `ledger-${month.slice(0, 7)}.jsonl.gz`;
-/** A draft is the work of one attempt of one warden. One that is older than this was left behind by a process that was killed. */
+/**
+ * The age beyond which a draft is removed. Each attempt of each warden writes a draft of its own, so an older draft was
+ * left behind by a process that was killed.
+ */
 const draftMsMax = 24 * 3_600_000;
 const draftPattern = /^(?<file>ledger-\d{4}-\d\d\.jsonl\.gz)\.[0-9a-f-]{36}\.draft$/;
 
-/** Aborts when nothing moved for so long. A disk that hangs holds up one attempt, and no more. */
+/**
+ * The time without any progress after which an attempt is aborted. A disk that hangs therefore ends one attempt and
+ * blocks nothing else.
+ */
 const stallMs = 5 * 60_000;
 
 class Pace {
@@ -45,7 +53,10 @@ class Pace {
   }
 }
 
-/** Says of each piece that passes what it is; the next one comes when the piece was taken. */
+/**
+ * Returns a transform that calls `onPiece` with each chunk and passes the chunk on unchanged. The next chunk is read
+ * when this one was consumed (back-pressure).
+ */
 const passing = (onPiece: (piece: Buffer) => void): Transform =>
   new Transform({
     transform(piece: Buffer, _encoding, done) {
@@ -54,6 +65,7 @@ const passing = (onPiece: (piece: Buffer) => void): Transform =>
     },
   });
 
+/** Makes the names in a directory durable, so that a new or renamed file survives a power cut. */
 export async function syncDirectory(directory: string): Promise<void> {
   const handle = await open(directory, 'r');
   try {
@@ -63,7 +75,7 @@ export async function syncDirectory(directory: string): Promise<void> {
   }
 }
 
-/** Whether there is such a file, whatever is in it. */
+/** Returns whether a file exists at this path, whatever it contains. Throws every error of `stat` except ENOENT. */
 export const isThere = (path: string): Promise<boolean> =>
   stat(path).then(
     () => true,
@@ -73,7 +85,10 @@ export const isThere = (path: string): Promise<boolean> =>
     },
   );
 
-/** Lines as they come: whoever reads them takes the next page when there is room. Counts what it hands over. */
+/**
+ * Yields the text of each page as the consumer asks for it, and adds up in `ranges` what was yielded. Throws `corrupt`
+ * when the entries are not in strictly ascending order of tree and position.
+ */
 async function* textOf(pages: AsyncIterable<readonly ArchiveLine[]>, ranges: Map<string, Range>, onText: (text: string) => void) {
   let before: ArchiveLine | undefined;
   for await (const page of pages) {
@@ -95,7 +110,7 @@ async function* textOf(pages: AsyncIterable<readonly ArchiveLine[]>, ranges: Map
   }
 }
 
-/** By the handle that is synced afterwards: what the disk could not write is said by that very handle. */
+/** Writes through the same handle that is synced afterwards, because the kernel reports a failed write-back to that handle. */
 async function store(handle: FileHandle, pieces: AsyncIterable<Buffer>): Promise<void> {
   for await (const piece of pieces)
     for (let from = 0; from < piece.length; ) {
@@ -121,7 +136,10 @@ async function fill(handle: FileHandle, pages: AsyncIterable<readonly ArchiveLin
   return { plain: plain.digest('hex'), packed: packed.digest('hex') };
 }
 
-/** What a file holds when it is read from the disk. Throws what the disk or the unpacking says. */
+/**
+ * Reads a file from the disk and returns both hashes and the number of its lines. Throws the errors of the disk and of
+ * the decompression.
+ */
 async function readBack(path: string, pace: Pace): Promise<{ readonly plain: string; readonly packed: string; readonly lines: number }> {
   const [plain, packed] = [createHash('sha256'), createHash('sha256')];
   let lines = 0;
@@ -142,8 +160,9 @@ async function readBack(path: string, pace: Pace): Promise<{ readonly plain: str
 }
 
 /**
- * Writes the file of one month under a name of this attempt: durable, and read from the disk again before it counts for anything. Throws what the disk, the
- * database or `signal` says; then nothing of it is left.
+ * Writes the file of one month under a name of this attempt, syncs it, and reads it back from the disk before it
+ * counts. Throws `corrupt` when it was not read back as written, and otherwise the error of the disk, of the database
+ * or of `signal`; the draft is then removed.
  */
 export async function writeDraft(
   directory: string,
@@ -177,7 +196,7 @@ export async function writeDraft(
   }
 }
 
-/** SHA-256 of a file, hexadecimal; undefined: there is none. */
+/** Returns the hexadecimal SHA-256 of a file, or undefined when the file does not exist. */
 export async function hashOf(path: string, signal: AbortSignal): Promise<string | undefined> {
   if (!(await isThere(path))) return undefined;
   const pace = new Pace(signal);
@@ -193,7 +212,10 @@ export async function hashOf(path: string, signal: AbortSignal): Promise<string 
   return sum.digest('hex');
 }
 
-/** Gives a draft its name, durably. A file of that name that is another one is kept beside it: it may be the only one of its kind. */
+/**
+ * Renames a draft to the name of the archive and syncs the directory. An existing file of that name is renamed and kept
+ * beside it, because it may be the only copy of its content.
+ */
 export async function place(directory: string, month: string, draft: string): Promise<void> {
   const path = join(directory, fileOf(month));
   if (await isThere(path)) await rename(path, `${path}.other-${randomUUID()}`);
@@ -212,14 +234,17 @@ async function draftsIn(directory: string): Promise<readonly { readonly path: st
   });
 }
 
-/** A draft of the month with this hash, which a process left when it was killed before it had named it; undefined: there is none. */
+/**
+ * Returns the path of a draft of the month that has this hash: a process that was killed before it could rename the
+ * draft left it. Returns undefined when there is none.
+ */
 export async function findDraft(directory: string, month: string, sha256: string, signal: AbortSignal): Promise<string | undefined> {
   for (const { path, file } of await draftsIn(directory))
     if (file === fileOf(month) && (await hashOf(path, signal)) === sha256) return path;
   return undefined;
 }
 
-/** Removes drafts that nobody can be working on any more. */
+/** Removes drafts that are so old that no process can still be working on them. */
 export async function clearDrafts(directory: string): Promise<void> {
   for (const { path } of await draftsIn(directory)) {
     const { mtimeMs } = await stat(path);

@@ -1,11 +1,13 @@
-// Owns: the SQL of months that leave the database.
-// Must never: take a month out before its file is durable and stands in the record.
+// Owns: the SQL of months that leave the database for an archive.
+// Must never: drop a month before its archive file is durable and is stated in the record.
 import type { Transaction } from '../../postgres/database.ts';
 import type { ArchiveLine, Range } from './archive-file.ts';
 
 /**
- * First days of months that are in the database and ended before the last `online` months, oldest first. ISO dates. The names of the months first, by
- * themselves: a planner that filters all tables by date before it looks whose they are meets names that are none.
+ * Returns the first days (ISO dates, oldest first) of the months that are in the database and ended before the last
+ * `online` months. The names are selected in a materialised step of their own: otherwise the planner may parse a date
+ * out of the names of all tables before it checks which tables are partitions of the record, and fails on names that
+ * are no dates.
  */
 export async function monthsToArchive(tx: Transaction, online: number): Promise<readonly string[]> {
   const rows = await tx.query<{ month: string }>(
@@ -18,17 +20,20 @@ export async function monthsToArchive(tx: Transaction, online: number): Promise<
   return rows.map((row) => row.month);
 }
 
-/** From now on no entry is sealed into this month. */
+/** Closes a month: no entry is sealed into it any more. */
 export async function closeMonth(tx: Transaction, month: string): Promise<void> {
   await tx.query('select ledger_close_month($1::date)', [month]);
 }
 
-/** For the rest of the transaction pages are read along the index that has their order, whatever the planner believes: never the month for each of them. */
+/**
+ * For the rest of the transaction, makes PostgreSQL read the pages along the index on tree and position, whatever the
+ * planner's statistics say. A plan that sorts would read the whole month once for each page.
+ */
 async function alongTheTree(tx: Transaction): Promise<void> {
   await tx.query("select set_config('enable_bitmapscan', 'off', true), set_config('enable_sort', 'off', true)");
 }
 
-/** Lines of a dump: entries of one month behind a place, in the order of tree and position. */
+/** Returns the dump lines of up to `limit` entries of one month that follow the place `after`, ordered by tree and position. */
 export async function pageOfMonth(
   tx: Transaction,
   month: string,
@@ -46,6 +51,7 @@ export async function pageOfMonth(
 
 export type Archive = { readonly month: string; readonly file: string; readonly sha256: string; readonly entries: number };
 
+/** Returns the archive of a month, or undefined when there is none or its file was deleted. */
 export async function findArchive(tx: Transaction, month: string): Promise<Archive | undefined> {
   const [row] = await tx.query<Archive>(
     "select to_char(month, 'YYYY-MM-DD') as month, file, encode(sha256, 'hex') as sha256, entries from ledger_archive where month = $1::date and deleted_at is null",
@@ -54,7 +60,10 @@ export async function findArchive(tx: Transaction, month: string): Promise<Archi
   return row;
 }
 
-/** False: another warden was first, and its file is the one. */
+/**
+ * Inserts the row of an archive and its ranges. Returns false when another warden inserted a row for this month first;
+ * then the file of that warden is the archive.
+ */
 export async function insertArchive(tx: Transaction, archive: Archive, ranges: readonly Range[]): Promise<boolean> {
   const rows = await tx.query(
     "insert into ledger_archive (month, file, sha256, entries) values ($1::date, $2, decode($3, 'hex'), $4) on conflict do nothing returning month",
@@ -74,7 +83,10 @@ export async function insertArchive(tx: Transaction, archive: Archive, ranges: r
   return true;
 }
 
-/** Ranges whose trees were not told yet, marked as told: the caller writes the entries in the same transaction. */
+/**
+ * Returns up to `limit` ranges whose trees have no `ledger.archived` entry yet, and marks them as stated. The caller
+ * writes the entries in the same transaction.
+ */
 export async function takeUnstated(tx: Transaction, month: string, limit: number): Promise<readonly Range[]> {
   return tx.query<Range>(
     `update ledger_archive_range r set stated_at = clock_timestamp()
@@ -84,7 +96,7 @@ export async function takeUnstated(tx: Transaction, month: string, limit: number
   );
 }
 
-/** How many trees of the month have no sealed and witnessed entry about it yet. */
+/** Returns the number of trees of the month whose `ledger.archived` entry is not yet sealed and witnessed. */
 export async function unwitnessedStatements(tx: Transaction, { month, sha256 }: Archive): Promise<number> {
   const [row] = await tx.query<{ n: number }>(
     `select count(*) as n from ledger_archive_range r where r.month = $1::date and not exists (
@@ -95,7 +107,7 @@ export async function unwitnessedStatements(tx: Transaction, { month, sha256 }: 
   return row?.n ?? 0;
 }
 
-/** Forwards among these whose receivers do not have all entries of the month yet. */
+/** Returns those of the named forwards whose receivers do not yet have all entries of the month. */
 export async function forwardsWithin(tx: Transaction, month: string, forwards: readonly string[]): Promise<readonly string[]> {
   const rows = await tx.query<{ name: string }>(
     `select f.name from ledger_forward f where f.name = any ($2::text[]) and f.number < (select max(s.number) from ledger_sealed s
@@ -105,14 +117,24 @@ export async function forwardsWithin(tx: Transaction, month: string, forwards: r
   return rows.map((row) => row.name);
 }
 
-/** A month of millions of entries is counted once more before it goes. */
+/**
+ * The statement timeout of `dropMonth`, in milliseconds: the function counts all entries of the month once more before
+ * it drops them, and there may be millions.
+ */
 const dropMs = 20 * 60_000;
-/** Looks for a moment in which nobody reads the record: for some seconds, and again with the next pass. */
+/**
+ * The number of attempts to get the lock at a moment when nobody reads the record, 20 to 50 ms apart: about five
+ * seconds in all. When all of them fail, the next pass tries again.
+ */
 const dropTries = 150;
 
-/** Null: it is gone. Otherwise why it stays. Fails with `unavailable` when the record was read without a pause. */
+/**
+ * Drops a month. Returns null when the month is gone, and otherwise the reason why it stays. Fails with `unavailable`
+ * when readers of the record left no moment for the lock.
+ */
 export async function dropMonth(tx: Transaction, month: string): Promise<string | null> {
-  // A transaction of the role has a bound of its own, which is shorter; the statement is all that this one does.
+  // The role has a transaction timeout that is shorter than `dropMs`. It is switched off here, because this transaction
+  // consists of this statement alone.
   await tx.query(
     `select set_config('statement_timeout', $1::int::text, true),
        case when current_setting('server_version_num')::int >= 170000 then set_config('transaction_timeout', '0', true) end`,
@@ -122,7 +144,10 @@ export async function dropMonth(tx: Transaction, month: string): Promise<string 
   return row === undefined ? 'the database gave no answer' : row.why;
 }
 
-/** Archives whose retention has ended. A month that is still in the database is archived again otherwise. */
+/**
+ * Returns the archives whose retention has ended. A month that is still in the database is left out, because it would
+ * be archived again.
+ */
 export async function archivesToDelete(tx: Transaction, retention: number): Promise<readonly Archive[]> {
   return tx.query<Archive>(
     `select to_char(month, 'YYYY-MM-DD') as month, file, encode(sha256, 'hex') as sha256, entries from ledger_archive
@@ -132,7 +157,10 @@ export async function archivesToDelete(tx: Transaction, retention: number): Prom
   );
 }
 
-/** False: it was marked before. The caller writes the entry in the same transaction. */
+/**
+ * Marks that the deletion of an archive is stated in the record. Returns false when it was marked before. The caller
+ * writes the entry in the same transaction.
+ */
 export async function markDeletionStated(tx: Transaction, month: string): Promise<boolean> {
   const rows = await tx.query(
     'update ledger_archive set deletion_stated_at = clock_timestamp() where month = $1::date and deletion_stated_at is null returning month',
@@ -141,7 +169,7 @@ export async function markDeletionStated(tx: Transaction, month: string): Promis
   return rows.length === 1;
 }
 
-/** The record says that this archive is deleted: sealed and witnessed. */
+/** Returns whether the entry about the deletion of this archive is sealed and witnessed. */
 export async function isDeletionWitnessed(tx: Transaction, { month, file }: Archive): Promise<boolean> {
   const rows = await tx.query(
     `select 1 from ledger_sealed s where s.tree = '00000000-0000-0000-0000-000000000000' and s.kind = 'ledger.archive-deleted' and s.number <= ledger_witnessed_number()
@@ -155,7 +183,10 @@ export async function markDeleted(tx: Transaction, month: string): Promise<void>
   await tx.query('update ledger_archive set deleted_at = clock_timestamp() where month = $1::date and deleted_at is null', [month]);
 }
 
-/** How far a month is that is due; `why`: it does not go on by itself at once. Returns for how long it has been due, milliseconds. */
+/**
+ * Writes down which step a due month has reached; `why` is the reason why it does not go on at once, or null. Returns
+ * for how many milliseconds the month has been due.
+ */
 export async function noteProgress(
   tx: Transaction,
   { month, step, why, isFailure, online }: { month: string; step: string; why: string | null; isFailure: boolean; online: number },
@@ -170,7 +201,7 @@ export async function noteProgress(
   return row?.due_ms ?? 0;
 }
 
-/** Nothing is said any more of months that are not due, or have left. */
+/** Deletes the progress rows of all months except those in `due`, so that nothing is reported of a month that is not due or has left. */
 export async function forgetProgress(tx: Transaction, due: readonly string[]): Promise<void> {
   await tx.query('delete from ledger_archiving where month <> all ($1::date[])', [due]);
 }

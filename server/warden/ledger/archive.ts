@@ -1,6 +1,7 @@
-// Owns: months of the record that leave the database for a file each, step by step, and files whose retention has ended.
-// Must never: drop a month whose file is not durable, whole and told to every tree by an entry that is sealed and witnessed; or let one month's trouble keep
-// the others, or the warden, from going on.
+// Owns: moving months of the record out of the database into one file each, step by step, and deleting the files whose
+// retention has ended (decision 0037).
+// Must never: drop a month before its file is durable and complete, and before a sealed and witnessed entry in every
+// tree states it; or let a failure of one month keep the other months, or the warden, from going on.
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate as breath } from 'node:timers/promises';
@@ -48,13 +49,16 @@ export type ArchiveOptions = {
   readonly config: Pick<LedgerConfig, 'archiveDirectory' | 'onlineMonths' | 'retentionMonths' | 'forwards'>;
   readonly database: Database;
   readonly log: Logger;
-  /** Ends the work where it is; it goes on with the next pass. */
+  /** Aborts the work at its present step. The next pass continues from there. */
   readonly signal?: AbortSignal;
-  /** Hears of each step that is done, before the next one begins. */
+  /** Called after each completed step, before the next one begins. */
   readonly onStep?: (step: Step, month: string) => void;
 };
 
-/** What was done last to a month that is due. Each step stands by itself: whoever comes after a kill goes on behind the last one. */
+/**
+ * The last step that was completed for a due month. Each step is durable by itself, so a process that starts after a
+ * kill continues behind the last one.
+ */
 export type Step =
   | 'due'
   | 'closed'
@@ -68,19 +72,25 @@ export type Step =
   | 'dropped'
   | 'deletion-stated'
   | 'deleted';
-/** Why a month stays for now. */
+/** A month that stays in the database for now, and why. */
 export type Waiting = { readonly month: string; readonly step: Step; readonly why: string; readonly isFailure: boolean };
 
-/** A page costs the warden's only thread a few milliseconds. */
+/** The number of entries of one page. A page of this size occupies the warden's only thread for a few milliseconds. */
 const pageRows = 1000;
-/** Trees that are told in one transaction: it is over before the record would be called late. */
+/**
+ * The number of trees whose entries are written in one transaction. The transaction must end well before the lag of the
+ * record would raise an alarm.
+ */
 const statedMax = 500;
-/** A month that waits for its witness, for receivers or for a quiet moment is nobody's alarm for so long. */
+/** The time for which a month may wait for a witness, for receivers or for a moment without readers before an alarm is raised. */
 const patienceMs = 24 * 3_600_000;
 
 const never = new AbortController().signal;
 
-/** Reads a month page by page, each in a transaction of its own: the month is closed, so that all of them see the same. */
+/**
+ * Yields a month page by page, each page read in a transaction of its own. The month is closed, so its content does not
+ * change between the pages.
+ */
 async function* pagesOf(
   database: Database,
   month: string,
@@ -130,7 +140,10 @@ class Month {
     return writeDraft(config.archiveDirectory, this.#month, pages, this.#signal);
   }
 
-  /** Undefined: the month has left. Throws what stands in the way. */
+  /**
+   * Moves the month as far as possible. Returns undefined when the month has left the database, and otherwise why it
+   * waits. Throws the error that stopped it.
+   */
   async leave(): Promise<Omit<Waiting, 'month'> | undefined> {
     const { database } = this.#options;
     await database.withSystem((tx) => closeMonth(tx, this.#month));
@@ -142,7 +155,11 @@ class Month {
     return this.#leaveStated(archive);
   }
 
-  /** The file is durable before anything is written about it, and has its name only after that: of two wardens one is first, and the other one takes its word. */
+  /**
+   * Makes the archive of the month: the draft is durable before its row is inserted, and gets the name of the archive
+   * after that. When two wardens do this at once, the one that inserted its row first wins, and the other one uses that
+   * row.
+   */
   async #make(): Promise<Archive> {
     const { config, database } = this.#options;
     const draft = await this.#write();
@@ -162,8 +179,10 @@ class Month {
   }
 
   /**
-   * The file that the record tells of is there. One that is missing, or is another one, is a draft that was not named yet, or is written again from the month,
-   * which is still there. `isRead`: it is read from the disk, all of it.
+   * Makes sure that the file which the archive's row names is in the directory. When it is missing or different, a
+   * draft with the right hash is renamed, or the file is written again from the month, which is still in the database.
+   * With `isRead` the whole file is read and hashed; otherwise only its existence is checked. Throws `corrupt` when the
+   * file cannot be written again with the same hash.
    */
   async #find({ sha256, file }: Archive, isRead: boolean): Promise<void> {
     const { config, log } = this.#options;
@@ -188,7 +207,7 @@ class Month {
     this.#did('named');
   }
 
-  /** An entry in each tree of which the file holds entries. */
+  /** Writes a `ledger.archived` entry into each tree of which the file holds entries. */
   async #state(archive: Archive): Promise<void> {
     for (;;) {
       this.#signal.throwIfAborted();
@@ -231,7 +250,10 @@ class Month {
   }
 }
 
-/** What an operator reads of a failure: the disk's own words, for they say what to do. */
+/**
+ * Returns the text that an operator reads about a failure. An error of the operating system is shown in its own words,
+ * because they say what to do.
+ */
 function wordsOf(error: unknown): string {
   if (sqlState(error) === lockNotAvailable) return 'the record is read without a pause, or somebody has a lock on it';
   if (error instanceof Error && 'code' in error && !(error instanceof CofferdamError)) return error.message;
@@ -256,12 +278,13 @@ async function tell({ config, database, log }: ArchiveOptions, waiting: Waiting)
   );
 }
 
-/** A lock that did not come is a matter of the moment; everything else that fails is somebody's to mend. */
+/** Returns whether an error is a lock that was not free. Such an error goes away by itself; every other failure needs an operator. */
 const isOfTheMoment = (error: unknown): boolean => sqlState(error) === lockNotAvailable;
 
 /**
- * Moves every month that is due towards its archive, as far as it goes now, and deletes archives whose time is over. Returns what waits, and why; that is
- * written down and an alarm, too. Throws only when the database is away, or `signal` ended it.
+ * Moves every due month as far towards its archive as is possible now, and deletes archives whose retention has ended.
+ * Returns the months that wait, with the reasons, which are also stored and raised as alarms. Throws only when the
+ * database is unavailable or `signal` was aborted.
  */
 export async function archiveDue(options: ArchiveOptions): Promise<readonly Waiting[]> {
   const { config, database, signal = never } = options;
@@ -270,7 +293,7 @@ export async function archiveDue(options: ArchiveOptions): Promise<readonly Wait
     await forgetProgress(tx, months);
     return months;
   });
-  // A directory that cannot be read is told of where a month needs it.
+  // An error here is ignored: if the directory cannot be read, the first month that needs it reports the error.
   await clearDrafts(config.archiveDirectory).catch(() => {});
   const waiting: Waiting[] = [];
   for (const month of due) {
@@ -295,7 +318,10 @@ export async function archiveDue(options: ArchiveOptions): Promise<readonly Wait
   return waiting;
 }
 
-/** First the record says that an archive is deleted; when that is sealed and witnessed, its file goes. */
+/**
+ * Deletes archives whose retention has ended. The record states the deletion first; the file is removed once that entry
+ * is sealed and witnessed.
+ */
 async function deleteEnded({ config, database, log, onStep }: ArchiveOptions): Promise<void> {
   for (const archive of await database.withSystem((tx) => archivesToDelete(tx, config.retentionMonths))) {
     const { month, file } = archive;

@@ -1,5 +1,7 @@
-// Owns: asking, once a beat, what became of the entries that this warden wrote: each waits, or is sealed, and says what it said when it was written (decision 0036).
-// Must never: call a record touched that two operators let go on without these entries; take silence of the database for an answer.
+// Owns: asking the database, once in each beat, for the entries that this warden wrote: each must be waiting or sealed,
+// with the content that was written (decision 0036).
+// Must never: report entries as missing that two operators gave up by a release; or treat a missing answer of the
+// database as a finding.
 import { hash } from 'node:crypto';
 import type { Config } from '../../config/config.ts';
 import { Births, type Miss } from '../../domain/ledger/births.ts';
@@ -7,12 +9,16 @@ import type { Database } from '../../postgres/database.ts';
 import { type EntriesSeen, lookForEntries } from '../../postgres/entry-queries.ts';
 import type { Freeze, Look } from './seal-queries.ts';
 
-/** A busy beat writes some hundred entries; more are asked for in the beats that follow. */
+/** The largest number of entries that one beat asks for. A busy beat writes some hundred; the rest is asked for in the following beats. */
 const askedMax = 4000;
 const numbersMax = 40_000;
-/** Longer than any statement, and any wait for a standby, of a connection that was lost. */
+/**
+ * How long an entry of uncertain outcome is asked for. This is longer than any statement, and any wait for a standby,
+ * of a connection that was lost during its commit.
+ */
 const unsureMs = 120_000;
 
+/** Returns the memory of the entries that this process wrote and has not yet seen sealed, with at most `unseenEntriesMax` of them. */
 export const createBirths = ({ unseenEntriesMax }: Pick<Config['limits'], 'unseenEntriesMax'>): Births =>
   new Births({
     digestOf: (content) => hash('sha256', content, 'base64'),
@@ -35,6 +41,7 @@ function freezeOf(misses: readonly [Miss, ...(readonly Miss[])]): Omit<Freeze, '
   };
 }
 
+/** Compares what this warden wrote with what the database holds, once in each beat. */
 export class Born {
   readonly #database: Database;
   readonly #births: Births;
@@ -46,7 +53,10 @@ export class Born {
     this.#births = births;
   }
 
-  /** After the record was compared: a release by two operators was verified there. Undefined: nothing is missed. */
+  /**
+   * Looks for the entries that this warden wrote. Called after the record was compared, so that a release by two
+   * operators has been verified. Returns undefined when no entry is missed, and otherwise the freeze to write.
+   */
   async look({ era, number, identity }: Look): Promise<Omit<Freeze, 'id'> | undefined> {
     const births = this.#births;
     if (this.#era !== era) births.forget(number);
@@ -59,7 +69,8 @@ export class Born {
       return undefined;
     }
     const seen: EntriesSeen = await this.#database.withSystem((tx) => lookForEntries(tx, asked, numbersMax));
-    // Released, frozen, or another server, since the beat began: the next one knows what to make of it.
+    // The record was released or frozen, or the connection now leads to another server, since the beat began. The next
+    // beat decides with the new state.
     if (seen.era !== era || seen.isFrozen || seen.identity !== identity) return undefined;
     const [first, ...others] = births.learn(asked.ids, seen);
     return first === undefined ? undefined : freezeOf([first, ...others]);

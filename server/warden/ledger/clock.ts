@@ -1,10 +1,14 @@
-// Owns: the database's clock held against ours, which nobody can set.
-// Must never: take for a jump what a slow answer, or a process that stood still, explains.
+// Owns: comparing the database's clock with the monotonic clock of this process, which nobody can set.
+// Must never: report a jump that a slow answer, or a process that was suspended, explains.
 import type { Freeze, Look } from './seal-queries.ts';
 
-/** The database's clock, and ours before and after it was asked; of one era. */
+/**
+ * One reading of the database's clock, with the monotonic clock before (`from`) and after (`to`) the question, all in
+ * milliseconds, and the era in which it was read.
+ */
 type Asked = { readonly database: number; readonly from: number; readonly to: number; readonly era: number };
 
+/** Compares each reading of the database's clock with the one before. `jumpMs` is the largest difference that is no jump. */
 export class DatabaseClock {
   readonly #jumpMs: number;
   #before: Asked | undefined;
@@ -17,11 +21,14 @@ export class DatabaseClock {
     this.#before = undefined;
   }
 
-  /** However long the answer took: only what that does not explain counts. */
+  /**
+   * Returns a freeze when the database's clock moved by more than `clockJumpMs` beyond what the duration of the
+   * questions can explain; otherwise undefined.
+   */
   jump({ now: database, era }: Look, from: number, to: number): Omit<Freeze, 'id'> | undefined {
     const before = this.#before;
     this.#before = { database, from, to, era };
-    // Two operators began an era with the clock that is there now: what it went by before is nothing to compare it with.
+    // Two operators began this era with the clock as it is now, so a reading of an earlier era is not comparable.
     if (before === undefined || before.era !== era) return undefined;
     const went = database - before.database;
     const [most, least] = [to - before.from, from - before.to];

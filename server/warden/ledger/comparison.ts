@@ -1,5 +1,6 @@
-// Owns: comparing the record of the database with what was witnessed, and with what this process saw of it.
-// Must never: take the database's own word for a new era: two operators have signed it, over what is given up.
+// Owns: comparing the record in the database with what the witnesses have and with what this process has seen of it.
+// Must never: accept a new era on the word of the database alone: two operators must have signed the release that began
+// it, over the checkpoint that is given up.
 import { CofferdamError } from '../../domain/errors.ts';
 import type { Transaction } from '../../postgres/database.ts';
 import type { KeyRing } from '../context.ts';
@@ -8,13 +9,13 @@ import { becameOf } from './releases.ts';
 import type { Freeze, Look } from './seal-queries.ts';
 import type { Witness } from './witness/witness.ts';
 
-/** A size of the heads log that somebody vouches for. */
+/** A size and a root of the heads log that a witness, or this process, vouches for. */
 export type Vouched = {
-  /** `witness local`, or `this warden`. */
+  /** Who vouches, as text, for instance `the witness local` or `this warden`. */
   readonly by: string;
   readonly era: number;
   readonly size: number;
-  /** Base64. */
+  /** The root of the heads log at `size`, in base64. */
   readonly root: string;
   readonly time: string;
 };
@@ -38,7 +39,10 @@ async function compareOne(tx: Transaction, keys: KeyRing, look: Look, witnessed:
 
 const isLarger = (a: Vouched, b: Vouched): boolean => (a.era === b.era ? a.size > b.size : a.era > b.era);
 
-/** Of all that does not fit the largest is named: a release that names it gives up what is smaller, too, so that one is enough. */
+/**
+ * Compares the record with every vouched checkpoint. When several do not match, the verdict names the largest of them:
+ * a release that names the largest gives up the smaller ones as well, so one release is enough.
+ */
 export async function compare(tx: Transaction, keys: KeyRing, look: Look, vouched: readonly Vouched[]): Promise<Verdict> {
   const bad: Exclude<Verdict, { is: 'good' }>[] = [];
   for (const witnessed of vouched) {
@@ -52,6 +56,7 @@ export async function compare(tx: Transaction, keys: KeyRing, look: Look, vouche
   return { ...said, witnessed };
 }
 
+/** Returns the freeze that a bad verdict leads to. Its facts name the checkpoint that a release has to give up. */
 export const freezeOf = (id: string, verdict: Exclude<Verdict, { is: 'good' }>, look: Look): Freeze => ({
   id,
   why: verdict.is,
@@ -69,7 +74,11 @@ export const freezeOf = (id: string, verdict: Exclude<Verdict, { is: 'good' }>, 
   },
 });
 
-/** A witness that remembers nothing vouches for nothing: its mount is missing, or it is another one. A restored database would pass for the newest. */
+/**
+ * Throws `unavailable` when heads of this record were witnessed, a required witness that can be read exists, and no
+ * witness has any checkpoint. An empty witness proves nothing: its mount may be missing, or it may be a different one,
+ * and a restored old database would be accepted as the newest.
+ */
 export function requireMemory(witnesses: readonly Witness[], { witnessed }: Look, vouched: readonly Vouched[]): void {
   if (witnessed === 0 || vouched.length > 0 || !witnesses.some((one) => one.isRequired && one.newest !== null)) return;
   throw new CofferdamError(

@@ -1,11 +1,11 @@
-// Owns: writing a freeze: its row, its entry and its alarm, once.
-// Must never: be left half written; nothing is served before it is, nor after.
+// Owns: writing a freeze: its row, its entry and its alarm, once and in one transaction.
+// Must never: leave a freeze half written. Nothing is served before it is written, nor after.
 import type { Transaction } from '../../postgres/database.ts';
 import { insertAlert } from '../alerts/alert-queries.ts';
 import { record } from './ledger-queries.ts';
 import { type Freeze, insertFreeze } from './seal-queries.ts';
 
-/** Nothing, when the database is frozen already. */
+/** Writes the freeze. Does nothing when an unreleased freeze exists already. */
 export async function recordFreeze(tx: Transaction, whole: Freeze): Promise<void> {
   if (!(await insertFreeze(tx, whole))) return;
   await record(tx, {

@@ -1,27 +1,32 @@
-// Owns: whether anything may be served, by what is known of the record: open, or closed with the reason.
-// Must never: be open before the record was compared with its witness, or after it was seen to be behind.
+// Owns: the decision whether anything may be served, given the state of the record: open, or closed with a reason.
+// Must never: be open before the record was compared with its witnesses, or after it was found to be behind them.
 import { CofferdamError } from '../../domain/errors.ts';
 
 export type Closed = {
   readonly is: 'closed';
-  /** `unsure`: it was not compared yet, or the database was away meanwhile. `late`: no witness has what was sealed. */
+  /**
+   * `unsure`: the record was not compared yet, or the database was unavailable since. `frozen`: a freeze stands.
+   * `late`: for `witnessStopMs` an entry had no seal, a checkpoint was missing from a required witness, or the record
+   * could not be looked at.
+   */
   readonly why: 'unsure' | 'frozen' | 'late';
   readonly text: string;
 };
 export type GuardState = { readonly is: 'open' } | Closed;
 
-/** What this process has seen of the heads log: the database may have more, never less. */
+/** The heads log as this process has seen it. The database may hold more heads, never fewer. */
 export type Known = {
   readonly era: number;
   readonly heads: number;
-  /** Of the heads log at that size, base64. */
+  /** The root of the heads log at the size `heads`, in base64. */
   readonly root: string;
-  /** Server and timeline of the database. */
+  /** The server and the timeline of the database. */
   readonly identity: string;
 };
 
 const starting: Closed = { is: 'closed', why: 'unsure', text: 'the record is not compared with its witness yet' };
 
+/** The guard of one warden. It starts closed, as `unsure`, and every operation that serves something asks it first. */
 export class LedgerGuard {
   #state: GuardState = starting;
   #known: Known | undefined;
@@ -47,24 +52,31 @@ export class LedgerGuard {
     this.#state = { is: 'closed', why, text };
   }
 
-  /** Throws `unavailable` unless the record is in order. Clients hear that the service is away; operators find the reason in status and doctor. */
+  /**
+   * Throws `unavailable` unless the guard is open. Clients are told only that the service is not available; operators
+   * find the reason in `status` and `doctor`.
+   */
   require(): void {
     if (this.#state.is === 'closed') throw new CofferdamError('unavailable', 'the service is not available at the moment');
   }
 
-  /** Whether more may be added to what waits for its seal. */
+  /** Sets whether more entries may be added to those that wait for a seal. */
   set hasRoom(hasRoom: boolean) {
     this.#hasRoom = hasRoom;
   }
 
-  /** Throws `unavailable` when too much waits for its seal: what would add to it does not begin. */
+  /** Throws `unavailable` when too many entries wait for a seal. Operations that would add entries do not begin then. */
   requireRoom(): void {
     if (!this.#hasRoom) throw new CofferdamError('unavailable', 'the record is behind; try again in a moment');
   }
 
-  /** Of a connection that was just made: it may lead to another server, or to a past of the same one. `known`: before it was asked. */
+  /**
+   * Checks a connection that was just made: it may lead to another server, or to an earlier state of the same one.
+   * `known` is what this process knew before the connection was asked. Throws `unavailable` when the record on it must
+   * be compared first.
+   */
   admit(seen: { readonly identity: string; readonly era: number; readonly heads: number }, known: Known | undefined): void {
-    // By this database the release comes, whatever it holds; meanwhile nothing is served.
+    // While a freeze stands, every database is admitted, because the release arrives through it. Nothing is served meanwhile.
     if (known === undefined || (this.#state.is === 'closed' && this.#state.why === 'frozen')) return;
     if (seen.identity === known.identity && seen.era === known.era && seen.heads >= known.heads) return;
     if (this.#state.is === 'open' || this.#state.why === 'late')

@@ -1,9 +1,12 @@
-// Owns: the hash of everything that the record consists of.
-// Must never: hash anything secret by itself.
+// Owns: the hash function of the record, SHA-256.
+// Must never: be given a secret value alone as its input.
 import { hash } from 'node:crypto';
 import type { Sha256 } from '../../domain/ledger/merkle.ts';
 
-/** By way of a text: a round of sealing makes thousands of hashes of 65 bytes, and a buffer that the crypto library makes costs twice as much as the hash. */
+/**
+ * Returns the SHA-256 of `data`. The digest is taken as a string and copied: a sealing round makes thousands of hashes
+ * of 65 bytes, and a buffer allocated by the crypto library costs twice as much as the hash itself.
+ */
 export const sha256: Sha256 = (data) => {
   const text = hash('sha256', data, 'binary');
   const bytes = new Uint8Array(32);

@@ -1,5 +1,6 @@
-// Owns: the judge of how late the record is, on a clock of its own: nothing that the database does, or does not do, keeps it from judging (decision 0036).
-// Must never: wait for the beat that it judges, or believe that what was seen a while ago has not grown older since.
+// Owns: judging how late the record is, on a clock and timer of its own, so that nothing the database does or fails to
+// do can delay the judgement (decision 0036).
+// Must never: wait for the beat that it judges, or assume that a lag which was seen some time ago has not grown since.
 
 import { held } from '../../domain/detached.ts';
 import { CofferdamError } from '../../domain/errors.ts';
@@ -9,7 +10,10 @@ import { lockNotAvailable, sqlState } from '../../postgres/database-errors.ts';
 import { insertAlert } from '../alerts/alert-queries.ts';
 import type { LedgerGuard } from './guard.ts';
 
-/** What the newest look saw: the age of the oldest entry without a seal, and of the oldest checkpoint without a witness. */
+/**
+ * What the newest look at the record found, in milliseconds: the age of the oldest entry without a seal, and for how
+ * long a checkpoint has been missing from a required witness.
+ */
 export type Seen = { readonly unsealedMs: number; readonly unwitnessedMs: number };
 type Late = { readonly ms: number; readonly text: string; readonly facts: Readonly<Record<string, unknown>> };
 
@@ -18,11 +22,17 @@ const alarmEveryMs = 60_000;
 const writeAgainMs = 1000;
 const statementCanceled = '57014';
 
-/** Somebody holds a lock, or the machine is slow: nothing is known of the record that was not known before, and the clock judges how long that may go on. */
+/**
+ * Returns whether an error means only that a lock was held or that a statement took too long. Such an error says
+ * nothing new about the record; this clock judges how long it may last.
+ */
 export const isOnlySlow = (error: unknown): boolean =>
   error instanceof CofferdamError && [lockNotAvailable, statementCanceled].includes(sqlState(error) ?? '');
 
-/** Of one statement of the sealer: a few of them fit into the time in which nothing is served any more. */
+/**
+ * Returns the lock timeout and the statement timeout of one statement of the sealer: a quarter of `stopMs` each, within
+ * fixed bounds, so that several statements fit into `witnessStopMs`.
+ */
 export const waitsOf = (stopMs: number): { readonly lockMs: number; readonly statementMs: number } => ({
   lockMs: Math.ceil(Math.min(2000, stopMs / 4)),
   statementMs: Math.ceil(Math.max(1000, Math.min(10_000, stopMs / 4))),
@@ -30,17 +40,21 @@ export const waitsOf = (stopMs: number): { readonly lockMs: number; readonly sta
 
 export type LagOptions = {
   readonly guard: LedgerGuard;
-  /** Its statements have bounds; one connection of it is free while a beat has the other one. */
+  /** The sealer's pool. Its statements have timeouts, and one of its connections stays free while a beat uses the other one. */
   readonly database: Database;
   readonly log: Logger;
   readonly alarmMs: number;
   readonly stopMs: number;
 };
 
+/**
+ * Judges the lag at least four times in a second, from `start` until `stop`, by the newest look and by the time since
+ * that look was asked for.
+ */
 export class LagClock {
   readonly #given: LagOptions;
   #seen: Seen = { unsealedMs: 0, unwitnessedMs: 0 };
-  /** When the newest look was asked for. */
+  /** When the newest look was asked for, by the monotonic clock of this process. */
   #seenAt = performance.now();
   #timer: NodeJS.Timeout | undefined;
   #owed: Late | undefined;
@@ -64,7 +78,7 @@ export class LagClock {
     await this.#writing;
   }
 
-  /** A look has come back. `askedAt`: by our own clock, before it was asked. */
+  /** Stores the result of a look that has come back. `askedAt` is the monotonic time before it was asked for. */
   saw(seen: Seen, askedAt: number): void {
     this.#seen = seen;
     this.#seenAt = askedAt;
@@ -86,10 +100,13 @@ export class LagClock {
     };
   }
 
-  /** Closes what is open; whoever has looked opens it again. Says so at once, and to the database as soon as it listens. */
+  /**
+   * Closes the guard when the record is too late; the beat opens it again after a successful look. Logs the alarm at
+   * once, and writes it into the database as soon as the database accepts it.
+   */
   judge(): void {
     const { guard, log, alarmMs, stopMs } = this.#given;
-    // Nothing is sealed then, and everybody knows why.
+    // While the record is frozen nothing is sealed, and the freeze has its own alarm.
     if (guard.state.is === 'closed' && guard.state.why === 'frozen') {
       this.#owed = undefined;
       return;
@@ -107,7 +124,10 @@ export class LagClock {
     this.#write();
   }
 
-  /** What could not be written is written later, when it may be over: nobody slept through it. */
+  /**
+   * Writes the alarm that is still owed. One that could not be written is kept and written later, even when the lag is
+   * over by then, so that operators learn of it.
+   */
   #write(): void {
     const { database, stopMs, log } = this.#given;
     const owed = this.#owed;

@@ -1,14 +1,14 @@
-// Owns: what the metrics of a warden say of the record.
-// Must never: hold anything but numbers.
+// Owns: the metrics of a warden about the record.
+// Must never: contain anything but numbers.
 import type { Reading } from '../../observability/metrics.ts';
 import type { Look } from './seal-queries.ts';
 
 export type Facts = {
   readonly isOpen: boolean;
   readonly isLeading: boolean;
-  /** By this process, since it started. */
+  /** The number of entries that this process has sealed since it started. */
   readonly sealed: number;
-  /** The newest look at the record; undefined: there was none yet. */
+  /** The newest look at the record, or undefined when there was none yet. */
   readonly seen: Look | undefined;
 };
 

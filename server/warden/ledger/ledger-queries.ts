@@ -1,5 +1,6 @@
-// Owns: writing ledger entries, in the effect's own transaction.
-// Must never: be called after the effect; if the entry cannot be written, the effect does not happen. A field that nobody classified is secret.
+// Owns: writing the ledger entry of an effect, in the effect's own transaction.
+// Must never: be called after the transaction of the effect: when the entry cannot be written, the effect must not
+// happen. A field that has no class counts as secret, and an entry with such a field is refused.
 import { plainAddressBytes } from '../../domain/addresses.ts';
 import { CofferdamError } from '../../domain/errors.ts';
 import { operatorsIn, unclassified } from '../../domain/ledger/entry-kinds.ts';
@@ -9,19 +10,23 @@ import type { LedgerEntry, OpenSession } from '../context.ts';
 
 const watched = new WeakMap<Transaction, LedgerEntry[]>();
 
-/** What this transaction records from now on, as it is recorded: for a plan, which is undone. */
+/**
+ * Returns a list that collects every entry which this transaction records from now on. A plan uses it to show the
+ * entries before its savepoint is undone.
+ */
 export function watch(tx: Transaction): readonly LedgerEntry[] {
   const entries: LedgerEntry[] = [];
   watched.set(tx, entries);
   return entries;
 }
 
-/** Who did something through a session, where. */
+/** Returns the fields of an entry that say which session acted, for which account, on which node and plane. */
 export const bySession = ({ id, node, account }: OpenSession) =>
   ({ account: account.id, session: id, node, plane: account.plane, observer: 'warden' }) as const;
 
 /**
- * Text as the database can hold it. Words are checked where they arrive; what still cannot be written costs its own characters, never the entry.
+ * Returns a text that the database can store. Input is validated where it arrives; characters that still cannot be
+ * stored are replaced, and never prevent the entry.
  */
 const text = (value: string): string => value.toWellFormed().replaceAll('\0', '\ufffd');
 const textOrNull = (value: string | null | undefined): string | null => (value == null ? null : text(value));
@@ -46,6 +51,7 @@ const columns = [
   ...['credential', 'also_credential', 'source', 'source_port', 'client', 'operator', 'sensitive'],
 ];
 
+/** Writes one entry in the transaction of its effect. Throws `bug` when the kind or a field is not listed in `entry-kinds.ts`. */
 export async function record(tx: Transaction, entry: LedgerEntry): Promise<void> {
   const [shown, hidden] = [entry.public ?? {}, entry.sensitive ?? {}];
   const fault = unclassified(entry.kind, { public: shown, sensitive: hidden });

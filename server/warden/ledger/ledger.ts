@@ -1,5 +1,5 @@
-// Owns: the life of the record in one warden: looking at it, comparing it with its witnesses, sealing when this warden leads, freezing, and the guard.
-// Must never: seal what was not compared, or open the guard while anything about the record is in doubt.
+// Owns: the life of the record in one warden: looking, comparing with witnesses, sealing, freezing, the guard. One pass is called a beat.
+// Must never: seal a record that was not compared, or open the guard while anything about the record is in doubt.
 import { randomUUID } from 'node:crypto';
 import type { Config } from '../../config/config.ts';
 import { held } from '../../domain/detached.ts';
@@ -32,9 +32,9 @@ import { WitnessMemory } from './witness/memory.ts';
 import { commonOf } from './witness/rank.ts';
 import { Delivery, type Witness } from './witness/witness.ts';
 
-/** 'cofflead' as a number. */
+/** The largest number of sealing rounds in one beat. */
 const roundsMax = 5;
-/** For so long a start waits for its witnesses to take what an earlier run left behind. */
+/** How long a start waits for the witnesses to take the checkpoint that an earlier run left behind. */
 const catchUpMs = 5000;
 const catchUpEveryMs = 50;
 
@@ -43,7 +43,7 @@ export type LedgerOptions = {
   readonly url: string;
   readonly keys: KeyRing;
   readonly guard: LedgerGuard;
-  /** What this process wrote and has not seen sealed, on whichever of its pools. */
+  /** The entries that this process wrote, through any of its pools, and has not yet seen sealed. */
   readonly births?: Births;
   readonly witnesses: readonly Witness[];
   readonly log: Logger;
@@ -61,10 +61,10 @@ export class Ledger {
   readonly #leadership: ReturnType<typeof lead>;
   readonly #deliveries: readonly Delivery[];
   #signing: Signing | undefined;
-  /** What the witnesses had when the record was compared with them last. */
+  /** The checkpoints that the witnesses had when the record was last compared with them. */
   #witnessed: readonly Vouched[] = [];
   readonly #clock: DatabaseClock;
-  /** A jump of the clock that is not written yet. Everything else that freezes is found again. */
+  /** A freeze for a jump of the clock that is not written yet. Only this reason for a freeze is not found again by the next look. */
   #unwritten: Freeze | undefined;
   #look: Look | undefined;
   #marked: string | undefined;
@@ -79,7 +79,7 @@ export class Ledger {
     const { witnessAlarmMs, witnessStopMs } = given.config.limits;
     const { lockMs, statementMs } = waitsOf(witnessStopMs);
     this.#births = given.births ?? createBirths(given.config.limits);
-    // A connection that the guard does not check: by this one it finds out.
+    // This pool skips the guard's check of new connections, because what the guard knows comes from it.
     this.#database = new Database({
       url: given.url,
       applicationName: 'cofferdam sealer',
@@ -105,10 +105,10 @@ export class Ledger {
     this.#deliveries = given.witnesses.map((witness) => new Delivery(witness, given.log));
   }
 
-  /** The first look: afterwards the guard is open, or says why not. Throws `unavailable` when the database is away. */
+  /** Does the first beat. Then the guard is open, or its state says why not. Throws `unavailable` if the database cannot be reached. */
   async start(): Promise<void> {
     await this.#beat();
-    // What an earlier run left behind gets to its witnesses now: that nobody ran meanwhile is no reason for an alarm, nor for being late.
+    // Checkpoints of an earlier run are delivered first: that no warden ran meanwhile is no reason for an alarm, or for the state `late`.
     for (const end = performance.now() + catchUpMs; this.#isLate && performance.now() < end; ) {
       await new Promise((resolve) => setTimeout(resolve, catchUpEveryMs));
       await this.#beat();
@@ -133,7 +133,7 @@ export class Ledger {
     return state.is === 'closed' && state.why === 'frozen';
   }
 
-  /** What is known of seals is of a record that this database may not have: the operators who look at it and release it are not measured by it. */
+  /** Closes the guard as frozen, and forgets the generations of seals: they may be newer than this database and refuse its operators. */
   #closeFrozen(text: string): void {
     if (!this.#isFrozen) generationsOf(this.#given.keys).forget();
     this.#given.guard.close('frozen', text);
@@ -144,13 +144,13 @@ export class Ledger {
     return state.is === 'closed' && state.why === 'late';
   }
 
-  /** Seals and hands over what is there, if this warden leads. */
+  /** Stops the beats. Seals what is waiting and delivers it, when this warden leads. */
   async stop(): Promise<void> {
     this.#isStopped = true;
     clearTimeout(this.#timer);
     await this.#running;
     await this.#lag.stop();
-    // The second one finds what the first one sealed.
+    // The second beat looks for the entries that the first one sealed.
     for (let i = 0; i < 2; i += 1)
       if (this.#given.guard.state.is === 'open' || this.#unwritten !== undefined) await this.#beat().catch(() => {});
     await Promise.all(this.#deliveries.map((one) => one.stop()));
@@ -158,12 +158,12 @@ export class Ledger {
     await this.#database.close();
   }
 
-  /** Only one warden does what must be done once. */
+  /** Returns whether this warden holds the leadership, that is, whether it does the work that only one warden may do. */
   get isLeading(): boolean {
     return this.#leadership.isLeading;
   }
 
-  /** The newest sealed entry, as far as this warden leads and knows that the record is in order. */
+  /** Returns the number of the newest sealed entry while this warden leads and the record is in order; otherwise undefined. */
   get newest(): number | undefined {
     const { state } = this.#given.guard;
     const isInOrder = state.is === 'open' || state.why === 'late';
@@ -222,7 +222,7 @@ export class Ledger {
     if (missed !== undefined) return this.#freeze(seen, missed);
     if (isFull) await this.#tellFull(seen);
     await this.#mark(seen, signing);
-    // Before anything is sealed: what does not come back from there is judged by the clock alone.
+    // The lag is judged before anything is sealed, because the sealing may block. From there on only `LagClock` judges.
     await this.#judge(seen);
     if (this.#leadership.isLeading) await this.#sealOrFreeze(seen, signing);
   }
@@ -233,7 +233,7 @@ export class Ledger {
     return this.#signing;
   }
 
-  /** What others sealed was seen, too: a database that falls back behind it is another one. */
+  /** Learns from a genuine checkpoint what other wardens sealed, so that a database which falls back behind it is noticed. */
   #learn({ checkpoint, era, heads }: Look, signing: Signing): void {
     const { known } = this.#given.guard;
     if (known === undefined || (known.heads === heads && known.era === era)) return;
@@ -242,7 +242,7 @@ export class Ledger {
       this.#given.guard.learn({ ...known, era, heads, root: signed.root });
   }
 
-  /** True: the record is what was witnessed, and what this process has seen. */
+  /** Returns whether the record is what was witnessed and what this process has seen. If not, freezes it or closes the guard. */
   async #isCompared(before: Look, signing: Signing): Promise<boolean> {
     const { guard, keys, log } = this.#given;
     const { known } = guard;
@@ -252,7 +252,7 @@ export class Ledger {
     this.#witnessed = [...vouched];
     if (known === undefined) requireMemory(this.#given.witnesses, before, vouched);
     else vouched.push({ by: 'this warden', era: known.era, size: known.heads, root: known.root, time: new Date(before.now).toISOString() });
-    // The witness first, then the database: meanwhile another warden may have sealed, and handed over, more than was seen a moment ago.
+    // The database is read after the witnesses were asked: another warden may have sealed and delivered more since the beat began.
     const { seen, verdict, root } = await this.#database.withSystem(async (tx) => {
       const now = await look(tx);
       return { seen: now, verdict: await compare(tx, keys, now, vouched), root: await rootAt(tx, now.heads) };
@@ -287,7 +287,7 @@ export class Ledger {
     return false;
   }
 
-  /** The newest checkpoint of every witness that can tell. */
+  /** Returns the newest checkpoint of every witness that can be read. A required witness that does not answer makes it throw. */
   async #vouched({ signer }: Signing): Promise<Vouched[]> {
     const all = await Promise.all(
       this.#given.witnesses.map(async ({ name, isRequired, newest }): Promise<Vouched | undefined> => {
@@ -311,7 +311,7 @@ export class Ledger {
     const { guard, log } = this.#given;
     this.#closeFrozen(freeze.text);
     const known = guard.known;
-    // What a release names: how far it goes back, and what it gives up.
+    // The facts that a release must name: the checkpoint that is given up, and the size to which the record goes back.
     const facts = {
       witnessedSize: known?.heads ?? seen.heads,
       witnessedRoot: known?.root ?? '',
@@ -321,7 +321,7 @@ export class Ledger {
     };
     const whole: Freeze = { ...freeze, facts, id: randomUUID() };
     log.error({ freeze: whole }, `frozen: ${freeze.text}`);
-    // Until it is written nothing else is looked at: the next look would find a clock that goes as it should.
+    // Until this freeze is written nothing else is looked at: the next look would find a clock that runs normally again.
     if (whole.why === 'clock') this.#unwritten = whole;
     await this.#writeFreeze(whole);
   }
@@ -331,7 +331,7 @@ export class Ledger {
     this.#unwritten = undefined;
   }
 
-  /** What every required witness has by now: the oldest of their newest ones. They take them at different times, and pass over some. */
+  /** Marks the oldest of the required witnesses' newest notes, which all of them have; each takes notes at other times and skips some. */
   async #mark({ era }: Look, { signer }: Signing): Promise<void> {
     const common = commonOf(this.#deliveries.filter((one) => one.witness.isRequired).map((one) => one.kept));
     if (common === undefined || common === this.#marked || !this.#leadership.isLeading) return;
@@ -340,7 +340,7 @@ export class Ledger {
     this.#marked = common;
   }
 
-  /** Where what is in the database is not what was signed, nothing is served, and nothing more is signed. */
+  /** Seals. When the database does not hold what was signed, freezes the record, so that nothing is served and nothing more is signed. */
   async #sealOrFreeze(seen: Look, signing: Signing): Promise<void> {
     try {
       await this.#seal(seen, signing);
@@ -354,9 +354,9 @@ export class Ledger {
     const { guard, config } = this.#given;
     const newest = openNote(signing, seen.checkpoint);
     const isOldEra = newest !== undefined && newest.era !== seen.era;
-    // A checkpoint of an earlier run, or of another warden, may not have got to our witnesses.
+    // A checkpoint of an earlier run, or of another warden, may not have reached the witnesses of this warden.
     if (newest !== undefined && !isOldEra && seen.checkpoint !== null) for (const one of this.#deliveries) one.offer(seen.checkpoint);
-    // Without the first checkpoint of an era, what its witness has of the last one would look like a lie.
+    // Until an era's first checkpoint is witnessed nothing more is sealed: the former one of a witness would contradict the new ones.
     if (seen.isBeginning && newest?.era === seen.era && !seen.isWitnessed) return;
     const isDue = seen.checkpointAgeMs === null || seen.checkpointAgeMs >= config.limits.checkpointEveryMs;
     if (!isDue && this.#sealer.isAtRest(seen)) return;
@@ -367,7 +367,7 @@ export class Ledger {
       const beat = { compared: known, vouched: this.#witnessed, isSignDue: rounds === 0 && isDue, isEpochAsked, now };
       const done = await this.#sealer.round(signing, beat);
       if (done === undefined) return;
-      // Only what is committed was seen, and goes out.
+      // Only a checkpoint of a committed head counts as seen and is delivered.
       const { size, root, era } = done.checkpoint;
       guard.learn({ ...known, era, heads: size, root });
       this.#sealed += done.sealed;
@@ -376,7 +376,7 @@ export class Ledger {
     }
   }
 
-  /** Nothing more is served until it is witnessed; the alarm is the clock's. What operators said is waited for by nobody: it is an alarm only. */
+  /** Opens or closes the guard by the lag, of which `LagClock` raises the alarm. Late entries of operators only raise an alarm. */
   async #judge({ operatorsUnsealedMs }: Look): Promise<void> {
     const { guard, config } = this.#given;
     if (!this.#isStarting && operatorsUnsealedMs >= config.limits.witnessAlarmMs)
@@ -390,7 +390,7 @@ export class Ledger {
     else guard.open();
   }
 
-  /** Before it is sealed: that may be what does not go on. */
+  /** Raises the alarm before sealing, because the sealing may be what does not make progress. */
   #tellFull({ unsealed }: Look): Promise<void> {
     const { unsealedEntriesMax } = this.#given.config.limits;
     const text = `at least ${unsealed} entries wait for their seal, ${unsealedEntriesMax} may: until they are fewer no login, file or name begins`;

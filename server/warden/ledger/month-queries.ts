@@ -1,8 +1,8 @@
-// Owns: the SQL of the tables of months: which are missing, and making one.
-// Must never: wait long for a lock, or take one behind which others wait.
+// Owns: the SQL of the monthly tables of the record: which are missing, and making one.
+// Must never: wait long for a lock, or take a lock that makes other transactions wait.
 import type { Transaction } from '../../postgres/database.ts';
 
-/** Months without a table, `2026-11`, of these instants in microseconds since 1970. */
+/** Returns the months (such as `2026-11`) of these instants that have no table. `times` are microseconds since 1970. */
 export async function missingMonths(tx: Transaction, times: readonly number[]): Promise<readonly string[]> {
   const rows = await tx.query<{ month: string }>(
     `select m.month from (select distinct to_char(('epoch'::timestamptz + t * interval '1 microsecond') at time zone 'utc', 'YYYY-MM') as month from unnest($1::bigint[]) t) m
@@ -12,7 +12,10 @@ export async function missingMonths(tx: Transaction, times: readonly number[]): 
   return rows.map((row) => row.month);
 }
 
-/** Months without a table, of the last one, the current one and as many ahead; the one that is needed first comes first. */
+/**
+ * Returns the months without a table among the last month, the current month and the `ahead` months that follow. The
+ * month that is needed first comes first.
+ */
 export async function missingMonthsAhead(tx: Transaction, ahead: number): Promise<readonly string[]> {
   const rows = await tx.query<{ month: string }>(
     `select to_char(date_trunc('month', clock_timestamp() at time zone 'utc') + n * interval '1 month', 'YYYY-MM') as month from generate_series(-1, $1::int) n
@@ -23,7 +26,7 @@ export async function missingMonthsAhead(tx: Transaction, ahead: number): Promis
   return rows.map((row) => row.month);
 }
 
-/** `month`: `2026-11`. Fails with `unavailable` when a lock did not come within a quarter of a second. */
+/** Makes the table of a month, such as `2026-11`. Fails with `unavailable` when a lock was not free within 250 ms. */
 export async function makeMonth(tx: Transaction, month: string): Promise<void> {
   await tx.query("select ledger_month(($1 || '-01')::timestamp at time zone 'utc')", [month]);
 }

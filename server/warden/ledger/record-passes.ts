@@ -1,5 +1,6 @@
-// Owns: what the leading warden does for the record again and again beside sealing: tables of the months to come, verdicts about it, and months that leave.
-// Must never: use a connection that sealing or a plane needs, or hold up a stop.
+// Owns: the regular work of the leading warden for the record beside sealing: making the tables of coming months,
+// recording verdicts about the record, and archiving months.
+// Must never: use a connection that sealing or a plane needs, or delay a stop.
 import type { LedgerConfig } from '../../config/ledger-settings.ts';
 import type { Logger } from '../../observability/logger.ts';
 import { connections } from '../../postgres/connection-limits.ts';
@@ -10,7 +11,7 @@ import { makeMonthsAhead } from './months.ts';
 import { recordVerdicts } from './verdicts.ts';
 
 const passEveryMs = 60_000;
-/** A month that could not leave is looked at again after so long. */
+/** The rest after a pass in which archiving a month failed, or in which a month waits at another step than `stated`. */
 const againMs = 10 * 60_000;
 
 export type RecordPasses = {
@@ -18,10 +19,11 @@ export type RecordPasses = {
   readonly url: string;
   readonly log: Logger;
   readonly drafts: NonNullable<DatabaseOptions['drafts']>;
-  /** This warden leads, and the record is in order. */
+  /** Returns true while this warden leads and the record is in order. */
   readonly mayWork: () => boolean;
 };
 
+/** Starts a pass a minute over a pool of its own. `stop` aborts the work at its present step. */
 export function startRecordPasses({ config, url, log, drafts, mayWork }: RecordPasses): { stop(): Promise<void> } {
   const database = new Database({ url, applicationName: 'cofferdam archives', connectionsMax: connections.archives, drafts });
   const stopped = new AbortController();

@@ -1,5 +1,5 @@
-// Owns: what two operators gave up of what was witnessed, by the releases that they signed.
-// Must never: count a release that somebody else wrote, or let one give up more than it names.
+// Owns: which witnessed checkpoints two operators gave up, according to the releases that they signed.
+// Must never: count a release that two operators did not sign, or let a release give up more than it names.
 import type { Transaction } from '../../postgres/database.ts';
 import { parseProposal } from '../../rpc/change-document.ts';
 import { findApplied } from '../changes/change-queries.ts';
@@ -10,14 +10,14 @@ import { findReleases } from './seal-queries.ts';
 
 type Release = {
   readonly why: unknown;
-  /** The era that it ended. */
+  /** The era that this release ended. */
   readonly era: number;
   readonly witnessedSize: number;
   readonly witnessedRoot: unknown;
   readonly heads: number;
 };
 
-/** Genuine ones by which this era, or a later one, ended; the first era first. */
+/** Returns the genuine releases that ended this era or a later one, ordered by era. */
 async function releasesAfter(tx: Transaction, keys: KeyRing, era: number): Promise<readonly Release[]> {
   const releases: Release[] = [];
   for (const id of await findReleases(tx, era)) {
@@ -32,15 +32,18 @@ async function releasesAfter(tx: Transaction, keys: KeyRing, era: number): Promi
   return releases;
 }
 
-/** It named this very checkpoint, or a larger one of the era that ended: the two saw that the record is another one than what was witnessed there. */
+/**
+ * Returns whether this release gave up the checkpoint: it named this very checkpoint, or a checkpoint at least as large
+ * of the same era, which it ended. The two operators saw then that the record differs from what was witnessed.
+ */
 const gaveUpHistory = (release: Release, { era, size, root }: Vouched): boolean =>
   release.why === 'diverged' &&
   ((release.witnessedSize === size && release.witnessedRoot === root) || (release.era === era && size <= release.witnessedSize));
 
 /**
- * What became of a checkpoint of an era that is over. `given-up`: nothing is held against it. `kept`: the record must still be what it says. `nobody`: two
- * operators never spoke of it. A release that somebody else wrote into the database does not count: then the next one does, in which two operators saw what
- * it had made of the record.
+ * Returns what became of a checkpoint of an ended era. `given-up`: the record need not match it. `kept`: the record
+ * must still match it. `nobody`: no two operators released it. A release that somebody else wrote into the database
+ * does not count; then the next genuine one does, whose operators saw the record as that forgery had left it.
  */
 export async function becameOf(tx: Transaction, keys: KeyRing, witnessed: Vouched): Promise<'given-up' | 'kept' | 'nobody'> {
   const releases = await releasesAfter(tx, keys, witnessed.era);

@@ -1,6 +1,7 @@
-// Owns: rounds of sealing that go on behind an entry that nobody can read: fewer and fewer entries a round, then that one alone is set aside, with an alarm;
-// and that are as large as the machine can do in time.
-// Must never: set aside an entry for what a connection, a lock or another warden did.
+// Owns: sealing rounds that go on in spite of an entry that cannot be read: the rounds become smaller until that entry
+// alone is set aside, with an alarm. Also owns the size of a round, which is what the machine can do in the time
+// allowed.
+// Must never: set an entry aside because of an error of a connection, of a lock or of another warden.
 import { CofferdamError } from '../../domain/errors.ts';
 import type { Logger } from '../../observability/logger.ts';
 import type { Database } from '../../postgres/database.ts';
@@ -11,51 +12,62 @@ import { type Round, roundMax, sealRound, takenOf, type Wish } from './seal.ts';
 import { boundStatements, quarantineFirst, type Taken } from './seal-queries.ts';
 import type { Standing } from './standing.ts';
 
-/** By how much a round shrinks while it looks for what it cannot read: 4,000 entries in six tries. */
+/** The factor by which a round shrinks while it searches for an unreadable entry: from 4,000 entries to one in six steps. */
 const narrowing = 4;
 const causesMax = 5;
-/** Six rounds that are too slow are over well before the record is so late that nothing is served. */
+/** The usual timeout of one statement of a round. Six rounds that end by it take less time than the lag at which nothing more is served. */
 const statementMsUsual = 5000;
 
-/** SQLSTATE classes 22 (data) and 54 (limits), and what a reader of ours throws for a value. A broken constraint may be the record's own, which is no entry's. */
+/**
+ * Returns whether an error is caused by the data of an entry: SQLSTATE class 22 (data) or 54 (limits), or an error that
+ * our own reading of a value throws. A violated constraint may come from the record itself, so it does not count.
+ */
 function isOfAnEntry(error: unknown): boolean {
   let one = error;
   for (let i = 0; one instanceof Error && i < causesMax; i += 1) {
     if (one instanceof RangeError || (one instanceof CofferdamError && one.code === 'bug' && one.cause === undefined)) return true;
     if ('code' in one && typeof one.code === 'string' && /^(?:22|54)[0-9A-Z]{3}$/.test(one.code)) return true;
-    // "Cannot convert infinity to bigint" has the same code as a prepared statement that no longer fits, which is of the connection.
+    // "Cannot convert infinity to bigint" has the same SQLSTATE as a prepared statement that must be planned anew. The
+    // latter concerns the connection, not an entry.
     if ('code' in one && one.code === '0A000' && 'routine' in one && one.routine !== 'RevalidateCachedQuery') return true;
     one = one.cause;
   }
   return false;
 }
 
-/** A statement took longer than it may: the round was too large for what the machine can do now. */
+/** Returns whether a statement exceeded its timeout, that is, whether the round was too large for what the machine can do now. */
 const isTimeout = (error: unknown): boolean => sqlState(error) === '57014';
 
-/** What was said first, by the database for the most part. */
+/** Returns the message of the innermost cause, which usually is that of the database. */
 function innermost(error: unknown): string {
   let one = error;
   for (let i = 0; i < causesMax && one instanceof Error && one.cause instanceof Error; i += 1) one = one.cause;
   return one instanceof Error ? one.message : 'unknown error';
 }
 
+/** Does sealing rounds and remembers, from one to the next, how many entries a round may take. */
 export class Rounds {
   readonly #database: Database;
   readonly #log: Logger;
   readonly #statementMs: number;
   #entriesMax = roundMax;
-  /** At the narrowest, one line after the other is asked alone: so it is known in which of them the entry stands that cannot be read. */
+  /**
+   * The queues from which a round takes entries. At the smallest size each queue is taken alone in turn, so that it is
+   * known in which one the unreadable entry stands.
+   */
   #line: 'both' | keyof Taken = 'both';
 
-  /** `statementMs`: what one statement of a round may take. */
+  /** `statementMs` is the timeout of one statement of a round. */
   constructor(database: Database, log: Logger, statementMs = statementMsUsual) {
     this.#database = database;
     this.#log = log;
     this.#statementMs = statementMs;
   }
 
-  /** One round on top of what was proved; undefined: another warden has sealed meanwhile, or the round was too large for the time that it had. */
+  /**
+   * Does one sealing round on top of the proved state. Returns undefined when another warden has sealed meanwhile, or
+   * when the round was too large for its timeout.
+   */
   async seal(standing: Standing, wish: Omit<Wish, 'most'>): Promise<Round | undefined> {
     for (let hasMade = false; ; )
       try {
@@ -67,7 +79,7 @@ export class Rounds {
         if (line !== 'both') this.#line = line === 'planes' ? 'operators' : 'both';
         if (round === undefined) return undefined;
         if (round.sealed > 0 && this.#line === 'both') this.#entriesMax = Math.min(roundMax, this.#entriesMax * narrowing);
-        // One line had nothing: the other one may have.
+        // When one queue was taken alone and had nothing to seal, the other queue is tried.
         if (round.sealed > 0 || round.isEpoch || line === 'both') return round;
       } catch (error) {
         if (error instanceof MonthMissing && !hasMade) {
@@ -76,7 +88,8 @@ export class Rounds {
           continue;
         }
         const isNarrowest = this.#line !== 'both';
-        // The next one is smaller, whoever waits behind this one is told how late the record is; one entry that takes so long is a fault.
+        // The next round is smaller; until then `LagClock` tells how late the record is. When a single entry exceeds
+        // the timeout, it is a fault and is thrown.
         if (isTimeout(error) && !isNarrowest) {
           this.#narrow();
           this.#log.warn({ err: error, entriesMax: this.#entriesMax }, 'a round of sealing took too long; the next one is smaller');
@@ -102,7 +115,8 @@ export class Rounds {
     const why = innermost(fault).slice(0, 200);
     await this.#database.withSystem(async (tx) => {
       const id = await quarantineFirst(tx, why, line);
-      // Nothing waits, then it was not an entry; or too many were set aside, then it is better that nothing is served.
+      // Either nothing waits, so the fault was not of an entry; or too many entries were set aside already, and then it
+      // is better that nothing is served.
       if (id === undefined) throw fault;
       this.#log.error({ err: fault, entry: id }, 'an entry of the record cannot be sealed; it is set aside, and sealing goes on');
       await insertAlert(tx, {

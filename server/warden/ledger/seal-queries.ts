@@ -1,5 +1,5 @@
-// Owns: the SQL of sealing: what has no place yet, the trees, the heads log, the state of the record.
-// Must never: write a row of the sealed record but from ledger_fresh, in the transaction that takes it out there.
+// Owns: the SQL of sealing: entries that have no place yet, the trees, the heads log, and the state of the record.
+// Must never: insert a row into the sealed record unless it comes from `ledger_fresh` and is deleted there in the same transaction.
 import type { Checkpoint } from '../../domain/ledger/checkpoint.ts';
 import { headsTree, type PlacedEntry } from '../../domain/ledger/leaf.ts';
 import { blockLeaves, type Frontier, frontierBytes } from '../../domain/ledger/merkle.ts';
@@ -8,21 +8,24 @@ import { serverIdentity } from '../../postgres/entry-queries.ts';
 
 export type LedgerState = {
   readonly era: number;
-  /** Of the last sealed entry. */
+  /** The number of the last sealed entry. */
   readonly number: number;
   readonly checkpoint: string | null;
-  /** Microseconds since 1970, by the database's clock. */
+  /** The database's clock, in microseconds since 1970. */
   readonly now: number;
-  /** The newest head; null: there is none. */
+  /** The newest head, or null when there is none. */
   readonly newest: HeadRow | null;
 };
 
-/** For the rest of the transaction. */
+/** Sets the statement timeout for the rest of the transaction. */
 export async function boundStatements(tx: Transaction, statementMs: number): Promise<void> {
   await tx.query("select set_config('statement_timeout', $1::int::text, true)", [statementMs]);
 }
 
-/** Locked until the end of the transaction: one seals at a time, whoever believes to lead. What stands beside it is read when the lock is there. */
+/**
+ * Locks the state of the record until the end of the transaction, so that only one transaction seals at a time,
+ * whichever warden believes that it leads. The newest head is read after the lock was obtained.
+ */
 export async function lockState(tx: Transaction): Promise<LedgerState> {
   const [row] = await tx.query<{ era: number; number: number; checkpoint: string | null; now: number }>(
     'select era, number, checkpoint, micros(clock_timestamp()) as now from ledger_state for update',
@@ -32,19 +35,23 @@ export async function lockState(tx: Transaction): Promise<LedgerState> {
   return { ...row, newest: newest ?? null };
 }
 
-/** An entry before it has a place. */
+/** An entry that has no number and no place in a tree yet. */
 export type FreshEntry = Omit<PlacedEntry, 'tree' | 'position' | 'number'> & { readonly id: number };
 
-/** Somebody who writes more than these is no accident. */
+/** The largest number of entries that may be set aside. More of them are no accident, and then sealing stops. */
 const setAsideMax = 16;
 
-/** How many entries are taken of what the planes wait for, and of the words of operators. */
+/**
+ * How many entries a round takes from each of the two queues: the entries that the planes wait for, and the entries of
+ * operators (observer `admin`).
+ */
 export type Taken = { readonly planes: number; readonly operators: number };
 
 /**
- * What waits, the oldest of each line, as far as it was not set aside; in the order in which it was written. So many rows as are wanted, and as many as can
- * have been set aside, are read along the key of their line: all of them in order, and no more, whatever the planner believes of the table and however many
- * stand in the other line. The same form stands wherever the first ones are asked for.
+ * Returns the oldest waiting entries of each queue, without those that were set aside, in the order in which they were
+ * written. The subquery reads, along the index of its queue, the number wanted plus the number that can have been set
+ * aside. So it reads that many rows in order and no more, whatever the planner's statistics say and however many rows
+ * the other queue has. Every query for the first entries of a queue has this form.
  */
 export async function takeFresh(tx: Transaction, { planes, operators }: Taken): Promise<readonly FreshEntry[]> {
   return tx.query<FreshEntry>(
@@ -59,7 +66,10 @@ export async function takeFresh(tx: Transaction, { planes, operators }: Taken): 
   );
 }
 
-/** The first entry that waits in this line is set aside: nothing of it is read. Returns its number in ledger_fresh; undefined when nothing waits, or too many were. */
+/**
+ * Sets the first waiting entry of a queue aside without reading its content. Returns its id in `ledger_fresh`, or
+ * undefined when nothing waits or too many entries were set aside already.
+ */
 export async function quarantineFirst(tx: Transaction, why: string, line: keyof Taken = 'planes'): Promise<string | undefined> {
   const [row] = await tx.query<{ id: string }>(
     `insert into ledger_quarantine (id, why)
@@ -70,9 +80,10 @@ export async function quarantineFirst(tx: Transaction, why: string, line: keyof 
   return row?.id;
 }
 
-/** As the database shows it; nothing but a hash that was signed says that it is so. */
+/** The row of a tree as the database shows it. It is true only when it agrees with a hash that was signed. */
 export type TreeRow = { readonly tree: string; readonly size: number; readonly frontier: Buffer };
 
+/** Returns the rows of these trees, locked. A tree without entries has no row. */
 export async function treeRows(tx: Transaction, trees: readonly string[]): Promise<readonly TreeRow[]> {
   return tx.query<TreeRow>('select tree, size, frontier from ledger_tree where tree = any ($1::uuid[]) for update', [trees]);
 }
@@ -83,7 +94,7 @@ export async function allTreeRows(tx: Transaction): Promise<readonly TreeRow[]> 
 
 export type Place = { readonly id: number; readonly tree: string; readonly position: number; readonly number: number };
 
-/** `salts` and `leaves`: 32 bytes for each place, one after the other. */
+/** Moves entries to their places. `salts` and `leaves` hold 32 bytes for each place, one after the other. */
 export async function moveEntries(tx: Transaction, places: readonly Place[], salts: Buffer, leaves: Buffer): Promise<void> {
   const ids = places.map((one) => one.id);
   await tx.query(
@@ -124,7 +135,10 @@ export async function insertHead(tx: Transaction, head: HeadRow): Promise<void> 
   );
 }
 
-/** With the head of the same transaction. Its checkpoint follows: until some witness has that, what was sealed waits. */
+/**
+ * Saves the state in the transaction that inserts the head. Its checkpoint is signed after the commit; until every
+ * required witness has that, the record counts as unwitnessed.
+ */
 export async function saveState(tx: Transaction, number: number, isEpoch: boolean): Promise<void> {
   await tx.query(
     `update ledger_state set number = $1, unwitnessed_since = coalesce(unwitnessed_since, clock_timestamp()),
@@ -134,8 +148,9 @@ export async function saveState(tx: Transaction, number: number, isEpoch: boolea
 }
 
 /**
- * A statement of its own: the newest note of the very era and size that it is about, in the place of the one that was there when the head was committed.
- * False: another warden went on meanwhile. It is not waited for until it is durable: a note that a crash takes back is signed again.
+ * Stores a signed note in a statement of its own, provided that the era, the number, the size of the heads log and the
+ * former note are still those it was signed for. Returns false when another warden changed one of them meanwhile. The
+ * commit does not wait for the disk: a note that a crash loses is signed again.
  */
 export async function saveNote(
   database: Pick<Database, 'call'>,
@@ -151,8 +166,9 @@ export async function saveNote(
 }
 
 /**
- * Every required witness has this checkpoint. What was signed since, or was sealed and is not signed yet, waits from now on. One that is older than what is
- * marked, of the same era, changes nothing: a warden that led before hears late of what it handed over.
+ * Marks that every required witness has this checkpoint. If something was signed or sealed since, the time without a
+ * witness begins anew now. A checkpoint that is older than the marked one of the same era changes nothing: a warden
+ * that led before may report late.
  */
 export async function markWitnessed(tx: Transaction, { era, size }: Pick<Checkpoint, 'era' | 'size'>, checkpoint: string): Promise<void> {
   await tx.query(
@@ -163,7 +179,7 @@ export async function markWitnessed(tx: Transaction, { era, size }: Pick<Checkpo
   );
 }
 
-/** The sealer begins an epoch, and forgets that it was asked. */
+/** Asks for an epoch. The sealer begins it and clears the request. Returns when it was asked for. */
 export async function askEpoch(tx: Transaction): Promise<Date> {
   const [row] = await tx.query<{ at: Date }>('update ledger_state set epoch_asked_at = clock_timestamp() returning epoch_asked_at as at');
   if (row === undefined) throw new Error('the ledger has no state');
@@ -179,36 +195,43 @@ export type Freeze = {
 export type Look = {
   readonly era: number;
   readonly number: number;
-  /** Size of the heads log. */
+  /** The size of the heads log. */
   readonly heads: number;
   readonly checkpoint: string | null;
-  /** Of the database's clock, milliseconds. */
+  /** The database's clock, in milliseconds since 1970. */
   readonly now: number;
   readonly checkpointAgeMs: number | null;
-  /** Somebody wants an epoch to begin. */
+  /** Whether an operator asked that an epoch begin. */
   readonly isEpochAsked: boolean;
-  /** Something waits for its seal, in either line. */
+  /** Whether an entry waits for a seal in either queue. */
   readonly hasFresh: boolean;
-  /** Entries that wait for their seal. Below the number from which they are counted it is an upper bound: numbers that were given and not used are in it. */
+  /**
+   * The number of entries of the planes that wait for a seal. Below the number from which they are counted this is an
+   * upper bound, because ids that were drawn and not used are included.
+   */
   readonly unsealed: number;
-  /** How long something has waited: for its seal, the words of operators for theirs, and for its witness. */
+  /**
+   * For how many milliseconds the oldest entry of the planes and the oldest entry of operators have waited for a seal,
+   * and for how long a checkpoint has been missing from a required witness.
+   */
   readonly unsealedMs: number;
   readonly operatorsUnsealedMs: number;
   readonly unwitnessedMs: number;
-  /** Every required witness has the newest checkpoint. */
+  /** Whether every required witness has the newest checkpoint. */
   readonly isWitnessed: boolean;
-  /** Heads that every required witness once had, by the database's word. */
+  /** The number of heads that every required witness has had, according to the database. */
   readonly witnessed: number;
-  /** Nothing was sealed yet in this era, which followed a release. */
+  /** Whether nothing was sealed yet in this era, which a release began. */
   readonly isBeginning: boolean;
-  /** Server and timeline. */
+  /** The server and the timeline of the database. */
   readonly identity: string;
   readonly freeze: Freeze | null;
 };
 
 /**
- * Everything that decides whether anything is served, at one moment. `countFrom`: where numbers that were given say that so many may wait, they are counted, as
- * far as there. The words of operators are in a line of their own, and stop nobody.
+ * Returns everything that decides whether anything is served, read at one moment. Where the ids show that at least
+ * `countFrom` entries of the planes may wait, they are counted, up to that number; null: never. Entries of operators
+ * are a queue of their own and do not stop anything.
  */
 export async function lookClosely(tx: Transaction, countFrom: number | null): Promise<Look> {
   const [row] = await tx.query<{
@@ -270,10 +293,10 @@ export async function lookClosely(tx: Transaction, countFrom: number | null): Pr
   };
 }
 
-/** The same, and nothing is counted. */
+/** Does the same as `lookClosely` without counting the waiting entries. */
 export const look = (tx: Transaction): Promise<Look> => lookClosely(tx, null);
 
-/** `epoch`: the position of the head that began its epoch. `trees`: its lines. */
+/** A row of the heads log. `epoch` is the position of the head that began its epoch; `trees` holds its lines. */
 export type HeadRow = {
   readonly position: number;
   readonly at: number;
@@ -285,7 +308,10 @@ export type HeadRow = {
 };
 const rowColumns = 'h.position, micros(h.at) as at, h.number, h.secret, h.map_root as "mapRoot", h.epoch, h.trees';
 
-/** What the root of the heads log at `size` is made of: the hashes of whole blocks, and the heads behind them. Fewer rows: they are missing. */
+/**
+ * Returns what the root of the heads log at `size` is computed from: the hashes of whole blocks, and the heads after
+ * the last whole block. When there are fewer rows than that, rows are missing in the database.
+ */
 export async function headsUpTo(
   tx: Transaction,
   size: number,
@@ -305,6 +331,7 @@ export async function headsBetween(tx: Transaction, first: number, end: number):
   ]);
 }
 
+/** Inserts a freeze. Returns false when an unreleased one exists already. */
 export async function insertFreeze(tx: Transaction, freeze: Freeze): Promise<boolean> {
   const rows = await tx.query(
     `insert into ledger_freeze (id, why, text, facts) select $1, $2, $3, $4 where not exists (select 1 from ledger_freeze where released_at is null) returning id`,
@@ -319,7 +346,7 @@ export async function publishLedgerKey(tx: Transaction, verifierKey: string): Pr
 
 const releasesMax = 20;
 
-/** The changes by which two operators are said to have ended this era, or a later one; the first era first. */
+/** Returns the ids of the changes by which, according to the database, two operators ended this era or a later one, ordered by era. */
 export async function findReleases(tx: Transaction, era: number): Promise<readonly string[]> {
   const rows = await tx.query<{ change_id: string }>(
     'select change_id from ledger_freeze where era > $1 and released_at is not null order by era, released_at desc limit $2',
@@ -328,6 +355,7 @@ export async function findReleases(tx: Transaction, era: number): Promise<readon
   return rows.map((row) => row.change_id);
 }
 
+/** Returns a freeze and locks its row, or returns undefined when it does not exist. */
 export async function lockFreeze(tx: Transaction, id: string): Promise<(Freeze & { readonly isReleased: boolean }) | undefined> {
   const [row] = await tx.query<Freeze & { readonly isReleased: boolean }>(
     'select id, why, text, facts, released_at is not null as "isReleased" from ledger_freeze where id = $1 for update',
@@ -336,7 +364,7 @@ export async function lockFreeze(tx: Transaction, id: string): Promise<(Freeze &
   return row;
 }
 
-/** The next era begins where the database is. */
+/** Releases a freeze by a change and begins the next era at the present state of the record. Returns the new era. */
 export async function releaseFreeze(tx: Transaction, id: string, change: string): Promise<number> {
   const [row] = await tx.query<{ era: number }>('update ledger_state set era = era + 1 returning era');
   if (row === undefined) throw new Error('the ledger has no state');
@@ -344,7 +372,7 @@ export async function releaseFreeze(tx: Transaction, id: string, change: string)
   return row.era;
 }
 
-/** What a new connection leads to. */
+/** Returns which server, timeline, era and size of the heads log a new connection leads to. */
 export async function identify(tx: Transaction): Promise<{ readonly identity: string; readonly era: number; readonly heads: number }> {
   const { identity, era, heads } = await look(tx);
   return { identity, era, heads };

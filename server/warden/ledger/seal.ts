@@ -1,5 +1,6 @@
-// Owns: one round of sealing: unsealed entries get numbers and places in their trees, and a head commits to all trees as they stand then.
-// Must never: seal without the lock on the state, grow a tree that was not proved, or sign: what is signed is committed before.
+// Owns: one sealing round: waiting entries get numbers and places in their trees, and one head commits to the state of
+// all trees (decision 0017).
+// Must never: seal without the lock on the state, grow a tree that was not proved, or sign: a checkpoint is signed only after the commit.
 import { randomBytes } from 'node:crypto';
 import { CofferdamError } from '../../domain/errors.ts';
 import { commonTree, type Grown, headLines, headsTree, leafData, saltBytes } from '../../domain/ledger/leaf.ts';
@@ -29,35 +30,44 @@ import {
 } from './seal-queries.ts';
 import { isSameFrontier, newEpoch, RecordDiverged, type Standing, type Tree, treeOf } from './standing.ts';
 
-/** Entries of one round that the planes wait for. */
+/** The largest number of entries of the planes in one round. */
 export const roundMax = 4000;
-/** Of the words of operators a round takes an eighth of that beside it: they are told in time, and however many there are, a round is hardly longer. */
+/**
+ * A round takes an eighth as many entries of operators beside those of the planes. They are sealed in time that way,
+ * and however many there are, the round takes hardly longer.
+ */
 const operatorsPart = 8;
-/** A round of this size. */
+/** Returns how many entries of each queue a round of this size takes. */
 export const takenOf = (entriesMax: number): Taken => ({ planes: entriesMax, operators: Math.ceil(entriesMax / operatorsPart) });
 
 export type Signing = { readonly signer: CheckpointSigner; readonly origin: string };
 export type Wish = {
   readonly most: Taken;
-  /** The map of all trees under a new secret: an epoch begins with this round, even when nothing grew. */
+  /** The map of all trees under a new secret. With it an epoch begins in this round, even when no tree grew. */
   readonly epoch?: TreeMap | undefined;
-  /** Whether the newest head has its checkpoint, which stands in the database: nothing is sealed on top of one that has none. */
+  /**
+   * Returns whether the note in the database is the checkpoint of the newest head. Nothing is sealed on top of a head
+   * that has no checkpoint.
+   */
   readonly isSigned: (checkpoint: string | null) => boolean;
 };
 export type Round = {
   readonly sealed: number;
-  /** Where the record stands when this is committed, and not before. */
+  /** The state of the record once the transaction of this round is committed; it must not be used before. */
   readonly next: Standing;
-  /** Microseconds since 1970, by the database's clock. */
+  /** The database's clock, in microseconds since 1970. */
   readonly at: number;
-  /** The note that stood in the database. */
+  /** The note that was in the database when the round began. */
   readonly checkpoint: string | null;
   readonly isEpoch: boolean;
-  /** There may be more that the planes wait for, to seal at once. */
+  /** Whether more entries of the planes may be waiting, so that the next round should follow at once. */
   readonly isFull: boolean;
 };
 
-/** Frontiers that grow while entries are placed. What was proved stays as it is until the round is committed. */
+/**
+ * The frontiers of the trees that grow while entries are placed. The proved trees themselves stay unchanged until the
+ * round is committed.
+ */
 class Grove {
   readonly #proved: ReadonlyMap<string, Tree>;
   readonly #grown = new Map<string, Frontier>();
@@ -83,7 +93,7 @@ class Grove {
     return (index, hash) => void this.blocks.push({ tree, index, hash });
   }
 
-  /** All trees as they stand now. */
+  /** Returns all trees, including those that grew so far. */
   all(): ReadonlyMap<string, Tree> {
     return new Map([...this.#proved, ...[...this.#grown].map(([tree, frontier]) => [tree, treeOf(frontier)] as const)]);
   }
@@ -105,7 +115,11 @@ async function placeAll(tx: Transaction, grove: Grove, fresh: readonly FreshEntr
   await moveEntries(tx, places, salts, leaves);
 }
 
-/** Another warden may have sealed meanwhile, which is proved first. A connection may also lead to another database than a moment ago. */
+/**
+ * Compares the state in the database with the proved one. Returns `ahead` when another warden has sealed meanwhile;
+ * that must be proved first. Throws `unavailable` when the connection leads to another record, and RecordDiverged when
+ * the newest head or the number was changed.
+ */
 function placeOf(standing: Standing, { era, number, newest }: LedgerState): 'same' | 'ahead' {
   const heads = newest === null ? 0 : newest.position + 1;
   if (era !== standing.era || heads < standing.log.size)
@@ -118,7 +132,10 @@ function placeOf(standing: Standing, { era, number, newest }: LedgerState): 'sam
   return 'same';
 }
 
-/** The rows of the trees that are about to grow say what is known of them; when an epoch begins, those of all trees. */
+/**
+ * Requires that the rows of the trees that are about to grow, or of all trees when an epoch begins, agree with the
+ * proved trees. Throws RecordDiverged otherwise.
+ */
 async function requireRows(tx: Transaction, standing: Standing, growing: readonly string[], isAll: boolean): Promise<void> {
   const known = (tree: string): Frontier => (tree === headsTree ? standing.log : (standing.trees.get(tree)?.frontier ?? emptyFrontier));
   const names = isAll ? [headsTree, ...standing.trees.keys(), ...growing] : [headsTree, ...growing];
@@ -132,7 +149,10 @@ async function requireRows(tx: Transaction, standing: Standing, growing: readonl
 
 const rowOf = ([tree, { frontier, root }]: readonly [string, Tree]): Grown => ({ tree, size: frontier.size, root });
 
-/** The map of the new head. An epoch begins with the first head of all, when it is wished, and when two trees would have one slot. */
+/**
+ * Returns the map of the new head. An epoch begins with the first head of all, when `epoch` is given, and when two
+ * trees would share a slot.
+ */
 async function mapAfter(
   standing: Standing,
   all: ReadonlyMap<string, Tree>,
@@ -149,9 +169,10 @@ async function mapAfter(
 }
 
 /**
- * Seals up to `most` entries of each line inside the caller's transaction, on top of what was proved. undefined: another warden has sealed meanwhile. With
- * nothing to seal, or on top of a head that has no checkpoint yet, nothing is done, and what stands there may be signed.
- * Throws RecordDiverged when a row is not what was proved, and `unavailable` when this is another record.
+ * Seals up to `most` entries of each queue inside the caller's transaction, on top of the proved state. Returns
+ * undefined when another warden has sealed meanwhile. Does nothing when nothing waits, or when the newest head has no
+ * checkpoint yet, which may then be signed. Throws RecordDiverged when a row is not what was proved, and `unavailable`
+ * when this is another record.
  */
 export async function sealRound(tx: Transaction, standing: Standing, { most, epoch, isSigned }: Wish): Promise<Round | undefined> {
   const state = await lockState(tx);

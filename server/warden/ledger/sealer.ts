@@ -1,5 +1,6 @@
-// Owns: rounds of the warden that leads: it proves where the record stands, seals on top of that, and signs what is committed.
-// Must never: sign before the commit, or go on from anything that is in doubt: then it is loaded and proved again.
+// Owns: the sealing of the leading warden: it proves the state of the record, seals on top of that, and signs what was
+// committed (decision 0035).
+// Must never: sign before the commit, or continue from a state that is in doubt: that is loaded and proved again.
 
 import { CofferdamError } from '../../domain/errors.ts';
 import type { Checkpoint } from '../../domain/ledger/checkpoint.ts';
@@ -15,23 +16,29 @@ import { boundStatements, type Look, lockState, saveNote } from './seal-queries.
 import { openNote, Signatures } from './signatures.ts';
 import { loadStanding, newEpoch, requireGrown, type Signed, type Standing } from './standing.ts';
 
-/** An epoch begins before a day is over, by the database's clock. */
+/** The age of an epoch, by the database's clock, at which the next one begins: an hour less than a day. */
 const epochEveryMs = 23 * 3_600_000;
-/** One that was asked for names all trees: whoever asks all the time gets one now and then. */
+/**
+ * The shortest time between two epochs that were asked for. The head of each names all trees, so an operator who asks
+ * all the time must not get one with every round.
+ */
 const epochAskedEveryMs = 5000;
-/** What one statement may take while the record is proved. */
+/** The timeout of one statement while the record is proved. */
 const proveMs = 30_000;
 
-/** The record as it was compared: nothing may be sealed on another one. `root`: of the heads log, base64. */
+/**
+ * The record as it was compared with the witnesses; nothing may be sealed on top of another one. `root` is that of the
+ * heads log, in base64.
+ */
 export type Compared = { readonly era: number; readonly heads: number; readonly root: string };
 export type Beat = {
   readonly compared?: Compared | undefined;
-  /** What the witnesses have. */
+  /** The newest checkpoints of the witnesses. */
   readonly vouched?: readonly Signed[];
-  /** The newest checkpoint is signed again when nothing else is to be signed. */
+  /** Whether the newest checkpoint is signed again, with the present time, when there is nothing else to sign. */
   readonly isSignDue: boolean;
   readonly isEpochAsked?: boolean;
-  /** The database's clock, milliseconds. */
+  /** The database's clock, in milliseconds. */
   readonly now: number;
 };
 export type Sealed = {
@@ -41,15 +48,18 @@ export type Sealed = {
   readonly note: string;
 };
 
+/**
+ * The sealer of the leading warden. It keeps the proved state in memory and gives it up whenever that comes into doubt.
+ */
 export class Sealer {
   readonly #database: Database;
   readonly #log: Logger;
   readonly #rounds: Rounds;
   readonly #signatures = new Signatures();
   #standing: Standing | undefined;
-  /** What was proved before it was in doubt. */
+  /** The last proved state before it came into doubt. */
   #before: Standing | undefined;
-  /** The note that this process has written into the database. */
+  /** The last note that this process wrote into the database. */
   #stored: string | undefined;
 
   constructor(database: Database, log: Logger, rounds = new Rounds(database, log)) {
@@ -59,9 +69,10 @@ export class Sealer {
   }
 
   /**
-   * One round: seals what waits, begins an epoch when one is due, and signs what is committed; a head that an earlier run has left without a checkpoint is
-   * signed, and nothing is sealed on top of it before. undefined: there was nothing to do, or another warden has sealed meanwhile.
-   * Throws RecordDiverged when the record is not what was signed.
+   * Does one round: seals what waits, begins an epoch when one is due, and signs what was committed. A head that an
+   * earlier run left without a checkpoint is signed first, and nothing is sealed on top of it before. Returns undefined
+   * when there was nothing to do or another warden has sealed meanwhile. Throws RecordDiverged when the record is not
+   * what was signed.
    */
   async round(signing: Signing, beat: Beat): Promise<Sealed | undefined> {
     for (const one of beat.vouched ?? []) this.#signatures.learn(one);
@@ -79,13 +90,13 @@ export class Sealer {
       this.#standing = round.next;
       return await this.#sign(signing, round, beat.isSignDue);
     } catch (error) {
-      // What became of a commit is not known, or the record is not what it was.
+      // Either the outcome of a commit is unknown, or the record is not what it was.
       this.#doubt();
       throw error;
     }
   }
 
-  /** Nothing waits that this process would have to do: what is in the database is what it left there, signed. */
+  /** Returns whether this process has nothing to do: the database holds exactly what this process left there, and that is signed. */
   isAtRest({ era, heads, number, checkpoint, hasFresh, isEpochAsked, now }: Look): boolean {
     const standing = this.#standing;
     if (standing === undefined || hasFresh || isEpochAsked || checkpoint === null || checkpoint !== this.#stored) return false;
@@ -115,7 +126,7 @@ export class Sealer {
     });
   }
 
-  /** The map with which an epoch begins, made before the round: it may take a moment. */
+  /** Returns the map with which a due epoch begins. It is computed before the round, because it may take a moment. */
   async #epochOf({ newest, trees }: Standing, { isEpochAsked, now }: Beat): Promise<TreeMap | undefined> {
     if (newest === undefined) return undefined;
     const ageMs = now - newest.epochAt / 1000;

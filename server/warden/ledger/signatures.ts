@@ -1,5 +1,5 @@
-// Owns: what this process has signed, or has seen signed, of the heads log: for one era and size there is one root, for ever.
-// Must never: sign a second root of a size, or go back: two such notes prove that the key signed two records.
+// Owns: the newest checkpoint of the heads log that this process signed or saw: for one era and size there is only one root, for ever.
+// Must never: sign a second root for a size, or a smaller size than before: two such notes would prove that the key signed two records.
 import { type Checkpoint, originOf, parseNote } from '../../domain/ledger/checkpoint.ts';
 import { rootOf } from '../../domain/ledger/merkle.ts';
 import type { Transaction } from '../../postgres/database.ts';
@@ -12,7 +12,7 @@ import { RecordDiverged, type Signed, type Standing } from './standing.ts';
 
 const told = ({ era, size }: Pick<Signed, 'era' | 'size'>): string => `${size} heads in era ${era}`;
 
-/** With what this gateway signs; its verifier key is in the database from now on. */
+/** Returns the signer of this gateway's checkpoints, and publishes its verifier key in the database. */
 export async function signingOf(tx: Transaction, keys: Pick<KeyRing, 'checkpointSigner'>): Promise<Signing> {
   const origin = originOf((await installationId(tx)).id);
   const signer = keys.checkpointSigner(origin);
@@ -20,6 +20,7 @@ export async function signingOf(tx: Transaction, keys: Pick<KeyRing, 'checkpoint
   return { origin, signer };
 }
 
+/** The newest known checkpoint, kept so that this process never contradicts it. */
 export class Signatures {
   #newest: Signed | undefined;
 
@@ -27,7 +28,7 @@ export class Signatures {
     return this.#newest;
   }
 
-  /** Throws RecordDiverged when somebody has another root of the size that was signed last. */
+  /** Remembers a signed checkpoint. Throws RecordDiverged when its root differs from the newest known one of the same era and size. */
   learn(signed: Signed): void {
     const newest = this.#newest;
     if (newest !== undefined && newest.era === signed.era && newest.size === signed.size && newest.root !== signed.root)
@@ -35,7 +36,10 @@ export class Signatures {
     if (newest === undefined || signed.era > newest.era || (signed.era === newest.era && signed.size > newest.size)) this.#newest = signed;
   }
 
-  /** The checkpoint of what is committed. `at`: microseconds since 1970. Throws RecordDiverged instead of contradicting what is known to be signed. */
+  /**
+   * Signs the checkpoint of a committed state. `at` is in microseconds since 1970. Throws RecordDiverged instead of
+   * contradicting a checkpoint that is known to be signed.
+   */
   sign({ signer, origin }: Signing, { era, log }: Standing, at: number): { readonly checkpoint: Checkpoint; readonly note: string } {
     const [size, root] = [log.size, base64(rootOf(sha256, log))];
     const newest = this.#newest;
@@ -47,7 +51,10 @@ export class Signatures {
   }
 }
 
-/** What a note of the database says; undefined: it is none that this gateway has signed. Its place may be written by whoever owns the database. */
+/**
+ * Returns what a note in the database says, or undefined when this gateway did not sign it: the owner of the database
+ * can write anything into that column.
+ */
 export function openNote({ signer }: Pick<Signing, 'signer'>, note: string | null): Signed | undefined {
   if (note === null) return undefined;
   try {

@@ -1,12 +1,13 @@
-// Owns: the SQL by which the sealer proves where the record stands: entries that nobody signed yet, blocks and leaves before them, what heads said of trees.
-// Must never: read without a bound. What is too much to be proved is not believed.
+// Owns: the SQL with which the sealer proves the state of the record: entries that no checkpoint covers yet, the blocks
+// and leaves before them, and the lines of heads about trees.
+// Must never: read without a limit. A state that is too large to be proved is not believed.
 import type { PlacedEntry } from '../../domain/ledger/leaf.ts';
 import { blockLeaves } from '../../domain/ledger/merkle.ts';
 import type { Transaction } from '../../postgres/database.ts';
 
 export type SealedEntry = PlacedEntry & { readonly salt: Buffer };
 
-/** Entries behind a number, in the order of their numbers. */
+/** Returns up to `limit` sealed entries with a number above `number`, in the order of their numbers. */
 export async function entriesAfter(tx: Transaction, number: number, limit: number): Promise<readonly SealedEntry[]> {
   return tx.query<SealedEntry>(
     `select l.tree, l.position, l.number, micros(l.at) as at, l.kind, l.observer, l.customer_id as customer, l.account_id as account, l.session_id as session, l.node, l.plane,
@@ -17,7 +18,10 @@ export async function entriesAfter(tx: Transaction, number: number, limit: numbe
   );
 }
 
-/** Hashes of the whole blocks of a tree of that size, and the leaf hashes behind them, wherever these are. Fewer: they are missing. */
+/**
+ * Returns the hashes of the whole blocks of a tree of that size, and the leaf hashes after the last whole block, from
+ * whichever table holds them. When there are fewer than the size says, rows are missing.
+ */
 export async function partsOf(
   tx: Transaction,
   tree: string,
@@ -37,7 +41,7 @@ export async function partsOf(
   return { blocks: blocks.map((row) => row.hash), rest: rest.map((row) => row.leaf) };
 }
 
-/** Lines of heads from one position to another, both of them, oldest first. */
+/** Returns the lines of the heads from position `first` to position `last`, both included, oldest first. */
 export async function linesBetween(tx: Transaction, first: number, last: number, limit: number): Promise<readonly string[]> {
   const rows = await tx.query<{ trees: string }>(
     'select trees from ledger_head where position >= $1 and position <= $2 order by position limit $3',

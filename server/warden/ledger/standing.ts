@@ -1,5 +1,6 @@
-// Owns: where the record stands, in memory and proved: all trees, the heads log, the map of the newest head. The sealer grows this and nothing else.
-// Must never: believe a row of ledger_tree, or a number of ledger_state. A head that was signed says what they must be.
+// Owns: the proved state of the record in memory: all trees, the heads log, and the map of the newest head. The sealer
+// grows this state and nothing else (decision 0035).
+// Must never: believe a row of `ledger_tree` or the number in `ledger_state` by itself. They must agree with a head that was signed.
 import { randomBytes } from 'node:crypto';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type Grown, headLines, headsTree, leafData, parseHeadLines } from '../../domain/ledger/leaf.ts';
@@ -21,28 +22,32 @@ import { grownBy, logAt, rootAt, textOf } from './heads.ts';
 import { allTreeRows, type HeadRow, headsBetween, type LedgerState, type TreeRow } from './seal-queries.ts';
 import { entriesAfter, linesBetween, partsOf, type SealedEntry } from './standing-queries.ts';
 
-/** What the database holds is not what was signed. The text names what does not fit; nothing more is sealed or signed. */
+/** The error that the database does not hold what was signed. Its text names what does not fit; nothing more is sealed or signed. */
 export class RecordDiverged extends Error {
   override readonly name = 'RecordDiverged';
 }
 
-/** A size of the heads log for which there is a genuine signature; `root` in base64. */
+/** A size of the heads log for which there is a genuine signature. `root` is in base64. */
 export type Signed = { readonly by: string; readonly era: number; readonly size: number; readonly root: string };
 
 export type Tree = { readonly frontier: Frontier; readonly root: string };
-export type Newest = { readonly text: string; readonly epoch: number /** When its epoch began; microseconds. */; readonly epochAt: number };
+/** What is known of a head. `epochAt`: when its epoch began, in microseconds since 1970. */
+export type Newest = { readonly text: string; readonly epoch: number; readonly epochAt: number };
 export type Standing = {
   readonly era: number;
-  /** Of the last sealed entry. */
+  /** The number of the last sealed entry. */
   readonly number: number;
   readonly log: Frontier;
   readonly trees: ReadonlyMap<string, Tree>;
-  /** Of the newest head; undefined: nothing is sealed yet. */
+  /** The newest head, or undefined when nothing is sealed yet. */
   readonly newest: Newest | undefined;
   readonly map: TreeMap;
 };
 
-/** A record of which more was not signed is none that a sealer left: it signs each head before it seals the next one. */
+/**
+ * The limits of what is proved without a signature. A sealer signs each head before it seals the next one, so a record
+ * with a longer unsigned end was not left by a sealer.
+ */
 const tailHeadsMax = 64;
 const tailEntriesMax = 200_000;
 const linesMax = 50_000;
@@ -53,7 +58,7 @@ export const treeOf = (frontier: Frontier): Tree => ({ frontier, root: base64(ro
 const grownOf = (trees: ReadonlyMap<string, Tree>): readonly Grown[] =>
   [...trees].map(([tree, { frontier, root }]) => ({ tree, size: frontier.size, root }));
 
-/** The map of these trees under this secret, some of them at a time: whoever waits for the process has his turn in between. */
+/** Returns the map of these trees under this secret. After every `treesATurn` trees the event loop runs other work of this process. */
 async function mapOf(trees: ReadonlyMap<string, Tree>, secret: Uint8Array): Promise<TreeMap> {
   const all = grownOf(trees);
   let map = TreeMap.empty(sha256, secret);
@@ -64,7 +69,10 @@ async function mapOf(trees: ReadonlyMap<string, Tree>, secret: Uint8Array): Prom
   return map;
 }
 
-/** The map of these trees under a secret that was never used: with it an epoch begins. */
+/**
+ * Returns the map of these trees under a new random secret. An epoch begins with it. Throws SlotCollision when 32
+ * secrets in a row gave two trees the same slot.
+ */
 export async function newEpoch(trees: ReadonlyMap<string, Tree>): Promise<TreeMap> {
   for (let draws = 1; ; draws += 1)
     try {
@@ -74,7 +82,7 @@ export async function newEpoch(trees: ReadonlyMap<string, Tree>): Promise<TreeMa
     }
 }
 
-/** Throws RecordDiverged when the bytes are no frontier of a tree of that size. */
+/** Returns the frontier in a row. Throws RecordDiverged when its bytes are not a frontier of a tree of that size. */
 export function frontierIn({ tree, size, frontier }: TreeRow): Frontier {
   try {
     return parseFrontier(size, frontier);
@@ -83,14 +91,17 @@ export function frontierIn({ tree, size, frontier }: TreeRow): Frontier {
   }
 }
 
+/** Returns whether a row is exactly this frontier. A missing row is an empty tree. */
 export const isSameFrontier = (row: TreeRow | undefined, { size, roots }: Frontier): boolean =>
   row === undefined ? size === 0 : row.size === size && row.frontier.equals(frontierBytes({ size, roots }));
 
 const isSameBytes = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0;
 
 /**
- * The genuine signature from which on the record is proved: the newest one of this era, else of those before. Of an era that two operators ended only what
- * the database still holds: the rest was given up, which was verified when the record was compared.
+ * Returns the genuine signature from which the record is proved: the newest one of this era, otherwise the newest one
+ * of an earlier era that the database still agrees with. What an earlier era had beyond that was given up by a release,
+ * which was verified when the record was compared. Throws RecordDiverged when a signature of this era covers more heads
+ * than the database holds.
  */
 async function anchorFor(tx: Transaction, { era }: LedgerState, heads: number, signed: readonly Signed[]): Promise<Signed | undefined> {
   const ahead = signed.find((one) => one.era === era && one.size > heads);
@@ -102,9 +113,10 @@ async function anchorFor(tx: Transaction, { era }: LedgerState, heads: number, s
 }
 
 /**
- * Loads where the record stands and proves it, under the lock on the state: the heads log is the one that was signed, the map of its newest signed head is
- * that of the trees in the database, and what was sealed behind it is exactly what a sealer would have made of the entries that stand there.
- * Throws RecordDiverged with a sentence that names what does not fit.
+ * Loads the state of the record and proves it, under the lock on the state. The heads log must be the one that was
+ * signed, the map of its newest signed head must be that of the trees in the database, and everything sealed after it
+ * must be exactly what a sealer would have made of the entries. Throws RecordDiverged with a sentence that names what
+ * does not fit.
  */
 export async function loadStanding(tx: Transaction, state: LedgerState, signed: readonly Signed[]): Promise<Standing> {
   const heads = state.newest === null ? 0 : state.newest.position + 1;
@@ -134,7 +146,7 @@ export async function loadStanding(tx: Transaction, state: LedgerState, signed: 
   return { era: state.era, number, log, trees, newest: { text: textOf(state.newest), epoch: epoch.position, epochAt: epoch.at }, map };
 }
 
-/** The map of the newest head. `base`: the newest head that was signed; `tail`: those behind it. */
+/** Returns the map of the newest head and proves the trees. `base` is the newest head that was signed, `tail` are the heads after it. */
 async function provedMap(
   tx: Transaction,
   base: HeadRow | undefined,
@@ -179,7 +191,10 @@ async function provedMap(
   return map;
 }
 
-/** Under the secret of a head that stands in the database. */
+/**
+ * Returns the map of these trees under the secret of a head that the database holds. Throws RecordDiverged when two
+ * trees share a slot.
+ */
 async function mapUnder(head: HeadRow, trees: ReadonlyMap<string, Tree>): Promise<TreeMap> {
   try {
     return await mapOf(trees, Uint8Array.from(head.secret));
@@ -189,7 +204,7 @@ async function mapUnder(head: HeadRow, trees: ReadonlyMap<string, Tree>): Promis
   }
 }
 
-/** Where each tree began to grow. */
+/** Returns for each tree the lowest position among these entries. */
 function firstsOf(entries: readonly SealedEntry[]): ReadonlyMap<string, number> {
   const firsts = new Map<string, number>();
   for (const { tree, position } of entries) firsts.set(tree, Math.min(position, firsts.get(tree) ?? position));
@@ -212,7 +227,10 @@ function grow(trees: Map<string, Tree>, entry: SealedEntry): void {
   trees.set(entry.tree, treeOf(append(sha256, frontier, leafHash(sha256, leafData(sha256, entry, entry.salt)))));
 }
 
-/** Why the trees are not those of the head that was signed: the first one by name that its epoch tells otherwise. */
+/**
+ * Returns a sentence that says why the trees are not those of the signed head. It names the first tree, in the order of
+ * names, that the heads of the epoch state differently.
+ */
 async function whatDiffers(tx: Transaction, base: HeadRow | undefined, trees: ReadonlyMap<string, Tree>): Promise<string> {
   if (base === undefined) return 'the database has trees, and no head that was signed';
   const said = new Map<string, Grown>();
@@ -230,7 +248,10 @@ async function whatDiffers(tx: Transaction, base: HeadRow | undefined, trees: Re
   return `the trees of the database are not those of head ${base.position}, which was signed`;
 }
 
-/** Trees only grow: what this process knew stands in what another warden left. */
+/**
+ * Requires that every tree which this process knew is contained in what another warden left, because trees only grow.
+ * Throws RecordDiverged otherwise.
+ */
 export function requireGrown(before: Standing, after: Standing): void {
   if (before.era !== after.era) return;
   for (const [tree, { frontier, root }] of before.trees) {

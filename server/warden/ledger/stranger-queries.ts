@@ -1,4 +1,6 @@
-// Owns: the SQL of failed logins of strangers: counted by source and minute, durably, and handed over when the minute is over.
+// Owns: the SQL of failed logins without a known account: they are counted durably by minute, node and source, and
+// moved into the record when the minute is over.
+// Must never: take a minute that is not over, or one that is not recorded in the same transaction.
 import { idOf, type NodeName } from '../../domain/ids.ts';
 import type { Transaction } from '../../postgres/database.ts';
 
@@ -10,7 +12,7 @@ export type StrangerMinute = {
   readonly client: string | null;
 };
 
-/** `source`: an address, or for IPv6 its network of 64 bits. */
+/** Counts one failed login. `source` is an IPv4 address, or for IPv6 its /64 network. */
 export async function countStranger(tx: Transaction, node: NodeName, source: string, client: string): Promise<void> {
   await tx.query(
     `insert into stranger_login (minute, node, source, client) values (date_trunc('minute', clock_timestamp()), $1, $2, $3)
@@ -22,7 +24,7 @@ export async function countStranger(tx: Transaction, node: NodeName, source: str
 const strangerKey = "extract(epoch from minute)::bigint || '/' || node || '/' || source";
 const isOver = "minute < date_trunc('minute', clock_timestamp())";
 
-/** Names of those of minutes that are over. */
+/** Returns the keys of up to `limit` counters whose minute is over, oldest first. */
 export async function findStrangers(tx: Transaction, limit: number): Promise<readonly string[]> {
   const rows = await tx.query<{ key: string }>(
     `select ${strangerKey} as key from stranger_login where ${isOver} order by minute limit $1`,
@@ -31,7 +33,7 @@ export async function findStrangers(tx: Transaction, limit: number): Promise<rea
   return rows.map((row) => row.key);
 }
 
-/** Takes them out: they are recorded in the same transaction. */
+/** Deletes these counters and returns them. The caller records them in the same transaction. */
 export async function takeStrangers(tx: Transaction, keys: readonly string[]): Promise<readonly StrangerMinute[]> {
   const rows = await tx.query<{ minute: Date; node: string; source: string; attempts: number; client: string | null }>(
     `delete from stranger_login s using (

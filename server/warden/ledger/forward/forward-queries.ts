@@ -1,9 +1,9 @@
-// Owns: the SQL of forwarding: how far each receiver is, the next entries, how late it is.
+// Owns: the SQL of forwarding: how far each receiver has come, the next entries, and how late it is.
 // Must never: read an entry before it is sealed, or out of the order of numbers.
 import type { ForwardedEntry } from '../../../domain/ledger/syslog.ts';
 import type { Transaction } from '../../../postgres/database.ts';
 
-/** Where this forward goes on; a new one begins at the newest sealed entry. */
+/** Returns the number of the last entry that this forward's receiver has confirmed. A new forward begins behind the newest sealed entry. */
 export async function findForward(tx: Transaction, name: string): Promise<number> {
   await tx.query(
     'insert into ledger_forward (name, number, sent) select $1, number, number from ledger_state on conflict (name) do nothing',
@@ -14,7 +14,7 @@ export async function findForward(tx: Transaction, name: string): Promise<number
   return row.number;
 }
 
-/** Up to `limit` sealed entries after `number`, in order. */
+/** Returns up to `limit` sealed entries with a number above `number`, in order. */
 export async function entriesAfter(tx: Transaction, number: number, limit: number): Promise<readonly ForwardedEntry[]> {
   return tx.query<ForwardedEntry>(
     `select s.tree, s.position, s.number, micros(s.at) as at, s.kind, s.observer, s.customer_id as customer, s.account_id as account, s.session_id as session,
@@ -30,7 +30,7 @@ export async function entriesAfter(tx: Transaction, number: number, limit: numbe
 
 export type Behind = { readonly entries: number; readonly ms: number };
 
-/** What lies behind `number`, and how old the first of it is. */
+/** Returns how many sealed entries follow `number`, and the age of the first of them in milliseconds. */
 export async function behind(tx: Transaction, number: number): Promise<Behind> {
   const [row] = await tx.query<{ entries: number; ms: number | null }>(
     `select s.number - $1::bigint as entries,
@@ -49,7 +49,7 @@ export type ForwardRow = {
   readonly error: string | null;
 };
 
-/** Never back: another warden may have come further meanwhile. */
+/** Saves how far a forward has come. The numbers never decrease, because another warden may have come further meanwhile. */
 export async function saveForward(tx: Transaction, row: ForwardRow): Promise<void> {
   await tx.query(
     `update ledger_forward set number = greatest(number, $2), sent = greatest(number, $2, $3), behind_ms = $4, looked_at = clock_timestamp(),

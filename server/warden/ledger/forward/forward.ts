@@ -1,5 +1,6 @@
-// Owns: forwarding the record to one receiver, as long as this warden leads: in order, at least once, from where the last leader knows it was received.
-// Must never: pass over an entry, or hold up anything else: what a receiver does not take waits in the database.
+// Owns: forwarding the record to one receiver while this warden leads: in order, at least once, from the last entry
+// that the receiver is known to have read.
+// Must never: skip an entry, or delay anything else: entries that a receiver does not take wait in the database.
 import type { ForwardConfig } from '../../../config/ledger-settings.ts';
 import { held } from '../../../domain/detached.ts';
 import { toCofferdamError } from '../../../domain/errors.ts';
@@ -12,12 +13,12 @@ import { type ConnectionTimes, connectSyslog, placeOf, type SyslogConnection } f
 
 export type ForwardTimes = ConnectionTimes & {
   readonly pollMs: number;
-  /** How long sent entries may stay unconfirmed, and how long after a break. */
+  /** `confirmMs` is how long sent entries may stay unconfirmed; `doubtMs` is the same after a broken connection. */
   readonly confirmMs: number;
   readonly doubtMs: number;
   readonly retryFirstMs: number;
   readonly retryLongestMs: number;
-  /** For the last confirmation before the process ends. */
+  /** How long a stop waits for the last confirmation. */
   readonly stopMs: number;
 };
 export type ForwardContext = {
@@ -25,23 +26,24 @@ export type ForwardContext = {
   readonly log: Logger;
   readonly source: SyslogSource;
   readonly times: ForwardTimes;
-  /** The newest sealed entry when this warden leads and the record is in order; else undefined. */
+  /** Returns the number of the newest sealed entry when this warden leads and the record is in order; otherwise undefined. */
   readonly newest: () => number | undefined;
 };
-/** Where this process is; undefined: another warden forwards, or nobody yet. */
+/** How far this process has come with a forward. It is undefined while another warden, or nobody yet, forwards. */
 export type Standing = Omit<ForwardRow, 'behindMs'> & { readonly behind: Behind };
 
 const batchMax = 200;
 
+/** Forwards the record to one receiver from its construction until `stop`. Errors are logged and retried with growing pauses. */
 export class Forward {
   readonly config: ForwardConfig;
   readonly #context: ForwardContext;
   #connection: SyslogConnection | undefined;
-  /** Received for certain, and sent. */
+  /** The number of the last entry that was certainly received, and of the last one that was sent. */
   #place: { readonly number: number; readonly sent: number } | undefined;
-  /** Since when something is sent that may not have been received. */
+  /** Since when (monotonic, milliseconds) an entry is sent that may not have been received. */
   #unsureSince: number | undefined;
-  /** After a break only what was confirmed counts. */
+  /** Whether only confirmed entries count as received. This is so after a broken connection, until the next confirmation. */
   #isDoubtful = true;
   #error: string | undefined;
   #retryMs: number;
@@ -56,17 +58,17 @@ export class Forward {
     this.#running = held(this.#run());
   }
 
-  /** Confirms what was sent, if the receiver lets it. */
+  /** Stops forwarding. Asks the receiver for a last confirmation of what was sent, within `stopMs`. */
   async stop(): Promise<void> {
     this.#isStopped = true;
     this.#wake?.();
-    // Whatever waits for a receiver that does not read ends here: it is sent again by the next leader.
+    // A receiver that does not read is not waited for any longer. The next leader sends the unconfirmed entries again.
     const timer = setTimeout(() => this.#connection?.destroy(), this.#context.times.stopMs);
     await this.#running;
     clearTimeout(timer);
   }
 
-  /** Looks how far behind the receiver is, and writes it down. */
+  /** Looks up how far the receiver is behind and stores it. Returns undefined while this process does not forward. */
   async look(): Promise<Standing | undefined> {
     const place = this.#place;
     if (place === undefined) return undefined;
@@ -95,12 +97,13 @@ export class Forward {
     this.#leave();
   }
 
-  /** Somebody else goes on, from what was confirmed. */
+  /** Sends the next entries, if there are any, and confirms what was sent when it has been unconfirmed for too long. */
   async #step(): Promise<void> {
     const { database, times, newest } = this.#context;
     const number = this.#place?.number ?? (await database.withSystem((tx) => findForward(tx, this.config.name)));
     this.#place ??= { number, sent: number };
-    // At once, not with the next entry: what was sent last may not have been read.
+    // The connection is checked at once, and not only before the next entry, because the entries that were sent last
+    // may not have been read.
     this.#mustBeWhole(this.#place);
     const isBehind = (newest() ?? 0) > this.#place.sent;
     if (isBehind) await this.#send(this.#place);
@@ -117,7 +120,8 @@ export class Forward {
     if (last === undefined) return this.#pause(times.pollMs);
     const gap = entries.find((entry, i) => entry.number !== place.sent + 1 + i);
     if (gap !== undefined) await this.#miss(gap.number);
-    // Again: it may have ended while the entries were looked up, and a new connection says nothing of what was sent on the old one.
+    // The connection is checked again: it may have ended while the entries were looked up, and a new connection proves
+    // nothing about what was sent on the former one.
     this.#mustBeWhole(place);
     if (this.#connection?.isOpen !== true) {
       this.#connection?.destroy();
@@ -128,12 +132,15 @@ export class Forward {
     this.#place = { ...place, sent: last.number };
   }
 
-  /** Throws when something was sent, not confirmed, and its connection is gone. */
+  /** Throws when entries were sent and not confirmed, and their connection is gone. */
   #mustBeWhole(place: { readonly number: number; readonly sent: number }): void {
     if (place.sent > place.number && this.#connection?.isOpen !== true) throw new Error('the receiver ended the connection');
   }
 
-  /** Numbers have no gaps: what is missing was taken out of the database before it was forwarded. */
+  /**
+   * Raises an alarm about a gap. Numbers have no gaps, so the missing entries were taken out of the database before
+   * they were forwarded.
+   */
   async #miss(before: number): Promise<void> {
     const { name } = this.config;
     const text = `entries before number ${before} are no longer in the database: the receiver ${name} does not get them`;
@@ -151,8 +158,9 @@ export class Forward {
   }
 
   /**
-   * Ends the connection in order, which tells whether everything was read, and makes the next one: a receiver that died at that very moment, with
-   * what it had read still in its memory, is not there any more.
+   * Ends the connection in order, which tells whether everything was read, and opens the next one. Opening it also
+   * shows that the receiver still exists: one that died just after it had read the entries, with them still in its
+   * memory, does not accept a connection.
    */
   async #confirm(): Promise<void> {
     const [connection, place] = [this.#connection, this.#place];
@@ -170,7 +178,7 @@ export class Forward {
     await this.look();
   }
 
-  /** Nobody knows what of the unconfirmed entries arrived: they are sent again. */
+  /** Handles a broken connection. It is unknown which of the unconfirmed entries arrived, so all of them are sent again. */
   async #break(error: unknown): Promise<void> {
     const { log, times } = this.#context;
     this.#connection?.destroy();

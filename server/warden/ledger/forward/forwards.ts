@@ -1,5 +1,5 @@
-// Owns: the forwards of one warden: looking how far each is, metrics, and the alarm when one is late.
-// Must never: have a say in whether anything is served.
+// Owns: the forwards of one warden: checking how far each has come, their metrics, and the alarm when one is late.
+// Must never: influence whether anything is served.
 import { hostname } from 'node:os';
 import type { Config } from '../../../config/config.ts';
 import { held } from '../../../domain/detached.ts';
@@ -11,7 +11,7 @@ import { insertAlert } from '../../alerts/alert-queries.ts';
 import { Forward, type ForwardTimes, type Standing } from './forward.ts';
 import { defaultTimes, placeOf } from './syslog-connection.ts';
 
-/** What CEF calls the version of the device. */
+/** The value of the field that CEF calls the version of the device. */
 const version = '0.1.0';
 const lookMs = 1000;
 const alarmEveryMs = 60_000;
@@ -34,6 +34,7 @@ export type ForwardsOptions = {
   readonly times?: Partial<ForwardTimes>;
 };
 
+/** All forwards of the configuration. Without any it opens no connection and does nothing. */
 export class Forwards {
   readonly #given: ForwardsOptions;
   readonly #database: Database | undefined;
@@ -51,7 +52,7 @@ export class Forwards {
       this.#forwards = [];
       return;
     }
-    // Connections of its own: a large backlog must not wait with the sealer, nor it with the backlog.
+    // The forwards have a pool of their own, so that a large backlog and the sealer never wait for each other's connections.
     const database = new Database({ url: given.url, applicationName: 'cofferdam forwarder', connectionsMax: connections.forwarder });
     const context = {
       database,
@@ -86,7 +87,7 @@ export class Forwards {
           await this.#judge(forward, standing);
         }
       } catch (error) {
-        // The database is away: the sealer says so, and nothing is served meanwhile.
+        // The database is unavailable. The sealer reports that, and nothing is served meanwhile.
         this.#given.log.debug({ err: error, forward: name }, 'a forward cannot be looked at');
       }
     }
@@ -110,7 +111,7 @@ export class Forwards {
         nextCommand: 'cofferctl ledger status',
       }),
     );
-    // What could not be written was not said.
+    // This comes after the insert: an alarm that could not be written does not count as raised.
     this.#alarmedAt.set(name, performance.now());
   }
 

@@ -1,5 +1,5 @@
-// Owns: one connection to a syslog receiver: unix stream socket, TCP, TLS; writing, and finding out whether all of it was read.
-// Must never: buffer more than what one call was given, or call something read that was only sent.
+// Owns: one connection to a syslog receiver over a unix stream socket, TCP or TLS: writing, and finding out whether everything was read.
+// Must never: buffer more than what one call was given, or report as read what was only sent.
 import { readFile } from 'node:fs/promises';
 import { connect as connectStream, isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
@@ -8,20 +8,23 @@ import { CofferdamError } from '../../../domain/errors.ts';
 import { framed } from '../../../domain/ledger/syslog.ts';
 
 export type SyslogConnection = {
-  /** Resolves when the kernel has taken everything. Rejects when the connection breaks: nobody knows then what of it arrived. */
+  /**
+   * Sends messages and resolves when the kernel has taken all of them. Rejects when the connection breaks; it is then
+   * unknown how much arrived.
+   */
   send(messages: readonly string[]): Promise<void>;
-  /** Ends the connection. True: the receiver has read everything that was sent on it. */
+  /** Ends the connection. Returns true when the receiver has read everything that was sent on it. */
   finish(): Promise<boolean>;
-  /** Drops it. */
+  /** Drops the connection at once. */
   destroy(): void;
   readonly isOpen: boolean;
 };
 
 export type ConnectionTimes = {
   readonly connectMs: number;
-  /** Without a byte moving while something is to be written. */
+  /** How long nothing may move while there is something to write. */
   readonly stallMs: number;
-  /** Before the end is said: so long a refusal of what was sent before may be under way. */
+  /** The wait before the end is sent: within this time a reset caused by something sent earlier can still arrive. */
   readonly settleMs: number;
   readonly finishMs: number;
 };
@@ -30,6 +33,7 @@ export const defaultTimes: ConnectionTimes = { connectMs: 5000, stallMs: 60_000,
 const broken = (cause?: unknown): CofferdamError =>
   new CofferdamError('unavailable', cause instanceof Error ? cause.message : 'the receiver ended the connection', { cause });
 
+/** Returns the address of a receiver as text for logs and alarms. */
 export const placeOf = (to: SyslogDestination): string => (to.transport === 'unix' ? to.path : `${to.transport}://${to.host}:${to.port}`);
 
 async function openStream(to: SyslogDestination, times: ConnectionTimes): Promise<Socket> {
@@ -64,8 +68,9 @@ async function openStream(to: SyslogDestination, times: ConnectionTimes): Promis
 }
 
 /**
- * A stream has no receipts. But when its end is said, and the receiver's end comes back without an error, then the receiver has read all of it: a
- * process that goes away with unread bytes makes its kernel reset the connection instead.
+ * A connection over a stream, which has no acknowledgements of its own. When our end is sent and the receiver's end
+ * comes back without an error, the receiver has read everything: the kernel of a process that exits with unread bytes
+ * resets the connection instead.
  */
 class StreamConnection implements SyslogConnection {
   readonly #socket: Socket;
@@ -89,7 +94,7 @@ class StreamConnection implements SyslogConnection {
       if (this.#isFinishing) this.#heardEnd = true;
       else this.#fail('the receiver ended the connection');
     });
-    // Receivers have nothing to say; what they say anyway must not pile up.
+    // Receivers are not expected to send anything. Whatever they send is discarded, so that it does not accumulate.
     socket.resume();
     this.#closed = new Promise((resolve) => {
       socket.once('close', () => {
@@ -114,7 +119,7 @@ class StreamConnection implements SyslogConnection {
     const written = new Promise<void>((resolve, reject) => {
       this.#socket.write(bytes, (error) => (error ? reject(this.#fault ?? broken(error)) : resolve()));
     });
-    // A socket that is destroyed does not call back for what is under way.
+    // A socket that is destroyed does not call back for a write that is under way.
     await Promise.race([
       written,
       this.#closed.then(() => {
@@ -140,7 +145,7 @@ class StreamConnection implements SyslogConnection {
   }
 }
 
-/** Throws `unavailable` when it does not come about. */
+/** Connects to a receiver. Throws `unavailable` when no connection is established in time. */
 export async function connectSyslog(to: SyslogDestination, times: ConnectionTimes = defaultTimes): Promise<SyslogConnection> {
   try {
     return new StreamConnection(await openStream(to, times), to.transport === 'unix' ? 'lines' : 'octets', times);

@@ -1,5 +1,5 @@
-// Owns: a witness that is a directory, best on another mount: one file a day, one signed note a line.
-// Must never: write over a line, or take a line for whole that a crash has cut off.
+// Owns: a witness that is a directory, preferably on another mount: one file a day, one signed note a line.
+// Must never: overwrite a line, or accept as complete a line that a crash has cut off.
 import { constants, createReadStream } from 'node:fs';
 import { type FileHandle, mkdir, open, readdir, stat, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -11,12 +11,18 @@ import { compareRanks, newestOf, type Rank, rankOf } from './rank.ts';
 import type { Witness } from './witness.ts';
 
 const namePattern = /^checkpoints-\d{4}-\d{2}-\d{2}\.jsonl(?:\.gz)?$/;
-/** Longer than any note. */
+/** The number of bytes that are read from the end of a file. Every note is shorter. */
 const tailBytes = 65_536;
-/** Ten years of days, and how much of a compressed one is looked at: a day of checkpoints is less by far. */
+/**
+ * The largest number of files, which is more than ten years of days; and the largest size of an unpacked file, in
+ * characters. A day of checkpoints is far smaller.
+ */
 const filesMax = 4000;
 const unpackedMax = 1024 ** 3;
-/** As many of the last lines as a plain file's tail has: of two wardens the slower one may have written last. */
+/**
+ * The number of last lines of a compressed file that are examined, about as many as the tail of a plain file holds. The
+ * last line alone is not enough: of two wardens the slower one may have written last.
+ */
 const lastMax = 150;
 
 const unavailable = (directory: string, cause: unknown): CofferdamError =>
@@ -26,7 +32,7 @@ async function namesIn(directory: string): Promise<readonly string[]> {
   return (await readdir(directory)).filter((name) => namePattern.test(name)).sort();
 }
 
-/** The last whole lines, and how many bytes the file has up to their end. */
+/** Returns the last complete lines of a file, and the number of bytes up to their end. */
 async function lastLines(path: string): Promise<{ readonly lines: readonly string[]; readonly wholeBytes: number }> {
   const file = await open(path, 'r');
   try {
@@ -35,7 +41,7 @@ async function lastLines(path: string): Promise<{ readonly lines: readonly strin
     await file.read(tail, 0, tail.length, size - tail.length);
     const end = tail.lastIndexOf(0x0a);
     if (end === -1) return { lines: [], wholeBytes: size - tail.length };
-    // What the tail begins with may be the rest of a line.
+    // The tail may begin in the middle of a line.
     const start = tail.length < size ? tail.indexOf(0x0a) + 1 : 0;
     const lines = end < start ? [] : tail.subarray(start, end).toString('utf8').split('\n');
     return { lines, wholeBytes: size - tail.length + end + 1 };
@@ -44,7 +50,7 @@ async function lastLines(path: string): Promise<{ readonly lines: readonly strin
   }
 }
 
-/** The last lines of a compressed file, all of which is read. */
+/** Returns the last lines of a compressed file, all of which is read. */
 async function lastLinesCompressed(path: string): Promise<readonly string[]> {
   let lines: string[] = [];
   let bytes = 0;
@@ -65,7 +71,7 @@ function noteOf(line: string): string {
   return note;
 }
 
-/** The newest note of each file, as long as the file stays as it was. */
+/** The newest note of each file, valid as long as the size and the modification time of the file stay the same. */
 type Known = Map<string, { readonly bytes: number; readonly at: number; readonly note: string | undefined }>;
 type Found = { readonly note: string; readonly name: string };
 
@@ -80,7 +86,7 @@ async function newestIn(directory: string, name: string, known: Known): Promise<
   return note;
 }
 
-/** Of all files, whatever they are called. Throws `unavailable`, or `corrupt` for a line that is no note. */
+/** Returns the newest note of all files, whatever their names. Throws `unavailable`, or `corrupt` for a line that is not a note. */
 async function findNewest(directory: string, known: Known): Promise<Found | undefined> {
   try {
     const names = await namesIn(directory);
@@ -101,14 +107,18 @@ async function findNewest(directory: string, known: Known): Promise<Found | unde
   }
 }
 
-/** The newest note of a directory of checkpoints; undefined: there is none. Throws `unavailable`, or `corrupt` for a line that is no note. */
+/**
+ * Returns the newest note in a directory of checkpoints, or undefined when there is none. Throws `unavailable`, or
+ * `corrupt` for a line that is not a note.
+ */
 export async function newestNote(directory: string): Promise<string | undefined> {
   return (await findNewest(directory, new Map()))?.note;
 }
 
-/** The file that had the newest note, as it was then. */
+/** The file that had the newest note, as it was when that was noticed. */
 type Mark = { readonly path: string; readonly ino: number; readonly bytes: number; readonly rank: Rank };
 
+/** A witness in a directory. `keep` appends a line and syncs it. */
 export class FileWitness implements Witness {
   readonly name: string;
   readonly isRequired: boolean;
@@ -116,7 +126,7 @@ export class FileWitness implements Witness {
   readonly #known: Known = new Map();
   #file: { readonly name: string; readonly handle: FileHandle } | undefined;
   #mark: Mark | undefined;
-  /** Noticed while it went on. */
+  /** A loss that was noticed while the witness, which is not required, went on taking notes. */
   #lost: CofferdamError | undefined;
 
   constructor(name: string, isRequired: boolean, directory: string) {
@@ -138,7 +148,10 @@ export class FileWitness implements Witness {
     this.#mark = { path, ino, bytes, rank };
   }
 
-  /** What it had is there, if need be in another file: days are compressed, mounts copied. Throws `corrupt` when it is not. */
+  /**
+   * Throws `corrupt` when the newest note that this witness had is gone. It may be in another file than before, because
+   * old days are compressed and mounts are copied.
+   */
   async check(): Promise<void> {
     const lost = this.#lost ?? (await this.#findLoss());
     this.#lost = undefined;
@@ -175,7 +188,7 @@ export class FileWitness implements Witness {
       await handle.datasync();
       await this.#remember(join(this.#directory, name), note);
     } catch (cause) {
-      // Whatever is half written is cut off when the file is opened again.
+      // A line that was written in part is cut off when the file is opened again.
       await this.close().catch(() => {});
       throw unavailable(this.#directory, cause);
     }
@@ -187,7 +200,11 @@ export class FileWitness implements Witness {
     await file?.handle.close();
   }
 
-  /** Into an empty directory nothing is written as if nothing had happened: below a mount that is gone it would be on our own disk. */
+  /**
+   * Requires that the newest known note is still there before anything is written. When the mount is gone, the empty
+   * directory below it is on our own disk. Throws `unavailable` for a required witness; for another one the loss is
+   * reported by the next `check`.
+   */
   async #requireMemory(): Promise<void> {
     const lost = await this.#findLoss();
     if (lost === undefined) return;
@@ -196,7 +213,7 @@ export class FileWitness implements Witness {
     this.#mark = undefined;
   }
 
-  /** The file that stands under this name now: what is written into one that was removed is nowhere. */
+  /** Returns the open handle if it still is the file of this name. Notes written into a file that was removed would be lost. */
   async #isOpen(name: string): Promise<FileHandle | undefined> {
     if (this.#file?.name !== name) return undefined;
     const [there, ours] = await Promise.all([stat(join(this.#directory, name)).catch(() => undefined), this.#file.handle.stat()]);
@@ -212,7 +229,7 @@ export class FileWitness implements Witness {
     const path = join(this.#directory, name);
     const handle = await open(path, constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND, 0o644);
     this.#file = { name, handle };
-    // Since it was looked at the directory may have gone, and been made anew by this very call.
+    // Since the last check the directory may have disappeared and been created again by this very call.
     await this.#requireMemory();
     const { size } = await handle.stat();
     if (size > 0) {
@@ -223,7 +240,7 @@ export class FileWitness implements Witness {
   }
 }
 
-/** A new file is there after a power cut only when its directory is. */
+/** A new file survives a power cut only when its directory is synced, too. */
 async function syncDirectory(directory: string): Promise<void> {
   const handle = await open(directory, 'r');
   try {

@@ -1,5 +1,5 @@
-// Owns: a witness behind HTTPS: POST hands over a signed note, GET tells the newest one that it has.
-// Must never: follow a redirect, speak without TLS, or take anything for the newest note that is not one.
+// Owns: a witness behind HTTPS: POST hands over a signed note, GET returns the newest one that it has.
+// Must never: follow a redirect, speak without TLS, or accept as the newest note anything that is not a note.
 import { constants } from 'node:fs';
 import { open, readFile } from 'node:fs/promises';
 import { request } from 'node:https';
@@ -18,7 +18,11 @@ const tokenBytesMax = 4096;
 type Answer = { readonly status: number; readonly body: string };
 type HttpsConfig = Extract<WitnessConfig, { type: 'https' }>;
 
-/** A token that others on this machine can read is no secret. Read for each call: it may be replaced while we run. */
+/**
+ * Returns the bearer token from its file, which is read for each call because it may be replaced at any time. Throws
+ * `configuration` when other users of this machine can read it, since it is no secret then, or when it is not one line
+ * of printable characters.
+ */
 async function readToken(path: string): Promise<string> {
   const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
   try {
@@ -33,6 +37,7 @@ async function readToken(path: string): Promise<string> {
   }
 }
 
+/** A witness behind HTTPS, with an optional bearer token and an optional authority of its own. */
 export class HttpsWitness implements Witness {
   readonly name: string;
   readonly isRequired: boolean;
@@ -67,7 +72,11 @@ export class HttpsWitness implements Witness {
     if (this.#had === undefined || compareRanks(rank, this.#had) > 0) this.#had = rank;
   }
 
-  /** Asked once a minute, and again soon when it had lost something: over the net, so not at each beat. One that does not answer has lost nothing. */
+  /**
+   * Throws `corrupt` when the witness no longer has what it had. The witness is asked once a minute, or every five
+   * seconds after a loss, and not in each beat, because it is on the network. A witness that does not answer has lost
+   * nothing.
+   */
   async check(): Promise<void> {
     const had = this.#had;
     const everyMs = this.#lost === undefined ? this.#every.ms : this.#every.lostMs;
@@ -132,7 +141,7 @@ type Question = {
   readonly headers: Readonly<Record<string, string>>;
 };
 
-/** One request on a connection of its own, all of it within five seconds. */
+/** Makes one request on a connection of its own. The whole exchange must end within five seconds. */
 function exchange({ url, method, body, ca, headers }: Question): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const asked = request(url, {

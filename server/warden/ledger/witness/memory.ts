@@ -1,5 +1,5 @@
-// Owns: noticing, at each beat, that a witness has not got any more what it had, and saying so.
-// Must never: let a witness that answers nothing hold up the beat; that is for the judge of what is late.
+// Owns: noticing, in each beat, that a witness no longer has the checkpoint that it had, and raising the alarm about it.
+// Must never: let a witness that does not answer delay the beat for longer than a second; `LagClock` judges what is late.
 import { setTimeout as pause } from 'node:timers/promises';
 import { held } from '../../../domain/detached.ts';
 import { CofferdamError } from '../../../domain/errors.ts';
@@ -8,10 +8,11 @@ import type { Witness } from './witness.ts';
 
 const answerMs = 1000;
 
+/** Asks every witness in each beat whether it still has the checkpoint that it had. */
 export class WitnessMemory {
   readonly #witnesses: readonly Witness[];
   readonly #alarms: LedgerAlarms;
-  /** Questions that are not answered yet: no second one is asked. */
+  /** The questions that are not answered yet. No second question is asked meanwhile. */
   readonly #asked = new Map<string, Promise<string | undefined>>();
 
   constructor(witnesses: readonly Witness[], alarms: LedgerAlarms) {
@@ -19,7 +20,7 @@ export class WitnessMemory {
     this.#alarms = alarms;
   }
 
-  /** What a required witness has lost; undefined: none has. */
+  /** Returns the text about a required witness that has lost its checkpoint, or undefined when none has. */
   async lost(): Promise<string | undefined> {
     const all = await Promise.all(this.#witnesses.map(async (one) => ({ one, text: await this.#ask(one) })));
     let required: string | undefined;

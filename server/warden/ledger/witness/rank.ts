@@ -1,5 +1,5 @@
-// Owns: which of several signed notes is the newest, and which is the oldest: by era and size, then by the time at which it was signed.
-// Must never: go by where a note stands, or by what its file is called.
+// Owns: the order of signed notes, by era, then by size, then by the time of the signature.
+// Must never: depend on where a note is stored, or on the name of its file.
 import { parseNote } from '../../../domain/ledger/checkpoint.ts';
 
 export type Rank = readonly [era: number, size: number, time: string];
@@ -9,14 +9,17 @@ export function rankOf(note: string): Rank {
   return [era, size, time];
 }
 
-/** Below zero: `a` is older. */
+/** Compares two ranks. The result is negative when `a` is older than `b`. */
 export function compareRanks(a: Rank, b: Rank): number {
   if (a[0] !== b[0]) return a[0] - b[0];
   if (a[1] !== b[1]) return a[1] - b[1];
   return a[2] < b[2] ? -1 : a[2] > b[2] ? 1 : 0;
 }
 
-/** Of two wardens the slower one may have written last. Of two that are equal the later one. */
+/**
+ * Returns the newest of these notes; among equal ones the last. The last line of a file need not be the newest, because
+ * of two wardens the slower one may have written last.
+ */
 export function newestOf(notes: readonly string[]): string | undefined {
   let newest: { readonly note: string; readonly rank: Rank } | undefined;
   for (const note of notes) {
@@ -26,7 +29,7 @@ export function newestOf(notes: readonly string[]): string | undefined {
   return newest?.note;
 }
 
-/** What all have who have these as their newest: undefined while one of them has none. */
+/** Returns the newest note that all witnesses have, given the newest note of each; undefined while one of them has none. */
 export function commonOf(newest: readonly (string | undefined)[]): string | undefined {
   let least: { readonly note: string; readonly rank: Rank } | undefined;
   for (const note of newest) {

@@ -1,5 +1,5 @@
-// Owns: whether a required witness stands on the very disk whose loss, or whose restore, it is to survive.
-// Must never: take another name of the same disk for another one.
+// Owns: the check whether a required witness is stored on the same disk whose loss or restore it is to survive.
+// Must never: treat another name of the same disk as another disk.
 import { statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { type Config, runtimePaths } from '../../../config/config.ts';
@@ -9,7 +9,7 @@ import type { Logger } from '../../../observability/logger.ts';
 export type DeviceOf = (path: string) => number | undefined;
 type Given = Pick<Config, 'mode' | 'ledger' | 'runtimeDirectory' | 'storeDirectory' | 'database'>;
 
-/** Of the directory, or of the nearest one above it that is there: it is made there. */
+/** Returns the device number of the directory, or of the nearest existing directory above it, where it would be created. */
 const deviceOf: DeviceOf = (path) => {
   for (let at = path; ; at = dirname(at)) {
     try {
@@ -20,7 +20,7 @@ const deviceOf: DeviceOf = (path) => {
   }
 };
 
-/** A sentence for each required witness that shares a disk with what it vouches for. */
+/** Returns a sentence for each required witness that shares a disk with what it vouches for. */
 export function sharedDisks(config: Given, of: DeviceOf = deviceOf): readonly string[] {
   const { objects, postgresData } = runtimePaths(config);
   const vouchedFor = [
@@ -38,7 +38,7 @@ export function sharedDisks(config: Given, of: DeviceOf = deviceOf): readonly st
   });
 }
 
-/** Throws `configuration` in production; elsewhere it is said. */
+/** Throws `configuration` in production when a required witness shares a disk; in other modes a warning is logged. */
 export function requireOwnDisks(config: Given, log: Pick<Logger, 'warn'>, of: DeviceOf = deviceOf): void {
   const shared = sharedDisks(config, of);
   if (shared.length === 0) return;

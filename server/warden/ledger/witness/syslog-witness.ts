@@ -1,5 +1,5 @@
-// Owns: a witness that reads syslog: each signed note is one message. Nothing can be read back from it.
-// Must never: be one that is required.
+// Owns: a witness that reads syslog. Each signed note is one message, and none can be read back.
+// Must never: be a required witness.
 import { hostname } from 'node:os';
 import type { SyslogDestination } from '../../../config/ledger-settings.ts';
 import { CofferdamError } from '../../../domain/errors.ts';
@@ -8,6 +8,7 @@ import { syslogCheckpoint } from '../../../domain/ledger/syslog.ts';
 import { connectSyslog, placeOf } from '../forward/syslog-connection.ts';
 import type { Witness } from './witness.ts';
 
+/** A witness that cannot be read back, so it is never required and never compared with. */
 export class SyslogWitness implements Witness {
   readonly name: string;
   readonly isRequired = false;
@@ -19,7 +20,7 @@ export class SyslogWitness implements Witness {
     this.#to = to;
   }
 
-  /** A connection for each: its end tells whether the note was read. */
+  /** Sends a note on a connection of its own, because only the end of a connection tells whether the note was read. */
   async keep(note: string): Promise<void> {
     const { time } = parseNote(note).checkpoint;
     const connection = await connectSyslog(this.#to);

@@ -1,5 +1,5 @@
-// Owns: what a witness is, and handing it the newest checkpoint again and again until it has it.
-// Must never: count a checkpoint as witnessed before the witness said that it is durable there.
+// Owns: the interface of a witness, and delivering the newest checkpoint to a witness again and again until it has it.
+// Must never: count a checkpoint as witnessed before the witness has confirmed that it is durable there.
 
 import { held } from '../../../domain/detached.ts';
 import { parseNote } from '../../../domain/ledger/checkpoint.ts';
@@ -8,24 +8,30 @@ import type { Logger } from '../../../observability/logger.ts';
 export type Witness = {
   readonly name: string;
   readonly isRequired: boolean;
-  /** Keeps a signed note; resolves when it is durable there. */
+  /** Keeps a signed note. Resolves when the note is durable at the witness. */
   keep(note: string): Promise<void>;
-  /** The newest signed note that it has, undefined when it has none; null: it cannot tell. Throws `unavailable` when it does not answer. */
+  /**
+   * Returns the newest signed note that the witness has, or undefined when it has none. The property is null when the
+   * witness cannot be read. Throws `unavailable` when the witness does not answer.
+   */
   readonly newest: (() => Promise<string | undefined>) | null;
-  /** Throws `corrupt` when it has not got any more what it had. Cheap: asked at each beat. Absent: it cannot tell. */
+  /**
+   * Throws `corrupt` when the witness no longer has the newest note that it had. Called in each beat, so it must be
+   * cheap. Absent when the witness cannot tell.
+   */
   check?(): Promise<void>;
-  /** Lets go of what it holds open; whoever keeps a note again opens it anew. */
+  /** Closes what the witness holds open. The next `keep` opens it again. */
   close?(): Promise<void>;
 };
 
 const retryMs = 1000;
 const eraOf = (note: string): number => parseNote(note).checkpoint.era;
 
-/** Hands over one checkpoint after the other; under a slow witness those in between are passed over. */
+/** Delivers one checkpoint after the other. When the witness is slow, those in between are skipped. */
 export class Delivery {
   readonly witness: Witness;
   readonly #log: Logger;
-  /** Oldest first; two of an era at most. */
+  /** The notes to deliver, oldest first; at most two of one era. */
   readonly #waiting: { readonly note: string; readonly isFirst: boolean }[] = [];
   #kept: string | undefined;
   #running: Promise<void> | undefined;
@@ -37,12 +43,15 @@ export class Delivery {
     this.#log = log;
   }
 
-  /** The newest note that the witness has from us. */
+  /** The newest note that the witness has taken from this process. */
   get kept(): string | undefined {
     return this.#kept;
   }
 
-  /** The newest one is enough, but for the first of an era: it says where the era goes on, and every witness has to see it. */
+  /**
+   * Offers a note. A newer note replaces one that still waits, except the first of an era: it says from where the era
+   * continues, so every witness must get it.
+   */
   offer(note: string): void {
     const last = this.#waiting.at(-1);
     if (note === (last?.note ?? this.#kept)) return;
@@ -53,7 +62,7 @@ export class Delivery {
     this.#running ??= held(this.#run().finally(() => (this.#running = undefined)));
   }
 
-  /** What was offered last is handed over, or one attempt at it has failed. */
+  /** Stops after the last offered note was delivered, or after one attempt to deliver a note failed. */
   async stop(): Promise<void> {
     this.#isStopped = true;
     this.#wake?.();

@@ -1,4 +1,4 @@
-// Owns: the witnesses of a configuration.
+// Owns: making the witnesses of a configuration.
 import type { LedgerConfig, WitnessConfig } from '../../../config/ledger-settings.ts';
 import { FileWitness } from './file-witness.ts';
 import { HttpsWitness } from './https-witness.ts';
