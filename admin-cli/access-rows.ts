@@ -16,7 +16,7 @@ function windowTexts(row: AccessRow): readonly string[] {
   return [...row.windows.map(windowText), ...(hidden > 0 ? [`and ${hidden} more: cofferctl window list --account ${row.account}`] : [])];
 }
 
-/** The order of the columns is stable, because people process the file with other programs. New columns are added at the end. */
+/** The order of the columns never changes from one version to the next: new columns are added at the end. */
 const columns: readonly Column[] = [
   ['account', (row) => row.account],
   ['kind', (row) => row.kind],

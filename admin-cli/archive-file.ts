@@ -1,4 +1,5 @@
-// Owns: reading one archive of the record on the operator's machine: entry by entry, in bounded memory, and hashed while it is read.
+// Owns: reading one archive of the record on the operator's machine: entry by entry, in bounded memory, and hashed
+// while it is read.
 // Must never: accept a file that differs in any byte from the one that the gateway wrote.
 import { createHash, type Hash } from 'node:crypto';
 import { createReadStream, statSync } from 'node:fs';

@@ -2,7 +2,7 @@
 
 const eighths = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'] as const;
 
-/** Returns a bar such as `██████░░░░ 60 %`. A value above the cap fills the bar, and the percentage shows it. */
+/** Returns a bar such as `██████░░░░  60 %`. A value above the cap fills the bar, and the percentage shows it. */
 export function bar(used: number, cap: number, width = 20): string {
   const share = cap === 0 ? (used === 0 ? 0 : 1) : used / cap;
   const filled = Math.min(width, Math.round(share * width));

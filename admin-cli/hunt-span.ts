@@ -1,4 +1,5 @@
-// Owns: how much of the record a hunt has searched: which archives there are beside the database, and the text about what is missing.
+// Owns: how much of the record a hunt has searched: which archives there are beside the database, and the text about
+// what is missing.
 // Must never: call an answer complete while an existing month was not searched.
 import { CofferdamError } from '../server/domain/errors.ts';
 import type { ListedArchive } from '../server/rpc/operator-ledger.ts';

@@ -25,7 +25,7 @@ function endOf(directory: string): Date | undefined {
   }
 }
 
-/** Throws `denied` when the certificate has expired, because every server would refuse it. */
+/** Throws `denied` when the certificate has expired, because the admin process would refuse it. */
 export function checkNotExpired(directory: string, now: Date = new Date()): void {
   const end = endOf(directory);
   if (end !== undefined && end < now)

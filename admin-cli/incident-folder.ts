@@ -65,8 +65,9 @@ export async function saveSlice(client: Client, scope: string, customerId: strin
 }
 
 /**
- * Creates the directory, or checks that it is empty, before the gateway is asked anything. Only one level is created, because
- * Node.js never returns from a recursive mkdir when one of the parents cannot contain directories. Throws a RangeError otherwise.
+ * Creates the directory, or checks that it is empty, before the gateway is asked anything. Only one level is created,
+ * because Node.js never returns from a recursive mkdir when one of the parents cannot contain directories. Throws a
+ * RangeError otherwise.
  */
 export function makeEmpty(out: string): void {
   const there = statSync(out, { throwIfNoEntry: false });

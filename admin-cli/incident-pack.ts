@@ -1,5 +1,6 @@
 // Owns: the texts of an incident's pack: the overall page, a draft notice for each customer, and how to verify a slice.
-// Must never: state as known what is not known, or leave a gap that looks filled. What a person has to decide is in brackets.
+// Must never: state as known what is not known, or leave a gap that looks filled. What a person has to decide is in
+// brackets.
 
 import { sizeText as size } from '../server/domain/budgets.ts';
 import { clocksFrom } from '../server/domain/incident/clocks.ts';

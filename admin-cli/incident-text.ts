@@ -172,7 +172,7 @@ export function scopeText(summary: IncidentSummary, shown: Omit<Shown, 'unread'>
 }
 
 type Column = readonly [name: string, value: (row: IncidentRow<'files'>) => CsvCell];
-/** The order of the columns is stable, because people process the file with other programs. New columns are added at the end. */
+/** The order of the columns never changes from one version to the next: new columns are added at the end. */
 const columns: readonly Column[] = [
   ['customer', (row) => row.customer],
   ['customer id', (row) => row.customerId],

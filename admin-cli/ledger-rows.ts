@@ -8,7 +8,7 @@ const valueText = (value: unknown): string => (typeof value === 'string' ? value
 const pairs = (fields: Readonly<Record<string, unknown>>): readonly string[] =>
   Object.entries(fields).map(([name, value]) => `${name}=${valueText(value)}`);
 
-/** Returns a line such as `812 2026-11-23 19:04:05.123Z extent.granted acme-upload@acme session=… path=…`. */
+/** Returns a line such as `812  2026-11-23 19:04:05.123Z  extent.granted  acme-upload@acme  session=… path=…`. */
 export function entryLine(row: LedgerRow): string {
   const who = [row.account, row.customer].filter((name) => name !== null);
   const facts = [

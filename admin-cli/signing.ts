@@ -1,5 +1,7 @@
-// Owns: the operator's signatures under proposals and approvals. They are made here, with a key that never leaves this machine.
-// Must never: sign a text that was not built or shown here, or sign for an installation to which this identity does not belong.
+// Owns: the operator's signatures under proposals and approvals. They are made here, with a key that never leaves this
+// machine.
+// Must never: sign a text that was not built or shown here, or sign for an installation to which this identity does not
+// belong.
 import { createPrivateKey, createPublicKey, type KeyObject, randomUUID } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -15,7 +17,7 @@ export type Wish = {
   readonly breakGlass?: string | undefined;
 };
 export type Signer = {
-  /** Signs a proposal by this operator, which is valid for one day. */
+  /** Signs a proposal by this operator. It is valid for one minute less than a day. */
   propose(as: string, installation: string, wish: Wish): Signed & { readonly change: string; readonly hash: string };
   /** Signs an approval of exactly the text with this hash. */
   approve(as: string, installation: string, change: string, hash: string): Signed;

@@ -195,8 +195,8 @@ export class Authority {
   }
 
   /**
-   * Issues a certificate for an operator's own key. Throws `conflict` when the key belongs to another name, or when one
-   * of its certificates was revoked for another reason than `superseded`.
+   * Issues a certificate for an operator's own key. Throws `conflict` when the key belongs to another name or another
+   * kind of certificate, or when one of its certificates was revoked for another reason than `superseded`.
    */
   async issueOperator(spki: Buffer, name: string, days: number): Promise<string> {
     const fingerprint = spkiFingerprint(spki);

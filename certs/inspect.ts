@@ -1,4 +1,5 @@
-// Owns: what code that only uses certificates and revocation lists must know of them: ends, numbers and serials. It uses no package.
+// Owns: what code that only uses certificates and revocation lists must know of them: ends, numbers and serials. It
+// uses no package.
 // Must never: return anything of a revocation list whose signature was not verified.
 import { verify, X509Certificate } from 'node:crypto';
 import { CofferdamError } from '../server/domain/errors.ts';

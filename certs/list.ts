@@ -12,7 +12,7 @@ export type Listing = {
   readonly warnings: readonly string[];
 };
 
-/** Returns whether a newer certificate of the same kind and name is valid for longer. */
+/** Returns whether another certificate of the same kind and name, which is not revoked, is valid for longer. */
 const isReplaced = (one: Entry, all: readonly Entry[]): boolean =>
   all.some((other) => other.kind === one.kind && other.name === one.name && other.revokedAt === null && other.notAfter > one.notAfter);
 

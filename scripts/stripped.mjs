@@ -1,4 +1,5 @@
-// Owns: loading our TypeScript with the types that were removed when the clone was prepared, through `node --import` in every role.
+// Owns: loading our TypeScript with the types that were removed when the clone was prepared, through `node --import` in
+// every role.
 // Must never: load other code for a file than its own bytes produce. When a file is not in the store, or was changed
 // since, Node.js strips its types itself.
 import { hash } from 'node:crypto';

@@ -1,4 +1,5 @@
-// Owns: `cofferdam <role>`: parsing the command line, loading the configuration, becoming the role's user, and starting the role.
+// Owns: `cofferdam <role>`: parsing the command line, loading the configuration, becoming the role's user, and starting
+// the role.
 // Must never: import a role's code before the process has given up the rights that the role does not need.
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';

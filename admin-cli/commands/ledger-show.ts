@@ -20,8 +20,8 @@ const text = (value: unknown): string => (typeof value === 'string' ? value : JS
 const named = (name: string | null, id: string | null): string | null => (name === null || id === null ? id : `${name} (${id})`);
 
 /**
- * Returns every field that the entry has, with its class and its observer. A value that an edge reported is marked as
- * such, because nobody else saw it.
+ * Returns every field that the entry has, with its class and its observer. The observer of a value that an edge reported
+ * is the edge, whoever wrote the entry.
  */
 function linesOf(entry: LedgerRow): readonly Line[] {
   const { kind, observer } = entry;

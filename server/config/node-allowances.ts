@@ -1,4 +1,5 @@
-// Owns: how much one edge may make the warden store, at once and in each minute, whatever the edge says and whoever controls it.
+// Owns: how much one edge may make the warden store, at once and in each minute, whatever the edge says and whoever
+// controls it.
 // Must never: be close to what an honest edge needs, or leave an operation without a number.
 import { z } from 'zod';
 import type { Allowance } from '../domain/allowance.ts';

@@ -28,8 +28,8 @@ export const defaultShares = {
     // A signed exchange is remembered for two lifetimes of a challenge, ten minutes. A node has at most 240 in a
     // second, by its allowances.
     signatures: node('key exchanges signed in ten minutes', { total: 800_000, each: 250_000, reserve: 250_000 }),
-    // Each hash takes 64 MiB and one processor. Of the two places one is always free of any one plane. A login that
-    // finds no place in the queue is refused like one with a wrong password.
+    // Each hash takes 64 MiB and one processor. Of the two places, one plane can take only one. A login that finds no
+    // place in the queue is refused like one with a wrong password.
     hashes: node('passwords being hashed', { total: 2, each: 1, reserve: 1, waiting: 32, waitMs: 20_000 }),
     grants: node('charges waiting for their batch', { total: 4096, each: 1024, reserve: 1024 }),
     // When there is no room, the oldest dialogue of the same node is dropped.

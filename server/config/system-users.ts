@@ -34,9 +34,10 @@ export function nameOf(file: '/etc/passwd' | '/etc/group', id: number): string {
 }
 
 /**
- * Returns the group memberships that should not exist: a role's user that is a member of more than it must be, or another user
- * in a role's own group. `passwd` and `group` are the texts of /etc/passwd and /etc/group. `isAlone` is true when no other
- * installation on this machine shares the warden's user and the group of the store, as installations for development do.
+ * Returns the group memberships that should not exist: a role's user that is a member of more than it must be, or
+ * another user in a role's own group. `passwd` and `group` are the texts of /etc/passwd and /etc/group. `isAlone` is
+ * true when no other installation on this machine shares the warden's user and the group of the store, as installations
+ * for development do.
  */
 export function groupFaults(users: SystemUsers, passwd: string, group: string, isAlone: boolean): readonly string[] {
   const edges = Object.values(users.edges);

@@ -1,4 +1,5 @@
-// Owns: the facts about network addresses that the rules need: one canonical spelling, networks, and what counts as one source.
+// Owns: the facts about network addresses that the rules need: one canonical spelling, networks, and what counts as one
+// source.
 // Must never: accept a host name as an address. A name could resolve to anything.
 
 /** Returns whether `host` is a literal loopback address. A name such as `localhost` is not. */

@@ -82,13 +82,14 @@ export function roomIn(caps: Caps, used: Caps): number {
 
 /** The total of a budget at the start of a minute (`minute` is in minutes since 1970). */
 export type Snapshot = { readonly minute: number; readonly amount: number };
+/** What was charged in one bucket (`amount`), and from the start of the window to the bucket's end (`since`). */
 export type Bucket = { readonly fromMinute: number; readonly amount: number; readonly since: number };
 const bucketMinutes = { hour: 1, day: 15, week: 60 } as const satisfies Record<BudgetWindow, number>;
 
 /**
- * Returns the buckets of a window, oldest first: 60, 96 or 168 of them, computed from `snapshots` (ascending) and the
- * present total. A span without snapshots had no charges. Where old snapshots are missing, charges appear in a later
- * bucket than the one in which they happened; their sum is never too small.
+ * Returns the buckets of a window, oldest first: 60, 96 or 168 of them, computed from `snapshots` (ascending), the total
+ * before the first of them (`base`), and the present total. A span without snapshots had no charges. Where old snapshots
+ * are missing, charges appear in a later bucket than the one in which they happened; their sum is never too small.
  */
 export function historyOf(
   snapshots: readonly Snapshot[],

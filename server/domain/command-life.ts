@@ -1,7 +1,7 @@
 // Owns: how long an operator's command is valid, for those who ask and those who execute.
 // Must never: let the process that asked stop waiting before the command was executed or can no longer be executed.
 
-/** All three are counted from the moment when the command was asked for, by the clock of the database. */
+/** All three times are counted from the moment when the command was asked for, by the clock of the database. */
 export const commandLife = {
   /** A command that is older is not begun; the warden answers that it is too old. */
   beginMs: 15_000,

@@ -1,5 +1,7 @@
-// Owns: the branded identifiers of the system. Where an identifier is meant, no bare string crosses a function boundary.
-// Must never: generate identifiers, because randomness is I/O. Callers use `crypto.randomUUID()` and brand the result here.
+// Owns: the branded identifiers of the system. Where an identifier is meant, no bare string crosses a function
+// boundary.
+// Must never: generate identifiers, because randomness is I/O. Callers use `crypto.randomUUID()` and brand the result
+// here.
 
 declare const brand: unique symbol;
 type Id<Name extends string> = string & { readonly [brand]: Name };

@@ -1,4 +1,5 @@
-// Owns: the text with which a customer asks for a new key, and the parts of the SSH signatures behind it (PROTOCOL.sshsig of OpenSSH).
+// Owns: the text with which a customer asks for a new key, and the parts of the SSH signatures behind it
+// (PROTOCOL.sshsig of OpenSSH).
 // Must never: verify anything, or accept a second spelling of the same request.
 import { CofferdamError } from './errors.ts';
 import { isValidAccountName } from './paths.ts';

@@ -1,4 +1,5 @@
-// Owns: what happens to output that nobody can read any more, because the terminal was closed or the reader of the pipe is gone.
+// Owns: what happens to output that nobody can read any more, because the terminal was closed or the reader of the pipe
+// is gone.
 // Must never: let such output end a process that still has to drain, or keep the output for later.
 /** Returns whether a write failed because the reader (EPIPE) or the terminal (EIO) is gone. Any other error is a fault. */
 export const isLostOutput = (error: unknown): boolean =>

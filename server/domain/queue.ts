@@ -1,4 +1,4 @@
-// Owns: the one queue of the product: first in, first out, in constant time at any length.
+// Owns: the one queue of the product: first in, first out. Its cost for each item is constant on average, at any length.
 // Must never: move the waiting items when one leaves. Shifting an array costs its whole length each time, so a client
 // that fills the queue could stop the process that serves everybody (T-34).
 

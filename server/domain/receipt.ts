@@ -1,4 +1,5 @@
-// Owns: the text of a receipt: what was received, in canonical JSON, and its signature line in the form of a C2SP signed note.
+// Owns: the text of a receipt: what was received, in canonical JSON, and its signature line in the form of a C2SP
+// signed note.
 // Must never: hold anything that the depositor may not see.
 import { CofferdamError } from './errors.ts';
 

@@ -1,4 +1,5 @@
-// Owns: the reasons for which a session ends, each with the text that its client reads in SSH_MSG_DISCONNECT (RFC 4253 section 11.1).
+// Owns: the reasons for which a session ends, each with the text that its client reads in SSH_MSG_DISCONNECT (RFC 4253
+// section 11.1).
 // Must never: have one text for two reasons. A person who reads "no activity" looks at the network; a person who reads
 // "by an operator" makes a telephone call.
 

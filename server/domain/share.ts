@@ -1,8 +1,8 @@
 // Owns: the rule of sharing a limited resource: one holder may have only a part of it, and a part is reserved for others (T-35, T-38).
 
 /**
- * Who asks for a part of a shared resource. `holder` is a node or a person. `group` is the plane of the node, or
- * whether the person is a security officer.
+ * Who asks for a part of a shared resource. `holder` is a node, a person, or one session or connection of an edge.
+ * `group` is the plane of the node, whether the person is a security officer, or `sessions` or `logins`.
  */
 export type Claim = { readonly holder: string; readonly group: string };
 
@@ -19,7 +19,10 @@ export type Share = {
   readonly total: number;
   /** The largest part that one holder may have at once. */
   readonly each: number;
-  /** The part that no single plane, or nobody except security officers, can have. */
+  /**
+   * The part of `total` that is reserved: one plane alone, or logins alone or sessions alone, can never take it, or only
+   * security officers can. Which of these holds depends on `of`.
+   */
   readonly reserve: number;
   /** How many requests of one holder may wait for a place; a further one is refused at once. 0 means that nothing waits. */
   readonly waiting: number;

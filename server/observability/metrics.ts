@@ -1,4 +1,5 @@
-// Owns: counters and gauges in the text format of Prometheus, served on loopback only. This is the only HTTP in the product.
+// Owns: counters and gauges in the text format of Prometheus, served on loopback only. This is the only HTTP in the
+// product.
 // Must never: listen on another address, or contain a name of a customer or account.
 import { createServer, type Server } from 'node:http';
 import type { Socket } from 'node:net';

@@ -3,7 +3,7 @@
 // Must never: give one role, or an outsider who has a password, the connections that the warden needs.
 import { type Shares, wardenConnections } from '../config/shares.ts';
 
-/** The connections of a process that no line of the table of shares counts, by their application names at the server. */
+/** The connections that no line of the table of shares counts. Each name stands for one application name at the server. */
 export const connections = {
   /** One for each channel on which the warden listens: ended sessions, commands, answers. */
   wardenListeners: 3,

@@ -1,5 +1,7 @@
-// Owns: the pool of connections, transactions in the scope of customers, and notifications. Only this room imports `pg`.
-// Must never: run a query outside a transaction that has set its scope, or put a value into SQL text (except the quoted scope).
+// Owns: the pool of connections, transactions in the scope of customers, and notifications. Only this room imports
+// `pg`.
+// Must never: run a query outside a transaction that has set its scope, or put a value into SQL text (except the quoted
+// scope).
 import pg from 'pg';
 import { detach, givenUp } from '../domain/detached.ts';
 import { CofferdamError } from '../domain/errors.ts';
@@ -40,14 +42,15 @@ export type DatabaseOptions = {
   readonly url: string;
   readonly applicationName: string;
   readonly connectionsMax: number;
-  /** Is called with each new connection before anything else may use it. When it throws, the connection is closed. */
+  /** Checks a new connection before anything else may use it. When it throws, the connection is closed. */
   readonly admit?: (tx: Transaction) => Promise<void>;
-  /** Is asked for a place before each transaction, among everything that this pool serves. When it throws, the transaction fails. */
+  /** Returns a place for a transaction, among everything that this pool serves. When it throws, the transaction fails. */
   readonly admission?: () => Promise<Place>;
   /**
-   * Whether statements are parsed and planned once for each connection, for a process that runs a few statements very often.
-   * Reports do not use it, because their best plan depends on their values. A prepared plan outlives the contents of the tables
-   * for which it was made, and many tables are empty most of the time, so such plans use an index wherever there is one.
+   * Whether statements are parsed and planned once for each connection, for a process that runs a few statements very
+   * often. Reports do not use it, because their best plan depends on their values. A prepared plan outlives the
+   * contents of the tables for which it was made, and many tables are empty most of the time, so such plans use an
+   * index wherever there is one.
    */
   readonly isPreparing?: boolean;
   /**
@@ -57,7 +60,7 @@ export type DatabaseOptions = {
   readonly statementMs?: number;
   /** Begins the draft of a transaction's entries. Without it, nobody watches whether the entries that are written here get sealed. */
   readonly drafts?: () => Draft;
-  /** Is told why the server gave no connection, in the server's words, at most once in `unreachableEveryMs`. */
+  /** Receives the reason why the server gave no connection, in the server's words, at most once in `unreachableEveryMs`. */
   readonly onUnreachable?: (cause: unknown) => void;
 };
 
@@ -338,8 +341,8 @@ export class Database {
   }
 
   /**
-   * A transaction takes its place first and a connection second, so that one that waits for a place holds nothing for
-   * which others wait.
+   * Takes a place first and a connection second, so that a transaction that waits for a place holds nothing for which
+   * others wait.
    */
   async #connect(): Promise<Held> {
     const place = await this.#options.admission?.();

@@ -10,8 +10,9 @@ import { CofferdamError } from '../domain/errors.ts';
 const endMs = 5000;
 
 /**
- * Returns the function that ends this pool; it may be called once. The pool ends when every connection was returned. A connection
- * that is not returned in time is cut, and its transaction with it. Throws `unavailable` when connections are left even then.
+ * Returns the function that ends this pool; it may be called once. The pool ends when every connection was returned. A
+ * connection that is not returned in time is cut, and its transaction with it. Throws `unavailable` when connections
+ * are left even then.
  */
 export function endOf(pool: pg.Pool): () => Promise<void> {
   const clients = new Set<pg.PoolClient>();

@@ -79,8 +79,9 @@ async function withRetry(work: () => Promise<void>): Promise<void> {
 }
 
 /**
- * Returns the statement that takes away the right to create temporary tables and schemas. Otherwise a role could create a table with
- * the name of one of ours, and a trigger that looks up the name would find it first. `database` is the quoted name of the database.
+ * Returns the statement that takes away the right to create temporary tables and schemas. Otherwise a role could create
+ * a table with the name of one of ours, and a trigger that looks up the name would find it first. `database` is the
+ * quoted name of the database.
  */
 export const ownNothing = (database: string): string =>
   `revoke temporary, create on database ${database} from public, cofferdam_warden, cofferdam_admin, cofferdam_auditor`;

@@ -15,8 +15,8 @@ export type MigrationOptions = {
   /** Cancels the migration: the running statement is cancelled, its transaction is rolled back, and nothing more begins. */
   readonly signal?: AbortSignal;
   /**
-   * Is told what the migration waits for, and which process holds it, at once and then every five seconds. The text is
-   * one line without a line end.
+   * Receives a text about what the migration waits for and which process holds it, at once and then every five seconds.
+   * The text is one line without a line end.
    */
   readonly tell?: (line: string) => void;
 };

@@ -1,5 +1,7 @@
-// Owns: one long query of the database: a read-only snapshot whose rows are passed on one by one, and which can be cancelled.
-// Must never: collect rows, or continue when nobody wants them. An old snapshot stops the pruning of the hot budget rows.
+// Owns: one long query of the database: a read-only snapshot whose rows are passed on one by one, and which can be
+// cancelled.
+// Must never: collect rows, or continue when nobody wants them. An old snapshot stops the pruning of the hot budget
+// rows.
 import pg from 'pg';
 import type { Row, Transaction } from './database.ts';
 

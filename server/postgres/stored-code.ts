@@ -6,8 +6,9 @@ import { join } from 'node:path';
 import type { Transaction } from './database.ts';
 
 /**
- * The stored code of a database or of the migrations. `functions` maps a name to attributes and bodies, of which an overloaded name
- * has several. `triggers` maps `table.name` to when the trigger calls which function. `foreign` is what no migration creates.
+ * The stored code of a database or of the migrations. `functions` maps a name to attributes and bodies, of which an
+ * overloaded name has several. `triggers` maps `table.name` to when the trigger calls which function. `foreign` is what
+ * no migration creates.
  */
 export type StoredCode = {
   readonly functions: ReadonlyMap<string, readonly string[]>;
@@ -22,13 +23,14 @@ const statements =
 /** Matches one statement that creates triggers for several tables. */
 const loops = /foreach \w+ in array array\[([^\]]*)\] loop((?:(?!end loop)[\s\S])*?create trigger[\s\S]*?)end loop/g;
 const plain = (text: string): string => text.replace(/\s+/g, ' ').trim();
-/**
- * Returns the number of arguments, by which the migrations tell functions with the same name apart. The catalogue stores a
- * body in standard SQL (`return …`) as a tree, so of such functions only the name and the attributes are compared.
- */
+/** Returns the number of arguments, by which the migrations tell functions with the same name apart. */
 const arityOf = (args: string): number => (args.trim() === '' ? 0 : args.split(',').length);
 
-/** Returns a function in one spelling: its language, its volatility, with whose rights and which settings it runs, and its body. */
+/**
+ * Returns a function in one spelling: its language, its volatility, with whose rights and which settings it runs, and its
+ * body. The catalogue stores a body in standard SQL (`return …`) as a tree and not as text. Such a body is empty here, so
+ * only the name and the attributes of the function are compared.
+ */
 const spelledFunction = (attributes: readonly string[], settings: readonly string[], body: string): string =>
   [...attributes, ...[...settings].sort(), plain(body)].join(' | ');
 

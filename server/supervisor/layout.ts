@@ -106,7 +106,7 @@ function idsOf(wall: Wall, holder: Holder): ProcessUser {
   return wall[holder];
 }
 
-/** Makes every directory with its owner and mode. Throws `configuration` when one cannot be written. */
+/** Creates every directory with its owner and mode. Throws `configuration` when one cannot be created. */
 export function layOut(config: Config, wall: Wall): void {
   try {
     for (const { path, owner, group, mode } of directoriesOf(config)) {
@@ -124,7 +124,7 @@ export function layOut(config: Config, wall: Wall): void {
   }
 }
 
-/** The secret in `path`, made once with 24 random bytes in base64url, readable by `owner` only. */
+/** Returns the secret in `path`, which only `owner` can read. When there is none, it is created with 24 random bytes in base64url. */
 export function ensureSecret(path: string, owner: ProcessUser): string {
   return ensureOwnSecret(path, owner, secretMode, () => randomBytes(24).toString('base64url'));
 }

@@ -1,5 +1,6 @@
-// Owns: what a start does with files and directories below the runtime directory, mostly as root. It always works through a
-// descriptor that was opened without following a link, on a path of directories that belong to the starter alone.
+// Owns: what a start does with files and directories below the runtime directory, mostly as root. It always works
+// through a descriptor that was opened without following a link, on a path of directories that belong to the starter
+// alone.
 // Must never: change the owner or the mode of anything by its name, or read anything but a plain file of the starter or
 // of the role to which it belongs.
 import {
@@ -32,8 +33,8 @@ function refusal(path: string, why: string, cause?: unknown): CofferdamError {
 }
 
 /**
- * Checks that every directory from `top` down to `path` belongs to the starter and that nobody else can put or replace
- * anything in it. Creates what is missing. Throws `configuration` otherwise.
+ * Checks every directory below `top` down to `path`, and creates what is missing. When the starter is root, each of them
+ * must belong to root, and nobody else may be able to put or replace anything in it. Throws `configuration` otherwise.
  */
 function secureWay(top: string, path: string): void {
   if (path !== top && path.startsWith(`${top}/`)) secureWay(top, dirname(path));

@@ -27,10 +27,10 @@ export type End = 'committed' | 'undone' | 'unknown';
 
 /** The entries that one transaction writes. */
 export type Draft = {
-  /** Is called before an entry is written. Throws `unavailable` when no more entries may be written. */
+  /** Throws `unavailable` when no more entries may be written. It must be called before each entry. */
   requireRoom(): void;
   add(content: Content): void;
-  /** Is told of each statement that was executed, so that savepoints and rollbacks to them are noticed. */
+  /** Takes note of a statement that was executed, so that savepoints and rollbacks to them are followed. */
   heard(statement: string): void;
   end(end: End): void;
 };
@@ -195,14 +195,14 @@ export class Births {
     return undefined;
   }
 
-  /** Is called when the database is another server or timeline. Entries that are missing then may have been lost with the former one. */
+  /** Marks all unseen entries as written to a former server or timeline, with which they may have been lost. */
   moved(): void {
     this.#waiting = new Map([...this.#waiting].map(([id, birth]) => [id, { ...birth, isOfOtherServer: true }]));
   }
 
   /**
-   * Is called when a release began an era. Entries that were not sealed before were given up with the release, also
-   * those of transactions that are still running. `number` is the number at which the record continues.
+   * Forgets all unseen entries, because a release began an era. Entries that were not sealed before were given up with
+   * the release, also those of transactions that are still running. `number` is the number at which the record continues.
    */
   forget(number: number): void {
     this.#waiting.clear();

@@ -1,13 +1,14 @@
-// Owns: the text of a checkpoint: a C2SP tlog-checkpoint in a C2SP signed note, with two lines of our own for era and time.
+// Owns: the text of a checkpoint: a C2SP tlog-checkpoint in a C2SP signed note, with two lines of our own for era and
+// time.
 // Must never: accept a second text for the same checkpoint.
 import { CofferdamError } from '../errors.ts';
 
 export type Checkpoint = {
   /** `cofferdam/<installation id>`, which is also the name of the key. */
   readonly origin: string;
-  /** The number of leaves of the log of heads. */
+  /** The number of leaves of the heads log. */
   readonly size: number;
-  /** The root of the log of heads, in base64. */
+  /** The root of the heads log, in base64. */
   readonly root: string;
   /** The era, which grows by one whenever two operators release a database that was behind its witness. */
   readonly era: number;

@@ -31,7 +31,7 @@ export type PlacedEntry = {
   readonly sensitiveText: string;
 };
 
-/** The tree of the entries that belong to no customer, and the name of the log of heads. */
+/** The names of the tree of entries that belong to no customer, and of the heads log. */
 export const commonTree = '00000000-0000-0000-0000-000000000000';
 export const headsTree = 'ffffffff-ffff-ffff-ffff-ffffffffffff';
 /** The number of random bytes of one entry: half of them for each class. */
@@ -117,7 +117,7 @@ export function parseHeadLines(lines: string): readonly Grown[] | undefined {
   return trees;
 }
 
-/** Returns the data of a leaf of the log of heads. `at` is in microseconds since 1970; `mapRoot` and `commitment` are base64. */
+/** Returns the data of a leaf of the heads log. `at` is in microseconds since 1970; `mapRoot` and `commitment` are base64. */
 export const headText = (position: number, at: number, mapRoot: string, commitment: string): string =>
   `cofferdam ledger head/2\n${position}\n${at}\n${mapRoot}\n${commitment}\n`;
 

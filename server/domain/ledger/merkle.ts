@@ -1,5 +1,6 @@
 // Owns: the Merkle trees of RFC 6962 section 2.1: appending one leaf at a time, and audit paths from blocks.
-// Must never: know what a leaf means. The caller passes the hash function, because this room does no I/O and uses no packages.
+// Must never: know what a leaf means. The caller passes the hash function, because this room does no I/O and uses no
+// packages.
 
 /**
  * SHA-256 of some bytes. The 32 bytes that it returns belong to the caller, and the caller may overwrite the input as

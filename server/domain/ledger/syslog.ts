@@ -1,6 +1,7 @@
 // Owns: an entry of the record as one syslog message (RFC 5424 with structured data, or CEF behind an RFC 5424 header),
 // and its frame on a stream.
-// Must never: let the text of a field end its field, its element or its line, or shorten a value without naming the field that was cut.
+// Must never: let the text of a field end its field, its element or its line, or shorten a value without naming the
+// field that was cut.
 import { entryKinds } from './entry-kinds.ts';
 import type { PlacedEntry } from './leaf.ts';
 
