@@ -170,7 +170,7 @@ const usage = (command: Command): string =>
     ),
   ].join(' ');
 
-/** EX_IOERR of sysexits.h. */
+/** The exit code for an answer that could not be written: EX_IOERR of sysexits.h. */
 const unwrittenExit = 74;
 
 const isCut = (data: unknown): boolean => typeof data === 'object' && data !== null && 'more' in data && data.more === true;

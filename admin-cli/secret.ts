@@ -23,8 +23,8 @@ export const randomLetters = (count: number): string => Array.from(randomBytes(c
 type Delivered = { readonly file: string | null; readonly text: string };
 
 /**
- * Runs `register`, which makes the secret valid, after the secret was written to its file. When this process ends in
- * between, no secret is valid that nobody knows. An existing file is never touched. A new file is deleted when the
+ * Runs `register`, which makes the secret valid, after the secret was written to its file: whenever this process ends,
+ * there is no valid secret that nobody knows. An existing file is never touched. A new file is deleted when the
  * registration was refused, and kept when its outcome is unknown. `text` is what a person may see.
  */
 export async function deliver<T>(

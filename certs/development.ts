@@ -28,7 +28,7 @@ export type DevelopmentOperator = {
   readonly name: string;
   readonly role: string;
   readonly keyFingerprint: string;
-  /** SPKI, DER, base64. */
+  /** The public key as SPKI in DER, in base64. */
   readonly publicKey: string;
 };
 

@@ -37,7 +37,11 @@ export type Config = {
   readonly mode: 'development' | 'production';
   /** Whether the demo world exists. It exists only without a configuration file, and only on loopback. */
   readonly demo: boolean;
-  /** An absolute path. Everything that the gateway writes is below it: run/ (sockets), store/, secrets/, postgres/, log/. */
+  /**
+   * An absolute path. Everything that the gateway writes is below it: run/ (sockets), store/, secrets/, certs/,
+   * witness/, archive/, and postgres/ of the embedded server. The configuration may put the store, the archive and
+   * witnesses elsewhere.
+   */
   readonly runtimeDirectory: string;
   readonly storeDirectory: string;
   readonly edges: readonly EdgeConfig[];
@@ -86,8 +90,8 @@ export type Limits = {
   readonly unauthenticatedConnectionsMax: number;
   readonly unauthenticatedPerSourceMax: number;
   /**
-   * At this percentage of `unauthenticatedConnectionsMax`, new connections that have not logged in begin to be dropped
-   * at random. The probability grows as their number approaches the limit.
+   * From this percentage of `unauthenticatedConnectionsMax` on, new connections from sources from which nobody has logged
+   * in are dropped at random. The probability grows as the number of such connections approaches the limit.
    */
   readonly unauthenticatedDropFromPercent: number;
   /** The time from accepting a connection to a complete identification line. */
@@ -118,7 +122,10 @@ export type Limits = {
   readonly sendBufferBytesMax: number;
   /** How many bytes one edge process may hold for all its clients: windows, waiting replies, and segments that were read ahead. */
   readonly bufferBytesMax: number;
-  /** How far beyond the write position an out-of-order write may begin, in bytes. */
+  /**
+   * How far beyond the write position an out-of-order write may reach, and how many bytes such writes of one handle may
+   * have together.
+   */
   readonly reorderWindowBytes: number;
   readonly sessionAbsoluteLifeMs: number;
   readonly sessionIdleLifeMs: number;
@@ -148,8 +155,8 @@ export type Limits = {
    */
   readonly unseenEntriesMax: number;
   /**
-   * When no witness has accepted a checkpoint for the first time span, an alarm is raised. After the second, nothing
-   * more is served until a witness accepts one.
+   * When something that was sealed has not reached every required witness for the first of these times, an alarm is
+   * raised. After the second, nothing more is served until it has.
    */
   readonly witnessAlarmMs: number;
   readonly witnessStopMs: number;

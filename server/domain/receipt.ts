@@ -12,7 +12,7 @@ export type ReceiptFields = {
   readonly sha256: string;
   /** SHA-256 over the digests of the sealed extents in their order, in hexadecimal. */
   readonly extents: string;
-  /** RFC 3339, UTC. */
+  /** The instant of the close in RFC 3339, in UTC. */
   readonly closedAt: string;
   readonly account: string;
   /** The name of the edge node that computed `sha256`. */

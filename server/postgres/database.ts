@@ -83,8 +83,8 @@ const preparedMax = 500;
 const unreachableEveryMs = 10_000;
 
 /**
- * The pool of one process. An error of the connection, in contrast to an error of a statement, means that the outcome
- * is unknown: nothing may be released or acknowledged on it.
+ * A pool of connections with its transactions. An error of the connection, in contrast to an error of a statement,
+ * means that the outcome is unknown: nothing may be released or acknowledged on it.
  */
 export class Database {
   readonly #pool: pg.Pool;

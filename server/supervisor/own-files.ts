@@ -50,7 +50,7 @@ function secureWay(top: string, path: string): void {
     throw refusal(path, `belongs to the user ${seen.uid} or is open to others, and stands above a directory of the layout`);
 }
 
-/** Creates a directory, and sets its owner and mode. Above `top` the administrator decides, so links are allowed there. */
+/** Creates a directory, and sets its owner and mode. At `top` and above it the administrator decides, so links are allowed there. */
 export function placeDirectory(top: string, path: string, owner: Owner, mode: number): void {
   if (path.startsWith(`${top}/`)) {
     secureWay(top, dirname(path));

@@ -5,7 +5,7 @@
 export type Clock = {
   readonly rule: string;
   readonly what: string;
-  /** ISO 8601, UTC. */
+  /** The deadline in ISO 8601, in UTC. */
   readonly until: string;
   readonly note: string;
 };

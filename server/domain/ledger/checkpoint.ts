@@ -12,7 +12,7 @@ export type Checkpoint = {
   readonly root: string;
   /** The era, which grows by one whenever two operators release a database that was behind its witness. */
   readonly era: number;
-  /** UTC with milliseconds. */
+  /** The time of the checkpoint, in UTC with milliseconds. */
   readonly time: string;
 };
 

@@ -189,8 +189,8 @@ export function unclassified(kind: string, given: { readonly public: object; rea
 }
 
 /**
- * Returns the names of the operators behind an act, as the field `by` names them: `alice`, `operator alice`, `alice,
- * approved by bob`, `alice (break-glass)`. Returns an empty list when there are none.
+ * Returns the names of the operators behind an act, as the field `by` names them, or an empty list when there are none.
+ * The forms are `alice`, `operator alice`, `alice, approved by bob` and `alice (break-glass)`.
  */
 export function operatorsIn(by: unknown): readonly string[] {
   if (typeof by !== 'string') return [];

@@ -126,7 +126,10 @@ function fieldsOf(entry: ForwardedEntry, max: number): readonly Field[] {
 /** Returns one parameter of structured data. RFC 5424 section 6.3.3: `"`, `\` and `]` are escaped, and nothing else. */
 const parameter = ([name, value]: Field): string => `${name}="${visible(value).replace(/["\\\]]/g, '\\$&')}"`;
 
-/** Returns a word of the header, which is printable ASCII without spaces, or the nil value `-` for any other text (section 6.2). */
+/**
+ * Returns a word of the header, which is printable ASCII without spaces, or the nil value `-` for any other text
+ * (sections 6.2.4, 6.2.7).
+ */
 const headerWord = (text: string, max: number): string => (text.length <= max && /^[!-~]+$/.test(text) ? text : '-');
 
 const header = (micros: number, { hostname }: Pick<SyslogSource, 'hostname'>, severity: number, messageId: string): string =>
