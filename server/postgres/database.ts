@@ -1,7 +1,5 @@
-// Owns: the pool of connections, transactions in the scope of customers, and notifications. Only this room imports
-// `pg`.
-// Must never: run a query outside a transaction that has set its scope, or put a value into SQL text (except the quoted
-// scope).
+// Owns: the pool of connections, transactions in the scope of customers, and notifications. Only this room imports `pg`.
+// Must never: run a query outside a transaction that has set its scope, or put a value into SQL text (except the quoted scope).
 import pg from 'pg';
 import { detach, givenUp } from '../domain/detached.ts';
 import { CofferdamError } from '../domain/errors.ts';
@@ -47,16 +45,12 @@ export type DatabaseOptions = {
   /** Returns a place for a transaction, among everything that this pool serves. When it throws, the transaction fails. */
   readonly admission?: () => Promise<Place>;
   /**
-   * Whether statements are parsed and planned once for each connection, for a process that runs a few statements very
-   * often. Reports do not use it, because their best plan depends on their values. A prepared plan outlives the
-   * contents of the tables for which it was made, and many tables are empty most of the time, so such plans use an
-   * index wherever there is one.
+   * Whether statements are parsed and planned once for each connection, for a process that runs a few statements very often. Reports do
+   * not use it, because their best plan depends on their values. A prepared plan outlives the contents of the tables for which it was
+   * made, and many tables are empty most of the time, so such plans use an index wherever there is one.
    */
   readonly isPreparing?: boolean;
-  /**
-   * The limit of one statement in milliseconds, in the place of the usual one. The other settings of a connection are
-   * the same, for reports too.
-   */
+  /** The limit of one statement in milliseconds, in the place of the usual one. It changes no other setting of a connection. */
   readonly statementMs?: number;
   /** Begins the draft of a transaction's entries. Without it, nobody watches whether the entries that are written here get sealed. */
   readonly drafts?: () => Draft;
@@ -65,12 +59,11 @@ export type DatabaseOptions = {
 };
 
 /**
- * A transaction's place in the pool. `lockMs` is how long the transaction may wait for one lock; null means as long as
- * a statement may take. `patienceMs` is for how long a transaction that failed because of a lock is tried again, with
- * short waits and without holding a place in between; 0 means that it is not tried again.
+ * A transaction's place in the pool. `lockMs` is how long the transaction may wait for one lock; null means as long as a statement may
+ * take. `patienceMs` is for how long a transaction that failed because of a lock is tried again, with short waits and without holding a
+ * place in between; 0 means that it is not tried again.
  */
 export type Place = { readonly release: () => void; readonly lockMs: number | null; readonly patienceMs?: number };
-/** The attempts of one transaction. */
 type Tries = { count: number; patienceMs: number };
 type Held = {
   readonly client: pg.PoolClient;
@@ -82,10 +75,7 @@ type Held = {
 const preparedMax = 500;
 const unreachableEveryMs = 10_000;
 
-/**
- * A pool of connections with its transactions. An error of the connection, in contrast to an error of a statement,
- * means that the outcome is unknown: nothing may be released or acknowledged on it.
- */
+/** A pool of connections. After an error of the connection the outcome is unknown: nothing may be released or acknowledged on it. */
 export class Database {
   readonly #pool: pg.Pool;
   readonly #endPool: () => Promise<void>;
@@ -109,8 +99,8 @@ export class Database {
   }
 
   /**
-   * Runs `work` in one read-committed transaction that sees exactly these customers. When locks prevent it, `work` runs
-   * again from its start. When `work` throws, the transaction is rolled back.
+   * Runs `work` in one read-committed transaction that sees exactly these customers. When locks prevent it, `work` runs again from its
+   * start. When `work` throws, the transaction is rolled back.
    */
   async withCustomers<T>(scope: readonly CustomerId[], work: (tx: Transaction) => Promise<T>, condition?: Condition): Promise<T> {
     requireOutermost(this.#pool);
@@ -119,9 +109,9 @@ export class Database {
   }
 
   /**
-   * Runs a transaction again after a deadlock. Two transactions may need the same rows in opposite order (renaming a to
-   * b and b to a; ending a session and closing its files). The server aborts one of them, and that one runs again from
-   * its start. Throws `conflict` after `deadlockTriesMax` attempts.
+   * Runs a transaction again after a deadlock. Two transactions may need the same rows in opposite order (renaming a to b and b to a;
+   * ending a session and closing its files). The server aborts one of them, and that one runs again from its start. Throws `conflict`
+   * after `deadlockTriesMax` attempts.
    */
   async #untangled<T>(run: () => Promise<T>): Promise<T> {
     for (let tries = 1; ; tries += 1) {
@@ -138,10 +128,7 @@ export class Database {
     }
   }
 
-  /**
-   * Runs a transaction again when it did not get a lock in time. Nothing of it has happened, the lock may be free a
-   * little later, and others use the connection meanwhile.
-   */
+  /** Runs a transaction again when it did not get a lock in time. Nothing of it has happened, and others use the connection meanwhile. */
   async #patiently<T>(run: (tries: Tries) => Promise<T>): Promise<T> {
     const began = performance.now();
     const tries: Tries = { count: 0, patienceMs: 0 };
@@ -155,19 +142,16 @@ export class Database {
     }
   }
 
-  /**
-   * Runs `work` in a transaction that sees every customer. This is for the few system-wide uses: login, sweeps,
-   * commands. `work` may run again from its start.
-   */
+  /** Runs `work` in a transaction that sees every customer: for login, sweeps and commands. `work` may run again from its start. */
   async withSystem<T>(work: (tx: Transaction) => Promise<T>, condition?: Condition): Promise<T> {
     requireOutermost(this.#pool);
     return this.#patiently((tries) => this.#untangled(() => this.#transaction('*', work, tries, 'begin', condition)));
   }
 
   /**
-   * Runs `say` for the alarm of a refusal inside a transaction, which would otherwise be rolled back with it. `say` has
-   * a transaction of its own, after the other one was rolled back and has returned its place, or at once when there is
-   * no transaction around it. When `say` returns an error, that error is thrown in the place of the refusal.
+   * Runs `say` for the alarm of a refusal inside a transaction, which would otherwise be rolled back with it. `say` has a transaction of
+   * its own, after the other one was rolled back and has returned its place, or at once when there is no transaction around it. When `say`
+   * returns an error, that error is thrown in the place of the refusal.
    */
   async onceUndone(say: Afterwards): Promise<void> {
     if (leaveForAfterwards(this.#pool, say)) return;
@@ -206,10 +190,7 @@ export class Database {
     }
   }
 
-  /**
-   * Runs `work` with one read-only snapshot of everything, for reports that take longer than a call. It ends early when
-   * `signal` is aborted.
-   */
+  /** Runs `work` with one read-only snapshot of everything, for long reports. It ends early when `signal` is aborted. */
   async withSnapshot<T>(options: SnapshotOptions, work: (snapshot: SharedSnapshot) => Promise<T>): Promise<T> {
     requireOutermost(this.#pool);
     return this.#look(options, undefined, (lone, cancel) =>
@@ -273,10 +254,7 @@ export class Database {
     };
   }
 
-  /**
-   * Cancels the statement of a server process. It uses a connection of its own, because it must not wait for the
-   * connections that it is meant to free.
-   */
+  /** Cancels the statement of a server process, over a connection of its own: it must not wait for the ones that it is meant to free. */
   async #cancel(pid: number): Promise<void> {
     const client = new pg.Client({ connectionString: this.#options.url, application_name: `${this.#options.applicationName} cancel` });
     client.on('error', () => {});
@@ -325,8 +303,7 @@ export class Database {
       const result = await work(drafting({ query: this.#query(client) }, draft), client);
       requireUnrefused();
       end = 'unknown';
-      // When a statement in the transaction has failed and the work continued all the same, the server answers the
-      // commit with ROLLBACK.
+      // When a statement in the transaction has failed and the work continued all the same, the server answers the commit with ROLLBACK.
       end = (await client.query('commit')).command === 'COMMIT' ? 'committed' : 'undone';
       return result;
     } catch (error) {
@@ -340,10 +317,7 @@ export class Database {
     }
   }
 
-  /**
-   * Takes a place first and a connection second, so that a transaction that waits for a place holds nothing for which
-   * others wait.
-   */
+  /** Takes a place first and a connection second, so that a transaction that waits for a place holds nothing for which others wait. */
   async #connect(): Promise<Held> {
     const place = await this.#options.admission?.();
     try {
@@ -390,9 +364,8 @@ export class Database {
   }
 
   /**
-   * Calls `onNotify` for each notification on `channel`, and `onReconnect` after each connection, the first one
-   * included, because notifications may have been missed before it. Reconnects for ever, with pauses of 500 ms, until
-   * the returned function is called.
+   * Calls `onNotify` for each notification on `channel`, and `onReconnect` after each connection, the first one included, because
+   * notifications may have been missed before it. Reconnects for ever, with pauses of 500 ms, until the returned function is called.
    */
   async listen(channel: string, onNotify: (payload: string) => void, onReconnect: () => void): Promise<() => Promise<void>> {
     const { url, applicationName } = this.#options;
