@@ -32,7 +32,7 @@ function refuse(code: 'configuration' | 'corrupt', directory: string, faults: re
   );
 }
 
-/** Checks that every file is there, before the gateway is asked anything. Throws `configuration` otherwise. */
+/** Checks that every file is there, before the search begins. Throws `configuration` otherwise. */
 export function requireArchives(directory: string, archives: readonly ListedArchive[]): void {
   const faults = archives.flatMap(({ file }) => {
     const why = absence(join(directory, file));

@@ -283,8 +283,8 @@ function fileConfig(file: string, options: LoadOptions, faults: string[]): Confi
     faults.push(`${file} cannot be read as JSON: ${error instanceof Error ? error.message : 'unknown error'}`);
     return undefined;
   }
-  // The supervisor passes a complete demo configuration to its roles in this file. A file that a person wrote may not
-  // contain `demo: true`.
+  // The supervisor passes a complete configuration, which it has checked, to its roles in this file. A file that a person
+  // wrote may not contain `demo: true`.
   const internal = options.env.COFFERDAM_ROLE_CONFIG === '1' && typeof raw === 'object' && raw !== null;
   if (internal) return raw as Config;
   const parsed = settings.safeParse(raw);

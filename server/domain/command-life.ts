@@ -3,9 +3,9 @@
 
 /** All three times are counted from the moment when the command was asked for, by the clock of the database. */
 export const commandLife = {
-  /** A command that is older is not begun; the warden answers that it is too old. */
+  /** A command that is older than this is not begun; the warden answers that it is too old. */
   beginMs: 15_000,
-  /** A command that is older cannot be committed. The database enforces this (migrations/0040), whatever the warden believes. */
+  /** A command that is older than this cannot be committed. The database enforces this (migrations/0040), whatever the warden does. */
   endMs: 45_000,
   /** How long the process that asked waits: some seconds longer than the command can still be committed. */
   answerMs: 50_000,

@@ -9,7 +9,7 @@ export const sessionEnds = {
   'connection-lost': 'connection lost',
   'protocol-error': 'protocol error',
   drained: 'the service moves, connect again',
-  // Reasons that the warden gives, each by a rule of its own.
+  // Reasons that the warden gives, each by a rule of its own. The edge may give `expired`, too.
   idle: 'no activity for too long',
   expired: 'the session reached its longest life; connect again',
   lost: 'this server lost the session; connect again',

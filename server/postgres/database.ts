@@ -1,5 +1,7 @@
-// Owns: the pool of connections, transactions in the scope of customers, and notifications. Only this room imports `pg`.
-// Must never: run a query outside a transaction that has set its scope, or put a value into SQL text (except the quoted scope).
+// Owns: the pool of connections, transactions in the scope of customers, and notifications. Only this room imports
+// `pg`.
+// Must never: run a query outside a transaction that has set its scope, or put a value into SQL text (except the quoted
+// scope).
 import pg from 'pg';
 import { detach, givenUp } from '../domain/detached.ts';
 import { CofferdamError } from '../domain/errors.ts';
@@ -45,9 +47,10 @@ export type DatabaseOptions = {
   /** Returns a place for a transaction, among everything that this pool serves. When it throws, the transaction fails. */
   readonly admission?: () => Promise<Place>;
   /**
-   * Whether statements are parsed and planned once for each connection, for a process that runs a few statements very often. Reports do
-   * not use it, because their best plan depends on their values. A prepared plan outlives the contents of the tables for which it was
-   * made, and many tables are empty most of the time, so such plans use an index wherever there is one.
+   * Whether statements are parsed and planned once for each connection, for a process that runs a few statements very
+   * often. Reports do not use it, because their best plan depends on their values. A prepared plan outlives the
+   * contents of the tables for which it was made, and many tables are empty most of the time, so such plans use an
+   * index wherever there is one.
    */
   readonly isPreparing?: boolean;
   /** The limit of one statement in milliseconds, in the place of the usual one. It changes no other setting of a connection. */
@@ -59,9 +62,9 @@ export type DatabaseOptions = {
 };
 
 /**
- * A transaction's place in the pool. `lockMs` is how long the transaction may wait for one lock; null means as long as a statement may
- * take. `patienceMs` is for how long a transaction that failed because of a lock is tried again, with short waits and without holding a
- * place in between; 0 means that it is not tried again.
+ * A transaction's place in the pool. `lockMs` is how long the transaction may wait for one lock; null means as long as
+ * a statement may take. `patienceMs` is for how long a transaction that failed because of a lock is tried again, with
+ * short waits and without holding a place in between; 0 means that it is not tried again.
  */
 export type Place = { readonly release: () => void; readonly lockMs: number | null; readonly patienceMs?: number };
 type Tries = { count: number; patienceMs: number };
@@ -99,8 +102,8 @@ export class Database {
   }
 
   /**
-   * Runs `work` in one read-committed transaction that sees exactly these customers. When locks prevent it, `work` runs again from its
-   * start. When `work` throws, the transaction is rolled back.
+   * Runs `work` in one read-committed transaction that sees exactly these customers. When locks prevent it, `work` runs
+   * again from its start. When `work` throws, the transaction is rolled back.
    */
   async withCustomers<T>(scope: readonly CustomerId[], work: (tx: Transaction) => Promise<T>, condition?: Condition): Promise<T> {
     requireOutermost(this.#pool);
@@ -109,9 +112,9 @@ export class Database {
   }
 
   /**
-   * Runs a transaction again after a deadlock. Two transactions may need the same rows in opposite order (renaming a to b and b to a;
-   * ending a session and closing its files). The server aborts one of them, and that one runs again from its start. Throws `conflict`
-   * after `deadlockTriesMax` attempts.
+   * Runs a transaction again after a deadlock. Two transactions may need the same rows in opposite order (renaming a to
+   * b and b to a; ending a session and closing its files). The server aborts one of them, and that one runs again from
+   * its start. Throws `conflict` after `deadlockTriesMax` attempts.
    */
   async #untangled<T>(run: () => Promise<T>): Promise<T> {
     for (let tries = 1; ; tries += 1) {
@@ -149,9 +152,9 @@ export class Database {
   }
 
   /**
-   * Runs `say` for the alarm of a refusal inside a transaction, which would otherwise be rolled back with it. `say` has a transaction of
-   * its own, after the other one was rolled back and has returned its place, or at once when there is no transaction around it. When `say`
-   * returns an error, that error is thrown in the place of the refusal.
+   * Runs `say` for the alarm of a refusal inside a transaction, which would otherwise be rolled back with it. `say` has
+   * a transaction of its own, after the other one was rolled back and has returned its place, or at once when there is
+   * no transaction around it. When `say` returns an error, that error is thrown in the place of the refusal.
    */
   async onceUndone(say: Afterwards): Promise<void> {
     if (leaveForAfterwards(this.#pool, say)) return;
@@ -364,8 +367,9 @@ export class Database {
   }
 
   /**
-   * Calls `onNotify` for each notification on `channel`, and `onReconnect` after each connection, the first one included, because
-   * notifications may have been missed before it. Reconnects for ever, with pauses of 500 ms, until the returned function is called.
+   * Calls `onNotify` for each notification on `channel`, and `onReconnect` after each connection, the first one
+   * included, because notifications may have been missed before it. Reconnects for ever, with pauses of 500 ms, until
+   * the returned function is called.
    */
   async listen(channel: string, onNotify: (payload: string) => void, onReconnect: () => void): Promise<() => Promise<void>> {
     const { url, applicationName } = this.#options;

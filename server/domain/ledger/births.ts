@@ -100,13 +100,13 @@ export class Births {
 
   /**
    * Begins the draft of a transaction. `isBounded` is false for entries that say that the record stopped; they are
-   * written whatever number waits.
+   * written however many entries wait.
    */
   begin(isBounded = true): Draft {
     const above = this.#newest;
     const generation = this.#generation;
     const written: Content[] = [];
-    // Savepoints, treated as the database treats them: of several with one name the innermost counts, and leaving a
+    // Savepoints are treated as the database treats them: of several with one name the innermost counts, and leaving a
     // savepoint also leaves those inside it.
     const marks: { readonly name: string; readonly at: number }[] = [];
     return {
