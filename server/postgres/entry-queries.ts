@@ -1,17 +1,22 @@
-// Owns: the one door through which a process of ours writes an entry of the record, and the look at what became of it (decision 0036).
-// Must never: write an entry that its transaction's draft does not learn; ask for more entries, or look through more of them, than it was told.
+// Owns: the one function through which a process of ours writes an entry of the record, and the query that finds out
+// what became of entries (decision 36).
+// Must never: write an entry of which the transaction's draft is not told; ask for more entries, or search more of
+// them, than the caller said.
 import type { Sight } from '../domain/ledger/births.ts';
 import type { Row, Transaction } from './database.ts';
 import { draftOf } from './drafts.ts';
 
-/** All that a seal is over, of a row before or after it is sealed. `charge_batch` gives back the same text. */
+/** The columns that a seal covers, of a row before and after it is sealed. `charge_batch` returns the same text. */
 const sealed = [
   ...['id', 'at', 'kind', 'observer', 'customer_id', 'account_id', 'session_id', 'node', 'plane', 'handle_id', 'version_id', 'extent'],
   ...['bytes', 'public', 'credential', 'also_credential', 'source', 'source_port', 'client', 'operator', 'sensitive'],
 ];
 const content = (of: string): string => ['row(', sealed.map((name) => [of, name].join('.')).join(', '), ')::text'].join('');
 
-/** `columns`: names of ours; what is not named stays as the database has it for a new row. */
+/**
+ * Writes an entry. `columns` are names from our code; a column that is not named gets the default of the table. Throws
+ * `unavailable` when the draft accepts no more entries.
+ */
 export async function insertEntry(tx: Transaction, columns: readonly string[], values: readonly unknown[]): Promise<void> {
   const names = columns.join(', ');
   const marks = columns.map((_, i) => ['$', i + 1].join('')).join(', ');
@@ -24,19 +29,22 @@ export async function insertEntry(tx: Transaction, columns: readonly string[], v
   for (const row of rows) draft?.add(row.content);
 }
 
-/** Which server this is, and which timeline of it: a failover, and another server, show. */
+/** An SQL expression for the identity of the server and its timeline. It differs after a failover, and on another server. */
 export const serverIdentity =
   "(select c.system_identifier::text from pg_control_system() c) || '/' || (select c.timeline_id::text from pg_control_checkpoint() c)";
 
 export type EntriesSeen = Sight & {
   readonly era: number;
-  /** Two operators have to release the record first. */
+  /** Whether the record is frozen, so that two operators have to release it first. */
   readonly isFrozen: boolean;
-  /** Of the server and its timeline, by the same look. */
+  /** The identity of the server and its timeline, from the same query. */
   readonly identity: string;
 };
 
-/** All at one moment: what waits, and what is sealed with a number above `above`, of which `numbersMax` are looked through. */
+/**
+ * Returns where the entries that were asked for are, all at one moment: among those that wait, and among the first
+ * `numbersMax` sealed ones with a number above `above`.
+ */
 export async function lookForEntries(
   tx: Transaction,
   asked: { readonly ids: readonly number[]; readonly above: number },

@@ -1,8 +1,10 @@
-// Owns: what a process wrote into the record and has not seen sealed yet: of each entry its id, its kind and the digest of its content, as the database gave it back.
-// Must never: forget an entry because there are many; remember one whose transaction was undone; keep what two operators gave up with a release (decision 0036).
+// Owns: the entries that a process wrote into the record and has not yet seen sealed: of each its id, its kind, and the
+// digest of its content as the database returned it.
+// Must never: forget an entry because there are many; remember an entry whose transaction was rolled back; keep entries
+// that two operators gave up with a release (decision 36).
 import { CofferdamError } from '../errors.ts';
 
-/** A written entry, as text that names every column: `(id,"at",kind,…)`. */
+/** A written entry as the text of its row, with the values of all columns: `(id,"at",kind,…)`. */
 export type Content = string;
 export type DigestOf = (content: Content) => string;
 
@@ -10,39 +12,42 @@ export type Birth = {
   readonly id: number;
   readonly kind: string;
   readonly digest: string;
-  /** Its number in the record will be higher than this. */
+  /** The number that the entry gets in the record will be higher than this. */
   readonly above: number;
-  /** By a clock of the caller's, milliseconds. */
+  /** When the entry was written, in milliseconds of the caller's clock. */
   readonly at: number;
-  /** Nobody knows whether its transaction was committed. */
+  /** Whether it is unknown if the transaction was committed. */
   readonly isUnsure: boolean;
-  /** Written to a server or timeline before the present one. */
+  /** Whether the entry was written to another server or timeline than the present one. */
   readonly isOfOtherServer: boolean;
 };
 
-/** How a transaction ended. `unknown`: its connection was lost while it was being committed. */
+/** How a transaction ended. `unknown`: its connection was lost during the commit. */
 export type End = 'committed' | 'undone' | 'unknown';
 
-/** What one transaction writes. */
+/** The entries that one transaction writes. */
 export type Draft = {
-  /** Before something is written. Throws `unavailable` when nothing more may be. */
+  /** Throws `unavailable` when no more entries may be written. It must be called before each entry. */
   requireRoom(): void;
   add(content: Content): void;
-  /** A statement that was run: a savepoint, and the way back to it, are told from the others. */
+  /** Takes note of a statement that was executed, so that savepoints and rollbacks to them are followed. */
   heard(statement: string): void;
   end(end: End): void;
 };
 
-/** Where an asked entry was found, all at one moment. */
+/** Where an entry was found that was asked for. All sightings of one look are of the same moment. */
 export type Sighting = { readonly id: number; readonly content: Content; readonly isSealed: boolean };
 export type Sight = {
-  /** Of the entry that was sealed last. */
+  /** The number of the entry that was sealed last. */
   readonly number: number;
-  /** Up to this number what is sealed was looked through. */
+  /** The sealed entries were searched up to this number. */
   readonly upTo: number;
   readonly sightings: readonly Sighting[];
 };
-/** `gone`: neither waiting nor sealed. `changed`: it says something else than when it was written. */
+/**
+ * An entry that is missing. `gone`: it neither waits to be sealed nor is it sealed. `changed`: its content differs from
+ * what was written.
+ */
 export type Miss = { readonly id: number; readonly kind: string; readonly is: 'gone' | 'changed'; readonly isOfOtherServer: boolean };
 
 const headPattern = /^\((\d{1,15}),"?[^",]+"?,"?([^",]+)"?,/;
@@ -56,18 +61,24 @@ function headOf(content: Content): { readonly id: number; readonly kind: string 
 export type BirthsOptions = {
   readonly digestOf: DigestOf;
   readonly now: () => number;
-  /** Beyond this nothing begins that would write more; beyond twice as many nothing is written at all. */
+  /**
+   * Beyond this number of unseen entries, nothing may begin that would write more. Beyond twice this number, no entry
+   * may be written at all.
+   */
   readonly entriesMax: number;
-  /** So long an entry is asked for of which nobody knows whether it was committed: no server is still at it then. */
+  /**
+   * How long, in milliseconds, an entry is asked for when it is unknown whether it was committed. After this time no
+   * server can still be committing it.
+   */
   readonly unsureMs: number;
 };
 
 export class Births {
   readonly #options: BirthsOptions;
-  /** In the order in which they are asked for. */
+  /** The unseen entries, in the order in which they are asked for. */
   #waiting = new Map<number, Birth>();
   #newest = 0;
-  /** Drafts of before a release end as nothing. */
+  /** Grows with each release. A draft that began before the release is not remembered when it ends. */
   #generation = 0;
 
   constructor(options: BirthsOptions) {
@@ -87,12 +98,16 @@ export class Births {
       throw new CofferdamError('unavailable', 'the record is behind; try again in a moment');
   }
 
-  /** `isBounded` false: for what says that the record stopped, which is written whatever waits. */
+  /**
+   * Begins the draft of a transaction. `isBounded` is false for entries that say that the record stopped; they are
+   * written however many entries wait.
+   */
   begin(isBounded = true): Draft {
     const above = this.#newest;
     const generation = this.#generation;
     const written: Content[] = [];
-    // As the database keeps them: the innermost of a name counts, and whoever leaves one leaves those within it.
+    // Savepoints are treated as the database treats them: of several with one name the innermost counts, and leaving a
+    // savepoint also leaves those inside it.
     const marks: { readonly name: string; readonly at: number }[] = [];
     return {
       requireRoom: () => {
@@ -108,7 +123,7 @@ export class Births {
         }
         const innermost = marks.findLastIndex((one) => one.name === name);
         const mark = marks[innermost];
-        // The database knows no such savepoint either, and the transaction is lost.
+        // The database does not know such a savepoint either, so the statement fails and the transaction is aborted.
         if (mark === undefined) return;
         if (verb === 'rollback to ') written.length = Math.min(written.length, mark.at);
         marks.length = verb === 'rollback to ' ? innermost + 1 : innermost;
@@ -124,13 +139,14 @@ export class Births {
     const at = this.#options.now();
     for (const content of written) {
       const { id, kind } = headOf(content);
-      // A number is given twice only where the database forgot that it had been given: the first one is what is missed.
+      // The database assigns an id twice only when it has forgotten that the id was assigned. The first entry is the
+      // one that will be missed, so it stays.
       if (this.#waiting.has(id)) continue;
       this.#waiting.set(id, { id, kind, digest: this.#options.digestOf(content), above, at, isUnsure, isOfOtherServer: false });
     }
   }
 
-  /** Whom to look for next, at most so many, and above which number what is sealed has to be looked through. */
+  /** Returns the ids to look for next, at most `most` of them, and the number above which the sealed entries have to be searched. */
   ask(most: number): { readonly ids: readonly number[]; readonly above: number } {
     const ids: number[] = [];
     let above = Number.POSITIVE_INFINITY;
@@ -142,7 +158,10 @@ export class Births {
     return { ids, above: ids.length === 0 ? this.#newest : above };
   }
 
-  /** What was found of those that were asked for. A miss stays: until two operators gave it up, every look finds it again. */
+  /**
+   * Compares what was found with what was asked for, and returns the misses. A missing entry stays unseen: every look
+   * finds it again until two operators give it up.
+   */
   learn(asked: readonly number[], { number, upTo, sightings }: Sight): readonly Miss[] {
     const found = new Map(sightings.map((one) => [one.id, one]));
     const misses: Miss[] = [];
@@ -160,7 +179,8 @@ export class Births {
   #seen(birth: Birth, { content, isSealed }: Sighting, number: number): Miss['is'] | undefined {
     if (this.#options.digestOf(content) !== birth.digest) return 'changed';
     this.#waiting.delete(birth.id);
-    // One that waits had no number at that moment; behind the others, so that all of them are asked for in turn.
+    // An entry that still waits had no number at that moment. It goes to the end of the order, so that all entries are
+    // asked for in turn.
     if (!isSealed) this.#waiting.set(birth.id, { ...birth, above: Math.max(birth.above, number), isUnsure: false });
     return undefined;
   }
@@ -175,12 +195,15 @@ export class Births {
     return undefined;
   }
 
-  /** The database is another server or timeline: what is gone may have been lost with the one before. */
+  /** Marks all unseen entries as written to a former server or timeline, with which they may have been lost. */
   moved(): void {
     this.#waiting = new Map([...this.#waiting].map(([id, birth]) => [id, { ...birth, isOfOtherServer: true }]));
   }
 
-  /** An era began with a release: what had not been sealed before was given up with it, also where it is being written now. `number`: it goes on there. */
+  /**
+   * Forgets all unseen entries, because a release began an era. Entries that were not sealed before were given up with
+   * the release, also those of transactions that are still running. `number` is the number at which the record continues.
+   */
   forget(number: number): void {
     this.#waiting.clear();
     this.#generation += 1;
