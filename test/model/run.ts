@@ -204,15 +204,17 @@ export class Run {
     rows: readonly Seen[],
   ): { readonly base: Buffer; readonly before: Before; readonly isCertain: boolean } {
     if (stored === 0) return { base: Buffer.alloc(0), before: 'nothing', isCertain: true };
-    // The newest that stands there is complete: its bytes are known by who completed it, whoever wrote to that name since and was given up.
-    const newest = rows.filter((row) => row.path === path && live.includes(row.state)).at(-1);
-    const whole = this.#beliefs.handles.find((one) => newest?.size === stored && sha256(one.image) === newest.sha);
+    // A complete file of this length stands there, and no incomplete one: its bytes are known by who completed it, whoever wrote to that name since.
+    const standing = rows.filter((row) => row.path === path && live.includes(row.state) && row.size === stored);
+    const complete = standing.some((row) => row.sha === null) ? undefined : standing.at(-1);
+    const whole = this.#beliefs.handles.find((one) => complete !== undefined && sha256(one.image) === complete.sha);
     if (whole !== undefined) return { base: Buffer.from(whole.image), before: 'complete', isCertain: true };
     const isWhole = this.#beliefs.acknowledged.some((one) => one.path === path && one.size === stored);
     const last = this.#beliefs.handles.filter((one) => one.path === path && one.account === account && one.image.length >= stored).at(-1);
     if (last === undefined) this.#beliefs.violate(`${path} was opened with ${stored} bytes that its account never wrote`);
-    // Either may be there of what was written anew while an answer went wrong, or until somebody else took the upload over.
-    const isOneOfTwo = last?.isRewritten === true && (this.#hasWireFault || this.#hasStoreFault || (isWhole && !last.isClosed));
+    // Either may be there of what was written anew while an answer went wrong, or whose handle is still open: the upload that is taken over then is
+    // resumed as it was before, unless what was written anew holds more already, and the CLOSE of that handle is refused.
+    const isOneOfTwo = last?.isRewritten === true && (this.#hasWireFault || this.#hasStoreFault || !last.isClosed);
     const isCertain = last?.isCertain === true && !isOneOfTwo;
     const base = Buffer.from(last?.image.subarray(0, stored) ?? Buffer.alloc(stored));
     return { base, before: isWhole ? 'complete' : 'partial', isCertain };
