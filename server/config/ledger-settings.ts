@@ -27,6 +27,8 @@ export type LedgerConfig = {
   readonly retentionMonths: number;
   /** The standing verification says at least so often that the record is good; null: there is none. */
   readonly verifiedWithinHours: number | null;
+  /** And so often after a run that read all of it; null: there is none. */
+  readonly fullyVerifiedWithinHours: number | null;
 };
 
 const absolute = z
@@ -49,6 +51,11 @@ const destination = z.discriminatedUnion(
       'must be unix, tcp or tls; udp loses messages without a word: put a relay on this machine before a receiver that knows nothing else',
   },
 );
+
+/** A standing verification reads everything at least so often; the runs between read what was sealed since. */
+export const fullRunHours = 24;
+/** Such a run is over after so long, as far as nobody says otherwise. */
+const fullRunMaxHours = 2;
 
 /** What the database lets go of (`ledger_drop_month`): a month that has been over for a month, so the current one and the one before it stay. */
 const onlineMonthsMin = 2;
@@ -84,17 +91,23 @@ export const ledgerSettings = z.strictObject({
   onlineMonths: z.number().int().min(onlineMonthsMin).max(600).optional(),
   retentionMonths: z.number().int().min(onlineMonthsMin).max(600).optional(),
   verifiedWithinHours: z.number().int().min(1).max(8760).nullable().optional(),
+  fullyVerifiedWithinHours: z.number().int().min(1).max(8760).optional(),
 });
 
 /** Without a word about witnesses: a file below the runtime directory. Better than nothing; doctor says what is missing. */
 export function completeLedger(runtimeDirectory: string, given: z.infer<typeof ledgerSettings> | undefined): LedgerConfig {
+  const verifiedWithinHours = given?.verifiedWithinHours ?? null;
   return {
     witnesses: given?.witnesses ?? [{ type: 'file', name: 'local', directory: `${runtimeDirectory}/witness`, isRequired: true }],
     forwards: given?.forwards ?? [],
     archiveDirectory: given?.archiveDirectory ?? `${runtimeDirectory}/archive`,
     onlineMonths: given?.onlineMonths ?? 13,
     retentionMonths: given?.retentionMonths ?? 60,
-    verifiedWithinHours: given?.verifiedWithinHours ?? null,
+    verifiedWithinHours,
+    fullyVerifiedWithinHours:
+      verifiedWithinHours === null
+        ? null
+        : (given?.fullyVerifiedWithinHours ?? Math.max(verifiedWithinHours, fullRunHours + fullRunMaxHours)),
   };
 }
 
@@ -116,6 +129,9 @@ export function ledgerFaults(config: LedgerConfig, production: { readonly runtim
     const names = list.map((one) => one.name);
     for (const twice of names.filter((one, i) => names.indexOf(one) !== i)) faults.push(`ledger: two are named ${twice}`);
   }
+  const { verifiedWithinHours: any, fullyVerifiedWithinHours: full } = config;
+  if (any !== null && full !== null && full < any)
+    faults.push('ledger.fullyVerifiedWithinHours: shorter than ledger.verifiedWithinHours, and a full run is a run');
   if (config.retentionMonths < config.onlineMonths) faults.push('ledger.retentionMonths: shorter than ledger.onlineMonths');
   return faults;
 }

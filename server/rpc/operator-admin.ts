@@ -7,7 +7,7 @@ import { operatorBudgets } from './operator-budgets.ts';
 import { operatorChanges } from './operator-changes.ts';
 import { operatorCredentials } from './operator-credentials.ts';
 import { operatorIncident } from './operator-incident.ts';
-import { operatorLedger } from './operator-ledger.ts';
+import { operatorLedger, verdictInShort } from './operator-ledger.ts';
 import { operatorLedgerReading } from './operator-ledger-reading.ts';
 import { operatorNodes } from './operator-nodes.ts';
 import { operatorRetention } from './operator-retention.ts';
@@ -128,6 +128,9 @@ export const operatorToAdmin = {
           isStopped: z.boolean(),
           /** Months whose way into an archive failed when it was tried last. */
           stuckMonths: z.number(),
+          /** What the standing verification said last, and after its last run over everything; null: nothing yet. */
+          verified: verdictInShort.nullable(),
+          fullyVerified: verdictInShort.nullable(),
         }),
         /** Verdicts of the self-tests; `isStale`: a node serves and does not report. */
         controls: z.array(
