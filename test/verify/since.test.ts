@@ -1,6 +1,7 @@
 // Between full runs only what is new is read, grown from what was proved; whatever does not fit is said, and the next run reads everything.
 import { copyFileSync, rmSync, statSync } from 'node:fs';
 import { test } from 'tap';
+import { ledgerStatus } from '../../server/admin/ledger/status-queries.ts';
 import { placeOf, prove } from '../../server/verify/library.ts';
 import { recordLines, recordLinesSince } from '../../server/verify/record-lines.ts';
 import { readState } from '../../server/verify/state-file.ts';
@@ -115,6 +116,29 @@ test('a row that nobody sealed behind the end of a tree that did not grow is fou
   t.match(await world.run(), { verdict: 'good' });
   await world.tamper('update ledger_sealed set position = 20 where number = 21');
   t.match(await world.run(), { verdict: 'bad', run: 'since', text: /position 20 .*inserted: the heads know 20 entries/ });
+  t.end();
+});
+
+test('runs of what is new keep one alarm silent and not the other; the last run and the last full one are told apart', async (t) => {
+  const { sql, warden, write, run, auditor } = await standingWorld(t);
+  await write(acme, 20);
+  await run();
+  await write(acme, 2);
+  await run();
+  t.match(await auditor.withSystem((tx) => ledgerStatus(tx, [])), {
+    verified: { verdict: 'good', run: 'since', entries: 2, since: { head: 0, entry: 20 } },
+    fullyVerified: { verdict: 'good', run: 'full', entries: 20, since: null },
+  });
+  await sql.query("update ledger_verdict set at = at - interval '27 hours' where run = 'full'");
+  await recordVerdicts(warden, { any: 24, full: 28 });
+  t.same(await sql.query('select text from alert'), [], 'twin: where more is allowed');
+  await recordVerdicts(warden, { any: 24, full: 26 });
+  t.match(await sql.query('select kind, subject, text from alert'), [
+    { kind: 'ledger.not-verified', subject: 'whole ledger', text: /nobody has verified the whole record, .* for 27 h; 26 h are allowed/ },
+  ]);
+  await sql.query("update ledger_verdict set at = at - interval '25 hours' where run = 'since'");
+  await recordVerdicts(warden, { any: 24, full: 26 });
+  t.match(await sql.query("select text from alert where subject = 'ledger'"), [{ text: /nobody has verified the record for 25 h/ }]);
   t.end();
 });
 
