@@ -90,6 +90,11 @@ export class HashesByIndex {
 
 /** @typedef {{ readonly size: number, readonly head: number, readonly low: number, readonly high: number, readonly isNamed: (root: Buffer) => boolean }} Growth */
 
+/** @typedef {{ readonly size: number, readonly head: number, readonly high: number, readonly root: Buffer | undefined }} Start */
+
+/** @type {Start} */
+const nothing = { size: 0, head: 0, high: 0, root: undefined };
+
 const groupSize = 16;
 
 /**
@@ -110,6 +115,13 @@ export class Growths {
   /** @type {Buffer} */
   #chain = Buffer.alloc(32);
   #marks = new Rows(32);
+  #start;
+
+  /** `start`: how the tree stood before, when that was read and proved by an earlier run. @param {Start} [start] */
+  constructor(start = nothing) {
+    this.#start = start;
+    [this.#size, this.#head, this.#high, this.#root] = [start.size, start.head, start.high, start.root];
+  }
 
   get size() {
     return this.#size;
@@ -143,7 +155,7 @@ export class Growths {
   }
 
   reader() {
-    return new GrowthReader(this.#bytes.subarray(0, this.#end), this.#count, this.#marks, this.#chain);
+    return new GrowthReader(this.#bytes.subarray(0, this.#end), this.#count, this.#marks, this.#chain, this.#start);
   }
 
   /** @param {number} count */
@@ -190,8 +202,10 @@ class GrowthReader {
    * @param {number} count
    * @param {Rows} marks
    * @param {Buffer} last
+   * @param {Start} start
    */
-  constructor(bytes, count, marks, last) {
+  constructor(bytes, count, marks, last, start) {
+    [this.#size, this.#head, this.#high] = [start.size, start.head, start.high];
     this.#bytes = bytes;
     this.#count = count;
     this.#marks = marks;

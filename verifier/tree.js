@@ -73,6 +73,12 @@ export class TreeCheck {
     this.#size = record.growths.size;
     this.#growths = record.growths.reader();
     this.#absences = new Absences(tree, this.findings, around.sha256Of);
+    const { start, startNumber: number } = record;
+    if (start === undefined) return;
+    // What an earlier run read is where this one begins.
+    [this.#frontier, this.#blockStart] = [start.copy(), start.wholeBlocks()];
+    [this.#next, this.#goodSize] = [start.size, start.size];
+    this.#before = { number, beforeIt: number, leaf: Buffer.alloc(0), source: 0 };
   }
 
   /** Statements that count. @returns {readonly Statement[]} */
@@ -208,6 +214,7 @@ export class TreeCheck {
     if (this.#foreign !== undefined) this.#sayForeign(this.#foreign);
     this.#foreign = undefined;
     this.#repaired = undefined;
+    if (this.#next === this.#record.proven) this.#record.proved = this.#frontier.copy();
     this.#goodSize = this.#next;
     this.#goodNumber = undefined;
   }

@@ -36,6 +36,8 @@ export type LedgerConfig = {
    * no standing verification.
    */
   readonly verifiedWithinHours: number | null;
+  /** And so often after a run that read all of it; null: there is none. */
+  readonly fullyVerifiedWithinHours: number | null;
 };
 
 const absolute = z
@@ -59,10 +61,12 @@ const destination = z.discriminatedUnion(
   },
 );
 
-/**
- * The database releases a month only when it has been over for a month (`ledger_drop_month`), so the current month and
- * the one before it always stay.
- */
+/** A standing verification reads everything at least so often; the runs between read what was sealed since. */
+export const fullRunHours = 24;
+/** Such a run is over after so long, as far as nobody says otherwise. */
+const fullRunMaxHours = 2;
+
+/** What the database lets go of (`ledger_drop_month`): a month that has been over for a month, so the current one and the one before it stay. */
 const onlineMonthsMin = 2;
 
 export const ledgerSettings = z.strictObject({
@@ -96,6 +100,7 @@ export const ledgerSettings = z.strictObject({
   onlineMonths: z.number().int().min(onlineMonthsMin).max(600).optional(),
   retentionMonths: z.number().int().min(onlineMonthsMin).max(600).optional(),
   verifiedWithinHours: z.number().int().min(1).max(8760).nullable().optional(),
+  fullyVerifiedWithinHours: z.number().int().min(1).max(8760).optional(),
 });
 
 /**
@@ -103,13 +108,18 @@ export const ledgerSettings = z.strictObject({
  * directory. That is better than none, and `doctor` says what is missing.
  */
 export function completeLedger(runtimeDirectory: string, given: z.infer<typeof ledgerSettings> | undefined): LedgerConfig {
+  const verifiedWithinHours = given?.verifiedWithinHours ?? null;
   return {
     witnesses: given?.witnesses ?? [{ type: 'file', name: 'local', directory: `${runtimeDirectory}/witness`, isRequired: true }],
     forwards: given?.forwards ?? [],
     archiveDirectory: given?.archiveDirectory ?? `${runtimeDirectory}/archive`,
     onlineMonths: given?.onlineMonths ?? 13,
     retentionMonths: given?.retentionMonths ?? 60,
-    verifiedWithinHours: given?.verifiedWithinHours ?? null,
+    verifiedWithinHours,
+    fullyVerifiedWithinHours:
+      verifiedWithinHours === null
+        ? null
+        : (given?.fullyVerifiedWithinHours ?? Math.max(verifiedWithinHours, fullRunHours + fullRunMaxHours)),
   };
 }
 
@@ -131,6 +141,9 @@ export function ledgerFaults(config: LedgerConfig, production: { readonly runtim
     const names = list.map((one) => one.name);
     for (const twice of names.filter((one, i) => names.indexOf(one) !== i)) faults.push(`ledger: two are named ${twice}`);
   }
+  const { verifiedWithinHours: any, fullyVerifiedWithinHours: full } = config;
+  if (any !== null && full !== null && full < any)
+    faults.push('ledger.fullyVerifiedWithinHours: shorter than ledger.verifiedWithinHours, and a full run is a run');
   if (config.retentionMonths < config.onlineMonths) faults.push('ledger.retentionMonths: shorter than ledger.onlineMonths');
   return faults;
 }

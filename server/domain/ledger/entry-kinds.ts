@@ -170,7 +170,7 @@ export const entryKinds = {
   },
   'ledger.verified': {
     says: 'what the standing verification said of the record, from another host',
-    sensitive: ['host', 'verdict', 'heads', 'entries', 'findings', 'text'],
+    sensitive: ['host', 'verdict', 'run', 'sinceHead', 'sinceEntry', 'sinceAt', 'fullAt', 'heads', 'entries', 'findings', 'text'],
   },
   'database.changed': { says: 'the warden sees another server or another timeline with the same record', sensitive: ['before', 'after'] },
 } as const satisfies Readonly<Record<string, Shape>>;
