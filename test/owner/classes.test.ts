@@ -30,9 +30,20 @@ test('each column of each table has a class, and none has two', async (t) => {
   const named = Object.entries(classes).flatMap(([table, { columns: of }]) =>
     Object.values(of).flatMap((some) => some.split(' ').map((column) => `${table}.${column}`)),
   );
-  t.same(named.filter((one) => !known.has(one)), [], 'classes of what is not there');
-  t.same(named.filter((one, at) => named.indexOf(one) !== at), [], 'two classes');
-  t.same([...new Set(columns.map((one) => one.table))].filter((table) => !(table in classes)), []);
+  t.same(
+    named.filter((one) => !known.has(one)),
+    [],
+    'classes of what is not there',
+  );
+  t.same(
+    named.filter((one, at) => named.indexOf(one) !== at),
+    [],
+    'two classes',
+  );
+  t.same(
+    [...new Set(columns.map((one) => one.table))].filter((table) => !(table in classes)),
+    [],
+  );
 });
 
 test('twin: a table, or a column, that nobody classified is named', async (t) => {

@@ -3,7 +3,10 @@
 
 /** Sentences of the threat model that admit that a touch is not found. Each stands in its document, word for word. */
 export const admitted = {
-  narrows: ['SECURITY.md', 'The owner of the database can undo what only narrows (a suspension, what was spent of a budget) and stop the service.'],
+  narrows: [
+    'SECURITY.md',
+    'The owner of the database can undo what only narrows (a suspension, what was spent of a budget) and stop the service.',
+  ],
   catalogue: [
     'SECURITY.md',
     'Rows of the catalogue carry no seals: within one customer he can point a name at another content before it is opened.',
@@ -18,8 +21,14 @@ export const admitted = {
   invents: ['docs/decisions/0035-who-can-rewrite-the-record.md', 'add entries that never happened, in the name of a warden'],
   derived: ['SECURITY.md', 'What is computed from the record and signed nowhere'],
   notes: ['SECURITY.md', 'The notes that the database holds beside the witnesses'],
-  forgotten: ['docs/decisions/0017-the-record.md', 'Whoever owns the database can write zero there; then he needs the witness emptied as well'],
-  code: ['SECURITY.md', 'functions of the database that he replaces (which window is open, what a cap is) are believed until `doctor` looks or the schema is migrated'],
+  forgotten: [
+    'docs/decisions/0017-the-record.md',
+    'Whoever owns the database can write zero there; then he needs the witness emptied as well',
+  ],
+  code: [
+    'SECURITY.md',
+    'functions of the database that he replaces (which window is open, what a cap is) are believed until `doctor` looks or the schema is migrated',
+  ],
 } as const;
 export type Admission = keyof typeof admitted;
 
@@ -64,7 +73,10 @@ export const classes: Readonly<Record<string, TableClasses>> = {
   break_glass: {
     deleted: 'narrows',
     inserted: 'sealed',
-    columns: { sealed: 'id operator_id operations hours valid_until opened_at closes_at ended_at', shown: 'reason created_at reviewed_at finding' },
+    columns: {
+      sealed: 'id operator_id operations hours valid_until opened_at closes_at ended_at',
+      shown: 'reason created_at reviewed_at finding',
+    },
   },
   budget: {
     deleted: 'narrows',
@@ -109,7 +121,11 @@ export const classes: Readonly<Record<string, TableClasses>> = {
     columns: { sealed: 'id account_id ticket_hash expires_at used_at failed_trials', shown: 'issued_by created_at' },
   },
   operator: { deleted: 'narrows', inserted: 'sealed', columns: { sealed: 'id name role state', shown: 'created_at' } },
-  operator_key: { deleted: 'narrows', inserted: 'sealed', columns: { sealed: 'fingerprint operator_id public_key ended_at', shown: 'created_at' } },
+  operator_key: {
+    deleted: 'narrows',
+    inserted: 'sealed',
+    columns: { sealed: 'fingerprint operator_id public_key ended_at', shown: 'created_at' },
+  },
   second_factor: { deleted: 'narrows', inserted: 'sealed', columns: { sealed: 'account_id sealed_seed sealed_by', shown: 'enrolled_at' } },
   standing_window: {
     deleted: 'narrows',
@@ -117,7 +133,11 @@ export const classes: Readonly<Record<string, TableClasses>> = {
     columns: { sealed: 'id account_id name days opens closes zone valid_from valid_until', shown: 'opened_by reason', stands: 'closed_at' },
   },
   // A seal of a row that is not there opens nothing; without its seal a row does not either.
-  seal: { deleted: 'sealed', inserted: 'shown', columns: { sealed: 'kind row_id mac sealed_by change_id maker generation', shown: 'touched_by' } },
+  seal: {
+    deleted: 'sealed',
+    inserted: 'shown',
+    columns: { sealed: 'kind row_id mac sealed_by change_id maker generation', shown: 'touched_by' },
+  },
   change: {
     deleted: 'mac',
     inserted: 'shown',
@@ -161,7 +181,11 @@ export const classes: Readonly<Record<string, TableClasses>> = {
     inserted: 'content',
     columns: { content: 'content_id index customer_id object_id start bytes sealed_bytes digest inline', shown: 'node created_at' },
   },
-  file: { deleted: 'destroys', inserted: 'catalogue', columns: { catalogue: 'id customer_id folder_id directory_id name', shown: 'created_at' } },
+  file: {
+    deleted: 'destroys',
+    inserted: 'catalogue',
+    columns: { catalogue: 'id customer_id folder_id directory_id name', shown: 'created_at' },
+  },
   legal_hold: all('destroys', 'id customer_id folder_id version_id reason placed_by placed_at lifted_by lifted_at'),
   pending_extent: all('destroys', 'object_id customer_id content_id index upload_id created_at'),
   version: {
@@ -170,7 +194,8 @@ export const classes: Readonly<Record<string, TableClasses>> = {
     columns: {
       content:
         'id customer_id file_id number content_id state extent_count size sha256 account_id folder_id base_version_id resumed_bytes closed_at session_id node upload_id upload_mac',
-      destroys: 'publish_at published_at first_read_at withdrawn_at complete_reads released_until let_go_at waits_since refused closed_by_upload',
+      destroys:
+        'publish_at published_at first_read_at withdrawn_at complete_reads released_until let_go_at waits_since refused closed_by_upload',
       shown: 'modified_at opened_at receipt withdrawn_why',
     },
   },

@@ -21,12 +21,12 @@ export const columnsQuery = `select c.relname::text as table, a.attname::text as
 
 export const verbs = ['changed', 'deleted', 'inserted', 'swapped'] as const;
 export type Verb = (typeof verbs)[number];
-export type Touch = { readonly table: string; readonly verb: Verb; /** Of `changed` and `swapped`. */ readonly column: string | undefined };
+export type Touch = { readonly table: string; readonly verb: Verb /** Of `changed` and `swapped`. */; readonly column: string | undefined };
 export const nameOf = ({ table, verb, column }: Touch): string => `${verb} ${table}${column === undefined ? '' : `.${column}`}`;
 
 /** Which row is meant: of those that `where` lets through (as `t`), the one with this number in the order of their keys. */
 export type Which = { readonly where?: string | undefined; readonly nth: number };
-export type Touched = { readonly touch: Touch; /** The row as it was, as JSON. */ readonly before: string; undo(): Promise<void> };
+export type Touched = { readonly touch: Touch /** The row as it was, as JSON. */; readonly before: string; undo(): Promise<void> };
 
 /** Of partitioned tables, which have no primary key of the whole. */
 const keysWithout: Readonly<Record<string, readonly string[]>> = { ledger_sealed: ['number'], ledger_kept: ['number'] };
@@ -187,9 +187,7 @@ export class OwnersRows {
           );
           if (done !== '2') return undefined;
           return undoing(
-            ...[one, other].map(
-              ({ row }) => `update ${touch.table} t set "${touch.column}" = ${value(row)} where ${named(row)}`,
-            ),
+            ...[one, other].map(({ row }) => `update ${touch.table} t set "${touch.column}" = ${value(row)} where ${named(row)}`),
           );
         }
       }

@@ -1,0 +1,13 @@
+// Owns: what became of the touches of a scene, and what was completed for the bank there, whichever run it was.
+/** What became of the touches of a scene. */
+export class OwnersTally {
+  touched = 0;
+  mustFind = 0;
+  found = 0;
+  worstSeconds = 0;
+  late: string[] = [];
+  /** By class. */
+  readonly byClass: Record<string, number> = {};
+  /** Bytes that somebody completed for the bank, whichever run it was. */
+  readonly completed = new Set<string>();
+}
