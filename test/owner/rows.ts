@@ -29,7 +29,10 @@ export type Which = { readonly where?: string | undefined; readonly nth: number 
 export type Touched = { readonly touch: Touch /** The row as it was, as JSON. */; readonly before: string; undo(): Promise<void> };
 
 /** Of partitioned tables, which have no primary key of the whole. */
-const keysWithout: Readonly<Record<string, readonly string[]>> = { ledger_sealed: ['number'], ledger_kept: ['number'] };
+const keysWithout: Readonly<Record<string, readonly string[]>> = {
+  ledger_sealed: ['tree', 'position', 'id'],
+  ledger_kept: ['tree', 'position', 'id'],
+};
 const triesMax = 5;
 
 /** Another value of a column that its type allows. */
