@@ -4,6 +4,9 @@ export class OwnersTally {
   touched = 0;
   mustFind = 0;
   found = 0;
+  /** Files that were got whole while a row was touched, and those that were not. */
+  whole = 0;
+  refused = 0;
   worstSeconds = 0;
   late: string[] = [];
   /** By class. */

@@ -13,8 +13,9 @@ await scene.placeStanding();
 test('the owner of the database touches any row between any two moves: what must be found is found, and nobody reads what was never completed for him', async (t) => {
   const played = await play(scene, { seed, untilMs: Date.now() + playMs, rare: { ...nothingRare, owner: true } });
   t.same(played.violations, [], `seeds from ${seed} on`);
-  const { touched, mustFind, found } = scene.tally;
+  const { touched, mustFind, found, whole } = scene.tally;
   t.ok(touched > 3, `${touched} rows were touched`);
+  t.ok(whole > touched, `${whole} files were got whole meanwhile`);
   t.equal(found, mustFind, 'what must be found is found');
   t.comment(JSON.stringify({ ...scene.tally, completed: undefined }));
 });

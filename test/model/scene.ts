@@ -99,7 +99,7 @@ export class Scene {
   /** What became of its touches. */
   readonly tally = new OwnersTally();
   /** A file of the bank, and one of another bank, that are there whatever is played. */
-  standing = { acme: { path: '/acme/collect/standing', sha: '' }, globex: { path: '/collect/standing', sha: '' } };
+  standing = { acme: { path: '/collect/standing', sha: '' }, globex: { path: '/collect/standing', sha: '' } };
   readonly #clients = new Map<Actor, ModelClient>();
   readonly #keys: Readonly<Record<string, string>>;
   /** What stands between the partners' edge and its warden, once it was placed there. */
@@ -150,7 +150,7 @@ export class Scene {
       const bytes = Buffer.from(`${bank}${randomUUID().repeat(10_000)}`);
       const file = join(this.world.directory, `standing-${bank}`);
       writeFileSync(file, bytes);
-      const put = await this.world.sftp('processor', [`put ${file} /${bank}/collect/standing`]);
+      const put = await this.world.sftpWhenServed('processor', [`put ${file} /${bank}/collect/standing`]);
       if (put.code !== 0) throw new Error(put.err);
       this.standing[bank].sha = sha256(bytes);
     }
