@@ -38,7 +38,8 @@ type Said = Result<OperatorToAdmin, 'status'>['record']['verified'];
 /** Nothing where no standing verification ever said anything: doctor says whether one is missing. */
 function verifiedLines(last: Said, full: Said): string {
   if (last === null) return '';
-  const word = last.verdict === 'good' || last.verdict === 'incomplete' ? last.verdict : `${last.verdict.toUpperCase()} (cofferctl ledger status)`;
+  const word =
+    last.verdict === 'good' || last.verdict === 'incomplete' ? last.verdict : `${last.verdict.toUpperCase()} (cofferctl ledger status)`;
   const read = last.run === 'full' ? 'everything was read' : 'what is new was read';
   return `verified   ${word} at ${when(last.at)}, ${read}; all of it ${full === null ? 'never' : `${full.verdict} at ${when(full.at)}`}\n`;
 }

@@ -5,7 +5,7 @@ import { ledgerKills } from './ledger-kills.ts';
 const turns = { every: 6, next: 11 };
 
 test('25 kills of sealers, writers, connections and the server: no false alarm, nothing committed is missing or twice; what is changed is found', async (t) => {
-  const outcome = await ledgerKills(25, 5, turns);
+  const outcome = await ledgerKills(t, 25, 5, turns);
   t.comment(JSON.stringify({ ...outcome, faults: [] }));
   t.same(outcome.faults, []);
   t.equal(outcome.falseAlarms + outcome.missing + outcome.twice, 0);

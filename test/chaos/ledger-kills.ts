@@ -249,7 +249,9 @@ async function one(t: Teardown, wanted: number, tamperEvery: number, turns: Turn
 }
 
 /** Kills so many times, a hundred a database. */
+/** Kills `wanted` times, in one scene after the other; each scene is ended when it is over, the last one with `t` at the latest. */
 export async function ledgerKills(
+  t: Teardown,
   wanted: number,
   tamperEvery: number,
   turns: Turns,
@@ -258,10 +260,14 @@ export async function ledgerKills(
   const outcomes: Outcome[] = [];
   for (let left = wanted; left > 0; left -= killsPerScene) {
     const works: (() => Promise<void> | void)[] = [];
+    const end = async (): Promise<void> => {
+      for (let work = works.pop(); work !== undefined; work = works.pop()) await work();
+    };
+    t.teardown(end);
     try {
-      outcomes.push(await one({ teardown: (work) => void works.unshift(work) }, Math.min(left, killsPerScene), tamperEvery, turns, tell));
+      outcomes.push(await one({ teardown: (work) => void works.push(work) }, Math.min(left, killsPerScene), tamperEvery, turns, tell));
     } finally {
-      for (const work of works) await work();
+      await end();
     }
   }
   const sum = (pick: (outcome: Outcome) => number): number => outcomes.reduce((total, outcome) => total + pick(outcome), 0);

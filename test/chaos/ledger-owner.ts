@@ -218,6 +218,8 @@ async function appendOwnHead(client: pg.Client): Promise<void> {
   const { era, size, root } = parseNote(state.checkpoint ?? '').checkpoint;
   const standing = await loadStanding(tx, state, [{ by: 'the owner', era, size, root }]);
   await does(...['sealed', 'block', 'tree'].map((table) => `delete from ledger_${table} where tree = '${a}'`))(client);
+  // What is kept is what the forged round takes: nobody writes in between.
+  await client.query('lock table ledger_fresh in share row exclusive mode');
   await client.query('insert into kept.ledger_fresh select * from ledger_fresh');
   await client.query(
     `insert into ledger_fresh (kind, observer, handle_id, public, sensitive) values ('download.closed', 'edge', '${randomUUID()}', '{"by": "client"}', '{}')`,

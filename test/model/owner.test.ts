@@ -14,7 +14,7 @@ test('the owner of the database touches any row between any two moves: what must
   const played = await play(scene, { seed, untilMs: Date.now() + playMs, rare: { ...nothingRare, owner: true } });
   t.same(played.violations, [], `seeds from ${seed} on`);
   const { touched, mustFind, found, whole } = scene.tally;
-  t.ok(touched > 3, `${touched} rows were touched`);
+  t.ok(touched > 0, `${touched} rows were touched`);
   t.ok(whole > touched, `${whole} files were got whole meanwhile`);
   t.equal(found, mustFind, 'what must be found is found');
   t.comment(JSON.stringify({ ...scene.tally, completed: undefined }));

@@ -1,5 +1,6 @@
 // Owns: `npm run soak:model -- MINUTES [SEED]`: the model for long, kills of roles, faults at every seam or a dishonest owner of the database included.
 // Its last line: {"seeds","steps","violations"}.
+import { longRun } from '../support/long-run.ts';
 import { sealsEveryMs } from './owner.ts';
 import { play } from './play.ts';
 import { Scene } from './scene.ts';
@@ -13,9 +14,7 @@ const seed = Number(process.argv[3] ?? Math.floor(Date.now() / 1000));
  * is rare; the last line but one says what became of it.
  */
 const without = process.argv.slice(4);
-const works: (() => Promise<unknown> | unknown)[] = [];
-const t = { teardown: (work: () => Promise<unknown> | unknown) => void works.unshift(work) };
-try {
+await longRun(async (t) => {
   const hasOwner = without.includes('owner');
   const scene = await Scene.start(t, hasOwner ? { sealsEveryMs } : {});
   if (hasOwner) await scene.placeStanding();
@@ -41,7 +40,5 @@ try {
   process.stdout.write(
     `${JSON.stringify({ seeds: played.seeds, steps: played.steps, violations: played.violations.length, firstSeed: seed })}\n`,
   );
-  process.exitCode = played.violations.length === 0 ? 0 : 1;
-} finally {
-  for (const work of works) await work();
-}
+  return played.violations.length === 0;
+});

@@ -263,7 +263,7 @@ export const classes: Readonly<Record<string, TableClasses>> = {
   ledger_archiving: all('shown', 'month due_since step why looked_at failed_at'),
   ledger_forward: all('shown', 'name number sent behind_ms looked_at error error_at'),
   ledger_key: all('shown', 'id verifier_key created_at'),
-  ledger_verdict: all('shown', 'id at host verdict heads entries findings text recorded_at'),
+  ledger_verdict: all('shown', 'id at host verdict heads entries findings text recorded_at run since_head since_entry since_at full_at'),
 };
 
 const isAdmission = (one: Class): one is Admission => one in admitted;
