@@ -6,7 +6,7 @@ import { headText, parseHeadLines } from './head.js';
 import { rootsMax, secretsMax, tagOf } from './known.js';
 import { TreeMap } from './map.js';
 import { blockSize, Frontier } from './merkle.js';
-import { Growths, HashesByIndex, Rows } from './rows.js';
+import { Growths, HashesByIndex, Rows, Times } from './rows.js';
 
 /**
  * @typedef {import('./findings.js').Findings} Findings
@@ -60,6 +60,8 @@ export class HeadsCheck {
   #due;
   /** @type {Mark | undefined} */
   #mark;
+  /** When heads were sealed. */
+  times = new Times();
   #log = new Frontier();
   /** The log without its last head. */
   #before = new Frontier();
@@ -121,6 +123,7 @@ export class HeadsCheck {
     const mapRoot = this.#grow(head);
     this.number = Math.max(number, this.number);
     this.#at = at;
+    this.times.add(position, at);
     this.count = position + 1;
     if (!this.#isLogLost && mapRoot !== undefined) {
       this.#before = this.#log.copy();
@@ -185,6 +188,7 @@ export class HeadsCheck {
     this.count = log.size;
     this.number = head.number;
     this.good = { size: log.size, number: head.number };
+    this.times.add(head.position, head.at);
     for (const [tree, frontier] of trees) this.trees.set(tree, new TreeRecord(frontier, head));
     [this.#log, this.#before, this.#map, this.#secret, this.#at] = [log.copy(), before, map, head.secret, head.at];
     this.#firstBlock = Math.floor(log.size / blockSize);

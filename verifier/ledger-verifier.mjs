@@ -295,7 +295,7 @@ const treesMax = 1000;
  * @typedef {'changed' | 'missing' | 'inserted' | 'out of order' | 'swapped' | 'malformed' | 'misplaced' | 'number' | 'block'
  *   | 'head malformed' | 'head missing' | 'head out of order' | 'head changed' | 'behind'
  *   | 'old' | 'from the future' | 'note malformed' | 'note forged' | 'two truths' | 'shrunk' | 'era' | 'unreadable'
- *   | 'statement' | 'archive' | 'slice malformed' | 'slice incomplete' | 'not in this witness'} What
+ *   | 'statement' | 'time' | 'archive' | 'slice malformed' | 'slice incomplete' | 'not in this witness'} What
  *
  * @typedef {object} Finding
  * @property {What} what
@@ -1624,6 +1624,32 @@ class GrowthReader {
   }
 }
 
+const hourMicros = 3_600_000_000;
+
+/** When heads were sealed, kept by the hour: a head's own time is less than an hour away from the one that is kept for it. */
+class Times {
+  /** By position of the head. @type {[head: number, at: number][]} */
+  #kept = [];
+
+  /** @param {number} head @param {number} at Microseconds since 1970, as the head states it. */
+  add(head, at) {
+    const last = this.#kept.at(-1);
+    if (last === undefined || Math.abs(at - last[1]) >= hourMicros) this.#kept.push([head, at]);
+  }
+
+  /** Between which times this head was sealed; undefined: no head up to it is known. @param {number} head */
+  of(head) {
+    let [low, high] = [0, this.#kept.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((this.#kept[middle]?.[0] ?? 0) <= head) low = middle + 1;
+      else high = middle;
+    }
+    const at = this.#kept[low - 1]?.[1];
+    return at === undefined ? undefined : { from: at - hourMicros, to: at + hourMicros };
+  }
+}
+
 const pieceBits = 65_536;
 
 /** Which numbers were seen: one bit each, as much as the hashes of the blocks take. */
@@ -1692,6 +1718,8 @@ class HeadsCheck {
   #due;
   /** @type {Mark | undefined} */
   #mark;
+  /** When heads were sealed. */
+  times = new Times();
   #log = new Frontier();
   /** The log without its last head. */
   #before = new Frontier();
@@ -1753,6 +1781,7 @@ class HeadsCheck {
     const mapRoot = this.#grow(head);
     this.number = Math.max(number, this.number);
     this.#at = at;
+    this.times.add(position, at);
     this.count = position + 1;
     if (!this.#isLogLost && mapRoot !== undefined) {
       this.#before = this.#log.copy();
@@ -1817,6 +1846,7 @@ class HeadsCheck {
     this.count = log.size;
     this.number = head.number;
     this.good = { size: log.size, number: head.number };
+    this.times.add(head.position, head.at);
     for (const [tree, frontier] of trees) this.trees.set(tree, new TreeRecord(frontier, head));
     [this.#log, this.#before, this.#map, this.#secret, this.#at] = [log.copy(), before, map, head.secret, head.at];
     this.#firstBlock = Math.floor(log.size / blockSize);
@@ -2040,6 +2070,12 @@ function statementOf(entry) {
   if (!isWord(file) || !isWord(sha256) || !/^[0-9a-f]{64}$/.test(sha256) || !isCount(total)) return undefined;
   const isPossible = first <= last && last < entry.position && entries >= 1 && entries <= last - first + 1 && entries <= total;
   return isPossible ? { month, first, last, entries, file, sha256, total } : undefined;
+}
+
+/** When a month of entries may leave the database at the earliest: it has been over for a month. Microseconds since 1970. @param {string} month */
+function leavesAt(month) {
+  const [year = 0, number = 0] = month.split('-').map(Number);
+  return Date.UTC(year, number + 1, 1) * 1000;
 }
 
 /**
@@ -2498,7 +2534,12 @@ function areSwapped(first, entry) {
  * @typedef {object} Surroundings
  * @property {(number: number) => boolean} isNewNumber
  * @property {(source: number) => string | undefined} sha256Of
+ * @property {(head: number) => { readonly from: number, readonly to: number } | undefined} sealedAt Between which times, in microseconds.
  */
+
+const dayMicros = 86_400_000_000;
+/** So far before its seal, and behind it, an entry's own time may lie. */
+const [oldestMicros, aheadMicros] = [27 * dayMicros, 60 * dayMicros];
 
 /** One tree: feed its entries in order, then close. */
 class TreeCheck {
@@ -2581,6 +2622,7 @@ class TreeCheck {
       this.#suspects.accuse(entry, this.#before?.number, (finding) => this.#sayBetter(finding));
     } else {
       this.#checkFields(entry);
+      this.#checkTime(entry);
       this.#checkNumber(entry);
     }
     this.#before = { number: entry.number, beforeIt: this.#before?.number ?? 0, leaf, source };
@@ -2613,6 +2655,22 @@ class TreeCheck {
 
   // ---- What an entry says
 
+  /** When the head was sealed that holds the entry under way; nothing where that head is not known. */
+  #sealedAt() {
+    const next = this.#growths.next;
+    return next === undefined ? undefined : this.#around.sealedAt(next.head);
+  }
+
+  /** What was written waits for its seal for a moment; the sealer itself refuses what is far from its own time. @param {Entry} entry */
+  #checkTime(entry) {
+    const sealed = this.#sealedAt();
+    const at = entry.cells[3];
+    if (sealed === undefined || typeof at !== 'number') return;
+    if (at >= sealed.from - oldestMicros && at <= sealed.to + aheadMicros) return;
+    const text = `${placeText(entry.tree, entry.position, entry.number)}: it says ${instantText(Math.floor(at / 1000))}, and was sealed at about ${instantText(Math.floor(sealed.to / 1000))}: nothing that is sealed is so far from its time`;
+    this.findings.say('time', text, atPlace(entry));
+  }
+
   /** @param {Entry} entry */
   #checkFields(entry) {
     const { customer, kind } = fieldsOf(entry);
@@ -2625,7 +2683,10 @@ class TreeCheck {
     if (!isNew && entry.number > (this.#before?.number ?? 0)) bad('number', 'another entry has the same number');
     if (kind !== archivedKind) return;
     const statement = statementOf(entry);
+    const sealed = this.#sealedAt();
     if (statement === undefined) bad('statement', 'it states that entries are in an archive, and not which, or not rightly');
+    else if (sealed !== undefined && sealed.to < leavesAt(statement.month))
+      bad('statement', `it states that entries of ${statement.month} are in an archive, and was sealed before that month may leave`);
     else if (entry.position >= this.#record.proven) this.#absences.passOver();
     else this.#absences.state(statement, Math.floor(entry.position / blockSize));
   }
@@ -3116,6 +3177,7 @@ class Verification {
   #open(tree) {
     return new TreeCheck(tree, this.#heads.trees.get(tree) ?? new TreeRecord(), {
       isNewNumber: (number) => number > this.#before && (number > this.#heads.number || this.#numbers.see(number)),
+      sealedAt: (head) => this.#heads.times.of(head),
       sha256Of: (source) => this.#archives[source - 1]?.sha256,
     });
   }
