@@ -248,9 +248,9 @@ test('a statement whose own month leaves stays, and what stands on it is proved:
   const world = await recordWorld(t);
   const { sql, database, options, count, archiveDirectory, signing, keep } = world;
   const [customer] = customers;
-  await world.old(5, 30);
+  await world.old(7, 30);
   await archiveDue(options);
-  // It was told in the month behind it, which is due as well by now.
+  // It was told three months later, and that month is due as well by now.
   await sql.query('set session_replication_role = replica');
   await sql.query("update ledger_fresh set at = at - interval '4 months'");
   await sql.query('set session_replication_role = origin');
@@ -261,7 +261,7 @@ test('a statement whose own month leaves stays, and what stands on it is proved:
     await archiveDue(options);
     await world.sealAndWitness();
   }
-  t.same([await world.isOnline(5), await world.isOnline(4)], [false, false]);
+  t.same([await world.isOnline(7), await world.isOnline(4)], [false, false]);
   t.equal(await count('ledger_kept'), 3, 'what was told of the first month is there still');
   t.not(await database.withSystem(monthsMark), mark, 'and whoever verifies meanwhile can tell');
   t.equal(await database.withSystem(monthsMark), await database.withSystem(monthsMark), 'twin: while none leaves it is the same');
