@@ -5,11 +5,11 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
 import { CofferdamError } from '../domain/errors.ts';
+import { catalogueDifferences, differencesInWords } from './catalogue.ts';
 import { connectionLimit, reserveRole, reserveVersion } from './connection-limits.ts';
 import type { Transaction } from './database.ts';
 import { lockNotAvailable, sqlState } from './database-errors.ts';
 import { defaultWaitMs, gaveUp, type MigrationOptions, takeMigrationLock, type Watch, watchMigration } from './migration-watch.ts';
-import { compareStoredCode, readStoredCode, storedCode } from './stored-code.ts';
 
 export type RolePasswords = { readonly warden: string; readonly admin: string; readonly auditor: string };
 
@@ -146,7 +146,7 @@ async function bringUp(
   client: pg.Client,
   directory: string,
   passwords: RolePasswords,
-  { waitMs = defaultWaitMs, signal }: MigrationOptions,
+  { waitMs = defaultWaitMs, signal, isCompared = true }: MigrationOptions,
 ): Promise<readonly string[]> {
   // A statement that waits for a table has everybody wait behind it who comes later.
   await client.query("select set_config('lock_timeout', $1, false), set_config('client_min_messages', 'warning', false)", [String(waitMs)]);
@@ -157,15 +157,20 @@ async function bringUp(
   const applied = await applyNumbered(client, directory, signal);
   const bounds = "do $$ begin if to_regprocedure('bound_instants()') is not null then perform bound_instants(); end if; end $$";
   await client.query(`begin;\n${bounds};\n${readFileSync(join(directory, 'grants.sql'), 'utf8')}\ncommit`);
-  // Code that runs inside of our transactions decides with us: it is that of the migrations, or nothing starts.
-  const query = async <T>(text: string): Promise<readonly T[]> => (await client.query(text)).rows as T[];
-  const foreign = compareStoredCode(readStoredCode(directory), await storedCode(query as Transaction['query']));
-  if (foreign.length > 0)
+  if (isCompared) await requireCatalogue(client, directory);
+  return applied;
+}
+
+/** Throws `configuration` when the database holds anything that decides and is not that of the migrations. */
+async function requireCatalogue(client: pg.Client, directory: string): Promise<void> {
+  const query = async <T>(text: string, values?: readonly unknown[]): Promise<readonly T[]> =>
+    (await client.query(text, values as unknown[])).rows as T[];
+  const found = await catalogueDifferences(query as Transaction['query'], directory);
+  if (found.length > 0)
     throw new CofferdamError(
       'configuration',
-      `the database runs code that is not that of the migrations: ${foreign.slice(0, 5).join('; ')}. Look who put it there, and restore it`,
+      `the database is not what the migrations made of it: ${differencesInWords(found)}. Look who did that, and restore it`,
     );
-  return applied;
 }
 
 async function applyNumbered(client: pg.Client, directory: string, signal?: AbortSignal): Promise<readonly string[]> {
