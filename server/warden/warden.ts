@@ -23,6 +23,7 @@ import { Logins } from './authentication/login.ts';
 import { createCharges } from './budgets/charges.ts';
 import { completeBudgets } from './budgets/create-budgets.ts';
 import { serveBootstrap } from './changes/bootstrap.ts';
+import { CatalogueWatch } from './changes/catalogue-watch.ts';
 import { generationsOf } from './changes/generations.ts';
 import { startSealSweeps } from './changes/seal-sweeps.ts';
 import { sealing } from './changes/seals.ts';
@@ -88,6 +89,8 @@ export async function startWarden(config: Config): Promise<RunningWarden> {
   const forwards = new Forwards({ config, url, log, newest: () => ledger.newest });
   try {
     await database.withSystem((tx) => assertSafeSettings(tx));
+    const catalogue = new CatalogueWatch(database, log);
+    await catalogue.require();
     // Before anything is written, the database is compared with the witness: is it the one that was witnessed?
     await ledger.start();
     await database.withSystem((tx) => generationsOf(keys).refresh(tx));
@@ -118,7 +121,7 @@ export async function startWarden(config: Config): Promise<RunningWarden> {
     const logins = new Logins({ config, database, keys, sessions, exchanges, slots, accounts, startIdOf });
     const sweeps = startTransferSweeps(warden);
     const credentialSweeps = startCredentialSweeps(warden, sessions);
-    const sealSweeps = await startSealSweeps(warden, sessions);
+    const sealSweeps = await startSealSweeps(warden, sessions, catalogue);
     const recordPasses = startRecordPasses({
       config: config.ledger,
       url,
@@ -141,6 +144,7 @@ export async function startWarden(config: Config): Promise<RunningWarden> {
       { name: 'warden_key_exchanges_total', help: 'Key exchanges signed.', kind: 'counter', value: exchanges.signed },
       { name: 'warden_passwords_waiting', help: 'Passwords waiting to be hashed.', kind: 'gauge', value: logins.passwordsWaiting },
       { name: 'warden_grants_waiting', help: 'Grants waiting for their batch.', kind: 'gauge', value: charges.waiting() },
+      ...catalogue.metrics,
       ...ledger.metrics,
       ...forwards.metrics,
     ]);
