@@ -6,7 +6,7 @@ import { CofferdamError } from '../domain/errors.ts';
 import type { CustomerId } from '../domain/ids.ts';
 import type { Draft, End } from '../domain/ledger/births.ts';
 import { beginTransaction, type Condition } from './beginning.ts';
-import { connectionSettings } from './connection-settings.ts';
+import { connectionSettings, plainSettings, requireOurSettings } from './connection-settings.ts';
 import { deadlock, lockNotAvailable, noLongerFits, sqlState, translate } from './database-errors.ts';
 import { drafting } from './drafts.ts';
 import { endOf } from './ending.ts';
@@ -247,7 +247,8 @@ export class Database {
 
   /** Over a connection of its own: it must not wait for those that it is to end. */
   async #cancel(pid: number): Promise<void> {
-    const client = new pg.Client({ connectionString: this.#options.url, application_name: `${this.#options.applicationName} cancel` });
+    const { url, applicationName } = this.#options;
+    const client = new pg.Client({ connectionString: url, application_name: `${applicationName} cancel`, options: plainSettings });
     client.on('error', () => {});
     try {
       await client.connect();
@@ -327,23 +328,30 @@ export class Database {
     }
   }
 
+  #tellUnreachable(cause: unknown): void {
+    if (performance.now() - this.#unreachableTold <= unreachableEveryMs) return;
+    this.#unreachableTold = performance.now();
+    this.#options.onUnreachable?.(cause);
+  }
+
   async #admittedClient(): Promise<pg.PoolClient> {
     let client: pg.PoolClient;
     try {
       client = await this.#pool.connect();
     } catch (cause) {
-      if (performance.now() - this.#unreachableTold > unreachableEveryMs) {
-        this.#unreachableTold = performance.now();
-        this.#options.onUnreachable?.(cause);
-      }
+      this.#tellUnreachable(cause);
       throw new CofferdamError('unavailable', 'the database cannot be reached', { cause });
     }
     const { admit } = this.#options;
-    if (admit === undefined || this.#admitted.has(client)) return client;
+    if (this.#admitted.has(client)) return client;
     const onError = (): void => {};
     client.on('error', onError);
     try {
-      await admit({ query: this.#query(client) });
+      await requireOurSettings(this.#query(client)).catch((error: unknown) => {
+        this.#tellUnreachable(error);
+        throw error;
+      });
+      await admit?.({ query: this.#query(client) });
       this.#admitted.add(client);
       return client;
     } catch (error) {

@@ -7,7 +7,7 @@ export type Described = { readonly what: string; readonly text: string };
 
 /** Definitions are printed under these settings: names are qualified, and constants have one spelling. */
 const spelling = {
-  search_path: 'pg_catalog',
+  search_path: 'pg_catalog, pg_temp',
   TimeZone: 'UTC',
   DateStyle: 'ISO, MDY',
   IntervalStyle: 'postgres',

@@ -2,6 +2,7 @@
 // Must never: be what correctness rests on. A leader that was cut off may believe in itself for a moment; rows and locks decide.
 import pg from 'pg';
 import { detach, givenUp, unexpected } from '../domain/detached.ts';
+import { plainSettings } from './connection-settings.ts';
 
 const retryMs = 500;
 
@@ -27,6 +28,7 @@ export function lead(url: string, applicationName: string, key: number): { reado
           application_name: applicationName,
           connectionTimeoutMillis: 5000,
           keepAlive: true,
+          options: plainSettings,
         });
         client = next;
         const lost = (): void => {

@@ -2,6 +2,7 @@
 // Must never: let whoever listens believe that it heard everything: after each connection it is told that some may have been missed.
 import pg from 'pg';
 import { detach, givenUp, unexpected } from '../domain/detached.ts';
+import { plainSettings } from './connection-settings.ts';
 import { ended } from './ending.ts';
 
 const againMs = 500;
@@ -21,7 +22,7 @@ export async function listenTo({ url, applicationName, channel, onNotify, onReco
   let timer: NodeJS.Timeout | undefined;
   const connect = async (): Promise<void> => {
     if (stopped) return;
-    const next = new pg.Client({ connectionString: url, application_name: applicationName, keepAlive: true });
+    const next = new pg.Client({ connectionString: url, application_name: applicationName, keepAlive: true, options: plainSettings });
     const retry = (): void => {
       if (client !== next) return;
       client = undefined;

@@ -7,6 +7,7 @@ import pg from 'pg';
 import { CofferdamError } from '../domain/errors.ts';
 import { catalogueDifferences, differencesInWords } from './catalogue.ts';
 import { connectionLimit, reserveRole, reserveVersion } from './connection-limits.ts';
+import { plainSettings } from './connection-settings.ts';
 import type { Transaction } from './database.ts';
 import { lockNotAvailable, sqlState } from './database-errors.ts';
 import { defaultWaitMs, gaveUp, type MigrationOptions, takeMigrationLock, type Watch, watchMigration } from './migration-watch.ts';
@@ -23,6 +24,7 @@ async function connect(url: string, statementMs?: number): Promise<pg.Client> {
     connectionString: url,
     application_name: 'cofferdam migrate',
     connectionTimeoutMillis: connectMs,
+    options: plainSettings,
     ...(statementMs === undefined ? {} : { statement_timeout: statementMs }),
   });
   client.on('error', () => {});
