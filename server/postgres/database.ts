@@ -5,6 +5,7 @@ import { detach, givenUp } from '../domain/detached.ts';
 import { CofferdamError } from '../domain/errors.ts';
 import type { CustomerId } from '../domain/ids.ts';
 import type { Draft, End } from '../domain/ledger/births.ts';
+import type { AlertSink } from '../domain/raised-alert.ts';
 import { beginTransaction, type Condition } from './beginning.ts';
 import { connectionSettings, plainSettings, requireOurSettings } from './connection-settings.ts';
 import { deadlock, lockNotAvailable, noLongerFits, sqlState, translate } from './database-errors.ts';
@@ -53,6 +54,8 @@ export type DatabaseOptions = {
   readonly statementMs?: number;
   /** Begins the draft of a transaction's entries. Without it nobody watches what is written here. */
   readonly drafts?: () => Draft;
+  /** Hears the alerts of each transaction that was not undone. Without it only their rows tell of them. */
+  readonly alerts?: AlertSink | undefined;
   /** Hears why the server gave no connection, in its own words, at most each `unreachableEveryMs`. */
   readonly onUnreachable?: (cause: unknown) => void;
 };
@@ -288,11 +291,11 @@ export class Database {
       broken = error;
     };
     client.on('error', onError);
-    const draft = this.#options.drafts?.();
+    const draft = drafting({ query: this.#query(client) }, this.#options.drafts?.(), this.#options.alerts);
     let end: End = 'undone';
     try {
       await beginTransaction(client, { begin, scope, lockMs, condition });
-      const result = await work(drafting({ query: this.#query(client) }, draft), client);
+      const result = await work(draft.tx, client);
       requireUnrefused();
       end = 'unknown';
       // A transaction that had failed, and whose work went on all the same, is undone by its commit.
@@ -304,7 +307,7 @@ export class Database {
       throw translate(error);
     } finally {
       client.off('error', onError);
-      draft?.end(end);
+      draft.end(end);
       giveBack(broken);
     }
   }
