@@ -19,6 +19,8 @@ const spellingNames = Object.keys(spelling);
 
 /** Objects that the server itself brings have identifiers below this one. */
 const firstForeign = 16_384;
+/** Those of its functions that PostgreSQL's sources number by hand have identifiers below this one. */
+const firstGiven = 10_000;
 const ofOthers = (column: string): string => `${column} >= ${firstForeign}`;
 /** Schemas of the server itself, of temporary objects and of long values. */
 const schemaOfServer = (column: string): string =>
@@ -81,9 +83,10 @@ const parts: readonly string[] = [
    from pg_catalog.pg_rewrite r join pg_catalog.pg_class c on c.oid = r.ev_class
    where ${ofOthers('r.oid')} and not (r.rulename = '_RETURN' and c.relkind in ('v', 'm') and r.ev_type = '1' and r.ev_enabled = 'O' and r.is_instead)`,
 
+  // Of the server's own functions nearly all are machine code. The few that are not are listed, too: one that was replaced keeps its identifier.
   `select 'function ' || p.oid::regprocedure::text,
      case when p.prokind in ('f', 'p') then pg_catalog.pg_get_functiondef(p.oid) else 'kind ' || p.prokind::text end
-   from pg_catalog.pg_proc p where ${ofOthers('p.oid')}`,
+   from pg_catalog.pg_proc p where ${ofOthers('p.oid')} or p.oid < ${firstGiven} and p.prolang not in (select l.oid from pg_catalog.pg_language l where l.lanname in ('internal', 'c') and l.oid < ${firstForeign})`,
 
   `select 'type ' || t.oid::regtype::text, concat_ws(' ', 'kind ' || t.typtype::text, nullif(pg_catalog.format_type(t.typbasetype, t.typtypmod), '-'), case when t.typnotnull then 'not null' end,
      'default ' || t.typdefault, (select string_agg(e.enumlabel, ', ' order by e.enumsortorder) from pg_catalog.pg_enum e where e.enumtypid = t.oid),

@@ -32,6 +32,14 @@ const deeds: readonly (readonly [string, RegExp])[] = [
     'create schema elsewhere; create function elsewhere.more() returns int language sql as $$ select 1 $$',
     /function elsewhere.more\(\) is unknown\nschema elsewhere is unknown/,
   ],
+  [
+    "create or replace function pg_catalog.clock_timestamp() returns timestamptz language sql volatile parallel safe strict as $$ select timestamptz '2020-01-01' $$",
+    /function clock_timestamp\(\) is unknown/,
+  ],
+  [
+    "create or replace function pg_catalog.quote_literal(anyelement) returns text language sql stable strict as $$ select 'x' $$",
+    /function quote_literal\(anyelement\) is another one/,
+  ],
   ['alter function is_held(version) security definer', /function public.is_held\(public.version\) is another one/],
   ['alter function is_held(version) immutable', /function public.is_held\(public.version\) is another one/],
   [
