@@ -7,8 +7,9 @@ import { detach, givenUp } from '../domain/detached.ts';
 import { CofferdamError } from '../domain/errors.ts';
 import type { CustomerId } from '../domain/ids.ts';
 import type { Draft, End } from '../domain/ledger/births.ts';
+import type { AlertSink } from '../domain/raised-alert.ts';
 import { beginTransaction, type Condition } from './beginning.ts';
-import { connectionSettings } from './connection-settings.ts';
+import { connectionSettings, plainSettings, requireOurSettings } from './connection-settings.ts';
 import { deadlock, lockNotAvailable, noLongerFits, sqlState, translate } from './database-errors.ts';
 import { drafting } from './drafts.ts';
 import { endOf } from './ending.ts';
@@ -57,7 +58,9 @@ export type DatabaseOptions = {
   readonly statementMs?: number;
   /** Begins the draft of a transaction's entries. Without it, nobody watches whether the entries that are written here get sealed. */
   readonly drafts?: () => Draft;
-  /** Receives the reason why the server gave no connection, in the server's words, at most once in `unreachableEveryMs`. */
+  /** Hears the alerts of each transaction that was not undone. Without it only their rows tell of them. */
+  readonly alerts?: AlertSink | undefined;
+  /** Hears why the server gave no connection, in its own words, at most each `unreachableEveryMs`. */
   readonly onUnreachable?: (cause: unknown) => void;
 };
 
@@ -259,7 +262,8 @@ export class Database {
 
   /** Cancels the statement of a server process, over a connection of its own: it must not wait for the ones that it is meant to free. */
   async #cancel(pid: number): Promise<void> {
-    const client = new pg.Client({ connectionString: this.#options.url, application_name: `${this.#options.applicationName} cancel` });
+    const { url, applicationName } = this.#options;
+    const client = new pg.Client({ connectionString: url, application_name: `${applicationName} cancel`, options: plainSettings });
     client.on('error', () => {});
     try {
       await client.connect();
@@ -299,11 +303,11 @@ export class Database {
       broken = error;
     };
     client.on('error', onError);
-    const draft = this.#options.drafts?.();
+    const draft = drafting({ query: this.#query(client) }, this.#options.drafts?.(), this.#options.alerts);
     let end: End = 'undone';
     try {
       await beginTransaction(client, { begin, scope, lockMs, condition });
-      const result = await work(drafting({ query: this.#query(client) }, draft), client);
+      const result = await work(draft.tx, client);
       requireUnrefused();
       end = 'unknown';
       // When a statement in the transaction has failed and the work continued all the same, the server answers the commit with ROLLBACK.
@@ -315,7 +319,7 @@ export class Database {
       throw translate(error);
     } finally {
       client.off('error', onError);
-      draft?.end(end);
+      draft.end(end);
       giveBack(broken);
     }
   }
@@ -339,23 +343,30 @@ export class Database {
     }
   }
 
+  #tellUnreachable(cause: unknown): void {
+    if (performance.now() - this.#unreachableTold <= unreachableEveryMs) return;
+    this.#unreachableTold = performance.now();
+    this.#options.onUnreachable?.(cause);
+  }
+
   async #admittedClient(): Promise<pg.PoolClient> {
     let client: pg.PoolClient;
     try {
       client = await this.#pool.connect();
     } catch (cause) {
-      if (performance.now() - this.#unreachableTold > unreachableEveryMs) {
-        this.#unreachableTold = performance.now();
-        this.#options.onUnreachable?.(cause);
-      }
+      this.#tellUnreachable(cause);
       throw new CofferdamError('unavailable', 'the database cannot be reached', { cause });
     }
     const { admit } = this.#options;
-    if (admit === undefined || this.#admitted.has(client)) return client;
+    if (this.#admitted.has(client)) return client;
     const onError = (): void => {};
     client.on('error', onError);
     try {
-      await admit({ query: this.#query(client) });
+      await requireOurSettings(this.#query(client)).catch((error: unknown) => {
+        this.#tellUnreachable(error);
+        throw error;
+      });
+      await admit?.({ query: this.#query(client) });
       this.#admitted.add(client);
       return client;
     } catch (error) {

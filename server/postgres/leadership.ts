@@ -4,6 +4,7 @@
 // rows and locks decide.
 import pg from 'pg';
 import { detach, givenUp, unexpected } from '../domain/detached.ts';
+import { plainSettings } from './connection-settings.ts';
 
 const retryMs = 500;
 
@@ -29,6 +30,7 @@ export function lead(url: string, applicationName: string, key: number): { reado
           application_name: applicationName,
           connectionTimeoutMillis: 5000,
           keepAlive: true,
+          options: plainSettings,
         });
         client = next;
         const lost = (): void => {

@@ -3,6 +3,7 @@
 // some notifications may have been missed.
 import pg from 'pg';
 import { detach, givenUp, unexpected } from '../domain/detached.ts';
+import { plainSettings } from './connection-settings.ts';
 import { ended } from './ending.ts';
 
 const againMs = 500;
@@ -22,7 +23,7 @@ export async function listenTo({ url, applicationName, channel, onNotify, onReco
   let timer: NodeJS.Timeout | undefined;
   const connect = async (): Promise<void> => {
     if (stopped) return;
-    const next = new pg.Client({ connectionString: url, application_name: applicationName, keepAlive: true });
+    const next = new pg.Client({ connectionString: url, application_name: applicationName, keepAlive: true, options: plainSettings });
     const retry = (): void => {
       if (client !== next) return;
       client = undefined;

@@ -6,11 +6,12 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
 import { CofferdamError } from '../domain/errors.ts';
+import { catalogueDifferences, differencesInWords } from './catalogue.ts';
 import { connectionLimit, reserveRole, reserveVersion } from './connection-limits.ts';
+import { plainSettings } from './connection-settings.ts';
 import type { Transaction } from './database.ts';
 import { lockNotAvailable, sqlState } from './database-errors.ts';
 import { defaultWaitMs, gaveUp, type MigrationOptions, takeMigrationLock, type Watch, watchMigration } from './migration-watch.ts';
-import { compareStoredCode, readStoredCode, storedCode } from './stored-code.ts';
 
 export type RolePasswords = { readonly warden: string; readonly admin: string; readonly auditor: string };
 
@@ -24,6 +25,7 @@ async function connect(url: string, statementMs?: number): Promise<pg.Client> {
     connectionString: url,
     application_name: 'cofferdam migrate',
     connectionTimeoutMillis: connectMs,
+    options: plainSettings,
     ...(statementMs === undefined ? {} : { statement_timeout: statementMs }),
   });
   client.on('error', () => {});
@@ -158,7 +160,7 @@ async function bringUp(
   client: pg.Client,
   directory: string,
   passwords: RolePasswords,
-  { waitMs = defaultWaitMs, signal }: MigrationOptions,
+  { waitMs = defaultWaitMs, signal, isCompared = true }: MigrationOptions,
 ): Promise<readonly string[]> {
   // While a statement waits for a lock on a table, every later statement on that table waits behind it.
   await client.query("select set_config('lock_timeout', $1, false), set_config('client_min_messages', 'warning', false)", [String(waitMs)]);
@@ -169,16 +171,20 @@ async function bringUp(
   const applied = await applyNumbered(client, directory, signal);
   const bounds = "do $$ begin if to_regprocedure('bound_instants()') is not null then perform bound_instants(); end if; end $$";
   await client.query(`begin;\n${bounds};\n${readFileSync(join(directory, 'grants.sql'), 'utf8')}\ncommit`);
-  // Functions and triggers of the database run inside our transactions and take part in our decisions, so nothing
-  // starts unless they are those of the migrations.
-  const query = async <T>(text: string): Promise<readonly T[]> => (await client.query(text)).rows as T[];
-  const foreign = compareStoredCode(readStoredCode(directory), await storedCode(query as Transaction['query']));
-  if (foreign.length > 0)
+  if (isCompared) await requireCatalogue(client, directory);
+  return applied;
+}
+
+/** Throws `configuration` when the database holds anything that decides and is not that of the migrations. */
+async function requireCatalogue(client: pg.Client, directory: string): Promise<void> {
+  const query = async <T>(text: string, values?: readonly unknown[]): Promise<readonly T[]> =>
+    (await client.query(text, values as unknown[])).rows as T[];
+  const found = await catalogueDifferences(query as Transaction['query'], directory);
+  if (found.length > 0)
     throw new CofferdamError(
       'configuration',
-      `the database runs code that is not that of the migrations: ${foreign.slice(0, 5).join('; ')}. Look who put it there, and restore it`,
+      `the database is not what the migrations made of it: ${differencesInWords(found)}. Look who did that, and restore it`,
     );
-  return applied;
 }
 
 async function applyNumbered(client: pg.Client, directory: string, signal?: AbortSignal): Promise<readonly string[]> {

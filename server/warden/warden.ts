@@ -19,10 +19,12 @@ import { roleUrl } from '../postgres/role-url.ts';
 import { edgeToWarden, wardenToEdge } from '../rpc/edge-warden.ts';
 import { Peer } from '../rpc/peer.ts';
 import type { Release } from '../rpc/slots.ts';
+import { AlertLog } from './alerts/log-sink.ts';
 import { Logins } from './authentication/login.ts';
 import { createCharges } from './budgets/charges.ts';
 import { completeBudgets } from './budgets/create-budgets.ts';
 import { serveBootstrap } from './changes/bootstrap.ts';
+import { CatalogueWatch } from './changes/catalogue-watch.ts';
 import { generationsOf } from './changes/generations.ts';
 import { startSealSweeps } from './changes/seal-sweeps.ts';
 import { sealing } from './changes/seals.ts';
@@ -73,6 +75,7 @@ export async function startWarden(config: Config): Promise<RunningWarden> {
     const { known } = guard;
     guard.admit(await identify(tx), known);
   };
+  const alerts = new AlertLog(log);
   const slots = wardenSlots(config.shares.warden);
   const database = new Database({
     url,
@@ -81,13 +84,16 @@ export async function startWarden(config: Config): Promise<RunningWarden> {
     admission: () => placeFor(slots),
     admit,
     drafts,
+    alerts: alerts.hear,
     isPreparing: true,
     onUnreachable: (cause) => log.error({ err: cause }, 'the database gives no connection'),
   });
-  const ledger = new Ledger({ config, url, keys, guard, births, witnesses: createWitnesses(config.ledger), log });
-  const forwards = new Forwards({ config, url, log, newest: () => ledger.newest });
+  const ledger = new Ledger({ config, url, keys, guard, births, witnesses: createWitnesses(config.ledger), log, alerts: alerts.hear });
+  const forwards = new Forwards({ config, url, log, alerts: alerts.hear, newest: () => ledger.newest });
   try {
     await database.withSystem((tx) => assertSafeSettings(tx));
+    const catalogue = new CatalogueWatch(database, log);
+    await catalogue.require();
     // Before anything is written, the database is compared with the witness: is it the one that was witnessed?
     await ledger.start();
     await database.withSystem((tx) => generationsOf(keys).refresh(tx));
@@ -116,14 +122,15 @@ export async function startWarden(config: Config): Promise<RunningWarden> {
     const accounts = new NodeAccounts(config.perNode, database, { payerOf: (token, caller) => sessions.payerOf(token, caller), dayMs });
     const startIdOf = (caller: EdgeCaller): string => nodes.startIdOf(caller);
     const logins = new Logins({ config, database, keys, sessions, exchanges, slots, accounts, startIdOf });
-    const sweeps = startTransferSweeps(warden);
+    const sweeps = startTransferSweeps(warden, alerts);
     const credentialSweeps = startCredentialSweeps(warden, sessions);
-    const sealSweeps = await startSealSweeps(warden, sessions);
+    const sealSweeps = await startSealSweeps(warden, sessions, catalogue);
     const recordPasses = startRecordPasses({
       config: config.ledger,
       url,
       log,
       drafts,
+      alerts: alerts.hear,
       mayWork: () => ledger.isLeading && guard.state.is === 'open',
     });
     const bootstrap = await serveBootstrap(warden);
@@ -141,6 +148,8 @@ export async function startWarden(config: Config): Promise<RunningWarden> {
       { name: 'warden_key_exchanges_total', help: 'Key exchanges signed.', kind: 'counter', value: exchanges.signed },
       { name: 'warden_passwords_waiting', help: 'Passwords waiting to be hashed.', kind: 'gauge', value: logins.passwordsWaiting },
       { name: 'warden_grants_waiting', help: 'Grants waiting for their batch.', kind: 'gauge', value: charges.waiting() },
+      ...catalogue.metrics,
+      ...alerts.metrics,
       ...ledger.metrics,
       ...forwards.metrics,
     ]);

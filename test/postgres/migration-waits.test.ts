@@ -12,6 +12,8 @@ import { createEmptyDatabase, migrations, temporaryDirectory, testPasswords } fr
 const project = join(import.meta.dirname, '..', '..');
 const patienceMs = 60_000;
 const shortMs = 1500;
+/** The one more table stands in no catalogue. */
+const one = { waitMs: shortMs, isCompared: false };
 
 async function connect(t: Test, url: string, name: string): Promise<pg.Client> {
   const client = new pg.Client({ connectionString: url, application_name: name });
@@ -40,7 +42,7 @@ test('a migration waits for another one, names whoever holds its lock, and ends 
   await other.query('select pg_advisory_lock($1)', [advisoryLocks.migration]);
   const told: string[] = [];
   const tell = (line: string): void => void told.push(line);
-  await t.rejects(migrate(url, directory, testPasswords, { waitMs: shortMs, tell }), {
+  await t.rejects(migrate(url, directory, testPasswords, { ...one, tell }), {
     code: 'unavailable',
     message:
       /another migration of this database did not end within 1.5 s: its lock is held by process \d+ of the server \(somebody else as /,
@@ -54,24 +56,20 @@ test('a migration waits for another one, names whoever holds its lock, and ends 
 
   await other.query('select pg_advisory_unlock($1)', [advisoryLocks.migration]);
   await other.query('select pg_advisory_lock($1)', [advisoryLocks.sealerLeadership]);
-  t.same(
-    await migrate(url, directory, testPasswords, { waitMs: shortMs }),
-    ['9000_one_more.sql'],
-    'twin: the lock is free, and a sealer leads',
-  );
+  t.same(await migrate(url, directory, testPasswords, one), ['9000_one_more.sql'], 'twin: the lock is free, and a sealer leads');
 });
 
 test('a table that somebody holds ends the migration at the bound, with his name, and nothing of it stays', async (t) => {
   const { url, directory } = await oneMore(t, 'create table one_more (id int); alter table customer add column more int;');
   const other = await connect(t, url, 'a long report');
   await other.query('begin; select 1 from customer limit 1');
-  await t.rejects(migrate(url, directory, testPasswords, { waitMs: shortMs }), {
+  await t.rejects(migrate(url, directory, testPasswords, one), {
     code: 'unavailable',
     message: /a lock of a table was not given within 1.5 s.*held by process \d+ of the server \(a long report as /,
   });
   t.equal((await other.query("select to_regclass('one_more') as x")).rows[0]?.x, null, 'what came before it in the file is undone');
   await other.query('rollback');
-  t.same(await migrate(url, directory, testPasswords, { waitMs: shortMs }), ['9000_one_more.sql'], 'twin: nobody holds it');
+  t.same(await migrate(url, directory, testPasswords, one), ['9000_one_more.sql'], 'twin: nobody holds it');
 });
 
 test('a migration that is given up stops where it is: while it waits, and in the middle of a statement', async (t) => {
@@ -96,7 +94,7 @@ test('a migration that is given up stops where it is: while it waits, and in the
   t.equal((await other.query("select to_regclass('one_more') as x")).rows[0]?.x, null, 'undone');
   t.notOk(await applied(other));
   writeFileSync(join(directory, '9000_one_more.sql'), 'create table one_more (id int)');
-  t.same(await migrate(url, directory, testPasswords), ['9000_one_more.sql'], 'twin: the next one goes on from there');
+  t.same(await migrate(url, directory, testPasswords, one), ['9000_one_more.sql'], 'twin: the next one goes on from there');
 });
 
 const ended = (child: ChildProcess): Promise<number | null> => new Promise((resolve) => child.once('close', (code) => resolve(code)));

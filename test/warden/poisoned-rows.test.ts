@@ -8,7 +8,7 @@ import { CofferdamError } from '../../server/domain/errors.ts';
 import { type CredentialId, idOf, type ObjectId, type SessionId } from '../../server/domain/ids.ts';
 import { objectPath } from '../../server/extents/object-store.ts';
 import { Database } from '../../server/postgres/database.ts';
-import { logAlerts } from '../../server/warden/alerts/log-sink.ts';
+import { AlertLog } from '../../server/warden/alerts/log-sink.ts';
 import { recordStrangers } from '../../server/warden/authentication/login-record.ts';
 import { watchMissing } from '../../server/warden/budgets/create-budgets.ts';
 import { endWhatRelies, remind } from '../../server/warden/changes/seal-sweeps.ts';
@@ -211,7 +211,7 @@ const cases: Readonly<Record<RowPassName, Case>> = {
       const key = row?.id ?? '';
       return { key, isDone: () => exists(scene, 'from alert where id = $1 and logged_at is not null', key) };
     },
-    run: logAlerts,
+    run: ({ database, log }) => new AlertLog(log).pass(database),
   },
   'silent-nodes': {
     poison: ofAlert,

@@ -1,5 +1,6 @@
 // Owns: the findings about the database: version, settings, the whole matrix of rights, row-level security, roles, triggers, its clock.
 import type { Shares } from '../../config/shares.ts';
+import { differencesInWords } from '../../postgres/catalogue.ts';
 import { connectionLimit, connectionsOf } from '../../postgres/connection-limits.ts';
 import { type Catalogue, compareGrants, type Grant } from '../../postgres/grant-matrix.ts';
 import type { DatabaseFacts, RoleFact, TriggerFacts } from './catalogue-queries.ts';
@@ -150,13 +151,17 @@ export function triggerFindings({ unguarded, disabled }: TriggerFacts): readonly
   ];
 }
 
-/** Returns the findings about functions and triggers of the database, which run inside the warden's transactions. */
-export function storedCodeFindings(foreign: readonly string[]): readonly Finding[] {
-  return [
-    foreign.length === 0
-      ? ok('stored code', 'every function and trigger is that of the migrations')
-      : fault('stored code', someOf(foreign), 'look who put it there; drop what is unknown, create the others again from migrations/*.sql'),
-  ];
+const differencesMax = 100;
+/** Returns the finding about everything in the catalogue that decides what a statement means. Each difference is named. */
+export function catalogueFinding(differences: readonly string[]): Finding {
+  const check = 'database catalogue';
+  return differences.length === 0
+    ? ok(check, 'views, policies, columns, constraints, triggers, functions, owners and settings of roles are those of the migrations')
+    : fault(
+        check,
+        differencesInWords(differences, differencesMax),
+        'look who did that, and since when; drop what is unknown, make the others again as migrations/*.sql has them (alter role NAME reset SETTING); until then believe no answer',
+      );
 }
 
 export function clockFinding(databaseNow: Date): Finding {

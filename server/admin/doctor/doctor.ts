@@ -3,23 +3,23 @@
 import { join } from 'node:path';
 import { type Config, runtimePaths } from '../../config/config.ts';
 import { CofferdamError } from '../../domain/errors.ts';
+import { catalogueDifferences } from '../../postgres/catalogue.ts';
 import type { Database } from '../../postgres/database.ts';
 import { type Grant, readGrants } from '../../postgres/grant-matrix.ts';
 import { roleUrl } from '../../postgres/role-url.ts';
-import { compareStoredCode, readStoredCode, storedCode } from '../../postgres/stored-code.ts';
 import { peopleFacts } from '../change-queries.ts';
 import { ledgerStatus } from '../ledger/status-queries.ts';
 import { listControls, listNodes, totals } from '../report-queries.ts';
 import { databaseFacts, grantCatalogue, rolePowers, rowSecurity, triggerFacts } from './catalogue-queries.ts';
 import { certificateFindings } from './certificates.ts';
 import {
+  catalogueFinding,
   clockFinding,
   connectionFinding,
   databaseFindings,
   grantFindings,
   roleFindings,
   rowSecurityFindings,
-  storedCodeFindings,
   triggerFindings,
 } from './database.ts';
 import { type Finding, fault, ok } from './finding.ts';
@@ -65,7 +65,7 @@ export async function examine(config: Config, database: Database, answerMs: numb
     roles: await rolePowers(tx),
     tables: await rowSecurity(tx),
     triggers: await triggerFacts(tx),
-    foreignCode: compareStoredCode(readStoredCode(), await storedCode(tx.query)),
+    differences: await catalogueDifferences(tx.query),
     people: await peopleFacts(tx),
     ledger: await ledgerStatus(tx, []),
   }));
@@ -84,7 +84,7 @@ export async function examine(config: Config, database: Database, answerMs: numb
     ...roleFindings(seen.roles),
     ...rowSecurityFindings(seen.tables),
     ...triggerFindings(seen.triggers),
-    ...storedCodeFindings(seen.foreignCode),
+    catalogueFinding(seen.differences),
     ...ledgerFindings(config, seen.ledger),
     ...peopleFindings(seen.people, config.mode === 'production'),
     clockFinding(sums.now),

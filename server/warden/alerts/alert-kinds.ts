@@ -15,6 +15,7 @@ export const alertKinds = [
   'credential.expiring',
   'credential.proved-elsewhere',
   'credential.requested',
+  'database.changed',
   'deposit.given-back',
   'deposit.waits',
   'edge.impossible-word',

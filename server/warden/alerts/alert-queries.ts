@@ -1,6 +1,7 @@
 // Owns: the SQL of alerts. There is one row for each kind, subject and hour; repetitions are counted in it.
 import type { AccountId, CustomerId } from '../../domain/ids.ts';
 import type { Transaction } from '../../postgres/database.ts';
+import { leaveAlert } from '../../postgres/drafts.ts';
 import type { AlertKind } from './alert-kinds.ts';
 
 export type Severity = 'notice' | 'warning' | 'critical';
@@ -21,15 +22,21 @@ export type NewAlert = {
 };
 
 /**
- * Writes an alert, or counts it in the row of the same kind, subject and hour. Alerts about accounts of self-tests are
- * not written, because a self-test provokes refusals on purpose; what a self-test finds is raised without an account.
+ * Writes an alert, or counts it in the row of the same kind, subject and hour, and leaves it for the process's own sink,
+ * which hears of it when the transaction has ended, whatever the database made of the row. Alerts about accounts of
+ * self-tests are not written, because a self-test provokes refusals on purpose; what a self-test finds is raised without
+ * an account. `logged_at` is written explicitly: no default of the column says that an alert was told.
  */
 export async function insertAlert(tx: Transaction, alert: NewAlert): Promise<void> {
-  await tx.query(
-    `insert into alert (kind, severity, subject, hour, customer_id, account_id, text, facts, next_command, contact, contact_text, count)
-     select $1, $2, $3, date_trunc('hour', clock_timestamp()), $4, $5, $6, $7, $8, (select a.contact from account a where a.id = $5), $9, $10
-       where not exists (select 1 from account a where a.id = $5 and a.is_self_test)
-     on conflict (kind, subject, hour) do update set count = alert.count + excluded.count, last_at = clock_timestamp(), text = excluded.text, facts = excluded.facts`,
+  const [made] = await tx.query<Made>(
+    `with made as (
+       insert into alert (kind, severity, subject, hour, customer_id, account_id, text, facts, next_command, contact, contact_text, count, logged_at)
+       select $1, $2, $3, date_trunc('hour', clock_timestamp()), $4, $5, $6, $7, $8, (select a.contact from account a where a.id = $5), $9, $10, null
+         where not exists (select 1 from account a where a.id = $5 and a.is_self_test)
+       on conflict (kind, subject, hour) do update set count = alert.count + excluded.count, last_at = clock_timestamp(), text = excluded.text, facts = excluded.facts
+       returning id, contact, logged_at is not null and xmax = 0 as "isMarked")
+     select m.id, m.contact, coalesce(m."isMarked", false) as "isMarked", exists (select 1 from account a where a.id = $5 and a.is_self_test) as "isOfTest"
+     from (select) x left join made m on true`,
     [
       alert.kind,
       alert.severity,
@@ -43,6 +50,27 @@ export async function insertAlert(tx: Transaction, alert: NewAlert): Promise<voi
       alert.count ?? 1,
     ],
   );
+  if (made?.isOfTest === true && made.id === null) return;
+  leaveAlert(tx, {
+    id: made?.id ?? null,
+    kind: alert.kind,
+    severity: alert.severity,
+    subject: alert.subject,
+    text: alert.text,
+    facts: alert.facts,
+    nextCommand: alert.nextCommand,
+    contact: made?.contact ?? null,
+    contactText: alert.contactText ?? null,
+    oddity: oddityOf(made),
+  });
+}
+
+type Made = { readonly id: string | null; readonly contact: string | null; readonly isMarked: boolean; readonly isOfTest: boolean };
+
+/** Returns what an honest database does not do with the row of an alert; null when there is nothing to say. */
+function oddityOf(made: Made | undefined): string | null {
+  if (made === undefined || made.id === null) return 'the database made no row of it';
+  return made.isMarked ? 'the database marked it as logged before it was' : null;
 }
 
 export type AlertRow = {

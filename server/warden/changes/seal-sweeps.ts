@@ -1,4 +1,4 @@
-// Owns: the regular pass over all seals, including those of open sessions, and the reminder of emergencies that nobody has reviewed.
+// Owns: the regular pass over the catalogue and all seals, including those of open sessions, and the reminder of emergencies that nobody has reviewed.
 // Must never: leave a session open that relies on a row which somebody else wrote.
 import type { SessionId } from '../../domain/ids.ts';
 import { insertAlert, type NewAlert } from '../alerts/alert-queries.ts';
@@ -11,6 +11,7 @@ import type { SessionFilter } from '../sessions/session-queries.ts';
 import { alteredReason, type SessionRegistry } from '../sessions/sessions.ts';
 import { alarmBroken } from './altered-rows.ts';
 import { brokenSeals } from './broken-seals.ts';
+import type { CatalogueWatch } from './catalogue-watch.ts';
 import { unreviewed } from './change-queries.ts';
 import { generationsOf } from './generations.ts';
 import { type RowName, scopeOfRow } from './seal-queries.ts';
@@ -19,13 +20,18 @@ const remindEveryMs = 3_600_000;
 /** The shortest time between two reads of the record because of a notification, since any role of the database may notify. */
 const refreshPauseMs = 100;
 
-/** Starts the passes over seals, missing budgets and emergencies, and reads the record again when it is notified of a new seal. */
-export async function startSealSweeps(warden: Warden, sessions: SessionRegistry): Promise<{ stop(): Promise<void> }> {
+/** Starts the passes over the catalogue, seals, missing budgets and emergencies, and reads the record again when it is notified of a new seal. */
+export async function startSealSweeps(
+  warden: Warden,
+  sessions: SessionRegistry,
+  catalogue: Pick<CatalogueWatch, 'pass'>,
+): Promise<{ stop(): Promise<void> }> {
   const beats = [
     every(
       warden.config.limits.sealsEveryMs,
       () =>
         eachInTurn(
+          () => catalogue.pass(),
           () => sweepSeals(warden, sessions),
           () => watchMissing(warden),
         ),

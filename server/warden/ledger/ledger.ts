@@ -9,7 +9,7 @@ import type { Logger } from '../../observability/logger.ts';
 import type { Reading } from '../../observability/metrics.ts';
 import { advisoryLocks } from '../../postgres/advisory-locks.ts';
 import { connections } from '../../postgres/connection-limits.ts';
-import { Database } from '../../postgres/database.ts';
+import { Database, type DatabaseOptions } from '../../postgres/database.ts';
 import { lead } from '../../postgres/leadership.ts';
 import { generationsOf } from '../changes/generations.ts';
 import type { KeyRing } from '../context.ts';
@@ -35,10 +35,9 @@ import { Delivery, type Witness } from './witness/witness.ts';
 /** The largest number of sealing rounds in one beat. */
 const roundsMax = 5;
 /** How long a start waits for the witnesses to take the checkpoint that an earlier run left behind. */
-const catchUpMs = 5000;
-const catchUpEveryMs = 50;
+const [catchUpMs, catchUpEveryMs] = [5000, 50];
 
-export type LedgerOptions = {
+export type LedgerOptions = Pick<DatabaseOptions, 'alerts'> & {
   readonly config: Pick<Config, 'limits'>;
   readonly url: string;
   readonly keys: KeyRing;
@@ -88,6 +87,7 @@ export class Ledger {
       statementMs,
       admission: async () => ({ release: () => {}, lockMs }),
       drafts: () => this.#births.begin(false),
+      alerts: given.alerts,
     });
     this.#sealer = new Sealer(this.#database, given.log);
     this.#born = new Born(this.#database, this.#births);

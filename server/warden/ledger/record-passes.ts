@@ -2,13 +2,14 @@
 // recording verdicts about the record, and archiving months.
 // Must never: use a connection that sealing or a plane needs, or delay a stop.
 import type { LedgerConfig } from '../../config/ledger-settings.ts';
+import type { AlertSink } from '../../domain/raised-alert.ts';
 import type { Logger } from '../../observability/logger.ts';
 import { connections } from '../../postgres/connection-limits.ts';
 import { Database, type DatabaseOptions } from '../../postgres/database.ts';
 import { every } from '../every.ts';
 import { archiveDue } from './archive.ts';
 import { makeMonthsAhead } from './months.ts';
-import { recordVerdicts } from './verdicts.ts';
+import { recordVerdicts, type VerdictMemory } from './verdicts.ts';
 
 const passEveryMs = 60_000;
 /** The rest after a pass in which archiving a month failed, or in which a month waits at another step than `stated`. */
@@ -19,19 +20,25 @@ export type RecordPasses = {
   readonly url: string;
   readonly log: Logger;
   readonly drafts: NonNullable<DatabaseOptions['drafts']>;
+  readonly alerts: AlertSink;
   /** Returns true while this warden leads and the record is in order. */
   readonly mayWork: () => boolean;
 };
 
 /** Starts a pass a minute over a pool of its own. `stop` aborts the work at its present step. */
-export function startRecordPasses({ config, url, log, drafts, mayWork }: RecordPasses): { stop(): Promise<void> } {
-  const database = new Database({ url, applicationName: 'cofferdam archives', connectionsMax: connections.archives, drafts });
+export function startRecordPasses({ config, url, log, drafts, alerts, mayWork }: RecordPasses): { stop(): Promise<void> } {
+  const database = new Database({ url, applicationName: 'cofferdam archives', connectionsMax: connections.archives, drafts, alerts });
   const stopped = new AbortController();
+  const verdicts: VerdictMemory = { newest: null };
   let restUntil = 0;
   const pass = async (): Promise<void> => {
-    if (!mayWork()) return;
+    if (!mayWork()) {
+      // Another warden may record verdicts now.
+      verdicts.newest = null;
+      return;
+    }
     await makeMonthsAhead(database);
-    await recordVerdicts(database, { any: config.verifiedWithinHours, full: config.fullyVerifiedWithinHours });
+    await recordVerdicts(database, config.verifiedWithinHours, verdicts);
     if (performance.now() < restUntil) return;
     const waiting = await archiveDue({ config, database, log, signal: stopped.signal });
     if (waiting.some((one) => one.isFailure || one.step !== 'stated')) restUntil = performance.now() + againMs;

@@ -16,15 +16,27 @@ export type Verdict = {
   readonly sinceAt: Date | null;
   readonly fullAt: Date | null;
 };
+/** `wasMarked`: somebody else than the warden that leads says that it is on the record. */
+export type TakenVerdict = Verdict & { readonly wasMarked: boolean };
 
-/** Verdicts that are not on the record yet, marked as if they were: the caller writes the entries in the same transaction. */
-export async function takeVerdicts(tx: Transaction, limit: number): Promise<readonly Verdict[]> {
-  return tx.query<Verdict>(
+/** Returns the number of the newest verdict that is marked as recorded; 0 when there is none. */
+export async function newestRecorded(tx: Transaction): Promise<number> {
+  const [row] = await tx.query<{ id: number }>(
+    'select coalesce(max(id), 0)::bigint as id from ledger_verdict where recorded_at is not null',
+  );
+  return row?.id ?? 0;
+}
+
+/**
+ * Returns the verdicts that are not on the record yet, and marks them as recorded: the caller writes the entries in the
+ * same transaction. Those that came after number `newest` are among them, whatever their marks say.
+ */
+export async function takeVerdicts(tx: Transaction, limit: number, newest: number): Promise<readonly TakenVerdict[]> {
+  return tx.query<TakenVerdict>(
     `update ledger_verdict v set recorded_at = clock_timestamp()
-     from (select id from ledger_verdict where recorded_at is null order by id limit $1 for update skip locked) n
-     where v.id = n.id returning v.id::text, v.host, v.verdict, v.heads, v.entries, v.findings, v.text, v.run, v.since_head as "sinceHead",
-       v.since_entry as "sinceEntry", v.since_at as "sinceAt", v.full_at as "fullAt"`,
-    [limit],
+     from (select id, recorded_at is not null as was_marked from ledger_verdict where recorded_at is null or id > $2 order by id limit $1 for update skip locked) n
+     where v.id = n.id returning v.id::text, v.host, v.verdict, v.heads, v.entries, v.findings, v.text, n.was_marked as "wasMarked"`,
+    [limit, newest],
   );
 }
 

@@ -7,7 +7,7 @@ import { markerSuffix } from '../../domain/publish-rules.ts';
 import { deleteObject } from '../../extents/object-store.ts';
 import type { Transaction } from '../../postgres/database.ts';
 import { insertAlert } from '../alerts/alert-queries.ts';
-import { logAlerts } from '../alerts/log-sink.ts';
+import type { AlertLog } from '../alerts/log-sink.ts';
 import { recordStrangers } from '../authentication/login-record.ts';
 import { thinBudgets } from '../budgets/budget-queries.ts';
 import type { Warden } from '../context.ts';
@@ -44,14 +44,14 @@ const incomingEveryMs = 60_000;
 /** The largest number of extents that one pass collects, over all its versions. A large file takes several passes. */
 const extentsMax = 500;
 
-export function startTransferSweeps(warden: Warden): { stop(): Promise<void> } {
+export function startTransferSweeps(warden: Warden, alerts: AlertLog): { stop(): Promise<void> } {
   // These passes rest while the database is in doubt, because what they publish, withdraw or destroy cannot be undone.
   const beat = (ms: number, work: () => Promise<void>) =>
     every(ms, async () => (warden.guard.state.is === 'open' ? work() : undefined), warden.log);
   const beats = [
     beat(publishEveryMs, () => publish(warden)),
     beat(warden.config.limits.collectEveryMs, () => collect(warden)),
-    every(alertsEveryMs, () => logAlerts(warden), warden.log),
+    every(alertsEveryMs, () => alerts.pass(warden.database), warden.log),
     beat(warden.config.limits.collectEveryMs, () => applyRetention(warden)),
     beat(strangersEveryMs, () => recordStrangers(warden)),
     beat(selfTestsEveryMs, () => watchSelfTests(warden)),

@@ -6,7 +6,7 @@ import { held } from '../../../domain/detached.ts';
 import type { Logger } from '../../../observability/logger.ts';
 import type { Reading } from '../../../observability/metrics.ts';
 import { connections } from '../../../postgres/connection-limits.ts';
-import { Database } from '../../../postgres/database.ts';
+import { Database, type DatabaseOptions } from '../../../postgres/database.ts';
 import { insertAlert } from '../../alerts/alert-queries.ts';
 import { Forward, type ForwardTimes, type Standing } from './forward.ts';
 import { defaultTimes, placeOf } from './syslog-connection.ts';
@@ -26,7 +26,7 @@ const times: ForwardTimes = {
   stopMs: 2000,
 };
 
-export type ForwardsOptions = {
+export type ForwardsOptions = Pick<DatabaseOptions, 'alerts'> & {
   readonly config: Pick<Config, 'limits' | 'ledger'>;
   readonly url: string;
   readonly log: Logger;
@@ -53,7 +53,12 @@ export class Forwards {
       return;
     }
     // The forwards have a pool of their own, so that a large backlog and the sealer never wait for each other's connections.
-    const database = new Database({ url: given.url, applicationName: 'cofferdam forwarder', connectionsMax: connections.forwarder });
+    const database = new Database({
+      url: given.url,
+      applicationName: 'cofferdam forwarder',
+      connectionsMax: connections.forwarder,
+      alerts: given.alerts,
+    });
     const context = {
       database,
       log: given.log,

@@ -1,0 +1,26 @@
+-- Marks that say that something was done are written, by whoever makes the row and by whoever did it: no default of a column says so. Forward only.
+
+create or replace function ledger_report_verdict(p_host text, p_verdict text, p_heads bigint, p_entries bigint, p_findings bigint, p_text text) returns bigint language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  made bigint;
+begin
+  -- Whoever took that role fills nothing with it.
+  if (select count(*) from ledger_verdict v where v.at > clock_timestamp() - interval '1 hour') >= 60 then
+    raise exception 'too many verdicts within an hour' using errcode = 'configuration_limit_exceeded';
+  end if;
+  delete from ledger_verdict v where v.recorded_at is not null and v.id <= (select max(m.id) from ledger_verdict m) - 1000;
+  insert into ledger_verdict (at, host, verdict, heads, entries, findings, text, recorded_at)
+    values (clock_timestamp(), p_host, p_verdict, p_heads, p_entries, p_findings, p_text, null) returning id into made;
+  return made;
+end $$;
+
+create or replace function miss_entry_of_admin(missing_id bigint, missing_kind text, missing_is text) returns void
+language plpgsql security definer set search_path = pg_catalog, public, pg_temp set cofferdam.customers = '*' as $$
+begin
+  insert into alert (kind, severity, subject, hour, text, facts, next_command, count, logged_at)
+    values ('ledger.entry-missed', 'critical', 'admin', date_trunc('hour', clock_timestamp()),
+      format('the entry %s (%s) that the admin process wrote is %s: the record was touched', missing_id, left(missing_kind, 64),
+        case when missing_is = 'changed' then 'not what was written' else 'neither waiting nor sealed' end),
+      jsonb_build_object('entry', missing_id, 'kind', left(missing_kind, 64), 'is', case when missing_is = 'changed' then 'changed' else 'gone' end), 'cofferctl ledger status', 1, null)
+    on conflict (kind, subject, hour) do update set count = alert.count + 1, last_at = clock_timestamp(), text = excluded.text, facts = excluded.facts;
+end $$;
