@@ -7,6 +7,7 @@ import { createInterface } from 'node:readline';
 import { createGunzip } from 'node:zlib';
 import { CofferdamError } from '../../../domain/errors.ts';
 import { parseNote } from '../../../domain/ledger/checkpoint.ts';
+import { entryPart, filePart, type PathPart } from '../../../domain/path-parts.ts';
 import { compareRanks, newestOf, type Rank, rankOf } from './rank.ts';
 import type { Witness } from './witness.ts';
 
@@ -28,8 +29,11 @@ const lastMax = 150;
 const unavailable = (directory: string, cause: unknown): CofferdamError =>
   new CofferdamError('unavailable', `the witness in ${directory} cannot be read or written`, { cause });
 
-async function namesIn(directory: string): Promise<readonly string[]> {
-  return (await readdir(directory)).filter((name) => namePattern.test(name)).sort();
+async function namesIn(directory: string): Promise<readonly PathPart[]> {
+  return (await readdir(directory))
+    .filter((name) => namePattern.test(name))
+    .sort()
+    .map(entryPart);
 }
 
 /** Returns the last complete lines of a file, and the number of bytes up to their end. */
@@ -73,9 +77,9 @@ function noteOf(line: string): string {
 
 /** The newest note of each file, valid as long as the size and the modification time of the file stay the same. */
 type Known = Map<string, { readonly bytes: number; readonly at: number; readonly note: string | undefined }>;
-type Found = { readonly note: string; readonly name: string };
+type Found = { readonly note: string; readonly name: PathPart };
 
-async function newestIn(directory: string, name: string, known: Known): Promise<string | undefined> {
+async function newestIn(directory: string, name: PathPart, known: Known): Promise<string | undefined> {
   const path = join(directory, name);
   const { size: bytes, mtimeMs: at } = await stat(path);
   const before = known.get(name);
@@ -91,7 +95,7 @@ async function findNewest(directory: string, known: Known): Promise<Found | unde
   try {
     const names = await namesIn(directory);
     if (names.length > filesMax) throw new Error(`${names.length} files, of which ${filesMax} may be`);
-    for (const name of known.keys()) if (!names.includes(name)) known.delete(name);
+    for (const name of known.keys()) if (!names.some((one) => one === name)) known.delete(name);
     const found: Found[] = [];
     for (const name of names) {
       const note = await newestIn(directory, name, known);
@@ -179,7 +183,7 @@ export class FileWitness implements Witness {
   async keep(note: string): Promise<void> {
     const { checkpoint } = parseNote(note);
     await this.#requireMemory();
-    const name = `checkpoints-${checkpoint.time.slice(0, 10)}.jsonl`;
+    const name = filePart(`checkpoints-${checkpoint.time.slice(0, 10)}.jsonl`);
     try {
       const handle = await this.#open(name);
       const line = Buffer.from(`${JSON.stringify(note)}\n`);
@@ -214,13 +218,13 @@ export class FileWitness implements Witness {
   }
 
   /** Returns the open handle if it still is the file of this name. Notes written into a file that was removed would be lost. */
-  async #isOpen(name: string): Promise<FileHandle | undefined> {
+  async #isOpen(name: PathPart): Promise<FileHandle | undefined> {
     if (this.#file?.name !== name) return undefined;
     const [there, ours] = await Promise.all([stat(join(this.#directory, name)).catch(() => undefined), this.#file.handle.stat()]);
     return there?.ino === ours.ino && there.dev === ours.dev ? this.#file.handle : undefined;
   }
 
-  async #open(name: string): Promise<FileHandle> {
+  async #open(name: PathPart): Promise<FileHandle> {
     const ours = await this.#isOpen(name);
     if (ours !== undefined) return ours;
     await this.#file?.handle.close();
