@@ -5,7 +5,7 @@
 import crypto from 'node:crypto';
 import { isUtf8 } from 'node:buffer';
 import { createHash, createPublicKey, verify } from 'node:crypto';
-import { createReadStream, existsSync, readFileSync, readdirSync } from 'node:fs';
+import { closeSync, constants, createReadStream, existsSync, fstatSync, openSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { createGunzip } from 'node:zlib';
@@ -472,16 +472,33 @@ const lineBytesMax = 16 * 1024 * 1024;
 const brokenLine = '\ufffd';
 
 /**
+ * Opens a file that stands in a directory of somebody else. It follows no link, and does not wait for the other end of
+ * a pipe. Throws unless it is a regular file.
+ * @param {string} path
+ * @returns {Readable}
+ */
+function openRegular(path) {
+  const fd = openSync(path, constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0));
+  if (!fstatSync(fd).isFile()) {
+    closeSync(fd);
+    throw new Error('this is no regular file');
+  }
+  return createReadStream(path, { fd, highWaterMark: 1 << 20 });
+}
+
+/**
  * The lines of a file or stream, in batches. `isTornKept`: whether a last line without its newline counts.
- * `onBytes` is given what was read, before it is unpacked.
+ * `onBytes` is given what was read, before it is unpacked. `isForeign`: whether `source` is a path in a directory of
+ * somebody else, in which only regular files are read.
  * @param {string | Readable} source
  * @param {boolean} isTornKept
- * @param {(bytes: Buffer) => void} [onBytes]
+ * @param {((bytes: Buffer) => void) | undefined} [onBytes]
+ * @param {boolean} [isForeign]
  * @returns {AsyncGenerator<readonly string[], void>}
  */
-export async function* readLines(source, isTornKept, onBytes) {
+export async function* readLines(source, isTornKept, onBytes, isForeign = false) {
   /** @type {Readable} */
-  const raw = typeof source === 'string' ? createReadStream(source, { highWaterMark: 1 << 20 }) : source;
+  const raw = typeof source !== 'string' ? source : isForeign ? openRegular(source) : createReadStream(source, { highWaterMark: 1 << 20 });
   if (onBytes !== undefined) raw.on('data', (/** @type {Buffer} */ chunk) => onBytes(chunk));
   /** @type {Readable} */
   const stream = typeof source === 'string' && source.endsWith('.gz') ? raw.pipe(createGunzip()) : raw;
@@ -537,7 +554,7 @@ const archivesIn = (directory) =>
 /** @param {string} path @returns {Promise<string>} */
 async function sha256OfFile(path) {
   const hash = createHash('sha256');
-  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(chunk);
+  for await (const chunk of openRegular(path)) hash.update(chunk);
   return hash.digest('hex');
 }
 
@@ -619,7 +636,7 @@ const openArchives = (directory, archives, verification) =>
  */
 async function* hashedLines(path, sha256, verification) {
   const hash = createHash('sha256');
-  yield* readLines(path, true, (bytes) => hash.update(bytes));
+  yield* readLines(path, true, (bytes) => hash.update(bytes), true);
   if (hash.digest('hex') !== sha256) verification.findings.say('archive', `${path} was changed while it was read`);
 }
 
@@ -3419,7 +3436,7 @@ async function readNotes(path, witness, before) {
   let last = before;
   let line = 0;
   try {
-    for await (const batch of readLines(path, false))
+    for await (const batch of readLines(path, false, undefined, true))
       for (const text of batch) {
         line += 1;
         last = witness.add(parseStrictly(text), `${path} line ${line}`, last);

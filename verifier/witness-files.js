@@ -67,7 +67,7 @@ async function readNotes(path, witness, before) {
   let last = before;
   let line = 0;
   try {
-    for await (const batch of readLines(path, false))
+    for await (const batch of readLines(path, false, undefined, true))
       for (const text of batch) {
         line += 1;
         last = witness.add(parseStrictly(text), `${path} line ${line}`, last);
