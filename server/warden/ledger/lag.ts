@@ -9,6 +9,7 @@ import type { Database } from '../../postgres/database.ts';
 import { lockNotAvailable, sqlState } from '../../postgres/database-errors.ts';
 import { insertAlert } from '../alerts/alert-queries.ts';
 import type { LedgerGuard } from './guard.ts';
+import type { Delivery } from './witness/witness.ts';
 
 /**
  * What the newest look at the record found, in milliseconds: the age of the oldest entry without a seal, and for how
@@ -38,6 +39,14 @@ export const waitsOf = (stopMs: number): { readonly lockMs: number; readonly sta
   statementMs: Math.ceil(Math.max(1000, Math.min(10_000, stopMs / 4))),
 });
 
+/** Returns the required witnesses that do not have everything, each with the reason, as one text of at most 400 characters. */
+export const behindOf = (deliveries: readonly Delivery[]): string =>
+  deliveries
+    .filter(({ witness, behind }) => witness.isRequired && behind !== undefined)
+    .map(({ witness, behind }) => `${witness.name}: ${behind?.why}`)
+    .join('; ')
+    .slice(0, 400);
+
 export type LagOptions = {
   readonly guard: LedgerGuard;
   /** The sealer's pool. Its statements have timeouts, and one of its connections stays free while a beat uses the other one. */
@@ -45,6 +54,8 @@ export type LagOptions = {
   readonly log: Logger;
   readonly alarmMs: number;
   readonly stopMs: number;
+  /** Names the required witnesses that do not have everything, with the reasons, as text; empty when there are none. */
+  readonly behind: () => string;
 };
 
 /**
@@ -88,6 +99,9 @@ export class LagClock {
     const { unsealedMs, unwitnessedMs } = this.#seen;
     const silentMs = performance.now() - this.#seenAt;
     const seenMs = Math.max(unsealedMs, unwitnessedMs);
+    const { stopMs } = this.#given;
+    const behind = this.#given.behind();
+    const who = behind === '' ? '' : ` (${behind})`;
     const what = unsealedMs > unwitnessedMs ? 'entries have no seal' : 'checkpoint has no witness';
     const ms = seenMs + silentMs;
     return {
@@ -95,8 +109,14 @@ export class LagClock {
       text:
         silentMs > seenMs
           ? `the record could not be looked at for ${Math.round(silentMs / 1000)} s`
-          : `the newest ${what} for ${Math.round(ms / 1000)} s`,
-      facts: { silentMs: Math.round(silentMs), unsealedMs: Math.round(unsealedMs), unwitnessedMs: Math.round(unwitnessedMs) },
+          : `the newest ${what} for ${Math.round(ms / 1000)} s${unsealedMs > unwitnessedMs ? '' : who}`,
+      facts: {
+        silentMs: Math.round(silentMs),
+        unsealedMs: Math.round(unsealedMs),
+        unwitnessedMs: Math.round(unwitnessedMs),
+        behind,
+        stopMs,
+      },
     };
   }
 
