@@ -56,6 +56,21 @@ async function archivingOf(tx: Transaction): Promise<Status['archiving']> {
   }));
 }
 
+/**
+ * What the warden said last about a record that is late, as long as it still is: the alarm names the witnesses that are
+ * behind, with the reasons, and after how long nothing more is served.
+ */
+async function lateOf(tx: Transaction): Promise<Status['late']> {
+  const [row] = await tx.query<{ last_at: Date; text: string; behind: string | null; stop_ms: number | null }>(
+    `select a.last_at, a.text, a.facts ->> 'behind' as behind, (a.facts ->> 'stopMs')::float8 as stop_ms from ledger_state s, alert a
+     where a.kind = 'ledger.late' and a.last_at > least(s.unwitnessed_since, (select min(at) from ledger_fresh where observer <> 'admin'))
+     order by a.last_at desc limit 1`,
+  );
+  return row === undefined
+    ? null
+    : { at: row.last_at.toISOString(), text: row.text, behind: row.behind === '' ? null : row.behind, stopMs: row.stop_ms };
+}
+
 async function newestVerdict(tx: Transaction): Promise<Status['verified']> {
   const [row] = await tx.query<{ at: Date; host: string; verdict: string; heads: number; entries: number; text: string }>(
     'select at, host, verdict, heads, entries, text from ledger_verdict order by id desc limit 1',
@@ -113,6 +128,7 @@ export async function ledgerStatus(tx: Transaction, forwards: readonly string[])
         : { head: row.epoch, at: row.epoch_at.toISOString(), isWitnessed: row.epoch < row.witnessed_size },
     unsealedMs: Math.max(0, Math.round(row.unsealed_ms ?? 0)),
     unwitnessedMs: Math.max(0, Math.round(row.unwitnessed_ms ?? 0)),
+    late: await lateOf(tx),
     verifierKeys: keys.map((one) => one.verifier_key),
     months: [...months],
     archiving: await archivingOf(tx),

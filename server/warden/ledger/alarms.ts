@@ -38,6 +38,6 @@ export class LedgerAlarms {
 /** Raises the alarm about a witness that is not required and has been behind for `alarmMs`. `LagClock` judges the required ones. */
 export async function tellBehind({ witness, behind }: Delivery, alarms: LedgerAlarms, alarmMs: number): Promise<void> {
   if (witness.isRequired || behind === undefined || behind.ms < alarmMs) return;
-  const text = `the witness ${witness.name} has not had the newest checkpoint for ${Math.round(behind.ms / 1000)} s: ${behind.why}; it is not required, and everything goes on`;
+  const text = `the witness ${witness.name} has not had the newest checkpoint for ${Math.round(behind.ms / 1000)} s: ${behind.why ?? 'it has not answered yet'}; it is not required, and everything goes on`;
   await alarms.raise('ledger.witness-fault', text.slice(0, 600), { witness: witness.name, behindMs: Math.round(behind.ms) }, witness.name);
 }

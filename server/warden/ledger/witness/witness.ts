@@ -58,10 +58,10 @@ export class Delivery {
     return this.#kept;
   }
 
-  /** Says for how long the witness has not had everything that was offered, and why, as far as that is known. */
-  get behind(): { readonly ms: number; readonly why: string } | undefined {
+  /** Says for how long the witness has not had everything that was offered, and why the last attempt failed, if one did. */
+  get behind(): { readonly ms: number; readonly why: string | undefined } | undefined {
     if (this.#behindSince === undefined) return undefined;
-    return { ms: performance.now() - this.#behindSince, why: this.#why ?? 'it has not answered yet' };
+    return { ms: performance.now() - this.#behindSince, why: this.#why };
   }
 
   /**
