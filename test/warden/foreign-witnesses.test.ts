@@ -97,6 +97,21 @@ test('a pipe, or a long line without an end, in the place of a file of a day tak
   t.equal(readFileSync(path, 'utf8'), line + line, 'twin: a line that a crash has cut off is replaced');
 });
 
+test('notes that are overwritten in their place are noticed as lost; what another warden wrote is none', async (t) => {
+  const { directory, place, witness, note, line, day } = filesWorld(t);
+  await witness.keep(note);
+  await witness.check();
+  const other = new FileWitness('far', false, place);
+  t.teardown(() => other.close());
+  await other.keep(note);
+  await witness.check();
+  t.equal(readFileSync(join(place, day), 'utf8'), line + line, 'twin: it is longer, and nothing is lost');
+  const zeros = join(directory, 'zeros');
+  writeFileSync(zeros, '0'.repeat(2 * line.length));
+  execFileSync('dd', [`if=${zeros}`, `of=${join(place, day)}`, 'conv=notrunc', 'status=none']);
+  await t.rejects(witness.check(), { code: 'corrupt', message: /the witness far has lost what it had/ });
+});
+
 async function setUp(t: Test, limits: Readonly<Record<string, number>> = {}) {
   const sql = await createTestDatabase(t);
   const directory = temporaryDirectory(t);

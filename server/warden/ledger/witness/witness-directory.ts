@@ -37,8 +37,11 @@ const unpackedBytesMax = 1024 ** 3;
 /** The number of lines that cannot be believed of which the place is told. */
 const doubtsMax = 3;
 
-/** The file that had the newest note, as it was when that was noticed. */
-export type Mark = { readonly name: string; readonly ino: number; readonly bytes: number; readonly rank: Rank };
+/**
+ * The file that had the newest note, as it was when that was noticed. `stamp` changes with every change of the file,
+ * because nobody but the kernel sets the time of the last change of an inode.
+ */
+export type Mark = { readonly name: string; readonly stamp: string; readonly rank: Rank };
 export type Newest = {
   readonly note: string | undefined;
   readonly mark: Mark | undefined;
@@ -229,7 +232,7 @@ export class WitnessDirectory {
         if (found.note === undefined) continue;
         const rank = rankOf(found.note);
         if (newest === undefined || compareRanks(rank, newest.mark.rank) >= 0)
-          newest = { note: found.note, mark: { name, ino: info.ino, bytes: info.size, rank } };
+          newest = { note: found.note, mark: { name, stamp: stampOf(info), rank } };
       }
       return { note: newest?.note, mark: newest?.mark, doubts: doubts.slice(0, doubtsMax) };
     });
@@ -245,7 +248,8 @@ export class WitnessDirectory {
       closeSync(fd);
       return info;
     }).catch(() => undefined);
-    if (now?.ino === mark.ino && now.size >= mark.bytes) return mark;
+    if (now !== undefined && stampOf(now) === mark.stamp) return mark;
+    // Another warden has written there, or somebody else: the notes are read again.
     const [era, size] = mark.rank;
     const found = await this.newest(this.#key).catch(() => undefined);
     return found?.mark !== undefined && compareRanks(found.mark.rank, [era, size, '']) >= 0 ? found.mark : 'lost';
@@ -269,9 +273,9 @@ export class WitnessDirectory {
         const line = Buffer.from(`${JSON.stringify(note)}\n`);
         if (writeSync(fd, line) !== line.length) throw new Error('a short write');
         fdatasyncSync(fd);
-        const { ino, size: bytes } = fstatSync(fd);
+        const stamp = stampOf(fstatSync(fd));
         const isOlder = before !== undefined && compareRanks(rank, before.rank) < 0;
-        return { mark: isOlder ? before : { name, ino, bytes, rank }, hasLost: remembered === 'lost' };
+        return { mark: isOlder ? before : { name, stamp, rank }, hasLost: remembered === 'lost' };
       } catch (error) {
         // A line that was written in part is cut off when the file is opened again.
         this.close();
