@@ -1,6 +1,5 @@
-// Owns: reading the checkpoints of a witness on the operator's machine: all of them, or as many as one call can hold,
-// always including the newest.
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+// Owns: reading the checkpoints of a witness on the operator's side: all of them, or so many that one call holds them, the newest for sure.
+import { closeSync, constants, existsSync, fstatSync, openSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { CofferdamError } from '../server/domain/errors.ts';
@@ -11,15 +10,32 @@ const name = /^checkpoints-\d{4}-\d\d-\d\d\.jsonl(?:\.gz)?$/;
 /** The largest number of notes in one call. */
 const notesMax = 180;
 
-/** Returns every note of one witness in its order. A last line that was cut off by a crash is ignored. */
+/** The largest size of one file, and of what it unpacks to, in bytes. A day of checkpoints is far smaller. */
+const fileBytesMax = 256 * 2 ** 20;
+
+/** Reads a file of a directory that is perhaps somebody else's: no link is followed, and no pipe is waited for. */
+function readRegular(path: string): Buffer {
+  const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  try {
+    const info = fstatSync(fd);
+    if (!info.isFile()) throw new CofferdamError('configuration', `${path} is no regular file. Nothing was verified`);
+    if (info.size > fileBytesMax)
+      throw new CofferdamError('configuration', `${path} is longer than a day of checkpoints. Nothing was verified`);
+    return readFileSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Every note of one witness, in its order. A last line that a crash cut off does not count. */
 export function notesOf(directory: string): readonly string[] {
   try {
     return readdirSync(directory)
       .filter((file) => name.test(file))
       .sort()
       .flatMap((file) => {
-        const bytes = readFileSync(join(directory, file));
-        const text = (file.endsWith('.gz') ? gunzipSync(bytes) : bytes).toString('utf8');
+        const bytes = readRegular(join(directory, file));
+        const text = (file.endsWith('.gz') ? gunzipSync(bytes, { maxOutputLength: fileBytesMax }) : bytes).toString('utf8');
         return text
           .slice(0, text.lastIndexOf('\n') + 1)
           .split('\n')
@@ -27,6 +43,7 @@ export function notesOf(directory: string): readonly string[] {
           .map((line) => JSON.parse(line) as string);
       });
   } catch (cause) {
+    if (cause instanceof CofferdamError) throw cause;
     throw new CofferdamError('configuration', `the witness in ${directory} cannot be read. Nothing was verified`, { cause });
   }
 }

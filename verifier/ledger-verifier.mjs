@@ -5,7 +5,7 @@
 import crypto from 'node:crypto';
 import { isUtf8 } from 'node:buffer';
 import { createHash, createPublicKey, verify } from 'node:crypto';
-import { createReadStream, existsSync, readFileSync, readdirSync } from 'node:fs';
+import { closeSync, constants, createReadStream, existsSync, fstatSync, openSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { parseArgs } from 'node:util';
@@ -473,30 +473,37 @@ const lineBytesMax = 16 * 1024 * 1024;
 const brokenLine = '\ufffd';
 
 /**
- * The bytes of a file, unpacked. `onBytes` is given what was read, before it is unpacked.
+ * Opens a file that stands in a directory of somebody else. It follows no link, and does not wait for the other end of
+ * a pipe. Throws unless it is a regular file.
  * @param {string} path
- * @param {(bytes: Buffer) => void} [onBytes]
  * @returns {Readable}
  */
-function openFile(path, onBytes) {
-  const raw = createReadStream(path, { highWaterMark: 1 << 20 });
-  if (onBytes !== undefined) raw.on('data', (chunk) => onBytes(Buffer.isBuffer(chunk) ? chunk : Buffer.from(chunk)));
-  if (!path.endsWith('.gz')) return raw;
-  const unpacked = raw.pipe(createGunzip());
-  raw.on('error', (cause) => unpacked.destroy(cause));
-  return unpacked;
+function openRegular(path) {
+  const fd = openSync(path, constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0));
+  if (!fstatSync(fd).isFile()) {
+    closeSync(fd);
+    throw new Error('this is no regular file');
+  }
+  return createReadStream(path, { fd, highWaterMark: 1 << 20 });
 }
 
 /**
  * The lines of a file or stream, in batches. `isTornKept`: whether a last line without its newline counts.
- * `onBytes` is given what was read of a file, before it is unpacked.
+ * `onBytes` is given what was read, before it is unpacked. `isForeign`: whether `source` is a path in a directory of
+ * somebody else, in which only regular files are read.
  * @param {string | Readable} source
  * @param {boolean} isTornKept
- * @param {(bytes: Buffer) => void} [onBytes]
+ * @param {((bytes: Buffer) => void) | undefined} [onBytes]
+ * @param {boolean} [isForeign]
  * @returns {AsyncGenerator<readonly string[], void>}
  */
-export async function* readLines(source, isTornKept, onBytes) {
-  const stream = typeof source === 'string' ? openFile(source, onBytes) : source;
+export async function* readLines(source, isTornKept, onBytes, isForeign = false) {
+  /** @type {Readable} */
+  const raw = typeof source !== 'string' ? source : isForeign ? openRegular(source) : createReadStream(source, { highWaterMark: 1 << 20 });
+  if (onBytes !== undefined) raw.on('data', (/** @type {Buffer} */ chunk) => onBytes(chunk));
+  /** @type {Readable} */
+  const stream = typeof source === 'string' && source.endsWith('.gz') ? raw.pipe(createGunzip()) : raw;
+  if (stream !== raw) raw.on('error', (/** @type {Error} */ cause) => stream.destroy(cause));
   /** @type {Buffer[]} */
   let rest = [];
   let restBytes = 0;
@@ -548,7 +555,7 @@ const archivesIn = (directory) =>
 /** @param {string} path @returns {Promise<string>} */
 async function sha256OfFile(path) {
   const hash = createHash('sha256');
-  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(chunk);
+  for await (const chunk of openRegular(path)) hash.update(chunk);
   return hash.digest('hex');
 }
 
@@ -630,7 +637,7 @@ const openArchives = (directory, archives, verification) =>
  */
 async function* hashedLines(path, sha256, verification) {
   const hash = createHash('sha256');
-  yield* readLines(path, true, (bytes) => hash.update(bytes));
+  yield* readLines(path, true, (bytes) => hash.update(bytes), true);
   if (hash.digest('hex') !== sha256) verification.findings.say('archive', `${path} was changed while it was read`);
 }
 
@@ -3979,7 +3986,7 @@ async function readNotes(path, witness, before, passage) {
   let line = 0;
   const where = passage.offset === 0 ? path : `${path} behind byte ${passage.offset}`;
   try {
-    for await (const batch of readLines(Readable.from(passage.through(openFile(path))), false))
+    for await (const batch of readLines(path, false, undefined, true))
       for (const text of batch) {
         line += 1;
         last = witness.add(parseStrictly(text), `${where} line ${line}`, last);

@@ -38,6 +38,16 @@ function fullyVerifiedText(said: Result<OperatorToAdmin, 'ledger.status'>['fully
   return `${said.verdict} at ${when(said.at)} by ${plain(said.host)} (${said.entries} entries, up to ${said.heads} heads)`;
 }
 
+/** What is late, which witness is behind, and whether the service has stopped because of it. */
+function lateLines({ late, unsealedMs, unwitnessedMs }: Result<OperatorToAdmin, 'ledger.status'>): readonly string[] {
+  if (late === null) return [];
+  const isStopped = late.stopMs !== null && Math.max(unsealedMs, unwitnessedMs) >= late.stopMs;
+  return [
+    ...(late.behind === null ? [] : [`BEHIND             ${plain(late.behind)}`]),
+    `${isStopped ? 'NOTHING IS SERVED ' : 'LATE              '} ${plain(late.text)} (said ${when(late.at)})`,
+  ];
+}
+
 export const ledgerStatus: Command = {
   words: ['ledger', 'status'],
   positionals: [],
@@ -51,6 +61,7 @@ export const ledgerStatus: Command = {
       `entries            ${status.entries} in ${status.trees} trees, ${status.unsealed} not sealed yet${status.unsealed > 0 ? ` (the oldest for ${seconds(status.unsealedMs)})` : ''}`,
       `newest checkpoint  ${status.heads} heads, era ${status.era}, ${when(status.checkpointAt)}`,
       `witnessed          ${status.witnessedSize} heads, ${when(status.witnessedAt)}${status.unwitnessedMs > 0 ? `; behind for ${seconds(status.unwitnessedMs)}` : ''}`,
+      ...lateLines(status),
       ...status.verifierKeys.map((key) => `verifier key       ${key}`),
       `months             ${status.months.length === 0 ? 'none yet' : `${status.months[0]?.month} to ${status.months.at(-1)?.month}`}`,
     ];

@@ -1,6 +1,7 @@
 // Owns: the type of the one frozen configuration value that every role receives. load.ts beside this file parses it.
 import type { ProfileName } from '../domain/algorithms.ts';
 import type { Plane } from '../domain/ids.ts';
+import { nodePart } from '../domain/path-parts.ts';
 import type { CredentialAges } from './credential-ages.ts';
 import type { BudgetDefaults } from './default-budgets.ts';
 import type { LedgerConfig } from './ledger-settings.ts';
@@ -270,7 +271,7 @@ export function runtimePaths(config: Pick<Config, 'runtimeDirectory' | 'storeDir
 } {
   const { runtimeDirectory: runtime, storeDirectory: store } = config;
   return {
-    wardenSocket: (node) => `${runtime}/run/${node}/warden.sock`,
+    wardenSocket: (node) => `${runtime}/run/${nodePart(node)}/warden.sock`,
     adminSocket: `${runtime}/run/admin/admin.sock`,
     bootstrapSocket: `${runtime}/run/bootstrap/bootstrap.sock`,
     secrets: `${runtime}/secrets`,
@@ -288,7 +289,7 @@ export function runtimePaths(config: Pick<Config, 'runtimeDirectory' | 'storeDir
     operators: `${runtime}/operators`,
     postgresData: `${runtime}/postgres/data`,
     postgresSocketDirectory: `${runtime}/run/postgres`,
-    incoming: (node) => `${store}/incoming/${node}`,
+    incoming: (node) => `${store}/incoming/${nodePart(node)}`,
     objects: `${store}/objects`,
   };
 }

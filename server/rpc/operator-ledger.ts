@@ -72,6 +72,11 @@ export const operatorLedger = {
          */
         unsealedMs: z.number(),
         unwitnessedMs: z.number(),
+        /**
+         * The newest alarm about these lags while there is one: the required witnesses that are behind, with the
+         * reasons, and the lag in milliseconds from which on nothing is served.
+         */
+        late: z.strictObject({ at: instant, text: z.string(), behind: z.string().nullable(), stopMs: z.number().nullable() }).nullable(),
         /** The keys of this installation for those who verify the record, the newest first. */
         verifierKeys: z.array(z.string()),
         months: z.array(z.strictObject({ month: z.string(), entries: z.number() })),

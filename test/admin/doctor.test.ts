@@ -341,16 +341,7 @@ test('operators, emergencies and seals: what is at fault, and what to type', (t)
 });
 
 test('months that are due and stay, and a verification that is bad or silent, are said with what to do', (t) => {
-  const base = {
-    freeze: null,
-    unsealedMs: 0,
-    unwitnessedMs: 0,
-    entries: 1,
-    checkpointAt: null,
-    archiving: [],
-    verified: null,
-    fullyVerified: null,
-  };
+  const base = { freeze: null, unsealedMs: 0, unwitnessedMs: 0, late: null, entries: 1, checkpointAt: null, archiving: [], verified: null };
   type Given = Parameters<typeof ledgerFindings>;
   const of = (check: string, more: object, hours: number | null = 24, mode = 'production') =>
     ledgerFindings(
@@ -364,6 +355,10 @@ test('months that are due and stay, and a verification that is bad or silent, ar
     ).find((one) => one.check === check);
   const ago = (hours: number): string => new Date(Date.now() - hours * 3_600_000).toISOString();
   const due = { month: '2026-07', dueSince: ago(1), step: 'stated', why: 'why', lookedAt: ago(0), failedAt: null };
+  const late = { at: ago(0), text: 'text', behind: 'far: it answered 507', stopMs: 2 };
+  t.match(of('record', { late, unwitnessedMs: 3 }), { verdict: 'fault', text: /nothing is served: .* \(far: it answered 507\)/ });
+  t.match(of('witnesses', { late, unwitnessedMs: 3 }), { verdict: 'fault', text: 'behind: far: it answered 507' });
+  t.match(of('record', {}), { verdict: 'ok' }, 'twin: nobody is behind');
   t.match(of('archives', {}), { verdict: 'ok' });
   t.match(of('archives', { archiving: [due] }), { verdict: 'ok', text: /on their way/ });
   t.match(of('archives', { archiving: [{ ...due, dueSince: ago(25) }] }), { verdict: 'warning', text: /2026-07 should have left .* why/ });
@@ -390,6 +385,7 @@ test('witnesses: one that may fail is none elsewhere, as where a configuration i
     freeze: null,
     unsealedMs: 0,
     unwitnessedMs: 0,
+    late: null,
     entries: 1,
     checkpointAt: null,
     archiving: [],

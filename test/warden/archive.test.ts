@@ -402,3 +402,33 @@ test('a month leaves the database, and an archive its directory, when so many mo
       `${retention} months are kept, the current one among them`,
     );
 });
+
+test('a row that names another file deletes nothing, and an alarm says so; the archive of its month goes', async (t) => {
+  const world = await recordWorld(t);
+  const { sql, options, archiveDirectory, directory, count } = world;
+  const secret = join(directory, 'secret.key');
+  writeFileSync(secret, 'a key');
+  mkdirSync(archiveDirectory);
+  const own = join(archiveDirectory, 'ledger-2015-02.jsonl.gz');
+  const neighbour = join(archiveDirectory, 'ledger-2015-03.jsonl.gz');
+  for (const path of [own, neighbour]) writeFileSync(path, 'an archive');
+  // Whoever owns the database is held up by no trigger of ours.
+  await sql.query('alter table ledger_archive disable trigger user');
+  const plant = (month: string, file: string) =>
+    sql.query("insert into ledger_archive (month, file, sha256, entries) values ($1, $2, sha256('x'), 0)", [month, file]);
+  await plant('2014-12-01', '../secret.key');
+  await plant('2015-01-01', 'ledger-2015-03.jsonl.gz');
+  await plant('2015-02-01', 'ledger-2015-02.jsonl.gz');
+  for (let i = 0; i < 3; i += 1) {
+    await archiveDue(options);
+    await world.sealAndWitness();
+  }
+  t.ok(existsSync(secret), 'a path out of the directory');
+  t.ok(existsSync(neighbour), 'the file of another month');
+  t.notOk(existsSync(own), 'twin: the file of its own month, whose retention has ended');
+  t.equal(await count('ledger_archive where deleted_at is not null'), 1);
+  t.same(
+    (await sql.query("select distinct subject from alert where kind = 'ledger.archive-stuck' order by 1")).map((row) => row),
+    [{ subject: '2014-12' }, { subject: '2015-01' }],
+  );
+});

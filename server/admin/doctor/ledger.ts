@@ -9,9 +9,11 @@ import { type Finding, fault, ok, warning } from './finding.ts';
 
 type Status = Result<OperatorToAdmin, 'ledger.status'>;
 
-function witnessFinding(config: Config): Finding {
+function witnessFinding(config: Config, behind: string | null): Finding {
   const { witnesses } = config.ledger;
   const names = witnesses.map((one) => `${one.name} (${one.type})`).join(', ');
+  if (behind !== null)
+    return fault('witnesses', `behind: ${behind}`, 'cofferctl ledger status; OPERATIONS, "A required witness that is away"');
   if (isWitnessedElsewhere(config.ledger, config.runtimeDirectory)) return ok('witnesses', names);
   return config.mode === 'development'
     ? ok('witnesses', `${names}, on this machine: fine for a first look, refused in production`)
@@ -83,18 +85,24 @@ export function ledgerFindings(config: Config, status: Status): readonly Finding
   const { witnessAlarmMs, witnessStopMs } = config.limits;
   const lateMs = Math.max(status.unsealedMs, status.unwitnessedMs);
   const what = status.unsealedMs > status.unwitnessedMs ? 'entries without a seal' : 'a checkpoint without a witness';
-  const next = "look at the warden's log: does the witness answer, can it be written (df -h)?";
+  const behind = status.late?.behind ?? null;
+  const who = behind === null ? '' : ` (${behind})`;
+  const next = "cofferctl ledger status; look at the warden's log: does the witness answer, can it be written (df -h)?";
   const state =
     status.freeze !== null
       ? fault('record', `frozen: ${status.freeze.text}`, 'cofferctl ledger status')
       : lateMs >= witnessStopMs
-        ? fault('record', `nothing is served: ${what} for ${Math.round(lateMs / 1000)} s`, next)
+        ? fault('record', `nothing is served: ${what} for ${Math.round(lateMs / 1000)} s${who}`, next)
         : lateMs >= witnessAlarmMs
-          ? fault('record', `${what} for ${Math.round(lateMs / 1000)} s; after ${witnessStopMs / 1000} s nothing more is served`, next)
+          ? fault(
+              'record',
+              `${what} for ${Math.round(lateMs / 1000)} s${who}; after ${witnessStopMs / 1000} s nothing more is served`,
+              next,
+            )
           : ok('record', `${status.entries} entries sealed, checkpoint of ${status.checkpointAt ?? 'nothing yet'}`);
   return [
     state,
-    witnessFinding(config),
+    witnessFinding(config, behind),
     archiveFinding(status.archiving, Date.now()),
     verifiedFinding(config, status.verified, Date.now()),
     ...fullyVerifiedFinding(config, status.fullyVerified, Date.now()),

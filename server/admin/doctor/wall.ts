@@ -201,7 +201,7 @@ export function fileFindings(config: Config, idsOf: IdsOf = holders(config)): re
 
 /** Returns the finding whether any role can write to the program that all roles run, or to the matrix of rights. No role may. */
 export function programFinding(project: string, areUsersKnown: boolean): Finding {
-  const parts = [
+  const names = [
     '',
     'server',
     'server/main.ts',
@@ -211,7 +211,8 @@ export function programFinding(project: string, areUsersKnown: boolean): Finding
     'migrations/grants.sql',
     'node_modules',
     'node_modules/.cofferdam-stripped',
-  ].map((name) => join(project, name));
+  ] as const;
+  const parts = names.map((name) => join(project, name));
   const mayWrite = (path: string): boolean => {
     const seen = look(path);
     if (typeof seen === 'object' && (seen.mode & 0o002) !== 0) return true;

@@ -13,14 +13,14 @@ import { Database, type DatabaseOptions } from '../../postgres/database.ts';
 import { lead } from '../../postgres/leadership.ts';
 import { generationsOf } from '../changes/generations.ts';
 import type { KeyRing } from '../context.ts';
-import { LedgerAlarms } from './alarms.ts';
+import { LedgerAlarms, tellBehind } from './alarms.ts';
 import { Born, createBirths } from './born.ts';
 import { DatabaseClock } from './clock.ts';
 import { compare, freezeOf, requireMemory, type Vouched } from './comparison.ts';
 import { recordFreeze } from './freezes.ts';
 import type { LedgerGuard } from './guard.ts';
 import { rootAt } from './heads.ts';
-import { isOnlySlow, LagClock, waitsOf } from './lag.ts';
+import { behindOf, isOnlySlow, LagClock, waitsOf } from './lag.ts';
 import { readingsOf } from './ledger-metrics.ts';
 import { record } from './ledger-queries.ts';
 import type { Signing } from './seal.ts';
@@ -30,6 +30,7 @@ import { openNote, signingOf } from './signatures.ts';
 import { RecordDiverged } from './standing.ts';
 import { WitnessMemory } from './witness/memory.ts';
 import { commonOf } from './witness/rank.ts';
+import { Vouching } from './witness/vouching.ts';
 import { Delivery, type Witness } from './witness/witness.ts';
 
 /** The largest number of sealing rounds in one beat. */
@@ -57,6 +58,7 @@ export class Ledger {
   readonly #births: Births;
   readonly #born: Born;
   readonly #memory: WitnessMemory;
+  readonly #vouching: Vouching;
   readonly #leadership: ReturnType<typeof lead>;
   readonly #deliveries: readonly Delivery[];
   #signing: Signing | undefined;
@@ -97,10 +99,12 @@ export class Ledger {
       log: given.log,
       alarmMs: witnessAlarmMs,
       stopMs: witnessStopMs,
+      behind: () => behindOf(this.#deliveries),
     });
     this.#clock = new DatabaseClock(given.config.limits.clockJumpMs);
     this.#alarms = new LedgerAlarms(this.#database, given.log);
     this.#memory = new WitnessMemory(given.witnesses, this.#alarms);
+    this.#vouching = new Vouching(given.witnesses, this.#alarms, given.log);
     this.#leadership = lead(given.url, 'cofferdam sealer leads', advisoryLocks.sealerLeadership);
     this.#deliveries = given.witnesses.map((witness) => new Delivery(witness, given.log));
   }
@@ -221,6 +225,7 @@ export class Ledger {
     const missed = await this.#born.look(seen);
     if (missed !== undefined) return this.#freeze(seen, missed);
     if (isFull) await this.#tellFull(seen);
+    for (const one of this.#deliveries) await tellBehind(one, this.#alarms, this.#given.config.limits.witnessAlarmMs);
     await this.#mark(seen, signing);
     // The lag is judged before anything is sealed, because the sealing may block. From there on only `LagClock` judges.
     await this.#judge(seen);
@@ -248,7 +253,7 @@ export class Ledger {
     const { known } = guard;
     const isSame = known !== undefined && known.identity === before.identity && known.era === before.era && known.heads <= before.heads;
     if (isSame && !(guard.state.is === 'closed' && guard.state.why !== 'late')) return true;
-    const vouched = await this.#vouched(signing);
+    const vouched = [...(await this.#vouching.ask(signing))];
     this.#witnessed = [...vouched];
     if (known === undefined) requireMemory(this.#given.witnesses, before, vouched);
     else vouched.push({ by: 'this warden', era: known.era, size: known.heads, root: known.root, time: new Date(before.now).toISOString() });
@@ -285,26 +290,6 @@ export class Ledger {
       );
     else guard.close('unsure', 'heads of the record are missing in the database');
     return false;
-  }
-
-  /** Returns the newest checkpoint of every witness that can be read. A required witness that does not answer makes it throw. */
-  async #vouched({ signer }: Signing): Promise<Vouched[]> {
-    const all = await Promise.all(
-      this.#given.witnesses.map(async ({ name, isRequired, newest }): Promise<Vouched | undefined> => {
-        if (newest === null) return undefined;
-        let note: string | undefined;
-        try {
-          note = await newest();
-        } catch (error) {
-          if (isRequired) throw error;
-          this.#given.log.warn({ err: error, witness: name }, 'a witness that is not required does not answer');
-        }
-        if (note === undefined) return undefined;
-        const { era, size, root, time } = signer.open(note);
-        return { by: `the witness ${name}`, era, size, root, time };
-      }),
-    );
-    return all.filter((one) => one !== undefined);
   }
 
   async #freeze(seen: Look, freeze: Omit<Freeze, 'id'>): Promise<void> {

@@ -4,6 +4,7 @@
 // because of anything that an edge could put there.
 import { runtimePaths } from '../../config/config.ts';
 import { idOf, type ObjectId } from '../../domain/ids.ts';
+import { prefixPart } from '../../domain/path-parts.ts';
 import { deleteObject, type Found, type Listing, listIncoming, listObjects, listStaged, removeStray } from '../../extents/object-store.ts';
 import { insertAlert } from '../alerts/alert-queries.ts';
 import type { Warden } from '../context.ts';
@@ -99,7 +100,12 @@ async function clearObjects(warden: Warden, prefix: string): Promise<number> {
   const left = await removeEach(warden, strays, (one) => deleteObject(paths, idOf<ObjectId>(one.name)));
   // A large store has more than one page of objects, and only the warden writes here; so an incomplete listing is no
   // reason for an alert.
-  await tell(warden, `${paths.objects}/${prefix}`, { ...listing, isWhole: listing.fault === null }, { removed: 0, foreign: 0, left });
+  await tell(
+    warden,
+    `${paths.objects}/${prefixPart(prefix)}`,
+    { ...listing, isWhole: listing.fault === null },
+    { removed: 0, foreign: 0, left },
+  );
   return strays.length - left;
 }
 

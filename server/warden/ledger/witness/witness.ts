@@ -1,7 +1,9 @@
 // Owns: the interface of a witness, and delivering the newest checkpoint to a witness again and again until it has it.
 // Must never: count a checkpoint as witnessed before the witness has confirmed that it is durable there.
 
+import { happens } from '../../../domain/bounded.ts';
 import { held } from '../../../domain/detached.ts';
+import { toCofferdamError } from '../../../domain/errors.ts';
 import { parseNote } from '../../../domain/ledger/checkpoint.ts';
 import type { Logger } from '../../../observability/logger.ts';
 
@@ -11,10 +13,13 @@ export type Witness = {
   /** Keeps a signed note. Resolves when the note is durable at the witness. */
   keep(note: string): Promise<void>;
   /**
-   * Returns the newest signed note that the witness has, or undefined when it has none. The property is null when the
-   * witness cannot be read. Throws `unavailable` when the witness does not answer.
+   * Returns the newest note of the witness that `verifierKey` has signed (any well-formed note when it is absent), or
+   * undefined when it has none. The property is null when the witness cannot be read. Throws `unavailable` when the
+   * witness does not answer, and `corrupt` when a witness that is required holds what cannot be believed.
    */
-  readonly newest: (() => Promise<string | undefined>) | null;
+  readonly newest: ((verifierKey?: string) => Promise<string | undefined>) | null;
+  /** What the last call of `newest` found at a witness that is not required and could not believe, as a sentence. */
+  readonly doubt?: string | undefined;
   /**
    * Throws `corrupt` when the witness no longer has the newest note that it had. Called in each beat, so it must be
    * cheap. Absent when the witness cannot tell.
@@ -25,6 +30,8 @@ export type Witness = {
 };
 
 const retryMs = 1000;
+/** How long a stop waits for a last delivery. A witness that is not required has less time, as nothing depends on it. */
+const lastMs = { required: 12_000, other: 1000 } as const;
 const eraOf = (note: string): number => parseNote(note).checkpoint.era;
 
 /** Delivers one checkpoint after the other. When the witness is slow, those in between are skipped. */
@@ -35,6 +42,9 @@ export class Delivery {
   readonly #waiting: { readonly note: string; readonly isFirst: boolean }[] = [];
   #kept: string | undefined;
   #running: Promise<void> | undefined;
+  /** Since when the witness does not have everything, by the monotonic clock; and why its last attempt failed. */
+  #behindSince: number | undefined;
+  #why: string | undefined;
   #isStopped = false;
   #wake: (() => void) | undefined;
 
@@ -48,6 +58,12 @@ export class Delivery {
     return this.#kept;
   }
 
+  /** Says for how long the witness has not had everything that was offered, and why the last attempt failed, if one did. */
+  get behind(): { readonly ms: number; readonly why: string | undefined } | undefined {
+    if (this.#behindSince === undefined) return undefined;
+    return { ms: performance.now() - this.#behindSince, why: this.#why };
+  }
+
   /**
    * Offers a note. A newer note replaces one that still waits, except the first of an era: it says from where the era
    * continues, so every witness must get it.
@@ -59,14 +75,15 @@ export class Delivery {
     const isFirst = before === undefined || eraOf(before) !== eraOf(note);
     if (last !== undefined && !isFirst && !last.isFirst) this.#waiting.pop();
     this.#waiting.push({ note, isFirst });
+    this.#behindSince ??= performance.now();
     this.#running ??= held(this.#run().finally(() => (this.#running = undefined)));
   }
 
-  /** Stops after the last offered note was delivered, or after one attempt to deliver a note failed. */
+  /** Stops after the last offered note was delivered, or after one attempt failed, or after a bound. */
   async stop(): Promise<void> {
     this.#isStopped = true;
     this.#wake?.();
-    await this.#running;
+    if (this.#running !== undefined) await happens(this.witness.isRequired ? lastMs.required : lastMs.other, this.#running);
     await this.witness.close?.();
   }
 
@@ -76,7 +93,10 @@ export class Delivery {
         await this.witness.keep(next.note);
         this.#kept = next.note;
         if (this.#waiting[0] === next) this.#waiting.splice(this.#waiting.indexOf(next), 1);
+        this.#why = undefined;
+        this.#behindSince = this.#waiting.length === 0 ? undefined : performance.now();
       } catch (error) {
+        this.#why = toCofferdamError(error).message;
         this.#log.warn({ err: error, witness: this.witness.name }, 'a witness did not take the newest checkpoint; it is tried again');
         if (this.#isStopped) return;
         await new Promise<void>((resolve) => {
