@@ -488,6 +488,24 @@ function openRegular(path) {
 }
 
 /**
+ * The bytes of a file, unpacked. `onBytes` is given what was read, before it is unpacked. `isForeign`: whether the file
+ * stands in a directory of somebody else, in which only regular files are read.
+ * @param {string} path
+ * @param {((bytes: Buffer) => void) | undefined} [onBytes]
+ * @param {boolean} [isForeign]
+ * @returns {Readable}
+ */
+function openFile(path, onBytes, isForeign = false) {
+  /** @type {Readable} */
+  const raw = isForeign ? openRegular(path) : createReadStream(path, { highWaterMark: 1 << 20 });
+  if (onBytes !== undefined) raw.on('data', (/** @type {Buffer} */ chunk) => onBytes(chunk));
+  if (!path.endsWith('.gz')) return raw;
+  const unpacked = raw.pipe(createGunzip());
+  raw.on('error', (/** @type {Error} */ cause) => unpacked.destroy(cause));
+  return unpacked;
+}
+
+/**
  * The lines of a file or stream, in batches. `isTornKept`: whether a last line without its newline counts.
  * `onBytes` is given what was read, before it is unpacked. `isForeign`: whether `source` is a path in a directory of
  * somebody else, in which only regular files are read.
@@ -498,12 +516,7 @@ function openRegular(path) {
  * @returns {AsyncGenerator<readonly string[], void>}
  */
 export async function* readLines(source, isTornKept, onBytes, isForeign = false) {
-  /** @type {Readable} */
-  const raw = typeof source !== 'string' ? source : isForeign ? openRegular(source) : createReadStream(source, { highWaterMark: 1 << 20 });
-  if (onBytes !== undefined) raw.on('data', (/** @type {Buffer} */ chunk) => onBytes(chunk));
-  /** @type {Readable} */
-  const stream = typeof source === 'string' && source.endsWith('.gz') ? raw.pipe(createGunzip()) : raw;
-  if (stream !== raw) raw.on('error', (/** @type {Error} */ cause) => stream.destroy(cause));
+  const stream = typeof source === 'string' ? openFile(source, onBytes, isForeign) : source;
   /** @type {Buffer[]} */
   let rest = [];
   let restBytes = 0;
@@ -3986,7 +3999,7 @@ async function readNotes(path, witness, before, passage) {
   let line = 0;
   const where = passage.offset === 0 ? path : `${path} behind byte ${passage.offset}`;
   try {
-    for await (const batch of readLines(path, false, undefined, true))
+    for await (const batch of readLines(Readable.from(passage.through(openFile(path, undefined, true))), false))
       for (const text of batch) {
         line += 1;
         last = witness.add(parseStrictly(text), `${where} line ${line}`, last);

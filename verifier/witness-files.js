@@ -128,7 +128,7 @@ async function readNotes(path, witness, before, passage) {
   let line = 0;
   const where = passage.offset === 0 ? path : `${path} behind byte ${passage.offset}`;
   try {
-    for await (const batch of readLines(path, false, undefined, true))
+    for await (const batch of readLines(Readable.from(passage.through(openFile(path, undefined, true))), false))
       for (const text of batch) {
         line += 1;
         last = witness.add(parseStrictly(text), `${where} line ${line}`, last);

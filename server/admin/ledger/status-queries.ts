@@ -71,9 +71,26 @@ async function lateOf(tx: Transaction): Promise<Status['late']> {
     : { at: row.last_at.toISOString(), text: row.text, behind: row.behind === '' ? null : row.behind, stopMs: row.stop_ms };
 }
 
-async function newestVerdict(tx: Transaction): Promise<Status['verified']> {
-  const [row] = await tx.query<{ at: Date; host: string; verdict: string; heads: number; entries: number; text: string }>(
-    'select at, host, verdict, heads, entries, text from ledger_verdict order by id desc limit 1',
+type VerdictRow = Omit<NonNullable<Status['verified']>, 'at' | 'since'> & {
+  readonly at: Date;
+  readonly since_head: number | null;
+  readonly since_entry: number | null;
+  readonly since_at: Date | null;
+  readonly full_at: Date | null;
+};
+
+function verdictOf(row: VerdictRow | undefined): Status['verified'] {
+  if (row === undefined) return null;
+  const { at, since_head: head, since_entry: entry, since_at: sinceAt, full_at: fullAt, ...said } = row;
+  const isWhole = head === null || entry === null || sinceAt === null || fullAt === null;
+  const since = isWhole ? null : { head, entry, at: sinceAt.toISOString(), fullAt: fullAt.toISOString() };
+  return { ...said, at: at.toISOString(), since };
+}
+
+/** The newest verdict, and that of the newest full run in which nothing bad was found. */
+async function verdicts(tx: Transaction): Promise<Pick<Status, 'verified' | 'fullyVerified'>> {
+  const [last] = await tx.query<VerdictRow>(
+    'select at, host, verdict, heads, entries, text, run, since_head, since_entry, since_at, full_at from ledger_verdict order by id desc limit 1',
   );
   const [full] = await tx.query<VerdictRow>(
     `select at, host, verdict, heads, entries, text, run, since_head, since_entry, since_at, full_at from ledger_verdict

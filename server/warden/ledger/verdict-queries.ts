@@ -16,6 +16,7 @@ export type Verdict = {
   readonly sinceAt: Date | null;
   readonly fullAt: Date | null;
 };
+
 /** `wasMarked`: somebody else than the warden that leads says that it is on the record. */
 export type TakenVerdict = Verdict & { readonly wasMarked: boolean };
 
@@ -35,7 +36,8 @@ export async function takeVerdicts(tx: Transaction, limit: number, newest: numbe
   return tx.query<TakenVerdict>(
     `update ledger_verdict v set recorded_at = clock_timestamp()
      from (select id, recorded_at is not null as was_marked from ledger_verdict where recorded_at is null or id > $2 order by id limit $1 for update skip locked) n
-     where v.id = n.id returning v.id::text, v.host, v.verdict, v.heads, v.entries, v.findings, v.text, n.was_marked as "wasMarked"`,
+     where v.id = n.id returning v.id::text, v.host, v.verdict, v.heads, v.entries, v.findings, v.text, v.run, v.since_head as "sinceHead",
+       v.since_entry as "sinceEntry", v.since_at as "sinceAt", v.full_at as "fullAt", n.was_marked as "wasMarked"`,
     [limit, newest],
   );
 }

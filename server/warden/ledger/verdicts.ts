@@ -8,6 +8,9 @@ import { newestRecorded, takeVerdicts, unverifiedMs } from './verdict-queries.ts
 const verdictsMax = 20;
 const hourMs = 3_600_000;
 
+/** Hours within which something must have been said: by any run, and by one that read all of the record; null: nobody is expected. */
+export type Within = { readonly any: number | null; readonly full: number | null };
+
 /** What one leading warden knows of the verdicts. Null: it has not looked since it leads. */
 export type VerdictMemory = { newest: number | null };
 
@@ -15,11 +18,7 @@ export type VerdictMemory = { newest: number | null };
  * Puts the new verdicts on the record, and raises the alarms. What this warden has not recorded while it leads is new,
  * whatever its mark says; a mark that somebody else made is an alarm of its own.
  */
-export async function recordVerdicts(
-  database: Database,
-  withinHours: number | null,
-  memory: VerdictMemory = { newest: null },
-): Promise<void> {
+export async function recordVerdicts(database: Database, within: Within, memory: VerdictMemory = { newest: null }): Promise<void> {
   memory.newest = await database.withSystem(async (tx) => {
     const known = memory.newest ?? (await newestRecorded(tx));
     let newest = known;
