@@ -293,6 +293,7 @@ export class Database {
       await beginTransaction(client, { begin, scope, lockMs, condition });
       const result = await work(drafting({ query: this.#query(client) }, draft), client);
       requireUnrefused();
+      draft?.requireWritten();
       end = 'unknown';
       // A transaction that had failed, and whose work went on all the same, is undone by its commit.
       end = (await client.query('commit')).command === 'COMMIT' ? 'committed' : 'undone';

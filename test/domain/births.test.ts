@@ -3,8 +3,9 @@ import { test } from 'tap';
 import { Births, type BirthsOptions, type Sighting } from '../../server/domain/ledger/births.ts';
 
 let clock = 0;
-const options: BirthsOptions = { digestOf: (content) => content, now: () => clock, entriesMax: 1000, unsureMs: 100 };
-const entry = (id: number, word = 'x'): string => `(${id},"2026-11-29 08:00:00.000001+00",extent.granted,warden,${word})`;
+const options: BirthsOptions = { digestOf: (content) => content, now: () => clock, entriesMax: 1000, unsureMs: 100, clockJumpMs: 10 };
+const entry = (id: number, word = 'x'): string =>
+  `(${id},"2026-11-29 08:00:00.000001+00",extent.granted,warden,,,,,,,,,,{},${word},,,,,,{})`;
 const sighting = (id: number, isSealed: boolean, word = 'x'): Sighting => ({ id, content: entry(id, word), isSealed });
 
 test('gone, changed, and what is no fault', (t) => {

@@ -33,13 +33,14 @@ export class OwnEntries {
   #timer: NodeJS.Timeout | undefined;
   #running: Promise<void> = Promise.resolve();
 
-  constructor({ unseenEntriesMax }: Pick<Config['limits'], 'unseenEntriesMax'>, log: Logger) {
+  constructor({ unseenEntriesMax, clockJumpMs }: Pick<Config['limits'], 'unseenEntriesMax' | 'clockJumpMs'>, log: Logger) {
     this.#log = log;
     this.#births = new Births({
-      digestOf: (content) => hash('sha256', content, 'base64'),
+      digestOf: (text) => hash('sha256', text, 'base64'),
       now: () => performance.now(),
       entriesMax: unseenEntriesMax,
       unsureMs,
+      clockJumpMs,
     });
   }
 
@@ -70,10 +71,15 @@ export class OwnEntries {
 
   async look(database: Database, patienceMs = missedMs): Promise<void> {
     const births = this.#births;
-    if (births.size === 0 && this.#era !== undefined) return;
     const asked = births.ask(askedMax);
+    const from = performance.now();
     const seen = await database.withSystem((tx) => lookForEntries(tx, asked, numbersMax));
-    if (seen.isFrozen) return;
+    // While the record is frozen no time is judged: operators must be able to write by the clock as it is then.
+    births.heard(seen.isFrozen ? undefined : { database: seen.now, from, to: performance.now() });
+    if (seen.isFrozen) {
+      births.forgetRefused();
+      return;
+    }
     if (this.#era !== seen.era) {
       // Entries that were written before the first look may have any number in the record and are not watched. After a
       // release of a freeze, earlier entries were given up.
@@ -83,6 +89,12 @@ export class OwnEntries {
     }
     const misses = births.learn(asked.ids, seen);
     const now = performance.now();
+    const [refused] = births.refusedUntil(now - patienceMs);
+    if (refused !== undefined) {
+      await this.#say(database, { id: 0, kind: refused.kind, is: 'refused' });
+      births.forgetRefused();
+      return;
+    }
     const before = new Map(this.#missed);
     this.#missed.clear();
     for (const { id } of misses) this.#missed.set(id, before.get(id) ?? now);
@@ -90,7 +102,7 @@ export class OwnEntries {
     if (first !== undefined && now - this.#saidAt >= sayAgainMs) await this.#say(database, first);
   }
 
-  async #say(database: Database, { id, kind, is }: Miss): Promise<void> {
+  async #say(database: Database, { id, kind, is }: Pick<Miss, 'id' | 'kind'> & { readonly is: Miss['is'] | 'refused' }): Promise<void> {
     this.#log.error({ entry: id, kind, is }, 'an entry that the admin process wrote is missed: the record was touched');
     await database.withSystem((tx) => missEntry(tx, id, kind, is));
     this.#saidAt = performance.now();

@@ -1,10 +1,12 @@
 // Owns: what a process wrote into the record and has not seen sealed yet: of each entry its id, its kind and the digest of its content, as the database gave it back.
-// Must never: forget an entry because there are many; remember one whose transaction was undone; keep what two operators gave up with a release (decision 0036).
+// Must never: forget an entry because there are many; remember one whose transaction was undone; keep what two operators gave up with a release (decisions 0036, 0042).
 import { CofferdamError } from '../errors.ts';
+import { idOfEntry, microsOf, parseEntry, textOfWritten } from './written.ts';
 
 /** A written entry, as text that names every column: `(id,"at",kind,…)`. */
 export type Content = string;
-export type DigestOf = (content: Content) => string;
+/** The digest of the text by which two readings of an entry are compared (`textOfWritten`). */
+export type DigestOf = (text: string) => string;
 
 export type Birth = {
   readonly id: number;
@@ -27,6 +29,14 @@ export type End = 'committed' | 'undone' | 'unknown';
 export type Draft = {
   /** Before something is written. Throws `unavailable` when nothing more may be. */
   requireRoom(): void;
+  /** The clock of the caller's by which births are judged, in milliseconds. */
+  now(): number;
+  /** What is impossible about an entry that was asked for at `askedAt` and came back now, as the end of a sentence: its time, or its number. */
+  faultOf(content: Content, askedAt: number): string | undefined;
+  /** The database did not take an entry as it was written. Its transaction can no longer be committed, and whoever watches learns of it. */
+  refuse(kind: string, fault: string): void;
+  /** Before the commit. Throws `unavailable` when an entry of this transaction was refused. */
+  requireWritten(): void;
   add(content: Content): void;
   /** A statement that was run: a savepoint, and the way back to it, are told from the others. */
   heard(statement: string): void;
@@ -45,12 +55,19 @@ export type Sight = {
 /** `gone`: neither waiting nor sealed. `changed`: it says something else than when it was written. */
 export type Miss = { readonly id: number; readonly kind: string; readonly is: 'gone' | 'changed'; readonly isOfOtherServer: boolean };
 
-const headPattern = /^\((\d{1,15}),"?[^",]+"?,"?([^",]+)"?,/;
+/** An entry that the database did not take as it was written. `at`: by the caller's clock, milliseconds. */
+export type Refused = { readonly kind: string; readonly fault: string; readonly at: number };
+/** One reading of the database's clock, and the caller's clock before (`from`) and after (`to`) the question, in milliseconds. */
+export type ClockReading = { readonly database: number; readonly from: number; readonly to: number };
 
-function headOf(content: Content): { readonly id: number; readonly kind: string } {
-  const [, id, kind] = headPattern.exec(content) ?? [];
-  if (id === undefined || kind === undefined) throw new CofferdamError('bug', 'the database gave back no entry');
-  return { id: Number(id), kind };
+const refusedMax = 100;
+
+function headOf(content: Content): { readonly id: number; readonly kind: string; readonly text: string } {
+  const written = parseEntry(content);
+  const id = written === undefined ? undefined : idOfEntry(written);
+  const text = written === undefined ? undefined : textOfWritten(written);
+  if (written?.kind == null || id === undefined || text === undefined) throw new CofferdamError('bug', 'the database gave back no entry');
+  return { id, kind: written.kind, text };
 }
 
 export type BirthsOptions = {
@@ -60,6 +77,8 @@ export type BirthsOptions = {
   readonly entriesMax: number;
   /** So long an entry is asked for of which nobody knows whether it was committed: no server is still at it then. */
   readonly unsureMs: number;
+  /** So far an entry's time may be from the database's clock as it was read last. */
+  readonly clockJumpMs: number;
 };
 
 export class Births {
@@ -69,6 +88,8 @@ export class Births {
   #newest = 0;
   /** Drafts of before a release end as nothing. */
   #generation = 0;
+  #clock: ClockReading | undefined;
+  #refused: Refused[] = [];
 
   constructor(options: BirthsOptions) {
     this.#options = options;
@@ -80,6 +101,38 @@ export class Births {
 
   get hasRoom(): boolean {
     return this.#waiting.size < this.#options.entriesMax;
+  }
+
+  /** What the database did not take as it was written, up to this time of the caller's clock. */
+  refusedUntil(at: number): readonly Refused[] {
+    return this.#refused.filter((one) => one.at <= at);
+  }
+
+  /** Somebody was told of what was refused, or two operators will give it up with the freeze that stands. */
+  forgetRefused(): void {
+    this.#refused = [];
+  }
+
+  /**
+   * The database's clock was read. Undefined: no time is judged until it is read again, as before the first reading: while the
+   * record is frozen, two operators decide by which clock it goes on.
+   */
+  heard(reading: ClockReading | undefined): void {
+    this.#clock = reading;
+  }
+
+  #faultOf(content: Content, askedAt: number): string | undefined {
+    const written = parseEntry(content);
+    const id = written === undefined ? undefined : idOfEntry(written);
+    const micros = written?.at == null ? undefined : microsOf(written.at);
+    if (id === undefined || micros === undefined) return 'came back in a form that no entry has';
+    if (this.#waiting.has(id)) return `was given the number ${id}, which another entry has`;
+    const clock = this.#clock;
+    if (clock === undefined) return undefined;
+    const { clockJumpMs, now } = this.#options;
+    const [least, most] = [clock.database + askedAt - clock.to - clockJumpMs, clock.database + now() - clock.from + clockJumpMs];
+    if (micros / 1000 >= least && micros / 1000 <= most) return undefined;
+    return `was given the time ${written?.at}, which the database's clock does not show`;
   }
 
   #requireRoom(): void {
@@ -94,7 +147,18 @@ export class Births {
     const written: Content[] = [];
     // As the database keeps them: the innermost of a name counts, and whoever leaves one leaves those within it.
     const marks: { readonly name: string; readonly at: number }[] = [];
+    let isRefused = false;
     return {
+      now: this.#options.now,
+      faultOf: (content, askedAt) => this.#faultOf(content, askedAt),
+      refuse: (kind, fault) => {
+        isRefused = true;
+        if (generation === this.#generation && this.#refused.length < refusedMax)
+          this.#refused.push({ kind, fault, at: this.#options.now() });
+      },
+      requireWritten: () => {
+        if (isRefused) throw new CofferdamError('unavailable', 'an entry of this was not written: nothing was done');
+      },
       requireRoom: () => {
         if (isBounded) this.#requireRoom();
       },
@@ -123,10 +187,10 @@ export class Births {
   #remember(written: readonly Content[], above: number, isUnsure: boolean): void {
     const at = this.#options.now();
     for (const content of written) {
-      const { id, kind } = headOf(content);
+      const { id, kind, text } = headOf(content);
       // A number is given twice only where the database forgot that it had been given: the first one is what is missed.
       if (this.#waiting.has(id)) continue;
-      this.#waiting.set(id, { id, kind, digest: this.#options.digestOf(content), above, at, isUnsure, isOfOtherServer: false });
+      this.#waiting.set(id, { id, kind, digest: this.#options.digestOf(text), above, at, isUnsure, isOfOtherServer: false });
     }
   }
 
@@ -158,7 +222,9 @@ export class Births {
   }
 
   #seen(birth: Birth, { content, isSealed }: Sighting, number: number): Miss['is'] | undefined {
-    if (this.#options.digestOf(content) !== birth.digest) return 'changed';
+    const written = parseEntry(content);
+    const text = written === undefined ? undefined : textOfWritten(written);
+    if (text === undefined || this.#options.digestOf(text) !== birth.digest) return 'changed';
     this.#waiting.delete(birth.id);
     // One that waits had no number at that moment; behind the others, so that all of them are asked for in turn.
     if (!isSealed) this.#waiting.set(birth.id, { ...birth, above: Math.max(birth.above, number), isUnsure: false });
@@ -183,6 +249,7 @@ export class Births {
   /** An era began with a release: what had not been sealed before was given up with it, also where it is being written now. `number`: it goes on there. */
   forget(number: number): void {
     this.#waiting.clear();
+    this.#refused = [];
     this.#generation += 1;
     this.#newest = number;
   }

@@ -3,12 +3,17 @@ import type { BudgetDirection, BudgetUnit, BudgetWindow, ScopeKind } from '../..
 import { scopeOfRank } from '../../domain/budgets.ts';
 import { type ContentId, type CustomerId, type CustomerKeyId, idOf, type ObjectId, type SessionId } from '../../domain/ids.ts';
 import type { Database } from '../../postgres/database.ts';
+import { type AskedBy, requireEntries } from './charge-entries.ts';
 
-/** What is to be charged: one extent of an open download, or an amount of bytes and items. */
+/**
+ * What is to be charged: one extent of an open download, or an amount of bytes and items. `by`: who asks, which the entry must
+ * name; without it the entry is believed about that.
+ */
 export type ChargeRequest =
-  | { readonly session: SessionId; readonly download: string; readonly index: number }
+  | { readonly session: SessionId; readonly by?: AskedBy; readonly download: string; readonly index: number }
   | {
       readonly session: SessionId;
+      readonly by?: AskedBy;
       readonly customer: CustomerId;
       readonly direction: BudgetDirection;
       readonly bytes: number;
@@ -113,10 +118,14 @@ function shape(row: Raw, direction: BudgetDirection): ChargeAnswer {
   }
 }
 
-/** Charges a batch. Returns one answer for each item, in their order, and resolves after the commit. */
+/**
+ * Charges a batch. Returns one answer for each item, in their order, and resolves after the commit. Throws `unavailable` when the
+ * entries that it wrote are not those that the answers call for; nothing of it is released then.
+ */
 export async function callChargeBatch(database: Database, items: readonly ChargeRequest[]): Promise<readonly ChargeAnswer[]> {
   const draft = database.beginDraft();
   draft?.requireRoom();
+  const askedAt = draft?.now() ?? 0;
   const rows = await database.call<Raw>(
     `select outcome, budget, rank, unit, window_name, cap, free_at, after_ms, is_slow, customer, content, object, bytes, sealed_bytes, inline, customer_key, wrapped_key,
        entry
@@ -131,7 +140,7 @@ export async function callChargeBatch(database: Database, items: readonly Charge
       items.map((one) => ('download' in one ? null : one.items)),
     ],
   );
-  for (const { entry } of rows) if (entry !== null) draft?.add(entry);
+  requireEntries(items, rows, draft, askedAt);
   draft?.end('committed');
   return rows.map((row, i) => {
     const item = items[i];

@@ -4,7 +4,7 @@
 // database as a finding.
 import { hash } from 'node:crypto';
 import type { Config } from '../../config/config.ts';
-import { Births, type Miss } from '../../domain/ledger/births.ts';
+import { Births, type Miss, type Refused } from '../../domain/ledger/births.ts';
 import type { Database } from '../../postgres/database.ts';
 import { type EntriesSeen, lookForEntries } from '../../postgres/entry-queries.ts';
 import type { Freeze, Look } from './seal-queries.ts';
@@ -19,12 +19,13 @@ const numbersMax = 40_000;
 const unsureMs = 120_000;
 
 /** Returns the memory of the entries that this process wrote and has not yet seen sealed, with at most `unseenEntriesMax` of them. */
-export const createBirths = ({ unseenEntriesMax }: Pick<Config['limits'], 'unseenEntriesMax'>): Births =>
+export const createBirths = ({ unseenEntriesMax, clockJumpMs }: Pick<Config['limits'], 'unseenEntriesMax' | 'clockJumpMs'>): Births =>
   new Births({
-    digestOf: (content) => hash('sha256', content, 'base64'),
+    digestOf: (text) => hash('sha256', text, 'base64'),
     now: () => performance.now(),
     entriesMax: unseenEntriesMax,
     unsureMs,
+    clockJumpMs,
   });
 
 const whatOf = ({ id, kind, is }: Miss): string =>
@@ -38,6 +39,15 @@ function freezeOf(misses: readonly [Miss, ...(readonly Miss[])]): Omit<Freeze, '
     why: isLost ? 'behind' : 'diverged',
     text: `${whatOf(first)}${others}: ${isLost ? 'the database is another server or timeline, and lost what was committed' : 'the record was touched'}`,
     facts: { entry: first.id, kind: first.kind, is: first.is, missed: misses.length },
+  };
+}
+
+function freezeOfRefused([{ kind, fault }, ...others]: readonly [Refused, ...(readonly Refused[])]): Omit<Freeze, 'id'> {
+  const more = others.length === 0 ? '' : `, and so were ${others.length} more`;
+  return {
+    why: 'diverged',
+    text: `an entry (${kind}) that this warden wrote ${fault}${more}; its effect was undone: the record was touched`,
+    facts: { kind, is: 'refused', missed: others.length + 1 },
   };
 }
 
@@ -55,14 +65,18 @@ export class Born {
 
   /**
    * Looks for the entries that this warden wrote. Called after the record was compared, so that a release by two
-   * operators has been verified. Returns undefined when no entry is missed, and otherwise the freeze to write.
+   * operators has been verified. Returns undefined when no entry is missed, and otherwise the freeze to write. `clockAt`: when,
+   * by the monotonic clock, the database's clock was last found to go as it should. An entry of another time that was refused
+   * after that is judged by the next beat, because the clock itself may have been set meanwhile.
    */
-  async look({ era, number, identity }: Look): Promise<Omit<Freeze, 'id'> | undefined> {
+  async look({ era, number, identity }: Look, clockAt = performance.now()): Promise<Omit<Freeze, 'id'> | undefined> {
     const births = this.#births;
     if (this.#era !== era) births.forget(number);
     else if (this.#identity !== identity) births.moved();
     this.#era = era;
     this.#identity = identity;
+    const [refused, ...others] = births.refusedUntil(clockAt);
+    if (refused !== undefined) return freezeOfRefused([refused, ...others]);
     const asked = births.ask(askedMax);
     if (asked.ids.length === 0) {
       births.learn([], { number, upTo: number, sightings: [] });
@@ -72,7 +86,7 @@ export class Born {
     // The record was released or frozen, or the connection now leads to another server, since the beat began. The next
     // beat decides with the new state.
     if (seen.era !== era || seen.isFrozen || seen.identity !== identity) return undefined;
-    const [first, ...others] = births.learn(asked.ids, seen);
-    return first === undefined ? undefined : freezeOf([first, ...others]);
+    const [first, ...more] = births.learn(asked.ids, seen);
+    return first === undefined ? undefined : freezeOf([first, ...more]);
   }
 }

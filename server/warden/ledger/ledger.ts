@@ -136,6 +136,7 @@ export class Ledger {
   /** Closes the guard as frozen, and forgets the generations of seals: they may be newer than this database and refuse its operators. */
   #closeFrozen(text: string): void {
     if (!this.#isFrozen) generationsOf(this.#given.keys).forget();
+    this.#births.heard(undefined);
     this.#given.guard.close('frozen', text);
   }
 
@@ -214,11 +215,12 @@ export class Ledger {
     this.#unwritten = undefined;
     const jump = this.#clock.jump(seen, from, to);
     if (jump !== undefined) return this.#freeze(seen, jump);
+    this.#births.heard({ database: seen.now, from, to });
     const lost = await this.#memory.lost();
     if (lost !== undefined) return this.#given.guard.close('unsure', lost);
     if (!(await this.#isCompared(seen, signing))) return;
     this.#learn(seen, signing);
-    const missed = await this.#born.look(seen);
+    const missed = await this.#born.look(seen, from);
     if (missed !== undefined) return this.#freeze(seen, missed);
     if (isFull) await this.#tellFull(seen);
     await this.#mark(seen, signing);
