@@ -46,6 +46,7 @@ export function directoriesOf(config: Config): readonly Place[] {
     place(dirname(paths.adminSocket), 'admin', 0o2710, 'operators'),
     // Only root and the warden may enter: whoever may make the first operators is root on this machine.
     place(dirname(paths.bootstrapSocket), 'warden', 0o700),
+    place(dirname(paths.recordMemory), 'warden', 0o700),
     // Only the warden writes what it witnessed and what it archived; operators and auditors may read it.
     ...config.ledger.witnesses.flatMap((one) =>
       one.type === 'file' && isBelow(runtime, one.directory) ? [place(one.directory, 'warden', 0o755)] : [],

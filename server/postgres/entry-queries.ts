@@ -54,34 +54,23 @@ export type EntriesSeen = Sight & {
   readonly now: number;
 };
 
-/** All at one moment: what waits, and what is sealed with a number above `above`, of which `numbersMax` are looked through. */
-export async function lookForEntries(
-  tx: Transaction,
-  asked: { readonly ids: readonly number[]; readonly above: number },
-  numbersMax: number,
-): Promise<EntriesSeen> {
-  const rows = await tx.query<
-    Row & {
-      id: number | null;
-      content: string | null;
-      is_sealed: boolean;
-      era: number;
-      number: number;
-      frozen: boolean;
-      identity: string;
-      now: number;
-    }
-  >(
-    `with s as materialized (select era, number, exists (select from ledger_freeze where released_at is null) as frozen, ${serverIdentity} as identity,
+type SeenRow = Row & {
+  readonly id: number | null;
+  readonly content: string | null;
+  readonly is_sealed: boolean;
+  readonly era: number;
+  readonly number: number;
+  readonly frozen: boolean;
+  readonly identity: string;
+  readonly now: number;
+};
+const stateAndWaiting = `with s as materialized (select era, number, exists (select from ledger_freeze where released_at is null) as frozen, ${serverIdentity} as identity,
          (extract(epoch from clock_timestamp()) * 1000)::float8 as now from ledger_state)
      select null as id, null as content, false as is_sealed, s.era, s.number, s.frozen, s.identity, s.now from s
      union all
-     select f.id, ${content('f')}, false, s.era, s.number, s.frozen, s.identity, s.now from s cross join ledger_fresh f where f.id = any ($1::bigint[])
-     union all
-     select e.id, ${content('e')}, true, s.era, s.number, s.frozen, s.identity, s.now from s cross join ledger_sealed e
-       where e.number > $2 and e.number <= $2::bigint + $3::bigint and e.id = any ($1::bigint[])`,
-    [asked.ids, asked.above, numbersMax],
-  );
+     select f.id, ${content('f')}, false, s.era, s.number, s.frozen, s.identity, s.now from s cross join ledger_fresh f where f.id = any ($1::bigint[])`;
+
+function seenIn(rows: readonly SeenRow[], above: number, numbersMax: number): EntriesSeen {
   const [state] = rows;
   if (state === undefined) throw new Error('the ledger has no state');
   const { era, number, frozen: isFrozen, identity, now } = state;
@@ -91,9 +80,30 @@ export async function lookForEntries(
     isFrozen,
     identity,
     now,
-    upTo: Math.min(number, asked.above + numbersMax),
+    upTo: Math.min(number, above + numbersMax),
     sightings: rows.flatMap(({ id, content: text, is_sealed: isSealed }) =>
       id === null || text === null ? [] : [{ id, content: text, isSealed }],
     ),
   };
+}
+
+/** All at one moment: which of these entries wait, and how far the record is. What is sealed is not looked at: whoever asks knows it by its own proof. */
+export async function lookForWaiting(tx: Transaction, ids: readonly number[]): Promise<EntriesSeen> {
+  return seenIn(await tx.query<SeenRow>(stateAndWaiting, [ids]), 0, 0);
+}
+
+/** All at one moment: what waits, and what is sealed with a number above `above`, of which `numbersMax` are looked through. */
+export async function lookForEntries(
+  tx: Transaction,
+  asked: { readonly ids: readonly number[]; readonly above: number },
+  numbersMax: number,
+): Promise<EntriesSeen> {
+  const rows = await tx.query<SeenRow>(
+    `${stateAndWaiting}
+     union all
+     select e.id, ${content('e')}, true, s.era, s.number, s.frozen, s.identity, s.now from s cross join ledger_sealed e
+       where e.number > $2 and e.number <= $2::bigint + $3::bigint and e.id = any ($1::bigint[])`,
+    [asked.ids, asked.above, numbersMax],
+  );
+  return seenIn(rows, asked.above, numbersMax);
 }

@@ -84,7 +84,8 @@ export async function startWarden(config: Config): Promise<RunningWarden> {
     isPreparing: true,
     onUnreachable: (cause) => log.error({ err: cause }, 'the database gives no connection'),
   });
-  const ledger = new Ledger({ config, url, keys, guard, births, witnesses: createWitnesses(config.ledger), log });
+  const memoryFile = runtimePaths(config).recordMemory;
+  const ledger = new Ledger({ config, url, keys, guard, births, witnesses: createWitnesses(config.ledger), memoryFile, log });
   const forwards = new Forwards({ config, url, log, newest: () => ledger.newest });
   try {
     await database.withSystem((tx) => assertSafeSettings(tx));

@@ -244,27 +244,36 @@ test('what was given up with a release is forgotten, and the era that begins is 
     await sql.query('delete from ledger_fresh');
     await sql.query('set session_replication_role = origin');
   };
+  const keys = createKeyRing(ledgerConfig(temporaryDirectory(t), {}));
+  const signing = await database.withSystem(async (tx): Promise<Signing> => {
+    const origin = originOf((await installationId(tx)).id);
+    return { origin, signer: keys.checkpointSigner(origin) };
+  });
   const seen = (): Promise<Look> => database.withSystem(look);
-  t.equal(await born.look(await seen()), undefined);
+  t.equal(await born.look(await seen(), signing, []), undefined);
   await write();
   await lose();
-  t.match(await born.look(await seen()), { why: 'diverged', facts: { missed: 1, kind: 'extent.stored' } });
-  t.match(await born.look(await seen()), { why: 'diverged' }, 'each look finds it again');
+  t.match(await born.look(await seen(), signing, []), { why: 'diverged', facts: { missed: 1, kind: 'extent.stored' } });
+  t.match(await born.look(await seen(), signing, []), { why: 'diverged' }, 'each look finds it again');
   // That two operators signed it is test/attack/restored-database.
   await sql.query('update ledger_state set era = 2');
-  t.equal(await born.look(await seen()), undefined, 'no second finding');
+  t.equal(await born.look(await seen(), signing, []), undefined, 'no second finding');
   t.equal(births.size, 0);
   await write();
-  t.equal(await born.look(await seen()), undefined);
+  t.equal(await born.look(await seen(), signing, []), undefined);
   t.equal(births.size, 1);
   await lose();
-  t.match(await born.look(await seen()), { why: 'diverged' }, 'the next one is missed');
+  t.match(await born.look(await seen(), signing, []), { why: 'diverged' }, 'the next one is missed');
 
   const other = { ...(await seen()), identity: '8/1' };
-  t.equal(await born.look(other), undefined, 'another server answers than the one at which the beat began: the next beat knows which');
-  t.match(await born.look(await seen()), { why: 'behind', text: /another server or timeline, and lost what was committed/ });
+  t.equal(
+    await born.look(other, signing, []),
+    undefined,
+    'another server answers than the one at which the beat began: the next beat knows which',
+  );
+  t.match(await born.look(await seen(), signing, []), { why: 'behind', text: /another server or timeline, and lost what was committed/ });
   await sql.query('update ledger_state set era = 3');
-  t.equal(await born.look(await seen()), undefined);
+  t.equal(await born.look(await seen(), signing, []), undefined);
 });
 
 test('so many are remembered; beyond that nothing begins, and beyond twice as many nothing is written', async (t) => {

@@ -26,6 +26,8 @@ const sayAgainMs = 60_000;
 export class OwnEntries {
   readonly #births: Births;
   readonly #log: Logger;
+  /** An entry that has waited so long to be seen sealed is missed as well, whatever the database shows of it. */
+  readonly #lateMs: number;
   #era: number | undefined;
   /** Since when each missed entry has been missed (monotonic, milliseconds). */
   readonly #missed = new Map<number, number>();
@@ -33,8 +35,12 @@ export class OwnEntries {
   #timer: NodeJS.Timeout | undefined;
   #running: Promise<void> = Promise.resolve();
 
-  constructor({ unseenEntriesMax, clockJumpMs }: Pick<Config['limits'], 'unseenEntriesMax' | 'clockJumpMs'>, log: Logger) {
+  constructor(
+    { unseenEntriesMax, clockJumpMs, witnessAlarmMs }: Pick<Config['limits'], 'unseenEntriesMax' | 'clockJumpMs' | 'witnessAlarmMs'>,
+    log: Logger,
+  ) {
     this.#log = log;
+    this.#lateMs = witnessAlarmMs;
     this.#births = new Births({
       digestOf: (text) => hash('sha256', text, 'base64'),
       now: () => performance.now(),
@@ -99,10 +105,15 @@ export class OwnEntries {
     this.#missed.clear();
     for (const { id } of misses) this.#missed.set(id, before.get(id) ?? now);
     const [first] = misses.filter(({ id }) => now - (before.get(id) ?? Number.POSITIVE_INFINITY) >= patienceMs);
-    if (first !== undefined && now - this.#saidAt >= sayAgainMs) await this.#say(database, first);
+    if (now - this.#saidAt < sayAgainMs) return;
+    if (first !== undefined) await this.#say(database, first);
+    else if (births.oldestMs >= this.#lateMs) await this.#say(database, { id: births.oldest ?? 0, kind: 'of an operator', is: 'late' });
   }
 
-  async #say(database: Database, { id, kind, is }: Pick<Miss, 'id' | 'kind'> & { readonly is: Miss['is'] | 'refused' }): Promise<void> {
+  async #say(
+    database: Database,
+    { id, kind, is }: Pick<Miss, 'id' | 'kind'> & { readonly is: Miss['is'] | 'refused' | 'late' },
+  ): Promise<void> {
     this.#log.error({ entry: id, kind, is }, 'an entry that the admin process wrote is missed: the record was touched');
     await database.withSystem((tx) => missEntry(tx, id, kind, is));
     this.#saidAt = performance.now();

@@ -43,8 +43,8 @@ export type Draft = {
   end(end: End): void;
 };
 
-/** Where an asked entry was found, all at one moment. */
-export type Sighting = { readonly id: number; readonly content: Content; readonly isSealed: boolean };
+/** Where an asked entry was found, all at one moment: with its content, or with the digest of what a sealer hashed. */
+export type Sighting = { readonly id: number; readonly isSealed: boolean } & ({ readonly content: Content } | { readonly digest: string });
 export type Sight = {
   /** Of the entry that was sealed last. */
   readonly number: number;
@@ -85,9 +85,15 @@ export class Births {
   readonly #options: BirthsOptions;
   /** In the order in which they are asked for. */
   #waiting = new Map<number, Birth>();
+  /** The entries of which it is known that they were committed, oldest first; those that were seen sealed are still among them. */
+  #ages: { readonly id: number; readonly at: number }[] = [];
+  /** Those that a sealer of this process set aside, by its own rule and with an alarm. */
+  readonly #setAside = new Set<number>();
   #newest = 0;
   /** Drafts of before a release end as nothing. */
   #generation = 0;
+  /** Of each draft that has not ended, above which number its entries will be sealed; in the order in which they began. */
+  readonly #open = new Map<object, number>();
   #clock: ClockReading | undefined;
   #refused: Refused[] = [];
 
@@ -97,6 +103,29 @@ export class Births {
 
   get size(): number {
     return this.#waiting.size;
+  }
+
+  /**
+   * For how many milliseconds, by the caller's clock, the oldest entry has been waiting to be seen sealed; 0 when none is. What a
+   * sealer of this process set aside is not counted, nor what may never have been committed.
+   */
+  get oldestMs(): number {
+    const counts = ({ id, at }: { readonly id: number; readonly at: number }): boolean =>
+      this.#waiting.get(id)?.at === at && !this.#setAside.has(id);
+    const first = this.#ages.findIndex(counts);
+    if (first !== 0) this.#ages = first === -1 ? [] : this.#ages.slice(first);
+    const [oldest] = this.#ages;
+    return oldest === undefined ? 0 : this.#options.now() - oldest.at;
+  }
+
+  /** The id of that entry; undefined when none is waiting. */
+  get oldest(): number | undefined {
+    return this.oldestMs === 0 ? undefined : this.#ages[0]?.id;
+  }
+
+  /** A sealer of this process could not read this entry, set it aside, and raised the alarm. */
+  setAside(id: number): void {
+    this.#setAside.add(id);
   }
 
   get hasRoom(): boolean {
@@ -148,6 +177,8 @@ export class Births {
     // As the database keeps them: the innermost of a name counts, and whoever leaves one leaves those within it.
     const marks: { readonly name: string; readonly at: number }[] = [];
     let isRefused = false;
+    const key = {};
+    this.#open.set(key, above);
     return {
       now: this.#options.now,
       faultOf: (content, askedAt) => this.#faultOf(content, askedAt),
@@ -178,6 +209,7 @@ export class Births {
         marks.length = verb === 'rollback to ' ? innermost + 1 : innermost;
       },
       end: (end) => {
+        this.#open.delete(key);
         if (end !== 'undone' && generation === this.#generation) this.#remember(written, above, end === 'unknown');
         written.length = 0;
       },
@@ -191,7 +223,16 @@ export class Births {
       // A number is given twice only where the database forgot that it had been given: the first one is what is missed.
       if (this.#waiting.has(id)) continue;
       this.#waiting.set(id, { id, kind, digest: this.#options.digestOf(text), above, at, isUnsure, isOfOtherServer: false });
+      if (!isUnsure) this.#ages.push({ id, at });
     }
+  }
+
+  /** No entry that is waited for, or is being written, will be sealed with this number or a lower one. */
+  get floor(): number {
+    const [oldest = this.#newest] = this.#open.values();
+    let floor = Math.min(oldest, this.#newest);
+    for (const { above } of this.#waiting.values()) floor = Math.min(floor, above);
+    return floor;
   }
 
   /** Whom to look for next, at most so many, and above which number what is sealed has to be looked through. */
@@ -221,13 +262,19 @@ export class Births {
     return misses;
   }
 
-  #seen(birth: Birth, { content, isSealed }: Sighting, number: number): Miss['is'] | undefined {
+  #digestOf(content: Content): string | undefined {
     const written = parseEntry(content);
     const text = written === undefined ? undefined : textOfWritten(written);
-    if (text === undefined || this.#options.digestOf(text) !== birth.digest) return 'changed';
+    return text === undefined ? undefined : this.#options.digestOf(text);
+  }
+
+  #seen(birth: Birth, sighting: Sighting, number: number): Miss['is'] | undefined {
+    const { isSealed } = sighting;
+    if (('digest' in sighting ? sighting.digest : this.#digestOf(sighting.content)) !== birth.digest) return 'changed';
     this.#waiting.delete(birth.id);
     // One that waits had no number at that moment; behind the others, so that all of them are asked for in turn.
-    if (!isSealed) this.#waiting.set(birth.id, { ...birth, above: Math.max(birth.above, number), isUnsure: false });
+    if (isSealed) this.#setAside.delete(birth.id);
+    else this.#waiting.set(birth.id, { ...birth, above: Math.max(birth.above, number), isUnsure: false });
     return undefined;
   }
 
@@ -250,6 +297,8 @@ export class Births {
   forget(number: number): void {
     this.#waiting.clear();
     this.#refused = [];
+    this.#ages = [];
+    this.#setAside.clear();
     this.#generation += 1;
     this.#newest = number;
   }

@@ -4,18 +4,30 @@
 
 import { held } from '../../domain/detached.ts';
 import { CofferdamError } from '../../domain/errors.ts';
+import type { Births } from '../../domain/ledger/births.ts';
 import type { Logger } from '../../observability/logger.ts';
 import type { Database } from '../../postgres/database.ts';
 import { lockNotAvailable, sqlState } from '../../postgres/database-errors.ts';
 import { insertAlert } from '../alerts/alert-queries.ts';
 import type { LedgerGuard } from './guard.ts';
+import type { Delivery } from './witness/witness.ts';
 
 /**
  * What the newest look at the record found, in milliseconds: the age of the oldest entry without a seal, and for how
  * long a checkpoint has been missing from a required witness.
  */
 export type Seen = { readonly unsealedMs: number; readonly unwitnessedMs: number };
+/**
+ * The same as this process knows it by its own clock, whatever the database says: the age of its own oldest entry that it
+ * has not seen sealed, and for how long a required witness has not taken what this process offered it (decision 0042).
+ */
+export type Known = Seen;
 type Late = { readonly ms: number; readonly text: string; readonly facts: Readonly<Record<string, unknown>> };
+
+export const knownOf = (births: Births, deliveries: readonly Delivery[]): Known => ({
+  unsealedMs: births.oldestMs,
+  unwitnessedMs: Math.max(0, ...deliveries.filter((one) => one.witness.isRequired).map((one) => one.behindMs)),
+});
 
 const ticksMax = 250;
 const alarmEveryMs = 60_000;
@@ -43,6 +55,7 @@ export type LagOptions = {
   /** The sealer's pool. Its statements have timeouts, and one of its connections stays free while a beat uses the other one. */
   readonly database: Database;
   readonly log: Logger;
+  readonly known: () => Known;
   readonly alarmMs: number;
   readonly stopMs: number;
 };
@@ -85,18 +98,26 @@ export class LagClock {
   }
 
   get late(): Late {
-    const { unsealedMs, unwitnessedMs } = this.#seen;
     const silentMs = performance.now() - this.#seenAt;
-    const seenMs = Math.max(unsealedMs, unwitnessedMs);
+    const known = this.#given.known();
+    const seenMs = Math.max(this.#seen.unsealedMs, this.#seen.unwitnessedMs);
+    const unsealedMs = Math.max(this.#seen.unsealedMs + silentMs, known.unsealedMs);
+    const unwitnessedMs = Math.max(this.#seen.unwitnessedMs + silentMs, known.unwitnessedMs);
+    const isSilent = silentMs > Math.max(seenMs, known.unsealedMs, known.unwitnessedMs);
     const what = unsealedMs > unwitnessedMs ? 'entries have no seal' : 'checkpoint has no witness';
-    const ms = seenMs + silentMs;
+    const ms = Math.max(unsealedMs, unwitnessedMs);
     return {
       ms,
-      text:
-        silentMs > seenMs
-          ? `the record could not be looked at for ${Math.round(silentMs / 1000)} s`
-          : `the newest ${what} for ${Math.round(ms / 1000)} s`,
-      facts: { silentMs: Math.round(silentMs), unsealedMs: Math.round(unsealedMs), unwitnessedMs: Math.round(unwitnessedMs) },
+      text: isSilent
+        ? `the record could not be looked at for ${Math.round(silentMs / 1000)} s`
+        : `the newest ${what} for ${Math.round(ms / 1000)} s`,
+      facts: {
+        silentMs: Math.round(silentMs),
+        unsealedMs: Math.round(this.#seen.unsealedMs),
+        unwitnessedMs: Math.round(this.#seen.unwitnessedMs),
+        ownUnsealedMs: Math.round(known.unsealedMs),
+        ownUnwitnessedMs: Math.round(known.unwitnessedMs),
+      },
     };
   }
 

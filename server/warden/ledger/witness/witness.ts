@@ -25,6 +25,8 @@ export type Witness = {
 };
 
 const retryMs = 1000;
+/** A note to deliver. `since`: when the oldest note was offered in whose place it stands, by the monotonic clock. */
+type Offered = { readonly note: string; readonly isFirst: boolean; readonly offeredAt: number; since: number };
 const eraOf = (note: string): number => parseNote(note).checkpoint.era;
 
 /** Delivers one checkpoint after the other. When the witness is slow, those in between are skipped. */
@@ -32,7 +34,7 @@ export class Delivery {
   readonly witness: Witness;
   readonly #log: Logger;
   /** The notes to deliver, oldest first; at most two of one era. */
-  readonly #waiting: { readonly note: string; readonly isFirst: boolean }[] = [];
+  readonly #waiting: Offered[] = [];
   #kept: string | undefined;
   #running: Promise<void> | undefined;
   #isStopped = false;
@@ -49,6 +51,15 @@ export class Delivery {
   }
 
   /**
+   * For how many milliseconds, by the monotonic clock of this process, the witness has been offered a note and has taken neither
+   * that one nor a newer one; 0 when it has everything.
+   */
+  get behindMs(): number {
+    const [oldest] = this.#waiting;
+    return oldest === undefined ? 0 : performance.now() - oldest.since;
+  }
+
+  /**
    * Offers a note. A newer note replaces one that still waits, except the first of an era: it says from where the era
    * continues, so every witness must get it.
    */
@@ -57,8 +68,10 @@ export class Delivery {
     if (note === (last?.note ?? this.#kept)) return;
     const before = last?.note ?? this.#kept;
     const isFirst = before === undefined || eraOf(before) !== eraOf(note);
-    if (last !== undefined && !isFirst && !last.isFirst) this.#waiting.pop();
-    this.#waiting.push({ note, isFirst });
+    // What takes the place of a note has waited since that one was offered.
+    const replaced = last !== undefined && !isFirst && !last.isFirst ? this.#waiting.pop() : undefined;
+    const offeredAt = performance.now();
+    this.#waiting.push({ note, isFirst, offeredAt, since: replaced?.since ?? offeredAt });
     this.#running ??= held(this.#run().finally(() => (this.#running = undefined)));
   }
 
@@ -75,7 +88,10 @@ export class Delivery {
       try {
         await this.witness.keep(next.note);
         this.#kept = next.note;
-        if (this.#waiting[0] === next) this.#waiting.splice(this.#waiting.indexOf(next), 1);
+        const [first] = this.#waiting;
+        if (first === next) this.#waiting.shift();
+        // One that was offered while this one was on its way took its place, and waits for itself from now on.
+        else if (first !== undefined) first.since = first.offeredAt;
       } catch (error) {
         this.#log.warn({ err: error, witness: this.witness.name }, 'a witness did not take the newest checkpoint; it is tried again');
         if (this.#isStopped) return;
