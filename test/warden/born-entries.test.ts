@@ -338,3 +338,36 @@ test('the admin process misses an entry of its own: one critical alert an hour, 
     { code: 'bug' },
   );
 });
+
+test('the admin process says that an entry of its own was not written as it was sent, and that one waits for too long', async (t) => {
+  const { sql, config, log } = await setUp(t);
+  const start = async (witnessAlarmMs: number) => {
+    const entries = new OwnEntries({ ...config.limits, witnessAlarmMs }, log);
+    const admin = new Database({ url: sql.adminUrl, applicationName: 'test', connectionsMax: 1, drafts: () => entries.begin() });
+    t.teardown(() => admin.close());
+    await entries.look(admin);
+    const facts = { operator: 'olga', role: 'security-officer', operation: 'ledger.status', params: '{}', allowed: true };
+    return { look: () => entries.look(admin, 0), ask: () => admin.withSystem((tx) => recordCall(tx, 'operator.asked', facts)) };
+  };
+  const alerts = async () =>
+    (await sql.query<{ text: string }>("select text from alert where kind = 'ledger.entry-missed'")).map((row) => row.text);
+  const patient = await start(600_000);
+  await patient.ask();
+  await delay(20);
+  await patient.look();
+  t.same(await alerts(), [], 'twin: it waits, and not for long');
+  const hasty = await start(10);
+  await hasty.ask();
+  await delay(20);
+  await hasty.look();
+  t.match(await alerts(), [/^the entry \d+ that the admin process wrote has not been seen sealed for too long$/]);
+
+  await sql.query('delete from alert');
+  await sql.query("create function other() returns trigger language plpgsql as $$ begin new.operator := 'oscar'; return new; end $$");
+  await sql.query('create trigger other before insert on ledger_fresh for each row execute function other()');
+  await t.rejects(patient.ask(), { code: 'unavailable' });
+  await patient.look();
+  t.match(await alerts(), [
+    /^the database did not write an entry \(operator\.asked\) as the admin process sent it, and the call was undone/,
+  ]);
+});

@@ -107,7 +107,8 @@ export class OwnEntries {
     const [first] = misses.filter(({ id }) => now - (before.get(id) ?? Number.POSITIVE_INFINITY) >= patienceMs);
     if (now - this.#saidAt < sayAgainMs) return;
     if (first !== undefined) await this.#say(database, first);
-    else if (births.oldestMs >= this.#lateMs) await this.#say(database, { id: births.oldest ?? 0, kind: 'of an operator', is: 'late' });
+    else if (births.oldest !== undefined && births.oldestMs >= this.#lateMs)
+      await this.#say(database, { id: births.oldest, kind: 'of an operator', is: 'late' });
   }
 
   async #say(

@@ -103,9 +103,10 @@ export class LagClock {
     const seenMs = Math.max(this.#seen.unsealedMs, this.#seen.unwitnessedMs);
     const unsealedMs = Math.max(this.#seen.unsealedMs + silentMs, known.unsealedMs);
     const unwitnessedMs = Math.max(this.#seen.unwitnessedMs + silentMs, known.unwitnessedMs);
-    const isSilent = silentMs > Math.max(seenMs, known.unsealedMs, known.unwitnessedMs);
     const what = unsealedMs > unwitnessedMs ? 'entries have no seal' : 'checkpoint has no witness';
     const ms = Math.max(unsealedMs, unwitnessedMs);
+    // What this process waits for grows older as well while nothing answers; that nothing answers is the better sentence then.
+    const isSilent = silentMs > seenMs && silentMs > ms / 2;
     return {
       ms,
       text: isSilent

@@ -31,9 +31,9 @@ export const lockState = (tx: Transaction): Promise<LedgerState> => stateOf(tx, 
 /** Returns the same without a lock, as a snapshot shows it. */
 export const readState = (tx: Transaction): Promise<LedgerState> => stateOf(tx, '');
 
-async function stateOf(tx: Transaction, lock: 'for update' | ''): Promise<LedgerState> {
+async function stateOf(tx: Transaction, rowLock: 'for update' | ''): Promise<LedgerState> {
   const [row] = await tx.query<{ era: number; number: number; checkpoint: string | null; now: number }>(
-    `select era, number, checkpoint, micros(clock_timestamp()) as now from ledger_state ${lock}`,
+    `select era, number, checkpoint, micros(clock_timestamp()) as now from ledger_state ${rowLock}`,
   );
   if (row === undefined) throw new Error('the ledger has no state');
   const [newest] = await tx.query<HeadRow>(`select ${rowColumns} from ledger_head h order by h.position desc limit 1`);
@@ -94,7 +94,8 @@ export async function treeRows(tx: Transaction, trees: readonly string[]): Promi
 }
 
 export async function allTreeRows(tx: Transaction, isLocked = true): Promise<readonly TreeRow[]> {
-  return tx.query<TreeRow>(`select tree, size, frontier from ledger_tree ${isLocked ? 'for update' : ''}`);
+  const rowLock = isLocked ? 'for update' : '';
+  return tx.query<TreeRow>(`select tree, size, frontier from ledger_tree ${rowLock}`);
 }
 
 export type Place = { readonly id: number; readonly tree: string; readonly position: number; readonly number: number };

@@ -89,7 +89,7 @@ export class Delivery {
         await this.witness.keep(next.note);
         this.#kept = next.note;
         const [first] = this.#waiting;
-        if (first === next) this.#waiting.shift();
+        if (first === next) this.#waiting.splice(this.#waiting.indexOf(next), 1);
         // One that was offered while this one was on its way took its place, and waits for itself from now on.
         else if (first !== undefined) first.since = first.offeredAt;
       } catch (error) {
