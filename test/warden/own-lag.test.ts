@@ -1,4 +1,5 @@
 // Owns: how late the record is, by what the warden itself knows: the database's columns say that nothing waits, and nothing is served all the same.
+import { generateKeyPairSync } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -7,13 +8,14 @@ import { type Test, test } from 'tap';
 import { createLogger } from '../../server/observability/logger.ts';
 import { advisoryLocks } from '../../server/postgres/advisory-locks.ts';
 import { Database } from '../../server/postgres/database.ts';
+import { checkpointSigner } from '../../server/warden/keys/checkpoint-signer.ts';
 import { createKeyRing } from '../../server/warden/keys/key-ring.ts';
 import { createBirths } from '../../server/warden/ledger/born.ts';
 import { LedgerGuard } from '../../server/warden/ledger/guard.ts';
 import { Ledger } from '../../server/warden/ledger/ledger.ts';
 import { record } from '../../server/warden/ledger/ledger-queries.ts';
 import { FileWitness } from '../../server/warden/ledger/witness/file-witness.ts';
-import type { Witness } from '../../server/warden/ledger/witness/witness.ts';
+import { Delivery, type Witness } from '../../server/warden/ledger/witness/witness.ts';
 import { createTestDatabase, temporaryDirectory } from '../support/database.ts';
 import { ledgerConfig } from '../support/ledger-config.ts';
 
@@ -108,4 +110,46 @@ test('a required witness takes nothing, and the column that says since when is k
   await until('an alarm is there', async () => (await alarms()).length === 1);
   takes.notes = true;
   await until('twin: it takes notes again, and it goes on by itself', () => guard.state.is === 'open');
+});
+
+test('a witness that takes each note late is never far behind; one that takes none is, however often a newer note comes', async (t) => {
+  const origin = 'cofferdam/0a5f1a2e-0000-4000-8000-000000000001';
+  const signer = checkpointSigner(generateKeyPairSync('ed25519').privateKey, origin);
+  const note = (size: number): string =>
+    signer.sign({ origin, size, root: Buffer.alloc(32, size).toString('base64'), era: 1, time: '2026-11-29T08:00:00.000Z' });
+  const quiet = createLogger({ log: { level: 'fatal' as 'error', pretty: false } }, 'test');
+  const takes = { notes: true };
+  const delivery = new Delivery(
+    {
+      name: 'slow',
+      isRequired: true,
+      newest: null,
+      keep: async () => {
+        await delay(100);
+        if (!takes.notes) throw new Error('the disk is full');
+      },
+    },
+    quiet,
+  );
+  t.equal(delivery.behindMs, 0);
+  let most = 0;
+  let size = 1;
+  const began = performance.now();
+  for (; performance.now() - began < 3000; size += 1) {
+    delivery.offer(note(size));
+    await delay(20);
+    most = Math.max(most, delivery.behindMs);
+  }
+  t.ok(most < 2000, `a hundred milliseconds for each, and not three seconds: ${most}`);
+  await until('all is taken', () => delivery.behindMs === 0);
+  takes.notes = false;
+  const stuck = performance.now();
+  for (; performance.now() - stuck < 1500; size += 1) {
+    delivery.offer(note(size));
+    await delay(20);
+  }
+  t.ok(delivery.behindMs >= 1400, `since the first one: ${delivery.behindMs}`);
+  takes.notes = true;
+  await until('twin: it takes them again', () => delivery.behindMs === 0);
+  await delivery.stop();
 });

@@ -339,7 +339,10 @@ export class Ledger {
     log.error({ freeze: whole }, `frozen: ${freeze.text}`);
     // Until this freeze is written nothing else is looked at: the next look would find a clock that runs normally again.
     if (whole.why === 'clock') this.#unwritten = whole;
-    await this.#own.froze(whole);
+    // The row is written in any case; while this process runs it remembers the freeze without the file as well.
+    await this.#own
+      .froze(whole)
+      .catch((error: unknown) => log.error({ err: error }, 'a freeze could not be written into the memory of this warden'));
     await this.#writeFreeze(whole);
   }
 

@@ -32,12 +32,10 @@ function parse(text: string): Remembered | undefined {
   return { note, freeze: { why, text: said, facts } };
 }
 
-/** The memory of one warden. Without a path, as in tests of the record alone, it lasts as long as the process. */
+/** The memory of one warden, which writes it in its beat, one after the other. Without a path, as in tests of the record alone, it lasts as long as the process. */
 export class OwnMemory {
   readonly #path: string | undefined;
   #remembered: Remembered | undefined;
-  /** The last write; each waits for the one before. */
-  #writing: Promise<void> = Promise.resolve();
 
   constructor(path: string | undefined) {
     this.#path = path;
@@ -90,12 +88,9 @@ export class OwnMemory {
     if (freeze !== null || this.freeze !== undefined) await this.#keep({ freeze });
   }
 
-  #keep(part: Partial<Remembered>): Promise<void> {
+  async #keep(part: Partial<Remembered>): Promise<void> {
     this.#remembered = { ...(this.#remembered ?? nothing), ...part };
-    const whole = this.#remembered;
-    const write = this.#writing.then(() => this.#write(whole));
-    this.#writing = write.catch(() => {});
-    return write;
+    await this.#write(this.#remembered);
   }
 
   async #write(remembered: Remembered): Promise<void> {
