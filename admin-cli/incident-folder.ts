@@ -1,5 +1,6 @@
-// Owns: the directory in which an incident is written down for those concerned: made once, a folder for each customer, its slice of the record, the verifier.
-// Must never: write over a file that is there, or leave the directory by what a name says.
+// Owns: the directory in which an incident is documented for those concerned: created once, with a folder for each
+// customer, that customer's slice of the record, and the verifier.
+// Must never: overwrite an existing file, or leave the directory because of what a name contains.
 import { appendFileSync, copyFileSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CofferdamError } from '../server/domain/errors.ts';
@@ -7,7 +8,7 @@ import type { Client } from './client.ts';
 
 const verifier = join(import.meta.dirname, '..', 'verifier', 'ledger-verifier.mjs');
 
-/** A name that stays in its folder, whatever the record says. */
+/** Returns a folder name that stays inside the directory, whatever name the record has. */
 export const folderOf = (name: string): string =>
   /^[a-z0-9][a-z0-9._-]{0,63}$/.test(name) ? name : name.replaceAll(/[^a-z0-9-]/g, '_').slice(0, 64);
 
@@ -15,11 +16,14 @@ export function save(path: string, content: string): void {
   writeFileSync(path, content, { mode: 0o600, flag: 'wx' });
 }
 
-/** For so long the pack waits for the head of the record at which it ends. */
+/** How long the pack waits for the head of the record at which its slices end, in milliseconds. */
 const epochMs = 30_000;
 const lookEveryMs = 500;
 
-/** A head that names all trees, sealed and witnessed behind everything that is told here; says so when it does not come. */
+/**
+ * Waits for a head that names all trees, and that was sealed and witnessed after everything that the pack reports.
+ * Throws `unavailable` when there is none in time.
+ */
 export async function waitForEpoch(client: Client): Promise<void> {
   const { askedAt } = await client.call('ledger.begin-epoch', {});
   for (const end = performance.now() + epochMs; performance.now() < end; await new Promise((resolve) => setTimeout(resolve, lookEveryMs))) {
@@ -32,7 +36,7 @@ export async function waitForEpoch(client: Client): Promise<void> {
   );
 }
 
-/** What the first line of a slice says of it. */
+/** What the first line of a slice says about it. */
 export type SliceHead = {
   readonly says: 'affected' | 'not-affected';
   readonly subject: string;
@@ -40,7 +44,10 @@ export type SliceHead = {
   readonly selected: number;
 };
 
-/** Writes the customer's part of the record; undefined: nothing of that customer is on record, and the file is empty. */
+/**
+ * Writes the customer's part of the record to a file. Returns undefined when nothing about that customer is on the
+ * record; the file is then empty.
+ */
 export async function saveSlice(client: Client, scope: string, customerId: string, path: string): Promise<SliceHead | undefined> {
   save(path, '');
   let head: SliceHead | undefined;
@@ -57,7 +64,11 @@ export async function saveSlice(client: Client, scope: string, customerId: strin
   return head;
 }
 
-/** Before anything is asked. One level only: Node makes a way of several for ever where one of its places cannot hold any. */
+/**
+ * Creates the directory, or checks that it is empty, before the gateway is asked anything. Only one level is created,
+ * because Node.js never returns from a recursive mkdir when one of the parents cannot contain directories. Throws a
+ * RangeError otherwise.
+ */
 export function makeEmpty(out: string): void {
   const there = statSync(out, { throwIfNoEntry: false });
   if (there?.isDirectory() === false) throw new RangeError(`${out} is no directory: name one that does not exist yet`);
@@ -71,5 +82,5 @@ export function makeEmpty(out: string): void {
   }
 }
 
-/** The program that checks slices, for whoever is given a folder. */
+/** Copies the program that verifies slices, for the people who get a folder. */
 export const saveVerifier = (out: string): void => copyFileSync(verifier, join(out, 'ledger-verifier.mjs'));

@@ -1,5 +1,6 @@
-// Owns: the texts of an incident's pack: the overall page, a draft notice for each customer, how to verify a slice.
-// Must never: say that something is known which is not, or leave a blank that looks filled. What a person has to decide stands in brackets.
+// Owns: the texts of an incident's pack: the overall page, a draft notice for each customer, and how to verify a slice.
+// Must never: state as known what is not known, or leave a gap that looks filled. What a person has to decide is in
+// brackets.
 
 import { sizeText as size } from '../server/domain/budgets.ts';
 import { clocksFrom } from '../server/domain/incident/clocks.ts';
@@ -10,7 +11,7 @@ import type { SliceHead } from './incident-folder.ts';
 
 import { when } from './output.ts';
 
-/** Its name, or its id when the catalogue has none. */
+/** Returns the customer's name, or its id when the catalogue has no name. */
 export const nameOf = (of: { readonly customer: string | null; readonly customerId: string | null }): string =>
   of.customer ?? of.customerId ?? 'none';
 
@@ -116,7 +117,7 @@ export function notice(pack: CustomerPack, aware: Date): string {
   ].join('\n');
 }
 
-/** To a customer whom an incident did not touch. */
+/** Returns a draft letter to a customer that the incident did not touch. */
 export const assurance = (customer: string, { subject, entries }: Pick<SliceHead, 'subject' | 'entries'>): string =>
   [
     `# Draft letter to ${customer}`,

@@ -1,4 +1,4 @@
-// Owns: an answer about an incident as a person reads it at night: what is sure and what is not, whom it concerns, then the files.
+// Owns: an answer about an incident as a text: what is certain and what is not, which customers it concerns, and then the files.
 import { countText, sizeText } from '../server/domain/budgets.ts';
 import type { IncidentPart, IncidentRow, IncidentSummary } from '../server/rpc/operator-incident.ts';
 import { type CsvCell, csv } from './csv.ts';
@@ -7,7 +7,7 @@ import { colour, plain, table, when } from './output.ts';
 export type Shown = { readonly [P in IncidentPart]: readonly IncidentRow<P>[] };
 type Counts = Readonly<Partial<Record<IncidentPart, number>>>;
 
-/** Rows of each list in text. */
+/** The largest number of rows of each list in the text. */
 export const shownMax = 40;
 
 const name = (customer: string | null, id: string | null): string => customer ?? id ?? '(none)';
@@ -15,7 +15,7 @@ const place = (row: { readonly folder: string | null; readonly path: string | nu
   row.folder === null ? '(no name is known)' : `${row.folder}${row.path ?? ''}`;
 const files = (count: number): string => `${countText(count)} ${count === 1 ? 'file' : 'files'}`;
 
-/** The state of the record comes first when anything is wrong with it. */
+/** Returns the lines about the state of the record. They come first, and anything that is wrong with the record comes first in them. */
 function recordLines(record: IncidentSummary['record'], isTerminal: boolean): readonly string[] {
   const loud = (text: string): string => colour('red', text, isTerminal);
   const { checkpointAt, unsealed, unwitnessedMs, frozen, completeFrom } = record;
@@ -110,7 +110,7 @@ const sessionTable = (rows: readonly IncidentRow<'sessions'>[]): string =>
     empty: 'no session fits',
   });
 
-/** `counts`: how many rows there are of each list, of which `shown` has the first. */
+/** Returns the whole text. `counts` are the numbers of rows of all lists; `shown` contains the first rows of each. */
 export function scopeText(summary: IncidentSummary, shown: Omit<Shown, 'unread'>, counts: Counts, isTerminal: boolean): string {
   const part = (title: string, what: IncidentPart, body: string): readonly string[] =>
     (counts[what] ?? 0) === 0
@@ -172,7 +172,7 @@ export function scopeText(summary: IncidentSummary, shown: Omit<Shown, 'unread'>
 }
 
 type Column = readonly [name: string, value: (row: IncidentRow<'files'>) => CsvCell];
-/** In this order since the first version; new ones come at the end. */
+/** The order of the columns never changes from one version to the next: new columns are added at the end. */
 const columns: readonly Column[] = [
   ['customer', (row) => row.customer],
   ['customer id', (row) => row.customerId],

@@ -1,4 +1,5 @@
-// Owns: reading the checkpoints of a witness on the operator's side: all of them, or so many that one call holds them, the newest for sure.
+// Owns: reading the checkpoints of a witness on the operator's machine: all of them, or as many as one call can hold,
+// always including the newest.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
@@ -7,10 +8,10 @@ import { parseNote } from '../server/domain/ledger/checkpoint.ts';
 import { inputText } from './input-file.ts';
 
 const name = /^checkpoints-\d{4}-\d\d-\d\d\.jsonl(?:\.gz)?$/;
-/** Of notes in one call. */
+/** The largest number of notes in one call. */
 const notesMax = 180;
 
-/** Every note of one witness, in its order. A last line that a crash cut off does not count. */
+/** Returns every note of one witness in its order. A last line that was cut off by a crash is ignored. */
 export function notesOf(directory: string): readonly string[] {
   try {
     return readdirSync(directory)
@@ -30,7 +31,7 @@ export function notesOf(directory: string): readonly string[] {
   }
 }
 
-/** The newest, the first and last of each era, and others evenly between them. */
+/** Returns the newest notes, the first and the last of each era, and others evenly between them. */
 export function thinned(notes: readonly string[]): readonly string[] {
   if (notes.length <= notesMax) return notes;
   const eras = notes.map((note) => parseNote(note).checkpoint.era);
@@ -41,7 +42,7 @@ export function thinned(notes: readonly string[]): readonly string[] {
   return [...kept].sort((a, b) => a - b).map((i) => notes[i] ?? '');
 }
 
-/** Verifier keys of an option: one, or a file with one on each line. */
+/** Returns the verifier keys of an option: one key, or a file with one on each line. */
 export const keysOf = (given: string): readonly string[] =>
   existsSync(given)
     ? inputText(given)

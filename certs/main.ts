@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// Owns: the authority's command line: verb and options in, words and exit codes out.
-// Must never: do anything when a word or option is not known.
+// Owns: the command line of the authority: reading the verb and its options, writing texts and exit codes.
+// Must never: do anything when a word or an option is unknown.
 import { parseArgs } from 'node:util';
 import { detach, unexpected } from '../server/domain/detached.ts';
 import { CofferdamError, errorCodes, toCofferdamError } from '../server/domain/errors.ts';

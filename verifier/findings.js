@@ -11,7 +11,7 @@ const treesMax = 1000;
  * @typedef {'changed' | 'missing' | 'inserted' | 'out of order' | 'swapped' | 'malformed' | 'misplaced' | 'number' | 'block'
  *   | 'head malformed' | 'head missing' | 'head out of order' | 'head changed' | 'behind'
  *   | 'old' | 'from the future' | 'note malformed' | 'note forged' | 'two truths' | 'shrunk' | 'era' | 'unreadable'
- *   | 'statement' | 'archive' | 'slice malformed' | 'slice incomplete' | 'not in this witness'} What
+ *   | 'statement' | 'time' | 'archive' | 'slice malformed' | 'slice incomplete' | 'not in this witness'} What
  *
  * @typedef {object} Finding
  * @property {What} what

@@ -12,20 +12,30 @@ const lineBytesMax = 16 * 1024 * 1024;
 const brokenLine = '\ufffd';
 
 /**
+ * The bytes of a file, unpacked. `onBytes` is given what was read, before it is unpacked.
+ * @param {string} path
+ * @param {(bytes: Buffer) => void} [onBytes]
+ * @returns {Readable}
+ */
+export function openFile(path, onBytes) {
+  const raw = createReadStream(path, { highWaterMark: 1 << 20 });
+  if (onBytes !== undefined) raw.on('data', (chunk) => onBytes(Buffer.isBuffer(chunk) ? chunk : Buffer.from(chunk)));
+  if (!path.endsWith('.gz')) return raw;
+  const unpacked = raw.pipe(createGunzip());
+  raw.on('error', (cause) => unpacked.destroy(cause));
+  return unpacked;
+}
+
+/**
  * The lines of a file or stream, in batches. `isTornKept`: whether a last line without its newline counts.
- * `onBytes` is given what was read, before it is unpacked.
+ * `onBytes` is given what was read of a file, before it is unpacked.
  * @param {string | Readable} source
  * @param {boolean} isTornKept
  * @param {(bytes: Buffer) => void} [onBytes]
  * @returns {AsyncGenerator<readonly string[], void>}
  */
 export async function* readLines(source, isTornKept, onBytes) {
-  /** @type {Readable} */
-  const raw = typeof source === 'string' ? createReadStream(source, { highWaterMark: 1 << 20 }) : source;
-  if (onBytes !== undefined) raw.on('data', (/** @type {Buffer} */ chunk) => onBytes(chunk));
-  /** @type {Readable} */
-  const stream = typeof source === 'string' && source.endsWith('.gz') ? raw.pipe(createGunzip()) : raw;
-  if (stream !== raw) raw.on('error', (/** @type {Error} */ cause) => stream.destroy(cause));
+  const stream = typeof source === 'string' ? openFile(source, onBytes) : source;
   /** @type {Buffer[]} */
   let rest = [];
   let restBytes = 0;

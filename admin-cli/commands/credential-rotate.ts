@@ -11,7 +11,7 @@ type Refused = { readonly account: string; readonly why: string };
 
 const chunk = 100;
 
-/** Lines `ACCOUNT ssh-ed25519 AAAA… comment`; empty lines and comments are passed over. */
+/** Reads lines of the form `ACCOUNT ssh-ed25519 AAAA… comment`. Empty lines and comments are skipped. */
 function readKeys(file: string | undefined): readonly NewKey[] {
   if (file === undefined) return [];
   return inputText(file)
@@ -29,11 +29,11 @@ type Advanced = {
   readonly opened: number;
   readonly staged: number;
   readonly refused: readonly Refused[];
-  /** New keys that wait for a second operator, a hundred a change. */
+  /** New keys that wait for a second operator, a hundred in each change. */
   readonly proposed: readonly Proposed[];
 };
 
-/** Until nothing remains; an interrupted run goes on with --resume. */
+/** Runs until nothing remains. An interrupted rotation is continued with --resume. */
 async function advance(client: Client, rotation: string, keys: readonly NewKey[], given: Given): Promise<Advanced> {
   let opened = 0;
   let staged = 0;

@@ -1,7 +1,7 @@
 import { changing } from '../changing.ts';
 import { type Command, type Given, positional } from '../command.ts';
 
-/** A number of days or reads, or `none`. */
+/** Returns the number of days or reads that an option gives, null for `none`, and undefined when it was not given. */
 function numberOrNone(given: Given, name: string): number | null | undefined {
   const text = given.options[name];
   if (text === undefined) return undefined;

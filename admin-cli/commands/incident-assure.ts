@@ -9,7 +9,7 @@ import { assurance, verifying } from '../incident-pack.ts';
 
 type Assured = { readonly customer: string; readonly entries: number };
 
-/** Page by page: whoever is left out would believe to be assured, or not to be asked about. */
+/** Fetches all pages. A customer that is left out would be believed to be covered, or would not be looked at. */
 async function allCustomers(client: Client): Promise<readonly { readonly id: string; readonly name: string }[]> {
   const all: { readonly id: string; readonly name: string }[] = [];
   for (let after: string | undefined, isMore = true; isMore; after = all.at(-1)?.name) {

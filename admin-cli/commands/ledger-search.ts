@@ -11,7 +11,10 @@ const limitUsual = 100;
 const limitMax = 1_000_000;
 const pageMax = 500;
 
-/** Everything down to the beginning, or to `limit`. A search that cannot be completed is an error. */
+/**
+ * Returns all matching entries back to the beginning of the record, or the newest `limit` of them. Throws `bug` when
+ * the search cannot be completed.
+ */
 async function search(
   client: Client,
   filter: LedgerFilter,

@@ -16,10 +16,13 @@ type Line = { readonly name: string; readonly value: string; readonly class: str
 const shapeOf = (kind: string): Shape | undefined =>
   Object.hasOwn(entryKinds, kind) ? entryKinds[kind as keyof typeof entryKinds] : undefined;
 const text = (value: unknown): string => (typeof value === 'string' ? value : JSON.stringify(value));
-/** A name, and the id that was recorded. */
+/** Returns a name with the id that was recorded. */
 const named = (name: string | null, id: string | null): string | null => (name === null || id === null ? id : `${name} (${id})`);
 
-/** Every field that the entry has, with its class and who saw it. What an edge says is its word, whatever it is worth. */
+/**
+ * Returns every field that the entry has, with its class and its observer. The observer of a value that an edge reported
+ * is the edge, whoever wrote the entry.
+ */
 function linesOf(entry: LedgerRow): readonly Line[] {
   const { kind, observer } = entry;
   const shape = shapeOf(kind);

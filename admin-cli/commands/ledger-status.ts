@@ -25,7 +25,17 @@ function archivingLine(one: Result<OperatorToAdmin, 'ledger.status'>['archiving'
 function verifiedText(said: Result<OperatorToAdmin, 'ledger.status'>['verified']): string {
   if (said === null) return 'never, by a standing verification';
   const word = said.verdict === 'good' || said.verdict === 'incomplete' ? said.verdict : said.verdict.toUpperCase();
-  return `${word} at ${when(said.at)} by ${plain(said.host)}: ${plain(said.text)} (${said.entries} entries, ${said.heads} heads)`;
+  return `${word} at ${when(said.at)} by ${plain(said.host)}: ${plain(said.text)} (${readText(said)}, up to ${said.heads} heads)`;
+}
+
+const readText = ({ run, since, entries }: NonNullable<Result<OperatorToAdmin, 'ledger.status'>['verified']>): string =>
+  run === 'full' || since === null
+    ? `full run: ${entries} entries`
+    : `${entries} entries behind head ${since.head}, since the run of ${when(since.at)}`;
+
+function fullyVerifiedText(said: Result<OperatorToAdmin, 'ledger.status'>['fullyVerified']): string {
+  if (said === null) return 'never';
+  return `${said.verdict} at ${when(said.at)} by ${plain(said.host)} (${said.entries} entries, up to ${said.heads} heads)`;
 }
 
 export const ledgerStatus: Command = {
@@ -45,6 +55,7 @@ export const ledgerStatus: Command = {
       `months             ${status.months.length === 0 ? 'none yet' : `${status.months[0]?.month} to ${status.months.at(-1)?.month}`}`,
     ];
     lines.push(`verified           ${verifiedText(status.verified)}`);
+    lines.push(`verified in full   ${fullyVerifiedText(status.fullyVerified)}`);
     for (const one of status.archiving) lines.push(archivingLine(one));
     for (const one of status.forwards) lines.push(forwardLine(one));
     if (freeze !== null)

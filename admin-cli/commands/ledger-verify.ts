@@ -20,7 +20,7 @@ export const ledgerVerify: Command = {
     const directory = given.options.witness ?? given.places.witness;
     if (!existsSync(directory))
       throw new CofferdamError('configuration', `there is no witness in ${directory}: name it with --witness DIR. Nothing was verified`);
-    // The witness first: the database may only be ahead of it.
+    // The witness is read before the database, so the database can only be ahead of it.
     const notes = thinned(notesOf(directory));
     const { verifierKeys } = await client.call('ledger.status', {});
     const keys = given.options.key === undefined ? verifierKeys : keysOf(given.options.key);

@@ -14,7 +14,7 @@ const certificate = {
   required: true,
 } as const;
 
-/** The public key in it (SPKI, DER, base64) and the name that the authority put there. */
+/** Returns the public key of a certificate (SPKI, DER, base64) and the name that the authority put into it. */
 export function certificateOf(file: string): { readonly name: string; readonly publicKey: string } {
   const pem = inputText(file);
   if (pem.includes('PRIVATE KEY')) throw new RangeError(`${file} holds a private key: it never leaves its owner. Give the certificate`);

@@ -8,7 +8,7 @@ import type { Command } from '../command.ts';
 
 type Question = Params<OperatorToAdmin, 'report.access'>;
 
-/** All pages. A list that cannot be completed is an error: nobody may take half of it for the whole. */
+/** Fetches all pages. A list that cannot be completed is an error, so that nobody takes a part of it for the whole. */
 async function allRows(client: Client, question: Question): Promise<readonly AccessRow[]> {
   const rows: AccessRow[] = [];
   let after: Question['after'];

@@ -1,3 +1,5 @@
+import type { Result } from '../../server/rpc/operation.ts';
+import type { OperatorToAdmin } from '../../server/rpc/operator-admin.ts';
 import type { Command } from '../command.ts';
 import { colour, plain, table, when } from '../output.ts';
 
@@ -31,6 +33,17 @@ function recordText({
   return `${entries} entries${lateMs > 5000 ? `, LATE by ${Math.round(lateMs / 1000)} s` : ''}${stuck}`;
 }
 
+type Said = Result<OperatorToAdmin, 'status'>['record']['verified'];
+
+/** Nothing where no standing verification ever said anything: doctor says whether one is missing. */
+function verifiedLines(last: Said, full: Said): string {
+  if (last === null) return '';
+  const word =
+    last.verdict === 'good' || last.verdict === 'incomplete' ? last.verdict : `${last.verdict.toUpperCase()} (cofferctl ledger status)`;
+  const read = last.run === 'full' ? 'everything was read' : 'what is new was read';
+  return `verified   ${word} at ${when(last.at)}, ${read}; all of it ${full === null ? 'never' : `${full.verdict} at ${when(full.at)}`}\n`;
+}
+
 export const status: Command = {
   words: ['status'],
   positionals: [],
@@ -52,6 +65,7 @@ export const status: Command = {
       `database   PostgreSQL ${database.version}, ${(database.sizeBytes / 2 ** 20).toFixed(0)} MiB\n`,
       `catalogue  ${counts.customers} customers, ${counts.accounts} accounts, ${counts.publishedFiles} published files, ${counts.partialUploads} unfinished uploads\n`,
       `record     ${recordText(record)}\n`,
+      verifiedLines(record.verified, record.fullyVerified),
       `sessions   ${counts.openSessions} open\n`,
       `controls   ${controlsText(controls.length, dull, silentNodes)}\n\n`,
       table({ columns: ['NODE', 'PLANE', 'STATE', 'SESSIONS', 'LAST SEEN'], rows, empty: 'no node has ever connected' }),

@@ -7,7 +7,7 @@ import { table, when } from '../output.ts';
 
 const weekdays = ['mo', 'tu', 'we', 'th', 'fr', 'sa', 'su'] as const;
 
-/** `mo-fr,su 22:00-04:00 Europe/Berlin`: days, times of day, time zone (UTC when it is left out). */
+/** Parses `mo-fr,su 22:00-04:00 Europe/Berlin`: days, times of day, and a time zone (UTC when it is left out). */
 function schedule(text: string): { days: number[]; opens: string; closes: string; zone: string } {
   const match = /^([a-z,-]+) (\d\d:\d\d)-(\d\d:\d\d)(?: ([A-Za-z][A-Za-z0-9_+/-]{0,63}))?$/.exec(text);
   const dayOf = (name: string | undefined): number => (weekdays as readonly (string | undefined)[]).indexOf(name) + 1;

@@ -64,6 +64,10 @@ async function requireNamed(tx: Transaction, params: Params<OperatorToAdmin, 're
   if (unknown !== undefined) throw new CofferdamError('not-found', `there is no ${unknown} named ${params[unknown]}`);
 }
 
+type Said = Result<OperatorToAdmin, 'ledger.status'>['verified'];
+const saidOf = (said: Said): Result<OperatorToAdmin, 'status'>['record']['verified'] =>
+  said === null ? null : { at: said.at, verdict: said.verdict, run: said.run };
+
 export function adminHandlers(
   config: Config,
   database: Database,
@@ -148,6 +152,8 @@ export function adminHandlers(
           lateMs,
           isStopped: ledger.freeze !== null || lateMs >= config.limits.witnessStopMs,
           stuckMonths: ledger.archiving.filter((one) => one.failedAt !== null).length,
+          verified: saidOf(ledger.verified),
+          fullyVerified: saidOf(ledger.fullyVerified),
         },
         controls: [...controls],
         silentNodes: silentNodes(config, nodes, controls, sums.now),

@@ -1,5 +1,5 @@
-// Owns: the console's whole language: one line in, one command out.
-// Must never: accept a word that is not in this file. There is no shell behind it.
+// Owns: the whole language of the SSH console: one line in, one command out.
+// Must never: accept a word that is not in this file. There is no shell behind the console.
 
 export type ConsoleCommand =
   | { readonly verb: 'help' }
@@ -35,7 +35,7 @@ export const consoleHelp = [
 
 const fault = (text: string): Parsed => ({ fault: `${text}; nothing was done. Try: help` });
 
-/** Words stand between single spaces; the name of a receipt is the rest of the line. */
+/** Parses one line. Words are separated by single spaces; the name of a receipt is the whole rest of the line. */
 export function parseConsoleLine(line: string): Parsed {
   if (new TextEncoder().encode(line).length > lineBytesMax) return fault('the line is too long');
   if (/\p{Cc}/u.test(line) || !line.isWellFormed()) return fault('the line holds what no command holds');

@@ -1,11 +1,12 @@
-// Owns: which draft of the record belongs to which transaction (decision 0036): whoever writes an entry adds it there, whoever ends the transaction ends it.
-// Must never: say that a transaction was committed before the server said so.
+// Owns: which draft of the record belongs to which transaction (decision 36). Code that writes an entry adds it to the
+// draft, and code that ends the transaction ends the draft.
+// Must never: report that a transaction was committed before the server said so.
 import type { Draft } from '../domain/ledger/births.ts';
 import type { Transaction } from './database.ts';
 
 const drafts = new WeakMap<Transaction, Draft>();
 
-/** The same transaction, which tells its draft what it runs. */
+/** Returns a transaction that tells the draft of each statement that it runs. */
 export function drafting(tx: Transaction, draft: Draft | undefined): Transaction {
   if (draft === undefined) return tx;
   const told: Transaction = {
@@ -19,5 +20,5 @@ export function drafting(tx: Transaction, draft: Draft | undefined): Transaction
   return told;
 }
 
-/** Undefined: this pool's entries are watched by nobody. */
+/** Returns the draft of a transaction, or undefined when nobody watches the entries of its pool. */
 export const draftOf = (tx: Transaction): Draft | undefined => drafts.get(tx);

@@ -1,16 +1,19 @@
-// Owns: the one door through which a process of ours writes an entry of the record, and the look at what became of it (decision 0036).
-// Must never: write an entry that its transaction's draft does not learn, or take for written what did not come back as it was sent (decision 0042); ask for more entries, or look through more of them, than it was told.
+// Owns: the one function through which a process of ours writes an entry of the record, and the queries that find out
+// what became of entries (decisions 36 and 42).
+// Must never: write an entry of which the transaction's draft is not told; take an entry for written that did not come
+// back as it was sent; ask for more entries, or search more of them, than the caller said.
 import type { Sight } from '../domain/ledger/births.ts';
 import { type EntryColumn, entryColumns, faultOf, notWritten, type SentEntry } from '../domain/ledger/written.ts';
 import type { Row, Transaction } from './database.ts';
 import { draftOf } from './drafts.ts';
 
-/** All that a seal is over, of a row before or after it is sealed. `charge_batch` gives back the same text. */
+/** The text of the columns that a seal covers, of a row before and after it is sealed. `charge_batch` returns the same text. */
 const content = (of: string): string => ['row(', entryColumns.map((name) => [of, name].join('.')).join(', '), ')::text'].join('');
 
 /**
- * Writes one entry. A column that is not named keeps the default of the database. Throws `unavailable` unless exactly one row
- * comes back that says what was sent, with a number and a time that are possible: then the transaction cannot be committed.
+ * Writes an entry. A column that is not named gets the default of the table. Throws `unavailable` when the draft accepts no
+ * more entries, and when anything else came back than exactly one row that says what was sent, with a possible id and time:
+ * then the transaction can no longer be committed.
  */
 export async function insertEntry(
   tx: Transaction,
@@ -40,15 +43,15 @@ export async function insertEntry(
   draft?.add(row.content);
 }
 
-/** Which server this is, and which timeline of it: a failover, and another server, show. */
+/** An SQL expression for the identity of the server and its timeline. It differs after a failover, and on another server. */
 export const serverIdentity =
   "(select c.system_identifier::text from pg_control_system() c) || '/' || (select c.timeline_id::text from pg_control_checkpoint() c)";
 
 export type EntriesSeen = Sight & {
   readonly era: number;
-  /** Two operators have to release the record first. */
+  /** Whether the record is frozen, so that two operators have to release it first. */
   readonly isFrozen: boolean;
-  /** Of the server and its timeline, by the same look. */
+  /** The identity of the server and its timeline, from the same query. */
   readonly identity: string;
   /** The database's clock, milliseconds. */
   readonly now: number;
@@ -87,12 +90,18 @@ function seenIn(rows: readonly SeenRow[], above: number, numbersMax: number): En
   };
 }
 
-/** All at one moment: which of these entries wait, and how far the record is. What is sealed is not looked at: whoever asks knows it by its own proof. */
+/**
+ * Returns which of these entries wait and how far the record is, all at one moment. Sealed entries are not searched: the
+ * caller knows them by its own proof.
+ */
 export async function lookForWaiting(tx: Transaction, ids: readonly number[]): Promise<EntriesSeen> {
   return seenIn(await tx.query<SeenRow>(stateAndWaiting, [ids]), 0, 0);
 }
 
-/** All at one moment: what waits, and what is sealed with a number above `above`, of which `numbersMax` are looked through. */
+/**
+ * Returns where the entries that were asked for are, all at one moment: among those that wait, and among the first
+ * `numbersMax` sealed ones with a number above `above`.
+ */
 export async function lookForEntries(
   tx: Transaction,
   asked: { readonly ids: readonly number[]; readonly above: number },

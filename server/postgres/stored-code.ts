@@ -1,27 +1,36 @@
-// Owns: the functions and triggers that the migrations make, as a set that can be compared with those of a database. The files are the only expectation.
-// Must never: pass over a function or trigger that no migration made.
+// Owns: the functions and triggers that the migrations create, as a set that can be compared with those of a database.
+// The files are the only statement of what is expected.
+// Must never: skip a function or trigger that no migration created.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Transaction } from './database.ts';
 
-/** Names of functions with attributes and bodies (an overloaded name has several), triggers as `table.name` with when they call what, and what no migration makes. */
+/**
+ * The stored code of a database or of the migrations. `functions` maps a name to attributes and bodies, of which an
+ * overloaded name has several. `triggers` maps `table.name` to when the trigger calls which function. `foreign` is what
+ * no migration creates.
+ */
 export type StoredCode = {
   readonly functions: ReadonlyMap<string, readonly string[]>;
   readonly triggers: ReadonlyMap<string, string>;
-  /** Rewrite rules but those of views, and event triggers: there are none of ours. */
+  /** Rewrite rules other than those of views, and event triggers. The migrations create none. */
   readonly foreign: readonly string[];
 };
 
 const ours = join(import.meta.dirname, '..', '..', 'migrations');
 const statements =
   /create (?:or replace )?function (?<made>[a-z_0-9]+)\s*\((?<args>[^;]*?)\)\s*returns(?<head>(?:(?!\bcreate\b)[\s\S])*?)(?:\bas \$\$(?<body>[\s\S]*?)\$\$|\n\s*return\b[^;]*;)|drop table (?:if exists )?(?<lost>[a-z_0-9]+)|drop function (?:if exists )?(?<dropped>[a-z_0-9]+)\s*\((?<droppedArgs>[^)]*)\)|create (?:or replace )?(?:constraint )?trigger (?<trigger>[a-z_0-9]+) (?<when>before|after)(?<events>[\s\S]*?) on (?<table>[a-z_0-9]+)(?<rest>[\s\S]*?)execute function (?<calls>[a-z_0-9]+)\s*\((?<given>[^)]*)\)|drop trigger (?:if exists )?(?<gone>[a-z_0-9]+) on (?<from>[a-z_0-9]+)/g;
-/** One statement for several tables. */
+/** Matches one statement that creates triggers for several tables. */
 const loops = /foreach \w+ in array array\[([^\]]*)\] loop((?:(?!end loop)[\s\S])*?create trigger[\s\S]*?)end loop/g;
 const plain = (text: string): string => text.replace(/\s+/g, ' ').trim();
-/** A body in standard SQL (`return …`) stands in the catalogue as a tree: of those only name and attributes are compared. By number of arguments: how the migrations tell functions of one name apart. */
+/** Returns the number of arguments, by which the migrations tell functions with the same name apart. */
 const arityOf = (args: string): number => (args.trim() === '' ? 0 : args.split(',').length);
 
-/** How a function runs: as whom, with which settings, and what the planner may assume. */
+/**
+ * Returns a function in one spelling: its language, its volatility, with whose rights and which settings it runs, and its
+ * body. The catalogue stores a body in standard SQL (`return …`) as a tree and not as text. Such a body is empty here, so
+ * only the name and the attributes of the function are compared.
+ */
 const spelledFunction = (attributes: readonly string[], settings: readonly string[], body: string): string =>
   [...attributes, ...[...settings].sort(), plain(body)].join(' | ');
 
@@ -64,7 +73,10 @@ export function parseStoredCode(texts: readonly string[]): StoredCode {
   return { functions, triggers, foreign: [] };
 }
 
-/** For each row or statement, and on which condition: in one spelling for the migrations and for the server, which writes parentheses, types and lists of its own. */
+/**
+ * Returns whether a trigger runs for each row or each statement, and under which condition, in one spelling for the
+ * migrations and the server. The server writes parentheses, types and lists in its own way.
+ */
 function restOf(text: string): string {
   const rows = /\(([^()]*)\)\s*is distinct from\s*\(([^()]*)\)/gi;
   const each = text.replace(rows, (_whole, left: string, right: string) => {
@@ -84,7 +96,7 @@ function restOf(text: string): string {
   return plain(same.includes('for each') ? same : `for each statement ${same}`).replaceAll(' ,', ',');
 }
 
-/** `insert or update of a, b` in one spelling, whatever the order. */
+/** Returns `insert or update of a, b` in one spelling, whatever the order. */
 function eventsOf(text: string): string {
   const [events = '', columns = ''] = plain(text).split(/ of /);
   const sorted = (list: string, by: RegExp): string =>
@@ -107,7 +119,7 @@ export const readStoredCode = (directory: string = ours): StoredCode =>
 
 const systemSchemas = "('pg_catalog', 'information_schema')";
 
-/** What stands in the database. Functions of extensions and triggers of partitions, which follow their table, are not ours. */
+/** Returns the stored code of the database. Functions of extensions, and triggers of partitions, which follow their table, are left out. */
 export async function storedCode(query: Transaction['query']): Promise<StoredCode> {
   const found = await query<{ name: string; attributes: string[]; settings: string[] | null; body: string }>(
     `select case n.nspname when 'public' then '' else n.nspname || '.' end || p.proname as name, p.prosrc as body, p.proconfig as settings,
@@ -148,7 +160,7 @@ function spelledTrigger(text: string): string {
   );
 }
 
-/** What differs, in words; empty: the database runs the code of the migrations, and no other. */
+/** Returns the differences as texts. An empty list means that the database runs the code of the migrations and no other. */
 export function compareStoredCode(expected: StoredCode, actual: StoredCode): readonly string[] {
   const found = actual.foreign.map((name) => `${name} is unknown`);
   const bodiesOf = (code: StoredCode, name: string): string => [...(code.functions.get(name) ?? [])].sort().join('\0');

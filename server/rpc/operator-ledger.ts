@@ -17,6 +17,22 @@ const freeze = z.strictObject({
   era: z.number(),
 });
 
+const verdict = z.strictObject({
+  at: instant,
+  host: z.string(),
+  verdict: z.string(),
+  heads: z.number(),
+  /** That this run read. */
+  entries: z.number(),
+  text: z.string(),
+  run: z.enum(['full', 'since']),
+  /** Up to which head and entry earlier runs had read, and when the one began from which it went on, by its host's clock; null: a full run. */
+  since: z.strictObject({ head: z.number(), entry: z.number(), at: instant, fullAt: instant }).nullable(),
+});
+
+/** What stands of it in the state of the whole gateway. */
+export const verdictInShort = verdict.pick({ at: true, verdict: true, run: true });
+
 const archive = z.strictObject({
   month: z.string().regex(/^\d{4}-\d\d$/),
   /** The name of the file within the directory of archives. */
@@ -74,10 +90,9 @@ export const operatorLedger = {
             failedAt: instant.nullable(),
           }),
         ),
-        /** The last verdict of the regular verification; null when there is none yet. */
-        verified: z
-          .strictObject({ at: instant, host: z.string(), verdict: z.string(), heads: z.number(), entries: z.number(), text: z.string() })
-          .nullable(),
+        /** What the standing verification said last, and what it said last of a run that read everything it was given; null: nothing yet. */
+        verified: verdict.nullable(),
+        fullyVerified: verdict.nullable(),
         freeze: freeze.nullable(),
         /**
          * The receivers of live forwarding, as configured. `sent` is the last entry that was sent, and

@@ -6,6 +6,7 @@ Standard input has one case a line, as JSON: {"keys": [...], "witness": [[lines 
 {"keys": [...], "witness": [...] or null, "slice": base64}. Python 3.9 or later, nothing else.
 """
 import base64
+import calendar
 import gzip
 import hashlib
 import json
@@ -359,7 +360,8 @@ class Entry:
         need(isinstance(row, list) and len(row) == 25, "no entry")
         cells = row[:23]
         check_cells(cells, KINDS)
-        self.tree, self.position, self.number, self.kind, self.customer = cells[0], cells[1], cells[2], cells[4], cells[6]
+        self.tree, self.position, self.number, self.at = cells[:4]
+        self.kind, self.customer = cells[4], cells[6]
         need(self.number > 0, "no number")
         self.public, self.sensitive = cells[15], cells[22]
         salt, stored = hexadecimal(row[23], 32), hexadecimal(row[24], 32)
@@ -367,6 +369,10 @@ class Entry:
         hidden = sha(salt[16:], array_text(["cofferdam ledger sensitive/2"] + [cells[2]] + cells[16:]).encode())
         self.leaf = leaf_hash(shown + hidden)
         need(self.leaf == stored, "the stored leaf is another")
+
+
+HOUR = 3600 * 1000000
+DAY = 24 * HOUR
 
 
 def in_own_tree(tree, customer):
@@ -462,7 +468,7 @@ def read_heads(rows, accepted):
             old = trees.get(tree, (0, None))
             need(size > old[0] or (begins and (size, root) == old), "a tree that does not grow")
             if size > old[0]:
-                grown.setdefault(tree, []).append((size, root, before, head_number))
+                grown.setdefault(tree, []).append((size, root, before, head_number, at))
                 number += size - old[0]
             trees[tree] = (size, root)
         need(number == head_number, "its number")
@@ -599,7 +605,13 @@ def check_tree(tree, size, roots, entries, archived, hashes, proven):
     # Numbers grow inside a tree, each among those of the head that sealed it.
     last = 0
     for position in sorted(known):
-        low, high = next((one[2], one[3]) for one in roots if position < one[0])
+        low, high, sealed = next((one[2], one[3], one[4]) for one in roots if position < one[0])
+        at = known[position].at
+        need(sealed - 27 * DAY - 2 * HOUR <= at <= sealed + 60 * DAY + 2 * HOUR, "a time far from its seal")
+        if known[position].kind == "ledger.archived":
+            year, month = map(int, statement_of(known[position])[0].split("-"))
+            leaves = calendar.timegm((year + (month + 1) // 12, (month + 1) % 12 + 1, 1, 0, 0, 0)) * 1000000
+            need(sealed + 2 * HOUR >= leaves, "a statement about a month that was still there")
         need(low < known[position].number <= high and known[position].number > last, "a number out of order")
         last = known[position].number
     return bool(absent), [entry.number for entry in known.values()], statements

@@ -58,7 +58,25 @@ function verifiedFinding(config: Config, said: Status['verified'], now: number):
   if (said.verdict === 'bad') return fault('verification', `${said.host} says the record does not verify: ${said.text}`, next);
   if (said.verdict === 'failed') return fault('verification', `${said.host} could not verify: ${said.text}`, next);
   if (age > hours * 3_600_000) return fault('verification', `nobody has verified the record for ${Math.floor(age / 3_600_000)} h`, next);
-  return ok('verification', `${said.verdict} at ${said.at}, by ${said.host}`);
+  return ok('verification', `${said.verdict} at ${said.at}, by ${said.host}, ${runText(said)}`);
+}
+
+/** What the last run read. */
+const runText = ({ run, since }: NonNullable<Status['verified']>): string =>
+  run === 'full' || since === null ? 'which read everything' : `which read what was sealed behind head ${since.head}`;
+
+/** The runs between look at new entries only: that an old one was changed is found by the next one that reads everything. */
+function fullyVerifiedFinding(config: Config, said: Status['fullyVerified'], now: number): readonly Finding[] {
+  const hours = config.ledger.fullyVerifiedWithinHours;
+  if (hours === null) return [];
+  const next = 'cofferctl ledger status; OPERATIONS, "Standing verification"';
+  if (said === null) return [fault('full verification', 'no run of the standing verification has read the whole record yet', next)];
+  const age = now - Date.parse(said.at);
+  return [
+    age > hours * 3_600_000
+      ? fault('full verification', `nobody has verified the whole record for ${Math.floor(age / 3_600_000)} h`, next)
+      : ok('full verification', `${said.verdict} at ${said.at}, by ${said.host}: ${said.entries} entries`),
+  ];
 }
 
 export function ledgerFindings(config: Config, status: Status): readonly Finding[] {
@@ -79,5 +97,6 @@ export function ledgerFindings(config: Config, status: Status): readonly Finding
     witnessFinding(config),
     archiveFinding(status.archiving, Date.now()),
     verifiedFinding(config, status.verified, Date.now()),
+    ...fullyVerifiedFinding(config, status.fullyVerified, Date.now()),
   ];
 }

@@ -58,11 +58,32 @@ async function archivingOf(tx: Transaction): Promise<Status['archiving']> {
   }));
 }
 
-async function newestVerdict(tx: Transaction): Promise<Status['verified']> {
-  const [row] = await tx.query<{ at: Date; host: string; verdict: string; heads: number; entries: number; text: string }>(
-    'select at, host, verdict, heads, entries, text from ledger_verdict order by id desc limit 1',
+type VerdictRow = Omit<NonNullable<Status['verified']>, 'at' | 'since'> & {
+  readonly at: Date;
+  readonly since_head: number | null;
+  readonly since_entry: number | null;
+  readonly since_at: Date | null;
+  readonly full_at: Date | null;
+};
+
+function verdictOf(row: VerdictRow | undefined): Status['verified'] {
+  if (row === undefined) return null;
+  const { at, since_head: head, since_entry: entry, since_at: sinceAt, full_at: fullAt, ...said } = row;
+  const isWhole = head === null || entry === null || sinceAt === null || fullAt === null;
+  const since = isWhole ? null : { head, entry, at: sinceAt.toISOString(), fullAt: fullAt.toISOString() };
+  return { ...said, at: at.toISOString(), since };
+}
+
+/** The newest verdict, and that of the newest full run in which nothing bad was found. */
+async function verdicts(tx: Transaction): Promise<Pick<Status, 'verified' | 'fullyVerified'>> {
+  const [last] = await tx.query<VerdictRow>(
+    'select at, host, verdict, heads, entries, text, run, since_head, since_entry, since_at, full_at from ledger_verdict order by id desc limit 1',
   );
-  return row === undefined ? null : { ...row, at: row.at.toISOString() };
+  const [full] = await tx.query<VerdictRow>(
+    `select at, host, verdict, heads, entries, text, run, since_head, since_entry, since_at, full_at from ledger_verdict
+     where run = 'full' and verdict in ('good', 'incomplete') order by id desc limit 1`,
+  );
+  return { verified: verdictOf(last), fullyVerified: verdictOf(full) };
 }
 
 export async function ledgerStatus(tx: Transaction, forwards: readonly string[]): Promise<Status> {
@@ -118,7 +139,7 @@ export async function ledgerStatus(tx: Transaction, forwards: readonly string[])
     verifierKeys: keys.map((one) => one.verifier_key),
     months: [...months],
     archiving: await archivingOf(tx),
-    verified: await newestVerdict(tx),
+    ...(await verdicts(tx)),
     forwards: await forwardsOf(tx, forwards),
     freeze:
       freeze === undefined

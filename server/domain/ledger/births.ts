@@ -1,9 +1,11 @@
-// Owns: what a process wrote into the record and has not seen sealed yet: of each entry its id, its kind and the digest of its content, as the database gave it back.
-// Must never: forget an entry because there are many; remember one whose transaction was undone; keep what two operators gave up with a release (decisions 0036, 0042).
+// Owns: the entries that a process wrote into the record and has not yet seen sealed: of each its id, its kind, and the
+// digest of its content as the database returned it.
+// Must never: forget an entry because there are many; remember an entry whose transaction was rolled back; keep entries
+// that two operators gave up with a release (decisions 36 and 42).
 import { CofferdamError } from '../errors.ts';
 import { idOfEntry, microsOf, parseEntry, textOfWritten } from './written.ts';
 
-/** A written entry, as text that names every column: `(id,"at",kind,…)`. */
+/** A written entry as the text of its row, with the values of all columns: `(id,"at",kind,…)`. */
 export type Content = string;
 /** The digest of the text by which two readings of an entry are compared (`textOfWritten`). */
 export type DigestOf = (text: string) => string;
@@ -12,22 +14,22 @@ export type Birth = {
   readonly id: number;
   readonly kind: string;
   readonly digest: string;
-  /** Its number in the record will be higher than this. */
+  /** The number that the entry gets in the record will be higher than this. */
   readonly above: number;
-  /** By a clock of the caller's, milliseconds. */
+  /** When the entry was written, in milliseconds of the caller's clock. */
   readonly at: number;
-  /** Nobody knows whether its transaction was committed. */
+  /** Whether it is unknown if the transaction was committed. */
   readonly isUnsure: boolean;
-  /** Written to a server or timeline before the present one. */
+  /** Whether the entry was written to another server or timeline than the present one. */
   readonly isOfOtherServer: boolean;
 };
 
-/** How a transaction ended. `unknown`: its connection was lost while it was being committed. */
+/** How a transaction ended. `unknown`: its connection was lost during the commit. */
 export type End = 'committed' | 'undone' | 'unknown';
 
-/** What one transaction writes. */
+/** The entries that one transaction writes. */
 export type Draft = {
-  /** Before something is written. Throws `unavailable` when nothing more may be. */
+  /** Throws `unavailable` when no more entries may be written. It must be called before each entry. */
   requireRoom(): void;
   /** The clock of the caller's by which births are judged, in milliseconds. */
   now(): number;
@@ -38,21 +40,27 @@ export type Draft = {
   /** Before the commit. Throws `unavailable` when an entry of this transaction was refused. */
   requireWritten(): void;
   add(content: Content): void;
-  /** A statement that was run: a savepoint, and the way back to it, are told from the others. */
+  /** Takes note of a statement that was executed, so that savepoints and rollbacks to them are followed. */
   heard(statement: string): void;
   end(end: End): void;
 };
 
-/** Where an asked entry was found, all at one moment: with its content, or with the digest of what a sealer hashed. */
+/**
+ * Where an entry was found that was asked for, with its content or with the digest of what a sealer hashed. All sightings of
+ * one look are of the same moment.
+ */
 export type Sighting = { readonly id: number; readonly isSealed: boolean } & ({ readonly content: Content } | { readonly digest: string });
 export type Sight = {
-  /** Of the entry that was sealed last. */
+  /** The number of the entry that was sealed last. */
   readonly number: number;
-  /** Up to this number what is sealed was looked through. */
+  /** The sealed entries were searched up to this number. */
   readonly upTo: number;
   readonly sightings: readonly Sighting[];
 };
-/** `gone`: neither waiting nor sealed. `changed`: it says something else than when it was written. */
+/**
+ * An entry that is missing. `gone`: it neither waits to be sealed nor is it sealed. `changed`: its content differs from
+ * what was written.
+ */
 export type Miss = { readonly id: number; readonly kind: string; readonly is: 'gone' | 'changed'; readonly isOfOtherServer: boolean };
 
 /** An entry that the database did not take as it was written. `at`: by the caller's clock, milliseconds. */
@@ -73,9 +81,15 @@ function headOf(content: Content): { readonly id: number; readonly kind: string;
 export type BirthsOptions = {
   readonly digestOf: DigestOf;
   readonly now: () => number;
-  /** Beyond this nothing begins that would write more; beyond twice as many nothing is written at all. */
+  /**
+   * Beyond this number of unseen entries, nothing may begin that would write more. Beyond twice this number, no entry
+   * may be written at all.
+   */
   readonly entriesMax: number;
-  /** So long an entry is asked for of which nobody knows whether it was committed: no server is still at it then. */
+  /**
+   * How long, in milliseconds, an entry is asked for when it is unknown whether it was committed. After this time no
+   * server can still be committing it.
+   */
   readonly unsureMs: number;
   /** So far an entry's time may be from the database's clock as it was read last. */
   readonly clockJumpMs: number;
@@ -83,14 +97,14 @@ export type BirthsOptions = {
 
 export class Births {
   readonly #options: BirthsOptions;
-  /** In the order in which they are asked for. */
+  /** The unseen entries, in the order in which they are asked for. */
   #waiting = new Map<number, Birth>();
   /** The entries of which it is known that they were committed, oldest first; those that were seen sealed are still among them. */
   #ages: { readonly id: number; readonly at: number }[] = [];
   /** Those that a sealer of this process set aside, by its own rule and with an alarm. */
   readonly #setAside = new Set<number>();
   #newest = 0;
-  /** Drafts of before a release end as nothing. */
+  /** Grows with each release. A draft that began before the release is not remembered when it ends. */
   #generation = 0;
   /** Of each draft that has not ended, above which number its entries will be sealed; in the order in which they began. */
   readonly #open = new Map<object, number>();
@@ -169,12 +183,16 @@ export class Births {
       throw new CofferdamError('unavailable', 'the record is behind; try again in a moment');
   }
 
-  /** `isBounded` false: for what says that the record stopped, which is written whatever waits. */
+  /**
+   * Begins the draft of a transaction. `isBounded` is false for entries that say that the record stopped; they are
+   * written however many entries wait.
+   */
   begin(isBounded = true): Draft {
     const above = this.#newest;
     const generation = this.#generation;
     const written: Content[] = [];
-    // As the database keeps them: the innermost of a name counts, and whoever leaves one leaves those within it.
+    // Savepoints are treated as the database treats them: of several with one name the innermost counts, and leaving a
+    // savepoint also leaves those inside it.
     const marks: { readonly name: string; readonly at: number }[] = [];
     let isRefused = false;
     const key = {};
@@ -203,7 +221,7 @@ export class Births {
         }
         const innermost = marks.findLastIndex((one) => one.name === name);
         const mark = marks[innermost];
-        // The database knows no such savepoint either, and the transaction is lost.
+        // The database does not know such a savepoint either, so the statement fails and the transaction is aborted.
         if (mark === undefined) return;
         if (verb === 'rollback to ') written.length = Math.min(written.length, mark.at);
         marks.length = verb === 'rollback to ' ? innermost + 1 : innermost;
@@ -220,14 +238,15 @@ export class Births {
     const at = this.#options.now();
     for (const content of written) {
       const { id, kind, text } = headOf(content);
-      // A number is given twice only where the database forgot that it had been given: the first one is what is missed.
+      // The database assigns an id twice only when it has forgotten that the id was assigned. The first entry is the
+      // one that will be missed, so it stays.
       if (this.#waiting.has(id)) continue;
       this.#waiting.set(id, { id, kind, digest: this.#options.digestOf(text), above, at, isUnsure, isOfOtherServer: false });
       if (!isUnsure) this.#ages.push({ id, at });
     }
   }
 
-  /** No entry that is waited for, or is being written, will be sealed with this number or a lower one. */
+  /** The number below which, itself included, no entry will be sealed that is waited for or is being written. */
   get floor(): number {
     const [oldest = this.#newest] = this.#open.values();
     let floor = Math.min(oldest, this.#newest);
@@ -235,7 +254,7 @@ export class Births {
     return floor;
   }
 
-  /** Whom to look for next, at most so many, and above which number what is sealed has to be looked through. */
+  /** Returns the ids to look for next, at most `most` of them, and the number above which the sealed entries have to be searched. */
   ask(most: number): { readonly ids: readonly number[]; readonly above: number } {
     const ids: number[] = [];
     let above = Number.POSITIVE_INFINITY;
@@ -247,7 +266,10 @@ export class Births {
     return { ids, above: ids.length === 0 ? this.#newest : above };
   }
 
-  /** What was found of those that were asked for. A miss stays: until two operators gave it up, every look finds it again. */
+  /**
+   * Compares what was found with what was asked for, and returns the misses. A missing entry stays unseen: every look
+   * finds it again until two operators give it up.
+   */
   learn(asked: readonly number[], { number, upTo, sightings }: Sight): readonly Miss[] {
     const found = new Map(sightings.map((one) => [one.id, one]));
     const misses: Miss[] = [];
@@ -272,7 +294,8 @@ export class Births {
     const { isSealed } = sighting;
     if (('digest' in sighting ? sighting.digest : this.#digestOf(sighting.content)) !== birth.digest) return 'changed';
     this.#waiting.delete(birth.id);
-    // One that waits had no number at that moment; behind the others, so that all of them are asked for in turn.
+    // An entry that still waits had no number at that moment. It goes to the end of the order, so that all entries are
+    // asked for in turn.
     if (isSealed) this.#setAside.delete(birth.id);
     else this.#waiting.set(birth.id, { ...birth, above: Math.max(birth.above, number), isUnsure: false });
     return undefined;
@@ -288,12 +311,15 @@ export class Births {
     return undefined;
   }
 
-  /** The database is another server or timeline: what is gone may have been lost with the one before. */
+  /** Marks all unseen entries as written to a former server or timeline, with which they may have been lost. */
   moved(): void {
     this.#waiting = new Map([...this.#waiting].map(([id, birth]) => [id, { ...birth, isOfOtherServer: true }]));
   }
 
-  /** An era began with a release: what had not been sealed before was given up with it, also where it is being written now. `number`: it goes on there. */
+  /**
+   * Forgets all unseen entries, because a release began an era. Entries that were not sealed before were given up with
+   * the release, also those of transactions that are still running. `number` is the number at which the record continues.
+   */
   forget(number: number): void {
     this.#waiting.clear();
     this.#refused = [];

@@ -1,7 +1,11 @@
-// Owns: every kind of entry that the record may hold, and the class of each of its fields. What is not listed is secret: it cannot be recorded.
+// Owns: every kind of entry that the record may hold, and the class of each of its fields. A field that is not listed
+// counts as secret and cannot be recorded.
 // Must never: list a field that carries a key, a seed, a password, a code, a ticket or content.
 
-/** Fields with columns of their own, in every kind of entry. `edge`: an edge said so; everything else is what the entry's observer saw. */
+/**
+ * The fields that have columns of their own, in entries of every kind. The observer `edge` means that an edge reported
+ * the value; the observer `entry` means that the observer of the entry itself saw it.
+ */
 export const columns = {
   customer: { class: 'public', observer: 'entry' },
   account: { class: 'public', observer: 'entry' },
@@ -16,7 +20,10 @@ export const columns = {
   alsoCredential: { class: 'sensitive', observer: 'entry' },
   source: { class: 'sensitive', observer: 'edge' },
   sourcePort: { class: 'sensitive', observer: 'edge' },
-  /** Of the transcript that the warden signed; a taken edge makes the transcript. */
+  /**
+   * The client's identification, from the transcript that the warden signed. The edge supplies the transcript, so a
+   * compromised edge can choose this value.
+   */
   client: { class: 'sensitive', observer: 'edge' },
   operator: { class: 'sensitive', observer: 'entry' },
 } as const;
@@ -25,7 +32,7 @@ type Shape = {
   readonly says: string;
   readonly public?: readonly string[];
   readonly sensitive?: readonly string[];
-  /** Of these, and of the columns marked so: the edge's word in an entry of the warden. */
+  /** The fields that an edge reported in an entry of the warden, in addition to the columns with the observer `edge`. */
   readonly edge?: readonly string[];
 };
 const inFolder = ['folder', 'path'] as const;
@@ -163,7 +170,7 @@ export const entryKinds = {
   },
   'ledger.verified': {
     says: 'what the standing verification said of the record, from another host',
-    sensitive: ['host', 'verdict', 'heads', 'entries', 'findings', 'text'],
+    sensitive: ['host', 'verdict', 'run', 'sinceHead', 'sinceEntry', 'sinceAt', 'fullAt', 'heads', 'entries', 'findings', 'text'],
   },
   'database.changed': { says: 'the warden sees another server or another timeline with the same record', sensitive: ['before', 'after'] },
 } as const satisfies Readonly<Record<string, Shape>>;
@@ -171,7 +178,7 @@ export const entryKinds = {
 export type EntryKind = keyof typeof entryKinds;
 const shapes: Readonly<Record<string, Shape>> = entryKinds;
 
-/** What of these fields may not be recorded; undefined: everything is classified. */
+/** Returns which of these fields may not be recorded and why, or undefined when every field is classified. */
 export function unclassified(kind: string, given: { readonly public: object; readonly sensitive: object }): string | undefined {
   const shape = Object.hasOwn(shapes, kind) ? shapes[kind] : undefined;
   if (shape === undefined) return `there is no kind of entry named ${kind}`;
@@ -181,7 +188,10 @@ export function unclassified(kind: string, given: { readonly public: object; rea
   return undefined;
 }
 
-/** The operators behind an act, as acts name them: `alice`, `operator alice`, `alice, approved by bob`, `alice (break-glass)`. Empty: none. */
+/**
+ * Returns the names of the operators behind an act, as the field `by` names them, or an empty list when there are none.
+ * The forms are `alice`, `operator alice`, `alice, approved by bob` and `alice (break-glass)`.
+ */
 export function operatorsIn(by: unknown): readonly string[] {
   if (typeof by !== 'string') return [];
   const match = /^(?:operator )?([a-z0-9][a-z0-9._-]{0,63})(?:, approved by ([a-z0-9][a-z0-9._-]{0,63})| \(break-glass\))?$/.exec(by);

@@ -31,7 +31,7 @@ export function startRecordPasses({ config, url, log, drafts, mayWork }: RecordP
   const pass = async (): Promise<void> => {
     if (!mayWork()) return;
     await makeMonthsAhead(database);
-    await recordVerdicts(database, config.verifiedWithinHours);
+    await recordVerdicts(database, { any: config.verifiedWithinHours, full: config.fullyVerifiedWithinHours });
     if (performance.now() < restUntil) return;
     const waiting = await archiveDue({ config, database, log, signal: stopped.signal });
     if (waiting.some((one) => one.isFailure || one.step !== 'stated')) restUntil = performance.now() + againMs;
