@@ -31,11 +31,11 @@ export async function insertEntry(
   );
   const sent: SentEntry = Object.fromEntries(columns.map((name, i) => [name, values[i] ?? null]));
   const [row] = rows;
-  const fault =
-    row === undefined || rows.length > 1
-      ? `came back as ${rows.length} rows`
-      : (faultOf(row.content, sent) ?? draft?.faultOf(row.content, askedAt));
-  if (row === undefined || fault !== undefined) {
+  const isOne = row !== undefined && rows.length === 1;
+  const fault = isOne
+    ? (faultOf(row.content, sent) ?? draft?.faultOf(row.content, askedAt))
+    : ['came back as', rows.length, 'rows'].join(' ');
+  if (!isOne || fault !== undefined) {
     const what = fault ?? 'did not come back';
     draft?.refuse(String(sent.kind), what);
     throw notWritten(String(sent.kind), what);
