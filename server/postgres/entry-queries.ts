@@ -3,7 +3,7 @@
 // Must never: write an entry of which the transaction's draft is not told; take an entry for written that did not come
 // back as it was sent; ask for more entries, or search more of them, than the caller said.
 import type { Sight } from '../domain/ledger/births.ts';
-import { type EntryColumn, entryColumns, faultOf, notWritten, type SentEntry } from '../domain/ledger/written.ts';
+import { type EntryColumn, entryColumns, faultOf, notWritten, parseEntry, type SentEntry } from '../domain/ledger/written.ts';
 import type { Row, Transaction } from './database.ts';
 import { draftOf } from './drafts.ts';
 
@@ -31,16 +31,17 @@ export async function insertEntry(
   );
   const sent: SentEntry = Object.fromEntries(columns.map((name, i) => [name, values[i] ?? null]));
   const [row] = rows;
-  const isOne = row !== undefined && rows.length === 1;
-  const fault = isOne
-    ? (faultOf(row.content, sent) ?? draft?.faultOf(row.content, askedAt))
-    : ['came back as', rows.length, 'rows'].join(' ');
-  if (!isOne || fault !== undefined) {
+  const written = row === undefined || rows.length > 1 ? undefined : parseEntry(row.content);
+  const fault =
+    rows.length === 1
+      ? (faultOf(written, sent) ?? (written && draft?.faultOf(written, askedAt)))
+      : ['came back as', rows.length, 'rows'].join(' ');
+  if (written === undefined || fault !== undefined) {
     const what = fault ?? 'did not come back';
     draft?.refuse(String(sent.kind), what);
     throw notWritten(String(sent.kind), what);
   }
-  draft?.add(row.content);
+  draft?.add(written);
 }
 
 /** An SQL expression for the identity of the server and its timeline. It differs after a failover, and on another server. */

@@ -1,8 +1,16 @@
 // Owns: what a written entry must say: read from the text of its row, compared with what was sent, and with the clock.
 import { test } from 'tap';
 import { Births } from '../../server/domain/ledger/births.ts';
-import { faultOf, microsOf, parseEntry, textOfHashed, textOfWritten } from '../../server/domain/ledger/written.ts';
+import {
+  faultOf as faultOfWritten,
+  microsOf,
+  parseEntry,
+  textOfHashed,
+  textOfWritten,
+  type WrittenEntry,
+} from '../../server/domain/ledger/written.ts';
 
+const faultOf = (content: string, what: typeof sent): string | undefined => faultOfWritten(parseEntry(content), what);
 const customer = '0a5f1a2e-0000-4000-8000-000000000001';
 const sent = {
   ...{
@@ -61,7 +69,11 @@ test('the same text of an entry, read from its row and hashed by a sealer', (t) 
 test("the time of an entry is that of the clock, and its number is nobody else's", (t) => {
   let now = 1000;
   const births = new Births({ digestOf: (text) => text, now: () => now, entriesMax: 10, unsureMs: 100, clockJumpMs: 30_000 });
-  const at = (seconds: string, id = 7): string => row.replace('08:00:00.5', seconds).replace('(7,', `(${id},`);
+  const at = (seconds: string, id = 7): WrittenEntry => {
+    const written = parseEntry(row.replace('08:00:00.5', seconds).replace('(7,', `(${id},`));
+    if (written === undefined) throw new Error('no entry');
+    return written;
+  };
   const draft = births.begin();
   t.equal(draft.faultOf(at('23:00:00'), now), undefined, 'nothing is known of the clock yet');
   births.heard({ database: Date.UTC(2026, 10, 29, 8), from: 990, to: 1000 });

@@ -3,7 +3,7 @@
 // Must never: forget an entry because there are many; remember an entry whose transaction was rolled back; keep entries
 // that two operators gave up with a release (decisions 36 and 42).
 import { CofferdamError } from '../errors.ts';
-import { idOfEntry, microsOf, parseEntry, textOfWritten } from './written.ts';
+import { idOfEntry, microsOf, parseEntry, textOfWritten, type WrittenEntry } from './written.ts';
 
 /** A written entry as the text of its row, with the values of all columns: `(id,"at",kind,…)`. */
 export type Content = string;
@@ -34,12 +34,12 @@ export type Draft = {
   /** The clock of the caller's by which births are judged, in milliseconds. */
   now(): number;
   /** What is impossible about an entry that was asked for at `askedAt` and came back now, as the end of a sentence: its time, or its number. */
-  faultOf(content: Content, askedAt: number): string | undefined;
+  faultOf(written: WrittenEntry, askedAt: number): string | undefined;
   /** The database did not take an entry as it was written. Its transaction can no longer be committed, and whoever watches learns of it. */
   refuse(kind: string, fault: string): void;
   /** Before the commit. Throws `unavailable` when an entry of this transaction was refused. */
   requireWritten(): void;
-  add(content: Content): void;
+  add(written: WrittenEntry): void;
   /** Takes note of a statement that was executed, so that savepoints and rollbacks to them are followed. */
   heard(statement: string): void;
   end(end: End): void;
@@ -70,13 +70,7 @@ export type ClockReading = { readonly database: number; readonly from: number; r
 
 const refusedMax = 100;
 
-function headOf(content: Content): { readonly id: number; readonly kind: string; readonly text: string } {
-  const written = parseEntry(content);
-  const id = written === undefined ? undefined : idOfEntry(written);
-  const text = written === undefined ? undefined : textOfWritten(written);
-  if (written?.kind == null || id === undefined || text === undefined) throw new CofferdamError('bug', 'the database gave back no entry');
-  return { id, kind: written.kind, text };
-}
+type Head = { readonly id: number; readonly kind: string; readonly digest: string };
 
 export type BirthsOptions = {
   readonly digestOf: DigestOf;
@@ -164,10 +158,9 @@ export class Births {
     this.#clock = reading;
   }
 
-  #faultOf(content: Content, askedAt: number): string | undefined {
-    const written = parseEntry(content);
-    const id = written === undefined ? undefined : idOfEntry(written);
-    const micros = written?.at == null ? undefined : microsOf(written.at);
+  #faultOf(written: WrittenEntry, askedAt: number): string | undefined {
+    const id = idOfEntry(written);
+    const micros = written.at === null ? undefined : microsOf(written.at);
     if (id === undefined || micros === undefined) return 'came back in a form that no entry has';
     if (this.#waiting.has(id)) return `was given the number ${id}, which another entry has`;
     const clock = this.#clock;
@@ -175,7 +168,7 @@ export class Births {
     const { clockJumpMs, now } = this.#options;
     const [least, most] = [clock.database + askedAt - clock.to - clockJumpMs, clock.database + now() - clock.from + clockJumpMs];
     if (micros / 1000 >= least && micros / 1000 <= most) return undefined;
-    return `was given the time ${written?.at}, which the database's clock does not show`;
+    return `was given the time ${written.at}, which the database's clock does not show`;
   }
 
   #requireRoom(): void {
@@ -190,7 +183,7 @@ export class Births {
   begin(isBounded = true): Draft {
     const above = this.#newest;
     const generation = this.#generation;
-    const written: Content[] = [];
+    const written: Head[] = [];
     // Savepoints are treated as the database treats them: of several with one name the innermost counts, and leaving a
     // savepoint also leaves those inside it.
     const marks: { readonly name: string; readonly at: number }[] = [];
@@ -199,7 +192,7 @@ export class Births {
     this.#open.set(key, above);
     return {
       now: this.#options.now,
-      faultOf: (content, askedAt) => this.#faultOf(content, askedAt),
+      faultOf: (entry, askedAt) => this.#faultOf(entry, askedAt),
       refuse: (kind, fault) => {
         isRefused = true;
         if (generation === this.#generation && this.#refused.length < refusedMax)
@@ -211,7 +204,7 @@ export class Births {
       requireRoom: () => {
         if (isBounded) this.#requireRoom();
       },
-      add: (content) => void written.push(content),
+      add: (entry) => void written.push(this.#headOf(entry)),
       heard: (statement) => {
         const [, verb, name] = /^(rollback to |release )?savepoint ([a-z_]+)$/.exec(statement) ?? [];
         if (name === undefined) return;
@@ -234,14 +227,20 @@ export class Births {
     };
   }
 
-  #remember(written: readonly Content[], above: number, isUnsure: boolean): void {
+  #headOf(written: WrittenEntry): Head {
+    const id = idOfEntry(written);
+    const text = textOfWritten(written);
+    if (written.kind === null || id === undefined || text === undefined) throw new CofferdamError('bug', 'the database gave back no entry');
+    return { id, kind: written.kind, digest: this.#options.digestOf(text) };
+  }
+
+  #remember(written: readonly Head[], above: number, isUnsure: boolean): void {
     const at = this.#options.now();
-    for (const content of written) {
-      const { id, kind, text } = headOf(content);
+    for (const { id, kind, digest } of written) {
       // The database assigns an id twice only when it has forgotten that the id was assigned. The first entry is the
       // one that will be missed, so it stays.
       if (this.#waiting.has(id)) continue;
-      this.#waiting.set(id, { id, kind, digest: this.#options.digestOf(text), above, at, isUnsure, isOfOtherServer: false });
+      this.#waiting.set(id, { id, kind, digest, above, at, isUnsure, isOfOtherServer: false });
       if (!isUnsure) this.#ages.push({ id, at });
     }
   }

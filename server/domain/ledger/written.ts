@@ -17,23 +17,67 @@ export type WrittenEntry = Readonly<Record<EntryColumn, string | null>>;
 /** What was sent for an entry. A column that is not named was left to its default, which is null or an empty object. */
 export type SentEntry = Readonly<Partial<Record<EntryColumn, string | number | null>>>;
 
-/** One value in the text of a composite value: quoted, with `""` and `\\` for the two characters, or plain; empty is null. */
-const fieldPattern = /(?:"([^"\\]*(?:(?:""|\\\\)[^"\\]*)*)"|([^"\\,()]*))([,)])/y;
+/** All columns in one literal: an object of this shape is not laid out anew for each value. */
+const blank = (): Record<EntryColumn, string | null> => ({
+  id: null,
+  at: null,
+  kind: null,
+  observer: null,
+  customer_id: null,
+  account_id: null,
+  session_id: null,
+  node: null,
+  plane: null,
+  handle_id: null,
+  version_id: null,
+  extent: null,
+  bytes: null,
+  public: null,
+  credential: null,
+  also_credential: null,
+  source: null,
+  source_port: null,
+  client: null,
+  operator: null,
+  sensitive: null,
+});
 
-/** Returns the entry that the text of a row, as `row(…)::text` makes it, stands for; undefined when the text is of another shape. */
-export function parseEntry(content: string): WrittenEntry | undefined {
-  if (!content.startsWith('(')) return undefined;
-  const values: Partial<Record<EntryColumn, string | null>> = {};
-  fieldPattern.lastIndex = 1;
-  for (const [i, column] of entryColumns.entries()) {
-    const match = fieldPattern.exec(content);
-    if (match === null || (match[3] === ')') !== (i === entryColumns.length - 1)) return undefined;
-    const [, quoted, plain = ''] = match;
-    if (quoted !== undefined) values[column] = /["\\]/.test(quoted) ? quoted.replaceAll('""', '"').replaceAll('\\\\', '\\') : quoted;
-    else values[column] = plain === '' ? null : plain;
-    if (i === entryColumns.length - 1 && fieldPattern.lastIndex !== content.length) return undefined;
+/** Returns the index behind the quoted value that begins at `at`; undefined when it does not end. Two quotes stand for one, `\\\\` for `\\`. */
+function endOfQuoted(content: string, at: number): number | undefined {
+  for (let i = at + 1; i < content.length; i += 1) {
+    const one = content[i];
+    if (one === '\\' || (one === '"' && content[i + 1] === '"')) i += 1;
+    else if (one === '"') return i + 1;
   }
-  return values as WrittenEntry;
+  return undefined;
+}
+
+function unquoted(text: string): string {
+  return /["\\]/.test(text) ? text.replaceAll('""', '"').replaceAll('\\\\', '\\') : text;
+}
+
+/**
+ * Returns the entry that the text of a row, as `row(…)::text` makes it, stands for; undefined when the text is of another
+ * shape. Every entry that is written passes here, so there is no pattern: a value ends at the next comma, the last one at
+ * the last character, and only a value that needs it is quoted.
+ */
+export function parseEntry(content: string): WrittenEntry | undefined {
+  const last = content.length - 1;
+  if (content[0] !== '(' || content[last] !== ')') return undefined;
+  const values = blank();
+  let at = 1;
+  for (let i = 0; i < entryColumns.length; i += 1) {
+    const column = entryColumns[i] as EntryColumn;
+    const isLast = i === entryColumns.length - 1;
+    const isQuoted = content[at] === '"';
+    const comma = isQuoted ? endOfQuoted(content, at) : isLast ? last : content.indexOf(',', at);
+    if (comma === undefined || comma === -1 || (isLast ? comma !== last : content[comma] !== ',')) return undefined;
+    const value = isQuoted ? unquoted(content.slice(at + 1, comma - 1)) : content.slice(at, comma);
+    if (!isQuoted && /[(),"\\]/.test(value)) return undefined;
+    values[column] = isQuoted || value !== '' ? value : null;
+    at = comma + 1;
+  }
+  return values;
 }
 
 const instantPattern = /^(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d)(?:\.(\d{1,6}))?\+00$/;
@@ -83,8 +127,7 @@ function isSame(column: EntryColumn, sent: string | number | null | undefined, w
  * Returns what of a written entry is not what was sent, as the end of a sentence; undefined when it says what was sent
  * and its number and its time are possible. Whether the time is the right one is judged by the clock (births.ts).
  */
-export function faultOf(content: string, sent: SentEntry): string | undefined {
-  const written = parseEntry(content);
+export function faultOf(written: WrittenEntry | undefined, sent: SentEntry): string | undefined {
   if (written === undefined) return 'came back in a form that no entry has';
   if (idOfEntry(written) === undefined) return `was given the number ${written.id}, which is not possible`;
   if (written.at === null || microsOf(written.at) === undefined) return `was given the time ${written.at}, which is not possible`;

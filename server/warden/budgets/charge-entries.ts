@@ -2,7 +2,7 @@
 // Must never: let a grant pass whose entry did not come back, or came back with something else.
 import type { AccountId, CustomerId, NodeName, Plane } from '../../domain/ids.ts';
 import type { Draft } from '../../domain/ledger/births.ts';
-import { type EntryColumn, faultOf, notWritten, parseEntry, type SentEntry } from '../../domain/ledger/written.ts';
+import { type EntryColumn, faultOf, notWritten, parseEntry, type SentEntry, type WrittenEntry } from '../../domain/ledger/written.ts';
 import type { ChargeRequest } from './charge-queries.ts';
 
 /** Who asks, as this process knows it from the session; the entry of an item must name it. */
@@ -33,44 +33,49 @@ function dueOf(item: ChargeRequest, { outcome, bytes }: Answered): Due | undefin
 const always: readonly EntryColumn[] = ['kind', 'session_id', 'handle_id', 'extent'];
 
 /** Returns what was sent for an entry: what its item calls for, and of the rest what only the database knows, as it came back. */
-function completed({ sent, isSure }: Due, content: string, by: AskedBy | undefined): SentEntry {
-  const written = parseEntry(content);
-  const whole: Record<string, string | number | null> = { ...sent, version_id: written?.version_id ?? null };
-  whole.account_id = by?.account ?? written?.account_id ?? null;
-  whole.node = by?.node ?? written?.node ?? null;
-  whole.plane = by?.plane ?? written?.plane ?? null;
+function completed({ sent, isSure }: Due, written: WrittenEntry, by: AskedBy | undefined): SentEntry {
   // A download that is none of the session has no customer; then nothing was granted.
-  if (!('customer_id' in sent))
-    whole.customer_id = by === undefined || (!isSure && written?.customer_id == null) ? (written?.customer_id ?? null) : by.customer;
-  return whole;
+  const isOfNobody = !isSure && written.customer_id === null;
+  return {
+    customer_id: by === undefined || isOfNobody ? written.customer_id : by.customer,
+    ...sent,
+    version_id: written.version_id,
+    account_id: by?.account ?? written.account_id,
+    node: by?.node ?? written.node,
+    plane: by?.plane ?? written.plane,
+  };
 }
 
-function isFor({ sent }: Due, content: string): boolean {
-  const written = parseEntry(content);
-  return written !== undefined && always.every((column) => written[column] === (sent[column] == null ? null : String(sent[column])));
-}
+const isFor = ({ sent }: Due, written: WrittenEntry): boolean =>
+  always.every((column) => written[column] === (sent[column] == null ? null : String(sent[column])));
 
+type Fault = { readonly kind: string; readonly fault: string };
 /** Returns the first entry that is missing, or says something else; undefined when all are as the answers call for. */
 function firstFault(
   items: readonly ChargeRequest[],
   answers: readonly Answered[],
-  entryFault: (content: string) => string | undefined,
-): { readonly kind: string; readonly fault: string } | undefined {
-  const left = answers.flatMap(({ entry }) => (entry === null ? [] : [entry]));
+  left: readonly WrittenEntry[],
+  entryFault: (written: WrittenEntry) => string | undefined,
+): Fault | undefined {
+  const isTaken = left.map(() => false);
+  // The entries stand in the order of their items, so the next one is nearly always the right one.
+  let next = 0;
   for (const [i, item] of items.entries()) {
     const answer = answers[i];
     const due = answer && dueOf(item, answer);
     if (due === undefined) continue;
     const kind = String(due.sent.kind);
-    // The entries stand in the order of their items, so the first one is nearly always the right one.
-    const at = left.findIndex((content) => isFor(due, content));
-    const [content] = at === -1 ? [] : left.splice(at, 1);
-    if (content === undefined && due.isSure) return { kind, fault: 'did not come back' };
-    if (content === undefined) continue;
-    const fault = faultOf(content, completed(due, content, item.by)) ?? entryFault(content);
+    const isRight = (at: number): boolean => isTaken[at] === false && left[at] !== undefined && isFor(due, left[at]);
+    const at = isRight(next) ? next : left.findIndex((_, other) => isRight(other));
+    const found = left[at];
+    if (found === undefined && due.isSure) return { kind, fault: 'did not come back' };
+    if (found === undefined) continue;
+    isTaken[at] = true;
+    next = at + 1;
+    const fault = faultOf(found, completed(due, found, item.by)) ?? entryFault(found);
     if (fault !== undefined) return { kind, fault };
   }
-  return left.length === 0 ? undefined : { kind: 'of a charge', fault: 'came back and belongs to nothing that was asked' };
+  return isTaken.includes(false) ? { kind: 'of a charge', fault: 'came back and belongs to nothing that was asked' } : undefined;
 }
 
 /**
@@ -83,10 +88,17 @@ export function requireEntries(
   draft: Draft | undefined,
   askedAt: number,
 ): void {
-  const found = firstFault(items, answers, (content) => draft?.faultOf(content, askedAt));
+  const left: WrittenEntry[] = [];
+  let found: Fault | undefined;
+  for (const { entry } of answers) {
+    const written = entry === null ? undefined : parseEntry(entry);
+    if (written !== undefined) left.push(written);
+    else if (entry !== null) found = { kind: 'of a charge', fault: 'came back in a form that no entry has' };
+  }
+  found ??= firstFault(items, answers, left, (written) => draft?.faultOf(written, askedAt));
   if (found !== undefined) {
     draft?.refuse(found.kind, found.fault);
     throw notWritten(found.kind, found.fault);
   }
-  for (const { entry } of answers) if (entry !== null) draft?.add(entry);
+  for (const written of left) draft?.add(written);
 }
