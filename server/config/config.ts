@@ -250,6 +250,8 @@ export function runtimePaths(config: Pick<Config, 'runtimeDirectory' | 'storeDir
   readonly wardenSocket: (node: string) => string;
   readonly adminSocket: string;
   readonly bootstrapSocket: string;
+  /** What the warden of this machine signed last, and a freeze that it found. */
+  readonly recordMemory: string;
   readonly secrets: string;
   readonly masterKey: string;
   readonly hostKeys: string;
@@ -274,6 +276,7 @@ export function runtimePaths(config: Pick<Config, 'runtimeDirectory' | 'storeDir
     wardenSocket: (node) => `${runtime}/run/${nodePart(node)}/warden.sock`,
     adminSocket: `${runtime}/run/admin/admin.sock`,
     bootstrapSocket: `${runtime}/run/bootstrap/bootstrap.sock`,
+    recordMemory: `${runtime}/run/record/memory.json`,
     secrets: `${runtime}/secrets`,
     masterKey: `${runtime}/secrets/warden/master.key`,
     hostKeys: `${runtime}/secrets/warden/host-keys`,

@@ -57,6 +57,7 @@ export function directoriesOf(config: Config): readonly Place[] {
     place(dirname(paths.adminSocket), 'admin', 0o2710, 'operators'),
     // Only root and the warden may enter. Whoever may create the first operators must be root on this machine.
     place(dirname(paths.bootstrapSocket), 'warden', 0o700),
+    place(dirname(paths.recordMemory), 'warden', 0o700),
     // Only the warden writes its witness files and its archives. Operators and auditors may read the witness files.
     ...config.ledger.witnesses.flatMap((one) =>
       one.type === 'file' && isBelow(runtime, one.directory) ? [place(one.directory, 'warden', 0o755)] : [],

@@ -303,12 +303,14 @@ export class Database {
       broken = error;
     };
     client.on('error', onError);
-    const draft = drafting({ query: this.#query(client) }, this.#options.drafts?.(), this.#options.alerts);
+    const draft = this.#options.drafts?.();
+    const drafted = drafting({ query: this.#query(client) }, draft, this.#options.alerts);
     let end: End = 'undone';
     try {
       await beginTransaction(client, { begin, scope, lockMs, condition });
-      const result = await work(draft.tx, client);
+      const result = await work(drafted.tx, client);
       requireUnrefused();
+      draft?.requireWritten();
       end = 'unknown';
       // When a statement in the transaction has failed and the work continued all the same, the server answers the commit with ROLLBACK.
       end = (await client.query('commit')).command === 'COMMIT' ? 'committed' : 'undone';
@@ -319,7 +321,7 @@ export class Database {
       throw translate(error);
     } finally {
       client.off('error', onError);
-      draft.end(end);
+      drafted.end(end);
       giveBack(broken);
     }
   }

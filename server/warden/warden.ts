@@ -88,7 +88,9 @@ export async function startWarden(config: Config): Promise<RunningWarden> {
     isPreparing: true,
     onUnreachable: (cause) => log.error({ err: cause }, 'the database gives no connection'),
   });
-  const ledger = new Ledger({ config, url, keys, guard, births, witnesses: createWitnesses(config.ledger), log, alerts: alerts.hear });
+  const memoryFile = runtimePaths(config).recordMemory;
+  const witnesses = createWitnesses(config.ledger);
+  const ledger = new Ledger({ config, url, keys, guard, births, witnesses, memoryFile, log, alerts: alerts.hear });
   const forwards = new Forwards({ config, url, log, alerts: alerts.hear, newest: () => ledger.newest });
   try {
     await database.withSystem((tx) => assertSafeSettings(tx));

@@ -4,7 +4,9 @@ import type { Result } from '../../rpc/operation.ts';
 import type { OperatorToAdmin } from '../../rpc/operator-admin.ts';
 
 type Status = Result<OperatorToAdmin, 'ledger.status'>;
-type FreezeFacts = { readonly witnessedSize: number; readonly witnessedRoot: string; readonly heads: number; readonly era: number };
+/** The facts of a freeze, as its row says them: whoever owns the database may have written it, with any or none. */
+type FreezeFacts = Readonly<Partial<Record<'witnessedSize' | 'witnessedRoot' | 'heads' | 'era', unknown>>>;
+const wholeOf = (value: unknown): number => (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : 0);
 
 /** How far each receiver is, as whoever forwards wrote down last. */
 async function forwardsOf(tx: Transaction, names: readonly string[]): Promise<Status['forwards']> {
@@ -163,10 +165,10 @@ export async function ledgerStatus(tx: Transaction, forwards: readonly string[])
             at: freeze.at.toISOString(),
             why: freeze.why,
             text: freeze.text,
-            witnessedSize: freeze.facts.witnessedSize,
-            witnessedRoot: freeze.facts.witnessedRoot,
-            heads: freeze.facts.heads,
-            era: freeze.facts.era,
+            witnessedSize: wholeOf(freeze.facts.witnessedSize),
+            witnessedRoot: typeof freeze.facts.witnessedRoot === 'string' ? freeze.facts.witnessedRoot : '',
+            heads: wholeOf(freeze.facts.heads),
+            era: wholeOf(freeze.facts.era),
           },
   };
 }

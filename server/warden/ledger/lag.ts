@@ -4,6 +4,7 @@
 
 import { held } from '../../domain/detached.ts';
 import { CofferdamError } from '../../domain/errors.ts';
+import type { Births } from '../../domain/ledger/births.ts';
 import type { Logger } from '../../observability/logger.ts';
 import type { Database } from '../../postgres/database.ts';
 import { lockNotAvailable, sqlState } from '../../postgres/database-errors.ts';
@@ -18,7 +19,17 @@ import type { Delivery } from './witness/witness.ts';
 export type Seen = { readonly unsealedMs: number; readonly unwitnessedMs: number };
 /** A required witness that does not have everything, and why. */
 export type Behind = { readonly name: string; readonly why: string };
+/**
+ * The same as this process knows it by its own clock, whatever the database says: the age of its own oldest entry that it
+ * has not seen sealed, and for how long a required witness has not taken what this process offered it (decision 0042).
+ */
+export type Known = Seen;
 type Late = { readonly ms: number; readonly text: string; readonly facts: Readonly<Record<string, unknown>> };
+
+export const knownOf = (births: Births, deliveries: readonly Delivery[]): Known => ({
+  unsealedMs: births.oldestMs,
+  unwitnessedMs: Math.max(0, ...deliveries.filter((one) => one.witness.isRequired).map((one) => one.behindMs)),
+});
 
 const ticksMax = 250;
 const alarmEveryMs = 60_000;
@@ -57,6 +68,7 @@ export type LagOptions = {
   /** The sealer's pool. Its statements have timeouts, and one of its connections stays free while a beat uses the other one. */
   readonly database: Database;
   readonly log: Logger;
+  readonly known: () => Known;
   readonly alarmMs: number;
   readonly stopMs: number;
   /** Returns the required witnesses that do not have everything. */
@@ -103,9 +115,7 @@ export class LagClock {
   }
 
   get late(): Late {
-    const { unsealedMs, unwitnessedMs } = this.#seen;
     const silentMs = performance.now() - this.#seenAt;
-    const seenMs = Math.max(unsealedMs, unwitnessedMs);
     const { stopMs } = this.#given;
     const behind = this.#given
       .behind()
@@ -113,18 +123,25 @@ export class LagClock {
       .join('; ')
       .slice(0, 400);
     const who = behind === '' ? '' : ` (behind is ${behind})`;
+    const known = this.#given.known();
+    const seenMs = Math.max(this.#seen.unsealedMs, this.#seen.unwitnessedMs);
+    const unsealedMs = Math.max(this.#seen.unsealedMs + silentMs, known.unsealedMs);
+    const unwitnessedMs = Math.max(this.#seen.unwitnessedMs + silentMs, known.unwitnessedMs);
     const what = unsealedMs > unwitnessedMs ? 'entries have no seal' : 'checkpoint has no witness';
-    const ms = seenMs + silentMs;
+    const ms = Math.max(unsealedMs, unwitnessedMs);
+    // What this process waits for grows older as well while nothing answers; that nothing answers is the better sentence then.
+    const isSilent = silentMs > seenMs && silentMs > ms / 2;
     return {
       ms,
-      text:
-        silentMs > seenMs
-          ? `the record could not be looked at for ${Math.round(silentMs / 1000)} s${who}`
-          : `the newest ${what} for ${Math.round(ms / 1000)} s${who}`,
+      text: isSilent
+        ? `the record could not be looked at for ${Math.round(silentMs / 1000)} s${who}`
+        : `the newest ${what} for ${Math.round(ms / 1000)} s${who}`,
       facts: {
         silentMs: Math.round(silentMs),
-        unsealedMs: Math.round(unsealedMs),
-        unwitnessedMs: Math.round(unwitnessedMs),
+        unsealedMs: Math.round(this.#seen.unsealedMs),
+        unwitnessedMs: Math.round(this.#seen.unwitnessedMs),
+        ownUnsealedMs: Math.round(known.unsealedMs),
+        ownUnwitnessedMs: Math.round(known.unwitnessedMs),
         behind,
         stopMs,
       },

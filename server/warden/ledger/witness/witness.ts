@@ -32,6 +32,8 @@ export type Witness = {
 const retryMs = 1000;
 /** How long a stop waits for a last delivery. A witness that is not required has less time, as nothing depends on it. */
 const lastMs = { required: 12_000, other: 1000 } as const;
+/** A note to deliver. `since`: when the oldest note was offered in whose place it stands, by the monotonic clock. */
+type Offered = { readonly note: string; readonly isFirst: boolean; readonly offeredAt: number; since: number };
 const eraOf = (note: string): number => parseNote(note).checkpoint.era;
 
 /** Delivers one checkpoint after the other. When the witness is slow, those in between are skipped. */
@@ -39,11 +41,10 @@ export class Delivery {
   readonly witness: Witness;
   readonly #log: Logger;
   /** The notes to deliver, oldest first; at most two of one era. */
-  readonly #waiting: { readonly note: string; readonly isFirst: boolean }[] = [];
+  readonly #waiting: Offered[] = [];
   #kept: string | undefined;
   #running: Promise<void> | undefined;
-  /** Since when the witness does not have everything, by the monotonic clock; and why its last attempt failed. */
-  #behindSince: number | undefined;
+  /** Why the last attempt failed. */
   #why: string | undefined;
   #isStopped = false;
   #wake: (() => void) | undefined;
@@ -60,8 +61,16 @@ export class Delivery {
 
   /** Says for how long the witness has not had everything that was offered, and why the last attempt failed, if one did. */
   get behind(): { readonly ms: number; readonly why: string | undefined } | undefined {
-    if (this.#behindSince === undefined) return undefined;
-    return { ms: performance.now() - this.#behindSince, why: this.#why };
+    return this.#waiting.length === 0 ? undefined : { ms: this.behindMs, why: this.#why };
+  }
+
+  /**
+   * For how many milliseconds, by the monotonic clock of this process, the witness has been offered a note and has taken neither
+   * that one nor a newer one; 0 when it has everything.
+   */
+  get behindMs(): number {
+    const [oldest] = this.#waiting;
+    return oldest === undefined ? 0 : performance.now() - oldest.since;
   }
 
   /**
@@ -73,9 +82,10 @@ export class Delivery {
     if (note === (last?.note ?? this.#kept)) return;
     const before = last?.note ?? this.#kept;
     const isFirst = before === undefined || eraOf(before) !== eraOf(note);
-    if (last !== undefined && !isFirst && !last.isFirst) this.#waiting.pop();
-    this.#waiting.push({ note, isFirst });
-    this.#behindSince ??= performance.now();
+    // What takes the place of a note has waited since that one was offered.
+    const replaced = last !== undefined && !isFirst && !last.isFirst ? this.#waiting.pop() : undefined;
+    const offeredAt = performance.now();
+    this.#waiting.push({ note, isFirst, offeredAt, since: replaced?.since ?? offeredAt });
     this.#running ??= held(this.#run().finally(() => (this.#running = undefined)));
   }
 
@@ -92,9 +102,11 @@ export class Delivery {
       try {
         await this.witness.keep(next.note);
         this.#kept = next.note;
-        if (this.#waiting[0] === next) this.#waiting.splice(this.#waiting.indexOf(next), 1);
         this.#why = undefined;
-        this.#behindSince = this.#waiting.length === 0 ? undefined : performance.now();
+        const [first] = this.#waiting;
+        if (first === next) this.#waiting.splice(this.#waiting.indexOf(next), 1);
+        // One that was offered while this one was on its way took its place, and waits for itself from now on.
+        else if (first !== undefined) first.since = first.offeredAt;
       } catch (error) {
         this.#why = toCofferdamError(error).message;
         this.#log.warn({ err: error, witness: this.witness.name }, 'a witness did not take the newest checkpoint; it is tried again');
