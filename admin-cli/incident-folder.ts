@@ -36,6 +36,9 @@ export async function waitForEpoch(client: Client): Promise<void> {
 export type SliceHead = {
   readonly says: 'affected' | 'not-affected';
   readonly subject: string;
+  /** The window in microseconds since 1970; it begins with the first entry ever when `begin` is null. */
+  readonly begin: number | null;
+  readonly end: number;
   readonly entries: number;
   readonly selected: number;
 };

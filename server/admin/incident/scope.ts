@@ -2,7 +2,7 @@
 // Must never: report less than the record says. When a step fails, the whole answer fails.
 import { CofferdamError } from '../../domain/errors.ts';
 import { certaintyOf } from '../../domain/incident/certainty.ts';
-import { choosesSessions, concernsLogins, type Selection } from '../../domain/incident/selection.ts';
+import { choosesSessions, concernsLogins, kindOfSelection, type Selection } from '../../domain/incident/selection.ts';
 import type { SharedSnapshot, Snapshot } from '../../postgres/snapshot.ts';
 import type { IncidentPart, IncidentRow, IncidentSummary, RecordState } from '../../rpc/operator-incident.ts';
 import { ledgerStatus } from '../ledger/status-queries.ts';
@@ -54,7 +54,7 @@ type Found = {
 async function findSessions(
   { snapshot, spool, progress }: Work,
   question: SessionQuestion,
-  isChosen: boolean,
+  { isChosen, subject }: { readonly isChosen: boolean; readonly subject: string },
   span: { readonly now: string; readonly oldestOnline: string | null },
 ): Promise<Found> {
   progress('sessions');
@@ -88,10 +88,11 @@ async function findSessions(
   const { node, since, until, account } = question;
   const from = since !== null && since > first ? since : first;
   const end = until !== null && until < last ? until : last;
-  // A slice that is made later from this answer ends at the time at which the answer was asked for. One millisecond is
-  // added, because `now` was cut to milliseconds.
-  const asked = until ?? new Date(Date.parse(span.now) + 1).toISOString();
-  return { chosen: { sessions: isChosen ? ids : null, node, since, until: asked, account }, accounts, from, until: end };
+  // A slice that is made later from this answer ends at the time at which the answer was asked for, also when a later
+  // time was given. One millisecond is added, because `now` was cut to milliseconds.
+  const asked = new Date(Date.parse(span.now) + 1).toISOString();
+  const stop = until === null || Date.parse(until) > Date.parse(asked) ? asked : until;
+  return { chosen: { sessions: isChosen ? ids : null, node, since, until: stop, account, subject }, accounts, from, until: end };
 }
 
 function fileRow({ sent, unclear, sha256Differs, sizeDiffers, ...row }: FoundFile): IncidentRow<'files'> {
@@ -198,6 +199,8 @@ export async function findScope(
   progress('selection');
   const span = await spanOfRecord(snapshot);
   const { since = null, until = null, operator } = selection;
+  if (since !== null && Date.parse(since) > Date.parse(span.now))
+    throw new CofferdamError('invalid', `the window begins at ${since}, which is in the future: the record says nothing of it`);
   const account = selection.account === undefined ? null : ((await findAccountId(snapshot, selection.account)) ?? null);
   if (selection.account !== undefined && account === null)
     throw new CofferdamError('not-found', `there is no account named ${selection.account}: see \`cofferctl account list\``);
@@ -223,7 +226,7 @@ export async function findScope(
         : null,
   };
   const record = await recordState(snapshot, span.oldestOnline, since);
-  const found = await findSessions(work, question, choosesSessions(selection), span);
+  const found = await findSessions(work, question, { isChosen: choosesSessions(selection), subject: kindOfSelection(selection) }, span);
   let actions = 0;
   if (operator !== undefined) {
     progress('actions');

@@ -10,8 +10,11 @@ export type Chosen = {
   readonly sessions: readonly string[] | null;
   readonly node: string | null;
   readonly since: string | null;
-  readonly until: string | null;
+  /** The end of the window, which is never later than the time at which the answer was asked for. */
+  readonly until: string;
   readonly account: string | null;
+  /** What was asked by, in words that name nobody (`kindOfSelection`). */
+  readonly subject: string;
 };
 export const chosenValues = ({ sessions, node, since, until, account }: Chosen): readonly unknown[] => [
   sessions,

@@ -21,19 +21,6 @@ export async function extentOf(tx: Snapshot, chosen: Chosen, customer: string, f
   return row ?? { within: 0, behind: 0 };
 }
 
-/** Returns, in microseconds since 1970, the time of the first entry of the tree that the scope concerns, and the database's clock. */
-export async function timesOf(
-  tx: Snapshot,
-  chosen: Chosen,
-  customer: string,
-): Promise<{ readonly first: number | null; readonly now: number }> {
-  const [row] = await tx.query<{ first: number | null; now: number }>(
-    `select micros(min(l.at)) as first, micros(clock_timestamp()) as now from ledger_sealed l where l.tree = $6 and ${selected}`,
-    [...chosenValues(chosen), customer],
-  );
-  return row ?? { first: null, now: 0 };
-}
-
 export type SliceEntry = PlacedEntry & { readonly salt: Buffer; readonly selected: boolean };
 
 /**
