@@ -48,12 +48,16 @@ export function directionOf(given: Given): BudgetDirection {
   return direction;
 }
 
-/** A day such as 2026-01-31, an instant, or so long ago: `30d`, `12h`. ISO 8601. */
+const unitMs: Readonly<Record<string, number>> = { d: 86_400_000, h: 3_600_000, m: 60_000 };
+
+/** A day such as 2026-01-31, an instant, or so long ago: `30d`, `12h`, `10m`. ISO 8601. */
 export function instantOf(text: string, option: string): string {
-  const ago = /^(\d{1,5})([dh])$/.exec(text);
-  if (ago !== null) return new Date(Date.now() - Number(ago[1]) * (ago[2] === 'd' ? 86_400_000 : 3_600_000)).toISOString();
+  const ago = /^(\d{1,5})([dhm])$/.exec(text);
+  if (ago !== null) return new Date(Date.now() - Number(ago[1]) * (unitMs[ago[2] ?? ''] ?? 0)).toISOString();
   const date = new Date(text);
   if (!/^\d{4}-\d\d-\d\d(T\d\d:\d\d(?::\d\d(?:\.\d{1,3})?)?Z)?$/.test(text) || Number.isNaN(date.getTime()))
-    throw new RangeError(`--${option} takes a day such as 2026-01-31, an instant such as 2026-01-31T18:00Z, or 30d, or 12h, not "${text}"`);
+    throw new RangeError(
+      `--${option} takes a day such as 2026-01-31, an instant such as 2026-01-31T18:00Z, or 30d, 12h or 10m, not "${text}"`,
+    );
   return date.toISOString();
 }

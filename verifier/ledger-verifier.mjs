@@ -434,6 +434,12 @@ function findingsText({ found, firstRow, findings }) {
   return [counted, ...first, ...findings.map(({ what, text }, i) => `${i + 1}. ${what}: ${plain(text)}`), ...more, ''].join('\n');
 }
 
+/**
+ * What was found wrong in sentences, for a program that reads a witness on its own.
+ * @param {Findings} findings
+ */
+const recordFindingsText = ({ count, firstRow, list }) => findingsText({ found: count, firstRow: firstRow ?? null, findings: list });
+
 /** @param {Report['newest']} checkpoint */
 const checkpointText = (checkpoint) =>
   checkpoint === null ? 'none' : `size ${checkpoint.size}, era ${checkpoint.era}, ${checkpoint.time}`;

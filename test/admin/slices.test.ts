@@ -90,7 +90,7 @@ test('every entry between two epochs, and which of them are meant', async (t) =>
     return row?.at ?? '';
   };
   type Asked = Omit<Chosen, 'until'>;
-  const everything: Asked = { sessions: null, node: null, since: null, account: null, subject: 'what was done' };
+  const everything: Asked = { sessions: null, node: null, since: null, account: null, subject: 'what was done', marks: null };
   const slice = async (
     customer: string,
     chosen: Asked,

@@ -6,9 +6,10 @@ import { hash } from 'node:crypto';
 import { CofferdamError } from '../../domain/errors.ts';
 import { classDigest, publicArray, sensitiveArray } from '../../domain/ledger/leaf.ts';
 import type { Snapshot } from '../../postgres/snapshot.ts';
-import { type Anchor, type EpochAnchors, frontierAt } from '../ledger/proofs.ts';
+import { blocksOf, leavesOf } from '../ledger/proof-queries.ts';
+import { type Anchor, type EpochAnchors, frontierAt, TreeProofs } from '../ledger/proofs.ts';
 import type { Chosen } from './selection-queries.ts';
-import { extentOf, pageOfSlice } from './slice-queries.ts';
+import { createdEntry, extentOf, pageOfSlice, type SliceEntry } from './slice-queries.ts';
 
 const sha256 = (data: Uint8Array): Buffer => hash('sha256', data, 'buffer');
 const pageRows = 2000;
@@ -42,6 +43,23 @@ const tooNew = (): CofferdamError =>
     'conflict',
     'the end of the window that this is about is in no witnessed epoch of the record yet: `cofferctl incident pack` begins one',
   );
+
+export type NameProof = {
+  readonly shown: readonly unknown[];
+  readonly salt: string;
+  readonly sensitive: string;
+  readonly path: readonly string[];
+};
+
+/** Returns what a customer is shown of an entry: its public fields, and a digest of the others. */
+function shownOf({ salt, selected: _selected, ...entry }: SliceEntry): Omit<NameProof, 'path'> {
+  return {
+    // The first element is the label of the hash and is left out, because it is the same for every entry.
+    shown: publicArray(entry).slice(1),
+    salt: salt.subarray(0, 16).toString('hex'),
+    sensitive: Buffer.from(classDigest(sha256, salt.subarray(16), sensitiveArray(entry))).toString('hex'),
+  };
+}
 
 /**
  * Calls `onRow` with each line of a slice as a value (docs/reference/ledger-format.md). There are none when the
@@ -79,17 +97,30 @@ export async function writeSlice(
   for (let next = first; next < end; ) {
     const rows = await pageOfSlice(tx, chosen, customer, next, end, pageRows);
     if (rows.length === 0) throw notOnline();
-    for (const { salt, selected, ...entry } of rows) {
-      if (entry.position !== next) throw notOnline();
-      onRow({
-        // The first element is the label of the hash and is left out, because it is the same for every entry.
-        shown: publicArray(entry).slice(1),
-        salt: salt.subarray(0, 16).toString('hex'),
-        sensitive: Buffer.from(classDigest(sha256, salt.subarray(16), sensitiveArray(entry))).toString('hex'),
-        selected,
-      });
+    for (const row of rows) {
+      if (row.position !== next) throw notOnline();
+      onRow({ ...shownOf(row), selected: row.selected });
       next += 1;
     }
+  }
+}
+
+/**
+ * Returns the entry by which the customer was created, with its audit path in the customer's tree of that size, or
+ * undefined when it cannot be proved from here. The customer's name is what this entry says, whatever the catalogue says.
+ */
+export async function nameProof(tx: Snapshot, customer: string, size: number): Promise<NameProof | undefined> {
+  const entry = await createdEntry(tx, customer, size);
+  if (entry === undefined) return undefined;
+  try {
+    const tree = await TreeProofs.load(size, await blocksOf(tx, customer, size), (first, end) => leavesOf(tx, customer, first, end));
+    const path = (await tree.path(entry.position)).map((one) => Buffer.from(one).toString('base64'));
+    const { shown, salt, sensitive } = shownOf(entry);
+    return { shown, salt, sensitive, path };
+  } catch (error) {
+    // What an archive holds cannot be proved from here.
+    if (error instanceof CofferdamError && error.code === 'conflict') return undefined;
+    throw error;
   }
 }
 
