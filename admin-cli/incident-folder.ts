@@ -5,12 +5,23 @@ import { appendFileSync, copyFileSync, mkdirSync, readdirSync, statSync, writeFi
 import { join } from 'node:path';
 import { CofferdamError } from '../server/domain/errors.ts';
 import type { Client } from './client.ts';
+import { type Checking, checkSlice, provedName, type Standing } from './slice-check.ts';
 
 const verifier = join(import.meta.dirname, '..', 'verifier', 'ledger-verifier.mjs');
 
-/** Returns a folder name that stays inside the directory, whatever name the record has. */
-export const folderOf = (name: string): string =>
-  /^[a-z0-9][a-z0-9._-]{0,63}$/.test(name) ? name : name.replaceAll(/[^a-z0-9-]/g, '_').slice(0, 64);
+export type Whose = { readonly customer: string | null; readonly customerId: string | null };
+
+/** A name that stays in its folder, whatever the record says, and the id: two customers never share a folder. */
+export function folderOf({ customer, customerId }: Whose): string {
+  const name =
+    customer === null
+      ? undefined
+      : customer
+          .replaceAll(/[^a-z0-9.-]/g, '_')
+          .replace(/^\.+/, '_')
+          .slice(0, 64);
+  return [name, customerId].filter((one) => one !== undefined && one !== null).join('_') || 'none';
+}
 
 export function save(path: string, content: string): void {
   writeFileSync(path, content, { mode: 0o600, flag: 'wx' });
@@ -40,17 +51,30 @@ export async function waitForEpoch(client: Client): Promise<void> {
 export type SliceHead = {
   readonly says: 'affected' | 'not-affected';
   readonly subject: string;
+  /** The window in microseconds since 1970; it begins with the first entry ever when `begin` is null. */
+  readonly begin: number | null;
+  readonly end: number;
   readonly entries: number;
   readonly selected: number;
 };
 
+/** A slice that was verified. `name`: the customer's, as its own record states it; undefined: that cannot be proved from here. */
+export type Slice = SliceHead & { readonly name: string | undefined };
+
 /**
- * Writes the customer's part of the record to a file. Returns undefined when nothing about that customer is on the
- * record; the file is then empty.
+ * Writes the customer's part of the record and verifies it; undefined: nothing of that customer is on record, and the
+ * file is empty. Throws `corrupt` when it does not verify, or when the catalogue calls the customer by another name than
+ * its record.
  */
-export async function saveSlice(client: Client, scope: string, customerId: string, path: string): Promise<SliceHead | undefined> {
+export async function saveSlice(
+  client: Client,
+  scope: string,
+  { customer, customerId }: { readonly customer: string | null; readonly customerId: string },
+  path: string,
+  checking: Checking,
+): Promise<Slice | undefined> {
   save(path, '');
-  let head: SliceHead | undefined;
+  let head: (SliceHead & { readonly to: { readonly tree: Standing } }) | undefined;
   for (let offset: number | null = 0; offset !== null; ) {
     const page: { readonly rows: readonly unknown[]; readonly next: number | null } = await client.call('incident.slice', {
       scope,
@@ -58,10 +82,18 @@ export async function saveSlice(client: Client, scope: string, customerId: strin
       offset,
     });
     appendFileSync(path, page.rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
-    head ??= (page.rows[0] as { readonly slice: SliceHead } | undefined)?.slice;
+    head ??= (page.rows[0] as { readonly slice: typeof head } | undefined)?.slice;
     offset = page.next;
   }
-  return head;
+  if (head === undefined) return undefined;
+  await checkSlice(path, customerId, checking);
+  const name = await provedName(client, customerId, head.to.tree);
+  if (name !== undefined && customer !== null && name !== customer)
+    throw new CofferdamError(
+      'corrupt',
+      `the catalogue calls customer ${customerId} "${customer}", and its own record "${name}": somebody wrote into the catalogue. Give nobody anything of this`,
+    );
+  return { ...head, name };
 }
 
 /**

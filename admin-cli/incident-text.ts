@@ -30,6 +30,16 @@ function recordLines(record: IncidentSummary['record'], isTerminal: boolean): re
   ];
 }
 
+/** What finds nothing must not read like an all-clear. */
+function windowLines({ window, isEmpty, unknown }: IncidentSummary, isTerminal: boolean): readonly string[] {
+  const loud = (text: string): string => colour('red', text, isTerminal);
+  return [
+    `looked at: ${window.since === null ? 'everything' : `from ${when(window.since)}`} up to ${when(window.until)}`,
+    ...unknown.map((one) => loud(`THE RECORD KNOWS NO ${plain(one)}: is it spelled rightly?`)),
+    ...(isEmpty ? [loud('NOTHING WAS FOUND: no session, no failed login, no action, no other entry')] : []),
+  ];
+}
+
 function totalLines({ totals, accounts, accountsMore }: IncidentSummary): readonly string[] {
   const failed = totals.refusedLogins + totals.partialLogins + totals.refusedSessions + totals.strangerLogins;
   return [
@@ -77,7 +87,7 @@ function fileTable(rows: readonly IncidentRow<'files'>[]): string {
 
 const customerTable = (rows: readonly IncidentRow<'customers'>[]): string =>
   table({
-    columns: ['CUSTOMER', 'CERTAIN', 'POSSIBLE', 'UNSENT', 'RELEASED', 'SENT', 'NAMES', 'DEPOSITS', 'NOT READ'],
+    columns: ['CUSTOMER', 'CERTAIN', 'POSSIBLE', 'UNSENT', 'RELEASED', 'SENT', 'NAMES', 'DEPOSITS', 'NOT READ', 'FAILED LOGINS', 'ENTRIES'],
     rows: rows.map((row) => [
       name(row.customer, row.customerId),
       row.certain,
@@ -88,6 +98,8 @@ const customerTable = (rows: readonly IncidentRow<'customers'>[]): string =>
       row.names,
       row.deposits,
       row.unread,
+      row.failedLogins,
+      row.entries,
     ]),
     empty: 'no customer is concerned',
   });
@@ -118,6 +130,7 @@ export function scopeText(summary: IncidentSummary, shown: Omit<Shown, 'unread'>
       : ['', title, body.trimEnd(), rest(counts[what], shownMax, what).trimEnd()].filter((line, i) => i === 0 || line !== '');
   return `${[
     ...recordLines(summary.record, isTerminal),
+    ...windowLines(summary, isTerminal),
     ...totalLines(summary),
     '',
     customerTable(shown.customers).trimEnd(),
@@ -152,6 +165,15 @@ export function scopeText(summary: IncidentSummary, shown: Omit<Shown, 'unread'>
           when(row.first),
           when(row.last),
         ]),
+        empty: '',
+      }),
+    ),
+    ...part(
+      'OUTSIDE OF SESSIONS: failed logins, what the operator did',
+      'traces',
+      table({
+        columns: ['AT', 'KIND', 'CUSTOMER', 'ACCOUNT'],
+        rows: shown.traces.map((row) => [when(row.at), row.kind, name(row.customer, row.customerId), row.account]),
         empty: '',
       }),
     ),

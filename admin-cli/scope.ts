@@ -48,15 +48,19 @@ export function directionOf(given: Given): BudgetDirection {
   return direction;
 }
 
+const unitMs: Readonly<Record<string, number>> = { d: 86_400_000, h: 3_600_000, m: 60_000 };
+
 /**
  * Returns an instant in ISO 8601 from a day such as 2026-01-31, an instant, or a time that has passed since then:
- * `30d`, `12h`. Throws a RangeError for any other text.
+ * `30d`, `12h`, `10m`. Throws a RangeError for any other text.
  */
 export function instantOf(text: string, option: string): string {
-  const ago = /^(\d{1,5})([dh])$/.exec(text);
-  if (ago !== null) return new Date(Date.now() - Number(ago[1]) * (ago[2] === 'd' ? 86_400_000 : 3_600_000)).toISOString();
+  const ago = /^(\d{1,5})([dhm])$/.exec(text);
+  if (ago !== null) return new Date(Date.now() - Number(ago[1]) * (unitMs[ago[2] ?? ''] ?? 0)).toISOString();
   const date = new Date(text);
   if (!/^\d{4}-\d\d-\d\d(T\d\d:\d\d(?::\d\d(?:\.\d{1,3})?)?Z)?$/.test(text) || Number.isNaN(date.getTime()))
-    throw new RangeError(`--${option} takes a day such as 2026-01-31, an instant such as 2026-01-31T18:00Z, or 30d, or 12h, not "${text}"`);
+    throw new RangeError(
+      `--${option} takes a day such as 2026-01-31, an instant such as 2026-01-31T18:00Z, or 30d, 12h or 10m, not "${text}"`,
+    );
   return date.toISOString();
 }

@@ -1,14 +1,12 @@
-// Owns: reading the checkpoints of a witness on the operator's side: all of them, or so many that one call holds them, the newest for sure.
+// Owns: reading the checkpoints of a witness on the operator's side, all of them.
 import { closeSync, constants, existsSync, fstatSync, openSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { CofferdamError } from '../server/domain/errors.ts';
-import { parseNote } from '../server/domain/ledger/checkpoint.ts';
+import { type Checkpoint, parseNote } from '../server/domain/ledger/checkpoint.ts';
 import { inputText } from './input-file.ts';
 
 const name = /^checkpoints-\d{4}-\d\d-\d\d\.jsonl(?:\.gz)?$/;
-/** The largest number of notes in one call. */
-const notesMax = 180;
 
 /** The largest size of one file, and of what it unpacks to, in bytes. A day of checkpoints is far smaller. */
 const fileBytesMax = 256 * 2 ** 20;
@@ -48,15 +46,19 @@ export function notesOf(directory: string): readonly string[] {
   }
 }
 
-/** Returns the newest notes, the first and the last of each era, and others evenly between them. */
-export function thinned(notes: readonly string[]): readonly string[] {
-  if (notes.length <= notesMax) return notes;
-  const eras = notes.map((note) => parseNote(note).checkpoint.era);
-  const step = notes.length / (notesMax / 2);
-  const kept = new Set(Array.from({ length: notesMax / 2 }, (_, i) => Math.floor(i * step)));
-  for (let i = 0; i < notes.length; i += 1) if (eras[i] !== eras[i - 1] || eras[i] !== eras[i + 1]) kept.add(i);
-  for (let i = Math.max(0, notes.length - notesMax / 4); i < notes.length; i += 1) kept.add(i);
-  return [...kept].sort((a, b) => a - b).map((i) => notes[i] ?? '');
+/**
+ * One note for each different checkpoint, the one that was signed last, in the order of eras and sizes. What was judged
+ * already needs no copy of a checkpoint that was only signed again.
+ */
+export function distinctNotes(notes: readonly string[]): string[] {
+  const kept = new Map<string, { readonly note: string; readonly of: Checkpoint }>();
+  for (const note of notes) {
+    const of = parseNote(note).checkpoint;
+    const key = `${of.era} ${of.size} ${of.root}`;
+    const known = kept.get(key);
+    if (known === undefined || known.of.time < of.time) kept.set(key, { note, of });
+  }
+  return [...kept.values()].sort((a, b) => a.of.era - b.of.era || a.of.size - b.of.size).map((one) => one.note);
 }
 
 /** Returns the verifier keys of an option: one key, or a file with one on each line. */
@@ -67,3 +69,11 @@ export const keysOf = (given: string): readonly string[] =>
         .map((line) => line.trim())
         .filter((line) => line !== '')
     : [given];
+
+/** The directories of an option that names one or several, with commas between them. */
+export function witnessesOf(given: string): readonly string[] {
+  const directories = given.split(',').filter((one) => one !== '');
+  for (const one of directories)
+    if (!existsSync(one)) throw new CofferdamError('configuration', `there is no witness in ${one}. Nothing was verified`);
+  return directories;
+}

@@ -12,8 +12,8 @@
  * @typedef {import('./slice.js').SliceReport} SliceReport
  */
 
-export { leafOf, parseEntry } from './entry.js';
-export { fromBase64, leafHash, nodeHash, sha256 } from './hash.js';
+export { leafOf, leafOfShown, parseEntry, parseShown } from './entry.js';
+export { fromBase64, fromHex, leafHash, nodeHash, sha256 } from './hash.js';
 export { parseHeadLines, parseHeadText } from './head.js';
 export { parseStrictly } from './json.js';
 export { proveKnown } from './known.js';
@@ -21,7 +21,7 @@ export { mapLeafOf, mapRootBy, TreeMap } from './map.js';
 export { Frontier, verifyAuditPath } from './merkle.js';
 export { parseNote, parseVerifierKey, verifyNote } from './note.js';
 export { Verification } from './record.js';
-export { recordText, sliceText } from './report.js';
+export { recordFindingsText, recordText, sliceText } from './report.js';
 export { SliceVerification } from './slice.js';
 export { verifyRecord, verifySince, verifySlice, verifyWhole } from './verify.js';
 export { Witness } from './witness.js';

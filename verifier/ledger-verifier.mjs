@@ -376,6 +376,26 @@ function instantText(milliseconds) {
   return Number.isNaN(date.getTime()) ? `${milliseconds} ms` : date.toISOString();
 }
 
+/** @param {number} micros Since 1970. */
+const microsText = (micros) => instantText(Math.floor(micros / 1000));
+
+const shownMax = 256;
+
+/**
+ * Text that anybody may have written, as it can be printed: quotes, backslashes, everything that steers a terminal, a line or the direction of writing, and blanks
+ * of other scripts are escaped, and 256 characters at most are shown.
+ * @param {string} text
+ */
+function shownText(text) {
+  const head = [...text.slice(0, 2 * shownMax)];
+  const isCut = text.length > 2 * shownMax || head.length > shownMax;
+  const escaped = head
+    .slice(0, shownMax)
+    .map((one) => (one === ' ' || /[^\p{C}\p{Z}\p{M}"\\]/u.test(one) ? one : `\\u{${(one.codePointAt(0) ?? 0).toString(16)}}`))
+    .join('');
+  return isCut ? `${escaped} (cut off here)` : escaped;
+}
+
 /** @param {number} seconds */
 function spanText(seconds) {
   if (seconds < 120) return `${seconds} s`;
@@ -391,8 +411,21 @@ function spanText(seconds) {
 /**
  */
 
-/** What stands in a dump may be anybody's text. @param {string} text */
-const plain = (text) => text.replace(/\p{C}/gu, '?');
+/**
+ * What stands in a dump may be anybody's text: nothing of it steers a terminal or begins a line, and a sentence has an end.
+ * @param {string} text
+ */
+const plain = (text) => (text.length > lineMax ? `${text.slice(0, lineMax)} (cut off here)` : text).replace(/[\p{C}\u2028\u2029]/gu, '?');
+const lineMax = 2000;
+
+/**
+ * A report as one line of JSON for programs. What would steer a terminal is escaped as JSON escapes it, so that the values stay as they are.
+ * @param {unknown} report
+ */
+const jsonText = (report) =>
+  `${JSON.stringify(report).replace(/[\p{C}\u2028\u2029]/gu, (one) =>
+    Array.from({ length: one.length }, (_, i) => `\\u${one.charCodeAt(i).toString(16).padStart(4, '0')}`).join(''),
+  )}\n`;
 
 /** @param {{ readonly found: number, readonly firstRow: Finding | null, readonly findings: readonly Finding[] }} report */
 function findingsText({ found, firstRow, findings }) {
@@ -402,7 +435,13 @@ function findingsText({ found, firstRow, findings }) {
   return [counted, ...first, ...findings.map(({ what, text }, i) => `${i + 1}. ${what}: ${plain(text)}`), ...more, ''].join('\n');
 }
 
-/** @param {ShownCheckpoint | null} checkpoint */
+/**
+ * What was found wrong in sentences, for a program that reads a witness on its own.
+ * @param {Findings} findings
+ */
+const recordFindingsText = ({ count, firstRow, list }) => findingsText({ found: count, firstRow: firstRow ?? null, findings: list });
+
+/** @param {Report['newest']} checkpoint */
 const checkpointText = (checkpoint) =>
   checkpoint === null ? 'none' : `size ${checkpoint.size}, era ${checkpoint.era}, ${checkpoint.time}`;
 
@@ -437,28 +476,30 @@ function conclusion(report) {
 
 /** @param {SliceReport} report */
 function sliceText(report) {
-  const { positions, says, subject } = report;
-  const from = report.oldest === null ? 'from the first entry ever' : `from the checkpoint of ${checkpointText(report.oldest)}`;
+  const { positions, says, begin, end, from, to } = report;
+  const span = `${from === null ? 'from the first entry ever' : `behind ${sealedText(from)}`} up to ${sealedText(to)}`;
   const lines = [
-    `slice of customer ${report.tree ?? '?'}: ${report.entries} entries, ${from}, to the checkpoint of ${checkpointText(report.newest)}`,
+    `slice of customer ${report.tree ?? '?'}: ${report.entries} entries, ${span}`,
     report.isWitnessed
-      ? `both checkpoints were looked for among ${report.checkpoints} of the witness`
+      ? `the checkpoints that cover these heads were looked for among ${report.checkpoints} of the witness`
       : 'the checkpoints were not compared with a witness: that nobody was shown another record, their signatures alone do not prove',
   ];
   if (report.verdict !== 'good' || positions === null) return `${lines.join('\n')}\n${findingsText(report)}`;
   const count = positions.to - positions.from;
-  const which = count === 0 ? 'no entry was sealed between the two' : `positions ${positions.from} to ${positions.to - 1}, none is missing`;
-  const said =
-    says === 'affected'
-      ? `that ${report.selected} of them concern "${plain(subject ?? '')}"`
-      : `that none of them concerns "${plain(subject ?? '')}"`;
+  const which = count === 0 ? 'there is none' : `positions ${positions.from} to ${positions.to - 1}, none is missing`;
+  const said = says === 'affected' ? `that ${report.selected} of these entries belong to` : 'that none of these entries belongs to';
   return [
     ...lines,
-    `GOOD: these are all entries of this customer between the two checkpoints (${which}), and each is what was sealed. That is proved.`,
-    `Stated only, by the operator's word: ${said}. The internal fields of each entry are covered by a digest and not shown.`,
+    `GOOD: these are all entries of this customer that were sealed ${span} (${which}), and each is what was sealed. That is proved. Of what was sealed before or after, nothing is.`,
+    `They enclose the window for which the slice was made: ${begin === null ? 'everything' : `from ${begin}`} up to ${end}. An entry is sealed after what it tells of, as a rule within a second.`,
+    `Nobody vouches for what follows: it is not signed, and whoever had this file may have written it: ${said} "${report.subject ?? ''}".`,
+    'Compare the id of the customer with your own: it stands in every receipt that you have from this gateway. The internal fields of each entry are covered by a digest and not shown.',
     '',
   ].join('\n');
 }
+
+/** @param {ShownHead | null} head */
+const sealedText = (head) => (head === null ? '?' : `head ${head.position} (sealed ${head.at})`);
 
 // ======== lines.js =======================================================================================================================
 
@@ -3287,34 +3328,55 @@ class Verification {
 
 // ======== slice.js =======================================================================================================================
 
-// Owns: one customer's slice: two checkpoints, the way from each to the customer's tree, and every entry between, none left out.
-// Must never: say that something is proved which the slice only states, or pass over a field that it does not know.
+// Owns: one customer's slice: two heads of the record, the way from a checkpoint by each to the customer's tree, and every entry sealed between them, none left out.
+// Must never: say that something is proved which the slice only states, speak of a checkpoint's time, which proves nothing about when a head was sealed, or pass over a field that it does not know.
 
 /**
  *
- * @typedef {{ readonly note: Note, readonly head: number, readonly size: number, readonly root: Buffer }} Anchor
- * @typedef {{ readonly size: number, readonly time: string, readonly era: number }} ShownCheckpoint
+ * The head `head`, which was sealed at `at` by its own signed word, and the tree that it commits to.
+ * @typedef {{ readonly note: Note, readonly head: number, readonly at: number, readonly size: number, readonly root: Buffer }} Anchor
+ *
+ * A head as a report shows it: its position, and when it was sealed.
+ * @typedef {{ readonly position: number, readonly at: string }} ShownHead
+ *
+ * A window that somebody demands, in microseconds since 1970; what is undefined is not demanded.
+ * @typedef {{ readonly since?: number | undefined, readonly until?: number | undefined }} Demand
  *
  * @typedef {object} SliceReport
  * @property {Verdict} verdict
  * @property {boolean} ok
  * @property {string | null} tree The customer.
- * @property {'affected' | 'not-affected' | null} says
- * @property {string | null} subject
+ * @property {'affected' | 'not-affected' | null} says Nobody vouches for it.
+ * @property {string | null} subject Nobody vouches for it. It is escaped and bounded (`shownText`).
+ * @property {string | null} begin When the window begins for which the slice was made; null: with the first entry ever.
+ * @property {string | null} end When that window ends.
  * @property {number} entries That were read.
  * @property {number} selected
  * @property {{ readonly from: number, readonly to: number } | null} positions What the slice covers: from the first to the one before `to`.
  * @property {number} checkpoints Of the witness.
- * @property {ShownCheckpoint | null} oldest The checkpoint at which the slice begins; null: it begins with the first entry ever.
- * @property {ShownCheckpoint | null} newest
+ * @property {ShownHead | null} from The head behind which the slice begins; null: it begins with the first entry ever.
+ * @property {ShownHead | null} to The head with which it ends.
  * @property {boolean} isWitnessed Whether its checkpoints were looked for in a witness.
  * @property {number} found
  * @property {Finding | null} firstRow
  * @property {readonly Finding[]} findings
  */
 
-const headerFields = /** @type {const} */ (['version', 'customer', 'says', 'subject', 'from', 'frontier', 'to', 'entries', 'selected']);
+const headerFields = /** @type {const} */ ([
+  'version',
+  'customer',
+  'begin',
+  'end',
+  'says',
+  'subject',
+  'from',
+  'frontier',
+  'to',
+  'entries',
+  'selected',
+]);
 const hashesMax = 64;
+const version = 3;
 
 /**
  * @param {unknown} value
@@ -3333,18 +3395,20 @@ class SliceVerification {
   #keys;
   #witness;
   #hasBegun = false;
-  /** @type {{ readonly customer: string, readonly says: 'affected' | 'not-affected', readonly subject: string, readonly entries: number, readonly selected: number, readonly from: Anchor | null, readonly to: Anchor } | undefined} */
+  #demand;
+  /** @type {{ readonly customer: string, readonly begin: number | null, readonly end: number, readonly says: 'affected' | 'not-affected', readonly subject: string, readonly entries: number, readonly selected: number, readonly from: Anchor | null, readonly to: Anchor } | undefined} */
   #slice;
   /** @type {Frontier | undefined} */
   #frontier;
   #entries = 0;
   #selected = 0;
 
-  /** @param {readonly VerifierKey[]} keys @param {Witness | undefined} witness */
-  constructor(keys, witness) {
+  /** @param {readonly VerifierKey[]} keys @param {Witness | undefined} witness @param {Demand} [demand] */
+  constructor(keys, witness, demand = {}) {
     this.findings = witness?.findings ?? new Findings();
     this.#keys = keys;
     this.#witness = witness;
+    this.#demand = demand;
   }
 
   /** @param {unknown} value @param {string} where */
@@ -3362,19 +3426,21 @@ class SliceVerification {
     const slice = this.#slice;
     const isGood = findings.count === 0 && slice !== undefined;
     const shown = (/** @type {Anchor | null | undefined} */ anchor) =>
-      anchor == null ? null : { size: anchor.note.size, time: instantText(anchor.note.time), era: anchor.note.era };
+      anchor == null ? null : { position: anchor.head, at: microsText(anchor.at) };
     return {
       verdict: isGood ? 'good' : 'bad',
       ok: isGood,
       tree: slice?.customer ?? null,
       says: slice?.says ?? null,
-      subject: slice?.subject ?? null,
+      subject: slice === undefined ? null : shownText(slice.subject),
+      begin: slice?.begin == null ? null : microsText(slice.begin),
+      end: slice === undefined ? null : microsText(slice.end),
       entries: this.#entries,
       selected: this.#selected,
       positions: slice === undefined ? null : { from: slice.from?.size ?? 0, to: slice.to.size },
       checkpoints: this.#witness?.checkpoints ?? 0,
-      oldest: shown(slice?.from),
-      newest: shown(slice?.to),
+      from: shown(slice?.from),
+      to: shown(slice?.to),
       isWitnessed: this.#witness !== undefined,
       found: findings.count,
       firstRow: findings.firstRow ?? null,
@@ -3393,16 +3459,18 @@ class SliceVerification {
   #begin(value, where) {
     const inner = exactly(value, ['slice'])?.slice;
     const header = exactly(inner, headerFields);
-    if (header === undefined || header.version !== 2) {
-      const isOld = typeof inner === 'object' && inner !== null && 'version' in inner && inner.version === 1;
-      const why = isOld
-        ? 'this slice is of version 1, which cannot be complete: ask for one of version 2'
-        : 'the first line is not that of a slice of version 2';
+    if (header === undefined || header.version !== version) {
+      const old = typeof inner === 'object' && inner !== null && 'version' in inner ? inner.version : undefined;
+      const why =
+        old === 1 || old === 2
+          ? `this slice is of version ${old}, which does not prove which time it covers: ask for one of version ${version}`
+          : `the first line is not that of a slice of version ${version}`;
       return this.#malformed(`${where}: ${why}`);
     }
-    const { customer, says, subject, entries, selected } = header;
+    const { customer, begin, end, says, subject, entries, selected } = header;
     const isSaid = says === 'affected' || says === 'not-affected';
-    if (!isUuid(customer) || !isSaid || typeof subject !== 'string' || !isCount(entries) || !isCount(selected))
+    const isWindow = (begin === null || isCount(begin)) && isCount(end);
+    if (!isUuid(customer) || !isWindow || !isSaid || typeof subject !== 'string' || !isCount(entries) || !isCount(selected))
       return this.#malformed(`${where}: a field of the first line is not of its kind`);
     const from = header.from === null ? null : this.#anchor(header.from, customer, `${where}, from`);
     const to = this.#anchor(header.to, customer, `${where}, to`);
@@ -3410,10 +3478,11 @@ class SliceVerification {
     if (roots === undefined) return this.#malformed(`${where}: the frontier is not a list of hashes`);
     if (from === undefined || to === undefined) return undefined;
     this.#checkSpan(from, to, where);
-    this.#slice = { customer, says, subject, entries, selected, from, to };
+    this.#checkWindow(begin, end, from, to, where);
+    this.#slice = { customer, begin, end, says, subject, entries, selected, from, to };
     this.#frontier = Frontier.from(from?.size ?? 0, roots);
     if (this.#frontier === undefined || (from !== null && !this.#frontier.root().equals(from.root)))
-      this.findings.say('slice incomplete', `${where}: the frontier is not that of the tree at the first checkpoint`);
+      this.findings.say('slice incomplete', `${where}: the frontier is not that of the tree at the first head`);
     return undefined;
   }
 
@@ -3462,7 +3531,7 @@ class SliceVerification {
           head: text.position,
         },
       );
-    return { note, head: text.position, size, root };
+    return { note, head: text.position, at: text.at, size, root };
   }
 
   /** @param {unknown} text @param {string} where */
@@ -3494,13 +3563,35 @@ class SliceVerification {
   /** @param {Anchor | null} from @param {Anchor} to @param {string} where */
   #checkSpan(from, to, where) {
     if (from === null) return;
-    if (isLater(from.note, to.note) || from.head > to.head || from.size > to.size)
+    if (isLater(from.note, to.note) || from.head > to.head || from.at > to.at || from.size > to.size)
       this.findings.say('slice malformed', `${where}: the slice begins behind its end`);
     if (from.note.era === to.note.era && from.note.size === to.note.size && !from.note.root.equals(to.note.root))
       this.findings.say('two truths', `${where}: its two checkpoints are of one era and size, and differ`, {
         from: to.note.size,
         to: to.note.size,
       });
+  }
+
+  /**
+   * The two heads must enclose the window for which the slice was made, and that window whatever was demanded.
+   * @param {number | null} begin
+   * @param {number} end
+   * @param {Anchor | null} from
+   * @param {Anchor} to
+   * @param {string} where
+   */
+  #checkWindow(begin, end, from, to, where) {
+    const say = (/** @type {string} */ text) => this.findings.say('slice incomplete', `${where}: ${text}`);
+    const window = `its window is ${begin === null ? 'everything' : `from ${microsText(begin)}`} up to ${microsText(end)}`;
+    if (begin !== null && begin > end) say(`${window}, which ends before it begins`);
+    if (from !== null && (begin === null || from.at > begin))
+      say(
+        `${window}, and it begins with what was sealed behind head ${from.head} of ${microsText(from.at)}: what came before is not in it`,
+      );
+    if (to.at < end) say(`${window}, and it ends with head ${to.head} of ${microsText(to.at)}: what came behind it is not in it`);
+    const { since, until } = this.#demand;
+    if (since !== undefined && begin !== null && begin > since) say(`${window}, and it has to begin at ${microsText(since)} or before`);
+    if (until !== undefined && end < until) say(`${window}, and it has to reach to ${microsText(until)}`);
   }
 
   // ---- Entries
@@ -3516,6 +3607,9 @@ class SliceVerification {
     if (row === undefined || salt === undefined || sensitive === undefined || typeof line?.selected !== 'boolean')
       return this.#bad('malformed', line?.shown, where, 'this is not an entry of a slice');
     if (line.selected) this.#selected += 1;
+    // What is marked as belonging to the window cannot have happened outside of it.
+    if (line.selected && (Number(row[2]) < (slice.begin ?? 0) || Number(row[2]) >= slice.end))
+      return this.#bad('slice malformed', row, where, 'it is marked as selected, and its time is not in the window of the slice');
     const expected = this.#frontier?.size ?? 0;
     const position = Number(row[1]);
     if (row[0] !== slice.customer || !isOwnTree(slice.customer, row[5]))
@@ -4034,6 +4128,8 @@ async function readNotes(path, witness, before, passage) {
  * @property {readonly VerifierKey[]} keys
  * @property {readonly string[]} witnesses Directories; none: nothing is compared with a witness.
  * @property {string | Readable} slice
+ * @property {number | undefined} [since] The window of the slice has to begin at this time or before, in microseconds since 1970.
+ * @property {number | undefined} [until] It has to reach to this time.
  */
 
 /** Verifies a whole record. Throws when dump, archive or witness cannot be opened. @param {RecordOptions} options */
@@ -4077,8 +4173,9 @@ function doneOf(verification) {
 }
 
 /** Verifies one customer's slice. Throws when it or a witness cannot be opened. @param {SliceOptions} options */
-async function verifySlice({ keys, witnesses, slice }) {
-  const verification = new SliceVerification(keys, witnesses.length === 0 ? undefined : await readWitness(witnesses, keys));
+async function verifySlice({ keys, witnesses, slice, since, until }) {
+  const witness = witnesses.length === 0 ? undefined : await readWitness(witnesses, keys);
+  const verification = new SliceVerification(keys, witness, { since, until });
   let line = 0;
   for await (const batch of readLines(slice, true))
     for (const text of batch) {
@@ -4097,13 +4194,15 @@ async function verifySlice({ keys, witnesses, slice }) {
 
 const usage = `usage:
   node ledger-verifier.mjs dump --key VKEY|FILE --witness DIR [--archive DIR] [--max-age SECONDS] [--json] DUMP|-
-  node ledger-verifier.mjs slice --key VKEY|FILE [--witness DIR] [--json] SLICE|-
+  node ledger-verifier.mjs slice --key VKEY|FILE [--witness DIR] [--since TIME] [--until TIME] [--json] SLICE|-
 
   --key      verifier key (name+id+base64), or a file with one on each line; again for every key that was ever used.
              A retired key has its end behind it, VKEY@ERA:SIZE: the last checkpoint that it signed. Later ones by it are not believed
   --witness  directory of checkpoints; again for every witness
   --archive  directory of ledger-YYYY-MM.jsonl.gz
   --max-age  how old the newest checkpoint may be, in seconds (600; 0: any age)
+  --since    the slice has to be made for a window that begins then or before (UTC: 2026-11-24T18:00:00Z), and enclose it
+  --until    for a window that reaches to this time
   --json     one line for programs
 
 Copy the witness first, then dump: a witness that is newer than the dump makes the database look as if it had lost what came between.
@@ -4138,6 +4237,18 @@ function keysOf(given) {
   return keys;
 }
 
+/**
+ * An instant of an option in microseconds since 1970, or undefined when it was not given.
+ * @param {string | undefined} text
+ * @param {string} option
+ */
+function microsOf(text, option) {
+  if (text === undefined) return undefined;
+  const instant = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,3})?Z$/.test(text) ? Date.parse(text) : Number.NaN;
+  if (Number.isNaN(instant)) throw new UsageError(`--${option} takes an instant in UTC, such as 2026-11-24T18:00:00Z`);
+  return instant * 1000;
+}
+
 /** @param {readonly string[]} args */
 function parseCommand(args) {
   const options = /** @type {const} */ ({
@@ -4145,6 +4256,8 @@ function parseCommand(args) {
     witness: { type: 'string', multiple: true },
     archive: { type: 'string' },
     'max-age': { type: 'string' },
+    since: { type: 'string' },
+    until: { type: 'string' },
     json: { type: 'boolean' },
     help: { type: 'boolean' },
   });
@@ -4173,9 +4286,11 @@ async function run(args, stdin, now) {
   const input = path === '-' ? stdin : path;
   if (command === 'slice') {
     if (values.archive !== undefined || values['max-age'] !== undefined) throw new UsageError('--archive and --max-age belong to dump');
-    const report = await verifySlice({ keys, witnesses, slice: input });
-    return { code: exitCodes[report.verdict], text: values.json === true ? `${JSON.stringify(report)}\n` : sliceText(report) };
+    const [since, until] = [microsOf(values.since, 'since'), microsOf(values.until, 'until')];
+    const report = await verifySlice({ keys, witnesses, slice: input, since, until });
+    return { code: exitCodes[report.verdict], text: values.json === true ? jsonText(report) : sliceText(report) };
   }
+  if (values.since !== undefined || values.until !== undefined) throw new UsageError('--since and --until belong to slice');
   const maxAge = values['max-age'] ?? '600';
   if (!/^\d{1,9}$/.test(maxAge)) throw new UsageError('--max-age takes seconds');
   if (witnesses.length === 0)
@@ -4183,7 +4298,7 @@ async function run(args, stdin, now) {
   const report = await verifyRecord({ keys, witnesses, archive: values.archive, maxAgeSeconds: Number(maxAge), dump: input, now });
   return {
     code: exitCodes[report.verdict],
-    text: values.json === true ? `${JSON.stringify(report)}\n` : recordText(report, Number(maxAge)),
+    text: values.json === true ? jsonText(report) : recordText(report, Number(maxAge)),
   };
 }
 

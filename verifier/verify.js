@@ -32,6 +32,8 @@ import { readWitness } from './witness-files.js';
  * @property {readonly VerifierKey[]} keys
  * @property {readonly string[]} witnesses Directories; none: nothing is compared with a witness.
  * @property {string | Readable} slice
+ * @property {number | undefined} [since] The window of the slice has to begin at this time or before, in microseconds since 1970.
+ * @property {number | undefined} [until] It has to reach to this time.
  */
 
 /** Verifies a whole record. Throws when dump, archive or witness cannot be opened. @param {RecordOptions} options */
@@ -75,8 +77,9 @@ function doneOf(verification) {
 }
 
 /** Verifies one customer's slice. Throws when it or a witness cannot be opened. @param {SliceOptions} options */
-export async function verifySlice({ keys, witnesses, slice }) {
-  const verification = new SliceVerification(keys, witnesses.length === 0 ? undefined : await readWitness(witnesses, keys));
+export async function verifySlice({ keys, witnesses, slice, since, until }) {
+  const witness = witnesses.length === 0 ? undefined : await readWitness(witnesses, keys);
+  const verification = new SliceVerification(keys, witness, { since, until });
   let line = 0;
   for await (const batch of readLines(slice, true))
     for (const text of batch) {

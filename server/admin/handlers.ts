@@ -112,12 +112,13 @@ export function adminHandlers(
     'ledger.tail': (params) => tailLedger(database, params),
     'ledger.search': (params) => searchLedger(database, params),
     'ledger.show': ({ number }) => showEntry(database, number),
-    'ledger.verify': async (wish, caller) => verifications.start(wish, await caller.claim),
+    'ledger.verify': async (wish, caller) => verifications.take(wish, await caller.claim),
     'ledger.verification': async ({ verification }) => verifications.state(verification),
     'incident.scope': async (params, caller) => ({ scope: scopes.start(claimOfOperator(await caller.operator()), params, caller.isGone) }),
     'incident.progress': async (params, caller) => scopes.progress((await caller.operator()).id, params),
     'incident.page': async (params, caller) => scopes.page((await caller.operator()).id, params),
     'incident.slice': async (params, caller) => scopes.slice((await caller.operator()).id, params),
+    'incident.created-by': (params) => scopes.createdBy(params),
     'incident.hunt': async ({ indicators }) => {
       const { found, completeFrom } = await scopes.hunt(indicators);
       return { completeFrom, ...fitting('found', found) };

@@ -4,6 +4,9 @@
 import { z } from 'zod';
 import { always, instant, none, operation, reads, rule, text, uuid } from './operator-words.ts';
 
+/** The largest number of checkpoints that one call brings. */
+export const notesPerCallMax = 200;
+
 const freezeWhy = z.enum(['behind', 'diverged', 'clock']);
 const freeze = z.strictObject({
   freeze: uuid,
@@ -129,17 +132,19 @@ export const operatorLedger = {
     reads(),
   ),
   /**
-   * Begins to verify the whole record against the checkpoints of a witness
-   * (signed notes, in the witness's order) with these verifier keys.
+   * Begins to verify the whole record against checkpoints (signed notes) with these verifier keys. When `more` is true,
+   * nothing is read yet: the next call names the `verification` that this one returned, and brings further notes.
    */
   'ledger.verify': rule(
     operation({
       changes: false,
       params: z.strictObject({
         keys: z.array(text(256)).min(1).max(20),
-        notes: z.array(text(1024)).max(200),
+        notes: z.array(text(1024)).max(notesPerCallMax),
         /** The largest age of the newest checkpoint, in seconds; 0 for any age. */
         maxAgeSeconds: z.number().int().min(0).max(1_000_000_000),
+        verification: uuid.optional(),
+        more: z.boolean().optional(),
       }),
       result: z.strictObject({ verification: uuid }),
     }),

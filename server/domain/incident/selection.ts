@@ -39,3 +39,17 @@ export const concernsLogins = ({ session, operator }: Selection): boolean => ses
  */
 export const choosesSessions = ({ credential, account, source, client, session, operator }: Selection): boolean =>
   [credential, account, source, client, session, operator].some((one) => one !== undefined);
+
+const kinds: Readonly<Record<(typeof selectors)[number], string>> = {
+  credential: 'with one credential',
+  account: 'by one account',
+  source: 'from one address or network',
+  client: 'with one kind of client',
+  session: 'in one session',
+  node: 'on one edge',
+  operator: 'by one operator and with what that operator touched',
+};
+
+/** Returns by what is asked, in words that name nobody: a customer may read them, and the name may be another customer's. */
+export const kindOfSelection = (selection: Selection): string =>
+  ['what was done', ...selectors.filter((name) => selection[name] !== undefined).map((name) => kinds[name])].join(' ');
