@@ -91,9 +91,9 @@ test('a file that was published, and its continuations: each keeps its own bytes
   t.match(await ours.close(removed), { code: 4, text: /taken over or ended/ });
   const cut = await ours.open(f, onward);
   t.match(await ours.resizeName('/acme/collect/g.xml', 0), { code: 2 }, 'no such name');
-  t.match(await ours.resize(cut, 100), { code: 8, text: /not cut/ });
-  t.match(await ours.close(cut), { code: 8, text: /not cut.*stays incomplete/ });
-  t.match(await ours.resizeName(f, 0), { code: 8, text: /not cut or extended/ }, 'a delivered file is not cut by its name');
+  t.match(await ours.resize(cut, 100), { code: 8, text: /a file cannot be shortened/ });
+  t.match(await ours.close(cut), { code: 8, text: /a file cannot be shortened.*stays incomplete/ });
+  t.match(await ours.resizeName(f, 0), { code: 8, text: /a file's size cannot be changed/ }, 'a delivered file is not cut by its name');
   const emptied = await ours.open(f, onward);
   t.equal((await ours.resize(emptied, 0)).code, 0, 'a new version may begin with nothing');
   t.equal((await ours.write(emptied, 0, b)).code, 0);
@@ -396,7 +396,7 @@ test('a size by name is confirmed or refused, whoever holds the name now: an ope
     const handle = await mine.open(from, onward);
     await change(mine, theirs, from, to);
     for (const size of [0, 10, 1_000_000])
-      t.match(await mine.resizeName(from, size), { code: 8, text: /not cut or extended/ }, `${what}: ${size}`);
+      t.match(await mine.resizeName(from, size), { code: 8, text: /a file's size cannot be changed/ }, `${what}: ${size}`);
     t.same(await mine.resizeName(from, other.length), { code: 0, text: '' }, `${what}: confirmed`);
     const said = await mine.write(handle, stored.length, stored);
     const closed = await mine.close(handle);
