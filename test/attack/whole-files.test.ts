@@ -109,7 +109,7 @@ test('a file that was published, and its continuations: each keeps its own bytes
   t.same(await damaged(), [], 'after some passes of the collector all are whole');
   const bank = await RawSftp.connect(world, 'acme-batch');
   t.equal(sha256(await bank.read('/collect/f.xml')), sha256(a), 'a reader gets what the newest receipt says');
-  await t.rejects(ours.open(f, onward), /write it as a whole/, 'what was read is not gone on from');
+  await t.rejects(ours.open(f, onward), /send the whole file again/, 'what was read is not gone on from');
   for (const one of [ours, bank]) one.client.close();
 });
 
@@ -326,7 +326,9 @@ test('a taken edge that calls a torn file whole, and one session with the handle
   await t.rejects(peer.call('upload.close', { ...silent, ...torn } as never), { code: 'invalid' }, 'nothing said about it');
   await t.rejects(peer.call('upload.close', { ...close, ...torn, size: bytes + 1 }), { message: /stored size differs/ }, 'another size');
   const wrong = { ...torn.lastExtent, sealedBytes: 999 };
-  await t.rejects(peer.call('upload.seal-extent', { token, upload: torn.upload, extent: wrong }), { message: /impossible length/ });
+  await t.rejects(peer.call('upload.seal-extent', { token, upload: torn.upload, extent: wrong }), {
+    message: /length of the extent does not fit/,
+  });
   await t.rejects(
     peer.call('upload.close', { ...close, ...torn }),
     { message: /a part of this file was refused/ },

@@ -291,7 +291,7 @@ test('what an edge puts beside its objects stops nobody: cleared where it can be
     'all but what could not, and what is young',
   );
   t.match(await alerts(), [{ subject: paths.incoming(node), facts: { foreign: 5, left: 1, removed: 5 } }]);
-  t.match((await alerts())[0]?.text, /5 things that are no objects; 1 things that cannot be removed/);
+  t.match((await alerts())[0]?.text, /5 entries that are not objects; 1 entries that cannot be removed/);
   rmSync(at(directories.full), { recursive: true });
   await sql.query('delete from alert');
   await collectStrays(warden as Warden);

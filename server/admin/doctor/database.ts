@@ -130,7 +130,7 @@ export function rowSecurityFindings(tables: readonly { readonly table: string; r
       : fault(
           'row-level security',
           someOf(wrong),
-          'alter table NAME enable row level security, force row level security; drop foreign policies; then look who did it',
+          'alter table NAME enable row level security, force row level security; drop foreign policies; then find out who did it',
         ),
   ];
 }
@@ -146,7 +146,7 @@ export function triggerFindings({ unguarded, disabled }: TriggerFacts): readonly
         ),
     ...(disabled.length === 0
       ? []
-      : [fault('triggers', `disabled: ${someOf(disabled)}`, 'alter table NAME enable trigger all; then look who disabled them')]),
+      : [fault('triggers', `disabled: ${someOf(disabled)}`, 'alter table NAME enable trigger all; then find out who disabled them')]),
   ];
 }
 
@@ -155,7 +155,11 @@ export function storedCodeFindings(foreign: readonly string[]): readonly Finding
   return [
     foreign.length === 0
       ? ok('stored code', 'every function and trigger is that of the migrations')
-      : fault('stored code', someOf(foreign), 'look who put it there; drop what is unknown, create the others again from migrations/*.sql'),
+      : fault(
+          'stored code',
+          someOf(foreign),
+          'find out who put it there; drop what is unknown, create the others again from migrations/*.sql',
+        ),
   ];
 }
 
