@@ -81,7 +81,7 @@ test('drain: idle sessions end politely, new ones are refused, an upload goes on
   await sftp.write(handle, 20 * 2 ** 20, content.subarray(20 * 2 ** 20, 21 * 2 ** 20));
   t.same(world.pidsOf('partner-1'), [edge], 'the upload goes on');
 
-  t.match((await order()).out, /drains already[\s\S]*replaces that bound/);
+  t.match((await order()).out, /already draining[\s\S]*replaces that time/);
   t.equal((await order('--within', '0', '--execute')).code, 0, 'the bound comes nearer');
   await sftp.closed;
   await until('another process', () => ![undefined, edge].includes(world.pidsOf('partner-1')[0]));
