@@ -144,7 +144,7 @@ export async function migrate(
     const waited = (options.waitMs ?? defaultWaitMs) / 1000;
     throw new CofferdamError(
       'unavailable',
-      `a lock of a table was not given within ${waited} s, and the migration that needed it is undone: it is held by ${watch?.blockers ?? 'somebody who was not seen'}. Wait for that, or end it, and try again`,
+      `a lock of a table was not given within ${waited} s, and the migration that needed it is undone: it is held by ${watch?.blockers ?? 'a process that was not seen'}. Wait for that, or end it, and try again`,
       { cause },
     );
   } finally {
@@ -176,7 +176,7 @@ async function bringUp(
   if (foreign.length > 0)
     throw new CofferdamError(
       'configuration',
-      `the database runs code that is not that of the migrations: ${foreign.slice(0, 5).join('; ')}. Look who put it there, and restore it`,
+      `the database runs code that is not that of the migrations: ${foreign.slice(0, 5).join('; ')}. Find out who put it there, and restore it`,
     );
   return applied;
 }

@@ -71,7 +71,7 @@ test('drain: idle sessions end politely, new ones are refused, an upload goes on
   await until('word for the idle client', () => heard.includes('connect again'));
   idle.stdin.end();
   await idleGone;
-  t.match(heard, /the service moves, connect again/, 'the idle client reads why');
+  t.match(heard, /this server is stopping or restarting; connect again/, 'the idle client reads why');
   t.equal(await knock(port), 'ECONNREFUSED', 'no new sessions');
   t.equal(await knock(world.demo.internal.port), 'served', 'the other edge serves');
   const node = await nodeOf(world);
