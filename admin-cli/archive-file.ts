@@ -42,13 +42,13 @@ async function eachLine(chunks: AsyncIterable<Buffer>, onLine: (line: string, nu
   for await (const chunk of chunks) {
     const lines = (rest + decoder.write(chunk)).split('\n');
     rest = lines.pop() ?? '';
-    if (rest.length > lineCharactersMax) throw new ArchiveFault(`has a line behind line ${number} that is too long for an entry`);
+    if (rest.length > lineCharactersMax) throw new ArchiveFault(`has a line after line ${number} that is too long for an entry`);
     for (const line of lines) {
       number += 1;
       onLine(line, number);
     }
   }
-  if (rest + decoder.end() !== '') throw new ArchiveFault(`breaks off behind line ${number}`);
+  if (rest + decoder.end() !== '') throw new ArchiveFault(`ends in the middle of an entry, after line ${number}`);
   return number;
 }
 
@@ -56,7 +56,7 @@ async function eachLine(chunks: AsyncIterable<Buffer>, onLine: (line: string, nu
 function faultOf(thrown: unknown): string {
   if (thrown instanceof ArchiveFault) return thrown.message;
   const code = thrown instanceof Error && 'code' in thrown ? String(thrown.code) : '';
-  if (code === 'Z_BUF_ERROR') return 'breaks off';
+  if (code === 'Z_BUF_ERROR') return 'is cut off';
   if (code.startsWith('Z_')) return 'is damaged: it cannot be unpacked';
   if (/^E[A-Z]+$/.test(code)) return `cannot be read (${code})`;
   throw thrown;

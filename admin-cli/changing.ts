@@ -22,7 +22,7 @@ export type Performed<R> = {
 export const executeOption: Option = {
   name: 'execute',
   value: null,
-  help: 'do it, or propose it to a second operator; without, only what would happen is shown',
+  help: 'do it, or propose it to a second operator; without --execute only the plan is shown',
 };
 /** The options that every changing command has in addition to its own. */
 export const executeOptions: readonly Option[] = [

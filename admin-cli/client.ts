@@ -22,15 +22,15 @@ const nothing = {} as const;
 const unfit = 'the admin process refused this certificate, or is not the one of this installation. Nothing was done';
 /** The connection ended before either side saw a certificate. */
 const crowded =
-  'the admin process ended the connection before either side had shown a certificate: more are knocking than it lets wait, or it is stopping. Nothing was done: try again, and look at who else connects (`ss -xp`)';
+  'the admin process ended the connection before either side had shown a certificate: too many connections are waiting, or it is stopping. Nothing was done: try again, and look at who else connects (`ss -xp`)';
 const unheard =
-  'the admin process ended the connection without an answer. So it treats a certificate that was revoked or is not of its authority, and everybody when its revocation list has ended; its log says which. Otherwise look whether the call was done before you repeat it';
+  'the admin process ended the connection without an answer. It does this with a certificate that was revoked or is not of its authority, and with every certificate when its revocation list has expired; its log says which. Otherwise find out whether the call was done before you repeat it';
 
 /** Longer than a call may wait in the admin process for its places, and then for the warden. */
 const callTimeoutMs = 100_000;
 const isChange = (operation: OperatorOperation): boolean => operatorToAdmin[operation].changes;
 /** The text for an operator who got no answer to a call that changes something. */
-const unknown = `no answer came: it may have been done, or may be until ${commandLife.endMs / 1000} s after it was asked, and not later. Look before you repeat it (\`cofferctl report changes --since 1h\`)`;
+const unknown = `no answer came: the command may have been done, or may still be done until ${commandLife.endMs / 1000} s after it was asked, and not later. Check before you repeat it (\`cofferctl report changes --since 1h\`)`;
 
 export type Client = {
   call<K extends OperatorOperation>(operation: K, params: Params<OperatorToAdmin, K>): Promise<Result<OperatorToAdmin, K>>;

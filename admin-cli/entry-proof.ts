@@ -50,10 +50,11 @@ export function checkEntry(shown: ShownEntry): Checked {
   const bad = (text: string): Checked => ({ is: 'bad', text });
   if (!saysTheSame(shown)) return bad('what is shown is not what was hashed');
   const { head, tree } = proof;
-  if (tree.id !== hashed.tree || !isInHead(proof)) return bad('its tree does not lead to the head: it is not the one that was sealed');
+  if (tree.id !== hashed.tree || !isInHead(proof))
+    return bad('the tree of the entry does not lead to the head: it is not the tree that was sealed');
   const leaf = leafHash(leafData(sha256, placed(shown), Buffer.from(hashed.salt, 'hex')));
   if (!verifyAuditPath(leaf, hashed.position, tree.size, proof.path.map(bytes), bytes(tree.root)))
-    return bad('the entry does not lead to the root of its tree: it was changed, or something beside it was');
+    return bad('the entry does not lead to the root of its tree: it was changed, or another entry of the tree was');
   const note = parseNote(proof.checkpoint);
   if (!verifyAuditPath(leafHash(Buffer.from(head.text)), head.position, note.size, head.proof.map(bytes), note.root))
     return bad('the head of its tree is not in the newest checkpoint');

@@ -24,7 +24,10 @@ const named = (list: readonly ListedArchive[]): string => list.map((one) => one.
 export async function requireSame(client: Pick<Client, 'call'>, before: Span): Promise<void> {
   const after = await spanOf(client);
   if (named(after.offline) !== named(before.offline) || named(after.ended) !== named(before.ended))
-    throw new CofferdamError('conflict', 'a month of the record moved while the question was asked. There is no answer: ask again');
+    throw new CofferdamError(
+      'conflict',
+      'a month of the record was archived or deleted while the question was asked. There is no answer: ask again',
+    );
 }
 
 const monthAfter = (month: string): string => new Date(Date.UTC(Number(month.slice(0, 4)), Number(month.slice(5, 7)), 1)).toISOString();

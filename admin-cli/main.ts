@@ -186,7 +186,7 @@ function helpOf(command: Command): string {
 
 function help(): string {
   const codes = Object.entries(errorCodes).map(([name, row]) => `  ${String(row.exit).padStart(3)}  ${name}`);
-  codes.push(`  ${String(unwrittenExit).padStart(3)}  it was done, and the answer could not be written`);
+  codes.push(`  ${String(unwrittenExit).padStart(3)}  the command was carried out, but its answer could not be written`);
   return [
     'cofferctl: administers a Cofferdam gateway on this machine',
     '',
@@ -334,7 +334,7 @@ async function main(argv: readonly string[]): Promise<number> {
   };
   const print = (output: Output): number => {
     if (output.isSaid !== true) process.stdout.write(values.json === true ? `${JSON.stringify(output.data, null, 2)}\n` : output.text);
-    if (isCut(output.data)) process.stderr.write('cofferctl: there is more than one answer holds: narrow the question\n');
+    if (isCut(output.data)) process.stderr.write('cofferctl: the answer was cut off: there are more results. Narrow the question\n');
     return output.isFault === true ? 1 : 0;
   };
   if (command.local !== undefined) return print(await command.local(given));
@@ -365,7 +365,7 @@ if (import.meta.main) {
   outlive(process.stderr);
   // The command was carried out, and the exit code must not look like that of an error.
   outlive(process.stdout, (error) => {
-    process.stderr.write(`cofferctl: the answer could not be written (${error.message}); what was asked for was done\n`);
+    process.stderr.write(`cofferctl: the answer could not be written (${error.message}); the command was carried out\n`);
     process.exit(unwrittenExit);
   });
   detach(

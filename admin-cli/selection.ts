@@ -55,7 +55,7 @@ export function credentialTable(rows: readonly Row[], empty: string): string {
 
 /** Returns what would happen, as text, and the command that makes it happen. */
 export function planText(plan: Plan, verb: string, command: string): string {
-  if (plan.count === 0) return 'nobody: no credential fits\n';
+  if (plan.count === 0) return 'no credential matches\n';
   const locked = plan.locksOut === 0 ? '' : `${plan.locksOut} accounts would be left without any usable credential.\n`;
   return [
     credentialTable(plan.credentials, ''),

@@ -33,7 +33,11 @@ function pinned(directory: string, installation: string): string {
     try {
       writeFileSync(path, `${installation}\n`, { mode: 0o600, flag: 'wx' });
     } catch (cause) {
-      throw new CofferdamError('configuration', `${path} cannot be written: it would hold ${installation}. Nothing was signed`, { cause });
+      throw new CofferdamError(
+        'configuration',
+        `${path} cannot be written; it records the installation to which this identity belongs (${installation}). Nothing was signed`,
+        { cause },
+      );
     }
     return installation;
   }

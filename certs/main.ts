@@ -46,7 +46,7 @@ function help(): string {
     'Any other text is kept in the index.',
     '',
     'Nothing is ever overwritten but the index and crl.pem, and these by renaming.',
-    'Exit codes: 0 done, 1 done and something needs a hand (list), 2 wrong input, 3 no such certificate, 5 it is there already or revoked.',
+    'Exit codes: 0 done, 1 done and something needs action (list), 2 wrong input, 3 no such certificate, 5 it is there already or revoked.',
     '',
   ].join('\n');
 }

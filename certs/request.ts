@@ -38,11 +38,15 @@ export async function keyOfRequest(text: string, name: string): Promise<Buffer> 
   }
   const spki = Buffer.from(request.publicKey.rawData);
   const unfit = unfitKey(spki);
-  if (unfit !== undefined) throw refuse(`has a key of the kind ${unfit}: P-256, P-384 or Ed25519 it must be`);
+  if (unfit !== undefined) throw refuse(`has a key of the kind ${unfit}: it must be P-256, P-384 or Ed25519`);
   if (!(await request.verify().catch(() => false))) throw refuse('is not signed by its own key: whoever made it did not hold that key');
   const names = request.subjectName.getField('CN');
   const [named] = names;
   if (names.length !== 1 || named !== name)
-    throw refuse(`is for ${names.length === 0 ? 'nobody' : names.map((one) => JSON.stringify(one)).join(' and ')}, not for "${name}"`);
+    throw refuse(
+      names.length === 0
+        ? `has no name, and must be for "${name}"`
+        : `is for ${names.map((one) => JSON.stringify(one)).join(' and ')}, not for "${name}"`,
+    );
   return spki;
 }

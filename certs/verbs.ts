@@ -54,7 +54,7 @@ async function authority(given: Given): Promise<Said> {
   const out = text(given, 'out');
   await createAuthorityDirectory(out, name, daysOf(given, 'authority'));
   return {
-    out: `a new authority stands in ${out}. Keep it off the gateway, and keep a copy: who has key.pem can make operators' certificates\n`,
+    out: `a new authority was written to ${out}. Keep it off the gateway, and keep a copy: whoever has key.pem can make operators' certificates\n`,
   };
 }
 
@@ -214,7 +214,7 @@ export const verbs: readonly Verb[] = [
     name: 'list',
     takes: ['authority!'],
     flags: ['json'],
-    help: 'everything issued, with the days left; exit code 1 when something ends within 30',
+    help: 'everything issued, with the days left; exit code 1 when something ends within 30 days',
     run: list,
   },
 ];

@@ -13,7 +13,7 @@ const importLine = /^import ([\s\S]*?) from '([^']+)';\n/gm;
 /** Returns the modules in an order in which each comes after those that it imports. */
 function modulesFrom(name, seen = new Map(), open = new Set()) {
   if (seen.has(name)) return seen;
-  if (open.has(name)) throw new Error(`${name} needs itself by a detour`);
+  if (open.has(name)) throw new Error(`${name} imports itself through other modules`);
   open.add(name);
   const text = readFileSync(join(folder, name), 'utf8');
   for (const [, , from] of text.matchAll(importLine)) if (from.startsWith('./')) modulesFrom(basename(from), seen, open);
@@ -28,7 +28,7 @@ function importsOf(texts) {
   for (const text of texts)
     for (const [, what, from] of text.matchAll(importLine)) {
       if (from.startsWith('./')) continue;
-      if (!from.startsWith('node:')) throw new Error(`${from} is not what Node brings`);
+      if (!from.startsWith('node:')) throw new Error(`${from} is not a module of Node.js`);
       if (what.startsWith('{'))
         named.set(
           from,

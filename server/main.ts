@@ -24,7 +24,7 @@ const help = `cofferdam: secure SFTP file-transfer gateway
   cofferdam verify [--watch] --config FILE     the record against its witness, from another host; the file is its own (OPERATIONS)
 
 Without --config, \`up\` serves a demo world on loopback below ./var.
-Exit codes: 0 stopped as asked, 78 configuration fault (nothing was started), 1 anything else; of verify 0 good, 1 bad, 2 nothing verified, 3 not all was read.
+Exit codes: 0 stopped as asked, 78 configuration fault (nothing was started), 1 anything else. Of \`verify\`: 0 good, 1 bad, 2 nothing verified, 3 not everything was read.
 `;
 
 const roles = ['up', 'edge', 'warden', 'admin', 'migrate'] as const;

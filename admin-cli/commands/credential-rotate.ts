@@ -67,7 +67,7 @@ export const credentialRotate: Command = {
   options: [
     ...selectionOptions,
     { name: 'keys', value: 'FILE', help: 'new public keys, a line each: ACCOUNT ssh-ed25519 AAAA…; - for standard input' },
-    { name: 'overlap', value: 'DAYS', help: 'old and new are both good for so long (default 14)' },
+    { name: 'overlap', value: 'DAYS', help: 'for how many days old and new are both good (default 14)' },
     { name: 'reason', value: 'TEXT', help: 'why; goes on the record' },
     { name: 'resume', value: 'ROTATION', help: 'go on with a rotation that was interrupted, or register more keys for it' },
   ],
@@ -99,7 +99,7 @@ export const credentialRotate: Command = {
       const started = await client.call('rotation.start', { selection, overlapDays, reason });
       rotation = started.rotation;
       keysToGo = started.keys;
-    } else if (execute === undefined) throw new RangeError('--resume acts: say --execute');
+    } else if (execute === undefined) throw new RangeError('--resume makes changes: add --execute');
     const done = await advance(client, rotation, keys, given);
     const refused = done.refused.map((one) => `  ${one.account}: ${plain(one.why)}`);
     return {

@@ -14,12 +14,12 @@ function forwardLine(one: Forward): string {
   if (one.number === null) return `${name} has not begun: is the warden up?`;
   const behind = one.behindEntries === 0 ? 'has everything' : `${one.behindEntries} entries and ${seconds(one.behindMs)} behind`;
   const error = one.error === null ? '' : `; since ${when(one.errorAt)}: ${plain(one.error)}`;
-  return `${name} sent up to ${one.sent}, received for certain up to ${one.number}, ${behind} (looked at ${when(one.lookedAt)})${error}`;
+  return `${name} sent up to ${one.sent}, confirmed up to ${one.number}, ${behind} (looked at ${when(one.lookedAt)})${error}`;
 }
 
 function archivingLine(one: Result<OperatorToAdmin, 'ledger.status'>['archiving'][number]): string {
   const state = one.failedAt === null ? 'waits' : 'FAILED';
-  return `month ${one.month}      due to leave since ${when(one.dueSince)}, ${state}: ${plain(one.why ?? 'it goes on')} (last step: ${plain(one.step)}, looked at ${when(one.lookedAt)})`;
+  return `month ${one.month}      due for archiving since ${when(one.dueSince)}, ${state}: ${plain(one.why ?? 'archiving goes on')} (last step: ${plain(one.step)}, looked at ${when(one.lookedAt)})`;
 }
 
 function verifiedText(said: Result<OperatorToAdmin, 'ledger.status'>['verified']): string {

@@ -67,7 +67,7 @@ export const windowClose: Command = {
   words: ['window', 'close'],
   positionals: ['ACCOUNT'],
   options: [{ name: 'name', value: 'NAME', help: 'only this standing window' }],
-  help: 'Closes the windows of a machine account at once, and ends the sessions that came in by them.',
+  help: 'Closes the windows of a machine account at once, and ends the sessions that they opened.',
   example: 'cofferctl window close acme-batch',
   changes: true,
   run: async (client, given) => {
@@ -107,7 +107,7 @@ export const reportExceptions: Command = {
   words: ['report', 'exceptions'],
   positionals: [],
   options: [],
-  help: 'Lists what the policy would rather not have: machine accounts that log in with their key alone, every week, and until when.',
+  help: 'Lists exceptions to the policy: machine accounts that log in with their key alone, every week, and until when.',
   example: 'cofferctl report exceptions',
   run: async (client) => {
     const data = await client.call('report.exceptions', {});

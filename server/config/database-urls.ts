@@ -36,7 +36,7 @@ export function databaseUrlFaults(name: string, url: string | null, isShared: bo
   return [
     ...(isShared && parts.hasPassword
       ? [
-          `${name}: a password may not stand here, where every role reads it: put the whole string into secrets/ROLE/database-url, mode 0400, owned by that role (or DATABASE_URL, to migrate)`,
+          `${name}: a password is not allowed here, where every role can read it: put the whole string into secrets/ROLE/database-url, mode 0400, owned by that role (or DATABASE_URL, to migrate)`,
         ]
       : []),
     ...(foreign.length > 0 && parts.sslmode !== 'verify-full'

@@ -56,8 +56,7 @@ const destination = z.discriminatedUnion(
     z.strictObject({ transport: z.literal('tls'), host, port, ca: absolute.nullable().default(null) }),
   ],
   {
-    error:
-      'must be unix, tcp or tls; udp loses messages without a word: put a relay on this machine before a receiver that knows nothing else',
+    error: 'must be unix, tcp or tls; udp loses messages without notice: for a receiver that accepts only UDP, run a relay on this machine',
   },
 );
 

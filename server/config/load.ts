@@ -360,7 +360,8 @@ function checkWhole(config: Config, options: LoadOptions, faults: string[]): voi
   if (config.users !== null) faults.push(...userFaults(config.users, nodes));
   if (config.mode === 'production') {
     if (options.isRoot && config.users === null) faults.push('users: production needs one system user per role');
-    if (config.credentials.dayMs !== defaultCredentialAges.dayMs) faults.push('credentials.dayMs: a day is a day in production');
+    if (config.credentials.dayMs !== defaultCredentialAges.dayMs)
+      faults.push(`credentials.dayMs: must be ${defaultCredentialAges.dayMs} in production`);
     if (config.database.embedded) faults.push('database.embedded: production needs a PostgreSQL server of its own');
   }
   const paths = runtimePaths(config);
@@ -383,7 +384,7 @@ function userFaults(users: SystemUsers, nodes: readonly string[]): readonly stri
       .filter((node) => !nodes.includes(node))
       .map((node) => `users.edges: there is no edge ${node}`),
     ...[...new Set(names.filter((name, i) => names.indexOf(name) !== i))].map(
-      (name) => `users: ${name} stands for more than one of them; roles and edges may not share a system user`,
+      (name) => `users: ${name} is used more than once; roles and edges may not share a system user`,
     ),
     ...(names.includes('root') ? ['users: no role may be root'] : []),
   ];

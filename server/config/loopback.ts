@@ -5,7 +5,7 @@ import { addressBytes, loopbackAddress } from '../domain/addresses.ts';
 import { CofferdamError } from '../domain/errors.ts';
 import type { Config } from './config.ts';
 
-const rule = 'operators come through SSH to the unix socket or to a loopback address (OPERATIONS.md)';
+const rule = 'operators connect through SSH to the unix socket or to a loopback address (OPERATIONS.md)';
 
 /**
  * Returns why the listener may not use this host. Returns undefined for a loopback address, and for a name that has to
@@ -26,7 +26,7 @@ export function onlyLoopback(host: string, addresses: readonly string[]): string
   if (foreign.length > 0 || first === undefined)
     throw new CofferdamError(
       'configuration',
-      `admin.tcp: ${host} stands for ${foreign.join(', ') || 'nothing'}, not for loopback addresses only; ${rule}`,
+      `admin.tcp: ${host} resolves to ${foreign.join(', ') || 'nothing'}, not to loopback addresses only; ${rule}`,
     );
   return first;
 }

@@ -22,7 +22,7 @@ export const defaultShares = {
     faults: node('messages of a wrong form in a minute', { total: 64, each: 10, reserve: 16 }),
     // A lease that is renewed later than `leaseLostMs` is worthless, so waiting longer makes no sense.
     leases: node('renewals of leases', { total: 6, each: 1, reserve: 2, waiting: 4, waitMs: 1000 }),
-    greetings: node('greetings of edges', { total: 3, each: 1, reserve: 1, waiting: 2, waitMs: 10_000 }),
+    greetings: node('node.hello calls of edges', { total: 3, each: 1, reserve: 1, waiting: 2, waitMs: 10_000 }),
     logins: node('logins under way', { total: 5000, each: 2000, reserve: 1500 }),
     identifiers: node('session identifiers of logins to come', { total: 20_000, each: 5000, reserve: 5000 }),
     // A signed exchange is remembered for two lifetimes of a challenge, ten minutes. A node has at most 240 in a
@@ -56,7 +56,7 @@ export const defaultShares = {
     // was sent. cofferctl checks what it sends.
     faults: person('calls of a wrong form in a minute', { total: 200, each: 20, reserve: 40 }),
     transactions: person('transactions', { total: 8, each: 3, reserve: 2, waiting: 128, waitMs: 20_000 }),
-    searches: person('long looks at the record', { total: 6, each: 2, reserve: 2, waiting: 8, waitMs: 15_000 }),
+    searches: person('long queries of the record', { total: 6, each: 2, reserve: 2, waiting: 8, waitMs: 15_000 }),
     // At most a fourth of `commandsWall` below. An operator who closes the terminal does not take back a command: the
     // command keeps its place until it is answered.
     commands: person('commands that wait for the warden', { total: 32, each: 4, reserve: 8 }),

@@ -81,7 +81,7 @@ export function parseSignedKeyRequest(input: string, count: 1 | 2): SignedKeyReq
 
 function parseArmored(body: string): SshSignature {
   const base64 = body.replace(/[\r\n]/g, '');
-  if (!/^[A-Za-z0-9+/]{8,20000}={0,2}$/.test(base64)) throw new CofferdamError('invalid', 'the signature is not whole');
+  if (!/^[A-Za-z0-9+/]{8,20000}={0,2}$/.test(base64)) throw new CofferdamError('invalid', 'the signature is malformed or cut off');
   const bytes = bytesOfBase64(base64);
   const magic = new TextEncoder().encode('SSHSIG');
   if (!magic.every((byte, i) => bytes[i] === byte)) throw new CofferdamError('invalid', 'this is no SSH signature');

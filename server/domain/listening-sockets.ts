@@ -39,7 +39,7 @@ export function parseNetSockets(text: string, endianness: Endianness): readonly 
     .filter((one) => one.trim() !== '')
     .map((one) => {
       const match = line.exec(`${one} `);
-      if (match === null) throw new RangeError(`a line of /proc/net that nobody knows: ${one.slice(0, 80)}`);
+      if (match === null) throw new RangeError(`an unknown line in /proc/net: ${one.slice(0, 80)}`);
       // The kernel converts the port to the machine's order before it prints it, so the port needs no conversion.
       const [, hex = '', port = '', state = '', uid = '', inode = ''] = match;
       return {
@@ -67,7 +67,7 @@ export function parseUnixSockets(text: string): readonly UnixSocket[] {
     .filter((one) => one !== '')
     .flatMap((one) => {
       const match = /^[0-9a-fA-F]+: [0-9A-F]+ [0-9A-F]+ ([0-9A-F]{8}) [0-9A-F]{4} [0-9A-F]{2}\s+(\d+)(?: (.+))?$/.exec(one);
-      if (match === null) throw new RangeError(`a line of /proc/net/unix that nobody knows: ${one.slice(0, 80)}`);
+      if (match === null) throw new RangeError(`an unknown line in /proc/net/unix: ${one.slice(0, 80)}`);
       if (match[3] === undefined) return [];
       return [{ path: match[3], isListening: (Number.parseInt(match[1] ?? '', 16) & acceptsConnections) !== 0, inode: Number(match[2]) }];
     });

@@ -47,8 +47,8 @@ export function hasRoom(share: Share, group: string, used: Used): boolean {
 
 /** Returns why a line of the table is not valid, or undefined when it is. */
 export function shareFault({ of, total, each, reserve }: Share): string | undefined {
-  if (each < 1) return 'each must be 1 at least';
-  if ((of === 'node' || of === 'person' || of === 'session') && reserve < 1) return 'reserve must be 1 at least';
+  if (each < 1) return 'each must be at least 1';
+  if ((of === 'node' || of === 'person' || of === 'session') && reserve < 1) return 'reserve must be at least 1';
   if (each > total - reserve) return `each (${each}) must leave the reserve: at most total - reserve (${total - reserve})`;
   return undefined;
 }

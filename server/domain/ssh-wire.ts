@@ -26,7 +26,7 @@ export class WireReader {
     if (this.#position !== this.#bytes.length) throw new CofferdamError('invalid', 'unexpected bytes at the end');
   }
   #take(length: number): Uint8Array {
-    if (length > this.#bytes.length - this.#position) throw new CofferdamError('invalid', 'shorter than it says');
+    if (length > this.#bytes.length - this.#position) throw new CofferdamError('invalid', 'shorter than its length field says');
     const taken = this.#bytes.subarray(this.#position, this.#position + length);
     this.#position += length;
     return taken;

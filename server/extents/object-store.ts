@@ -52,7 +52,7 @@ async function hashBytes(from: FileHandle, bytes: number, to?: FileHandle): Prom
   let done = 0;
   while (done < bytes) {
     const { bytesRead } = await from.read(buffer, 0, Math.min(buffer.length, bytes - done), done);
-    if (bytesRead === 0) throw new CofferdamError('invalid', 'the object is shorter than was said');
+    if (bytesRead === 0) throw new CofferdamError('invalid', 'the object is shorter than declared');
     const chunk = buffer.subarray(0, bytesRead);
     hash.update(chunk);
     let written = to === undefined ? bytesRead : 0;
@@ -77,14 +77,14 @@ async function ensureDirectory(paths: StorePaths, path: string): Promise<void> {
 export async function stageObject(paths: StorePaths, node: NodeName, object: ObjectId, sealedBytes: number): Promise<StagedObject> {
   const source = await open(incomingPath(paths, node, object), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK).catch(
     (cause: unknown) => {
-      throw new CofferdamError('invalid', 'the object is not there', { cause });
+      throw new CofferdamError('invalid', 'the object is missing or cannot be opened', { cause });
     },
   );
   const path = join(stagedDirectory(paths), filePart(`${objectPart(object)}.${randomBytes(8).toString('hex')}`));
   try {
     const info = await source.stat();
     if (!info.isFile() || info.nlink !== 1 || info.size !== sealedBytes)
-      throw new CofferdamError('invalid', 'the object is not what was said');
+      throw new CofferdamError('invalid', 'the object is not a regular file with a single link and the declared size');
     await ensureDirectory(paths, stagedDirectory(paths));
     const target = await open(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, 0o440);
     try {
@@ -121,7 +121,7 @@ export async function publishObject(paths: StorePaths, staged: StagedObject): Pr
     try {
       const { size } = await there.stat();
       if (size !== staged.sealedBytes || !(await hashBytes(there, size)).equals(staged.digest))
-        throw new CofferdamError('conflict', 'this object was taken over with other content; send the file again');
+        throw new CofferdamError('conflict', 'this object is already stored with different content; send the file again');
     } finally {
       await there.close();
     }

@@ -3,7 +3,7 @@
 import type { Logger } from './logger.ts';
 
 /** Tests search for this text: a role that wrote it has a defect, whatever else went well. */
-export const unownedFailure = 'a failure that nobody owned: this process ends';
+export const unownedFailure = 'an error that nothing handled: this process ends';
 
 /**
  * Handles exceptions that nobody catches, and rejections that nobody handles. Node.js would end the process too, but

@@ -32,7 +32,7 @@ export function translate(error: unknown): unknown {
   if (error instanceof CofferdamError) return error;
   if (error instanceof pg.DatabaseError) {
     if (error.code === lockNotAvailable)
-      return new CofferdamError('unavailable', 'somebody else is working on the same; try again', { cause: error });
+      return new CofferdamError('unavailable', 'another operation is changing the same data; try again', { cause: error });
     if (error.code === rowsFull) return new CofferdamError('unavailable', 'the record is behind; try again in a moment', { cause: error });
     // 08P01 is left out: it means that a statement of ours does not fit its parameters.
     const lost =

@@ -146,7 +146,7 @@ export async function migrate(
     const waited = (options.waitMs ?? defaultWaitMs) / 1000;
     throw new CofferdamError(
       'unavailable',
-      `a lock of a table was not given within ${waited} s, and the migration that needed it is undone: it is held by ${watch?.blockers ?? 'somebody who was not seen'}. Wait for that, or end it, and try again`,
+      `a lock of a table was not given within ${waited} s, and the migration that needed it is undone: it is held by ${watch?.blockers ?? 'a process that was not seen'}. Wait for that, or end it, and try again`,
       { cause },
     );
   } finally {
@@ -183,7 +183,7 @@ async function requireCatalogue(client: pg.Client, directory: string): Promise<v
   if (found.length > 0)
     throw new CofferdamError(
       'configuration',
-      `the database is not what the migrations made of it: ${differencesInWords(found)}. Look who did that, and restore it`,
+      `the database is not what the migrations made of it: ${differencesInWords(found)}. Find out who did that, and restore it`,
     );
 }
 

@@ -67,7 +67,7 @@ async function blockersOf(client: pg.Client, pid: number): Promise<readonly Hold
 export const gaveUp = (): CofferdamError =>
   new CofferdamError(
     'unavailable',
-    'the migration was given up as it was told: what was not finished is undone, and the next one goes on from there',
+    'the migration was cancelled as requested: the unfinished part is undone, and the next migration goes on from there',
   );
 
 /**

@@ -44,7 +44,7 @@ export function requireOutermost(pool: object): void {
 export function leaveForAfterwards(pool: object, what: Afterwards): boolean {
   const work = workOf(pool);
   if (work === undefined) return false;
-  if (work.afterwards.length >= afterwardsMax) throw new CofferdamError('bug', 'too much to say after one transaction');
+  if (work.afterwards.length >= afterwardsMax) throw new CofferdamError('bug', 'too many reports are left for after the transaction');
   work.afterwards.push(what);
   return true;
 }
@@ -61,7 +61,7 @@ export async function asWork<T>(
 ): Promise<T> {
   const work: Work = { pool, around: running.getStore(), afterwards: [], isOver: false };
   const requireUnrefused = (): void => {
-    if (work.afterwards.length > 0) throw new CofferdamError('bug', 'work that was refused went on');
+    if (work.afterwards.length > 0) throw new CofferdamError('bug', 'work continued after it was refused');
   };
   try {
     return await running.run(work, () => transaction(requireUnrefused));

@@ -10,7 +10,9 @@ const quoted = (text: string): string => (/^[\w./:@-]+$/.test(text) ? text : `'$
 export function greeting(config: Config, projectDirectory: string, { adminSocket, isShared, closed }: Facts): string {
   const name = (plane: string): string => (plane === 'partner' ? 'banks (partner plane)' : 'own systems (internal plane)');
   const first =
-    closed === undefined ? ['Cofferdam serves.'] : [`Cofferdam runs, and serves nobody: ${closed}.`, 'What to do: cofferctl ledger status'];
+    closed === undefined
+      ? ['Cofferdam serves.']
+      : [`Cofferdam is running but serves nobody: ${closed}.`, 'What to do: cofferctl ledger status'];
   const lines = ['', ...first, ''];
   for (const edge of config.edges) lines.push(`  SFTP for ${name(edge.plane)}:  ${edge.host}:${edge.port}`);
   const { tcp } = config.admin;

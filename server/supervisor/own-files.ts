@@ -93,7 +93,7 @@ export function readOwnFile(path: string, owner: Owner, bytesMax: number, work?:
   try {
     const seen = fstatSync(file);
     if (!seen.isFile()) throw refusal(path, 'is no plain file');
-    if (seen.nlink !== 1) throw refusal(path, 'has another name elsewhere');
+    if (seen.nlink !== 1) throw refusal(path, 'has a second hard link');
     if (seen.uid !== self().uid && seen.uid !== owner.uid) throw refusal(path, `belongs to the user ${seen.uid}`);
     if (seen.size > bytesMax) throw refusal(path, `is longer than ${bytesMax} bytes`);
     const buffer = Buffer.alloc(seen.size);

@@ -55,7 +55,7 @@ export async function checkMachine(config: Config): Promise<void> {
       'configuration',
       faults.length === 1
         ? (faults[0] ?? '')
-        : `${faults.length} things are in the way:\n${faults.map((fault) => `  - ${fault}`).join('\n')}`,
+        : `${faults.length} faults prevent the start:\n${faults.map((fault) => `  - ${fault}`).join('\n')}`,
     );
 }
 

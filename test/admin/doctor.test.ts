@@ -333,7 +333,7 @@ test('operators, emergencies and seals: what is at fault, and what to type', (t)
     {
       check: 'budgets',
       verdict: 'fault',
-      text: /^the budget in of account north, customer acme is not there/,
+      text: /^the budget in of account north, customer acme is missing/,
       next: /^cofferctl budget set --account north --customer acme --direction in /,
     },
   ]);
@@ -360,8 +360,11 @@ test('months that are due and stay, and a verification that is bad or silent, ar
   t.match(of('witnesses', { late, unwitnessedMs: 3 }), { verdict: 'fault', text: 'behind: far: it answered 507' });
   t.match(of('record', {}), { verdict: 'ok' }, 'twin: nobody is behind');
   t.match(of('archives', {}), { verdict: 'ok' });
-  t.match(of('archives', { archiving: [due] }), { verdict: 'ok', text: /on their way/ });
-  t.match(of('archives', { archiving: [{ ...due, dueSince: ago(25) }] }), { verdict: 'warning', text: /2026-07 should have left .* why/ });
+  t.match(of('archives', { archiving: [due] }), { verdict: 'ok', text: /months are being archived/ });
+  t.match(of('archives', { archiving: [{ ...due, dueSince: ago(25) }] }), {
+    verdict: 'warning',
+    text: /2026-07 has been due for archiving .* why/,
+  });
   t.match(of('archives', { archiving: [{ ...due, failedAt: ago(0) }] }), { verdict: 'warning' });
   const said = { at: ago(1), host: 'h', verdict: 'good', heads: 1, entries: 1, text: 'text', run: 'full', since: null };
   t.match(of('verification', { verified: said }), { verdict: 'ok' });

@@ -171,7 +171,7 @@ test('what is done is sealed, witnessed and verified; what is changed is named',
   const one = String(closed[0]?.number);
   const shown = await world.cofferctl(['ledger', 'show', one]);
   t.equal(shown.code, 0, shown.out + shown.err);
-  t.match(shown.out, /upload\.closed[\s\S]*sha256 .*\[public; [\s\S]*Its session began with entry [\s\S]*it is what was sealed/);
+  t.match(shown.out, /upload\.closed[\s\S]*sha256 .*\[public; [\s\S]*Its session began with entry [\s\S]*this entry is what was sealed/);
   t.match((await world.cofferctl(['ledger', 'show', '999999999'])).err, /there is no entry 999999999/);
   t.equal((await world.cofferctl(['ledger', 'show', 'x'])).code, 2);
 

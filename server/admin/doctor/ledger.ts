@@ -27,19 +27,16 @@ function witnessFinding(config: Config, behind: string | null): Finding {
 /** How long, in milliseconds, a month may wait for its witness, for receivers, or for a moment in which nobody reads the record. */
 const patienceMs = 24 * 3_600_000;
 
-/** Returns the finding whether every month that is due has left the database. */
+/** Returns the finding whether every month that is due is archived. */
 function archiveFinding(archiving: Status['archiving'], now: number): Finding {
   const stuck = archiving.filter((one) => one.failedAt !== null || now - Date.parse(one.dueSince) > patienceMs);
   const [first] = stuck;
   if (first === undefined)
-    return ok(
-      'archives',
-      archiving.length === 0 ? 'every month that is due has left the database' : `${archiving.length} months are on their way`,
-    );
+    return ok('archives', archiving.length === 0 ? 'every month that is due is archived' : `${archiving.length} months are being archived`);
   const more = stuck.length === 1 ? '' : `, and ${stuck.length - 1} more`;
   return warning(
     'archives',
-    `${first.month} should have left the database ${first.dueSince.slice(0, 10)} and is there: ${first.why ?? 'it goes on'}${more}`,
+    `${first.month} has been due for archiving since ${first.dueSince.slice(0, 10)} and is still in the database: ${first.why ?? 'archiving goes on'}${more}`,
     'cofferctl ledger status; OPERATIONS, "Archives"',
   );
 }
@@ -54,7 +51,7 @@ function verifiedFinding(config: Config, said: Status['verified'], now: number):
   if (hours === null)
     return config.mode === 'development'
       ? ok('verification', 'no standing verification is set up')
-      : warning('verification', 'no standing verification is set up: nobody looks whether the record is whole', next);
+      : warning('verification', 'no standing verification is set up: nobody checks whether the record is complete', next);
   if (said === null) return fault('verification', 'the standing verification has never said anything', next);
   const age = now - Date.parse(said.at);
   if (said.verdict === 'bad') return fault('verification', `${said.host} says the record does not verify: ${said.text}`, next);

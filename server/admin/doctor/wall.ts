@@ -117,7 +117,7 @@ function judgeDirectory(one: Place, seen: Stats, idsOf: IdsOf): readonly Finding
         ]),
     ...(extra === 0
       ? []
-      : [fault(check, `has mode ${octal(seen.mode)}, wider than ${octal(one.mode)}`, `${chmod}; then look who went in`)]),
+      : [fault(check, `has mode ${octal(seen.mode)}, wider than ${octal(one.mode)}`, `${chmod}; then find out who used this`)]),
     ...(extra === 0 && lacking !== 0
       ? [warning(check, `has mode ${octal(seen.mode)}, narrower than ${octal(one.mode)}: a role cannot do its work`, chmod)]
       : []),

@@ -84,7 +84,7 @@ function indicatorOf(cells: readonly string[], hasTypes: boolean): Indicator | s
   const [first = '', second] = cells;
   if (!hasTypes) {
     const found = recognised(first);
-    return found ?? `"${first}" has no form of its own: write it as type,value below the header type,value`;
+    return found ?? `"${first}" cannot be recognised by its form: write it as type,value below the header type,value`;
   }
   const type = indicatorTypes.find((one) => one === first.toLowerCase());
   if (type === undefined) return `"${first}" is no type: ${indicatorTypes.join(', ')}`;

@@ -22,7 +22,7 @@ const selectors = ['credential', 'account', 'source', 'client', 'session', 'node
 
 /** Returns why a selection cannot be used, or undefined when it can. */
 export function selectionFault(selection: Selection): string | undefined {
-  if (selectors.every((name) => selection[name] === undefined)) return 'name whom it concerns, not only when';
+  if (selectors.every((name) => selection[name] === undefined)) return 'give at least one criterion besides the time';
   const { since, until } = selection;
   if (since !== undefined && until !== undefined && Date.parse(since) >= Date.parse(until)) return 'the end is not after the beginning';
   return undefined;

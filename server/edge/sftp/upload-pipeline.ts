@@ -351,6 +351,6 @@ export class UploadPipeline implements Filler {
     this.#context.filling.leave(this);
     await this.#context.store
       .ask({ op: 'upload.end', upload: this.#id, stored })
-      .catch((error: unknown) => this.#context.node.log.info({ err: error }, 'the store thread did not forget an upload'));
+      .catch((error: unknown) => this.#context.node.log.info({ err: error }, 'the store thread could not end an upload'));
   }
 }

@@ -141,7 +141,7 @@ export function createCharges({ config, database, sessions, log, admit, drafts, 
           if (answer.isSlow) await desk.slowed(session, answer.customer);
           return answer;
         case 'session':
-          await sessions.end(session.id, 'its account, customer or credential is no longer good', 'doubt');
+          await sessions.end(session.id, 'its account, customer or credential may no longer be used', 'doubt');
           throw new CofferdamError('session-ended', 'the session is over');
         case 'missing':
           throw new CofferdamError('not-found', 'the file is no longer open');
@@ -209,7 +209,7 @@ export function createCharges({ config, database, sessions, log, admit, drafts, 
     take,
     takeEnding: async (session, customer, bytes) => {
       if (!(await callChargeEnding(database, { session: session.id, customer, bytes, graceMs })))
-        throw new CofferdamError('over-limit', 'there is no room for the last part of the file');
+        throw new CofferdamError('over-limit', 'a budget has no room for the last part of the file');
     },
     permit: (session, customer, direction, bytes) =>
       permits.ask(`${session.id}/${customer}/${direction}`, () =>

@@ -52,7 +52,7 @@ async function removeEach(warden: Warden, strays: readonly Found[], remove: (one
   for (const one of strays)
     await remove(one).catch((error: unknown) => {
       left += 1;
-      if (left === 1) warden.log.warn({ err: error }, 'a stray in the store cannot be removed; it stays');
+      if (left === 1) warden.log.warn({ err: error }, 'an entry that does not belong in the store cannot be removed; it stays');
     });
   return left;
 }
@@ -65,12 +65,12 @@ async function tell(warden: Warden, place: string, listing: Listing, passed: Pas
   if (passed.foreign === 0 && passed.left === 0 && listing.isWhole) return;
   const { fault, isWhole } = listing;
   const parts = [
-    ...(passed.foreign === 0 ? [] : [`${passed.foreign} things that are no objects`]),
-    ...(passed.left === 0 ? [] : [`${passed.left} things that cannot be removed`]),
+    ...(passed.foreign === 0 ? [] : [`${passed.foreign} entries that are not objects`]),
+    ...(passed.left === 0 ? [] : [`${passed.left} entries that cannot be removed`]),
     ...(isWhole ? [] : [fault === null ? `more than ${pageMax} files` : `cannot be read (${fault})`]),
   ];
   const text = `${place}: ${parts.join('; ')}`;
-  warden.log.warn({ place, ...passed, fault }, 'the store holds what does not belong there');
+  warden.log.warn({ place, ...passed, fault }, 'the store holds entries that do not belong there');
   await warden.database.withSystem((tx) =>
     insertAlert(tx, {
       kind: 'store.stray',
