@@ -6,7 +6,8 @@ import { headText, parseHeadLines } from './head.js';
 import { rootsMax, secretsMax, tagOf } from './known.js';
 import { TreeMap } from './map.js';
 import { blockSize, Frontier } from './merkle.js';
-import { Growths, HashesByIndex, Rows, Times } from './rows.js';
+import { Growths, HashesByIndex, Rows } from './rows.js';
+import { Times } from './times.js';
 
 /**
  * @typedef {import('./findings.js').Findings} Findings

@@ -1685,32 +1685,6 @@ class GrowthReader {
   }
 }
 
-const hourMicros = 3_600_000_000;
-
-/** When heads were sealed, kept by the hour: a head's own time is less than an hour away from the one that is kept for it. */
-class Times {
-  /** By position of the head. @type {[head: number, at: number][]} */
-  #kept = [];
-
-  /** @param {number} head @param {number} at Microseconds since 1970, as the head states it. */
-  add(head, at) {
-    const last = this.#kept.at(-1);
-    if (last === undefined || Math.abs(at - last[1]) >= hourMicros) this.#kept.push([head, at]);
-  }
-
-  /** Between which times this head was sealed; undefined: no head up to it is known. @param {number} head */
-  of(head) {
-    let [low, high] = [0, this.#kept.length];
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if ((this.#kept[middle]?.[0] ?? 0) <= head) low = middle + 1;
-      else high = middle;
-    }
-    const at = this.#kept[low - 1]?.[1];
-    return at === undefined ? undefined : { from: at - hourMicros, to: at + hourMicros };
-  }
-}
-
 const pieceBits = 65_536;
 
 /** Which numbers were seen: one bit each, as much as the hashes of the blocks take. */
@@ -1728,6 +1702,65 @@ class Numbers {
     piece[byte] = before | bit;
     return (before & bit) === 0;
   }
+}
+
+// ======== times.js =======================================================================================================================
+
+// Owns: when an entry, and a statement about a month, may have been sealed: by the times that heads state.
+// Must never: take the time of an entry for the time of its seal.
+
+/** @typedef {{ readonly from: number, readonly to: number }} Sealed Between which times a head was sealed, in microseconds since 1970. */
+
+const dayMicros = 86_400_000_000;
+const hourMicros = 3_600_000_000;
+/** So far before its seal, and behind it, an entry's own time may lie. */
+const [oldestMicros, aheadMicros] = [27 * dayMicros, 60 * dayMicros];
+
+/** When heads were sealed, kept by the hour: a head's own time is less than an hour away from the one that is kept for it. */
+class Times {
+  /** By position of the head. @type {[head: number, at: number][]} */
+  #kept = [];
+
+  /** @param {number} head @param {number} at Microseconds since 1970, as the head states it. */
+  add(head, at) {
+    const last = this.#kept.at(-1);
+    if (last === undefined || Math.abs(at - last[1]) >= hourMicros) this.#kept.push([head, at]);
+  }
+
+  /** Undefined: no head up to it is known. @param {number} head @returns {Sealed | undefined} */
+  of(head) {
+    let [low, high] = [0, this.#kept.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((this.#kept[middle]?.[0] ?? 0) <= head) low = middle + 1;
+      else high = middle;
+    }
+    const at = this.#kept[low - 1]?.[1];
+    return at === undefined ? undefined : { from: at - hourMicros, to: at + hourMicros };
+  }
+}
+
+/**
+ * What is wrong with the time of an entry that was sealed then; undefined: nothing. What was written waits for its seal
+ * for a moment, and the sealer itself refuses what is far from its own time.
+ * @param {unknown} at Microseconds since 1970, as the entry states it.
+ * @param {Sealed | undefined} sealed
+ */
+function oddTime(at, sealed) {
+  if (sealed === undefined || typeof at !== 'number' || (at >= sealed.from - oldestMicros && at <= sealed.to + aheadMicros))
+    return undefined;
+  return `it says ${instantText(Math.floor(at / 1000))}, and was sealed at about ${instantText(Math.floor(sealed.to / 1000))}: nothing that is sealed is so far from its time`;
+}
+
+/**
+ * Whether a statement that entries of this month are in an archive was sealed before the month could leave: it has to be
+ * over for a month.
+ * @param {string} month `2026-11`
+ * @param {Sealed | undefined} sealed
+ */
+function isTooEarly(month, sealed) {
+  const [year = 0, number = 0] = month.split('-').map(Number);
+  return sealed !== undefined && sealed.to < Date.UTC(year, number + 1, 1) * 1000;
 }
 
 // ======== heads.js =======================================================================================================================
@@ -2131,12 +2164,6 @@ function statementOf(entry) {
   if (!isWord(file) || !isWord(sha256) || !/^[0-9a-f]{64}$/.test(sha256) || !isCount(total)) return undefined;
   const isPossible = first <= last && last < entry.position && entries >= 1 && entries <= last - first + 1 && entries <= total;
   return isPossible ? { month, first, last, entries, file, sha256, total } : undefined;
-}
-
-/** When a month of entries may leave the database at the earliest: it has been over for a month. Microseconds since 1970. @param {string} month */
-function leavesAt(month) {
-  const [year = 0, number = 0] = month.split('-').map(Number);
-  return Date.UTC(year, number + 1, 1) * 1000;
 }
 
 /**
@@ -2595,12 +2622,8 @@ function areSwapped(first, entry) {
  * @typedef {object} Surroundings
  * @property {(number: number) => boolean} isNewNumber
  * @property {(source: number) => string | undefined} sha256Of
- * @property {(head: number) => { readonly from: number, readonly to: number } | undefined} sealedAt Between which times, in microseconds.
+ * @property {(head: number | undefined) => Sealed | undefined} sealedAt
  */
-
-const dayMicros = 86_400_000_000;
-/** So far before its seal, and behind it, an entry's own time may lie. */
-const [oldestMicros, aheadMicros] = [27 * dayMicros, 60 * dayMicros];
 
 /** One tree: feed its entries in order, then close. */
 class TreeCheck {
@@ -2683,7 +2706,6 @@ class TreeCheck {
       this.#suspects.accuse(entry, this.#before?.number, (finding) => this.#sayBetter(finding));
     } else {
       this.#checkFields(entry);
-      this.#checkTime(entry);
       this.#checkNumber(entry);
     }
     this.#before = { number: entry.number, beforeIt: this.#before?.number ?? 0, leaf, source };
@@ -2716,22 +2738,6 @@ class TreeCheck {
 
   // ---- What an entry says
 
-  /** When the head was sealed that holds the entry under way; nothing where that head is not known. */
-  #sealedAt() {
-    const next = this.#growths.next;
-    return next === undefined ? undefined : this.#around.sealedAt(next.head);
-  }
-
-  /** What was written waits for its seal for a moment; the sealer itself refuses what is far from its own time. @param {Entry} entry */
-  #checkTime(entry) {
-    const sealed = this.#sealedAt();
-    const at = entry.cells[3];
-    if (sealed === undefined || typeof at !== 'number') return;
-    if (at >= sealed.from - oldestMicros && at <= sealed.to + aheadMicros) return;
-    const text = `${placeText(entry.tree, entry.position, entry.number)}: it says ${instantText(Math.floor(at / 1000))}, and was sealed at about ${instantText(Math.floor(sealed.to / 1000))}: nothing that is sealed is so far from its time`;
-    this.findings.say('time', text, atPlace(entry));
-  }
-
   /** @param {Entry} entry */
   #checkFields(entry) {
     const { customer, kind } = fieldsOf(entry);
@@ -2742,11 +2748,13 @@ class TreeCheck {
     // Inside one tree it is out of order, and said so.
     const isNew = this.#around.isNewNumber(entry.number);
     if (!isNew && entry.number > (this.#before?.number ?? 0)) bad('number', 'another entry has the same number');
+    const sealed = this.#around.sealedAt(this.#growths.next?.head);
+    const odd = oddTime(entry.cells[3], sealed);
+    if (odd !== undefined) bad('time', odd);
     if (kind !== archivedKind) return;
     const statement = statementOf(entry);
-    const sealed = this.#sealedAt();
     if (statement === undefined) bad('statement', 'it states that entries are in an archive, and not which, or not rightly');
-    else if (sealed !== undefined && sealed.to < leavesAt(statement.month))
+    else if (isTooEarly(statement.month, sealed))
       bad('statement', `it states that entries of ${statement.month} are in an archive, and was sealed before that month may leave`);
     else if (entry.position >= this.#record.proven) this.#absences.passOver();
     else this.#absences.state(statement, Math.floor(entry.position / blockSize));
@@ -3238,7 +3246,7 @@ class Verification {
   #open(tree) {
     return new TreeCheck(tree, this.#heads.trees.get(tree) ?? new TreeRecord(), {
       isNewNumber: (number) => number > this.#before && (number > this.#heads.number || this.#numbers.see(number)),
-      sealedAt: (head) => this.#heads.times.of(head),
+      sealedAt: (head) => (head === undefined ? undefined : this.#heads.times.of(head)),
       sha256Of: (source) => this.#archives[source - 1]?.sha256,
     });
   }

@@ -259,7 +259,7 @@ export class Verification {
   #open(tree) {
     return new TreeCheck(tree, this.#heads.trees.get(tree) ?? new TreeRecord(), {
       isNewNumber: (number) => number > this.#before && (number > this.#heads.number || this.#numbers.see(number)),
-      sealedAt: (head) => this.#heads.times.of(head),
+      sealedAt: (head) => (head === undefined ? undefined : this.#heads.times.of(head)),
       sha256Of: (source) => this.#archives[source - 1]?.sha256,
     });
   }

@@ -258,32 +258,6 @@ class GrowthReader {
   }
 }
 
-const hourMicros = 3_600_000_000;
-
-/** When heads were sealed, kept by the hour: a head's own time is less than an hour away from the one that is kept for it. */
-export class Times {
-  /** By position of the head. @type {[head: number, at: number][]} */
-  #kept = [];
-
-  /** @param {number} head @param {number} at Microseconds since 1970, as the head states it. */
-  add(head, at) {
-    const last = this.#kept.at(-1);
-    if (last === undefined || Math.abs(at - last[1]) >= hourMicros) this.#kept.push([head, at]);
-  }
-
-  /** Between which times this head was sealed; undefined: no head up to it is known. @param {number} head */
-  of(head) {
-    let [low, high] = [0, this.#kept.length];
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if ((this.#kept[middle]?.[0] ?? 0) <= head) low = middle + 1;
-      else high = middle;
-    }
-    const at = this.#kept[low - 1]?.[1];
-    return at === undefined ? undefined : { from: at - hourMicros, to: at + hourMicros };
-  }
-}
-
 const pieceBits = 65_536;
 
 /** Which numbers were seen: one bit each, as much as the hashes of the blocks take. */

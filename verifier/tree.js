@@ -3,10 +3,11 @@
 
 import { Absences } from './absent.js';
 import { atPlace, fieldsOf, isOwnTree, leafOf, placeText } from './entry.js';
-import { Findings, instantText } from './findings.js';
+import { Findings } from './findings.js';
 import { blockSize, Frontier } from './merkle.js';
-import { archivedKind, leavesAt, statementOf } from './statements.js';
+import { archivedKind, statementOf } from './statements.js';
 import { Suspects } from './suspects.js';
+import { isTooEarly, oddTime } from './times.js';
 
 /**
  * @typedef {import('./entry.js').Entry} Entry
@@ -20,12 +21,8 @@ import { Suspects } from './suspects.js';
  * @typedef {object} Surroundings
  * @property {(number: number) => boolean} isNewNumber
  * @property {(source: number) => string | undefined} sha256Of
- * @property {(head: number) => { readonly from: number, readonly to: number } | undefined} sealedAt Between which times, in microseconds.
+ * @property {(head: number | undefined) => import('./times.js').Sealed | undefined} sealedAt
  */
-
-const dayMicros = 86_400_000_000;
-/** So far before its seal, and behind it, an entry's own time may lie. */
-const [oldestMicros, aheadMicros] = [27 * dayMicros, 60 * dayMicros];
 
 /** One tree: feed its entries in order, then close. */
 export class TreeCheck {
@@ -108,7 +105,6 @@ export class TreeCheck {
       this.#suspects.accuse(entry, this.#before?.number, (finding) => this.#sayBetter(finding));
     } else {
       this.#checkFields(entry);
-      this.#checkTime(entry);
       this.#checkNumber(entry);
     }
     this.#before = { number: entry.number, beforeIt: this.#before?.number ?? 0, leaf, source };
@@ -141,22 +137,6 @@ export class TreeCheck {
 
   // ---- What an entry says
 
-  /** When the head was sealed that holds the entry under way; nothing where that head is not known. */
-  #sealedAt() {
-    const next = this.#growths.next;
-    return next === undefined ? undefined : this.#around.sealedAt(next.head);
-  }
-
-  /** What was written waits for its seal for a moment; the sealer itself refuses what is far from its own time. @param {Entry} entry */
-  #checkTime(entry) {
-    const sealed = this.#sealedAt();
-    const at = entry.cells[3];
-    if (sealed === undefined || typeof at !== 'number') return;
-    if (at >= sealed.from - oldestMicros && at <= sealed.to + aheadMicros) return;
-    const text = `${placeText(entry.tree, entry.position, entry.number)}: it says ${instantText(Math.floor(at / 1000))}, and was sealed at about ${instantText(Math.floor(sealed.to / 1000))}: nothing that is sealed is so far from its time`;
-    this.findings.say('time', text, atPlace(entry));
-  }
-
   /** @param {Entry} entry */
   #checkFields(entry) {
     const { customer, kind } = fieldsOf(entry);
@@ -167,11 +147,13 @@ export class TreeCheck {
     // Inside one tree it is out of order, and said so.
     const isNew = this.#around.isNewNumber(entry.number);
     if (!isNew && entry.number > (this.#before?.number ?? 0)) bad('number', 'another entry has the same number');
+    const sealed = this.#around.sealedAt(this.#growths.next?.head);
+    const odd = oddTime(entry.cells[3], sealed);
+    if (odd !== undefined) bad('time', odd);
     if (kind !== archivedKind) return;
     const statement = statementOf(entry);
-    const sealed = this.#sealedAt();
     if (statement === undefined) bad('statement', 'it states that entries are in an archive, and not which, or not rightly');
-    else if (sealed !== undefined && sealed.to < leavesAt(statement.month))
+    else if (isTooEarly(statement.month, sealed))
       bad('statement', `it states that entries of ${statement.month} are in an archive, and was sealed before that month may leave`);
     else if (entry.position >= this.#record.proven) this.#absences.passOver();
     else this.#absences.state(statement, Math.floor(entry.position / blockSize));

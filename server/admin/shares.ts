@@ -2,7 +2,7 @@
 // Must never: let anybody but security officers take the places that are reserved for them.
 import type { AdminShares } from '../config/shares.ts';
 import { type Claim, officers, others } from '../domain/share.ts';
-import type { Place } from '../postgres/database.ts';
+import type { Place } from '../postgres/lock-patience.ts';
 import type { OperatorOperation } from '../rpc/operator-admin.ts';
 import { claimant, type Slots, slotsOf } from '../rpc/slots.ts';
 import type { Operator } from './operator-queries.ts';

@@ -14,6 +14,7 @@ import { deadlock, lockNotAvailable, noLongerFits, sqlState, translate } from '.
 import { drafting } from './drafts.ts';
 import { endOf } from './ending.ts';
 import { listenTo } from './listening.ts';
+import { deadlockTriesMax, lockMsOf, lockPauseMs, type Place, type Tries } from './lock-patience.ts';
 import { type Afterwards, asWork, leaveForAfterwards, requireOutermost } from './nesting.ts';
 import {
   beginningOf,
@@ -64,13 +65,6 @@ export type DatabaseOptions = {
   readonly onUnreachable?: (cause: unknown) => void;
 };
 
-/**
- * A transaction's place in the pool. `lockMs` is how long the transaction may wait for one lock; null means as long as
- * a statement may take. `patienceMs` is for how long a transaction that failed because of a lock is tried again, with
- * short waits and without holding a place in between; 0 means that it is not tried again.
- */
-export type Place = { readonly release: () => void; readonly lockMs: number | null; readonly patienceMs?: number };
-type Tries = { count: number; patienceMs: number };
 type Held = {
   readonly client: pg.PoolClient;
   readonly place: Place | undefined;
@@ -402,10 +396,3 @@ export class Database {
     await this.#endPool();
   }
 }
-
-const deadlockTriesMax = 5;
-/** The later attempts of a transaction wait only this long for a lock: between its attempts it queues for a place and not for the lock. */
-const lockAgainMs = 300;
-const lockPauseMs = 500;
-const lockMsOf = (place: Place | undefined, count: number): number | null =>
-  place === undefined || place.lockMs === null ? null : count === 1 ? place.lockMs : Math.min(place.lockMs, lockAgainMs);

@@ -3,7 +3,7 @@
 // Must never: let an edge's call take a connection that is kept for leases, greetings or the warden's own passes.
 import type { WardenShares } from '../config/shares.ts';
 import type { Claim } from '../domain/share.ts';
-import type { Place } from '../postgres/database.ts';
+import type { Place } from '../postgres/lock-patience.ts';
 import { type Door, takeFault } from '../rpc/door.ts';
 import { claimant, onBehalfOf, type Slots, slotsOf } from '../rpc/slots.ts';
 import type { EdgeCaller } from './context.ts';

@@ -6,8 +6,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import { type Test, test } from 'tap';
 import { advisoryLocks } from '../../server/postgres/advisory-locks.ts';
-import { migrate } from '../../server/postgres/migrate.ts';
-import { createEmptyDatabase, migrations, temporaryDirectory, testPasswords } from '../support/database.ts';
+import { createDatabase, migrate } from '../../server/postgres/migrate.ts';
+import { createEmptyDatabase, migrations, startTestServer, temporaryDirectory, testPasswords } from '../support/database.ts';
 
 const project = join(import.meta.dirname, '..', '..');
 const patienceMs = 60_000;
@@ -100,7 +100,12 @@ test('a migration that is given up stops where it is: while it waits, and in the
 const ended = (child: ChildProcess): Promise<number | null> => new Promise((resolve) => child.once('close', (code) => resolve(code)));
 
 test('`cofferdam migrate` says whom it waits for, and ends by SIGTERM', async (t) => {
-  const url = await createEmptyDatabase(t);
+  // A server of its own: the command gives the roles passwords of its installation, and roles belong to the whole server.
+  const serverDirectory = temporaryDirectory(t);
+  const server = await startTestServer(serverDirectory);
+  t.teardown(() => server.stop());
+  await createDatabase(server.url('postgres'), 'gateway');
+  const url = server.url('gateway');
   const other = await connect(t, url, 'somebody else');
   await other.query('select pg_advisory_lock($1)', [advisoryLocks.migration]);
   const directory = temporaryDirectory(t);
