@@ -1,6 +1,7 @@
 // Owns: the process of one file witness: it does the calls on the directory, one after the other, as `witness-process.ts`
 // asks for them.
 // Must never: outlive the warden, or end by a signal that was meant for the warden.
+import { held } from '../../../domain/detached.ts';
 import { type Mark, WitnessDirectory } from './witness-directory.ts';
 
 export type Question =
@@ -41,5 +42,5 @@ async function work({ id, question }: Asked): Promise<void> {
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {});
 process.on('disconnect', () => process.exit(0));
 process.on('message', (asked: Asked) => {
-  before = before.then(() => work(asked));
+  before = held(before.then(() => work(asked)));
 });
