@@ -1,13 +1,25 @@
 // Months leave the database for an archive, and still verify; what is not in an archive, and told to every tree, does not leave.
-import { execFile } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import { createHash, generateKeyPairSync } from 'node:crypto';
-import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { type Test, test } from 'tap';
 import { monthsMark } from '../../server/admin/ledger/dump-queries.ts';
 import { frontierAt } from '../../server/admin/ledger/proofs.ts';
 import type { Config } from '../../server/config/config.ts';
+import { bounded } from '../../server/domain/bounded.ts';
 import { originOf } from '../../server/domain/ledger/checkpoint.ts';
 import { createLogger } from '../../server/observability/logger.ts';
 import { Database } from '../../server/postgres/database.ts';
@@ -431,4 +443,23 @@ test('a row that names another file deletes nothing, and an alarm says so; the a
     (await sql.query("select distinct subject from alert where kind = 'ledger.archive-stuck' order by 1")).map((row) => row),
     [{ subject: '2014-12' }, { subject: '2015-01' }],
   );
+});
+
+test('a link, a second name, a pipe or a directory is no archive, whatever it leads to', async (t) => {
+  const directory = temporaryDirectory(t);
+  const [file, odd] = [join(directory, 'file'), join(directory, 'ledger-2026-01.jsonl.gz')];
+  writeFileSync(file, 'an archive');
+  const never = new AbortController().signal;
+  t.equal(await hashOf(file, never), createHash('sha256').update('an archive').digest('hex'), 'twin: a file');
+  for (const put of [
+    () => symlinkSync(file, odd),
+    () => linkSync(file, odd),
+    () => void execFileSync('mkfifo', [odd]),
+    () => mkdirSync(odd),
+  ]) {
+    put();
+    t.equal(await bounded(20_000, 'the hash', hashOf(odd, never)), undefined);
+    rmSync(odd, { recursive: true });
+  }
+  t.equal(await hashOf(odd, never), undefined);
 });

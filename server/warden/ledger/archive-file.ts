@@ -3,8 +3,8 @@
 // Must never: hold more than a few pages of a file in memory, overwrite an existing file, or wait without end for a
 // disk that makes no progress.
 import { createHash, randomUUID } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { constants, createReadStream } from 'node:fs';
+import { type FileHandle, lstat, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -74,9 +74,9 @@ export async function syncDirectory(directory: string): Promise<void> {
   }
 }
 
-/** Returns whether a file exists at this path, whatever it contains. Throws every error of `stat` except ENOENT. */
+/** Returns whether something exists at this path, whatever it is. Follows no link. Throws every error of `lstat` except ENOENT. */
 export const isThere = (path: string): Promise<boolean> =>
-  stat(path).then(
+  lstat(path).then(
     () => true,
     (error: NodeJS.ErrnoException) => {
       if (error.code === 'ENOENT') return false;
@@ -195,18 +195,37 @@ export async function writeDraft(
   }
 }
 
-/** Returns the hexadecimal SHA-256 of a file, or undefined when the file does not exist. */
+/**
+ * Opens a regular file that has one name, without following a link or waiting for a pipe. Returns undefined when there
+ * is no such file at this path.
+ */
+async function openRegular(path: string): Promise<FileHandle | undefined> {
+  const handle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK).catch(
+    (error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT' || error.code === 'ELOOP') return undefined;
+      throw error;
+    },
+  );
+  const info = await handle?.stat();
+  if (info?.isFile() === true && info.nlink === 1) return handle;
+  await handle?.close();
+  return undefined;
+}
+
+/** Returns the hexadecimal SHA-256 of a regular file with one name, or undefined when there is no such file at this path. */
 export async function hashOf(path: string, signal: AbortSignal): Promise<string | undefined> {
-  if (!(await isThere(path))) return undefined;
+  const handle = await openRegular(path);
+  if (handle === undefined) return undefined;
   const pace = new Pace(signal);
   const sum = createHash('sha256');
   try {
-    for await (const piece of createReadStream(path, { signal: pace.signal })) {
+    for await (const piece of handle.createReadStream({ signal: pace.signal, autoClose: false })) {
       sum.update(piece as Buffer);
       pace.moved();
     }
   } finally {
     pace.end();
+    await handle.close();
   }
   return sum.digest('hex');
 }
@@ -246,7 +265,7 @@ export async function findDraft(directory: string, month: string, sha256: string
 /** Removes drafts that are so old that no process can still be working on them. */
 export async function clearDrafts(directory: string): Promise<void> {
   for (const { path } of await draftsIn(directory)) {
-    const { mtimeMs } = await stat(path);
+    const { mtimeMs } = await lstat(path);
     if (Date.now() - mtimeMs > draftMsMax) await rm(path, { force: true });
   }
 }

@@ -58,7 +58,9 @@ export class FileWitness implements Witness {
 
   /** Throws `corrupt` when the newest note that this witness had is gone. */
   async check(): Promise<void> {
-    const lost = this.#lost ?? (await this.#findLoss());
+    // A delivery may notice a loss while this question is under way: that one is told, too.
+    const found = await this.#findLoss();
+    const lost = this.#lost ?? found;
     this.#lost = undefined;
     if (lost !== undefined) throw lost;
   }

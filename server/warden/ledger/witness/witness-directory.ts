@@ -275,7 +275,10 @@ export class WitnessDirectory {
         fdatasyncSync(fd);
         const stamp = stampOf(fstatSync(fd));
         const isOlder = before !== undefined && compareRanks(rank, before.rank) < 0;
-        return { mark: isOlder ? before : { name, stamp, rank }, hasLost: remembered === 'lost' };
+        return {
+          mark: isOlder ? { ...before, stamp: before.name === name ? stamp : before.stamp } : { name, stamp, rank },
+          hasLost: remembered === 'lost',
+        };
       } catch (error) {
         // A line that was written in part is cut off when the file is opened again.
         this.close();
