@@ -22,6 +22,14 @@ const pageRows = 2000;
 const keptMs = 60 * 60_000;
 const blockLeaves = 256;
 
+function keyOf(text: string): ReturnType<typeof parseVerifierKey> {
+  try {
+    return parseVerifierKey(text);
+  } catch (error) {
+    throw new CofferdamError('invalid', error instanceof Error ? error.message : 'this is not a verifier key');
+  }
+}
+
 /** The verifications that operators started. Each runs in this process and is kept for an hour. */
 export class Verifications {
   readonly #database: Database;
@@ -37,7 +45,7 @@ export class Verifications {
   }
 
   start({ keys, notes, maxAgeSeconds }: Wish, by: Claim): { readonly verification: string } {
-    const witness = new Witness(keys.map(parseVerifierKey));
+    const witness = new Witness(keys.map(keyOf));
     let last: ReturnType<Witness['add']>;
     for (const [i, note] of notes.entries()) last = witness.add(note, `checkpoint ${i + 1}`, last);
     witness.close();
