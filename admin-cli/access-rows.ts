@@ -1,4 +1,4 @@
-// Owns: the rows of an access review as lines of a CSV file, and as text that a person goes through account by account.
+// Owns: the rows of an access review, as lines of a CSV file and as a text that a person reads account by account.
 import type { AccessRow } from '../server/rpc/operator-access.ts';
 import { type CsvCell, csv } from './csv.ts';
 import { colour, plain, when } from './output.ts';
@@ -16,7 +16,7 @@ function windowTexts(row: AccessRow): readonly string[] {
   return [...row.windows.map(windowText), ...(hidden > 0 ? [`and ${hidden} more: cofferctl window list --account ${row.account}`] : [])];
 }
 
-/** In this order since the first version; new ones come at the end. */
+/** The order of the columns never changes from one version to the next: new columns are added at the end. */
 const columns: readonly Column[] = [
   ['account', (row) => row.account],
   ['kind', (row) => row.kind],

@@ -1,5 +1,6 @@
-// Owns: reading one archive of the record on the operator's side, entry by entry, in bounded memory, hashed as it is read.
-// Must never: let a file count that is not, to its last byte, the one that was written.
+// Owns: reading one archive of the record on the operator's machine: entry by entry, in bounded memory, and hashed
+// while it is read.
+// Must never: accept a file that differs in any byte from the one that the gateway wrote.
 import { createHash, type Hash } from 'node:crypto';
 import { createReadStream, statSync } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
@@ -11,13 +12,13 @@ import type { ListedArchive } from '../server/rpc/operator-ledger.ts';
 
 const readBytes = 1024 * 1024;
 const gunzipBytes = 256 * 1024;
-/** Of one line; the longest entry has a part of it. */
+/** The largest accepted length of one line, in characters. The longest possible entry is shorter. */
 export const lineCharactersMax = 4 * 1024 * 1024;
 
-/** What is wrong with this file of the archive; `entries` of it were handed over before that was seen. */
+/** Says what is wrong with the file. Some of its entries may have been passed on before that was noticed. */
 class ArchiveFault extends Error {}
 
-/** Whether there is a file to read: undefined, or why not. */
+/** Returns why there is no file to read, or undefined when there is one. */
 export function absence(path: string): string | undefined {
   try {
     return statSync(path).isFile() ? undefined : 'is no file';
@@ -33,7 +34,7 @@ async function* hashed(chunks: AsyncIterable<Buffer>, hash: Hash): AsyncGenerato
   }
 }
 
-/** Hands over each line; how many there were. */
+/** Passes on each line, and returns the number of lines. */
 async function eachLine(chunks: AsyncIterable<Buffer>, onLine: (line: string, number: number) => void): Promise<number> {
   const decoder = new StringDecoder('utf8');
   let rest = '';
@@ -41,21 +42,21 @@ async function eachLine(chunks: AsyncIterable<Buffer>, onLine: (line: string, nu
   for await (const chunk of chunks) {
     const lines = (rest + decoder.write(chunk)).split('\n');
     rest = lines.pop() ?? '';
-    if (rest.length > lineCharactersMax) throw new ArchiveFault(`has a line behind line ${number} that is too long for an entry`);
+    if (rest.length > lineCharactersMax) throw new ArchiveFault(`has a line after line ${number} that is too long for an entry`);
     for (const line of lines) {
       number += 1;
       onLine(line, number);
     }
   }
-  if (rest + decoder.end() !== '') throw new ArchiveFault(`breaks off behind line ${number}`);
+  if (rest + decoder.end() !== '') throw new ArchiveFault(`ends in the middle of an entry, after line ${number}`);
   return number;
 }
 
-/** What reading threw, as a fault of the file; anything else is thrown on. */
+/** Returns an error of reading as the fault of the file. Any other error is thrown on. */
 function faultOf(thrown: unknown): string {
   if (thrown instanceof ArchiveFault) return thrown.message;
   const code = thrown instanceof Error && 'code' in thrown ? String(thrown.code) : '';
-  if (code === 'Z_BUF_ERROR') return 'breaks off';
+  if (code === 'Z_BUF_ERROR') return 'is cut off';
   if (code.startsWith('Z_')) return 'is damaged: it cannot be unpacked';
   if (/^E[A-Z]+$/.test(code)) return `cannot be read (${code})`;
   throw thrown;
@@ -68,8 +69,9 @@ function entryOf(line: string, number: number): ArchivedEntry {
 }
 
 /**
- * Hands over each entry of the file, before it is known whether the file is the right one: undefined says that it is; otherwise what is wrong with it, and
- * nothing of what was handed over may be used. What `onEntry` throws is thrown on, but for `corrupt`: that is a fault of the line.
+ * Passes on each entry of the file, before it is known whether the file is the right one. Returns undefined when it is.
+ * Otherwise it returns what is wrong with the file, and nothing that was passed on may be used. An error that `onEntry`
+ * throws is thrown on, except `corrupt`, which counts as a fault of the line.
  */
 export async function readArchive(
   path: string,

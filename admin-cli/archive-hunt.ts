@@ -1,5 +1,6 @@
-// Owns: looking for indicators in the archives of the record, on the operator's side: which there must be, reading every one, adding up.
-// Must never: give an answer while one of them is missing or not the one that was written.
+// Owns: searching the archives of the record for indicators on the operator's machine: knowing which archives there
+// must be, reading every one, and adding up what was found.
+// Must never: give an answer while an archive is missing or is not the one that was written.
 import { join } from 'node:path';
 import { CofferdamError } from '../server/domain/errors.ts';
 import type { ListedIndicator } from '../server/domain/incident/indicators.ts';
@@ -17,7 +18,10 @@ const progressEntries = 250_000;
 export type ArchivedHits = Omit<IndicatorHits, 'index'>;
 export type Progress = (text: string) => void;
 
-/** All faults at once: who fetches one file again fetches them all. */
+/**
+ * Throws with all faults together, so that an operator who fetches missing files can fetch all of them at once. Does
+ * nothing when there are no faults.
+ */
 function refuse(code: 'configuration' | 'corrupt', directory: string, faults: readonly string[]): void {
   if (faults.length === 0) return;
   const shown = faults.slice(0, faultsShownMax);
@@ -28,7 +32,7 @@ function refuse(code: 'configuration' | 'corrupt', directory: string, faults: re
   );
 }
 
-/** Before anything is asked: every file is there. */
+/** Checks that every file is there, before the search begins. Throws `configuration` otherwise. */
 export function requireArchives(directory: string, archives: readonly ListedArchive[]): void {
   const faults = archives.flatMap(({ file }) => {
     const why = absence(join(directory, file));
@@ -37,7 +41,7 @@ export function requireArchives(directory: string, archives: readonly ListedArch
   refuse('configuration', directory, faults);
 }
 
-/** An instant of microseconds, as the database's answers are spelled. */
+/** Returns an instant, given in microseconds since 1970, in the form of the gateway's answers. */
 const instant = (micros: number): string => new Date(Math.floor(micros / 1000)).toISOString();
 
 function hitsOf(found: Sightings, names: Names): ArchivedHits {
@@ -62,7 +66,10 @@ function tooMany(indicators: readonly ListedIndicator[], tally: Tally): Cofferda
   );
 }
 
-/** Every archive, to its end; hits by the place of the indicator. Throws when one is not the file that was written. */
+/**
+ * Reads every archive to its end, and returns the hits by the position of the indicator. Throws when an archive is not
+ * the file that was written.
+ */
 export async function huntArchives(
   client: Pick<Client, 'call'>,
   {
@@ -86,7 +93,7 @@ export async function huntArchives(
       if (places.length > 0 && !tally.add(entry, places)) throw tooMany(indicators, tally);
     });
     if (fault !== undefined) faults.push(`${archive.file} ${fault}`);
-    // After each file: the connection is not idle for as long as all of them take.
+    // Names are asked for after each file, so that the connection is not idle while all files are read.
     const found = [...tally.sightings.values()];
     if (faults.length === 0)
       await names.learn(

@@ -1,13 +1,13 @@
-// Owns: names of the ids that entries in archives carry, asked for once each.
+// Owns: the names of the ids in archived entries. Each name is asked for once.
 import { namesPerCallMax } from '../server/rpc/operator-incident.ts';
 import type { Client } from './client.ts';
 
 export type Names = {
-  /** Ids of accounts by name; who does not exist is left out. */
+  /** Returns the ids of accounts by name. An account that does not exist is left out. */
   accountIds(names: Iterable<string>): Promise<ReadonlyMap<string, string>>;
-  /** Asks for those that are not known yet. */
+  /** Asks for the names that are not known yet. */
   learn(accounts: Iterable<string>, customers: Iterable<string>): Promise<void>;
-  /** In order; ids that the gateway does not know have none. */
+  /** Returns the names in alphabetical order. An id that the gateway does not know has no name and is left out. */
   ofAccounts(ids: Iterable<string>): readonly string[];
   ofCustomers(ids: Iterable<string>): readonly string[];
 };
@@ -18,7 +18,7 @@ function* batches(all: Iterable<string>): Generator<string[]> {
 }
 
 export function namesFrom(client: Pick<Client, 'call'>): Names {
-  // null: it was asked for and does not exist.
+  // The value is null when the name was asked for and does not exist.
   const [accounts, customers] = [new Map<string, string | null>(), new Map<string, string | null>()];
   const shown = (known: ReadonlyMap<string, string | null>, ids: Iterable<string>): readonly string[] =>
     [...ids].flatMap((id) => known.get(id) ?? []).sort();

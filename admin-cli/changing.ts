@@ -1,5 +1,6 @@
-// Owns: how every changing command runs: a plan first; with --execute it is done, or proposed when a second operator is needed.
-// Must never: change anything without --execute, or say "done" of what was only proposed.
+// Owns: how every changing command runs. It shows a plan first; with --execute the change is made, or proposed when it
+// needs a second operator.
+// Must never: change anything without --execute, or call a change done that was only proposed.
 import type { Params, Result } from '../server/rpc/operation.ts';
 import { type OperatorToAdmin, operatorToAdmin } from '../server/rpc/operator-admin.ts';
 import { checkCall } from '../server/rpc/wrong-form.ts';
@@ -14,22 +15,22 @@ export type ChangingOperation = {
 type Plan = Result<OperatorToAdmin, 'plan'>;
 export type Proposed = { readonly change: string; readonly hash: string; readonly expiresAt: string };
 export type Performed<R> = {
-  /** What the plan said of rows that somebody altered in the database, and that hinder nothing. */
+  /** What the plan said about rows that somebody altered in the database and that do not prevent the change. */
   readonly altered: readonly string[];
 } & ({ readonly result: R; readonly proposed: null } | { readonly result: null; readonly proposed: Proposed });
 
 export const executeOption: Option = {
   name: 'execute',
   value: null,
-  help: 'do it, or propose it to a second operator; without, only what would happen is shown',
+  help: 'do it, or propose it to a second operator; without --execute only the plan is shown',
 };
-/** What every changing command takes beside its own options. */
+/** The options that every changing command has in addition to its own. */
 export const executeOptions: readonly Option[] = [
   executeOption,
   { name: 'break-glass', value: 'ID', help: 'do it alone, in an emergency that two operators had prepared' },
 ];
 
-/** The command that was typed, with --execute. */
+/** Returns the command that was typed, with --execute. */
 export function withExecute(given: Given): string {
   const options = Object.entries(given.options).flatMap(([name, value]) =>
     value === undefined ? [] : [value === '' ? `--${name}` : `--${name} ${shown(value)}`],
@@ -75,7 +76,10 @@ export function proposedText({ change, hash, expiresAt }: Proposed): string {
   ].join('\n');
 }
 
-/** Does it, or proposes it when the warden says that it needs another. Bad input is refused before anything is proposed. */
+/**
+ * Makes the change, or proposes it when the warden says that it needs a second operator. Invalid input is refused
+ * before anything is proposed.
+ */
 export async function perform<K extends ChangingOperation>(
   client: Client,
   given: Given,

@@ -1,8 +1,8 @@
-// Owns: charts for a terminal: a bar against its cap, and the course of a window.
+// Owns: charts for a terminal: a bar beside its cap, and how a window filled over time.
 
 const eighths = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'] as const;
 
-/** `██████░░░░  60 %`. A use above the cap fills the bar and says so. */
+/** Returns a bar such as `██████░░░░  60 %`. A value above the cap fills the bar, and the percentage shows it. */
 export function bar(used: number, cap: number, width = 20): string {
   const share = cap === 0 ? (used === 0 ? 0 : 1) : used / cap;
   const filled = Math.min(width, Math.round(share * width));
@@ -11,17 +11,17 @@ export function bar(used: number, cap: number, width = 20): string {
 }
 
 export type Course = {
-  /** One value per column, oldest first. */
+  /** One value for each column, the oldest first. */
   readonly values: readonly number[];
   readonly cap: number;
   readonly height: number;
   readonly label: (value: number) => string;
-  /** Below the first and the last column. */
+  /** The labels below the first and the last column. */
   readonly from: string;
   readonly until: string;
 };
 
-/** Columns that rise towards the cap, which is the line on top. */
+/** Returns a chart of columns. The line at its top is the cap. */
 export function course({ values, cap, height, label, from, until }: Course): string {
   const width = values.length;
   const top = Math.max(cap, 1);
@@ -30,7 +30,7 @@ export function course({ values, cap, height, label, from, until }: Course): str
   const cell = (value: number, row: number): string => {
     const steps = Math.min(height * 8, Math.round((value / top) * height * 8));
     const inRow = Math.max(0, Math.min(8, steps - row * 8));
-    // Something is never drawn as nothing.
+    // A value above zero is always visible, with at least one eighth of a character.
     return eighths[inRow === 0 && row === 0 && value > 0 ? 1 : inRow] ?? ' ';
   };
   const rows = Array.from({ length: height }, (_, i) => {

@@ -1,5 +1,6 @@
-// Owns: the operator's connection to the admin process: TLS 1.3 with a client certificate, over the unix socket or a tunnel's near end.
-// Must never: send anything before the server's certificate was checked against the installation's authority.
+// Owns: the operator's connection to the admin process: TLS 1.3 with a client certificate, over the unix socket or the
+// local end of a tunnel.
+// Must never: send anything before the server's certificate was verified against the installation's authority.
 import { readFileSync } from 'node:fs';
 import { connect as connectSocket } from 'node:net';
 import { join } from 'node:path';
@@ -19,28 +20,28 @@ const serverName = 'cofferdam-admin';
 const connectMs = 5000;
 const nothing = {} as const;
 const unfit = 'the admin process refused this certificate, or is not the one of this installation. Nothing was done';
-/** No certificate was looked at yet. */
+/** The connection ended before either side saw a certificate. */
 const crowded =
-  'the admin process ended the connection before either side had shown a certificate: more are knocking than it lets wait, or it is stopping. Nothing was done: try again, and look at who else connects (`ss -xp`)';
+  'the admin process ended the connection before either side had shown a certificate: too many connections are waiting, or it is stopping. Nothing was done: try again, and look at who else connects (`ss -xp`)';
 const unheard =
-  'the admin process ended the connection without an answer. So it treats a certificate that was revoked or is not of its authority, and everybody when its revocation list has ended; its log says which. Otherwise look whether the call was done before you repeat it';
+  'the admin process ended the connection without an answer. It does this with a certificate that was revoked or is not of its authority, and with every certificate when its revocation list has expired; its log says which. Otherwise find out whether the call was done before you repeat it';
 
-/** Longer than an operator's calls may wait in the admin process for places, and then for the warden. */
+/** Longer than a call may wait in the admin process for its places, and then for the warden. */
 const callTimeoutMs = 100_000;
 const isChange = (operation: OperatorOperation): boolean => operatorToAdmin[operation].changes;
-/** Whoever heard no answer to what changes something. */
-const unknown = `no answer came: it may have been done, or may be until ${commandLife.endMs / 1000} s after it was asked, and not later. Look before you repeat it (\`cofferctl report changes --since 1h\`)`;
+/** The text for an operator who got no answer to a call that changes something. */
+const unknown = `no answer came: the command may have been done, or may still be done until ${commandLife.endMs / 1000} s after it was asked, and not later. Check before you repeat it (\`cofferctl report changes --since 1h\`)`;
 
 export type Client = {
   call<K extends OperatorOperation>(operation: K, params: Params<OperatorToAdmin, K>): Promise<Result<OperatorToAdmin, K>>;
-  /** Signs and proposes; `applied` is not null when a prepared emergency let it through at once. */
+  /** Signs and proposes a change. `applied` is not null when a prepared emergency (break-glass) let the change be applied at once. */
   propose(wish: Wish): Promise<Result<OperatorToAdmin, 'change.propose'>>;
   /** Signs an approval of the text with this hash, and sends it. */
   approve(change: string, hash: string): Promise<Result<OperatorToAdmin, 'change.approve'>>;
   close(): void;
 };
 
-/** Words of the other side, which may quote what anybody wrote: nothing in them steers a terminal. */
+/** Texts of the other side may quote what anybody wrote, so control characters in them are replaced before they reach the terminal. */
 function asShown(thrown: unknown): unknown {
   if (!(thrown instanceof CofferdamError)) return thrown;
   return new CofferdamError(thrown.code, plain(thrown.message.replaceAll('\n', ' ')), { cause: thrown });
@@ -58,7 +59,7 @@ function readIdentity(directory: string, name: string): Buffer {
   }
 }
 
-/** Connects, or says why not and what to do. */
+/** Connects to the admin process. Rejects with a text that says why that was not possible and what to do. */
 export function connect({ directory, socket }: Identity): Promise<Client> {
   const files = {
     cert: readIdentity(directory, 'cert.pem'),
@@ -99,7 +100,8 @@ export function connect({ directory, socket }: Identity): Promise<Client> {
         onClose: () => {},
         onBug: () => {},
       });
-      // With TLS 1.3 the server looks at our certificate after we are done: a refusal is an end without a word.
+      // With TLS 1.3, the server checks our certificate after our side has finished the handshake. A refusal is
+      // therefore a connection that ends without an answer.
       let isHeard = false;
       const call: Client['call'] = async (operation, params) => {
         try {

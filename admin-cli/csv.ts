@@ -1,9 +1,9 @@
-// Owns: rows as CSV (RFC 4180): a header line, CRLF, quotes where they are needed.
-// Must never: give a spreadsheet something that it takes for a formula.
+// Owns: writing rows as CSV (RFC 4180): a header line, CRLF, and quotes where they are needed.
+// Must never: write a cell that a spreadsheet would take for a formula.
 
 export type CsvCell = string | number | boolean | null;
 
-/** What begins like a formula gets an apostrophe in front: spreadsheets then take it for text. */
+/** A text that begins like a formula gets an apostrophe in front, so that spreadsheets take it for text. */
 function cell(value: CsvCell): string {
   const text = value === null ? '' : value === true ? 'yes' : value === false ? 'no' : String(value);
   const safe = typeof value === 'string' && /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;

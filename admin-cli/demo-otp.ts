@@ -1,11 +1,12 @@
-// Owns: printing the current code of a demo account. RFC 6238 with SHA-1, 30 s, 6 digits; the product's own TOTP lives in the warden.
+// Owns: printing the current code of a demo account (RFC 6238 with SHA-1, 30 seconds, 6 digits). The product's own TOTP
+// is in the warden.
 import { createHmac } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 const base32 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
 
-/** The code of a base32 secret at a time in seconds since 1970. */
+/** Returns the code of a base32 secret at a time in seconds since 1970. */
 export function totp(secret: string, seconds: number): string {
   const bits = [...secret].map((letter) => base32.indexOf(letter).toString(2).padStart(5, '0')).join('');
   const key = Buffer.from((bits.match(/.{8}/g) ?? []).map((byte) => Number.parseInt(byte, 2)));

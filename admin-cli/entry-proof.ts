@@ -1,6 +1,7 @@
-// Owns: checking the proof of one entry here, with what was shown: fields to leaf, leaf to its tree's root, that by the map of all trees to the head, that to the checkpoint, and its
-// signature.
-// Must never: take the gateway's word for any step but the verifier key.
+// Owns: checking the proof of one entry on the operator's machine. The proof leads from the fields that were shown to
+// the leaf, from the leaf to the root of its tree, from that root through the map of all trees to the head, from the
+// head to the checkpoint, and from there to the signature of the checkpoint.
+// Must never: trust the gateway for any step, except for the verifier key.
 import { leafData, type PlacedEntry } from '../server/domain/ledger/leaf.ts';
 import { mapDepth, mapLeaf, mapRootFrom } from '../server/domain/ledger/map.ts';
 import type { Result } from '../server/rpc/operation.ts';
@@ -16,7 +17,7 @@ function placed({ entry, hashed }: ShownEntry): PlacedEntry {
   return { ...entry, ...hashed, number: entry.number ?? 0, customer: entry.customerId, account: entry.accountId };
 }
 
-/** The texts that were hashed must say what was shown. */
+/** Returns whether the texts that were hashed say the same as the fields that were shown. */
 function saysTheSame({ entry, hashed }: ShownEntry): boolean {
   const same = (text: string, shown: unknown): boolean => JSON.stringify(JSON.parse(text)) === JSON.stringify(shown);
   const [seconds, micros] = [Date.parse(`${entry.at.slice(0, 19)}Z`), Number(entry.at.slice(20, 26))];
@@ -25,7 +26,7 @@ function saysTheSame({ entry, hashed }: ShownEntry): boolean {
 
 type Proof = NonNullable<ShownEntry['proof']>;
 
-/** Whether the tree, of this size and root, leads to the map of all trees that the head commits to. */
+/** Returns whether the tree, with this size and root, is in the map of all trees to which the head commits. */
 function isInHead({ head, tree }: Proof): boolean {
   const [, mapRoot] = /^cofferdam ledger head\/2\n\d+\n\d+\n([A-Za-z0-9+/]{43}=)\n[A-Za-z0-9+/]{43}=\n$/.exec(head.text) ?? [];
   const isSlot = Number.isInteger(tree.slot) && tree.slot >= 0 && tree.slot < 2 ** mapDepth;
@@ -34,7 +35,7 @@ function isInHead({ head, tree }: Proof): boolean {
   return Buffer.from(mapRootFrom(sha256, leaf, tree.slot, tree.path.map(bytes))).equals(bytes(mapRoot));
 }
 
-/** Why the note is not to be believed; undefined: a key that the gateway names has signed it. */
+/** Returns why the note is not to be trusted, or undefined when it is signed by a key that the gateway names. */
 function faultOf(note: Note, verifierKeys: readonly string[]): string | undefined {
   try {
     return verifyNote(note, verifierKeys.map(parseVerifierKey));
@@ -49,10 +50,11 @@ export function checkEntry(shown: ShownEntry): Checked {
   const bad = (text: string): Checked => ({ is: 'bad', text });
   if (!saysTheSame(shown)) return bad('what is shown is not what was hashed');
   const { head, tree } = proof;
-  if (tree.id !== hashed.tree || !isInHead(proof)) return bad('its tree does not lead to the head: it is not the one that was sealed');
+  if (tree.id !== hashed.tree || !isInHead(proof))
+    return bad('the tree of the entry does not lead to the head: it is not the tree that was sealed');
   const leaf = leafHash(leafData(sha256, placed(shown), Buffer.from(hashed.salt, 'hex')));
   if (!verifyAuditPath(leaf, hashed.position, tree.size, proof.path.map(bytes), bytes(tree.root)))
-    return bad('the entry does not lead to the root of its tree: it was changed, or something beside it was');
+    return bad('the entry does not lead to the root of its tree: it was changed, or another entry of the tree was');
   const note = parseNote(proof.checkpoint);
   if (!verifyAuditPath(leafHash(Buffer.from(head.text)), head.position, note.size, head.proof.map(bytes), note.root))
     return bad('the head of its tree is not in the newest checkpoint');

@@ -1,7 +1,7 @@
-// Owns: a signed value for people: every field of it on a line, nothing left out, keys by their fingerprints beside them.
+// Owns: showing a signed value to people: every field on a line of its own, nothing left out, and each key with its fingerprint.
 import { createHash } from 'node:crypto';
 
-/** `a.b.0` and its value. Empty lists and objects are shown as such. */
+/** Returns each field as a path such as `a.b.0`, and its value. Empty lists and objects are shown as such. */
 export function fields(value: Readonly<Record<string, unknown>>, prefix = ''): readonly (readonly [string, string])[] {
   return Object.entries(value).flatMap(([name, one]): readonly (readonly [string, string])[] => {
     const path = `${prefix}${name}`;
@@ -20,7 +20,10 @@ export function fields(value: Readonly<Record<string, unknown>>, prefix = ''): r
   });
 }
 
-/** Of an SSH public key line, as ssh-keygen -l prints it; of a bare SPKI, as the list of operators does. */
+/**
+ * Returns the fingerprint of an SSH public key line as `ssh-keygen -l` prints it, and that of a bare SPKI as the list
+ * of operators prints it.
+ */
 function fingerprintOf(text: string): string {
   const [, blob] = text.split(' ');
   return blob === undefined

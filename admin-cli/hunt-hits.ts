@@ -1,4 +1,4 @@
-// Owns: one answer of two: what an indicator hit in the database and in the archives.
+// Owns: combining what an indicator hit in the database and what it hit in the archives.
 import { namesShownMax } from '../server/rpc/operator-incident.ts';
 import type { ArchivedHits } from './archive-hunt.ts';
 
@@ -12,7 +12,10 @@ function kindsOf(a: ArchivedHits, b: ArchivedHits): { kind: string; count: numbe
   return [...counts].map(([kind, count]) => ({ kind, count })).sort((x, y) => y.count - x.count || (x.kind < y.kind ? -1 : 1));
 }
 
-/** Sums, the whole span, all names. A session that reaches from the archives into the database counts in both. */
+/**
+ * Returns both results together: the sums, the whole time span, all names. A session with entries in the archives and
+ * in the database is counted twice.
+ */
 export function united(found: ArchivedHits | null, archived: ArchivedHits | null): ArchivedHits | null {
   if (found === null || archived === null) return found ?? archived;
   const [accounts, customers] = [union(found.accounts, archived.accounts), union(found.customers, archived.customers)];

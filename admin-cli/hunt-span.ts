@@ -1,14 +1,15 @@
-// Owns: how much of the record a hunt has looked at: which archives there are beside the database, and how to say what is missing.
-// Must never: call an answer complete while a month that exists was not looked at.
+// Owns: how much of the record a hunt has searched: which archives there are beside the database, and the text about
+// what is missing.
+// Must never: call an answer complete while an existing month was not searched.
 import { CofferdamError } from '../server/domain/errors.ts';
 import type { ListedArchive } from '../server/rpc/operator-ledger.ts';
 import type { Client } from './client.ts';
 import { when } from './output.ts';
 
 export type Span = {
-  /** Months whose entries are in archives only, oldest first. */
+  /** Months whose entries are only in archives, the oldest first. */
   readonly offline: readonly ListedArchive[];
-  /** Months that are gone, archive and all. */
+  /** Months that no longer exist, because their archives were deleted. */
   readonly ended: readonly ListedArchive[];
 };
 
@@ -19,16 +20,22 @@ export async function spanOf(client: Pick<Client, 'call'>): Promise<Span> {
 
 const named = (list: readonly ListedArchive[]): string => list.map((one) => one.month).join(' ');
 
-/** A month that left between two questions would be in neither answer. */
+/** Throws `conflict` when the list of archives changed. A month that left the database between two questions would be in neither answer. */
 export async function requireSame(client: Pick<Client, 'call'>, before: Span): Promise<void> {
   const after = await spanOf(client);
   if (named(after.offline) !== named(before.offline) || named(after.ended) !== named(before.ended))
-    throw new CofferdamError('conflict', 'a month of the record moved while the question was asked. There is no answer: ask again');
+    throw new CofferdamError(
+      'conflict',
+      'a month of the record was archived or deleted while the question was asked. There is no answer: ask again',
+    );
 }
 
 const monthAfter = (month: string): string => new Date(Date.UTC(Number(month.slice(0, 4)), Number(month.slice(5, 7)), 1)).toISOString();
 
-/** The answer begins here; null: everything that exists was looked at. `database`: since when it has everything. */
+/**
+ * Returns the instant at which the answer begins, or null when everything that exists was searched. `database` is the
+ * instant from which on the database has everything.
+ */
 export function completeFrom({ offline, ended }: Span, database: string | null, areRead: boolean): string | null {
   const last = offline.at(-1);
   if (areRead || last === undefined) return offline.length + ended.length > 0 ? null : database;
@@ -39,7 +46,7 @@ export function completeFrom({ offline, ended }: Span, database: string | null, 
 const files = (list: readonly ListedArchive[]): string =>
   list.length === 1 ? `1 file, ${list[0]?.file}` : `${list.length} files, ${list[0]?.file} to ${list.at(-1)?.file}`;
 
-/** Lines for the operator: what was not looked at, and what nobody can look at any more. */
+/** Returns lines for the operator: what was not searched, and what nobody can search any more. */
 export function notices({ offline, ended }: Span, from: string | null): readonly string[] {
   const lines: string[] = [];
   if (from !== null && offline.length > 0)

@@ -1,4 +1,4 @@
-// Owns: the operator's own certificate as cofferctl sees it: over, or over soon, and what to type then.
+// Owns: the operator's own certificate as cofferctl sees it: whether it has expired or expires soon, and which command to type then.
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -7,7 +7,7 @@ import { CofferdamError } from '../server/domain/errors.ts';
 const warnDays = 30;
 const dayMs = 86_400_000;
 
-/** Where the admin process answers: its socket, or the near end of a tunnel to it. */
+/** The address of the admin process: its socket, or the local end of a tunnel to it. */
 export type Place = string | { readonly host: string; readonly port: number };
 export type Identity = { readonly directory: string; readonly socket: Place };
 
@@ -25,7 +25,7 @@ function endOf(directory: string): Date | undefined {
   }
 }
 
-/** Throws `denied` when nobody would take the certificate anyway. */
+/** Throws `denied` when the certificate has expired, because the admin process would refuse it. */
 export function checkNotExpired(directory: string, now: Date = new Date()): void {
   const end = endOf(directory);
   if (end !== undefined && end < now)
@@ -35,7 +35,7 @@ export function checkNotExpired(directory: string, now: Date = new Date()): void
     );
 }
 
-/** A word of warning while there is time; empty when there is enough. */
+/** Returns a warning when the certificate expires within 30 days, otherwise an empty text. */
 export function expiryWarning(directory: string, now: Date = new Date()): string {
   const end = endOf(directory);
   const days = end === undefined ? warnDays : Math.floor((end.getTime() - now.getTime()) / dayMs);

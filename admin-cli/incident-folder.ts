@@ -1,25 +1,40 @@
-// Owns: the directory in which an incident is written down for those concerned: made once, a folder for each customer, its slice of the record, the verifier.
-// Must never: write over a file that is there, or leave the directory by what a name says.
+// Owns: the directory in which an incident is documented for those concerned: created once, with a folder for each
+// customer, that customer's slice of the record, and the verifier.
+// Must never: overwrite an existing file, or leave the directory because of what a name contains.
 import { appendFileSync, copyFileSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CofferdamError } from '../server/domain/errors.ts';
 import type { Client } from './client.ts';
+import { type Checking, checkSlice, provedName, type Standing } from './slice-check.ts';
 
 const verifier = join(import.meta.dirname, '..', 'verifier', 'ledger-verifier.mjs');
 
-/** A name that stays in its folder, whatever the record says. */
-export const folderOf = (name: string): string =>
-  /^[a-z0-9][a-z0-9._-]{0,63}$/.test(name) ? name : name.replaceAll(/[^a-z0-9-]/g, '_').slice(0, 64);
+export type Whose = { readonly customer: string | null; readonly customerId: string | null };
+
+/** A name that stays in its folder, whatever the record says, and the id: two customers never share a folder. */
+export function folderOf({ customer, customerId }: Whose): string {
+  const name =
+    customer === null
+      ? undefined
+      : customer
+          .replaceAll(/[^a-z0-9.-]/g, '_')
+          .replace(/^\.+/, '_')
+          .slice(0, 64);
+  return [name, customerId].filter((one) => one !== undefined && one !== null).join('_') || 'none';
+}
 
 export function save(path: string, content: string): void {
   writeFileSync(path, content, { mode: 0o600, flag: 'wx' });
 }
 
-/** For so long the pack waits for the head of the record at which it ends. */
+/** How long the pack waits for the head of the record at which its slices end, in milliseconds. */
 const epochMs = 30_000;
 const lookEveryMs = 500;
 
-/** A head that names all trees, sealed and witnessed behind everything that is told here; says so when it does not come. */
+/**
+ * Waits for a head that names all trees, and that was sealed and witnessed after everything that the pack reports.
+ * Throws `unavailable` when there is none in time.
+ */
 export async function waitForEpoch(client: Client): Promise<void> {
   const { askedAt } = await client.call('ledger.begin-epoch', {});
   for (const end = performance.now() + epochMs; performance.now() < end; await new Promise((resolve) => setTimeout(resolve, lookEveryMs))) {
@@ -32,18 +47,34 @@ export async function waitForEpoch(client: Client): Promise<void> {
   );
 }
 
-/** What the first line of a slice says of it. */
+/** What the first line of a slice says about it. */
 export type SliceHead = {
   readonly says: 'affected' | 'not-affected';
   readonly subject: string;
+  /** The window in microseconds since 1970; it begins with the first entry ever when `begin` is null. */
+  readonly begin: number | null;
+  readonly end: number;
   readonly entries: number;
   readonly selected: number;
 };
 
-/** Writes the customer's part of the record; undefined: nothing of that customer is on record, and the file is empty. */
-export async function saveSlice(client: Client, scope: string, customerId: string, path: string): Promise<SliceHead | undefined> {
+/** A slice that was verified. `name`: the customer's, as its own record states it; undefined: that cannot be proved from here. */
+export type Slice = SliceHead & { readonly name: string | undefined };
+
+/**
+ * Writes the customer's part of the record and verifies it; undefined: nothing of that customer is on record, and the
+ * file is empty. Throws `corrupt` when it does not verify, or when the catalogue calls the customer by another name than
+ * its record.
+ */
+export async function saveSlice(
+  client: Client,
+  scope: string,
+  { customer, customerId }: { readonly customer: string | null; readonly customerId: string },
+  path: string,
+  checking: Checking,
+): Promise<Slice | undefined> {
   save(path, '');
-  let head: SliceHead | undefined;
+  let head: (SliceHead & { readonly to: { readonly tree: Standing } }) | undefined;
   for (let offset: number | null = 0; offset !== null; ) {
     const page: { readonly rows: readonly unknown[]; readonly next: number | null } = await client.call('incident.slice', {
       scope,
@@ -51,13 +82,25 @@ export async function saveSlice(client: Client, scope: string, customerId: strin
       offset,
     });
     appendFileSync(path, page.rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
-    head ??= (page.rows[0] as { readonly slice: SliceHead } | undefined)?.slice;
+    head ??= (page.rows[0] as { readonly slice: typeof head } | undefined)?.slice;
     offset = page.next;
   }
-  return head;
+  if (head === undefined) return undefined;
+  await checkSlice(path, customerId, checking);
+  const name = await provedName(client, customerId, head.to.tree);
+  if (name !== undefined && customer !== null && name !== customer)
+    throw new CofferdamError(
+      'corrupt',
+      `the catalogue calls customer ${customerId} "${customer}", and its own record "${name}": somebody wrote into the catalogue. Give nobody anything of this`,
+    );
+  return { ...head, name };
 }
 
-/** Before anything is asked. One level only: Node makes a way of several for ever where one of its places cannot hold any. */
+/**
+ * Creates the directory, or checks that it is empty, before the gateway is asked anything. Only one level is created,
+ * because Node.js never returns from a recursive mkdir when one of the parents cannot contain directories. Throws a
+ * RangeError otherwise.
+ */
 export function makeEmpty(out: string): void {
   const there = statSync(out, { throwIfNoEntry: false });
   if (there?.isDirectory() === false) throw new RangeError(`${out} is no directory: name one that does not exist yet`);
@@ -71,5 +114,5 @@ export function makeEmpty(out: string): void {
   }
 }
 
-/** The program that checks slices, for whoever is given a folder. */
+/** Copies the program that verifies slices, for the people who get a folder. */
 export const saveVerifier = (out: string): void => copyFileSync(verifier, join(out, 'ledger-verifier.mjs'));

@@ -1,16 +1,17 @@
-// Owns: the texts of an incident's pack: the overall page, a draft notice for each customer, how to verify a slice.
-// Must never: say that something is known which is not, or leave a blank that looks filled. What a person has to decide stands in brackets.
+// Owns: the texts of an incident's pack: the overall page, a draft notice for each customer, and how to verify a slice.
+// Must never: state as known what is not known, or leave a gap that looks filled. What a person has to decide is in
+// brackets.
 
 import { sizeText as size } from '../server/domain/budgets.ts';
 import { clocksFrom } from '../server/domain/incident/clocks.ts';
-import type { Selection } from '../server/domain/incident/selection.ts';
+import { kindOfSelection, type Selection } from '../server/domain/incident/selection.ts';
 import type { IncidentRow, IncidentSummary } from '../server/rpc/operator-incident.ts';
 import { type CsvCell, csv } from './csv.ts';
 import type { SliceHead } from './incident-folder.ts';
 
 import { when } from './output.ts';
 
-/** Its name, or its id when the catalogue has none. */
+/** Returns the customer's name, or its id when the catalogue has no name. */
 export const nameOf = (of: { readonly customer: string | null; readonly customerId: string | null }): string =>
   of.customer ?? of.customerId ?? 'none';
 
@@ -19,7 +20,28 @@ export type CustomerPack = {
   readonly files: readonly IncidentRow<'files'>[];
   readonly names: readonly IncidentRow<'names'>[];
   readonly deposits: readonly IncidentRow<'deposits'>[];
+  /** Failed logins and changes: entries of no session that belong to the selection. */
+  readonly traces: readonly IncidentRow<'traces'>[];
 };
+
+/** To whom a letter goes: by the name that the customer's own record states, where that could be proved. */
+export type Addressee = { readonly name: string; readonly id: string | null; readonly isProved: boolean };
+
+/** A selection and its window, as every sentence of a letter is limited by it. */
+export type Asked = { readonly selection: Selection; readonly window: IncidentSummary['window']; readonly isEmpty: boolean };
+
+/** What a customer is told of the selection: by what was asked, and never whom, who may be another customer. */
+const askedText = ({ selection, window }: Asked): string =>
+  `${kindOfSelection(selection)} [which: name it where it may be told], ${window.since === null ? 'from the beginning' : `from ${when(window.since)}`} up to ${when(window.until)} (UTC)`;
+
+const addressText = ({ name, id, isProved }: Addressee): readonly string[] => [
+  id === null
+    ? '[This belongs to no customer.]'
+    : `${name} has the id ${id} in our gateway. Every receipt that you have from it names this id (\`customer\`), signed: compare them.`,
+  ...(isProved || id === null
+    ? []
+    : ["[The name is the catalogue's alone: the entry that states it could not be proved from here. Compare it.]"]),
+];
 
 const selectionText = (selection: Selection): string =>
   Object.entries(selection)
@@ -32,14 +54,17 @@ export function overallPage(given: {
   readonly made: Date;
   readonly summary: IncidentSummary;
   readonly customers: readonly IncidentRow<'customers'>[];
+  /** What a reader must be told first, each a sentence. */
+  readonly warnings: readonly string[];
 }): string {
-  const { selection, aware, made, summary, customers } = given;
+  const { selection, aware, made, summary, customers, warnings } = given;
   const { totals, record } = summary;
   return [
     '# Incident: whose files were exposed',
     '',
-    `Asked: ${selectionText(selection)}. Awareness: ${when(aware.toISOString())}. Made: ${when(made.toISOString())}.`,
+    `Asked: ${selectionText(selection)}. Looked at: ${summary.window.since === null ? 'everything' : `from ${when(summary.window.since)}`} up to ${when(summary.window.until)} (UTC). Awareness: ${when(aware.toISOString())}. Made: ${when(made.toISOString())}.`,
     '',
+    ...warnings.flatMap((one) => [`**${one}**`, '']),
     ...(record.completeFrom === null
       ? []
       : [`**Not complete: the record before ${when(record.completeFrom)} is in archives and was not looked at.**`, '']),
@@ -62,14 +87,14 @@ export function overallPage(given: {
     '',
     '## Customers',
     '',
-    '| customer | certain | possible | unsent | released | sent | names | deposits | could have been read |',
-    '|---|---|---|---|---|---|---|---|---|',
+    '| customer | id | certain | possible | unsent | released | sent | names | deposits | failed logins | entries | could have been read |',
+    '|---|---|---|---|---|---|---|---|---|---|---|---|',
     ...customers.map(
       (one) =>
-        `| ${nameOf(one)} | ${one.certain} | ${one.possible} | ${one.unsent} | ${size(one.releasedBytes)} | ${size(one.sentBytes)} | ${one.names} | ${one.deposits} | ${one.unread} |`,
+        `| ${nameOf(one)} | ${one.customerId ?? 'none'} | ${one.certain} | ${one.possible} | ${one.unsent} | ${size(one.releasedBytes)} | ${size(one.sentBytes)} | ${one.names} | ${one.deposits} | ${one.failedLogins} | ${one.entries} | ${one.unread} |`,
     ),
     '',
-    'A folder for each: `files.csv`, `files.json`, `names.csv`, `deposits.csv`, `slice.jsonl` (its part of the record, without a gap), `VERIFY.md`, `notice.md` (a draft).',
+    'A folder for each: `files.csv`, `files.json`, `names.csv`, `deposits.csv`, `attempts.csv` (failed logins and changes), `slice.jsonl` (its part of the record, without a gap), `VERIFY.md`, `notice.md` (a draft).',
     'Nothing of one customer stands in the folder of another.',
     '',
     '## The record behind it',
@@ -81,22 +106,25 @@ export function overallPage(given: {
   ].join('\n');
 }
 
-export function notice(pack: CustomerPack, aware: Date): string {
-  const { totals, files } = pack;
-  const times = files.flatMap((one) => [one.first, one.last]).sort();
+export function notice(pack: CustomerPack, aware: Date, to: Addressee, asked: Asked): string {
+  const { totals, files, traces } = pack;
+  const times = [...files.flatMap((one) => [one.first, one.last]), ...traces.map((one) => one.at)].sort();
   const exposed = files.filter((one) => one.certainty !== 'unsent');
+  const others = traces.length - totals.failedLogins;
   return [
-    `# Draft notice to ${nameOf(totals)}`,
+    `# Draft notice to ${to.name}`,
     '',
     '[Check every sentence before this is sent. What stands in brackets is for a person to fill in.]',
     '',
     'Dear [name],',
     '',
-    `on ${when(aware.toISOString())} (UTC) we became aware of unauthorised access to our file transfer gateway that concerns files of ${nameOf(totals)}.`,
+    ...addressText(to),
+    '',
+    `on ${when(aware.toISOString())} (UTC) we became aware of unauthorised access to our file transfer gateway. We have asked our record for ${askedText(asked)}: ${totals.entries} entries that concern ${to.name} belong to it. Every sentence below is about these alone.`,
     '',
     exposed.length === 0
-      ? 'By our record no file of yours was sent to the intruder.'
-      : `By our record ${totals.certain} of your files were sent to the intruder, and ${totals.possible} more may have been (the connection broke while they were read). The list with names, sizes, hashes and times is attached (files.csv).`,
+      ? 'By our record no file of yours was sent to whoever did it.'
+      : `By our record ${totals.certain} of your files were sent, and ${totals.possible} more may have been (the connection broke while they were read). The list with names, sizes, hashes and times is attached (files.csv).`,
     ...(times.length === 0 ? [] : [`This happened between ${when(times[0] ?? null)} and ${when(times.at(-1) ?? null)} (UTC).`]),
     ...(totals.unsent === 0 ? [] : [`${totals.unsent} further files were opened; by our record nothing of them was sent.`]),
     ...(totals.names === 0 ? [] : [`${totals.names} names of files were listed (names.csv).`]),
@@ -105,9 +133,15 @@ export function notice(pack: CustomerPack, aware: Date): string {
       : [
           `${totals.deposits} files that were delivered in that time passed through the part of our system that was affected (deposits.csv).`,
         ]),
-    `No other file of yours was released: at most ${size(totals.releasedBytes)} left our store.`,
+    ...(totals.failedLogins === 0
+      ? []
+      : [
+          `${totals.failedLogins} logins to your accounts were refused, or stopped before the last proof (attempts.csv). They opened no session.`,
+        ]),
+    ...(others <= 0 ? [] : [`${others} more entries tell of changes to your accounts or keys (attempts.csv).`]),
+    `In this, no other file of yours was released: at most ${size(totals.releasedBytes)} left our store.`,
     '',
-    'Whether these statements are complete you can check yourself: our record is sealed when it is written, and every entry of it that concerns you is attached, from a point of the record before the incident to one behind it, without a gap (slice.jsonl, VERIFY.md).',
+    'Whether these statements are complete you can check yourself: our record is sealed when it is written, and every entry of it of that time that concerns you is attached, without a gap (slice.jsonl, VERIFY.md), whether it belongs to the above or not.',
     '',
     '[What happened, as far as it is known. What was done. What the customer should do: keys to change, payments to look at.]',
     '',
@@ -116,41 +150,50 @@ export function notice(pack: CustomerPack, aware: Date): string {
   ].join('\n');
 }
 
-/** To a customer whom an incident did not touch. */
-export const assurance = (customer: string, { subject, entries }: Pick<SliceHead, 'subject' | 'entries'>): string =>
+/** Returns a draft letter to a customer that the incident did not touch. */
+export const assurance = (to: Addressee, { entries }: Pick<SliceHead, 'entries'>, asked: Asked): string =>
   [
-    `# Draft letter to ${customer}`,
+    `# Draft letter to ${to.name}`,
     '',
     '[Check every sentence before this is sent. What stands in brackets is for a person to fill in.]',
     '',
     'Dear [name],',
     '',
-    `you may have heard of unauthorised access to our file transfer gateway. We have asked our record about ${subject}: nothing that concerns ${customer} belongs to it.`,
+    ...addressText(to),
     '',
-    `You need not take our word for it. Every entry of our record of that time that concerns you is attached (slice.jsonl), ${entries} in all, with the proof that none was left out and none was changed since it was sealed`,
-    '(VERIFY.md). Look at all of them: each file of yours that was opened, by whom and when, is there.',
+    `you may have heard of unauthorised access to our file transfer gateway. We have asked our record for ${askedText(asked)}. ${
+      asked.isEmpty
+        ? 'Our record has nothing of it at all: no session, no failed login, no other entry, of nobody.'
+        : `Of the ${entries} entries of that time that concern ${to.name} none belongs to it.`
+    }`,
+    '',
+    `You need not take our word for what is in our record. Every entry of that time that concerns you is attached (slice.jsonl), ${entries} in all, with the proof that none was left out and none was changed since it was sealed`,
+    '(VERIFY.md). Look at all of them: each file of yours that was opened, by whom and when, is there. Which of them belong to what we asked for is our word, and this letter says it.',
     '',
     '[Contact. Number of this incident.]',
     '',
   ].join('\n');
 
-export const verifying = (keys: readonly string[]): string =>
-  [
+export function verifying(keys: readonly string[], to: Addressee, { since, until }: IncidentSummary['window']): string {
+  const demanded = `${since === null ? '' : ` --since ${new Date(since).toISOString()}`} --until ${new Date(until).toISOString()}`;
+  return [
     '# How to verify slice.jsonl',
     '',
-    'It holds every entry of our record that concerns you, between two points of it that we signed: one from before the incident, or the beginning, and one behind it. That none of them is missing is',
-    'proved: with one left out, added or changed it does not verify. Which of them belong to the incident is our word (`selected`); you can look at every one. Needed: Node.js 20 or later, and the',
-    'verifier beside this folder (one file without dependencies; docs/reference/ledger-format.md of the product describes the format for any other program).',
+    `It holds every entry of our record that concerns customer ${to.id ?? 'none'} (${to.name}) and that was sealed between two points of it that we signed: one from before the time asked for, or the beginning, and one behind it.`,
+    'The id is yours when it is the one in your receipts (`customer`): they are signed. That no entry is missing is proved: with one left out, added or changed, or with points that do not enclose the',
+    'time below, it does not verify. Which of them belong to the incident (`selected`), and the words of the first line, are signed by nobody: our letter says it, and you can look at every entry. Needed: Node.js 20',
+    'or later, and the verifier beside this folder (one file without dependencies; docs/reference/ledger-format.md of the product describes the format for any other program).',
     '',
     '```',
-    `node ../ledger-verifier.mjs slice ${keys.map((key) => `--key ${key}`).join(' ')} slice.jsonl`,
+    `node ../ledger-verifier.mjs slice ${keys.map((key) => `--key ${key}`).join(' ')}${demanded} slice.jsonl`,
     '```',
     '',
-    'Compare the key with the one that you were given when the contract began. When you keep checkpoints of our record yourself, or get them from somebody whom you trust, add',
-    '`--witness DIRECTORY`: then nobody can have rewritten the record since, we included. Internal fields (addresses, fingerprints) are covered by a digest and not shown;',
+    'Compare the key with the one that you were given when the contract began, and the time with the one that you want to know about. When you keep checkpoints of our record yourself, or somebody whom you',
+    'trust keeps them, add `--witness DIRECTORY`: then nobody can have rewritten the record since, we included. Internal fields (addresses, fingerprints) are covered by a digest and not shown;',
     'of other customers nothing is in it.',
     '',
   ].join('\n');
+}
 
 const listingColumns: readonly (readonly [string, (row: IncidentRow<'names'>) => CsvCell])[] = [
   ['folder', (row) => row.folder],
@@ -170,6 +213,12 @@ const depositColumns: readonly (readonly [string, (row: IncidentRow<'deposits'>)
   ['first', (row) => row.first],
   ['last', (row) => row.last],
 ];
+const traceColumns: readonly (readonly [string, (row: IncidentRow<'traces'>) => CsvCell])[] = [
+  ['at', (row) => row.at],
+  ['kind', (row) => row.kind],
+  ['account', (row) => row.account],
+  ['facts', (row) => JSON.stringify(row.facts)],
+];
 const sheet = <T>(columns: readonly (readonly [string, (row: T) => CsvCell])[], rows: readonly T[]): string =>
   csv(
     columns.map(([name]) => name),
@@ -177,3 +226,4 @@ const sheet = <T>(columns: readonly (readonly [string, (row: T) => CsvCell])[], 
   );
 export const namesCsv = (rows: readonly IncidentRow<'names'>[]): string => sheet(listingColumns, rows);
 export const depositsCsv = (rows: readonly IncidentRow<'deposits'>[]): string => sheet(depositColumns, rows);
+export const attemptsCsv = (rows: readonly IncidentRow<'traces'>[]): string => sheet(traceColumns, rows);

@@ -1,4 +1,4 @@
-// Owns: an answer about an incident as a person reads it at night: what is sure and what is not, whom it concerns, then the files.
+// Owns: an answer about an incident as a text: what is certain and what is not, which customers it concerns, and then the files.
 import { countText, sizeText } from '../server/domain/budgets.ts';
 import type { IncidentPart, IncidentRow, IncidentSummary } from '../server/rpc/operator-incident.ts';
 import { type CsvCell, csv } from './csv.ts';
@@ -7,7 +7,7 @@ import { colour, plain, table, when } from './output.ts';
 export type Shown = { readonly [P in IncidentPart]: readonly IncidentRow<P>[] };
 type Counts = Readonly<Partial<Record<IncidentPart, number>>>;
 
-/** Rows of each list in text. */
+/** The largest number of rows of each list in the text. */
 export const shownMax = 40;
 
 const name = (customer: string | null, id: string | null): string => customer ?? id ?? '(none)';
@@ -15,7 +15,7 @@ const place = (row: { readonly folder: string | null; readonly path: string | nu
   row.folder === null ? '(no name is known)' : `${row.folder}${row.path ?? ''}`;
 const files = (count: number): string => `${countText(count)} ${count === 1 ? 'file' : 'files'}`;
 
-/** The state of the record comes first when anything is wrong with it. */
+/** Returns the lines about the state of the record. They come first, and anything that is wrong with the record comes first in them. */
 function recordLines(record: IncidentSummary['record'], isTerminal: boolean): readonly string[] {
   const loud = (text: string): string => colour('red', text, isTerminal);
   const { checkpointAt, unsealed, unwitnessedMs, frozen, completeFrom } = record;
@@ -27,6 +27,16 @@ function recordLines(record: IncidentSummary['record'], isTerminal: boolean): re
     `record: newest checkpoint ${when(checkpointAt)}, ${unsealed} entries not sealed yet (they count)${
       unwitnessedMs > 60_000 ? loud(`; no witness has had the newest ones for ${Math.round(unwitnessedMs / 1000)} s`) : ''
     }`,
+  ];
+}
+
+/** What finds nothing must not read like an all-clear. */
+function windowLines({ window, isEmpty, unknown }: IncidentSummary, isTerminal: boolean): readonly string[] {
+  const loud = (text: string): string => colour('red', text, isTerminal);
+  return [
+    `looked at: ${window.since === null ? 'everything' : `from ${when(window.since)}`} up to ${when(window.until)}`,
+    ...unknown.map((one) => loud(`THE RECORD KNOWS NO ${plain(one)}: is it spelled rightly?`)),
+    ...(isEmpty ? [loud('NOTHING WAS FOUND: no session, no failed login, no action, no other entry')] : []),
   ];
 }
 
@@ -77,7 +87,7 @@ function fileTable(rows: readonly IncidentRow<'files'>[]): string {
 
 const customerTable = (rows: readonly IncidentRow<'customers'>[]): string =>
   table({
-    columns: ['CUSTOMER', 'CERTAIN', 'POSSIBLE', 'UNSENT', 'RELEASED', 'SENT', 'NAMES', 'DEPOSITS', 'NOT READ'],
+    columns: ['CUSTOMER', 'CERTAIN', 'POSSIBLE', 'UNSENT', 'RELEASED', 'SENT', 'NAMES', 'DEPOSITS', 'NOT READ', 'FAILED LOGINS', 'ENTRIES'],
     rows: rows.map((row) => [
       name(row.customer, row.customerId),
       row.certain,
@@ -88,6 +98,8 @@ const customerTable = (rows: readonly IncidentRow<'customers'>[]): string =>
       row.names,
       row.deposits,
       row.unread,
+      row.failedLogins,
+      row.entries,
     ]),
     empty: 'no customer is concerned',
   });
@@ -110,7 +122,7 @@ const sessionTable = (rows: readonly IncidentRow<'sessions'>[]): string =>
     empty: 'no session fits',
   });
 
-/** `counts`: how many rows there are of each list, of which `shown` has the first. */
+/** Returns the whole text. `counts` are the numbers of rows of all lists; `shown` contains the first rows of each. */
 export function scopeText(summary: IncidentSummary, shown: Omit<Shown, 'unread'>, counts: Counts, isTerminal: boolean): string {
   const part = (title: string, what: IncidentPart, body: string): readonly string[] =>
     (counts[what] ?? 0) === 0
@@ -118,6 +130,7 @@ export function scopeText(summary: IncidentSummary, shown: Omit<Shown, 'unread'>
       : ['', title, body.trimEnd(), rest(counts[what], shownMax, what).trimEnd()].filter((line, i) => i === 0 || line !== '');
   return `${[
     ...recordLines(summary.record, isTerminal),
+    ...windowLines(summary, isTerminal),
     ...totalLines(summary),
     '',
     customerTable(shown.customers).trimEnd(),
@@ -155,6 +168,15 @@ export function scopeText(summary: IncidentSummary, shown: Omit<Shown, 'unread'>
         empty: '',
       }),
     ),
+    ...part(
+      'OUTSIDE OF SESSIONS: failed logins, what the operator did',
+      'traces',
+      table({
+        columns: ['AT', 'KIND', 'CUSTOMER', 'ACCOUNT'],
+        rows: shown.traces.map((row) => [when(row.at), row.kind, name(row.customer, row.customerId), row.account]),
+        empty: '',
+      }),
+    ),
     ...part('SESSIONS', 'sessions', sessionTable(shown.sessions)),
     ...part(
       'ACTIONS of the operator',
@@ -172,7 +194,7 @@ export function scopeText(summary: IncidentSummary, shown: Omit<Shown, 'unread'>
 }
 
 type Column = readonly [name: string, value: (row: IncidentRow<'files'>) => CsvCell];
-/** In this order since the first version; new ones come at the end. */
+/** The order of the columns never changes from one version to the next: new columns are added at the end. */
 const columns: readonly Column[] = [
   ['customer', (row) => row.customer],
   ['customer id', (row) => row.customerId],

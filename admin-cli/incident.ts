@@ -1,4 +1,4 @@
-// Owns: asking for an answer about an incident and fetching its parts, page by page.
+// Owns: asking for an answer about an incident, and fetching its parts page by page.
 // Must never: take a part of an answer for the whole.
 import { CofferdamError, type ErrorCode, errorCodes } from '../server/domain/errors.ts';
 import type { Selection } from '../server/domain/incident/selection.ts';
@@ -27,7 +27,7 @@ export const selectionOptions: readonly Option[] = [
   { name: 'until', value: 'DAY|1d', help: 'entries before then' },
 ];
 
-/** Throws a RangeError when only a time is given. */
+/** Returns the selection that the options describe. Throws a RangeError when no option says whom it concerns. */
 export function selectionOf({ options }: Given): Selection {
   const given = {
     credential: options.credential,
@@ -51,7 +51,7 @@ export function selectionOf({ options }: Given): Selection {
 
 const codeOf = (text: string): ErrorCode => (Object.hasOwn(errorCodes, text) ? (text as ErrorCode) : 'bug');
 
-/** Waits until everything is found. */
+/** Asks the question, and waits until everything is found. */
 export async function ask(
   client: Client,
   selection: Selection,
@@ -70,7 +70,7 @@ export async function ask(
   }
 }
 
-/** Rows of a part, at most `limit` (all when undefined). */
+/** Returns the rows of a part: the first `limit`, or all when it is undefined. Throws `bug` when the answer is not complete. */
 export async function rowsOf<P extends IncidentPart>(
   client: Client,
   { scope, rows: counts }: Answer,

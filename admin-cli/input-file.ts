@@ -1,4 +1,5 @@
-// Owns: the one door through which options of cofferctl read a file, or standard input, and the words when it cannot be read.
+// Owns: the one function through which options of cofferctl read a file or standard input, and the texts for a file
+// that cannot be read.
 import { readFileSync } from 'node:fs';
 import { CofferdamError } from '../server/domain/errors.ts';
 
@@ -9,7 +10,7 @@ const words: Readonly<Record<string, string>> = {
   EACCES: 'this user may not read it',
 };
 
-/** The text of a file that somebody named; `-` is standard input. Throws `invalid`, with its name and why. */
+/** Returns the text of a file that an operator named; `-` is standard input. Throws `invalid`, with the name of the file and the reason. */
 export function inputText(path: string): string {
   try {
     return readFileSync(path === '-' ? 0 : path, 'utf8');

@@ -1,4 +1,4 @@
-// Owns: the options that choose entries of the record.
+// Owns: the options that select entries of the record.
 import { type LedgerFilter, ledgerFilter } from '../server/rpc/operator-ledger-reading.ts';
 import type { Given, Option } from './command.ts';
 import { instantOf } from './scope.ts';
@@ -23,7 +23,7 @@ export const searchOptions: readonly Option[] = [
   { name: 'until', value: 'DAY|1d', help: 'entries before then' },
 ];
 
-/** Throws a RangeError that names the option. */
+/** Returns the filter that the options describe. Throws a RangeError that names the invalid option. */
 export function filterOf({ options }: Given): LedgerFilter {
   const { kind, customer, account, session, node, source, credential, operator, version, sha256, text, since, until } = options;
   const given = {

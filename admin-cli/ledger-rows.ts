@@ -1,5 +1,5 @@
-// Owns: entries of the record as lines for people and as CSV.
-// Must never: let what a client or a customer wrote steer the operator's terminal.
+// Owns: entries of the record as lines of text and as CSV.
+// Must never: let a text that a client or a customer wrote control the operator's terminal.
 import type { LedgerRow } from '../server/rpc/operator-ledger-reading.ts';
 import { csv } from './csv.ts';
 import { plain } from './output.ts';
@@ -8,7 +8,7 @@ const valueText = (value: unknown): string => (typeof value === 'string' ? value
 const pairs = (fields: Readonly<Record<string, unknown>>): readonly string[] =>
   Object.entries(fields).map(([name, value]) => `${name}=${valueText(value)}`);
 
-/** `812  2026-11-23 19:04:05.123Z  extent.granted  acme-upload@acme  session=… path=…` */
+/** Returns a line such as `812  2026-11-23 19:04:05.123Z  extent.granted  acme-upload@acme  session=… path=…`. */
 export function entryLine(row: LedgerRow): string {
   const who = [row.account, row.customer].filter((name) => name !== null);
   const facts = [

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// Owns: `cofferctl`: words to command, options, help, exit codes.
-// Must never: do anything when a word or option is not known.
+// Owns: `cofferctl`: finding the command for the words, reading options, help, and exit codes.
+// Must never: do anything when a word or an option is unknown.
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -157,7 +157,7 @@ export const commands: readonly Command[] = [
   reportKeyExchange,
 ];
 
-/** Its own, and those of every changing command. */
+/** Returns the command's own options, and the options of all changing commands when it is one. */
 const optionsOf = (command: Command): readonly Option[] => [...command.options, ...(command.changes === true ? executeOptions : [])];
 
 const usage = (command: Command): string =>
@@ -170,7 +170,7 @@ const usage = (command: Command): string =>
     ),
   ].join(' ');
 
-/** EX_IOERR of sysexits. */
+/** The exit code for an answer that could not be written: EX_IOERR of sysexits.h. */
 const unwrittenExit = 74;
 
 const isCut = (data: unknown): boolean => typeof data === 'object' && data !== null && 'more' in data && data.more === true;
@@ -186,7 +186,7 @@ function helpOf(command: Command): string {
 
 function help(): string {
   const codes = Object.entries(errorCodes).map(([name, row]) => `  ${String(row.exit).padStart(3)}  ${name}`);
-  codes.push(`  ${String(unwrittenExit).padStart(3)}  it was done, and the answer could not be written`);
+  codes.push(`  ${String(unwrittenExit).padStart(3)}  the command was carried out, but its answer could not be written`);
   return [
     'cofferctl: administers a Cofferdam gateway on this machine',
     '',
@@ -221,7 +221,7 @@ function findCommand(words: readonly string[]): { readonly command: Command; rea
 
 type Places = Identity & { readonly bootstrapSocket: string; readonly witness: string };
 
-/** A tunnel ends on this machine: anything else is a mistake, or a listener that must not exist. */
+/** Parses the local end of a tunnel. It must be on this machine: another address is a mistake, or a listener that must not exist. */
 function tunnelEnd(text: string): Place {
   const place = parseHostPort(text);
   if (place === undefined || (place.host !== 'localhost' && loopbackAddress(place.host) === undefined))
@@ -264,7 +264,7 @@ function parse(argv: readonly string[]): {
     const options = { ...Object.fromEntries(own), ...common };
     const parsed = parseArgs({ args: [...argv], allowPositionals: true, tokens: true, options });
     const given = parsed.tokens.flatMap((token) => (token.kind === 'option' ? [token.name] : []));
-    // The last would win, and say nothing of the others.
+    // `parseArgs` would use the last value and ignore the others without a message.
     const twice = given.find((name, i) => given.indexOf(name) !== i);
     if (twice !== undefined) throw invalid(`--${twice} is given twice`);
     return parsed;
@@ -293,7 +293,10 @@ type Line = {
   readonly own: ReadonlySet<string>;
 };
 
-/** What a line means, before anything is done; undefined: help. Throws `invalid` when it is none of ours. */
+/**
+ * Returns what a command line means, before anything is done. Returns undefined when it asked for help, which was
+ * printed. Throws `invalid` when the line is not valid.
+ */
 export function readLine(argv: readonly string[]): Line | undefined {
   const { values, positionals } = parse(argv);
   if (values.help === true || positionals.length === 0) {
@@ -302,7 +305,7 @@ export function readLine(argv: readonly string[]): Line | undefined {
     return undefined;
   }
   const { command, rest } = findCommand(positionals);
-  // Where a command has an option of its own by this name, it is the command's.
+  // An option with this name belongs to the command when the command has an option of that name.
   const own = new Set(command.options.map((one) => one.name));
   const general = new Set<string>(['help', 'json', ...generalNames].filter((name) => !own.has(name)));
   const options = Object.fromEntries(
@@ -331,7 +334,7 @@ async function main(argv: readonly string[]): Promise<number> {
   };
   const print = (output: Output): number => {
     if (output.isSaid !== true) process.stdout.write(values.json === true ? `${JSON.stringify(output.data, null, 2)}\n` : output.text);
-    if (isCut(output.data)) process.stderr.write('cofferctl: there is more than one answer holds: narrow the question\n');
+    if (isCut(output.data)) process.stderr.write('cofferctl: the answer was cut off: there are more results. Narrow the question\n');
     return output.isFault === true ? 1 : 0;
   };
   if (command.local !== undefined) return print(await command.local(given));
@@ -344,7 +347,7 @@ async function main(argv: readonly string[]): Promise<number> {
   }
 }
 
-/** Runs one command line to its end; its exit code. What went wrong is on standard error. */
+/** Runs one command line to its end, and returns its exit code. Errors are written to standard error. */
 export async function cofferctl(argv: readonly string[]): Promise<number> {
   try {
     return await main(argv);
@@ -358,11 +361,11 @@ export async function cofferctl(argv: readonly string[]): Promise<number> {
 }
 
 if (import.meta.main) {
-  // What was asked is done to its end, whoever still reads of it.
+  // The command is carried out to its end, also when nobody reads its messages any more.
   outlive(process.stderr);
-  // What was asked was done, and its sender must not take the code of a fault for an answer.
+  // The command was carried out, and the exit code must not look like that of an error.
   outlive(process.stdout, (error) => {
-    process.stderr.write(`cofferctl: the answer could not be written (${error.message}); what was asked for was done\n`);
+    process.stderr.write(`cofferctl: the answer could not be written (${error.message}); the command was carried out\n`);
     process.exit(unwrittenExit);
   });
   detach(

@@ -2,17 +2,23 @@
 
 export type Cell = string | number | boolean | null;
 export type Table = { readonly columns: readonly string[]; readonly rows: readonly (readonly Cell[])[]; readonly empty: string };
-/** What a command gives back: `data` for --json, `text` for people. `isSaid`: it has written everything itself. */
+/** The result of a command: `data` for --json, `text` for people. `isSaid` is true when the command has written everything itself. */
 export type Output = { readonly data: unknown; readonly text: string; readonly isFault?: boolean; readonly isSaid?: boolean };
 
-/** Control characters of foreign text (file names, client strings) must not steer an operator's terminal. */
+/**
+ * Replaces control characters in texts of others (file names, client identifications), so that they cannot control an
+ * operator's terminal.
+ */
 export function plain(text: string): string {
   return text.replace(/\p{Cc}|[\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu, '\ufffd');
 }
 
 const show = (cell: Cell): string => (cell === null ? '-' : cell === true ? 'yes' : cell === false ? 'no' : plain(String(cell)));
 
-/** A fingerprint and a little more. What is longer is shown whole and moves the rest of its own line only. */
+/**
+ * The largest width of a column, a little more than a fingerprint has. A longer value is shown whole, and moves only
+ * the rest of its own line.
+ */
 const columnMax = 52;
 
 export function table({ columns, rows, empty }: Table): string {
@@ -29,7 +35,7 @@ export function table({ columns, rows, empty }: Table): string {
   return `${[line(columns), ...texts.map(line)].join('\n')}\n`;
 }
 
-/** An instant without fractions: `2026-11-23 19:04:05Z`. */
+/** Returns an instant without fractions: `2026-11-23 19:04:05Z`. */
 export function when(iso: string | null): string {
   return iso === null ? '-' : `${iso.slice(0, 10)} ${iso.slice(11, 19)}Z`;
 }

@@ -1,4 +1,4 @@
-// Owns: how a budget's scope, an amount and a direction are named on the command line.
+// Owns: how a command line names the scope of a budget, an amount, and a direction.
 import { type BudgetDirection, budgetDirections, parseAmount } from '../server/domain/budgets.ts';
 import type { ScopeParams } from '../server/rpc/operator-budgets.ts';
 import type { Given, Option } from './command.ts';
@@ -11,7 +11,7 @@ export const scopeOptions: readonly Option[] = [
   { name: 'gateway', value: null, help: 'of the whole gateway' },
 ];
 
-/** undefined when no scope was named. Throws a RangeError for two at once. */
+/** Returns the scope, or undefined when none was named. Throws a RangeError when there are two. */
 export function scopeOf(given: Given): ScopeParams | undefined {
   const { credential, account, customer, plane, gateway } = given.options;
   const named = [credential, account, account === undefined ? customer : undefined, plane, gateway].filter((one) => one !== undefined);
@@ -32,7 +32,7 @@ export function requireScope(given: Given): ScopeParams {
   return scope;
 }
 
-/** `500MiB`, `20k`; undefined when the option was not given. */
+/** Returns an amount such as `500MiB` or `20k`, or undefined when the option was not given. Throws a RangeError for any other text. */
 export function amount(given: Given, name: string): number | undefined {
   const text = given.options[name];
   if (text === undefined) return undefined;
@@ -48,12 +48,19 @@ export function directionOf(given: Given): BudgetDirection {
   return direction;
 }
 
-/** A day such as 2026-01-31, an instant, or so long ago: `30d`, `12h`. ISO 8601. */
+const unitMs: Readonly<Record<string, number>> = { d: 86_400_000, h: 3_600_000, m: 60_000 };
+
+/**
+ * Returns an instant in ISO 8601 from a day such as 2026-01-31, an instant, or a time that has passed since then:
+ * `30d`, `12h`, `10m`. Throws a RangeError for any other text.
+ */
 export function instantOf(text: string, option: string): string {
-  const ago = /^(\d{1,5})([dh])$/.exec(text);
-  if (ago !== null) return new Date(Date.now() - Number(ago[1]) * (ago[2] === 'd' ? 86_400_000 : 3_600_000)).toISOString();
+  const ago = /^(\d{1,5})([dhm])$/.exec(text);
+  if (ago !== null) return new Date(Date.now() - Number(ago[1]) * (unitMs[ago[2] ?? ''] ?? 0)).toISOString();
   const date = new Date(text);
   if (!/^\d{4}-\d\d-\d\d(T\d\d:\d\d(?::\d\d(?:\.\d{1,3})?)?Z)?$/.test(text) || Number.isNaN(date.getTime()))
-    throw new RangeError(`--${option} takes a day such as 2026-01-31, an instant such as 2026-01-31T18:00Z, or 30d, or 12h, not "${text}"`);
+    throw new RangeError(
+      `--${option} takes a day such as 2026-01-31, an instant such as 2026-01-31T18:00Z, or 30d, 12h or 10m, not "${text}"`,
+    );
   return date.toISOString();
 }

@@ -1,5 +1,5 @@
-// Owns: where a secret may go: a terminal, once, or a new file that only its owner reads.
-// Must never: print one into a pipe, a log or an argument.
+// Owns: where a secret may be written: to a terminal, once, or to a new file that only its owner can read.
+// Must never: write a secret to a pipe, a log or an argument.
 import { randomBytes } from 'node:crypto';
 import { closeSync, fsyncSync, openSync, unlinkSync, writeSync } from 'node:fs';
 import { CofferdamError } from '../server/domain/errors.ts';
@@ -17,15 +17,15 @@ export const outOption: Option = {
 };
 
 const letters = 'abcdefghijklmnopqrstuvwxyz234567';
-/** So many letters of base32, 5 bits each. */
+/** Returns random letters of base32, with 5 bits of randomness each. */
 export const randomLetters = (count: number): string => Array.from(randomBytes(count), (byte) => letters[byte & 31]).join('');
 
 type Delivered = { readonly file: string | null; readonly text: string };
 
 /**
- * Runs `register` (which makes the secret valid) once the secret is in its file: whatever ends this process then, nothing is valid that
- * nobody knows. A file that is there is not touched; a new one goes again when the registration was refused, and stays when nobody knows
- * what became of it. `text` is what a person may see.
+ * Runs `register`, which makes the secret valid, after the secret was written to its file: whenever this process ends,
+ * there is no valid secret that nobody knows. An existing file is never touched. A new file is deleted when the
+ * registration was refused, and kept when its outcome is unknown. `text` is what a person may see.
  */
 export async function deliver<T>(
   given: Given,
@@ -60,13 +60,16 @@ export async function deliver<T>(
 
 export type Telling<R> = {
   readonly data: Readonly<Record<string, unknown>>;
-  /** The secret's name in --json. */
+  /** The name of the secret in the output of --json. */
   readonly name: string;
-  /** `result` is null while a second operator has not approved it. */
+  /** `result` is null as long as a second operator has not approved the change. */
   readonly text: (shown: string, result: R | null) => string;
 };
 
-/** A change that makes a secret, known here and to nobody else: shown or written once it is registered or proposed, not for a plan. */
+/**
+ * Makes a change that creates a secret, which is known here and nowhere else. The secret is shown or written when it
+ * was registered or proposed, and not for a plan.
+ */
 export async function changingWithSecret<K extends ChangingOperation>(
   client: Client,
   given: Given,

@@ -1,4 +1,4 @@
-// Owns: the options that choose credentials, for commands that plan first and act with --execute.
+// Owns: the options that select credentials, for commands that show a plan first and act with --execute.
 import type { Params, Result } from '../server/rpc/operation.ts';
 import type { OperatorToAdmin } from '../server/rpc/operator-admin.ts';
 import type { Given, Option } from './command.ts';
@@ -53,9 +53,9 @@ export function credentialTable(rows: readonly Row[], empty: string): string {
   });
 }
 
-/** What would happen, in words, and the command that makes it happen. */
+/** Returns what would happen, as text, and the command that makes it happen. */
 export function planText(plan: Plan, verb: string, command: string): string {
-  if (plan.count === 0) return 'nobody: no credential fits\n';
+  if (plan.count === 0) return 'no credential matches\n';
   const locked = plan.locksOut === 0 ? '' : `${plan.locksOut} accounts would be left without any usable credential.\n`;
   return [
     credentialTable(plan.credentials, ''),

@@ -1,5 +1,7 @@
-// Owns: the operator's own signature: what is proposed and what is approved, made here, with a key that never leaves this machine.
-// Must never: sign a text that was not built or shown here, or for an installation that this identity does not belong to.
+// Owns: the operator's signatures under proposals and approvals. They are made here, with a key that never leaves this
+// machine.
+// Must never: sign a text that was not built or shown here, or sign for an installation to which this identity does not
+// belong.
 import { createPrivateKey, createPublicKey, type KeyObject, randomUUID } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -15,20 +17,27 @@ export type Wish = {
   readonly breakGlass?: string | undefined;
 };
 export type Signer = {
-  /** A proposal as this operator, good for a day. */
+  /** Signs a proposal by this operator. It is valid for one minute less than a day. */
   propose(as: string, installation: string, wish: Wish): Signed & { readonly change: string; readonly hash: string };
-  /** An approval of exactly the text with this hash. */
+  /** Signs an approval of exactly the text with this hash. */
   approve(as: string, installation: string, change: string, hash: string): Signed;
 };
 
-/** The installation that this identity was first used with; another one is refused: a signature is good for one. */
+/**
+ * Returns the installation for which this identity was first used, and remembers it. Throws `denied` for any other
+ * installation, because a signature is valid for one installation only.
+ */
 function pinned(directory: string, installation: string): string {
   const path = join(directory, 'installation');
   if (!existsSync(path)) {
     try {
       writeFileSync(path, `${installation}\n`, { mode: 0o600, flag: 'wx' });
     } catch (cause) {
-      throw new CofferdamError('configuration', `${path} cannot be written: it would hold ${installation}. Nothing was signed`, { cause });
+      throw new CofferdamError(
+        'configuration',
+        `${path} cannot be written; it records the installation to which this identity belongs (${installation}). Nothing was signed`,
+        { cause },
+      );
     }
     return installation;
   }

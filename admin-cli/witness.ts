@@ -1,14 +1,29 @@
-// Owns: reading the checkpoints of a witness on the operator's side: all of them, or so many that one call holds them, the newest for sure.
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+// Owns: reading the checkpoints of a witness on the operator's side, all of them.
+import { closeSync, constants, existsSync, fstatSync, openSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { CofferdamError } from '../server/domain/errors.ts';
-import { parseNote } from '../server/domain/ledger/checkpoint.ts';
+import { type Checkpoint, parseNote } from '../server/domain/ledger/checkpoint.ts';
 import { inputText } from './input-file.ts';
 
 const name = /^checkpoints-\d{4}-\d\d-\d\d\.jsonl(?:\.gz)?$/;
-/** Of notes in one call. */
-const notesMax = 180;
+
+/** The largest size of one file, and of what it unpacks to, in bytes. A day of checkpoints is far smaller. */
+const fileBytesMax = 256 * 2 ** 20;
+
+/** Reads a file of a directory that is perhaps somebody else's: no link is followed, and no pipe is waited for. */
+function readRegular(path: string): Buffer {
+  const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  try {
+    const info = fstatSync(fd);
+    if (!info.isFile()) throw new CofferdamError('configuration', `${path} is no regular file. Nothing was verified`);
+    if (info.size > fileBytesMax)
+      throw new CofferdamError('configuration', `${path} is longer than a day of checkpoints. Nothing was verified`);
+    return readFileSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
 
 /** Every note of one witness, in its order. A last line that a crash cut off does not count. */
 export function notesOf(directory: string): readonly string[] {
@@ -17,8 +32,8 @@ export function notesOf(directory: string): readonly string[] {
       .filter((file) => name.test(file))
       .sort()
       .flatMap((file) => {
-        const bytes = readFileSync(join(directory, file));
-        const text = (file.endsWith('.gz') ? gunzipSync(bytes) : bytes).toString('utf8');
+        const bytes = readRegular(join(directory, file));
+        const text = (file.endsWith('.gz') ? gunzipSync(bytes, { maxOutputLength: fileBytesMax }) : bytes).toString('utf8');
         return text
           .slice(0, text.lastIndexOf('\n') + 1)
           .split('\n')
@@ -26,22 +41,27 @@ export function notesOf(directory: string): readonly string[] {
           .map((line) => JSON.parse(line) as string);
       });
   } catch (cause) {
+    if (cause instanceof CofferdamError) throw cause;
     throw new CofferdamError('configuration', `the witness in ${directory} cannot be read. Nothing was verified`, { cause });
   }
 }
 
-/** The newest, the first and last of each era, and others evenly between them. */
-export function thinned(notes: readonly string[]): readonly string[] {
-  if (notes.length <= notesMax) return notes;
-  const eras = notes.map((note) => parseNote(note).checkpoint.era);
-  const step = notes.length / (notesMax / 2);
-  const kept = new Set(Array.from({ length: notesMax / 2 }, (_, i) => Math.floor(i * step)));
-  for (let i = 0; i < notes.length; i += 1) if (eras[i] !== eras[i - 1] || eras[i] !== eras[i + 1]) kept.add(i);
-  for (let i = Math.max(0, notes.length - notesMax / 4); i < notes.length; i += 1) kept.add(i);
-  return [...kept].sort((a, b) => a - b).map((i) => notes[i] ?? '');
+/**
+ * One note for each different checkpoint, the one that was signed last, in the order of eras and sizes. What was judged
+ * already needs no copy of a checkpoint that was only signed again.
+ */
+export function distinctNotes(notes: readonly string[]): string[] {
+  const kept = new Map<string, { readonly note: string; readonly of: Checkpoint }>();
+  for (const note of notes) {
+    const of = parseNote(note).checkpoint;
+    const key = `${of.era} ${of.size} ${of.root}`;
+    const known = kept.get(key);
+    if (known === undefined || known.of.time < of.time) kept.set(key, { note, of });
+  }
+  return [...kept.values()].sort((a, b) => a.of.era - b.of.era || a.of.size - b.of.size).map((one) => one.note);
 }
 
-/** Verifier keys of an option: one, or a file with one on each line. */
+/** Returns the verifier keys of an option: one key, or a file with one on each line. */
 export const keysOf = (given: string): readonly string[] =>
   existsSync(given)
     ? inputText(given)
@@ -49,3 +69,11 @@ export const keysOf = (given: string): readonly string[] =>
         .map((line) => line.trim())
         .filter((line) => line !== '')
     : [given];
+
+/** The directories of an option that names one or several, with commas between them. */
+export function witnessesOf(given: string): readonly string[] {
+  const directories = given.split(',').filter((one) => one !== '');
+  for (const one of directories)
+    if (!existsSync(one)) throw new CofferdamError('configuration', `there is no witness in ${one}. Nothing was verified`);
+  return directories;
+}

@@ -1,5 +1,6 @@
-// Owns: an authority on disk: certificate, key, index and revocation list in a directory for its keeper only; what may be issued and revoked.
-// Must never: hand out a certificate that is not in the index yet, or let two commands write at once.
+// Owns: an authority on disk: its certificate, key, index and revocation list in a directory that only its keeper can
+// read, and the rules for issuing and revoking.
+// Must never: return a certificate that is not in the index yet, or let two commands write at the same time.
 import { X509Certificate } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -44,7 +45,10 @@ export function entryOf(kind: Entry['kind'], name: string, certificatePem: strin
   };
 }
 
-/** Whole or not at all: made beside, then renamed onto what is not there or empty. */
+/**
+ * Creates the directory completely or not at all: it is built beside its place, and then renamed to a name that does
+ * not exist or is an empty directory. Throws `conflict` when the directory is not empty.
+ */
 export async function createAuthorityDirectory(directory: string, name: string, days: number): Promise<void> {
   if (existsSync(directory) && readdirSync(directory).length > 0)
     throw new CofferdamError('conflict', `${directory} is not empty: nothing is overwritten`);
@@ -67,7 +71,7 @@ export async function createAuthorityDirectory(directory: string, name: string, 
   }
 }
 
-/** Gives a key and certificate that stand alone an index of what is known to be issued, and a first revocation list. */
+/** Gives an existing key and certificate an index of the certificates that are known to be issued, and a first revocation list. */
 export async function adopt(directory: string, certificates: readonly Entry[]): Promise<void> {
   const paths = authorityPaths(directory);
   const crl = await signRevocationList(readAuthority(directory), [], 1, crlDays);
@@ -85,7 +89,10 @@ function readAuthority(directory: string): Issued {
   return { certificate, key };
 }
 
-/** The process in a lock, 0 while it is being written; undefined: whoever held it has let it go meanwhile. */
+/**
+ * Returns the process id in a lock file, or 0 while the file is being written. Returns undefined when the holder has
+ * released the lock meanwhile.
+ */
 function holderOf(path: string): number | undefined {
   try {
     return Number(readFileSync(path, 'utf8'));
@@ -95,7 +102,10 @@ function holderOf(path: string): number | undefined {
   }
 }
 
-/** One command at a time: a lock with the process in it, which a dead process does not hold. */
+/**
+ * Takes the lock that lets one command run at a time, and returns the function that releases it. The lock file contains
+ * the process id, so a process that died does not hold the lock. Throws `conflict` when another command holds it.
+ */
 function lock(directory: string): () => void {
   const path = join(directory, 'lock');
   const take = (): boolean => {
@@ -131,7 +141,7 @@ export class Authority {
     this.#index = index;
   }
 
-  /** Opens an authority for one command, alone. */
+  /** Opens an authority for one command, which has it alone. */
   static async open<T>(directory: string, work: (authority: Authority) => Promise<T>): Promise<T> {
     const index = (): Index => readIndex(directory);
     const issued = readAuthority(directory);
@@ -152,12 +162,12 @@ export class Authority {
     return this.#index.certificates;
   }
 
-  /** The newest list, as it stands on disk. */
+  /** The newest revocation list, as it is on disk. */
   get crl(): string {
     return readText(authorityPaths(this.directory).crl, 'the revocation list');
   }
 
-  /** Days of validity that end before the authority does. */
+  /** Throws `invalid` when a certificate that is valid for this number of days would outlive the authority. */
   #checkDays(days: number): void {
     const left = Math.floor((new X509Certificate(this.certificate).validToDate.getTime() - Date.now()) / dayMs);
     if (days > left)
@@ -184,7 +194,10 @@ export class Authority {
     return { certificate: await this.#issue(spki, name, days, 'server'), key };
   }
 
-  /** For an operator's own key. A key belongs to one name, and what was revoked for more than a successor stays out. */
+  /**
+   * Issues a certificate for an operator's own key. Throws `conflict` when the key belongs to another name or another
+   * kind of certificate, or when one of its certificates was revoked for another reason than `superseded`.
+   */
   async issueOperator(spki: Buffer, name: string, days: number): Promise<string> {
     const fingerprint = spkiFingerprint(spki);
     const before = this.#index.certificates.filter((one) => one.fingerprint === fingerprint);
@@ -196,7 +209,7 @@ export class Authority {
     return this.#issue(spki, name, days, 'operator');
   }
 
-  /** The entry of a certificate that this authority issued. Throws `invalid`. */
+  /** Returns the entry of a certificate that this authority issued. Throws `invalid` for any other certificate. */
   entryOf(certificatePem: string): Entry {
     let certificate: X509Certificate;
     try {
@@ -215,7 +228,10 @@ export class Authority {
     return found;
   }
 
-  /** All certificates of its key, unless it only made room for a successor: a stolen key is stolen under every certificate. Returns what was revoked now. */
+  /**
+   * Revokes all certificates of the key, because a stolen key is stolen under every certificate. With the reason
+   * `superseded`, only the chosen certificate is revoked. Returns the certificates that were revoked now.
+   */
   async revoke(chosen: Entry, reason: Reason): Promise<readonly Entry[]> {
     if (chosen.kind === 'authority')
       throw new CofferdamError('invalid', 'an authority cannot revoke itself: make a new one (OPERATIONS.md)');
@@ -225,7 +241,7 @@ export class Authority {
       (one.revokedAt === null || (isSerious && one.reasonCode === reasonCodes.superseded));
     const now = new Date().toISOString();
     const revoked = this.#index.certificates.filter(isMeant);
-    // The index first: a list that was not written is made again by the next call.
+    // The index is written first. If the revocation list cannot be written, the next call creates it again.
     if (revoked.length > 0)
       this.#save({
         certificates: this.#index.certificates.map((one) =>
@@ -244,7 +260,7 @@ export class Authority {
     }
   }
 
-  /** A new list with the next number. Returns the number. */
+  /** Writes a new revocation list with the next number, and returns that number. */
   async reissueCrl(days: number = crlDays): Promise<number> {
     const number = this.#index.crlNumber + 1;
     this.#save({ crlNumber: number });

@@ -1,5 +1,6 @@
-// Owns: X.509 in the making: the installation's authority, certificates for the admin process and for operators, revocation lists. With request.ts the only importer of `@peculiar/x509`.
-// Must never: put a key into git, or issue a certificate that lives for ever.
+// Owns: creating X.509 structures: the installation's authority, certificates for the admin process and for operators,
+// and revocation lists. Only this file and request.ts import `@peculiar/x509`.
+// Must never: put a key into git, or issue a certificate without an end.
 import 'reflect-metadata';
 import { createHash, createPublicKey, X509Certificate as NodeCertificate, randomBytes, webcrypto } from 'node:crypto';
 import * as x509 from '@peculiar/x509';
@@ -8,16 +9,16 @@ x509.cryptoProvider.set(webcrypto as never);
 
 const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
 export const dayMs = 86_400_000;
-/** Clocks of two machines differ a little. */
+/** Certificates begin this much before their creation, in milliseconds, because the clocks of two machines differ a little. */
 const backdatedMs = 60_000;
 
-/** PEM texts; the key is unencrypted PKCS#8. */
+/** PEM texts. The key is PKCS#8 and not encrypted. */
 export type Issued = { readonly certificate: string; readonly key: string };
 export type Usage = 'server' | 'operator';
-/** What a revocation list says of one certificate. */
+/** The entry of one certificate in a revocation list. */
 export type Revocation = { readonly serial: string; readonly revokedAt: Date; readonly reasonCode: number };
 
-/** A P-256 pair: what the certificate names, and the key as PEM. */
+/** Creates a P-256 key pair. Returns the pair, the public key as SPKI in DER, and the private key as PEM. */
 export async function newKeys(): Promise<{ readonly pair: webcrypto.CryptoKeyPair; readonly spki: Buffer; readonly key: string }> {
   const pair = (await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])) as webcrypto.CryptoKeyPair;
   const pkcs8 = Buffer.from(await webcrypto.subtle.exportKey('pkcs8', pair.privateKey));
@@ -25,7 +26,7 @@ export async function newKeys(): Promise<{ readonly pair: webcrypto.CryptoKeyPai
   return { pair, spki, key: pem('PRIVATE KEY', pkcs8) };
 }
 
-/** RFC 7468, under the labels that other tools expect. */
+/** Returns PEM (RFC 7468) with the label that other tools expect. */
 export function pem(label: string, der: ArrayBuffer | Buffer): string {
   const lines = Buffer.from(der as ArrayBuffer)
     .toString('base64')
@@ -38,7 +39,7 @@ async function importKey(text: string): Promise<webcrypto.CryptoKey> {
   return webcrypto.subtle.importKey('pkcs8', der, algorithm, false, ['sign']);
 }
 
-// Positive and 16 bytes: RFC 5280 4.1.2.2.
+// A serial number is positive and has 16 bytes (RFC 5280 section 4.1.2.2).
 const serial = (): string => `01${randomBytes(15).toString('hex')}`;
 
 export async function createAuthority(name: string, days: number): Promise<Issued> {
@@ -59,7 +60,7 @@ export async function createAuthority(name: string, days: number): Promise<Issue
   return { certificate: pem('CERTIFICATE', certificate.rawData), key };
 }
 
-/** A certificate of one usage for a public key (SPKI, DER). Nothing of what a request asks for beside its key comes in. */
+/** Issues a certificate with one usage for a public key (SPKI, DER). Nothing else that a request asks for is included. */
 export async function issueFor(authority: Issued, spki: Buffer, name: string, days: number, usage: Usage): Promise<string> {
   const issuer = new x509.X509Certificate(authority.certificate);
   const subject = new x509.PublicKey(spki);
@@ -97,7 +98,7 @@ export function issueOperatorCertificate(authority: Issued, operator: string, da
   return issue(authority, operator, days, 'operator');
 }
 
-/** DER of a non-negative INTEGER (X.690 8.3). */
+/** Returns the DER of a non-negative INTEGER (X.690 section 8.3). */
 function integer(value: number): Buffer {
   const hex = value.toString(16);
   const bytes = Buffer.from(hex.length % 2 === 0 ? hex : `0${hex}`, 'hex');
@@ -107,7 +108,7 @@ function integer(value: number): Buffer {
 
 const crlNumberOid = '2.5.29.20';
 
-/** A signed revocation list (RFC 5280 5): its number, and everything that was revoked so far. */
+/** Returns a signed revocation list (RFC 5280 section 5) with its number and all certificates that were revoked so far. */
 export async function signRevocationList(
   authority: Issued,
   revocations: readonly Revocation[],
@@ -128,7 +129,7 @@ export async function signRevocationList(
     entries: revocations.map(({ serial: serialNumber, revokedAt, reasonCode }) => ({
       serialNumber,
       revocationDate: revokedAt,
-      // RFC 5280 5.3.1: `unspecified` is said by saying nothing.
+      // RFC 5280 section 5.3.1: the reason `unspecified` is expressed by leaving out the reason.
       ...(reasonCode === 0 ? {} : { reason: reasonCode }),
     })),
   });
@@ -139,7 +140,7 @@ export function spkiOf(certificatePem: string): Buffer {
   return new NodeCertificate(certificatePem).publicKey.export({ type: 'spki', format: 'der' });
 }
 
-/** SHA-256 over an SPKI, hexadecimal: how the operator table names a key. */
+/** Returns the SHA-256 of an SPKI in hexadecimal, by which the table of operators names a key. */
 export function spkiFingerprint(spki: Buffer): string {
   return createHash('sha256').update(spki).digest('hex');
 }
@@ -148,7 +149,7 @@ export function keyFingerprint(certificatePem: string): string {
   return spkiFingerprint(spkiOf(certificatePem));
 }
 
-/** What an operator's key may be. Undefined for these, else what it is. */
+/** Returns undefined when an operator may use a key of this kind (P-256, P-384 or Ed25519), otherwise the name of its kind. */
 export function unfitKey(spki: Buffer): string | undefined {
   try {
     const key = createPublicKey({ key: spki, format: 'der', type: 'spki' });

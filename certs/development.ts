@@ -1,5 +1,6 @@
-// Owns: the development set: an authority, the admin server's certificate, three operators. Made below the runtime directory, kept fresh at each start.
-// Must never: serve production, where the authority is kept elsewhere.
+// Owns: the certificates for development: an authority, the certificate of the admin server, and three operators. They
+// are created below the runtime directory, and renewed at each start when they end soon.
+// Must never: be used in production, where the authority is kept elsewhere.
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { keyFingerprint, newKeys, spkiOf } from './authority.ts';
@@ -13,7 +14,7 @@ const operators = [
   { name: 'bob', role: 'security-officer' },
   { name: 'carol', role: 'operator' },
 ] as const;
-/** The name that operators' clients expect of the admin process. */
+/** The name that operators' clients expect in the certificate of the admin process. */
 export const adminServerName = 'cofferdam-admin';
 const authorityName = 'Cofferdam development authority';
 const days = { authority: 3650, server: 825, operator: 365 } as const;
@@ -27,13 +28,16 @@ export type DevelopmentOperator = {
   readonly name: string;
   readonly role: string;
   readonly keyFingerprint: string;
-  /** SPKI, DER, base64. */
+  /** The public key as SPKI in DER, in base64. */
   readonly publicKey: string;
 };
 
 const certificateOf = (places: DevelopmentPlaces, name: string): string => join(places.operators, name, 'cert.pem');
 
-/** An authority of an earlier version has no index: what stands around it was issued by it. */
+/**
+ * Creates the authority when there is none. An authority that has no index yet gets one with the certificates that are
+ * found around it, because it issued them.
+ */
 async function ensureAuthority(places: DevelopmentPlaces, directory: string): Promise<void> {
   if (existsSync(indexFile(directory))) return;
   if (!existsSync(authorityPaths(directory).certificate)) return createAuthorityDirectory(directory, authorityName, days.authority);
@@ -68,7 +72,7 @@ async function ensureOperator(authority: Authority, places: DevelopmentPlaces, n
     const { spki, key } = await newKeys();
     const certificate = await authority.issueOperator(spki, name, days.operator);
     for (const file of ['key.pem', 'ca.pem']) rmSync(join(directory, file), { force: true });
-    // The certificate last: its presence says that the identity is whole.
+    // The certificate is written last, because its presence means that the identity is complete.
     writeNew([
       { path: join(directory, 'key.pem'), text: key, mode: 0o600 },
       { path: join(directory, 'ca.pem'), text: authority.certificate, mode: 0o600 },
@@ -78,7 +82,7 @@ async function ensureOperator(authority: Authority, places: DevelopmentPlaces, n
     replace({ path, text: await authority.issueOperator(spkiOf(readFileSync(path, 'utf8')), name, days.operator), mode: 0o600 });
 }
 
-/** Makes what is not there and renews what ends soon; returns the operators with their keys. */
+/** Creates what is missing and renews what ends soon. Returns the operators with their keys. */
 export async function createDevelopmentCertificates(places: DevelopmentPlaces): Promise<readonly DevelopmentOperator[]> {
   const directory = join(places.certs, 'authority');
   const adminDirectory = join(places.certs, 'admin');

@@ -1,4 +1,5 @@
-// Owns: how certs/ writes: new files whole and never over another, replaced files by renaming, keys for their owner only.
+// Owns: how certs/ writes files: a new file appears complete and never replaces another one, an existing file is
+// replaced by renaming, and a key is readable by its owner only.
 import { randomBytes } from 'node:crypto';
 import {
   closeSync,
@@ -20,18 +21,18 @@ export type NewFile = {
   readonly path: string;
   readonly text: string;
   readonly mode: number;
-  /** Who shall have it, when root makes it for somebody else. */
+  /** The user who gets the file when root creates it for somebody else. */
   readonly owner?: { readonly uid: number; readonly gid: number } | undefined;
 };
 
 const fileBytesMax = 1024 * 1024;
 
-/** A file beside `path`, durable, with its final mode. */
+/** Writes a file beside `path`, durable and with its final mode. Returns the path of that file. */
 function writeBeside({ path, text, mode, owner }: NewFile): string {
   const beside = `${path}.${randomBytes(6).toString('hex')}.new`;
   const file = openSync(beside, 'wx', mode);
   try {
-    // By its descriptor: nobody can put another file in its place meanwhile.
+    // The owner is changed through the descriptor, so that nobody can put another file in its place meanwhile.
     if (owner !== undefined && process.getuid?.() === 0) fchownSync(file, owner.uid, owner.gid);
     fchmodSync(file, mode);
     writeSync(file, text);
@@ -51,13 +52,13 @@ function keepDirectory(path: string): void {
   }
 }
 
-/** Throws `conflict` when one is there already. */
+/** Throws `conflict` when one of the paths exists already. */
 export function checkFree(paths: readonly string[]): void {
   const there = paths.find((path) => existsSync(path));
   if (there !== undefined) throw new CofferdamError('conflict', `${there} is there already: nothing is overwritten`);
 }
 
-/** All of them or none. Throws `conflict` when one is there already. */
+/** Writes all of the files or none. Throws `conflict` when one of them exists already. */
 export function writeNew(files: readonly NewFile[]): void {
   checkFree(files.map((one) => one.path));
   const made: string[] = [];
@@ -65,7 +66,7 @@ export function writeNew(files: readonly NewFile[]): void {
     for (const file of files) {
       const beside = writeBeside(file);
       try {
-        // A link, not a rename: it fails when somebody was quicker.
+        // A link is used and not a rename, because a link fails when another process has created the file meanwhile.
         linkSync(beside, file.path);
         made.push(file.path);
       } finally {
@@ -79,7 +80,7 @@ export function writeNew(files: readonly NewFile[]): void {
   }
 }
 
-/** The new content or the old one, whatever happens. */
+/** Replaces a file. After a failure it has either the new content or the old one. */
 export function replace(file: NewFile): void {
   try {
     const beside = writeBeside(file);
@@ -103,7 +104,7 @@ export function writeFault(path: string, cause: unknown): CofferdamError {
     : new CofferdamError('invalid', `${path} cannot be written (${code})`, { cause });
 }
 
-/** Throws `invalid` with the name of what cannot be read. */
+/** Reads a text file. Throws `invalid`, with the name of the file, when it cannot be read or is too long. */
 export function readText(path: string, what: string): string {
   try {
     const bytes = readFileSync(path);

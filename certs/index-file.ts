@@ -1,16 +1,17 @@
-// Owns: the authority's index: every certificate it issued, and the number of its newest revocation list. One JSON file, replaced whole.
-// Must never: forget a certificate. What is not in the index cannot be revoked by name.
+// Owns: the authority's index: every certificate that it issued, and the number of its newest revocation list. It is
+// one JSON file that is replaced as a whole.
+// Must never: forget a certificate. A certificate that is not in the index cannot be revoked by name.
 import { join } from 'node:path';
 import { z } from 'zod';
 import { CofferdamError } from '../server/domain/errors.ts';
 import { readText, replace } from './files.ts';
 
 const entry = z.strictObject({
-  /** Hexadecimal, lower case, as in the certificate. */
+  /** The serial number as in the certificate, in lower-case hexadecimal. */
   serial: z.string().regex(/^(?:[0-9a-f]{2})+$/),
   kind: z.enum(['authority', 'server', 'operator']),
   name: z.string().min(1).max(64),
-  /** SHA-256 of the SPKI, hexadecimal. */
+  /** The SHA-256 of the SPKI, in hexadecimal. */
   fingerprint: z.string().regex(/^[0-9a-f]{64}$/),
   notBefore: z.iso.datetime(),
   notAfter: z.iso.datetime(),

@@ -1,21 +1,25 @@
-// Owns: what must be known of certificates and revocation lists by those who only use them: ends, numbers, serials. Names no package.
-// Must never: hand out anything of a revocation list whose signature was not checked.
+// Owns: what code that only uses certificates and revocation lists must know of them: ends, numbers and serials. It
+// uses no package.
+// Must never: return anything of a revocation list whose signature was not verified.
 import { verify, X509Certificate } from 'node:crypto';
 import { CofferdamError } from '../server/domain/errors.ts';
 
 export type RevocationList = {
   readonly number: number;
   readonly nextUpdate: Date;
-  /** Serials in the form of `plainSerial`. */
+  /** The serial numbers, in the form of `plainSerial`. */
   readonly revoked: ReadonlySet<string>;
 };
-/** An authority and its newest word on what it revoked. */
+/** An authority and its newest revocation list. */
 export type Trusted = { readonly authority: X509Certificate; readonly list: RevocationList };
 type Element = { readonly tag: number; readonly body: Buffer; readonly whole: Buffer };
 
 const dayMs = 86_400_000;
 const tags = { integer: 0x02, bits: 0x03, oid: 0x06, sequence: 0x30, utcTime: 0x17, generalizedTime: 0x18, extensions: 0xa0 } as const;
-/** Signature algorithms by OID, as DER, with the digest that `verify` wants. An authority made elsewhere may use any of them. */
+/**
+ * The accepted signature algorithms: the DER of the OID in hexadecimal, and the digest that `verify` needs. An
+ * authority that was created elsewhere may use any of them.
+ */
 const digests: Readonly<Record<string, string | null>> = {
   '2a8648ce3d040302': 'sha256',
   '2a8648ce3d040303': 'sha384',
@@ -25,10 +29,10 @@ const digests: Readonly<Record<string, string | null>> = {
   '2a864886f70d01010d': 'sha512',
   '2b6570': null,
 };
-/** 2.5.29.20 */
+/** The OID 2.5.29.20 (CRL number). */
 const crlNumberOid = '551d14';
 
-/** One spelling for serials: lower case, no leading zeros, no colons. */
+/** Returns the canonical form of a serial number: lower case, no leading zeros, no colons. */
 export function plainSerial(serial: string): string {
   return serial
     .replaceAll(':', '')
@@ -36,12 +40,12 @@ export function plainSerial(serial: string): string {
     .replace(/^0+(?=.)/, '');
 }
 
-/** Whole days, rounded down: negative when it is over. */
+/** Returns the number of whole days until `end`, rounded down. It is negative when `end` has passed. */
 export function daysLeft(end: Date, now: Date = new Date()): number {
   return Math.floor((end.getTime() - now.getTime()) / dayMs);
 }
 
-/** The parts of a DER encoding, one after the other (X.690 8.1). */
+/** Yields the elements of a DER encoding, one after the other (X.690 section 8.1). */
 function* elements(der: Buffer): Generator<Element> {
   let at = 0;
   while (at < der.length) {
@@ -63,7 +67,7 @@ function expect(element: Element | undefined, tag: number): Element {
   return element;
 }
 
-/** UTCTime or GeneralizedTime in the form that RFC 5280 4.1.2.5 asks for. */
+/** Parses a UTCTime or a GeneralizedTime in the form that RFC 5280 section 4.1.2.5 requires. */
 function timeOf(element: Element | undefined): Date {
   const text = element?.body.toString('latin1') ?? '';
   const match = element?.tag === tags.utcTime ? /^(\d{2})(\d{10})Z$/.exec(text) : /^(\d{4})(\d{10})Z$/.exec(text);
@@ -100,7 +104,7 @@ function parse(der: Buffer): Parsed {
   const digest = digests[expect(oid, tags.oid).body.toString('hex')];
   if (digest === undefined) throw new RangeError('signature algorithm');
   const fields = [...elements(expect(signed, tags.sequence).body)];
-  // Version is optional, and an INTEGER; then algorithm, issuer, this update.
+  // The fields are: an optional version (an INTEGER), the algorithm, the issuer, and the time of this update.
   const at = fields[0]?.tag === tags.integer ? 4 : 3;
   const nextUpdate = timeOf(fields[at]);
   const entries = fields.slice(at + 1).find((one) => one.tag === tags.sequence);
@@ -121,7 +125,10 @@ const blocks = (pem: string, label: string): readonly string[] =>
 export const certificatesIn = (pem: string): readonly string[] => blocks(pem, 'CERTIFICATE');
 export const revocationListsIn = (pem: string): readonly string[] => blocks(pem, 'X509 CRL');
 
-/** Authorities with the list of each; two of each while one follows the other. Throws `invalid` when one is without a list, or a list without its authority. */
+/**
+ * Returns each authority with its revocation list. During a change of authorities there are two of each. Throws
+ * `invalid` when an authority has no list, or a list has no authority.
+ */
 export function readTrusted(authorities: string, lists: string): readonly Trusted[] {
   const pems = certificatesIn(authorities);
   if (pems.length === 0) throw new CofferdamError('invalid', 'there is no certificate of an authority');
@@ -151,7 +158,7 @@ function isSignedBy(list: string, authorityPem: string): boolean {
   }
 }
 
-/** A revocation list in PEM, once its authority's signature was checked. Throws `invalid`. */
+/** Returns a revocation list in PEM after verifying its authority's signature. Throws `invalid`. */
 export function readRevocationList(pem: string, authorityPem: string): RevocationList {
   const match = /-----BEGIN X509 CRL-----([A-Za-z0-9+/=\s]+)-----END X509 CRL-----/.exec(pem);
   let parsed: Parsed;

@@ -1,4 +1,4 @@
-// Owns: what `certs list` says: everything that was issued, with the days left, and what needs a hand soon.
+// Owns: the result of `certs list`: everything that was issued, the days that are left, and what has to be done soon.
 import type { Authority } from './authority-directory.ts';
 import type { Entry } from './index-file.ts';
 import { daysLeft, readRevocationList } from './inspect.ts';
@@ -12,7 +12,7 @@ export type Listing = {
   readonly warnings: readonly string[];
 };
 
-/** A newer certificate of the same kind and name is good for longer. */
+/** Returns whether another certificate of the same kind and name, which is not revoked, is valid for longer. */
 const isReplaced = (one: Entry, all: readonly Entry[]): boolean =>
   all.some((other) => other.kind === one.kind && other.name === one.name && other.revokedAt === null && other.notAfter > one.notAfter);
 

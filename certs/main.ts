@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// Owns: the authority's command line: verb and options in, words and exit codes out.
-// Must never: do anything when a word or option is not known.
+// Owns: the command line of the authority: reading the verb and its options, writing texts and exit codes.
+// Must never: do anything when a word or an option is unknown.
 import { parseArgs } from 'node:util';
 import { detach, unexpected } from '../server/domain/detached.ts';
 import { CofferdamError, errorCodes, toCofferdamError } from '../server/domain/errors.ts';
@@ -46,7 +46,7 @@ function help(): string {
     'Any other text is kept in the index.',
     '',
     'Nothing is ever overwritten but the index and crl.pem, and these by renaming.',
-    'Exit codes: 0 done, 1 done and something needs a hand (list), 2 wrong input, 3 no such certificate, 5 it is there already or revoked.',
+    'Exit codes: 0 done, 1 done and something needs action (list), 2 wrong input, 3 no such certificate, 5 it is there already or revoked.',
     '',
   ].join('\n');
 }

@@ -1,4 +1,4 @@
-// Owns: why a certificate is revoked: the codes of RFC 5280 5.3.1 under names that can be typed, and free text beside them.
+// Owns: the reasons for revoking a certificate: the codes of RFC 5280 section 5.3.1 under names that can be typed, and free text.
 import { CofferdamError } from '../server/domain/errors.ts';
 
 export const reasonCodes = {
@@ -11,7 +11,7 @@ export const reasonCodes = {
 
 export type Reason = { readonly code: number; readonly text: string };
 
-/** `key-compromise`, `key-compromise: laptop stolen`, or any text, which has no code. */
+/** Parses `key-compromise`, `key-compromise: laptop stolen`, or any other text, which has no code. */
 export function parseReason(text: string): Reason {
   if (text.trim() === '' || text.length > 200 || /\p{Cc}/u.test(text))
     throw new CofferdamError('invalid', '--reason takes 1 to 200 characters on one line');

@@ -1,5 +1,6 @@
-// Owns: certificate requests (PKCS#10): how an operator makes one beside a key that never leaves, and what is believed of it.
-// Must never: believe more of a request than its key, and its name once that was compared.
+// Owns: certificate requests (PKCS#10): how an operator creates one beside a key that never leaves the machine, and
+// what the authority believes of a request.
+// Must never: believe anything of a request except its key, and its name after the name was compared.
 import 'reflect-metadata';
 import * as x509 from '@peculiar/x509';
 import { CofferdamError } from '../server/domain/errors.ts';
@@ -13,7 +14,7 @@ export function checkOperatorName(name: string): string {
   return name;
 }
 
-/** A new key and a request for it, signed by it. */
+/** Creates a key, and a request for it that is signed by it. */
 export async function makeRequest(name: string): Promise<{ readonly key: string; readonly request: string }> {
   const { pair, key } = await newKeys();
   const request = await x509.Pkcs10CertificateRequestGenerator.create({
@@ -24,7 +25,7 @@ export async function makeRequest(name: string): Promise<{ readonly key: string;
   return { key, request: pem('CERTIFICATE REQUEST', request.rawData) };
 }
 
-/** The public key (SPKI, DER) of a request that is sound and is for this name. Throws `invalid`. */
+/** Returns the public key (SPKI, DER) of a request that is valid and is for this name. Throws `invalid` otherwise. */
 export async function keyOfRequest(text: string, name: string): Promise<Buffer> {
   checkOperatorName(name);
   const refuse = (text: string): CofferdamError => new CofferdamError('invalid', `the request ${text}`);
@@ -37,11 +38,15 @@ export async function keyOfRequest(text: string, name: string): Promise<Buffer> 
   }
   const spki = Buffer.from(request.publicKey.rawData);
   const unfit = unfitKey(spki);
-  if (unfit !== undefined) throw refuse(`has a key of the kind ${unfit}: P-256, P-384 or Ed25519 it must be`);
+  if (unfit !== undefined) throw refuse(`has a key of the kind ${unfit}: it must be P-256, P-384 or Ed25519`);
   if (!(await request.verify().catch(() => false))) throw refuse('is not signed by its own key: whoever made it did not hold that key');
   const names = request.subjectName.getField('CN');
   const [named] = names;
   if (names.length !== 1 || named !== name)
-    throw refuse(`is for ${names.length === 0 ? 'nobody' : names.map((one) => JSON.stringify(one)).join(' and ')}, not for "${name}"`);
+    throw refuse(
+      names.length === 0
+        ? `has no name, and must be for "${name}"`
+        : `is for ${names.map((one) => JSON.stringify(one)).join(' and ')}, not for "${name}"`,
+    );
   return spki;
 }

@@ -1,5 +1,5 @@
-// Owns: the verbs of the authority's command line: what each takes, does and says.
-// Must never: change anything before all that was given has been checked.
+// Owns: the verbs of the authority's command line: the options of each, what it does, and its texts.
+// Must never: change anything before everything that was given has been checked.
 import { mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { CofferdamError } from '../server/domain/errors.ts';
@@ -15,7 +15,7 @@ export type Given = Readonly<Record<string, string | undefined>>;
 export type Said = { readonly out: string; readonly warnings?: readonly string[]; readonly isFault?: boolean };
 export type Verb = {
   readonly name: string;
-  /** Options that take a value; `!` behind the name: must be there. */
+  /** The options that take a value. A `!` behind the name means that the option is required. */
   readonly takes: readonly string[];
   readonly flags?: readonly string[];
   readonly help: string;
@@ -32,7 +32,7 @@ function daysOf(given: Given, kind: keyof typeof daysMax): number {
   throw new CofferdamError('invalid', `--days takes a whole number from 1 to ${daysMax[kind]}, not "${text}"`);
 }
 
-/** main.ts has checked that it is there. */
+/** Returns an option whose presence main.ts has checked. */
 const text = (given: Given, name: string): string => given[name] ?? '';
 
 function makeDirectory(path: string): void {
@@ -54,7 +54,7 @@ async function authority(given: Given): Promise<Said> {
   const out = text(given, 'out');
   await createAuthorityDirectory(out, name, daysOf(given, 'authority'));
   return {
-    out: `a new authority stands in ${out}. Keep it off the gateway, and keep a copy: who has key.pem can make operators' certificates\n`,
+    out: `a new authority was written to ${out}. Keep it off the gateway, and keep a copy: whoever has key.pem can make operators' certificates\n`,
   };
 }
 
@@ -214,7 +214,7 @@ export const verbs: readonly Verb[] = [
     name: 'list',
     takes: ['authority!'],
     flags: ['json'],
-    help: 'everything issued, with the days left; exit code 1 when something ends within 30',
+    help: 'everything issued, with the days left; exit code 1 when something ends within 30 days',
     run: list,
   },
 ];

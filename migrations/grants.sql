@@ -64,4 +64,4 @@ grant select (id, account_id, type, algorithm, fingerprint, state, issued_by, cr
   woken_at, read_only, source_networks, ended_at, ended_by, ended_why, successor_id, proved_at) on credential to cofferdam_auditor;
 grant select (account_id, enrolled_at) on second_factor to cofferdam_auditor;
 -- The one thing that the auditor writes: what the standing verification found.
-grant execute on function ledger_report_verdict(text, text, bigint, bigint, bigint, text) to cofferdam_auditor;
+grant execute on function ledger_report_verdict(text, text, bigint, bigint, bigint, text, text, bigint, bigint, timestamptz, timestamptz) to cofferdam_auditor;

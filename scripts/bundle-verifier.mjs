@@ -1,5 +1,7 @@
-// Owns: verifier/ledger-verifier.mjs, the verifier as one file for whoever checks the record: verifier/*.js one behind the other, without their imports.
-// Must never: change a line of what it puts together. `--check` says whether the file is what these sources make. Any Node >= 20.
+// Owns: creating verifier/ledger-verifier.mjs, the verifier as one file for people who check the record: the files
+// verifier/*.js one after the other. `--check` reports whether the file is the one that these sources produce. Any Node.js
+// from 20 on can run this program.
+// Must never: change a line of these files, except for imports, exports and types that refer to another of the files.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -8,10 +10,10 @@ const folder = join(dirname(fileURLToPath(import.meta.url)), '..', 'verifier');
 const target = join(folder, 'ledger-verifier.mjs');
 const importLine = /^import ([\s\S]*?) from '([^']+)';\n/gm;
 
-/** Modules in the order in which they need each other. */
+/** Returns the modules in an order in which each comes after those that it imports. */
 function modulesFrom(name, seen = new Map(), open = new Set()) {
   if (seen.has(name)) return seen;
-  if (open.has(name)) throw new Error(`${name} needs itself by a detour`);
+  if (open.has(name)) throw new Error(`${name} imports itself through other modules`);
   open.add(name);
   const text = readFileSync(join(folder, name), 'utf8');
   for (const [, , from] of text.matchAll(importLine)) if (from.startsWith('./')) modulesFrom(basename(from), seen, open);
@@ -19,14 +21,14 @@ function modulesFrom(name, seen = new Map(), open = new Set()) {
   return seen;
 }
 
-/** What Node brings, once each; a name that two modules give to different things is refused. */
+/** Returns one import for each module of Node.js that is used. Throws when anything else is imported. */
 function importsOf(texts) {
   const defaults = new Map();
   const named = new Map();
   for (const text of texts)
     for (const [, what, from] of text.matchAll(importLine)) {
       if (from.startsWith('./')) continue;
-      if (!from.startsWith('node:')) throw new Error(`${from} is not what Node brings`);
+      if (!from.startsWith('node:')) throw new Error(`${from} is not a module of Node.js`);
       if (what.startsWith('{'))
         named.set(
           from,
@@ -62,7 +64,7 @@ export function bundle() {
     const body = text
       .replace(importLine, '')
       .replace(/^export (?=(?:async )?(?:function|class|const|let) )/gm, '')
-      // Types of other modules are types of this one file.
+      // The types of the other modules are types of this one file.
       .replace(/^ \* @typedef \{import\('\.\/[^']+'\)\.(\w+)\} \1\n/gm, '')
       .replace(/import\('\.\/[^']+'\)\./g, '');
     return `// ======== ${name} ${'='.repeat(Math.max(0, 140 - name.length - 13))}\n\n${body.trim()}\n`;

@@ -1,6 +1,7 @@
 'use strict';
-// Owns: running a command with the locked Node first in PATH, and, as root in a folder that other users cannot reach, inside a
-// private mount of the clone: the roles' own system users could not even execute the program otherwise.
+// Owns: running a command with the locked Node.js first in PATH. When it is started by root in a folder that other
+// users cannot reach, it runs the command in a private mount of the clone, because the roles' own system users could
+// not execute the program otherwise.
 const { spawnSync, spawn } = require('node:child_process');
 const { createHash } = require('node:crypto');
 const fs = require('node:fs');
@@ -14,7 +15,7 @@ function fail(text) {
   process.exit(78);
 }
 
-/** The first directory on the way down that others may not pass. */
+/** Returns the first directory, from the clone upwards, that other users may not pass; undefined when there is none. */
 function closedAncestor() {
   for (let at = root; at !== '/'; at = path.dirname(at)) if ((fs.statSync(at).mode & 0o001) === 0) return at;
   return undefined;
@@ -57,7 +58,7 @@ const prefix = closed === undefined ? [] : privateMount(closed);
 if (prefix.length > 0) env.PATH = `${path.join(prefix[prefix.length - 1], 'node_modules', '.bin')}:${process.env.PATH}`;
 const [program, ...rest] = [...prefix, command, ...args];
 const child = spawn(program, rest, { stdio: 'inherit', env, cwd: root });
-// The terminal sends its signals to the whole group; one sent to us alone is passed on.
+// The terminal sends its signals to the whole process group. A signal that was sent to this process alone is passed on.
 for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) process.on(signal, () => child.kill(signal));
 child.on('error', (error) => fail(`${program} cannot be run: ${error.message}`));
 child.on('exit', (code, signal) => process.exit(signal === null ? code : 128 + require('node:os').constants.signals[signal]));

@@ -1,6 +1,7 @@
 'use strict';
-// Owns: the Debian packages that the tests drive: real clients, a real database server, a real receiver of syslog. As root they are installed, others are told how.
-// Plain Node 20 JavaScript. `--all`: what `npm run interop` and a whole check need, too.
+// Owns: the Debian packages that the tests use: real clients, a real database server, a real syslog receiver. When run
+// by root it installs them; for other users it prints the command. This is plain JavaScript for Node.js 20. `--all`
+// adds the packages that `npm run interop` and a whole check need.
 const { spawnSync } = require('node:child_process');
 const fs = require('node:fs');
 
@@ -12,7 +13,7 @@ const hasServer = () => {
 const hasModule = (name) => spawnSync('/usr/bin/python3', ['-c', `import ${name}`]).status === 0;
 const hasClock = () => ['x86_64', 'aarch64'].some((machine) => fs.existsSync(`/usr/lib/${machine}-linux-gnu/faketime/libfaketime.so.1`));
 
-/** Package, and whether what is used of it is there. */
+/** Each row is the name of a package and a function that returns whether the part of it that the tests use is there. */
 const forTests = [
   ['openssh-client', () => inPath('sftp')],
   ['openssl', () => inPath('openssl')],

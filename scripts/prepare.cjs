@@ -1,6 +1,7 @@
 'use strict';
-// Owns: making a fresh clone runnable: locked packages, Node 24, ssh2's native cipher, the database's links, our TypeScript without its types.
-// Plain Node 20 JavaScript: it runs before anything is installed. Does nothing, quickly, when nothing is missing.
+// Owns: making a fresh clone runnable: the locked packages, Node.js 24, ssh2's native cipher, the links of the embedded
+// database, and our TypeScript with its types removed. This is plain JavaScript for Node.js 20, because it runs before
+// anything is installed. When nothing is missing, it does nothing and ends quickly.
 const { execFileSync, spawnSync } = require('node:child_process');
 const { createHash } = require('node:crypto');
 const fs = require('node:fs');
@@ -26,7 +27,10 @@ function runQuietly(command, args, options, what) {
   fail(what, 'The output above says why. Nothing was started.');
 }
 
-/** A step is done when its stamp holds the digest of what it was made from. */
+/**
+ * Runs `work` unless the step is done. A step is done when its stamp file contains the digest of everything from which
+ * the step was made.
+ */
 function step(name, digest, work) {
   const stamp = path.join(modules, `.cofferdam-${name}`);
   if (fs.existsSync(stamp) && fs.readFileSync(stamp, 'utf8') === digest) return;
@@ -85,7 +89,7 @@ function linkDatabase() {
   }
 }
 
-/** What runs as a program, or is loaded by one. */
+/** Returns all TypeScript files that run as a program or are loaded by one. */
 function typescript() {
   return ['server', 'admin-cli', 'certs', 'verifier']
     .map((room) => path.join(root, room))

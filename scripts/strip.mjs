@@ -1,5 +1,5 @@
-// Owns: the store of stripped.mjs: our TypeScript with its types replaced by blanks, so that every line and column stays where it is.
-// prepare.cjs runs it with Node 24; arguments: the files.
+// Owns: writing the store that stripped.mjs reads: our TypeScript with its types replaced by spaces, so that every line
+// and column keeps its number. prepare.cjs runs this program with Node.js 24. Its arguments are the files.
 import { hash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { stripTypeScriptTypes } from 'node:module';
@@ -13,7 +13,7 @@ for (const file of process.argv.slice(2)) {
   const name = hash('sha256', source, 'hex');
   wanted.add(name);
   const path = join(store, name);
-  // Whole or not there: a role may be starting beside us, or somebody else preparing.
+  // The file is renamed into place when it is complete, because a role may be starting, or another process preparing, at the same time.
   const draft = `${path}.${process.pid}`;
   writeFileSync(draft, stripTypeScriptTypes(source.toString('utf8')));
   renameSync(draft, path);

@@ -1,12 +1,14 @@
-// Owns: loading our TypeScript whose types were taken out when the clone was prepared: for `node --import`, in every role.
-// Must never: give a file other code than its own bytes make. What is not in the store, or was changed since, Node strips itself.
+// Owns: loading our TypeScript with the types that were removed when the clone was prepared, through `node --import` in
+// every role.
+// Must never: load other code for a file than its own bytes produce. When a file is not in the store, or was changed
+// since, Node.js strips its types itself.
 import { hash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { registerHooks } from 'node:module';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** Named after the SHA-256 of the source. */
+/** Each file in the store is named by the SHA-256 of its source. */
 const store = join(import.meta.dirname, '..', 'node_modules', '.cofferdam-stripped');
 
 function strippedOf(source) {

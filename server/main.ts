@@ -1,5 +1,6 @@
-// Owns: `cofferdam <role>`: parse the command line, load the configuration, become the role's user, start the role.
-// Must never: import a role's code before the process has given up the rights it does not need.
+// Owns: `cofferdam <role>`: parsing the command line, loading the configuration, becoming the role's user, and starting
+// the role.
+// Must never: import a role's code before the process has given up the rights that the role does not need.
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -23,13 +24,13 @@ const help = `cofferdam: secure SFTP file-transfer gateway
   cofferdam verify [--watch] --config FILE     the record against its witness, from another host; the file is its own (OPERATIONS)
 
 Without --config, \`up\` serves a demo world on loopback below ./var.
-Exit codes: 0 stopped as asked, 78 configuration fault (nothing was started), 1 anything else; of verify 0 good, 1 bad, 2 nothing verified, 3 not all was read.
+Exit codes: 0 stopped as asked, 78 configuration fault (nothing was started), 1 anything else. Of \`verify\`: 0 good, 1 bad, 2 nothing verified, 3 not everything was read.
 `;
 
 const roles = ['up', 'edge', 'warden', 'admin', 'migrate'] as const;
 type Role = (typeof roles)[number];
 
-/** Missing from the type declarations; present on every POSIX build of Node. */
+/** `initgroups` is missing from the type declarations, and present in every POSIX build of Node.js. */
 const initGroups = (process as unknown as { initgroups(user: string, group: number): void }).initgroups.bind(process);
 
 function becomeUser(config: Config, role: Role, node: string | undefined): void {
@@ -44,13 +45,16 @@ function becomeUser(config: Config, role: Role, node: string | undefined): void 
   process.setuid?.(user);
 }
 
-/** Ready and gone travel over the supervisor's channel, where there is one. */
+/** Tells the supervisor, over the channel between the two processes, that the role is ready. Without a supervisor it does nothing. */
 function announceReady({ closed }: Running): void {
   const ready: Ready = { is: 'ready', closed };
   if (process.send !== undefined) process.send(ready);
 }
 
-/** `over`: the role has done its work and wants to be stopped. `closed`: it runs, and serves nobody for this reason. */
+/**
+ * A role that was started. `over` resolves when the role has done its work and wants to be stopped. `closed` is the
+ * reason why the role runs and yet serves nobody.
+ */
 type Running = { readonly over?: Promise<void>; readonly closed?: string | undefined; stop(): Promise<void> };
 
 async function startRole(role: Role, config: Config, node: string | undefined, signal: AbortSignal): Promise<Running> {
@@ -72,7 +76,7 @@ async function startRole(role: Role, config: Config, node: string | undefined, s
   }
 }
 
-/** Imported only now: nothing of a role's is loaded with rights that it gives up. */
+/** The modules are imported only here, after the change of user, so that no code of a role is loaded with rights that the role gives up. */
 async function endOnUnownedFailures(config: Config, role: Role, node: string | undefined): Promise<void> {
   const [{ createLogger }, { endOnUnownedFailure }] = await Promise.all([
     import('./observability/logger.ts'),
@@ -82,7 +86,10 @@ async function endOnUnownedFailures(config: Config, role: Role, node: string | u
   endOnUnownedFailure(createLogger(config, role === 'up' ? 'supervisor' : role, node));
 }
 
-/** However it was started: no signal opens a debugger in it. `--disable-sigusr1` says so from the first moment on. */
+/**
+ * Keeps SIGUSR1 from opening a debugger, however the process was started. The option `--disable-sigusr1` has the same
+ * effect from the first moment on.
+ */
 function refuseDebugger(): void {
   process.on('SIGUSR1', () => {});
 }
@@ -120,7 +127,8 @@ async function main(): Promise<void> {
   const stop = (): void => {
     if (stopping.signal.aborted) return;
     stopping.abort();
-    // A migration is given up; what is still starting is stopped as soon as it stands: nothing may be left half-started.
+    // A migration that runs is cancelled by the signal. A role that is still starting is stopped as soon as it has
+    // started, so that nothing is left half-started.
     if (running !== undefined) finish(running);
   };
   const finish = (whole: { stop(): Promise<void> }): void => {
@@ -136,7 +144,7 @@ async function main(): Promise<void> {
     );
   };
   for (const signal of stopSignals) process.on(signal, stop);
-  // A role whose supervisor is gone has nobody to restart it or to stop it.
+  // A role whose supervisor is gone has nobody who could restart or stop it.
   process.on('disconnect', () => process.exit(1));
   running = await startRole(role, config, values.node, stopping.signal);
   if (role === 'migrate') return;

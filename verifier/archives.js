@@ -1,10 +1,10 @@
 // Owns: a dump and its archives as files: their hashes, and their lines merged by tree and position.
 // Must never: let an archive stand for more than the very bytes whose hash was taken.
 import { createHash } from 'node:crypto';
-import { createReadStream, readdirSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { exactly, messageOf, parseStrictly } from './json.js';
-import { readLines } from './lines.js';
+import { openRegular, readLines } from './lines.js';
 
 /**
  * @typedef {import('./lines.js').Readable} Readable
@@ -23,7 +23,7 @@ export const archivesIn = (directory) =>
 /** @param {string} path @returns {Promise<string>} */
 export async function sha256OfFile(path) {
   const hash = createHash('sha256');
-  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(chunk);
+  for await (const chunk of openRegular(path)) hash.update(chunk);
   return hash.digest('hex');
 }
 
@@ -105,7 +105,7 @@ export const openArchives = (directory, archives, verification) =>
  */
 async function* hashedLines(path, sha256, verification) {
   const hash = createHash('sha256');
-  yield* readLines(path, true, (bytes) => hash.update(bytes));
+  yield* readLines(path, true, (bytes) => hash.update(bytes), true);
   if (hash.digest('hex') !== sha256) verification.findings.say('archive', `${path} was changed while it was read`);
 }
 

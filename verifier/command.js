@@ -4,20 +4,22 @@ import { existsSync, readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { messageOf } from './json.js';
 import { parseVerifierKey } from './note.js';
-import { recordText, sliceText } from './report.js';
+import { jsonText, recordText, sliceText } from './report.js';
 import { verifyRecord, verifySlice } from './verify.js';
 
 /** @typedef {import('./lines.js').Readable} Readable */
 
 const usage = `usage:
   node ledger-verifier.mjs dump --key VKEY|FILE --witness DIR [--archive DIR] [--max-age SECONDS] [--json] DUMP|-
-  node ledger-verifier.mjs slice --key VKEY|FILE [--witness DIR] [--json] SLICE|-
+  node ledger-verifier.mjs slice --key VKEY|FILE [--witness DIR] [--since TIME] [--until TIME] [--json] SLICE|-
 
   --key      verifier key (name+id+base64), or a file with one on each line; again for every key that was ever used.
              A retired key has its end behind it, VKEY@ERA:SIZE: the last checkpoint that it signed. Later ones by it are not believed
   --witness  directory of checkpoints; again for every witness
   --archive  directory of ledger-YYYY-MM.jsonl.gz
   --max-age  how old the newest checkpoint may be, in seconds (600; 0: any age)
+  --since    the slice has to be made for a window that begins then or before (UTC: 2026-11-24T18:00:00Z), and enclose it
+  --until    for a window that reaches to this time
   --json     one line for programs
 
 Copy the witness first, then dump: a witness that is newer than the dump makes the database look as if it had lost what came between.
@@ -52,6 +54,18 @@ function keysOf(given) {
   return keys;
 }
 
+/**
+ * An instant of an option in microseconds since 1970, or undefined when it was not given.
+ * @param {string | undefined} text
+ * @param {string} option
+ */
+function microsOf(text, option) {
+  if (text === undefined) return undefined;
+  const instant = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,3})?Z$/.test(text) ? Date.parse(text) : Number.NaN;
+  if (Number.isNaN(instant)) throw new UsageError(`--${option} takes an instant in UTC, such as 2026-11-24T18:00:00Z`);
+  return instant * 1000;
+}
+
 /** @param {readonly string[]} args */
 function parseCommand(args) {
   const options = /** @type {const} */ ({
@@ -59,6 +73,8 @@ function parseCommand(args) {
     witness: { type: 'string', multiple: true },
     archive: { type: 'string' },
     'max-age': { type: 'string' },
+    since: { type: 'string' },
+    until: { type: 'string' },
     json: { type: 'boolean' },
     help: { type: 'boolean' },
   });
@@ -87,9 +103,11 @@ export async function run(args, stdin, now) {
   const input = path === '-' ? stdin : path;
   if (command === 'slice') {
     if (values.archive !== undefined || values['max-age'] !== undefined) throw new UsageError('--archive and --max-age belong to dump');
-    const report = await verifySlice({ keys, witnesses, slice: input });
-    return { code: exitCodes[report.verdict], text: values.json === true ? `${JSON.stringify(report)}\n` : sliceText(report) };
+    const [since, until] = [microsOf(values.since, 'since'), microsOf(values.until, 'until')];
+    const report = await verifySlice({ keys, witnesses, slice: input, since, until });
+    return { code: exitCodes[report.verdict], text: values.json === true ? jsonText(report) : sliceText(report) };
   }
+  if (values.since !== undefined || values.until !== undefined) throw new UsageError('--since and --until belong to slice');
   const maxAge = values['max-age'] ?? '600';
   if (!/^\d{1,9}$/.test(maxAge)) throw new UsageError('--max-age takes seconds');
   if (witnesses.length === 0)
@@ -97,7 +115,7 @@ export async function run(args, stdin, now) {
   const report = await verifyRecord({ keys, witnesses, archive: values.archive, maxAgeSeconds: Number(maxAge), dump: input, now });
   return {
     code: exitCodes[report.verdict],
-    text: values.json === true ? `${JSON.stringify(report)}\n` : recordText(report, Number(maxAge)),
+    text: values.json === true ? jsonText(report) : recordText(report, Number(maxAge)),
   };
 }
 

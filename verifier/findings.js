@@ -11,7 +11,7 @@ const treesMax = 1000;
  * @typedef {'changed' | 'missing' | 'inserted' | 'out of order' | 'swapped' | 'malformed' | 'misplaced' | 'number' | 'block'
  *   | 'head malformed' | 'head missing' | 'head out of order' | 'head changed' | 'behind'
  *   | 'old' | 'from the future' | 'note malformed' | 'note forged' | 'two truths' | 'shrunk' | 'era' | 'unreadable'
- *   | 'statement' | 'archive' | 'slice malformed' | 'slice incomplete' | 'not in this witness'} What
+ *   | 'statement' | 'time' | 'archive' | 'slice malformed' | 'slice incomplete' | 'not in this witness'} What
  *
  * @typedef {object} Finding
  * @property {What} what
@@ -90,6 +90,26 @@ export class Findings {
 export function instantText(milliseconds) {
   const date = new Date(milliseconds);
   return Number.isNaN(date.getTime()) ? `${milliseconds} ms` : date.toISOString();
+}
+
+/** @param {number} micros Since 1970. */
+export const microsText = (micros) => instantText(Math.floor(micros / 1000));
+
+const shownMax = 256;
+
+/**
+ * Text that anybody may have written, as it can be printed: quotes, backslashes, everything that steers a terminal, a line or the direction of writing, and blanks
+ * of other scripts are escaped, and 256 characters at most are shown.
+ * @param {string} text
+ */
+export function shownText(text) {
+  const head = [...text.slice(0, 2 * shownMax)];
+  const isCut = text.length > 2 * shownMax || head.length > shownMax;
+  const escaped = head
+    .slice(0, shownMax)
+    .map((one) => (one === ' ' || /[^\p{C}\p{Z}\p{M}"\\]/u.test(one) ? one : `\\u{${(one.codePointAt(0) ?? 0).toString(16)}}`))
+    .join('');
+  return isCut ? `${escaped} (cut off here)` : escaped;
 }
 
 /** @param {number} seconds */

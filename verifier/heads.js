@@ -3,25 +3,46 @@
 import { instantText } from './findings.js';
 import { headsTree, leafHash } from './hash.js';
 import { headText, parseHeadLines } from './head.js';
+import { rootsMax, secretsMax, tagOf } from './known.js';
 import { TreeMap } from './map.js';
 import { blockSize, Frontier } from './merkle.js';
-import { Growths, HashesByIndex, Rows } from './rows.js';
+import { Growths, HashesByIndex, Rows, Times } from './rows.js';
 
 /**
  * @typedef {import('./findings.js').Findings} Findings
  * @typedef {import('./findings.js').Finding} Finding
  * @typedef {import('./head.js').Head} Head
  * @typedef {import('./head.js').HeadTree} HeadTree
+ * @typedef {import('./note.js').Note} Note
+ * @typedef {import('./known.js').Base} Base
+ * @typedef {import('./known.js').Known} Known
  * @typedef {import('./witness.js').Mark} Mark
  */
 
 /** What is known of one tree before its entries come. */
 export class TreeRecord {
-  growths = new Growths();
+  growths;
   blocks = new HashesByIndex();
   leaves = new HashesByIndex();
   /** Entries that a checkpoint of the witness covers, and its database fits. */
   proven = 0;
+  /** The tree of those entries, when each root up to it was right. @type {Frontier | undefined} */
+  proved;
+  /** Of the entries that an earlier run read. @type {Frontier | undefined} */
+  start;
+  /** The last number that such a run read, of any tree. */
+  startNumber = 0;
+
+  /** @param {Frontier} [start] @param {Base['head']} [head] With which head, and which was its last number. */
+  constructor(start, head) {
+    if (start === undefined || head === undefined) {
+      this.growths = new Growths();
+      return;
+    }
+    this.growths = new Growths({ size: start.size, head: head.position, high: head.number, root: start.root() });
+    this.proven = start.size;
+    [this.start, this.proved, this.startNumber] = [start, start, head.number];
+  }
 }
 
 export class HeadsCheck {
@@ -39,7 +60,20 @@ export class HeadsCheck {
   #due;
   /** @type {Mark | undefined} */
   #mark;
+  /** When heads were sealed. */
+  times = new Times();
   #log = new Frontier();
+  /** The log without its last head. */
+  #before = new Frontier();
+  /** What an earlier run proved. @type {Base | undefined} */
+  #base;
+  /** Whether the last head that it read is still there. */
+  #isAnchored = false;
+  /** At the last checkpoint that fits. @type {Pick<Base, 'before' | 'head'> | undefined} */
+  #proved;
+  /** Checkpoints that fitted last. @type {[size: number, root: string][]} */
+  #roots = [];
+  #firstBlock = 0;
   /** Hashes of 256 heads each. */
   #logBlocks = new Rows(32);
   /** Whether heads are missing, or one was changed: no later root can fit. */
@@ -49,8 +83,8 @@ export class HeadsCheck {
   #at = 0;
   /** @type {Buffer | undefined} */
   #secret;
-  /** @type {Set<string>} */
-  #secrets = new Set();
+  /** The head with which each epoch began, by what tells its secret from others. @type {Map<string, number>} */
+  #secrets = new Map();
   /** @type {TreeMap | undefined} */
   #map;
   /** @type {Set<TreeRecord>} */
@@ -59,10 +93,12 @@ export class HeadsCheck {
   /**
    * @param {Findings} findings
    * @param {Generator<Mark, void>} due
+   * @param {Base} [base] What an earlier run proved: only the heads behind it come, and its last one once more.
    */
-  constructor(findings, due) {
+  constructor(findings, due, base) {
     this.#findings = findings;
     this.#due = due;
+    if (base !== undefined) this.#goOn(base);
     this.#advance();
     this.#checkLog();
   }
@@ -77,6 +113,7 @@ export class HeadsCheck {
   /** @param {Head} head */
   head(head) {
     const { position, number, at } = head;
+    if (position === (this.#base?.head.position ?? -1) && !this.#isAnchored) return this.#anchor(head);
     if (position < this.count) {
       const text = `head ${position} stands where it may not: there is one of that position already`;
       this.#findings.say('head out of order', text, { head: position });
@@ -86,16 +123,43 @@ export class HeadsCheck {
     const mapRoot = this.#grow(head);
     this.number = Math.max(number, this.number);
     this.#at = at;
+    this.times.add(position, at);
     this.count = position + 1;
     if (!this.#isLogLost && mapRoot !== undefined) {
+      this.#before = this.#log.copy();
       this.#log.append(leafHash(Buffer.from(headText(head, mapRoot))));
       if (this.#log.block !== undefined) this.#logBlocks.add().set(this.#log.block);
     } else this.#isLogLost = true;
     this.#checkLog();
   }
 
+  /** What the next run can go on from; nothing when something of it was not read. @param {string | undefined} note */
+  known(note) {
+    const proved = this.#proved;
+    if (note === undefined || proved === undefined || proved.head.position + 1 !== this.good.size) return undefined;
+    /** @type {[tree: string, size: number, roots: string][]} */
+    const trees = [];
+    for (const tree of [...this.trees.keys()].sort()) {
+      const { proven, proved: frontier } = this.trees.get(tree) ?? new TreeRecord();
+      if (proven === 0) continue;
+      if (frontier?.size !== proven) return undefined;
+      trees.push([tree, proven, frontier.roots().toString('base64')]);
+    }
+    const { position, at, number, secret } = proved.head;
+    return {
+      note,
+      head: { position, at, number, secret: secret.toString('base64') },
+      log: proved.before.roots().toString('base64'),
+      trees,
+      secrets: [...this.#secrets].flatMap(([tag, head]) => (head < this.good.size ? [tag] : [])).slice(-secretsMax),
+      roots: this.#roots.slice(-rootsMax),
+    };
+  }
+
   /** The trees of the heads in order, after the last head. */
   end() {
+    const { head, note } = this.#base ?? {};
+    if (head !== undefined && note !== undefined && !this.#isAnchored) this.#sayGone(head.position, note);
     /** @type {Mark | undefined} */
     let last;
     for (; this.#mark !== undefined; this.#advance()) last = this.#mark;
@@ -110,10 +174,53 @@ export class HeadsCheck {
    * @param {Buffer} block
    */
   block(index, block) {
-    if (this.#isLogLost || (index < this.#logBlocks.length && this.#logBlocks.at(index).equals(block))) return;
+    const row = index - this.#firstBlock;
+    if (this.#isLogLost || (row >= 0 && row < this.#logBlocks.length && this.#logBlocks.at(row).equals(block))) return;
     const [from, to] = [index * blockSize, index * blockSize + blockSize - 1];
     const text = `the heads log: the hash of block ${index} is not that of heads ${from} to ${to}`;
     this.#findings.say('block', text, { tree: headsTree, from, to });
+  }
+
+  /** @param {Base} base */
+  #goOn(base) {
+    const { log, before, head, trees, map, secrets, roots, note } = base;
+    this.#base = base;
+    this.count = log.size;
+    this.number = head.number;
+    this.good = { size: log.size, number: head.number };
+    this.times.add(head.position, head.at);
+    for (const [tree, frontier] of trees) this.trees.set(tree, new TreeRecord(frontier, head));
+    [this.#log, this.#before, this.#map, this.#secret, this.#at] = [log.copy(), before, map, head.secret, head.at];
+    this.#firstBlock = Math.floor(log.size / blockSize);
+    for (const tag of secrets) this.#secrets.set(tag, 0);
+    this.#roots = [...roots].filter(([size]) => size < note.size);
+    this.#proved = { before, head };
+  }
+
+  /** The last head that was read before must be the one that is there now. @param {Head} head */
+  #anchor({ position, at, number, secret, lines }) {
+    this.#isAnchored = true;
+    const base = this.#base;
+    if (base === undefined) return;
+    const trees = parseHeadLines(lines);
+    const isSame = (/** @type {HeadTree} */ { tree, size, root }) => {
+      const frontier = base.trees.get(tree);
+      return frontier?.size === size && frontier.root().equals(root);
+    };
+    const { head, note } = base;
+    if (at === head.at && number === head.number && secret.equals(head.secret) && trees?.every(isSame) === true) return;
+    this.#isLogLost = true;
+    const text = `head ${position} is not the one that was verified before (checkpoint of size ${note.size}, ${instantText(note.time)}): the database was set back and went on, or the head was changed`;
+    this.#findings.say('head changed', text, { head: position, from: position, to: position });
+  }
+
+  /** @param {number} position @param {Note} note */
+  #sayGone(position, note) {
+    const isBehind = this.count === note.size;
+    this.#isLogLost = true;
+    const said = `head ${position}, which was verified before (checkpoint of size ${note.size}, ${instantText(note.time)})`;
+    if (isBehind) this.#findings.say('behind', `the database was set back: it does not hold ${said}`, { head: position });
+    else this.#findings.say('head missing', `the database does not hold ${said}`, { head: position, from: position, to: position });
   }
 
   /** @param {number} position */
@@ -151,12 +258,12 @@ export class HeadsCheck {
    * @param {Head} head
    * @param {(text: string) => undefined} bad
    */
-  #beginsEpoch({ secret }, bad) {
+  #beginsEpoch({ secret, position }, bad) {
     if (this.#secret?.equals(secret) === true) return false;
     this.#secret = secret;
-    const text = secret.toString('latin1');
-    const isOld = this.#secrets.has(text);
-    this.#secrets.add(text);
+    const tag = tagOf(secret);
+    const isOld = this.#secrets.has(tag);
+    this.#secrets.set(tag, position);
     this.#map = new TreeMap(secret);
     return isOld ? bad('its secret was that of an earlier epoch') : true;
   }
@@ -221,9 +328,19 @@ export class HeadsCheck {
         continue;
       }
       this.good = { size, number: this.number };
+      this.#keep(mark);
       for (const record of this.#grown) record.proven = record.growths.size;
       this.#grown.clear();
     }
+  }
+
+  /** For the next run: this checkpoint fits. @param {Mark} mark */
+  #keep({ size, root }) {
+    if (size === 0 || this.#secret === undefined) return;
+    if (this.#proved?.head.position !== size - 1)
+      this.#proved = { before: this.#before, head: { position: size - 1, at: this.#at, number: this.number, secret: this.#secret } };
+    if (this.#roots.at(-1)?.[0] !== size) this.#roots.push([size, root.toString('base64')]);
+    if (this.#roots.length > 2 * rootsMax) this.#roots = this.#roots.slice(-rootsMax);
   }
 
   /** @param {Mark} mark */

@@ -3,6 +3,8 @@
 
 /**
  * @typedef {import('./findings.js').Finding} Finding
+ * @typedef {import('./known.js').Base} Base
+ * @typedef {import('./known.js').Known} Known
  * @typedef {import('./note.js').Note} Note
  * @typedef {import('./note.js').VerifierKey} VerifierKey
  * @typedef {import('./record.js').Report} Report
@@ -10,16 +12,17 @@
  * @typedef {import('./slice.js').SliceReport} SliceReport
  */
 
-export { leafOf, parseEntry } from './entry.js';
-export { fromBase64, leafHash, nodeHash, sha256 } from './hash.js';
+export { leafOf, leafOfShown, parseEntry, parseShown } from './entry.js';
+export { fromBase64, fromHex, leafHash, nodeHash, sha256 } from './hash.js';
 export { parseHeadLines, parseHeadText } from './head.js';
 export { parseStrictly } from './json.js';
+export { proveKnown } from './known.js';
 export { mapLeafOf, mapRootBy, TreeMap } from './map.js';
 export { Frontier, verifyAuditPath } from './merkle.js';
 export { parseNote, parseVerifierKey, verifyNote } from './note.js';
 export { Verification } from './record.js';
-export { recordText, sliceText } from './report.js';
+export { recordFindingsText, recordText, sliceText } from './report.js';
 export { SliceVerification } from './slice.js';
-export { verifyRecord, verifySlice } from './verify.js';
+export { verifyRecord, verifySince, verifySlice, verifyWhole } from './verify.js';
 export { Witness } from './witness.js';
 export { readWitness } from './witness-files.js';

@@ -5,8 +5,9 @@
 import crypto from 'node:crypto';
 import { isUtf8 } from 'node:buffer';
 import { createHash, createPublicKey, verify } from 'node:crypto';
-import { createReadStream, existsSync, readFileSync, readdirSync } from 'node:fs';
+import { closeSync, constants, createReadStream, existsSync, fstatSync, openSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { parseArgs } from 'node:util';
 import { createGunzip } from 'node:zlib';
 
@@ -294,7 +295,7 @@ const treesMax = 1000;
  * @typedef {'changed' | 'missing' | 'inserted' | 'out of order' | 'swapped' | 'malformed' | 'misplaced' | 'number' | 'block'
  *   | 'head malformed' | 'head missing' | 'head out of order' | 'head changed' | 'behind'
  *   | 'old' | 'from the future' | 'note malformed' | 'note forged' | 'two truths' | 'shrunk' | 'era' | 'unreadable'
- *   | 'statement' | 'archive' | 'slice malformed' | 'slice incomplete' | 'not in this witness'} What
+ *   | 'statement' | 'time' | 'archive' | 'slice malformed' | 'slice incomplete' | 'not in this witness'} What
  *
  * @typedef {object} Finding
  * @property {What} what
@@ -375,6 +376,26 @@ function instantText(milliseconds) {
   return Number.isNaN(date.getTime()) ? `${milliseconds} ms` : date.toISOString();
 }
 
+/** @param {number} micros Since 1970. */
+const microsText = (micros) => instantText(Math.floor(micros / 1000));
+
+const shownMax = 256;
+
+/**
+ * Text that anybody may have written, as it can be printed: quotes, backslashes, everything that steers a terminal, a line or the direction of writing, and blanks
+ * of other scripts are escaped, and 256 characters at most are shown.
+ * @param {string} text
+ */
+function shownText(text) {
+  const head = [...text.slice(0, 2 * shownMax)];
+  const isCut = text.length > 2 * shownMax || head.length > shownMax;
+  const escaped = head
+    .slice(0, shownMax)
+    .map((one) => (one === ' ' || /[^\p{C}\p{Z}\p{M}"\\]/u.test(one) ? one : `\\u{${(one.codePointAt(0) ?? 0).toString(16)}}`))
+    .join('');
+  return isCut ? `${escaped} (cut off here)` : escaped;
+}
+
 /** @param {number} seconds */
 function spanText(seconds) {
   if (seconds < 120) return `${seconds} s`;
@@ -390,8 +411,21 @@ function spanText(seconds) {
 /**
  */
 
-/** What stands in a dump may be anybody's text. @param {string} text */
-const plain = (text) => text.replace(/\p{C}/gu, '?');
+/**
+ * What stands in a dump may be anybody's text: nothing of it steers a terminal or begins a line, and a sentence has an end.
+ * @param {string} text
+ */
+const plain = (text) => (text.length > lineMax ? `${text.slice(0, lineMax)} (cut off here)` : text).replace(/[\p{C}\u2028\u2029]/gu, '?');
+const lineMax = 2000;
+
+/**
+ * A report as one line of JSON for programs. What would steer a terminal is escaped as JSON escapes it, so that the values stay as they are.
+ * @param {unknown} report
+ */
+const jsonText = (report) =>
+  `${JSON.stringify(report).replace(/[\p{C}\u2028\u2029]/gu, (one) =>
+    Array.from({ length: one.length }, (_, i) => `\\u${one.charCodeAt(i).toString(16).padStart(4, '0')}`).join(''),
+  )}\n`;
 
 /** @param {{ readonly found: number, readonly firstRow: Finding | null, readonly findings: readonly Finding[] }} report */
 function findingsText({ found, firstRow, findings }) {
@@ -401,7 +435,13 @@ function findingsText({ found, firstRow, findings }) {
   return [counted, ...first, ...findings.map(({ what, text }, i) => `${i + 1}. ${what}: ${plain(text)}`), ...more, ''].join('\n');
 }
 
-/** @param {ShownCheckpoint | null} checkpoint */
+/**
+ * What was found wrong in sentences, for a program that reads a witness on its own.
+ * @param {Findings} findings
+ */
+const recordFindingsText = ({ count, firstRow, list }) => findingsText({ found: count, firstRow: firstRow ?? null, findings: list });
+
+/** @param {Report['newest']} checkpoint */
 const checkpointText = (checkpoint) =>
   checkpoint === null ? 'none' : `size ${checkpoint.size}, era ${checkpoint.era}, ${checkpoint.time}`;
 
@@ -436,28 +476,30 @@ function conclusion(report) {
 
 /** @param {SliceReport} report */
 function sliceText(report) {
-  const { positions, says, subject } = report;
-  const from = report.oldest === null ? 'from the first entry ever' : `from the checkpoint of ${checkpointText(report.oldest)}`;
+  const { positions, says, begin, end, from, to } = report;
+  const span = `${from === null ? 'from the first entry ever' : `behind ${sealedText(from)}`} up to ${sealedText(to)}`;
   const lines = [
-    `slice of customer ${report.tree ?? '?'}: ${report.entries} entries, ${from}, to the checkpoint of ${checkpointText(report.newest)}`,
+    `slice of customer ${report.tree ?? '?'}: ${report.entries} entries, ${span}`,
     report.isWitnessed
-      ? `both checkpoints were looked for among ${report.checkpoints} of the witness`
+      ? `the checkpoints that cover these heads were looked for among ${report.checkpoints} of the witness`
       : 'the checkpoints were not compared with a witness: that nobody was shown another record, their signatures alone do not prove',
   ];
   if (report.verdict !== 'good' || positions === null) return `${lines.join('\n')}\n${findingsText(report)}`;
   const count = positions.to - positions.from;
-  const which = count === 0 ? 'no entry was sealed between the two' : `positions ${positions.from} to ${positions.to - 1}, none is missing`;
-  const said =
-    says === 'affected'
-      ? `that ${report.selected} of them concern "${plain(subject ?? '')}"`
-      : `that none of them concerns "${plain(subject ?? '')}"`;
+  const which = count === 0 ? 'there is none' : `positions ${positions.from} to ${positions.to - 1}, none is missing`;
+  const said = says === 'affected' ? `that ${report.selected} of these entries belong to` : 'that none of these entries belongs to';
   return [
     ...lines,
-    `GOOD: these are all entries of this customer between the two checkpoints (${which}), and each is what was sealed. That is proved.`,
-    `Stated only, by the operator's word: ${said}. The internal fields of each entry are covered by a digest and not shown.`,
+    `GOOD: these are all entries of this customer that were sealed ${span} (${which}), and each is what was sealed. That is proved. Of what was sealed before or after, nothing is.`,
+    `They enclose the window for which the slice was made: ${begin === null ? 'everything' : `from ${begin}`} up to ${end}. An entry is sealed after what it tells of, as a rule within a second.`,
+    `Nobody vouches for what follows: it is not signed, and whoever had this file may have written it: ${said} "${report.subject ?? ''}".`,
+    'Compare the id of the customer with your own: it stands in every receipt that you have from this gateway. The internal fields of each entry are covered by a digest and not shown.',
     '',
   ].join('\n');
 }
+
+/** @param {ShownHead | null} head */
+const sealedText = (head) => (head === null ? '?' : `head ${head.position} (sealed ${head.at})`);
 
 // ======== lines.js =======================================================================================================================
 
@@ -472,20 +514,50 @@ const lineBytesMax = 16 * 1024 * 1024;
 const brokenLine = '\ufffd';
 
 /**
+ * Opens a file that stands in a directory of somebody else. It follows no link, and does not wait for the other end of
+ * a pipe. Throws unless it is a regular file.
+ * @param {string} path
+ * @returns {Readable}
+ */
+function openRegular(path) {
+  const fd = openSync(path, constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0));
+  if (!fstatSync(fd).isFile()) {
+    closeSync(fd);
+    throw new Error('this is no regular file');
+  }
+  return createReadStream(path, { fd, highWaterMark: 1 << 20 });
+}
+
+/**
+ * The bytes of a file, unpacked. `onBytes` is given what was read, before it is unpacked. `isForeign`: whether the file
+ * stands in a directory of somebody else, in which only regular files are read.
+ * @param {string} path
+ * @param {((bytes: Buffer) => void) | undefined} [onBytes]
+ * @param {boolean} [isForeign]
+ * @returns {Readable}
+ */
+function openFile(path, onBytes, isForeign = false) {
+  /** @type {Readable} */
+  const raw = isForeign ? openRegular(path) : createReadStream(path, { highWaterMark: 1 << 20 });
+  if (onBytes !== undefined) raw.on('data', (/** @type {Buffer} */ chunk) => onBytes(chunk));
+  if (!path.endsWith('.gz')) return raw;
+  const unpacked = raw.pipe(createGunzip());
+  raw.on('error', (/** @type {Error} */ cause) => unpacked.destroy(cause));
+  return unpacked;
+}
+
+/**
  * The lines of a file or stream, in batches. `isTornKept`: whether a last line without its newline counts.
- * `onBytes` is given what was read, before it is unpacked.
+ * `onBytes` is given what was read, before it is unpacked. `isForeign`: whether `source` is a path in a directory of
+ * somebody else, in which only regular files are read.
  * @param {string | Readable} source
  * @param {boolean} isTornKept
- * @param {(bytes: Buffer) => void} [onBytes]
+ * @param {((bytes: Buffer) => void) | undefined} [onBytes]
+ * @param {boolean} [isForeign]
  * @returns {AsyncGenerator<readonly string[], void>}
  */
-export async function* readLines(source, isTornKept, onBytes) {
-  /** @type {Readable} */
-  const raw = typeof source === 'string' ? createReadStream(source, { highWaterMark: 1 << 20 }) : source;
-  if (onBytes !== undefined) raw.on('data', (/** @type {Buffer} */ chunk) => onBytes(chunk));
-  /** @type {Readable} */
-  const stream = typeof source === 'string' && source.endsWith('.gz') ? raw.pipe(createGunzip()) : raw;
-  if (stream !== raw) raw.on('error', (/** @type {Error} */ cause) => stream.destroy(cause));
+export async function* readLines(source, isTornKept, onBytes, isForeign = false) {
+  const stream = typeof source === 'string' ? openFile(source, onBytes, isForeign) : source;
   /** @type {Buffer[]} */
   let rest = [];
   let restBytes = 0;
@@ -537,7 +609,7 @@ const archivesIn = (directory) =>
 /** @param {string} path @returns {Promise<string>} */
 async function sha256OfFile(path) {
   const hash = createHash('sha256');
-  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(chunk);
+  for await (const chunk of openRegular(path)) hash.update(chunk);
   return hash.digest('hex');
 }
 
@@ -619,7 +691,7 @@ const openArchives = (directory, archives, verification) =>
  */
 async function* hashedLines(path, sha256, verification) {
   const hash = createHash('sha256');
-  yield* readLines(path, true, (bytes) => hash.update(bytes));
+  yield* readLines(path, true, (bytes) => hash.update(bytes), true);
   if (hash.digest('hex') !== sha256) verification.findings.say('archive', `${path} was changed while it was read`);
 }
 
@@ -661,128 +733,6 @@ async function feed(dump, archives, verification) {
     if (source.isAtEnd) open = open.filter((one) => one !== source);
   }
 }
-
-// ======== entry.js =======================================================================================================================
-
-// Owns: an entry as a line of a dump, an archive or a slice holds it, and its leaf hash, computed from its fields.
-// Must never: let the leaf hash that the database stores play a part in what is computed.
-
-/** @typedef {string | number | null} Cell */
-
-/** The 23 columns of a dump's entry before salt and leaf, by kind: u UUID, i integer, w text; ? may be absent. */
-const columns = 'u i i i w w u? u? u? w? w? u? u? i? i? w? w? w? w? i? w? w? w?'.split(' ');
-/** Those of a slice: all public ones, so without the number, which is the third. */
-const shownColumns = columns.slice(0, 16).filter((_, i) => i !== 2);
-
-/**
- * @typedef {object} Entry
- * @property {string} tree
- * @property {number} position
- * @property {number} number
- * @property {readonly Cell[]} cells The columns in the order of a dump, the first three included.
- * @property {Buffer} salt
- * @property {Buffer} leaf As it was computed when the entry was sealed.
- */
-
-/**
- * @param {unknown} value
- * @param {string | undefined} kind
- * @returns {value is Cell}
- */
-function isCell(value, kind) {
-  if (value === null) return kind?.endsWith('?') === true;
-  if (kind?.startsWith('i')) return typeof value === 'number' && Number.isSafeInteger(value) && !Object.is(value, -0);
-  return typeof value === 'string' && (!kind?.startsWith('u') || isUuid(value));
-}
-
-/**
- * @param {readonly unknown[]} values
- * @param {readonly string[]} kinds
- * @returns {values is readonly Cell[]}
- */
-function areCells(values, kinds) {
-  for (let i = 0; i < kinds.length; i += 1) if (!isCell(values[i], kinds[i])) return false;
-  return values[0] !== headsTree && isCount(values[1]);
-}
-
-/**
- * The entry of a dump's line, or undefined when it is none.
- * @param {readonly unknown[]} values
- * @returns {Entry | undefined}
- */
-function parseEntry(values) {
-  const salt = fromHex(values[23], 32);
-  const leaf = fromHex(values[24], 32);
-  if (values.length !== 25 || salt === undefined || leaf === undefined || !areCells(values, columns)) return undefined;
-  const [tree, position, number] = values;
-  if (typeof tree !== 'string' || !isCount(position) || !isCount(number) || number === 0) return undefined;
-  return { tree, position, number, cells: values.slice(0, 23), salt, leaf };
-}
-
-/**
- * The public fields of a slice's line, or undefined.
- * @param {unknown} values
- * @returns {readonly Cell[] | undefined}
- */
-const parseShown = (values) =>
-  Array.isArray(values) && values.length === shownColumns.length && areCells(values, shownColumns) ? values : undefined;
-
-/** @param {readonly Cell[]} shown Fields in the order of a slice. */
-const publicArray = (shown) => `["cofferdam ledger public/2",${JSON.stringify(shown).slice(1)}`;
-
-/** @param {readonly Cell[]} hidden The number first. */
-const sensitiveArray = (hidden) => `["cofferdam ledger sensitive/2",${JSON.stringify(hidden).slice(1)}`;
-
-/**
- * @param {Uint8Array} salt
- * @param {string} array
- */
-const digest = (salt, array) => sha256(Buffer.concat([salt, Buffer.from(array)]));
-
-/** @param {Pick<Entry, 'cells' | 'salt'>} entry */
-function leafOf({ cells, salt }) {
-  const shown = digest(salt.subarray(0, 16), publicArray([...cells.slice(0, 2), ...cells.slice(3, 16)]));
-  const hidden = digest(salt.subarray(16), sensitiveArray([cells[2] ?? null, ...cells.slice(16)]));
-  return leafHash(Buffer.concat([shown, hidden]));
-}
-
-/**
- * The leaf of what a slice shows.
- * @param {readonly Cell[]} shown
- * @param {Buffer} salt
- * @param {Buffer} sensitive
- */
-const leafOfShown = (shown, salt, sensitive) => leafHash(Buffer.concat([digest(salt, publicArray(shown)), sensitive]));
-
-/**
- * The leaf hash this entry would have at another place.
- * @param {Entry} entry
- * @param {number} position
- * @param {number} number
- */
-const leafAt = (entry, position, number) =>
-  leafOf({ cells: [entry.tree, position, number, ...entry.cells.slice(3)], salt: entry.salt });
-
-/**
- * Whether an entry stands in the tree of its customer.
- * @param {string} tree
- * @param {unknown} customer
- */
-const isOwnTree = (tree, customer) => (customer === null ? tree === commonTree : tree === customer && tree !== commonTree);
-
-/** @param {Entry} entry */
-const fieldsOf = ({ cells }) => ({ kind: cells[4], customer: cells[6] ?? null, publicText: cells[15], sensitiveText: cells[22] });
-
-/**
- * @param {string} tree
- * @param {number} position
- * @param {number} [number]
- */
-const placeText = (tree, position, number) =>
-  `tree ${tree} position ${position}${number === undefined ? '' : ` (entry number ${number})`}`;
-
-/** @param {Entry} entry */
-const atPlace = ({ tree, position, number }) => ({ tree, position, number });
 
 // ======== map.js =========================================================================================================================
 
@@ -1115,6 +1065,19 @@ class Frontier {
     return copy;
   }
 
+  /** The roots of the complete subtrees, largest first, one behind the other. */
+  roots() {
+    return Buffer.concat(this.#subtrees.map(({ hash }) => hash));
+  }
+
+  /** As it was where the block under way begins. */
+  wholeBlocks() {
+    const whole = new Frontier();
+    whole.#subtrees = this.#subtrees.filter(({ leaves }) => leaves >= blockSize);
+    whole.#size = this.#size - (this.#size % blockSize);
+    return whole;
+  }
+
   /**
    * The tree of so many leaves whose whole subtrees have these roots, the largest first; nothing when their number does not fit the size.
    * @param {number} size
@@ -1173,6 +1136,293 @@ function verifyAuditPath(leaf, index, size, path, root) {
   }
   return last === 0 && hashed.equals(root);
 }
+
+// ======== known.js =======================================================================================================================
+
+// Owns: what a good verification leaves for the next one, and proving it anew from the signed checkpoint in it before anything is grown from it.
+// Must never: believe a size, a root or a number of it that this checkpoint does not cover.
+
+/**
+ * @typedef {{ readonly position: number, readonly at: number, readonly number: number, readonly secret: string }} LastHead `secret` in base64.
+ *
+ * Plain data, as it is written into a file. Some hundred bytes for each tree; nothing for an entry.
+ * @typedef {object} Known
+ * @property {string} note The newest checkpoint, which fits: the signed note.
+ * @property {LastHead} head The last head that it covers.
+ * @property {string} log The whole subtrees of the heads log before that head, the largest first: their roots behind each other, in base64.
+ * @property {readonly (readonly [tree: string, size: number, roots: string])[]} trees As they stand after that head, in the order of their names.
+ * @property {readonly string[]} secrets Of each epoch the first bytes of the hash of its secret, in base64.
+ * @property {readonly (readonly [size: number, root: string])[]} roots Of the checkpoints that fitted last.
+ * @property {readonly Place[]} witnesses How far each witness was read.
+ *
+ * The same, proved.
+ * @typedef {object} Base
+ * @property {string} text Of the note.
+ * @property {Note} note
+ * @property {Frontier} before The heads log before the last head.
+ * @property {Frontier} log And with it.
+ * @property {{ readonly position: number, readonly at: number, readonly number: number, readonly secret: Buffer }} head
+ * @property {ReadonlyMap<string, Frontier>} trees
+ * @property {TreeMap} map
+ * @property {readonly string[]} secrets
+ * @property {ReadonlyMap<number, string>} roots
+ * @property {readonly Place[]} witnesses
+ */
+
+/** So many checkpoints that fitted last are kept: a witness that lags, or has its lines from two wardens, shows some of them again. */
+const rootsMax = 16_384;
+/** And so many epochs: one is begun each 23 hours, and when an operator asks. */
+const secretsMax = 65_536;
+
+/** A secret is not kept where only its being another one matters. @param {Buffer} secret */
+const tagOf = (secret) => sha256(secret).toString('base64', 0, 12);
+
+const fields = /** @type {const} */ (['note', 'head', 'log', 'trees', 'secrets', 'roots', 'witnesses']);
+
+/** @param {number} size @param {unknown} roots @returns {Frontier | undefined} */
+function frontierOf(size, roots) {
+  if (typeof roots !== 'string') return undefined;
+  const bytes = fromBase64(roots, Buffer.byteLength(roots, 'base64'));
+  if (bytes === undefined || bytes.length % 32 !== 0) return undefined;
+  const parts = [];
+  for (let at = 0; at < bytes.length; at += 32) parts.push(bytes.subarray(at, at + 32));
+  return Frontier.from(size, parts);
+}
+
+/**
+ * Every tree, in order. @param {unknown} given
+ * @returns {Map<string, Frontier> | undefined}
+ */
+function treesOf(given) {
+  if (!Array.isArray(given)) return undefined;
+  /** @type {Map<string, Frontier>} */
+  const trees = new Map();
+  let last = '';
+  for (const one of given) {
+    const [tree, size, roots] = Array.isArray(one) && one.length === 3 ? one : [];
+    if (!isUuid(tree) || tree <= last || !isCount(size) || size === 0) return undefined;
+    const frontier = frontierOf(size, roots);
+    if (frontier === undefined) return undefined;
+    trees.set(tree, frontier);
+    last = tree;
+  }
+  return trees;
+}
+
+/** @param {unknown} given @returns {Base['head'] | undefined} */
+function headOf(given) {
+  const { position, at, number, secret: secret64 } = exactly(given, ['position', 'at', 'number', 'secret']) ?? {};
+  const secret = fromBase64(secret64, 32);
+  return isCount(position) && isCount(at) && isCount(number) && secret !== undefined ? { position, at, number, secret } : undefined;
+}
+
+/** @param {unknown} given @returns {Map<number, string> | undefined} */
+function rootsOf(given) {
+  if (!Array.isArray(given)) return undefined;
+  /** @type {Map<number, string>} */
+  const roots = new Map();
+  for (const one of given) {
+    const [size, root] = Array.isArray(one) && one.length === 2 ? one : [];
+    if (!isCount(size) || typeof root !== 'string') return undefined;
+    roots.set(size, root);
+  }
+  return roots;
+}
+
+/** @param {unknown} given @returns {given is readonly string[]} */
+const areTexts = (given) => Array.isArray(given) && given.every((one) => typeof one === 'string');
+
+/** @param {unknown} given @returns {given is readonly Place[]} */
+const arePlaces = (given) =>
+  Array.isArray(given) &&
+  given.every((one) => {
+    const { directory, days, files } = exactly(one, ['directory', 'days', 'files']) ?? {};
+    return typeof directory === 'string' && areTexts(days) && Array.isArray(files) && files.every(isFile);
+  });
+
+/** @param {unknown} given */
+function isFile(given) {
+  const { day, bytes, sha256: hash, last } = exactly(given, ['day', 'bytes', 'sha256', 'last']) ?? {};
+  const { size, era, time } = exactly(last, ['size', 'era', 'time']) ?? {};
+  return typeof day === 'string' && isCount(bytes) && typeof hash === 'string' && (last === null || [size, era, time].every(isCount));
+}
+
+/**
+ * Computes all of it anew: the trees give the map, the map gives the last head, that gives the root of the heads log, and a given key has signed that root.
+ * The answer is a sentence when anything does not fit.
+ * @param {unknown} known
+ * @param {readonly VerifierKey[]} keys
+ * @returns {Base | string}
+ */
+function proveKnown(known, keys) {
+  const { note: text, head: given, log: subtrees, trees: listed, secrets, roots: marks, witnesses } = exactly(known, fields) ?? {};
+  const [head, trees, roots] = [headOf(given), treesOf(listed), rootsOf(marks)];
+  const before = head === undefined ? undefined : frontierOf(head.position, subtrees);
+  if (typeof text !== 'string' || head === undefined || trees === undefined || roots === undefined || before === undefined)
+    return 'what was kept is malformed';
+  if (!areTexts(secrets) || !arePlaces(witnesses)) return 'what was kept is malformed';
+  /** @type {Note} */
+  let note;
+  try {
+    note = parseNote(text);
+  } catch (cause) {
+    return `the checkpoint that was kept is none: ${messageOf(cause)}`;
+  }
+  const why = verifyNote(note, keys);
+  if (why !== undefined) return `the checkpoint that was kept is not to be believed: ${why}`;
+  const map = new TreeMap(head.secret);
+  for (const [tree, frontier] of trees) if (!map.set(tree, frontier.size, frontier.root())) return 'the trees that were kept make no map';
+  const log = before.copy();
+  log.append(leafHash(Buffer.from(headText(head, map.root()))));
+  if (log.size !== note.size || !log.root().equals(note.root)) return 'what was kept is not what its own checkpoint covers';
+  return { text, note, before, log, head, trees, map, secrets, roots, witnesses };
+}
+
+/**
+ * Why the new checkpoints of the witnesses are not for a run that reads only what is new; undefined: they are. A checkpoint that says something else than one
+ * that fitted before is a finding.
+ * @param {Witness} witness Closed; of what is new.
+ * @param {Base} base
+ * @returns {string | undefined}
+ */
+function whyWhole(witness, { note, roots }) {
+  if (witness.isOlder !== undefined) return witness.isOlder;
+  const other = witness.eras().find((era) => era !== note.era);
+  if (other !== undefined) return `the witness shows a checkpoint of era ${other}, and the last good run was of era ${note.era}`;
+  for (const { size, root } of witness.accepted()) {
+    if (size >= note.size) return undefined;
+    const fitted = roots.get(size);
+    if (fitted === undefined) return `the witness shows one more checkpoint of size ${size}, which the last good run was beyond`;
+    if (fitted !== root.toString('base64'))
+      witness.findings.say('two truths', `era ${note.era} has two different checkpoints of size ${size}, both rightly signed`, {
+        from: size,
+        to: size,
+      });
+  }
+  return undefined;
+}
+
+// ======== entry.js =======================================================================================================================
+
+// Owns: an entry as a line of a dump, an archive or a slice holds it, and its leaf hash, computed from its fields.
+// Must never: let the leaf hash that the database stores play a part in what is computed.
+
+/** @typedef {string | number | null} Cell */
+
+/** The 23 columns of a dump's entry before salt and leaf, by kind: u UUID, i integer, w text; ? may be absent. */
+const columns = 'u i i i w w u? u? u? w? w? u? u? i? i? w? w? w? w? i? w? w? w?'.split(' ');
+/** Those of a slice: all public ones, so without the number, which is the third. */
+const shownColumns = columns.slice(0, 16).filter((_, i) => i !== 2);
+
+/**
+ * @typedef {object} Entry
+ * @property {string} tree
+ * @property {number} position
+ * @property {number} number
+ * @property {readonly Cell[]} cells The columns in the order of a dump, the first three included.
+ * @property {Buffer} salt
+ * @property {Buffer} leaf As it was computed when the entry was sealed.
+ */
+
+/**
+ * @param {unknown} value
+ * @param {string | undefined} kind
+ * @returns {value is Cell}
+ */
+function isCell(value, kind) {
+  if (value === null) return kind?.endsWith('?') === true;
+  if (kind?.startsWith('i')) return typeof value === 'number' && Number.isSafeInteger(value) && !Object.is(value, -0);
+  return typeof value === 'string' && (!kind?.startsWith('u') || isUuid(value));
+}
+
+/**
+ * @param {readonly unknown[]} values
+ * @param {readonly string[]} kinds
+ * @returns {values is readonly Cell[]}
+ */
+function areCells(values, kinds) {
+  for (let i = 0; i < kinds.length; i += 1) if (!isCell(values[i], kinds[i])) return false;
+  return values[0] !== headsTree && isCount(values[1]);
+}
+
+/**
+ * The entry of a dump's line, or undefined when it is none.
+ * @param {readonly unknown[]} values
+ * @returns {Entry | undefined}
+ */
+function parseEntry(values) {
+  const salt = fromHex(values[23], 32);
+  const leaf = fromHex(values[24], 32);
+  if (values.length !== 25 || salt === undefined || leaf === undefined || !areCells(values, columns)) return undefined;
+  const [tree, position, number] = values;
+  if (typeof tree !== 'string' || !isCount(position) || !isCount(number) || number === 0) return undefined;
+  return { tree, position, number, cells: values.slice(0, 23), salt, leaf };
+}
+
+/**
+ * The public fields of a slice's line, or undefined.
+ * @param {unknown} values
+ * @returns {readonly Cell[] | undefined}
+ */
+const parseShown = (values) =>
+  Array.isArray(values) && values.length === shownColumns.length && areCells(values, shownColumns) ? values : undefined;
+
+/** @param {readonly Cell[]} shown Fields in the order of a slice. */
+const publicArray = (shown) => `["cofferdam ledger public/2",${JSON.stringify(shown).slice(1)}`;
+
+/** @param {readonly Cell[]} hidden The number first. */
+const sensitiveArray = (hidden) => `["cofferdam ledger sensitive/2",${JSON.stringify(hidden).slice(1)}`;
+
+/**
+ * @param {Uint8Array} salt
+ * @param {string} array
+ */
+const digest = (salt, array) => sha256(Buffer.concat([salt, Buffer.from(array)]));
+
+/** @param {Pick<Entry, 'cells' | 'salt'>} entry */
+function leafOf({ cells, salt }) {
+  const shown = digest(salt.subarray(0, 16), publicArray([...cells.slice(0, 2), ...cells.slice(3, 16)]));
+  const hidden = digest(salt.subarray(16), sensitiveArray([cells[2] ?? null, ...cells.slice(16)]));
+  return leafHash(Buffer.concat([shown, hidden]));
+}
+
+/**
+ * The leaf of what a slice shows.
+ * @param {readonly Cell[]} shown
+ * @param {Buffer} salt
+ * @param {Buffer} sensitive
+ */
+const leafOfShown = (shown, salt, sensitive) => leafHash(Buffer.concat([digest(salt, publicArray(shown)), sensitive]));
+
+/**
+ * The leaf hash this entry would have at another place.
+ * @param {Entry} entry
+ * @param {number} position
+ * @param {number} number
+ */
+const leafAt = (entry, position, number) =>
+  leafOf({ cells: [entry.tree, position, number, ...entry.cells.slice(3)], salt: entry.salt });
+
+/**
+ * Whether an entry stands in the tree of its customer.
+ * @param {string} tree
+ * @param {unknown} customer
+ */
+const isOwnTree = (tree, customer) => (customer === null ? tree === commonTree : tree === customer && tree !== commonTree);
+
+/** @param {Entry} entry */
+const fieldsOf = ({ cells }) => ({ kind: cells[4], customer: cells[6] ?? null, publicText: cells[15], sensitiveText: cells[22] });
+
+/**
+ * @param {string} tree
+ * @param {number} position
+ * @param {number} [number]
+ */
+const placeText = (tree, position, number) =>
+  `tree ${tree} position ${position}${number === undefined ? '' : ` (entry number ${number})`}`;
+
+/** @param {Entry} entry */
+const atPlace = ({ tree, position, number }) => ({ tree, position, number });
 
 // ======== rows.js ========================================================================================================================
 
@@ -1267,6 +1517,11 @@ class HashesByIndex {
 
 /** @typedef {{ readonly size: number, readonly head: number, readonly low: number, readonly high: number, readonly isNamed: (root: Buffer) => boolean }} Growth */
 
+/** @typedef {{ readonly size: number, readonly head: number, readonly high: number, readonly root: Buffer | undefined }} Start */
+
+/** @type {Start} */
+const nothing = { size: 0, head: 0, high: 0, root: undefined };
+
 const groupSize = 16;
 
 /**
@@ -1287,6 +1542,13 @@ class Growths {
   /** @type {Buffer} */
   #chain = Buffer.alloc(32);
   #marks = new Rows(32);
+  #start;
+
+  /** `start`: how the tree stood before, when that was read and proved by an earlier run. @param {Start} [start] */
+  constructor(start = nothing) {
+    this.#start = start;
+    [this.#size, this.#head, this.#high, this.#root] = [start.size, start.head, start.high, start.root];
+  }
 
   get size() {
     return this.#size;
@@ -1320,7 +1582,7 @@ class Growths {
   }
 
   reader() {
-    return new GrowthReader(this.#bytes.subarray(0, this.#end), this.#count, this.#marks, this.#chain);
+    return new GrowthReader(this.#bytes.subarray(0, this.#end), this.#count, this.#marks, this.#chain, this.#start);
   }
 
   /** @param {number} count */
@@ -1367,8 +1629,10 @@ class GrowthReader {
    * @param {number} count
    * @param {Rows} marks
    * @param {Buffer} last
+   * @param {Start} start
    */
-  constructor(bytes, count, marks, last) {
+  constructor(bytes, count, marks, last, start) {
+    [this.#size, this.#head, this.#high] = [start.size, start.head, start.high];
     this.#bytes = bytes;
     this.#count = count;
     this.#marks = marks;
@@ -1421,6 +1685,32 @@ class GrowthReader {
   }
 }
 
+const hourMicros = 3_600_000_000;
+
+/** When heads were sealed, kept by the hour: a head's own time is less than an hour away from the one that is kept for it. */
+class Times {
+  /** By position of the head. @type {[head: number, at: number][]} */
+  #kept = [];
+
+  /** @param {number} head @param {number} at Microseconds since 1970, as the head states it. */
+  add(head, at) {
+    const last = this.#kept.at(-1);
+    if (last === undefined || Math.abs(at - last[1]) >= hourMicros) this.#kept.push([head, at]);
+  }
+
+  /** Between which times this head was sealed; undefined: no head up to it is known. @param {number} head */
+  of(head) {
+    let [low, high] = [0, this.#kept.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((this.#kept[middle]?.[0] ?? 0) <= head) low = middle + 1;
+      else high = middle;
+    }
+    const at = this.#kept[low - 1]?.[1];
+    return at === undefined ? undefined : { from: at - hourMicros, to: at + hourMicros };
+  }
+}
+
 const pieceBits = 65_536;
 
 /** Which numbers were seen: one bit each, as much as the hashes of the blocks take. */
@@ -1450,11 +1740,28 @@ class Numbers {
 
 /** What is known of one tree before its entries come. */
 class TreeRecord {
-  growths = new Growths();
+  growths;
   blocks = new HashesByIndex();
   leaves = new HashesByIndex();
   /** Entries that a checkpoint of the witness covers, and its database fits. */
   proven = 0;
+  /** The tree of those entries, when each root up to it was right. @type {Frontier | undefined} */
+  proved;
+  /** Of the entries that an earlier run read. @type {Frontier | undefined} */
+  start;
+  /** The last number that such a run read, of any tree. */
+  startNumber = 0;
+
+  /** @param {Frontier} [start] @param {Base['head']} [head] With which head, and which was its last number. */
+  constructor(start, head) {
+    if (start === undefined || head === undefined) {
+      this.growths = new Growths();
+      return;
+    }
+    this.growths = new Growths({ size: start.size, head: head.position, high: head.number, root: start.root() });
+    this.proven = start.size;
+    [this.start, this.proved, this.startNumber] = [start, start, head.number];
+  }
 }
 
 class HeadsCheck {
@@ -1472,7 +1779,20 @@ class HeadsCheck {
   #due;
   /** @type {Mark | undefined} */
   #mark;
+  /** When heads were sealed. */
+  times = new Times();
   #log = new Frontier();
+  /** The log without its last head. */
+  #before = new Frontier();
+  /** What an earlier run proved. @type {Base | undefined} */
+  #base;
+  /** Whether the last head that it read is still there. */
+  #isAnchored = false;
+  /** At the last checkpoint that fits. @type {Pick<Base, 'before' | 'head'> | undefined} */
+  #proved;
+  /** Checkpoints that fitted last. @type {[size: number, root: string][]} */
+  #roots = [];
+  #firstBlock = 0;
   /** Hashes of 256 heads each. */
   #logBlocks = new Rows(32);
   /** Whether heads are missing, or one was changed: no later root can fit. */
@@ -1482,8 +1802,8 @@ class HeadsCheck {
   #at = 0;
   /** @type {Buffer | undefined} */
   #secret;
-  /** @type {Set<string>} */
-  #secrets = new Set();
+  /** The head with which each epoch began, by what tells its secret from others. @type {Map<string, number>} */
+  #secrets = new Map();
   /** @type {TreeMap | undefined} */
   #map;
   /** @type {Set<TreeRecord>} */
@@ -1492,10 +1812,12 @@ class HeadsCheck {
   /**
    * @param {Findings} findings
    * @param {Generator<Mark, void>} due
+   * @param {Base} [base] What an earlier run proved: only the heads behind it come, and its last one once more.
    */
-  constructor(findings, due) {
+  constructor(findings, due, base) {
     this.#findings = findings;
     this.#due = due;
+    if (base !== undefined) this.#goOn(base);
     this.#advance();
     this.#checkLog();
   }
@@ -1510,6 +1832,7 @@ class HeadsCheck {
   /** @param {Head} head */
   head(head) {
     const { position, number, at } = head;
+    if (position === (this.#base?.head.position ?? -1) && !this.#isAnchored) return this.#anchor(head);
     if (position < this.count) {
       const text = `head ${position} stands where it may not: there is one of that position already`;
       this.#findings.say('head out of order', text, { head: position });
@@ -1519,16 +1842,43 @@ class HeadsCheck {
     const mapRoot = this.#grow(head);
     this.number = Math.max(number, this.number);
     this.#at = at;
+    this.times.add(position, at);
     this.count = position + 1;
     if (!this.#isLogLost && mapRoot !== undefined) {
+      this.#before = this.#log.copy();
       this.#log.append(leafHash(Buffer.from(headText(head, mapRoot))));
       if (this.#log.block !== undefined) this.#logBlocks.add().set(this.#log.block);
     } else this.#isLogLost = true;
     this.#checkLog();
   }
 
+  /** What the next run can go on from; nothing when something of it was not read. @param {string | undefined} note */
+  known(note) {
+    const proved = this.#proved;
+    if (note === undefined || proved === undefined || proved.head.position + 1 !== this.good.size) return undefined;
+    /** @type {[tree: string, size: number, roots: string][]} */
+    const trees = [];
+    for (const tree of [...this.trees.keys()].sort()) {
+      const { proven, proved: frontier } = this.trees.get(tree) ?? new TreeRecord();
+      if (proven === 0) continue;
+      if (frontier?.size !== proven) return undefined;
+      trees.push([tree, proven, frontier.roots().toString('base64')]);
+    }
+    const { position, at, number, secret } = proved.head;
+    return {
+      note,
+      head: { position, at, number, secret: secret.toString('base64') },
+      log: proved.before.roots().toString('base64'),
+      trees,
+      secrets: [...this.#secrets].flatMap(([tag, head]) => (head < this.good.size ? [tag] : [])).slice(-secretsMax),
+      roots: this.#roots.slice(-rootsMax),
+    };
+  }
+
   /** The trees of the heads in order, after the last head. */
   end() {
+    const { head, note } = this.#base ?? {};
+    if (head !== undefined && note !== undefined && !this.#isAnchored) this.#sayGone(head.position, note);
     /** @type {Mark | undefined} */
     let last;
     for (; this.#mark !== undefined; this.#advance()) last = this.#mark;
@@ -1543,10 +1893,53 @@ class HeadsCheck {
    * @param {Buffer} block
    */
   block(index, block) {
-    if (this.#isLogLost || (index < this.#logBlocks.length && this.#logBlocks.at(index).equals(block))) return;
+    const row = index - this.#firstBlock;
+    if (this.#isLogLost || (row >= 0 && row < this.#logBlocks.length && this.#logBlocks.at(row).equals(block))) return;
     const [from, to] = [index * blockSize, index * blockSize + blockSize - 1];
     const text = `the heads log: the hash of block ${index} is not that of heads ${from} to ${to}`;
     this.#findings.say('block', text, { tree: headsTree, from, to });
+  }
+
+  /** @param {Base} base */
+  #goOn(base) {
+    const { log, before, head, trees, map, secrets, roots, note } = base;
+    this.#base = base;
+    this.count = log.size;
+    this.number = head.number;
+    this.good = { size: log.size, number: head.number };
+    this.times.add(head.position, head.at);
+    for (const [tree, frontier] of trees) this.trees.set(tree, new TreeRecord(frontier, head));
+    [this.#log, this.#before, this.#map, this.#secret, this.#at] = [log.copy(), before, map, head.secret, head.at];
+    this.#firstBlock = Math.floor(log.size / blockSize);
+    for (const tag of secrets) this.#secrets.set(tag, 0);
+    this.#roots = [...roots].filter(([size]) => size < note.size);
+    this.#proved = { before, head };
+  }
+
+  /** The last head that was read before must be the one that is there now. @param {Head} head */
+  #anchor({ position, at, number, secret, lines }) {
+    this.#isAnchored = true;
+    const base = this.#base;
+    if (base === undefined) return;
+    const trees = parseHeadLines(lines);
+    const isSame = (/** @type {HeadTree} */ { tree, size, root }) => {
+      const frontier = base.trees.get(tree);
+      return frontier?.size === size && frontier.root().equals(root);
+    };
+    const { head, note } = base;
+    if (at === head.at && number === head.number && secret.equals(head.secret) && trees?.every(isSame) === true) return;
+    this.#isLogLost = true;
+    const text = `head ${position} is not the one that was verified before (checkpoint of size ${note.size}, ${instantText(note.time)}): the database was set back and went on, or the head was changed`;
+    this.#findings.say('head changed', text, { head: position, from: position, to: position });
+  }
+
+  /** @param {number} position @param {Note} note */
+  #sayGone(position, note) {
+    const isBehind = this.count === note.size;
+    this.#isLogLost = true;
+    const said = `head ${position}, which was verified before (checkpoint of size ${note.size}, ${instantText(note.time)})`;
+    if (isBehind) this.#findings.say('behind', `the database was set back: it does not hold ${said}`, { head: position });
+    else this.#findings.say('head missing', `the database does not hold ${said}`, { head: position, from: position, to: position });
   }
 
   /** @param {number} position */
@@ -1584,12 +1977,12 @@ class HeadsCheck {
    * @param {Head} head
    * @param {(text: string) => undefined} bad
    */
-  #beginsEpoch({ secret }, bad) {
+  #beginsEpoch({ secret, position }, bad) {
     if (this.#secret?.equals(secret) === true) return false;
     this.#secret = secret;
-    const text = secret.toString('latin1');
-    const isOld = this.#secrets.has(text);
-    this.#secrets.add(text);
+    const tag = tagOf(secret);
+    const isOld = this.#secrets.has(tag);
+    this.#secrets.set(tag, position);
     this.#map = new TreeMap(secret);
     return isOld ? bad('its secret was that of an earlier epoch') : true;
   }
@@ -1654,9 +2047,19 @@ class HeadsCheck {
         continue;
       }
       this.good = { size, number: this.number };
+      this.#keep(mark);
       for (const record of this.#grown) record.proven = record.growths.size;
       this.#grown.clear();
     }
+  }
+
+  /** For the next run: this checkpoint fits. @param {Mark} mark */
+  #keep({ size, root }) {
+    if (size === 0 || this.#secret === undefined) return;
+    if (this.#proved?.head.position !== size - 1)
+      this.#proved = { before: this.#before, head: { position: size - 1, at: this.#at, number: this.number, secret: this.#secret } };
+    if (this.#roots.at(-1)?.[0] !== size) this.#roots.push([size, root.toString('base64')]);
+    if (this.#roots.length > 2 * rootsMax) this.#roots = this.#roots.slice(-rootsMax);
   }
 
   /** @param {Mark} mark */
@@ -1728,6 +2131,12 @@ function statementOf(entry) {
   if (!isWord(file) || !isWord(sha256) || !/^[0-9a-f]{64}$/.test(sha256) || !isCount(total)) return undefined;
   const isPossible = first <= last && last < entry.position && entries >= 1 && entries <= last - first + 1 && entries <= total;
   return isPossible ? { month, first, last, entries, file, sha256, total } : undefined;
+}
+
+/** When a month of entries may leave the database at the earliest: it has been over for a month. Microseconds since 1970. @param {string} month */
+function leavesAt(month) {
+  const [year = 0, number = 0] = month.split('-').map(Number);
+  return Date.UTC(year, number + 1, 1) * 1000;
 }
 
 /**
@@ -2186,7 +2595,12 @@ function areSwapped(first, entry) {
  * @typedef {object} Surroundings
  * @property {(number: number) => boolean} isNewNumber
  * @property {(source: number) => string | undefined} sha256Of
+ * @property {(head: number) => { readonly from: number, readonly to: number } | undefined} sealedAt Between which times, in microseconds.
  */
+
+const dayMicros = 86_400_000_000;
+/** So far before its seal, and behind it, an entry's own time may lie. */
+const [oldestMicros, aheadMicros] = [27 * dayMicros, 60 * dayMicros];
 
 /** One tree: feed its entries in order, then close. */
 class TreeCheck {
@@ -2239,6 +2653,12 @@ class TreeCheck {
     this.#size = record.growths.size;
     this.#growths = record.growths.reader();
     this.#absences = new Absences(tree, this.findings, around.sha256Of);
+    const { start, startNumber: number } = record;
+    if (start === undefined) return;
+    // What an earlier run read is where this one begins.
+    [this.#frontier, this.#blockStart] = [start.copy(), start.wholeBlocks()];
+    [this.#next, this.#goodSize] = [start.size, start.size];
+    this.#before = { number, beforeIt: number, leaf: Buffer.alloc(0), source: 0 };
   }
 
   /** Statements that count. @returns {readonly Statement[]} */
@@ -2263,6 +2683,7 @@ class TreeCheck {
       this.#suspects.accuse(entry, this.#before?.number, (finding) => this.#sayBetter(finding));
     } else {
       this.#checkFields(entry);
+      this.#checkTime(entry);
       this.#checkNumber(entry);
     }
     this.#before = { number: entry.number, beforeIt: this.#before?.number ?? 0, leaf, source };
@@ -2295,6 +2716,22 @@ class TreeCheck {
 
   // ---- What an entry says
 
+  /** When the head was sealed that holds the entry under way; nothing where that head is not known. */
+  #sealedAt() {
+    const next = this.#growths.next;
+    return next === undefined ? undefined : this.#around.sealedAt(next.head);
+  }
+
+  /** What was written waits for its seal for a moment; the sealer itself refuses what is far from its own time. @param {Entry} entry */
+  #checkTime(entry) {
+    const sealed = this.#sealedAt();
+    const at = entry.cells[3];
+    if (sealed === undefined || typeof at !== 'number') return;
+    if (at >= sealed.from - oldestMicros && at <= sealed.to + aheadMicros) return;
+    const text = `${placeText(entry.tree, entry.position, entry.number)}: it says ${instantText(Math.floor(at / 1000))}, and was sealed at about ${instantText(Math.floor(sealed.to / 1000))}: nothing that is sealed is so far from its time`;
+    this.findings.say('time', text, atPlace(entry));
+  }
+
   /** @param {Entry} entry */
   #checkFields(entry) {
     const { customer, kind } = fieldsOf(entry);
@@ -2307,7 +2744,10 @@ class TreeCheck {
     if (!isNew && entry.number > (this.#before?.number ?? 0)) bad('number', 'another entry has the same number');
     if (kind !== archivedKind) return;
     const statement = statementOf(entry);
+    const sealed = this.#sealedAt();
     if (statement === undefined) bad('statement', 'it states that entries are in an archive, and not which, or not rightly');
+    else if (sealed !== undefined && sealed.to < leavesAt(statement.month))
+      bad('statement', `it states that entries of ${statement.month} are in an archive, and was sealed before that month may leave`);
     else if (entry.position >= this.#record.proven) this.#absences.passOver();
     else this.#absences.state(statement, Math.floor(entry.position / blockSize));
   }
@@ -2374,6 +2814,7 @@ class TreeCheck {
     if (this.#foreign !== undefined) this.#sayForeign(this.#foreign);
     this.#foreign = undefined;
     this.#repaired = undefined;
+    if (this.#next === this.#record.proven) this.#record.proved = this.#frontier.copy();
     this.#goodSize = this.#next;
     this.#goodNumber = undefined;
   }
@@ -2586,6 +3027,7 @@ class TreeCheck {
  * @property {number} now Milliseconds since 1970: the clock of the machine that verifies.
  * @property {number} maxAgeSeconds 0: a checkpoint of any age will do.
  * @property {readonly Archive[]} [archives]
+ * @property {Base | undefined} [base] What an earlier run proved, when only what was sealed since is read.
  */
 
 const parts = ['head', 'block', 'leaf', 'entry'];
@@ -2600,6 +3042,8 @@ class Verification {
   #lines;
   #part = 0;
   #numbers = new Numbers();
+  /** The last number that an earlier run read. */
+  #before;
   /** In order; undefined while heads may still come. @type {readonly string[] | undefined} */
   #names;
   #nextName = 0;
@@ -2616,13 +3060,14 @@ class Verification {
   #deleted = new Set();
 
   /** @param {VerificationOptions} options */
-  constructor({ witness, now, maxAgeSeconds, archives = [] }) {
+  constructor({ witness, now, maxAgeSeconds, archives = [], base }) {
     this.findings = witness.findings;
     this.#witness = witness;
     this.#archives = archives;
     this.#lines = archives.map(() => 0);
     this.#checkAge(now, maxAgeSeconds);
-    this.#heads = new HeadsCheck(this.findings, witness.accepted());
+    this.#before = base?.head.number ?? 0;
+    this.#heads = new HeadsCheck(this.findings, witness.accepted(), base);
   }
 
   /**
@@ -2675,6 +3120,17 @@ class Verification {
       read: [...witness.read, ...this.#readArchives()],
       notRead,
     };
+  }
+
+  /**
+   * What the next run can go on from, after a good end of this one.
+   * @returns {Known | undefined}
+   */
+  known() {
+    const { newest, newestNote, places } = this.#witness;
+    if (newest === undefined || newest.size !== this.#heads.good.size) return undefined;
+    const known = this.#heads.known(newestNote);
+    return known === undefined ? undefined : { ...known, witnesses: places };
   }
 
   // ---- Lines
@@ -2781,7 +3237,8 @@ class Verification {
   /** @param {string} tree */
   #open(tree) {
     return new TreeCheck(tree, this.#heads.trees.get(tree) ?? new TreeRecord(), {
-      isNewNumber: (number) => number > this.#heads.number || this.#numbers.see(number),
+      isNewNumber: (number) => number > this.#before && (number > this.#heads.number || this.#numbers.see(number)),
+      sealedAt: (head) => this.#heads.times.of(head),
       sha256Of: (source) => this.#archives[source - 1]?.sha256,
     });
   }
@@ -2871,34 +3328,55 @@ class Verification {
 
 // ======== slice.js =======================================================================================================================
 
-// Owns: one customer's slice: two checkpoints, the way from each to the customer's tree, and every entry between, none left out.
-// Must never: say that something is proved which the slice only states, or pass over a field that it does not know.
+// Owns: one customer's slice: two heads of the record, the way from a checkpoint by each to the customer's tree, and every entry sealed between them, none left out.
+// Must never: say that something is proved which the slice only states, speak of a checkpoint's time, which proves nothing about when a head was sealed, or pass over a field that it does not know.
 
 /**
  *
- * @typedef {{ readonly note: Note, readonly head: number, readonly size: number, readonly root: Buffer }} Anchor
- * @typedef {{ readonly size: number, readonly time: string, readonly era: number }} ShownCheckpoint
+ * The head `head`, which was sealed at `at` by its own signed word, and the tree that it commits to.
+ * @typedef {{ readonly note: Note, readonly head: number, readonly at: number, readonly size: number, readonly root: Buffer }} Anchor
+ *
+ * A head as a report shows it: its position, and when it was sealed.
+ * @typedef {{ readonly position: number, readonly at: string }} ShownHead
+ *
+ * A window that somebody demands, in microseconds since 1970; what is undefined is not demanded.
+ * @typedef {{ readonly since?: number | undefined, readonly until?: number | undefined }} Demand
  *
  * @typedef {object} SliceReport
  * @property {Verdict} verdict
  * @property {boolean} ok
  * @property {string | null} tree The customer.
- * @property {'affected' | 'not-affected' | null} says
- * @property {string | null} subject
+ * @property {'affected' | 'not-affected' | null} says Nobody vouches for it.
+ * @property {string | null} subject Nobody vouches for it. It is escaped and bounded (`shownText`).
+ * @property {string | null} begin When the window begins for which the slice was made; null: with the first entry ever.
+ * @property {string | null} end When that window ends.
  * @property {number} entries That were read.
  * @property {number} selected
  * @property {{ readonly from: number, readonly to: number } | null} positions What the slice covers: from the first to the one before `to`.
  * @property {number} checkpoints Of the witness.
- * @property {ShownCheckpoint | null} oldest The checkpoint at which the slice begins; null: it begins with the first entry ever.
- * @property {ShownCheckpoint | null} newest
+ * @property {ShownHead | null} from The head behind which the slice begins; null: it begins with the first entry ever.
+ * @property {ShownHead | null} to The head with which it ends.
  * @property {boolean} isWitnessed Whether its checkpoints were looked for in a witness.
  * @property {number} found
  * @property {Finding | null} firstRow
  * @property {readonly Finding[]} findings
  */
 
-const headerFields = /** @type {const} */ (['version', 'customer', 'says', 'subject', 'from', 'frontier', 'to', 'entries', 'selected']);
+const headerFields = /** @type {const} */ ([
+  'version',
+  'customer',
+  'begin',
+  'end',
+  'says',
+  'subject',
+  'from',
+  'frontier',
+  'to',
+  'entries',
+  'selected',
+]);
 const hashesMax = 64;
+const version = 3;
 
 /**
  * @param {unknown} value
@@ -2917,18 +3395,20 @@ class SliceVerification {
   #keys;
   #witness;
   #hasBegun = false;
-  /** @type {{ readonly customer: string, readonly says: 'affected' | 'not-affected', readonly subject: string, readonly entries: number, readonly selected: number, readonly from: Anchor | null, readonly to: Anchor } | undefined} */
+  #demand;
+  /** @type {{ readonly customer: string, readonly begin: number | null, readonly end: number, readonly says: 'affected' | 'not-affected', readonly subject: string, readonly entries: number, readonly selected: number, readonly from: Anchor | null, readonly to: Anchor } | undefined} */
   #slice;
   /** @type {Frontier | undefined} */
   #frontier;
   #entries = 0;
   #selected = 0;
 
-  /** @param {readonly VerifierKey[]} keys @param {Witness | undefined} witness */
-  constructor(keys, witness) {
+  /** @param {readonly VerifierKey[]} keys @param {Witness | undefined} witness @param {Demand} [demand] */
+  constructor(keys, witness, demand = {}) {
     this.findings = witness?.findings ?? new Findings();
     this.#keys = keys;
     this.#witness = witness;
+    this.#demand = demand;
   }
 
   /** @param {unknown} value @param {string} where */
@@ -2946,19 +3426,21 @@ class SliceVerification {
     const slice = this.#slice;
     const isGood = findings.count === 0 && slice !== undefined;
     const shown = (/** @type {Anchor | null | undefined} */ anchor) =>
-      anchor == null ? null : { size: anchor.note.size, time: instantText(anchor.note.time), era: anchor.note.era };
+      anchor == null ? null : { position: anchor.head, at: microsText(anchor.at) };
     return {
       verdict: isGood ? 'good' : 'bad',
       ok: isGood,
       tree: slice?.customer ?? null,
       says: slice?.says ?? null,
-      subject: slice?.subject ?? null,
+      subject: slice === undefined ? null : shownText(slice.subject),
+      begin: slice?.begin == null ? null : microsText(slice.begin),
+      end: slice === undefined ? null : microsText(slice.end),
       entries: this.#entries,
       selected: this.#selected,
       positions: slice === undefined ? null : { from: slice.from?.size ?? 0, to: slice.to.size },
       checkpoints: this.#witness?.checkpoints ?? 0,
-      oldest: shown(slice?.from),
-      newest: shown(slice?.to),
+      from: shown(slice?.from),
+      to: shown(slice?.to),
       isWitnessed: this.#witness !== undefined,
       found: findings.count,
       firstRow: findings.firstRow ?? null,
@@ -2977,16 +3459,18 @@ class SliceVerification {
   #begin(value, where) {
     const inner = exactly(value, ['slice'])?.slice;
     const header = exactly(inner, headerFields);
-    if (header === undefined || header.version !== 2) {
-      const isOld = typeof inner === 'object' && inner !== null && 'version' in inner && inner.version === 1;
-      const why = isOld
-        ? 'this slice is of version 1, which cannot be complete: ask for one of version 2'
-        : 'the first line is not that of a slice of version 2';
+    if (header === undefined || header.version !== version) {
+      const old = typeof inner === 'object' && inner !== null && 'version' in inner ? inner.version : undefined;
+      const why =
+        old === 1 || old === 2
+          ? `this slice is of version ${old}, which does not prove which time it covers: ask for one of version ${version}`
+          : `the first line is not that of a slice of version ${version}`;
       return this.#malformed(`${where}: ${why}`);
     }
-    const { customer, says, subject, entries, selected } = header;
+    const { customer, begin, end, says, subject, entries, selected } = header;
     const isSaid = says === 'affected' || says === 'not-affected';
-    if (!isUuid(customer) || !isSaid || typeof subject !== 'string' || !isCount(entries) || !isCount(selected))
+    const isWindow = (begin === null || isCount(begin)) && isCount(end);
+    if (!isUuid(customer) || !isWindow || !isSaid || typeof subject !== 'string' || !isCount(entries) || !isCount(selected))
       return this.#malformed(`${where}: a field of the first line is not of its kind`);
     const from = header.from === null ? null : this.#anchor(header.from, customer, `${where}, from`);
     const to = this.#anchor(header.to, customer, `${where}, to`);
@@ -2994,10 +3478,11 @@ class SliceVerification {
     if (roots === undefined) return this.#malformed(`${where}: the frontier is not a list of hashes`);
     if (from === undefined || to === undefined) return undefined;
     this.#checkSpan(from, to, where);
-    this.#slice = { customer, says, subject, entries, selected, from, to };
+    this.#checkWindow(begin, end, from, to, where);
+    this.#slice = { customer, begin, end, says, subject, entries, selected, from, to };
     this.#frontier = Frontier.from(from?.size ?? 0, roots);
     if (this.#frontier === undefined || (from !== null && !this.#frontier.root().equals(from.root)))
-      this.findings.say('slice incomplete', `${where}: the frontier is not that of the tree at the first checkpoint`);
+      this.findings.say('slice incomplete', `${where}: the frontier is not that of the tree at the first head`);
     return undefined;
   }
 
@@ -3046,7 +3531,7 @@ class SliceVerification {
           head: text.position,
         },
       );
-    return { note, head: text.position, size, root };
+    return { note, head: text.position, at: text.at, size, root };
   }
 
   /** @param {unknown} text @param {string} where */
@@ -3078,13 +3563,35 @@ class SliceVerification {
   /** @param {Anchor | null} from @param {Anchor} to @param {string} where */
   #checkSpan(from, to, where) {
     if (from === null) return;
-    if (isLater(from.note, to.note) || from.head > to.head || from.size > to.size)
+    if (isLater(from.note, to.note) || from.head > to.head || from.at > to.at || from.size > to.size)
       this.findings.say('slice malformed', `${where}: the slice begins behind its end`);
     if (from.note.era === to.note.era && from.note.size === to.note.size && !from.note.root.equals(to.note.root))
       this.findings.say('two truths', `${where}: its two checkpoints are of one era and size, and differ`, {
         from: to.note.size,
         to: to.note.size,
       });
+  }
+
+  /**
+   * The two heads must enclose the window for which the slice was made, and that window whatever was demanded.
+   * @param {number | null} begin
+   * @param {number} end
+   * @param {Anchor | null} from
+   * @param {Anchor} to
+   * @param {string} where
+   */
+  #checkWindow(begin, end, from, to, where) {
+    const say = (/** @type {string} */ text) => this.findings.say('slice incomplete', `${where}: ${text}`);
+    const window = `its window is ${begin === null ? 'everything' : `from ${microsText(begin)}`} up to ${microsText(end)}`;
+    if (begin !== null && begin > end) say(`${window}, which ends before it begins`);
+    if (from !== null && (begin === null || from.at > begin))
+      say(
+        `${window}, and it begins with what was sealed behind head ${from.head} of ${microsText(from.at)}: what came before is not in it`,
+      );
+    if (to.at < end) say(`${window}, and it ends with head ${to.head} of ${microsText(to.at)}: what came behind it is not in it`);
+    const { since, until } = this.#demand;
+    if (since !== undefined && begin !== null && begin > since) say(`${window}, and it has to begin at ${microsText(since)} or before`);
+    if (until !== undefined && end < until) say(`${window}, and it has to reach to ${microsText(until)}`);
   }
 
   // ---- Entries
@@ -3100,6 +3607,9 @@ class SliceVerification {
     if (row === undefined || salt === undefined || sensitive === undefined || typeof line?.selected !== 'boolean')
       return this.#bad('malformed', line?.shown, where, 'this is not an entry of a slice');
     if (line.selected) this.#selected += 1;
+    // What is marked as belonging to the window cannot have happened outside of it.
+    if (line.selected && (Number(row[2]) < (slice.begin ?? 0) || Number(row[2]) >= slice.end))
+      return this.#bad('slice malformed', row, where, 'it is marked as selected, and its time is not in the window of the slice');
     const expected = this.#frontier?.size ?? 0;
     const position = Number(row[1]);
     if (row[0] !== slice.customer || !isOwnTree(slice.customer, row[5]))
@@ -3144,6 +3654,84 @@ class SliceVerification {
   }
 }
 
+// ======== passage.js =====================================================================================================================
+
+// Owns: how far a file of a witness was read: whole lines, their bytes and the hash of these; and whether what was read before still stands there.
+// Must never: go on behind bytes that are not those that were read before without saying so.
+
+/**
+ * @typedef {{ readonly bytes: number, readonly sha256: string }} Mileage Unpacked, up to and with the last newline.
+ */
+
+const newline = 10;
+
+class Passage {
+  /** Whether what was read before is gone, or another. */
+  isOther = false;
+  #known;
+  #isSince;
+  #hash = createHash('sha256');
+  #bytes = 0;
+  /** Of a line that has not ended. @type {Buffer[]} */
+  #rest = [];
+
+  /**
+   * @param {Mileage | undefined} known Where an earlier run ended.
+   * @param {boolean} isSince Whether what that run read is passed over.
+   */
+  constructor(known, isSince) {
+    this.#known = known;
+    this.#isSince = isSince;
+  }
+
+  /** How many bytes of the file are passed over. */
+  get offset() {
+    return this.#isSince ? (this.#known?.bytes ?? 0) : 0;
+  }
+
+  /** @returns {Mileage} */
+  get mileage() {
+    return { bytes: this.#bytes, sha256: this.#hash.copy().digest('hex') };
+  }
+
+  /**
+   * What is to be read of a file, as it comes.
+   * @param {Readable} stream
+   * @returns {AsyncGenerator<Buffer, void>}
+   */
+  async *through(stream) {
+    const { bytes: end, sha256 } = this.#known ?? { bytes: 0, sha256: '' };
+    for await (const chunk of stream) {
+      /** @type {Buffer} */
+      let bytes = chunk;
+      if (this.#bytes < end) {
+        const before = bytes.subarray(0, end - this.#bytes);
+        bytes = bytes.subarray(before.length);
+        this.#hash.update(before);
+        this.#bytes += before.length;
+        if (this.#bytes === end && this.mileage.sha256 !== sha256) this.isOther = true;
+        if (!this.#isSince) yield before;
+      }
+      this.#count(bytes);
+      if (bytes.length > 0) yield bytes;
+    }
+    if (this.#bytes < end) this.isOther = true;
+  }
+
+  /** @param {Buffer} bytes */
+  #count(bytes) {
+    const end = bytes.lastIndexOf(newline) + 1;
+    if (end > 0) {
+      for (const part of [...this.#rest, bytes.subarray(0, end)]) {
+        this.#hash.update(part);
+        this.#bytes += part.length;
+      }
+      this.#rest = [];
+    }
+    if (end < bytes.length) this.#rest.push(bytes.subarray(end));
+  }
+}
+
 // ======== witness.js =====================================================================================================================
 
 // Owns: the checkpoints of one or several witnesses: which is the newest, which were abandoned with their era, and where a witness contradicts itself.
@@ -3151,6 +3739,7 @@ class SliceVerification {
 
 /**
  * @typedef {{ readonly size: number, readonly root: Buffer, readonly era: number, readonly time: number }} Mark
+ * @typedef {Omit<Mark, 'root'>} Step What the next line of a file is compared with.
  *
  * What an era held beyond the size at which the next one went on.
  * @typedef {object} Loss
@@ -3176,6 +3765,12 @@ class Witness {
   abandoned = 0;
   /** What was read, for the report. @type {string[]} */
   read = [];
+  /** How far each directory was read. @type {Place[]} */
+  places = [];
+  /** Why only a run that reads everything can tell, where only new lines were read. @type {string | undefined} */
+  isOlder;
+  /** @type {{ readonly note: Note, readonly text: string } | undefined} */
+  #last;
   /** @type {Mark | undefined} */
   #newest;
   #keys;
@@ -3200,8 +3795,8 @@ class Witness {
    * A note of a witness. `before` is what stood before it in the same file; the answer is what to give with the next one.
    * @param {unknown} text
    * @param {string} where
-   * @param {Mark | undefined} before
-   * @returns {Mark | undefined}
+   * @param {Step | undefined} before
+   * @returns {Step | undefined}
    */
   add(text, where, before) {
     /** @type {Note} */
@@ -3220,6 +3815,7 @@ class Witness {
     }
     this.checkpoints += 1;
     this.#keep(note);
+    this.#isLast(note, text);
     if (before === undefined || !isLater(before, note)) return note;
     // Two wardens may hand over at the same moment: one that was signed earlier comes late, which is no step back.
     if (note.time < before.time) return before;
@@ -3231,6 +3827,27 @@ class Witness {
         to: note.size,
       });
     return note;
+  }
+
+  /** A checkpoint that an earlier run believed: what comes is compared with it. @param {Note} note @param {string} text */
+  remember(note, text) {
+    this.#keep(note);
+    this.#isLast(note, text);
+  }
+
+  /** The text of the newest. */
+  get newestNote() {
+    return this.#last?.text;
+  }
+
+  /** Eras of which there is a checkpoint. */
+  eras() {
+    return [...this.#eras.keys()];
+  }
+
+  /** @param {Note} note @param {string} text */
+  #isLast(note, text) {
+    if (this.#last === undefined || !isLater(this.#last.note, note)) this.#last = { note, text };
   }
 
   /** @param {Note} note */
@@ -3357,45 +3974,100 @@ class Witness {
 
 // ======== witness-files.js ===============================================================================================================
 
-// Owns: reading the directories of witnesses: one file a day, perhaps compressed, perhaps there twice.
-// Must never: pass over a file of checkpoints that cannot be read.
+// Owns: reading the directories of witnesses: one file a day, perhaps compressed, perhaps there twice; and how far each was read.
+// Must never: pass over a file of checkpoints that cannot be read, or believe that what was read before still stands there.
 
 /**
+ *
+ * @typedef {Mileage & { readonly day: string, readonly last: Step | null }} ReadFile `last`: the checkpoint with which the next line is compared.
+ * @typedef {{ readonly directory: string, readonly days: readonly string[], readonly files: readonly ReadFile[] }} Place
+ *
+ * What an earlier run left. `isSince`: what it read is passed over, once it was seen to be there still.
+ * @typedef {{ readonly base: Base | undefined, readonly isSince: boolean }} Earlier
  */
 
 const witnessFile = /^checkpoints-(\d{4}-\d\d-\d\d)\.jsonl(?:\.gz)?$/;
+/** Of the last days a witness may get lines still; those files are compared, byte by byte, with what was read of them. */
+const openDays = 2;
 
 /**
- * Reads every checkpoint of one or several witnesses. Throws when a directory cannot be read.
+ * Reads every checkpoint of one or several witnesses, or those that came since. Throws when a directory cannot be read.
  * @param {readonly string[]} directories
  * @param {readonly VerifierKey[]} keys
+ * @param {Earlier} [earlier]
  */
-async function readWitness(directories, keys) {
+async function readWitness(directories, keys, { base, isSince } = { base: undefined, isSince: false }) {
   const witness = new Witness(keys);
+  if (base !== undefined) witness.remember(base.note, base.text);
   for (const directory of directories) {
-    /** @type {string[]} */
-    const days = [];
-    let files = 0;
-    /** @type {Mark | undefined} */
-    let before;
-    /** @type {Mark | undefined} */
-    let last;
-    for (const name of readdirSync(directory).sort()) {
-      const [, day] = witnessFile.exec(name) ?? [];
-      if (day === undefined) continue;
-      // A day may stand there twice, compressed and not yet removed: both go on from the day before.
-      if (day !== days.at(-1)) {
-        days.push(day);
-        before = last;
-      }
-      files += 1;
-      last = await readNotes(join(directory, name), witness, before);
-    }
-    witness.read.push(said(directory, files, days));
+    const known = base?.witnesses.find((place) => place.directory === directory);
+    witness.places.push(await readPlace(witness, directory, known, isSince));
   }
   witness.close();
   return witness;
 }
+
+/**
+ * Its files by day; a day may stand there twice, compressed and not yet removed: the one that is not compressed first.
+ * @param {string} directory
+ */
+function daysOf(directory) {
+  /** @type {Map<string, string[]>} */
+  const days = new Map();
+  for (const name of readdirSync(directory).sort()) {
+    const [, day] = witnessFile.exec(name) ?? [];
+    if (day !== undefined) days.set(day, [...(days.get(day) ?? []), name]);
+  }
+  return days;
+}
+
+/**
+ * @param {Witness} witness
+ * @param {string} directory
+ * @param {Place | undefined} known
+ * @param {boolean} isSince
+ * @returns {Promise<Place>}
+ */
+async function readPlace(witness, directory, known, isSince) {
+  const days = daysOf(directory);
+  for (const day of known?.days ?? []) if (!days.has(day)) sayGone(witness, `${directory}: its file of ${day} is gone`);
+  /** @type {ReadFile[]} */
+  const files = [];
+  let [count, passed] = [0, 0];
+  /** @type {Step | undefined} */
+  let before;
+  for (const [day, names] of days) {
+    const file = known?.files.find((one) => one.day === day);
+    if (isSince && file === undefined && day <= (known?.days.at(-1) ?? '')) {
+      passed += 1;
+      if (known?.days.includes(day) !== true) witness.isOlder ??= `${directory} has a file of ${day} that the last good run did not see`;
+      continue;
+    }
+    /** @type {Step | undefined} */
+    let last;
+    // Both files of a day go on from the day before.
+    for (const name of isSince ? names.slice(0, 1) : names) {
+      count += 1;
+      const passage = new Passage(name === names[0] ? file : undefined, isSince);
+      const start = isSince && file !== undefined ? (file.last ?? undefined) : before;
+      last = await readNotes(join(directory, name), witness, start, passage);
+      if (name === names[0]) files.push({ ...passage.mileage, day, last: stepOf(last) });
+    }
+    before = last;
+  }
+  const all = [...days.keys()];
+  witness.read.push(
+    isSince ? `witness ${directory}: what came since in ${count} files; ${passed} of earlier days are there` : said(directory, count, all),
+  );
+  return { directory, days: all, files: files.slice(-openDays) };
+}
+
+/** @param {Step | undefined} step @returns {Step | null} */
+const stepOf = (step) => (step === undefined ? null : { size: step.size, era: step.era, time: step.time });
+
+/** @param {Witness} witness @param {string} what */
+const sayGone = (witness, what) =>
+  witness.findings.say('shrunk', `witness ${what}: it was there when this verifier read it last, and what a witness has seen it keeps`);
 
 /**
  * @param {string} directory
@@ -3413,20 +4085,23 @@ function said(directory, files, days) {
 /**
  * @param {string} path
  * @param {Witness} witness
- * @param {Mark | undefined} before
+ * @param {Step | undefined} before
+ * @param {Passage} passage
  */
-async function readNotes(path, witness, before) {
+async function readNotes(path, witness, before, passage) {
   let last = before;
   let line = 0;
+  const where = passage.offset === 0 ? path : `${path} behind byte ${passage.offset}`;
   try {
-    for await (const batch of readLines(path, false))
+    for await (const batch of readLines(Readable.from(passage.through(openFile(path, undefined, true))), false))
       for (const text of batch) {
         line += 1;
-        last = witness.add(parseStrictly(text), `${path} line ${line}`, last);
+        last = witness.add(parseStrictly(text), `${where} line ${line}`, last);
       }
   } catch (cause) {
-    witness.findings.say('unreadable', `${path}: broke off after line ${line}: ${messageOf(cause)}`);
+    witness.findings.say('unreadable', `${where}: broke off after line ${line}: ${messageOf(cause)}`);
   }
+  if (passage.isOther) sayGone(witness, `${path}: it is shorter, or what stood in it is another`);
   return last;
 }
 
@@ -3445,27 +4120,62 @@ async function readNotes(path, witness, before) {
  * @property {string | Readable} dump
  * @property {number} now Milliseconds since 1970.
  *
+ * @typedef {RecordOptions & { readonly base?: Base | undefined }} WholeOptions `base`: what an earlier run proved. Everything is read all the same, and compared with it.
+ * @typedef {Omit<RecordOptions, 'dump' | 'archive'> & { readonly base: Base, readonly dump: () => Readable }} SinceOptions
+ * @typedef {{ readonly report: Report, readonly known: Known | undefined }} Done `known`: what the next run can go on from.
+ *
  * @typedef {object} SliceOptions
  * @property {readonly VerifierKey[]} keys
  * @property {readonly string[]} witnesses Directories; none: nothing is compared with a witness.
  * @property {string | Readable} slice
+ * @property {number | undefined} [since] The window of the slice has to begin at this time or before, in microseconds since 1970.
+ * @property {number | undefined} [until] It has to reach to this time.
  */
 
 /** Verifies a whole record. Throws when dump, archive or witness cannot be opened. @param {RecordOptions} options */
-async function verifyRecord({ keys, witnesses, archive, maxAgeSeconds, dump, now }) {
-  const witness = await readWitness(witnesses, keys);
+const verifyRecord = async (options) => (await verifyWhole(options)).report;
+
+/**
+ * The same, beside what an earlier run saw: a checkpoint that it believed counts as one of a witness, and no witness may have lost what it had.
+ * @param {WholeOptions} options
+ * @returns {Promise<Done>}
+ */
+async function verifyWhole({ keys, witnesses, archive, maxAgeSeconds, dump, now, base }) {
+  const witness = await readWitness(witnesses, keys, { base, isSince: false });
   const archives = [];
   if (archive !== undefined)
     for (const file of archivesIn(archive)) archives.push({ file, sha256: await sha256OfFile(join(archive, file)) });
   const verification = new Verification({ witness, now, maxAgeSeconds, archives });
   const source = new Source(typeof dump === 'string' ? dump : 'the dump', 0, readLines(dump, true));
   await feed(source, openArchives(archive ?? '', archives, verification), verification);
-  return verification.finish();
+  return doneOf(verification);
+}
+
+/**
+ * Verifies what was sealed since an earlier run: the heads behind its last one, and their entries, grown from what it proved. `dump` is asked for lines after
+ * the witness was read. The answer is a sentence when only a run that reads everything can tell.
+ * @param {SinceOptions} options
+ * @returns {Promise<Done | string>}
+ */
+async function verifySince({ keys, witnesses, maxAgeSeconds, dump, now, base }) {
+  const witness = await readWitness(witnesses, keys, { base, isSince: true });
+  const why = whyWhole(witness, base);
+  if (why !== undefined) return why;
+  const verification = new Verification({ witness, now, maxAgeSeconds, base });
+  await feed(new Source('the dump', 0, readLines(dump(), true)), [], verification);
+  return doneOf(verification);
+}
+
+/** @param {Verification} verification @returns {Done} */
+function doneOf(verification) {
+  const report = verification.finish();
+  return { report, known: report.verdict === 'good' ? verification.known() : undefined };
 }
 
 /** Verifies one customer's slice. Throws when it or a witness cannot be opened. @param {SliceOptions} options */
-async function verifySlice({ keys, witnesses, slice }) {
-  const verification = new SliceVerification(keys, witnesses.length === 0 ? undefined : await readWitness(witnesses, keys));
+async function verifySlice({ keys, witnesses, slice, since, until }) {
+  const witness = witnesses.length === 0 ? undefined : await readWitness(witnesses, keys);
+  const verification = new SliceVerification(keys, witness, { since, until });
   let line = 0;
   for await (const batch of readLines(slice, true))
     for (const text of batch) {
@@ -3484,13 +4194,15 @@ async function verifySlice({ keys, witnesses, slice }) {
 
 const usage = `usage:
   node ledger-verifier.mjs dump --key VKEY|FILE --witness DIR [--archive DIR] [--max-age SECONDS] [--json] DUMP|-
-  node ledger-verifier.mjs slice --key VKEY|FILE [--witness DIR] [--json] SLICE|-
+  node ledger-verifier.mjs slice --key VKEY|FILE [--witness DIR] [--since TIME] [--until TIME] [--json] SLICE|-
 
   --key      verifier key (name+id+base64), or a file with one on each line; again for every key that was ever used.
              A retired key has its end behind it, VKEY@ERA:SIZE: the last checkpoint that it signed. Later ones by it are not believed
   --witness  directory of checkpoints; again for every witness
   --archive  directory of ledger-YYYY-MM.jsonl.gz
   --max-age  how old the newest checkpoint may be, in seconds (600; 0: any age)
+  --since    the slice has to be made for a window that begins then or before (UTC: 2026-11-24T18:00:00Z), and enclose it
+  --until    for a window that reaches to this time
   --json     one line for programs
 
 Copy the witness first, then dump: a witness that is newer than the dump makes the database look as if it had lost what came between.
@@ -3525,6 +4237,18 @@ function keysOf(given) {
   return keys;
 }
 
+/**
+ * An instant of an option in microseconds since 1970, or undefined when it was not given.
+ * @param {string | undefined} text
+ * @param {string} option
+ */
+function microsOf(text, option) {
+  if (text === undefined) return undefined;
+  const instant = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,3})?Z$/.test(text) ? Date.parse(text) : Number.NaN;
+  if (Number.isNaN(instant)) throw new UsageError(`--${option} takes an instant in UTC, such as 2026-11-24T18:00:00Z`);
+  return instant * 1000;
+}
+
 /** @param {readonly string[]} args */
 function parseCommand(args) {
   const options = /** @type {const} */ ({
@@ -3532,6 +4256,8 @@ function parseCommand(args) {
     witness: { type: 'string', multiple: true },
     archive: { type: 'string' },
     'max-age': { type: 'string' },
+    since: { type: 'string' },
+    until: { type: 'string' },
     json: { type: 'boolean' },
     help: { type: 'boolean' },
   });
@@ -3560,9 +4286,11 @@ async function run(args, stdin, now) {
   const input = path === '-' ? stdin : path;
   if (command === 'slice') {
     if (values.archive !== undefined || values['max-age'] !== undefined) throw new UsageError('--archive and --max-age belong to dump');
-    const report = await verifySlice({ keys, witnesses, slice: input });
-    return { code: exitCodes[report.verdict], text: values.json === true ? `${JSON.stringify(report)}\n` : sliceText(report) };
+    const [since, until] = [microsOf(values.since, 'since'), microsOf(values.until, 'until')];
+    const report = await verifySlice({ keys, witnesses, slice: input, since, until });
+    return { code: exitCodes[report.verdict], text: values.json === true ? jsonText(report) : sliceText(report) };
   }
+  if (values.since !== undefined || values.until !== undefined) throw new UsageError('--since and --until belong to slice');
   const maxAge = values['max-age'] ?? '600';
   if (!/^\d{1,9}$/.test(maxAge)) throw new UsageError('--max-age takes seconds');
   if (witnesses.length === 0)
@@ -3570,7 +4298,7 @@ async function run(args, stdin, now) {
   const report = await verifyRecord({ keys, witnesses, archive: values.archive, maxAgeSeconds: Number(maxAge), dump: input, now });
   return {
     code: exitCodes[report.verdict],
-    text: values.json === true ? `${JSON.stringify(report)}\n` : recordText(report, Number(maxAge)),
+    text: values.json === true ? jsonText(report) : recordText(report, Number(maxAge)),
   };
 }
 

@@ -1,7 +1,7 @@
 // Owns: reading files and streams line by line: plain or compressed, strictly UTF-8, with a bound on the length of a line.
 // Must never: hold a file in memory, or take broken text for text.
 import { isUtf8 } from 'node:buffer';
-import { createReadStream } from 'node:fs';
+import { closeSync, constants, createReadStream, fstatSync, openSync } from 'node:fs';
 import { createGunzip } from 'node:zlib';
 
 /** @typedef {import('node:stream').Readable} Readable */
@@ -12,20 +12,50 @@ const lineBytesMax = 16 * 1024 * 1024;
 const brokenLine = '\ufffd';
 
 /**
+ * Opens a file that stands in a directory of somebody else. It follows no link, and does not wait for the other end of
+ * a pipe. Throws unless it is a regular file.
+ * @param {string} path
+ * @returns {Readable}
+ */
+export function openRegular(path) {
+  const fd = openSync(path, constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0));
+  if (!fstatSync(fd).isFile()) {
+    closeSync(fd);
+    throw new Error('this is no regular file');
+  }
+  return createReadStream(path, { fd, highWaterMark: 1 << 20 });
+}
+
+/**
+ * The bytes of a file, unpacked. `onBytes` is given what was read, before it is unpacked. `isForeign`: whether the file
+ * stands in a directory of somebody else, in which only regular files are read.
+ * @param {string} path
+ * @param {((bytes: Buffer) => void) | undefined} [onBytes]
+ * @param {boolean} [isForeign]
+ * @returns {Readable}
+ */
+export function openFile(path, onBytes, isForeign = false) {
+  /** @type {Readable} */
+  const raw = isForeign ? openRegular(path) : createReadStream(path, { highWaterMark: 1 << 20 });
+  if (onBytes !== undefined) raw.on('data', (/** @type {Buffer} */ chunk) => onBytes(chunk));
+  if (!path.endsWith('.gz')) return raw;
+  const unpacked = raw.pipe(createGunzip());
+  raw.on('error', (/** @type {Error} */ cause) => unpacked.destroy(cause));
+  return unpacked;
+}
+
+/**
  * The lines of a file or stream, in batches. `isTornKept`: whether a last line without its newline counts.
- * `onBytes` is given what was read, before it is unpacked.
+ * `onBytes` is given what was read, before it is unpacked. `isForeign`: whether `source` is a path in a directory of
+ * somebody else, in which only regular files are read.
  * @param {string | Readable} source
  * @param {boolean} isTornKept
- * @param {(bytes: Buffer) => void} [onBytes]
+ * @param {((bytes: Buffer) => void) | undefined} [onBytes]
+ * @param {boolean} [isForeign]
  * @returns {AsyncGenerator<readonly string[], void>}
  */
-export async function* readLines(source, isTornKept, onBytes) {
-  /** @type {Readable} */
-  const raw = typeof source === 'string' ? createReadStream(source, { highWaterMark: 1 << 20 }) : source;
-  if (onBytes !== undefined) raw.on('data', (/** @type {Buffer} */ chunk) => onBytes(chunk));
-  /** @type {Readable} */
-  const stream = typeof source === 'string' && source.endsWith('.gz') ? raw.pipe(createGunzip()) : raw;
-  if (stream !== raw) raw.on('error', (/** @type {Error} */ cause) => stream.destroy(cause));
+export async function* readLines(source, isTornKept, onBytes, isForeign = false) {
+  const stream = typeof source === 'string' ? openFile(source, onBytes, isForeign) : source;
   /** @type {Buffer[]} */
   let rest = [];
   let restBytes = 0;

@@ -52,6 +52,19 @@ export class Frontier {
     return copy;
   }
 
+  /** The roots of the complete subtrees, largest first, one behind the other. */
+  roots() {
+    return Buffer.concat(this.#subtrees.map(({ hash }) => hash));
+  }
+
+  /** As it was where the block under way begins. */
+  wholeBlocks() {
+    const whole = new Frontier();
+    whole.#subtrees = this.#subtrees.filter(({ leaves }) => leaves >= blockSize);
+    whole.#size = this.#size - (this.#size % blockSize);
+    return whole;
+  }
+
   /**
    * The tree of so many leaves whose whole subtrees have these roots, the largest first; nothing when their number does not fit the size.
    * @param {number} size

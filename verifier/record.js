@@ -14,6 +14,8 @@ import { TreeCheck } from './tree.js';
 /**
  * @typedef {import('./entry.js').Entry} Entry
  * @typedef {import('./findings.js').Finding} Finding
+ * @typedef {import('./known.js').Base} Base
+ * @typedef {import('./known.js').Known} Known
  * @typedef {import('./statements.js').Statement} Statement
  * @typedef {import('./witness.js').Loss} Loss
  * @typedef {import('./witness.js').Witness} Witness
@@ -46,6 +48,7 @@ import { TreeCheck } from './tree.js';
  * @property {number} now Milliseconds since 1970: the clock of the machine that verifies.
  * @property {number} maxAgeSeconds 0: a checkpoint of any age will do.
  * @property {readonly Archive[]} [archives]
+ * @property {Base | undefined} [base] What an earlier run proved, when only what was sealed since is read.
  */
 
 const parts = ['head', 'block', 'leaf', 'entry'];
@@ -60,6 +63,8 @@ export class Verification {
   #lines;
   #part = 0;
   #numbers = new Numbers();
+  /** The last number that an earlier run read. */
+  #before;
   /** In order; undefined while heads may still come. @type {readonly string[] | undefined} */
   #names;
   #nextName = 0;
@@ -76,13 +81,14 @@ export class Verification {
   #deleted = new Set();
 
   /** @param {VerificationOptions} options */
-  constructor({ witness, now, maxAgeSeconds, archives = [] }) {
+  constructor({ witness, now, maxAgeSeconds, archives = [], base }) {
     this.findings = witness.findings;
     this.#witness = witness;
     this.#archives = archives;
     this.#lines = archives.map(() => 0);
     this.#checkAge(now, maxAgeSeconds);
-    this.#heads = new HeadsCheck(this.findings, witness.accepted());
+    this.#before = base?.head.number ?? 0;
+    this.#heads = new HeadsCheck(this.findings, witness.accepted(), base);
   }
 
   /**
@@ -135,6 +141,17 @@ export class Verification {
       read: [...witness.read, ...this.#readArchives()],
       notRead,
     };
+  }
+
+  /**
+   * What the next run can go on from, after a good end of this one.
+   * @returns {Known | undefined}
+   */
+  known() {
+    const { newest, newestNote, places } = this.#witness;
+    if (newest === undefined || newest.size !== this.#heads.good.size) return undefined;
+    const known = this.#heads.known(newestNote);
+    return known === undefined ? undefined : { ...known, witnesses: places };
   }
 
   // ---- Lines
@@ -241,7 +258,8 @@ export class Verification {
   /** @param {string} tree */
   #open(tree) {
     return new TreeCheck(tree, this.#heads.trees.get(tree) ?? new TreeRecord(), {
-      isNewNumber: (number) => number > this.#heads.number || this.#numbers.see(number),
+      isNewNumber: (number) => number > this.#before && (number > this.#heads.number || this.#numbers.see(number)),
+      sealedAt: (head) => this.#heads.times.of(head),
       sha256Of: (source) => this.#archives[source - 1]?.sha256,
     });
   }

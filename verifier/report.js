@@ -6,11 +6,24 @@ import { instantText } from './findings.js';
  * @typedef {import('./findings.js').Finding} Finding
  * @typedef {import('./record.js').Report} Report
  * @typedef {import('./slice.js').SliceReport} SliceReport
- * @typedef {import('./slice.js').ShownCheckpoint} ShownCheckpoint
+ * @typedef {import('./slice.js').ShownHead} ShownHead
  */
 
-/** What stands in a dump may be anybody's text. @param {string} text */
-const plain = (text) => text.replace(/\p{C}/gu, '?');
+/**
+ * What stands in a dump may be anybody's text: nothing of it steers a terminal or begins a line, and a sentence has an end.
+ * @param {string} text
+ */
+const plain = (text) => (text.length > lineMax ? `${text.slice(0, lineMax)} (cut off here)` : text).replace(/[\p{C}\u2028\u2029]/gu, '?');
+const lineMax = 2000;
+
+/**
+ * A report as one line of JSON for programs. What would steer a terminal is escaped as JSON escapes it, so that the values stay as they are.
+ * @param {unknown} report
+ */
+export const jsonText = (report) =>
+  `${JSON.stringify(report).replace(/[\p{C}\u2028\u2029]/gu, (one) =>
+    Array.from({ length: one.length }, (_, i) => `\\u${one.charCodeAt(i).toString(16).padStart(4, '0')}`).join(''),
+  )}\n`;
 
 /** @param {{ readonly found: number, readonly firstRow: Finding | null, readonly findings: readonly Finding[] }} report */
 function findingsText({ found, firstRow, findings }) {
@@ -20,7 +33,13 @@ function findingsText({ found, firstRow, findings }) {
   return [counted, ...first, ...findings.map(({ what, text }, i) => `${i + 1}. ${what}: ${plain(text)}`), ...more, ''].join('\n');
 }
 
-/** @param {ShownCheckpoint | null} checkpoint */
+/**
+ * What was found wrong in sentences, for a program that reads a witness on its own.
+ * @param {import('./findings.js').Findings} findings
+ */
+export const recordFindingsText = ({ count, firstRow, list }) => findingsText({ found: count, firstRow: firstRow ?? null, findings: list });
+
+/** @param {Report['newest']} checkpoint */
 const checkpointText = (checkpoint) =>
   checkpoint === null ? 'none' : `size ${checkpoint.size}, era ${checkpoint.era}, ${checkpoint.time}`;
 
@@ -55,25 +74,27 @@ function conclusion(report) {
 
 /** @param {SliceReport} report */
 export function sliceText(report) {
-  const { positions, says, subject } = report;
-  const from = report.oldest === null ? 'from the first entry ever' : `from the checkpoint of ${checkpointText(report.oldest)}`;
+  const { positions, says, begin, end, from, to } = report;
+  const span = `${from === null ? 'from the first entry ever' : `behind ${sealedText(from)}`} up to ${sealedText(to)}`;
   const lines = [
-    `slice of customer ${report.tree ?? '?'}: ${report.entries} entries, ${from}, to the checkpoint of ${checkpointText(report.newest)}`,
+    `slice of customer ${report.tree ?? '?'}: ${report.entries} entries, ${span}`,
     report.isWitnessed
-      ? `both checkpoints were looked for among ${report.checkpoints} of the witness`
+      ? `the checkpoints that cover these heads were looked for among ${report.checkpoints} of the witness`
       : 'the checkpoints were not compared with a witness: that nobody was shown another record, their signatures alone do not prove',
   ];
   if (report.verdict !== 'good' || positions === null) return `${lines.join('\n')}\n${findingsText(report)}`;
   const count = positions.to - positions.from;
-  const which = count === 0 ? 'no entry was sealed between the two' : `positions ${positions.from} to ${positions.to - 1}, none is missing`;
-  const said =
-    says === 'affected'
-      ? `that ${report.selected} of them concern "${plain(subject ?? '')}"`
-      : `that none of them concerns "${plain(subject ?? '')}"`;
+  const which = count === 0 ? 'there is none' : `positions ${positions.from} to ${positions.to - 1}, none is missing`;
+  const said = says === 'affected' ? `that ${report.selected} of these entries belong to` : 'that none of these entries belongs to';
   return [
     ...lines,
-    `GOOD: these are all entries of this customer between the two checkpoints (${which}), and each is what was sealed. That is proved.`,
-    `Stated only, by the operator's word: ${said}. The internal fields of each entry are covered by a digest and not shown.`,
+    `GOOD: these are all entries of this customer that were sealed ${span} (${which}), and each is what was sealed. That is proved. Of what was sealed before or after, nothing is.`,
+    `They enclose the window for which the slice was made: ${begin === null ? 'everything' : `from ${begin}`} up to ${end}. An entry is sealed after what it tells of, as a rule within a second.`,
+    `Nobody vouches for what follows: it is not signed, and whoever had this file may have written it: ${said} "${report.subject ?? ''}".`,
+    'Compare the id of the customer with your own: it stands in every receipt that you have from this gateway. The internal fields of each entry are covered by a digest and not shown.',
     '',
   ].join('\n');
 }
+
+/** @param {ShownHead | null} head */
+const sealedText = (head) => (head === null ? '?' : `head ${head.position} (sealed ${head.at})`);

@@ -90,6 +90,11 @@ export class HashesByIndex {
 
 /** @typedef {{ readonly size: number, readonly head: number, readonly low: number, readonly high: number, readonly isNamed: (root: Buffer) => boolean }} Growth */
 
+/** @typedef {{ readonly size: number, readonly head: number, readonly high: number, readonly root: Buffer | undefined }} Start */
+
+/** @type {Start} */
+const nothing = { size: 0, head: 0, high: 0, root: undefined };
+
 const groupSize = 16;
 
 /**
@@ -110,6 +115,13 @@ export class Growths {
   /** @type {Buffer} */
   #chain = Buffer.alloc(32);
   #marks = new Rows(32);
+  #start;
+
+  /** `start`: how the tree stood before, when that was read and proved by an earlier run. @param {Start} [start] */
+  constructor(start = nothing) {
+    this.#start = start;
+    [this.#size, this.#head, this.#high, this.#root] = [start.size, start.head, start.high, start.root];
+  }
 
   get size() {
     return this.#size;
@@ -143,7 +155,7 @@ export class Growths {
   }
 
   reader() {
-    return new GrowthReader(this.#bytes.subarray(0, this.#end), this.#count, this.#marks, this.#chain);
+    return new GrowthReader(this.#bytes.subarray(0, this.#end), this.#count, this.#marks, this.#chain, this.#start);
   }
 
   /** @param {number} count */
@@ -190,8 +202,10 @@ class GrowthReader {
    * @param {number} count
    * @param {Rows} marks
    * @param {Buffer} last
+   * @param {Start} start
    */
-  constructor(bytes, count, marks, last) {
+  constructor(bytes, count, marks, last, start) {
+    [this.#size, this.#head, this.#high] = [start.size, start.head, start.high];
     this.#bytes = bytes;
     this.#count = count;
     this.#marks = marks;
@@ -241,6 +255,32 @@ class GrowthReader {
       if (byte < 128) return value;
       scale *= 128;
     }
+  }
+}
+
+const hourMicros = 3_600_000_000;
+
+/** When heads were sealed, kept by the hour: a head's own time is less than an hour away from the one that is kept for it. */
+export class Times {
+  /** By position of the head. @type {[head: number, at: number][]} */
+  #kept = [];
+
+  /** @param {number} head @param {number} at Microseconds since 1970, as the head states it. */
+  add(head, at) {
+    const last = this.#kept.at(-1);
+    if (last === undefined || Math.abs(at - last[1]) >= hourMicros) this.#kept.push([head, at]);
+  }
+
+  /** Between which times this head was sealed; undefined: no head up to it is known. @param {number} head */
+  of(head) {
+    let [low, high] = [0, this.#kept.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((this.#kept[middle]?.[0] ?? 0) <= head) low = middle + 1;
+      else high = middle;
+    }
+    const at = this.#kept[low - 1]?.[1];
+    return at === undefined ? undefined : { from: at - hourMicros, to: at + hourMicros };
   }
 }
 

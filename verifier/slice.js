@@ -1,7 +1,7 @@
-// Owns: one customer's slice: two checkpoints, the way from each to the customer's tree, and every entry between, none left out.
-// Must never: say that something is proved which the slice only states, or pass over a field that it does not know.
+// Owns: one customer's slice: two heads of the record, the way from a checkpoint by each to the customer's tree, and every entry sealed between them, none left out.
+// Must never: say that something is proved which the slice only states, speak of a checkpoint's time, which proves nothing about when a head was sealed, or pass over a field that it does not know.
 import { isOwnTree, leafOfShown, parseShown, placeText } from './entry.js';
-import { Findings, instantText } from './findings.js';
+import { Findings, instantText, microsText, shownText } from './findings.js';
 import { fromBase64, fromHex, isCount, isUuid, leafHash } from './hash.js';
 import { parseHeadText } from './head.js';
 import { exactly, messageOf } from './json.js';
@@ -17,29 +17,50 @@ import { isLater, parseNote, verifyNote } from './note.js';
  * @typedef {import('./record.js').Verdict} Verdict
  * @typedef {import('./witness.js').Witness} Witness
  *
- * @typedef {{ readonly note: Note, readonly head: number, readonly size: number, readonly root: Buffer }} Anchor
- * @typedef {{ readonly size: number, readonly time: string, readonly era: number }} ShownCheckpoint
+ * The head `head`, which was sealed at `at` by its own signed word, and the tree that it commits to.
+ * @typedef {{ readonly note: Note, readonly head: number, readonly at: number, readonly size: number, readonly root: Buffer }} Anchor
+ *
+ * A head as a report shows it: its position, and when it was sealed.
+ * @typedef {{ readonly position: number, readonly at: string }} ShownHead
+ *
+ * A window that somebody demands, in microseconds since 1970; what is undefined is not demanded.
+ * @typedef {{ readonly since?: number | undefined, readonly until?: number | undefined }} Demand
  *
  * @typedef {object} SliceReport
  * @property {Verdict} verdict
  * @property {boolean} ok
  * @property {string | null} tree The customer.
- * @property {'affected' | 'not-affected' | null} says
- * @property {string | null} subject
+ * @property {'affected' | 'not-affected' | null} says Nobody vouches for it.
+ * @property {string | null} subject Nobody vouches for it. It is escaped and bounded (`shownText`).
+ * @property {string | null} begin When the window begins for which the slice was made; null: with the first entry ever.
+ * @property {string | null} end When that window ends.
  * @property {number} entries That were read.
  * @property {number} selected
  * @property {{ readonly from: number, readonly to: number } | null} positions What the slice covers: from the first to the one before `to`.
  * @property {number} checkpoints Of the witness.
- * @property {ShownCheckpoint | null} oldest The checkpoint at which the slice begins; null: it begins with the first entry ever.
- * @property {ShownCheckpoint | null} newest
+ * @property {ShownHead | null} from The head behind which the slice begins; null: it begins with the first entry ever.
+ * @property {ShownHead | null} to The head with which it ends.
  * @property {boolean} isWitnessed Whether its checkpoints were looked for in a witness.
  * @property {number} found
  * @property {Finding | null} firstRow
  * @property {readonly Finding[]} findings
  */
 
-const headerFields = /** @type {const} */ (['version', 'customer', 'says', 'subject', 'from', 'frontier', 'to', 'entries', 'selected']);
+const headerFields = /** @type {const} */ ([
+  'version',
+  'customer',
+  'begin',
+  'end',
+  'says',
+  'subject',
+  'from',
+  'frontier',
+  'to',
+  'entries',
+  'selected',
+]);
 const hashesMax = 64;
+const version = 3;
 
 /**
  * @param {unknown} value
@@ -58,18 +79,20 @@ export class SliceVerification {
   #keys;
   #witness;
   #hasBegun = false;
-  /** @type {{ readonly customer: string, readonly says: 'affected' | 'not-affected', readonly subject: string, readonly entries: number, readonly selected: number, readonly from: Anchor | null, readonly to: Anchor } | undefined} */
+  #demand;
+  /** @type {{ readonly customer: string, readonly begin: number | null, readonly end: number, readonly says: 'affected' | 'not-affected', readonly subject: string, readonly entries: number, readonly selected: number, readonly from: Anchor | null, readonly to: Anchor } | undefined} */
   #slice;
   /** @type {Frontier | undefined} */
   #frontier;
   #entries = 0;
   #selected = 0;
 
-  /** @param {readonly VerifierKey[]} keys @param {Witness | undefined} witness */
-  constructor(keys, witness) {
+  /** @param {readonly VerifierKey[]} keys @param {Witness | undefined} witness @param {Demand} [demand] */
+  constructor(keys, witness, demand = {}) {
     this.findings = witness?.findings ?? new Findings();
     this.#keys = keys;
     this.#witness = witness;
+    this.#demand = demand;
   }
 
   /** @param {unknown} value @param {string} where */
@@ -87,19 +110,21 @@ export class SliceVerification {
     const slice = this.#slice;
     const isGood = findings.count === 0 && slice !== undefined;
     const shown = (/** @type {Anchor | null | undefined} */ anchor) =>
-      anchor == null ? null : { size: anchor.note.size, time: instantText(anchor.note.time), era: anchor.note.era };
+      anchor == null ? null : { position: anchor.head, at: microsText(anchor.at) };
     return {
       verdict: isGood ? 'good' : 'bad',
       ok: isGood,
       tree: slice?.customer ?? null,
       says: slice?.says ?? null,
-      subject: slice?.subject ?? null,
+      subject: slice === undefined ? null : shownText(slice.subject),
+      begin: slice?.begin == null ? null : microsText(slice.begin),
+      end: slice === undefined ? null : microsText(slice.end),
       entries: this.#entries,
       selected: this.#selected,
       positions: slice === undefined ? null : { from: slice.from?.size ?? 0, to: slice.to.size },
       checkpoints: this.#witness?.checkpoints ?? 0,
-      oldest: shown(slice?.from),
-      newest: shown(slice?.to),
+      from: shown(slice?.from),
+      to: shown(slice?.to),
       isWitnessed: this.#witness !== undefined,
       found: findings.count,
       firstRow: findings.firstRow ?? null,
@@ -118,16 +143,18 @@ export class SliceVerification {
   #begin(value, where) {
     const inner = exactly(value, ['slice'])?.slice;
     const header = exactly(inner, headerFields);
-    if (header === undefined || header.version !== 2) {
-      const isOld = typeof inner === 'object' && inner !== null && 'version' in inner && inner.version === 1;
-      const why = isOld
-        ? 'this slice is of version 1, which cannot be complete: ask for one of version 2'
-        : 'the first line is not that of a slice of version 2';
+    if (header === undefined || header.version !== version) {
+      const old = typeof inner === 'object' && inner !== null && 'version' in inner ? inner.version : undefined;
+      const why =
+        old === 1 || old === 2
+          ? `this slice is of version ${old}, which does not prove which time it covers: ask for one of version ${version}`
+          : `the first line is not that of a slice of version ${version}`;
       return this.#malformed(`${where}: ${why}`);
     }
-    const { customer, says, subject, entries, selected } = header;
+    const { customer, begin, end, says, subject, entries, selected } = header;
     const isSaid = says === 'affected' || says === 'not-affected';
-    if (!isUuid(customer) || !isSaid || typeof subject !== 'string' || !isCount(entries) || !isCount(selected))
+    const isWindow = (begin === null || isCount(begin)) && isCount(end);
+    if (!isUuid(customer) || !isWindow || !isSaid || typeof subject !== 'string' || !isCount(entries) || !isCount(selected))
       return this.#malformed(`${where}: a field of the first line is not of its kind`);
     const from = header.from === null ? null : this.#anchor(header.from, customer, `${where}, from`);
     const to = this.#anchor(header.to, customer, `${where}, to`);
@@ -135,10 +162,11 @@ export class SliceVerification {
     if (roots === undefined) return this.#malformed(`${where}: the frontier is not a list of hashes`);
     if (from === undefined || to === undefined) return undefined;
     this.#checkSpan(from, to, where);
-    this.#slice = { customer, says, subject, entries, selected, from, to };
+    this.#checkWindow(begin, end, from, to, where);
+    this.#slice = { customer, begin, end, says, subject, entries, selected, from, to };
     this.#frontier = Frontier.from(from?.size ?? 0, roots);
     if (this.#frontier === undefined || (from !== null && !this.#frontier.root().equals(from.root)))
-      this.findings.say('slice incomplete', `${where}: the frontier is not that of the tree at the first checkpoint`);
+      this.findings.say('slice incomplete', `${where}: the frontier is not that of the tree at the first head`);
     return undefined;
   }
 
@@ -187,7 +215,7 @@ export class SliceVerification {
           head: text.position,
         },
       );
-    return { note, head: text.position, size, root };
+    return { note, head: text.position, at: text.at, size, root };
   }
 
   /** @param {unknown} text @param {string} where */
@@ -219,13 +247,35 @@ export class SliceVerification {
   /** @param {Anchor | null} from @param {Anchor} to @param {string} where */
   #checkSpan(from, to, where) {
     if (from === null) return;
-    if (isLater(from.note, to.note) || from.head > to.head || from.size > to.size)
+    if (isLater(from.note, to.note) || from.head > to.head || from.at > to.at || from.size > to.size)
       this.findings.say('slice malformed', `${where}: the slice begins behind its end`);
     if (from.note.era === to.note.era && from.note.size === to.note.size && !from.note.root.equals(to.note.root))
       this.findings.say('two truths', `${where}: its two checkpoints are of one era and size, and differ`, {
         from: to.note.size,
         to: to.note.size,
       });
+  }
+
+  /**
+   * The two heads must enclose the window for which the slice was made, and that window whatever was demanded.
+   * @param {number | null} begin
+   * @param {number} end
+   * @param {Anchor | null} from
+   * @param {Anchor} to
+   * @param {string} where
+   */
+  #checkWindow(begin, end, from, to, where) {
+    const say = (/** @type {string} */ text) => this.findings.say('slice incomplete', `${where}: ${text}`);
+    const window = `its window is ${begin === null ? 'everything' : `from ${microsText(begin)}`} up to ${microsText(end)}`;
+    if (begin !== null && begin > end) say(`${window}, which ends before it begins`);
+    if (from !== null && (begin === null || from.at > begin))
+      say(
+        `${window}, and it begins with what was sealed behind head ${from.head} of ${microsText(from.at)}: what came before is not in it`,
+      );
+    if (to.at < end) say(`${window}, and it ends with head ${to.head} of ${microsText(to.at)}: what came behind it is not in it`);
+    const { since, until } = this.#demand;
+    if (since !== undefined && begin !== null && begin > since) say(`${window}, and it has to begin at ${microsText(since)} or before`);
+    if (until !== undefined && end < until) say(`${window}, and it has to reach to ${microsText(until)}`);
   }
 
   // ---- Entries
@@ -241,6 +291,9 @@ export class SliceVerification {
     if (row === undefined || salt === undefined || sensitive === undefined || typeof line?.selected !== 'boolean')
       return this.#bad('malformed', line?.shown, where, 'this is not an entry of a slice');
     if (line.selected) this.#selected += 1;
+    // What is marked as belonging to the window cannot have happened outside of it.
+    if (line.selected && (Number(row[2]) < (slice.begin ?? 0) || Number(row[2]) >= slice.end))
+      return this.#bad('slice malformed', row, where, 'it is marked as selected, and its time is not in the window of the slice');
     const expected = this.#frontier?.size ?? 0;
     const position = Number(row[1]);
     if (row[0] !== slice.customer || !isOwnTree(slice.customer, row[5]))

@@ -49,6 +49,12 @@ export function statementOf(entry) {
   return isPossible ? { month, first, last, entries, file, sha256, total } : undefined;
 }
 
+/** When a month of entries may leave the database at the earliest: it has been over for a month. Microseconds since 1970. @param {string} month */
+export function leavesAt(month) {
+  const [year = 0, number = 0] = month.split('-').map(Number);
+  return Date.UTC(year, number + 1, 1) * 1000;
+}
+
 /**
  * The file of an entry of kind `ledger.archive-deleted`, or nothing.
  * @param {Entry} entry

@@ -3,9 +3,9 @@
 
 import { Absences } from './absent.js';
 import { atPlace, fieldsOf, isOwnTree, leafOf, placeText } from './entry.js';
-import { Findings } from './findings.js';
+import { Findings, instantText } from './findings.js';
 import { blockSize, Frontier } from './merkle.js';
-import { archivedKind, statementOf } from './statements.js';
+import { archivedKind, leavesAt, statementOf } from './statements.js';
 import { Suspects } from './suspects.js';
 
 /**
@@ -20,7 +20,12 @@ import { Suspects } from './suspects.js';
  * @typedef {object} Surroundings
  * @property {(number: number) => boolean} isNewNumber
  * @property {(source: number) => string | undefined} sha256Of
+ * @property {(head: number) => { readonly from: number, readonly to: number } | undefined} sealedAt Between which times, in microseconds.
  */
+
+const dayMicros = 86_400_000_000;
+/** So far before its seal, and behind it, an entry's own time may lie. */
+const [oldestMicros, aheadMicros] = [27 * dayMicros, 60 * dayMicros];
 
 /** One tree: feed its entries in order, then close. */
 export class TreeCheck {
@@ -73,6 +78,12 @@ export class TreeCheck {
     this.#size = record.growths.size;
     this.#growths = record.growths.reader();
     this.#absences = new Absences(tree, this.findings, around.sha256Of);
+    const { start, startNumber: number } = record;
+    if (start === undefined) return;
+    // What an earlier run read is where this one begins.
+    [this.#frontier, this.#blockStart] = [start.copy(), start.wholeBlocks()];
+    [this.#next, this.#goodSize] = [start.size, start.size];
+    this.#before = { number, beforeIt: number, leaf: Buffer.alloc(0), source: 0 };
   }
 
   /** Statements that count. @returns {readonly Statement[]} */
@@ -97,6 +108,7 @@ export class TreeCheck {
       this.#suspects.accuse(entry, this.#before?.number, (finding) => this.#sayBetter(finding));
     } else {
       this.#checkFields(entry);
+      this.#checkTime(entry);
       this.#checkNumber(entry);
     }
     this.#before = { number: entry.number, beforeIt: this.#before?.number ?? 0, leaf, source };
@@ -129,6 +141,22 @@ export class TreeCheck {
 
   // ---- What an entry says
 
+  /** When the head was sealed that holds the entry under way; nothing where that head is not known. */
+  #sealedAt() {
+    const next = this.#growths.next;
+    return next === undefined ? undefined : this.#around.sealedAt(next.head);
+  }
+
+  /** What was written waits for its seal for a moment; the sealer itself refuses what is far from its own time. @param {Entry} entry */
+  #checkTime(entry) {
+    const sealed = this.#sealedAt();
+    const at = entry.cells[3];
+    if (sealed === undefined || typeof at !== 'number') return;
+    if (at >= sealed.from - oldestMicros && at <= sealed.to + aheadMicros) return;
+    const text = `${placeText(entry.tree, entry.position, entry.number)}: it says ${instantText(Math.floor(at / 1000))}, and was sealed at about ${instantText(Math.floor(sealed.to / 1000))}: nothing that is sealed is so far from its time`;
+    this.findings.say('time', text, atPlace(entry));
+  }
+
   /** @param {Entry} entry */
   #checkFields(entry) {
     const { customer, kind } = fieldsOf(entry);
@@ -141,7 +169,10 @@ export class TreeCheck {
     if (!isNew && entry.number > (this.#before?.number ?? 0)) bad('number', 'another entry has the same number');
     if (kind !== archivedKind) return;
     const statement = statementOf(entry);
+    const sealed = this.#sealedAt();
     if (statement === undefined) bad('statement', 'it states that entries are in an archive, and not which, or not rightly');
+    else if (sealed !== undefined && sealed.to < leavesAt(statement.month))
+      bad('statement', `it states that entries of ${statement.month} are in an archive, and was sealed before that month may leave`);
     else if (entry.position >= this.#record.proven) this.#absences.passOver();
     else this.#absences.state(statement, Math.floor(entry.position / blockSize));
   }
@@ -208,6 +239,7 @@ export class TreeCheck {
     if (this.#foreign !== undefined) this.#sayForeign(this.#foreign);
     this.#foreign = undefined;
     this.#repaired = undefined;
+    if (this.#next === this.#record.proven) this.#record.proved = this.#frontier.copy();
     this.#goodSize = this.#next;
     this.#goodNumber = undefined;
   }

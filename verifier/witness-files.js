@@ -1,49 +1,108 @@
-// Owns: reading the directories of witnesses: one file a day, perhaps compressed, perhaps there twice.
-// Must never: pass over a file of checkpoints that cannot be read.
+// Owns: reading the directories of witnesses: one file a day, perhaps compressed, perhaps there twice; and how far each was read.
+// Must never: pass over a file of checkpoints that cannot be read, or believe that what was read before still stands there.
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { messageOf, parseStrictly } from './json.js';
-import { readLines } from './lines.js';
+import { openFile, readLines } from './lines.js';
+import { Passage } from './passage.js';
 import { Witness } from './witness.js';
 
 /**
- * @typedef {import('./witness.js').Mark} Mark
+ * @typedef {import('./known.js').Base} Base
  * @typedef {import('./note.js').VerifierKey} VerifierKey
+ * @typedef {import('./passage.js').Mileage} Mileage
+ * @typedef {import('./witness.js').Step} Step
+ *
+ * @typedef {Mileage & { readonly day: string, readonly last: Step | null }} ReadFile `last`: the checkpoint with which the next line is compared.
+ * @typedef {{ readonly directory: string, readonly days: readonly string[], readonly files: readonly ReadFile[] }} Place
+ *
+ * What an earlier run left. `isSince`: what it read is passed over, once it was seen to be there still.
+ * @typedef {{ readonly base: Base | undefined, readonly isSince: boolean }} Earlier
  */
 
 const witnessFile = /^checkpoints-(\d{4}-\d\d-\d\d)\.jsonl(?:\.gz)?$/;
+/** Of the last days a witness may get lines still; those files are compared, byte by byte, with what was read of them. */
+const openDays = 2;
 
 /**
- * Reads every checkpoint of one or several witnesses. Throws when a directory cannot be read.
+ * Reads every checkpoint of one or several witnesses, or those that came since. Throws when a directory cannot be read.
  * @param {readonly string[]} directories
  * @param {readonly VerifierKey[]} keys
+ * @param {Earlier} [earlier]
  */
-export async function readWitness(directories, keys) {
+export async function readWitness(directories, keys, { base, isSince } = { base: undefined, isSince: false }) {
   const witness = new Witness(keys);
+  if (base !== undefined) witness.remember(base.note, base.text);
   for (const directory of directories) {
-    /** @type {string[]} */
-    const days = [];
-    let files = 0;
-    /** @type {Mark | undefined} */
-    let before;
-    /** @type {Mark | undefined} */
-    let last;
-    for (const name of readdirSync(directory).sort()) {
-      const [, day] = witnessFile.exec(name) ?? [];
-      if (day === undefined) continue;
-      // A day may stand there twice, compressed and not yet removed: both go on from the day before.
-      if (day !== days.at(-1)) {
-        days.push(day);
-        before = last;
-      }
-      files += 1;
-      last = await readNotes(join(directory, name), witness, before);
-    }
-    witness.read.push(said(directory, files, days));
+    const known = base?.witnesses.find((place) => place.directory === directory);
+    witness.places.push(await readPlace(witness, directory, known, isSince));
   }
   witness.close();
   return witness;
 }
+
+/**
+ * Its files by day; a day may stand there twice, compressed and not yet removed: the one that is not compressed first.
+ * @param {string} directory
+ */
+function daysOf(directory) {
+  /** @type {Map<string, string[]>} */
+  const days = new Map();
+  for (const name of readdirSync(directory).sort()) {
+    const [, day] = witnessFile.exec(name) ?? [];
+    if (day !== undefined) days.set(day, [...(days.get(day) ?? []), name]);
+  }
+  return days;
+}
+
+/**
+ * @param {Witness} witness
+ * @param {string} directory
+ * @param {Place | undefined} known
+ * @param {boolean} isSince
+ * @returns {Promise<Place>}
+ */
+async function readPlace(witness, directory, known, isSince) {
+  const days = daysOf(directory);
+  for (const day of known?.days ?? []) if (!days.has(day)) sayGone(witness, `${directory}: its file of ${day} is gone`);
+  /** @type {ReadFile[]} */
+  const files = [];
+  let [count, passed] = [0, 0];
+  /** @type {Step | undefined} */
+  let before;
+  for (const [day, names] of days) {
+    const file = known?.files.find((one) => one.day === day);
+    if (isSince && file === undefined && day <= (known?.days.at(-1) ?? '')) {
+      passed += 1;
+      if (known?.days.includes(day) !== true) witness.isOlder ??= `${directory} has a file of ${day} that the last good run did not see`;
+      continue;
+    }
+    /** @type {Step | undefined} */
+    let last;
+    // Both files of a day go on from the day before.
+    for (const name of isSince ? names.slice(0, 1) : names) {
+      count += 1;
+      const passage = new Passage(name === names[0] ? file : undefined, isSince);
+      const start = isSince && file !== undefined ? (file.last ?? undefined) : before;
+      last = await readNotes(join(directory, name), witness, start, passage);
+      if (name === names[0]) files.push({ ...passage.mileage, day, last: stepOf(last) });
+    }
+    before = last;
+  }
+  const all = [...days.keys()];
+  witness.read.push(
+    isSince ? `witness ${directory}: what came since in ${count} files; ${passed} of earlier days are there` : said(directory, count, all),
+  );
+  return { directory, days: all, files: files.slice(-openDays) };
+}
+
+/** @param {Step | undefined} step @returns {Step | null} */
+const stepOf = (step) => (step === undefined ? null : { size: step.size, era: step.era, time: step.time });
+
+/** @param {Witness} witness @param {string} what */
+const sayGone = (witness, what) =>
+  witness.findings.say('shrunk', `witness ${what}: it was there when this verifier read it last, and what a witness has seen it keeps`);
 
 /**
  * @param {string} directory
@@ -61,19 +120,22 @@ function said(directory, files, days) {
 /**
  * @param {string} path
  * @param {Witness} witness
- * @param {Mark | undefined} before
+ * @param {Step | undefined} before
+ * @param {Passage} passage
  */
-async function readNotes(path, witness, before) {
+async function readNotes(path, witness, before, passage) {
   let last = before;
   let line = 0;
+  const where = passage.offset === 0 ? path : `${path} behind byte ${passage.offset}`;
   try {
-    for await (const batch of readLines(path, false))
+    for await (const batch of readLines(Readable.from(passage.through(openFile(path, undefined, true))), false))
       for (const text of batch) {
         line += 1;
-        last = witness.add(parseStrictly(text), `${path} line ${line}`, last);
+        last = witness.add(parseStrictly(text), `${where} line ${line}`, last);
       }
   } catch (cause) {
-    witness.findings.say('unreadable', `${path}: broke off after line ${line}: ${messageOf(cause)}`);
+    witness.findings.say('unreadable', `${where}: broke off after line ${line}: ${messageOf(cause)}`);
   }
+  if (passage.isOther) sayGone(witness, `${path}: it is shorter, or what stood in it is another`);
   return last;
 }

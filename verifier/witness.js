@@ -8,7 +8,9 @@ import { Rows, setUint, uint } from './rows.js';
 /**
  * @typedef {import('./note.js').Note} Note
  * @typedef {import('./note.js').VerifierKey} VerifierKey
+ * @typedef {import('./witness-files.js').Place} Place
  * @typedef {{ readonly size: number, readonly root: Buffer, readonly era: number, readonly time: number }} Mark
+ * @typedef {Omit<Mark, 'root'>} Step What the next line of a file is compared with.
  *
  * What an era held beyond the size at which the next one went on.
  * @typedef {object} Loss
@@ -34,6 +36,12 @@ export class Witness {
   abandoned = 0;
   /** What was read, for the report. @type {string[]} */
   read = [];
+  /** How far each directory was read. @type {Place[]} */
+  places = [];
+  /** Why only a run that reads everything can tell, where only new lines were read. @type {string | undefined} */
+  isOlder;
+  /** @type {{ readonly note: Note, readonly text: string } | undefined} */
+  #last;
   /** @type {Mark | undefined} */
   #newest;
   #keys;
@@ -58,8 +66,8 @@ export class Witness {
    * A note of a witness. `before` is what stood before it in the same file; the answer is what to give with the next one.
    * @param {unknown} text
    * @param {string} where
-   * @param {Mark | undefined} before
-   * @returns {Mark | undefined}
+   * @param {Step | undefined} before
+   * @returns {Step | undefined}
    */
   add(text, where, before) {
     /** @type {Note} */
@@ -78,6 +86,7 @@ export class Witness {
     }
     this.checkpoints += 1;
     this.#keep(note);
+    this.#isLast(note, text);
     if (before === undefined || !isLater(before, note)) return note;
     // Two wardens may hand over at the same moment: one that was signed earlier comes late, which is no step back.
     if (note.time < before.time) return before;
@@ -89,6 +98,27 @@ export class Witness {
         to: note.size,
       });
     return note;
+  }
+
+  /** A checkpoint that an earlier run believed: what comes is compared with it. @param {Note} note @param {string} text */
+  remember(note, text) {
+    this.#keep(note);
+    this.#isLast(note, text);
+  }
+
+  /** The text of the newest. */
+  get newestNote() {
+    return this.#last?.text;
+  }
+
+  /** Eras of which there is a checkpoint. */
+  eras() {
+    return [...this.#eras.keys()];
+  }
+
+  /** @param {Note} note @param {string} text */
+  #isLast(note, text) {
+    if (this.#last === undefined || !isLater(this.#last.note, note)) this.#last = { note, text };
   }
 
   /** @param {Note} note */

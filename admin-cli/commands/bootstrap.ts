@@ -3,7 +3,10 @@ import { type Command, type Given, positional } from '../command.ts';
 import type { Output } from '../output.ts';
 import { certificateOf } from './operator.ts';
 
-/** By a socket that only root of this machine reaches; no operator exists yet who could be asked. */
+/**
+ * Creates the first two operators, over a socket that only root of this machine can reach. There is no operator yet who
+ * could be asked.
+ */
 async function bootstrap(given: Given): Promise<Output> {
   const operators = [certificateOf(positional(given, 0)), certificateOf(positional(given, 1))];
   const data = await askBootstrap(given.places.bootstrapSocket, { operators });

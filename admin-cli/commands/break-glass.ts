@@ -9,8 +9,8 @@ export const breakGlassPrepare: Command = {
   positionals: ['OPERATOR'],
   options: [
     { name: 'operations', value: 'OP,…', help: 'what may be done alone, such as window.open,account.unlock', required: true },
-    { name: 'hours', value: 'N', help: 'open for so long from its first use (default 4, at most 24)' },
-    { name: 'days', value: 'N', help: 'ready for so many days, at most 90 (default 30)' },
+    { name: 'hours', value: 'N', help: 'how many hours it is open from its first use (default 4, at most 24)' },
+    { name: 'days', value: 'N', help: 'how many days it is ready for use (default 30, at most 90)' },
     reason,
   ],
   help: 'Prepares an emergency: one operator may do these operations alone, once, for some hours. Its use is an alert until it is reviewed.',
@@ -78,7 +78,7 @@ export const breakGlassEnd: Command = {
       given,
       'break-glass.end',
       { breakGlass: positional(given, 0), reason: given.options.reason ?? '' },
-      () => 'it is over\n',
+      () => 'the emergency is ended\n',
     ),
 };
 

@@ -7,7 +7,7 @@ import { directionOf, requireScope, scopeOptions } from '../scope.ts';
 const height = 8;
 const columnsMax = 96;
 
-/** Wide windows are drawn with several buckets a column. */
+/** Returns at most `columnsMax` values. In a wide window, each column stands for several buckets and shows the last of them. */
 function columns(values: readonly number[]): readonly number[] {
   const per = Math.ceil(values.length / columnsMax);
   return Array.from({ length: Math.ceil(values.length / per) }, (_, i) => values[Math.min(values.length, (i + 1) * per) - 1] ?? 0);

@@ -49,7 +49,11 @@ const options = [
   { name: 'sessions', value: 'N', help: 'sessions at once' },
   { name: 'headroom', value: 'PERCENT', help: 'approve headroom that one operator may release once (0 to 100)' },
   { name: 'ceiling', value: 'PERCENT', help: 'plane and gateway: refuse at this share of the cap (100 to 1000)' },
-  { name: 'consequence', value: 'WORD', help: 'at the cap, beside refusing: refuse, end-sessions or suspend' },
+  {
+    name: 'consequence',
+    value: 'WORD',
+    help: 'what happens at the cap besides the refusal: nothing (refuse), the sessions end (end-sessions), or the credential is suspended (suspend)',
+  },
   { name: 'reason', value: 'TEXT', help: 'why; goes on the record', required: true },
 ] as const;
 
@@ -79,7 +83,7 @@ export const budgetSet = setting(
 export const budgetTighten = setting(
   ['budget', 'tighten'],
   'budget.tighten',
-  'The same for any operator, refused when anything would become wider.',
+  'Changes the same values as `budget set`. Any operator may do it alone; it is refused when a value would become wider.',
   'cofferctl budget tighten --account acme-batch --bytes-hour 100MiB --reason "odd downloads at night"',
 );
 

@@ -50,7 +50,10 @@ export const changeList: Command = {
 
 type Shown = { readonly signed: Result<OperatorToAdmin, 'change.show'>; readonly hash: string; readonly text: string };
 
-/** Everything comes from the text that was signed; what the gateway says beside it is marked as its word. */
+/**
+ * Fetches a change and returns its text. Everything in the text comes from the document that was signed; the state
+ * comes from the gateway.
+ */
 async function fetchAndShow(client: Client, id: string): Promise<Shown> {
   const signed = await client.call('change.show', { change: id });
   const hash = documentHash(signed.document);
@@ -111,7 +114,7 @@ export const changeApprove: Command = {
         text: `${text}\nNothing was done. To approve exactly this: ${nextLine(given, `change approve ${id} --hash ${hash} --execute`)}\n`,
       };
     if (wanted === undefined) throw new RangeError('--hash is missing: it says what you were shown (cofferctl change show)');
-    // Fewer digits could be met by trying texts until one fits.
+    // With fewer digits, an attacker could try texts until the beginning of a hash matches.
     if (!/^[0-9a-f]+$/.test(wanted) || wanted.length !== hashLetters)
       throw new RangeError(`--hash takes all ${hashLetters} hexadecimal digits`);
     if (hash !== wanted)

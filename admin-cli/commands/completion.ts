@@ -4,7 +4,7 @@ import type { Output } from '../output.ts';
 
 const general = ['--help', '--json', '--operator', '--identity', '--socket'];
 
-/** One line a command: its words, then its options. */
+/** Returns one line for each command: its words, then its options. */
 function lines(commands: readonly Command[]): readonly string[] {
   return commands.map((one) => {
     const options = [...one.options, ...(one.changes === true ? executeOptions : [])].map((option) => `--${option.name}`);
@@ -12,7 +12,7 @@ function lines(commands: readonly Command[]): readonly string[] {
   });
 }
 
-/** Words are completed word by word; after them, options; after an option that takes a value, files. */
+/** Returns the completion script. Words are completed one after the other, then options; after an option that takes a file, file names. */
 const bashScript = (
   commands: readonly Command[],
 ): string => `# bash completion of cofferctl; zsh: autoload -U bashcompinit && bashcompinit first

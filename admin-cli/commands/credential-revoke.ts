@@ -7,7 +7,7 @@ export const credentialRevoke: Command = {
   words: ['credential', 'revoke'],
   positionals: [],
   options: [...selectionOptions, { name: 'reason', value: 'TEXT', help: 'why; goes on the record', required: true }],
-  help: 'Revokes credentials for good and ends their sessions at once. Shows first whom it concerns.',
+  help: 'Revokes credentials for good and ends their sessions at once. Shows the credentials and accounts concerned first.',
   example: 'cofferctl credential revoke --customer acme --reason "laptop stolen" --execute',
   changes: true,
   run: async (client, given) => {

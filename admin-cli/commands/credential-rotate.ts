@@ -11,7 +11,7 @@ type Refused = { readonly account: string; readonly why: string };
 
 const chunk = 100;
 
-/** Lines `ACCOUNT ssh-ed25519 AAAA… comment`; empty lines and comments are passed over. */
+/** Reads lines of the form `ACCOUNT ssh-ed25519 AAAA… comment`. Empty lines and comments are skipped. */
 function readKeys(file: string | undefined): readonly NewKey[] {
   if (file === undefined) return [];
   return inputText(file)
@@ -29,11 +29,11 @@ type Advanced = {
   readonly opened: number;
   readonly staged: number;
   readonly refused: readonly Refused[];
-  /** New keys that wait for a second operator, a hundred a change. */
+  /** New keys that wait for a second operator, a hundred in each change. */
   readonly proposed: readonly Proposed[];
 };
 
-/** Until nothing remains; an interrupted run goes on with --resume. */
+/** Runs until nothing remains. An interrupted rotation is continued with --resume. */
 async function advance(client: Client, rotation: string, keys: readonly NewKey[], given: Given): Promise<Advanced> {
   let opened = 0;
   let staged = 0;
@@ -67,7 +67,7 @@ export const credentialRotate: Command = {
   options: [
     ...selectionOptions,
     { name: 'keys', value: 'FILE', help: 'new public keys, a line each: ACCOUNT ssh-ed25519 AAAA…; - for standard input' },
-    { name: 'overlap', value: 'DAYS', help: 'old and new are both good for so long (default 14)' },
+    { name: 'overlap', value: 'DAYS', help: 'for how many days old and new are both good (default 14)' },
     { name: 'reason', value: 'TEXT', help: 'why; goes on the record' },
     { name: 'resume', value: 'ROTATION', help: 'go on with a rotation that was interrupted, or register more keys for it' },
   ],
@@ -99,7 +99,7 @@ export const credentialRotate: Command = {
       const started = await client.call('rotation.start', { selection, overlapDays, reason });
       rotation = started.rotation;
       keysToGo = started.keys;
-    } else if (execute === undefined) throw new RangeError('--resume acts: say --execute');
+    } else if (execute === undefined) throw new RangeError('--resume makes changes: add --execute');
     const done = await advance(client, rotation, keys, given);
     const refused = done.refused.map((one) => `  ${one.account}: ${plain(one.why)}`);
     return {

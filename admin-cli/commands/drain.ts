@@ -11,7 +11,7 @@ export const drain: Command = {
   positionals: ['NODE'],
   options: [
     { name: 'reason', value: 'TEXT', help: 'why; goes on the record', required: true },
-    { name: 'within', value: 'MINUTES', help: `transfers that are under way get so long (default ${minutesDefault}, 0 to 1440)` },
+    { name: 'within', value: 'MINUTES', help: `how many minutes transfers that are under way get (default ${minutesDefault}, 0 to 1440)` },
     executeOption,
   ],
   help: 'Restarts one edge in order: no new sessions, transfers finish, idle sessions end; then it starts anew.',
@@ -31,12 +31,12 @@ export const drain: Command = {
     const rows = data.sessions.map((one) => [one.account, one.source, when(one.startedAt), one.uploads, one.downloads]);
     const longest =
       transferring.length === 0
-        ? 'nobody transfers: it takes some seconds'
-        : `${transferring.length} of them transfer: it takes as long as they do, at most ${minutes} minutes; what is cut then can be resumed`;
+        ? 'no transfers are under way: draining takes a few seconds'
+        : `${transferring.length} of them transfer: draining takes as long as they do, at most ${minutes} minutes; what is cut then can be resumed`;
     const text = [
       `${node} (${data.plane}): ${data.sessions.length}${data.more ? ' or more' : ''} open sessions\n`,
       `${longest}\n`,
-      data.drainingUntil === null ? '' : `it drains already, until ${when(data.drainingUntil)}; a new order replaces that bound\n`,
+      data.drainingUntil === null ? '' : `it is already draining, until ${when(data.drainingUntil)}; a new order replaces that time\n`,
       rows.length === 0 ? '' : `\n${table({ columns: ['ACCOUNT', 'FROM', 'SINCE', 'UPLOADS', 'DOWNLOADS'], rows, empty: '' })}`,
       `\nNothing was done. To do it: ${withExecute(given)}\n`,
     ].join('');

@@ -30,9 +30,9 @@ export const exposure: Command = {
         table({
           columns: ['CUSTOMER', 'READABLE FILES', 'BYTES', 'AT MOST IN AN HOUR', 'IN A DAY', 'IN A WEEK'],
           rows,
-          empty: 'it can read nothing',
+          empty: 'this credential can read nothing',
         }),
-        '\nWhat was paid for in the last 24 hours can be read again and is counted in.\n',
+        '\nWhat was charged in the last 24 hours can be read again without a new charge, and is included.\n',
         data.blocked === null ? `next: ${nextLine(given, `key suspend ${given.options.credential} --reason TEXT`)}\n` : '',
       ].join(''),
     };

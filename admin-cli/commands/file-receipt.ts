@@ -3,7 +3,7 @@ import { CofferdamError } from '../../server/domain/errors.ts';
 import { parseReceipt } from '../../server/domain/receipt.ts';
 import type { Command } from '../command.ts';
 
-/** True when the receipt was signed by this key (PEM) and nothing in it was changed. */
+/** Returns whether the receipt was signed by this key (PEM) and was not changed since. */
 export function isGenuine(receipt: string, publicKeyPem: string): boolean {
   const { body, signatureBase64 } = parseReceipt(receipt);
   return verify(null, Buffer.from(body, 'utf8'), createPublicKey(publicKeyPem), Buffer.from(signatureBase64, 'base64'));

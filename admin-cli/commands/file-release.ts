@@ -8,7 +8,7 @@ export const fileRelease: Command = {
   words: ['file', 'release'],
   positionals: ['VERSION'],
   options: [{ name: 'days', value: 'N', help: 'for how long, 1 to 90 (default 7)' }, reason],
-  help: 'Puts a withdrawn version back into its tree for some days. Budgets and rights stay as they are.',
+  help: 'Makes a withdrawn version visible in its folder again for some days. Budgets and rights stay as they are.',
   example: 'cofferctl file release 6f1c… --days 3 --reason "the bank lost its copy"',
   changes: true,
   run: async (client, given) => {
@@ -21,7 +21,7 @@ export const fileRelease: Command = {
         days: wholeNumber(given, 'days') ?? 7,
         reason: given.options.reason ?? '',
       },
-      (data) => `the version stands in its tree again until ${when(data.until)}\n`,
+      (data) => `the version is visible in its folder again until ${when(data.until)}\n`,
     );
   },
 };
@@ -30,7 +30,7 @@ export const fileWithdraw: Command = {
   words: ['file', 'withdraw'],
   positionals: ['VERSION'],
   options: [reason],
-  help: 'Takes a published version out of its tree. Nothing is deleted: see `file release`.',
+  help: 'Takes a published version out of its folder. Nothing is deleted: see `file release`.',
   example: 'cofferctl file withdraw 6f1c… --reason "sent to the wrong bank"',
   changes: true,
   run: async (client, given) => {

@@ -3,13 +3,14 @@ import { join } from 'node:path';
 import { CofferdamError } from '../../server/domain/errors.ts';
 import type { Client } from '../client.ts';
 import type { Command } from '../command.ts';
-import { ask, selectionOf, selectionOptions } from '../incident.ts';
-import { folderOf, makeEmpty, type SliceHead, save, saveSlice, saveVerifier, waitForEpoch } from '../incident-folder.ts';
+import { ask, rowsOf, selectionOf, selectionOptions } from '../incident.ts';
+import { folderOf, makeEmpty, type Slice, save, saveSlice, saveVerifier, waitForEpoch } from '../incident-folder.ts';
 import { assurance, verifying } from '../incident-pack.ts';
+import { checkingOf, checkOptions, requireFound, witnessText } from '../slice-check.ts';
 
-type Assured = { readonly customer: string; readonly entries: number };
+type Assured = { readonly customer: string; readonly folder: string; readonly entries: number };
 
-/** Page by page: whoever is left out would believe to be assured, or not to be asked about. */
+/** Fetches all pages. A customer that is left out would be believed to be covered, or would not be looked at. */
 async function allCustomers(client: Client): Promise<readonly { readonly id: string; readonly name: string }[]> {
   const all: { readonly id: string; readonly name: string }[] = [];
   for (let after: string | undefined, isMore = true; isMore; after = all.at(-1)?.name) {
@@ -25,6 +26,7 @@ export const incidentAssure: Command = {
   positionals: [],
   options: [
     ...selectionOptions,
+    ...checkOptions,
     { name: 'out', value: 'DIR', help: 'a directory that does not exist yet, in one that does; or an empty one', required: true },
   ],
   help: 'Writes a folder for each customer whom an incident did not touch: every entry of its record of that time, proved to be all of them, of which none belongs to the incident, and a draft letter that says so.',
@@ -34,35 +36,43 @@ export const incidentAssure: Command = {
     makeEmpty(out);
     const selection = selectionOf(given);
     const answer = await ask(client, selection, { unread: false, isTerminal: given.isTerminal });
+    requireFound(answer.summary, given);
     await waitForEpoch(client);
-    const { verifierKeys } = await client.call('ledger.status', {});
+    const { window, isEmpty } = answer.summary;
+    const checking = await checkingOf(client, given, answer.summary);
+    const asked = { selection, window, isEmpty };
+    const concerned = new Set(
+      (await rowsOf(client, answer, 'customers')).flatMap((one) => (one.entries > 0 ? (one.customerId ?? []) : [])),
+    );
     const customers = await allCustomers(client);
     const assured: Assured[] = [];
     const [touched, unknown]: [string[], string[]] = [[], []];
     const notShown: { readonly customer: string; readonly why: string }[] = [];
     for (const { id, name } of customers) {
-      const directory = join(out, folderOf(name));
+      const whose = { customer: name, customerId: id };
+      const directory = join(out, folderOf(whose));
       mkdirSync(directory, { mode: 0o700 });
-      let slice: SliceHead | undefined;
+      let slice: Slice | undefined;
       try {
-        slice = await saveSlice(client, answer.scope, id, join(directory, 'slice.jsonl'));
+        slice = await saveSlice(client, answer.scope, whose, join(directory, 'slice.jsonl'), checking);
       } catch (error) {
         if (!(error instanceof CofferdamError) || error.code !== 'conflict') throw error;
         rmSync(directory, { recursive: true });
         notShown.push({ customer: name, why: error.message });
         continue;
       }
-      if (slice === undefined || slice.says !== 'not-affected') {
+      if (slice === undefined || slice.says !== 'not-affected' || concerned.has(id)) {
         rmSync(directory, { recursive: true });
-        (slice === undefined ? unknown : touched).push(name);
+        (slice === undefined && !concerned.has(id) ? unknown : touched).push(name);
         continue;
       }
-      save(join(directory, 'VERIFY.md'), verifying(verifierKeys));
-      save(join(directory, 'assurance.md'), assurance(name, slice));
-      assured.push({ customer: name, entries: slice.entries });
+      const to = { name: slice.name ?? name, id, isProved: slice.name !== undefined };
+      save(join(directory, 'VERIFY.md'), verifying(checking.keys, to, window));
+      save(join(directory, 'assurance.md'), assurance(to, slice, asked));
+      assured.push({ customer: to.name, folder: folderOf(whose), entries: slice.entries });
     }
     saveVerifier(out);
-    const lines = assured.map((one) => `${folderOf(one.customer)}: ${one.entries} entries of the record, none of the incident\n`);
+    const lines = assured.map((one) => `${one.folder}: ${one.entries} entries of the record, verified, none of the incident\n`);
     const others = [
       ...(touched.length === 0 ? [] : [`touched, and given nothing here: ${touched.join(', ')}. \`cofferctl incident pack\` is theirs\n`]),
       ...notShown.map((one) => `${one.customer}: cannot be shown from here: ${one.why}\n`),
@@ -70,7 +80,7 @@ export const incidentAssure: Command = {
     ];
     return {
       data: { out, assured, touched, unknown, notShown },
-      text: `${[...lines, ...others].join('')}Read the drafts before anything is sent; give each customer its own folder and ledger-verifier.mjs, nothing else.\n`,
+      text: `${isEmpty ? 'Nothing was found at all, and the letters say so.\n' : ''}${[...lines, ...others].join('')}${witnessText(checking)}Read the drafts before anything is sent; give each customer its own folder and ledger-verifier.mjs, nothing else.\n`,
     };
   },
 };

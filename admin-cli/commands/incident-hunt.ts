@@ -11,17 +11,17 @@ import { nextLine } from '../next-line.ts';
 import { plain, table, when } from '../output.ts';
 
 const faultsShownMax = 20;
-/** `found` in the database, `archived` in the archives. */
+/** `found` are the hits in the database, `archived` those in the archives. */
 type Line = ListedIndicator & { readonly found: IndicatorHits | null; readonly archived: ArchivedHits | null };
 type Looked = {
   readonly lines: readonly Line[];
   readonly span: Span;
   readonly completeFrom: string | null;
-  /** Entries of archives that were looked at; null: none was. */
+  /** The number of archived entries that were searched, or null when no archive was. */
   readonly archivedEntries: number | null;
 };
 
-/** All faults of the file at once: nothing is asked while one stands. */
+/** Reads the file of indicators. Throws a RangeError with all its faults together, so nothing is asked while there is a fault. */
 function listed(path: string): readonly ListedIndicator[] {
   const { indicators, faults } = parseIndicators(inputText(path));
   if (faults.length > 0) {
@@ -72,7 +72,7 @@ async function huntAll(
   };
 }
 
-/** One line that is written over, on a terminal only. */
+/** Returns functions that show the progress in one line that is overwritten, on a terminal only. */
 function progressOn(isTerminal: boolean): { readonly say: Progress; readonly end: () => void } {
   const write = (text: string): void => {
     if (isTerminal) process.stderr.write(`\r\u001b[K${text}`);

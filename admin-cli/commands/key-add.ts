@@ -8,12 +8,16 @@ export const keyAdd: Command = {
   positionals: ['ACCOUNT'],
   options: [
     { name: 'file', value: 'FILE', help: 'public key in OpenSSH format, - for standard input', required: true },
-    { name: 'proof', value: 'FILE', help: 'the request for this key, signed by it; without, whoever proves to have it gets it' },
+    {
+      name: 'proof',
+      value: 'FILE',
+      help: 'the request for this key, signed by it; without it, another account that proves to have this key takes it over',
+    },
     { name: 'days', value: 'N', help: 'valid for so many days, at most 366 (default 365)' },
     { name: 'replaces', value: 'SHA256:…', help: 'the key that it replaces; both are good for the overlap' },
-    { name: 'overlap', value: 'DAYS', help: 'the old key ends after so long (default: 14 days after the first use of the new one)' },
+    { name: 'overlap', value: 'DAYS', help: 'the old key ends after so many days (default: 14 days after the first use of the new one)' },
     { name: 'read-only', value: 'yes|no', help: 'sessions with this key may read and list only' },
-    { name: 'networks', value: 'NET,…', help: 'this key counts from there only, beside the networks of its account' },
+    { name: 'networks', value: 'NET,…', help: 'the key is accepted from these networks only, in addition to the limits of its account' },
   ],
   help: 'Registers a public key for an account. A key belongs to one account, once.',
   example: 'cofferctl key add northbank --file id_ed25519.pub',
@@ -48,7 +52,7 @@ export const keyAdd: Command = {
             : `${replaces} retires ${data.retiresAt === null ? 'after the first use of the new one' : when(data.retiresAt)}\n`;
         const unproved = data.isProved
           ? ''
-          : 'nobody has proved to have it: until its first use, another account that signs for it takes it over\n';
+          : 'nobody has proved possession of this key: until its first use, another account that proves possession takes the key over\n';
         return `key ${data.fingerprint} registered for ${account}, valid until ${when(data.expiresAt)}\n${old}${unproved}`;
       },
     );
@@ -59,7 +63,7 @@ export const keyRetire: Command = {
   words: ['key', 'retire'],
   positionals: ['CREDENTIAL'],
   options: [
-    { name: 'overlap', value: 'DAYS', help: 'it is good for so many days more (default 14)' },
+    { name: 'overlap', value: 'DAYS', help: 'for how many more days it stays good (default 14)' },
     { name: 'now', value: null, help: 'at once: its sessions end' },
     { name: 'reason', value: 'TEXT', help: 'why; goes on the record', required: true },
   ],
@@ -75,7 +79,7 @@ export const keyRetire: Command = {
       given,
       'key.retire',
       { fingerprint: positional(given, 0), overlapDays, reason: given.options.reason ?? '' },
-      (data) => `it retires ${when(data.retiresAt)}; ${data.sessionsEnded} sessions ended\n`,
+      (data) => `the credential retires ${when(data.retiresAt)}; ${data.sessionsEnded} sessions ended\n`,
     );
   },
 };

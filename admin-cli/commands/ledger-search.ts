@@ -11,7 +11,10 @@ const limitUsual = 100;
 const limitMax = 1_000_000;
 const pageMax = 500;
 
-/** Everything down to the beginning, or to `limit`. A search that cannot be completed is an error. */
+/**
+ * Returns all matching entries back to the beginning of the record, or the newest `limit` of them. Throws `bug` when
+ * the search cannot be completed.
+ */
 async function search(
   client: Client,
   filter: LedgerFilter,
@@ -31,7 +34,7 @@ async function search(
       process.stderr.write('cofferctl: there are more entries without a seal than are shown: see cofferctl ledger status\n');
     if (!page.more) return { rows, isAll: true };
     if (rows.length >= limit) return { rows, isAll: false };
-    if (before !== null && page.reached >= before) throw new CofferdamError('bug', 'the search does not go on; it is not complete');
+    if (before !== null && page.reached >= before) throw new CofferdamError('bug', 'the search stopped; the result is not complete');
     before = page.reached;
     onReached(page.reached);
   }
@@ -45,7 +48,7 @@ export const ledgerSearch: Command = {
     { name: 'limit', value: 'N', help: `how many at most, newest first (default ${limitUsual})` },
     { name: 'csv', value: null, help: 'a line for each entry, for a spreadsheet' },
   ],
-  help: 'Entries of the record, newest first. Everything that is given must hold. Months that are in archives are not searched.',
+  help: 'Entries of the record, newest first. An entry must meet every condition that is given. Months that are in archives are not searched.',
   example: 'cofferctl ledger search --account acme-upload --kind extent --since 7d --limit 1000 --csv > entries.csv',
   run: async (client, given) => {
     const limit = wholeNumber(given, 'limit') ?? limitUsual;

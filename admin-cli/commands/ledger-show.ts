@@ -16,10 +16,13 @@ type Line = { readonly name: string; readonly value: string; readonly class: str
 const shapeOf = (kind: string): Shape | undefined =>
   Object.hasOwn(entryKinds, kind) ? entryKinds[kind as keyof typeof entryKinds] : undefined;
 const text = (value: unknown): string => (typeof value === 'string' ? value : JSON.stringify(value));
-/** A name, and the id that was recorded. */
+/** Returns a name with the id that was recorded. */
 const named = (name: string | null, id: string | null): string | null => (name === null || id === null ? id : `${name} (${id})`);
 
-/** Every field that the entry has, with its class and who saw it. What an edge says is its word, whatever it is worth. */
+/**
+ * Returns every field that the entry has, with its class and its observer. The observer of a value that an edge reported
+ * is the edge, whoever wrote the entry.
+ */
 function linesOf(entry: LedgerRow): readonly Line[] {
   const { kind, observer } = entry;
   const shape = shapeOf(kind);
@@ -45,7 +48,7 @@ function linesOf(entry: LedgerRow): readonly Line[] {
 
 const aligned = (lines: readonly Line[]): readonly string[] => {
   const width = Math.max(...lines.map((one) => one.name.length), 8);
-  return lines.map((one) => `  ${one.name.padEnd(width)}  ${plain(one.value)}  [${one.class}; the ${one.observer}'s word]`);
+  return lines.map((one) => `  ${one.name.padEnd(width)}  ${plain(one.value)}  [${one.class}; reported by the ${one.observer}]`);
 };
 
 function proofLines(shown: ShownEntry, checked: Checked): readonly string[] {
@@ -58,12 +61,12 @@ function proofLines(shown: ShownEntry, checked: Checked): readonly string[] {
     ];
   const { checkpoint } = checked;
   return [
-    'Proof: it is what was sealed (computed here)',
+    'Proof: this entry is what was sealed (computed here)',
     `  place       ${place} of ${proof?.tree.size}`,
     `  head        ${proof?.head.position} of ${checkpoint.size}`,
     `  checkpoint  ${when(new Date(checkpoint.time).toISOString())}, era ${checkpoint.era}, ${checkpoint.size} heads, signed by a key that the gateway names as its own`,
-    `  witnessed   ${isWitnessed ? 'yes: by every required witness' : 'not yet, by what the gateway knows'}`,
-    '  The gateway named the key: cofferctl ledger verify --key holds the whole record against the witness and the key that you noted.',
+    `  witnessed   ${isWitnessed ? 'yes: by every required witness' : 'not yet, as far as the gateway knows'}`,
+    '  The gateway named the key: cofferctl ledger verify --key compares the whole record with the witness and the key that you noted.',
   ];
 }
 

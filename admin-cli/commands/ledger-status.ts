@@ -14,18 +14,38 @@ function forwardLine(one: Forward): string {
   if (one.number === null) return `${name} has not begun: is the warden up?`;
   const behind = one.behindEntries === 0 ? 'has everything' : `${one.behindEntries} entries and ${seconds(one.behindMs)} behind`;
   const error = one.error === null ? '' : `; since ${when(one.errorAt)}: ${plain(one.error)}`;
-  return `${name} sent up to ${one.sent}, received for certain up to ${one.number}, ${behind} (looked at ${when(one.lookedAt)})${error}`;
+  return `${name} sent up to ${one.sent}, confirmed up to ${one.number}, ${behind} (looked at ${when(one.lookedAt)})${error}`;
 }
 
 function archivingLine(one: Result<OperatorToAdmin, 'ledger.status'>['archiving'][number]): string {
   const state = one.failedAt === null ? 'waits' : 'FAILED';
-  return `month ${one.month}      due to leave since ${when(one.dueSince)}, ${state}: ${plain(one.why ?? 'it goes on')} (last step: ${plain(one.step)}, looked at ${when(one.lookedAt)})`;
+  return `month ${one.month}      due for archiving since ${when(one.dueSince)}, ${state}: ${plain(one.why ?? 'archiving goes on')} (last step: ${plain(one.step)}, looked at ${when(one.lookedAt)})`;
 }
 
 function verifiedText(said: Result<OperatorToAdmin, 'ledger.status'>['verified']): string {
   if (said === null) return 'never, by a standing verification';
   const word = said.verdict === 'good' || said.verdict === 'incomplete' ? said.verdict : said.verdict.toUpperCase();
-  return `${word} at ${when(said.at)} by ${plain(said.host)}: ${plain(said.text)} (${said.entries} entries, ${said.heads} heads)`;
+  return `${word} at ${when(said.at)} by ${plain(said.host)}: ${plain(said.text)} (${readText(said)}, up to ${said.heads} heads)`;
+}
+
+const readText = ({ run, since, entries }: NonNullable<Result<OperatorToAdmin, 'ledger.status'>['verified']>): string =>
+  run === 'full' || since === null
+    ? `full run: ${entries} entries`
+    : `${entries} entries behind head ${since.head}, since the run of ${when(since.at)}`;
+
+function fullyVerifiedText(said: Result<OperatorToAdmin, 'ledger.status'>['fullyVerified']): string {
+  if (said === null) return 'never';
+  return `${said.verdict} at ${when(said.at)} by ${plain(said.host)} (${said.entries} entries, up to ${said.heads} heads)`;
+}
+
+/** What is late, which witness is behind, and whether the service has stopped because of it. */
+function lateLines({ late, unsealedMs, unwitnessedMs }: Result<OperatorToAdmin, 'ledger.status'>): readonly string[] {
+  if (late === null) return [];
+  const isStopped = late.stopMs !== null && Math.max(unsealedMs, unwitnessedMs) >= late.stopMs;
+  return [
+    ...(late.behind === null ? [] : [`BEHIND             ${plain(late.behind)}`]),
+    `${isStopped ? 'NOTHING IS SERVED ' : 'LATE              '} ${plain(late.text)} (said ${when(late.at)})`,
+  ];
 }
 
 export const ledgerStatus: Command = {
@@ -41,10 +61,12 @@ export const ledgerStatus: Command = {
       `entries            ${status.entries} in ${status.trees} trees, ${status.unsealed} not sealed yet${status.unsealed > 0 ? ` (the oldest for ${seconds(status.unsealedMs)})` : ''}`,
       `newest checkpoint  ${status.heads} heads, era ${status.era}, ${when(status.checkpointAt)}`,
       `witnessed          ${status.witnessedSize} heads, ${when(status.witnessedAt)}${status.unwitnessedMs > 0 ? `; behind for ${seconds(status.unwitnessedMs)}` : ''}`,
+      ...lateLines(status),
       ...status.verifierKeys.map((key) => `verifier key       ${key}`),
       `months             ${status.months.length === 0 ? 'none yet' : `${status.months[0]?.month} to ${status.months.at(-1)?.month}`}`,
     ];
     lines.push(`verified           ${verifiedText(status.verified)}`);
+    lines.push(`verified in full   ${fullyVerifiedText(status.fullyVerified)}`);
     for (const one of status.archiving) lines.push(archivingLine(one));
     for (const one of status.forwards) lines.push(forwardLine(one));
     if (freeze !== null)

@@ -5,7 +5,7 @@ import { type Command, wholeNumber } from '../command.ts';
 import { filterOf, followOptions } from '../ledger-filter.ts';
 import { entryLine } from '../ledger-rows.ts';
 
-/** Resolves at Ctrl-C or another stop, or when whoever reads our output has gone. */
+/** Resolves on Ctrl-C or another signal to stop, or when the reader of our output is gone. */
 function interrupted(): { readonly promise: Promise<'interrupted'>; stop(): void } {
   let stop = (): void => {};
   const promise = new Promise<'interrupted'>((resolve) => {
@@ -38,7 +38,7 @@ export const ledgerTail: Command = {
     let last: number | null = wholeNumber(given, 'after') ?? null;
     try {
       while (printed < count) {
-        // After Ctrl-C nobody waits for its answer.
+        // After Ctrl-C nobody awaits this call any more, so its failure must not be unhandled.
         const call = held(client.call('ledger.tail', { filter, after: last }));
         const page = await Promise.race([call, interrupt.promise]);
         if (page === 'interrupted') break;

@@ -41,7 +41,7 @@ export const mfaReset: Command = {
       'mfa.reset',
       { account, reason: given.options.reason ?? '' },
       (data) =>
-        `second factor of ${account} is gone; ${data.sessionsEnded} sessions ended\nnext: ${nextLine(given, `mfa ticket ${account}`)}\n`,
+        `second factor of ${account} was removed; ${data.sessionsEnded} sessions ended\nnext: ${nextLine(given, `mfa ticket ${account}`)}\n`,
     );
   },
 };

@@ -14,7 +14,7 @@ const certificate = {
   required: true,
 } as const;
 
-/** The public key in it (SPKI, DER, base64) and the name that the authority put there. */
+/** Returns the public key of a certificate (SPKI, DER, base64) and the name that the authority put into it. */
 export function certificateOf(file: string): { readonly name: string; readonly publicKey: string } {
   const pem = inputText(file);
   if (pem.includes('PRIVATE KEY')) throw new RangeError(`${file} holds a private key: it never leaves its owner. Give the certificate`);
@@ -112,7 +112,7 @@ export const operatorEndKey: Command = {
   changes: true,
   run: async (client, given) => {
     const params = { name: positional(given, 0), fingerprint: positional(given, 1), reason: given.options.reason ?? '' };
-    return changing(client, given, 'operator.end-key', params, () => 'this key is not good any more\n');
+    return changing(client, given, 'operator.end-key', params, () => 'the key is ended\n');
   },
 };
 
@@ -120,7 +120,7 @@ export const operatorSuspend: Command = {
   words: ['operator', 'suspend'],
   positionals: ['NAME'],
   options: [reason],
-  help: 'Suspends an operator at once; others hear of it. `operator resume` needs two.',
+  help: 'Suspends an operator at once and raises an alert. `operator resume` needs two operators.',
   example: 'cofferctl operator suspend dora --reason "signed what nobody asked for"',
   changes: true,
   run: async (client, given) => {

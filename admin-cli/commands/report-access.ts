@@ -8,7 +8,7 @@ import type { Command } from '../command.ts';
 
 type Question = Params<OperatorToAdmin, 'report.access'>;
 
-/** All pages. A list that cannot be completed is an error: nobody may take half of it for the whole. */
+/** Fetches all pages. A list that cannot be completed is an error, so that nobody takes a part of it for the whole. */
 async function allRows(client: Client, question: Question): Promise<readonly AccessRow[]> {
   const rows: AccessRow[] = [];
   let after: Question['after'];
@@ -17,7 +17,7 @@ async function allRows(client: Client, question: Question): Promise<readonly Acc
     rows.push(...page.rows);
     if (!page.more) return rows;
     const last = page.rows.at(-1);
-    if (last === undefined) throw new CofferdamError('bug', 'the list breaks off; it is not complete');
+    if (last === undefined) throw new CofferdamError('bug', 'the list ended early and is not complete');
     after = {
       account: last.account,
       customer: last.customer,
@@ -35,7 +35,7 @@ export const reportAccess: Command = {
     { name: 'account', value: 'NAME', help: 'only this account' },
     { name: 'csv', value: null, help: 'a line for each account, folder and credential, for a spreadsheet' },
   ],
-  help: 'The access review: who may reach what, by which credential and which proofs, from where, and how long it has lain unused.',
+  help: 'The access review: who may reach what, by which credential and which proofs, from where, and how long each credential has been unused.',
   example: 'cofferctl report access --csv > review-2026-2.csv',
   run: async (client, given) => {
     const { customer, account } = given.options;

@@ -5,7 +5,7 @@ export const reportKeyExchange: Command = {
   words: ['report', 'key-exchange'],
   positionals: [],
   options: [],
-  help: 'Lists accounts that log in without a post-quantum key exchange, and with which client: whom to write to.',
+  help: 'Lists accounts that log in without a post-quantum key exchange, and with which client, so that you can ask them to update.',
   example: 'cofferctl report key-exchange',
   run: async (client) => {
     const data = await client.call('report.key-exchange', {});

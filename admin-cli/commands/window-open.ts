@@ -7,7 +7,7 @@ import { table, when } from '../output.ts';
 
 const weekdays = ['mo', 'tu', 'we', 'th', 'fr', 'sa', 'su'] as const;
 
-/** `mo-fr,su 22:00-04:00 Europe/Berlin`: days, times of day, time zone (UTC when it is left out). */
+/** Parses `mo-fr,su 22:00-04:00 Europe/Berlin`: days, times of day, and a time zone (UTC when it is left out). */
 function schedule(text: string): { days: number[]; opens: string; closes: string; zone: string } {
   const match = /^([a-z,-]+) (\d\d:\d\d)-(\d\d:\d\d)(?: ([A-Za-z][A-Za-z0-9_+/-]{0,63}))?$/.exec(text);
   const dayOf = (name: string | undefined): number => (weekdays as readonly (string | undefined)[]).indexOf(name) + 1;
@@ -67,7 +67,7 @@ export const windowClose: Command = {
   words: ['window', 'close'],
   positionals: ['ACCOUNT'],
   options: [{ name: 'name', value: 'NAME', help: 'only this standing window' }],
-  help: 'Closes the windows of a machine account at once, and ends the sessions that came in by them.',
+  help: 'Closes the windows of a machine account at once, and ends the sessions that they opened.',
   example: 'cofferctl window close acme-batch',
   changes: true,
   run: async (client, given) => {
@@ -107,7 +107,7 @@ export const reportExceptions: Command = {
   words: ['report', 'exceptions'],
   positionals: [],
   options: [],
-  help: 'Lists what the policy would rather not have: machine accounts that log in with their key alone, every week, and until when.',
+  help: 'Lists exceptions to the policy: machine accounts that log in with their key alone, every week, and until when.',
   example: 'cofferctl report exceptions',
   run: async (client) => {
     const data = await client.call('report.exceptions', {});

@@ -75,7 +75,7 @@ function doorOf(caller: OperatorCaller, serving: Serving): Door<OperatorCaller> 
       const claim = await caller.claim;
       person = claim;
       return slots.calls.within(claim, () => {
-        if (caller.isGone()) throw new CofferdamError('unavailable', 'whoever asked has left');
+        if (caller.isGone()) throw new CofferdamError('unavailable', 'the caller has disconnected');
         const named: Serve = async (as) => {
           name = (await as.operator()).name;
           return serve(as);
@@ -85,7 +85,7 @@ function doorOf(caller: OperatorCaller, serving: Serving): Door<OperatorCaller> 
     },
     mayErr: (what) => {
       const may = takeFault(slots.faults, person);
-      log.warn({ operator: name, certificate: fingerprint, what }, 'an operator sent something of a wrong form');
+      log.warn({ operator: name, certificate: fingerprint, what }, 'an operator sent a malformed message');
       return may;
     },
   };
@@ -152,7 +152,10 @@ async function admit(socket: TLSSocket, fingerprint: string, { database, slots, 
     else socket.once('close', release);
     return claim;
   } catch (error) {
-    log.warn({ certificate: fingerprint, operator: found?.name }, 'an operator connection was refused: its person has too many');
+    log.warn(
+      { certificate: fingerprint, operator: found?.name },
+      'an operator connection was refused: this person has too many connections',
+    );
     refused.add(socket);
     setTimeout(() => socket.destroy(), refusedMs).unref();
     throw error;
@@ -166,7 +169,7 @@ function serve(socket: TLSSocket, certificate: X509Certificate, serving: Serving
     const refusal = refusalOf(trust.current, certificate);
     const found = refusal === undefined ? await database.withSystem((tx) => findOperator(tx, shown.fingerprint)) : undefined;
     if (found !== undefined) return found;
-    log.warn({ certificate: shown, reason: refusal ?? 'no operator' }, 'a call of nobody was refused');
+    log.warn({ certificate: shown, reason: refusal ?? 'no operator' }, 'a call without an active operator was refused');
     throw new CofferdamError('denied', refusal ?? 'this certificate belongs to no active operator');
   };
   // When the connection is refused, each call gets the refusal. A connection without a call is just closed.
@@ -194,7 +197,7 @@ export async function startAdmin(config: Config): Promise<{ stop(): Promise<void
     connectionsMax: config.shares.admin.transactions.total,
     admission: () => placeFor(slots),
     drafts: () => entries.begin(),
-    onUnreachable: (cause) => log.error({ err: cause }, 'the database gives no connection: operators are told that it cannot be reached'),
+    onUnreachable: (cause) => log.error({ err: cause }, 'no connection to the database: operators are told that it cannot be reached'),
   });
   const commands = new CommandLine(database, slots);
   await commands.start();

@@ -14,7 +14,7 @@ const seconds = (ms: number): string => `${ms / 1000} s`;
 /** The text for a command whose answer was looked for and does not exist. */
 const nothing = `no warden answered within ${seconds(commandLife.answerMs)}. Nothing was done, and nothing will be: what was asked is good for ${seconds(commandLife.endMs)}`;
 /** The text for a command whose answer could not be read. */
-const unknown = `the answer of the warden could not be read: it may have been done, or may be until ${seconds(commandLife.endMs)} after it was asked, and not later. Look before you repeat it (\`cofferctl report changes --since 1h\`)`;
+const unknown = `the answer of the warden could not be read: the command may have been done, or may still be done until ${seconds(commandLife.endMs)} after it was asked, and not later. Check before you repeat it (\`cofferctl report changes --since 1h\`)`;
 
 /** The client of the warden's command queue. */
 export class CommandLine {

@@ -6,6 +6,7 @@ import { join, relative } from 'node:path';
 import type { Config } from '../config/config.ts';
 import { demoCustomers as customers, demoMachine, demoProcessor as processor } from '../domain/demo-accounts.ts';
 import { CofferdamError } from '../domain/errors.ts';
+import { filePart } from '../domain/path-parts.ts';
 import { type Send, withDevelopmentOperators } from './development-operators.ts';
 import { newOpenSshKeyPair } from './openssh-key.ts';
 
@@ -37,7 +38,7 @@ async function once(send: Send, operation: string, params: Record<string, unknow
 function clientKey(config: Config, account: string): { readonly path: string; readonly publicLine: string } {
   const directory = join(config.runtimeDirectory, 'demo', 'keys');
   mkdirSync(directory, { recursive: true, mode: 0o700 });
-  const path = join(directory, account);
+  const path = join(directory, filePart(account));
   if (!existsSync(`${path}.pub`)) {
     const pair = newOpenSshKeyPair(`${account}@demo`);
     writeFileSync(path, pair.privateText, { mode: 0o600 });
@@ -49,7 +50,7 @@ function clientKey(config: Config, account: string): { readonly path: string; re
 function seedOf(config: Config, account: string): Buffer {
   const directory = join(config.runtimeDirectory, 'demo', 'seeds');
   mkdirSync(directory, { recursive: true, mode: 0o700 });
-  const path = join(directory, account);
+  const path = join(directory, filePart(account));
   if (!existsSync(path)) writeFileSync(path, randomBytes(20).toString('hex'), { mode: 0o600 });
   return Buffer.from(readFileSync(path, 'utf8'), 'hex');
 }

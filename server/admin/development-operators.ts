@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Config, runtimePaths } from '../config/config.ts';
 import { CofferdamError, toCofferdamError } from '../domain/errors.ts';
+import { filePart } from '../domain/path-parts.ts';
 import { Database } from '../postgres/database.ts';
 import { roleUrl } from '../postgres/role-url.ts';
 import { askBootstrap } from '../rpc/bootstrap.ts';
@@ -49,7 +50,7 @@ export async function withDevelopmentOperators(config: Config, work: (send: Send
       const operator = await database.withSystem((tx) => findOperatorByName(tx, name));
       if (operator === undefined)
         throw new CofferdamError('configuration', `the operator ${name}, who sets up this installation, is missing`);
-      const key = createPrivateKey(readFileSync(join(runtimePaths(config).operators, name, 'key.pem')));
+      const key = createPrivateKey(readFileSync(join(runtimePaths(config).operators, filePart(name), 'key.pem')));
       return { id: operator.id, name, key };
     };
     const [proposer, approver] = [await identityOf('alice'), await identityOf('bob')];

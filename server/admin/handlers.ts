@@ -64,6 +64,10 @@ async function requireNamed(tx: Transaction, params: Params<OperatorToAdmin, 're
   if (unknown !== undefined) throw new CofferdamError('not-found', `there is no ${unknown} named ${params[unknown]}`);
 }
 
+type Said = Result<OperatorToAdmin, 'ledger.status'>['verified'];
+const saidOf = (said: Said): Result<OperatorToAdmin, 'status'>['record']['verified'] =>
+  said === null ? null : { at: said.at, verdict: said.verdict, run: said.run };
+
 export function adminHandlers(
   config: Config,
   database: Database,
@@ -108,12 +112,13 @@ export function adminHandlers(
     'ledger.tail': (params) => tailLedger(database, params),
     'ledger.search': (params) => searchLedger(database, params),
     'ledger.show': ({ number }) => showEntry(database, number),
-    'ledger.verify': async (wish, caller) => verifications.start(wish, await caller.claim),
+    'ledger.verify': async (wish, caller) => verifications.take(wish, await caller.claim),
     'ledger.verification': async ({ verification }) => verifications.state(verification),
     'incident.scope': async (params, caller) => ({ scope: scopes.start(claimOfOperator(await caller.operator()), params, caller.isGone) }),
     'incident.progress': async (params, caller) => scopes.progress((await caller.operator()).id, params),
     'incident.page': async (params, caller) => scopes.page((await caller.operator()).id, params),
     'incident.slice': async (params, caller) => scopes.slice((await caller.operator()).id, params),
+    'incident.created-by': (params) => scopes.createdBy(params),
     'incident.hunt': async ({ indicators }) => {
       const { found, completeFrom } = await scopes.hunt(indicators);
       return { completeFrom, ...fitting('found', found) };
@@ -148,6 +153,8 @@ export function adminHandlers(
           lateMs,
           isStopped: ledger.freeze !== null || lateMs >= config.limits.witnessStopMs,
           stuckMonths: ledger.archiving.filter((one) => one.failedAt !== null).length,
+          verified: saidOf(ledger.verified),
+          fullyVerified: saidOf(ledger.fullyVerified),
         },
         controls: [...controls],
         silentNodes: silentNodes(config, nodes, controls, sums.now),

@@ -63,9 +63,9 @@ export async function recordCall(
 }
 
 /**
- * Raises the critical alert that an entry of this process is missing or was changed. It is the only alert that the
+ * Raises the critical alert that an entry of this process is missing, was changed, was not written as it was sent, or is not sealed for too long. It is the only alert that the
  * admin role can raise.
  */
-export async function missEntry(tx: Transaction, id: number, kind: string, is: 'gone' | 'changed'): Promise<void> {
+export async function missEntry(tx: Transaction, id: number, kind: string, is: 'gone' | 'changed' | 'refused' | 'late'): Promise<void> {
   await tx.query('select miss_entry_of_admin($1, $2, $3)', [id, kind, is]);
 }

@@ -1,6 +1,7 @@
-// Owns: the shape of the one frozen configuration value that every role receives. Parsing lives beside it in load.ts.
+// Owns: the type of the one frozen configuration value that every role receives. load.ts beside this file parses it.
 import type { ProfileName } from '../domain/algorithms.ts';
 import type { Plane } from '../domain/ids.ts';
+import { nodePart } from '../domain/path-parts.ts';
 import type { CredentialAges } from './credential-ages.ts';
 import type { BudgetDefaults } from './default-budgets.ts';
 import type { LedgerConfig } from './ledger-settings.ts';
@@ -12,14 +13,20 @@ export type EdgeConfig = {
   readonly plane: Plane;
   readonly host: string;
   readonly port: number;
-  /** Algorithms of this listener. */
+  /** The profile of algorithms of this listener. */
   readonly profile: ProfileName;
-  /** Addresses or networks of load balancers: from there, and only from there, a PROXY protocol header must come first. */
+  /**
+   * Addresses or networks of load balancers. A connection from one of them must begin with a PROXY protocol header, and
+   * no other connection may.
+   */
   readonly balancers: readonly string[];
 };
 
 export type SystemUsers = {
-  /** By node. Two edges never share one, of whichever plane: what one user may do, each of its processes may do to the others. */
+  /**
+   * The system user of each edge, by node name. Two edges never share a user, not even on different planes, because
+   * processes of one user can control each other.
+   */
   readonly edges: Readonly<Record<string, string>>;
   readonly warden: string;
   readonly admin: string;
@@ -27,125 +34,153 @@ export type SystemUsers = {
 };
 
 export type Config = {
-  /** `development` allows shared uids and generated secrets under `runtimeDirectory`. */
+  /** `development` allows that roles share a system user, and that secrets are generated below `runtimeDirectory`. */
   readonly mode: 'development' | 'production';
-  /** The demo world exists: only without a configuration file, only on loopback. */
+  /** Whether the demo world exists. It exists only without a configuration file, and only on loopback. */
   readonly demo: boolean;
-  /** Absolute. Everything the gateway writes stands below it: run/ (sockets), store/, secrets/, postgres/, log/. */
+  /**
+   * An absolute path. Everything that the gateway writes is below it: run/ (sockets), store/, secrets/, certs/,
+   * witness/, archive/, and postgres/ of the embedded server. The configuration may put the store, the archive and
+   * witnesses elsewhere.
+   */
   readonly runtimeDirectory: string;
   readonly storeDirectory: string;
   readonly edges: readonly EdgeConfig[];
   readonly database: {
-    /** True: the supervisor runs PostgreSQL 18 below runtimeDirectory. */
+    /** Whether the supervisor runs PostgreSQL 18 below `runtimeDirectory`. */
     readonly embedded: boolean;
-    /** Connection strings per role; null where this process must not have it, or where the embedded server makes it. */
+    /**
+     * The connection strings of the roles. A string is null when this process must not have it, or when the embedded
+     * server provides it.
+     */
     readonly migrateUrl: string | null;
-    /** The server and database without credentials: a role adds its own name and generated password. */
+    /** The server and the database without credentials. A role adds its own name and its generated password. */
     readonly serverUrl: string | null;
     readonly wardenUrl: string | null;
     readonly adminUrl: string | null;
   };
-  /** Where operators are served beside the unix socket. Loopback only; a literal address once the process has started. */
+  /**
+   * Where operators are served in addition to the unix socket. Only loopback is allowed; after the start of the process
+   * it is a literal address.
+   */
   readonly admin: { readonly tcp: { readonly host: string; readonly port: number } | null };
   readonly metrics: { readonly wardenPort: number | null; readonly edgePorts: readonly number[] };
   readonly log: { readonly level: 'trace' | 'debug' | 'info' | 'warn' | 'error'; readonly pretty: boolean };
-  /** Shown to every client before it logs in. */
+  /** The text that every client is shown before it logs in. */
   readonly banner: string;
-  /** Sources that earn no penalties: monitoring, and loopback. */
+  /** Sources that get no penalties, such as monitoring and loopback. */
   readonly penaltyExempt: readonly string[];
-  /** A start without ssh2's native cipher is refused unless this is set. */
+  /** Whether the product may start without ssh2's native cipher. */
   readonly allowSlowCipher: boolean;
-  /** Present when started by root: system users of the wall, one per role, and one per edge. */
+  /** The system users that separate the roles: one for each role and one for each edge. Present when the product was started by root. */
   readonly users: SystemUsers | null;
   readonly limits: Limits;
   /** How much one edge may make the warden store; see node-allowances.ts. */
   readonly perNode: NodeAllowances;
-  /** What every scope may use from its creation; see default-budgets.ts. */
+  /** How much every scope may use from its creation on; see default-budgets.ts. */
   readonly budgets: BudgetDefaults;
   readonly credentials: CredentialAges;
   readonly ledger: LedgerConfig;
-  /** What one node, one person and one plane may use of what the warden and the admin process have; see shares.ts. */
+  /** How much one node, one person and one plane may use of the resources of the warden and the admin process; see shares.ts. */
   readonly shares: Shares;
 };
 
-/** Every queue, map, buffer, list, string and timer of the product is bounded here. */
+/** The limits of all queues, maps, buffers, lists, strings and timers of the product. */
 export type Limits = {
   readonly connectionsMax: number;
   readonly unauthenticatedConnectionsMax: number;
   readonly unauthenticatedPerSourceMax: number;
-  /** Above this share of the bound new strangers are dropped at random, the likelier the nearer the bound; percent. */
+  /**
+   * From this percentage of `unauthenticatedConnectionsMax` on, new connections from sources from which nobody has logged
+   * in are dropped at random. The probability grows as the number of such connections approaches the limit.
+   */
   readonly unauthenticatedDropFromPercent: number;
-  /** From accept to a whole identification line. */
+  /** The time from accepting a connection to a complete identification line. */
   readonly identificationMs: number;
-  /** From identification to new keys; for a rekey, from KEXINIT to new keys. */
+  /** The time from the identification line to new keys; for a rekey, from KEXINIT to new keys. */
   readonly keyExchangeMs: number;
   readonly loginGraceMs: number;
   readonly penaltyLongestMs: number;
   readonly rekeyBytes: number;
   readonly rekeyMs: number;
   readonly loginAttemptsMax: number;
-  /** Wrong passwords, codes and tickets that cost a source or an account nothing. */
+  /** How many wrong passwords, codes and tickets have no consequence for a source or an account. */
   readonly freeGuesses: number;
-  /** The pause after the next one; it doubles, up to penaltyLongestMs. */
+  /** The pause after the next wrong guess. It doubles with each further one, up to `penaltyLongestMs`. */
   readonly guessPauseFirstMs: number;
-  /** Counters that were quiet for so long begin again. */
+  /** A counter of guesses starts anew when there was no wrong guess for this time. */
   readonly guessForgetMs: number;
   readonly channelsPerConnectionMax: number;
   readonly handlesPerSessionMax: number;
-  /** Extents of one upload whose key was handed out and that are not sealed yet. */
+  /** How many extents of one upload may have a key that was handed out and not be sealed yet. */
   readonly pendingExtentsPerUploadMax: number;
-  /** Directories that stand in one folder, on all its levels. */
+  /** How many directories may exist in one folder, on all its levels together. */
   readonly directoriesPerFolderMax: number;
   readonly requestsInFlightPerChannelMax: number;
-  /** Receive window granted to a client, bytes. */
+  /** The receive window that a client is granted, in bytes. */
   readonly channelWindowBytes: number;
-  /** Unsent bytes a connection may hold before its reads pause. */
+  /** How many unsent bytes a connection may hold before it stops reading. */
   readonly sendBufferBytesMax: number;
-  /** What one edge process may hold for all its clients: windows, waiting replies, segments read ahead. */
+  /** How many bytes one edge process may hold for all its clients: windows, waiting replies, and segments that were read ahead. */
   readonly bufferBytesMax: number;
-  /** How far ahead of the write position an out-of-order write may lie. */
+  /**
+   * How far beyond the write position an out-of-order write may reach, and how many bytes such writes of one handle may
+   * have together.
+   */
   readonly reorderWindowBytes: number;
   readonly sessionAbsoluteLifeMs: number;
   readonly sessionIdleLifeMs: number;
   readonly leaseIntervalMs: number;
   readonly leaseLostMs: number;
   readonly partialUploadLifeMs: number;
-  /** Settle time of new deposit folders; 2 s in the demo world. */
+  /** The settle time of new deposit folders; 2 seconds in the demo world. */
   readonly settleMs: number;
-  /** New collect folders: how long a version stands in the tree, and how long its key is kept, from publication. */
+  /** For new collect folders: how many days a version stays in the tree, and how many days its key is kept, both from publication. */
   readonly collectWindowDays: number;
   readonly collectRetentionDays: number;
-  /** How often what expired is withdrawn, destroyed and collected. */
+  /** How often versions that expired are withdrawn, destroyed and collected. */
   readonly collectEveryMs: number;
-  /** How often each edge drives its own controls: a cap, a wrong code, the lockout. 0 = never. */
+  /** How often each edge tests its own controls: a cap, a wrong code, the lockout. 0 means never. */
   readonly selfTestEveryMs: number;
-  /** How often everything that carries a seal is looked at, used or not. */
+  /** How often all rows that carry a seal are verified, whether they are in use or not. */
   readonly sealsEveryMs: number;
-  /** How often what was recorded gets its place in the trees and is signed. */
+  /** How often new entries of the record get their places in the trees and are signed. */
   readonly sealEveryMs: number;
   /** How often a checkpoint is signed when nothing happens. */
   readonly checkpointEveryMs: number;
-  /** With so many entries waiting for their seal, nothing begins that would add more; what is under way ends. */
+  /** When this number of entries wait to be sealed, nothing begins that would add more. What is under way is finished. */
   readonly unsealedEntriesMax: number;
-  /** So many entries a process remembers that it wrote and has not seen sealed. Beyond that nothing begins that would add more; beyond twice as many nothing is written. */
+  /**
+   * How many entries a process remembers that it wrote and has not seen sealed. Beyond this number nothing begins that
+   * would add more; beyond twice this number nothing is written.
+   */
   readonly unseenEntriesMax: number;
-  /** What no witness has for so long is an alarm; for so long, and nothing more is served until one has it. */
+  /**
+   * When something that was sealed has not reached every required witness for the first of these times, an alarm is
+   * raised. After the second, nothing more is served until it has.
+   */
   readonly witnessAlarmMs: number;
   readonly witnessStopMs: number;
-  /** A database whose clock moves away from ours by more than this, at once, is not believed. */
+  /** A database whose clock moves away from ours by more than this at once is not trusted. */
   readonly clockJumpMs: number;
-  /** Entries that a forward has not taken for so long are an alarm. */
+  /** When a forward has not accepted entries for this time, an alarm is raised. */
   readonly forwardAlarmMs: number;
-  /** Uploads are refused below this many free bytes in the store. */
+  /** Uploads are refused when the store has fewer free bytes than this. */
   readonly freeSpaceFloorBytes: number;
-  /** What one edge may have lying in its directory of the store; an honest one has what is on its way into objects. */
+  /**
+   * How many bytes one edge may have in its directory of the store. An honest edge has only the objects that the warden
+   * has not taken over yet.
+   */
   readonly incomingBytesMax: number;
-  /** How long an edge keeps trying while the warden or its database is away, before the client gets a failure. */
+  /** How long an edge retries while the warden or its database is away, before the client gets a failure. */
   readonly wardenRetryMs: number;
   readonly drainMs: number;
-  /** How long a read waits for its turn while plane or gateway is past its cap, before the client is refused. */
+  /** How long a read waits for its turn while the plane or the gateway is beyond its cap, before the client is refused. */
   readonly slowdownPatienceMs: number;
-  /** Entries that one credential may leave in the record without paying for them, by repeated reads and refusals: at once, and with each minute. */
+  /**
+   * How many entries one credential may leave in the record without paying for them, through repeated reads and
+   * refusals: at once, and in each minute.
+   */
   readonly unpaidEntriesAtOnce: number;
   readonly unpaidEntriesPerMinute: number;
 };
@@ -187,9 +222,9 @@ export const defaultLimits: Limits = {
   collectRetentionDays: 90,
   sealEveryMs: 250,
   checkpointEveryMs: 60_000,
-  // A minute of the busiest hour that was measured, many times over; some 100 MiB.
+  // Many times the number of entries in a minute of the busiest hour that was measured; about 100 MiB in the database.
   unsealedEntriesMax: 250_000,
-  // As many, in each warden; some 300 bytes each.
+  // The same number in each warden; about 300 bytes each.
   unseenEntriesMax: 250_000,
   witnessAlarmMs: 10_000,
   witnessStopMs: 60_000,
@@ -204,14 +239,19 @@ export const defaultLimits: Limits = {
   unpaidEntriesPerMinute: 1200,
 };
 
-/** Our identification line, without CR LF (RFC 4253 section 4.2). No version: it would only help a stranger. */
+/** The identification line without CR LF (RFC 4253 section 4.2). It has no version, because a version would help only an attacker. */
 export const identification = 'SSH-2.0-Cofferdam';
 
-/** Where things stand below the runtime directory. One place, so that permissions can be set in one place. */
+/**
+ * Returns the paths of everything below the runtime directory and the store. They are in one place so that permissions
+ * can be set in one place.
+ */
 export function runtimePaths(config: Pick<Config, 'runtimeDirectory' | 'storeDirectory'>): {
   readonly wardenSocket: (node: string) => string;
   readonly adminSocket: string;
   readonly bootstrapSocket: string;
+  /** What the warden of this machine signed last, and a freeze that it found. */
+  readonly recordMemory: string;
   readonly secrets: string;
   readonly masterKey: string;
   readonly hostKeys: string;
@@ -219,7 +259,7 @@ export function runtimePaths(config: Pick<Config, 'runtimeDirectory' | 'storeDir
   readonly ledgerKey: string;
   readonly wardenDatabasePassword: string;
   readonly adminDatabasePassword: string;
-  /** Explicit connection strings, when the configuration has them. */
+  /** Files with explicit connection strings, when the configuration has them. */
   readonly wardenDatabaseUrl: string;
   readonly adminDatabaseUrl: string;
   readonly migrateDatabasePassword: string;
@@ -233,9 +273,10 @@ export function runtimePaths(config: Pick<Config, 'runtimeDirectory' | 'storeDir
 } {
   const { runtimeDirectory: runtime, storeDirectory: store } = config;
   return {
-    wardenSocket: (node) => `${runtime}/run/${node}/warden.sock`,
+    wardenSocket: (node) => `${runtime}/run/${nodePart(node)}/warden.sock`,
     adminSocket: `${runtime}/run/admin/admin.sock`,
     bootstrapSocket: `${runtime}/run/bootstrap/bootstrap.sock`,
+    recordMemory: `${runtime}/run/record/memory.json`,
     secrets: `${runtime}/secrets`,
     masterKey: `${runtime}/secrets/warden/master.key`,
     hostKeys: `${runtime}/secrets/warden/host-keys`,
@@ -251,7 +292,7 @@ export function runtimePaths(config: Pick<Config, 'runtimeDirectory' | 'storeDir
     operators: `${runtime}/operators`,
     postgresData: `${runtime}/postgres/data`,
     postgresSocketDirectory: `${runtime}/run/postgres`,
-    incoming: (node) => `${store}/incoming/${node}`,
+    incoming: (node) => `${store}/incoming/${nodePart(node)}`,
     objects: `${store}/objects`,
   };
 }

@@ -1,21 +1,21 @@
-// Owns: how long credentials live, lie idle, overlap and wait.
-// Must never: be measured by a shifted clock. A rehearsal makes the day shorter instead.
+// Owns: how long credentials live, may stay unused, overlap, and wait.
+// Must never: be tested with a shifted clock. A rehearsal makes the day shorter instead (`dayMs`).
 
-/** Days are `dayMs` long, hours a 24th of it; everything below is in days unless its name says otherwise. */
+/** A day is `dayMs` milliseconds long, and an hour a 24th of that. All values are in days unless their name says otherwise. */
 export type CredentialAges = {
   readonly dayMs: number;
   readonly lifeDays: number;
   readonly lifeMaxDays: number;
-  /** How long before its end the contact is told. */
+  /** How long before the end of a credential its contact is told. */
   readonly warnDays: number;
-  /** Unused for so long, a credential opens nothing until an operator wakes it. */
+  /** A credential that was unused for this time opens nothing until an operator wakes it. */
   readonly dormantDays: number;
   readonly overlapDays: number;
   readonly overlapMaxDays: number;
-  /** From a customer's own request to the first use of a new key, unless somebody confirms it. */
+  /** The time from a customer's own request to the first use of the new key, unless somebody confirms the key earlier. */
   readonly newKeyDelayHours: number;
   readonly standingMaxDays: number;
-  /** How often retiring credentials are retired and expiring ones warned of; milliseconds. */
+  /** How often keys whose overlap has ended are retired, and warnings of expiry are sent, in milliseconds. */
   readonly sweepEveryMs: number;
 };
 

@@ -1,17 +1,18 @@
-// Owns: what a connection string of the database may be: passwords in files of one role only, and TLS with a verified name to any other machine.
-// Must never: show a password, or let a string through whose host it cannot tell.
+// Owns: which connection strings for the database are allowed: passwords only in files that one role can read, and TLS
+// with a verified name to any other machine.
+// Must never: show a password, or accept a string whose host cannot be determined.
 import { isAbsolute } from 'node:path';
 import { isLoopback } from '../domain/addresses.ts';
 
 type Parts = { readonly hosts: readonly string[]; readonly hasPassword: boolean; readonly sslmode: string | null };
 
-/** Undefined: no connection string that could be judged. */
+/** Returns undefined when the text is no connection string that can be judged. */
 function partsOf(url: string): Parts | undefined {
   const match = /^postgres(?:ql)?:\/\/(?:([^@/?#]*)@)?([^/?#]*)(?:\/[^?#]*)?(?:\?([^#]*))?$/.exec(url);
   if (match === null) return undefined;
   const [, user = '', authority = '', query = ''] = match;
   const options = new URLSearchParams(query);
-  // The driver takes `host` of the query before the one that stands in the address; every one of several must do.
+  // The driver prefers `host` in the query to the host in the address. When there are several hosts, each must satisfy the rules.
   const named = [...options.getAll('host'), ...options.getAll('hostaddr')];
   const hosts = (named.length > 0 ? named : [authority]).flatMap((text) => text.split(','));
   return {
@@ -23,7 +24,10 @@ function partsOf(url: string): Parts | undefined {
 
 const isHere = (host: string): boolean => host === '' || host === 'localhost' || isAbsolute(host) || isLoopback(host);
 
-/** Why this string may not be used; undefined when it may. `isShared`: it stands in a file that every role reads. */
+/**
+ * Returns why this string may not be used, or an empty list when it may. `isShared` is true when the string is in a
+ * file that every role reads.
+ */
 export function databaseUrlFaults(name: string, url: string | null, isShared: boolean): readonly string[] {
   if (url === null) return [];
   const parts = partsOf(url);
@@ -32,7 +36,7 @@ export function databaseUrlFaults(name: string, url: string | null, isShared: bo
   return [
     ...(isShared && parts.hasPassword
       ? [
-          `${name}: a password may not stand here, where every role reads it: put the whole string into secrets/ROLE/database-url, mode 0400, owned by that role (or DATABASE_URL, to migrate)`,
+          `${name}: a password is not allowed here, where every role can read it: put the whole string into secrets/ROLE/database-url, mode 0400, owned by that role (or DATABASE_URL, to migrate)`,
         ]
       : []),
     ...(foreign.length > 0 && parts.sslmode !== 'verify-full'

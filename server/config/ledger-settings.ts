@@ -1,9 +1,12 @@
-// Owns: where the record's checkpoints and entries go beside the database, and for how long entries stay in it.
-// Must never: have no witness. What nobody else has seen can be taken back.
+// Owns: where the checkpoints and entries of the record go beside the database, and how long entries stay in the database.
+// Must never: be without a witness. What no other party has seen can be taken back.
 import { isAbsolute, relative, resolve } from 'node:path';
 import { z } from 'zod';
 
-/** Where syslog messages go; `tcp` and `tls` count octets (RFC 6587 section 3.4.1). No UDP: nobody could say what of it was lost. */
+/**
+ * Where syslog messages go. `tcp` and `tls` use octet counting (RFC 6587 section 3.4.1). UDP is not offered, because
+ * nobody could tell which messages it lost.
+ */
 export type SyslogDestination =
   | { readonly transport: 'unix'; readonly path: string }
   | { readonly transport: 'tcp'; readonly host: string; readonly port: number }
@@ -11,22 +14,30 @@ export type SyslogDestination =
 
 export type WitnessConfig = { readonly name: string; readonly isRequired: boolean } & (
   | { readonly type: 'file'; readonly directory: string }
-  /** POST hands over a checkpoint, GET tells the newest. `ca`: PEM file; `token`: file with a bearer token. */
+  /**
+   * A POST hands over a checkpoint, and a GET returns the newest one. `ca` is the path of a PEM file, `token` the path
+   * of a file with a bearer token.
+   */
   | { readonly type: 'https'; readonly url: string; readonly ca: string | null; readonly token: string | null }
-  /** Nothing can be read back from it: it is never required, and never compared with. */
+  /** Nothing can be read back from syslog, so such a witness is never required and never compared with. */
   | { readonly type: 'syslog'; readonly destination: SyslogDestination }
 );
-/** Live forwarding of entries. `name` names the place in the record that it has reached. */
+/** The live forwarding of entries. Under `name`, the gateway stores the place in the record that the forward has reached. */
 export type ForwardConfig = { readonly name: string; readonly format: 'rfc5424' | 'cef'; readonly destination: SyslogDestination };
 export type LedgerConfig = {
   readonly witnesses: readonly WitnessConfig[];
   readonly forwards: readonly ForwardConfig[];
   readonly archiveDirectory: string;
-  /** Months that stay in the database, and months after which an archive is deleted. */
+  /** How many months stay in the database, and after how many months an archive is deleted. */
   readonly onlineMonths: number;
   readonly retentionMonths: number;
-  /** The standing verification says at least so often that the record is good; null: there is none. */
+  /**
+   * The standing verification must report at least this often that the record is good. Null when the installation has
+   * no standing verification.
+   */
   readonly verifiedWithinHours: number | null;
+  /** And so often after a run that read all of it; null: there is none. */
+  readonly fullyVerifiedWithinHours: number | null;
 };
 
 const absolute = z
@@ -45,10 +56,14 @@ const destination = z.discriminatedUnion(
     z.strictObject({ transport: z.literal('tls'), host, port, ca: absolute.nullable().default(null) }),
   ],
   {
-    error:
-      'must be unix, tcp or tls; udp loses messages without a word: put a relay on this machine before a receiver that knows nothing else',
+    error: 'must be unix, tcp or tls; udp loses messages without notice: for a receiver that accepts only UDP, run a relay on this machine',
   },
 );
+
+/** A standing verification reads everything at least so often; the runs between read what was sealed since. */
+export const fullRunHours = 24;
+/** Such a run is over after so long, as far as nobody says otherwise. */
+const fullRunMaxHours = 2;
 
 /** What the database lets go of (`ledger_drop_month`): a month that has been over for a month, so the current one and the one before it stay. */
 const onlineMonthsMin = 2;
@@ -84,28 +99,37 @@ export const ledgerSettings = z.strictObject({
   onlineMonths: z.number().int().min(onlineMonthsMin).max(600).optional(),
   retentionMonths: z.number().int().min(onlineMonthsMin).max(600).optional(),
   verifiedWithinHours: z.number().int().min(1).max(8760).nullable().optional(),
+  fullyVerifiedWithinHours: z.number().int().min(1).max(8760).optional(),
 });
 
-/** Without a word about witnesses: a file below the runtime directory. Better than nothing; doctor says what is missing. */
+/**
+ * Returns the settings with their defaults. Without a setting for witnesses, the witness is a file below the runtime
+ * directory. That is better than none, and `doctor` says what is missing.
+ */
 export function completeLedger(runtimeDirectory: string, given: z.infer<typeof ledgerSettings> | undefined): LedgerConfig {
+  const verifiedWithinHours = given?.verifiedWithinHours ?? null;
   return {
     witnesses: given?.witnesses ?? [{ type: 'file', name: 'local', directory: `${runtimeDirectory}/witness`, isRequired: true }],
     forwards: given?.forwards ?? [],
     archiveDirectory: given?.archiveDirectory ?? `${runtimeDirectory}/archive`,
     onlineMonths: given?.onlineMonths ?? 13,
     retentionMonths: given?.retentionMonths ?? 60,
-    verifiedWithinHours: given?.verifiedWithinHours ?? null,
+    verifiedWithinHours,
+    fullyVerifiedWithinHours:
+      verifiedWithinHours === null
+        ? null
+        : (given?.fullyVerifiedWithinHours ?? Math.max(verifiedWithinHours, fullRunHours + fullRunMaxHours)),
   };
 }
 
-/** However it is spelled; a directory is within itself. */
+/** Returns whether a path is within a directory, however the two are spelled. A directory is within itself. */
 const isWithin = (outer: string, path: string): boolean => relative(outer, path).split('/')[0] !== '..';
 
-/** Whether somebody beside this installation must have every checkpoint. */
+/** Returns whether a witness outside this installation must have every checkpoint. */
 export const isWitnessedElsewhere = ({ witnesses }: LedgerConfig, runtimeDirectory: string): boolean =>
   witnesses.some((one) => one.isRequired && (one.type === 'https' || (one.type === 'file' && !isWithin(runtimeDirectory, one.directory))));
 
-/** The rules that need more than one value. */
+/** Checks the rules that need more than one value. Returns the faults. */
 export function ledgerFaults(config: LedgerConfig, production: { readonly runtimeDirectory: string } | null): readonly string[] {
   const faults: string[] = [];
   if (production !== null && !isWitnessedElsewhere(config, production.runtimeDirectory))
@@ -116,6 +140,9 @@ export function ledgerFaults(config: LedgerConfig, production: { readonly runtim
     const names = list.map((one) => one.name);
     for (const twice of names.filter((one, i) => names.indexOf(one) !== i)) faults.push(`ledger: two are named ${twice}`);
   }
+  const { verifiedWithinHours: any, fullyVerifiedWithinHours: full } = config;
+  if (any !== null && full !== null && full < any)
+    faults.push('ledger.fullyVerifiedWithinHours: shorter than ledger.verifiedWithinHours, and a full run is a run');
   if (config.retentionMonths < config.onlineMonths) faults.push('ledger.retentionMonths: shorter than ledger.onlineMonths');
   return faults;
 }

@@ -1,5 +1,6 @@
-// Owns: the only reader of the environment and of the configuration file: settings in, one frozen Config out, all faults at once.
-// Must never: hand on a value that was not checked, or ignore a key that nobody knows.
+// Owns: reading the environment and the configuration file: settings in, one frozen Config out, with all faults
+// reported together. No other file reads them.
+// Must never: return a value that was not checked, or ignore an unknown key.
 import { readFileSync } from 'node:fs';
 import { isAbsolute, join, resolve } from 'node:path';
 import { z } from 'zod';
@@ -17,10 +18,13 @@ import { hostFault } from './loopback.ts';
 import { defaultNodeAllowances, nodeAllowanceSettings } from './node-allowances.ts';
 import { defaultShares, type Shares, sharesFaults } from './shares.ts';
 
-/** In the demo world: long enough that ^C in a client and a second thought deliver nothing, short enough to wait for. Milliseconds. */
+/**
+ * The settle time of the demo world in milliseconds: long enough that an upload ended with ^C is not delivered before
+ * its sender can react, and short enough to wait for.
+ */
 const demoSettleMs = 2000;
 const port = z.number().int().min(0).max(65_535);
-/** In one spelling: what stands below it is told by its beginning. */
+/** The path is resolved to one spelling, because other code decides by the beginning of a path whether it is below this directory. */
 const directory = z
   .string()
   .refine(isAbsolute, 'must be an absolute path')
@@ -70,7 +74,7 @@ const shareNumbers = z.strictObject({
   waiting: places.optional(),
   waitMs: places.optional(),
 });
-/** The numbers of any line, by its name; lines are not added, and whose they are is not said anew. */
+/** Settings may change the numbers of existing lines of the table of shares. They cannot add a line, or change who holds it. */
 const linesOf = (names: readonly string[]) =>
   z.strictObject(Object.fromEntries(names.map((name) => [name, shareNumbers.optional()]))).optional();
 const shareSettings = z.strictObject({
@@ -81,7 +85,7 @@ const shareSettings = z.strictObject({
 const network = z.string().refine((text) => parseNetwork(text) !== undefined, 'must be an address or a network such as 192.0.2.0/24');
 const userName = z.string().regex(/^[a-z_][a-z0-9_-]{0,31}$/);
 
-/** What a configuration file may hold; everything else is a fault. */
+/** The keys that a configuration file may have. Every other key is a fault. */
 const settings = z.strictObject({
   mode: z.enum(['development', 'production']),
   demo: z.literal(false).optional(),
@@ -137,16 +141,22 @@ export type LoadOptions = {
 
 const loopbackNetworks = ['127.0.0.0/8', '::1'] as const;
 const roleUsers = { warden: 'cofferdam-warden', admin: 'cofferdam-admin', database: 'cofferdam-db' } as const;
-/** Of an installation whose file names none: by the place in the list, so that a machine never collects users without end. */
+/**
+ * The system users of an installation whose configuration file names none. Their names come from the position of the
+ * edge in the list, so that a machine does not collect more and more users.
+ */
 const developmentUsers = (nodes: readonly string[]): SystemUsers => ({
   ...roleUsers,
   edges: Object.fromEntries(nodes.map((node, i) => [node, `cofferdam-edge-${i + 1}`])),
 });
 const demoUsers: SystemUsers = { ...roleUsers, edges: { 'partner-1': 'cofferdam-edge', 'internal-1': 'cofferdam-int' } };
-/** Linux: sun_path holds 108 bytes with the final zero. */
+/** On Linux, sun_path has 108 bytes including the final zero. */
 const socketPathBytesMax = 107;
 
-/** Reads the file, or makes the demo world's configuration when there is none. Throws `configuration` with every fault on a line of its own. */
+/**
+ * Reads the configuration file, or creates the configuration of the demo world when there is none. Throws
+ * `configuration` with every fault on a line of its own.
+ */
 export function loadConfig(options: LoadOptions): Config {
   const faults: string[] = [];
   const config = options.file === undefined ? demoConfig(options, faults) : fileConfig(options.file, options, faults);
@@ -176,7 +186,7 @@ function envAdminTcp(env: LoadOptions['env'], faults: string[]): Config['admin']
   return parsed ?? null;
 }
 
-/** JSON of the same form as in a configuration file. */
+/** Reads an environment variable with JSON of the same form as in a configuration file. */
 function envSettings<T>(env: LoadOptions['env'], name: string, shape: z.ZodType, defaults: T, faults: string[]): T {
   const text = env[name];
   if (text === undefined || text === '') return defaults;
@@ -191,7 +201,7 @@ function envSettings<T>(env: LoadOptions['env'], name: string, shape: z.ZodType,
 }
 
 function envLedger(env: LoadOptions['env'], runtimeDirectory: string, faults: string[]): Config['ledger'] {
-  // Taken whole: there are no defaults whose names it could be reduced to.
+  // The value is used as a whole. `withDefaults` keeps only the names that the defaults have, and here there are no defaults.
   const given = envSettings<z.infer<typeof ledgerSettings> | undefined>(env, 'COFFERDAM_LEDGER', ledgerSettings, undefined, faults);
   const ledger = completeLedger(runtimeDirectory, given);
   faults.push(...ledgerFaults(ledger, null));
@@ -204,7 +214,7 @@ function envShares(env: LoadOptions['env'], faults: string[]): Shares {
   return shares;
 }
 
-/** What was given replaces the default of the same name, at every depth. */
+/** Returns the defaults, with each value that was given in the place of the default with the same name, at every depth. */
 function withDefaults<T>(defaults: T, given: unknown): T {
   if (given === undefined) return defaults;
   if (typeof defaults !== 'object' || defaults === null || typeof given !== 'object' || given === null) return given as T;
@@ -273,7 +283,8 @@ function fileConfig(file: string, options: LoadOptions, faults: string[]): Confi
     faults.push(`${file} cannot be read as JSON: ${error instanceof Error ? error.message : 'unknown error'}`);
     return undefined;
   }
-  // The supervisor hands its roles the whole of a demo configuration; a person's file may not say `demo: true`.
+  // The supervisor passes a complete configuration, which it has checked, to its roles in this file. A file that a person
+  // wrote may not contain `demo: true`.
   const internal = options.env.COFFERDAM_ROLE_CONFIG === '1' && typeof raw === 'object' && raw !== null;
   if (internal) return raw as Config;
   const parsed = settings.safeParse(raw);
@@ -281,7 +292,8 @@ function fileConfig(file: string, options: LoadOptions, faults: string[]): Confi
     for (const issue of parsed.error.issues) faults.push(`${issue.path.join('.') || file}: ${issue.message}`);
     return undefined;
   }
-  // What came from the environment of whoever starts it is for the starter only, and goes into no file.
+  // A password in a connection string is refused only when the string is in the file. A string from the environment is
+  // only for the process that was started with it, and is written to no file.
   if (parsed.data.mode === 'production')
     for (const [name, url] of Object.entries(parsed.data.database ?? {}))
       if (typeof url === 'string')
@@ -327,7 +339,7 @@ function complete(given: Settings, options: LoadOptions): Config {
   };
 }
 
-/** The rules that need more than one value. */
+/** Checks the rules that need more than one value. */
 function checkWhole(config: Config, options: LoadOptions, faults: string[]): void {
   if (config.demo)
     for (const edge of config.edges)
@@ -348,7 +360,8 @@ function checkWhole(config: Config, options: LoadOptions, faults: string[]): voi
   if (config.users !== null) faults.push(...userFaults(config.users, nodes));
   if (config.mode === 'production') {
     if (options.isRoot && config.users === null) faults.push('users: production needs one system user per role');
-    if (config.credentials.dayMs !== defaultCredentialAges.dayMs) faults.push('credentials.dayMs: a day is a day in production');
+    if (config.credentials.dayMs !== defaultCredentialAges.dayMs)
+      faults.push(`credentials.dayMs: must be ${defaultCredentialAges.dayMs} in production`);
     if (config.database.embedded) faults.push('database.embedded: production needs a PostgreSQL server of its own');
   }
   const paths = runtimePaths(config);
@@ -362,7 +375,7 @@ function checkWhole(config: Config, options: LoadOptions, faults: string[]): voi
       faults.push(`the socket path ${socket} is longer than ${socketPathBytesMax} bytes: use a shorter runtime directory`);
 }
 
-/** One user for every role and every edge, and for nothing else. */
+/** Every role and every edge needs a system user that nothing else uses. Returns the faults. */
 function userFaults(users: SystemUsers, nodes: readonly string[]): readonly string[] {
   const names = [...Object.values(users.edges), users.warden, users.admin, users.database];
   return [
@@ -371,7 +384,7 @@ function userFaults(users: SystemUsers, nodes: readonly string[]): readonly stri
       .filter((node) => !nodes.includes(node))
       .map((node) => `users.edges: there is no edge ${node}`),
     ...[...new Set(names.filter((name, i) => names.indexOf(name) !== i))].map(
-      (name) => `users: ${name} stands for more than one of them; roles and edges may not share a system user`,
+      (name) => `users: ${name} is used more than once; roles and edges may not share a system user`,
     ),
     ...(names.includes('root') ? ['users: no role may be root'] : []),
   ];

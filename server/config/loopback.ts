@@ -1,31 +1,40 @@
-// Owns: turning the host of the operators' TCP listener into one loopback address, before anything is started.
-// Must never: hand on a name. What a name means may change between the look and the listening.
+// Owns: resolving the host of the operators' TCP listener to one loopback address before anything is started.
+// Must never: return a name. The address behind a name may change between this check and the listening.
 import { lookup } from 'node:dns/promises';
 import { addressBytes, loopbackAddress } from '../domain/addresses.ts';
 import { CofferdamError } from '../domain/errors.ts';
 import type { Config } from './config.ts';
 
-const rule = 'operators come through SSH to the unix socket or to a loopback address (OPERATIONS.md)';
+const rule = 'operators connect through SSH to the unix socket or to a loopback address (OPERATIONS.md)';
 
-/** Why this host may not be listened on; undefined when it is a loopback address, or a name that must be looked up first. */
+/**
+ * Returns why the listener may not use this host. Returns undefined for a loopback address, and for a name that has to
+ * be looked up first.
+ */
 export function hostFault(host: string): string | undefined {
   if (loopbackAddress(host) !== undefined || addressBytes(host) === undefined) return undefined;
   return `admin.tcp: ${host} is no loopback address; ${rule}`;
 }
 
-/** The address to listen on, of all that a name stands for. Throws `configuration` unless every one of them is loopback. */
+/**
+ * Returns the address to listen on, out of all addresses of a name. Throws `configuration` unless every one of them is
+ * a loopback address.
+ */
 export function onlyLoopback(host: string, addresses: readonly string[]): string {
   const foreign = addresses.filter((one) => loopbackAddress(one) === undefined);
   const [first] = addresses.map(loopbackAddress);
   if (foreign.length > 0 || first === undefined)
     throw new CofferdamError(
       'configuration',
-      `admin.tcp: ${host} stands for ${foreign.join(', ') || 'nothing'}, not for loopback addresses only; ${rule}`,
+      `admin.tcp: ${host} resolves to ${foreign.join(', ') || 'nothing'}, not to loopback addresses only; ${rule}`,
     );
   return first;
 }
 
-/** The same configuration with an address in place of a name. Throws `configuration`. */
+/**
+ * Returns the same configuration with an address in the place of a name. Throws `configuration` when the host is not
+ * loopback or cannot be resolved.
+ */
 export async function withResolvedAdmin(config: Config): Promise<Config> {
   const { tcp } = config.admin;
   if (tcp === null) return config;

@@ -1,57 +1,70 @@
-// Owns: how much one edge may make the warden store, at once and a minute, whatever it says and whoever sits in it.
-// Must never: be near what an honest edge needs, or be without a number.
+// Owns: how much one edge may make the warden store, at once and in each minute, whatever the edge says and whoever
+// controls it.
+// Must never: be close to what an honest edge needs, or leave an operation without a number.
 import { z } from 'zod';
 import type { Allowance } from '../domain/allowance.ts';
 
 export type NodeAllowances = {
-  /** Runs of the node: one row, and what its former run left open ends. */
+  /** Starts of the node. Each writes one row, and ends what the node's former run left open. */
   readonly runs: Allowance;
-  /** Messages of logins that prove something, from where people log in: an entry, a count of guesses, a session. */
+  /**
+   * Login messages that carry a proof, from sources from which people have logged in. Each may cause an entry, a count
+   * of guesses, or a session.
+   */
   readonly logins: Allowance;
-  /** The same from everywhere else, in all: a flood of strangers meets this, and takes nothing of `logins`. */
+  /**
+   * Login messages that carry a proof, from all other sources together. A flood from unknown sources is limited here,
+   * and takes nothing from `logins`.
+   */
   readonly strangers: Allowance;
-  /** Of that, from one network (IPv4 /24, IPv6 /48). */
+  /** The part of `strangers` that one network may have (IPv4 /24, IPv6 /48). */
   readonly strangerNetwork: Allowance;
-  /** Passwords hashed for who has not logged in from there: each keeps a processor busy for a tenth of a second. A quarter for one network. */
+  /**
+   * Passwords that are hashed for clients that have not logged in from their source. Each keeps a processor busy for a
+   * tenth of a second. One network may have a quarter.
+   */
   readonly strangerHashes: Allowance;
-  /** First key exchanges of connections from where people log in: a signature each, and no row. */
+  /** First key exchanges of connections from sources from which people have logged in. Each costs one signature and writes no row. */
   readonly signatures: Allowance;
-  /** The same from everywhere else; a quarter for one network. */
+  /** First key exchanges of connections from all other sources. One network may have a quarter. */
   readonly strangerSignatures: Allowance;
-  /** Further key exchanges of connections that have had their first; a quarter for one network, which may be the doing of one client. */
+  /** Further key exchanges of existing connections. One network may have a quarter, because all of them may come from one client. */
   readonly rekeys: Allowance;
-  /** Proofs of host keys for clients that were told of them: a signature for each key that is named. */
+  /** Proofs of host keys, for clients that were told of those keys. Each named key costs one signature. */
   readonly proofs: Allowance;
-  /** Keys of its own account for the self-test: one a run. */
+  /** Keys for the account of the self-test: one for each run. */
   readonly selfTestKeys: Allowance;
-  /** Reports of the self-test: at most eight verdicts, entries and alerts each. */
+  /** Reports of the self-test. Each has at most eight verdicts, and may cause as many entries and alerts. */
   readonly verdicts: Allowance;
-  /** Lines and answers of the console: an entry each. */
+  /** Lines and answers of the SSH console. Each writes an entry. */
   readonly console: Allowance;
-  /** Names listed, changed, opened: an entry and a few rows each, beside the budgets of who does it. */
+  /** Names that are listed, changed or opened. Each writes an entry and a few rows, and is also charged to the budgets of the session. */
   readonly names: Allowance;
-  /** Extents begun, sealed, read: an entry or a row each. 16 MiB each at most, so it is more than a wire carries. */
+  /**
+   * Extents that are begun, sealed or read. Each writes an entry or a row. With up to 16 MiB for each extent, the
+   * default is more than a network connection can carry.
+   */
   readonly extents: Allowance;
 };
 
 export const defaultNodeAllowances: NodeAllowances = {
-  // An edge whose warden or database comes and goes greets again every few seconds.
+  // An edge whose warden or database keeps failing says hello again every few seconds.
   runs: { atOnce: 120, perMinute: 60 },
   logins: { atOnce: 6000, perMinute: 6000 },
-  // A login is three such messages: 2,000 newcomers at once, 400 of them behind one network.
+  // A login takes three such messages. The defaults allow 2,000 new clients at once, 400 of them behind one network.
   strangers: { atOnce: 6000, perMinute: 6000 },
   strangerNetwork: { atOnce: 1200, perMinute: 1200 },
   strangerHashes: { atOnce: 120, perMinute: 120 },
-  // A thousandth of a second each: a tenth of one processor for each kind, all the time.
+  // A signature takes a thousandth of a second. Each of these two allowances is a tenth of one processor, all the time.
   signatures: { atOnce: 2000, perMinute: 6000 },
   strangerSignatures: { atOnce: 2000, perMinute: 6000 },
-  // Each connection once an hour or for each GiB.
+  // A connection exchanges keys again once an hour or for each GiB.
   rekeys: { atOnce: 2000, perMinute: 2000 },
-  // Once a connection, and as a rule only by a client that does not know a key yet.
+  // A client asks for this once for each connection, and usually only when there is a host key that it does not know yet.
   proofs: { atOnce: 2000, perMinute: 6000 },
   selfTestKeys: { atOnce: 10, perMinute: 1 },
   verdicts: { atOnce: 60, perMinute: 20 },
-  // An eighth of this is one account's, a quarter one customer's, as of all that sessions ask.
+  // One account may have an eighth of this and one customer a quarter, as of everything that sessions ask for.
   console: { atOnce: 1200, perMinute: 1200 },
   names: { atOnce: 60_000, perMinute: 60_000 },
   extents: { atOnce: 120_000, perMinute: 120_000 },

@@ -1,32 +1,41 @@
-// Owns: the one table of directories and secrets below the runtime directory: whose they are and who may do what. The supervisor lays them out
-// by it, doctor judges by it.
-// Must never: widen a directory that another role must not enter.
+// Owns: the one table of the directories and secrets below the runtime directory, with their owners and permissions.
+// The supervisor creates the directories by this table, and `doctor` checks them by it.
+// Must never: open a directory to a role that must not enter it.
 import { dirname } from 'node:path';
 import { type Config, runtimePaths } from './config.ts';
 
-/** `starter`: who ran `cofferdam up` or `cofferdam migrate`; `store`, `operators`, `clients` of the database: a group only. */
+/**
+ * Who holds a directory or secret. `starter` is the user who ran `cofferdam up` or `cofferdam migrate`. `store`,
+ * `operators` and `clients` (of the database) are groups only.
+ */
 export type Holder = 'starter' | 'warden' | 'admin' | 'database' | 'store' | 'operators' | 'clients' | { readonly edge: string };
 export type Place = { readonly path: string; readonly owner: Holder; readonly group: Holder; readonly mode: number };
 export type Secret = {
   readonly path: string;
   readonly owner: Holder;
-  /** False: only some installations have it. */
+  /** False when only some installations have this secret. */
   readonly isRequired: boolean;
 };
 
-/** Made by others, or put there by hand: nobody but these may own it, nobody else may write in it. */
+/**
+ * A directory that others create, or in which an operator puts files by hand. Only `owners` may own it, and nobody else
+ * may write in it.
+ */
 export type Kept = { readonly path: string; readonly owners: readonly Holder[] };
 
-/** A secret is for its owner's eyes: no bit of these. */
+/** The permission bits that a secret must not have: only its owner may read it. */
 export const secretForbidden = 0o077;
 export const secretMode = 0o400;
 
 const place = (path: string, owner: Holder, mode: number, group: Holder = owner): Place => ({ path, owner, group, mode });
 
-/** Directories elsewhere (another mount) are their keeper's to make. */
+/**
+ * Returns whether a path is below a directory. A directory elsewhere, for example on another mount, has to be created
+ * by whoever manages it.
+ */
 const isBelow = (directory: string, path: string): boolean => path.startsWith(`${directory}/`);
 
-/** Every directory that is laid out, parents first. */
+/** Returns every directory that the supervisor creates, parents first. */
 export function directoriesOf(config: Config): readonly Place[] {
   const paths = runtimePaths(config);
   const runtime = config.runtimeDirectory;
@@ -36,24 +45,27 @@ export function directoriesOf(config: Config): readonly Place[] {
     place(config.storeDirectory, 'starter', 0o755),
     place(dirname(paths.incoming('x')), 'starter', 0o755),
     ...config.edges.flatMap(({ node }) => [
-      // The warden makes its socket here; the directory's group, inherited by the socket, is the one edge that may connect.
+      // The warden creates its socket here. The socket inherits the directory's group, which holds the one edge that may connect.
       place(dirname(paths.wardenSocket(node)), 'warden', 0o2750, { edge: node }),
-      // Its edge writes, the warden takes over and deletes, and nobody else may enter. The edge does not own it: it cannot let others in.
+      // The edge writes here, and the warden copies and deletes what was written; nobody else may enter. The edge does
+      // not own the directory, so it cannot open it to others.
       place(paths.incoming(node), 'warden', 0o2770, { edge: node }),
     ]),
     place(paths.objects, 'warden', 0o2750, 'store'),
-    // Operators of this machine may pass and connect, edges may not even knock; the socket inherits the group. Nobody but the admin process lists it.
+    // Operators of this machine may pass through this directory and connect to the socket, which inherits the group.
+    // Edges cannot even connect. Only the admin process may list the directory.
     place(dirname(paths.adminSocket), 'admin', 0o2710, 'operators'),
-    // Only root and the warden may enter: whoever may make the first operators is root on this machine.
+    // Only root and the warden may enter. Whoever may create the first operators must be root on this machine.
     place(dirname(paths.bootstrapSocket), 'warden', 0o700),
-    // Only the warden writes what it witnessed and what it archived; operators and auditors may read it.
+    place(dirname(paths.recordMemory), 'warden', 0o700),
+    // Only the warden writes its witness files and its archives. Operators and auditors may read the witness files.
     ...config.ledger.witnesses.flatMap((one) =>
       one.type === 'file' && isBelow(runtime, one.directory) ? [place(one.directory, 'warden', 0o755)] : [],
     ),
     ...(isBelow(runtime, config.ledger.archiveDirectory) ? [place(config.ledger.archiveDirectory, 'warden', 0o700)] : []),
     place(paths.secrets, 'starter', 0o755),
-    // Whoever starts the product puts secrets there, as root: so a role may enter, and put nothing in their place. In development the warden
-    // makes its own keys there, and can touch no other file.
+    // The user who starts the product puts secrets here, and is root in production: the role may enter, and cannot replace
+    // a secret. In development the warden creates its own keys here, and cannot change files of others (sticky bit).
     place(dirname(paths.masterKey), 'starter', config.mode === 'development' ? 0o1770 : 0o750, 'warden'),
     place(dirname(paths.adminDatabasePassword), 'starter', 0o750, 'admin'),
     place(dirname(paths.migrateDatabasePassword), 'starter', 0o700),
@@ -62,14 +74,14 @@ export function directoriesOf(config: Config): readonly Place[] {
     ...(config.database.embedded
       ? [
           place(dirname(paths.postgresData), 'database', 0o700),
-          // Whoever may connect may use up all connections without a password; the socket inherits the group.
+          // Whoever may connect can use up all connections without a password. The socket inherits the directory's group.
           place(paths.postgresSocketDirectory, 'database', 0o2750, 'clients'),
         ]
       : []),
   ];
 }
 
-/** Directories in which keys and certificates stand that the roles trust. */
+/** Returns the directories that contain keys and certificates that the roles trust. */
 export function keptDirectoriesOf(config: Config): readonly Kept[] {
   const { certs, hostKeys, operators } = runtimePaths(config);
   return [
@@ -79,7 +91,7 @@ export function keptDirectoriesOf(config: Config): readonly Kept[] {
   ];
 }
 
-/** Every key, password and connection string; operators' own keys stand elsewhere. */
+/** Returns every key, password and connection string of the installation. The operators' own keys are stored elsewhere. */
 export function secretsOf(config: Config): readonly Secret[] {
   const paths = runtimePaths(config);
   const of = (owner: Holder, required: readonly string[], others: readonly string[]): readonly Secret[] => [

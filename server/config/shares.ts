@@ -1,6 +1,7 @@
-// Owns: the one table of shares: of every resource of the warden, the admin process and the way between edge and warden, how much there is, what one node or person may have,
-// and what is kept for the other plane or for security officers (T-35, T-38).
-// Must never: hold a line that one holder can use up.
+// Owns: the one table of shares. For every shared resource of the warden, of the admin process, and of the connection
+// between edge and warden, it says how much there is, how much one node or person may have, and how much is reserved
+// for the other plane or for security officers (T-35, T-38).
+// Must never: have a line that one holder can use up.
 import { type Share, shareFault } from '../domain/share.ts';
 
 type Numbers = Partial<Omit<Share, 'of' | 'what'>> & { readonly total: number; readonly each: number };
@@ -13,22 +14,25 @@ const person = line('person');
 export const defaultShares = {
   warden: {
     connections: node('connections of edges', { total: 128, each: 4, reserve: 32 }),
-    // Further ones of a node are read and wait; beyond that its stream is not read.
+    // Further calls of a node are read and wait (`waiting`). Beyond that number, the stream of the node is not read.
     calls: node('calls under way', { total: 4096, each: 256, reserve: 1024, waiting: 1024, waitMs: 30_000 }),
     transactions: node('transactions', { total: 12, each: 6, reserve: 3, waiting: 1280, waitMs: 10_000 }),
-    // Each is remembered for a minute; one more, and the connection it comes by ends. An honest edge sends none.
+    // Each fault is remembered for a minute. A node that sends one more than it may loses the connection on which it
+    // was sent. An honest edge sends none.
     faults: node('messages of a wrong form in a minute', { total: 64, each: 10, reserve: 16 }),
-    // A lease that comes later than `leaseLostMs` is worth nothing.
+    // A lease that is renewed later than `leaseLostMs` is worthless, so waiting longer makes no sense.
     leases: node('renewals of leases', { total: 6, each: 1, reserve: 2, waiting: 4, waitMs: 1000 }),
-    greetings: node('greetings of edges', { total: 3, each: 1, reserve: 1, waiting: 2, waitMs: 10_000 }),
+    greetings: node('node.hello calls of edges', { total: 3, each: 1, reserve: 1, waiting: 2, waitMs: 10_000 }),
     logins: node('logins under way', { total: 5000, each: 2000, reserve: 1500 }),
     identifiers: node('session identifiers of logins to come', { total: 20_000, each: 5000, reserve: 5000 }),
-    // Remembered for two lives of a challenge, ten minutes; a node has 240 a second at most, by its allowances.
+    // A signed exchange is remembered for two lifetimes of a challenge, ten minutes. A node has at most 240 in a
+    // second, by its allowances.
     signatures: node('key exchanges signed in ten minutes', { total: 800_000, each: 250_000, reserve: 250_000 }),
-    // Each takes 64 MiB and a processor: of two one stays free of any one plane's. What finds no place in the line is refused as a wrong password is.
+    // Each hash takes 64 MiB and one processor. Of the two places, one plane can take only one. A login that finds no
+    // place in the queue is refused like one with a wrong password.
     hashes: node('passwords being hashed', { total: 2, each: 1, reserve: 1, waiting: 32, waitMs: 20_000 }),
     grants: node('charges waiting for their batch', { total: 4096, each: 1024, reserve: 1024 }),
-    // The oldest of the same node makes room.
+    // When there is no room, the oldest dialogue of the same node is dropped.
     dialogues: node('console dialogues', { total: 1000, each: 400, reserve: 300 }),
     sessions: node('sessions held in memory', { total: 20_000, each: 8000, reserve: 6000 }),
     passes: line('warden')("transactions of the warden's own passes and of operators' commands", {
@@ -39,30 +43,37 @@ export const defaultShares = {
     }),
   },
   edge: {
-    // Fewer than the warden reads ahead of (`warden.calls`, each): a lease finds its stream open, whatever clients ask.
+    // The total must be less than the number of calls that the warden reads ahead for one node (`warden.calls`, each),
+    // so that the stream can always carry a lease, whatever clients ask.
     calls: line('session')('calls to the warden under way', { total: 240, each: 64, reserve: 48, waiting: 2048, waitMs: 20_000 }),
   },
   admin: {
-    // The oldest makes room: who speaks is done in milliseconds.
+    // When there is no room, the oldest connection is dropped. A client with a certificate shows it within milliseconds.
     handshakes: line('stranger')('connections that have not shown a certificate', { total: 64, each: 64 }),
     connections: person('connections', { total: 64, each: 8, reserve: 16 }),
     calls: person('calls under way', { total: 96, each: 12, reserve: 24, waiting: 64, waitMs: 20_000 }),
-    // Each is remembered for a minute; one more, and the connection it comes by ends. cofferctl looks at what it sends.
+    // Each fault is remembered for a minute. A person who sends one more than allowed loses the connection on which it
+    // was sent. cofferctl checks what it sends.
     faults: person('calls of a wrong form in a minute', { total: 200, each: 20, reserve: 40 }),
     transactions: person('transactions', { total: 8, each: 3, reserve: 2, waiting: 128, waitMs: 20_000 }),
-    searches: person('long looks at the record', { total: 6, each: 2, reserve: 2, waiting: 8, waitMs: 15_000 }),
-    // At most a fourth of the wall below. An operator who ends his terminal does not take back what he asked: it keeps its place until it is answered.
+    searches: person('long queries of the record', { total: 6, each: 2, reserve: 2, waiting: 8, waitMs: 15_000 }),
+    // At most a fourth of `commandsWall` below. An operator who closes the terminal does not take back a command: the
+    // command keeps its place until it is answered.
     commands: person('commands that wait for the warden', { total: 32, each: 4, reserve: 8 }),
-    // Of those. A plan is the work of its command and of undoing it; further ones of a person wait for his own.
+    // A part of `commands`. A plan costs the work of its command and of undoing it. Further plans of a person wait for
+    // that person's own place.
     plans: person('plans being made', { total: 8, each: 2, reserve: 2, waiting: 8, waitMs: 15_000 }),
-    // The oldest of the same person makes room; nobody else's does.
+    // When there is no room, the oldest answer of the same person is dropped, and nobody else's.
     answers: person('answers kept', { total: 12, each: 3, reserve: 3 }),
     questions: person('incident questions being answered', { total: 2, each: 1, reserve: 1, waiting: 3, waitMs: 900_000 }),
     verifications: person('verifications of the record kept', { total: 4, each: 1, reserve: 1 }),
   },
 } as const satisfies Readonly<Record<'warden' | 'edge' | 'admin', Readonly<Record<string, Share>>>>;
 
-/** What waits for the warden in the database, whatever the admin process is: kept by migrations/0040. */
+/**
+ * How many commands may wait for the warden in the database, whatever the admin process does. The database enforces
+ * this (migrations/0040).
+ */
 export const commandsWall = { total: 128, each: 16, reserve: 32 } as const;
 
 type Table = typeof defaultShares;
@@ -70,7 +81,7 @@ export type Shares = { readonly [P in keyof Table]: { readonly [L in keyof Table
 export type WardenShares = Shares['warden'];
 export type AdminShares = Shares['admin'];
 
-/** Every line with its name, `warden.logins` for instance. */
+/** Returns every line of the table with its name, such as `warden.logins`. */
 export function linesOf(shares: Shares): readonly (readonly [string, Share])[] {
   return Object.entries(shares).flatMap(([process, lines]) =>
     Object.entries(lines).map(([name, share]) => [`${process}.${name}`, share] as const),
@@ -93,6 +104,9 @@ export function sharesFaults(shares: Shares): readonly string[] {
   return [...faults, ...more, ...walled];
 }
 
-/** The warden's pool is as large as what may be used of it at once: no line waits for another one's connections. */
+/**
+ * Returns the number of connections in the warden's pool: as many as all its lines may use at once, so that no line
+ * waits for the connections of another.
+ */
 export const wardenConnections = ({ transactions, leases, greetings, passes }: WardenShares): number =>
   transactions.total + leases.total + greetings.total + passes.total;

@@ -1,20 +1,24 @@
-// Owns: how long each role may take to stop. The role's own patience and that of whoever waits for it (the supervisor, a unit of systemd, a container) are one
-// calculation: nobody is killed while it still says what became of acknowledged bytes.
-// Must never: be shorter than what a role may wait for by itself.
+// Owns: how long each role may take to stop. The role's own limits and the limit of the process that waits for it (the
+// supervisor, a systemd unit, a container) come from one calculation, so that no role is killed while it still reports
+// what happened to acknowledged bytes.
+// Must never: give a role less time than it may itself wait for.
 import type { Limits } from './config.ts';
 
-/** For so long at most an edge that goes seals what its uploads acknowledged, and tells the warden of it, once every connection was ended. */
+/**
+ * How long an edge that stops may take, after every connection was ended, to seal the bytes that its uploads
+ * acknowledged and to report them to the warden.
+ */
 export const lastWordsMs = 10_000;
-/** What a process needs besides: threads that end, the last lines of its log. */
+/** The additional time that a process needs to end its threads and to write the last lines of its log. */
 const restMs = 5000;
 
-/** While an edge that is stopped lets transfers finish, before it cuts them. */
+/** Returns how long an edge that is stopped lets transfers finish before it cuts them, in milliseconds. */
 export const transfersMs = ({ drainMs }: Pick<Limits, 'drainMs'>): number => drainMs / 2;
 
-/** After this time a role that was asked to stop may be ended by force. */
+/** Returns the time in milliseconds after which a role that was asked to stop may be killed. */
 export const stopGraceMs = (limits: Pick<Limits, 'drainMs'>): Readonly<Record<'edge' | 'admin' | 'warden', number>> => ({
   edge: transfersMs(limits) + lastWordsMs + restMs,
   admin: restMs,
-  // It waits two seconds for edges that are in the middle of something, and answers what is under way.
+  // The warden waits two seconds for edges that are in the middle of a call, and answers the calls that are under way.
   warden: 2 * restMs,
 });

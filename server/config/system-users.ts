@@ -1,20 +1,23 @@
-// Owns: what the machine says of users and groups: /etc/passwd and /etc/group.
+// Owns: reading the users and groups of the machine from /etc/passwd and /etc/group.
 import { readFileSync } from 'node:fs';
 import type { SystemUsers } from './config.ts';
 
-/** Members may read sealed objects, and write nowhere by it: every edge, and the warden, which owns them. */
+/** Members may read sealed objects, and the group lets nobody write. Its members are every edge, and the warden, which owns the objects. */
 export const storeGroup = 'cofferdam-store';
-/** Members may connect to the admin process's socket. Who they are there, their certificates say. */
+/** Members may connect to the socket of the admin process. Their certificates decide who they are there. */
 export const operatorsGroup = 'cofferdam-operators';
-/** Members may open connections to the database on this machine: the roles that have a password for it. A connection counts before anybody proved anything. */
+/**
+ * Members may open connections to the database on this machine. They are the roles that have a password for it. The
+ * group exists because a connection takes a place before the client has proved anything.
+ */
 export const databaseGroup = 'cofferdam-database';
 
-/** The user of a role, or of one edge. */
+/** Returns the system user of a role or of one edge. */
 export function userOf(users: SystemUsers, holder: 'warden' | 'admin' | 'database' | { readonly edge: string }): string | undefined {
   return typeof holder === 'string' ? users[holder] : users.edges[holder.edge];
 }
 
-/** The fields of the line of a name. */
+/** Returns the fields of the line with this name, or undefined when there is none. */
 export function lookUp(file: '/etc/passwd' | '/etc/group', name: string): readonly string[] | undefined {
   return readFileSync(file, 'utf8')
     .split('\n')
@@ -22,7 +25,7 @@ export function lookUp(file: '/etc/passwd' | '/etc/group', name: string): readon
     ?.split(':');
 }
 
-/** The name of an id; the id itself when nobody has it. */
+/** Returns the name that belongs to an id, or the id itself when it has no name. */
 export function nameOf(file: '/etc/passwd' | '/etc/group', id: number): string {
   const line = readFileSync(file, 'utf8')
     .split('\n')
@@ -31,8 +34,10 @@ export function nameOf(file: '/etc/passwd' | '/etc/group', id: number): string {
 }
 
 /**
- * What each user of the wall is a member of beyond what it must be, and who else is in its own group. The two texts are /etc/passwd and /etc/group.
- * `isAlone`: no other installation on this machine shares the warden's user and the store's group, as development does.
+ * Returns the group memberships that should not exist: a role's user that is a member of more than it must be, or
+ * another user in a role's own group. `passwd` and `group` are the texts of /etc/passwd and /etc/group. `isAlone` is
+ * true when no other installation on this machine shares the warden's user and the group of the store, as installations
+ * for development do.
  */
 export function groupFaults(users: SystemUsers, passwd: string, group: string, isAlone: boolean): readonly string[] {
   const edges = Object.values(users.edges);

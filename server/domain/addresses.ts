@@ -1,12 +1,16 @@
-// Owns: the few facts about network addresses that the domain needs: one spelling, networks, what counts as one source.
-// Must never: take a name for an address. Names could resolve to anything.
+// Owns: the facts about network addresses that the rules need: one canonical spelling, networks, and what counts as one
+// source.
+// Must never: accept a host name as an address. A name could resolve to anything.
 
-/** Literal loopback addresses only. */
+/** Returns whether `host` is a literal loopback address. A name such as `localhost` is not. */
 export function isLoopback(host: string): boolean {
   return host === '::1' || host === '[::1]' || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(host);
 }
 
-/** 4 or 16 bytes of an address; IPv4-mapped and IPv4-compatible spellings of IPv6 give the 4 bytes. Undefined for anything else. */
+/**
+ * Returns the 4 or 16 bytes of an address, or undefined for any other text. An IPv4-mapped IPv6 address
+ * (::ffff:a.b.c.d) gives the 4 bytes of the IPv4 address. A zone such as `%eth0` is ignored.
+ */
 export function addressBytes(text: string): Uint8Array | undefined {
   const plain = text.toLowerCase().replace(/%.*$/, '');
   if (!plain.includes(':')) return fourBytes(plain);
@@ -16,7 +20,10 @@ export function addressBytes(text: string): Uint8Array | undefined {
   return isMapped ? bytes.slice(12) : bytes;
 }
 
-/** 4 or 16 bytes of an address as a database compares it: an IPv4-mapped address of IPv6 stays one of IPv6. Undefined for anything else. */
+/**
+ * Returns the 4 or 16 bytes of an address as PostgreSQL compares it, or undefined for any other text. In contrast to
+ * `addressBytes`, an IPv4-mapped IPv6 address stays an IPv6 address of 16 bytes.
+ */
 export function plainAddressBytes(text: string): Uint8Array | undefined {
   const plain = text.toLowerCase();
   return plain.includes(':') ? sixteenBytes(plain) : fourBytes(plain);
@@ -50,13 +57,16 @@ function sixteenBytes(text: string): Uint8Array | undefined {
   return Uint8Array.from([...head, ...new Array<number>(zeros).fill(0), ...tail]);
 }
 
-/** One spelling for an address (RFC 5952): IPv4-mapped IPv6 becomes IPv4. Empty for what is no address. */
+/**
+ * Returns the canonical text of an address (RFC 5952), with an IPv4-mapped IPv6 address as IPv4. Returns an empty text
+ * when the input is no address.
+ */
 export function canonicalAddress(address: string): string {
   const bytes = addressBytes(address);
   if (bytes === undefined) return '';
   if (bytes.length === 4) return bytes.join('.');
   const joined = groupsOf(bytes).join(':');
-  // The longest run of two or more zero groups becomes `::`, the first of equals.
+  // RFC 5952 section 4.2: the longest run of two or more zero groups becomes `::`, and the first of several equally long runs.
   const runs = [...joined.matchAll(/(?:^|(?<=:))0(?::0)+(?=:|$)/g)].sort((a, b) => b[0].length - a[0].length);
   const [longest] = runs;
   if (longest === undefined) return joined;
@@ -65,7 +75,10 @@ export function canonicalAddress(address: string): string {
   return `${before}::${after}`;
 }
 
-/** What counts as one source: an IPv4 address, or the /64 of an IPv6 address (one line's worth of addresses). */
+/**
+ * Returns the text that stands for one source: an IPv4 address, or the /64 of an IPv6 address, because one line usually
+ * has a whole /64.
+ */
 export function sourceOf(address: string): string {
   const bytes = addressBytes(address);
   if (bytes === undefined || bytes.length === 4) return canonicalAddress(address);
@@ -73,7 +86,10 @@ export function sourceOf(address: string): string {
   return `${network}/64`;
 }
 
-/** The network that a source is one of: those who can use many addresses can use these. IPv4 /24, IPv6 /48. */
+/**
+ * Returns the network around a source: the /24 of an IPv4 address, the /48 of an IPv6 address. A client that can use
+ * many addresses is expected to find them in one such network.
+ */
 export function neighbourhoodOf(address: string): string {
   const bytes = addressBytes(address);
   if (bytes === undefined) return address;
@@ -81,14 +97,17 @@ export function neighbourhoodOf(address: string): string {
   return `${canonicalAddress(`${groupsOf(bytes.subarray(0, 6)).join(':')}:0:0:0:0:0`)}/48`;
 }
 
-/** One spelling of a literal loopback address, 127.0.0.0/8 or ::1, brackets or not. Undefined for anything else, names included. */
+/**
+ * Returns the canonical text of a literal loopback address (127.0.0.0/8 or ::1, with or without brackets), or undefined
+ * for anything else, names included.
+ */
 export function loopbackAddress(host: string): string | undefined {
   const plain = /^\[(.*:.*)\]$/.exec(host)?.[1] ?? host;
   const canonical = plain.includes('%') ? '' : canonicalAddress(plain);
   return canonical === '::1' || canonical.startsWith('127.') ? canonical : undefined;
 }
 
-/** `HOST:PORT`, with an IPv6 address in brackets. Undefined for anything else, port 0 included. */
+/** Parses `HOST:PORT`, with an IPv6 address in brackets. Returns undefined for anything else, port 0 included. */
 export function parseHostPort(text: string): { readonly host: string; readonly port: number } | undefined {
   const match = /^(?:\[([0-9a-fA-F:.]{2,45})\]|([^:[\]\s/]{1,255})):(\d{1,5})$/.exec(text);
   const port = Number(match?.[3] ?? 0);
@@ -101,7 +120,7 @@ const groupsOf = (bytes: Uint8Array): readonly string[] =>
 
 export type Network = { readonly bytes: Uint8Array; readonly bits: number };
 
-/** `192.0.2.0/24`, `2001:db8::/32`, or one address. Undefined for anything else. */
+/** Parses `192.0.2.0/24`, `2001:db8::/32`, or a single address. Returns undefined for anything else. */
 export function parseNetwork(text: string): Network | undefined {
   const match = /^([^/]+)(?:\/(\d{1,3}))?$/.exec(text);
   const bytes = match === null ? undefined : addressBytes(match[1] ?? '');
@@ -110,7 +129,11 @@ export function parseNetwork(text: string): Network | undefined {
   return bits <= bytes.length * 8 ? { bytes, bits } : undefined;
 }
 
-/** A wider network says little about who is inside: it limits, and it does not count as a bound. 127.0.0.0/8 is one machine. */
+/**
+ * The smallest number of prefix bits with which a network binds an account to a place. A wider network still limits
+ * where a login may come from, but it says too little about who is inside to count as a binding. 127.0.0.0/8 is
+ * accepted because it is one machine.
+ */
 export const boundBitsMin = { ipv4: 16, ipv6: 32, loopback: 8 } as const;
 
 function binds(network: Network | undefined): boolean {
@@ -119,10 +142,10 @@ function binds(network: Network | undefined): boolean {
   return network.bits >= (network.bytes[0] === 127 ? boundBitsMin.loopback : boundBitsMin.ipv4);
 }
 
-/** Those of a list that are too wide to count as a bound, or cannot be read. */
+/** Returns the networks of a list that are too wide to count as a binding, or that cannot be parsed. */
 export const tooWide = (networks: readonly string[]): readonly string[] => networks.filter((text) => !binds(parseNetwork(text)));
 
-/** Whether a list of source networks binds its account to places: there is one, and none of them is too wide. */
+/** Returns whether a list of source networks binds its account to places: the list is not empty, and none of its networks is too wide. */
 export const areBound = (networks: readonly string[]): boolean => networks.length > 0 && tooWide(networks).length === 0;
 
 export function isInNetwork(address: string, network: Network): boolean {

@@ -1,10 +1,11 @@
-// Owns: which SSH algorithms a listener offers and accepts: one table, three profiles, read by the edge (offers) and by the warden (signatures).
-// Must never: hold SHA-1, CBC or compression in any profile, or a MAC that is not encrypt-then-MAC outside `legacy`.
+// Owns: which SSH algorithms a listener offers and accepts: one table with three profiles, read by the edge (what it
+// offers) and by the warden (which signatures it accepts).
+// Must never: have SHA-1, CBC or compression in any profile, or a MAC that is not encrypt-then-MAC outside `legacy`.
 
 export const profileNames = ['default', 'fips', 'legacy'] as const;
 export type ProfileName = (typeof profileNames)[number];
 
-/** Key exchange methods, by their registered names, that this product can run at all. */
+/** The registered names of all key exchange methods that this product implements. */
 export const keyExchangeMethods = [
   'mlkem768x25519-sha256',
   'curve25519-sha256',
@@ -24,10 +25,13 @@ export type Profile = {
   readonly hostKeys: readonly HostKeyAlgorithm[];
   readonly ciphers: readonly string[];
   readonly macs: readonly string[];
-  /** What user keys may sign with (RFC 8308 `server-sig-algs`). */
+  /** The signature algorithms that user keys may use, as announced in `server-sig-algs` (RFC 8308). */
   readonly userSignatures: readonly string[];
   readonly rsaBitsMin: number;
-  /** Clients without strict key exchange are refused. Where they are not, no mode is offered that prefix truncation could use (CVE-2023-48795). */
+  /**
+   * Whether clients without strict key exchange are refused. A profile that accepts such clients must offer no mode
+   * that a prefix truncation attack could use (CVE-2023-48795).
+   */
   readonly strictRequired: boolean;
 };
 
@@ -49,7 +53,7 @@ const standard: Profile = {
 
 export const profiles: Readonly<Record<ProfileName, Profile>> = {
   default: standard,
-  /** NIST curves, AES-GCM, ECDSA and RSA only. The choice of algorithms, not a validated module. */
+  /** NIST curves, AES-GCM, ECDSA and RSA only. This is a choice of algorithms, not a validated cryptographic module. */
   fips: {
     ...standard,
     name: 'fips',
@@ -58,7 +62,10 @@ export const profiles: Readonly<Record<ProfileName, Profile>> = {
     ciphers: gcm,
     userSignatures: [...ecdsa, ...rsa],
   },
-  /** For partners whose software is older than 2024: a finite-field group, RSA of 2048 bits, no strict key exchange, AES-CTR with plain HMAC-SHA-2. */
+  /**
+   * For partners whose software is older than 2024: adds a finite-field group, RSA keys of 2048 bits, AES-CTR with
+   * HMAC-SHA-2 that is not encrypt-then-MAC, and clients without strict key exchange.
+   */
   legacy: {
     ...standard,
     name: 'legacy',
@@ -74,5 +81,5 @@ export const isKeyExchangeMethod = (name: string): name is KeyExchangeMethod => 
 
 export const isPostQuantum = (method: KeyExchangeMethod): boolean => method.startsWith('mlkem');
 
-/** Hash of the exchange: RFC 8731, RFC 5656 section 6.2.1, RFC 8268, draft-ietf-sshm-mlkem-hybrid-kex. */
+/** Returns the hash of the key exchange: RFC 8731, RFC 5656 section 6.2.1, RFC 8268, draft-ietf-sshm-mlkem-hybrid-kex. */
 export const exchangeHashOf = (method: KeyExchangeMethod): 'sha256' | 'sha384' => (method === 'ecdh-sha2-nistp384' ? 'sha384' : 'sha256');

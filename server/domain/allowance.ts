@@ -1,13 +1,13 @@
-// Owns: how much somebody may do at once and in a minute. No clock: its caller says what time it is.
+// Owns: a token bucket: how much one holder may do at once and in each minute. It reads no clock; its caller passes the time.
 
-/** So many at once, and so many more with each minute. */
+/** The size of a bucket (`atOnce`) and the number of tokens that come back each minute (`perMinute`). */
 export type Allowance = { readonly atOnce: number; readonly perMinute: number };
-/** What is left of it, and when that was (milliseconds of any clock that only goes forward). */
+/** The tokens that were left in a bucket, and when that was, in milliseconds of any clock that only goes forward. */
 export type Purse = { left: number; at: number };
 
 export const fullPurse = ({ atOnce }: Allowance, nowMs: number): Purse => ({ left: atOnce, at: nowMs });
 
-/** Takes one. False: there is none now, and nothing was taken. */
+/** Takes one token. Returns false when there is none; then nothing was taken. */
 export function takeOne(purse: Purse, { atOnce, perMinute }: Allowance, nowMs: number): boolean {
   purse.left = Math.min(atOnce, purse.left + (Math.max(0, nowMs - purse.at) * perMinute) / 60_000);
   purse.at = nowMs;
@@ -16,13 +16,16 @@ export function takeOne(purse: Purse, { atOnce, perMinute }: Allowance, nowMs: n
   return true;
 }
 
-/** What one of several holders may have of an allowance: never nothing. */
+/** Returns the part of an allowance that one of several holders may have: the allowance divided by `divisor`, and at least 1 of each. */
 export const partOf = ({ atOnce, perMinute }: Allowance, divisor: number): Allowance => ({
   atOnce: Math.max(1, Math.floor(atOnce / divisor)),
   perMinute: Math.max(1, Math.floor(perMinute / divisor)),
 });
 
-/** Purses by the names of their holders. Of more than so many, the one that was used least lately goes; who comes again finds a full one. */
+/**
+ * Buckets by the names of their holders, at most `max` of them. When there are more, the least recently used one is
+ * forgotten; its holder starts with a full bucket when it comes again.
+ */
 export class Purses {
   readonly #max: number;
   readonly #purses = new Map<string, Purse>();
@@ -35,7 +38,7 @@ export class Purses {
     return this.#purses.size;
   }
 
-  /** False: this holder has had it, and nothing was taken. */
+  /** Takes one token of this holder. Returns false when the holder has none left; then nothing was taken. */
   take(holder: string, allowance: Allowance, nowMs: number): boolean {
     const purse = this.#purses.get(holder) ?? fullPurse(allowance, nowMs);
     this.#purses.delete(holder);

@@ -1,23 +1,23 @@
 // Owns: the one table that says which sets of proofs open a session, and its evaluation.
-// Must never: know how a proof is checked. Whatever is not in the table is refused.
+// Must never: know how a proof is verified, or accept a set that is not in the table.
 import type { AccountKind } from './ids.ts';
 
 /**
- * A proof that was given and verified. `activation-window` is not given by the client: it holds or it does not. Nothing verifies
- * certificates and security keys yet, so the rows that need them never hold.
+ * A proof that was given and verified. `activation-window` is not given by the client: the window is open or it is not.
+ * Nothing verifies `certificate` and `security-key` yet, so the rows of the table that need them never apply.
  */
 export type Proof = 'public-key' | 'totp' | 'ticket' | 'activation-window' | 'password' | 'certificate' | 'security-key';
-/** SSH authentication methods (RFC 4252, RFC 4256). */
+/** The SSH authentication methods in use (RFC 4252, RFC 4256). */
 export type Method = 'publickey' | 'keyboard-interactive' | 'password';
 
-/** What a session may do: move files, or nothing but enrol a second factor. */
+/** What a session may be used for: transferring files, or enrolling a second factor and nothing else. */
 export type Purpose = 'transfer' | 'enrolment';
 export type PolicyRow = {
   readonly name: string;
   readonly kinds: readonly AccountKind[];
   readonly proofs: readonly Proof[];
   readonly purpose: Purpose;
-  /** Holds only for accounts that are bound to source networks. */
+  /** The row applies only to accounts that are bound to source networks. */
   readonly needsNetworks?: true;
 };
 
@@ -32,7 +32,10 @@ export const policyRows = [
   { name: 'password+ticket', kinds: ['person'], proofs: ['password', 'ticket'], purpose: 'enrolment' },
 ] as const satisfies readonly PolicyRow[];
 export type PolicyRowName = (typeof policyRows)[number]['name'];
-/** What a customer's own policy may name: enrolment follows from the row that needs the code. */
+/**
+ * The names of rows that a customer's own policy may list. Enrolment rows are not listed: each follows from the row
+ * that needs the code.
+ */
 export const transferRowNames = policyRows.filter((row) => row.purpose === 'transfer').map((row) => row.name);
 
 const methodOf: Readonly<Partial<Record<Proof, Method>>> = {
@@ -42,10 +45,10 @@ const methodOf: Readonly<Partial<Record<Proof, Method>>> = {
   password: 'password',
 };
 
-/** What is known of an account that may log in at all. */
+/** What the policy needs to know of an account that may log in. */
 export type PolicyFacts = {
   readonly kind: AccountKind;
-  /** Rows that the customer allows; null = all. A row that nobody knows allows nothing. */
+  /** The names of the rows that the customer allows; null when it allows all of them. An unknown name allows nothing. */
   readonly allowed: readonly string[] | null;
   readonly hasNetworks: boolean;
   readonly isWindowOpen: boolean;
@@ -53,11 +56,11 @@ export type PolicyFacts = {
 
 export type PolicyDecision =
   | { readonly outcome: 'accepted'; readonly row: PolicyRowName; readonly purpose: Purpose }
-  /** At least one proof counted and a sufficient set can still be completed by these methods. */
+  /** At least one proof counted, and one of these methods can still complete a sufficient set. */
   | { readonly outcome: 'partial'; readonly methods: readonly Method[] }
   | { readonly outcome: 'refused' };
 
-/** What a stranger is told before any proof: the same for every name. */
+/** The methods that a client is offered before any proof. They are the same for every user name. */
 export const firstMethods: readonly Method[] = ['publickey', 'password'];
 
 function applies(row: PolicyRow, facts: PolicyFacts): boolean {
@@ -68,7 +71,10 @@ function applies(row: PolicyRow, facts: PolicyFacts): boolean {
 
 const isVerified = (proof: Proof): boolean => proof === 'activation-window' || methodOf[proof] !== undefined;
 
-/** The sets that may open a session for transfers with a credential of this type: what the gateway and the customer both allow, and something verifies. */
+/**
+ * Returns the rows that may open a transfer session with a credential of this type: the customer allows them, and the
+ * gateway can verify every proof in them.
+ */
 export function setsWith(proof: 'public-key' | 'password', facts: PolicyFacts): readonly PolicyRow[] {
   const rows: readonly PolicyRow[] = policyRows;
   return rows.filter(
@@ -76,7 +82,10 @@ export function setsWith(proof: 'public-key' | 'password', facts: PolicyFacts): 
   );
 }
 
-/** Decides from the proofs of one user on one connection. `facts` null: nothing suffices (unknown, suspended, expired, of the other plane). */
+/**
+ * Decides from the proofs that were given on one connection for one user name. `facts` is null when nothing may
+ * suffice: the account is unknown, suspended, expired or of the other plane.
+ */
 export function evaluate(facts: PolicyFacts | null, given: ReadonlySet<Proof>): PolicyDecision {
   if (facts === null) return { outcome: 'refused' };
   const proofs = facts.isWindowOpen ? new Set<Proof>([...given, 'activation-window']) : given;

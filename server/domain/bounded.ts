@@ -1,11 +1,15 @@
-// Owns: the one way to wait for what somebody else must do (a process that ends, a socket that closes): with a bound, and a sentence for when it is over.
-// Must never: wait longer than it was told, or end what it waited for: the next step is its caller's.
+// Owns: the one way to wait for something that somebody else must do (a process that ends, a socket that closes): with
+// a time limit, and an error text that says what was waited for.
+// Must never: wait longer than its limit, or end what it waited for. What happens next is the caller's decision.
 import { CofferdamError } from './errors.ts';
 
-/** Sockets that were destroyed close at once, and their server with them. Milliseconds. */
+/**
+ * The time limit for closing a server whose sockets were destroyed, in milliseconds. Destroyed sockets close at once,
+ * and the server with them.
+ */
 export const closedMs = 5000;
 
-/** What `work` gives; rejects with `unavailable` and a sentence that says for what it waited when `withinMs` are over before. */
+/** Returns what `work` resolves to. Rejects with `unavailable`, and a text that names `what`, when `withinMs` milliseconds pass first. */
 export async function bounded<T>(withinMs: number, what: string, work: PromiseLike<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const over = new Promise<never>((_resolve, reject) => {
@@ -18,7 +22,10 @@ export async function bounded<T>(withinMs: number, what: string, work: PromiseLi
   }
 }
 
-/** The same where the bound is no failure: whether it happened in time. */
+/**
+ * Returns whether `work` resolves within `withinMs` milliseconds, for waits in which running out of time is no failure.
+ * Rejects when `work` rejects first.
+ */
 export async function happens(withinMs: number, work: PromiseLike<unknown>): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined;
   const over = new Promise<false>((resolve) => {

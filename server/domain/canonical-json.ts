@@ -1,10 +1,13 @@
-// Owns: canonical JSON (RFC 8785): one text for one value, so that a signature over it means one thing.
+// Owns: canonical JSON (RFC 8785): exactly one text for each value, so that a signature over the text has one meaning.
 // Must never: write a number that two implementations could write differently.
 import { CofferdamError } from './errors.ts';
 
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [name: string]: Json };
 
-/** Throws `invalid` for what JSON cannot hold, for numbers that are not safe integers, and for text with lone surrogates. */
+/**
+ * Returns the canonical text of a value. Throws `invalid` for values that JSON cannot hold, numbers that are not safe
+ * integers, and text with lone surrogates.
+ */
 export function canonicalJson(value: unknown): string {
   if (value === null || typeof value === 'boolean') return String(value);
   if (typeof value === 'number') {
@@ -19,7 +22,7 @@ export function canonicalJson(value: unknown): string {
   if (typeof value === 'object' && Object.getPrototypeOf(value) === Object.prototype) {
     const named = value as Readonly<Record<string, unknown>>;
     const names = Object.keys(named).filter((name) => named[name] !== undefined);
-    // The default order is that of UTF-16 code units, which is the one of RFC 8785 section 3.2.3.
+    // The default sort order is that of UTF-16 code units, as RFC 8785 section 3.2.3 requires.
     return `{${names
       .sort()
       .map((name) => `${canonicalJson(name)}:${canonicalJson(named[name])}`)
@@ -28,7 +31,7 @@ export function canonicalJson(value: unknown): string {
   throw new CofferdamError('invalid', 'this cannot be written as JSON');
 }
 
-/** The value of a text that is canonical; throws `invalid` for any other, so that nobody signs two texts of one value. */
+/** Returns the value of a canonical text. Throws `invalid` for any other text, so that no value can be signed in two spellings. */
 export function parseCanonicalJson(text: string): Json {
   let value: Json;
   try {

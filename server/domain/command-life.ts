@@ -1,17 +1,17 @@
-// Owns: how long an operator's command is good for, told to both who ask and who carry out.
-// Must never: let whoever asked stop waiting before what he asked is done or can never be done any more.
+// Owns: how long an operator's command is valid, for those who ask and those who execute.
+// Must never: let the process that asked stop waiting before the command was executed or can no longer be executed.
 
-/** All counted from when it was asked, by the clock of the database. */
+/** All three times are counted from the moment when the command was asked for, by the clock of the database. */
 export const commandLife = {
-  /** Older than this it is not begun; the warden answers so. */
+  /** A command that is older than this is not begun; the warden answers that it is too old. */
   beginMs: 15_000,
-  /** Older than this it cannot be committed: migrations/0040 keeps it, whatever the warden thinks. */
+  /** A command that is older than this cannot be committed. The database enforces this (migrations/0040), whatever the warden does. */
   endMs: 45_000,
-  /** Whoever asked waits so long: some seconds more than anything can still be done. */
+  /** How long the process that asked waits: some seconds longer than the command can still be committed. */
   answerMs: 50_000,
 } as const;
 
-/** What changes nothing by itself: no report tells of it, and its answer is kept for a day. */
+/** Operations that change nothing by themselves. Reports leave them out, and their answers are kept for a day. */
 export const passingOperations: readonly string[] = [
   'plan',
   'warden.ping',
@@ -21,8 +21,14 @@ export const passingOperations: readonly string[] = [
   'demo.set-factor',
 ];
 
-/** What of answered commands stays in the database. Of each kind (passing, failed, done) the newest, in number and in bytes: migrations/0042 keeps it. */
+/**
+ * How many answered commands stay in the database: of each group (passing, failed, executed) the newest `each`, and at
+ * most `bytes` of them; passing ones at most `passingMs` milliseconds. The database enforces this (migrations/0042).
+ */
 export const commandsKept = { passingMs: 24 * 3_600_000, each: 10_000, bytes: 64 * 1_048_576 } as const;
 
-/** It is in time. A clock that was set back says nothing: what seems to be asked in the future is not begun. */
+/**
+ * Returns whether a command of this age may still be begun. A negative age means that a clock was set back: a command
+ * that seems to come from the future (by more than a second) is not begun.
+ */
 export const mayBegin = (ageMs: number): boolean => ageMs >= -1000 && ageMs <= commandLife.beginMs;

@@ -1,5 +1,5 @@
-// Owns: the console's whole language: one line in, one command out.
-// Must never: accept a word that is not in this file. There is no shell behind it.
+// Owns: the whole language of the SSH console: one line in, one command out.
+// Must never: accept a word that is not in this file. There is no shell behind the console.
 
 export type ConsoleCommand =
   | { readonly verb: 'help' }
@@ -23,22 +23,22 @@ const minutesMax = 24 * 60;
 export const consoleHelp = [
   'whoami                        who you are here, and what you may do',
   'enroll                        enrol your second factor (log in with your key and the ticket you were given)',
-  'windows                       the machine accounts of your house, and until when their keys alone are good',
-  'unlock ACCOUNT --for 8h       let a machine account log in with its key alone for so long (at most 24h; also 30m)',
-  'lock ACCOUNT                  end that at once, with the sessions that came in by it',
+  'windows                       the machine accounts of your organisation, and until when each may log in with its key alone',
+  'unlock ACCOUNT --for 8h       let a machine account log in with its key alone for this time (at most 24h; also 30m)',
+  'lock ACCOUNT                  close the open window of a machine account at once, and end the sessions that it opened',
   'keys                          your keys and those of the machine accounts',
   'keys add                      a new key, from standard input: the signed request (see README)',
-  'keys confirm SHA256:…         a colleague asked for this key: it is good now',
-  'keys revoke SHA256:…          this key is never good again',
+  'keys confirm SHA256:…         make a key valid at once that a colleague asked for',
+  'keys revoke SHA256:…          revoke this key for good',
   'receipt NAME                  the signed receipt of a file, such as deposit/pain.001.xml',
 ].join('\n');
 
 const fault = (text: string): Parsed => ({ fault: `${text}; nothing was done. Try: help` });
 
-/** Words stand between single spaces; the name of a receipt is the rest of the line. */
+/** Parses one line. Words are separated by single spaces; the name of a receipt is the whole rest of the line. */
 export function parseConsoleLine(line: string): Parsed {
   if (new TextEncoder().encode(line).length > lineBytesMax) return fault('the line is too long');
-  if (/\p{Cc}/u.test(line) || !line.isWellFormed()) return fault('the line holds what no command holds');
+  if (/\p{Cc}/u.test(line) || !line.isWellFormed()) return fault('the line contains a character that is not allowed');
   const [verb = '', ...words] = line.trim().split(' ');
   const [first = '', second = '', third = ''] = words;
   const only = (command: ConsoleCommand): Parsed => (words.length === 0 ? { command } : fault(`${verb} takes nothing more`));

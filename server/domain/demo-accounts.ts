@@ -1,4 +1,5 @@
-// Owns: the names of the demo world, whose keys and second factors lie open: everything else that is made beside it is an account like any other.
+// Owns: the names of the demo accounts, whose keys and second factors are public. Every other account of such an
+// installation is an ordinary account.
 
 export const demoCustomers = ['acme', 'acme-2', 'globex'] as const;
 export const demoProcessor = 'processor';

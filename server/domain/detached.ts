@@ -1,25 +1,36 @@
-// Owns: the two ways in which work may go on without being awaited where it begins. Whatever else leaves a promise alone fails test/house/floating.
-// Must never: swallow a failure without saying whose it is. A rejection that nobody takes ends the whole process, for everybody it serves (T-34).
+// Owns: the ways in which work may continue without being awaited where it was started. Any other promise that is left
+// alone fails test/house/floating.
+// Must never: swallow a failure without naming its owner. An unhandled rejection ends the whole process, for everybody
+// whom the process serves (T-34).
 
-/** Work that goes on by itself: `onFailure` owns what becomes of it when it fails. What that throws is a defect, and ends the process. */
+/**
+ * Lets `work` continue by itself. `onFailure` decides what happens when it fails; an exception that `onFailure` throws
+ * is a defect and ends the process.
+ */
 export function detach(work: PromiseLike<unknown> | undefined, onFailure: (error: unknown) => void): void {
-  // An owner that fails is nobody's: this one rejection is meant to be unhandled.
+  // The promise that `then` returns is left alone on purpose: when `onFailure` throws, that rejection must be unhandled.
   Promise.resolve(work).then(undefined, onFailure);
 }
 
 /**
- * A promise that is kept for whoever awaits it later, and fails for them. Until then its failure is nobody's emergency: without this, Node ends the
- * process when it comes before they do.
+ * Returns a promise that is kept for a later `await`, which still sees its failure. Without this, Node.js would end the
+ * process when the promise fails before anybody awaits it.
  */
 export function held<T>(work: Promise<T>): Promise<T> {
   work.then(undefined, () => {});
   return work;
 }
 
-/** The failure of work that cannot fail: a defect. The role says so and ends; what state it is in, nobody knows. */
+/**
+ * The failure handler for work that cannot fail: a failure is a defect. It is thrown, and the role ends with a log
+ * message, because its state is unknown.
+ */
 export function unexpected(error: unknown): never {
   throw error;
 }
 
-/** The failure is said elsewhere, or means nothing: a call on something that is being given up. */
+/**
+ * The failure handler for work whose failure is reported elsewhere or has no meaning, such as a call on a connection
+ * that is being closed.
+ */
 export function givenUp(): void {}

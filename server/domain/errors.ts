@@ -1,7 +1,7 @@
-// Owns: the closed registry of error codes and the one error class of the product.
-// Must never: carry a host path, a key, another customer's name or a database text to a customer.
+// Owns: the closed registry of error codes, and the one error class of the product.
+// Must never: carry a host path, a key, another customer's name or a database message to a customer.
 
-/** SFTP v3 status codes, draft-ietf-secsh-filexfer-02 section 7. */
+/** The SFTP version 3 status codes (draft-ietf-secsh-filexfer-02 section 7). */
 export const sftpStatus = {
   OK: 0,
   EOF: 1,
@@ -17,34 +17,34 @@ export type SftpStatus = (typeof sftpStatus)[keyof typeof sftpStatus];
 
 type Row = { readonly sftp: SftpStatus; readonly exit: number; readonly level: 'info' | 'warn' | 'error' };
 
-/** One row per code: how it looks to an SFTP client, as an exit code of the command line, and in the log. */
+/** One row for each code: the status that an SFTP client sees, the exit code of the command line, and the log level. */
 export const errorCodes = {
-  /** A parameter, name or document does not have the form it must have. Nothing was changed. */
+  /** A parameter, name or document does not have the required form. Nothing was changed. */
   invalid: { sftp: sftpStatus.BAD_MESSAGE, exit: 2, level: 'info' },
-  /** Does not exist, or may not be known to exist by this caller. */
+  /** The thing does not exist, or this caller may not know that it exists. */
   'not-found': { sftp: sftpStatus.NO_SUCH_FILE, exit: 3, level: 'info' },
-  /** The rights or the folder's rules forbid it. */
+  /** The caller's rights or the rules of the folder forbid the operation. */
   denied: { sftp: sftpStatus.PERMISSION_DENIED, exit: 4, level: 'info' },
-  /** It is there already, or its state forbids it now. */
+  /** The thing exists already, or its present state forbids the operation. */
   conflict: { sftp: sftpStatus.FAILURE, exit: 5, level: 'info' },
-  /** A budget, a quota or the free-space floor refuses. */
+  /** A budget, a quota or the limit of free disk space refuses the operation. */
   'over-limit': { sftp: sftpStatus.FAILURE, exit: 6, level: 'warn' },
-  /** A part of the gateway cannot be reached or is frozen; nothing was acknowledged. */
+  /** A part of the gateway cannot be reached or is frozen. Nothing was acknowledged. */
   unavailable: { sftp: sftpStatus.FAILURE, exit: 7, level: 'error' },
   /** The product does not offer this operation. */
   unsupported: { sftp: sftpStatus.OP_UNSUPPORTED, exit: 8, level: 'info' },
-  /** The session is over: ended, expired, or its credential or account was withdrawn. */
+  /** The session is over: it was ended, it expired, or its credential or account was withdrawn. */
   'session-ended': { sftp: sftpStatus.CONNECTION_LOST, exit: 9, level: 'info' },
-  /** Stored bytes do not verify. */
+  /** Stored bytes fail verification. */
   corrupt: { sftp: sftpStatus.FAILURE, exit: 10, level: 'error' },
-  /** A configuration or environment fault found at start. */
+  /** A fault of the configuration or the environment, found at start. */
   configuration: { sftp: sftpStatus.FAILURE, exit: 78, level: 'error' },
-  /** A defect of the product. The text is stripped before it leaves the process. */
+  /** A defect of the product. The text of the error is removed before it leaves the process. */
   bug: { sftp: sftpStatus.FAILURE, exit: 70, level: 'error' },
 } as const satisfies Record<string, Row>;
 export type ErrorCode = keyof typeof errorCodes;
 
-/** The one error that may cross a room's boundary. `message` is written for the person who reads it and reveals nothing else. */
+/** The one error that may cross the boundary of a room. `message` is written for the person who reads it, and reveals nothing else. */
 export class CofferdamError extends Error {
   readonly code: ErrorCode;
   constructor(code: ErrorCode, message: string, options?: { readonly cause?: unknown }) {
@@ -54,7 +54,7 @@ export class CofferdamError extends Error {
   }
 }
 
-/** Anything thrown, as an error that may leave the process: unknown errors become `bug` with a fixed text. */
+/** Returns an error that may leave the process for anything that was thrown. An unknown error becomes `bug` with a fixed text. */
 export function toCofferdamError(thrown: unknown): CofferdamError {
   if (thrown instanceof CofferdamError) return thrown;
   return new CofferdamError('bug', 'internal error', { cause: thrown });

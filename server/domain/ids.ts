@@ -1,5 +1,7 @@
-// Owns: the branded identifiers of the system. A bare string never crosses a function boundary where an id is meant.
-// Must never: mint ids (randomness is I/O); callers use `crypto.randomUUID()` and brand the result here.
+// Owns: the branded identifiers of the system. Where an identifier is meant, no bare string crosses a function
+// boundary.
+// Must never: generate identifiers, because randomness is I/O. Callers use `crypto.randomUUID()` and brand the result
+// here.
 
 declare const brand: unique symbol;
 type Id<Name extends string> = string & { readonly [brand]: Name };
@@ -12,17 +14,17 @@ export type FolderId = Id<'folder'>;
 export type DirectoryId = Id<'directory'>;
 export type FileId = Id<'file'>;
 export type VersionId = Id<'version'>;
-/** Names the bytes of one upload life; versions that continue one another share it. */
+/** The name of the content of one version. A content belongs to one version only (ARCHITECTURE.md, invariant 1). */
 export type ContentId = Id<'content'>;
-/** Names one sealed object in the store: 32 lower-case hexadecimal digits, random. */
+/** The name of one sealed object in the store: 32 random lower-case hexadecimal digits. */
 export type ObjectId = Id<'object'>;
 export type CustomerKeyId = Id<'customer-key'>;
 export type OperatorId = Id<'operator'>;
 export type CommandId = Id<'command'>;
-/** Name of one edge node, e.g. `partner-1`. */
+/** The name of one edge node, such as `partner-1`. */
 export type NodeName = Id<'node'>;
 
-/** Brands a string whose origin is trusted to hold this kind of id (a database row, a validated rpc parameter). */
+/** Brands a string that is trusted to hold an identifier of this kind: a column of the database, or a parameter that was validated. */
 export function idOf<T extends Id<string>>(value: string): T {
   return value as T;
 }
@@ -30,6 +32,6 @@ export function idOf<T extends Id<string>>(value: string): T {
 export type Plane = 'partner' | 'internal';
 export type AccountKind = 'person' | 'machine';
 export type Direction = 'deposit' | 'collect';
-/** What a right allows in one folder. `list` covers stat; `write` covers rename and removal of what is not yet published. */
+/** What a right allows in one folder. `list` includes stat; `write` includes renaming and removing what is not published yet. */
 export type Verb = 'list' | 'read' | 'write' | 'remove';
 export type PublishRule = 'on-close' | 'on-rename' | 'on-marker';

@@ -1,10 +1,10 @@
-// Owns: reading a client's SSH_MSG_KEXINIT (RFC 4253 section 7.1) and choosing a method from it.
-// Must never: accept a list that its own packet does not hold.
+// Owns: parsing a client's SSH_MSG_KEXINIT (RFC 4253 section 7.1), and choosing a key exchange method from it.
+// Must never: accept a list that reaches beyond its own packet.
 import { isKeyExchangeMethod, type KeyExchangeMethod, type Profile } from './algorithms.ts';
 import { CofferdamError } from './errors.ts';
 import { concatBytes, WireReader, wireString } from './ssh-wire.ts';
 
-/** Message number and cookie. */
+/** The length of the message number (1 byte) and the cookie (16 bytes). */
 const fixedBytes = 17;
 const listCount = 10;
 const payloadBytesMax = 16_384;
@@ -15,14 +15,14 @@ export type ClientKexInit = {
   readonly hostKeys: readonly string[];
   readonly hasStrict: boolean;
   readonly guessFollows: boolean;
-  /** Everything after the list of key exchange methods. */
+  /** All bytes behind the list of key exchange methods. */
   readonly rest: Uint8Array;
   readonly fixed: Uint8Array;
 };
 
 const names = (bytes: Uint8Array): readonly string[] => (bytes.length === 0 ? [] : new TextDecoder('latin1').decode(bytes).split(','));
 
-/** Throws `invalid` on any other form than the RFC's, or beyond 16 KiB. */
+/** Parses the payload. Throws `invalid` when it does not have the form of the RFC, or is longer than 16 KiB. */
 export function parseClientKexInit(payload: Uint8Array): ClientKexInit {
   if (payload.length > payloadBytesMax || payload[0] !== 20 || payload.length < fixedBytes)
     throw new CofferdamError('invalid', 'malformed KEXINIT');
@@ -42,12 +42,15 @@ export function parseClientKexInit(payload: Uint8Array): ClientKexInit {
   };
 }
 
-/** The first method of the client's list that the profile has (RFC 4253 section 7.1), or undefined. */
+/** Returns the first method of the client's list that the profile has (RFC 4253 section 7.1), or undefined. */
 export function chooseMethod(client: ClientKexInit, profile: Profile): KeyExchangeMethod | undefined {
   return client.keyExchange.find((name): name is KeyExchangeMethod => isKeyExchangeMethod(name) && profile.keyExchange.includes(name));
 }
 
-/** Whether the packet that follows a guess is to be ignored: the guess was another method or host key than the negotiated ones. */
+/**
+ * Returns whether the packet that follows a guess has to be ignored, because the client guessed another key exchange
+ * method or host key algorithm than the negotiated one.
+ */
 export function isGuessWrong(client: ClientKexInit, method: KeyExchangeMethod, hostKeys: readonly string[]): boolean {
   const hostKey = client.hostKeys.find((name) => hostKeys.includes(name));
   return client.guessFollows && (client.keyExchange[0] !== method || client.hostKeys[0] !== hostKey);
@@ -56,14 +59,15 @@ export function isGuessWrong(client: ClientKexInit, method: KeyExchangeMethod, h
 export type ConnectionAlgorithms = {
   readonly cipherIn: string | null;
   readonly cipherOut: string | null;
-  /** null: the cipher authenticates by itself. */
+  /** Null when the cipher authenticates the data by itself. */
   readonly macIn: string | null;
   readonly macOut: string | null;
 };
 
 /**
- * What two KEXINITs agree on for the connection (RFC 4253 section 7.1): the first of the client's list that the server has. `In`: from the client.
- * null where they agree on nothing, or where one of them cannot be read.
+ * Returns what two KEXINIT payloads agree on for the connection (RFC 4253 section 7.1): for each list, the first name
+ * of the client's list that the server has too. `In` is the direction from the client. A value is null when there is no
+ * common name, or when one payload cannot be parsed.
  */
 export function agreedAlgorithms(client: Uint8Array, server: Uint8Array): ConnectionAlgorithms {
   const listsOf = (payload: Uint8Array): readonly (readonly string[])[] => {
@@ -82,7 +86,7 @@ export function agreedAlgorithms(client: Uint8Array, server: Uint8Array): Connec
   return { cipherIn, cipherOut, macIn: mac(cipherIn, 4), macOut: mac(cipherOut, 5) };
 }
 
-/** The same KEXINIT with another list of methods; the markers that are no methods stay. */
+/** Returns the same KEXINIT with another list of key exchange methods. The markers in the list that are not methods stay. */
 export function withMethods(client: ClientKexInit, methods: readonly string[]): Uint8Array {
   const markers = client.keyExchange.filter((name) => name === strictMarker || name === 'ext-info-c');
   return concatBytes([client.fixed, wireString([...methods, ...markers].join(',')), client.rest]);

@@ -1,27 +1,28 @@
-// Owns: the text by which a customer asks for a new key, and the parts of the SSHSIGs behind it (PROTOCOL.sshsig of OpenSSH).
-// Must never: verify anything; or accept a second spelling of the same request.
+// Owns: the text with which a customer asks for a new key, and the parts of the SSH signatures behind it
+// (PROTOCOL.sshsig of OpenSSH).
+// Must never: verify anything, or accept a second spelling of the same request.
 import { CofferdamError } from './errors.ts';
 import { isValidAccountName } from './paths.ts';
 import { parsePublicKeyLine } from './ssh-keys.ts';
 import { bytesOfBase64, concatBytes, WireReader, wireString } from './ssh-wire.ts';
 
-/** The namespace of `ssh-keygen -Y sign -n`: a signature for anything else is none for this. */
+/** The namespace for `ssh-keygen -Y sign -n`. A signature that was made for another purpose is not valid here. */
 export const keyRequestNamespace = 'cofferdam-key';
 const heading = 'cofferdam key request';
 
 export type KeyRequest = {
-  /** For which gateway: a request for one of a firm's installations is none for another. */
+  /** The installation for which the request is made. A request for one installation of a firm is not valid at another. */
   readonly installation: string;
   readonly account: string;
-  /** Of the new key; must be that of `publicKey`. */
+  /** The fingerprint of the new key. It must be that of `publicKey`. */
   readonly fingerprint: string;
-  /** Last day, `YYYY-MM-DD`, UTC. */
+  /** The last day on which the request is valid, as `YYYY-MM-DD` in UTC. */
   readonly expires: string;
-  /** OpenSSH's one-line form. */
+  /** The new key in OpenSSH's one-line form. */
   readonly publicKey: string;
 };
 
-/** The bytes to sign: heading and five lines. */
+/** Returns the bytes that are signed: a heading and five lines. */
 export function keyRequestText(request: KeyRequest): string {
   return [
     heading,
@@ -41,12 +42,15 @@ export type SshSignature = {
   readonly publicKey: Uint8Array;
   readonly namespace: string;
   readonly hash: 'sha256' | 'sha512';
-  /** string algorithm, string signature. */
+  /** The signature as in the SSH protocol: the algorithm as a string, then the signature as a string. */
   readonly signature: Uint8Array;
 };
 export type SignedKeyRequest = { readonly request: KeyRequest; readonly text: string; readonly signatures: readonly SshSignature[] };
 
-/** The request, then so many armored signatures, as `cat request by-current by-new` gives them. Throws `invalid` with what was expected. */
+/**
+ * Parses a request that is followed by `count` armored signatures, as `cat request by-current by-new` writes them.
+ * Throws `invalid`, with a text that says what was expected.
+ */
 export function parseSignedKeyRequest(input: string, count: 1 | 2): SignedKeyRequest {
   const [text = '', ...blocks] = input.split(begin);
   const bodies = blocks.map((block) => block.split(end));
@@ -77,7 +81,7 @@ export function parseSignedKeyRequest(input: string, count: 1 | 2): SignedKeyReq
 
 function parseArmored(body: string): SshSignature {
   const base64 = body.replace(/[\r\n]/g, '');
-  if (!/^[A-Za-z0-9+/]{8,20000}={0,2}$/.test(base64)) throw new CofferdamError('invalid', 'the signature is not whole');
+  if (!/^[A-Za-z0-9+/]{8,20000}={0,2}$/.test(base64)) throw new CofferdamError('invalid', 'the signature is malformed or cut off');
   const bytes = bytesOfBase64(base64);
   const magic = new TextEncoder().encode('SSHSIG');
   if (!magic.every((byte, i) => bytes[i] === byte)) throw new CofferdamError('invalid', 'this is no SSH signature');
@@ -93,7 +97,7 @@ function parseArmored(body: string): SshSignature {
   return { publicKey, namespace, hash, signature };
 }
 
-/** What the signature is made over; `digest` = hash of the text. */
+/** Returns the bytes over which the signature is made. `digest` is the hash of the text. */
 export function signedKeyRequest(namespace: string, hash: string, digest: Uint8Array): Uint8Array {
   return concatBytes([new TextEncoder().encode('SSHSIG'), wireString(namespace), wireString(''), wireString(hash), wireString(digest)]);
 }

@@ -1,17 +1,20 @@
-// Owns: reading what the Linux kernel says of sockets: the text of /proc/net/tcp, tcp6, udp, udp6 and unix.
-// Must never: pass over a line that it does not understand: a listener might stand in it.
+// Owns: parsing what the Linux kernel tells of sockets: the text of /proc/net/tcp, tcp6, udp, udp6 and unix.
+// Must never: skip a line that it does not understand, because a listener might be described there.
 import { canonicalAddress } from './addresses.ts';
 
 export type NetSocket = {
-  /** RFC 5952; IPv4-mapped IPv6 as IPv4. */
+  /** The canonical text (RFC 5952), with an IPv4-mapped IPv6 address as IPv4. */
   readonly address: string;
   readonly port: number;
-  /** `listening` is TCP's; an unconnected UDP socket is `closed` in the kernel's words and takes datagrams from anywhere. */
+  /** `listening` is a state of TCP. An unconnected UDP socket is `closed` in the kernel's terms, and receives datagrams from anywhere. */
   readonly state: 'listening' | 'closed' | 'other';
   readonly uid: number;
   readonly inode: number;
 };
-/** Byte order of the machine: the kernel prints each 32-bit word of an address, which is in network order, as a number of the machine. */
+/**
+ * The byte order of the machine. The kernel reads each 32-bit word of an address, which is in network order, as a
+ * number in the machine's order, and prints that number.
+ */
 export type Endianness = 'LE' | 'BE';
 
 const line =
@@ -28,7 +31,7 @@ function addressOf(hex: string, endianness: Endianness): string {
   return canonicalAddress(groups.join(':'));
 }
 
-/** /proc/net/tcp, tcp6, udp or udp6. Throws a RangeError on a line of another form. */
+/** Parses /proc/net/tcp, tcp6, udp or udp6. Throws a RangeError on a line of another form. */
 export function parseNetSockets(text: string, endianness: Endianness): readonly NetSocket[] {
   const [heading = '', ...lines] = text.split('\n');
   if (!/^\s*sl\s+local_address\s/.test(heading)) throw new RangeError('no heading of /proc/net');
@@ -36,8 +39,8 @@ export function parseNetSockets(text: string, endianness: Endianness): readonly 
     .filter((one) => one.trim() !== '')
     .map((one) => {
       const match = line.exec(`${one} `);
-      if (match === null) throw new RangeError(`a line of /proc/net that nobody knows: ${one.slice(0, 80)}`);
-      // The port was turned into the machine's order before it was printed.
+      if (match === null) throw new RangeError(`an unknown line in /proc/net: ${one.slice(0, 80)}`);
+      // The kernel converts the port to the machine's order before it prints it, so the port needs no conversion.
       const [, hex = '', port = '', state = '', uid = '', inode = ''] = match;
       return {
         address: addressOf(hex, endianness),
@@ -53,7 +56,10 @@ export type UnixSocket = { readonly path: string; readonly isListening: boolean;
 
 const acceptsConnections = 0x10000;
 
-/** /proc/net/unix; sockets without a name are left out. An abstract name begins with `@`. Throws a RangeError on a line of another form. */
+/**
+ * Parses /proc/net/unix. Sockets without a name are left out; an abstract name begins with `@`. Throws a RangeError on
+ * a line of another form.
+ */
 export function parseUnixSockets(text: string): readonly UnixSocket[] {
   const [heading = '', ...lines] = text.split('\n');
   if (!/^Num\s+RefCount\s/.test(heading)) throw new RangeError('no heading of /proc/net/unix');
@@ -61,7 +67,7 @@ export function parseUnixSockets(text: string): readonly UnixSocket[] {
     .filter((one) => one !== '')
     .flatMap((one) => {
       const match = /^[0-9a-fA-F]+: [0-9A-F]+ [0-9A-F]+ ([0-9A-F]{8}) [0-9A-F]{4} [0-9A-F]{2}\s+(\d+)(?: (.+))?$/.exec(one);
-      if (match === null) throw new RangeError(`a line of /proc/net/unix that nobody knows: ${one.slice(0, 80)}`);
+      if (match === null) throw new RangeError(`an unknown line in /proc/net/unix: ${one.slice(0, 80)}`);
       if (match[3] === undefined) return [];
       return [{ path: match[3], isListening: (Number.parseInt(match[1] ?? '', 16) & acceptsConnections) !== 0, inode: Number(match[2]) }];
     });

@@ -1,5 +1,5 @@
-// Owns: the states of one login: which evidence counts, what the client hears next, when it is over.
-// Must never: let evidence of one account count for another, or a refusal differ by its reason (T-03, T-08, T-13).
+// Owns: the states of one login: which evidence counts, what the client is told next, and when the login is over.
+// Must never: let evidence of one account count for another, or let a refusal show its reason (T-03, T-08, T-13).
 import {
   evaluate,
   firstMethods,
@@ -12,7 +12,7 @@ import {
 import type { AccountId, CredentialId, Plane } from './ids.ts';
 import { narrowed, permits, type Restrictions, unrestricted } from './restrictions.ts';
 
-/** A proof that was verified, and whose it is. Only the code that verified it makes one. */
+/** A proof that was verified, with the account to which it belongs. Only the code that verified the proof creates one. */
 export type Evidence = {
   readonly proof: Proof;
   readonly account: AccountId;
@@ -20,24 +20,27 @@ export type Evidence = {
   readonly restrictions: Restrictions;
 };
 
-/** The account that the user name names, as of this message; null when there is none that may log in. */
+/** The facts about the account with this user name, as of this message. Null when there is no such account or it may not log in. */
 export type Standing = PolicyFacts & {
   readonly account: AccountId;
   readonly restrictions: Restrictions;
-  /** End of the open window, milliseconds since 1970. */
+  /** The end of the open window, in milliseconds since 1970. */
   readonly windowUntil: number | null;
   readonly hasSecondFactor: boolean;
-  /** A second factor can be enrolled: none is there, and a ticket waits. */
+  /** Whether a second factor can be enrolled: the account has none, and a ticket is waiting. */
   readonly canEnrol: boolean;
 };
 
 export type LoginEvent =
   | { readonly type: 'none' }
-  /** Would this key be worth a signature? `fits`: its form and algorithm are good; nobody's name plays a part. */
+  /**
+   * The client asks whether a signature by this key would be considered. `fits` tells whether the key's form and
+   * algorithm are acceptable; it does not depend on the user name.
+   */
   | { readonly type: 'probe'; readonly fits: boolean }
-  /** A signature or a password; null when it did not verify. */
+  /** A signature or a password. `evidence` is null when it did not verify. */
   | { readonly type: 'proof'; readonly evidence: Evidence | null }
-  /** The client wants to be asked. */
+  /** The client asks for keyboard-interactive authentication. */
   | { readonly type: 'ask' }
   | { readonly type: 'answer'; readonly evidence: Evidence | null };
 
@@ -80,7 +83,10 @@ export const beginLogin = (username: string): LoginState => ({
   isOver: false,
 });
 
-/** One message of the client. `username`: the name in this very message. Pure: the same input gives the same answer. */
+/**
+ * Processes one message of the client. `username` is the name in this very message. The function is pure: the same
+ * input gives the same result.
+ */
 export function stepLogin(
   state: LoginState,
   username: string,
@@ -89,7 +95,7 @@ export function stepLogin(
   place: Place,
   rules: LoginRules,
 ): Stepped {
-  // RFC 4252 section 5 lets a client change names; it is never needed, and it mixes two people's proofs.
+  // RFC 4252 section 5 lets a client change the user name. No honest client needs that, and it would mix the proofs of two people.
   if (state.isOver || username !== state.username) return over(state);
   const known = standing !== null && permits(standing.restrictions, place) ? standing : null;
   switch (event.type) {
@@ -124,7 +130,7 @@ export function stepLogin(
 
 function take(state: LoginState, evidence: Evidence, standing: Standing | null, place: Place, rules: LoginRules): Stepped {
   if (standing === null || evidence.account !== standing.account) return refuse(state, standing, rules);
-  // A second key or password on one connection would mix two credentials into one login.
+  // A second key or a second password on one connection would mix two credentials in one login.
   const before = state.given.get(evidence.proof);
   if (before !== undefined && before !== evidence.credential) return refuse(state, standing, rules);
   const restrictions = narrowed(state.restrictions, evidence.restrictions);
@@ -153,8 +159,9 @@ function accepted(
 }
 
 /**
- * What the proofs of a login open as everything stands now; undefined: no longer anything. Asked by whoever opens the session, at a moment when nothing
- * behind it can be withdrawn. `credentials`: what each of them allows now.
+ * Returns what the proofs of a login open as everything is now, or undefined when they no longer open anything. The
+ * code that opens the session calls it at a moment when nothing behind the login can be withdrawn. `credentials` are
+ * the present restrictions of each credential.
  */
 export function stillOpens(
   state: LoginState,
@@ -170,7 +177,7 @@ export function stillOpens(
   return decision.outcome === 'accepted' ? accepted(whole, standing, decision) : undefined;
 }
 
-/** What counted so far decides the methods that remain, nothing else. */
+/** Returns the methods that remain. Only the proofs that counted so far decide them. */
 function remaining(state: LoginState, standing: Standing | null): readonly Method[] {
   if (state.given.size === 0) return firstMethods;
   const decision = evaluate(standing, new Set(state.given.keys()));

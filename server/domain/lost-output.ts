@@ -1,18 +1,20 @@
-// Owns: what becomes of words for which there is nobody any more: the terminal was closed, the reader of the pipe has gone.
-// Must never: let them end a process that still has to drain, or keep them for later.
-/** Of a write: whoever read it has gone (EPIPE), or the terminal has (EIO). Anything else is a fault of its own. */
+// Owns: what happens to output that nobody can read any more, because the terminal was closed or the reader of the pipe
+// is gone.
+// Must never: let such output end a process that still has to drain, or keep the output for later.
+/** Returns whether a write failed because the reader (EPIPE) or the terminal (EIO) is gone. Any other error is a fault. */
 export const isLostOutput = (error: unknown): boolean =>
   error instanceof Error && 'code' in error && (error.code === 'EPIPE' || error.code === 'EIO');
 
 type Sink = { on(event: 'error', listener: (error: Error) => void): unknown; write(text: string): boolean };
 
-/** There is no room for it at the moment (ENOSPC, EDQUOT). */
+/** Returns whether a write failed because there is no room at the moment (ENOSPC, EDQUOT). */
 export const isWithoutRoom = (error: unknown): boolean =>
   error instanceof Error && 'code' in error && (error.code === 'ENOSPC' || error.code === 'EDQUOT');
 
 /**
- * From its first lost line on, what is written to `sink` goes nowhere; what there was no room for is gone as `withoutRoom` says, and the next line is tried.
- * Other faults are thrown, as if nobody had listened.
+ * Makes a stream survive the loss of its reader: from the first write that is lost, everything written to `sink` is
+ * dropped. A write for which there was no room is reported to `withoutRoom`, and later writes are tried again. Other
+ * errors are thrown, as if the stream had no listener for errors.
  */
 export function outlive<S extends Sink>(sink: S, withoutRoom: (error: Error) => void = () => {}): S {
   sink.on('error', (error: Error) => {

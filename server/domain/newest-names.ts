@@ -1,4 +1,4 @@
-// Owns: a set of names that does not grow without bound: beyond its number the oldest are forgotten.
+// Owns: a set of names with a largest size. When it is full, the oldest name is forgotten.
 
 export class NewestNames {
   readonly #names = new Set<string>();
@@ -14,7 +14,7 @@ export class NewestNames {
     this.#names.add(name);
   }
 
-  /** Takes the name out. True: it was there. */
+  /** Removes the name. Returns whether it was in the set. */
   take(name: string): boolean {
     return this.#names.delete(name);
   }

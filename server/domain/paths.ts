@@ -1,5 +1,5 @@
-// Owns: the one parser of virtual paths (SFTP path bytes → component list) and the rules for names.
-// Must never: know the host's file system. A path is a list of names looked up in the catalogue (T-07).
+// Owns: the one parser of virtual paths (the bytes of an SFTP path become a list of names), and the rules for names.
+// Must never: know the host's file system. A path is a list of names that are looked up in the catalogue (T-07).
 import { CofferdamError } from './errors.ts';
 
 export const maxNameBytes = 255;
@@ -12,7 +12,10 @@ const encoder = new TextEncoder();
 /** An absolute, resolved virtual path: no empty, `.` or `..` component. The root is the empty list. */
 export type VirtualPath = readonly string[];
 
-/** True when `name` may stand in the catalogue: valid Unicode, 1–255 bytes of UTF-8, no control character, no slash, not `.` or `..`. Not normalised. */
+/**
+ * Returns whether a name may be in the catalogue: well-formed Unicode, 1 to 255 bytes of UTF-8, no control character,
+ * no slash, and neither `.` nor `..`. Names are not normalised.
+ */
 export function isValidName(name: string): boolean {
   if (name === '' || name === '.' || name === '..') return false;
   if (!name.isWellFormed()) return false;
@@ -24,9 +27,9 @@ export function isValidName(name: string): boolean {
 }
 
 /**
- * Parses the bytes of an SFTP path, relative ones against the root (a session has no other working directory).
- * `.` and empty components vanish, `..` takes one away and stops at the root, as a client's own arithmetic expects.
- * Throws `invalid` on bytes that are not UTF-8, on forbidden names, and beyond the limits.
+ * Parses the bytes of an SFTP path. A relative path starts at the root, because a session has no other working
+ * directory. `.` and empty components are dropped; `..` removes one component and stops at the root, as clients expect.
+ * Throws `invalid` for bytes that are not UTF-8, for names that are not allowed, and beyond the limits.
  */
 export function parsePath(bytes: Uint8Array): VirtualPath {
   if (bytes.length > maxPathBytes) throw new CofferdamError('invalid', 'path is too long');
@@ -50,12 +53,15 @@ export function parsePath(bytes: Uint8Array): VirtualPath {
   return components;
 }
 
-/** The canonical text of a virtual path, as REALPATH returns it. */
+/** Returns the canonical text of a virtual path, as REALPATH returns it. */
 export function formatPath(path: VirtualPath): string {
   return `/${path.join('/')}`;
 }
 
-/** Account, customer, folder and operator names: `[a-z0-9][a-z0-9._-]{0,63}`, checked as bytes (T-10). */
+/**
+ * Returns whether a name is valid for an account, a customer, a folder or an operator: `[a-z0-9][a-z0-9._-]{0,63}`,
+ * compared as bytes (T-10).
+ */
 export function isValidAccountName(name: string): boolean {
   return /^[a-z0-9][a-z0-9._-]{0,63}$/.test(name) && !name.endsWith('\n');
 }

@@ -1,17 +1,24 @@
 // Owns: when a complete upload becomes visible to its readers.
-// Must never: publish a name that says it is temporary. A close proves nothing: a client cut off by ^C closes cleanly too (T-26).
+// Must never: publish a file whose name says that it is temporary. A close proves nothing: a client that is ended with
+// ^C closes its handles cleanly too (T-26).
 import type { PublishRule } from './ids.ts';
 
 const temporarySuffixes = ['.filepart', '.part', '.partial', '.tmp', '.temp', '.crdownload', '.swp'] as const;
 export const markerSuffix = '.done';
 
-/** Names that uploading clients use until a file is whole: a leading dot or one of the usual endings, in any case. */
+/**
+ * Returns whether a name is one that clients use while an upload is not finished: it has a leading dot or one of the
+ * usual endings, in any case.
+ */
 export function isTemporaryName(name: string): boolean {
   const lower = name.toLowerCase();
   return lower.startsWith('.') || temporarySuffixes.some((suffix) => lower.endsWith(suffix));
 }
 
-/** The name that an empty `<name>.done` completes, or undefined when this is no marker. It may be a temporary one, which nothing releases. */
+/**
+ * Returns the name that an empty file `<name>.done` completes, or undefined when the name is no marker. The result may
+ * be a temporary name, which no marker publishes.
+ */
 export function markedName(name: string): string | undefined {
   return name.length > markerSuffix.length && name.endsWith(markerSuffix) ? name.slice(0, -markerSuffix.length) : undefined;
 }
@@ -25,13 +32,16 @@ const settle = (settleMs: number): Publication => (settleMs === 0 ? { state: 'pu
 
 export type PublishFolder = { readonly publishRule: PublishRule; readonly settleMs: number };
 
-/** What a close under this name leads to. */
+/** Returns the state of a version that is closed under this name. */
 export function afterClose(folder: PublishFolder, name: string): Publication {
   if (isTemporaryName(name) || folder.publishRule === 'on-marker') return { state: 'held' };
   return settle(folder.settleMs);
 }
 
-/** What renaming a closed, unpublished version from `from` to `to` leads to. Leaving a temporary name is the sender's word that it is whole. */
+/**
+ * Returns the state of a closed, unpublished version that is renamed from `from` to `to`. A rename away from a
+ * temporary name is the sender's statement that the file is complete.
+ */
 export function afterRename(folder: PublishFolder, from: string, to: string): Publication {
   if (isTemporaryName(to) || folder.publishRule === 'on-marker') return { state: 'held' };
   if (folder.publishRule === 'on-rename' && isTemporaryName(from)) return { state: 'published' };

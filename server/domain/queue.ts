@@ -1,8 +1,8 @@
-// Owns: the one queue of the product: first in, first out, in constant time whatever its length.
-// Must never: move what waits when something leaves. An array that is shifted from its front costs its length each time, and whoever fills it
-// stops the process that serves all (T-34).
+// Owns: the one queue of the product: first in, first out. Its cost for each item is constant on average, at any length.
+// Must never: move the waiting items when one leaves. Shifting an array costs its whole length each time, so a client
+// that fills the queue could stop the process that serves everybody (T-34).
 
-/** Below this nothing is cut off: the front of a short array is not worth a copy. */
+/** With fewer removed items than this the array is not compacted, because compacting a short array gains nothing. */
 const spentMin = 1024;
 
 export class Queue<T> {
@@ -21,7 +21,7 @@ export class Queue<T> {
     return this.#items[this.#head];
   }
 
-  /** Puts what is left of the first in its place. */
+  /** Replaces the first item with what remains of it. */
   replaceFirst(item: T): void {
     if (this.length > 0) this.#items[this.#head] = item;
   }
@@ -30,23 +30,23 @@ export class Queue<T> {
     if (this.length > 0) this.#items[this.#items.length - 1] = item;
   }
 
-  /** Removes the first; undefined when nothing waits. */
+  /** Removes and returns the first item, or returns undefined when the queue is empty. */
   take(): T | undefined {
     if (this.length === 0) return undefined;
     const item = this.#items[this.#head];
-    // What has left must not be kept in memory by its place.
+    // The slot of a removed item is cleared, so that it does not keep the item in memory.
     this.#items[this.#head] = undefined;
     this.#head += 1;
     if (this.#head === this.#items.length) this.clear();
     else if (this.#head >= spentMin && this.#head * 2 >= this.#items.length) {
-      // Each item is copied at most once for each that left before it.
+      // At least as many items have left as are copied, so the cost of each item stays constant.
       this.#items = this.#items.slice(this.#head);
       this.#head = 0;
     }
     return item;
   }
 
-  /** Removes the first `count`, or all that there are. */
+  /** Removes and returns the first `count` items, or all when there are fewer. */
   takeMany(count: number): T[] {
     const taken: T[] = [];
     while (taken.length < count && this.length > 0) taken.push(this.take() as T);

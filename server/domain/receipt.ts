@@ -1,4 +1,5 @@
-// Owns: the text of a receipt: what was received, in canonical JSON, and its signature line (shape of a C2SP signed note).
+// Owns: the text of a receipt: what was received, in canonical JSON, and its signature line in the form of a C2SP
+// signed note.
 // Must never: hold anything that the depositor may not see.
 import { CofferdamError } from './errors.ts';
 
@@ -7,14 +8,14 @@ export type ReceiptFields = {
   readonly path: string;
   readonly version: string;
   readonly size: number;
-  /** SHA-256 of the whole content, hexadecimal. */
+  /** SHA-256 of the whole content, in hexadecimal. */
   readonly sha256: string;
-  /** SHA-256 over the ordered digests of the sealed extents, hexadecimal. */
+  /** SHA-256 over the digests of the sealed extents in their order, in hexadecimal. */
   readonly extents: string;
-  /** RFC 3339, UTC. */
+  /** The instant of the close in RFC 3339, in UTC. */
   readonly closedAt: string;
   readonly account: string;
-  /** The edge node that computed sha256. */
+  /** The name of the edge node that computed `sha256`. */
   readonly hashedBy: string;
 };
 
@@ -31,12 +32,12 @@ const order = [
   'version',
 ] as const satisfies readonly (keyof ReceiptFields)[];
 
-/** The bytes that are signed: heading, one line of JSON with keys in this fixed order, newline. */
+/** Returns the bytes that are signed: a heading, one line of JSON with its keys in this fixed order, and a newline. */
 export function receiptBody(fields: ReceiptFields): string {
   return `${heading}\n${JSON.stringify(Object.fromEntries(order.map((key) => [key, fields[key]])))}\n`;
 }
 
-/** Body, empty line, `— <key id> <base64 signature>`. */
+/** Returns the body, an empty line, and `— <key id> <base64 signature>`. */
 export function receiptText(fields: ReceiptFields, keyId: string, signatureBase64: string): string {
   return `${receiptBody(fields)}\n\u2014 ${keyId} ${signatureBase64}\n`;
 }
@@ -48,13 +49,13 @@ export type ParsedReceipt = {
   readonly signatureBase64: string;
 };
 
-/** Throws `invalid` on anything that is not exactly such a text; says nothing about the signature's truth. */
+/** Parses a receipt. Throws `invalid` for anything that is not exactly such a text. The signature is not verified. */
 export function parseReceipt(text: string): ParsedReceipt {
   const match = /^(cofferdam receipt\/1\n(\{[^\n]*\})\n)\n\u2014 ([0-9a-f]{16}) ([A-Za-z0-9+/]{86}==)\n?$/.exec(text);
   const [, body, json, keyId, signatureBase64] = match ?? [];
   if (body === undefined || json === undefined || keyId === undefined || signatureBase64 === undefined)
     throw new CofferdamError('invalid', 'this is not a receipt of this gateway');
-  // One text for one signature: the unused bits of the last base64 letter are zero.
+  // The unused bits of the last base64 character must be zero, so that a signature has only one text.
   if (btoa(atob(signatureBase64)) !== signatureBase64) throw new CofferdamError('invalid', 'the receipt is not in canonical form');
   let fields: ReceiptFields;
   try {

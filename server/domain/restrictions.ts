@@ -1,21 +1,21 @@
-// Owns: what a session may not do, gathered from the account and from every proof of its login.
+// Owns: the restrictions of a session, gathered from the account and from every proof of its login.
 // Must never: become wider by anything that is added (T-13).
 import { isInNetwork, parseNetwork } from './addresses.ts';
 import type { Plane } from './ids.ts';
 
 export type Restrictions = {
-  /** Every list must contain the source; a list that cannot be read contains nothing. */
+  /** Every list must contain the source address. A network that cannot be parsed contains no address. */
   readonly networks: readonly (readonly string[])[];
-  /** Planes on which it holds. */
+  /** The planes on which the session may exist. */
   readonly planes: readonly Plane[];
   readonly readOnly: boolean;
-  /** Milliseconds since 1970; null = no end of its own. */
+  /** The end of the session, in milliseconds since 1970; null when the restrictions set none. */
   readonly until: number | null;
 };
 
 export const unrestricted: Restrictions = { networks: [], planes: ['partner', 'internal'], readOnly: false, until: null };
 
-/** Both at once. */
+/** Returns the restrictions that apply when both `a` and `b` apply. */
 export function narrowed(a: Restrictions, b: Restrictions): Restrictions {
   return {
     networks: [...a.networks, ...b.networks],
@@ -25,7 +25,7 @@ export function narrowed(a: Restrictions, b: Restrictions): Restrictions {
   };
 }
 
-/** Whether a session may exist here, from there, now. */
+/** Returns whether the restrictions permit a session on this plane, from this source, at this time (`now` in milliseconds since 1970). */
 export function permits(restrictions: Restrictions, at: { readonly plane: Plane; readonly source: string; readonly now: number }): boolean {
   const isInside = (list: readonly string[]): boolean =>
     list.some((text) => {

@@ -1,7 +1,10 @@
 // Owns: the wrapper that keeps a secret out of logs, JSON and inspection.
 const inspect = Symbol.for('nodejs.util.inspect.custom');
 
-/** Holds a secret value; every way of printing it gives `[redacted]`. `reveal` is the one way to it, easy to search for. */
+/**
+ * Holds a secret value. Every way of printing the wrapper gives `[redacted]`; `reveal` is the only way to the value,
+ * and is easy to search for.
+ */
 export class Secret<T> {
   readonly #value: T;
   constructor(value: T) {

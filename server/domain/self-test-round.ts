@@ -1,9 +1,13 @@
-// Owns: what one round of an edge's self-test asks of its account's budgets. The edge makes the rounds by it, the warden the budgets.
+// Owns: how much of its account's budgets one round of an edge's self-test needs. The edge runs the rounds by these
+// numbers, and the warden sets the budgets by them.
 
-/** One of these fits into the account's cap, the other never does. */
+/** The sizes of the two test files in bytes. The small one fits into the account's cap, the large one never does. */
 export const smallBytes = 1024;
 export const largeBytes = 1024 ** 2;
-/** Asked of the large one: enough to tell that it was released. */
+/** The number of bytes that are read of the large file: enough to tell whether it was released. */
 export const askedBytes = 65_536;
-/** Both are read, and both are put there first when the small one is not to be had. */
+/**
+ * The largest number of files that one round opens. Both files are read; when the small one cannot be read, both are
+ * written first and the small one is read again.
+ */
 export const opensPerRoundMax = 5;

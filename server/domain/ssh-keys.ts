@@ -1,5 +1,7 @@
-// Owns: SSH public keys as typed components: wire form (RFC 4253 6.6, RFC 5656 3.1, RFC 8709 4) and OpenSSH's one-line form.
-// Must never: verify anything, or take a key for a path. Certificates and FIDO keys are refused here until the policy knows them.
+// Owns: SSH public keys as typed components, from their wire form (RFC 4253 section 6.6, RFC 5656 section 3.1, RFC 8709
+// section 4) and from OpenSSH's one-line form.
+// Must never: verify a signature, or read a key from a path. Certificates and FIDO keys are refused until the
+// authentication policy knows them.
 import { CofferdamError } from './errors.ts';
 import { bytesOfBase64, WireReader } from './ssh-wire.ts';
 
@@ -21,10 +23,13 @@ export type SshPublicKey =
     }
   | { readonly type: 'ssh-rsa'; readonly exponent: Uint8Array; readonly modulus: Uint8Array; readonly bits: number };
 
-/** Listeners of the profile `legacy` take RSA keys of 2048 bits; nobody takes shorter ones. */
+/** The smallest length of an RSA key in bits. Listeners with the profile `legacy` accept 2048 bits. */
 export const rsaBitsMin = { standard: 3072, legacy: 2048 } as const;
 
-/** FIPS 186-5: smaller exponents are where padding mistakes become forgeries; an even one is no RSA. */
+/**
+ * FIPS 186-5: the exponent of an RSA key is odd and at least 65537. Small exponents turn mistakes in checking the
+ * padding into forged signatures.
+ */
 const rsaExponentMin = 65_537;
 
 const isEcdsa = (type: string): type is EcdsaType => Object.hasOwn(curves, type);
@@ -35,7 +40,7 @@ function positive(mpint: Uint8Array): Uint8Array {
   return mpint[0] === 0 ? mpint.subarray(1) : mpint;
 }
 
-/** Parses the wire form of a public key. Throws `invalid` with a reason that may be shown to an operator. */
+/** Parses the wire form of a public key. Throws `invalid`, with a reason that may be shown to an operator. */
 export function parseSshPublicKey(blob: Uint8Array, rsaBits: number = rsaBitsMin.standard): SshPublicKey {
   if (blob.length > 4096) throw new CofferdamError('invalid', 'the key is too long');
   const reader = new WireReader(blob);
@@ -69,12 +74,15 @@ export function parseSshPublicKey(blob: Uint8Array, rsaBits: number = rsaBitsMin
   throw new CofferdamError('invalid', 'keys of this type are not accepted: use ssh-ed25519, ecdsa-sha2-nistp256/384/521 or RSA');
 }
 
-/** Signature algorithms that may be used with a key (RFC 8332: RSA with SHA-2 only). */
+/** Returns the signature algorithms that may be used with a key (RFC 8332: RSA only with SHA-2). */
 export function signatureAlgorithms(key: SshPublicKey): readonly string[] {
   return key.type === 'ssh-rsa' ? ['rsa-sha2-256', 'rsa-sha2-512'] : [key.type];
 }
 
-/** One line of `id_*.pub`: type, base64, optional comment. Returns the wire form; refuses a line whose type and blob differ. */
+/**
+ * Parses one line of `id_*.pub`: type, base64, optional comment. The result contains the wire form. Throws `invalid`,
+ * also when the type in the line differs from that in the key.
+ */
 export function parsePublicKeyLine(
   line: string,
   rsaBits: number = rsaBitsMin.standard,

@@ -1,8 +1,8 @@
-// Owns: the data types of the SSH wire (RFC 4251 section 5), strict and bounded.
-// Must never: allocate from a length that the buffer does not hold.
+// Owns: the data types of the SSH protocol (RFC 4251 section 5), parsed strictly and with bounds.
+// Must never: allocate memory by a length that exceeds the buffer.
 import { CofferdamError } from './errors.ts';
 
-/** Reads strings and integers one after the other; throws `invalid` on anything short or left over. */
+/** Reads strings and integers one after the other. Throws `invalid` when bytes are missing or left over. */
 export class WireReader {
   readonly #bytes: Uint8Array;
   #position = 0;
@@ -26,14 +26,14 @@ export class WireReader {
     if (this.#position !== this.#bytes.length) throw new CofferdamError('invalid', 'unexpected bytes at the end');
   }
   #take(length: number): Uint8Array {
-    if (length > this.#bytes.length - this.#position) throw new CofferdamError('invalid', 'shorter than it says');
+    if (length > this.#bytes.length - this.#position) throw new CofferdamError('invalid', 'shorter than its length field says');
     const taken = this.#bytes.subarray(this.#position, this.#position + length);
     this.#position += length;
     return taken;
   }
 }
 
-/** A `string`: u32 length, then the bytes. */
+/** Returns a `string` of the protocol: its length as 4 bytes, then its bytes. */
 export function wireString(value: Uint8Array | string): Uint8Array {
   const bytes = typeof value === 'string' ? new TextEncoder().encode(value) : value;
   const out = new Uint8Array(4 + bytes.length);
@@ -42,7 +42,7 @@ export function wireString(value: Uint8Array | string): Uint8Array {
   return out;
 }
 
-/** The bytes of base64 with its padding; throws `invalid` on a length or letter that no encoder writes. */
+/** Returns the bytes of a base64 text with padding. Throws `invalid` for a length or a character that no encoder writes. */
 export function bytesOfBase64(text: string): Uint8Array {
   if (text.length % 4 !== 0 || !/^[A-Za-z0-9+/]*={0,2}$/.test(text)) throw new CofferdamError('invalid', 'this is not base64');
   return Uint8Array.from(atob(text), (char) => char.charCodeAt(0));

@@ -1,4 +1,7 @@
-// Owns: adding up whole numbers of which some are the word of somebody who may lie.
+// Owns: adding whole numbers some of which were reported by a party that may lie.
 
-/** Sums end at the largest number that every reader holds exactly (2^53 - 1): "at least so much". A lie never makes a question unanswerable. */
+/**
+ * Returns the sum of two whole numbers, at most 2^53 - 1. A sum that reaches this limit means "at least so much", so
+ * that a false number can never make a report fail.
+ */
 export const addWhole = (sum: number, more: number): number => Math.min(Number.MAX_SAFE_INTEGER, sum + more);

@@ -1,4 +1,4 @@
-// Owns: when a new value lets more happen than the one before: the line between what one operator may do and what needs two.
+// Owns: whether a new value allows more than the value before. That is the line between what one operator may do and what needs two.
 import { type Network, parseNetwork } from './addresses.ts';
 
 const holds = (outer: Network, inner: Network): boolean => {
@@ -10,7 +10,10 @@ const holds = (outer: Network, inner: Network): boolean => {
   });
 };
 
-/** Networks as text; none at all = from anywhere. What cannot be parsed counts as wider. */
+/**
+ * Returns whether a list of networks becomes wider. An empty list means that every address is allowed. A network that
+ * cannot be parsed counts as wider.
+ */
 export function areNetworksWider(before: readonly string[], after: readonly string[]): boolean {
   if (before.length === 0) return false;
   if (after.length === 0) return true;
@@ -21,13 +24,13 @@ export function areNetworksWider(before: readonly string[], after: readonly stri
   });
 }
 
-/** Members of a choice; null = everything there is. */
+/** Returns whether a set of allowed values becomes wider; null allows every value. */
 export function isChoiceWider(before: readonly string[] | null, after: readonly string[] | null): boolean {
   if (before === null) return false;
   return after === null || !after.every((one) => before.includes(one));
 }
 
-/** An upper bound; null = none. */
+/** Returns whether an upper bound becomes wider; null means that there is no bound. */
 export function isBoundWider(before: number | null, after: number | null): boolean {
   if (before === null) return false;
   return after === null || after > before;

@@ -96,7 +96,7 @@ export async function startEdge(config: Config, edge: EdgeConfig): Promise<Runni
         } else connect(socket, source, place);
       });
     detach(connected, (error) => {
-      log.error({ err: error }, 'defect at the door');
+      log.error({ err: error }, 'defect while accepting a connection');
       socket.destroy();
     });
   };
@@ -124,11 +124,11 @@ export async function startEdge(config: Config, edge: EdgeConfig): Promise<Runni
         lastWords.add(words);
         detach(
           words.finally(() => lastWords.delete(words)),
-          (error) => log.error({ err: error }, 'defect at the end of a connection'),
+          (error) => log.error({ err: error }, 'defect while ending a connection'),
         );
       },
     });
-    place.onEvicted = () => connection.fail('its place was needed for somebody from elsewhere', 'no-login');
+    place.onEvicted = () => connection.fail('its place was given to a connection from another network', 'no-login');
     connections.add(connection);
   };
   const accept = (socket: Socket): void => {
@@ -168,21 +168,26 @@ export async function startEdge(config: Config, edge: EdgeConfig): Promise<Runni
       .filter(([verdict]) => verdict !== 'admitted')
       .map(([verdict, value]) => ({
         name: `edge_turned_away_${verdict.replaceAll('-', '_')}_total`,
-        help: 'Connections refused at the door.',
+        help: 'Connections refused before the SSH handshake.',
         kind: 'counter' as const,
         value,
       })),
-    { name: 'edge_evicted_total', help: 'Strangers whose place was needed for others.', kind: 'counter', value: admission.evicted },
+    {
+      name: 'edge_evicted_total',
+      help: 'Connections without a login that were ended in favour of other networks.',
+      kind: 'counter',
+      value: admission.evicted,
+    },
     { name: 'edge_strangers', help: 'Connections that have not logged in.', kind: 'gauge', value: admission.strangers },
-    { name: 'edge_window_bytes', help: 'Granted receive windows.', kind: 'gauge', value: reserve.totals.windows },
-    { name: 'edge_early_bytes', help: 'Writes kept ahead of their place.', kind: 'gauge', value: reserve.totals.early },
-    { name: 'edge_reply_bytes', help: 'Replies under way or unsent.', kind: 'gauge', value: reserve.totals.replies },
-    { name: 'edge_upload_bytes', help: 'Segments on their way into the store.', kind: 'gauge', value: reserve.totals.uploads },
-    { name: 'edge_segment_bytes', help: 'Opened segments kept.', kind: 'gauge', value: reserve.totals.segments },
+    { name: 'edge_window_bytes', help: 'Bytes of granted receive windows.', kind: 'gauge', value: reserve.totals.windows },
+    { name: 'edge_early_bytes', help: 'Bytes of writes received ahead of their offset.', kind: 'gauge', value: reserve.totals.early },
+    { name: 'edge_reply_bytes', help: 'Bytes of replies under way or unsent.', kind: 'gauge', value: reserve.totals.replies },
+    { name: 'edge_upload_bytes', help: 'Bytes of segments on their way into the store.', kind: 'gauge', value: reserve.totals.uploads },
+    { name: 'edge_segment_bytes', help: 'Bytes of decrypted segments kept in memory.', kind: 'gauge', value: reserve.totals.segments },
     { name: 'edge_penalised_sources', help: 'Sources with a running penalty.', kind: 'gauge', value: admission.penalised },
     { name: 'edge_lease_live', help: '1 while the warden renews the lease.', kind: 'gauge', value: warden.isLeaseLive ? 1 : 0 },
   ]);
-  log.info({ host: edge.host, port: edge.port, plane: edge.plane, profile: profile.name }, 'edge serves');
+  log.info({ host: edge.host, port: edge.port, plane: edge.plane, profile: profile.name }, 'edge is listening');
   isServing = true;
   const isQuiet = (): boolean => ![...connections].some((connection) => connection.isTransferring);
   return {

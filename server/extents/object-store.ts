@@ -12,6 +12,7 @@ import { type FileHandle, link, lstat, mkdir, open, opendir, rm, rmdir, statfs, 
 import { join } from 'node:path';
 import { CofferdamError } from '../domain/errors.ts';
 import type { NodeName, ObjectId } from '../domain/ids.ts';
+import { entryPart, filePart, objectDirectoryPart, objectPart, prefixPart } from '../domain/path-parts.ts';
 
 export type StorePaths = { readonly incoming: (node: string) => string; readonly objects: string };
 
@@ -25,9 +26,12 @@ export type StagedObject = { readonly object: ObjectId; readonly path: string; r
 
 const stagedDirectory = (paths: StorePaths): string => join(paths.objects, 'new');
 
+/** Returns the path of an object. Throws `corrupt` when `object`, which may come from a row, has not the form of an id. */
 export function objectPath(objects: string, object: ObjectId): string {
-  return join(objects, object.slice(0, 2), object);
+  return join(objects, objectDirectoryPart(object), objectPart(object));
 }
+
+const incomingPath = (paths: StorePaths, node: NodeName, object: ObjectId): string => join(paths.incoming(node), objectPart(object));
 
 async function syncDirectory(path: string): Promise<void> {
   const directory = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
@@ -48,7 +52,7 @@ async function hashBytes(from: FileHandle, bytes: number, to?: FileHandle): Prom
   let done = 0;
   while (done < bytes) {
     const { bytesRead } = await from.read(buffer, 0, Math.min(buffer.length, bytes - done), done);
-    if (bytesRead === 0) throw new CofferdamError('invalid', 'the object is shorter than was said');
+    if (bytesRead === 0) throw new CofferdamError('invalid', 'the object is shorter than declared');
     const chunk = buffer.subarray(0, bytesRead);
     hash.update(chunk);
     let written = to === undefined ? bytesRead : 0;
@@ -71,16 +75,16 @@ async function ensureDirectory(paths: StorePaths, path: string): Promise<void> {
  * single link and exactly this size, and `over-limit` when the store is full.
  */
 export async function stageObject(paths: StorePaths, node: NodeName, object: ObjectId, sealedBytes: number): Promise<StagedObject> {
-  const source = await open(join(paths.incoming(node), object), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK).catch(
+  const source = await open(incomingPath(paths, node, object), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK).catch(
     (cause: unknown) => {
-      throw new CofferdamError('invalid', 'the object is not there', { cause });
+      throw new CofferdamError('invalid', 'the object is missing or cannot be opened', { cause });
     },
   );
-  const path = join(stagedDirectory(paths), `${object}.${randomBytes(8).toString('hex')}`);
+  const path = join(stagedDirectory(paths), filePart(`${objectPart(object)}.${randomBytes(8).toString('hex')}`));
   try {
     const info = await source.stat();
     if (!info.isFile() || info.nlink !== 1 || info.size !== sealedBytes)
-      throw new CofferdamError('invalid', 'the object is not what was said');
+      throw new CofferdamError('invalid', 'the object is not a regular file with a single link and the declared size');
     await ensureDirectory(paths, stagedDirectory(paths));
     const target = await open(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, 0o440);
     try {
@@ -107,7 +111,7 @@ export async function stageObject(paths: StorePaths, node: NodeName, object: Obj
  */
 export async function publishObject(paths: StorePaths, staged: StagedObject): Promise<void> {
   const path = objectPath(paths.objects, staged.object);
-  const directory = join(paths.objects, staged.object.slice(0, 2));
+  const directory = join(paths.objects, objectDirectoryPart(staged.object));
   await ensureDirectory(paths, directory);
   try {
     await link(staged.path, path);
@@ -117,7 +121,7 @@ export async function publishObject(paths: StorePaths, staged: StagedObject): Pr
     try {
       const { size } = await there.stat();
       if (size !== staged.sealedBytes || !(await hashBytes(there, size)).equals(staged.digest))
-        throw new CofferdamError('conflict', 'this object was taken over with other content; send the file again');
+        throw new CofferdamError('conflict', 'this object is already stored with different content; send the file again');
     } finally {
       await there.close();
     }
@@ -135,7 +139,7 @@ function isNoSpace(error: unknown): boolean {
 }
 
 export async function removeIncoming(paths: StorePaths, node: NodeName, object: ObjectId): Promise<void> {
-  await rm(join(paths.incoming(node), object), { force: true });
+  await rm(incomingPath(paths, node, object), { force: true });
 }
 
 export async function deleteObject(paths: StorePaths, object: ObjectId): Promise<void> {
@@ -172,7 +176,7 @@ async function listFiles(directory: string, max: number): Promise<Listing> {
   try {
     for await (const { name } of await opendir(directory)) {
       if (found.length >= max) return { found, isWhole: false, fault: null };
-      const info = await lstat(join(directory, name)).catch(() => undefined);
+      const info = await lstat(join(directory, entryPart(name))).catch(() => undefined);
       if (info !== undefined)
         found.push({ name, kind: info.isFile() ? 'file' : 'other', ageMs: ageOf(info), bytes: info.blocks * blockBytes });
     }
@@ -189,7 +193,7 @@ export function listIncoming(paths: StorePaths, node: string, max: number): Prom
 
 /** Lists the objects of one of the 256 sub-directories; `prefix` is its name, two hexadecimal digits. */
 export function listObjects(paths: StorePaths, prefix: string, max: number): Promise<Listing> {
-  return listFiles(join(paths.objects, prefix), max);
+  return listFiles(join(paths.objects, prefixPart(prefix)), max);
 }
 
 /** Lists the staged copies that were left by a process that ended before it published them. */
@@ -199,7 +203,7 @@ export function listStaged(paths: StorePaths, max: number): Promise<Listing> {
 
 /** Removes an entry of a directory of the store that was listed before: a file of any kind, or an empty directory. */
 export async function removeStray(paths: StorePaths, place: { readonly node: string } | 'staged', found: Found): Promise<void> {
-  const path = join(place === 'staged' ? stagedDirectory(paths) : paths.incoming(place.node), found.name);
+  const path = join(place === 'staged' ? stagedDirectory(paths) : paths.incoming(place.node), entryPart(found.name));
   await unlink(path).catch(async (error: unknown) => {
     if (!['EISDIR', 'EPERM'].includes(codeOf(error))) throw error;
     await rmdir(path);

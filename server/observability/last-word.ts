@@ -1,11 +1,14 @@
-// Owns: what a role says when a failure reached nobody: one line, and its end.
-// Must never: go on. What it was doing was left half done, and which half nobody knows; the supervisor starts a fresh one.
+// Owns: what a role does when a failure reached no handler: it writes one line and ends.
+// Must never: continue. The work was left half done, and nobody knows which half. The supervisor starts a new process.
 import type { Logger } from './logger.ts';
 
-/** Tests look for it: a role that said this has a defect, whatever else went well. */
-export const unownedFailure = 'a failure that nobody owned: this process ends';
+/** Tests search for this text: a role that wrote it has a defect, whatever else went well. */
+export const unownedFailure = 'an error that nothing handled: this process ends';
 
-/** An exception that nobody catches, a promise that nobody owns. Node would end the process as well, with a stack that no log collector reads. */
+/**
+ * Handles exceptions that nobody catches, and rejections that nobody handles. Node.js would end the process too, but
+ * with a stack trace that no log collector reads.
+ */
 export function endOnUnownedFailure(log: Pick<Logger, 'fatal'>): void {
   process.on('uncaughtException', (error) => {
     try {

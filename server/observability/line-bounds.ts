@@ -1,16 +1,24 @@
-// Owns: how many lines of the log one kind of event may have in a minute, whoever causes it; what is more is counted, and said in one line.
-// Must never: hold back an alert, or the last word of a process. The record is another thing: nothing of it goes through here.
+// Owns: how many log lines one kind of event may have in a minute, whoever causes it. Further lines are counted, and
+// their number is written in one line.
+// Must never: hold back an alert, or the last line of a process. The record does not pass through here, and nothing of
+// it is ever dropped.
 
-/** Lines of one kind about one subject in a minute. */
+/** The largest number of lines in a minute for one message about one subject. */
 const linesMax = 10;
-/** Subjects that one message tells apart in a minute, of strangers and of those who are known; all others are one. */
+/**
+ * The largest number of subjects that one message distinguishes in a minute, counted separately for strangers and for
+ * known accounts and operators. All further subjects count as one.
+ */
 const subjectsMax = 50;
-/** Messages that are told apart in a minute: more than the product has. */
+/** The largest number of messages that are distinguished in a minute. It is more than the product has. */
 const messagesMax = 500;
 const others = 'others';
 const partCharsMax = 100;
 
-/** What tells one event from another beside its message: where it came in, whose doing it is, and why. Addresses do not: a stranger has any number of them. */
+/**
+ * The fields that distinguish one event from another with the same message: where it arrived, who caused it, and why.
+ * Addresses are left out, because a stranger can have any number of them.
+ */
 const telling = [
   'node',
   'socket',
@@ -30,7 +38,7 @@ type Telling = (typeof telling)[number];
 type Fields = Readonly<Record<string, unknown>>;
 type Kept = Readonly<Partial<Record<Telling, string>>>;
 
-/** `more`: lines that were not written since the last flush. */
+/** `more` is the number of lines that were not written since the last flush. */
 export type Unwritten = { readonly level: number; readonly message: string; readonly of: Kept | typeof others; readonly more: number };
 type Line = { readonly level: number; readonly of: Kept | typeof others; written: number; more: number };
 
@@ -41,14 +49,17 @@ function keptOf(fields: Fields): Kept {
   return Object.fromEntries(telling.flatMap((name) => (fields[name] === undefined ? [] : [[name, wordOf(fields[name])]])));
 }
 
-/** Whose line it is: what somebody does who is known has subjects that no stranger can take. */
+/**
+ * Returns the group of a line. Lines about a known account or operator are counted in a group of their own, whose
+ * subjects no stranger can use up.
+ */
 const whose = (fields: Fields): string => (fields.account === undefined && fields.operator === undefined ? 'anybody' : 'somebody');
 
 export class LineBounds {
-  /** By message and whose it is. */
+  /** The lines by message and group. */
   readonly #messages = new Map<string, { readonly message: string; readonly lines: Map<string, Line> }>();
 
-  /** Whether this line is written; else it is counted. */
+  /** Returns whether this line may be written. If not, it is counted. */
   take(level: number, message: string, fields: Fields): boolean {
     const keyOf = (text: string): string => `${whose(fields)} ${text}`;
     const name = !this.#messages.has(keyOf(message)) && this.#messages.size >= messagesMax ? others : message;
@@ -72,7 +83,7 @@ export class LineBounds {
     return line;
   }
 
-  /** What was not written, and a new minute. */
+  /** Returns the lines that were not written, and starts a new minute. */
   flush(): readonly Unwritten[] {
     const unwritten = [...this.#messages.values()].flatMap(({ message, lines }) =>
       [...lines.values()].flatMap(({ level, of, more }) => (more === 0 ? [] : [{ level, message, of, more }])),

@@ -1,5 +1,7 @@
-// Owns: the only importer of `pino`. One JSON line per event on standard error; pretty on a terminal. So many lines of a kind in a minute, and the number of the others.
-// Must never: receive a secret; known secret fields are redacted as a second line. Or end its process because nobody reads it any more.
+// Owns: the only import of `pino`. Each event is one line of JSON on standard error, or readable text on a terminal.
+// The number of lines of one kind in a minute is limited, and the number of the others is reported.
+// Must never: receive a secret (known secret fields are redacted as a second line of defence), or end its process
+// because nobody reads the log any more.
 import { Writable } from 'node:stream';
 import { type Logger, type LoggerOptions, pino } from 'pino';
 import pretty from 'pino-pretty';
@@ -10,13 +12,13 @@ import { LineBounds } from './line-bounds.ts';
 export type { Logger };
 
 const flushMs = 60_000;
-/** Bytes that are kept for a disk that is full; what is more is lost. */
+/** How many bytes are kept while the disk is full. What exceeds this is lost. */
 const unwrittenMax = 4 * 1024 * 1024;
-/** Lines below this are for whoever asked for them. */
+/** Lines below this level (debug and trace) are not limited: somebody asked for them. */
 const boundedFrom = pino.levels.values.info ?? 30;
 const never = pino.levels.values.fatal ?? 60;
 
-/** All loggers of this process say at its end what they had not said. */
+/** At the end of the process, every logger reports the lines that it has not written. */
 const flushes = new Set<() => void>();
 process.once('exit', () => {
   for (const flush of flushes) flush();
@@ -27,13 +29,16 @@ const fieldsOf = (first: unknown): Readonly<Record<string, unknown>> =>
 
 type Hook = NonNullable<NonNullable<LoggerOptions['hooks']>['logMethod']>;
 
-/** The one door of all lines: what an outsider makes happen again and again is written a few times, whoever forgot that he can (T-34). */
+/**
+ * Returns the hook through which all lines pass. An event that an outsider can repeat at will is written only a few
+ * times, also where the calling code does not think of that (T-34).
+ */
 function boundedBy(bounds: LineBounds): Hook {
   return function (args, method, level) {
     const [first, second] = args as readonly unknown[];
     const fields = fieldsOf(first);
     const message = typeof first === 'string' ? first : typeof second === 'string' ? second : '';
-    // An alert counts as logged, and has a bound of its own: one row a kind, subject and hour.
+    // A line about an alert is not limited here, because alerts have a limit of their own: one row for each kind, subject and hour.
     const isFree = level < boundedFrom || level >= never || 'alert' in fields || 'unwritten' in fields;
     if (isFree || bounds.take(level, message, fields)) method.apply(this, args);
   };
@@ -41,7 +46,7 @@ function boundedBy(bounds: LineBounds): Hook {
 
 const standardError = (): ReturnType<typeof outlive> => outlive(pino.destination({ dest: 2, sync: true, maxLength: unwrittenMax }));
 
-/** pino-pretty's own output would not outlive the terminal. */
+/** Returns a stream that formats lines for a terminal. pino-pretty's own output would not survive the loss of the terminal. */
 function prettily(output: ReturnType<typeof outlive>): ReturnType<typeof pretty> {
   const destination = new Writable({
     decodeStrings: false,
@@ -53,7 +58,7 @@ function prettily(output: ReturnType<typeof outlive>): ReturnType<typeof pretty>
   return pretty({ destination, sync: true, ignore: 'pid,hostname' });
 }
 
-/** A logger whose every line names the process's role and node. */
+/** Returns a logger that adds the process's role and node to every line. */
 export function createLogger(config: Pick<Config, 'log'>, role: string, node?: string): Logger {
   const bounds = new LineBounds();
   const options = {

@@ -1,5 +1,6 @@
-// Owns: counters and gauges in Prometheus' text format, served on loopback only. The only HTTP in the product.
-// Must never: listen anywhere else, or carry a name of a customer or account.
+// Owns: counters and gauges in the text format of Prometheus, served on loopback only. This is the only HTTP in the
+// product.
+// Must never: listen on another address, or contain a name of a customer or account.
 import { createServer, type Server } from 'node:http';
 import type { Socket } from 'node:net';
 import { closedMs, happens } from '../domain/bounded.ts';
@@ -14,11 +15,11 @@ export type Reading = {
   readonly help: string;
   readonly kind: 'counter' | 'gauge';
   readonly value: number;
-  /** Values are words of our configuration: nothing in them needs to be escaped. */
+  /** The values are words of our configuration, so nothing in them needs to be escaped. */
   readonly labels?: Readonly<Record<string, string>>;
 };
 
-/** Prometheus text exposition format 0.0.4. Readings of one name stand side by side. */
+/** Returns the readings in the Prometheus text exposition format 0.0.4. Readings with the same name stand together. */
 export function expose(readings: readonly Reading[]): string {
   return [...Map.groupBy(readings, ({ name }) => name)]
     .map(([name, same]) => {
@@ -31,7 +32,7 @@ export function expose(readings: readonly Reading[]): string {
     .join('');
 }
 
-/** What every role reports of itself. */
+/** Returns the readings that every role reports about itself. */
 export function processReadings(): readonly Reading[] {
   const { rss, heapUsed } = process.memoryUsage();
   const { user, system } = process.cpuUsage();
@@ -43,7 +44,10 @@ export function processReadings(): readonly Reading[] {
   ];
 }
 
-/** Serves GET /metrics on 127.0.0.1; every other request gets 404. `read` is called for each. Null port = nothing is served. */
+/**
+ * Serves GET /metrics on 127.0.0.1; every other request gets 404. `read` is called for each request. When `port` is
+ * null, nothing is served. Throws `configuration` when it cannot listen.
+ */
 export async function serveMetrics(
   port: number | null,
   read: () => readonly Reading[],
@@ -56,7 +60,8 @@ export async function serveMetrics(
   });
   server.requestTimeout = requestMs;
   server.headersTimeout = requestMs;
-  // The oldest goes, not the newest: who asks is done at once, and silent sockets shut nobody out.
+  // When there are too many connections, the oldest is closed. An honest client is done at once, and silent sockets
+  // must not keep others out.
   const open = new Set<Socket>();
   server.on('connection', (socket) => {
     open.add(socket);
@@ -73,7 +78,7 @@ export async function serveMetrics(
     port: typeof address === 'object' && address !== null ? address.port : port,
     stop: async () => {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      // Whoever is still saying what he wants holds up nobody's stop.
+      // A client in the middle of a request must not delay the stop of the process.
       for (const socket of open) socket.destroy();
       await happens(closedMs, closed);
     },

@@ -1,27 +1,38 @@
-// Owns: the advisory locks of the installation's database: who takes which, and their numbers.
-// Must never: give one number to two purposes. PostgreSQL keeps the locks of each database apart; any role that may connect may take them, so that they
-// order what honest processes do and protect nothing (SECURITY, "Known limits"). Functions of the database take two more, each of a hash: `ledger_month` of a
-// table's name while it is made, and holds of a customer (`migrations/0015_whole_contents.sql`).
+// Owns: the advisory locks of the installation's database: which process takes which lock, and their numbers. PostgreSQL
+// keeps the advisory locks of each database apart. Every role that may connect may take them, so they order what honest
+// processes do and protect nothing (SECURITY, "Known limits"). Functions of the database take two more locks, whose keys
+// are hashes: `ledger_month` locks the name of a table while it creates the table, and placing or honouring a legal hold
+// locks its customer (`migrations/0015_whole_contents.sql`).
+// Must never: use one number for two purposes.
 
-/** Keys of `pg_advisory_lock(bigint)`: four letters of ASCII as a number. */
+/** The keys of `pg_advisory_lock(bigint)`: four letters of ASCII as a number. */
 export const advisoryLocks = {
-  /** `migr`: held by one migration for as long as its connection lives. */
+  /** `migr`: held by one migration as long as its connection lives. */
   migration: 0x6d696772,
   /** `lead`: held by the warden whose sealer leads, on a connection of its own. */
   sealerLeadership: 0x6c656164,
-  /** `sess`: held by a transaction that opens a session, so that two wardens never count past each other; and by one that withdraws what sessions rely on. */
+  /**
+   * `sess`: held by a transaction that opens a session, so that two wardens cannot count sessions at the same time
+   * without seeing each other's; and by a transaction that withdraws something on which sessions rely.
+   */
   sessionOpening: 0x73657373,
-  /** `boot`: held by the transaction that makes the first operators. */
+  /** `boot`: held by the transaction that creates the first operators. */
   bootstrap: 0x626f6f74,
 } as const;
 
-/** First key of `pg_advisory_lock(integer, integer)`, whose second one is the hash of a name. They never meet a lock of one key. */
+/**
+ * The first keys of `pg_advisory_lock(integer, integer)`; the second key is the hash of a name. Such a lock never
+ * conflicts with a lock that has one key.
+ */
 export const namedAdvisoryLocks = {
-  /** `test`: held by a transaction that makes or changes the account of a node's self-test; the name is the account's. */
+  /** `test`: held by a transaction that creates or changes the account of a node's self-test. The name is that of the account. */
   selfTest: 0x74657374,
 } as const;
 
-/** Processes that hold the lock of one key, as a condition on `pg_locks l`; `parameter` stands for the key. */
+/**
+ * Returns a condition on `pg_locks l` that selects the processes that hold the lock with this one key. `parameter` is
+ * the placeholder of the key.
+ */
 export const holdsAdvisoryLock = (parameter: string): string =>
   `l.locktype = 'advisory' and l.granted and l.objsubid = 1 and l.classid::bigint = 0 and l.objid::bigint = ${parameter}::bigint
      and l.database = (select d.oid from pg_database d where d.datname = current_database())`;

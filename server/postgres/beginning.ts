@@ -1,8 +1,12 @@
-// Owns: how a transaction begins: its scope, how long it may wait for locks, and what must hold then, all on one way to the server and back.
-// Must never: put a value into the text of SQL but the quoted scope, a number, or a quoted value of a condition.
+// Owns: how a transaction begins: its scope, how long it may wait for locks, and a condition that must hold, all in one
+// round trip to the server.
+// Must never: put a value into SQL text, except the quoted scope, a number, or a quoted value of a condition.
 import type pg from 'pg';
 
-/** What must hold as a transaction begins: that this function of the database says true of these values. Where it does not, `otherwise` is thrown. */
+/**
+ * A condition that must hold when a transaction begins: the database function `call` returns true for `values`. If it
+ * does not, the error of `otherwise` is thrown.
+ */
 export type Condition = {
   readonly call: string;
   readonly values: readonly (string | number | boolean)[];
@@ -10,11 +14,11 @@ export type Condition = {
 };
 
 export type Beginning = {
-  /** `begin`, with the words of its kind. */
+  /** The `begin` statement with its options. */
   readonly begin: string;
-  /** Names of customers, or `*`. */
+  /** Ids of customers, separated by commas, or `*`. */
   readonly scope: string;
-  /** Milliseconds; null: as long as a statement may take. */
+  /** How long the transaction may wait for a lock, in milliseconds. Null means as long as a statement may take. */
   readonly lockMs: number | null;
   readonly condition: Condition | undefined;
 };
@@ -27,7 +31,7 @@ export async function beginTransaction(client: pg.ClientBase, { begin, scope, lo
     await client.query(scoped);
     return;
   }
-  // Several statements in one text have a result each.
+  // Several statements in one text give one result each; the condition is the last one.
   const values = condition.values.map((value) => quoted(String(value))).join(', ');
   const results: unknown = await client.query(`${scoped}; select ${client.escapeIdentifier(condition.call)}(${values}) as holds`);
   const last = (results as readonly { readonly rows: readonly { readonly holds: boolean }[] }[]).at(-1);

@@ -1,29 +1,33 @@
-// Owns: how many of the server's connections each process keeps, how many each role may have, and for whom the reserve of the server is kept.
-// Must never: give one role, or a stranger with a password, what the warden needs.
+// Owns: how many of the server's connections each process keeps open, how many each role may have, and for whom the
+// server's reserved connections are kept.
+// Must never: give one role, or an outsider who has a password, the connections that the warden needs.
 import { type Shares, wardenConnections } from '../config/shares.ts';
 
-/** Connections of a process that no line of the table of shares counts, by what they are called at the server. */
+/** The connections that no line of the table of shares counts. Each name stands for one application name at the server. */
 export const connections = {
-  /** One for each of the warden's channels: ended sessions, commands, answers. */
+  /** One for each channel on which the warden listens: ended sessions, commands, answers. */
   wardenListeners: 3,
-  /** One for each kind of charge and plane. */
+  /** One for each combination of a kind of charge and a plane. */
   charges: 6,
   sealer: 2,
   sealerLeads: 1,
-  /** Tables of months, and months that leave. */
+  /** For creating the tables of months to come, and for moving old months into archives. */
   archives: 1,
   /** For all forwards together. */
   forwarder: 2,
   adminListener: 1,
-  /** A question that is given up is ended over a connection of its own. */
+  /** A question that is given up is cancelled over a connection of its own. */
   adminCancels: 1,
 } as const;
 
-/** What the questions about the record may use: two looks each, a long look one, and one for what is short. */
+/**
+ * Returns how many connections the questions about the record may use: two snapshots for each incident question, one
+ * for each long search, and one for short queries.
+ */
 export const incidentConnections = ({ questions, searches }: Pick<Shares['admin'], 'questions' | 'searches'>): number =>
   2 * questions.total + searches.total + 1;
 
-/** The most that one warden, and that the admin process, has open at once. */
+/** Returns the largest number of connections that one warden, and the admin process, have open at once. */
 export function connectionsOf({ warden, admin }: Shares, forwards: number): { readonly warden: number; readonly admin: number } {
   const { wardenListeners, charges, sealer, sealerLeads, archives, forwarder, adminListener, adminCancels } = connections;
   return {
@@ -32,17 +36,20 @@ export function connectionsOf({ warden, admin }: Shares, forwards: number): { re
   };
 }
 
-/** Parts of `max_connections`. The warden has no bound of its own: several of them work on one database. */
+/** Shares of `max_connections`. The warden has no limit of its own, because several wardens work with one database. */
 const parts = { admin: 0.4, auditor: 0.1 } as const;
-/** What the admin process needs by the table of shares, and a few for reports. */
+/** The connections that the admin process needs by the table of shares, with a few more for reports; and those of the auditor. */
 const leastConnections = { admin: 24, auditor: 4 } as const;
 
-/** `connection limit` of a role; -1: none. A connection counts here only when its password was right. */
+/** Returns the `connection limit` of a role; -1 means none. PostgreSQL counts a connection here only when its password was right. */
 export function connectionLimit(role: 'warden' | 'admin' | 'auditor', maxConnections: number): number {
   if (role === 'warden') return -1;
   return Math.max(leastConnections[role], Math.floor(maxConnections * parts[role]));
 }
 
-/** Its member takes what `reserved_connections` keeps (PostgreSQL 16 and newer). */
+/**
+ * The role whose members may use the connections that `reserved_connections` keeps, and the first version of PostgreSQL
+ * that has it (16).
+ */
 export const reserveRole = 'pg_use_reserved_connections';
 export const reserveVersion = 160_000;

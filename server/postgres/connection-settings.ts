@@ -3,10 +3,13 @@
 import { CofferdamError } from '../domain/errors.ts';
 import type { Transaction } from './database.ts';
 
-/** No idle transaction may hold a snapshot: it would stop pruning of the hot budget rows. */
+/** No idle transaction may keep a snapshot, because an old snapshot stops the pruning of the hot budget rows. */
 const idle = '-c idle_in_transaction_session_timeout=10000';
 const statementMsUsual = 30_000;
-/** Zone and style of texts are not the server's to choose: a day of 23 hours is not what was asked for. */
+/**
+ * The server does not choose the time zone and the style of texts: in another zone, a day could have 23 hours and not
+ * be the day that was asked for.
+ */
 const texts = '-c TimeZone=UTC -c DateStyle=ISO';
 /**
  * A name means what the server brought, or else what stands in our schema; temporary tables come last. Rows are hidden by policies for everybody. What a
@@ -21,7 +24,10 @@ const meaning = `-c search_path=${path} -c row_security=on`;
  */
 const steadyPlans = '-c enable_seqscan=off -c jit=off';
 
-/** `isPreparing`: plans outlive what they were made for. `statementMs`: what one statement may take. */
+/**
+ * Returns the options of a connection. `isPreparing` is true when its plans are kept and may outlive the contents of
+ * the tables for which they were made. `statementMs` is the limit of one statement in milliseconds.
+ */
 export const connectionSettings = (isPreparing: boolean, statementMs = statementMsUsual): string =>
   [idle, `-c statement_timeout=${Math.ceil(statementMs)}`, texts, meaning, ...(isPreparing ? [steadyPlans] : [])].join(' ');
 

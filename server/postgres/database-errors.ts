@@ -1,33 +1,40 @@
-// Owns: what a failure of the database means: of the connection, of a lock, of the moment, or a defect of ours.
-// Must never: let what the database says about a value get into an answer; it stays the cause, for the log.
+// Owns: what a failure of the database means: a fault of the connection, a lock that was not available, a passing
+// condition, or a defect of ours.
+// Must never: let a database text about a value reach an answer. The text stays in the cause of the error, for the log.
 import pg from 'pg';
 import { CofferdamError } from '../domain/errors.ts';
 
 export const deadlock = '40P01';
 export const lockNotAvailable = '55P03';
-/** Configuration limit exceeded: by the guard of the record, of rows that wait for their seal. */
+/** Configuration limit exceeded. The record's guard raises it when too many rows wait to be sealed. */
 const rowsFull = '53400';
 
-/** SQLSTATE of a database error, or undefined. `23505` is a unique violation. */
+/** Returns the SQLSTATE of a database error, or undefined. `23505` is a unique violation. */
 export function sqlState(error: unknown): string | undefined {
   const cause = error instanceof CofferdamError ? error.cause : error;
   return cause instanceof pg.DatabaseError ? cause.code : undefined;
 }
 
-/** A fault of the connection, of a lock or of the moment, and of no row: the same may be done a little later. */
+/**
+ * Returns whether an error is a fault of the connection, of a lock or of the moment, and not of a row. The same work
+ * may succeed a little later.
+ */
 export const isPassing = (error: unknown): boolean =>
   sqlState(error) === deadlock || (error instanceof CofferdamError && error.code === 'unavailable');
 
-/** What was prepared on this connection (feature not supported: "cached plan must not change result type"): a new one prepares it anew. */
+/**
+ * Returns whether a statement that was prepared on this connection no longer fits the schema (feature not supported:
+ * "cached plan must not change result type"). A new connection prepares it anew.
+ */
 export const noLongerFits = (error: unknown): boolean => sqlState(error) === '0A000';
 
 export function translate(error: unknown): unknown {
   if (error instanceof CofferdamError) return error;
   if (error instanceof pg.DatabaseError) {
     if (error.code === lockNotAvailable)
-      return new CofferdamError('unavailable', 'somebody else is working on the same; try again', { cause: error });
+      return new CofferdamError('unavailable', 'another operation is changing the same data; try again', { cause: error });
     if (error.code === rowsFull) return new CofferdamError('unavailable', 'the record is behind; try again in a moment', { cause: error });
-    // 08P01: a statement of ours that does not fit its parameters.
+    // 08P01 is left out: it means that a statement of ours does not fit its parameters.
     const lost =
       (error.code?.startsWith('08') && error.code !== '08P01') ||
       error.code?.startsWith('57') ||

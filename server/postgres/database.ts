@@ -1,5 +1,7 @@
-// Owns: the only importer of `pg`: pool, transactions in a customer's scope, notifications.
-// Must never: run a query outside a transaction that has set its scope, or put a value into SQL text (but the scope, quoted).
+// Owns: the pool of connections, transactions in the scope of customers, and notifications. Only this room imports
+// `pg`.
+// Must never: run a query outside a transaction that has set its scope, or put a value into SQL text (except the quoted
+// scope).
 import pg from 'pg';
 import { detach, givenUp } from '../domain/detached.ts';
 import { CofferdamError } from '../domain/errors.ts';
@@ -24,7 +26,7 @@ import {
   within,
 } from './snapshot.ts';
 
-// int8 as number: every bigint of the schema stays below 2^53 (sizes, totals, ids), checked on arrival.
+// An int8 becomes a number. Every bigint of the schema stays below 2^53 (sizes, totals, ids), and that is checked when a value arrives.
 pg.types.setTypeParser(pg.types.builtins.INT8, (text) => {
   const value = Number(text);
   if (!Number.isSafeInteger(value)) throw new CofferdamError('bug', 'a database number is out of range');
@@ -33,7 +35,7 @@ pg.types.setTypeParser(pg.types.builtins.INT8, (text) => {
 
 export type Row = Readonly<Record<string, unknown>>;
 export type Transaction = {
-  /** Rows of one parameterised statement. `values` go as parameters, never as text. */
+  /** Returns the rows of one parameterised statement. `values` are sent as parameters, never as text. */
   query<T extends Row>(text: string, values?: readonly unknown[]): Promise<readonly T[]>;
 };
 
@@ -41,18 +43,20 @@ export type DatabaseOptions = {
   readonly url: string;
   readonly applicationName: string;
   readonly connectionsMax: number;
-  /** Looks at a connection that was just made, before anything else may use it; what it throws ends the connection. */
+  /** Checks a new connection before anything else may use it. When it throws, the connection is closed. */
   readonly admit?: (tx: Transaction) => Promise<void>;
-  /** Asked before each transaction for a place among those that this pool serves; what it throws is the transaction's end. */
+  /** Returns a place for a transaction, among everything that this pool serves. When it throws, the transaction fails. */
   readonly admission?: () => Promise<Place>;
   /**
-   * Statements are parsed and planned once a connection: for a process that asks few of them very often. Not for reports, whose best plan depends
-   * on their values. A plan outlives what it was made for, and many tables are empty most of the time: it takes an index wherever there is one.
+   * Whether statements are parsed and planned once for each connection, for a process that runs a few statements very
+   * often. Reports do not use it, because their best plan depends on their values. A prepared plan outlives the
+   * contents of the tables for which it was made, and many tables are empty most of the time, so such plans use an
+   * index wherever there is one.
    */
   readonly isPreparing?: boolean;
-  /** What one statement may take; what every connection of ours sets otherwise is for reports, too. */
+  /** The limit of one statement in milliseconds, in the place of the usual one. It changes no other setting of a connection. */
   readonly statementMs?: number;
-  /** Begins the draft of a transaction's entries. Without it nobody watches what is written here. */
+  /** Begins the draft of a transaction's entries. Without it, nobody watches whether the entries that are written here get sealed. */
   readonly drafts?: () => Draft;
   /** Hears the alerts of each transaction that was not undone. Without it only their rows tell of them. */
   readonly alerts?: AlertSink | undefined;
@@ -61,11 +65,11 @@ export type DatabaseOptions = {
 };
 
 /**
- * A transaction's place in the pool. `lockMs`: how long it may wait for a lock at a time, null = as long as a statement may take. `patienceMs`: what
- * was undone because of that is tried again for so long, by short looks and without holding a place in between; 0: never.
+ * A transaction's place in the pool. `lockMs` is how long the transaction may wait for one lock; null means as long as
+ * a statement may take. `patienceMs` is for how long a transaction that failed because of a lock is tried again, with
+ * short waits and without holding a place in between; 0 means that it is not tried again.
  */
 export type Place = { readonly release: () => void; readonly lockMs: number | null; readonly patienceMs?: number };
-/** The tries of one transaction. */
 type Tries = { count: number; patienceMs: number };
 type Held = {
   readonly client: pg.PoolClient;
@@ -73,11 +77,11 @@ type Held = {
   readonly giveBack: (broken: Error | boolean | undefined) => void;
 };
 
-/** Beyond this statements stay unprepared: each costs every connection some memory. */
+/** Statements beyond this number stay unprepared, because each costs every connection some memory. */
 const preparedMax = 500;
 const unreachableEveryMs = 10_000;
 
-/** Errors of the connection (not of a statement) mean "unknown": nothing may be released or acknowledged on them. */
+/** A pool of connections. After an error of the connection the outcome is unknown: nothing may be released or acknowledged on it. */
 export class Database {
   readonly #pool: pg.Pool;
   readonly #endPool: () => Promise<void>;
@@ -100,14 +104,21 @@ export class Database {
     this.#endPool = endOf(this.#pool);
   }
 
-  /** Runs `work` in one read-committed transaction that sees exactly these customers, again from its start when locks were in its way. Rolls back when it throws. */
+  /**
+   * Runs `work` in one read-committed transaction that sees exactly these customers. When locks prevent it, `work` runs
+   * again from its start. When `work` throws, the transaction is rolled back.
+   */
   async withCustomers<T>(scope: readonly CustomerId[], work: (tx: Transaction) => Promise<T>, condition?: Condition): Promise<T> {
     requireOutermost(this.#pool);
     if (scope.length === 0) throw new CofferdamError('bug', 'empty customer scope');
     return this.#patiently((tries) => this.#untangled(() => this.#transaction(scope.join(','), work, tries, 'begin', condition)));
   }
 
-  /** Two may want the same rows crosswise (renaming a to b and b to a; ending a session and closing its files): the server ends one of them, which runs again from its start. */
+  /**
+   * Runs a transaction again after a deadlock. Two transactions may need the same rows in opposite order (renaming a to
+   * b and b to a; ending a session and closing its files). The server aborts one of them, and that one runs again from
+   * its start. Throws `conflict` after `deadlockTriesMax` attempts.
+   */
   async #untangled<T>(run: () => Promise<T>): Promise<T> {
     for (let tries = 1; ; tries += 1) {
       try {
@@ -123,7 +134,7 @@ export class Database {
     }
   }
 
-  /** Nothing happened when a lock did not come in time: it may come a little later, and others have the connection meanwhile. */
+  /** Runs a transaction again when it did not get a lock in time. Nothing of it has happened, and others use the connection meanwhile. */
   async #patiently<T>(run: (tries: Tries) => Promise<T>): Promise<T> {
     const began = performance.now();
     const tries: Tries = { count: 0, patienceMs: 0 };
@@ -137,15 +148,16 @@ export class Database {
     }
   }
 
-  /** The few system-wide passes: login, sweeps, commands. `work` may run again from its start. */
+  /** Runs `work` in a transaction that sees every customer: for login, sweeps and commands. `work` may run again from its start. */
   async withSystem<T>(work: (tx: Transaction) => Promise<T>, condition?: Condition): Promise<T> {
     requireOutermost(this.#pool);
     return this.#patiently((tries) => this.#untangled(() => this.#transaction('*', work, tries, 'begin', condition)));
   }
 
   /**
-   * For the alarm of a refusal inside of a transaction, which would be undone with it: has a transaction of its own as soon as that one is undone and has given its
-   * place back, or at once where there is none around. An error that it returns is thrown in the place of the refusal.
+   * Runs `say` for the alarm of a refusal inside a transaction, which would otherwise be rolled back with it. `say` has
+   * a transaction of its own, after the other one was rolled back and has returned its place, or at once when there is
+   * no transaction around it. When `say` returns an error, that error is thrown in the place of the refusal.
    */
   async onceUndone(say: Afterwards): Promise<void> {
     if (leaveForAfterwards(this.#pool, say)) return;
@@ -153,12 +165,12 @@ export class Database {
     if (error instanceof Error) throw error;
   }
 
-  /** The draft of a call's entries: begun before it is sent, ended when its answer is there. */
+  /** Returns a draft for the entries of one call. It is begun before the call is sent, and ended when the answer has arrived. */
   beginDraft(): Draft | undefined {
     return this.#options.drafts?.();
   }
 
-  /** One autocommitted call of a database function that sets its own scope. Resolves only after the commit (ReadyForQuery). */
+  /** Runs one autocommitted call of a database function that sets its own scope. Resolves only after the commit (ReadyForQuery). */
   async call<T extends Row>(text: string, values: readonly unknown[]): Promise<readonly T[]> {
     requireOutermost(this.#pool);
     return this.#untangled(() => this.#callOnce<T>(text, values));
@@ -167,7 +179,7 @@ export class Database {
   async #callOnce<T extends Row>(text: string, values: readonly unknown[]): Promise<readonly T[]> {
     const { client, giveBack } = await this.#connect();
     let broken: Error | undefined;
-    // A connection that dies says so on the client as well as on the query.
+    // A connection that dies reports that on the client as well as on the query.
     const onError = (error: Error): void => {
       broken = error;
     };
@@ -184,7 +196,7 @@ export class Database {
     }
   }
 
-  /** One read-only snapshot of everything, for reports that take longer than a call. Ends early when `signal` says so. */
+  /** Runs `work` with one read-only snapshot of everything, for long reports. It ends early when `signal` is aborted. */
   async withSnapshot<T>(options: SnapshotOptions, work: (snapshot: SharedSnapshot) => Promise<T>): Promise<T> {
     requireOutermost(this.#pool);
     return this.#look(options, undefined, (lone, cancel) =>
@@ -231,7 +243,7 @@ export class Database {
     );
   }
 
-  /** The name under which a statement is prepared on each connection; undefined: it is not. */
+  /** Returns the name under which a statement is prepared on each connection, or undefined when it is not prepared. */
   #nameOf(text: string): string | undefined {
     const known = this.#names.get(text);
     if (known !== undefined || this.#options.isPreparing !== true || this.#names.size >= preparedMax) return known;
@@ -248,7 +260,7 @@ export class Database {
     };
   }
 
-  /** Over a connection of its own: it must not wait for those that it is to end. */
+  /** Cancels the statement of a server process, over a connection of its own: it must not wait for the ones that it is meant to free. */
   async #cancel(pid: number): Promise<void> {
     const { url, applicationName } = this.#options;
     const client = new pg.Client({ connectionString: url, application_name: `${applicationName} cancel`, options: plainSettings });
@@ -291,14 +303,16 @@ export class Database {
       broken = error;
     };
     client.on('error', onError);
-    const draft = drafting({ query: this.#query(client) }, this.#options.drafts?.(), this.#options.alerts);
+    const draft = this.#options.drafts?.();
+    const drafted = drafting({ query: this.#query(client) }, draft, this.#options.alerts);
     let end: End = 'undone';
     try {
       await beginTransaction(client, { begin, scope, lockMs, condition });
-      const result = await work(draft.tx, client);
+      const result = await work(drafted.tx, client);
       requireUnrefused();
+      draft?.requireWritten();
       end = 'unknown';
-      // A transaction that had failed, and whose work went on all the same, is undone by its commit.
+      // When a statement in the transaction has failed and the work continued all the same, the server answers the commit with ROLLBACK.
       end = (await client.query('commit')).command === 'COMMIT' ? 'committed' : 'undone';
       return result;
     } catch (error) {
@@ -307,12 +321,12 @@ export class Database {
       throw translate(error);
     } finally {
       client.off('error', onError);
-      draft.end(end);
+      drafted.end(end);
       giveBack(broken);
     }
   }
 
-  /** A place first, then a connection: whoever waits for a place holds nothing that others wait for. */
+  /** Takes a place first and a connection second, so that a transaction that waits for a place holds nothing for which others wait. */
   async #connect(): Promise<Held> {
     const place = await this.#options.admission?.();
     try {
@@ -366,8 +380,9 @@ export class Database {
   }
 
   /**
-   * Calls `onNotify` for each notification on `channel`, and `onReconnect` after every (re)connection, when some may have been missed.
-   * Reconnects for ever with a pause of 500 ms until the returned function is called.
+   * Calls `onNotify` for each notification on `channel`, and `onReconnect` after each connection, the first one
+   * included, because notifications may have been missed before it. Reconnects for ever, with pauses of 500 ms, until
+   * the returned function is called.
    */
   async listen(channel: string, onNotify: (payload: string) => void, onReconnect: () => void): Promise<() => Promise<void>> {
     const { url, applicationName } = this.#options;
@@ -389,7 +404,7 @@ export class Database {
 }
 
 const deadlockTriesMax = 5;
-/** Who waited once is still in line for a place, not for the lock: further looks are short. */
+/** The later attempts of a transaction wait only this long for a lock: between its attempts it queues for a place and not for the lock. */
 const lockAgainMs = 300;
 const lockPauseMs = 500;
 const lockMsOf = (place: Place | undefined, count: number): number | null =>

@@ -33,7 +33,7 @@ export function drafting(tx: Transaction, draft: Draft | undefined, sink?: Alert
   };
 }
 
-/** Undefined: this pool's entries are watched by nobody. */
+/** Returns the draft of a transaction, or undefined when nobody watches the entries of its pool. */
 export const draftOf = (tx: Transaction): Draft | undefined => drafts.get(tx);
 
 /** The alert goes out when the transaction has ended. Without a sink only its row tells of it. */

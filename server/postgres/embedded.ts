@@ -1,4 +1,4 @@
-// Owns: the embedded PostgreSQL 18: where its binaries are, making its cluster, starting and stopping it.
+// Owns: the embedded PostgreSQL 18: the location of its programs, creating its cluster, starting and stopping it.
 // Must never: listen on a network address, or run with a setting that could lose a commit.
 import { execFile, spawn } from 'node:child_process';
 import {
@@ -28,17 +28,23 @@ export type EmbeddedOptions = {
   readonly dataDirectory: string;
   readonly socketDirectory: string;
   readonly superuserPassword: string;
-  /** System user to run as; null = the current user (PostgreSQL refuses root). */
+  /** The system user that runs the server. Null means the current user; PostgreSQL refuses to run as root. */
   readonly user: ProcessUser | null;
   readonly startTimeoutMs: number;
-  /** How long a fast shutdown may take, and an immediate one after it; 60 s when it is not said. */
+  /**
+   * How long each step of a stop may take, in milliseconds: a fast shutdown, then an immediate one, then the end by
+   * force. The default is 60 seconds.
+   */
   readonly stopTimeoutMs?: number;
 };
 export type EmbeddedServer = {
   readonly pid: number;
-  /** Connection string of the superuser `postgres` for a database. */
+  /** Returns the connection string of the superuser `postgres` for a database. */
   readonly url: (database: string) => string;
-  /** Fast shutdown, then an immediate one, then by force: the next start recovers what was committed. Resolves when the server has gone. */
+  /**
+   * Stops the server with a fast shutdown, then with an immediate one, then by force. After any of these, the next start
+   * recovers what was committed. Resolves when the server is gone; throws `unavailable` when it is not gone even then.
+   */
   stop(): Promise<void>;
   onExit(listener: () => void): void;
 };
@@ -54,7 +60,7 @@ function binaryDirectory(): string {
   return directory;
 }
 
-/** Connection string over a unix socket directory. */
+/** Returns a connection string that uses a directory with a unix socket. */
 export function socketUrl(socketDirectory: string, user: string, password: string, database: string): string {
   return `postgresql://${user}:${encodeURIComponent(password)}@/${database}?host=${encodeURIComponent(socketDirectory)}`;
 }
@@ -64,7 +70,8 @@ async function initialise(options: EmbeddedOptions, binaries: string): Promise<v
   const fresh = `${options.dataDirectory}.new`;
   rmSync(fresh, { recursive: true, force: true });
   rmSync(passwordFile, { force: true });
-  // The directory is the database's own: by its descriptor, so that a link in its place is never given away.
+  // The directory belongs to the database's user, who could put a link there. Changing the owner through the descriptor
+  // never gives away what such a link points to.
   const file = openSync(passwordFile, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, 0o600);
   try {
     writeSync(file, options.superuserPassword);
@@ -88,7 +95,7 @@ async function initialise(options: EmbeddedOptions, binaries: string): Promise<v
       ],
       { ...(options.user ?? {}), cwd: options.socketDirectory, env: { PATH: '/usr/bin:/bin', LC_ALL: 'C' } },
     );
-    // Whole or not there: a cluster that was interrupted while it was made never counts as one.
+    // The cluster is renamed into place when it is complete, so that a cluster whose creation was interrupted is never used.
     renameSync(fresh, options.dataDirectory);
   } catch (cause) {
     throw new CofferdamError('configuration', `the embedded database could not be created in ${options.dataDirectory}`, { cause });
@@ -97,7 +104,10 @@ async function initialise(options: EmbeddedOptions, binaries: string): Promise<v
   }
 }
 
-/** What the database's user wrote: a plain file of a few lines, or nothing. A pipe in its place would hold up the start for ever. */
+/**
+ * Returns the text of a pid file that the database's user wrote, or an empty text when it is no plain file. A pipe in
+ * its place would otherwise block the start for ever.
+ */
 export function readPidFile(path: string): string {
   try {
     const file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
@@ -112,7 +122,10 @@ export function readPidFile(path: string): string {
   }
 }
 
-/** A server left running by a supervisor that was killed is stopped first: its pid file names it, and its command line must be ours. */
+/**
+ * Stops a server that was left running by a supervisor that was killed. The pid file names its process, and the process
+ * is stopped only when its command line is that of our server.
+ */
 async function stopLeftover(dataDirectory: string, timeoutMs: number): Promise<void> {
   const pidFile = join(dataDirectory, 'postmaster.pid');
   const pid = Number.parseInt(readPidFile(pidFile).split('\n')[0] ?? '', 10);
@@ -132,16 +145,21 @@ async function stopLeftover(dataDirectory: string, timeoutMs: number): Promise<v
   }
 }
 
-/** A quarter of the memory, as PostgreSQL's manual advises, and no more than the record of some years needs. Only what is used is taken. */
+/**
+ * A quarter of the machine's memory, as PostgreSQL's manual advises, and no more than the record of some years needs.
+ * Only the used part is taken.
+ */
 const buffersMegabytes = Math.min(4096, Math.max(128, Math.floor(totalmem() / 4 / 1024 ** 2)));
 
 export const serverSettings = {
   listen_addresses: '',
   unix_socket_permissions: '0770',
   max_connections: '200',
-  // Kept for the warden, whoever else is connected (server/postgres/connection-limits.ts).
+  // Connections that are kept for the warden, whatever other connections there are
+  // (server/postgres/connection-limits.ts).
   reserved_connections: '60',
-  // No longer than our own pools wait: who has proved nothing holds a connection as long as this.
+  // No longer than our own pools wait for a connection, because a client that has not authenticated occupies a
+  // connection for this time.
   authentication_timeout: '5s',
   shared_buffers: `${buffersMegabytes}MB`,
   max_wal_size: '4GB',
@@ -155,7 +173,10 @@ export const serverSettings = {
   log_min_messages: 'warning',
 } as const satisfies Readonly<Record<string, string>>;
 
-/** Creates the cluster when it is not there, starts it and waits until it takes connections. Throws `configuration` with the server's own words otherwise. */
+/**
+ * Creates the cluster when it does not exist, starts the server, and waits until it accepts connections. Throws
+ * `configuration`, with the server's own message, when it does not start.
+ */
 export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedServer> {
   const binaries = binaryDirectory();
   if (!existsSync(join(options.dataDirectory, 'PG_VERSION'))) await initialise(options, binaries);
@@ -169,7 +190,7 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedS
     cwd: options.socketDirectory,
     env: { PATH: '/usr/bin:/bin', LC_ALL: 'C' },
     stdio: ['ignore', 'ignore', 'pipe'],
-    // A group of its own: Ctrl-C on the terminal goes to the supervisor, which stops the database last.
+    // The server gets its own process group, so that Ctrl-C on the terminal reaches only the supervisor, which stops the database last.
     detached: true,
   });
   let words = '';
@@ -197,7 +218,7 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedS
     pid: child.pid ?? 0,
     url: (database) => socketUrl(options.socketDirectory, superuser, options.superuserPassword, database),
     stop: async () => {
-      // A server that was asked to end while it recovered may never do so, and one that stands still hears nothing but the last.
+      // A server that was asked to stop during recovery may ignore it, and one that hangs reacts only to the last signal.
       for (const signal of ['SIGINT', 'SIGQUIT', 'SIGKILL'] as const) {
         if (!exited) child.kill(signal);
         if (await happens(options.stopTimeoutMs ?? stopTimeoutMs, exit)) return;

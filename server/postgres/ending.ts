@@ -1,19 +1,24 @@
-// Owns: the ends of connections and of their pool: those that the server makes, and our own: what is lent comes back, or loses its connection.
+// Owns: the end of connections and of their pool, whether the server or our own side ends them. A connection that is
+// lent out is returned or cut.
 // Must never: wait for ever for work that nobody will end.
 import type pg from 'pg';
 import { happens } from '../domain/bounded.ts';
 import { held } from '../domain/detached.ts';
 import { CofferdamError } from '../domain/errors.ts';
 
-/** How long what was begun may take to its end, and a connection that was cut to be gone. */
+/** How long running work may take to end, and then how long a connection that was cut may take to be gone, in milliseconds. */
 const endMs = 5000;
 
-/** What ends this pool, to be called once. A pool ends when everything is given back: what does not come back loses its connection, and so its transaction. */
+/**
+ * Returns the function that ends this pool; it may be called once. The pool ends when every connection was returned. A
+ * connection that is not returned in time is cut, and its transaction with it. Throws `unavailable` when connections
+ * are left even then.
+ */
 export function endOf(pool: pg.Pool): () => Promise<void> {
   const clients = new Set<pg.PoolClient>();
   pool.on('error', () => {});
   pool.on('connect', (client) => {
-    // A server that ends a connection in the same breath in which it accepts it says so before anybody listens.
+    // A server that ends a connection at the moment when it accepts it reports that before other code has added a listener.
     client.on('error', () => {});
     clients.add(client);
   });
@@ -25,7 +30,7 @@ export function endOf(pool: pg.Pool): () => Promise<void> {
   };
 }
 
-/** The end of one connection, which a server that stands still does not hold up. */
+/** Ends one connection. A server that hangs does not delay this longer than `endMs`. */
 export async function ended(client: pg.Client | undefined): Promise<void> {
   if (client !== undefined) await happens(endMs, Promise.allSettled([client.end()]));
 }

@@ -1,11 +1,15 @@
-// Owns: the matrix of migrations/grants.sql as a set that can be compared with the catalogue of a database. The file is the only expectation.
-// Must never: pass over a statement that it does not understand.
+// Owns: the matrix of migrations/grants.sql as a set that can be compared with the catalogue of a database. That file
+// is the only statement of what is expected.
+// Must never: skip a statement that it does not understand.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CofferdamError } from '../domain/errors.ts';
 
 export type ObjectKind = 'table' | 'column' | 'sequence' | 'function' | 'schema';
-/** `name`: table, `table.column`, sequence, function with its argument types, schema; `*`: all of that kind. */
+/**
+ * One grant. `name` is a table, `table.column`, a sequence, a function with its argument types, or a schema; `*` means
+ * all objects of the kind.
+ */
 export type Grant = { readonly role: string; readonly privilege: string; readonly kind: ObjectKind; readonly name: string };
 
 const file = join(import.meta.dirname, '..', '..', 'migrations', 'grants.sql');
@@ -13,7 +17,7 @@ const file = join(import.meta.dirname, '..', '..', 'migrations', 'grants.sql');
 const odd = (statement: string): CofferdamError =>
   new CofferdamError('configuration', `migrations/grants.sql: cannot be understood: ${statement.slice(0, 120)}`);
 
-/** At commas outside of parentheses. */
+/** Splits a text at the commas that are outside parentheses. */
 function parts(text: string): readonly string[] {
   const found: string[] = [];
   let depth = 0;
@@ -59,7 +63,10 @@ function grantsOf(statement: string): readonly Grant[] {
   });
 }
 
-/** What `text` grants. First everything is taken away, then it is given: a revocation after a grant would be understood wrongly. */
+/**
+ * Returns the grants of `text`, which first revokes everything and then grants. A revocation behind a grant is not
+ * understood and throws `configuration`.
+ */
 export function parseGrants(text: string): readonly Grant[] {
   const statements = text
     .replace(/--.*$/gm, '')
@@ -70,7 +77,7 @@ export function parseGrants(text: string): readonly Grant[] {
   return statements.slice(first < 0 ? statements.length : first).flatMap(grantsOf);
 }
 
-/** The matrix of this version. Throws `configuration` when the file cannot be read or understood. */
+/** Returns the matrix of this version. Throws `configuration` when the file cannot be read or understood. */
 export function readGrants(): readonly Grant[] {
   let text: string;
   try {
@@ -81,18 +88,18 @@ export function readGrants(): readonly Grant[] {
   return parseGrants(text);
 }
 
-/** Everything that stands in the catalogue; functions by the spelling that the catalogue has for them. */
+/** The contents of the catalogue. Functions are in the catalogue's spelling. */
 export type Catalogue = {
   readonly grants: readonly Grant[];
   readonly sequences: readonly string[];
   readonly functions: readonly string[];
-  /** A function as the file spells it → as the catalogue does; null: there is none. */
+  /** From a function as the file spells it to its spelling in the catalogue, or to null when there is no such function. */
   readonly spelling: ReadonlyMap<string, string | null>;
 };
 
 const keyOf = ({ role, privilege: verb, kind, name }: Grant): string => `${role}: ${verb} on ${kind} ${name}`;
 
-/** Grants that are too much and too few, in words. */
+/** Returns the grants that exist and should not, and those that should exist and do not, as texts. */
 export function compareGrants(expected: readonly Grant[], catalogue: Catalogue): { readonly excess: string[]; readonly missing: string[] } {
   const wanted = new Set<string>();
   const missing: string[] = [];

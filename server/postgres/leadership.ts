@@ -1,12 +1,14 @@
-// Owns: being the one process among several that does a job: an advisory lock on a connection of its own, kept as long as the connection lives.
-// Must never: be what correctness rests on. A leader that was cut off may believe in itself for a moment; rows and locks decide.
+// Owns: being the one process of several that does a job, by an advisory lock on a connection of its own. The process
+// leads as long as that connection lives.
+// Must never: be a condition of correctness. A leader that was cut off may believe for a moment that it still leads;
+// rows and locks decide.
 import pg from 'pg';
 import { detach, givenUp, unexpected } from '../domain/detached.ts';
 import { plainSettings } from './connection-settings.ts';
 
 const retryMs = 500;
 
-/** Tries until it holds the lock, and again whenever it was lost. `key`: a 63-bit number of ours. */
+/** Tries to take the lock until it holds it, and again whenever it was lost. `key` is a number of ours that fits into 63 bits. */
 export function lead(url: string, applicationName: string, key: number): { readonly isLeading: boolean; stop(): Promise<void> } {
   let client: pg.Client | undefined;
   let isLeading = false;

@@ -1,5 +1,6 @@
-// Owns: one connection that hears the notices of one channel, made again whenever it is lost.
-// Must never: let whoever listens believe that it heard everything: after each connection it is told that some may have been missed.
+// Owns: one connection that receives the notifications of one channel, and that is made again whenever it is lost.
+// Must never: let the listener believe that it received everything. After each connection the listener is told that
+// some notifications may have been missed.
 import pg from 'pg';
 import { detach, givenUp, unexpected } from '../domain/detached.ts';
 import { plainSettings } from './connection-settings.ts';
@@ -15,7 +16,7 @@ export type Listening = {
   readonly onReconnect: () => void;
 };
 
-/** Until the returned function is called. */
+/** Listens until the returned function is called. */
 export async function listenTo({ url, applicationName, channel, onNotify, onReconnect }: Listening): Promise<() => Promise<void>> {
   let stopped = false;
   let client: pg.Client | undefined;

@@ -1,4 +1,5 @@
-// Owns: roles, numbered forward-only migrations, the grant matrix, and the settings without which the promises do not hold.
+// Owns: the roles, the numbered forward-only migrations, the grant matrix, and the server settings without which our
+// promises do not hold.
 // Must never: change an applied migration, or start on a server that could lose a commit.
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
@@ -15,10 +16,10 @@ import { defaultWaitMs, gaveUp, type MigrationOptions, takeMigrationLock, type W
 export type RolePasswords = { readonly warden: string; readonly admin: string; readonly auditor: string };
 
 const connectMs = 5000;
-/** A look at the server's own tables. */
+/** The limit for queries of the server's own tables, in milliseconds. */
 const lookMs = 5000;
 
-/** `statementMs`: a bound of each statement. */
+/** Connects. `statementMs` is the limit of each statement in milliseconds. Throws `configuration` when the server cannot be reached. */
 async function connect(url: string, statementMs?: number): Promise<pg.Client> {
   const client = new pg.Client({
     connectionString: url,
@@ -42,7 +43,7 @@ async function connect(url: string, statementMs?: number): Promise<pg.Client> {
 
 const idleInTransactionMsMax = 60_000;
 
-/** Refuses a server that is too old or set up unsafely; all faults are reported together. */
+/** Refuses a server that is too old or has unsafe settings. Throws `configuration`, with all faults reported together. */
 export async function assertSafeSettings(tx: Transaction, isOwn = true): Promise<void> {
   const rows = await tx.query<{ name: string; setting: string }>(
     "select name, setting from pg_settings where name in ('server_version_num', 'fsync', 'full_page_writes', 'synchronous_commit', 'default_transaction_isolation', 'idle_in_transaction_session_timeout')",
@@ -51,10 +52,10 @@ export async function assertSafeSettings(tx: Transaction, isOwn = true): Promise
   const faults: string[] = [];
   if (Number(value.get('server_version_num')) < 150_000) faults.push('PostgreSQL 15 or newer is needed');
   for (const name of ['fsync', 'full_page_writes']) if (value.get(name) !== 'on') faults.push(`${name} must be on`);
-  // remote_apply is stronger than on; remote_write and local may lose a commit that a standby was to keep.
+  // remote_apply is stronger than on; remote_write and local may lose a commit that a standby was supposed to keep.
   if (!['on', 'remote_apply'].includes(value.get('synchronous_commit') ?? '')) faults.push('synchronous_commit must be on');
   if (value.get('default_transaction_isolation') !== 'read committed') faults.push('default_transaction_isolation must be read committed');
-  // The pool sets it for each of its connections; the migrating login is not one of them.
+  // The pool sets this for each of its connections. The login that migrates is not one of them, so the setting is not required of it.
   const idleMs = Number(value.get('idle_in_transaction_session_timeout'));
   if (isOwn && (idleMs === 0 || idleMs > idleInTransactionMsMax))
     faults.push(
@@ -63,7 +64,10 @@ export async function assertSafeSettings(tx: Transaction, isOwn = true): Promise
   if (faults.length > 0) throw new CofferdamError('configuration', `the database is not safe to use: ${faults.join('; ')}`);
 }
 
-/** Roles belong to the whole server: two databases migrated at once may meet there (XX000, 23505). */
+/**
+ * Runs `work` again when it meets another migration. Roles belong to the whole server, so the migrations of two
+ * databases may collide there (XX000, 23505, 42710).
+ */
 async function withRetry(work: () => Promise<void>): Promise<void> {
   for (let tries = 1; ; tries += 1) {
     try {
@@ -76,7 +80,11 @@ async function withRetry(work: () => Promise<void>): Promise<void> {
   }
 }
 
-/** A table of a role's own with the name of one of ours would stand before it wherever a trigger asks by name. `database`: its name, quoted. */
+/**
+ * Returns the statement that takes away the right to create temporary tables and schemas. Otherwise a role could create
+ * a table with the name of one of ours, and a trigger that looks up the name would find it first. `database` is the
+ * quoted name of the database.
+ */
 export const ownNothing = (database: string): string =>
   `revoke temporary, create on database ${database} from public, cofferdam_warden, cofferdam_admin, cofferdam_auditor`;
 
@@ -94,22 +102,26 @@ async function ensureRoles(client: pg.Client, passwords: RolePasswords): Promise
       `${verb} role ${role} login nosuperuser nocreatedb nocreaterole nobypassrls connection limit ${connectionLimit(name, most)} password ${client.escapeLiteral(passwords[name])}`,
     );
     await client.query(`alter role ${role} set idle_in_transaction_session_timeout = '10s'`);
-    // A transaction that lives long keeps old versions of the hot budget rows alive, whether it is idle or not.
+    // A long transaction keeps old versions of the hot budget rows alive, whether it is idle or not.
     if (version >= 170_000) await client.query(`alter role ${role} set transaction_timeout = '60s'`);
   }
   if (version >= reserveVersion) await keepReserve(client);
   await client.query(ownNothing(rows[0]?.database ?? ''));
 }
 
-/** Where the migrating login may not give it (some hosted servers), the limits of the others have to do. */
+/**
+ * Gives the warden the reserved connections. On some hosted servers the migrating login may not do that; there, the
+ * connection limits of the other roles have to suffice.
+ */
 async function keepReserve(client: pg.Client): Promise<void> {
   const { rows } = await client.query<{ may: boolean }>(`select pg_has_role('${reserveRole}', 'member with admin option') as may`);
   if (rows[0]?.may === true) await client.query(`grant ${reserveRole} to cofferdam_warden`);
 }
 
 /**
- * Brings one database to the newest schema; idempotent and safe to run from several places at once. Returns the names applied now. Throws `unavailable`
- * when it waited too long for somebody else, whom it names, or was given up; `configuration` for everything that a person has to look at.
+ * Brings one database to the newest schema. It is idempotent, and safe to run from several places at once. Returns the
+ * names of the migrations that were applied now. Throws `unavailable` when it waited too long for another process,
+ * which the text names, or when it was cancelled; `configuration` for everything that a person has to look at.
  */
 export async function migrate(
   url: string,
@@ -134,7 +146,7 @@ export async function migrate(
     const waited = (options.waitMs ?? defaultWaitMs) / 1000;
     throw new CofferdamError(
       'unavailable',
-      `a lock of a table was not given within ${waited} s, and the migration that needed it is undone: it is held by ${watch?.blockers ?? 'somebody who was not seen'}. Wait for that, or end it, and try again`,
+      `a lock of a table was not given within ${waited} s, and the migration that needed it is undone: it is held by ${watch?.blockers ?? 'a process that was not seen'}. Wait for that, or end it, and try again`,
       { cause },
     );
   } finally {
@@ -150,7 +162,7 @@ async function bringUp(
   passwords: RolePasswords,
   { waitMs = defaultWaitMs, signal, isCompared = true }: MigrationOptions,
 ): Promise<readonly string[]> {
-  // A statement that waits for a table has everybody wait behind it who comes later.
+  // While a statement waits for a lock on a table, every later statement on that table waits behind it.
   await client.query("select set_config('lock_timeout', $1, false), set_config('client_min_messages', 'warning', false)", [String(waitMs)]);
   await withRetry(() => ensureRoles(client, passwords));
   await client.query(
@@ -171,7 +183,7 @@ async function requireCatalogue(client: pg.Client, directory: string): Promise<v
   if (found.length > 0)
     throw new CofferdamError(
       'configuration',
-      `the database is not what the migrations made of it: ${differencesInWords(found)}. Look who did that, and restore it`,
+      `the database is not what the migrations made of it: ${differencesInWords(found)}. Find out who did that, and restore it`,
     );
 }
 
@@ -212,7 +224,7 @@ async function applyNumbered(client: pg.Client, directory: string, signal?: Abor
   return applied;
 }
 
-/** Creates a database on a server when it is not there. `name` is ours, never a user's. */
+/** Creates a database on a server when it does not exist. `name` comes from our code, never from a user. */
 export async function createDatabase(url: string, name: string): Promise<void> {
   const client = await connect(url);
   try {

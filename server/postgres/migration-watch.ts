@@ -1,6 +1,6 @@
-// Owns: what a migration waits for: the one lock of all migrations of a database, and locks of tables that somebody else holds; both bounded, with the
-// name of whoever holds them, and both given up when the operator says so.
-// Must never: end a process of somebody else's.
+// Owns: the waits of a migration: for the one lock of all migrations of a database, and for locks of tables that other
+// processes hold. Both waits are limited, name the process that holds the lock, and end when the operator cancels.
+// Must never: end a process that belongs to somebody else.
 import type pg from 'pg';
 import { held } from '../domain/detached.ts';
 import { CofferdamError } from '../domain/errors.ts';
@@ -10,11 +10,14 @@ const lookEveryMs = 500;
 const sayEveryMs = 5000;
 
 export type MigrationOptions = {
-  /** For the lock of all migrations, and for each lock of a table, milliseconds. */
+  /** The limit in milliseconds for the lock of all migrations, and for each lock of a table. */
   readonly waitMs?: number;
-  /** Gives up: what runs is cancelled, its transaction undone, and nothing more begins. */
+  /** Cancels the migration: the running statement is cancelled, its transaction is rolled back, and nothing more begins. */
   readonly signal?: AbortSignal;
-  /** Hears at once, and every five seconds, what is waited for and who holds it. One line, without an end of line. */
+  /**
+   * Receives a text about what the migration waits for and which process holds it, at once and then every five seconds.
+   * The text is one line without a line end.
+   */
   readonly tell?: (line: string) => void;
   /** False only for schemas that are not those of a version: the one that the expected catalogue is written from, and halves of one in tests. */
   readonly isCompared?: boolean;
@@ -64,10 +67,13 @@ async function blockersOf(client: pg.Client, pid: number): Promise<readonly Hold
 export const gaveUp = (): CofferdamError =>
   new CofferdamError(
     'unavailable',
-    'the migration was given up as it was told: what was not finished is undone, and the next one goes on from there',
+    'the migration was cancelled as requested: the unfinished part is undone, and the next migration goes on from there',
   );
 
-/** Returns when this connection holds the lock of all migrations. Throws `unavailable` after `waitMs`, with whoever holds it, and when it is given up. */
+/**
+ * Returns when this connection holds the lock of all migrations. Throws `unavailable` when it waited for `waitMs`, with
+ * the process that holds the lock, and when it was cancelled.
+ */
 export async function takeMigrationLock(client: pg.Client, { waitMs = defaultWaitMs, signal, tell }: MigrationOptions): Promise<void> {
   let said = Number.NEGATIVE_INFINITY;
   for (const end = performance.now() + waitMs; ; await new Promise((resolve) => setTimeout(resolve, lookEveryMs))) {
@@ -87,12 +93,15 @@ export async function takeMigrationLock(client: pg.Client, { waitMs = defaultWai
 }
 
 export type Watch = {
-  /** Who stood in the way when a statement waited last; undefined: nobody was seen. */
+  /** The processes for which a statement waited last, or undefined when none was seen. */
   readonly blockers: string | undefined;
   stop(): Promise<void>;
 };
 
-/** Looks, over a connection of its own, whom the migrating one waits for, and cancels its statement when it is given up. */
+/**
+ * Looks, over a connection of its own, for which processes the migrating connection waits, and cancels that
+ * connection's statement when the migration is cancelled.
+ */
 export function watchMigration(watcher: pg.Client, pid: number, { signal, tell }: MigrationOptions): Watch {
   let blockers: string | undefined;
   let said = Number.NEGATIVE_INFINITY;
@@ -114,7 +123,8 @@ export function watchMigration(watcher: pg.Client, pid: number, { signal, tell }
   const timer = setInterval(() => {
     if (isBusy) return;
     isBusy = true;
-    // Whoever watches is no condition for what is watched: without it a wait ends at its bound, and nobody is named.
+    // A failure of the watcher does not end the migration. Without the watcher a wait still ends at its limit, only
+    // without the name of a process.
     running = held(
       look()
         .catch(() => {})

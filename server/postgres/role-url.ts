@@ -1,5 +1,6 @@
-// Owns: how a role finds its database: an explicit URL, or the migrate URL's server with the role's own generated password.
-// Must never: hand one role another's credential; the password file is readable by its role only.
+// Owns: how a role finds its database: by an explicit connection string, or by the address of the server and the role's
+// own generated password.
+// Must never: give one role the credential of another. A password file is readable by its role only.
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { type Config, runtimePaths } from '../config/config.ts';
 import { databaseUrlFaults } from '../config/database-urls.ts';
@@ -7,10 +8,10 @@ import { secretForbidden } from '../config/places.ts';
 import { CofferdamError } from '../domain/errors.ts';
 import { socketUrl } from './embedded.ts';
 
-/** Name of the database inside the embedded server. */
+/** The name of the database inside the embedded server. */
 export const embeddedDatabase = 'cofferdam';
 
-/** Connection string of one role. Throws `configuration` when its password cannot be read. */
+/** Returns the connection string of a role. Throws `configuration` when there is none, or when its password cannot be read. */
 export function roleUrl(config: Config, role: 'warden' | 'admin'): string {
   const explicit = role === 'warden' ? config.database.wardenUrl : config.database.adminUrl;
   if (explicit !== null) return explicit;
@@ -30,7 +31,10 @@ export function roleUrl(config: Config, role: 'warden' | 'admin'): string {
   return withCredentials(config.database.serverUrl, user, password);
 }
 
-/** By hand or by the supervisor: for its role's eyes only, and judged as the configuration is. */
+/**
+ * Reads a connection string from a file that an operator or the supervisor wrote. The file must be readable by its role
+ * only, and the string must obey the same rules as one in the configuration.
+ */
 function checkedUrl(path: string): string {
   const mode = statSync(path).mode & 0o777;
   if ((mode & secretForbidden) !== 0)
@@ -44,7 +48,10 @@ function checkedUrl(path: string): string {
   return url;
 }
 
-/** The same server and database with another login. Written as text: Node's URL refuses credentials on the empty host of a socket URL. */
+/**
+ * Returns a connection string for the same server and database with another login. It is edited as text, because Node's
+ * URL refuses credentials on the empty host of a socket URL.
+ */
 export function withCredentials(url: string, user: string, password: string): string {
   return url.replace(/^(postgres(?:ql)?:\/\/)(?:[^@/]*@)?/, `$1${user}:${encodeURIComponent(password)}@`);
 }

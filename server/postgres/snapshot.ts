@@ -1,25 +1,36 @@
-// Owns: one long look at the database: a read-only snapshot whose rows are handed over one by one, and which can be given up.
-// Must never: keep rows, or go on when nobody wants them: an old snapshot stops the pruning of the hot budget rows.
+// Owns: one long query of the database: a read-only snapshot whose rows are passed on one by one, and which can be
+// cancelled.
+// Must never: collect rows, or continue when nobody wants them. An old snapshot stops the pruning of the hot budget
+// rows.
 import pg from 'pg';
 import type { Row, Transaction } from './database.ts';
 
 export type Snapshot = Transaction & {
-  /** Hands over each row as it arrives, instants as text (RFC 3339, UTC, milliseconds); how many there were. What `onRow` throws ends the statement. */
+  /**
+   * Passes on each row as it arrives, with instants as text (RFC 3339, UTC, milliseconds), and returns the number of
+   * rows. When `onRow` throws, the statement is cancelled and the error is thrown.
+   */
   each<T extends Row>(text: string, values: readonly unknown[], onRow: (row: T) => void): Promise<number>;
 };
 export type SharedSnapshot = Snapshot & {
-  /** Both at once, the second one over a connection of its own that sees the same; when one fails the other is given up. */
+  /**
+   * Runs two pieces of work at once, the second over another connection that sees the same snapshot. When one fails,
+   * the other is cancelled.
+   */
   beside<A, B>(mine: (snapshot: Snapshot) => Promise<A>, theirs: (snapshot: Snapshot) => Promise<B>): Promise<readonly [A, B]>;
 };
 export type SnapshotOptions = {
-  /** For one statement; the whole look takes at most this too. */
+  /** The limit of one statement in milliseconds, and, from PostgreSQL 17 on, of the whole transaction. */
   readonly timeoutMs: number;
-  /** Sort and hash memory of one step of one process of a plan. */
+  /** The memory for sorting and hashing, of one step of one process of a plan. */
   readonly workMemory: '256MB';
   readonly signal: AbortSignal;
 };
 
-/** How a transaction begins that sees what another one sees, by the name that it was exported under; undefined: what is there now. */
+/**
+ * Returns the statements that begin a transaction which sees the snapshot that was exported under this name. When the
+ * name is undefined, the transaction sees the present state.
+ */
 export function beginningOf(exported: string | undefined): string {
   const begin = 'begin isolation level repeatable read, read only';
   if (exported === undefined) return begin;
@@ -27,7 +38,7 @@ export function beginningOf(exported: string | undefined): string {
   return `${begin}; set transaction snapshot '${exported}'`;
 }
 
-/** Gives the transaction the time that it may take; the process that serves it. */
+/** Sets the limits of the transaction. Returns the id of the server process that serves it. */
 export async function beginSnapshot(tx: Transaction, { timeoutMs, workMemory }: SnapshotOptions): Promise<number> {
   const [row] = await tx.query<{ pid: number }>(
     `select pg_backend_pid() as pid, set_config('statement_timeout', $1, true), set_config('work_mem', $2, true), set_config('jit', 'off', true),
@@ -42,7 +53,7 @@ export async function beginSnapshot(tx: Transaction, { timeoutMs, workMemory }: 
   return row?.pid ?? 0;
 }
 
-/** No statement begins after it was given up. */
+/** Returns a snapshot that begins no further statement after `signal` was aborted. */
 export function within(signal: AbortSignal, { query, each }: Snapshot): Snapshot {
   const begin = async (): Promise<void> => signal.throwIfAborted();
   return {
@@ -51,7 +62,7 @@ export function within(signal: AbortSignal, { query, each }: Snapshot): Snapshot
   };
 }
 
-/** Two looks at once. When one of them fails `giveUp` ends the other; what failed first is told. */
+/** Runs two pieces of work at once. When one fails, `giveUp` ends the other, and the first error is thrown. */
 export async function besideEachOther<A, B>(
   mine: () => Promise<A>,
   theirs: () => Promise<B>,
@@ -70,7 +81,10 @@ export async function besideEachOther<A, B>(
   throw failed?.error;
 }
 
-/** `2026-11-20 10:00:00.123456+00`, as the database prints an instant, in RFC 3339 and milliseconds. By way of a Date it takes twenty times as long. */
+/**
+ * Returns an instant in RFC 3339 with milliseconds from the database's form, `2026-11-20 10:00:00.123456+00`.
+ * Converting through a Date takes twenty times as long.
+ */
 function instantOf(text: string): string {
   if (text.length < 22 || text.charCodeAt(10) !== 0x20 || !text.endsWith('+00')) throw new Error(`not an instant in UTC: ${text}`);
   return `${text.slice(0, 10)}T${text.slice(11, 19)}.${text.slice(20, -3).padEnd(3, '0').slice(0, 3)}Z`;

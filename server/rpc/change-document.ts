@@ -71,7 +71,7 @@ export function operatorPublicKey(spki: Buffer): KeyObject {
   const isGood = key.asymmetricKeyType === 'ed25519' || (key.asymmetricKeyType === 'ec' && ['prime256v1', 'secp384r1'].includes(curve));
   if (!isGood) throw new CofferdamError('invalid', 'an operator signs with ECDSA on P-256 or P-384, or with Ed25519');
   if (!key.export({ type: 'spki', format: 'der' }).equals(spki))
-    throw new CofferdamError('invalid', 'the public key is not encoded as DER would');
+    throw new CofferdamError('invalid', 'the public key is not encoded as canonical DER');
   return key;
 }
 

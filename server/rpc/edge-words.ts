@@ -30,12 +30,12 @@ const name = z
 /** Closed sets (literals, enumerations, booleans) are written in the table itself, because they are bounded by themselves. */
 export const edgeWords = {
   // Names that one side issued and the other side sends back.
-  startId: z.uuid().describe('names a run of the node; a hello with another one ends what the former left open'),
+  startId: z.uuid().describe('names a run of the node; a hello of another run ends what the former run left open'),
   connection: z.uuid().describe('names a TCP connection for the time of its login; of this node only'),
   token: z
     .string()
     .regex(/^[A-Za-z0-9_-]{43}$/)
-    .describe('32 random bytes, base64url, as the warden gave them out for a session of this node; it keeps only their SHA-256'),
+    .describe('32 random bytes, base64url, as the warden issued them for a session of this node; the warden keeps only their SHA-256'),
   upload: z.uuid().describe('an upload of this session, as the warden named it'),
   download: z.uuid().describe('a read handle of this session, as the warden named it'),
   customer: z.uuid().describe('a customer in the scope of the session'),
@@ -46,16 +46,16 @@ export const edgeWords = {
   index: z.number().int().min(0).max(10_000_000).describe('an extent of this content: the next one to seal, or one that is there'),
 
   // The lease.
-  sessionCount: z.number().int().min(0).max(1_000_000).describe('open sessions of the node; looked at by nobody but a human'),
+  sessionCount: z.number().int().min(0).max(1_000_000).describe('open sessions of the node; informational only'),
   epoch: z.number().int().min(0).max(Number.MAX_SAFE_INTEGER).describe('up to where the node knows what ended; never kept'),
 
-  session: z.uuid().describe("a session of the node, as the warden named it; nobody else's is touched"),
+  session: z.uuid().describe('a session of the node, as the warden named it; sessions of other nodes are not touched'),
   quietMs: z
     .number()
     .int()
     .min(0)
     .max(2 ** 31)
-    .describe('milliseconds since the client of a session did something; keeps it from being idle, until its longest life at most'),
+    .describe('milliseconds since the client of a session did something; keeps it from being idle, until its maximum duration at most'),
 
   // A key exchange, and what it proves.
   identification: base64(255).describe('an identification line without CR LF: SSH-2.0- and printable ASCII, or it is not signed'),
@@ -69,9 +69,9 @@ export const edgeWords = {
   address: z
     .string()
     .max(45)
-    .refine((text) => text !== '' && canonicalAddress(text) === text, 'not an address in its one spelling')
-    .describe("a client's address in its one spelling (RFC 5952, no zone, an IPv4-mapped one as IPv4); kept as the word of the edge"),
-  port: z.number().int().min(0).max(65_535).describe("a client's port; kept as the word of the edge"),
+    .refine((text) => text !== '' && canonicalAddress(text) === text, 'not an address in canonical form')
+    .describe("a client's address in canonical form (RFC 5952, no zone, an IPv4-mapped one as IPv4); kept as reported by the edge"),
+  port: z.number().int().min(0).max(65_535).describe("a client's port; kept as reported by the edge"),
   username: unkept(256).describe('what the client typed as its name; looked up when it could be one, never kept'),
   algorithm: unkept(64).describe('the name of a signature algorithm; compared with a list'),
   publicKey: base64(16_384).describe('a public key in the SSH wire form; looked up by its fingerprint'),
@@ -80,7 +80,7 @@ export const edgeWords = {
   password: unkept(256).describe('a password; a secret, hashed'),
 
   // The console.
-  consoleLine: unkept(512).describe("a line of the console's grammar; what it understands is kept in its own words"),
+  consoleLine: unkept(512).describe("a line of the console's grammar; only the parsed command is kept"),
   consoleText: unkept(16_384).describe('what the console asked for: a code, or a signed request'),
 
   // What the node reports about itself.
@@ -89,7 +89,7 @@ export const edgeWords = {
     .string()
     .max(256)
     .refine((text) => /^[\x20-\x7e]*$/.test(text), 'not printable ASCII')
-    .describe('why a control bit or did not, printable ASCII; shown to operators as the word of the edge'),
+    .describe('why a control was effective or not, printable ASCII; shown to operators as reported by the edge'),
 
   // The tree of directories and files.
   name,
@@ -115,14 +115,19 @@ export const edgeWords = {
   sha256: z
     .string()
     .regex(/^[0-9a-f]{64}$/)
-    .describe('of the whole content; the receipt says by which node it was hashed'),
-  offset: z.number().int().min(0).max(Number.MAX_SAFE_INTEGER).describe('where to read from; beyond the end there is nothing; never kept'),
+    .describe('SHA-256 of the whole content; the receipt says which node hashed it'),
+  offset: z
+    .number()
+    .int()
+    .min(0)
+    .max(Number.MAX_SAFE_INTEGER)
+    .describe('the offset to read from; beyond the end nothing is returned; never kept'),
   permitBytes: z
     .number()
     .int()
     .min(1)
     .max(2 ** 32)
-    .describe('bytes that want to go over the wire; the flow answers with less'),
+    .describe('bytes to be sent over the wire; the answer permits that many or fewer'),
   movedBytes: z
     .number()
     .int()

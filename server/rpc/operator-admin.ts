@@ -8,7 +8,7 @@ import { operatorBudgets } from './operator-budgets.ts';
 import { operatorChanges } from './operator-changes.ts';
 import { operatorCredentials } from './operator-credentials.ts';
 import { operatorIncident } from './operator-incident.ts';
-import { operatorLedger } from './operator-ledger.ts';
+import { operatorLedger, verdictInShort } from './operator-ledger.ts';
 import { operatorLedgerReading } from './operator-ledger-reading.ts';
 import { operatorNodes } from './operator-nodes.ts';
 import { operatorRetention } from './operator-retention.ts';
@@ -132,6 +132,9 @@ export const operatorToAdmin = {
           isStopped: z.boolean(),
           /** The number of months whose last attempt to be moved into an archive failed. */
           stuckMonths: z.number(),
+          /** What the standing verification said last, and after its last run over everything; null: nothing yet. */
+          verified: verdictInShort.nullable(),
+          fullyVerified: verdictInShort.nullable(),
         }),
         /** The verdicts of the self-tests. `silentNodes` names the nodes that serve and do not report. */
         controls: z.array(

@@ -113,6 +113,15 @@ const actionRow = z.strictObject({
   number: count.nullable(),
   facts: z.record(z.string(), z.unknown()),
 });
+/** An entry of no session that belongs to the selection: a failed login, what the operator in question did. Public fields only. */
+const traceRow = z.strictObject({
+  customer: nullableText,
+  customerId: nullableText,
+  at: instant,
+  kind: z.string(),
+  account: nullableText,
+  facts: z.record(z.string(), z.unknown()),
+});
 const unreadRow = z.strictObject({
   customer: nullableText,
   customerId: nullableText,
@@ -139,6 +148,10 @@ const customerRow = z.strictObject({
   /** The number of files that could have been read and were not. */
   unread: count,
   unreadBytes: count,
+  /** The number of logins of this customer's accounts that opened no session. */
+  failedLogins: count,
+  /** The number of entries of this customer that belong to the selection. */
+  entries: count,
 });
 
 /** The parts of an answer, in the order in which they are found, and the rows of each. */
@@ -149,6 +162,7 @@ export const incidentParts = {
   names: nameRow,
   deposits: depositRow,
   unread: unreadRow,
+  traces: traceRow,
   customers: customerRow,
 } as const;
 export type IncidentPart = keyof typeof incidentParts;
@@ -190,6 +204,9 @@ const totals = z.strictObject({
   partialLogins: count,
   refusedSessions: count,
   strangerLogins: count,
+  failedLogins: count,
+  /** The number of entries that belong to the selection, those of no customer included. */
+  entries: count,
   /** Files whose row in the catalogue is missing, and those whose row differs from the record. */
   unknownVersions: count,
   differing: count,
@@ -200,6 +217,12 @@ const summary = z.strictObject({
   /** The accounts of the selection, which could have read the files. */
   accounts: z.array(z.string()),
   accountsMore: z.boolean(),
+  /** The window that was looked at. It ends when the answer was asked for, also when a later time was given. */
+  window: z.strictObject({ since: z.string().nullable(), until: z.string() }),
+  /** True when nothing was found at all: no session, no failed login, no action, no other entry. */
+  isEmpty: z.boolean(),
+  /** The selectors of an empty answer that occur nowhere in the record or the catalogue. */
+  unknown: z.array(z.string()),
   /** True when the list of files that were not read was asked for. */
   hasUnread: z.boolean(),
   tookMs: count,
@@ -277,6 +300,22 @@ export const operatorIncident = {
       changes: false,
       params: z.strictObject({ scope: uuid, customerId: uuid, offset: z.number().int().min(0).optional() }),
       result: z.strictObject({ rows: z.array(z.unknown()), next: count.nullable() }),
+    }),
+    reads(),
+  ),
+  /**
+   * Returns the sealed entry by which this customer was created, and its audit path in the customer's tree of that
+   * size: the root is in the slice. null when it cannot be proved from the database.
+   */
+  'incident.created-by': rule(
+    operation({
+      changes: false,
+      params: z.strictObject({ customerId: uuid, size: z.number().int().min(1) }),
+      result: z.strictObject({
+        proof: z
+          .strictObject({ shown: z.array(z.unknown()), salt: z.string(), sensitive: z.string(), path: z.array(z.string()) })
+          .nullable(),
+      }),
     }),
     reads(),
   ),

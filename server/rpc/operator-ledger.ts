@@ -4,6 +4,9 @@
 import { z } from 'zod';
 import { always, instant, none, operation, reads, rule, text, uuid } from './operator-words.ts';
 
+/** The largest number of checkpoints that one call brings. */
+export const notesPerCallMax = 200;
+
 const freezeWhy = z.enum(['behind', 'diverged', 'clock']);
 const freeze = z.strictObject({
   freeze: uuid,
@@ -16,6 +19,22 @@ const freeze = z.strictObject({
   heads: z.number(),
   era: z.number(),
 });
+
+const verdict = z.strictObject({
+  at: instant,
+  host: z.string(),
+  verdict: z.string(),
+  heads: z.number(),
+  /** That this run read. */
+  entries: z.number(),
+  text: z.string(),
+  run: z.enum(['full', 'since']),
+  /** Up to which head and entry earlier runs had read, and when the one began from which it went on, by its host's clock; null: a full run. */
+  since: z.strictObject({ head: z.number(), entry: z.number(), at: instant, fullAt: instant }).nullable(),
+});
+
+/** What stands of it in the state of the whole gateway. */
+export const verdictInShort = verdict.pick({ at: true, verdict: true, run: true });
 
 const archive = z.strictObject({
   month: z.string().regex(/^\d{4}-\d\d$/),
@@ -56,6 +75,11 @@ export const operatorLedger = {
          */
         unsealedMs: z.number(),
         unwitnessedMs: z.number(),
+        /**
+         * The newest alarm about these lags while there is one: the required witnesses that are behind, with the
+         * reasons, and the lag in milliseconds from which on nothing is served.
+         */
+        late: z.strictObject({ at: instant, text: z.string(), behind: z.string().nullable(), stopMs: z.number().nullable() }).nullable(),
         /** The keys of this installation for those who verify the record, the newest first. */
         verifierKeys: z.array(z.string()),
         months: z.array(z.strictObject({ month: z.string(), entries: z.number() })),
@@ -74,10 +98,9 @@ export const operatorLedger = {
             failedAt: instant.nullable(),
           }),
         ),
-        /** The last verdict of the regular verification; null when there is none yet. */
-        verified: z
-          .strictObject({ at: instant, host: z.string(), verdict: z.string(), heads: z.number(), entries: z.number(), text: z.string() })
-          .nullable(),
+        /** What the standing verification said last, and what it said last of a run that read everything it was given; null: nothing yet. */
+        verified: verdict.nullable(),
+        fullyVerified: verdict.nullable(),
         freeze: freeze.nullable(),
         /**
          * The receivers of live forwarding, as configured. `sent` is the last entry that was sent, and
@@ -109,17 +132,19 @@ export const operatorLedger = {
     reads(),
   ),
   /**
-   * Begins to verify the whole record against the checkpoints of a witness
-   * (signed notes, in the witness's order) with these verifier keys.
+   * Begins to verify the whole record against checkpoints (signed notes) with these verifier keys. When `more` is true,
+   * nothing is read yet: the next call names the `verification` that this one returned, and brings further notes.
    */
   'ledger.verify': rule(
     operation({
       changes: false,
       params: z.strictObject({
         keys: z.array(text(256)).min(1).max(20),
-        notes: z.array(text(1024)).max(200),
+        notes: z.array(text(1024)).max(notesPerCallMax),
         /** The largest age of the newest checkpoint, in seconds; 0 for any age. */
         maxAgeSeconds: z.number().int().min(0).max(1_000_000_000),
+        verification: uuid.optional(),
+        more: z.boolean().optional(),
       }),
       result: z.strictObject({ verification: uuid }),
     }),

@@ -27,7 +27,7 @@ export const moment = z.iso.datetime('an instant looks like 2026-11-28T12:00:00Z
 export const text = (max: number) =>
   z
     .string()
-    .regex(/[\p{L}\p{N}\p{P}\p{S}]/u, 'a text is needed')
+    .regex(/[\p{L}\p{N}\p{P}\p{S}]/u, 'the text must contain a letter, a digit, punctuation or a symbol')
     .max(max, `at most ${max} characters`);
 export const instant = z.string();
 export const none = z.strictObject({});

@@ -229,8 +229,8 @@ export class Peer<In extends OperationTable, Out extends OperationTable, Caller>
     }
     const waiting = this.#waiting.get(parsed.data.id);
     if (waiting === undefined) {
-      if (!this.#late.delete(parsed.data.id) && !this.#options.door.mayErr('answers to nobody, of a wrong form'))
-        this.#part(new CofferdamError('invalid', 'too many answers to nobody'));
+      if (!this.#late.delete(parsed.data.id) && !this.#options.door.mayErr('answers to unknown calls, of a wrong form'))
+        this.#part(new CofferdamError('invalid', 'too many answers to unknown calls'));
       return;
     }
     this.#waiting.delete(parsed.data.id);

@@ -1,4 +1,4 @@
-// Owns: one child process of the supervisor: started, ready, restarted when it dies, stopped.
+// Owns: one child process of the supervisor: starting it, waiting until it is ready, restarting it when it dies, and stopping it.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { detach, unexpected } from '../domain/detached.ts';
@@ -9,12 +9,12 @@ import type { RoleCommand } from './commands.ts';
 const readyMs = 30_000;
 const backoffFirstMs = 100;
 const backoffMaxMs = 5000;
-/** A process that lived this long starts again with the shortest pause. */
+/** After a process has lived for this time, the next restart begins with the shortest pause again. */
 const steadyMs = 2000;
-/** What was killed has ended within this, or its kernel does not let it go. */
+/** A killed process has ended within this time, unless its kernel does not release it. */
 const forcedMs = 10_000;
 
-/** What a role sends when it listens. `closed`: why it serves nobody all the same. */
+/** The message of a role that is ready. `closed` is the reason why the role serves nobody although it is ready. */
 export type Ready = { readonly is: 'ready'; readonly closed?: string | undefined };
 const isReadiness = (message: unknown): message is Ready =>
   typeof message === 'object' && message !== null && 'is' in message && message.is === 'ready';
@@ -38,10 +38,13 @@ export class Child {
     return this.#process?.pid;
   }
 
-  /** Resolves with what the process said when it was ready; rejects when it ended before. Its own message is on standard error. */
+  /**
+   * Starts the process. Resolves with its message when it is ready; rejects with `configuration` when it ended before,
+   * or was not ready in time. The process writes its own message to standard error.
+   */
   start(): Promise<Ready> {
     const started = Date.now();
-    // A group of its own: Ctrl-C reaches the supervisor only, which stops its children in order.
+    // The child gets its own process group, so that Ctrl-C reaches only the supervisor, which stops its children in order.
     const child = spawn(this.#command.program, [...this.#command.args], {
       env: this.#command.env,
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
@@ -71,7 +74,7 @@ export class Child {
         if (!isReady) reject(new CofferdamError('configuration', `${this.name} did not start (exit code ${code ?? signal})`));
         if (this.#isStopping) return;
         if (isReady) {
-          // A drained edge, or a role that was asked to stop by itself: a restart of one process.
+          // An edge that was drained, or a role that was asked to stop by itself: only this process is restarted.
           if (code === 0) this.#log.info({ child: this.name }, 'a role ended in order; it is started again');
           else this.#log.error({ child: this.name, code, signal }, 'a role died; it is started again');
           if (Date.now() - started > steadyMs) this.#backoffMs = backoffFirstMs;
@@ -98,7 +101,7 @@ export class Child {
     this.#backoffMs = Math.min(backoffMaxMs, this.#backoffMs * 2);
   }
 
-  /** Asks it to stop, and ends it by force after `graceMs`. */
+  /** Asks the process to stop, and kills it after `graceMs` milliseconds. */
   async stop(graceMs: number): Promise<void> {
     this.#isStopping = true;
     clearTimeout(this.#timer);

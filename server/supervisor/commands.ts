@@ -1,11 +1,12 @@
-// Owns: how each role's process is started: program, arguments, environment. One place, so that a test can start the very same edge.
+// Owns: how the process of each role is started: program, arguments and environment. They are in one place so that a
+// test can start the same edge.
 // Must never: put a credential into an argument or an environment variable.
 import { dirname, join } from 'node:path';
 import { type Config, runtimePaths } from '../config/config.ts';
 
 export type RoleCommand = { readonly program: string; readonly args: readonly string[]; readonly env: Readonly<Record<string, string>> };
 
-/** `node` names the edge. `configFile` is what the supervisor wrote for its roles. */
+/** Returns the command of a role. `node` is the name of the edge. `configFile` is the file that the supervisor wrote for its roles. */
 export function roleCommand(
   config: Config,
   projectDirectory: string,
@@ -18,12 +19,13 @@ export function roleCommand(
   const seatBelt =
     role === 'edge' && node !== undefined
       ? [
-          // Collector threads compete with the client's bytes for the same cores, and cost more than they save here (measured).
+          // The threads of the garbage collector compete with the clients' data for the same cores, and a measurement
+          // showed that they cost more than they save here.
           '--single-threaded-gc',
           '--permission',
           '--allow-addons',
           '--allow-worker',
-          // Code only: var/, with everybody's keys when roles share one user, stands beside it.
+          // Only code may be read. The directory var/ stands beside it, and holds the keys of all roles when they share one user.
           `--allow-fs-read=${join(projectDirectory, 'server')}`,
           `--allow-fs-read=${stripped}`,
           `--allow-fs-read=${join(projectDirectory, 'node_modules')}`,
@@ -39,7 +41,8 @@ export function roleCommand(
   return {
     program: process.execPath,
     args: [
-      // A signal of the same user would open a debugger, which is the whole process, on a local port.
+      // Without this option, a signal from a process of the same user would open a debugger on a local port, and a
+      // debugger controls the whole process.
       '--disable-sigusr1',
       '--disable-warning=ExperimentalWarning',
       '--disable-warning=SecurityWarning',

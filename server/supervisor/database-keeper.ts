@@ -1,4 +1,4 @@
-// Owns: the embedded database as long as the supervisor lives: started again when it dies.
+// Owns: the embedded database for as long as the supervisor lives. The database is started again when it dies.
 
 import { detach, held, unexpected } from '../domain/detached.ts';
 import type { Logger } from '../observability/logger.ts';
@@ -9,7 +9,7 @@ const pauseMs = 500;
 export class DatabaseKeeper {
   readonly #options: EmbeddedOptions;
   readonly #log: Logger;
-  /** The newest start: whoever stops must wait for it, or leaves a server behind. */
+  /** The newest start. A stop must wait for it, or it would leave a server behind. */
   #starting: Promise<EmbeddedServer | undefined> = Promise.resolve(undefined);
   #isStopping = false;
 

@@ -1,16 +1,18 @@
-// Owns: what a person reads when everything serves.
+// Owns: the text that a person reads when everything has started.
 import { join, relative } from 'node:path';
 import type { Config } from '../config/config.ts';
 
 type Facts = { readonly adminSocket: string; readonly isShared: boolean; readonly closed: string | undefined };
 
-/** As a shell takes it, typed in the project's folder. */
+/** Returns a text in the quoting that a shell needs. */
 const quoted = (text: string): string => (/^[\w./:@-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
 
 export function greeting(config: Config, projectDirectory: string, { adminSocket, isShared, closed }: Facts): string {
   const name = (plane: string): string => (plane === 'partner' ? 'banks (partner plane)' : 'own systems (internal plane)');
   const first =
-    closed === undefined ? ['Cofferdam serves.'] : [`Cofferdam runs, and serves nobody: ${closed}.`, 'What to do: cofferctl ledger status'];
+    closed === undefined
+      ? ['Cofferdam serves.']
+      : [`Cofferdam is running but serves nobody: ${closed}.`, 'What to do: cofferctl ledger status'];
   const lines = ['', ...first, ''];
   for (const edge of config.edges) lines.push(`  SFTP for ${name(edge.plane)}:  ${edge.host}:${edge.port}`);
   const { tcp } = config.admin;
@@ -20,7 +22,7 @@ export function greeting(config: Config, projectDirectory: string, { adminSocket
   if (config.demo && partner !== undefined) {
     const isUsual = config.runtimeDirectory === join(projectDirectory, 'var');
     const runtime = isUsual ? 'var' : config.runtimeDirectory;
-    // What is typed asks this installation, not the one that is there by default.
+    // A command that is typed from this text must reach this installation and not the one in the default directory.
     const where = isUsual ? '' : `COFFERDAM_VAR=${quoted(runtime)} `;
     lines.push(
       'Try it, in another terminal in this folder:',

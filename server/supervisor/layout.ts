@@ -1,5 +1,6 @@
-// Owns: the system users of the roles, and making the directories of config/places.ts: the wall, in the file system.
-// Must never: make a directory that does not stand in that table.
+// Owns: the system users of the roles, and creating the directories of config/places.ts. Together they separate the
+// roles in the file system.
+// Must never: create a directory that is not in that table.
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { accessSync, constants } from 'node:fs';
@@ -24,7 +25,10 @@ export type Wall = {
 const triesMax = 20;
 const pauseMs = 250;
 
-/** `isDone`: somebody else may have done it meanwhile, and the files of users are locked while one of these programs writes them. */
+/**
+ * Runs a program until `isDone` returns true. Another process may have done the same meanwhile, and the files of users
+ * are locked while one of these programs writes them.
+ */
 function runTool(command: string, args: readonly string[], isDone: () => boolean): void {
   for (let i = 1; !isDone(); i += 1)
     try {
@@ -53,7 +57,10 @@ export function ensureUser(name: string, groups: readonly string[]): ProcessUser
   return { uid: Number(entry[2]), gid: Number(entry[3]) };
 }
 
-/** As root: one system user per role and per edge, made when missing in development. As anyone else: all roles share the starter's. */
+/**
+ * Returns the system users of the roles. When the starter is root, each role and each edge has a user of its own, which
+ * is created when it is missing. Otherwise all roles share the starter's user.
+ */
 export function buildWall(config: Config): Wall {
   const { users } = config;
   if (users === null) {
@@ -78,7 +85,7 @@ export function buildWall(config: Config): Wall {
     return user;
   };
   return {
-    // The group of an edge has one more member: who takes its objects over.
+    // The warden is the only other member of an edge's group, because it takes over the edge's objects.
     warden: ensureUser(users.warden, [storeGroup, databaseGroup, ...Object.values(users.edges)]),
     admin: ensureUser(users.admin, [databaseGroup]),
     database: ensureUser(users.database, []),
@@ -99,7 +106,7 @@ function idsOf(wall: Wall, holder: Holder): ProcessUser {
   return wall[holder];
 }
 
-/** Makes every directory with its owner and mode. Throws `configuration` when one cannot be written. */
+/** Creates every directory with its owner and mode. Throws `configuration` when one cannot be created. */
 export function layOut(config: Config, wall: Wall): void {
   try {
     for (const { path, owner, group, mode } of directoriesOf(config)) {
@@ -117,7 +124,7 @@ export function layOut(config: Config, wall: Wall): void {
   }
 }
 
-/** The secret in `path`, made once with 24 random bytes in base64url, readable by `owner` only. */
+/** Returns the secret in `path`, which only `owner` can read. When there is none, it is created with 24 random bytes in base64url. */
 export function ensureSecret(path: string, owner: ProcessUser): string {
   return ensureOwnSecret(path, owner, secretMode, () => randomBytes(24).toString('base64url'));
 }

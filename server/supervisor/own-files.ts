@@ -1,6 +1,8 @@
-// Owns: what a start does to files and directories below the runtime directory, most of it as root: always through a descriptor that was opened
-// without following a link, and only on a way that belongs to the starter alone.
-// Must never: change the owner or mode of anything by its name, or read what is no plain file of the starter or of the role that it belongs to.
+// Owns: what a start does with files and directories below the runtime directory, mostly as root. It always works
+// through a descriptor that was opened without following a link, on a path of directories that belong to the starter
+// alone.
+// Must never: change the owner or the mode of anything by its name, or read anything but a plain file of the starter or
+// of the role to which it belongs.
 import {
   closeSync,
   constants,
@@ -30,7 +32,10 @@ function refusal(path: string, why: string, cause?: unknown): CofferdamError {
   return new CofferdamError('configuration', `${path} ${why}; nothing was changed there: find out who put it there`, { cause });
 }
 
-/** Every directory from `top` down to `path` is a directory of the starter, in which nobody else can put or replace anything. Makes what is missing. */
+/**
+ * Checks every directory below `top` down to `path`, and creates what is missing. When the starter is root, each of them
+ * must belong to root, and nobody else may be able to put or replace anything in it. Throws `configuration` otherwise.
+ */
 function secureWay(top: string, path: string): void {
   if (path !== top && path.startsWith(`${top}/`)) secureWay(top, dirname(path));
   if (path === top || !path.startsWith(`${top}/`)) return;
@@ -45,7 +50,7 @@ function secureWay(top: string, path: string): void {
     throw refusal(path, `belongs to the user ${seen.uid} or is open to others, and stands above a directory of the layout`);
 }
 
-/** Makes a directory, gives it its owner and mode. `top`: above it the administrator decides, links included. */
+/** Creates a directory, and sets its owner and mode. At `top` and above it the administrator decides, so links are allowed there. */
 export function placeDirectory(top: string, path: string, owner: Owner, mode: number): void {
   if (path.startsWith(`${top}/`)) {
     secureWay(top, dirname(path));
@@ -72,13 +77,13 @@ export function placeDirectory(top: string, path: string, owner: Owner, mode: nu
 }
 
 /**
- * The bytes of a plain file, at most `bytesMax`; undefined when there is none. Throws `configuration` for a link, a hard link, a pipe, a directory,
- * or a file of somebody who is neither the starter nor `owner`.
+ * Returns the bytes of a plain file, or undefined when there is none. Throws `configuration` for a link, a hard link, a
+ * pipe, a directory, a file longer than `bytesMax`, or a file whose owner is neither the starter nor `owner`.
  */
 export function readOwnFile(path: string, owner: Owner, bytesMax: number, work?: (file: number) => void): Buffer | undefined {
   let file: number;
   try {
-    // Without waiting: a pipe in the place of a file would hold up the start for ever.
+    // Opened without blocking, because a pipe in the place of the file would block the start for ever.
     file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   } catch (cause) {
     if (codeOf(cause) === 'ENOENT') return undefined;
@@ -88,7 +93,7 @@ export function readOwnFile(path: string, owner: Owner, bytesMax: number, work?:
   try {
     const seen = fstatSync(file);
     if (!seen.isFile()) throw refusal(path, 'is no plain file');
-    if (seen.nlink !== 1) throw refusal(path, 'has another name elsewhere');
+    if (seen.nlink !== 1) throw refusal(path, 'has a second hard link');
     if (seen.uid !== self().uid && seen.uid !== owner.uid) throw refusal(path, `belongs to the user ${seen.uid}`);
     if (seen.size > bytesMax) throw refusal(path, `is longer than ${bytesMax} bytes`);
     const buffer = Buffer.alloc(seen.size);
@@ -100,7 +105,10 @@ export function readOwnFile(path: string, owner: Owner, bytesMax: number, work?:
   }
 }
 
-/** A new file with its owner, mode and content, durable. Throws when anything stands there, a link included. */
+/**
+ * Writes a new file with its owner, mode and content, and waits until it is durable. Throws when something with this
+ * name exists, a link included.
+ */
 export function writeOwnFile(path: string, content: string, owner: Owner, mode: number): void {
   const file = openSync(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, 0o600);
   try {
@@ -116,13 +124,13 @@ export function writeOwnFile(path: string, content: string, owner: Owner, mode: 
   }
 }
 
-/** What stands there goes, whatever it is short of a directory; then as a new file. */
+/** Removes what has this name, unless it is a directory, and writes a new file. */
 export function replaceOwnFile(path: string, content: string, owner: Owner, mode: number): void {
   rmSync(path, { force: true });
   writeOwnFile(path, content, owner, mode);
 }
 
-/** The secret in `path`, with its owner and mode as they must be; made by `make` when it is not there. */
+/** Returns the secret in `path`, and sets the file's owner and mode. When there is no file, `make` creates the secret. */
 export function ensureOwnSecret(path: string, owner: Owner, mode: number, make: () => string): string {
   const adopt = (file: number): void => {
     if (isRoot()) fchownSync(file, owner.uid, owner.gid);

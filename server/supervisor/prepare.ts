@@ -1,4 +1,5 @@
-// Owns: what must be true before a role starts: ports free, native cipher there, secrets made, database up and migrated, certificates made.
+// Owns: the conditions for starting a role: free ports, the native cipher, secrets, a database that runs and is
+// migrated, and certificates.
 import { rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { createServer } from 'node:net';
@@ -43,7 +44,7 @@ function cipherFault(config: Config): string | undefined {
   }
 }
 
-/** Everything that can be checked without starting anything; all faults together. */
+/** Checks everything that can be checked without starting anything. Throws `configuration` with all faults together. */
 export async function checkMachine(config: Config): Promise<void> {
   const places = config.admin.tcp === null ? config.edges : [...config.edges, config.admin.tcp];
   const faults = [...(await Promise.all(places.map(({ host, port }) => portFault(host, port)))), cipherFault(config)].filter(
@@ -54,11 +55,11 @@ export async function checkMachine(config: Config): Promise<void> {
       'configuration',
       faults.length === 1
         ? (faults[0] ?? '')
-        : `${faults.length} things are in the way:\n${faults.map((fault) => `  - ${fault}`).join('\n')}`,
+        : `${faults.length} faults prevent the start:\n${faults.map((fault) => `  - ${fault}`).join('\n')}`,
     );
 }
 
-/** `operators`: of a development installation, whose keys lie below the runtime directory. */
+/** `operators` are those of a development installation, whose keys are below the runtime directory. */
 export type Prepared = {
   readonly wall: Wall;
   readonly database: DatabaseKeeper | undefined;
@@ -66,7 +67,10 @@ export type Prepared = {
   readonly operators: readonly DevelopmentOperator[];
 };
 
-/** Directories, secrets, database, schema, certificates. What it started is stopped again when a later step fails. `signal`: a migration is given up. */
+/**
+ * Creates directories and secrets, starts and migrates the database, and creates certificates. When a later step fails,
+ * what was started is stopped again. `signal` cancels a migration.
+ */
 export async function prepare(config: Config, projectDirectory: string, log: Logger, signal?: AbortSignal): Promise<Prepared> {
   const wall = buildWall(config);
   layOut(config, wall);
@@ -108,7 +112,7 @@ export async function prepare(config: Config, projectDirectory: string, log: Log
           })
         : [];
     const configFile = join(config.runtimeDirectory, 'run', 'config.json');
-    // Nothing secret is in it: a role finds its own credential in a file that only it can read.
+    // The file contains no secret. A role finds its own credential in a file that only it can read.
     keepUrl(config, paths.wardenDatabaseUrl, config.database.wardenUrl, wall.warden);
     keepUrl(config, paths.adminDatabaseUrl, config.database.adminUrl, wall.admin);
     const publicConfig: Config = {
@@ -129,7 +133,7 @@ export async function prepare(config: Config, projectDirectory: string, log: Log
   }
 }
 
-/** The address of a server without user and password, wherever they stand in it. */
+/** Returns the address of a server without user and password, wherever they are in it. */
 export function withoutCredentials(url: string | null): string | null {
   if (url === null) return null;
   return url
@@ -139,13 +143,16 @@ export function withoutCredentials(url: string | null): string | null {
     .replace(/([?&])&+/g, '$1');
 }
 
-/** An explicit connection string, for its role's eyes only. In production one that was put there by hand stays: no other place may hold its password. */
+/**
+ * Writes an explicit connection string into a file that only its role can read. In production, a file that an operator
+ * put there stays when the configuration has no string, because its password may not be stored anywhere else.
+ */
 function keepUrl(config: Config, path: string, url: string | null, owner: { readonly uid: number; readonly gid: number }): void {
   if (url !== null) replaceOwnFile(path, url, owner, secretMode);
   else if (config.mode === 'development') rmSync(path, { force: true });
 }
 
-/** `cofferdam migrate`. */
+/** Runs `cofferdam migrate`. */
 export async function migrateOnly(config: Config, projectDirectory: string, signal: AbortSignal): Promise<{ stop(): Promise<void> }> {
   if (config.database.migrateUrl === null)
     throw new CofferdamError('configuration', 'database.migrateUrl (or DATABASE_URL) is needed to migrate');

@@ -1,5 +1,5 @@
-// Owns: all roles on one machine: started in order, restarted, drained in the opposite order.
-// Must never: see a customer's data, or leave anything running behind it.
+// Owns: all roles on one machine: starting them in order, restarting them, and draining them in the opposite order.
+// Must never: see a customer's data, or leave a process running behind it.
 
 import { ensureDemoWorld } from '../admin/demo.ts';
 import { makeOperators } from '../admin/development-operators.ts';
@@ -13,8 +13,8 @@ import { greeting } from './greeting.ts';
 import { checkMachine, prepare } from './prepare.ts';
 
 /**
- * Starts everything; resolves when everything serves. On any fault what was started is stopped again, and the fault is thrown. `signal` gives up what may
- * take long before anything serves.
+ * Starts everything, and resolves when everything serves. On any fault, what was started is stopped again and the fault
+ * is thrown. `signal` cancels the steps before that which may take long.
  */
 export async function startAll(config: Config, projectDirectory: string, signal: AbortSignal): Promise<{ stop(): Promise<void> }> {
   const log = createLogger(config, 'supervisor');

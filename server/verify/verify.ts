@@ -1,73 +1,112 @@
-// Owns: `cofferdam verify`: the whole record against its witness, from another host, once or again and again, and its verdict told to the gateway.
-// Must never: need more than to read, or go on silently when it could not verify.
-import { readFileSync, statSync } from 'node:fs';
+// Owns: `cofferdam verify`: the record against its witness, from another host, once or again and again, and its verdict told to the gateway.
+// Must never: need more than to read, or go on silently when it could not verify, or let what an earlier run read pass for what this one did.
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { z } from 'zod';
 import { monthsMark } from '../admin/ledger/dump-queries.ts';
-import { secretForbidden } from '../config/places.ts';
 import { CofferdamError, toCofferdamError } from '../domain/errors.ts';
 import { Database } from '../postgres/database.ts';
-import { type Verdict, verifyLines } from './library.ts';
-import { recordLines } from './record-lines.ts';
+import { type Done, type Found, readSince, readWhole } from './library.ts';
+import { type Mark, Memory } from './memory.ts';
+import { recordLines, recordLinesSince } from './record-lines.ts';
+import { loadVerifySettings, type VerifySettings } from './settings.ts';
 import { reportVerdict } from './verify-queries.ts';
 
-const path = z.string().min(1).max(4096);
-const settings = z.strictObject({
-  /** Of the role cofferdam_auditor. */
-  databaseUrl: z.string().min(1).max(4096),
-  /** Verifier keys as `cofferctl ledger status` shows them. */
-  keys: z.array(z.string().min(1).max(256)).min(1).max(20),
-  witnesses: z.array(path).min(1).max(8),
-  archive: path.nullable().default(null),
-  maxAgeSeconds: z.number().int().min(0).max(1_000_000_000).default(600),
-  everyMinutes: z.number().int().min(1).max(10_080).default(60),
-});
-export type VerifySettings = z.infer<typeof settings>;
+/** `run`: whether all of the record was read, or what was sealed since an earlier run. */
+export type Verdict = Found & {
+  readonly run: 'full' | 'since';
+  /** Why it is a full one; null: it is not. */
+  readonly why: string | null;
+  /** The good run that it goes on from; null: a full run needs none. */
+  readonly since: Mark | null;
+  /** The last full run that was good, as this verifier knows it, before this one. */
+  readonly full: Mark | null;
+  readonly notRead: string | null;
+};
+type Run = Pick<Verdict, 'run' | 'why' | 'since' | 'full' | 'notRead'>;
+type Tried = { readonly run: Run; readonly done: Done };
 
-/** Throws `configuration`. The file holds a password: it is for its owner's eyes only. */
-export function loadVerifySettings(file: string): VerifySettings {
-  let given: unknown;
-  try {
-    const mode = statSync(file).mode & 0o777;
-    if ((mode & secretForbidden) !== 0)
-      throw new CofferdamError(
-        'configuration',
-        `${file} may be read by others (mode ${mode.toString(8)}): chmod 0400 it, and change the password`,
-      );
-    given = JSON.parse(readFileSync(file, 'utf8'));
-  } catch (cause) {
-    if (cause instanceof CofferdamError) throw cause;
-    throw new CofferdamError('configuration', `${file} cannot be read as JSON`, { cause });
+/** What this run will not have read, and who did. */
+const notReadOf = (since: Mark, full: Mark): string =>
+  `entries up to ${full.entry} were read by the full run of ${full.at}${since.entry > full.entry ? `, those up to ${since.entry} by the runs between` : ''}`;
+
+const fullRun = (why: string, full: Mark | null): Run => ({ run: 'full', why, since: null, full, notRead: null });
+
+async function tryOnce(
+  database: Database,
+  against: VerifySettings,
+  memory: Memory,
+  now: number,
+  onRun: (run: Run) => void,
+): Promise<Tried> {
+  const base = memory.base();
+  let why = memory.whyFull(now);
+  const { full, last } = memory;
+  if (base !== undefined && full !== null && last !== null && why === undefined) {
+    const run: Run = { run: 'since', why: null, since: last, full, notRead: notReadOf(last, full) };
+    onRun(run);
+    const done = await readSince(against, base, (place) => recordLinesSince(database, place));
+    if (typeof done !== 'string') return { run, done };
+    why = done;
   }
-  const parsed = settings.safeParse(given);
-  if (parsed.success) return parsed.data;
-  throw new CofferdamError('configuration', parsed.error.issues.map((one) => `${file}: ${one.path.join('.')}: ${one.message}`).join('\n'));
+  const run = fullRun(why ?? 'nothing is known of an earlier run', full);
+  onRun(run);
+  return { run, done: await readWhole(against, base, recordLines(database)) };
 }
 
 /** A month that leaves in the middle of a run makes two records of one: then it is begun anew, once. */
-async function verifyStill(database: Database, against: VerifySettings): Promise<Verdict> {
+async function verifyStill(
+  database: Database,
+  against: VerifySettings,
+  memory: Memory,
+  now: number,
+  onRun: (run: Run) => void,
+): Promise<Tried> {
   for (let isLast = false; ; isLast = true) {
     const mark = await database.withSystem(monthsMark);
-    const verdict = await verifyLines(against, recordLines(database));
-    if ((await database.withSystem(monthsMark)) === mark) return verdict;
+    const tried = await tryOnce(database, against, memory, now, onRun);
+    if ((await database.withSystem(monthsMark)) === mark) return tried;
     if (isLast) throw new CofferdamError('conflict', 'a month of the record left the database during each of two runs');
   }
 }
 
-/** One run, whatever it ends with; told to the gateway when the database can be reached. */
-export async function verifyOnce(database: Database, against: VerifySettings): Promise<Verdict> {
-  let verdict: Verdict;
+/** What is said of a run, beside what was found. */
+function textOf({ verdict, text }: Found, { why, notRead }: Run): string {
+  if (verdict !== 'good') return text;
+  return notRead !== null ? `${text}; ${notRead}` : `${text} (full run: ${why})`;
+}
+
+/** One run, whatever it ends with; told to the gateway when the database can be reached. `memory` is told last: what nobody heard of does not count. */
+export async function verifyOnce(database: Database, against: VerifySettings, memory = new Memory(against)): Promise<Verdict> {
+  const began = Date.now();
+  let run = fullRun('nothing is known of an earlier run', memory.full);
+  let tried: Tried;
   try {
-    verdict = await verifyStill(database, against);
+    tried = await verifyStill(database, against, memory, began, (begun) => {
+      run = begun;
+    });
   } catch (error) {
     const why =
       error instanceof Error && 'code' in error && !(error instanceof CofferdamError) ? error.message : toCofferdamError(error).message;
-    verdict = { verdict: 'failed', heads: 0, entries: 0, findings: 0, text: `nothing was verified: ${why}` };
+    const found: Found = { verdict: 'failed', heads: 0, entries: 0, findings: 0, text: `nothing was verified: ${why}` };
+    tried = { run, done: { found, known: undefined } };
   }
-  const told = { ...verdict, text: verdict.text.slice(0, 300) };
-  await database.withSystem((tx) => reportVerdict(tx, hostname().slice(0, 60), told));
-  return told;
+  const { found, known } = tried.done;
+  const verdict = { ...found, ...tried.run, text: textOf(found, tried.run).slice(0, 300) };
+  const at = new Date(began).toISOString();
+  // Before it is told, so that no end of this process in between makes the next run read less.
+  if (found.verdict !== 'good') say(memory.notGood(`the run of ${at} ended ${found.verdict}`));
+  await database.withSystem((tx) => reportVerdict(tx, hostname().slice(0, 60), verdict));
+  if (found.verdict === 'good')
+    say(
+      known === undefined
+        ? memory.notGood(`the run of ${at} left nothing to go on from`)
+        : memory.good(began, verdict.run === 'full', known),
+    );
+  return verdict;
+}
+
+function say(why: string | null): void {
+  if (why !== null) process.stderr.write(`cofferdam verify: the state could not be written: ${why}\n`);
 }
 
 const exits = { good: 0, bad: 1, failed: 2, incomplete: 3 } as const;
@@ -77,11 +116,12 @@ export async function runVerify(file: string | undefined, isWatching: boolean, s
   if (file === undefined) throw new CofferdamError('configuration', '--config is missing: see OPERATIONS, "Standing verification"');
   const given = loadVerifySettings(file);
   const database = new Database({ url: given.databaseUrl, applicationName: 'cofferdam verify', connectionsMax: 1 });
+  const memory = new Memory(given);
   try {
     for (;;) {
       let code: number;
       try {
-        const verdict = await verifyOnce(database, given);
+        const verdict = await verifyOnce(database, given, memory);
         process.stdout.write(`${JSON.stringify({ at: new Date().toISOString(), ...verdict })}\n`);
         code = exits[verdict.verdict];
       } catch (error) {

@@ -23,24 +23,24 @@ const credentials = (): string => 'cofferctl credential list';
  * `transfers/sweeps.ts`, `credential-sweeps.ts`, `seal-sweeps.ts` and `sessions.ts`.
  */
 export const rowPasses = {
-  publication: { rowsMax: 500, does: 'publishing what has settled', next: version },
-  expiry: { rowsMax: 500, does: 'giving up what was interrupted long ago', next: version },
-  waiting: { rowsMax: 500, does: 'telling of files with a receipt that are kept from being delivered', next: version },
-  collection: { rowsMax: 500, does: 'letting go of the extents of what was given up', next: version },
+  publication: { rowsMax: 500, does: 'publishing files that have settled', next: version },
+  expiry: { rowsMax: 500, does: 'discarding expired uploads', next: version },
+  waiting: { rowsMax: 500, does: 'reporting files that have a receipt and are kept from being delivered', next: version },
+  collection: { rowsMax: 500, does: 'freeing the extents of discarded versions', next: version },
   deletion: { rowsMax: 500, does: 'deleting objects that no version needs', next: () => 'cofferctl doctor' },
-  window: { rowsMax: 500, does: 'withdrawing what was there long enough', next: version },
-  retention: { rowsMax: 500, does: 'destroying what was kept long enough', next: version },
-  keys: { rowsMax: 500, does: 'wiping the keys of what was destroyed', next: version },
+  window: { rowsMax: 500, does: 'withdrawing files whose window is over', next: version },
+  retention: { rowsMax: 500, does: 'destroying files whose retention is over', next: version },
+  keys: { rowsMax: 500, does: 'wiping the keys of destroyed files', next: version },
   'session-end': { rowsMax: 5000, does: 'ending sessions whose time is over', next: sessions },
-  'upload-release': { rowsMax: 1000, does: 'taking uploads out of the hands of ended sessions', next: version },
+  'upload-release': { rowsMax: 1000, does: 'releasing uploads of ended sessions', next: version },
   'credential-retirement': { rowsMax: 200, does: 'revoking credentials that have retired', next: credentials },
   'credential-end': { rowsMax: 200, does: 'ending sessions of credentials that have ended', next: credentials },
-  'credential-warning': { rowsMax: 200, does: 'telling of credentials that end soon', next: credentials },
+  'credential-warning': { rowsMax: 200, does: 'reporting credentials that end soon', next: credentials },
   strangers: { rowsMax: 500, does: 'recording the logins of strangers', next: () => 'cofferctl ledger search --kind login.strangers' },
   alerts: { rowsMax: 200, does: 'logging alerts', next: () => 'cofferctl alert list' },
-  'silent-nodes': { rowsMax: 1000, does: 'telling of nodes that do not test their controls', next: () => 'cofferctl status' },
+  'silent-nodes': { rowsMax: 1000, does: 'reporting nodes that do not test their controls', next: () => 'cofferctl status' },
   'broken-seals': { rowsMax: 1000, does: 'ending what relies on an altered row', next: () => 'cofferctl doctor' },
-  'missing-budgets': { rowsMax: 1000, does: 'telling of budgets that somebody deleted', next: () => 'cofferctl doctor' },
+  'missing-budgets': { rowsMax: 1000, does: 'reporting budgets that somebody deleted', next: () => 'cofferctl doctor' },
   emergencies: { rowsMax: 1000, does: 'reminding of emergencies that nobody has reviewed', next: () => 'cofferctl break-glass list' },
 } as const satisfies Readonly<Record<string, Described>>;
 export type RowPassName = keyof typeof rowPasses;
@@ -171,14 +171,14 @@ async function tell(
   const { does, next } = rowPasses[name];
   const again = `tried again every ${asideMs / 60_000} minutes`;
   const examples = keys.slice(0, examplesMax);
-  log.error({ err: error, pass: name, rows: examples, count: keys.length }, 'rows could not be done; the others of their pass are');
+  log.error({ err: error, pass: name, rows: examples, count: keys.length }, 'rows failed; the others of this pass were done');
   const told = { kind: 'pass.row-failed', severity: 'critical' } as const;
   if (keys.length > namedMax)
     return database.withSystem((tx) =>
       insertAlert(tx, {
         ...told,
         subject: `${name}: ${cause}`.slice(0, 400),
-        text: `${does}: ${keys.length} rows could not be done for one reason (${why}). What they have in common may be at fault: the store, a rule. They are ${again}`,
+        text: `${does}: ${keys.length} rows failed for one reason (${why}). The cause is probably shared, for example the store or a database rule. They are ${again}`,
         facts: { pass: name, rows: examples, count: keys.length, why },
         nextCommand: 'cofferctl doctor',
         count: keys.length,
@@ -189,7 +189,7 @@ async function tell(
       insertAlert(tx, {
         ...told,
         subject: `${name}/${key}`.slice(0, 400),
-        text: `${does}: ${key} could not be done (${why}). The others are not affected; it is ${again}`,
+        text: `${does}: ${key} failed (${why}). The others are not affected; it is ${again}`,
         facts: { pass: name, row: key, why },
         nextCommand: next(key),
       }),

@@ -86,9 +86,11 @@ export async function startWarden(config: Config): Promise<RunningWarden> {
     drafts,
     alerts: alerts.hear,
     isPreparing: true,
-    onUnreachable: (cause) => log.error({ err: cause }, 'the database gives no connection'),
+    onUnreachable: (cause) => log.error({ err: cause }, 'no connection to the database'),
   });
-  const ledger = new Ledger({ config, url, keys, guard, births, witnesses: createWitnesses(config.ledger), log, alerts: alerts.hear });
+  const memoryFile = runtimePaths(config).recordMemory;
+  const witnesses = createWitnesses(config.ledger);
+  const ledger = new Ledger({ config, url, keys, guard, births, witnesses, memoryFile, log, alerts: alerts.hear });
   const forwards = new Forwards({ config, url, log, alerts: alerts.hear, newest: () => ledger.newest });
   try {
     await database.withSystem((tx) => assertSafeSettings(tx));
@@ -199,7 +201,7 @@ type Serving = {
 
 function serve(socket: Socket, caller: EdgeCaller, { nodes, handlers, slots, warden }: Serving): void {
   // An honest edge checks what it sends. This one runs another program, or has been taken over.
-  const tell = (what: string): void => warden.log.error({ node: caller.node, what }, 'an edge said something of a wrong form');
+  const tell = (what: string): void => warden.log.error({ node: caller.node, what }, 'an edge sent a malformed message');
   const peer = new Peer({
     stream: socket,
     serves: edgeToWarden,

@@ -34,15 +34,15 @@ test('a file is whole or it is said why not', async (t) => {
   t.equal((await read(Buffer.concat([gzipSync(line(1)), gzipSync(line(2) + line(3))]))).fault, undefined, 'packed in parts');
   t.equal((await read(gzipSync(''), { entries: 0 })).fault, undefined, 'a month without entries');
   for (const [bytes, wanted] of [
-    [whole.subarray(0, -5), /^breaks off$/],
-    [whole.subarray(0, 12), /^breaks off$/],
-    [Buffer.alloc(0), /^breaks off$/],
-    [gzipSync(three.slice(0, -1)), /^breaks off behind line 2$/],
+    [whole.subarray(0, -5), /^is cut off$/],
+    [whole.subarray(0, 12), /^is cut off$/],
+    [Buffer.alloc(0), /^is cut off$/],
+    [gzipSync(three.slice(0, -1)), /^ends in the middle of an entry, after line 2$/],
     [Buffer.from(three), /^is damaged: it cannot be unpacked$/],
     [Buffer.concat([whole, Buffer.from('more')]), /^is damaged: it cannot be unpacked$/],
     [gzipSync(`${line(1)}{"head":[1]}\n${line(3)}`), /^has no entry in line 2$/],
     [gzipSync(`${three}\n`), /^has no entry in line 4$/],
-    [gzipSync('x'.repeat(lineCharactersMax + 1)), /^has a line behind line 0 that is too long for an entry$/],
+    [gzipSync('x'.repeat(lineCharactersMax + 1)), /^has a line after line 0 that is too long for an entry$/],
   ] as const)
     t.match((await read(bytes)).fault, wanted);
   const changed = gzipSync(three.replace('192.0.2.7', '192.0.2.8'));
@@ -100,7 +100,7 @@ test('all faulty files are named at once, and there is no answer', async (t) => 
   writeFileSync(join(directory, 'ledger-2025-04.jsonl.gz'), gzipSync(line(1)));
   await t.rejects(hunt(), {
     code: 'corrupt',
-    message: /ledger-2025-02\.jsonl\.gz breaks off\nledger-2025-04\.jsonl\.gz is not the file that was written[\s\S]*There is no answer/,
+    message: /ledger-2025-02\.jsonl\.gz is cut off\nledger-2025-04\.jsonl\.gz is not the file that was written[\s\S]*There is no answer/,
   });
   const bad = { type: 'sha256', value: 'ab'.repeat(32), line: 1, note: null } as const;
   writeFileSync(join(directory, 'ledger-2025-01.jsonl.gz'), gzipSync(line(1) + line(2, { text: '{"sha256"' })));

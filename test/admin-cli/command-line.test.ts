@@ -64,7 +64,7 @@ test('a reason that says nothing is none', async (t) => {
       text(200)
         .safeParse(blank)
         .error?.issues.map(({ message }) => message),
-      ['a text is needed'],
+      ['the text must contain a letter, a digit, punctuation or a symbol'],
       JSON.stringify(blank),
     );
   for (const said of ['x', ' x ', '?', '顧客']) t.ok(text(200).safeParse(said).success, said);

@@ -333,7 +333,7 @@ test('operators, emergencies and seals: what is at fault, and what to type', (t)
     {
       check: 'budgets',
       verdict: 'fault',
-      text: /^the budget in of account north, customer acme is not there/,
+      text: /^the budget in of account north, customer acme is missing/,
       next: /^cofferctl budget set --account north --customer acme --direction in /,
     },
   ]);
@@ -341,7 +341,7 @@ test('operators, emergencies and seals: what is at fault, and what to type', (t)
 });
 
 test('months that are due and stay, and a verification that is bad or silent, are said with what to do', (t) => {
-  const base = { freeze: null, unsealedMs: 0, unwitnessedMs: 0, entries: 1, checkpointAt: null, archiving: [], verified: null };
+  const base = { freeze: null, unsealedMs: 0, unwitnessedMs: 0, late: null, entries: 1, checkpointAt: null, archiving: [], verified: null };
   type Given = Parameters<typeof ledgerFindings>;
   const of = (check: string, more: object, hours: number | null = 24, mode = 'production') =>
     ledgerFindings(
@@ -349,23 +349,36 @@ test('months that are due and stay, and a verification that is bad or silent, ar
         limits: { witnessAlarmMs: 1, witnessStopMs: 2 },
         runtimeDirectory: '/r',
         mode,
-        ledger: { witnesses: [], verifiedWithinHours: hours },
+        ledger: { witnesses: [], verifiedWithinHours: hours, fullyVerifiedWithinHours: hours === null ? null : 26 },
       } as unknown as Given[0],
       { ...base, ...more } as unknown as Given[1],
     ).find((one) => one.check === check);
   const ago = (hours: number): string => new Date(Date.now() - hours * 3_600_000).toISOString();
   const due = { month: '2026-07', dueSince: ago(1), step: 'stated', why: 'why', lookedAt: ago(0), failedAt: null };
+  const late = { at: ago(0), text: 'text', behind: 'far: it answered 507', stopMs: 2 };
+  t.match(of('record', { late, unwitnessedMs: 3 }), { verdict: 'fault', text: /nothing is served: .* \(far: it answered 507\)/ });
+  t.match(of('witnesses', { late, unwitnessedMs: 3 }), { verdict: 'fault', text: 'behind: far: it answered 507' });
+  t.match(of('record', {}), { verdict: 'ok' }, 'twin: nobody is behind');
   t.match(of('archives', {}), { verdict: 'ok' });
-  t.match(of('archives', { archiving: [due] }), { verdict: 'ok', text: /on their way/ });
-  t.match(of('archives', { archiving: [{ ...due, dueSince: ago(25) }] }), { verdict: 'warning', text: /2026-07 should have left .* why/ });
+  t.match(of('archives', { archiving: [due] }), { verdict: 'ok', text: /months are being archived/ });
+  t.match(of('archives', { archiving: [{ ...due, dueSince: ago(25) }] }), {
+    verdict: 'warning',
+    text: /2026-07 has been due for archiving .* why/,
+  });
   t.match(of('archives', { archiving: [{ ...due, failedAt: ago(0) }] }), { verdict: 'warning' });
-  const said = { at: ago(1), host: 'h', verdict: 'good', heads: 1, entries: 1, text: 'text' };
+  const said = { at: ago(1), host: 'h', verdict: 'good', heads: 1, entries: 1, text: 'text', run: 'full', since: null };
   t.match(of('verification', { verified: said }), { verdict: 'ok' });
   t.match(of('verification', { verified: { ...said, at: ago(25) } }), { verdict: 'fault', text: /for 25 h/ });
   t.match(of('verification', { verified: { ...said, verdict: 'bad' } }), { verdict: 'fault', text: /does not verify/ });
   t.match(of('verification', { verified: { ...said, verdict: 'failed' } }), { verdict: 'fault' });
   t.match(of('verification', {}), { verdict: 'fault', text: /never/ });
   t.match(of('verification', {}, null), { verdict: 'warning' });
+  const since = { head: 41, entry: 7, at: ago(2), fullAt: ago(3) };
+  t.match(of('verification', { verified: { ...said, run: 'since', since } }), { verdict: 'ok', text: /behind head 41/ });
+  t.match(of('full verification', { verified: said }), { verdict: 'fault', text: /no run .* has read the whole record yet/ });
+  t.match(of('full verification', { fullyVerified: { ...said, at: ago(25) } }), { verdict: 'ok' });
+  t.match(of('full verification', { fullyVerified: { ...said, at: ago(27) } }), { verdict: 'fault', text: /whole record for 27 h/ });
+  t.equal(of('full verification', {}, null), undefined, 'where none is set up');
   t.match(of('verification', {}, null, 'development'), { verdict: 'ok' });
   t.end();
 });
@@ -375,10 +388,12 @@ test('witnesses: one that may fail is none elsewhere, as where a configuration i
     freeze: null,
     unsealedMs: 0,
     unwitnessedMs: 0,
+    late: null,
     entries: 1,
     checkpointAt: null,
     archiving: [],
     verified: null,
+    fullyVerified: null,
   } as unknown as Parameters<typeof ledgerFindings>[1];
   const said = (mode: Config['mode'], witnesses: readonly object[]): string => {
     const env = { COFFERDAM_VAR: '/srv/c', COFFERDAM_LEDGER: JSON.stringify({ witnesses }) };

@@ -130,10 +130,10 @@ test('names, deposits, failed logins and operators', async (t) => {
   const failed = async (kind: string, facts: object, minutes = 10): Promise<void> => {
     await history.add({ kind, at: after(minutes), node: 'edge-1', ...facts });
   };
-  await failed('login.refused', { ...key, account: accounts.partner });
+  await failed('login.refused', { ...key, account: accounts.partner, customer: customers.a });
   await failed('login.refused', { credential: print('key2'), source: '192.0.2.9', client: 'x', account: accounts.thief });
-  await failed('login.partial', { ...key, account: accounts.partner });
-  await failed('session.refused', { ...key, account: accounts.partner });
+  await failed('login.partial', { ...key, account: accounts.partner, customer: customers.a });
+  await failed('session.refused', { ...key, account: accounts.partner, customer: customers.a });
   await failed('login.strangers', { source: '192.0.2.7', client: 'SSH-2.0-Go', public: { attempts: 12 } });
   await failed('login.strangers', { source: '2001:db8::', client: 'SSH-2.0-Go', public: { attempts: 5 } });
   const found = await find(scopes, { credential: print('key') });
@@ -159,6 +159,27 @@ test('names, deposits, failed logins and operators', async (t) => {
     deposits: 4,
     depositBytes: 240,
   });
+  t.same(
+    found.traces.map((row) => [row.customer, row.kind, row.account, row.at]),
+    [['login.refused'], ['login.partial'], ['session.refused']].map(([kind]) => ['bank', kind, 'bank-batch', after(10).toISOString()]),
+    'failed logins with it, each of its customer',
+  );
+  t.match(found.customers, [{ customer: 'bank', failedLogins: 3 }]);
+  t.match((await find(scopes, { session: who.session })).traces, [], 'the twin: a session says nothing of logins');
+  const none = await find(scopes, { credential: print('nobody') });
+  t.match([none.summary.isEmpty, none.summary.unknown, none.traces], [true, [`credential ${print('nobody')}`], []]);
+  for (const [selection, word] of [
+    [{ source: '198.51.100.0/24' }, 'source 198.51.100.0/24'],
+    [{ client: 'PuTTY' }, 'client PuTTY'],
+    [{ session: '00000000-0000-4000-8000-000000000001' }, 'session 00000000-0000-4000-8000-000000000001'],
+  ] as const)
+    t.same((await find(scopes, selection)).summary.unknown, [word]);
+  t.same(
+    (await find(scopes, { credential: print('key'), since: after(1000).toISOString() })).summary.unknown,
+    [],
+    'known, and nothing then',
+  );
+  await t.rejects(find(scopes, { credential: print('key'), since: new Date(Date.now() + 60_000).toISOString() }), /invalid.*in the future/);
   t.match((await find(scopes, { source: '192.0.2.0/24' })).summary.totals, {
     refusedLogins: 2,
     partialLogins: 1,

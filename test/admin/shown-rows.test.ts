@@ -38,7 +38,7 @@ test('planted freezes and keys', async (t) => {
   t.equal(verifierKeys.length, 20);
   t.equal((await showEntry(admin, 1)).verifierKeys[0], real, 'also beside an entry');
   const verifications = new Verifications(admin, { total: 4, each: 4 } as never);
-  t.throws(() => verifications.start({ keys: ['planted 1'], notes: [], maxAgeSeconds: 0 }, 'x' as never), {
+  t.throws(() => verifications.take({ keys: ['planted 1'], notes: [], maxAgeSeconds: 0 }, 'x' as never), {
     code: 'invalid',
     message: /not a verifier key/,
   });

@@ -1,6 +1,7 @@
-// What a customer is shown: every entry of its tree between two epochs of a real record, checked here step by step from the format alone.
+// What a customer is shown: every entry of its tree between two epochs of a real record that enclose the window asked for, checked here step by step from the format alone.
 import { createHash } from 'node:crypto';
 import { test } from 'tap';
+import type { Chosen } from '../../server/admin/incident/selection-queries.ts';
 import { writeSlice } from '../../server/admin/incident/slice.ts';
 import { type Anchor, EpochAnchors } from '../../server/admin/ledger/proofs.ts';
 import { parseNote } from '../../server/domain/ledger/checkpoint.ts';
@@ -14,6 +15,8 @@ const bytes = (text: string): Buffer => Buffer.from(text, 'base64');
 type Start = {
   readonly version: number;
   readonly customer: string;
+  readonly begin: number | null;
+  readonly end: number;
   readonly says: string;
   readonly subject: string;
   readonly from: Anchor | null;
@@ -80,22 +83,32 @@ test('every entry between two epochs, and which of them are meant', async (t) =>
   const sealer = new Sealer(warden);
   const [acme, bank, none] = [await newCustomer(sql, 'acme'), await newCustomer(sql, 'bank'), await newCustomer(sql, 'none')];
   const anchors = new EpochAnchors();
-  const everything = { sessions: null, node: null, since: null, until: null, account: null };
-  type Asked = Omit<typeof everything, 'since' | 'sessions'> & {
-    readonly since: string | null;
-    readonly sessions: readonly string[] | null;
+  const now = async (): Promise<string> => {
+    const [row] = await sql.query<{ at: string }>(
+      'select to_char(clock_timestamp() at time zone \'utc\', \'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"\') as at',
+    );
+    return row?.at ?? '';
   };
+  type Asked = Omit<Chosen, 'until'>;
+  const everything: Asked = { sessions: null, node: null, since: null, account: null, subject: 'what was done', marks: null };
   const slice = async (
     customer: string,
     chosen: Asked,
+    end?: string,
   ): Promise<{ readonly start: Start | undefined; readonly shown: readonly Shown[] }> => {
     const rows: unknown[] = [];
+    const until = end ?? asked;
     const options = { timeoutMs: 60_000, workMemory: '256MB', signal: AbortSignal.timeout(60_000) } as const;
-    await admin.withSnapshot(options, (snapshot) => writeSlice(snapshot, anchors, chosen, customer, (row) => void rows.push(row)));
+    await admin.withSnapshot(options, (snapshot) =>
+      writeSlice(snapshot, anchors, { ...chosen, until }, customer, (row) => void rows.push(row)),
+    );
     const [first, ...rest] = rows as [{ slice: Start } | undefined, ...Shown[]];
     return { start: first?.slice, shown: rest };
   };
+  let asked = '';
   const sealEpoch = async (): Promise<void> => {
+    asked = await now();
+    await new Promise((resolve) => setTimeout(resolve, 20));
     t.ok(await sealer.seal(false, true), 'an epoch');
   };
 
@@ -105,30 +118,48 @@ test('every entry between two epochs, and which of them are meant', async (t) =>
   await t.rejects(
     writeEntries(sql, acme, 5).then(async () => {
       await sealer.seal();
-      return slice(acme, everything);
+      return slice(acme, everything, await now());
     }),
-    { code: 'conflict', message: /not in an epoch/ },
-    'what is newer than the newest epoch is not passed over',
+    { code: 'conflict', message: /is in no witnessed epoch/ },
+    'a window that ends behind the newest epoch is not passed over',
   );
   await sealEpoch();
   const whole = await slice(acme, everything);
   if (whole.start === undefined) throw new Error('no slice');
-  t.match(whole.start, { version: 2, customer: acme, says: 'affected', from: null, frontier: [], entries: 305, selected: 305 });
+  t.match(whole.start, {
+    version: 3,
+    customer: acme,
+    begin: null,
+    end: Date.parse(asked) * 1000,
+    says: 'affected',
+    subject: 'what was done',
+    from: null,
+    frontier: [],
+    entries: 305,
+    selected: 305,
+  });
   t.same(faultsOf(whole.start, whole.shown), []);
   t.notMatch(JSON.stringify([whole.start, ...whole.shown]), new RegExp(bank), 'nothing of another customer');
 
   await new Promise((resolve) => setTimeout(resolve, 20));
-  const [later] = await sql.query<{ at: string }>(
-    'select to_char(clock_timestamp() at time zone \'utc\', \'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"\') as at',
-  );
+  const later = await now();
   await writeEntries(sql, acme, 4);
   await writeEntries(sql, bank, 3);
   await sealEpoch();
-  const since: Asked = { ...everything, since: later?.at ?? '' };
+  const since: Asked = { ...everything, since: later };
   const part = await slice(acme, since);
   if (part.start === undefined) throw new Error('no slice');
   t.match(part.start, { says: 'affected', from: { tree: { size: 305 } }, entries: 4, selected: 4 });
   t.same(faultsOf(part.start, part.shown), []);
+  t.equal(part.start.begin, Date.parse(later) * 1000);
+  await t.rejects(slice(acme, since, await now()), { code: 'conflict' }, 'an end that no epoch has reached');
+  // What the database says was witnessed last is put back to a genuine note of before the window.
+  const state = 'select coalesce(witnessed_checkpoint, checkpoint) as note from ledger_state';
+  const [newest] = await sql.query<{ note: string }>(state);
+  await sql.query('update ledger_state set witnessed_checkpoint = $1', [whole.start.to.checkpoint]);
+  await t.rejects(slice(acme, since), { code: 'conflict' }, 'an older note makes no slice that ends before its window');
+  await sql.query('update ledger_state set witnessed_checkpoint = $1', [newest?.note]);
+  t.same((await slice(acme, since)).start?.entries, 4, 'the twin');
   t.same(faultsOf(part.start, part.shown.slice(1)), ['entries', 'positions', 'counts'], 'one left out at the beginning');
   t.ok(faultsOf(part.start, part.shown.slice(0, -1)).includes('entries'), 'or at the end');
   t.ok(faultsOf(part.start, part.shown.toReversed()).includes('entries'), 'or in another order');

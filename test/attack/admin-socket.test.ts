@@ -44,15 +44,15 @@ test('any address that another machine reaches: the start is refused, and nothin
   const expect = async (name: string, done: Done, text: RegExp): Promise<void> => {
     t.equal(done.code, 78, `${name}: ${done.err}`);
     t.match(done.err, text, name);
-    t.match(done.err, /operators come through SSH/, 'what to do instead');
+    t.match(done.err, /operators connect through SSH/, 'what to do instead');
     t.notOk(existsSync(join(directory, 'run')), 'nothing was made');
     for (const one of [port, partner, internal]) t.equal(await connects('127.0.0.1', one), false, 'nothing listens');
   };
   for (const host of ['0.0.0.0', '[::]', '192.0.2.1', '[2001:db8::1]', '[::ffff:0.0.0.0]'])
     await expect(host, await start(`${host}:${port}`), /is no loopback address/);
   // The system's resolver takes a bare number for an address: a name that resolves elsewhere, without a network.
-  await expect('a name for elsewhere', await start(`134744072:${port}`), /134744072 stands for 8\.8\.8\.8/);
-  await expect('a name for everywhere', await start(`0:${port}`), /stands for 0\.0\.0\.0/);
+  await expect('a name for elsewhere', await start(`134744072:${port}`), /134744072 resolves to 8\.8\.8\.8/);
+  await expect('a name for everywhere', await start(`0:${port}`), /resolves to 0\.0\.0\.0/);
   await expect('a name for nothing', await start(`nowhere.invalid:${port}`), /cannot be resolved/);
 
   // A file of hosts of its own, where the machine allows that.
@@ -61,7 +61,7 @@ test('any address that another machine reaches: the start is refused, and nothin
   const private_ = ['unshare', '-m', 'sh', '-c', `mount --bind ${hosts} /etc/hosts && exec "$@"`, 'sh'];
   const isPossible = (await run(private_[0] ?? '', [...private_.slice(1), 'true']).catch(() => undefined))?.code === 0;
   if (isPossible)
-    await expect('a name for here and elsewhere', await start(`mixed.test:${port}`, private_), /mixed\.test stands for 192\.0\.2\.7/);
+    await expect('a name for here and elsewhere', await start(`mixed.test:${port}`, private_), /mixed\.test resolves to 192\.0\.2\.7/);
   else t.comment('no mount namespace here: mixed names are tried in test/config/load only');
 
   // The admin process started by a unit of its own, and one whose supervisor wrote nonsense.
@@ -71,7 +71,7 @@ test('any address that another machine reaches: the start is refused, and nothin
     file,
     JSON.stringify({ mode: 'development', runtimeDirectory: directory, edges, admin: { tcp: { host: '134744072', port } } }),
   );
-  await expect('a unit', await run(process.execPath, [main, 'admin', '--config', file], { timeoutMs: 30_000 }), /stands for 8\.8\.8\.8/);
+  await expect('a unit', await run(process.execPath, [main, 'admin', '--config', file], { timeoutMs: 30_000 }), /resolves to 8\.8\.8\.8/);
   const database = { embedded: true, migrateUrl: null, serverUrl: null, wardenUrl: null, adminUrl: null };
   writeFileSync(
     file,

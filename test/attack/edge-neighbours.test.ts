@@ -136,6 +136,7 @@ test('no directory of the layout is written by two that do not trust each other'
     [paths.objects, ['warden']],
     [`${runtime}/run/admin`, ['admin']],
     [`${runtime}/run/bootstrap`, ['warden']],
+    [`${runtime}/run/record`, ['warden']],
     [`${runtime}/secrets/warden`, ['warden']],
     [`${runtime}/postgres`, ['database']],
     [`${runtime}/run/postgres`, ['database']],

@@ -41,7 +41,7 @@ test('what is wrong again and again is a few lines of the log', async (t) => {
     ['no SSH at an edge', /connection ended by us/g, () => connect(port, host), 'GET / HTTP/1.0\r\n\r\n'],
     [
       'a wrong form at the warden',
-      /something of a wrong form/g,
+      /sent a malformed message/g,
       () => connect(paths.wardenSocket('partner-1')),
       encodeFrame({ id: 1, op: 'tree.list', params: {} }),
     ],

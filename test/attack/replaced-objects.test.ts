@@ -82,7 +82,9 @@ test('what is on the record is what is stored, whatever is sealed twice; strays 
   t.ok(existsSync(left), 'what could not be removed is still there');
   const { alerts } = await world.cofferctlJson<{ alerts: readonly { kind: string; text: string }[] }>(['alert', 'list']);
   t.ok(
-    alerts.some((one) => one.kind === 'store.stray' && one.text.startsWith(`${paths.incoming('partner-1')}: 1 things that are no objects`)),
+    alerts.some(
+      (one) => one.kind === 'store.stray' && one.text.startsWith(`${paths.incoming('partner-1')}: 1 entries that are not objects`),
+    ),
     'and somebody hears of it',
   );
   const local = join(world.directory, 'honest');

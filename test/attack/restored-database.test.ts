@@ -107,7 +107,7 @@ test('a restored database, a copy that takes its place, and a healthy move', asy
   await world.start();
   t.same(objects(world), stored, 'what the old database does not know is no stray: perhaps it is the wrong database');
 
-  t.match(world.log, /^Cofferdam runs, and serves nobody: .*older than what was witnessed/m, 'which `up` does not call serving');
+  t.match(world.log, /^Cofferdam is running but serves nobody: .*older than what was witnessed/m, 'which `up` does not call serving');
   const first = await isFrozen(t, world, server, 'behind');
   t.match(first.text, /witness local has a checkpoint of \d+ heads.*the database holds \d+ heads.*older than what was witnessed/);
 

@@ -149,7 +149,7 @@ test('lists that end, a new server certificate, one authority after another', as
     install(world, { 'crl.pem': await signRevocationList(authority, [], 21, -0.01) }),
   );
   t.match(await knock(door, alice), /^refused/, 'without a fresh list nobody gets in');
-  t.match((await world.cofferctl(['whoami'])).err, /its revocation list has ended/);
+  t.match((await world.cofferctl(['whoami'])).err, /its revocation list has expired/);
   t.ok(await world.logged(/CRL_HAS_EXPIRED/));
   await installed(world, { 'crl.pem': await signRevocationList(authority, [], 22, 180) });
   t.match(await knock(door, alice), /alice/, 'with one everybody does');

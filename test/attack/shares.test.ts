@@ -186,7 +186,7 @@ const attacks: Readonly<Record<string, (t: Test, scene: Scene) => Promise<void>>
       t.ok(seen.ended > 0 && seen.ended >= seen.connections - 1, `${what}: ${seen.ended} of ${seen.connections} connections were ended`);
       t.ok(seen.answers <= each + seen.connections, `${seen.answers} answers: ${seen.words.join('; ')}`);
     }
-    t.ok(await scene.world.logged(/"node":"partner-1"[^\n]*wrong form/, before), 'the log says who it was');
+    t.ok(await scene.world.logged(/"node":"partner-1"[^\n]*malformed message/, before), 'the log says who it was');
     await othersGoOn(t, scene);
     scene.thief.peer.close();
     scene.thief = await greet(scene.world, scene.socketOf('partner-1'), 'acme-batch');
@@ -320,7 +320,7 @@ const attacks: Readonly<Record<string, (t: Test, scene: Scene) => Promise<void>>
     t.ok(seen.answers <= each + seen.connections, `${seen.answers} answers: ${seen.words.join('; ')}`);
     t.match(await soon(t, 'an officer afterwards', () => knock(scene.adminSocket, scene.officer.shown)), /^answered/);
     t.match(await knock(scene.adminSocket, scene.viewer.shown), /^answered/, 'what the viewer asks in its right form is answered');
-    t.ok(await scene.world.logged(/"operator":"vera"[^\n]*wrong form/, before), 'the log says who it was');
+    t.ok(await scene.world.logged(/"operator":"vera"[^\n]*malformed message/, before), 'the log says who it was');
     const { rows } = await scene.sql.query(
       "select count(*)::int as n from ledger where kind = 'operator.asked' and operator = 'vera' and sensitive ->> 'operation' = 'file.list'",
     );

@@ -25,7 +25,7 @@ test('strangers with every first message: the reasons are ours, and the guesser 
   // Each alone: what a connection says of a type is seen before its kind has had its lines.
   await first(30);
   await world.logged(/connection ended by us/);
-  t.match(ends()[0], { reason: 'a message out of turn', messageType: 30 }, 'before any key exchange was agreed on');
+  t.match(ends()[0], { reason: 'unexpected message in this state', messageType: 30 }, 'before any key exchange was agreed on');
   t.notMatch(world.log, /Cannot read properties/, 'and no error of a library');
   for (let type = 0; type < 256; type += 16)
     await Promise.all(Array.from({ length: 16 }, (_, i) => (type + i === 1 ? undefined : first(type + i))));

@@ -154,7 +154,7 @@ test('commands that wait', async (t) => {
       t.equal(late, undefined, 'his waits');
       t.match(
         await his,
-        /^unavailable: it could not be done within 15 s \(somebody else is working on the same.*Nothing was done, and it is not done later/,
+        /^unavailable: it could not be done within 15 s \(another operation is changing the same data.*Nothing was done, and it is not done later/,
       );
       t.ok(Date.now() - started >= commandLife.beginMs - 1000);
     } finally {

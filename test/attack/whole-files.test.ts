@@ -91,9 +91,9 @@ test('a file that was published, and its continuations: each keeps its own bytes
   t.match(await ours.close(removed), { code: 4, text: /taken over or ended/ });
   const cut = await ours.open(f, onward);
   t.match(await ours.resizeName('/acme/collect/g.xml', 0), { code: 2 }, 'no such name');
-  t.match(await ours.resize(cut, 100), { code: 8, text: /not cut/ });
-  t.match(await ours.close(cut), { code: 8, text: /not cut.*stays incomplete/ });
-  t.match(await ours.resizeName(f, 0), { code: 8, text: /not cut or extended/ }, 'a delivered file is not cut by its name');
+  t.match(await ours.resize(cut, 100), { code: 8, text: /a file cannot be shortened/ });
+  t.match(await ours.close(cut), { code: 8, text: /a file cannot be shortened.*stays incomplete/ });
+  t.match(await ours.resizeName(f, 0), { code: 8, text: /a file's size cannot be changed/ }, 'a delivered file is not cut by its name');
   const emptied = await ours.open(f, onward);
   t.equal((await ours.resize(emptied, 0)).code, 0, 'a new version may begin with nothing');
   t.equal((await ours.write(emptied, 0, b)).code, 0);
@@ -109,7 +109,7 @@ test('a file that was published, and its continuations: each keeps its own bytes
   t.same(await damaged(), [], 'after some passes of the collector all are whole');
   const bank = await RawSftp.connect(world, 'acme-batch');
   t.equal(sha256(await bank.read('/collect/f.xml')), sha256(a), 'a reader gets what the newest receipt says');
-  await t.rejects(ours.open(f, onward), /write it as a whole/, 'what was read is not gone on from');
+  await t.rejects(ours.open(f, onward), /send the whole file again/, 'what was read is not gone on from');
   for (const one of [ours, bank]) one.client.close();
 });
 
@@ -326,7 +326,9 @@ test('a taken edge that calls a torn file whole, and one session with the handle
   await t.rejects(peer.call('upload.close', { ...silent, ...torn } as never), { code: 'invalid' }, 'nothing said about it');
   await t.rejects(peer.call('upload.close', { ...close, ...torn, size: bytes + 1 }), { message: /stored size differs/ }, 'another size');
   const wrong = { ...torn.lastExtent, sealedBytes: 999 };
-  await t.rejects(peer.call('upload.seal-extent', { token, upload: torn.upload, extent: wrong }), { message: /impossible length/ });
+  await t.rejects(peer.call('upload.seal-extent', { token, upload: torn.upload, extent: wrong }), {
+    message: /length of the extent does not fit/,
+  });
   await t.rejects(
     peer.call('upload.close', { ...close, ...torn }),
     { message: /a part of this file was refused/ },
@@ -396,7 +398,7 @@ test('a size by name is confirmed or refused, whoever holds the name now: an ope
     const handle = await mine.open(from, onward);
     await change(mine, theirs, from, to);
     for (const size of [0, 10, 1_000_000])
-      t.match(await mine.resizeName(from, size), { code: 8, text: /not cut or extended/ }, `${what}: ${size}`);
+      t.match(await mine.resizeName(from, size), { code: 8, text: /a file's size cannot be changed/ }, `${what}: ${size}`);
     t.same(await mine.resizeName(from, other.length), { code: 0, text: '' }, `${what}: confirmed`);
     const said = await mine.write(handle, stored.length, stored);
     const closed = await mine.close(handle);

@@ -156,7 +156,7 @@ test('requests: what openssl makes is taken when it is sound, and nothing of it 
   const dave = await request('dave.csr', kinds.p256, '/CN=dave');
   await place.refused(2, /is for "dave", not for "erin"/, ...operator(dave, 'erin'));
   await place.refused(2, /is for "dave" and "erin"/, ...operator(await request('two.csr', kinds.p256, '/CN=dave/CN=erin'), 'dave'));
-  await place.refused(2, /is for nobody/, ...operator(await request('none.csr', kinds.p256, '/O=dave'), 'dave'));
+  await place.refused(2, /has no name, and must be for "dave"/, ...operator(await request('none.csr', kinds.p256, '/O=dave'), 'dave'));
   for (const name of ['Dave', '-dave', 'd ave', '../dave', 'x'.repeat(65)])
     await place.refused(
       2,

@@ -1,4 +1,5 @@
-// Owns: one process of the soak of the record: `sealer` is the real Ledger with its real witness, `writer` commits entries. Both are killed at any moment.
+// Owns: one process of the soak of the record: `sealer` is what a warden is to the record, the real Ledger with its real witness and what it wrote itself;
+// `writer` commits entries that nobody watches. Both are killed at any moment.
 // Says on standard output what is certain: `done ID…` after the commit, `kept HASH` after the witness has it, `frozen TEXT` when it froze.
 import { createHash, randomInt, randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -9,6 +10,7 @@ import { type CustomerId, idOf } from '../../server/domain/ids.ts';
 import { createLogger } from '../../server/observability/logger.ts';
 import { Database } from '../../server/postgres/database.ts';
 import { createKeyRing } from '../../server/warden/keys/key-ring.ts';
+import { createBirths } from '../../server/warden/ledger/born.ts';
 import { LedgerGuard } from '../../server/warden/ledger/guard.ts';
 import { Ledger } from '../../server/warden/ledger/ledger.ts';
 import { record } from '../../server/warden/ledger/ledger-queries.ts';
@@ -30,17 +32,25 @@ async function seal(): Promise<void> {
       say(`kept ${createHash('sha256').update(note).digest('hex')}`);
     },
   }));
-  const ledger = new Ledger({ config, url, keys: createKeyRing(config), guard, witnesses, log: createLogger(config, 'sealer') });
+  say('begins');
+  const births = createBirths(config.limits);
+  const ledger = new Ledger({ config, url, keys: createKeyRing(config), guard, births, witnesses, log: createLogger(config, 'sealer') });
   await ledger.start();
+  const database = new Database({ url, applicationName: 'warden', connectionsMax: 1, drafts: () => births.begin() });
+  void write(database, 'warden', () => guard.state.is === 'open');
   for (;;) {
     if (guard.state.is === 'closed' && guard.state.why === 'frozen') say(`frozen ${guard.state.text}`);
     await sleep(20);
   }
 }
 
-async function write(): Promise<void> {
-  const database = new Database({ url, applicationName: 'writer', connectionsMax: 1 });
+/** `by`: as the entries say it. */
+async function write(database: Database, by: 'client' | 'warden', isServed: () => boolean): Promise<void> {
   for (;;) {
+    if (!isServed()) {
+      await sleep(20);
+      continue;
+    }
     const handles = Array.from({ length: randomInt(1, 5) }, () => randomUUID());
     try {
       await database.withSystem(async (tx) => {
@@ -52,12 +62,12 @@ async function write(): Promise<void> {
             customer: customer ?? null,
             handle,
             bytes: randomInt(1_000_000),
-            public: { by: 'client' },
+            public: { by },
           });
         }
       });
       say(`done ${handles.join(' ')}`);
-      await sleep(randomInt(10, 40));
+      await sleep(by === 'client' ? randomInt(10, 40) : randomInt(30, 120));
     } catch {
       // Unknown: they may be on record or not. Others follow.
       await sleep(50);
@@ -66,8 +76,10 @@ async function write(): Promise<void> {
 }
 
 // No database, no witness: the end, and its keeper starts it again.
-await (role === 'sealer' ? seal() : write()).catch((error: unknown) => {
-  if (!(error instanceof CofferdamError && error.code === 'unavailable')) process.stderr.write(`${role}: ${String(error)}\n`);
-  process.exitCode = 1;
-});
+await (role === 'sealer' ? seal() : write(new Database({ url, applicationName: 'writer', connectionsMax: 1 }), 'client', () => true)).catch(
+  (error: unknown) => {
+    if (!(error instanceof CofferdamError && error.code === 'unavailable')) process.stderr.write(`${role}: ${String(error)}\n`);
+    process.exitCode = 1;
+  },
+);
 process.exit();

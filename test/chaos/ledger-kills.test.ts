@@ -1,11 +1,19 @@
 import { test } from 'tap';
 import { ledgerKills } from './ledger-kills.ts';
 
+/** Each so many kills a touch of the owner of the database, of those while the sealers run; `npm run soak:ledger` takes all of them. */
+const turns = { every: 6, next: 11 };
+
 test('25 kills of sealers, writers, connections and the server: no false alarm, nothing committed is missing or twice; what is changed is found', async (t) => {
-  const outcome = await ledgerKills(25, 5);
+  const outcome = await ledgerKills(t, 25, 5, turns);
   t.comment(JSON.stringify({ ...outcome, faults: [] }));
   t.same(outcome.faults, []);
   t.equal(outcome.falseAlarms + outcome.missing + outcome.twice, 0);
   t.match([outcome.tampers, outcome.found], [5, 5], 'tampering was found each time');
+  t.match(
+    outcome.owner,
+    { touched: 4, mustFind: 4, found: 4 },
+    `and so is what the owner of the database does: ${JSON.stringify(outcome.owner)}`,
+  );
   t.ok(outcome.acknowledged > 100 && outcome.entries > 100, `${outcome.acknowledged} entries acknowledged, ${outcome.entries} sealed`);
 });

@@ -1,10 +1,12 @@
 // Owns: the proof by force of the record: whatever is killed, nothing committed is missing, nothing is there twice, and a verifier raises no false alarm;
-// and what is changed on purpose is found.
+// and what is changed on purpose is found, by the owner of the database too (ledger-owner.ts).
 import { randomInt } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
 import { parseVerifierKey, type Report, readWitness, Verification, type VerifierKey, type Witness } from '../../verifier/index.js';
 import type { Teardown } from '../support/database.ts';
+import { ownersTouches } from './ledger-owner.ts';
+import { play, type Told } from './ledger-owner-play.ts';
 import { LedgerScene } from './ledger-scene.ts';
 
 export type Outcome = {
@@ -19,8 +21,21 @@ export type Outcome = {
   readonly entries: number;
   readonly checkpoints: number;
   readonly byKind: Readonly<Record<string, number>>;
+  /** What the owner of the database did meanwhile. */
+  readonly owner: Owner;
   readonly faults: readonly string[];
 };
+
+/** `late`: found, and later than ten times what the threat model says. `worstSeconds`: until a freeze. */
+export type Owner = {
+  readonly touched: number;
+  readonly mustFind: number;
+  readonly found: number;
+  readonly worstSeconds: number;
+  readonly late: number;
+};
+/** A touch of the owner after each so many kills, from this one of them on (`ownersTouches`, first those while the sealers run). */
+export type Turns = { readonly every: number; next: number };
 
 const dump = 'select line from ledger_dump order by part, tree, position';
 const growMs = 45_000;
@@ -155,11 +170,29 @@ async function grown(scene: LedgerScene, before: number): Promise<boolean> {
   return false;
 }
 
-async function one(t: Teardown, wanted: number, tamperEvery: number, tell: (line: string) => void): Promise<Outcome> {
+const modes = [false, true] as const;
+const ofOwner = modes.flatMap((isDown) =>
+  ownersTouches.filter((one) => !isDown || one.needsRunning !== true).map((touch) => ({ touch, isDown })),
+);
+export const ownersTurns = ofOwner.length;
+
+function sumOf(told: readonly { readonly told: Told; readonly mustFind: boolean }[]): Owner {
+  const found = told.filter((one) => one.mustFind && one.told.isFound);
+  return {
+    touched: told.length,
+    mustFind: told.filter((one) => one.mustFind).length,
+    found: found.length,
+    worstSeconds: Math.max(0, ...found.filter((one) => one.told.by === 'freeze').map((one) => Math.round(one.told.seconds * 1000) / 1000)),
+    late: found.filter((one) => one.told.isLate).length,
+  };
+}
+
+async function one(t: Teardown, wanted: number, tamperEvery: number, turns: Turns, tell: (line: string) => void): Promise<Outcome> {
   const scene = await LedgerScene.start(t);
   const keys = [parseVerifierKey(await scene.verifierKey())];
   const faults: string[] = [];
   const byKind: Record<string, number> = {};
+  const owner: { told: Told; mustFind: boolean }[] = [];
   let [falseAlarms, missing, twice, tried, found, entries, checkpoints] = [0, 0, 0, 0, 0, 0, 0];
   for (let i = 1; i <= wanted; i += 1) {
     const before = await scene.progress();
@@ -187,6 +220,15 @@ async function one(t: Teardown, wanted: number, tamperEvery: number, tell: (line
       faults.push(`kill ${i} (${name}): nothing was sealed for ${growMs / 1000} s afterwards`);
       break;
     }
+    const turn = i % turns.every === 0 ? ofOwner[turns.next++ % ofOwner.length] : undefined;
+    if (turn !== undefined) {
+      const told = await play(scene, turn.touch, turn.isDown, () => look(scene, keys));
+      const mustFind = turn.touch.by !== 'nobody';
+      owner.push({ told, mustFind });
+      tell(`${JSON.stringify({ owner: told.name, by: told.by, seconds: Math.round(told.seconds * 1000) / 1000, isLate: told.isLate })}\n`);
+      if (mustFind && !told.isFound) faults.push(`kill ${i}: the owner: not found: ${told.name}`);
+      faults.push(...told.faults.map((fault) => `kill ${i}: the owner: ${fault}`));
+    }
     if (faults.length > 20) break;
   }
   tell(`${JSON.stringify({ kills: byKind, entries, checkpoints, faults: faults.length })}\n`);
@@ -201,19 +243,31 @@ async function one(t: Teardown, wanted: number, tamperEvery: number, tell: (line
     entries,
     checkpoints,
     byKind,
+    owner: sumOf(owner),
     faults,
   };
 }
 
 /** Kills so many times, a hundred a database. */
-export async function ledgerKills(wanted: number, tamperEvery: number, tell: (line: string) => void = () => {}): Promise<Outcome> {
+/** Kills `wanted` times, in one scene after the other; each scene is ended when it is over, the last one with `t` at the latest. */
+export async function ledgerKills(
+  t: Teardown,
+  wanted: number,
+  tamperEvery: number,
+  turns: Turns,
+  tell: (line: string) => void = () => {},
+): Promise<Outcome> {
   const outcomes: Outcome[] = [];
   for (let left = wanted; left > 0; left -= killsPerScene) {
     const works: (() => Promise<void> | void)[] = [];
+    const end = async (): Promise<void> => {
+      for (let work = works.pop(); work !== undefined; work = works.pop()) await work();
+    };
+    t.teardown(end);
     try {
-      outcomes.push(await one({ teardown: (work) => void works.unshift(work) }, Math.min(left, killsPerScene), tamperEvery, tell));
+      outcomes.push(await one({ teardown: (work) => void works.push(work) }, Math.min(left, killsPerScene), tamperEvery, turns, tell));
     } finally {
-      for (const work of works) await work();
+      await end();
     }
   }
   const sum = (pick: (outcome: Outcome) => number): number => outcomes.reduce((total, outcome) => total + pick(outcome), 0);
@@ -229,6 +283,13 @@ export async function ledgerKills(wanted: number, tamperEvery: number, tell: (li
     entries: sum((outcome) => outcome.entries),
     checkpoints: sum((outcome) => outcome.checkpoints),
     byKind: Object.fromEntries(names.map((name) => [name, sum((outcome) => outcome.byKind[name] ?? 0)])),
+    owner: {
+      touched: sum((outcome) => outcome.owner.touched),
+      mustFind: sum((outcome) => outcome.owner.mustFind),
+      found: sum((outcome) => outcome.owner.found),
+      worstSeconds: Math.max(0, ...outcomes.map((outcome) => outcome.owner.worstSeconds)),
+      late: sum((outcome) => outcome.owner.late),
+    },
     faults: outcomes.flatMap((outcome) => outcome.faults),
   };
 }

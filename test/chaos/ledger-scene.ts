@@ -18,6 +18,8 @@ import { childrenOf } from '../support/world.ts';
 
 export type Hand = { readonly role: 'sealer' | 'writer'; process: ChildProcess };
 const database = 'record';
+/** The tree of a customer of whom one entry is written, at the start. */
+export const quietTree = 'eeeeeeee-0000-4000-8000-000000000000';
 const hands = ['sealer', 'sealer', 'writer', 'writer'] as const;
 
 export class LedgerScene {
@@ -32,6 +34,10 @@ export class LedgerScene {
   /** Hashes of notes that a witness said were durable. */
   readonly #durable = new Set<string>();
   #isOver = false;
+  /** No sealer is started again. */
+  #isHeld = false;
+  /** Sealers that said that they begin. */
+  #begun = 0;
 
   private constructor(directory: string, configFile: string, keeper: DatabaseKeeper) {
     this.#directory = directory;
@@ -74,6 +80,12 @@ export class LedgerScene {
       if (scene.hands.length === 1) scene.#spawn('writer');
       await sleep(50);
     }
+    await scene.withClient((client) =>
+      client.query(
+        `insert into ledger_fresh (kind, observer, customer_id, public, sensitive) values ('download.closed', 'edge', $1, '{"by": "client"}', '{}')`,
+        [quietTree],
+      ),
+    );
     for (const role of hands.slice(scene.hands.length - 1)) if (scene.hands.length < hands.length) scene.#spawn(role);
     return scene;
   }
@@ -81,12 +93,15 @@ export class LedgerScene {
   #spawn(role: Hand['role'], hand?: Hand): void {
     const url = withCredentials(this.#keeper.url(database), 'cofferdam_warden', testPasswords.warden);
     const child = spawn(process.execPath, [join(import.meta.dirname, 'ledger-hand.ts'), role, this.#configFile, url], {
-      stdio: ['ignore', 'pipe', 'inherit'],
+      stdio: ['ignore', 'pipe', 'pipe'],
     });
+    // That it froze is said on standard output, and judged there.
+    createInterface({ input: child.stderr }).on('line', (line) => line.includes('"frozen: ') || process.stderr.write(`${line}\n`));
     createInterface({ input: child.stdout }).on('line', (line) => {
       const [word, ...rest] = line.split(' ');
       if (word === 'done') for (const id of rest) this.acknowledged.add(id);
       else if (word === 'kept') this.#durable.add(rest[0] ?? '');
+      else if (word === 'begins') this.#begun += 1;
       else if (word === 'frozen') this.frozen.push(rest.join(' '));
     });
     const own = hand ?? { role, process: child };
@@ -94,8 +109,34 @@ export class LedgerScene {
     if (hand === undefined) this.hands.push(own);
     // As a supervisor would. A sealer that finds no database ends, too.
     child.once('close', () => {
-      if (!this.#isOver) setTimeout(() => this.#isOver || this.#spawn(role, own), 50);
+      if (!this.#isOver) setTimeout(() => this.#again(role, own), 50);
     });
+  }
+
+  #again(role: Hand['role'], own: Hand): void {
+    if (this.#isOver || (this.#isHeld && role === 'sealer')) return;
+    this.#spawn(role, own);
+  }
+
+  /** Until they are freed, no sealer runs. */
+  async holdSealers(): Promise<void> {
+    this.#isHeld = true;
+    const isGone = ({ process: child }: Hand): boolean => child.exitCode !== null || child.signalCode !== null;
+    const sealers = this.hands.filter((hand) => hand.role === 'sealer');
+    for (const end = Date.now() + 30_000; !sealers.every(isGone); await sleep(20)) {
+      for (const hand of sealers) if (!isGone(hand)) hand.process.kill('SIGKILL');
+      if (Date.now() > end) throw new Error('sealers that were killed did not end');
+    }
+    // Longer than one that had ended before waits to be started again.
+    await sleep(100);
+  }
+
+  /** They run, and have looked at the record: a moment later one of them leads. */
+  async freeSealers(): Promise<void> {
+    this.#isHeld = false;
+    this.#begun = 0;
+    for (const hand of this.hands.filter((one) => one.role === 'sealer')) this.#spawn('sealer', hand);
+    for (const end = Date.now() + 60_000; this.#begun === 0; await sleep(5)) if (Date.now() > end) throw new Error('no sealer began');
   }
 
   async #stop(): Promise<void> {

@@ -30,7 +30,7 @@ test('shares: a number by its name; a line that one holder could use up, or that
   const load = (shares: unknown): Config => loadConfig({ ...base, env: { COFFERDAM_SHARES: JSON.stringify(shares) } });
   t.match(load({ warden: { logins: { each: 7 } } }).shares.warden.logins, { each: 7, total: 5000, of: 'node' });
   t.throws(() => load({ warden: { logins: { each: 5000 } } }), /shares\.warden\.logins: each \(5000\) must leave the reserve/);
-  t.throws(() => load({ admin: { connections: { reserve: 0 } } }), /shares\.admin\.connections: reserve must be 1/);
+  t.throws(() => load({ admin: { connections: { reserve: 0 } } }), /shares\.admin\.connections: reserve must be at least 1/);
   t.throws(() => load({ warden: { calls: { each: 200 } } }), /shares\.edge\.calls: total must be less than/);
   t.throws(() => load({ warden: { loggins: { each: 1 } } }), /COFFERDAM_SHARES warden/);
   t.throws(() => load({ warden: { logins: { of: 'warden' } } }), /COFFERDAM_SHARES warden\.logins/);
@@ -119,8 +119,8 @@ test('files: unknown keys, wrong values and unsafe production are faults', async
   const second = { ...good.edges[0], node: 'q', port: 23 };
   const both = { ...good, edges: [...good.edges, second] };
   for (const [shared, message] of [
-    [{ ...users, edges: { p: 'a', q: 'a' } }, /a stands for more than one of them; roles and edges may not share/],
-    [{ ...users, edges: { p: 'a', q: 'b' } }, /b stands for more than one/],
+    [{ ...users, edges: { p: 'a', q: 'a' } }, /a is used more than once; roles and edges may not share/],
+    [{ ...users, edges: { p: 'a', q: 'b' } }, /b is used more than once/],
     [{ ...users, edges: { p: 'a' } }, /the edge q has no system user/],
     [{ ...users, edges: { p: 'a', q: 'e', r: 'f' } }, /there is no edge r/],
     [{ ...users, edges: { p: 'a', q: 'e' }, admin: 'root' }, /no role may be root/],
@@ -186,18 +186,18 @@ test('operators over TCP: loopback or not at all', async (t) => {
   t.match(await resolved('localhost:7022'), { host: /^(?:127\.0\.0\.1|::1)$/, port: 7022 }, 'an address stands in place of the name');
   // The system's resolver takes a number for an address: names that resolve without a network.
   t.same(await resolved('2130706433:7022'), { host: '127.0.0.1', port: 7022 });
-  await t.rejects(resolved('134744072:7022'), { code: 'configuration', message: /134744072 stands for 8\.8\.8\.8, not for loopback/ });
-  await t.rejects(resolved('0:7022'), { code: 'configuration', message: /stands for 0\.0\.0\.0/ });
+  await t.rejects(resolved('134744072:7022'), { code: 'configuration', message: /134744072 resolves to 8\.8\.8\.8, not to loopback/ });
+  await t.rejects(resolved('0:7022'), { code: 'configuration', message: /resolves to 0\.0\.0\.0/ });
   await t.rejects(resolved('nowhere.invalid:7022'), { code: 'configuration', message: /nowhere\.invalid cannot be resolved/ });
   for (const place of ['0.0.0.0:7022', '[::]:7022', '192.0.2.1:7022', '[2001:db8::1]:7022', '[::ffff:192.0.2.1]:7022'])
-    t.throws(() => demo(place), { code: 'configuration', message: /is no loopback address; operators come through SSH/ }, place);
+    t.throws(() => demo(place), { code: 'configuration', message: /is no loopback address; operators connect through SSH/ }, place);
   for (const place of ['7022', '127.0.0.1', '127.0.0.1:0', ':7022', '::1:7022', '127.0.0.1:99999'])
     t.throws(() => demo(place), { code: 'configuration', message: /COFFERDAM_ADMIN_TCP must be HOST:PORT/ }, place);
   t.throws(() => demo('127.0.0.1:2022'), { message: /an edge uses port 2022/ });
 
   t.equal(onlyLoopback('both', ['::1', '127.0.0.1']), '::1');
-  t.throws(() => onlyLoopback('mixed', ['127.0.0.1', '192.0.2.1']), { code: 'configuration', message: /mixed stands for 192\.0\.2\.1/ });
-  t.throws(() => onlyLoopback('none', []), { code: 'configuration', message: /none stands for nothing/ });
+  t.throws(() => onlyLoopback('mixed', ['127.0.0.1', '192.0.2.1']), { code: 'configuration', message: /mixed resolves to 192\.0\.2\.1/ });
+  t.throws(() => onlyLoopback('none', []), { code: 'configuration', message: /none resolves to nothing/ });
 
   const file = join(temporaryDirectory(t), 'c.json');
   const load = (admin: unknown): Config => {
@@ -248,9 +248,9 @@ test('the database: no password where every role reads, verified TLS to any othe
     ['postgresql://localhost,db.example/cofferdam', remote],
     ['postgresql:///cofferdam?hostaddr=192.0.2.1', remote],
     ['postgresql://127.0.0.1.example/cofferdam', remote],
-    ['postgresql://u:secret@localhost/cofferdam', /a password may not stand here/],
-    ['postgresql://localhost/cofferdam?user=u&password=secret', /a password may not stand here/],
-    ['postgresql://localhost/cofferdam?sslpassword=secret', /a password may not stand here/],
+    ['postgresql://u:secret@localhost/cofferdam', /a password is not allowed here/],
+    ['postgresql://localhost/cofferdam?user=u&password=secret', /a password is not allowed here/],
+    ['postgresql://localhost/cofferdam?sslpassword=secret', /a password is not allowed here/],
     ['mysql://localhost/x', /must be postgresql:/],
     ['host=db.example password=secret', /must be postgresql:/],
   ] as const)

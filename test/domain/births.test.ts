@@ -1,16 +1,23 @@
 // Owns: what a process remembers of its entries, without a database: in any order of writes, looks and seals, an honest record is never accused and a touched one always is.
 import { test } from 'tap';
 import { Births, type BirthsOptions, type Sighting } from '../../server/domain/ledger/births.ts';
+import { parseEntry, type WrittenEntry } from '../../server/domain/ledger/written.ts';
 
 let clock = 0;
-const options: BirthsOptions = { digestOf: (content) => content, now: () => clock, entriesMax: 1000, unsureMs: 100 };
-const entry = (id: number, word = 'x'): string => `(${id},"2026-11-29 08:00:00.000001+00",extent.granted,warden,${word})`;
+const options: BirthsOptions = { digestOf: (content) => content, now: () => clock, entriesMax: 1000, unsureMs: 100, clockJumpMs: 10 };
+const entry = (id: number, word = 'x'): string =>
+  `(${id},"2026-11-29 08:00:00.000001+00",extent.granted,warden,,,,,,,,,,{},${word},,,,,,{})`;
+const written = (id: number, word?: string): WrittenEntry => {
+  const one = parseEntry(entry(id, word));
+  if (one === undefined) throw new Error('no entry');
+  return one;
+};
 const sighting = (id: number, isSealed: boolean, word = 'x'): Sighting => ({ id, content: entry(id, word), isSealed });
 
 test('gone, changed, and what is no fault', (t) => {
   const births = new Births(options);
   const draft = births.begin();
-  for (const id of [1, 2, 3, 4]) draft.add(entry(id));
+  for (const id of [1, 2, 3, 4]) draft.add(written(id));
   t.equal(births.size, 0, 'not before the commit');
   draft.end('committed');
   t.same(births.ask(10), { ids: [1, 2, 3, 4], above: 0 });
@@ -23,7 +30,7 @@ test('gone, changed, and what is no fault', (t) => {
   t.same(births.ask(1), { ids: [3], above: 0 });
   t.throws(() => {
     const odd = births.begin();
-    odd.add('nothing');
+    odd.add({ ...written(1), id: '-1' });
     odd.end('committed');
   }, /gave back no entry/);
   t.end();
@@ -32,7 +39,7 @@ test('gone, changed, and what is no fault', (t) => {
 test('a look that did not get to the end of the numbers accuses nobody, and the next one goes on there', (t) => {
   const births = new Births(options);
   const draft = births.begin();
-  draft.add(entry(1));
+  draft.add(written(1));
   draft.end('committed');
   t.same(births.learn([1], { number: 100, upTo: 40, sightings: [] }), []);
   t.equal(births.ask(10).above, 40);
@@ -46,11 +53,11 @@ test('a draft that began before a look is looked for above what was seen then; o
   births.learn([], { number: 50, upTo: 50, sightings: [] });
   const early = births.begin();
   births.learn([], { number: 90, upTo: 90, sightings: [] });
-  early.add(entry(1));
+  early.add(written(1));
   early.end('committed');
   t.equal(births.ask(10).above, 50, 'it may have been sealed between the two');
   const late = births.begin();
-  late.add(entry(2));
+  late.add(written(2));
   births.forget(12);
   late.end('committed');
   t.equal(births.size, 0);
@@ -62,8 +69,8 @@ test('nobody knows how it ended: asked for until no server can be at it, and the
   const births = new Births(options);
   clock = 0;
   const draft = births.begin();
-  draft.add(entry(1));
-  draft.add(entry(2));
+  draft.add(written(1));
+  draft.add(written(2));
   draft.end('unknown');
   t.same(births.learn([1, 2], { number: 5, upTo: 5, sightings: [sighting(2, false)] }), []);
   t.match(births.learn([2], { number: 5, upTo: 5, sightings: [] }), [{ id: 2, is: 'gone' }]);
@@ -76,13 +83,13 @@ test('nobody knows how it ended: asked for until no server can be at it, and the
 test('savepoints: what is undone in the middle of a transaction is not waited for', (t) => {
   const births = new Births(options);
   const draft = births.begin();
-  draft.add(entry(1));
+  draft.add(written(1));
   draft.heard('savepoint part');
-  draft.add(entry(2));
+  draft.add(written(2));
   draft.heard('rollback to savepoint part');
-  draft.add(entry(3));
+  draft.add(written(3));
   draft.heard('savepoint part');
-  draft.add(entry(4));
+  draft.add(written(4));
   draft.heard('release savepoint part');
   draft.heard('select 1');
   draft.end('committed');
@@ -93,20 +100,20 @@ test('savepoints: what is undone in the middle of a transaction is not waited fo
 test('savepoints of one name within each other: the outer one undoes what the inner ones left', (t) => {
   const births = new Births(options);
   const draft = births.begin();
-  draft.add(entry(1));
+  draft.add(written(1));
   draft.heard('savepoint part');
   for (const id of [2, 3]) {
     draft.heard('savepoint part');
-    draft.add(entry(id));
+    draft.add(written(id));
     draft.heard('release savepoint part');
   }
   draft.heard('savepoint part');
-  draft.add(entry(4));
+  draft.add(written(4));
   draft.heard('rollback to savepoint part');
   draft.heard('release savepoint part');
   draft.heard('rollback to savepoint part');
   draft.heard('release savepoint part');
-  draft.add(entry(5));
+  draft.add(written(5));
   draft.end('committed');
   t.same(births.ask(10).ids, [1, 5]);
   t.end();
@@ -115,10 +122,10 @@ test('savepoints of one name within each other: the outer one undoes what the in
 test('a number that is given again takes nothing away from the entry that had it', (t) => {
   const births = new Births(options);
   const [first, second] = [births.begin(), births.begin()];
-  first.add(entry(1, 'first'));
+  first.add(written(1, 'first'));
   first.end('committed');
   births.moved();
-  second.add(entry(1, 'second'));
+  second.add(written(1, 'second'));
   second.end('committed');
   t.match(births.learn([1], { number: 5, upTo: 5, sightings: [{ id: 1, content: entry(1, 'second'), isSealed: true }] }), [
     { id: 1, is: 'changed', isOfOtherServer: true },
@@ -162,7 +169,7 @@ test('any order of writes, seals and looks: an honest record is never accused, a
         }
       } else if (dice < 7 && open.length > 0) {
         const [one] = open.splice(random(open.length), 1);
-        for (const id of one?.ids ?? []) one?.draft.add(entry(id));
+        for (const id of one?.ids ?? []) one?.draft.add(written(id));
         one?.draft.end('committed');
       } else if (dice < 8) {
         for (const id of waiting.splice(0, random(4))) {
@@ -173,7 +180,7 @@ test('any order of writes, seals and looks: an honest record is never accused, a
       if (run % 2 === 1 && step === 100 && waiting.length > 0) touched = waiting.splice(0).length > 0;
     }
     for (const { draft, ids } of open) {
-      for (const id of ids) draft.add(entry(id));
+      for (const id of ids) draft.add(written(id));
       draft.end('committed');
     }
     let found = 0;

@@ -226,7 +226,7 @@ test('what is stored, listed and opened has caps too; a consequence ends or susp
   t.equal(await keys('globex'), 'active', 'the only usable key of a customer is never suspended by itself');
   t.match(
     (await world.cofferctlJson<Alerts>(['alert', 'list'])).alerts.map((one) => one.text).join('\n'),
-    /only credential of this customer and stays usable: decide/,
+    /only credential of this customer and stays usable: suspend it yourself if that is needed/,
     'somebody is asked to decide',
   );
   const fingerprint = await fingerprintOf(world, 'globex-batch');

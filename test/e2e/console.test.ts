@@ -46,8 +46,8 @@ test('windows: a person of the customer opens and closes them', async (t) => {
   t.not((await sftpLines(world, batch(world), ['pwd'])).code, 0, 'and no session again');
 
   for (const [account, command, words] of [
-    ['globex', 'unlock acme-batch --for 1h', /your house has no machine account named acme-batch/],
-    ['globex', 'unlock nobody --for 1h', /your house has no machine account named nobody/],
+    ['globex', 'unlock acme-batch --for 1h', /your organisation has no machine account named acme-batch/],
+    ['globex', 'unlock nobody --for 1h', /your organisation has no machine account named nobody/],
     ['acme', 'unlock acme --for 1h', /no machine account named acme/],
     ['globex', 'unlock globex-batch --for 25h', /at most 24h/],
     ['globex', 'sh -c id', /no such command/],
@@ -134,7 +134,7 @@ test('a machine enrols with key and ticket, and its code opens sessions from the
   t.ok(Number(dump.out) <= 1, 'nor in the arguments of a process');
 
   t.equal((await world.cofferctl(['mfa', 'ticket', 'acme-batch', '--out', `${file}2`])).code, 5, 'no ticket while there is a factor');
-  t.match((await world.cofferctl(['mfa', 'reset', 'acme-batch', '--reason', 'test'])).out, /is gone/);
+  t.match((await world.cofferctl(['mfa', 'reset', 'acme-batch', '--reason', 'test'])).out, /was removed/);
   t.not(
     (await sftpLines(world, { ...batch(world), code: await codes.next(secret) }, ['pwd'])).code,
     0,
@@ -207,7 +207,11 @@ test('a new key from the customer: signed by the current one, waiting, confirmed
   t.match((await world.cofferctl(['alert', 'list'])).out, /acme asked for a new key of acme-batch/, 'and the contact is told');
   t.not((await as('acme', `keys confirm ${fingerprint}`)).code, 0, 'who asked cannot confirm');
   t.not((await as('globex', `keys confirm ${fingerprint}`)).code, 0, 'nor another customer');
-  t.match((await as('acme', 'keys add', good)).out, /^this key cannot be added: make another one/, 'the same request again adds nothing');
+  t.match(
+    (await as('acme', 'keys add', good)).out,
+    /^this key cannot be added: generate another key/,
+    'the same request again adds nothing',
+  );
   // Whether a key is another bank's is said to nobody who does not have it.
   const theirs = readFileSync(`${world.keyFile('globex')}.pub`, 'utf8')
     .trim()

@@ -319,7 +319,7 @@ test('rotation: both keys good, the move on record, undone, finished; revoked in
   t.match(shown, /1 accounts would be left without any usable credential/);
   t.match(await ok(...emergency, '--execute'), /1 credentials revoked/);
   t.notOk(await opens(batch(world, 'globex-batch')));
-  await refused(3, /no credential fits/, ...emergency, '--execute');
+  await refused(3, /no credential matches/, ...emergency, '--execute');
   const first = (await credentials('acme-batch'))[0]?.fingerprint ?? '';
   t.match(await ok('key', 'retire', first, '--now', '--reason', 'test'), /sessions ended/);
   t.notOk(await opens(batch(world)));

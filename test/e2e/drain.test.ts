@@ -71,7 +71,7 @@ test('drain: idle sessions end politely, new ones are refused, an upload goes on
   await until('word for the idle client', () => heard.includes('connect again'));
   idle.stdin.end();
   await idleGone;
-  t.match(heard, /the service moves, connect again/, 'the idle client reads why');
+  t.match(heard, /this server is stopping or restarting; connect again/, 'the idle client reads why');
   t.equal(await knock(port), 'ECONNREFUSED', 'no new sessions');
   t.equal(await knock(world.demo.internal.port), 'served', 'the other edge serves');
   const node = await nodeOf(world);
@@ -81,7 +81,7 @@ test('drain: idle sessions end politely, new ones are refused, an upload goes on
   await sftp.write(handle, 20 * 2 ** 20, content.subarray(20 * 2 ** 20, 21 * 2 ** 20));
   t.same(world.pidsOf('partner-1'), [edge], 'the upload goes on');
 
-  t.match((await order()).out, /drains already[\s\S]*replaces that bound/);
+  t.match((await order()).out, /already draining[\s\S]*replaces that time/);
   t.equal((await order('--within', '0', '--execute')).code, 0, 'the bound comes nearer');
   await sftp.closed;
   await until('another process', () => ![undefined, edge].includes(world.pidsOf('partner-1')[0]));

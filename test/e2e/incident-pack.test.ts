@@ -4,7 +4,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'tap';
 import { connect } from '../../admin-cli/client.ts';
-import { ask } from '../../admin-cli/incident.ts';
+import { type Answer, ask } from '../../admin-cli/incident.ts';
 import { saveSlice, waitForEpoch } from '../../admin-cli/incident-folder.ts';
 import { run, startWorld } from '../support/world.ts';
 
@@ -140,9 +140,13 @@ test('scope and hunt say what was done, and nothing else', async (t) => {
   const out = join(world.directory, 'pack');
   const packed = await world.cofferctl(['incident', 'pack', '--account', 'processor', '--aware', '2026-11-24T18:00Z', '--out', out]);
   t.equal(packed.code, 0, packed.err);
-  t.same(readdirSync(out).sort(), ['acme', 'globex', 'incident.md', 'ledger-verifier.mjs', 'scope.json']);
-  t.same(readdirSync(join(out, 'acme')).sort(), [
+  const { customers } = await world.cofferctlJson<{ customers: readonly { id: string; name: string }[] }>(['customer', 'list']);
+  const folderOf = (bank: string): string => `${bank}_${customers.find((one) => one.name === bank)?.id}`;
+  const own = join(out, folderOf('acme'));
+  t.same(readdirSync(out).sort(), [folderOf('acme'), folderOf('globex'), 'incident.md', 'ledger-verifier.mjs', 'scope.json']);
+  t.same(readdirSync(own).sort(), [
     'VERIFY.md',
+    'attempts.csv',
     'deposits.csv',
     'files.csv',
     'files.json',
@@ -153,23 +157,23 @@ test('scope and hunt say what was done, and nothing else', async (t) => {
   const page = readFileSync(join(out, 'incident.md'), 'utf8');
   for (const clock of ['2026-11-24 22:00', '2026-11-25 18:00', '2026-11-26 06:00', '2026-11-27 18:00', '2026-12-28 18:00'])
     t.ok(page.includes(clock), clock);
-  const acme = readdirSync(join(out, 'acme'))
-    .map((name) => readFileSync(join(out, 'acme', name), 'utf8'))
+  const acme = readdirSync(own)
+    .map((name) => readFileSync(join(own, name), 'utf8'))
     .join('');
   t.notMatch(acme, /globex|other\.xml|127\.0\.0\.1|OpenSSH/, 'nothing of others, nothing internal');
-  t.match(readFileSync(join(out, 'acme', 'notice.md'), 'utf8'), /1 of your files were sent/);
+  t.match(readFileSync(join(own, 'notice.md'), 'utf8'), /1 of your files were sent/);
   const command =
     /^node .*$/m
-      .exec(readFileSync(join(out, 'acme', 'VERIFY.md'), 'utf8'))?.[0]
+      .exec(readFileSync(join(own, 'VERIFY.md'), 'utf8'))?.[0]
       .split(' ')
       .slice(1) ?? [];
-  const verified = await run(process.execPath, command, { cwd: join(out, 'acme') });
+  const verified = await run(process.execPath, command, { cwd: own });
   t.equal(verified.code, 0, verified.out + verified.err);
   t.match(verified.out, /GOOD/);
-  const slice = readFileSync(join(out, 'acme', 'slice.jsonl'), 'utf8');
+  const slice = readFileSync(join(own, 'slice.jsonl'), 'utf8');
   t.match(slice, /extent\.granted/);
-  writeFileSync(join(out, 'acme', 'slice.jsonl'), slice.replace('extent.granted', 'extent.refused'));
-  t.equal((await run(process.execPath, command, { cwd: join(out, 'acme') })).code, 1, 'a changed entry does not verify');
+  writeFileSync(join(own, 'slice.jsonl'), slice.replace('extent.granted', 'extent.refused'));
+  t.equal((await run(process.execPath, command, { cwd: own })).code, 1, 'a changed entry does not verify');
   // Node makes a way of several directories for ever where a place of it cannot hold any.
   for (const [place, words] of [
     ['/proc/pack', /cannot be made \(E[A-Z]+\)/],
@@ -239,16 +243,21 @@ test('what is told of an answer ends when it was asked for: what comes behind it
   await read('globex');
   await waitForEpoch(client);
   await read('globex');
-  for (const [i, { scope }] of answers.entries()) {
-    const slice = async (bank: string): Promise<unknown> =>
-      saveSlice(client, scope, idOf(bank), join(world.directory, `${bank}-${i}.jsonl`));
+  const { verifierKeys: keys } = await client.call('ledger.status', {});
+  const save = (bank: string, { scope, summary }: Answer, name: string): Promise<unknown> =>
+    saveSlice(client, scope, { customer: bank, customerId: idOf(bank) }, join(world.directory, name), {
+      keys,
+      witnesses: [join(world.directory, 'witness')],
+      window: summary.window,
+    });
+  for (const [i, answer] of answers.entries()) {
+    const slice = async (bank: string): Promise<unknown> => save(bank, answer, `${bank}-${i}.jsonl`);
     t.match(await slice('acme'), { says: 'affected' });
-    const told = (await slice('globex')) as { readonly says: string; readonly subject: string };
+    const told = (await slice('globex')) as { readonly says: string; readonly end: number };
     t.equal(told.says, 'not-affected');
-    const [end = ''] = /\S+(?= \(UTC\)$)/.exec(told.subject) ?? [];
-    t.ok(end > '2026' && end < askedBefore, `it says until when: ${told.subject}`);
+    t.ok(told.end > Date.UTC(2026) * 1000 && told.end < Date.parse(askedBefore) * 1000, `it says until when: ${told.end}`);
   }
   const now = await ask(client, { account: 'processor' }, options);
   await waitForEpoch(client);
-  t.match(await saveSlice(client, now.scope, idOf('globex'), join(world.directory, 'globex-now.jsonl')), { says: 'affected' }, 'the twin');
+  t.match(await save('globex', now, 'globex-now.jsonl'), { says: 'affected', name: 'globex' }, 'the twin');
 });

@@ -235,7 +235,7 @@ test('what was done over SFTP is what an incident says, no more and no less', as
   const bytes = readFileSync(join(archive, file));
   writeFileSync(join(archive, file), bytes.subarray(0, -1));
   const cut = await world.cofferctl(['incident', 'hunt', '--ioc', list, '--archive', archive, '--json']);
-  t.match([cut.code, cut.out, cut.err], [10, '', new RegExp(`${file} breaks off`)]);
+  t.match([cut.code, cut.out, cut.err], [10, '', new RegExp(`${file} is cut off`)]);
   writeFileSync(join(archive, file), readFileSync(join(archive, other)));
   const swapped = await world.cofferctl(['incident', 'hunt', '--ioc', list, '--archive', archive, '--json']);
   t.match([swapped.code, swapped.out, swapped.err], [10, '', new RegExp(`${file} is not the file that was written`)]);

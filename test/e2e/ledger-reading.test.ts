@@ -119,8 +119,8 @@ test('tail, search, show, and the same entries at a receiver', async (t) => {
   t.match(shown, /file \/deposit\/in\ufffdvoice-\ufffd\.xml, version 1/);
   t.match(shown, /customer +acme \([0-9a-f-]{36}\) +\[public; the warden's word\]/);
   t.match(shown, /Its session began with entry \d+/);
-  t.match(shown, /source +127\.0\.0\.1 +\[sensitive; the edge's word\]/);
-  t.match(shown, /Proof: it is what was sealed \(computed here\)/);
+  t.match(shown, /source +127\.0\.0\.1 +\[sensitive; reported by the edge\]/);
+  t.match(shown, /Proof: this entry is what was sealed \(computed here\)/);
   const none = await world.cofferctl(['ledger', 'show', '99999999']);
   t.match([none.code === 0, none.err], [false, /there is no entry 99999999/]);
   t.match((await world.cofferctl(['ledger', 'show', 'x'])).err, /entries have numbers/);
@@ -151,7 +151,7 @@ test('tail, search, show, and the same entries at a receiver', async (t) => {
     for (let i = 0; i < rounds; i += 1) t.equal((await world.sftp('processor', [`get acme/deposit/* ${content}.got`])).code, 0);
     t.comment(`${rounds} logins with a download each in ${Math.round(performance.now() - started)} ms while nobody read`);
     await until('an alarm', async () => (await world.cofferctl(['alert', 'list'])).out.includes('the receiver siem'));
-    t.match((await world.cofferctl(['ledger', 'status'])).out, /forward siem +sent up to \d+, received for certain up to \d+/);
+    t.match((await world.cofferctl(['ledger', 'status'])).out, /forward siem +sent up to \d+, confirmed up to \d+/);
     receiver.readAgain();
     const end = await newest();
     await until('everything is received', async () => ((await siem())?.number ?? 0) >= end);

@@ -1,5 +1,5 @@
 // The record through the operators' own commands: sealed and witnessed within a second, verified as good, and the row that somebody changed is named.
-import { randomBytes } from 'node:crypto';
+import { createPrivateKey, randomBytes, sign } from 'node:crypto';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
@@ -81,6 +81,35 @@ test('what is done is sealed, witnessed and verified; what is changed is named',
   t.equal(good.code, 0, good.out + good.err);
   t.match(good.out, /GOOD: every witnessed entry is what was sealed/);
   t.match((await world.cofferctl(['ledger', 'verify'])).out, /The key was told by the gateway itself/);
+  t.match(good.out, /checkpoints of .*witness were read, every one of them/);
+  t.match(good.out, /the verdict of the gateway\u2019s own admin process.*`cofferdam verify`/, 'it says whose verdict it is');
+  // A witness that holds two truths, somewhere in the middle of many notes: a second root of one size, rightly signed.
+  const twice = join(world.directory, 'two-truths');
+  const second = join(world.directory, 'second');
+  await run('cp', ['-r', witness, twice]);
+  await run('cp', ['-r', witness, second]);
+  const [day = ''] = readdirSync(twice);
+  const notes = readFileSync(join(twice, day), 'utf8').trimEnd().split('\n');
+  const ledgerKey = createPrivateKey(readFileSync(join(world.directory, 'secrets', 'warden', 'ledger.key')));
+  const forgedNote = (note: string): string => {
+    const [, body = '', name = '', signed = ''] = /^(.*\n)\n\u2014 (\S+) (\S+)\n$/s.exec(note) ?? [];
+    const other = body.replace(/\n[A-Za-z0-9+/]{43}=\n/, `\n${randomBytes(32).toString('base64')}\n`);
+    const signature = Buffer.concat([Buffer.from(signed, 'base64').subarray(0, 4), sign(null, Buffer.from(other), ledgerKey)]);
+    return `${other}\n\u2014 ${name} ${signature.toString('base64')}\n`;
+  };
+  const middle = Math.floor(notes.length / 2);
+  const many = [
+    ...Array.from({ length: 400 }, () => notes[0] ?? ''),
+    ...notes.toSpliced(middle, 0, JSON.stringify(forgedNote(JSON.parse(notes[middle] ?? '')))),
+  ];
+  writeFileSync(join(twice, day), `${many.join('\n')}\n`);
+  for (const directories of [twice, `${second},${twice}`]) {
+    const said = await world.cofferctl(['ledger', 'verify', '--key', key, '--witness', directories]);
+    t.equal(said.code, 1);
+    t.match(said.out, /NOT GOOD.*two truths: era 1 has two different checkpoints of size/s, directories);
+  }
+  const both = await world.cofferctl(['ledger', 'verify', '--key', key, '--witness', `${second},${witness}`]);
+  t.equal(both.code, 0, both.out + both.err);
   const alone = async (): Promise<{ code: number | null; out: string }> => {
     const copy = join(world.directory, `witness-${randomBytes(4).toString('hex')}`);
     await run('cp', ['-r', witness, copy]);
@@ -142,7 +171,7 @@ test('what is done is sealed, witnessed and verified; what is changed is named',
   const one = String(closed[0]?.number);
   const shown = await world.cofferctl(['ledger', 'show', one]);
   t.equal(shown.code, 0, shown.out + shown.err);
-  t.match(shown.out, /upload\.closed[\s\S]*sha256 .*\[public; [\s\S]*Its session began with entry [\s\S]*it is what was sealed/);
+  t.match(shown.out, /upload\.closed[\s\S]*sha256 .*\[public; [\s\S]*Its session began with entry [\s\S]*this entry is what was sealed/);
   t.match((await world.cofferctl(['ledger', 'show', '999999999'])).err, /there is no entry 999999999/);
   t.equal((await world.cofferctl(['ledger', 'show', 'x'])).code, 2);
 

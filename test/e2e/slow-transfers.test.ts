@@ -130,7 +130,7 @@ test('slow transfers outlive three idle lives and a warden; whoever ends a sessi
 
   const { sent, lastAt, farewell } = await upload;
   t.ok(lastAt > 3 * idleMs, `an upload of 1 KiB/s goes on for three idle lives (${Math.round(lastAt)} ms, ${sent} bytes)`);
-  t.match(farewell, /longest life/, 'until its longest life is over, and says so');
+  t.match(farewell, /maximum duration/, 'until its longest life is over, and says so');
   await isKept(t, world, 'slow', sent);
   await continues(t, world, 'slow', path);
 

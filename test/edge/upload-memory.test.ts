@@ -69,7 +69,7 @@ test('a failed upload gives back what it had', async (t) => {
   const upload = await sessionOf(reserve.account())(warden);
   upload.write(0, [piece]);
   t.equal(reserve.totals.uploads, piece.length);
-  t.throws(() => upload.write(0, [piece]), /cannot be written again/);
+  t.throws(() => upload.write(0, [piece]), /cannot be overwritten/);
   await t.rejects(upload.close());
   t.equal(reserve.totals.uploads, 0);
 });

@@ -46,11 +46,11 @@ const refuses = (work: () => void): void => {
 };
 const refusals: Ways = {
   'a WRITE too far ahead': [(upload) => refuses(() => upload.write(64 * MiB, [first])), /too far ahead/],
-  'a WRITE at a place already passed': [(upload) => refuses(() => upload.write(0, [Buffer.from('HEADER')])), /cannot be written again/],
+  'a WRITE at a place already passed': [(upload) => refuses(() => upload.write(0, [Buffer.from('HEADER')])), /cannot be overwritten/],
   'a hole': [(upload) => upload.write(200_000, [first]), /a part of the file is missing/],
   'a malformed WRITE': [(upload) => upload.refuse(new CofferdamError('invalid', 'packet is too short')), /packet is too short/],
-  'a smaller size': [(upload) => refuses(() => upload.resize(10)), /not cut/],
-  'a size that is not reached': [(upload) => upload.resize(1_000_000), /1000000 bytes were announced and 100000 came/],
+  'a smaller size': [(upload) => refuses(() => upload.resize(10)), /a file cannot be shortened/],
+  'a size that is not reached': [(upload) => upload.resize(1_000_000), /1000000 bytes were announced and the file has 100000/],
   'an fsync that failed': [
     async (upload, warden) => {
       warden.faults.set('upload.seal-extent', wrongAnswers.refused);
@@ -70,7 +70,7 @@ const refusals: Ways = {
       refuses(() => upload.write(0, [first]));
       refuses(() => upload.write(100_000, [first]));
     },
-    /cannot be written again/,
+    /cannot be overwritten/,
   ],
 };
 
@@ -126,10 +126,14 @@ test('a partial upload: resumed, written anew, cut, or left as it was', async (t
   const [said, anew] = await resumed((upload) => write(upload, whole));
   t.same([said, anew.isFile(whole)], ['OK', true], 'written anew from the start');
   const [less, shorter] = await resumed((upload) => write(upload, whole.subarray(0, 32_000)));
-  t.match([less, shorter.closed, shorter.interrupted], [/less was written than was there already/, undefined, 1], 'anew, and not as far');
+  t.match(
+    [less, shorter.closed, shorter.interrupted],
+    [/fewer bytes were written than the incomplete file already had/, undefined, 1],
+    'anew, and not as far',
+  );
   // Its CLOSE was lost: a client that sends it again from the start has no more to send.
   for (const [bytes, why] of [
-    [stored.length - 1, /less was written than was there already/],
+    [stored.length - 1, /fewer bytes were written than the incomplete file already had/],
     [stored.length, /^OK$/],
   ] as const) {
     const [answer, same] = await resumed((upload) => write(upload, whole.subarray(0, bytes)));

@@ -75,7 +75,7 @@ export async function runFuzz(t: Teardown, secondsEach: number, seed: number, re
     if (grownMiB >= grownMiBMax) faults.push(`memory grew by ${grownMiB} MiB`);
     // That an edge says what has no form is what the warden should say of the frames of a taken one.
     const defects = (world.log.slice(logged).match(/^.*"level":(?:50|60).*$/gm) ?? []).filter(
-      (line) => name !== 'rpc frames' || !line.includes('"msg":"an edge said something of a wrong form'),
+      (line) => name !== 'rpc frames' || !line.includes('"msg":"an edge sent a malformed message'),
     );
     for (const line of [...new Set(defects)].slice(0, 5)) faults.push(line.slice(0, 1500));
     const good = await world.sftp('acme-batch', ['ls deposit']);

@@ -118,7 +118,7 @@ test('values never go into SQL text', async (t) => {
     for (const match of readFileSync(join(root, path), 'utf8').matchAll(/\$\{([^}]+)\}/g))
       t.match(
         match[1],
-        /^(?:inParent\(|visible\(|versionColumns|fileColumns|fileJoins|budgetColumns|budgetJoins|amountColumn$|totalColumn$|baseColumn$|pathOf|credentialColumns|sessionColumns$|rowColumns$|rowJoins$|laggard$|windowColumns$|selected$|fitting$|ofEntry$|pathInFolder$|readable$|overdue$|isOutlived$|isDue$|returned$|isExpired$|isUnused$|isWaiting$|isRetired$|isExpiring$|isOver$|windowIsOver$|retentionIsOver$|strangerKey$|serverIdentity$|text$|column$|parameter$|account$|content\(|names$|marks$|accountOfSelfTest$|customerOfSelfTest$)/,
+        /^(?:inParent\(|visible\(|versionColumns|fileColumns|fileJoins|budgetColumns|budgetJoins|amountColumn$|totalColumn$|baseColumn$|pathOf|credentialColumns|sessionColumns$|rowColumns$|rowJoins$|laggard$|windowColumns$|selected$|marked$|belongs$|fitting$|ofEntry$|pathInFolder$|readable$|overdue$|isOutlived$|isDue$|returned$|isExpired$|isUnused$|isWaiting$|isRetired$|isExpiring$|isOver$|windowIsOver$|retentionIsOver$|strangerKey$|serverIdentity$|text$|column$|parameter$|account$|content\(|entryColumns$|stateAndWaiting$|rowLock$|names$|marks$|accountOfSelfTest$|customerOfSelfTest$)/,
         `${path}: \${${match[1]}} is a constant fragment`,
       );
 });

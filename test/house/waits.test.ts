@@ -13,8 +13,6 @@ const elsewhere: Readonly<Record<string, string>> = {
   'server/postgres/embedded.ts': 'the end of the server: whoever stops it waits with a bound; whoever watches it waits for its whole life',
   'server/warden/authentication/penalties.ts': 'so many waits, each no longer than the patience of a login',
   'server/warden/ledger/forward/syslog-connection.ts': 'its socket is destroyed by the timers of a connection',
-  'server/warden/ledger/witness/witness.ts':
-    'it goes on for the life of the warden; its stop wakes it, and what keeps a note answers in seconds',
   'server/edge/self-test/round.ts': 'a round is ended from outside with its thread',
   'server/supervisor/database-keeper.ts':
     'it goes on for the life of the supervisor; each start has its bound, and its stop is looked at before each',

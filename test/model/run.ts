@@ -7,6 +7,7 @@ import { End } from './end.ts';
 import { Lives } from './lives.ts';
 import { flag, Look, noSuchFile } from './look.ts';
 import { type Before, Beliefs, HandleBelief, type Seen, sha256 } from './oracle.ts';
+import { isOfOwner, Owner } from './owner.ts';
 import { idleMs, type ModelClient, pathFor, type Reply, type Scene } from './scene.ts';
 import type { Actor, Move, Step } from './steps.ts';
 
@@ -30,6 +31,7 @@ export class Run {
   readonly #look: Look;
   readonly #lives: Lives;
   readonly #asking: Asking;
+  readonly #owner: Owner;
   readonly #beliefs = new Beliefs();
   readonly #open = new Map<string, Open>();
   readonly #pending = new Set<Promise<unknown>>();
@@ -39,6 +41,8 @@ export class Run {
   /** An answer between edge and warden went wrong; the file system refused something. */
   #hasWireFault = false;
   #hasStoreFault = false;
+  /** The owner of the database touched a row: from then on only what holds in spite of it is asked. */
+  #hasOwner = false;
   /** Faults of the file system that are not over. */
   readonly #faults = new Set<Promise<unknown>>();
   /** What the warden answered in this run, whoever heard of it. */
@@ -50,6 +54,7 @@ export class Run {
     this.#scene = scene;
     this.#look = new Look(scene, `r${randomBytes(5).toString('hex')}-`);
     this.#lives = new Lives(this.#look);
+    this.#owner = new Owner(this.#look, scene.tally, (what) => this.#beliefs.violate(what));
     this.#asking = {
       look: this.#look,
       beliefs: this.#beliefs,
@@ -70,25 +75,33 @@ export class Run {
       await this.#make(move);
       this.#steps += 1;
       this.#beliefs.look(await this.#look.rows(), (before, state) => this.#lives.mayBecome(before, state));
-      if (this.#beliefs.violations.length > 0) break;
+      if (this.#violations.length > 0) break;
     }
     await Promise.all(this.#pending);
+    for (const sha of this.#beliefs.whole.keys()) this.#scene.tally.completed.add(sha);
     this.#scene.wire?.disarm();
     await Promise.all(this.#faults);
     this.#scene.endAll();
     if (this.#hasWireFault || this.#hasStoreFault) await this.#retry();
     const end = new End(this.#look, this.#beliefs, this.#lives);
-    await end.settled(this.#hasKill || this.#hasWireFault || this.#hasStoreFault);
-    this.#mark();
-    await end.final(this.#answers);
+    // What the owner did to rows is no fault of who wrote them.
+    if (!this.#hasOwner) {
+      await end.settled(this.#hasKill || this.#hasWireFault || this.#hasStoreFault);
+      this.#mark();
+      await end.final(this.#answers);
+    }
     if (!this.#hasKill) {
       if (this.#scene.world.pidsOf('partner-1')[0] !== edge) this.#beliefs.violate('the edge ended');
       if (this.#scene.world.pidsOf('warden')[0] !== warden) this.#beliefs.violate('the warden ended');
     }
-    if (!this.#hasKill && !this.#hasStoreFault)
+    if (!this.#hasKill && !this.#hasStoreFault && !this.#hasOwner)
       for (const line of this.#scene.world.log.slice(logFrom).split('\n'))
         if (/"level":(?:50|60)|\b(?:ERROR|FATAL)\b/.test(line)) this.#beliefs.violate(`logged: ${line.slice(0, 400)}`);
-    return { violations: [...new Set(this.#beliefs.violations)], steps: this.#steps };
+    return { violations: [...new Set(this.#violations)], steps: this.#steps };
+  }
+
+  get #violations(): readonly string[] {
+    return this.#hasOwner ? this.#beliefs.violations.filter(isOfOwner) : this.#beliefs.violations;
   }
 
   async #make({ actor, slot, step }: Move): Promise<void> {
@@ -155,6 +168,16 @@ export class Run {
         if (typeof step.call === 'number') this.#scene.wire?.armNext(step.call, step.fault);
         else this.#scene.wire?.arm(step.call, step.fault);
         return;
+      case 'owner': {
+        await Promise.all(this.#pending);
+        for (const sha of this.#beliefs.whole.keys()) this.#scene.tally.completed.add(sha);
+        // What was found so far was found before he touched anything.
+        if (this.#violations.length > 0) return;
+        this.#hasOwner = true;
+        await this.#owner.step(step);
+        for (const one of ['depositor', 'depositor-again', 'colleague', 'own'] as const) this.#cut(one);
+        return;
+      }
       case 'store':
         return this.#refuseFiles(step);
     }
@@ -204,15 +227,17 @@ export class Run {
     rows: readonly Seen[],
   ): { readonly base: Buffer; readonly before: Before; readonly isCertain: boolean } {
     if (stored === 0) return { base: Buffer.alloc(0), before: 'nothing', isCertain: true };
-    // The newest that stands there is complete: its bytes are known by who completed it, whoever wrote to that name since and was given up.
-    const newest = rows.filter((row) => row.path === path && live.includes(row.state)).at(-1);
-    const whole = this.#beliefs.handles.find((one) => newest?.size === stored && sha256(one.image) === newest.sha);
+    // A complete file of this length stands there, and no incomplete one: its bytes are known by who completed it, whoever wrote to that name since.
+    const standing = rows.filter((row) => row.path === path && live.includes(row.state) && row.size === stored);
+    const complete = standing.some((row) => row.sha === null) ? undefined : standing.at(-1);
+    const whole = this.#beliefs.handles.find((one) => complete !== undefined && sha256(one.image) === complete.sha);
     if (whole !== undefined) return { base: Buffer.from(whole.image), before: 'complete', isCertain: true };
     const isWhole = this.#beliefs.acknowledged.some((one) => one.path === path && one.size === stored);
     const last = this.#beliefs.handles.filter((one) => one.path === path && one.account === account && one.image.length >= stored).at(-1);
     if (last === undefined) this.#beliefs.violate(`${path} was opened with ${stored} bytes that its account never wrote`);
-    // Either may be there of what was written anew while an answer went wrong, or until somebody else took the upload over.
-    const isOneOfTwo = last?.isRewritten === true && (this.#hasWireFault || this.#hasStoreFault || (isWhole && !last.isClosed));
+    // Either may be there of what was written anew while an answer went wrong, or whose handle is still open: the upload that is taken over then is
+    // resumed as it was before, unless what was written anew holds more already, and the CLOSE of that handle is refused.
+    const isOneOfTwo = last?.isRewritten === true && (this.#hasWireFault || this.#hasStoreFault || !last.isClosed);
     const isCertain = last?.isCertain === true && !isOneOfTwo;
     const base = Buffer.from(last?.image.subarray(0, stored) ?? Buffer.alloc(stored));
     return { base, before: isWhole ? 'complete' : 'partial', isCertain };

@@ -12,6 +12,8 @@ import { wideBudgetsEnv } from '../support/bank.ts';
 import type { Teardown } from '../support/database.ts';
 import { WardenWire } from '../support/warden-wire.ts';
 import { startWorld, type World } from '../support/world.ts';
+import { sha256 } from './oracle.ts';
+import { OwnersTally } from './owner-tally.ts';
 import { type Actor, type Folder, folders } from './steps.ts';
 
 /** Short, so that a slow transfer lives through several of them within seconds. */
@@ -92,21 +94,29 @@ export class ModelClient {
 export class Scene {
   readonly world: World;
   readonly database: pg.Client;
+  /** A second connection of the owner of the database, for what it does in transactions of its own. */
+  readonly owner: pg.Client;
+  /** What became of its touches. */
+  readonly tally = new OwnersTally();
+  /** A file of the bank, and one of another bank, that are there whatever is played. */
+  standing = { acme: { path: '/collect/standing', sha: '' }, globex: { path: '/collect/standing', sha: '' } };
   readonly #clients = new Map<Actor, ModelClient>();
   readonly #keys: Readonly<Record<string, string>>;
   /** What stands between the partners' edge and its warden, once it was placed there. */
   wire: WardenWire | undefined;
 
-  private constructor(world: World, database: pg.Client, keys: Readonly<Record<string, string>>) {
+  private constructor(world: World, database: pg.Client, owner: pg.Client, keys: Readonly<Record<string, string>>) {
     this.world = world;
     this.database = database;
+    this.owner = owner;
     this.#keys = keys;
   }
 
-  static async start(t: Teardown): Promise<Scene> {
+  /** `limits`: what the moves of this scene need otherwise. */
+  static async start(t: Teardown, limits: Readonly<Record<string, number>> = {}): Promise<Scene> {
     const world = await startWorld(t, {
       isFresh: true,
-      limits: { sessionIdleLifeMs: idleMs, collectEveryMs: 500 },
+      limits: { sessionIdleLifeMs: idleMs, collectEveryMs: 500, ...limits },
       env: { ...wideBudgetsEnv },
     });
     const pair = newOpenSshKeyPair('colleague');
@@ -122,12 +132,37 @@ export class Scene {
       if (done.code !== 0) throw new Error(`${words.join(' ')}: ${done.err}`);
     }
     await asWarden(world, ...folders.flatMap((folder) => folderStatements(folder)));
-    const database = new pg.Client({ connectionString: world.databaseUrl });
-    await database.connect();
-    t.teardown(() => database.end());
+    const connected = async (): Promise<pg.Client> => {
+      const client = new pg.Client({ connectionString: world.databaseUrl });
+      await client.connect();
+      t.teardown(() => client.end());
+      return client;
+    };
+    const database = await connected();
     const keys = { [colleague]: pair.privateText } as Record<string, string>;
-    for (const name of ['acme-batch', 'processor']) keys[name] = readFileSync(world.keyFile(name), 'utf8');
-    return new Scene(world, database, keys);
+    for (const name of ['acme-batch', 'globex-batch', 'processor']) keys[name] = readFileSync(world.keyFile(name), 'utf8');
+    return new Scene(world, database, await connected(), keys);
+  }
+
+  /** A file for each of two banks, by our own. */
+  async placeStanding(): Promise<void> {
+    for (const bank of ['acme', 'globex'] as const) {
+      const bytes = Buffer.from(`${bank}${randomUUID().repeat(10_000)}`);
+      const file = join(this.world.directory, `standing-${bank}`);
+      writeFileSync(file, bytes);
+      const put = await this.world.sftpWhenServed('processor', [`put ${file} /${bank}/collect/standing`]);
+      if (put.code !== 0) throw new Error(put.err);
+      this.standing[bank].sha = sha256(bytes);
+    }
+  }
+
+  /** A session that is opened for one purpose, by one try; undefined: it was refused. */
+  async attempt(actor: Actor | 'globex'): Promise<ModelClient | undefined> {
+    try {
+      return await this.#once(actor);
+    } catch {
+      return undefined;
+    }
   }
 
   /** From now on, answers between the partners' edge and its warden may go wrong: the edge starts again, and comes by another way. */
@@ -167,8 +202,8 @@ export class Scene {
     }
   }
 
-  async #once(actor: Actor): Promise<ModelClient> {
-    const account = accountOf[actor];
+  async #once(actor: Actor | 'globex'): Promise<ModelClient> {
+    const account = actor === 'globex' ? 'globex-batch' : accountOf[actor];
     const { host, port } = actor === 'own' ? this.world.demo.internal : this.world.demo.partner;
     const client = new Client();
     const gone = new Promise<void>((resolve) => client.on('close', () => resolve()));

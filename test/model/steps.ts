@@ -74,6 +74,8 @@ export type Step =
   | { readonly op: 'kill'; readonly what: 'partner-1' | 'warden' }
   /** A call of the edge goes wrong on its way to the warden, or its answer on the way back: the next one of this operation, or the one after so many. */
   | { readonly op: 'wire'; readonly call: WireCall | number; readonly fault: WireFault }
+  /** The owner of the database touches a row: of which table, in which way, and which row of it (`owner.ts`). */
+  | { readonly op: 'owner'; readonly touch: number; readonly nth: number }
   /** For a while, the file system refuses what this process asks of it. */
   | { readonly op: 'store'; readonly fault: StoreFault; readonly error: StoreError; readonly ms: number };
 export type Move = { readonly actor: Actor; readonly slot: number; readonly step: Step };
@@ -144,8 +146,16 @@ const steps = [
 ] as readonly fc.WeightedArbitrary<Step>[];
 
 /** What takes long, or is a fault of the machine and not of a client. */
-export type Rare = { readonly drip: boolean; readonly kill: boolean; readonly wire: boolean; readonly store: boolean };
-export const nothingRare: Rare = { drip: false, kill: false, wire: false, store: false };
+export type Rare = {
+  readonly drip: boolean;
+  readonly kill: boolean;
+  readonly wire: boolean;
+  readonly store: boolean;
+  readonly owner: boolean;
+};
+export const nothingRare: Rare = { drip: false, kill: false, wire: false, store: false, owner: false };
+/** Each way in which each table can be touched, many times over. */
+const touchesMax = 1_000_000;
 
 const weighted: readonly Actor[] = [...Array<Actor>(8).fill('depositor'), ...Array<Actor>(3).fill('depositor-again'), 'colleague', 'own'];
 /** Where versions may follow one another, moves meet most. */
@@ -168,6 +178,14 @@ export function moves(rare: Rare): fc.Arbitrary<readonly Move[]> {
               call: fc.oneof(fc.constantFrom(...wireCalls), fc.nat(5), fc.nat(5)),
               fault: fc.constantFrom(...wireFaults, 'lost' as const),
             }),
+          },
+        ]
+      : []),
+    ...(rare.owner
+      ? [
+          {
+            weight: 6,
+            arbitrary: fc.record({ op: fc.constant('owner' as const), touch: fc.nat(touchesMax), nth: fc.nat(touchesMax) }),
           },
         ]
       : []),

@@ -54,7 +54,7 @@ test('it ends when its patience does; without patience at once', async (t) => {
       runs += 1;
       return tx.query("insert into operator (id, name, role) values (gen_random_uuid(), 'late', 'viewer')");
     });
-    await t.rejects(refused, { code: 'unavailable', message: /somebody else is working on the same/ });
+    await t.rejects(refused, { code: 'unavailable', message: /another operation is changing the same data/ });
     t.ok(patienceMs === 0 ? runs === 1 : runs > 1, `${runs} tries in ${patienceMs} ms`);
     t.equal(places.given, places.taken);
   }

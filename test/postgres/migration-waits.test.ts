@@ -82,7 +82,7 @@ test('a migration that is given up stops where it is: while it waits, and in the
   await other.query('select pg_advisory_lock($1)', [advisoryLocks.migration]);
   const waiting = new AbortController();
   const first = migrate(url, directory, testPasswords, { signal: waiting.signal, tell: () => waiting.abort() });
-  await t.rejects(first, { code: 'unavailable', message: /given up as it was told/ });
+  await t.rejects(first, { code: 'unavailable', message: /cancelled as requested/ });
   await other.query('select pg_advisory_unlock($1)', [advisoryLocks.migration]);
 
   const working = new AbortController();
@@ -90,7 +90,7 @@ test('a migration that is given up stops where it is: while it waits, and in the
   second.catch(() => {});
   await until('it sleeps', "select 1 from pg_stat_activity where wait_event = 'PgSleep' and datname = current_database()");
   working.abort();
-  await t.rejects(second, { code: 'unavailable', message: /given up as it was told/ });
+  await t.rejects(second, { code: 'unavailable', message: /cancelled as requested/ });
   t.equal((await other.query("select to_regclass('one_more') as x")).rows[0]?.x, null, 'undone');
   t.notOk(await applied(other));
   writeFileSync(join(directory, '9000_one_more.sql'), 'create table one_more (id int)');
@@ -127,7 +127,7 @@ test('`cofferdam migrate` says whom it waits for, and ends by SIGTERM', async (t
   child.kill('SIGTERM');
   t.equal(await code, 1, 'nobody takes it for done');
   t.match(said(), /cofferdam migrate: waiting for another migration of this database: process \d+ of the server \(somebody else as /);
-  t.match(said(), /given up as it was told/);
+  t.match(said(), /cancelled as requested/);
   await other.query('select pg_advisory_unlock($1)', [advisoryLocks.migration]);
   const again = start();
   t.equal(await ended(again.child), 0, `twin: ${again.said()}`);

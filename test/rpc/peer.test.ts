@@ -296,7 +296,7 @@ test('calls of a wrong form: by name, so many a minute over all connections of t
 test('answers to nobody count as well; those that come late do not', async (t) => {
   const { path, closed } = await serveBehind(t, doorWith(faultsOf(2)));
   t.same(await raw(path, Array(4).fill({ id: 9, result: {} })), []);
-  t.match(closed, [/answers to nobody/]);
+  t.match(closed, [/answers to unknown calls/]);
 
   // The caller's side: its patience is over before the answer comes, twice as often as it forgives.
   const directory = mkdtempSync(join(tmpdir(), 'cofferdam-rpc-'));

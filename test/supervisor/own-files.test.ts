@@ -39,7 +39,7 @@ test('a secret: made, adopted, and never what a role put in its place', { skip }
   const puts: readonly (readonly [string, RegExp, () => void])[] = [
     ['a link', /is a link; nothing was changed/, () => symlinkSync(victim, path)],
     ['a link to nothing', /is a link/, () => symlinkSync(join(directory, '..', 'new'), path)],
-    ['a hard link', /has another name elsewhere/, () => linkSync(victim, path)],
+    ['a hard link', /has a second hard link/, () => linkSync(victim, path)],
     ['a pipe', /is no plain file/, () => execFileSync('mkfifo', [path])],
     ['a directory', /is no plain file/, () => mkdirSync(path)],
     ['a file of a third', /belongs to the user 61002/, () => [writeFileSync(path, 'x'), chownSync(path, 61_002, 61_002)]],

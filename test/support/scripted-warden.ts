@@ -64,8 +64,9 @@ export class ScriptedWarden implements WardenCalls {
   }
 
   #seal(extent: { readonly index: number; readonly bytes: number; readonly sealedBytes: number }): void {
-    if (extent.index !== this.sealedBytes.length) throw new CofferdamError('invalid', 'this extent was not the one to come');
-    if (extent.sealedBytes !== sealedLength(extent.bytes)) throw new CofferdamError('invalid', 'the extent has an impossible length');
+    if (extent.index !== this.sealedBytes.length) throw new CofferdamError('invalid', 'this extent is not the next one of this upload');
+    if (extent.sealedBytes !== sealedLength(extent.bytes))
+      throw new CofferdamError('invalid', 'the length of the extent does not fit its content');
     this.sealedBytes.push(extent.bytes);
   }
 

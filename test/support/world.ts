@@ -196,7 +196,7 @@ export class World {
       const timer = setTimeout(() => reject(new Error(`not up in time: ${this.#log.slice(-3000)}`)), 90_000);
       child.stdout.on('data', (chunk: Buffer) => {
         this.#log += chunk.toString('utf8');
-        if (/^Cofferdam (?:serves|runs)\b/m.test(this.#log.slice(from))) {
+        if (/^Cofferdam (?:serves|is running)\b/m.test(this.#log.slice(from))) {
           clearTimeout(timer);
           resolve();
         }

@@ -42,8 +42,8 @@ type Edit = Parameters<typeof archive>[2];
 /** Two months in archives, stated; their entries still in the database. */
 function archived(edit?: Edit): MadeRecord {
   const record = copyRecord(whole);
-  archive(record, { month: '2026-09', rows: whole.rows.filter(september) }, edit);
-  archive(record, { month: '2026-10', rows: whole.rows.filter(october) });
+  archive(record, { month: '2026-08', rows: whole.rows.filter(september) }, edit);
+  archive(record, { month: '2026-09', rows: whole.rows.filter(october) });
   seal(record, { [bank]: 1 });
   record.notes.push(noteFor(record, signer, 33));
   addBlocks(record);
@@ -78,8 +78,8 @@ test('with the archives everything is seen', async (t) => {
   t.match(report, { verdict: 'good', ok: true, entries: whole.rows.length + 4, archived: 0, notRead: [] });
   t.match(report.read, [
     /^witness /,
-    /ledger-2026-09\.jsonl\.gz: 107 entries, as the record states it/,
-    /ledger-2026-10\.jsonl\.gz: 500 entries/,
+    /ledger-2026-08\.jsonl\.gz: 107 entries, as the record states it/,
+    /ledger-2026-09\.jsonl\.gz: 500 entries/,
   ]);
 });
 
@@ -88,8 +88,8 @@ test('without them the record is not complete: never good, nothing bad', async (
   t.same(report.findings, []);
   t.match(report, { verdict: 'incomplete', ok: false, entries: whole.rows.length + 4 - 607, archived: 607 });
   t.match(report.notRead, [
-    "archive ledger-2026-09.jsonl.gz: 107 entries of 2 trees are in it by the record's own statement, and it was not given",
-    "archive ledger-2026-10.jsonl.gz: 500 entries of 1 trees are in it by the record's own statement, and it was not given",
+    "archive ledger-2026-08.jsonl.gz: 107 entries of 2 trees are in it by the record's own statement, and it was not given",
+    "archive ledger-2026-09.jsonl.gz: 500 entries of 1 trees are in it by the record's own statement, and it was not given",
   ]);
   t.match(recordText(report, 600), /NOT COMPLETE: nothing bad was found, and not everything was read: 607 entries were not/);
 });
@@ -101,13 +101,13 @@ test('one of them is not there', async (t) => {
     verdict: 'incomplete',
     found: 0,
     archived: 107,
-    notRead: [/2026-09.*it was not given/],
+    notRead: [/2026-08.*it was not given/],
   });
 });
 
 test('a month whose retention has ended, on the record', async (t) => {
   const record = moved();
-  retire(record, '2026-09');
+  retire(record, '2026-08');
   record.notes.push(noteFor(record, signer, 34));
   record.archives = record.archives.slice(1);
   t.match(await verified(place(t, record), true), {
@@ -161,7 +161,7 @@ test('rows deleted beside archived ones: no statement has room for them', async 
   // A month that holds every second position: the others are in the database, and may not leave with it.
   const record = copyRecord(whole);
   const rows = inTree(whole, acme).filter(({ position }) => position < 200 && position % 2 === 0);
-  archive(record, { month: '2026-09', rows });
+  archive(record, { month: '2026-08', rows });
   record.notes.push(noteFor(record, signer, 31));
   addBlocks(record);
   drop(record, rows);
@@ -177,7 +177,7 @@ test('rows deleted beside archived ones: no statement has room for them', async 
 
 test('a statement that no checkpoint covers excuses nothing', async (t) => {
   const record = copyRecord(whole);
-  archive(record, { month: '2026-09', rows: whole.rows.filter(september) });
+  archive(record, { month: '2026-08', rows: whole.rows.filter(september) });
   addBlocks(record);
   drop(record, whole.rows.filter(september));
   const report = await verified(place(t, record), false);
@@ -193,11 +193,24 @@ test('a statement that no checkpoint covers excuses nothing', async (t) => {
 
 test('a statement of another tree excuses nothing', async (t) => {
   const record = copyRecord(whole);
-  archive(record, { month: '2026-09', rows: inTree(whole, bank).slice(0, 7) });
+  archive(record, { month: '2026-08', rows: inTree(whole, bank).slice(0, 7) });
   record.notes.push(noteFor(record, signer, 31));
   addBlocks(record);
   drop(record, inTree(record, acme).slice(0, 7));
   t.match(await verified(place(t, record), false), { verdict: 'bad', firstRow: { what: 'missing', tree: acme, position: 0, to: 6 } });
+});
+
+test('an entry says about when it was sealed', async (t) => {
+  const day = 86_400_000_000;
+  const by = async (micros: number): Promise<unknown> => {
+    const record = copyRecord(whole);
+    seal(record, { [acme]: 1 }, { edit: (row) => (row.at = (epochMs + whole.heads.length * 1000) * 1000 + micros) });
+    record.notes.push(noteFor(record, signer, record.heads.length));
+    return verified(place(t, record), true);
+  };
+  for (const far of [-28 * day, 61 * day])
+    t.match(await by(far), { verdict: 'bad', found: 1, firstRow: { what: 'time', tree: acme } }, `${far / day} days`);
+  for (const near of [-26 * day, 0, 59 * day]) t.match(await by(near), { verdict: 'good', found: 0 }, `twin: ${near / day} days`);
 });
 
 test('statements that cannot be', async (t) => {
@@ -209,6 +222,8 @@ test('statements that cannot be', async (t) => {
     'no file': (_, hidden) => delete hidden.file,
     'a total below its entries': (_, hidden) => (hidden.total = 1),
     'a month that is none': (shown) => (shown.month = 'September'),
+    'a month that was still there': (shown) => (shown.month = '2026-10'),
+    'a month to come': (shown) => (shown.month = '2027-01'),
   };
   for (const [name, edit] of Object.entries(edits)) {
     const report = await verified(place(t, archived(edit)), true);
@@ -234,7 +249,7 @@ test('statements that are not of this file', async (t) => {
   const total = await verdictOf((_, hidden) => (hidden.total = 700), true);
   t.match(total.findings, [{ what: 'archive', text: /holds 107 entries; the record states 700/ }]);
   const range = await verdictOf((shown) => (shown.entries = Number(shown.entries) - 1), true);
-  t.match(range.findings[0], { what: 'archive', text: /of ledger-2026-09\.jsonl\.gz the record states/ });
+  t.match(range.findings[0], { what: 'archive', text: /of ledger-2026-08\.jsonl\.gz the record states/ });
   const other = await verdictOf((_, hidden) => (hidden.sha256 = sha256().toString('hex')), true);
   t.match(other, { verdict: 'bad', findings: [{ what: 'archive', text: /is not the file that the record states/ }] });
 });
@@ -242,7 +257,7 @@ test('statements that are not of this file', async (t) => {
 test('an archive that no statement names counts for nothing', async (t) => {
   const record = copyRecord(whole);
   const rows = inTree(whole, acme).slice(0, 5);
-  record.archives.push({ file: 'ledger-2026-09.jsonl.gz', bytes: gzipSync(fileText(rows.map(entryLine))) });
+  record.archives.push({ file: 'ledger-2026-08.jsonl.gz', bytes: gzipSync(fileText(rows.map(entryLine))) });
   const report = await verified(place(t, record), true);
   t.match(
     report,
@@ -259,8 +274,8 @@ test('an archive that no statement names counts for nothing', async (t) => {
 test('the same statement twice counts once', async (t) => {
   const record = copyRecord(whole);
   const rows = inTree(whole, acme).filter(({ position }) => position < 100 && position % 2 === 0);
-  archive(record, { month: '2026-09', rows });
-  archive(record, { month: '2026-09', rows });
+  archive(record, { month: '2026-08', rows });
+  archive(record, { month: '2026-08', rows });
   record.notes.push(noteFor(record, signer, 32));
   addBlocks(record);
   drop(record, rows);
@@ -284,7 +299,7 @@ test('an entry that is another in the database than in the archive', async (t) =
 test('a byte of an archive was changed', async (t) => {
   const record = moved();
   const places = place(t, record);
-  const file = join(places.archive, 'ledger-2026-10.jsonl.gz');
+  const file = join(places.archive, 'ledger-2026-09.jsonl.gz');
   const good = readFileSync(file);
   const row = inTree(whole, acme)[217];
   if (row === undefined) throw new Error('no such row');
@@ -311,7 +326,7 @@ test('a byte of an archive was changed', async (t) => {
   }
   writeFileSync(file, good.subarray(0, good.length - 3000));
   const cut = await verified(places, true);
-  t.ok(cut.findings.some(({ what, text }) => what === 'unreadable' && text.includes('ledger-2026-10.jsonl.gz')));
+  t.ok(cut.findings.some(({ what, text }) => what === 'unreadable' && text.includes('ledger-2026-09.jsonl.gz')));
   writeFileSync(file, good);
   t.ok((await verified(places, true)).ok, 'as it was');
 });
@@ -400,7 +415,7 @@ test('a statement that stands for a month in which it was sealed itself: kept in
   // September is stated by an entry that leaves with October, and stays in the database as well.
   const record = archived();
   const later = record.rows.filter(({ tree, position }) => tree === acme && position >= 600 && position <= 700);
-  archive(record, { month: '2026-11', rows: later });
+  archive(record, { month: '2026-05', rows: later });
   record.notes.push(noteFor(record, signer, 34));
   const kept = later.filter(({ kind }) => kind === 'ledger.archived');
   t.equal(kept.length, 1);
@@ -424,11 +439,11 @@ test('statements that were put into a block of which only the hash is known vouc
   drop(record, rows);
   const state = (row: Row | undefined, file: string, sha: string, entries: number, total: number): void => {
     if (row === undefined) return;
-    row.publicText = JSON.stringify({ month: '2026-09', first: 0, last: 249, entries });
+    row.publicText = JSON.stringify({ month: '2026-08', first: 0, last: 249, entries });
     row.sensitiveText = JSON.stringify({ file, sha256: sha, total });
     row.leaf = leafOfRow(row);
   };
-  state(forged[0], 'ledger-2026-08.jsonl.gz', '0'.repeat(64), 250, 250);
+  state(forged[0], 'ledger-2026-06.jsonl.gz', '0'.repeat(64), 250, 250);
   state(forged[1], 'ledger-2026-07.jsonl.gz', '1'.repeat(64), 250, 250);
   record.rows.push(...forged);
   record.leaves = [];

@@ -251,6 +251,15 @@ const deeds: Readonly<Record<string, Deed>> = {
     files.lines = [...dumpLines(record)];
   },
   'the end cut off': (files, _, chance) => void files.lines.splice(chance.int(files.lines.length)),
+  'a time far from its seal': (files, base, chance) => {
+    const record = copyRecord(base.record);
+    const row = chance.pick(record.rows);
+    row.at += chance.pick([-40, 90]) * 86_400_000_000;
+    rewrite(record);
+    record.notes = record.heads.map((_, i) => noteFor(record, signer, i + 1));
+    files.lines = [...dumpLines(record)];
+    files.witness = [...record.notes];
+  },
   'a torn last line': (files) => replace(files, files.lines.length - 1, (line) => line.slice(0, -9)),
 
   'a note deleted': (files, _, chance) => void files.witness.splice(chance.int(files.witness.length), 1),
@@ -312,7 +321,7 @@ function withFalseStatement(chance: Chance): Base {
   seal(record, grown(chance));
   seal(record, grown(chance));
   const rows = record.rows.filter(() => chance.is(0.6));
-  const kind = chance.int(8);
+  const kind = chance.int(9);
   if (rows.length > 0)
     archive(record, { month: '2026-01', rows }, (shown, hidden) => {
       const by = chance.int(3) - 1;
@@ -324,6 +333,7 @@ function withFalseStatement(chance: Chance): Base {
       if (kind === 5) delete shown[chance.pick(['month', 'first', 'last', 'entries'])];
       if (kind === 6) hidden.file = chance.pick(['', 7, null, 'ledger-2025-01.jsonl.gz']);
       if (kind === 7) shown.more = 'another field';
+      if (kind === 8) shown.month = chance.pick(['2026-10', '2026-11', '2026-12', '2027-01']);
     });
   addBlocks(record);
   if (chance.is(0.8)) drop(record, rows);

@@ -175,10 +175,28 @@ test('the command', async (t) => {
     t.match(await call(directory, ['slice', ...key, ...witness, 'slice.jsonl']), {
       code: 0,
       err: '',
-      out: /That is proved\.\nStated only/,
+      out: /That is proved\. .*\n.*enclose the window.*\nNobody vouches/,
     });
     t.match(await call(directory, ['slice', ...key, '--json', '-'], fileText(slice)), { code: 0, out: /"verdict":"good"/ });
     t.match(await call(directory, ['slice', ...key, ...witness, 'cut.jsonl']), { code: 1, out: /NOT GOOD/ });
+    const demanded = (...more: string[]) => call(directory, ['slice', ...key, ...more, 'slice.jsonl']);
+    t.match(await demanded('--since', '2026-11-24T18:00:00Z', '--until', '2026-11-24T18:00:16.000Z'), { code: 0 });
+    t.match(await demanded('--until', '2026-11-24T18:00:17Z'), { code: 1, out: /has to reach to 2026-11-24T18:00:17\.000Z/ });
+    t.match(await demanded('--since', '2026-11-24T17:59:59Z'), { code: 1, out: /has to begin at/ });
+    t.match(await demanded('--until', 'tomorrow'), { code: 2, err: /takes an instant in UTC/ });
+    t.match(await call(directory, ['dump', ...key, ...witness, '--until', '2026-11-24T18:00:17Z', 'dump.jsonl']), {
+      code: 2,
+      err: /belong to slice/,
+    });
+    const [first = '', ...rest] = slice;
+    const odd = JSON.parse(first);
+    odd.slice.subject = '\u009b2J\u2028';
+    writeFileSync(join(directory, 'odd.jsonl'), fileText([JSON.stringify(odd), ...rest]));
+    for (const more of [[], ['--json']]) {
+      const said = await call(directory, ['slice', ...key, ...more, 'odd.jsonl']);
+      t.equal(said.code, 0);
+      t.notMatch(said.out.replaceAll('\n', ''), /[\p{C}\u2028]/u, more.join(''));
+    }
   });
 
   await t.test('however it is started: by a link, by another path, beside a broken pipe, and never with 0 for nothing', async (t) => {

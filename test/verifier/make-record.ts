@@ -257,6 +257,8 @@ export function seal(
     for (let i = 0; i < count; i += 1) {
       number += 1;
       const row = makeRow(tree, before + i, number);
+      // It happened in the second before its head.
+      row.at = epochMs * 1000 + (record.heads.length - 1) * 1_000_000 + 1 + (index % 900_000);
       edit?.(row, index);
       row.leaf = leafOfRow(row);
       index += 1;
@@ -463,21 +465,31 @@ export type Wanted = {
   /** Positions of heads that begin an epoch; null: from the first entry. */
   readonly from: number | null;
   readonly to: number;
+  /** The window, in microseconds since 1970; left out: all that its heads enclose. */
+  readonly begin?: number | null;
+  readonly end?: number;
   readonly selected?: (row: Row) => boolean;
 };
 
-/** The lines of a slice between the checkpoints right behind two heads. */
-export function sliceLines(record: MadeRecord, signer: Signer, { customer, from, to, selected = () => false }: Wanted): readonly string[] {
+/** The lines of a slice between two heads, each with the checkpoint right behind it. */
+export function sliceLines(
+  record: MadeRecord,
+  signer: Signer,
+  { customer, from, to, begin, end, selected = () => false }: Wanted,
+): readonly string[] {
+  const atOf = (position: number): number => record.heads[position]?.at ?? 0;
   const note = (position: number): string => record.notes[position] ?? noteFor(record, signer, position + 1);
   const sizeAt = (position: number): number => standingsAt(record, position).find(({ tree }) => tree === customer)?.size ?? 0;
   const first = from === null ? 0 : sizeAt(from);
   const rows = inTree(record, customer).slice(first, sizeAt(to));
   const count = rows.filter(selected).length;
   const header = {
-    version: 2,
+    version: 3,
     customer,
+    begin: begin === undefined ? (from === null ? null : atOf(from)) : begin,
+    end: end ?? atOf(to),
     says: count > 0 ? 'affected' : 'not-affected',
-    subject: 'session d0000000',
+    subject: 'what was done in one session',
     from: from === null ? null : anchorOf(record, note(from), from + 1, from, customer),
     frontier: frontierOf(leavesOf(record, customer).slice(0, first)).map((one) => one.toString('base64')),
     to: anchorOf(record, note(to), to + 1, to, customer),

@@ -6,6 +6,7 @@ Standard input has one case a line, as JSON: {"keys": [...], "witness": [[lines 
 {"keys": [...], "witness": [...] or null, "slice": base64}. Python 3.9 or later, nothing else.
 """
 import base64
+import calendar
 import gzip
 import hashlib
 import json
@@ -359,7 +360,8 @@ class Entry:
         need(isinstance(row, list) and len(row) == 25, "no entry")
         cells = row[:23]
         check_cells(cells, KINDS)
-        self.tree, self.position, self.number, self.kind, self.customer = cells[0], cells[1], cells[2], cells[4], cells[6]
+        self.tree, self.position, self.number, self.at = cells[:4]
+        self.kind, self.customer = cells[4], cells[6]
         need(self.number > 0, "no number")
         self.public, self.sensitive = cells[15], cells[22]
         salt, stored = hexadecimal(row[23], 32), hexadecimal(row[24], 32)
@@ -367,6 +369,10 @@ class Entry:
         hidden = sha(salt[16:], array_text(["cofferdam ledger sensitive/2"] + [cells[2]] + cells[16:]).encode())
         self.leaf = leaf_hash(shown + hidden)
         need(self.leaf == stored, "the stored leaf is another")
+
+
+HOUR = 3600 * 1000000
+DAY = 24 * HOUR
 
 
 def in_own_tree(tree, customer):
@@ -462,7 +468,7 @@ def read_heads(rows, accepted):
             old = trees.get(tree, (0, None))
             need(size > old[0] or (begins and (size, root) == old), "a tree that does not grow")
             if size > old[0]:
-                grown.setdefault(tree, []).append((size, root, before, head_number))
+                grown.setdefault(tree, []).append((size, root, before, head_number, at))
                 number += size - old[0]
             trees[tree] = (size, root)
         need(number == head_number, "its number")
@@ -599,7 +605,13 @@ def check_tree(tree, size, roots, entries, archived, hashes, proven):
     # Numbers grow inside a tree, each among those of the head that sealed it.
     last = 0
     for position in sorted(known):
-        low, high = next((one[2], one[3]) for one in roots if position < one[0])
+        low, high, sealed = next((one[2], one[3], one[4]) for one in roots if position < one[0])
+        at = known[position].at
+        need(sealed - 27 * DAY - 2 * HOUR <= at <= sealed + 60 * DAY + 2 * HOUR, "a time far from its seal")
+        if known[position].kind == "ledger.archived":
+            year, month = map(int, statement_of(known[position])[0].split("-"))
+            leaves = calendar.timegm((year + (month + 1) // 12, (month + 1) % 12 + 1, 1, 0, 0, 0)) * 1000000
+            need(sealed + 2 * HOUR >= leaves, "a statement about a month that was still there")
         need(low < known[position].number <= high and known[position].number > last, "a number out of order")
         last = known[position].number
     return bool(absent), [entry.number for entry in known.values()], statements
@@ -676,7 +688,7 @@ def read_anchor(value, customer, keys, marks, accepted):
     for level, sibling in enumerate(siblings):
         node = node_hash(sibling, node) if slot >> level & 1 else node_hash(node, sibling)
     need(node == b64(match[3], 32), "the head does not say so")
-    return (era, log_size), position, size, root, log_root
+    return (era, log_size), position, size, root, log_root, int(match[2])
 
 
 def verify_slice(case, keys):
@@ -694,17 +706,20 @@ def verify_slice(case, keys):
             by_era[era] = {(size, root) for (one, size), root in marks.items() if one == era and (limit is None or size <= limit)}
     lines = [strict(line) for line in lines_of(base64.b64decode(case["slice"])) if line != ""]
     need(lines, "empty")
-    names = ["version", "customer", "says", "subject", "from", "frontier", "to", "entries", "selected"]
+    names = ["version", "customer", "begin", "end", "says", "subject", "from", "frontier", "to", "entries", "selected"]
     (header,) = fields(lines[0], ["slice"])
-    version, customer, says, subject, first, frontier, last, count, selected = fields(header, names)
-    need(is_int(version) and version == 2 and is_uuid(customer) and says in ("affected", "not-affected"), "no slice")
+    version, customer, since, until, says, subject, first, frontier, last, count, selected = fields(header, names)
+    need((since is None or is_count(since)) and is_count(until) and (since is None or since <= until), "no window")
+    need(is_int(version) and version == 3 and is_uuid(customer) and says in ("affected", "not-affected"), "no slice")
     need(isinstance(subject, str) and is_count(count) and is_count(selected), "no slice")
     begin = None if first is None else read_anchor(first, customer, keys, marks, by_era)
     end = read_anchor(last, customer, keys, marks, by_era)
+    need(end[5] >= until, "it ends within its window")
     tree, start = Growing(), 0
     roots = hash_list(frontier)
     if begin is not None:
-        need(begin[0] <= end[0] and begin[1] <= end[1] and begin[2] <= end[2], "it begins behind its end")
+        need(begin[0] <= end[0] and begin[1] <= end[1] and begin[2] <= end[2] and begin[5] <= end[5], "it begins behind its end")
+        need(since is not None and begin[5] <= since, "it begins within its window")
         need(begin[0] != end[0] or begin[4] == end[4], "two truths")
         start = begin[2]
     bits = [1 << bit for bit in range(start.bit_length() - 1, -1, -1) if start >> bit & 1]
@@ -720,6 +735,7 @@ def verify_slice(case, keys):
         need(shown[0] == customer and in_own_tree(customer, shown[5]) and shown[1] == tree.size, "not the next entry of this customer")
         need(isinstance(is_selected, bool), "no entry")
         marked += is_selected
+        need(not is_selected or (since or 0) <= shown[2] < until, "selected, and outside of the window")
         public = sha(hexadecimal(salt, 16), array_text(["cofferdam ledger public/2"] + shown).encode())
         tree.push(leaf_hash(public + hexadecimal(sensitive, 32)), 1)
     need(tree.size == end[2] and tree.root() == end[3], "not complete")

@@ -14,6 +14,7 @@ import {
 } from '../../verifier/index.js';
 import {
   acme,
+  anchorOf,
   bank,
   common,
   copyRecord,
@@ -63,6 +64,8 @@ type AnchorParts = { -readonly [Name in keyof Anchor]: Anchor[Name] };
 type Header = {
   version: number;
   customer: string;
+  begin: number | null;
+  end?: number;
   says: string;
   subject?: string;
   from: AnchorParts;
@@ -90,23 +93,27 @@ test('a slice is good: every entry between two checkpoints, and the sentence say
     entries: 349,
     selected: 7,
     positions: { from: 354, to: 703 },
-    oldest: { size: 17 },
-    newest: { size: 31 },
+    from: { position: 16, at: '2026-11-24T18:00:16.000Z' },
+    to: { position: 30, at: '2026-11-24T18:00:30.000Z' },
+    begin: '2026-11-24T18:00:16.000Z',
+    end: '2026-11-24T18:00:30.000Z',
     isWitnessed: true,
   });
   const text = sliceText(report);
   t.match(
     text,
-    /GOOD: these are all entries of this customer between the two checkpoints \(positions 354 to 702, none is missing\), and each is what was sealed\. That is proved\./,
+    /GOOD: these are all entries of this customer that were sealed behind head 16 \(sealed 2026-11-24T18:00:16\.000Z\) up to head 30 \(sealed 2026-11-24T18:00:30\.000Z\) \(positions 354 to 702, none is missing\), and each is what was sealed\. That is proved\./,
   );
-  t.match(text, /Stated only, by the operator's word: that 7 of them concern "session d0000000"/);
+  t.match(text, /Nobody vouches for what follows: it is not signed, .*: that 7 of these entries belong to "what was done in one session"/);
+  t.match(text, new RegExp(`slice of customer ${acme}: 349 entries`));
+  t.notMatch(text, /18:00:17|18:00:31/, 'never the time of a checkpoint');
   t.match(text, /looked for among 31 of the witness/);
   t.match(sliceText(verified(lines, null)), /not compared with a witness/);
 });
 
 test('other good ones: from the first entry, of nothing new, of a customer who was not touched', async (t) => {
   const all = verified(sliceLines(whole, signer, { customer: acme, from: null, to: 30, selected }));
-  t.match(all, { verdict: 'good', entries: 703, oldest: null, positions: { from: 0, to: 703 } });
+  t.match(all, { verdict: 'good', entries: 703, from: null, begin: null, positions: { from: 0, to: 703 } });
   t.match(sliceText(all), /from the first entry ever/);
   t.match(verified(sliceLines(whole, signer, { customer: bank, from: 16, to: 30 })), {
     verdict: 'good',
@@ -118,7 +125,7 @@ test('other good ones: from the first entry, of nothing new, of a customer who w
   record.notes.push(noteFor(record, signer, 32));
   const none = verified(sliceLines(record, signer, { customer: acme, from: 30, to: 31 }), record.notes);
   t.match(none, { verdict: 'good', entries: 0 });
-  t.match(sliceText(none), /no entry was sealed between the two/);
+  t.match(sliceText(none), /\(there is none\), and each is what was sealed/);
   const one = emptyRecord();
   seal(one, { [acme]: 1 });
   one.notes.push(noteFor(one, signer, 1));
@@ -223,15 +230,90 @@ test('the way from a checkpoint to the tree', async (t) => {
     'a field that nobody knows': (h) => Object.assign(h, { notice: 'all is well' }),
     'one that is not there': (h) => delete h.subject,
     'another version': (h) => (h.version = 1),
+    'version 2': (h) => (h.version = 2),
+    'no end': (h) => delete h.end,
+    'an end that is none': (h) => Object.assign(h, { end: '2026-11-24' }),
     'no anchor': (h) => Object.assign(h, { to: null }),
     'a count that is none': (h) => (h.entries = -1),
     'a word that is none': (h) => (h.says = 'maybe'),
   };
   for (const [name, change] of Object.entries(changes)) t.equal(verified(withHeader(change)).verdict, 'bad', name);
   t.match(verified(withHeader((h) => (h.version = 1))).findings[0], {
-    text: /of version 1, which cannot be complete: ask for one of version 2/,
+    text: /of version 1, which does not prove which time it covers: ask for one of version 3/,
   });
   t.match(verified(withHeader((h) => ([h.from, h.to] = [h.to, h.from]))).findings[0], { text: /begins behind its end/ });
+});
+
+test('its two heads enclose its window, whatever checkpoints stand by them', async (t) => {
+  const [second, at] = [1_000_000, (position: number): number => whole.heads[position]?.at ?? 0];
+  const of = (more: Partial<Wanted>): readonly string[] => sliceLines(whole, signer, { customer: acme, from: 16, to: 30, ...more });
+  const inside = of({ begin: at(16) + second, end: at(30) - second });
+  t.equal(verified(inside).verdict, 'good');
+  t.equal(verified(of({ begin: at(16), end: at(30) })).verdict, 'good', 'to the microsecond');
+  t.equal(verified(of({ begin: at(20), end: at(20) })).verdict, 'good', 'a window of no time says nothing');
+  const bad: Readonly<Record<string, readonly [lines: readonly string[], text: RegExp]>> = {
+    'it begins too late': [
+      of({ begin: at(16) - 1 }),
+      /it begins with what was sealed behind head 16 of 2026-11-24T18:00:16\.000Z: what came before/,
+    ],
+    'it is asked for everything': [of({ begin: null }), /its window is everything up to .* it begins with what was sealed behind head 16/],
+    'it ends too early': [of({ end: at(30) + 1 }), /it ends with head 30 of 2026-11-24T18:00:30\.000Z: what came behind it is not in it/],
+    'it ends before it begins': [of({ begin: at(30), end: at(20) }), /which ends before it begins/],
+  };
+  for (const [name, [given, text]] of Object.entries(bad))
+    t.match(verified(given), { verdict: 'bad', findings: [{ what: 'slice incomplete', text }] }, name);
+  // A slice of before the theft, with an older head of the newest checkpoint in the place of its end: everything in it is genuine.
+  const newest = whole.notes[30] ?? '';
+  const before = sliceLines(whole, signer, { customer: acme, from: 0, to: 16 });
+  const oldHead = anchorOf(whole, newest, 31, 16, acme);
+  const spliced = withHeader((h) => Object.assign(h, { to: oldHead }), before);
+  t.equal(verified(spliced).verdict, 'good', 'it says up to when it speaks: the time of its head');
+  t.match(sliceText(verified(spliced)), /up to head 16 \(sealed 2026-11-24T18:00:16\.000Z\)/);
+  t.notMatch(sliceText(verified(spliced)), /18:00:3/, 'and nothing of the checkpoint by which that head is proved');
+  const hidden = withHeader((h) => Object.assign(h, { end: at(30) }), spliced);
+  t.match(verified(hidden), { verdict: 'bad', findings: [{ what: 'slice incomplete', text: /it ends with head 16/ }] });
+  const nothing = withHeader((h) => Object.assign(h, { to: h.from, entries: 0, selected: 0, says: 'not-affected' })).slice(0, 1);
+  t.match(verified(nothing), { verdict: 'bad', findings: [{ text: /it ends with head 16/ }] }, 'its end is its beginning');
+});
+
+test('who demands a window is told when a slice was made for another one', async (t) => {
+  const at = (position: number): number => whole.heads[position]?.at ?? 0;
+  const demanded = (since?: number, until?: number, given = lines): SliceReport => {
+    const verification = new SliceVerification(keys, witnessOf(whole.notes), { since, until });
+    for (const line of given) verification.line(parseStrictly(line), 'line');
+    return verification.finish();
+  };
+  t.equal(demanded(at(16), at(30)).verdict, 'good');
+  t.equal(demanded(at(20)).verdict, 'good');
+  t.match(demanded(at(16) - 1).findings, [{ what: 'slice incomplete', text: /has to begin at 2026-11-24T18:00:15\.999Z or before/ }]);
+  t.match(demanded(undefined, at(30) + 1000).findings, [{ what: 'slice incomplete', text: /has to reach to 2026-11-24T18:00:30\.001Z/ }]);
+  const everything = sliceLines(whole, signer, { customer: acme, from: null, to: 30 });
+  t.equal(demanded(1, at(30), everything).verdict, 'good', 'from the first entry on is before any time');
+});
+
+test('what is marked happened in the window', async (t) => {
+  const at = (position: number): number => whole.heads[position]?.at ?? 0;
+  const narrow = { customer: acme, from: 16, to: 30, begin: at(20), end: at(25) };
+  const inWindow = (row: Row): boolean => row.at >= at(20) && row.at < at(25);
+  t.match(verified(sliceLines(whole, signer, { ...narrow, selected: inWindow })), { verdict: 'good', says: 'affected' });
+  t.match(verified(sliceLines(whole, signer, { ...narrow, selected: (row) => row.at >= at(20) })).findings[0], {
+    text: /its time is not in the window/,
+  });
+});
+
+test('what nobody signs is printed so that it cannot pass for a sentence of the verifier', async (t) => {
+  const subject = `nothing". It is signed by the bank\u2028GOOD \u0007\u009b1m\u202e\u0000 \\ é${'x'.repeat(2000)}`;
+  const odd = withHeader((h) => (h.subject = subject));
+  const report = verified(odd);
+  t.equal(report.verdict, 'good');
+  for (const text of [sliceText(report), JSON.stringify(report)]) {
+    t.notMatch(text.replaceAll('\n', ''), /[\p{C}\u2028\u2029]/u);
+    t.notMatch(text, /x{260}/, 'its length has a bound');
+    t.ok(text.length < 4000);
+  }
+  t.match(sliceText(report), /"nothing\\u\{22\}\. It is signed by the bank\\u\{2028\}GOOD \\u\{7\}/);
+  t.match(sliceText(report), /é.*\(cut off here\)/);
+  t.equal(sliceText(verified(withHeader((h) => (h.subject = 'Zürich, Ωmega')))).includes('"Zürich, Ωmega"'), true, 'the twin');
 });
 
 test('its checkpoints in the witness: there, not there, abandoned, of two truths', async (t) => {

@@ -1,8 +1,10 @@
 // The witness: what its lines must be, how old they may be, eras and what they lost.
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { type Test, test } from 'tap';
+import { bounded } from '../../server/domain/bounded.ts';
 import {
   parseNote,
   parseVerifierKey,
@@ -322,4 +324,22 @@ test('a new era that lost nothing', async (t) => {
   const report = await against(t, [{ [day]: witnessText(notes) }]);
   t.same(report.findings, []);
   t.match(report, { abandoned: 0, lost: [], newest: { era: 2, size: 30 } });
+});
+
+test('a pipe, a link or a directory in the place of a file is said, and holds nothing up', async (t) => {
+  const directory = write(join(t.testdir(), 'odd'), { [day]: witnessText(whole.notes) });
+  const dump = join(directory, 'dump.jsonl');
+  writeFileSync(dump, fileText(dumpLines(whole)));
+  const odd = join(directory, 'checkpoints-2026-11-25.jsonl');
+  const verify = () => bounded(20_000, 'the verifier', verifyRecord({ keys, witnesses: [directory], maxAgeSeconds: 600, dump, now }));
+  const elsewhere = join(directory, 'elsewhere');
+  writeFileSync(elsewhere, witnessText(whole.notes));
+  for (const put of [() => void execFileSync('mkfifo', [odd]), () => symlinkSync(elsewhere, odd), () => mkdirSync(odd)]) {
+    put();
+    const report = await verify();
+    t.match(report, { ok: false, findings: [{ what: 'unreadable', text: /checkpoints-2026-11-25\.jsonl/ }] });
+    rmSync(odd, { recursive: true });
+  }
+  writeFileSync(odd, '');
+  t.match(await verify(), { ok: true }, 'twin: a file');
 });

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { test } from 'tap';
 import { Database } from '../../server/postgres/database.ts';
 import { withCredentials } from '../../server/postgres/role-url.ts';
-import { loadVerifySettings, verifyOnce } from '../../server/verify/verify.ts';
+import { loadVerifySettings } from '../../server/verify/settings.ts';
+import { verifyOnce } from '../../server/verify/verify.ts';
 import { recordVerdicts } from '../../server/warden/ledger/verdicts.ts';
 import { createTestDatabase, temporaryDirectory, testPasswords } from '../support/database.ts';
 import { Sealer, writeEntries } from '../support/record.ts';
@@ -35,18 +36,18 @@ test('its verdict is told by the role that only reads, recorded by the warden, a
   const given = loadVerifySettings(file);
 
   t.match(await verifyOnce(auditor, given), { verdict: 'good', entries: 420 });
-  await recordVerdicts(warden, 24);
+  await recordVerdicts(warden, { any: 24, full: 26 });
   t.match(await sql.query("select sensitive from ledger where kind = 'ledger.verified'"), [
     { sensitive: { verdict: 'good', entries: 420 } },
   ]);
-  await recordVerdicts(warden, 24);
+  await recordVerdicts(warden, { any: 24, full: 26 });
   t.equal((await sql.query("select 1 from ledger where kind = 'ledger.verified'")).length, 1, 'once');
   t.same(await sql.query('select 1 from alert'), [], 'and nobody is alarmed');
 
   await sql.query("update ledger_verdict set at = at - interval '25 hours'");
-  await recordVerdicts(warden, null);
+  await recordVerdicts(warden, { any: null, full: null });
   t.same(await sql.query('select 1 from alert'), [], 'where none is set up, silence is no alarm');
-  await recordVerdicts(warden, 24);
+  await recordVerdicts(warden, { any: 24, full: 26 });
   t.match(await sql.query('select kind, text from alert'), [
     { kind: 'ledger.not-verified', text: /nobody has verified the record for 25 h/ },
   ]);
@@ -59,7 +60,7 @@ test('its verdict is told by the role that only reads, recorded by the warden, a
   await sql.query(`alter table ${table[0]?.name} disable trigger ledger_is_insert_only`);
   await sql.query(`update ${table[0]?.name} set bytes = 1 where number = 7`);
   t.match(await verifyOnce(auditor, given), { verdict: 'bad' }, 'an entry that was changed');
-  await recordVerdicts(warden, 24);
+  await recordVerdicts(warden, { any: 24, full: 26 });
   t.match(await sql.query("select text from alert where text like 'the record does not verify%'"), [{ text: /.+/ }]);
 
   await t.rejects(
@@ -69,7 +70,7 @@ test('its verdict is told by the role that only reads, recorded by the warden, a
     'it writes in no other way',
   );
   await sql.query(
-    "insert into ledger_verdict (host, verdict, heads, entries, findings, text) select 'h', 'good', 0, 0, 0, '' from generate_series(1, 60)",
+    "insert into ledger_verdict (host, verdict, heads, entries, findings, text, run) select 'h', 'good', 0, 0, 0, '', 'full' from generate_series(1, 60)",
   );
   await t.rejects(verifyOnce(auditor, given), { code: 'unavailable' }, 'nor more than a few an hour');
 });

@@ -21,8 +21,7 @@ const depositor = 'depositor';
 const rate = 256 * 2 ** 20;
 const statementBytes = 100_000;
 /** What the warden says of the edge that lies: it is true. */
-const saysOfTaken =
-  /(?:"node":"p2"|"others":true),.*"msg":"an edge said something of a wrong form(?: \(\d+ more times within a minute\))?"/;
+const saysOfTaken = /(?:"node":"p2"|"others":true),.*"msg":"an edge sent a malformed message(?: \(\d+ more times within a minute\))?"/;
 /** No other file is so long. */
 export const stillBytes = 98_317;
 const withRate = (given: ScopeBudget): ScopeBudget => ({ ...given, out: { ...given.out, rate }, in: { ...given.in, rate } });

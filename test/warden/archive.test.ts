@@ -248,9 +248,9 @@ test('a statement whose own month leaves stays, and what stands on it is proved:
   const world = await recordWorld(t);
   const { sql, database, options, count, archiveDirectory, signing, keep } = world;
   const [customer] = customers;
-  await world.old(5, 30);
+  await world.old(7, 30);
   await archiveDue(options);
-  // It was told in the month behind it, which is due as well by now.
+  // It was told three months later, and that month is due as well by now.
   await sql.query('set session_replication_role = replica');
   await sql.query("update ledger_fresh set at = at - interval '4 months'");
   await sql.query('set session_replication_role = origin');
@@ -261,7 +261,7 @@ test('a statement whose own month leaves stays, and what stands on it is proved:
     await archiveDue(options);
     await world.sealAndWitness();
   }
-  t.same([await world.isOnline(5), await world.isOnline(4)], [false, false]);
+  t.same([await world.isOnline(7), await world.isOnline(4)], [false, false]);
   t.equal(await count('ledger_kept'), 3, 'what was told of the first month is there still');
   t.not(await database.withSystem(monthsMark), mark, 'and whoever verifies meanwhile can tell');
   t.equal(await database.withSystem(monthsMark), await database.withSystem(monthsMark), 'twin: while none leaves it is the same');
@@ -401,4 +401,34 @@ test('a month leaves the database, and an archive its directory, when so many mo
       [4, 3, 2].filter((months) => months >= retention),
       `${retention} months are kept, the current one among them`,
     );
+});
+
+test('a row that names another file deletes nothing, and an alarm says so; the archive of its month goes', async (t) => {
+  const world = await recordWorld(t);
+  const { sql, options, archiveDirectory, directory, count } = world;
+  const secret = join(directory, 'secret.key');
+  writeFileSync(secret, 'a key');
+  mkdirSync(archiveDirectory);
+  const own = join(archiveDirectory, 'ledger-2015-02.jsonl.gz');
+  const neighbour = join(archiveDirectory, 'ledger-2015-03.jsonl.gz');
+  for (const path of [own, neighbour]) writeFileSync(path, 'an archive');
+  // Whoever owns the database is held up by no trigger of ours.
+  await sql.query('alter table ledger_archive disable trigger user');
+  const plant = (month: string, file: string) =>
+    sql.query("insert into ledger_archive (month, file, sha256, entries) values ($1, $2, sha256('x'), 0)", [month, file]);
+  await plant('2014-12-01', '../secret.key');
+  await plant('2015-01-01', 'ledger-2015-03.jsonl.gz');
+  await plant('2015-02-01', 'ledger-2015-02.jsonl.gz');
+  for (let i = 0; i < 3; i += 1) {
+    await archiveDue(options);
+    await world.sealAndWitness();
+  }
+  t.ok(existsSync(secret), 'a path out of the directory');
+  t.ok(existsSync(neighbour), 'the file of another month');
+  t.notOk(existsSync(own), 'twin: the file of its own month, whose retention has ended');
+  t.equal(await count('ledger_archive where deleted_at is not null'), 1);
+  t.same(
+    (await sql.query("select distinct subject from alert where kind = 'ledger.archive-stuck' order by 1")).map((row) => row),
+    [{ subject: '2014-12' }, { subject: '2015-01' }],
+  );
 });

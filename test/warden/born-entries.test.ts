@@ -108,6 +108,62 @@ test('an entry that is changed before it is sealed, and one that is sealed with 
   t.match(await sealed.freezes(), [{ why: 'diverged', text: /does not say any more what was written/ }]);
 });
 
+test('an entry of which no row, another one, an impossible number or another time comes back: nothing is done, and the record is frozen', async (t) => {
+  const trigger = async (sql: Awaited<ReturnType<typeof createTestDatabase>>, body: string): Promise<void> => {
+    await sql.query(`create function other() returns trigger language plpgsql as $$ begin ${body} end $$`);
+    await sql.query('create trigger other before insert on ledger_fresh for each row execute function other()');
+  };
+  const withTrigger = (body: string) => (sql: Awaited<ReturnType<typeof createTestDatabase>>) =>
+    trigger(sql, `if new.kind = 'extent.stored' then ${body} end if; return new;`);
+  const cases = [
+    { touch: withTrigger('return null;'), fault: 'came back as 0 rows' },
+    { touch: withTrigger(`new.kind := 'session.opened';`), fault: 'came back with another kind than was sent' },
+    { touch: withTrigger(`new.customer_id := gen_random_uuid();`), fault: 'came back with another customer_id than was sent' },
+    { touch: withTrigger(`new.public := '{"digest": "y"}';`), fault: 'came back with another public than was sent' },
+    { touch: withTrigger(`new.id := 1000000000000001;`), fault: 'was given the number 1000000000000001, which is not possible' },
+    {
+      touch: withTrigger(`new.at := new.at + interval '40 days';`),
+      fault: /^was given the time .* which the database's clock does not show/,
+    },
+  ];
+  for (const { touch, fault } of cases) {
+    const { sql, births, guard, write, freezes } = await setUp(t);
+    await write();
+    await beats();
+    t.same(guard.state, { is: 'open' }, 'twin: as it was sent');
+    await touch(sql);
+    await t.rejects(write(), { code: 'unavailable' });
+    t.equal(
+      (await sql.query('select 1 from ledger_fresh where kind <> $1', ['ledger.frozen'])).length,
+      1,
+      'only the first one was written',
+    );
+    t.ok(births.size >= 1, 'which is watched');
+    await until('it is frozen', async () => (await freezes()).length === 1);
+    const [freeze] = await freezes();
+    t.equal(freeze?.why, 'diverged');
+    t.match(freeze?.text, /^an entry \(extent\.stored\) that this warden wrote .*; its effect was undone: the record was touched$/);
+    const said = freeze?.text.replace('an entry (extent.stored) that this warden wrote ', '').replace(/; its effect.*/, '');
+    t.match(said, fault);
+  }
+});
+
+test('an effect that goes on over an entry that was refused is not committed', async (t) => {
+  const { sql, database } = await setUp(t);
+  await sql.query('create function other() returns trigger language plpgsql as $$ begin return null; end $$');
+  await sql.query('create trigger other before insert on ledger_fresh for each row execute function other()');
+  await sql.query('create table effect (n int)');
+  await sql.query('grant insert on effect to cofferdam_warden');
+  const effect = (kind: 'extent.stored' | undefined): Promise<void> =>
+    database.withSystem(async (tx) => {
+      await tx.query('insert into effect values (1)');
+      if (kind !== undefined) await record(tx, { kind, observer: 'warden', public: { digest: 'x' } }).catch(() => {});
+    });
+  await effect(undefined);
+  await t.rejects(effect('extent.stored'), { code: 'unavailable' });
+  t.equal((await sql.query('select 1 from effect')).length, 1, 'only the twin');
+});
+
 test('twin: what is sealed as it was written is forgotten, by whichever warden, set aside first, or undone in parts', async (t) => {
   const { sql, births, database, guard, write, seal, freezes } = await setUp(t);
   for (let i = 0; i < 5; i += 1) await write();
@@ -177,7 +233,7 @@ test('a transaction that ran twice, and one of which nobody knows how it ended',
 
 test('what was given up with a release is forgotten, and the era that begins is watched; what another server lost is behind', async (t) => {
   const sql = await createTestDatabase(t);
-  const births = createBirths({ unseenEntriesMax: 100 });
+  const births = createBirths({ unseenEntriesMax: 100, clockJumpMs: 30_000 });
   const database = new Database({ url: sql.wardenUrl, applicationName: 'test', connectionsMax: 1, drafts: () => births.begin() });
   t.teardown(() => database.close());
   const born = new Born(database, births);
@@ -188,27 +244,36 @@ test('what was given up with a release is forgotten, and the era that begins is 
     await sql.query('delete from ledger_fresh');
     await sql.query('set session_replication_role = origin');
   };
+  const keys = createKeyRing(ledgerConfig(temporaryDirectory(t), {}));
+  const signing = await database.withSystem(async (tx): Promise<Signing> => {
+    const origin = originOf((await installationId(tx)).id);
+    return { origin, signer: keys.checkpointSigner(origin) };
+  });
   const seen = (): Promise<Look> => database.withSystem(look);
-  t.equal(await born.look(await seen()), undefined);
+  t.equal(await born.look(await seen(), signing, []), undefined);
   await write();
   await lose();
-  t.match(await born.look(await seen()), { why: 'diverged', facts: { missed: 1, kind: 'extent.stored' } });
-  t.match(await born.look(await seen()), { why: 'diverged' }, 'each look finds it again');
+  t.match(await born.look(await seen(), signing, []), { why: 'diverged', facts: { missed: 1, kind: 'extent.stored' } });
+  t.match(await born.look(await seen(), signing, []), { why: 'diverged' }, 'each look finds it again');
   // That two operators signed it is test/attack/restored-database.
   await sql.query('update ledger_state set era = 2');
-  t.equal(await born.look(await seen()), undefined, 'no second finding');
+  t.equal(await born.look(await seen(), signing, []), undefined, 'no second finding');
   t.equal(births.size, 0);
   await write();
-  t.equal(await born.look(await seen()), undefined);
+  t.equal(await born.look(await seen(), signing, []), undefined);
   t.equal(births.size, 1);
   await lose();
-  t.match(await born.look(await seen()), { why: 'diverged' }, 'the next one is missed');
+  t.match(await born.look(await seen(), signing, []), { why: 'diverged' }, 'the next one is missed');
 
   const other = { ...(await seen()), identity: '8/1' };
-  t.equal(await born.look(other), undefined, 'another server answers than the one at which the beat began: the next beat knows which');
-  t.match(await born.look(await seen()), { why: 'behind', text: /another server or timeline, and lost what was committed/ });
+  t.equal(
+    await born.look(other, signing, []),
+    undefined,
+    'another server answers than the one at which the beat began: the next beat knows which',
+  );
+  t.match(await born.look(await seen(), signing, []), { why: 'behind', text: /another server or timeline, and lost what was committed/ });
   await sql.query('update ledger_state set era = 3');
-  t.equal(await born.look(await seen()), undefined);
+  t.equal(await born.look(await seen(), signing, []), undefined);
 });
 
 test('so many are remembered; beyond that nothing begins, and beyond twice as many nothing is written', async (t) => {
@@ -272,4 +337,37 @@ test('the admin process misses an entry of its own: one critical alert an hour, 
     ),
     { code: 'bug' },
   );
+});
+
+test('the admin process says that an entry of its own was not written as it was sent, and that one waits for too long', async (t) => {
+  const { sql, config, log } = await setUp(t);
+  const start = async (witnessAlarmMs: number) => {
+    const entries = new OwnEntries({ ...config.limits, witnessAlarmMs }, log);
+    const admin = new Database({ url: sql.adminUrl, applicationName: 'test', connectionsMax: 1, drafts: () => entries.begin() });
+    t.teardown(() => admin.close());
+    await entries.look(admin);
+    const facts = { operator: 'olga', role: 'security-officer', operation: 'ledger.status', params: '{}', allowed: true };
+    return { look: () => entries.look(admin, 0), ask: () => admin.withSystem((tx) => recordCall(tx, 'operator.asked', facts)) };
+  };
+  const alerts = async () =>
+    (await sql.query<{ text: string }>("select text from alert where kind = 'ledger.entry-missed'")).map((row) => row.text);
+  const patient = await start(600_000);
+  await patient.ask();
+  await delay(20);
+  await patient.look();
+  t.same(await alerts(), [], 'twin: it waits, and not for long');
+  const hasty = await start(10);
+  await hasty.ask();
+  await delay(20);
+  await hasty.look();
+  t.match(await alerts(), [/^the entry \d+ that the admin process wrote has not been seen sealed for too long$/]);
+
+  await sql.query('delete from alert');
+  await sql.query("create function other() returns trigger language plpgsql as $$ begin new.operator := 'oscar'; return new; end $$");
+  await sql.query('create trigger other before insert on ledger_fresh for each row execute function other()');
+  await t.rejects(patient.ask(), { code: 'unavailable' });
+  await patient.look();
+  t.match(await alerts(), [
+    /^the database did not write an entry \(operator\.asked\) as the admin process sent it, and the call was undone/,
+  ]);
 });

@@ -142,8 +142,12 @@ test('an object is taken over as a copy of exactly what was said', async (t) => 
   const content = randomBytes(3_000_000);
   const incoming = join(paths.incoming(node), object);
   writeFileSync(incoming, content);
-  await t.rejects(stageObject(paths, node, object, content.length - 1), { code: 'invalid', message: /not what was said/ }, 'another size');
-  await t.rejects(stageObject(paths, node, newObject(), 1), { code: 'invalid', message: /not there/ }, 'not there');
+  await t.rejects(stageObject(paths, node, object, content.length - 1), { code: 'invalid', message: /the declared size/ }, 'another size');
+  await t.rejects(
+    stageObject(paths, node, newObject(), 1),
+    { code: 'invalid', message: /the object is missing or cannot be opened/ },
+    'not there',
+  );
   const other = join(paths.incoming(node), '..', 'other');
   writeFileSync(other, '0123456789');
   const kinds: readonly (readonly [string, (path: string) => void])[] = [
@@ -185,7 +189,7 @@ test('an object that has its name is never replaced: the same bytes again are th
   t.equal(changed.digest.toString('hex'), createHash('sha256').update(second).digest('hex'));
   await publishObject(paths, before);
   await publishObject(paths, again);
-  await t.rejects(publishObject(paths, changed), { code: 'conflict', message: /other content/ });
+  await t.rejects(publishObject(paths, changed), { code: 'conflict', message: /different content/ });
   for (const one of [before, again, changed]) await discardStaged(one);
   t.ok(readFileSync(objectPath(paths.objects, object)).equals(first), 'the first one stands');
   writeFileSync(incoming, 'short');
@@ -287,7 +291,7 @@ test('what an edge puts beside its objects stops nobody: cleared where it can be
     'all but what could not, and what is young',
   );
   t.match(await alerts(), [{ subject: paths.incoming(node), facts: { foreign: 5, left: 1, removed: 5 } }]);
-  t.match((await alerts())[0]?.text, /5 things that are no objects; 1 things that cannot be removed/);
+  t.match((await alerts())[0]?.text, /5 entries that are not objects; 1 entries that cannot be removed/);
   rmSync(at(directories.full), { recursive: true });
   await sql.query('delete from alert');
   await collectStrays(warden as Warden);

@@ -84,17 +84,17 @@ test('a key is confirmed by a second person who manages its account, and revoked
   const confirmed = (name: Name, key: Key): Promise<string> => outcome(name, (acting, person) => confirm(acting, person, key.fingerprint));
   const revoked = (name: Name, key: Key): Promise<string> => outcome(name, (acting, person) => revokeKey(acting, person, key.fingerprint));
 
-  t.equal(await confirmed('alice', waiting), 'denied: a second person confirms it, not the one who asked for it');
+  t.equal(await confirmed('alice', waiting), 'denied: a key is confirmed by a second person, not by the one who asked for it');
   t.equal(await confirmed('bob', waiting), `${waiting.fingerprint} of batch is good now`, 'the twin');
-  t.equal(await confirmed('bob', good), 'conflict: this key waits for no confirmation');
-  t.equal(await confirmed('carol', ofCarol), 'denied: your account does not manage the accounts of your house');
+  t.equal(await confirmed('bob', good), 'conflict: this key is not waiting for a confirmation');
+  t.equal(await confirmed('carol', ofCarol), 'denied: your account does not manage the accounts of your organisation');
   t.equal(await confirmed('alice', ofAlice), `${ofAlice.fingerprint} of alice is good now`, "one's own, that an operator issued");
   for (const key of [ofCarol, foreign]) {
     t.equal(await confirmed('bob', key), unknown, 'of another person, or of another house');
     t.equal(await revoked('bob', key), unknown);
   }
-  t.match(await revoked('bob', good), /of batch is never good again/);
-  t.match(await revoked('carol', ofCarol), /of carol is never good again/, "one's own");
+  t.match(await revoked('bob', good), /of batch was revoked for good/);
+  t.match(await revoked('carol', ofCarol), /of carol was revoked for good/, "one's own");
   t.equal(await revoked('carol', good), unknown, 'who manages nobody');
   t.equal(await outcome('alice', (acting, person) => revokeKey(acting, person, makeKey().fingerprint)), unknown, 'a key that nobody has');
 });
@@ -127,7 +127,8 @@ test('a new key is asked for by a current key of its own account', async (t) => 
   // The twin: its signature is taken, and the next one is looked at.
   const unproved = signedRequest(installation, 'batch', own, wanted, { ...namespaces, wanted: 'file' });
   t.equal(await ask('alice', unproved), `denied: neither signature is one by the new key itself ${how}`);
-  const notYours = 'denied: you may ask for keys of your own account and, when you manage them, of the machine accounts of your house';
+  const notYours =
+    'denied: you may ask for keys of your own account and, when you manage them, of the machine accounts of your organisation';
   const elsewhere = signedRequest('7b0f9a52-97a5-4c7b-9f4e-0d1f4d9b8a11', 'batch', own, wanted);
   t.match(
     await ask('alice', elsewhere),

@@ -165,7 +165,7 @@ test('a row that is made was never sealed: a generation that stands there alread
     `create function planted() returns trigger language plpgsql as $$ begin new.generation := ${last?.n}; return new; end $$`,
   );
   await sql.query('create trigger planted before insert on seal for each row execute function planted()');
-  await t.rejects(make('globex'), { code: 'denied', message: /not of the generation that was declared/ });
+  await t.rejects(make('globex'), { code: 'denied', message: /its generation is not the one that was declared/ });
   t.equal(await alarms(), 1);
   await sql.query('drop trigger planted on seal');
   await make('globex');

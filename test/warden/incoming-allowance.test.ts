@@ -71,7 +71,7 @@ test('more bytes than an edge may have lying in the store', async (t) => {
   const [alarm, ...more] = await alarms();
   t.match(
     alarm,
-    /^critical partner-1\/incoming: partner-1 has more lying in the store than an edge may \(0\.0 GiB that no upload waits for, in 2 files\)/,
+    /^critical partner-1\/incoming: partner-1 exceeds its limit in the incoming directory \(0\.0 GiB that no upload waits for, in 2 files\)/,
   );
   t.same(more, []);
   rmSync(join(place('partner-1'), object(2)));
@@ -102,7 +102,7 @@ test('what cannot be counted is too much', async (t) => {
   rmSync(place('partner-1'), { recursive: true });
   writeFileSync(place('partner-1'), '');
   t.equal(await verdict('partner-1'), refused);
-  t.match(await alarms(), [/they cannot be counted/]);
+  t.match(await alarms(), [/its files cannot be counted/]);
   rmSync(place('partner-1'));
   mkdirSync(place('partner-1'));
   t.equal(await verdict('partner-1'), 'may begin');
@@ -138,7 +138,7 @@ test('a whole gateway', async (t) => {
     return false;
   };
   t.ok(await meets(/no space for new files|Failure/), 'its edge begins no new file');
-  t.match((await world.cofferctl(['alert', 'list'])).out, /partner-1 has more lying in the store/);
+  t.match((await world.cofferctl(['alert', 'list'])).out, /partner-1 exceeds its limit in the incoming directory/);
   const own = await world.sftp('processor', [`put ${file} acme/collect/answer`]);
   t.equal(own.code, 0, `the other plane goes on: ${own.err}`);
   rmSync(left);

@@ -3,6 +3,7 @@ import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Test, test } from 'tap';
 import { createAuthority, issueServerCertificate } from '../../certs/authority.ts';
+import { ledgerStatus } from '../../server/admin/ledger/status-queries.ts';
 import { originOf, parseNote } from '../../server/domain/ledger/checkpoint.ts';
 import { createLogger } from '../../server/observability/logger.ts';
 import { Database } from '../../server/postgres/database.ts';
@@ -148,6 +149,8 @@ async function setUp(t: Test) {
 
 test('a required witness goes away: alarm, then nothing is served, then it comes back', async (t) => {
   const { sql, server, write, ledger } = await setUp(t);
+  const admin = new Database({ url: sql.adminUrl, applicationName: 'test', connectionsMax: 1 });
+  t.teardown(() => admin.close());
   const { guard, start } = ledger();
   await start();
   await write();
@@ -156,12 +159,19 @@ test('a required witness goes away: alarm, then nothing is served, then it comes
   const stateAt = async (): Promise<string> => (guard.state.is === 'open' ? 'open' : guard.state.why);
   await server.stop();
   await write();
-  await until('the alarm', async () => (await sql.query("select 1 from alert where kind = 'ledger.late'")).length === 1);
+  const alarm = () => sql.query<{ text: string }>("select text from alert where kind = 'ledger.late'");
+  await until('the alarm', async () => (await alarm()).length === 1);
   await until('nothing is served', async () => (await stateAt()) === 'late');
   t.throws(() => guard.require(), { code: 'unavailable' });
+  const status = () => admin.withSystem((tx) => ledgerStatus(tx, []));
+  await until('it names who is behind', async () =>
+    /\(behind is far: the witness far .* cannot be reached/.test((await alarm())[0]?.text ?? ''),
+  );
+  t.match((await status()).late, { behind: /^far: /, stopMs: 1500 }, 'and so does ledger status');
   await server.start();
   await until('it serves again', async () => (await stateAt()) === 'open');
   guard.require();
+  await until('ledger status has nothing to say', async () => (await status()).late === null);
   const [row] = await sql.query<{ heads: string }>('select count(*) as heads from ledger_head');
   await until('and the witness has everything', () => parseNote(server.notes.at(-1) ?? note).checkpoint.size >= Number(row?.heads));
 });

@@ -60,7 +60,7 @@ test('strangers have a part, each of their networks a part of that, and neither 
     { kind: 'node.over-allowance', subject: 'partner-1/strangers', severity: 'warning' },
   ]);
   t.match(await sql.query("select text, next_command from alert where severity = 'warning'"), [
-    { text: /^strangers flood partner-1.*those that people log in from are served/, next_command: /login.strangers/ },
+    { text: /^strangers flood partner-1.*addresses from which people have logged in are still served/, next_command: /login.strangers/ },
   ]);
 });
 

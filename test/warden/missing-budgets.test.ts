@@ -122,7 +122,7 @@ test('a cap that was narrowed does not come back by a start, when its row was de
   t.equal(narrow?.cap, 7, 'narrowed by one');
   await owner(...gone(customer, 'out'));
   await watchMissing(warden);
-  t.match(await alarms(), [/the budget out of customer acme is not there: somebody deleted it/], 'the regular pass says so');
+  t.match(await alarms(), [/the budget out of customer acme is missing: somebody deleted it/], 'the regular pass says so');
   await sql.query('delete from alert');
 
   const second = await start();

@@ -39,7 +39,10 @@ test('over its allowance a node is refused, told of once, and others are not', a
   await accounts.take('self-test.report', taken);
   await accounts.take('self-test.report', taken);
   for (let i = 0; i < 3; i += 1)
-    await t.rejects(accounts.take('self-test.report', taken), { code: 'over-limit', message: /more than it may do/ });
+    await t.rejects(accounts.take('self-test.report', taken), {
+      code: 'over-limit',
+      message: /this server or your network is at its limit/,
+    });
   await t.resolves(accounts.take('self-test.report', other), 'the other node has its own');
   await t.resolves(accounts.take('console.run', taken), 'of another kind there is some left');
   await t.resolves(accounts.take('download.close', taken), 'what ends something is never refused');
@@ -184,7 +187,7 @@ test('one customer, or one account of our own, has a part of each purse, and the
     });
     const node = { node: idOf<NodeName>(`n-${kind}`), plane: 'partner' } as const;
     const take = (token: string): Promise<void> => accounts.take(op, node, { token });
-    const refused = { code: 'over-limit', message: /than one account may/ };
+    const refused = { code: 'over-limit', message: /your account or your organisation is at its limit/ };
     await take('machine');
     await t.rejects(take('machine'), refused, `${op}: an eighth for one account`);
     await t.resolves(take('person'), 'a colleague can still lock it');
@@ -196,9 +199,21 @@ test('one customer, or one account of our own, has a part of each purse, and the
     await t.resolves(take('a session that nobody keeps in mind any more'));
     const alerts = await sql.query('select severity, text, account_id from alert where subject like $1 order by text', [`n-${kind}/%`]);
     t.match(alerts, [
-      { severity: 'warning', text: /^acme-batch asks n-.* for more than one account may/, account_id: machine.account },
-      { severity: 'warning', text: /^acme-second asks n-/, account_id: second.account },
-      { severity: 'warning', text: /^processor asks n-/, account_id: ours.account },
+      {
+        severity: 'warning',
+        text: /^acme-batch has used up the allowance of one account, or of its whole customer, on n-/,
+        account_id: machine.account,
+      },
+      {
+        severity: 'warning',
+        text: /^acme-second has used up the allowance of one account, or of its whole customer, on n-/,
+        account_id: second.account,
+      },
+      {
+        severity: 'warning',
+        text: /^processor has used up the allowance of one account, or of its whole customer, on n-/,
+        account_id: ours.account,
+      },
     ]);
   }
 });

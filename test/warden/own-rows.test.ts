@@ -150,7 +150,7 @@ test('a row that is good by a self-test is good on a verified self-test’s acco
 
 test('a self-test makes nothing on an account or a customer that is not its own', async (t) => {
   const { sql, by, customer, account, folder, folderOf, own } = await setUp(t);
-  const refused = { code: 'denied', message: /nobody may make it so/ };
+  const refused = { code: 'denied', message: /every reader would refuse such a row/ };
   const count = async (): Promise<unknown> =>
     sql.query(
       'select (select count(*)::int from credential) as k, (select count(*)::int from folder) as f, (select count(*)::int from folder_right) as r',

@@ -310,7 +310,7 @@ test('one poisoned row of each pass', async (t) => {
         );
       await run(shelf.warden, all, [bad.key, good.key]);
       t.same([await bad.isDone(), await good.isDone()], [false, true], 'the other one is done');
-      t.match(await alerts(), [{ count: 1, severity: 'critical', text: /could not be done \(poisoned\)/ }], 'it is named');
+      t.match(await alerts(), [{ count: 1, severity: 'critical', text: /failed \(poisoned\)/ }], 'it is named');
       const third = await make(all);
       await run(shelf.warden, all, [bad.key, third.key]);
       t.same([await bad.isDone(), await third.isDone()], [false, true]);
@@ -363,11 +363,7 @@ test('what all rows of a pass fail of is told once, and each of them is left alo
     await pass((key) => `EIO: i/o error, unlink '/objects/${key}'`);
     t.equal(tried.size, i * rowsMax, 'the next ones, and none of those before');
   }
-  t.match(
-    await alerts(),
-    [{ count: 2000, text: /500 rows could not be done for one reason \(EIO/, facts: { count: 500 } }],
-    'one alert of one cause',
-  );
+  t.match(await alerts(), [{ count: 2000, text: /500 rows failed for one reason \(EIO/, facts: { count: 500 } }], 'one alert of one cause');
   const before = works;
   await pass(() => 'EIO');
   t.equal(works, before, 'so many are left alone: the pass rests with them');

@@ -92,7 +92,11 @@ test('that there was a factor is known, though the row and its seal are gone', a
   await enrol();
   await asOwner('delete from second_factor');
   await asOwner("delete from seal where kind = 'second-factor'");
-  await t.rejects(enrol(), { code: 'denied', message: /second-factor .* not of the generation that was declared/ }, 'nobody begins anew');
+  await t.rejects(
+    enrol(),
+    { code: 'denied', message: /second-factor .* its generation is not the one that was declared/ },
+    'nobody begins anew',
+  );
   t.same(await alarms(), ['second-factor']);
   await reset();
   t.equal(await generation(), 2, 'an operator begins anew, and counts on');

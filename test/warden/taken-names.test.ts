@@ -136,7 +136,7 @@ async function liveIn(tx: Transaction, name: string): Promise<string> {
 const inUse = 'conflict: the name is in use';
 const exists = 'conflict: the file exists';
 const delivered = 'denied: a delivered file cannot be changed or replaced';
-const inPart = 'denied: the file was delivered: write it as a whole, not in part';
+const inPart = 'denied: the file was delivered: send the whole file again';
 
 test('opening for writing', async (t) => {
   const { keys, outcome } = await setUp(t);

@@ -19,8 +19,8 @@ test('marks of verdicts are not believed', async (t) => {
     ).map((one) => one.verdict);
   const memory = { newest: null };
   await report('good');
-  await recordVerdicts(warden, null, memory);
-  await recordVerdicts(warden, null, memory);
+  await recordVerdicts(warden, { any: null, full: null }, memory);
+  await recordVerdicts(warden, { any: null, full: null }, memory);
   t.same(await recorded(), ['good'], 'once');
   t.same(await alerts(), [], 'twin: an honest mark is no alarm');
 
@@ -28,19 +28,19 @@ test('marks of verdicts are not believed', async (t) => {
   await report('bad');
   await sql.query('alter table ledger_verdict alter recorded_at drop default');
   await report('good');
-  await recordVerdicts(warden, null, memory);
+  await recordVerdicts(warden, { any: null, full: null }, memory);
   t.same(await recorded(), ['good', 'bad', 'good'], 'a default of the mark keeps nothing back');
   t.match(await alerts(), [{ subject: 'checker', text: /does not verify: an entry is missing/, count: 1 }]);
 
   await report('bad');
   await sql.query('update ledger_verdict set recorded_at = clock_timestamp()');
-  await recordVerdicts(warden, null, memory);
+  await recordVerdicts(warden, { any: null, full: null }, memory);
   t.same(await recorded(), ['good', 'bad', 'good', 'bad'], 'nor does a mark that somebody else made');
   t.match(await alerts(), [
     { subject: 'checker', count: 2 },
     { subject: 'checker, hidden', text: /was marked as recorded before it was/ },
   ]);
-  await recordVerdicts(warden, null, memory);
-  await recordVerdicts(warden, null);
+  await recordVerdicts(warden, { any: null, full: null }, memory);
+  await recordVerdicts(warden, { any: null, full: null });
   t.equal((await recorded()).length, 4, 'twin: nor is anything recorded twice, by this warden or by one that leads later');
 });

@@ -74,7 +74,7 @@ test('what has a receipt and waits', async (t) => {
     const [alert] = await alertsOf(shelf, base);
     t.match(alert, {
       kind: 'deposit.given-back',
-      text: /waits for its marker$/,
+      text: /is published only with its marker$/,
       contact_text: /put its marker \/deposit\/[\da-f-]+\.done beside it to have it delivered/,
     });
     t.notMatch(alert?.contact_text, /rename/, 'a rename delivers nothing there');

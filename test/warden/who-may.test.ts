@@ -141,8 +141,8 @@ test('an upload that is said to be whole is held against what the warden knows',
     [{}, { size: 101 }, /stored size differs/],
     [{ refused: 'over-limit' }, {}, /part of this file was refused/],
     [{ resumedBytes: 100 }, {}, /nothing was added/],
-    [{ base: base(101, true) }, {}, /ends before what was there/],
-    [{ base: base(101, false) }, {}, /ends before what was there/],
+    [{ base: base(101, true) }, {}, /ends before the bytes that were stored already/],
+    [{ base: base(101, false) }, {}, /ends before the bytes that were stored already/],
   ];
   for (const [known, word, why] of refusals)
     t.throws(() => requireWhole({ ...upload, ...known }, { ...said, ...word }), { code: 'conflict', message: why }, why.source);

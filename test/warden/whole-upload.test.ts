@@ -31,6 +31,6 @@ test('an upload is whole when nothing speaks against it', (t) => {
   t.equal(said({ size: 10, resumedBytes: 9 }), 'whole', 'a byte was added');
   for (const resumedBytes of [10, 11]) t.equal(said({ size: 10, resumedBytes }), nothingAdded, `resumed at ${resumedBytes}`);
   t.equal(said({ size: 10, base: 10 }), 'whole', 'as long as what it writes anew');
-  t.equal(said({ size: 10, base: 11 }), 'conflict: the file ends before what was there already: it stays incomplete');
+  t.equal(said({ size: 10, base: 11 }), 'conflict: the file ends before the bytes that were stored already: it stays incomplete');
   t.end();
 });

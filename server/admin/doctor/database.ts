@@ -131,7 +131,7 @@ export function rowSecurityFindings(tables: readonly { readonly table: string; r
       : fault(
           'row-level security',
           someOf(wrong),
-          'alter table NAME enable row level security, force row level security; drop foreign policies; then look who did it',
+          'alter table NAME enable row level security, force row level security; drop foreign policies; then find out who did it',
         ),
   ];
 }
@@ -147,7 +147,7 @@ export function triggerFindings({ unguarded, disabled }: TriggerFacts): readonly
         ),
     ...(disabled.length === 0
       ? []
-      : [fault('triggers', `disabled: ${someOf(disabled)}`, 'alter table NAME enable trigger all; then look who disabled them')]),
+      : [fault('triggers', `disabled: ${someOf(disabled)}`, 'alter table NAME enable trigger all; then find out who disabled them')]),
   ];
 }
 
@@ -160,7 +160,7 @@ export function catalogueFinding(differences: readonly string[]): Finding {
     : fault(
         check,
         differencesInWords(differences, differencesMax),
-        'look who did that, and since when; drop what is unknown, make the others again as migrations/*.sql has them (alter role NAME reset SETTING); until then believe no answer',
+        'find out who did that, and since when; drop what is unknown, make the others again as migrations/*.sql has them (alter role NAME reset SETTING); until then believe no answer',
       );
 }
 

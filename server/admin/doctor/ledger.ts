@@ -9,9 +9,11 @@ import { type Finding, fault, ok, warning } from './finding.ts';
 
 type Status = Result<OperatorToAdmin, 'ledger.status'>;
 
-function witnessFinding(config: Config): Finding {
+function witnessFinding(config: Config, behind: string | null): Finding {
   const { witnesses } = config.ledger;
   const names = witnesses.map((one) => `${one.name} (${one.type})`).join(', ');
+  if (behind !== null)
+    return fault('witnesses', `behind: ${behind}`, 'cofferctl ledger status; OPERATIONS, "A required witness that is away"');
   if (isWitnessedElsewhere(config.ledger, config.runtimeDirectory)) return ok('witnesses', names);
   return config.mode === 'development'
     ? ok('witnesses', `${names}, on this machine: fine for a first look, refused in production`)
@@ -25,19 +27,16 @@ function witnessFinding(config: Config): Finding {
 /** How long, in milliseconds, a month may wait for its witness, for receivers, or for a moment in which nobody reads the record. */
 const patienceMs = 24 * 3_600_000;
 
-/** Returns the finding whether every month that is due has left the database. */
+/** Returns the finding whether every month that is due is archived. */
 function archiveFinding(archiving: Status['archiving'], now: number): Finding {
   const stuck = archiving.filter((one) => one.failedAt !== null || now - Date.parse(one.dueSince) > patienceMs);
   const [first] = stuck;
   if (first === undefined)
-    return ok(
-      'archives',
-      archiving.length === 0 ? 'every month that is due has left the database' : `${archiving.length} months are on their way`,
-    );
+    return ok('archives', archiving.length === 0 ? 'every month that is due is archived' : `${archiving.length} months are being archived`);
   const more = stuck.length === 1 ? '' : `, and ${stuck.length - 1} more`;
   return warning(
     'archives',
-    `${first.month} should have left the database ${first.dueSince.slice(0, 10)} and is there: ${first.why ?? 'it goes on'}${more}`,
+    `${first.month} has been due for archiving since ${first.dueSince.slice(0, 10)} and is still in the database: ${first.why ?? 'archiving goes on'}${more}`,
     'cofferctl ledger status; OPERATIONS, "Archives"',
   );
 }
@@ -52,32 +51,57 @@ function verifiedFinding(config: Config, said: Status['verified'], now: number):
   if (hours === null)
     return config.mode === 'development'
       ? ok('verification', 'no standing verification is set up')
-      : warning('verification', 'no standing verification is set up: nobody looks whether the record is whole', next);
+      : warning('verification', 'no standing verification is set up: nobody checks whether the record is complete', next);
   if (said === null) return fault('verification', 'the standing verification has never said anything', next);
   const age = now - Date.parse(said.at);
   if (said.verdict === 'bad') return fault('verification', `${said.host} says the record does not verify: ${said.text}`, next);
   if (said.verdict === 'failed') return fault('verification', `${said.host} could not verify: ${said.text}`, next);
   if (age > hours * 3_600_000) return fault('verification', `nobody has verified the record for ${Math.floor(age / 3_600_000)} h`, next);
-  return ok('verification', `${said.verdict} at ${said.at}, by ${said.host}`);
+  return ok('verification', `${said.verdict} at ${said.at}, by ${said.host}, ${runText(said)}`);
+}
+
+/** What the last run read. */
+const runText = ({ run, since }: NonNullable<Status['verified']>): string =>
+  run === 'full' || since === null ? 'which read everything' : `which read what was sealed behind head ${since.head}`;
+
+/** The runs between look at new entries only: that an old one was changed is found by the next one that reads everything. */
+function fullyVerifiedFinding(config: Config, said: Status['fullyVerified'], now: number): readonly Finding[] {
+  const hours = config.ledger.fullyVerifiedWithinHours;
+  if (hours === null) return [];
+  const next = 'cofferctl ledger status; OPERATIONS, "Standing verification"';
+  if (said === null) return [fault('full verification', 'no run of the standing verification has read the whole record yet', next)];
+  const age = now - Date.parse(said.at);
+  return [
+    age > hours * 3_600_000
+      ? fault('full verification', `nobody has verified the whole record for ${Math.floor(age / 3_600_000)} h`, next)
+      : ok('full verification', `${said.verdict} at ${said.at}, by ${said.host}: ${said.entries} entries`),
+  ];
 }
 
 export function ledgerFindings(config: Config, status: Status): readonly Finding[] {
   const { witnessAlarmMs, witnessStopMs } = config.limits;
   const lateMs = Math.max(status.unsealedMs, status.unwitnessedMs);
   const what = status.unsealedMs > status.unwitnessedMs ? 'entries without a seal' : 'a checkpoint without a witness';
-  const next = "look at the warden's log: does the witness answer, can it be written (df -h)?";
+  const behind = status.late?.behind ?? null;
+  const who = behind === null ? '' : ` (${behind})`;
+  const next = "cofferctl ledger status; look at the warden's log: does the witness answer, can it be written (df -h)?";
   const state =
     status.freeze !== null
       ? fault('record', `frozen: ${status.freeze.text}`, 'cofferctl ledger status')
       : lateMs >= witnessStopMs
-        ? fault('record', `nothing is served: ${what} for ${Math.round(lateMs / 1000)} s`, next)
+        ? fault('record', `nothing is served: ${what} for ${Math.round(lateMs / 1000)} s${who}`, next)
         : lateMs >= witnessAlarmMs
-          ? fault('record', `${what} for ${Math.round(lateMs / 1000)} s; after ${witnessStopMs / 1000} s nothing more is served`, next)
+          ? fault(
+              'record',
+              `${what} for ${Math.round(lateMs / 1000)} s${who}; after ${witnessStopMs / 1000} s nothing more is served`,
+              next,
+            )
           : ok('record', `${status.entries} entries sealed, checkpoint of ${status.checkpointAt ?? 'nothing yet'}`);
   return [
     state,
-    witnessFinding(config),
+    witnessFinding(config, behind),
     archiveFinding(status.archiving, Date.now()),
     verifiedFinding(config, status.verified, Date.now()),
+    ...fullyVerifiedFinding(config, status.fullyVerified, Date.now()),
   ];
 }

@@ -111,7 +111,7 @@ function knownSockets(config: Config): ReadonlyMap<string, string> {
   const paths = runtimePaths(config);
   return new Map([
     [paths.bootstrapSocket, 'warden: root of this host makes the first operators here, once'],
-    [paths.adminSocket, 'admin: members of cofferdam-operators may knock, the client certificate is the gate'],
+    [paths.adminSocket, 'admin: members of cofferdam-operators may connect; the client certificate decides who is served'],
     ...config.edges.map((edge) => [paths.wardenSocket(edge.node), `warden: for edge ${edge.node} only`] as const),
     ...(config.database.embedded ? [[`${paths.postgresSocketDirectory}/.s.PGSQL.5432`, 'database: by password'] as const] : []),
   ]);
@@ -128,7 +128,7 @@ function unixFinding(listener: UnixListener, known: ReadonlyMap<string, string>)
     ? fault(
         check,
         `unix socket, ${rights}: no part of the product listens there`,
-        `ss -lxpe 'src = ${listener.path}' shows the process; end it, and look how it came there`,
+        `ss -lxpe 'src = ${listener.path}' shows the process; end it, and find out how it came there`,
       )
     : ok(check, `${name}; unix socket, ${rights}`);
 }

@@ -82,7 +82,7 @@ export function controlFindings(controls: readonly ControlRow[], silent: readonl
       fault(`controls of ${node}`, 'it serves, and does not report on its self-test', 'look at the edge\'s log for "self-test"'),
     ),
     ...(failed.length + silent.length === 0 && controls.length > 0
-      ? [ok('controls', `${controls.length} controls were driven into their limit and bit`)]
+      ? [ok('controls', `${controls.length} controls were driven into their limit and worked`)]
       : []),
   ];
 }

@@ -30,7 +30,7 @@ function missingFinding({ scope, name, customer, direction }: MissingBudget): Fi
   const words = scopeOnCommandLine(scope, name, customer);
   return fault(
     'budgets',
-    `the budget ${direction} of ${words.replace(/^--/, '').replace(' --', ', ')} is not there: somebody deleted it, and nothing is granted through it`,
+    `the budget ${direction} of ${words.replace(/^--/, '').replace(' --', ', ')} is missing: somebody deleted it, and nothing is granted through it`,
     `cofferctl budget set ${words} --direction ${direction} --files-day N --reason TEXT`,
   );
 }

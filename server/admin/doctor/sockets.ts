@@ -4,6 +4,7 @@
 import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { endianness, networkInterfaces } from 'node:os';
 import { type NetSocket, parseNetSockets, parseUnixSockets } from '../../domain/listening-sockets.ts';
+import { entryPart, filePart } from '../../domain/path-parts.ts';
 
 export type TcpListener = NetSocket & {
   /** The ids of the processes that hold the socket, among those that this process may inspect. */
@@ -43,7 +44,7 @@ function socketHolders(): ReadonlyMap<number, readonly number[]> {
     for (const one of descriptors) {
       let target: string;
       try {
-        target = readlinkSync(`/proc/${pid}/fd/${one}`);
+        target = readlinkSync(`/proc/${pid}/fd/${entryPart(one)}`);
       } catch {
         continue;
       }
@@ -95,7 +96,7 @@ export function nameOfProcess(pid: number): string {
 /** Reads the sockets. Throws a RangeError, or the error of the file system, when the kernel's tables cannot be read. */
 export function readSockets(runtimeDirectory: string): Sockets {
   // `/proc/net` is not used, because it is hidden from a process that may see only processes (ProcSubset=pid).
-  const table = (name: string): string => readFileSync(`/proc/self/net/${name}`, 'utf8');
+  const table = (name: string): string => readFileSync(`/proc/self/net/${filePart(name)}`, 'utf8');
   const holders = socketHolders();
   const tcp = ['tcp', 'tcp6'].flatMap((name) => {
     const six = name === 'tcp6';

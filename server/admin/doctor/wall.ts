@@ -117,7 +117,7 @@ function judgeDirectory(one: Place, seen: Stats, idsOf: IdsOf): readonly Finding
         ]),
     ...(extra === 0
       ? []
-      : [fault(check, `has mode ${octal(seen.mode)}, wider than ${octal(one.mode)}`, `${chmod}; then look who went in`)]),
+      : [fault(check, `has mode ${octal(seen.mode)}, wider than ${octal(one.mode)}`, `${chmod}; then find out who used this`)]),
     ...(extra === 0 && lacking !== 0
       ? [warning(check, `has mode ${octal(seen.mode)}, narrower than ${octal(one.mode)}: a role cannot do its work`, chmod)]
       : []),
@@ -201,7 +201,7 @@ export function fileFindings(config: Config, idsOf: IdsOf = holders(config)): re
 
 /** Returns the finding whether any role can write to the program that all roles run, or to the matrix of rights. No role may. */
 export function programFinding(project: string, areUsersKnown: boolean): Finding {
-  const parts = [
+  const names = [
     '',
     'server',
     'server/main.ts',
@@ -211,7 +211,8 @@ export function programFinding(project: string, areUsersKnown: boolean): Finding
     'migrations/grants.sql',
     'node_modules',
     'node_modules/.cofferdam-stripped',
-  ].map((name) => join(project, name));
+  ] as const;
+  const parts = names.map((name) => join(project, name));
   const mayWrite = (path: string): boolean => {
     const seen = look(path);
     if (typeof seen === 'object' && (seen.mode & 0o002) !== 0) return true;

@@ -125,7 +125,7 @@ export async function eachDeposit(snapshot: Snapshot, chosen: Chosen, onRow: (ro
 export async function eachAction(
   snapshot: Snapshot,
   spellings: readonly string[],
-  chosen: Pick<Chosen, 'account' | 'since' | 'until'>,
+  chosen: { readonly account: string | null; readonly since: string | null; readonly until: string | null },
   onRow: (row: IncidentRow<'actions'>) => void,
 ): Promise<number> {
   return snapshot.each(

@@ -2,7 +2,7 @@
 // Must never: report less than the record says. When a step fails, the whole answer fails.
 import { CofferdamError } from '../../domain/errors.ts';
 import { certaintyOf } from '../../domain/incident/certainty.ts';
-import { choosesSessions, concernsLogins, type Selection } from '../../domain/incident/selection.ts';
+import { choosesSessions, concernsLogins, kindOfSelection, type Selection } from '../../domain/incident/selection.ts';
 import type { SharedSnapshot, Snapshot } from '../../postgres/snapshot.ts';
 import type { IncidentPart, IncidentRow, IncidentSummary, RecordState } from '../../rpc/operator-incident.ts';
 import { ledgerStatus } from '../ledger/status-queries.ts';
@@ -12,18 +12,22 @@ import {
   type Chosen,
   clientsLike,
   countFailedLogins,
+  eachCustomerOfSessions,
   eachOlderSession,
   eachSession,
+  eachTrace,
   type FoundSession,
   findAccountId,
   goBySessions,
   isKnownNode,
   isKnownOperator,
+  type Marks,
   type SessionQuestion,
   sessionsOnNode,
   spanOfRecord,
   spellingsOf,
   touchedBy,
+  unknownSelectors,
 } from './selection-queries.ts';
 import type { Spool } from './spool.ts';
 import { Totals } from './totals.ts';
@@ -54,7 +58,7 @@ type Found = {
 async function findSessions(
   { snapshot, spool, progress }: Work,
   question: SessionQuestion,
-  isChosen: boolean,
+  { isChosen, subject, marks }: { readonly isChosen: boolean; readonly subject: string; readonly marks: Marks | null },
   span: { readonly now: string; readonly oldestOnline: string | null },
 ): Promise<Found> {
   progress('sessions');
@@ -88,10 +92,27 @@ async function findSessions(
   const { node, since, until, account } = question;
   const from = since !== null && since > first ? since : first;
   const end = until !== null && until < last ? until : last;
-  // A slice that is made later from this answer ends at the time at which the answer was asked for. One millisecond is
-  // added, because `now` was cut to milliseconds.
-  const asked = until ?? new Date(Date.parse(span.now) + 1).toISOString();
-  return { chosen: { sessions: isChosen ? ids : null, node, since, until: asked, account }, accounts, from, until: end };
+  // A slice that is made later from this answer ends at the time at which the answer was asked for, also when a later
+  // time was given. One millisecond is added, because `now` was cut to milliseconds.
+  const asked = new Date(Date.parse(span.now) + 1).toISOString();
+  const stop = until === null || Date.parse(until) > Date.parse(asked) ? asked : until;
+  return { chosen: { sessions: isChosen ? ids : null, node, since, until: stop, account, subject, marks }, accounts, from, until: end };
+}
+
+/** Returns what an entry of no session must name. A session was asked for by its id: then no other entry belongs. */
+const marksOf = ({ credential, source, clients, session }: SessionQuestion, operators: readonly string[] | null): Marks | null =>
+  session === null ? { credential, source, clients, operators } : null;
+
+/** Counts the entries that belong to the selection for each customer, and lists those of no session. */
+async function findTraces({ snapshot, spool, totals, progress }: Work, chosen: Chosen): Promise<void> {
+  progress('traces');
+  await goBySessions(snapshot, chosen.sessions);
+  await eachCustomerOfSessions(snapshot, chosen, (row) => totals.addEntries(row));
+  await goBySessions(snapshot, null);
+  await eachTrace(snapshot, chosen, (row) => {
+    spool.add('traces', row.customerId ?? '', row);
+    totals.addTrace(row);
+  });
 }
 
 function fileRow({ sent, unclear, sha256Differs, sizeDiffers, ...row }: FoundFile): IncidentRow<'files'> {
@@ -198,6 +219,8 @@ export async function findScope(
   progress('selection');
   const span = await spanOfRecord(snapshot);
   const { since = null, until = null, operator } = selection;
+  if (since !== null && Date.parse(since) > Date.parse(span.now))
+    throw new CofferdamError('invalid', `the window begins at ${since}, which is in the future: the record says nothing of it`);
   const account = selection.account === undefined ? null : ((await findAccountId(snapshot, selection.account)) ?? null);
   if (selection.account !== undefined && account === null)
     throw new CofferdamError('not-found', `there is no account named ${selection.account}: see \`cofferctl account list\``);
@@ -223,23 +246,34 @@ export async function findScope(
         : null,
   };
   const record = await recordState(snapshot, span.oldestOnline, since);
-  const found = await findSessions(work, question, choosesSessions(selection), span);
+  const found = await findSessions(
+    work,
+    question,
+    {
+      isChosen: choosesSessions(selection),
+      subject: kindOfSelection(selection),
+      marks: marksOf(question, operator === undefined ? null : spellings),
+    },
+    span,
+  );
   let actions = 0;
   if (operator !== undefined) {
     progress('actions');
     actions = await eachAction(snapshot, spellings, { account, since, until }, (row) => spool.add('actions', '', row));
   }
   await findActivity(snapshot, work, found, isListed);
-  await goBySessions(snapshot, null);
+  await findTraces(work, found.chosen);
   const logins = concernsLogins(selection) ? await countFailedLogins(snapshot, question) : undefined;
   progress('customers');
   for (const row of work.totals.rows()) spool.add('customers', row.customerId ?? '', row);
   spool.flush();
   const names = await accountNames(snapshot, [...found.accounts], accountsShownMax + 1);
+  const all = work.totals.all();
+  const isEmpty = all.entries + actions + (logins?.strangers ?? 0) === 0 && spool.rowsOf('sessions') === 0;
   const summary: IncidentSummary = {
     record,
     totals: {
-      ...work.totals.all(),
+      ...all,
       sessions: spool.rowsOf('sessions'),
       actions,
       refusedLogins: logins?.refused ?? 0,
@@ -247,6 +281,9 @@ export async function findScope(
       refusedSessions: logins?.sessions ?? 0,
       strangerLogins: logins?.strangers ?? 0,
     },
+    window: { since, until: found.chosen.until },
+    isEmpty,
+    unknown: isEmpty ? (await unknownSelectors(snapshot, question)).map((name) => `${name} ${question[name]}`) : [],
     accounts: names.slice(0, accountsShownMax),
     accountsMore: names.length > accountsShownMax,
     hasUnread: isListed,

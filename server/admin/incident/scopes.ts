@@ -24,7 +24,7 @@ import { listArchives } from './archive-queries.ts';
 import { hunt } from './hunt.ts';
 import { findScope } from './scope.ts';
 import type { Chosen } from './selection-queries.ts';
-import { writeSlice } from './slice.ts';
+import { nameProof, writeSlice } from './slice.ts';
 import { Spool } from './spool.ts';
 
 export const scopeLimits = {
@@ -227,6 +227,15 @@ export class Scopes {
     });
     const { rows, next } = spool.page(part, undefined, offset);
     return { rows: [...rows], next };
+  }
+
+  /** Returns by which sealed entry the customer got its name, for a tree of that size; null when it cannot be proved from here. */
+  async createdBy({
+    customerId,
+    size,
+  }: Params<OperatorToAdmin, 'incident.created-by'>): Promise<Result<OperatorToAdmin, 'incident.created-by'>> {
+    const proof = await this.#withinCall((snapshot) => nameProof(snapshot, customerId, size));
+    return { proof: proof === undefined ? null : { ...proof, shown: [...proof.shown], path: [...proof.path] } };
   }
 
   async stop(): Promise<void> {

@@ -10,8 +10,20 @@ export type Chosen = {
   readonly sessions: readonly string[] | null;
   readonly node: string | null;
   readonly since: string | null;
-  readonly until: string | null;
+  /** The end of the window, which is never later than the time at which the answer was asked for. */
+  readonly until: string;
   readonly account: string | null;
+  /** What was asked by, in words that name nobody (`kindOfSelection`). */
+  readonly subject: string;
+  /** What an entry of no session must name to belong to the selection; null when only entries of sessions belong. */
+  readonly marks: Marks | null;
+};
+/** The fields that an entry must name itself; null means any value. The account, the node and the time are those of `Chosen`. */
+export type Marks = {
+  readonly credential: string | null;
+  readonly source: string | null;
+  readonly clients: readonly string[] | null;
+  readonly operators: readonly string[] | null;
 };
 export const chosenValues = ({ sessions, node, since, until, account }: Chosen): readonly unknown[] => [
   sessions,
@@ -27,6 +39,76 @@ export const chosenValues = ({ sessions, node, since, until, account }: Chosen):
  */
 export const selected =
   '($1::uuid[] is null or l.session_id = any ($1)) and ($2::text is null or l.node = $2) and ($5::uuid is null or l.account_id = $5) and ($3::timestamptz is null or l.at >= $3) and ($4::timestamptz is null or l.at < $4)';
+
+/**
+ * The condition for the entries `l` that belong to the selection without a session, with the parameters `chosenValues`
+ * and then those of `markValues`: failed logins that name everything that was asked for, such as those with a stolen key,
+ * and what an operator did when the question is about an operator. An address is compared as a range as well as by containment, as in `eachSession`.
+ */
+const marked =
+  "l.session_id is null and $6::boolean and ($7::text is null or l.credential = $7 or l.also_credential = $7) and ($8::inet is null or (l.source >= $8 and l.source <= set_masklen(broadcast($8::inet), case family($8::inet) when 4 then 32 else 128 end) and l.source <<= $8)) and ($9::text[] is null or l.client = any ($9)) and case when $10::text[] is null then l.kind in ('login.refused', 'login.partial', 'session.refused') else l.operator = any ($10) end and ($2::text is null or l.node = $2) and ($5::uuid is null or l.account_id = $5) and ($3::timestamptz is null or l.at >= $3) and ($4::timestamptz is null or l.at < $4)";
+const markValues = ({ marks }: Chosen): readonly unknown[] => [
+  marks !== null,
+  marks?.credential ?? null,
+  marks?.source ?? null,
+  marks?.clients ?? null,
+  marks?.operators ?? null,
+];
+/**
+ * The condition for every entry `l` that belongs to the selection, with the parameters of `belongingValues`. Scopes,
+ * packs, slices and assurances have this one definition.
+ */
+export const belongs = `((${selected}) or (${marked}))`;
+export const belongingValues = (chosen: Chosen): readonly unknown[] => [...chosenValues(chosen), ...markValues(chosen)];
+
+export type OfCustomer = { readonly customer: string | null; readonly customerId: string | null; readonly entries: number };
+
+/** Calls `onRow` with the number of entries of the chosen sessions for each customer, and for the entries of no customer. */
+export async function eachCustomerOfSessions(snapshot: Snapshot, chosen: Chosen, onRow: (row: OfCustomer) => void): Promise<number> {
+  return snapshot.each<OfCustomer>(
+    `select c.name::text as customer, n.* from (select l.customer_id as "customerId", count(*) as entries from ledger l where ${selected} group by 1) n
+       left join customer c on c.id = n."customerId"`,
+    chosenValues(chosen),
+    onRow,
+  );
+}
+
+/** Calls `onRow` for each entry that belongs to the selection without a session, in the order of customers and of time. */
+export async function eachTrace(snapshot: Snapshot, chosen: Chosen, onRow: (row: IncidentRow<'traces'>) => void): Promise<number> {
+  if (chosen.sessions === null || chosen.marks === null) return 0;
+  return snapshot.each(
+    `select c.name::text as customer, l.customer_id as "customerId", l.at, l.kind, a.name::text as account, l.public as facts
+     from ledger l left join customer c on c.id = l.customer_id left join account a on a.id = l.account_id
+     where ($1::uuid[] is not null) and ${marked} order by c.name::text collate "C" nulls last, l.customer_id, l.at, l.id`,
+    belongingValues(chosen),
+    onRow,
+  );
+}
+
+/**
+ * Returns which of the selectors occur nowhere in the record, and in no row of the catalogue. It is asked only when
+ * nothing was found: a slip of the pen finds nothing, too.
+ */
+export async function unknownSelectors(
+  snapshot: Snapshot,
+  question: SessionQuestion,
+): Promise<readonly ('credential' | 'source' | 'client' | 'session')[]> {
+  const { credential, source, clients, session } = question;
+  const [row] = await snapshot.query<{ credential: boolean; source: boolean; session: boolean }>(
+    `select $1::text is null or exists (select from credential where fingerprint = $1) or exists (select from ledger l where l.credential = $1)
+         or exists (select from ledger l where l.also_credential = $1) as credential,
+       $2::inet is null or exists (select from ledger l where l.source >= $2 and l.source <= set_masklen(broadcast($2::inet), case family($2::inet) when 4 then 32 else 128 end) and l.source <<= $2) as source,
+       $3::uuid is null or exists (select from session where id = $3) or exists (select from ledger l where l.session_id = $3) as session`,
+    [credential, source, session],
+  );
+  return [
+    ...(row?.credential === false ? (['credential'] as const) : []),
+    ...(row?.source === false ? (['source'] as const) : []),
+    ...(clients?.length === 0 ? (['client'] as const) : []),
+    ...(row?.session === false ? (['session'] as const) : []),
+  ];
+}
+
 /**
  * The selection counts as a small part of the record when the record has more than this number of entries for each
  * chosen session. That is ten times what a session usually leaves.

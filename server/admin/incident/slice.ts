@@ -1,55 +1,65 @@
-// Owns: what a customer is shown of an incident: every entry of its tree between two checkpoints, public fields only,
-// and which of them the incident concerns.
-// Must never: show a sensitive field or an entry of another customer, or leave out an entry between the two checkpoints.
+// Owns: what a customer is shown of an incident: every entry of its tree between two heads that enclose the window asked
+// for, public fields only, and which of them the incident concerns.
+// Must never: show a sensitive field or an entry of another customer, leave out an entry between the two heads, or pass
+// off two heads as enclosing a window that they do not enclose.
 import { hash } from 'node:crypto';
 import { CofferdamError } from '../../domain/errors.ts';
 import { classDigest, publicArray, sensitiveArray } from '../../domain/ledger/leaf.ts';
 import type { Snapshot } from '../../postgres/snapshot.ts';
-import { type Anchor, type EpochAnchors, frontierAt } from '../ledger/proofs.ts';
+import { blocksOf, leavesOf } from '../ledger/proof-queries.ts';
+import { type Anchor, type EpochAnchors, frontierAt, TreeProofs } from '../ledger/proofs.ts';
 import type { Chosen } from './selection-queries.ts';
-import { extentOf, pageOfSlice, timesOf } from './slice-queries.ts';
+import { createdEntry, extentOf, pageOfSlice, type SliceEntry } from './slice-queries.ts';
 
 const sha256 = (data: Uint8Array): Buffer => hash('sha256', data, 'buffer');
 const pageRows = 2000;
 
-const micros = (instant: string): number => Date.parse(instant) * 1000;
-const shown = (at: number): string => new Date(at / 1000).toISOString();
+/** Returns an instant in microseconds since 1970. A finer one is rounded by `round` to whole milliseconds. */
+const micros = (instant: string, round: 'down' | 'up' = 'down'): number => {
+  const milliseconds = Date.parse(instant);
+  return (milliseconds + (round === 'up' && /\.\d{3}0*[1-9]/.test(instant) ? 1 : 0)) * 1000;
+};
+
+type Ends = { readonly from: Anchor | undefined; readonly to: Anchor; readonly begin: number | null; readonly end: number };
 
 /**
- * Returns what the slice is about, in words that reveal nothing internal and nothing about another customer. What the
- * operator searched for is not named.
- */
-function subjectOf({ since, until }: Chosen, now: number): string {
-  const end = until === null ? shown(now) : shown(micros(until));
-  return since === null ? `what happened up to ${end} (UTC)` : `what happened from ${shown(micros(since))} to ${end} (UTC)`;
-}
-
-type Ends = { readonly from: Anchor | undefined; readonly to: Anchor; readonly subject: string };
-
-/**
- * Returns the epochs between which every entry lies that the scope concerns, or undefined when the customer has no
- * tree. Throws `conflict` when the newest of these entries are in no witnessed epoch yet.
+ * Returns the window asked for and the epochs that enclose it, or undefined when the customer has no tree. Throws
+ * `conflict` when no witnessed epoch ends it yet. Without a beginning the window is everything, from the first entry on.
  */
 async function endsOf(tx: Snapshot, anchors: EpochAnchors, chosen: Chosen, customer: string): Promise<Ends | undefined> {
-  const { first, now } = await timesOf(tx, chosen, customer);
+  const [begin, end] = [chosen.since === null ? null : micros(chosen.since), micros(chosen.until, 'up')];
   const newest = await anchors.find(tx, null);
   if (newest === undefined)
     throw new CofferdamError('conflict', 'no head of the record that names all trees has its witness yet: ask again in a moment');
+  if (newest.at < end) throw tooNew();
   const to = await newest.of(customer);
-  if (to === undefined) {
-    if (first !== null) throw tooNew();
-    return undefined;
-  }
-  const begins = chosen.since === null ? first : micros(chosen.since);
-  const before = begins === null ? undefined : await anchors.find(tx, begins);
-  return { from: await before?.of(customer), to, subject: subjectOf(chosen, now) };
+  if (to === undefined) return undefined;
+  const before = begin === null ? undefined : await anchors.find(tx, begin);
+  return { from: await before?.of(customer), to, begin, end };
 }
 
 const tooNew = (): CofferdamError =>
   new CofferdamError(
     'conflict',
-    'the newest entries that this is about are not in an epoch of the record yet: `cofferctl incident pack` begins one',
+    'the end of the window that this is about is in no witnessed epoch of the record yet: `cofferctl incident pack` begins one',
   );
+
+export type NameProof = {
+  readonly shown: readonly unknown[];
+  readonly salt: string;
+  readonly sensitive: string;
+  readonly path: readonly string[];
+};
+
+/** Returns what a customer is shown of an entry: its public fields, and a digest of the others. */
+function shownOf({ salt, selected: _selected, ...entry }: SliceEntry): Omit<NameProof, 'path'> {
+  return {
+    // The first element is the label of the hash and is left out, because it is the same for every entry.
+    shown: publicArray(entry).slice(1),
+    salt: salt.subarray(0, 16).toString('hex'),
+    sensitive: Buffer.from(classDigest(sha256, salt.subarray(16), sensitiveArray(entry))).toString('hex'),
+  };
+}
 
 /**
  * Calls `onRow` with each line of a slice as a value (docs/reference/ledger-format.md). There are none when the
@@ -64,17 +74,19 @@ export async function writeSlice(
 ): Promise<void> {
   const ends = await endsOf(tx, anchors, chosen, customer);
   if (ends === undefined) return;
-  const { from, to, subject } = ends;
+  const { from, to, begin, end: until } = ends;
   const [first, end] = [from?.tree.size ?? 0, to.tree.size];
   const { within, behind } = await extentOf(tx, chosen, customer, first, end);
   if (behind > 0) throw tooNew();
   const frontier = from === undefined ? [] : await frontierAt(tx, customer, first);
   onRow({
     slice: {
-      version: 2,
+      version: 3,
       customer,
+      begin,
+      end: until,
       says: within > 0 ? 'affected' : 'not-affected',
-      subject,
+      subject: chosen.subject,
       from: from ?? null,
       frontier,
       to,
@@ -85,19 +97,35 @@ export async function writeSlice(
   for (let next = first; next < end; ) {
     const rows = await pageOfSlice(tx, chosen, customer, next, end, pageRows);
     if (rows.length === 0) throw notOnline();
-    for (const { salt, selected, ...entry } of rows) {
-      if (entry.position !== next) throw notOnline();
-      onRow({
-        // The first element is the label of the hash and is left out, because it is the same for every entry.
-        shown: publicArray(entry).slice(1),
-        salt: salt.subarray(0, 16).toString('hex'),
-        sensitive: Buffer.from(classDigest(sha256, salt.subarray(16), sensitiveArray(entry))).toString('hex'),
-        selected,
-      });
+    for (const row of rows) {
+      if (row.position !== next) throw notOnline();
+      onRow({ ...shownOf(row), selected: row.selected });
       next += 1;
     }
   }
 }
 
+/**
+ * Returns the entry by which the customer was created, with its audit path in the customer's tree of that size, or
+ * undefined when it cannot be proved from here. The customer's name is what this entry says, whatever the catalogue says.
+ */
+export async function nameProof(tx: Snapshot, customer: string, size: number): Promise<NameProof | undefined> {
+  const entry = await createdEntry(tx, customer, size);
+  if (entry === undefined) return undefined;
+  try {
+    const tree = await TreeProofs.load(size, await blocksOf(tx, customer, size), (first, end) => leavesOf(tx, customer, first, end));
+    const path = (await tree.path(entry.position)).map((one) => Buffer.from(one).toString('base64'));
+    const { shown, salt, sensitive } = shownOf(entry);
+    return { shown, salt, sensitive, path };
+  } catch (error) {
+    // What an archive holds cannot be proved from here.
+    if (error instanceof CofferdamError && error.code === 'conflict') return undefined;
+    throw error;
+  }
+}
+
 const notOnline = (): CofferdamError =>
-  new CofferdamError('conflict', "part of this customer's record is in an archive: it cannot be shown as a whole from here");
+  new CofferdamError(
+    'conflict',
+    "part of this customer's record is in an archive: it cannot be shown as a whole from here; name a later time (--since)",
+  );

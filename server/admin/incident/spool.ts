@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { closeSync, openSync, readSync, unlinkSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { CofferdamError } from '../../domain/errors.ts';
+import { filePart } from '../../domain/path-parts.ts';
 
 const bufferBytes = 256 * 1024;
 const copyBytes = 4 * 1024 * 1024;
@@ -35,7 +36,7 @@ export class Spool {
     this.#directory = directory;
     this.#limits = limits;
     this.#all = all;
-    const path = join(directory, `.scope-${randomUUID()}`);
+    const path = join(directory, filePart(`.scope-${randomUUID()}`));
     this.#file = openSync(path, 'wx+', 0o600);
     unlinkSync(path);
   }

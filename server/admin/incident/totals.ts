@@ -20,10 +20,15 @@ const zeros = {
   depositBytes: 0,
   unread: 0,
   unreadBytes: 0,
+  failedLogins: 0,
+  entries: 0,
 } as const;
+const failures: ReadonlySet<string> = new Set(['login.refused', 'login.partial', 'session.refused']);
 
 export class Totals {
   readonly #customers = new Map<string | null, CustomerSum>();
+  /** The number of entries that belong to no customer. */
+  #ofNobody = 0;
   #unknownVersions = 0;
   #differing = 0;
 
@@ -61,6 +66,19 @@ export class Totals {
     sum.unreadBytes = addWhole(sum.unreadBytes, bytes);
   }
 
+  addEntries(row: Whose & { readonly entries: number }): void {
+    if (row.customerId === null) this.#ofNobody = addWhole(this.#ofNobody, row.entries);
+    else {
+      const sum = this.#of(row);
+      sum.entries = addWhole(sum.entries, row.entries);
+    }
+  }
+
+  addTrace(row: IncidentRow<'traces'>): void {
+    this.addEntries({ ...row, entries: 1 });
+    if (row.customerId !== null && failures.has(row.kind)) this.#of(row).failedLogins += 1;
+  }
+
   /** Returns the sums of each customer, the most affected customer first. */
   rows(): readonly IncidentRow<'customers'>[] {
     const weight = (one: CustomerSum): number => one.certain + one.possible + one.unsent;
@@ -74,6 +92,12 @@ export class Totals {
     for (const row of this.#customers.values())
       for (const name of Object.keys(zeros) as (keyof typeof zeros)[]) sums[name] = addWhole(sums[name], row[name]);
     const customers = [...this.#customers.values()].filter((one) => one.certain + one.possible + one.unsent > 0).length;
-    return { customers, ...sums, unknownVersions: this.#unknownVersions, differing: this.#differing };
+    return {
+      customers,
+      ...sums,
+      entries: addWhole(sums.entries, this.#ofNobody),
+      unknownVersions: this.#unknownVersions,
+      differing: this.#differing,
+    };
   }
 }

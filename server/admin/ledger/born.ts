@@ -26,6 +26,8 @@ const sayAgainMs = 60_000;
 export class OwnEntries {
   readonly #births: Births;
   readonly #log: Logger;
+  /** An entry that has waited so long to be seen sealed is missed as well, whatever the database shows of it. */
+  readonly #lateMs: number;
   #era: number | undefined;
   /** Since when each missed entry has been missed (monotonic, milliseconds). */
   readonly #missed = new Map<number, number>();
@@ -33,13 +35,18 @@ export class OwnEntries {
   #timer: NodeJS.Timeout | undefined;
   #running: Promise<void> = Promise.resolve();
 
-  constructor({ unseenEntriesMax }: Pick<Config['limits'], 'unseenEntriesMax'>, log: Logger) {
+  constructor(
+    { unseenEntriesMax, clockJumpMs, witnessAlarmMs }: Pick<Config['limits'], 'unseenEntriesMax' | 'clockJumpMs' | 'witnessAlarmMs'>,
+    log: Logger,
+  ) {
     this.#log = log;
+    this.#lateMs = witnessAlarmMs;
     this.#births = new Births({
-      digestOf: (content) => hash('sha256', content, 'base64'),
+      digestOf: (text) => hash('sha256', text, 'base64'),
       now: () => performance.now(),
       entriesMax: unseenEntriesMax,
       unsureMs,
+      clockJumpMs,
     });
   }
 
@@ -70,10 +77,15 @@ export class OwnEntries {
 
   async look(database: Database, patienceMs = missedMs): Promise<void> {
     const births = this.#births;
-    if (births.size === 0 && this.#era !== undefined) return;
     const asked = births.ask(askedMax);
+    const from = performance.now();
     const seen = await database.withSystem((tx) => lookForEntries(tx, asked, numbersMax));
-    if (seen.isFrozen) return;
+    // While the record is frozen no time is judged: operators must be able to write by the clock as it is then.
+    births.heard(seen.isFrozen ? undefined : { database: seen.now, from, to: performance.now() });
+    if (seen.isFrozen) {
+      births.forgetRefused();
+      return;
+    }
     if (this.#era !== seen.era) {
       // Entries that were written before the first look may have any number in the record and are not watched. After a
       // release of a freeze, earlier entries were given up.
@@ -83,14 +95,26 @@ export class OwnEntries {
     }
     const misses = births.learn(asked.ids, seen);
     const now = performance.now();
+    const [refused] = births.refusedUntil(now - patienceMs);
+    if (refused !== undefined) {
+      await this.#say(database, { id: 0, kind: refused.kind, is: 'refused' });
+      births.forgetRefused();
+      return;
+    }
     const before = new Map(this.#missed);
     this.#missed.clear();
     for (const { id } of misses) this.#missed.set(id, before.get(id) ?? now);
     const [first] = misses.filter(({ id }) => now - (before.get(id) ?? Number.POSITIVE_INFINITY) >= patienceMs);
-    if (first !== undefined && now - this.#saidAt >= sayAgainMs) await this.#say(database, first);
+    if (now - this.#saidAt < sayAgainMs) return;
+    if (first !== undefined) await this.#say(database, first);
+    else if (births.oldest !== undefined && births.oldestMs >= this.#lateMs)
+      await this.#say(database, { id: births.oldest, kind: 'of an operator', is: 'late' });
   }
 
-  async #say(database: Database, { id, kind, is }: Miss): Promise<void> {
+  async #say(
+    database: Database,
+    { id, kind, is }: Pick<Miss, 'id' | 'kind'> & { readonly is: Miss['is'] | 'refused' | 'late' },
+  ): Promise<void> {
     this.#log.error({ entry: id, kind, is }, 'an entry that the admin process wrote is missed: the record was touched');
     await database.withSystem((tx) => missEntry(tx, id, kind, is));
     this.#saidAt = performance.now();

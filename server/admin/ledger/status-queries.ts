@@ -57,11 +57,47 @@ async function archivingOf(tx: Transaction): Promise<Status['archiving']> {
   }));
 }
 
-async function newestVerdict(tx: Transaction): Promise<Status['verified']> {
-  const [row] = await tx.query<{ at: Date; host: string; verdict: string; heads: number; entries: number; text: string }>(
-    'select at, host, verdict, heads, entries, text from ledger_verdict order by id desc limit 1',
+/**
+ * What the warden said last about a record that is late, as long as it still is: the alarm names the witnesses that are
+ * behind, with the reasons, and after how long nothing more is served.
+ */
+async function lateOf(tx: Transaction): Promise<Status['late']> {
+  const [row] = await tx.query<{ last_at: Date; text: string; behind: string | null; stop_ms: number | null }>(
+    `select a.last_at, a.text, a.facts ->> 'behind' as behind, (a.facts ->> 'stopMs')::float8 as stop_ms from ledger_state s, alert a
+     where a.kind = 'ledger.late' and a.last_at > least(s.unwitnessed_since, (select min(at) from ledger_fresh where observer <> 'admin'))
+     order by a.last_at desc limit 1`,
   );
-  return row === undefined ? null : { ...row, at: row.at.toISOString() };
+  return row === undefined
+    ? null
+    : { at: row.last_at.toISOString(), text: row.text, behind: row.behind === '' ? null : row.behind, stopMs: row.stop_ms };
+}
+
+type VerdictRow = Omit<NonNullable<Status['verified']>, 'at' | 'since'> & {
+  readonly at: Date;
+  readonly since_head: number | null;
+  readonly since_entry: number | null;
+  readonly since_at: Date | null;
+  readonly full_at: Date | null;
+};
+
+function verdictOf(row: VerdictRow | undefined): Status['verified'] {
+  if (row === undefined) return null;
+  const { at, since_head: head, since_entry: entry, since_at: sinceAt, full_at: fullAt, ...said } = row;
+  const isWhole = head === null || entry === null || sinceAt === null || fullAt === null;
+  const since = isWhole ? null : { head, entry, at: sinceAt.toISOString(), fullAt: fullAt.toISOString() };
+  return { ...said, at: at.toISOString(), since };
+}
+
+/** The newest verdict, and that of the newest full run in which nothing bad was found. */
+async function verdicts(tx: Transaction): Promise<Pick<Status, 'verified' | 'fullyVerified'>> {
+  const [last] = await tx.query<VerdictRow>(
+    'select at, host, verdict, heads, entries, text, run, since_head, since_entry, since_at, full_at from ledger_verdict order by id desc limit 1',
+  );
+  const [full] = await tx.query<VerdictRow>(
+    `select at, host, verdict, heads, entries, text, run, since_head, since_entry, since_at, full_at from ledger_verdict
+     where run = 'full' and verdict in ('good', 'incomplete') order by id desc limit 1`,
+  );
+  return { verified: verdictOf(last), fullyVerified: verdictOf(full) };
 }
 
 export async function ledgerStatus(tx: Transaction, forwards: readonly string[]): Promise<Status> {
@@ -114,10 +150,11 @@ export async function ledgerStatus(tx: Transaction, forwards: readonly string[])
         : { head: row.epoch, at: row.epoch_at.toISOString(), isWitnessed: row.epoch < row.witnessed_size },
     unsealedMs: Math.max(0, Math.round(row.unsealed_ms ?? 0)),
     unwitnessedMs: Math.max(0, Math.round(row.unwitnessed_ms ?? 0)),
+    late: await lateOf(tx),
     verifierKeys: keys,
     months: [...months],
     archiving: await archivingOf(tx),
-    verified: await newestVerdict(tx),
+    ...(await verdicts(tx)),
     forwards: await forwardsOf(tx, forwards),
     freeze: freeze === undefined ? null : shownFreeze(freeze),
   };

@@ -16,11 +16,23 @@ import { type Bound, boundOf, monthsMark, nextTree, pageOfBlocks, pageOfEntries,
 
 type Wish = Params<OperatorToAdmin, 'ledger.verify'>;
 type State = Result<OperatorToAdmin, 'ledger.verification'>;
-type Job = { state: 'running' | 'done' | 'failed'; text: string; entries: number; report: Report | null; isDropped: boolean };
+/** The checkpoints that were brought so far. */
+type Collecting = { readonly witness: Witness; notes: number; last: ReturnType<Witness['add']> };
+type Job = {
+  state: 'running' | 'done' | 'failed';
+  text: string;
+  entries: number;
+  report: Report | null;
+  isDropped: boolean;
+  /** null when the verification has begun. */
+  collecting: Collecting | null;
+};
 
 const pageRows = 2000;
 const keptMs = 60 * 60_000;
 const blockLeaves = 256;
+/** The largest number of checkpoints of one verification. Each different one takes 44 bytes of memory. */
+const notesMax = 1_000_000;
 
 function keyOf(text: string): ReturnType<typeof parseVerifierKey> {
   try {
@@ -44,14 +56,38 @@ export class Verifications {
     this.#jobs.clear();
   }
 
-  start({ keys, notes, maxAgeSeconds }: Wish, by: Claim): { readonly verification: string } {
-    const witness = new Witness(keys.map(keyOf));
-    let last: ReturnType<Witness['add']>;
-    for (const [i, note] of notes.entries()) last = witness.add(note, `checkpoint ${i + 1}`, last);
-    witness.close();
-    const job: Job = { state: 'running', text: 'reading heads', entries: 0, report: null, isDropped: false };
-    const id = randomUUID();
-    this.#jobs.put(by, id, job);
+  /**
+   * Takes checkpoints, and begins to verify when no more are to come. Throws `not-found` for a verification that is
+   * gone, and `conflict` for one that has begun.
+   */
+  take({ keys, notes, maxAgeSeconds, verification: earlier, more = false }: Wish, by: Claim): { readonly verification: string } {
+    const id = earlier ?? randomUUID();
+    if (earlier === undefined) {
+      const witness = new Witness(keys.map(keyOf));
+      const collecting = { witness, notes: 0, last: undefined };
+      this.#jobs.put(by, id, { state: 'running', text: 'reading checkpoints', entries: 0, report: null, isDropped: false, collecting });
+    }
+    const job = this.#jobs.require(id);
+    const { collecting } = job;
+    if (collecting === null) throw new CofferdamError('conflict', 'this verification has begun: it takes no more checkpoints');
+    for (const note of notes) {
+      collecting.notes += 1;
+      collecting.last = collecting.witness.add(note, `checkpoint ${collecting.notes}`, collecting.last);
+    }
+    if (collecting.notes > notesMax)
+      throw new CofferdamError(
+        'over-limit',
+        `more than ${notesMax} checkpoints: verify with \`cofferdam verify\` or the stand-alone verifier`,
+      );
+    if (more) return { verification: id };
+    collecting.witness.close();
+    job.collecting = null;
+    this.#begin(job, collecting.witness, maxAgeSeconds);
+    return { verification: id };
+  }
+
+  #begin(job: Job, witness: Witness, maxAgeSeconds: number): void {
+    job.text = 'reading heads';
     const verification = new Verification({ witness, now: Date.now(), maxAgeSeconds });
     detach(
       this.#run(job, verification).then(
@@ -67,7 +103,6 @@ export class Verifications {
       ),
       unexpected,
     );
-    return { verification: id };
   }
 
   state(id: string): State {

@@ -1,24 +1,28 @@
-// Owns: what may be said of a file whose keys left the warden: how sure it is that somebody outside has its bytes.
-// Must never: call a file unsent while one of its read handles has an end that nobody knows.
+// Owns: how certain it is that somebody outside has the bytes of a file whose extent keys left the warden.
+// Must never: call a file `unsent` while the end of one of its read handles is unknown.
 
 export const certainties = ['certain', 'possible', 'unsent'] as const;
 /**
- * certain: at least one client closed the file itself after bytes had been sent. possible: keys left, and how much arrived nobody knows.
- * unsent: the edge says that nothing went out, or the keys left only to hash a resumed upload. The edge held the keys all the same.
+ * `certain`: at least one client closed the file itself after bytes had been sent. `possible`: keys left the warden,
+ * and nobody knows how many bytes arrived. `unsent`: the edge says that nothing was sent, or the keys left the warden
+ * only to hash a resumed upload; the edge had the keys in either case.
  */
 export type Certainty = (typeof certainties)[number];
 
-/** How one read handle ended, as the record has it. */
+/** How one read handle ended, according to the record. */
 export type HandleEnd = {
-  /** The key of at least one extent left to it. */
+  /** Whether the key of at least one extent left the warden for this handle. */
   readonly isReleased: boolean;
-  /** null: it was never closed, its node died with it. */
+  /** Null when the handle was never closed, because its node died with it. */
   readonly closed: { readonly by: string | null; readonly sentBytes: number | null } | null;
 };
 
 export type HandleVerdict = 'sent' | 'unclear' | 'nothing';
 
-/** What one handle says. Whoever closed it: only the word `client` is the client's own close; an amount that is missing may be any. */
+/**
+ * Returns what one handle says about the file. Only the word `client` means that the client itself closed the handle; a
+ * missing amount may be any amount.
+ */
 export function verdictOf({ isReleased, closed }: HandleEnd): HandleVerdict {
   if (closed === null) return isReleased ? 'unclear' : 'nothing';
   const { by, sentBytes } = closed;
@@ -27,7 +31,7 @@ export function verdictOf({ isReleased, closed }: HandleEnd): HandleVerdict {
   return isReleased ? 'unclear' : 'nothing';
 }
 
-/** The surest of what the handles of a file say. */
+/** Returns the most certain of the verdicts of all handles of a file. */
 export function certaintyOf(handles: { readonly sent: number; readonly unclear: number }): Certainty {
   if (handles.sent > 0) return 'certain';
   return handles.unclear > 0 ? 'possible' : 'unsent';

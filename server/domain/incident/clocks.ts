@@ -1,10 +1,11 @@
-// Owns: until when whom must be told, from the moment of awareness. Facts for a person who decides; no legal advice.
-// Must never: know which of them apply: that depends on who we are to the customer, and on how grave it is.
+// Owns: the deadlines for notifications after an incident, counted from the moment of awareness. They are facts for a
+// person who decides, not legal advice.
+// Must never: decide which of them apply. That depends on our role for the customer and on the severity of the incident.
 
 export type Clock = {
   readonly rule: string;
   readonly what: string;
-  /** UTC, ISO 8601. */
+  /** The deadline in ISO 8601, in UTC. */
   readonly until: string;
   readonly note: string;
 };
@@ -12,7 +13,7 @@ export type Clock = {
 const hourMs = 3_600_000;
 const after = (from: Date, hours: number): Date => new Date(from.getTime() + hours * hourMs);
 
-/** The same day of the next month, or its last day. */
+/** Returns the same day of the next month, or the last day of that month when it is shorter. */
 export function monthAfter(from: Date): Date {
   const last = new Date(Date.UTC(from.getUTCFullYear(), from.getUTCMonth() + 2, 0)).getUTCDate();
   const day = Math.min(from.getUTCDate(), last);
@@ -21,7 +22,10 @@ export function monthAfter(from: Date): Date {
   );
 }
 
-/** In the order in which they end. Counted from awareness, the earliest moment that any of these rules starts from. */
+/**
+ * Returns the deadlines, the earliest first. All are counted from awareness, which is the earliest moment from which
+ * any of these rules counts.
+ */
 export function clocksFrom(aware: Date): readonly Clock[] {
   const initial = after(aware, 24);
   const intermediate = after(initial, 72);

@@ -1,5 +1,6 @@
-// Owns: indicators of compromise as files of partners and authorities list them: types, forms, one spelling of each.
-// Must never: guess between two meanings: what has no form of its own needs its type.
+// Owns: indicators of compromise as partners and authorities list them in files: their types, their forms, and one
+// canonical spelling of each value.
+// Must never: guess between two meanings. A value whose form does not show its type needs the type beside it.
 import { canonicalAddress, parseNetwork } from '../addresses.ts';
 import { isValidAccountName } from '../paths.ts';
 
@@ -12,7 +13,10 @@ export const indicatorsMax = 10_000;
 
 const clientMax = 255;
 const isAddress = (text: string): boolean => canonicalAddress(text) !== '' && !text.includes('%');
-/** An IPv4 network in the spelling of IPv6 is none: whether its length counts bits of the one or the other, nobody knows. */
+/**
+ * An IPv4 network in IPv6 spelling (::ffff:a.b.c.d/N) is refused, because it is unclear whether its length counts bits
+ * of IPv4 or of IPv6.
+ */
 function isNetwork(text: string): boolean {
   const network = text.includes('/') && !text.includes('%') ? parseNetwork(text) : undefined;
   return network !== undefined && text.includes(':') === (network.bytes.length === 16);
@@ -20,7 +24,7 @@ function isNetwork(text: string): boolean {
 const isFingerprint = (text: string): boolean => /^(?:SHA256:[A-Za-z0-9+/]{43}|password:[a-z2-7]{8})$/.test(text);
 const isSha256 = (text: string): boolean => /^[0-9a-fA-F]{64}$/.test(text);
 
-/** The one spelling of a value of this type, or undefined. */
+/** Returns the canonical spelling of a value of this type, or undefined when the value does not have the form of the type. */
 function spelled(type: IndicatorType, text: string): string | undefined {
   switch (type) {
     case 'address':
@@ -28,7 +32,7 @@ function spelled(type: IndicatorType, text: string): string | undefined {
     case 'network':
       return isNetwork(text) ? text.toLowerCase() : isAddress(text) ? canonicalAddress(text) : undefined;
     case 'fingerprint': {
-      // As OpenSSH prints it; padding is left off there.
+      // The canonical form is that of OpenSSH, which prints no padding.
       const plain = text.replace(/^sha256:/i, 'SHA256:').replace(/=$/, '');
       return isFingerprint(plain) ? plain : undefined;
     }
@@ -52,7 +56,7 @@ const examples: Readonly<Record<IndicatorType, string>> = {
   account: 'a name such as acme-batch',
 };
 
-/** A value that stands alone, told by its form. */
+/** Returns the indicator that a value without a type must be, judged by its form, or undefined. */
 function recognised(text: string): Indicator | undefined {
   const plain = spelled('fingerprint', text);
   if (plain !== undefined) return { type: 'fingerprint', value: plain };
@@ -63,7 +67,7 @@ function recognised(text: string): Indicator | undefined {
   return undefined;
 }
 
-/** Cells of one line of CSV; undefined when a quote is not closed. */
+/** Returns the cells of one line of CSV, or undefined when a quote is not closed. */
 function cellsOf(line: string): readonly string[] | undefined {
   const cells: string[] = [];
   for (let rest = line; ; ) {
@@ -80,7 +84,7 @@ function indicatorOf(cells: readonly string[], hasTypes: boolean): Indicator | s
   const [first = '', second] = cells;
   if (!hasTypes) {
     const found = recognised(first);
-    return found ?? `"${first}" has no form of its own: write it as type,value below the header type,value`;
+    return found ?? `"${first}" cannot be recognised by its form: write it as type,value below the header type,value`;
   }
   const type = indicatorTypes.find((one) => one === first.toLowerCase());
   if (type === undefined) return `"${first}" is no type: ${indicatorTypes.join(', ')}`;
@@ -88,7 +92,10 @@ function indicatorOf(cells: readonly string[], hasTypes: boolean): Indicator | s
   return value === undefined ? `"${second ?? ''}" is no ${type}: ${examples[type]}` : { type, value };
 }
 
-/** A whole file: `type,value[,note]` below such a header, or bare values. Lines that begin with # are comments. All faults at once. */
+/**
+ * Parses a whole file: lines of `type,value[,note]` below that header, or bare values. Lines that begin with # are
+ * comments. All faults are returned together.
+ */
 export function parseIndicators(text: string): {
   readonly indicators: readonly ListedIndicator[];
   readonly faults: readonly IndicatorFault[];

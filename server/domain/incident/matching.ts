@@ -1,17 +1,21 @@
-// Owns: whether indicators occur in one entry: the same rules as the SQL that asks the database (server/admin/incident/hunt-queries.ts), for entries in archives.
+// Owns: whether indicators occur in one entry. The rules are those of the SQL that searches the database
+// (server/admin/incident/hunt-queries.ts), applied to entries in archives.
 // Must never: depend on anything but the indicators and the entry.
 import { plainAddressBytes } from '../addresses.ts';
 import { CofferdamError } from '../errors.ts';
 import type { ArchivedEntry } from '../ledger/archive-line.ts';
 import type { Indicator, IndicatorType } from './indicators.ts';
 
-/** Which indicators, by their place in the list, each at most once. */
+/** Returns the indicators that occur in an entry, as positions in the list of indicators. Each position occurs at most once. */
 export type Matcher = (entry: ArchivedEntry) => readonly number[];
 
 type Index = Map<string, number[]>;
 const none: readonly number[] = [];
 const strangersBits = 64;
-/** Places that are remembered for the spellings of sources and clients; then they are forgotten. */
+/**
+ * The largest number of positions in the cache of results for sources and for client identifications. When a cache has
+ * more, it is emptied.
+ */
 const rememberedMax = 200_000;
 
 function put(index: Index, key: string, place: number): void {
@@ -37,14 +41,17 @@ function remembering(find: (key: string) => readonly number[]): (key: string) =>
   };
 }
 
-/** The first bits of an address, the others zero, as a key; 4 and 16 bytes never give the same one. */
+/**
+ * Returns a map key for the first `bits` bits of an address, with all other bits set to zero. An address of 4 bytes and
+ * one of 16 bytes never have the same key.
+ */
 const prefixKey = (bytes: Uint8Array, bits: number): string =>
   String.fromCharCode(...bytes.map((byte, i) => byte & (0xff << (8 - Math.min(8, Math.max(0, bits - 8 * i))))));
 
 type Wanted = readonly (readonly [value: string, place: number])[];
 type Net = { readonly bytes: Uint8Array; readonly bits: number; readonly place: number };
 
-/** An address is a network of all its bits. */
+/** A single address is treated as a network with all its bits. */
 const netsOf = (wanted: Wanted): readonly Net[] =>
   wanted.flatMap(([value, place]) => {
     const [host = '', length] = value.split('/');
@@ -69,7 +76,10 @@ function networkMatcher(nets: readonly Net[]): (source: string) => readonly numb
   };
 }
 
-/** Strangers of IPv6 are kept by network: what is narrower may have been among them. The network's own first address is found as it stands. */
+/**
+ * Entries about IPv6 strangers name a network of 64 bits, so an indicator that is narrower may have been among them. An
+ * indicator that is the first address of its /64 is left out here, because the ordinary network matcher already finds it.
+ */
 function strangersMatcher(nets: readonly Net[]): (source: string) => readonly number[] {
   const index: Index = new Map();
   for (const { bytes, bits, place } of nets) {
@@ -82,7 +92,7 @@ function strangersMatcher(nets: readonly Net[]): (source: string) => readonly nu
   };
 }
 
-/** As the database folds it, whatever its locale: A to Z only. */
+/** Returns the text with A to Z in lower case and nothing else changed, as the database compares it (collation "C"). */
 const folded = (text: string): string => text.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
 
 function clientMatcher(wanted: Wanted): (client: string) => readonly number[] {
@@ -107,7 +117,10 @@ function field(text: string, ...path: readonly string[]): unknown {
   return value ?? undefined;
 }
 
-/** The hash of a file, and of an operator's key: by its certificate, or as the key that a change names. */
+/**
+ * Yields the SHA-256 of a file, and the fingerprint of an operator's key: of the certificate that was used, or of the
+ * key that a change names.
+ */
 function* digestsOf({ publicText, sensitiveText, operator }: ArchivedEntry): Generator<string> {
   const ofFile = publicText.includes('"sha256"') ? field(publicText, 'sha256') : undefined;
   if (typeof ofFile === 'string') yield ofFile;
@@ -116,7 +129,10 @@ function* digestsOf({ publicText, sensitiveText, operator }: ArchivedEntry): Gen
   if (typeof ofKey === 'string' && ofKey !== ofFile) yield ofKey;
 }
 
-/** `accounts`: ids by name; an account that is not there occurs nowhere. Throws `corrupt` when a text that it must look into is not JSON. */
+/**
+ * Returns a matcher for these indicators. `accounts` maps account names to ids; a name that is missing there never
+ * matches. The matcher throws `corrupt` when it has to read a text of the entry that is not JSON.
+ */
 export function matcherOf(indicators: readonly Indicator[], accounts: ReadonlyMap<string, string>): Matcher {
   const of = (...types: readonly IndicatorType[]): Wanted =>
     indicators.flatMap(({ type, value }, place) => (types.includes(type) ? [[value, place] as const] : []));

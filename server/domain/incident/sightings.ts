@@ -1,8 +1,8 @@
-// Owns: what is added up of the entries in which an indicator occurs.
-// Must never: hold more ids than it may, or leave one out in silence.
+// Owns: the sums over the entries in which an indicator occurs.
+// Must never: hold more ids than its limit, or leave out an id without saying so.
 import type { ArchivedEntry } from '../ledger/archive-line.ts';
 
-/** Instants in microseconds since 1970. */
+/** `first` and `last` are in microseconds since 1970. */
 export type Sightings = {
   readonly hits: number;
   readonly first: number;
@@ -22,13 +22,16 @@ type Growing = {
   readonly kinds: Map<string, number>;
 };
 
-/** Of sessions, accounts, customers and kinds, over all indicators. */
+/** The largest number of sessions, accounts, customers and kinds that are held for all indicators together. */
 export const sightingIdsMax = 2_000_000;
 
 export type Tally = {
-  /** False: there is no room for more; `widest` says which indicator has most. */
+  /**
+   * Adds an entry for the indicators at these positions. Returns false when the limit is exceeded; then `widest` tells
+   * which indicator has the most sessions.
+   */
   add(entry: ArchivedEntry, places: readonly number[]): boolean;
-  /** The place of the indicator with most sessions. */
+  /** Returns the position of the indicator with the most sessions, or -1 when nothing was added. */
   widest(): number;
   readonly sightings: ReadonlyMap<number, Sightings>;
 };

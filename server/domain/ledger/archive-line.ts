@@ -1,7 +1,8 @@
-// Owns: reading one line of an archive of the record (docs/reference/ledger-format.md, "A dump"), as far as questions about an incident need it.
-// Must never: take a line of another shape for an entry.
+// Owns: parsing one line of an archive of the record (docs/reference/ledger-format.md, "A dump"), with the fields that
+// questions about an incident need.
+// Must never: accept a line of another shape as an entry.
 
-/** `at` in microseconds since 1970; both texts are JSON as the database showed it. */
+/** One entry. `at` is in microseconds since 1970; both texts are JSON as the database wrote it. */
 export type ArchivedEntry = {
   readonly number: number;
   readonly at: number;
@@ -31,7 +32,7 @@ function parsed(line: string): unknown {
   }
 }
 
-/** Undefined: it is no line of an entry. */
+/** Returns the entry of a line, or undefined when the line is no entry. */
 export function parseArchiveLine(line: string): ArchivedEntry | undefined {
   const value = parsed(line);
   const entry = typeof value === 'object' && value !== null && 'entry' in value ? value.entry : undefined;

@@ -1,74 +1,109 @@
-// Owns: what a process wrote into the record and has not seen sealed yet: of each entry its id, its kind and the digest of its content, as the database gave it back.
-// Must never: forget an entry because there are many; remember one whose transaction was undone; keep what two operators gave up with a release (decision 0036).
+// Owns: the entries that a process wrote into the record and has not yet seen sealed: of each its id, its kind, and the
+// digest of its content as the database returned it.
+// Must never: forget an entry because there are many; remember an entry whose transaction was rolled back; keep entries
+// that two operators gave up with a release (decisions 36 and 42).
 import { CofferdamError } from '../errors.ts';
+import { idOfEntry, microsOf, parseEntry, textOfWritten, type WrittenEntry } from './written.ts';
 
-/** A written entry, as text that names every column: `(id,"at",kind,…)`. */
+/** A written entry as the text of its row, with the values of all columns: `(id,"at",kind,…)`. */
 export type Content = string;
-export type DigestOf = (content: Content) => string;
+/** The digest of the text by which two readings of an entry are compared (`textOfWritten`). */
+export type DigestOf = (text: string) => string;
 
 export type Birth = {
   readonly id: number;
   readonly kind: string;
   readonly digest: string;
-  /** Its number in the record will be higher than this. */
+  /** The number that the entry gets in the record will be higher than this. */
   readonly above: number;
-  /** By a clock of the caller's, milliseconds. */
+  /** When the entry was written, in milliseconds of the caller's clock. */
   readonly at: number;
-  /** Nobody knows whether its transaction was committed. */
+  /** Whether it is unknown if the transaction was committed. */
   readonly isUnsure: boolean;
-  /** Written to a server or timeline before the present one. */
+  /** Whether the entry was written to another server or timeline than the present one. */
   readonly isOfOtherServer: boolean;
 };
 
-/** How a transaction ended. `unknown`: its connection was lost while it was being committed. */
+/** How a transaction ended. `unknown`: its connection was lost during the commit. */
 export type End = 'committed' | 'undone' | 'unknown';
 
-/** What one transaction writes. */
+/** The entries that one transaction writes. */
 export type Draft = {
-  /** Before something is written. Throws `unavailable` when nothing more may be. */
+  /** Throws `unavailable` when no more entries may be written. It must be called before each entry. */
   requireRoom(): void;
-  add(content: Content): void;
-  /** A statement that was run: a savepoint, and the way back to it, are told from the others. */
+  /** The clock of the caller's by which births are judged, in milliseconds. */
+  now(): number;
+  /** What is impossible about an entry that was asked for at `askedAt` and came back now, as the end of a sentence: its time, or its number. */
+  faultOf(written: WrittenEntry, askedAt: number): string | undefined;
+  /** The database did not take an entry as it was written. Its transaction can no longer be committed, and whoever watches learns of it. */
+  refuse(kind: string, fault: string): void;
+  /** Before the commit. Throws `unavailable` when an entry of this transaction was refused. */
+  requireWritten(): void;
+  add(written: WrittenEntry): void;
+  /** Takes note of a statement that was executed, so that savepoints and rollbacks to them are followed. */
   heard(statement: string): void;
   end(end: End): void;
 };
 
-/** Where an asked entry was found, all at one moment. */
-export type Sighting = { readonly id: number; readonly content: Content; readonly isSealed: boolean };
+/**
+ * Where an entry was found that was asked for, with its content or with the digest of what a sealer hashed. All sightings of
+ * one look are of the same moment.
+ */
+export type Sighting = { readonly id: number; readonly isSealed: boolean } & ({ readonly content: Content } | { readonly digest: string });
 export type Sight = {
-  /** Of the entry that was sealed last. */
+  /** The number of the entry that was sealed last. */
   readonly number: number;
-  /** Up to this number what is sealed was looked through. */
+  /** The sealed entries were searched up to this number. */
   readonly upTo: number;
   readonly sightings: readonly Sighting[];
 };
-/** `gone`: neither waiting nor sealed. `changed`: it says something else than when it was written. */
+/**
+ * An entry that is missing. `gone`: it neither waits to be sealed nor is it sealed. `changed`: its content differs from
+ * what was written.
+ */
 export type Miss = { readonly id: number; readonly kind: string; readonly is: 'gone' | 'changed'; readonly isOfOtherServer: boolean };
 
-const headPattern = /^\((\d{1,15}),"?[^",]+"?,"?([^",]+)"?,/;
+/** An entry that the database did not take as it was written. `at`: by the caller's clock, milliseconds. */
+export type Refused = { readonly kind: string; readonly fault: string; readonly at: number };
+/** One reading of the database's clock, and the caller's clock before (`from`) and after (`to`) the question, in milliseconds. */
+export type ClockReading = { readonly database: number; readonly from: number; readonly to: number };
 
-function headOf(content: Content): { readonly id: number; readonly kind: string } {
-  const [, id, kind] = headPattern.exec(content) ?? [];
-  if (id === undefined || kind === undefined) throw new CofferdamError('bug', 'the database gave back no entry');
-  return { id: Number(id), kind };
-}
+const refusedMax = 100;
+
+type Head = { readonly id: number; readonly kind: string; readonly digest: string };
 
 export type BirthsOptions = {
   readonly digestOf: DigestOf;
   readonly now: () => number;
-  /** Beyond this nothing begins that would write more; beyond twice as many nothing is written at all. */
+  /**
+   * Beyond this number of unseen entries, nothing may begin that would write more. Beyond twice this number, no entry
+   * may be written at all.
+   */
   readonly entriesMax: number;
-  /** So long an entry is asked for of which nobody knows whether it was committed: no server is still at it then. */
+  /**
+   * How long, in milliseconds, an entry is asked for when it is unknown whether it was committed. After this time no
+   * server can still be committing it.
+   */
   readonly unsureMs: number;
+  /** So far an entry's time may be from the database's clock as it was read last. */
+  readonly clockJumpMs: number;
 };
 
 export class Births {
   readonly #options: BirthsOptions;
-  /** In the order in which they are asked for. */
+  /** The unseen entries, in the order in which they are asked for. */
   #waiting = new Map<number, Birth>();
+  /** The entries of which it is known that they were committed, oldest first; those that were seen sealed are still among them. */
+  #ages: { readonly id: number; readonly at: number }[] = [];
+  /** Those that a sealer of this process set aside, by its own rule and with an alarm. */
+  readonly #setAside = new Set<number>();
   #newest = 0;
-  /** Drafts of before a release end as nothing. */
+  /** Grows with each release. A draft that began before the release is not remembered when it ends. */
   #generation = 0;
+  /** Of each draft that has not ended, above which number its entries will be sealed; in the order in which they began. */
+  readonly #open = new Map<object, number>();
+  #clock: ClockReading | undefined;
+  #refused: Refused[] = [];
 
   constructor(options: BirthsOptions) {
     this.#options = options;
@@ -78,8 +113,62 @@ export class Births {
     return this.#waiting.size;
   }
 
+  /**
+   * For how many milliseconds, by the caller's clock, the oldest entry has been waiting to be seen sealed; 0 when none is. What a
+   * sealer of this process set aside is not counted, nor what may never have been committed.
+   */
+  get oldestMs(): number {
+    const counts = ({ id, at }: { readonly id: number; readonly at: number }): boolean =>
+      this.#waiting.get(id)?.at === at && !this.#setAside.has(id);
+    const first = this.#ages.findIndex(counts);
+    if (first !== 0) this.#ages = first === -1 ? [] : this.#ages.slice(first);
+    const [oldest] = this.#ages;
+    return oldest === undefined ? 0 : this.#options.now() - oldest.at;
+  }
+
+  /** The id of that entry; undefined when none is waiting. */
+  get oldest(): number | undefined {
+    return this.oldestMs === 0 ? undefined : this.#ages[0]?.id;
+  }
+
+  /** A sealer of this process could not read this entry, set it aside, and raised the alarm. */
+  setAside(id: number): void {
+    this.#setAside.add(id);
+  }
+
   get hasRoom(): boolean {
     return this.#waiting.size < this.#options.entriesMax;
+  }
+
+  /** What the database did not take as it was written, up to this time of the caller's clock. */
+  refusedUntil(at: number): readonly Refused[] {
+    return this.#refused.filter((one) => one.at <= at);
+  }
+
+  /** Somebody was told of what was refused, or two operators will give it up with the freeze that stands. */
+  forgetRefused(): void {
+    this.#refused = [];
+  }
+
+  /**
+   * The database's clock was read. Undefined: no time is judged until it is read again, as before the first reading: while the
+   * record is frozen, two operators decide by which clock it goes on.
+   */
+  heard(reading: ClockReading | undefined): void {
+    this.#clock = reading;
+  }
+
+  #faultOf(written: WrittenEntry, askedAt: number): string | undefined {
+    const id = idOfEntry(written);
+    const micros = written.at === null ? undefined : microsOf(written.at);
+    if (id === undefined || micros === undefined) return 'came back in a form that no entry has';
+    if (this.#waiting.has(id)) return `was given the number ${id}, which another entry has`;
+    const clock = this.#clock;
+    if (clock === undefined) return undefined;
+    const { clockJumpMs, now } = this.#options;
+    const [least, most] = [clock.database + askedAt - clock.to - clockJumpMs, clock.database + now() - clock.from + clockJumpMs];
+    if (micros / 1000 >= least && micros / 1000 <= most) return undefined;
+    return `was given the time ${written.at}, which the database's clock does not show`;
   }
 
   #requireRoom(): void {
@@ -87,18 +176,35 @@ export class Births {
       throw new CofferdamError('unavailable', 'the record is behind; try again in a moment');
   }
 
-  /** `isBounded` false: for what says that the record stopped, which is written whatever waits. */
+  /**
+   * Begins the draft of a transaction. `isBounded` is false for entries that say that the record stopped; they are
+   * written however many entries wait.
+   */
   begin(isBounded = true): Draft {
     const above = this.#newest;
     const generation = this.#generation;
-    const written: Content[] = [];
-    // As the database keeps them: the innermost of a name counts, and whoever leaves one leaves those within it.
+    const written: Head[] = [];
+    // Savepoints are treated as the database treats them: of several with one name the innermost counts, and leaving a
+    // savepoint also leaves those inside it.
     const marks: { readonly name: string; readonly at: number }[] = [];
+    let isRefused = false;
+    const key = {};
+    this.#open.set(key, above);
     return {
+      now: this.#options.now,
+      faultOf: (entry, askedAt) => this.#faultOf(entry, askedAt),
+      refuse: (kind, fault) => {
+        isRefused = true;
+        if (generation === this.#generation && this.#refused.length < refusedMax)
+          this.#refused.push({ kind, fault, at: this.#options.now() });
+      },
+      requireWritten: () => {
+        if (isRefused) throw new CofferdamError('unavailable', 'an entry of this was not written: nothing was done');
+      },
       requireRoom: () => {
         if (isBounded) this.#requireRoom();
       },
-      add: (content) => void written.push(content),
+      add: (entry) => void written.push(this.#headOf(entry)),
       heard: (statement) => {
         const [, verb, name] = /^(rollback to |release )?savepoint ([a-z_]+)$/.exec(statement) ?? [];
         if (name === undefined) return;
@@ -108,29 +214,46 @@ export class Births {
         }
         const innermost = marks.findLastIndex((one) => one.name === name);
         const mark = marks[innermost];
-        // The database knows no such savepoint either, and the transaction is lost.
+        // The database does not know such a savepoint either, so the statement fails and the transaction is aborted.
         if (mark === undefined) return;
         if (verb === 'rollback to ') written.length = Math.min(written.length, mark.at);
         marks.length = verb === 'rollback to ' ? innermost + 1 : innermost;
       },
       end: (end) => {
+        this.#open.delete(key);
         if (end !== 'undone' && generation === this.#generation) this.#remember(written, above, end === 'unknown');
         written.length = 0;
       },
     };
   }
 
-  #remember(written: readonly Content[], above: number, isUnsure: boolean): void {
+  #headOf(written: WrittenEntry): Head {
+    const id = idOfEntry(written);
+    const text = textOfWritten(written);
+    if (written.kind === null || id === undefined || text === undefined) throw new CofferdamError('bug', 'the database gave back no entry');
+    return { id, kind: written.kind, digest: this.#options.digestOf(text) };
+  }
+
+  #remember(written: readonly Head[], above: number, isUnsure: boolean): void {
     const at = this.#options.now();
-    for (const content of written) {
-      const { id, kind } = headOf(content);
-      // A number is given twice only where the database forgot that it had been given: the first one is what is missed.
+    for (const { id, kind, digest } of written) {
+      // The database assigns an id twice only when it has forgotten that the id was assigned. The first entry is the
+      // one that will be missed, so it stays.
       if (this.#waiting.has(id)) continue;
-      this.#waiting.set(id, { id, kind, digest: this.#options.digestOf(content), above, at, isUnsure, isOfOtherServer: false });
+      this.#waiting.set(id, { id, kind, digest, above, at, isUnsure, isOfOtherServer: false });
+      if (!isUnsure) this.#ages.push({ id, at });
     }
   }
 
-  /** Whom to look for next, at most so many, and above which number what is sealed has to be looked through. */
+  /** The number below which, itself included, no entry will be sealed that is waited for or is being written. */
+  get floor(): number {
+    const [oldest = this.#newest] = this.#open.values();
+    let floor = Math.min(oldest, this.#newest);
+    for (const { above } of this.#waiting.values()) floor = Math.min(floor, above);
+    return floor;
+  }
+
+  /** Returns the ids to look for next, at most `most` of them, and the number above which the sealed entries have to be searched. */
   ask(most: number): { readonly ids: readonly number[]; readonly above: number } {
     const ids: number[] = [];
     let above = Number.POSITIVE_INFINITY;
@@ -142,7 +265,10 @@ export class Births {
     return { ids, above: ids.length === 0 ? this.#newest : above };
   }
 
-  /** What was found of those that were asked for. A miss stays: until two operators gave it up, every look finds it again. */
+  /**
+   * Compares what was found with what was asked for, and returns the misses. A missing entry stays unseen: every look
+   * finds it again until two operators give it up.
+   */
   learn(asked: readonly number[], { number, upTo, sightings }: Sight): readonly Miss[] {
     const found = new Map(sightings.map((one) => [one.id, one]));
     const misses: Miss[] = [];
@@ -157,11 +283,20 @@ export class Births {
     return misses;
   }
 
-  #seen(birth: Birth, { content, isSealed }: Sighting, number: number): Miss['is'] | undefined {
-    if (this.#options.digestOf(content) !== birth.digest) return 'changed';
+  #digestOf(content: Content): string | undefined {
+    const written = parseEntry(content);
+    const text = written === undefined ? undefined : textOfWritten(written);
+    return text === undefined ? undefined : this.#options.digestOf(text);
+  }
+
+  #seen(birth: Birth, sighting: Sighting, number: number): Miss['is'] | undefined {
+    const { isSealed } = sighting;
+    if (('digest' in sighting ? sighting.digest : this.#digestOf(sighting.content)) !== birth.digest) return 'changed';
     this.#waiting.delete(birth.id);
-    // One that waits had no number at that moment; behind the others, so that all of them are asked for in turn.
-    if (!isSealed) this.#waiting.set(birth.id, { ...birth, above: Math.max(birth.above, number), isUnsure: false });
+    // An entry that still waits had no number at that moment. It goes to the end of the order, so that all entries are
+    // asked for in turn.
+    if (isSealed) this.#setAside.delete(birth.id);
+    else this.#waiting.set(birth.id, { ...birth, above: Math.max(birth.above, number), isUnsure: false });
     return undefined;
   }
 
@@ -175,14 +310,20 @@ export class Births {
     return undefined;
   }
 
-  /** The database is another server or timeline: what is gone may have been lost with the one before. */
+  /** Marks all unseen entries as written to a former server or timeline, with which they may have been lost. */
   moved(): void {
     this.#waiting = new Map([...this.#waiting].map(([id, birth]) => [id, { ...birth, isOfOtherServer: true }]));
   }
 
-  /** An era began with a release: what had not been sealed before was given up with it, also where it is being written now. `number`: it goes on there. */
+  /**
+   * Forgets all unseen entries, because a release began an era. Entries that were not sealed before were given up with
+   * the release, also those of transactions that are still running. `number` is the number at which the record continues.
+   */
   forget(number: number): void {
     this.#waiting.clear();
+    this.#refused = [];
+    this.#ages = [];
+    this.#setAside.clear();
     this.#generation += 1;
     this.#newest = number;
   }

@@ -1,27 +1,28 @@
-// Owns: the text of a checkpoint: a C2SP tlog-checkpoint in a C2SP signed note, with our own lines for era and time.
-// Must never: accept a second text for the same thing.
+// Owns: the text of a checkpoint: a C2SP tlog-checkpoint in a C2SP signed note, with two lines of our own for era and
+// time.
+// Must never: accept a second text for the same checkpoint.
 import { CofferdamError } from '../errors.ts';
 
 export type Checkpoint = {
-  /** `cofferdam/<installation id>`: also the name of the key. */
+  /** `cofferdam/<installation id>`, which is also the name of the key. */
   readonly origin: string;
-  /** Of the heads log. */
+  /** The number of leaves of the heads log. */
   readonly size: number;
-  /** Base64. */
+  /** The root of the heads log, in base64. */
   readonly root: string;
-  /** Grows by one whenever two operators release a database that was behind its witness. */
+  /** The era, which grows by one whenever two operators release a database that was behind its witness. */
   readonly era: number;
-  /** UTC with milliseconds. */
+  /** The time of the checkpoint, in UTC with milliseconds. */
   readonly time: string;
 };
 
 export const originOf = (installation: string): string => `cofferdam/${installation}`;
 
-/** What is signed. */
+/** Returns the text that is signed. */
 export const checkpointBody = ({ origin, size, root, era, time }: Checkpoint): string =>
   `${origin}\n${size}\n${root}\nera ${era}\ntime ${time}\n`;
 
-/** `signature`: 4 bytes of key id and 64 of Ed25519, base64. */
+/** Returns the whole note. `signature` is base64 of the 4 bytes of the key id and the 64 bytes of the Ed25519 signature. */
 export const noteText = (body: string, origin: string, signature: string): string => `${body}\n\u2014 ${origin} ${signature}\n`;
 
 const shape =
@@ -29,7 +30,7 @@ const shape =
 
 export type ParsedNote = { readonly body: string; readonly checkpoint: Checkpoint; readonly signature: string };
 
-/** Throws `invalid` for anything that is not exactly such a note; says nothing about the signature's truth. */
+/** Parses a note. Throws `invalid` for anything that is not exactly such a note. The signature is not verified. */
 export function parseNote(text: string): ParsedNote {
   const [, body, origin, size, root, era, time, signer, signature] = shape.exec(text) ?? [];
   if (

@@ -1,7 +1,11 @@
-// Owns: every kind of entry that the record may hold, and the class of each of its fields. What is not listed is secret: it cannot be recorded.
+// Owns: every kind of entry that the record may hold, and the class of each of its fields. A field that is not listed
+// counts as secret and cannot be recorded.
 // Must never: list a field that carries a key, a seed, a password, a code, a ticket or content.
 
-/** Fields with columns of their own, in every kind of entry. `edge`: an edge said so; everything else is what the entry's observer saw. */
+/**
+ * The fields that have columns of their own, in entries of every kind. The observer `edge` means that an edge reported
+ * the value; the observer `entry` means that the observer of the entry itself saw it.
+ */
 export const columns = {
   customer: { class: 'public', observer: 'entry' },
   account: { class: 'public', observer: 'entry' },
@@ -16,7 +20,10 @@ export const columns = {
   alsoCredential: { class: 'sensitive', observer: 'entry' },
   source: { class: 'sensitive', observer: 'edge' },
   sourcePort: { class: 'sensitive', observer: 'edge' },
-  /** Of the transcript that the warden signed; a taken edge makes the transcript. */
+  /**
+   * The client's identification, from the transcript that the warden signed. The edge supplies the transcript, so a
+   * compromised edge can choose this value.
+   */
   client: { class: 'sensitive', observer: 'edge' },
   operator: { class: 'sensitive', observer: 'entry' },
 } as const;
@@ -25,7 +32,7 @@ type Shape = {
   readonly says: string;
   readonly public?: readonly string[];
   readonly sensitive?: readonly string[];
-  /** Of these, and of the columns marked so: the edge's word in an entry of the warden. */
+  /** The fields that an edge reported in an entry of the warden, in addition to the columns with the observer `edge`. */
   readonly edge?: readonly string[];
 };
 const inFolder = ['folder', 'path'] as const;
@@ -36,21 +43,21 @@ export const entryKinds = {
   // Logins and sessions.
   'login.partial': { says: 'a proof was given and more are needed', public: ['proofs'] },
   'login.refused': { says: 'a proof was refused', public: ['evidence', 'proofs', 'examined'] },
-  'login.strangers': { says: 'logins with names that nobody has, of one source in one minute', public: ['attempts', 'minute'] },
+  'login.strangers': { says: 'login attempts with names that do not exist, from one source in one minute', public: ['attempts', 'minute'] },
   'session.opened': {
-    says: 'all proofs were given',
+    says: 'all proofs were given: a session was opened',
     public: ['proofs', 'purpose', 'readOnly', 'keyExchange', 'hostKey', 'cipherIn', 'cipherOut', 'macIn', 'macOut'],
     sensitive: ['window'],
   },
   'session.refused': { says: 'all proofs were given, but as many sessions as allowed are open', public: ['scope', 'sessionsMax'] },
-  'session.ended': { says: 'a session is over', public: ['reason', 'bytesIn', 'bytesOut'], edge: ['bytesIn', 'bytesOut'] },
+  'session.ended': { says: 'a session ended', public: ['reason', 'bytesIn', 'bytesOut'], edge: ['bytesIn', 'bytesOut'] },
   'console.used': { says: 'a command of the SSH console', public: ['command', 'outcome'] },
   // Files.
-  'folder.listed': { says: 'names of a folder were told', public: [...inFolder, 'names', 'after'] },
-  'list.refused': { says: 'a cap refused names', public: ['outcome'] },
+  'folder.listed': { says: 'names of a folder were listed', public: [...inFolder, 'names', 'after'] },
+  'list.refused': { says: 'the cap on names refused a request', public: ['outcome'] },
   'upload.opened': { says: 'a file is opened for writing', public: [...inFolder, 'storedBytes'] },
   'upload.rewritten': {
-    says: 'an upload begins anew; what was there stays until it holds more, or is given up',
+    says: 'an upload was restarted; the earlier version stays until the upload holds more, or is discarded',
     public: ['instead', 'cut'],
   },
   'extent.stored': { says: 'an extent of an upload is durable', public: ['digest'] },
@@ -60,98 +67,128 @@ export const entryKinds = {
     public: [...inFolder, 'sha256', 'extents', 'extentCount', 'closedAt', 'hashedBy', 'state', 'account', 'customer', 'size'],
   },
   'upload.interrupted': { says: 'an upload was cut; what is stored can be resumed', public: ['storedBytes'] },
-  'upload.given-up': { says: 'its sender removed an upload, began its name anew, or renamed a file onto it', public: [...inFolder] },
-  'upload.expired': { says: 'an interrupted upload was given up', public: [] },
+  'upload.given-up': { says: 'the sender removed an upload, restarted its name, or renamed a file onto it', public: [...inFolder] },
+  'upload.expired': { says: 'an interrupted upload expired and was discarded', public: [] },
   'upload.refused': { says: 'a cap refused an upload', public: ['outcome'] },
   'deposit.repeated-content': { says: 'the same content was deposited before', public: ['earlier'] },
   'download.opened': { says: 'a file is opened for reading', public: [...inFolder, 'sha256', 'extentCount'] },
   'extent.granted': { says: 'the key of an extent left the warden: it was charged', public: ['outcome'] },
   'extent.refused': { says: 'the key of an extent was refused', public: ['outcome'] },
   'download.closed': { says: 'an open file was closed; bytes: what the edge says it sent, as far as that is possible', public: ['by'] },
-  'file.read-completely': { says: 'a complete read counts', public: ['completeReads', 'readsMax'] },
+  'file.read-completely': { says: 'a complete read was counted', public: ['completeReads', 'readsMax'] },
   'file.published': { says: 'readers can see the file', public: ['by'] },
-  'file.discarded': { says: 'its sender removed or replaced it before it was published', public: [...inFolder, 'successor'] },
+  'file.discarded': { says: 'the sender removed or replaced a file before it was published', public: [...inFolder, 'successor'] },
   'file.given-back': {
-    says: 'an upload that went beyond it was never finished: it is kept as it was, and not published by itself',
+    says: 'an upload that extended this file was never finished: the file is kept as it was, and not published by itself',
     public: [...inFolder],
   },
-  'file.renamed': { says: 'a file has another name', public: [...inFolder, 'to', 'state'] },
-  'file.times-set': { says: 'its sender set the time of a file', public: [...inFolder, 'modifiedAt'] },
-  'file.withdrawn': { says: 'a version left the tree', public: [...inFolder, 'why'], sensitive: byOperator },
-  'file.released': { says: 'a withdrawn version is back for some days', public: ['until'], sensitive: byOperator },
+  'file.renamed': { says: 'a file was renamed', public: [...inFolder, 'to', 'state'] },
+  'file.times-set': { says: 'the sender set the time of a file', public: [...inFolder, 'modifiedAt'] },
+  'file.withdrawn': { says: 'a version was taken out of its folder', public: [...inFolder, 'why'], sensitive: byOperator },
+  'file.released': { says: 'a withdrawn version is visible again for some days', public: ['until'], sensitive: byOperator },
   'file.destroyed': { says: 'retention has ended: the key is destroyed', public: [] },
   'directory.made': { says: 'a directory was made', public: [...inFolder] },
   'directory.removed': { says: 'a directory was removed', public: [...inFolder] },
-  'folder.changed': { says: 'the window or retention of a folder', public: ['folder', 'before', 'after'], sensitive: byOperator },
-  'hold.placed': { says: 'keys are kept', public: ['hold', 'folder', 'version'], sensitive: byOperator },
-  'hold.lifted': { says: 'a hold has ended', public: ['hold'], sensitive: byOperator },
+  'folder.changed': {
+    says: 'the window or retention of a folder was changed',
+    public: ['folder', 'before', 'after'],
+    sensitive: byOperator,
+  },
+  'hold.placed': { says: 'a legal hold was placed: keys are kept', public: ['hold', 'folder', 'version'], sensitive: byOperator },
+  'hold.lifted': { says: 'a legal hold was lifted', public: ['hold'], sensitive: byOperator },
   // Customers, accounts, credentials.
-  'customer.created': { says: 'a customer', public: ['name'], sensitive: byOperator },
-  'customer.suspended': { says: 'a customer is locked out', sensitive: byOperator },
-  'customer.resumed': { says: 'a customer may come again', sensitive: byOperator },
-  'customer.policy-set': { says: 'which sets of proofs a customer allows', sensitive: ['allow', ...byOperator] },
-  'account.created': { says: 'an account', public: ['name', 'kind', 'plane'], sensitive: ['rights', ...byOperator] },
-  'account.locked': { says: 'an account is locked', sensitive: byOperator },
-  'account.unlocked': { says: 'an account is unlocked', sensitive: ['wasLocked', 'countersCleared', ...byOperator] },
-  'account.end-set': { says: 'when an account ends', sensitive: ['expiresAt', ...byOperator] },
+  'customer.created': { says: 'a customer was created', public: ['name'], sensitive: byOperator },
+  'customer.suspended': { says: 'a customer was suspended', sensitive: byOperator },
+  'customer.resumed': { says: 'a suspended customer may log in again', sensitive: byOperator },
+  'customer.policy-set': { says: 'the sets of proofs that a customer allows were set', sensitive: ['allow', ...byOperator] },
+  'account.created': { says: 'an account was created', public: ['name', 'kind', 'plane'], sensitive: ['rights', ...byOperator] },
+  'account.locked': { says: 'an account was locked', sensitive: byOperator },
+  'account.unlocked': { says: 'an account was unlocked', sensitive: ['wasLocked', 'countersCleared', ...byOperator] },
+  'account.end-set': { says: 'the end of an account was set or removed', sensitive: ['expiresAt', ...byOperator] },
   'account.changed': {
-    says: 'networks, contact or kind of access',
+    says: 'networks, contact or kind of access of an account were changed',
     sensitive: ['networks', 'tooWideToBind', 'contact', 'readOnly', 'manages', ...byOperator],
   },
-  'window.opened': { says: "a machine's key alone is good", sensitive: ['closesAt', ...byOperator] },
+  'window.opened': { says: 'a machine account may log in with its key alone for some time', sensitive: ['closesAt', ...byOperator] },
   'window.standing-opened': {
-    says: 'a standing window',
+    says: 'a standing window was opened',
     sensitive: ['name', 'days', 'opens', 'closes', 'zone', 'forDays', ...byOperator],
   },
-  'window.closed': { says: 'a window is closed', sensitive: ['windows', 'sessionsEnded', ...byOperator] },
-  'second-factor.used': { says: 'a code counted; none of the same time step counts again', sensitive: ['step'] },
-  'second-factor.enrolled': { says: 'its holder enrolled a second factor' },
+  'window.closed': { says: 'a window was closed', sensitive: ['windows', 'sessionsEnded', ...byOperator] },
+  'second-factor.used': { says: 'a code was accepted; no code of the same time step is accepted again', sensitive: ['step'] },
+  'second-factor.enrolled': { says: 'the holder of an account enrolled a second factor' },
   'second-factor.reset': { says: 'a second factor was taken away', sensitive: byOperator },
-  'ticket.issued': { says: 'a ticket to enrol a second factor', sensitive: ['expiresAt', ...byOperator] },
-  'credential.added': { says: 'a key or password', sensitive: [...ofCredential, 'isProved', 'expiresAt', 'validFrom', 'replaces'] },
-  'credential.confirmed': { says: 'a new key is good at once', sensitive: ofCredential },
+  'ticket.issued': { says: 'a ticket to enrol a second factor was issued', sensitive: ['expiresAt', ...byOperator] },
+  'credential.added': {
+    says: 'a key or password was registered',
+    sensitive: [...ofCredential, 'isProved', 'expiresAt', 'validFrom', 'replaces'],
+  },
+  'credential.confirmed': { says: 'a new key was confirmed: it is good at once', sensitive: ofCredential },
   'credential.retiring': { says: 'a key retires after its overlap', sensitive: [...ofCredential, 'retiresAt'] },
   'credential.retired': { says: 'a key has retired', sensitive: ofCredential },
-  'credential.revoked': { says: 'a credential is over for good', sensitive: ofCredential },
-  'credential.woken': { says: 'an unused credential is good again', sensitive: ofCredential },
-  'credential.suspended': { says: 'a credential opens nothing for now', public: ['why'], sensitive: ['credential', 'by', 'reason'] },
-  'credential.resumed': { says: 'a suspended credential is good again', sensitive: ofCredential },
-  'rotation.started': { says: 'keys are changed', sensitive: ['rotation', 'selection', 'keys', 'overlapDays', ...byOperator] },
-  'rotation.undone': { says: 'a rotation was taken back', sensitive: ['rotation', 'restored', ...byOperator] },
-  'budget.changed': { says: 'caps', public: ['scope', 'label', 'direction', 'before', 'after', 'wider'], sensitive: byOperator },
-  'budget.headroom-released': { says: 'approved headroom', public: ['scope', 'label', 'percent', 'until'], sensitive: byOperator },
+  'credential.revoked': { says: 'a credential was revoked for good', sensitive: ofCredential },
+  'credential.woken': { says: 'a dormant credential was made usable again', sensitive: ofCredential },
+  'credential.suspended': { says: 'a credential was suspended', public: ['why'], sensitive: ['credential', 'by', 'reason'] },
+  'credential.resumed': { says: 'a suspended credential was made usable again', sensitive: ofCredential },
+  'rotation.started': {
+    says: 'a rotation of keys was started',
+    sensitive: ['rotation', 'selection', 'keys', 'overlapDays', ...byOperator],
+  },
+  'rotation.undone': { says: 'a rotation of keys was undone', sensitive: ['rotation', 'restored', ...byOperator] },
+  'budget.changed': {
+    says: 'a budget was changed',
+    public: ['scope', 'label', 'direction', 'before', 'after', 'wider'],
+    sensitive: byOperator,
+  },
+  'budget.headroom-released': {
+    says: 'approved headroom was released',
+    public: ['scope', 'label', 'percent', 'until'],
+    sensitive: byOperator,
+  },
   // Operators and the gateway itself.
-  'operator.asked': { says: 'a call of an operator', sensitive: ['operator', 'role', 'certificate', 'operation', 'params', 'allowed'] },
-  'operator.answered': { says: 'its outcome', sensitive: ['operator', 'role', 'certificate', 'operation', 'outcome'] },
-  'command.executed': { says: 'the warden did what an operator asked', sensitive: ['command', 'operation', 'operator', 'outcome'] },
-  'commands.expired': { says: 'what operators asked was too old to be begun', sensitive: ['count', 'commands', 'operators'] },
-  'change.proposed': { says: 'a change is signed by its proposer', sensitive: ['change', 'operation', 'hash', 'by', 'reason'] },
+  'operator.asked': {
+    says: 'an operator called an operation',
+    sensitive: ['operator', 'role', 'certificate', 'operation', 'params', 'allowed'],
+  },
+  'operator.answered': {
+    says: "the outcome of an operator's call",
+    sensitive: ['operator', 'role', 'certificate', 'operation', 'outcome'],
+  },
+  'command.executed': { says: 'the warden executed a command of an operator', sensitive: ['command', 'operation', 'operator', 'outcome'] },
+  'commands.expired': { says: 'commands of operators were too old to be begun', sensitive: ['count', 'commands', 'operators'] },
+  'change.proposed': { says: 'an operator signed and proposed a change', sensitive: ['change', 'operation', 'hash', 'by', 'reason'] },
   'change.approved': {
-    says: 'a second operator signed it: it is applied',
+    says: 'a second operator signed a change: it is applied',
     sensitive: ['change', 'operation', 'proposer', 'approver', 'reason'],
   },
-  'change.rejected': { says: 'a change will not be', sensitive: ['change', 'by', 'reason'] },
-  'operator.created': { says: 'an operator', sensitive: ['role', 'fingerprint', ...byOperator] },
-  'operator.role-set': { says: 'the role of an operator', sensitive: ['before', 'after', ...byOperator] },
-  'operator.key-added': { says: 'a key of an operator', sensitive: ['fingerprint', ...byOperator] },
-  'operator.key-ended': { says: 'a key of an operator is over', sensitive: ['fingerprint', ...byOperator] },
-  'operator.suspended': { says: 'an operator is locked out', sensitive: byOperator },
-  'operator.resumed': { says: 'an operator is back', sensitive: byOperator },
-  'break-glass.prepared': { says: 'two prepared an emergency', sensitive: ['breakGlass', 'operations', 'hours', 'until', ...byOperator] },
-  'break-glass.opened': { says: 'one broke the glass', sensitive: ['breakGlass', 'text', ...byOperator] },
-  'break-glass.used': { says: 'one did alone what needs two', sensitive: ['breakGlass', 'text', 'change', ...byOperator] },
-  'break-glass.ended': { says: 'an emergency is over', sensitive: ['breakGlass', ...byOperator] },
+  'change.rejected': { says: 'a change was rejected', sensitive: ['change', 'by', 'reason'] },
+  'operator.created': { says: 'an operator was created', sensitive: ['role', 'fingerprint', ...byOperator] },
+  'operator.role-set': { says: 'the role of an operator was changed', sensitive: ['before', 'after', ...byOperator] },
+  'operator.key-added': { says: 'a key of an operator was registered', sensitive: ['fingerprint', ...byOperator] },
+  'operator.key-ended': { says: 'a key of an operator was ended', sensitive: ['fingerprint', ...byOperator] },
+  'operator.suspended': { says: 'an operator was suspended', sensitive: byOperator },
+  'operator.resumed': { says: 'a suspended operator may work again', sensitive: byOperator },
+  'break-glass.prepared': {
+    says: 'two operators prepared an emergency',
+    sensitive: ['breakGlass', 'operations', 'hours', 'until', ...byOperator],
+  },
+  'break-glass.opened': { says: 'an operator opened a prepared emergency', sensitive: ['breakGlass', 'text', ...byOperator] },
+  'break-glass.used': {
+    says: 'an operator did alone, in an emergency, what needs two',
+    sensitive: ['breakGlass', 'text', 'change', ...byOperator],
+  },
+  'break-glass.ended': { says: 'an emergency was ended', sensitive: ['breakGlass', ...byOperator] },
   'break-glass.reviewed': { says: 'what was done in an emergency was reviewed', sensitive: ['breakGlass', 'finding', ...byOperator] },
-  'installation.bootstrapped': { says: 'the first operators', sensitive: ['operators', 'uid', 'by'] },
+  'installation.bootstrapped': { says: 'the first operators were made', sensitive: ['operators', 'uid', 'by'] },
   'rows.resealed': {
     says: 'rows that decide access were changed: kind, id, generation, of a budget its scope; and which of them were narrowed when they were altered',
     sensitive: ['rows', 'narrowed'],
   },
   'row.broken-seal': { says: 'a row is not what the warden wrote', sensitive: ['kind', 'row', 'where'] },
-  'node.drain-ordered': { says: 'an edge ends in order', sensitive: ['withinMinutes', 'sessions', ...byOperator] },
-  'self-test.failed': { says: 'a control did not bite', public: ['check', 'bites', 'text'] },
+  'node.drain-ordered': { says: 'an operator ordered an edge to drain', sensitive: ['withinMinutes', 'sessions', ...byOperator] },
+  'self-test.failed': { says: 'a control failed its test', public: ['check', 'bites', 'text'] },
   'ledger.frozen': { says: 'nothing is served: the database is not what was witnessed', sensitive: ['freeze', 'why', 'text', 'facts'] },
-  'ledger.released': { says: 'two operators let the record go on', sensitive: ['freeze', 'era', 'facts', ...byOperator] },
+  'ledger.released': { says: 'two operators let a frozen record go on', sensitive: ['freeze', 'era', 'facts', ...byOperator] },
   'ledger.archived': {
     says: 'entries of this tree are in an archive: from which position to which, and how many',
     public: ['month', 'first', 'last', 'entries'],
@@ -162,8 +199,8 @@ export const entryKinds = {
     sensitive: ['month', 'file'],
   },
   'ledger.verified': {
-    says: 'what the standing verification said of the record, from another host',
-    sensitive: ['host', 'verdict', 'heads', 'entries', 'findings', 'text'],
+    says: 'the verdict of the standing verification on the record, from another host',
+    sensitive: ['host', 'verdict', 'run', 'sinceHead', 'sinceEntry', 'sinceAt', 'fullAt', 'heads', 'entries', 'findings', 'text'],
   },
   'database.changed': { says: 'the warden sees another server or another timeline with the same record', sensitive: ['before', 'after'] },
 } as const satisfies Readonly<Record<string, Shape>>;
@@ -171,7 +208,7 @@ export const entryKinds = {
 export type EntryKind = keyof typeof entryKinds;
 const shapes: Readonly<Record<string, Shape>> = entryKinds;
 
-/** What of these fields may not be recorded; undefined: everything is classified. */
+/** Returns which of these fields may not be recorded and why, or undefined when every field is classified. */
 export function unclassified(kind: string, given: { readonly public: object; readonly sensitive: object }): string | undefined {
   const shape = Object.hasOwn(shapes, kind) ? shapes[kind] : undefined;
   if (shape === undefined) return `there is no kind of entry named ${kind}`;
@@ -181,7 +218,10 @@ export function unclassified(kind: string, given: { readonly public: object; rea
   return undefined;
 }
 
-/** The operators behind an act, as acts name them: `alice`, `operator alice`, `alice, approved by bob`, `alice (break-glass)`. Empty: none. */
+/**
+ * Returns the names of the operators behind an act, as the field `by` names them, or an empty list when there are none.
+ * The forms are `alice`, `operator alice`, `alice, approved by bob` and `alice (break-glass)`.
+ */
 export function operatorsIn(by: unknown): readonly string[] {
   if (typeof by !== 'string') return [];
   const match = /^(?:operator )?([a-z0-9][a-z0-9._-]{0,63})(?:, approved by ([a-z0-9][a-z0-9._-]{0,63})| \(break-glass\))?$/.exec(by);

@@ -1,8 +1,9 @@
-// Owns: how an entry of the record becomes the data of a leaf: two classes of fields, each behind a salted digest (docs/reference/ledger-format.md).
-// Must never: change what it writes for a given entry. Every sealed entry would look altered.
+// Owns: how an entry of the record becomes the data of a leaf: two classes of fields, each behind a salted digest
+// (docs/reference/ledger-format.md).
+// Must never: change the bytes that it writes for a given entry. Every sealed entry would look altered.
 import type { Sha256 } from './merkle.ts';
 
-/** An entry with its place. Absent values are null; instants are microseconds since 1970. */
+/** An entry with its place in its tree. Absent values are null; `at` is in microseconds since 1970. */
 export type PlacedEntry = {
   readonly tree: string;
   readonly position: number;
@@ -19,7 +20,7 @@ export type PlacedEntry = {
   readonly version: string | null;
   readonly extent: number | null;
   readonly bytes: number | null;
-  /** JSON as the database shows it. */
+  /** The public fields as JSON, as the database writes it. */
   readonly publicText: string;
   readonly credential: string | null;
   readonly alsoCredential: string | null;
@@ -30,13 +31,16 @@ export type PlacedEntry = {
   readonly sensitiveText: string;
 };
 
-/** The tree of what belongs to no customer, and the log of heads. */
+/** The names of the tree of entries that belong to no customer, and of the heads log. */
 export const commonTree = '00000000-0000-0000-0000-000000000000';
 export const headsTree = 'ffffffff-ffff-ffff-ffff-ffffffffffff';
-/** Random bytes of one entry: half for each class. */
+/** The number of random bytes of one entry: half of them for each class. */
 export const saltBytes = 32;
 
-/** What may be shown to the customer whom it concerns, in the order in which it is hashed. The number is not: it tells how much happens beside the customer. */
+/**
+ * Returns the fields that may be shown to the customer whom the entry concerns, in the order in which they are hashed.
+ * The entry's number is not among them, because it tells how much happens at other customers.
+ */
 export const publicArray = (e: PlacedEntry): readonly (string | number | null)[] => [
   'cofferdam ledger public/2',
   e.tree,
@@ -77,7 +81,7 @@ export function classDigest(sha256: Sha256, salt: Uint8Array, array: readonly (s
   return sha256(data);
 }
 
-/** Public digest, then sensitive digest: 64 bytes. */
+/** Returns the public digest followed by the sensitive digest: 64 bytes. */
 export function leafData(sha256: Sha256, entry: PlacedEntry, salt: Uint8Array): Uint8Array {
   const data = new Uint8Array(64);
   data.set(classDigest(sha256, salt.subarray(0, saltBytes / 2), publicArray(entry)));
@@ -85,10 +89,13 @@ export function leafData(sha256: Sha256, entry: PlacedEntry, salt: Uint8Array): 
   return data;
 }
 
-/** A tree as it stands in a head: how many entries it has, and its root in base64. */
+/** A tree as a head commits to it: the number of its entries, and its root in base64. */
 export type Grown = { readonly tree: string; readonly size: number; readonly root: string };
 
-/** What the database keeps of a head beside its text: one line for each tree that grew, or for every tree at the beginning of an epoch, in the order of their names. */
+/**
+ * Returns the lines that the database keeps of a head beside its text: one for each tree that grew, or for every tree
+ * at the beginning of an epoch, sorted by the names of the trees.
+ */
 export const headLines = (grown: readonly Grown[]): string =>
   [...grown]
     .sort((a, b) => (a.tree < b.tree ? -1 : 1))
@@ -97,7 +104,7 @@ export const headLines = (grown: readonly Grown[]): string =>
 
 const lineShape = /^([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}) ([1-9]\d{0,15}) ([A-Za-z0-9+/]{43}=)$/;
 
-/** The trees of such lines; undefined: these are no lines of a head. */
+/** Returns the trees of such lines, or undefined when the text does not have their form. */
 export function parseHeadLines(lines: string): readonly Grown[] | undefined {
   if (lines === '') return [];
   if (!lines.endsWith('\n')) return undefined;
@@ -110,11 +117,11 @@ export function parseHeadLines(lines: string): readonly Grown[] | undefined {
   return trees;
 }
 
-/** The data of a leaf of the heads log. `at`: microseconds since 1970; `mapRoot` and `commitment` in base64. */
+/** Returns the data of a leaf of the heads log. `at` is in microseconds since 1970; `mapRoot` and `commitment` are base64. */
 export const headText = (position: number, at: number, mapRoot: string, commitment: string): string =>
   `cofferdam ledger head/2\n${position}\n${at}\n${mapRoot}\n${commitment}\n`;
 
-/** The commitment of a head to the number of the last entry that was sealed with it or before it. 32 bytes. */
+/** Returns the commitment of a head to the number of the last entry that was sealed with it or before it: 32 bytes. */
 export function numberCommitment(sha256: Sha256, secret: Uint8Array, position: number, number: number): Uint8Array {
   const label = encoder.encode('cofferdam ledger number/2');
   const data = new Uint8Array(label.length + secret.length + 16);

@@ -1,19 +1,20 @@
-// Owns: the blinded sparse map of all trees that each head commits to (docs/reference/ledger-format.md, "The map of all trees"), and paths in it.
-// Must never: let a path tell how many other trees there are: an empty node looks like any other.
+// Owns: the blinded sparse map of all trees to which each head commits (docs/reference/ledger-format.md, "The map of
+// all trees"), and the paths in it.
+// Must never: let a path tell how many other trees there are. An empty node must look like any other.
 import type { Grown } from './leaf.ts';
 import { hashBytes, leafHash, nodeHash, type Sha256 } from './merkle.ts';
 
-/** Levels below the root: a slot is a number of so many bits. */
+/** The number of levels below the root. A slot is a number of this many bits. */
 export const mapDepth = 32;
-/** Random bytes that blind the map of one epoch. */
+/** The number of random bytes that blind the map of one epoch. */
 export const secretBytes = 32;
 
-/** Two trees have the same slot under this secret: another one has to be drawn. */
+/** Thrown when two trees have the same slot under this secret. Another secret has to be drawn. */
 export class SlotCollision extends Error {
   override readonly name = 'SlotCollision';
 }
 
-/** The way of one tree to the map root: the siblings from level 32 up to level 1. */
+/** The path of one tree to the root of the map: the siblings from level 32 up to level 1. */
 export type MapPath = { readonly slot: number; readonly blind: Uint8Array; readonly siblings: readonly Uint8Array[] };
 
 const encoder = new TextEncoder();
@@ -31,7 +32,7 @@ const joined = (...parts: readonly Uint8Array[]): Uint8Array => {
   return bytes;
 };
 
-/** The 16 bytes of a UUID. */
+/** Returns the 16 bytes of a UUID. Throws a RangeError for any other text. */
 function idBytes(tree: string): Uint8Array {
   const hex = tree.replaceAll('-', '');
   if (!/^[0-9a-f]{32}$/.test(hex)) throw new RangeError('the name of a tree is a UUID in lower case');
@@ -47,12 +48,12 @@ export const blindOf = (sha256: Sha256, secret: Uint8Array, tree: string): Uint8
 export const mapLeaf = (sha256: Sha256, { tree, size, root }: Grown, blind: Uint8Array): Uint8Array =>
   leafHash(sha256, joined(encoder.encode(`cofferdam ledger tree/2\n${tree} ${size} ${root}\n`), blind));
 
-/** The bit of a slot that decides between the two nodes of a level (1 to 32). */
+/** Returns the bit of a slot that decides between the two nodes of a level (1 to 32). */
 const bitAt = (slot: number, level: number): number => (slot >>> (mapDepth - level)) & 1;
-/** The first `level` bits of a slot. */
+/** Returns the first `level` bits of a slot. */
 const prefixAt = (slot: number, level: number): number => (level === 0 ? 0 : slot >>> (mapDepth - level));
 
-/** The map root that a leaf and its siblings lead to. */
+/** Returns the root of the map to which a leaf and its siblings lead. */
 export function mapRootFrom(sha256: Sha256, leaf: Uint8Array, slot: number, siblings: readonly Uint8Array[]): Uint8Array {
   if (siblings.length !== mapDepth) throw new RangeError('a path in the map has 32 siblings');
   return siblings.reduce<Uint8Array>((node, sibling, i) => {
@@ -61,16 +62,22 @@ export function mapRootFrom(sha256: Sha256, leaf: Uint8Array, slot: number, sibl
   }, leaf);
 }
 
-/** A tree that stands alone below some node. Its siblings below that node are all empty; they stay what they are as long as the secret does. */
+/**
+ * A tree that is the only one below some node. All its siblings below that node are empty, and their hashes do not
+ * change as long as the secret does not.
+ */
 type Lone = {
   readonly is: 'lone';
   readonly tree: string;
   readonly slot: number;
   readonly blind: Uint8Array;
   readonly leaf: Uint8Array;
-  /** Of level 32 first. Shared by all states of this tree, and longer when it once stood alone below a higher node. */
+  /**
+   * The hashes of the empty siblings, beginning with level 32. The array is shared by all states of this tree, and is
+   * longer than needed when the tree was once alone below a higher node.
+   */
   readonly empties: Uint8Array[];
-  /** Of a node of this level below which it stands alone. */
+  /** The hash of a node below which the tree is alone, and the level of that node. */
   known: { readonly level: number; readonly hash: Uint8Array } | undefined;
 };
 type Fork = { readonly is: 'fork'; readonly left: Node; readonly right: Node; hash: Uint8Array | undefined };
@@ -79,12 +86,15 @@ type Node = Lone | Fork | Empty;
 
 const empty = (): Empty => ({ is: 'empty', hash: undefined });
 
-/** One state of the map. A later state shares with it everything that did not change: a round in which k of n trees grew costs k ways to the root. */
+/**
+ * One state of the map. A later state shares with an earlier one everything that did not change, so a round in which k
+ * of n trees grew costs k paths to the root.
+ */
 export class TreeMap {
   readonly #sha256: Sha256;
   readonly #secret: Uint8Array;
   readonly #top: Node;
-  /** Bytes that empty nodes are hashed from: label, secret, level, prefix. */
+  /** The bytes from which an empty node is hashed: label, secret, level, prefix. The last five bytes are overwritten for each node. */
   readonly #blank: Uint8Array;
 
   private constructor(sha256: Sha256, secret: Uint8Array, top: Node) {
@@ -94,7 +104,7 @@ export class TreeMap {
     this.#blank = joined(emptyLabel, secret, new Uint8Array(5));
   }
 
-  /** The map of no trees. */
+  /** Returns the map without trees. */
   static empty(sha256: Sha256, secret: Uint8Array): TreeMap {
     if (secret.length !== secretBytes) throw new RangeError('the secret of a map has 32 bytes');
     return new TreeMap(sha256, secret, empty());
@@ -104,7 +114,7 @@ export class TreeMap {
     return this.#secret;
   }
 
-  /** The map after these trees grew, or appeared. Throws a SlotCollision when two trees have one slot. */
+  /** Returns the map after these trees grew or were added. Throws a SlotCollision when two trees have the same slot. */
   with(grown: readonly Grown[]): TreeMap {
     const top = grown.reduce((node, one) => this.#put(node, 0, one, slotOf(this.#sha256, this.#secret, one.tree)), this.#top);
     return new TreeMap(this.#sha256, this.#secret, top);
@@ -114,7 +124,7 @@ export class TreeMap {
     return this.#hash(this.#top, 0, 0);
   }
 
-  /** undefined: the tree is not in the map. */
+  /** Returns the path of a tree, or undefined when the tree is not in the map. */
   path(tree: string): MapPath | undefined {
     const slot = slotOf(this.#sha256, this.#secret, tree);
     const siblings: Uint8Array[] = [];
@@ -179,7 +189,7 @@ export class TreeMap {
     return hash;
   }
 
-  /** The empty siblings of a tree that stands alone below a node of this level, that of level 32 first. */
+  /** Returns the hashes of the empty siblings of a tree that is alone below a node of this level, beginning with level 32. */
   #emptiesOf(node: Lone, level: number): readonly Uint8Array[] {
     for (let at = mapDepth - node.empties.length; at > level; at -= 1)
       node.empties.push(this.#emptyHash(at, (prefixAt(node.slot, at) ^ 1) >>> 0));

@@ -1,10 +1,17 @@
-// Owns: Merkle trees of RFC 6962 section 2.1: growing one leaf at a time, audit paths from blocks.
-// Must never: know what a leaf says. The hash comes from the caller: this room does no I/O and has no packages.
+// Owns: the Merkle trees of RFC 6962 section 2.1: appending one leaf at a time, and audit paths from blocks.
+// Must never: know what a leaf means. The caller passes the hash function, because this room does no I/O and uses no
+// packages.
 
-/** SHA-256 of bytes; 32 bytes that are the caller's own. What it is given may be written over as soon as it returns. */
+/**
+ * SHA-256 of some bytes. The 32 bytes that it returns belong to the caller, and the caller may overwrite the input as
+ * soon as it returns.
+ */
 export type Sha256 = (data: Uint8Array) => Uint8Array;
 export const hashBytes = 32;
-/** Leaves in one block: the hash of each complete one is kept, so that a path needs one block's leaves and the other blocks' hashes. */
+/**
+ * The number of leaves in one block. The hash of each complete block is kept, so that a path needs the leaves of one
+ * block and the hashes of the others.
+ */
 export const blockLeaves = 256;
 
 export function leafHash(sha256: Sha256, data: Uint8Array): Uint8Array {
@@ -13,7 +20,10 @@ export function leafHash(sha256: Sha256, data: Uint8Array): Uint8Array {
   return sha256(tagged);
 }
 
-/** What is hashed for a node. A round of sealing makes thousands of nodes: the place is the same for all of them. */
+/**
+ * The buffer from which every node is hashed. A round of sealing hashes thousands of nodes, and one shared buffer saves
+ * thousands of allocations.
+ */
 const nodeData = new Uint8Array(1 + 2 * hashBytes);
 
 export function nodeHash(sha256: Sha256, left: Uint8Array, right: Uint8Array): Uint8Array {
@@ -23,11 +33,11 @@ export function nodeHash(sha256: Sha256, left: Uint8Array, right: Uint8Array): U
   return sha256(nodeData);
 }
 
-/** The roots of the complete subtrees of a tree of `size` leaves, largest first: one for each bit of `size`. */
+/** The roots of the complete subtrees of a tree of `size` leaves, the largest first. There is one for each bit that is set in `size`. */
 export type Frontier = { readonly size: number; readonly roots: readonly Uint8Array[] };
 export const emptyFrontier: Frontier = { size: 0, roots: [] };
 
-/** One leaf more. `onBlock` hears of each block of 256 leaves that is complete, with its index. */
+/** Returns the frontier with one more leaf. `onBlock` is called, with its index, for each block of 256 leaves that becomes complete. */
 export function append(
   sha256: Sha256,
   frontier: Frontier,
@@ -37,7 +47,8 @@ export function append(
   const roots = [...frontier.roots];
   let root = leaf;
   let leaves = 1;
-  // Equal neighbours become one, as in adding one to a binary number. Not with >>: sizes may pass 2^31.
+  // Two neighbouring subtrees of the same size become one, like carrying in binary addition. The loop divides instead
+  // of using >>, because a size may exceed 2^31.
   for (let rest = frontier.size; rest % 2 === 1; rest = (rest - 1) / 2) {
     root = nodeHash(sha256, roots.pop() ?? new Uint8Array(), root);
     leaves *= 2;
@@ -47,7 +58,7 @@ export function append(
   return { size: frontier.size + 1, roots };
 }
 
-/** The tree's hash (RFC 6962 MTH). */
+/** Returns the hash of the tree (MTH of RFC 6962). */
 export function rootOf(sha256: Sha256, { roots }: Frontier): Uint8Array {
   const last = roots.at(-1);
   if (last === undefined) return sha256(new Uint8Array());
@@ -62,14 +73,17 @@ export function frontierBytes({ roots }: Frontier): Uint8Array {
   return bytes;
 }
 
-/** Throws a RangeError when the bytes do not belong to a tree of that size. */
+/** Parses a frontier. Throws a RangeError when the bytes do not belong to a tree of that size. */
 export function parseFrontier(size: number, bytes: Uint8Array): Frontier {
   if (!Number.isSafeInteger(size) || size < 0 || bytes.length !== bitCount(size) * hashBytes)
     throw new RangeError('not the frontier of a tree');
   return { size, roots: Array.from({ length: bytes.length / hashBytes }, (_, i) => bytes.slice(i * hashBytes, (i + 1) * hashBytes)) };
 }
 
-/** The frontier of a tree from the hashes of its whole blocks and the leaf hashes behind them. Throws a RangeError when there are as many leaves as a block has. */
+/**
+ * Returns the frontier of a tree from the hashes of its complete blocks and the leaf hashes behind them. Throws a
+ * RangeError when the leaves would fill a block.
+ */
 export function frontierOf(sha256: Sha256, blocks: readonly Uint8Array[], rest: readonly Uint8Array[]): Frontier {
   if (rest.length >= blockLeaves) throw new RangeError('these leaves hold a whole block');
   const grow = (nodes: readonly Uint8Array[]): Frontier =>
@@ -78,14 +92,17 @@ export function frontierOf(sha256: Sha256, blocks: readonly Uint8Array[], rest: 
   return { size: upper.size * blockLeaves + lower.size, roots: [...upper.roots, ...lower.roots] };
 }
 
-/** All levels over nodes that stand side by side, each the root of a complete subtree of one size but the last, which may be smaller. */
+/**
+ * Returns all levels above the given neighbouring nodes, beginning with the nodes themselves. Each node is the root of
+ * a complete subtree of the same size, except the last, which may be smaller.
+ */
 export function levelsOf(sha256: Sha256, nodes: readonly Uint8Array[]): readonly (readonly Uint8Array[])[] {
   const levels: (readonly Uint8Array[])[] = [nodes];
   for (let level = nodes; level.length > 1; ) {
     const above: Uint8Array[] = [];
     for (let i = 0; i < level.length; i += 2) {
       const [left, right] = [level[i], level[i + 1]];
-      // A node without a neighbour rises as it is: the same tree as section 2.1 makes by halving.
+      // A node without a neighbour is carried up unchanged. This gives the same tree as the recursive definition of section 2.1.
       if (left !== undefined) above.push(right === undefined ? left : nodeHash(sha256, left, right));
     }
     levels.push(above);
@@ -94,7 +111,7 @@ export function levelsOf(sha256: Sha256, nodes: readonly Uint8Array[]): readonly
   return levels;
 }
 
-/** RFC 6962 section 2.1.1: the nodes beside the way from the node at `index` to the root, lowest first. */
+/** Returns the audit path of RFC 6962 section 2.1.1: the siblings on the way from the node at `index` to the root, the lowest first. */
 export function auditPath(levels: readonly (readonly Uint8Array[])[], index: number): readonly Uint8Array[] {
   const path: Uint8Array[] = [];
   let at = index;

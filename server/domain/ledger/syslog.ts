@@ -1,9 +1,14 @@
-// Owns: an entry of the record as one syslog message: RFC 5424 with structured data, or CEF behind an RFC 5424 header; and its frame on a stream.
-// Must never: let a field's text end its field, its element or its line, or shorten anything without saying which fields were cut.
+// Owns: an entry of the record as one syslog message (RFC 5424 with structured data, or CEF behind an RFC 5424 header),
+// and its frame on a stream.
+// Must never: let the text of a field end its field, its element or its line, or shorten a value without naming the
+// field that was cut.
 import { entryKinds } from './entry-kinds.ts';
 import type { PlacedEntry } from './leaf.ts';
 
-/** An entry with what the catalogue calls its customer and account, and its leaf hash in hexadecimal: by that a receiver knows a repeat. */
+/**
+ * An entry with the names of its customer and account from the catalogue, and its leaf hash in hexadecimal, by which a
+ * receiver recognises a repeated message.
+ */
 export type ForwardedEntry = PlacedEntry & {
   readonly customerName: string | null;
   readonly accountName: string | null;
@@ -15,12 +20,12 @@ type Field = readonly [name: string, value: string];
 
 /** Facility 13 (log audit) of RFC 5424 section 6.2.1. */
 const facility = 13;
-/** Longer values are cut and end with an ellipsis; the message names them. Bytes of UTF-8. */
+/** The largest length of a value, in bytes of UTF-8. A longer value is cut and ends with an ellipsis, and the message names the field. */
 export const fieldBytesMax = 8192;
-/** In a message that would be longer than receivers commonly take (64 KiB), every value is held to this. */
+/** The largest length of a value in a message that would otherwise exceed `messageBytesMax`, because receivers commonly accept 64 KiB. */
 const fieldBytesNarrow = 1024;
 const messageBytesMax = 60_000;
-/** The enterprise number that RFC 5612 sets aside for documentation. */
+/** 32473 is the enterprise number that RFC 5612 reserves for documentation. */
 const elementId = 'cofferdam@32473';
 
 const encoder = new TextEncoder();
@@ -36,17 +41,20 @@ const loud = new Set([
 ]);
 const noticed = /\.(?:refused|strangers|suspended|locked|revoked|expired|interrupted|repeated-content|released)$|^break-glass\./;
 
-/** RFC 5424 table 2: 2 critical, 4 warning, 6 informational. */
+/** Returns the severity of RFC 5424 table 2: 2 critical, 4 warning, 6 informational. */
 export const severityOf = (kind: string): 2 | 4 | 6 => (loud.has(kind) ? 2 : noticed.test(kind) ? 4 : 6);
 
-/** Control characters as their pictures (U+2400 …), so that no value can end a line; the second set of them, and halves of pairs, as U+FFFD. */
+/**
+ * Replaces control characters so that no value can end a line: those of ASCII become their pictures (U+2400 and
+ * following), those from U+0080 to U+009F and lone surrogates become U+FFFD.
+ */
 const visible = (text: string): string =>
   text.toWellFormed().replace(/\p{Cc}/gu, (one) => {
     const code = one.charCodeAt(0);
     return code < 0x20 ? String.fromCharCode(0x2400 + code) : code === 0x7f ? '\u2421' : '\ufffd';
   });
 
-/** At most `max` bytes of UTF-8, whole characters; a shortened text ends with an ellipsis, which counts. */
+/** Returns at most `max` bytes of UTF-8, in whole characters. A shortened text ends with an ellipsis, which is included in the limit. */
 export function shorten(text: string, max: number): { readonly text: string; readonly isCut: boolean } {
   const bytes = encoder.encode(text);
   if (bytes.length <= max) return { text, isCut: false };
@@ -55,7 +63,7 @@ export function shorten(text: string, max: number): { readonly text: string; rea
   return { text: `${new TextDecoder().decode(bytes.subarray(0, end))}\u2026`, isCut: true };
 }
 
-/** `2026-11-24T18:00:00.123456Z`. */
+/** Returns an instant, given in microseconds since 1970, as `2026-11-24T18:00:00.123456Z`. */
 export function timestamp(micros: number): string {
   const ms = Math.floor(micros / 1000);
   return `${new Date(ms).toISOString().slice(0, -1)}${String(micros - ms * 1000).padStart(3, '0')}Z`;
@@ -87,7 +95,7 @@ const columnsOf = (e: ForwardedEntry): readonly (readonly [string, string | numb
   ['operator', e.operator],
 ];
 
-/** Fields of a class from its JSON; nested values stay JSON. */
+/** Returns the fields of one class from its JSON. Nested values stay JSON. */
 function classFields(prefix: string, json: string): readonly Field[] {
   const parsed: unknown = JSON.parse(json);
   if (typeof parsed !== 'object' || parsed === null) return [];
@@ -96,7 +104,10 @@ function classFields(prefix: string, json: string): readonly Field[] {
   );
 }
 
-/** Everything that the entry says, in a fixed order; what it does not say is left out. `cut` names what was shortened. */
+/**
+ * Returns all fields of an entry in a fixed order, without those that are null. The last field, `cut`, names the fields
+ * that were shortened.
+ */
 function fieldsOf(entry: ForwardedEntry, max: number): readonly Field[] {
   const given: readonly Field[] = [
     ...columnsOf(entry).flatMap(([name, value]): readonly Field[] => (value === null ? [] : [[name, String(value)]])),
@@ -112,10 +123,13 @@ function fieldsOf(entry: ForwardedEntry, max: number): readonly Field[] {
   return cut.length === 0 ? fitting : [...fitting, ['cut', cut.join(',')]];
 }
 
-/** RFC 5424 section 6.3.3: `"`, `\` and `]` are escaped, and nothing else. */
+/** Returns one parameter of structured data. RFC 5424 section 6.3.3: `"`, `\` and `]` are escaped, and nothing else. */
 const parameter = ([name, value]: Field): string => `${name}="${visible(value).replace(/["\\\]]/g, '\\$&')}"`;
 
-/** Printable ASCII without blanks; the nil value for anything else (section 6.2.4). */
+/**
+ * Returns a word of the header, which is printable ASCII without spaces, or the nil value `-` for any other text
+ * (sections 6.2.4, 6.2.7).
+ */
 const headerWord = (text: string, max: number): string => (text.length <= max && /^[!-~]+$/.test(text) ? text : '-');
 
 const header = (micros: number, { hostname }: Pick<SyslogSource, 'hostname'>, severity: number, messageId: string): string =>
@@ -123,7 +137,7 @@ const header = (micros: number, { hostname }: Pick<SyslogSource, 'hostname'>, se
 
 const saysOf = (kind: string): string => (Object.hasOwn(entryKinds, kind) ? entryKinds[kind as keyof typeof entryKinds].says : kind);
 
-/** A message beyond ASCII begins with the byte order mark (section 6.4). */
+/** A message with characters outside ASCII begins with the byte order mark (section 6.4). */
 const marked = (text: string): string => (/^[ -~]*$/.test(text) ? text : `\ufeff${text}`);
 
 function rfc5424(entry: ForwardedEntry, source: SyslogSource, max: number): string {
@@ -135,7 +149,7 @@ function rfc5424(entry: ForwardedEntry, source: SyslogSource, max: number): stri
   return `${header(entry.at, source, severityOf(entry.kind), entry.kind)} ${element} ${marked(visible(text))}`;
 }
 
-/** In the header of CEF `|` and `\` are escaped; in its extension `=` and `\`, and ends of lines are written as \n and \r. */
+/** The header of CEF escapes `|` and `\`; the extension escapes `=` and `\`, and writes line ends as \n and \r. */
 const cefHeader = (text: string): string => visible(text).replace(/[|\\]/g, '\\$&');
 const cefLine = (text: string): string => visible(text).replace(/[=\\]/g, '\\$&');
 const cefValue = (text: string): string =>
@@ -158,7 +172,7 @@ const cefKeys: Readonly<Record<string, string>> = {
   'public.sha256': 'fileHash',
   'public.reason': 'reason',
 };
-/** Standard keys with a label of their own, in their order. */
+/** CEF's custom keys (cs1 to cs6, cn1), each of which is sent with a label. */
 const cefLabelled: readonly (readonly [name: string, key: string])[] = [
   ['customerName', 'cs1'],
   ['session', 'cs2'],
@@ -170,7 +184,7 @@ const cefLabelled: readonly (readonly [name: string, key: string])[] = [
 ];
 const cefSeverity = { 2: 10, 4: 6, 6: 3 } as const;
 
-/** What CEF has no key for gets one of ours, such as cofferdamPublicFolder. */
+/** Returns a key of our own for a field for which CEF has none, such as cofferdamPublicFolder. */
 const ownKey = (name: string): string =>
   `cofferdam${name.replaceAll('-', '').replace(/(?:^|\.)(.)/g, (_, letter: string) => letter.toUpperCase())}`;
 
@@ -193,20 +207,23 @@ function cef(entry: ForwardedEntry, source: SyslogSource, max: number): string {
   return `${header(entry.at, source, severity, entry.kind)} - CEF:0|${head}|${cefSeverity[severity]}|${extension}`;
 }
 
-/** The whole message, without a frame and without an end of line. */
+/** Returns the whole message, without a frame and without a line end. */
 export function syslogMessage(format: SyslogFormat, entry: ForwardedEntry, source: SyslogSource): string {
   const write = format === 'cef' ? cef : rfc5424;
   const message = write(entry, source, fieldBytesMax);
   return bytesOf(message) <= messageBytesMax ? message : write(entry, source, fieldBytesNarrow);
 }
 
-/** A signed checkpoint for a witness that reads syslog: its lines with \n between them, in one parameter. */
+/** Returns a signed checkpoint as a message, for a witness that reads syslog. Its lines are in one parameter, with \n between them. */
 export function syslogCheckpoint(note: string, micros: number, source: Pick<SyslogSource, 'hostname'>): string {
   const lines = parameter(['note', note.replaceAll('\\', '\\\\').replaceAll('\n', '\\n')]);
   return `${header(micros, source, 6, 'ledger.checkpoint')} [${elementId} ${lines}] a signed checkpoint of the record`;
 }
 
-/** `octets`: RFC 6587 section 3.4.1 and RFC 5425; `lines`: for stream sockets of this machine. */
+/**
+ * Returns a message with its frame. `octets` is octet counting (RFC 6587 section 3.4.1, RFC 5425); `lines` is for
+ * stream sockets of this machine.
+ */
 export function framed(message: string, framing: 'octets' | 'lines'): Uint8Array {
   return encoder.encode(framing === 'octets' ? `${bytesOf(message)} ${message}` : `${message}\n`);
 }

@@ -164,7 +164,7 @@ export class LoginDriver {
   }
 
   async #one(request: AuthRequest): Promise<void> {
-    if (request.kind === 'answers' && !this.#isPrompted) return this.#options.fail('answers that nobody asked for', 'client');
+    if (request.kind === 'answers' && !this.#isPrompted) return this.#options.fail('answers without a prompt', 'client');
     if (request.kind === 'request') {
       // RFC 4252 section 5 allows a client to change the user name. No
       // client needs that, and it would mix the proofs of two people.
@@ -196,7 +196,7 @@ export class LoginDriver {
       case 'key-acceptable':
         if (request.kind === 'request' && request.probe !== undefined)
           return this.#options.reply({ kind: 'key-acceptable', ...request.probe });
-        return this.#options.fail('an answer without a question', 'ours');
+        return this.#options.fail('unexpected answer from the warden', 'ours');
       case 'full':
         return this.#options.reply({ kind: 'full' });
       case 'closed':

@@ -49,7 +49,7 @@ export function startConsole(session: SftpSession, line: string, output: SftpOut
     const at = kept.indexOf('\n');
     const isWhole = waitsFor === 'line' ? at >= 0 || hasEnded : hasEnded;
     if (!isWhole) return;
-    if (waitsFor === 'line' && hasEnded && kept === '') return end('nothing was given; nothing was done', failed);
+    if (waitsFor === 'line' && hasEnded && kept === '') return end('no input was given; nothing was done', failed);
     const text = waitsFor === 'end' ? kept : at < 0 ? kept : kept.slice(0, at);
     kept = waitsFor === 'end' || at < 0 ? '' : kept.slice(at + 1);
     waitsFor = undefined;
@@ -65,7 +65,7 @@ export function startConsole(session: SftpSession, line: string, output: SftpOut
       output.consumed(chunk.length);
       if (isOver) return;
       kept += decoder.write(chunk);
-      if (kept.length > inputBytesMax) return end('that is more than any command takes; nothing was done', failed);
+      if (kept.length > inputBytesMax) return end('the input is longer than any command accepts; nothing was done', failed);
       look();
     },
     eof() {

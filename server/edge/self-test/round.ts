@@ -60,7 +60,7 @@ function main(port: MessagePort, { target: given, person, loginAttemptsMax }: Ro
     const opened = await login(target, person, async () => code);
     const { sftp } = opened;
     if (!opened.isOpen || sftp === null)
-      return verdict(false, `the right code did not open a session (${opened.reason}): the control could not be looked at`);
+      return verdict(false, `the right code did not open a session (${opened.reason}): the cap could not be tested`);
     try {
       const small = `${person.directory}/small`;
       const large = `${person.directory}/large`;
@@ -73,7 +73,7 @@ function main(port: MessagePort, { target: given, person, loginAttemptsMax }: Ro
         await writeFile(sftp, small, randomBytes(smallBytes));
       }
       const within = first instanceof Error ? await read(small, smallBytes) : first;
-      if (within !== smallBytes) return verdict(false, `what is within the cap could not be read: ${String(within)}`);
+      if (within !== smallBytes) return verdict(false, `the small file, which is within the cap, could not be read: ${String(within)}`);
       let beyond = await read(large, askedBytes);
       // The large file may be missing: somebody removed it, or an earlier round ended between
       // the two writes. That says nothing about the cap, so the file is written again.
@@ -83,8 +83,8 @@ function main(port: MessagePort, { target: given, person, loginAttemptsMax }: Ro
       }
       if (!(beyond instanceof Error)) return verdict(false, `a file larger than the cap was released (${beyond} bytes)`);
       return isOfCap(beyond)
-        ? verdict(true, 'what fits was released, what does not was refused')
-        : verdict(false, `refused for another reason than its cap: ${beyond.message}`);
+        ? verdict(true, 'the small file was released, the large one was refused')
+        : verdict(false, `the large file was refused for another reason than its cap: ${beyond.message}`);
     } finally {
       opened.close();
     }

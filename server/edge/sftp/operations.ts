@@ -88,7 +88,7 @@ async function setstat(context: OperationContext, id: number, fields: FieldReade
   const sent = readAttributes(fields);
   const current = await stat(context, path);
   if (sent.size !== undefined && sent.size !== current.size)
-    throw new CofferdamError('unsupported', 'files are not cut or extended; write them from start to end');
+    throw new CofferdamError('unsupported', "a file's size cannot be changed; write the file from start to end");
   if (sent.modifiedAt !== undefined && current.kind === 'file')
     await context.warden.call('tree.set-times', { token: context.session.token, path: [...path], modifiedAt: sent.modifiedAt });
   return okPacket(id);

@@ -46,7 +46,8 @@ export class ReorderWindow {
   write(offset: number, slices: readonly Buffer[]): readonly Buffer[] {
     const bytes = slices.reduce((sum, slice) => sum + slice.length, 0);
     if (bytes === 0) return [];
-    if (offset < this.#position) throw new CofferdamError('unsupported', 'what was written cannot be written again; start the file anew');
+    if (offset < this.#position)
+      throw new CofferdamError('unsupported', 'bytes already received cannot be overwritten; upload the file again from the start');
     if (offset > this.#position) {
       this.#keep(offset, bytes, slices);
       return [];

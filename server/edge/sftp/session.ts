@@ -36,7 +36,7 @@ const lanePatience = 6;
 /** The number of grants that a session may ask for at once: half of the calls that it may have under way. */
 const grantsAtOnce = 32;
 
-const abandoned = (): CofferdamError => new CofferdamError('conflict', 'the channel is over');
+const abandoned = (): CofferdamError => new CofferdamError('conflict', 'the channel was closed before this request began');
 
 /** Creates the SFTP layer of one edge process. */
 export function createSftp(node: EdgeNode): { readonly start: StartSftp; stop(): Promise<void> } {
@@ -133,7 +133,7 @@ class Session implements SftpInput {
       this.#consume();
     } catch (error) {
       this.#isOver = true;
-      this.#output.fail('what came is no SFTP', { detail: toCofferdamError(error).message });
+      this.#output.fail('invalid SFTP packet', { detail: toCofferdamError(error).message });
     } finally {
       // The chunk that has just come belongs to the caller, so the rest of it is copied.
       this.#cutter.keep();

@@ -2,9 +2,11 @@
 // hashes and seals them, extents, and the warden's confirmation that an extent is durable.
 // Must never: hold more than a few segments in memory, leave a rejected
 // promise without an owner, or rely on its own state after it has waited.
+import { join } from 'node:path';
 import { runtimePaths } from '../../config/config.ts';
 import { held } from '../../domain/detached.ts';
 import { type CofferdamError, toCofferdamError } from '../../domain/errors.ts';
+import { objectPart } from '../../domain/path-parts.ts';
 import { extentPlainBytesMax, firstPlainBytes, laterPlainBytes, segmentBytes } from '../../extents/sealed-format.ts';
 import type { FreshExtent } from '../../rpc/edge-warden.ts';
 import { type Filler, fitting } from './filling.ts';
@@ -272,7 +274,7 @@ export class UploadPipeline implements Filler {
     const { store, node } = this.#context;
     const upload = this.#id;
     if (segment.isFirst) {
-      const path = `${runtimePaths(node.config).incoming(node.node)}/${fresh.objectId}`;
+      const path = join(runtimePaths(node.config).incoming(node.node), objectPart(fresh.objectId));
       const [key, context] = [Buffer.from(fresh.key, 'base64'), Buffer.from(fresh.context, 'base64')];
       await store.ask({ op: 'upload.extent', upload, key, context, path });
     }
@@ -349,6 +351,6 @@ export class UploadPipeline implements Filler {
     this.#context.filling.leave(this);
     await this.#context.store
       .ask({ op: 'upload.end', upload: this.#id, stored })
-      .catch((error: unknown) => this.#context.node.log.info({ err: error }, 'the store thread did not forget an upload'));
+      .catch((error: unknown) => this.#context.node.log.info({ err: error }, 'the store thread could not end an upload'));
   }
 }

@@ -164,7 +164,7 @@ export class Upload {
       this.#requireSound();
       const isCut = bytes === 0 && !this.#isStarted;
       if (bytes < this.size && !isCut)
-        throw new CofferdamError('unsupported', 'files are not cut; open the file with truncation and write it from the start');
+        throw new CofferdamError('unsupported', 'a file cannot be shortened; open it with truncation and write it from the start');
       this.#announcedBytes = bytes;
       if (!isCut) return;
       this.#isStarted = true;
@@ -287,10 +287,12 @@ export class Upload {
     const refused = this.#refusal ?? this.#pipeline.failure;
     if (refused !== undefined) throw stays(refused.code, refused.message);
     if (this.#reorder.hasGap) throw stays('conflict', 'a part of the file is missing');
-    if (this.size < this.#announcedBytes) throw stays('conflict', `${this.#announcedBytes} bytes were announced and ${this.size} came`);
+    if (this.size < this.#announcedBytes)
+      throw stays('conflict', `${this.#announcedBytes} bytes were announced and the file has ${this.size}`);
     if (this.#before.kind !== 'partial') return;
     if (!this.#isStarted) throw stays('conflict', 'nothing was added');
-    if (this.#reorder.position < this.#before.bytes) throw stays('conflict', 'less was written than was there already');
+    if (this.#reorder.position < this.#before.bytes)
+      throw stays('conflict', 'fewer bytes were written than the incomplete file already had');
   }
 
   /**

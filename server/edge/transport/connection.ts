@@ -130,7 +130,7 @@ export class Connection {
       onError: (error) =>
         error.message.includes('no matching')
           ? this.#part(error.message, () => {})
-          : this.fail('what came is no message of the protocol', undefined, detailOf(error)),
+          : this.fail('invalid SSH message', undefined, detailOf(error)),
       onHeader: ({ identRaw }) => {
         this.#clientIdentification = identRaw.slice(0, 255);
         // ssh2 sends our own KEXINIT right after this callback.
@@ -181,7 +181,7 @@ export class Connection {
       if (bytes !== undefined) this.#protocol.parse(bytes, 0, bytes.length);
     } catch (error) {
       if (error instanceof NothingInCommon) this.#part(error.message, () => this.#protocol.disconnect(bounds.keyExchangeFailed));
-      else this.fail('what came is no message of the protocol', undefined, detailOf(error));
+      else this.fail('invalid SSH message', undefined, detailOf(error));
     }
   }
 
@@ -197,10 +197,10 @@ export class Connection {
   #send(parts: readonly Uint8Array[]): void {
     if (this.#state === 'closed') return;
     try {
-      if ((this.#protocol._queue?.length ?? 0) > bounds.heldPacketsMax) return this.fail('too much waits for new keys');
+      if ((this.#protocol._queue?.length ?? 0) > bounds.heldPacketsMax) return this.fail('too many packets wait for new keys');
       sendPayload(this.#protocol, parts);
     } catch (error) {
-      this.fail('what is to be sent cannot be', undefined, detailOf(error));
+      this.fail('an outgoing message could not be sent', undefined, detailOf(error));
     }
   }
 
@@ -255,7 +255,7 @@ export class Connection {
         return;
       case number.kexInit: {
         const waitMs = this.#state === 'open' ? this.#rekey.clientWaitMs(this.#bytes) : undefined;
-        return waitMs === undefined ? this.fail('key exchange not allowed now') : this.#keyExchange.begin(payload, waitMs, pass);
+        return waitMs === undefined ? this.fail('key exchange too early or too often') : this.#keyExchange.begin(payload, waitMs, pass);
       }
     }
     // These numbers belong to a key exchange. While one is under way, ssh2 handles them without asking us.
@@ -331,12 +331,12 @@ export class Connection {
   }
 
   #refuse(answer: readonly Uint8Array[] | undefined): void {
-    if (!this.#refusals.pass()) return this.fail('too many requests that nobody serves');
+    if (!this.#refusals.pass()) return this.fail('too many unsupported requests');
     if (answer !== undefined) this.#send(answer);
   }
 
   #outOfTurn(messageType: number): void {
-    this.fail('a message out of turn', undefined, { messageType });
+    this.fail('unexpected message in this state', undefined, { messageType });
   }
   /** Destroys the connection at once, for a protocol violation, an exceeded limit or an internal error. */
   fail(reason: FailReason, misdeed: Misdeed = 'protocol-error', more: FailDetail = {}): void {
@@ -360,7 +360,7 @@ export class Connection {
   /** Ends a connection whose sides have no algorithm in common. That is no violation, so what we sent still reaches the client. */
   #part(reason: string, goodbye: () => void): void {
     if (this.#state === 'closed') return;
-    this.#options.node.log.info({ source: this.#options.source, reason }, 'nothing in common');
+    this.#options.node.log.info({ source: this.#options.source, reason }, 'no common algorithm with the client');
     this.#options.onMisdeed('no-login');
     this.#reason ??= 'protocol-error';
     goodbye();
@@ -393,7 +393,7 @@ export class Connection {
       await warden.callRepeatable('session.end', { token: session.token, reason, ...this.#channels.transferred });
     } catch (error) {
       const account = session?.account;
-      node.log.info({ err: error, account }, 'the end of a session could not be told to the warden; it will expire there');
+      node.log.info({ err: error, account }, 'could not report the end of a session to the warden; the session will expire there');
     }
   }
 }

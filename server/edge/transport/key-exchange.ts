@@ -97,7 +97,7 @@ export class KeyExchange {
       if (this.#host.isClosed()) return;
       // This message belongs to a key exchange that nobody has begun. ssh2 would look for a KeyExchange that does not exist.
       const isEarly = this.#protocol._kex === undefined && type > number.kexInit && type < number.authRequest;
-      if (isEarly) return this.#host.fail('a message out of turn', 'client', { messageType: type });
+      if (isEarly) return this.#host.fail('unexpected message in this state', 'client', { messageType: type });
       return original(type === number.kexInit ? this.negotiate(payload) : payload);
     };
   }
@@ -167,8 +167,8 @@ export class KeyExchange {
       if (phase === 'signed') return parse(payload);
       // RFC 4253 section 7.1: the client may send nothing else before our reply.
       if (phase === 'signing' || payload[0] !== number.kexDhInit) {
-        this.#host.fail('a message out of turn', 'client', { messageType: payload[0] });
-        throw new Error('a message out of turn');
+        this.#host.fail('unexpected message in this state', 'client', { messageType: payload[0] });
+        throw new Error('unexpected message in this state');
       }
       phase = 'signing';
       const init = Buffer.from(payload);

@@ -179,7 +179,7 @@ export class WardenClient implements WardenCalls {
         },
         (error: unknown) => {
           // That the warden is away is logged once, when the lease is lost.
-          if (toCofferdamError(error).code !== 'unavailable') this.#node.log.warn({ err: error }, 'the warden refused the greeting');
+          if (toCofferdamError(error).code !== 'unavailable') this.#node.log.warn({ err: error }, 'the warden refused node.hello');
           peer.close();
         },
       ),

@@ -31,6 +31,7 @@ export const alertKinds = [
   'ledger.not-verified',
   'ledger.operators-late',
   'ledger.unreadable',
+  'ledger.witness-fault',
   'ledger.witness-lost',
   'login.guessing',
   'node.over-allowance',

@@ -127,7 +127,7 @@ export async function recordFailure(
       subject: account.id,
       customer: account.customer,
       account: account.id,
-      text: `guesses against ${account.name} come faster than they are examined; last from ${params.source.address}`,
+      text: `guesses against ${account.name} come faster than the limit allows; further ones are refused unexamined; last from ${params.source.address}`,
       facts: { account: account.name, source: params.source.address, isKnownSource: guess.isKnown },
       nextCommand: `cofferctl account lock ${account.name} --reason TEXT; or, when it was its holder: cofferctl account unlock ${account.name} --reason TEXT`,
     });

@@ -65,7 +65,7 @@ export async function takeStep(tx: Transaction, keys: KeyRing, use: CodeUse, ste
     await alarmBroken(
       tx,
       { kind: 'used-code', id: use.account },
-      'a code that was used was given again, though its row was gone, and refused',
+      'a used code was presented again and refused; the row that marks it as used had been deleted',
     );
     return false;
   }

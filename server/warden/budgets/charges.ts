@@ -12,6 +12,7 @@ import type { OpenSession } from '../context.ts';
 import { graceMs } from '../sessions/ending-queries.ts';
 import type { SessionRegistry } from '../sessions/sessions.ts';
 import { type BatchQueue, createBatchQueue } from './batch-queue.ts';
+import type { AskedBy } from './charge-entries.ts';
 import {
   type ChargeAnswer,
   type ChargeRequest,
@@ -83,6 +84,14 @@ type Charged = Extract<ChargeAnswer, { outcome: 'granted' | 'repeat' }>;
 /** The errors from which a client learns something about a name: whether it exists, or what it may do with it. */
 const tellsOfNames: ReadonlySet<ErrorCode> = new Set(['not-found', 'denied', 'conflict', 'invalid']);
 
+/** Returns whom the entry of a charge must name. */
+const byOf = ({ node, account }: OpenSession, customer: CustomerId): AskedBy => ({
+  account: account.id,
+  node,
+  plane: account.plane,
+  customer,
+});
+
 /** The shortest pause, in milliseconds, after which a charge that was slowed down is tried again. */
 const askAgainMsMin = 20;
 
@@ -132,7 +141,7 @@ export function createCharges({ config, database, sessions, log, admit, drafts, 
           if (answer.isSlow) await desk.slowed(session, answer.customer);
           return answer;
         case 'session':
-          await sessions.end(session.id, 'its account, customer or credential is no longer good', 'doubt');
+          await sessions.end(session.id, 'its account, customer or credential may no longer be used', 'doubt');
           throw new CofferdamError('session-ended', 'the session is over');
         case 'missing':
           throw new CofferdamError('not-found', 'the file is no longer open');
@@ -153,7 +162,7 @@ export function createCharges({ config, database, sessions, log, admit, drafts, 
     // A refusal concerns the scopes of one customer. In the same session another customer may still have room, so the
     // customer is part of the key.
     const asked = { key: `${session.id}/${customer}/${direction}`, amount: { bytes, items } };
-    await charge(amounts, session, { session: session.id, customer, direction, bytes, items }, asked);
+    await charge(amounts, session, { session: session.id, by: byOf(session, customer), customer, direction, bytes, items }, asked);
   };
   const oneName = { bytes: 0, items: 1 };
 
@@ -182,7 +191,12 @@ export function createCharges({ config, database, sessions, log, admit, drafts, 
       if (known !== undefined) throw known;
       const isFree = unpaid.take(session.credentialId);
       if (!isFree) await take(session, customer, 'list', oneName);
-      const { outcome, extent } = await charge(releases, session, { session: session.id, download, index }, asked);
+      const { outcome, extent } = await charge(
+        releases,
+        session,
+        { session: session.id, by: byOf(session, customer), download, index },
+        asked,
+      );
       // The bytes of a first read have paid for its entry, so the place is given back. A refusal, which was thrown
       // above, and a repeated read keep it.
       if (outcome === 'granted') {
@@ -195,7 +209,7 @@ export function createCharges({ config, database, sessions, log, admit, drafts, 
     take,
     takeEnding: async (session, customer, bytes) => {
       if (!(await callChargeEnding(database, { session: session.id, customer, bytes, graceMs })))
-        throw new CofferdamError('over-limit', 'there is no room for the last part of the file');
+        throw new CofferdamError('over-limit', 'a budget has no room for the last part of the file');
     },
     permit: (session, customer, direction, bytes) =>
       permits.ask(`${session.id}/${customer}/${direction}`, () =>

@@ -59,7 +59,7 @@ export async function tellMissing(tx: Transaction, { scope, direction, name, cus
     severity: 'critical',
     subject: place,
     ...('customer' in scope ? { customer: scope.customer } : {}),
-    text: `the budget ${direction} of ${words.replace(/^--/, '').replace(' --', ', ')} is not there: somebody deleted it. Nothing is granted through it until two operators set it anew`,
+    text: `the budget ${direction} of ${words.replace(/^--/, '').replace(' --', ', ')} is missing: somebody deleted it. Nothing is granted through it until two operators set it anew`,
     facts: { scope: scope.kind, direction, name, customer: customerName },
     nextCommand: `cofferctl budget set ${words} --direction ${direction} --files-day N --reason TEXT`,
   });

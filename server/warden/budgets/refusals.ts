@@ -156,7 +156,8 @@ const words: Readonly<Record<Outcome['done'], string>> = {
   refuse: 'refused',
   'end-sessions': 'refused; all sessions of this credential were ended',
   suspend: 'refused; the credential was suspended and its sessions were ended',
-  spared: 'refused; its sessions were ended, but it is the only credential of this customer and stays usable: decide',
+  spared:
+    'refused; its sessions were ended, but it is the only credential of this customer and stays usable: suspend it yourself if that is needed',
 };
 
 async function raise(

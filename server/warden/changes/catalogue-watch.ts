@@ -40,7 +40,7 @@ export class CatalogueWatch {
     if (found.length > 0)
       throw new CofferdamError(
         'configuration',
-        `the database is not what the migrations made of it: ${differencesInWords(found, namedMax)}. Look who did that, and restore it; after an upgrade, run \`cofferdam migrate\` first`,
+        `the database is not what the migrations made of it: ${differencesInWords(found, namedMax)}. Find out who did that, and restore it; after an upgrade, run \`cofferdam migrate\` first`,
       );
   }
 

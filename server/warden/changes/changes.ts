@@ -147,7 +147,7 @@ async function applyAlone(
       doing,
       'break-glass.opened',
       glass,
-      `${proposer.name} broke the glass until ${until.toISOString()}: ${glass.operations.join(', ')}; ${proposal.reason}`,
+      `${proposer.name} opened a prepared emergency until ${until.toISOString()}: ${glass.operations.join(', ')}; ${proposal.reason}`,
     );
   }
   await tell(doing, 'break-glass.used', glass, `${proposer.name} did ${proposal.operation} alone: ${proposal.reason}`, {

@@ -150,7 +150,7 @@ export const operatorUseCases = {
     const glass = await lockBreakGlass(doing.tx, breakGlass);
     if (glass === undefined) throw new CofferdamError('not-found', 'there is no such emergency: see `cofferctl break-glass list`');
     if (glass.state === 'over' && !(await isAltered(doing, { kind: 'break-glass', id: breakGlass })))
-      throw new CofferdamError('conflict', 'it is over already');
+      throw new CofferdamError('conflict', 'this emergency is over already');
     await endBreakGlass(doing.tx, breakGlass);
     await tellOperators(doing, 'break-glass.ended', glass.operator, { breakGlass, reason });
     return {};
@@ -159,9 +159,10 @@ export const operatorUseCases = {
   'break-glass.review': async ({ breakGlass, finding }: P<'break-glass.review'>, doing: Doing) => {
     const glass = await lockBreakGlass(doing.tx, breakGlass);
     if (glass === undefined) throw new CofferdamError('not-found', 'there is no such emergency: see `cofferctl break-glass list`');
-    if (!glass.isUsed) throw new CofferdamError('conflict', 'it was not used: there is nothing to review');
-    if (glass.state === 'open') throw new CofferdamError('conflict', 'it is still open: end it first (cofferctl break-glass end)');
-    if (glass.isReviewed) throw new CofferdamError('conflict', 'it was reviewed before');
+    if (!glass.isUsed) throw new CofferdamError('conflict', 'this emergency was not used: there is nothing to review');
+    if (glass.state === 'open')
+      throw new CofferdamError('conflict', 'this emergency is still open: end it first (cofferctl break-glass end)');
+    if (glass.isReviewed) throw new CofferdamError('conflict', 'this emergency was reviewed before');
     await reviewBreakGlass(doing.tx, breakGlass, finding);
     await tellOperators(doing, 'break-glass.reviewed', glass.operator, { breakGlass, finding });
     return {};

@@ -44,7 +44,7 @@ export async function startSealSweeps(
   const refresh = joined(
     () => warden.database.withSystem((tx) => generationsOf(warden.keys).refresh(tx)),
     refreshPauseMs,
-    (error: unknown) => warden.log.warn({ err: error }, 'what was sealed again could not be read; the regular pass does it'),
+    (error: unknown) => warden.log.warn({ err: error }, 'rows that were sealed again could not be read; the regular pass reads them'),
   );
   const stopListening = await warden.database.listen('cofferdam_answer', refresh.wake, refresh.wake);
   return {

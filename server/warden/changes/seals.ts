@@ -74,7 +74,7 @@ function nextGeneration(row: SealedRow, before: SealedRow | null, known: Generat
   const last = isCounted ? Math.max(row.generation, known.newest(row)) : (before?.generation ?? 0);
   if (isCounted && Number.isSafeInteger(last + 1)) return last + 1;
   if (row.generation !== last || known.newest(row) > last || !Number.isSafeInteger(last + 1))
-    throw new Undeclared(row, 'it is not of the generation that was declared', before);
+    throw new Undeclared(row, 'its generation is not the one that was declared', before);
   return last + 1;
 }
 
@@ -89,7 +89,7 @@ function sealable(
   if (declared === undefined) throw new Undeclared(row, 'it was not declared');
   const odd = deviation(row, declared);
   if (odd !== undefined) throw new Undeclared(row, `${odd} is not what was declared`, declared.before);
-  if (declared.isEnd && !isEnded(row)) throw new Undeclared(row, 'it is not at its end', declared.before);
+  if (declared.isEnd && !isEnded(row)) throw new Undeclared(row, 'it was to be ended and was not', declared.before);
   // When somebody else altered the row before, its end takes over neither its change nor its maker.
   const before = declared.before !== null && isGood(declared.before) ? declared.before : null;
   const isOver = declared.isEnd === true && before === null;
@@ -158,15 +158,15 @@ const isChanged = ({ declared }: Altered): boolean => Object.keys(declared.facts
 async function tellAltered(tx: Transaction, keys: KeyRing, altered: readonly Altered[]): Promise<void> {
   for (const one of altered) {
     const { row, declared } = one;
-    if (declared.isEnd === true) await alarmBroken(tx, row, 'it was brought to its end whatever it said');
+    if (declared.isEnd === true) await alarmBroken(tx, row, 'it was ended regardless of what it said');
     else if (isChanged(one))
       await alarmBroken(
         tx,
         row,
-        'what was taken away is written, and it has no seal: it opens nothing. Put it back as it was, and narrow it again',
+        'the restriction was written and the row has no seal, so it opens nothing: restore the row as it was, then restrict it again',
       );
     else if (declared.isOther === true || (await look(tx, keys, [row], [])).broken !== undefined)
-      await alarmBroken(tx, row, 'what was named by it was done all the same, since it takes something away');
+      await alarmBroken(tx, row, 'the operation that named it was done all the same, because it only takes something away');
   }
 }
 
@@ -179,7 +179,7 @@ export async function examineDeclared(tx: Transaction, keys: KeyRing): Promise<v
 function leftUnsealed(row: SealedRow, altered: readonly Altered[]): boolean {
   const one = altered.find((other) => rowKey(other.row) === rowKey(row));
   if (one === undefined || one.declared.isEnd === true || !isChanged(one)) return false;
-  if (one.row.generation !== row.generation) throw new Undeclared(row, 'it is not of the generation that was declared', one.row);
+  if (one.row.generation !== row.generation) throw new Undeclared(row, 'its generation is not the one that was declared', one.row);
   return true;
 }
 
@@ -209,7 +209,7 @@ async function requireGood(tx: Transaction, keys: KeyRing, sealed: readonly Seal
   const own = new Set(sealed.map(rowKey));
   const isGood = await judge(tx, keys, rows, [], { isOwn: (row) => own.has(rowKey(row)) });
   const bad = rows.find((row) => !isGood(row));
-  if (bad !== undefined) throw new Undeclared(bad, 'nobody may make it so');
+  if (bad !== undefined) throw new Undeclared(bad, 'every reader would refuse such a row');
 }
 
 /**

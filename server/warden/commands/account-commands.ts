@@ -158,7 +158,7 @@ export const accountUseCases = {
     const { dayMs, standingMaxDays } = doing.warden.config.credentials;
     if (schedule.forDays > standingMaxDays) throw new CofferdamError('invalid', `a standing window lasts at most ${standingMaxDays} days`);
     if (schedule.opens === schedule.closes)
-      throw new CofferdamError('invalid', 'a window that is always open is none: opening and closing are the same');
+      throw new CofferdamError('invalid', 'a standing window must not open and close at the same time of day');
     if (!(await isTimeZone(doing.tx, schedule.zone))) throw new CofferdamError('invalid', `there is no time zone named ${schedule.zone}`);
     const window = {
       ...schedule,

@@ -103,7 +103,7 @@ async function setMissing(params: BudgetChange, doing: Doing, mayWiden: boolean)
     const { scope, direction } = one;
     const label = [one.name ?? 'gateway', ...(one.customerName === null ? [] : [one.customerName])].join(' ');
     if (!mayWiden)
-      throw new CofferdamError('conflict', `the budget of ${label} is not there: two operators set it anew (cofferctl budget set)`);
+      throw new CofferdamError('conflict', `the budget of ${label} is missing: two operators set it anew (cofferctl budget set)`);
     await relyOnScope(tx, one);
     const given = defaultBudget(scope, direction, warden.config.budgets);
     const rest = { headroomPercent: 0, consequence: 'refuse', isHeadroomSpent: false, isHeadroomApproved: false } as const;

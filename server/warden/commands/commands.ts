@@ -234,7 +234,7 @@ async function decide(command: CommandRow, doing: Doing, applies: (change: strin
   // The command was read by an earlier statement. The verified row decides who the operator is and which role it has.
   const verified = factsOfRow<{ name: string; role: string; state: string }>(rows, row);
   if (verified?.name !== command.operator || verified.role !== command.role || verified.state !== 'active')
-    throw new CofferdamError('denied', 'the entry of this operator is another one at this moment: nothing was done');
+    throw new CofferdamError('denied', 'the entry of this operator was changed at the same moment: nothing was done');
   const apply: Apply = (operation, params, by, approval) => {
     applies(approval.change);
     const within = {

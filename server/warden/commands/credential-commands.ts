@@ -63,7 +63,7 @@ const toldMax = 20;
 
 async function chosen(doing: Doing, selection: Selection): Promise<readonly FoundCredential[]> {
   const found = await selectCredentials(doing.tx, selection);
-  if (found.length === 0) throw new CofferdamError('not-found', 'no credential fits: see `cofferctl credential list`');
+  if (found.length === 0) throw new CofferdamError('not-found', 'no credential matches: see `cofferctl credential list`');
   // The rows of a larger selection are checked by the regular pass.
   for (const one of found.slice(0, toldMax)) {
     await declareFound(doing.tx, 'to-narrow', { kind: 'credential', id: one.id }, { account_id: one.account });
@@ -150,7 +150,7 @@ export const credentialUseCases = {
 
   'key.confirm': async ({ fingerprint, reason }: P<'key.confirm'>, { tx, operator }: Doing) => {
     const found = await requireCredential(tx, fingerprint, 'to-rely');
-    if (!(await confirmCredential(tx, found.id))) throw new CofferdamError('conflict', 'this key waits for no confirmation');
+    if (!(await confirmCredential(tx, found.id))) throw new CofferdamError('conflict', 'this key is not waiting for a confirmation');
     await recordCredential(tx, 'credential.confirmed', found, { by: operator, reason });
     return {};
   },
@@ -170,7 +170,7 @@ export const credentialUseCases = {
     });
     let keys = 0;
     for (const one of found) if (await insertItem(tx, rotation, one.id)) keys += 1;
-    if (keys === 0) throw new CofferdamError('conflict', 'nothing to rotate: no usable key fits that is not in a rotation already');
+    if (keys === 0) throw new CofferdamError('conflict', 'nothing to rotate: no usable key matches that is not in a rotation already');
     await record(tx, {
       kind: 'rotation.started',
       observer: 'warden',
@@ -260,7 +260,7 @@ export const credentialUseCases = {
       networks: [],
       isProved: true,
     });
-    if (times === undefined) throw new CofferdamError('conflict', 'this password has a name that exists: make another one');
+    if (times === undefined) throw new CofferdamError('conflict', 'a password with this name exists already: issue another one');
     await createBudgets(tx, { kind: 'credential', credential: id, customer: account.customer }, budgets);
     await recordCredential(
       tx,

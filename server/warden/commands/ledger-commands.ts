@@ -18,7 +18,7 @@ export const ledgerUseCases = {
   ): Promise<Result<OperatorToAdmin, 'ledger.release'>> => {
     const freeze = await lockFreeze(tx, id);
     if (freeze === undefined) throw new CofferdamError('not-found', 'there is no such freeze: see `cofferctl ledger status`');
-    if (freeze.isReleased) throw new CofferdamError('conflict', 'it was released before');
+    if (freeze.isReleased) throw new CofferdamError('conflict', 'this freeze was released before');
     const { facts } = freeze;
     const names = { witnessedSize, witnessedRoot, heads, era };
     if (freeze.why !== why || Object.entries(names).some(([name, value]) => facts[name] !== value))

@@ -147,7 +147,7 @@ export function consoleHandlers(
       const session = await sessions.requireAny(token, caller);
       const dialogue = dialogues.get(session.id);
       dialogues.delete(session.id);
-      if (dialogue === undefined) return done('nothing was asked for; begin again', 1);
+      if (dialogue === undefined) return done('no input is expected; give the command again', 1);
       if (dialogue.kind === 'enrolment') {
         return acted(session, 'enroll', 'enroll', async ({ tx }, afterwards) => {
           const result = await finishEnrolment(tx, warden.keys, session, dialogue.enrolment, text);

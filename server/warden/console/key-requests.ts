@@ -40,7 +40,7 @@ async function prove({ tx, warden }: Pick<Acting, 'tx' | 'warden'>, session: Ope
   if (managed === undefined || (own === undefined && managed.kind !== 'machine'))
     throw new CofferdamError(
       'denied',
-      'you may ask for keys of your own account and, when you manage them, of the machine accounts of your house',
+      'you may ask for keys of your own account and, when you manage them, of the machine accounts of your organisation',
     );
   const signer = byCurrent === undefined ? '' : fingerprintOf(byCurrent.publicKey);
   const { credentials: ages } = warden.config;
@@ -94,7 +94,7 @@ export async function requestKey(acting: Acting, session: OpenSession, input: st
   const added = await addKey(acting, {
     holder,
     isProved: true,
-    refusal: 'this key cannot be added: make another one',
+    refusal: 'this key cannot be added: generate another key',
     publicKey,
     lifeDays,
     waitsHours: warden.config.credentials.newKeyDelayHours,

@@ -22,14 +22,14 @@ const when = (date: Date): string => `${date.toISOString().slice(0, 16).replace(
 
 function requireManager(person: Person): CustomerId {
   const { customer, manages } = person.account;
-  if (!manages || customer === null) throw new CofferdamError('denied', 'your account does not manage the accounts of your house');
+  if (!manages || customer === null) throw new CofferdamError('denied', 'your account does not manage the accounts of your organisation');
   return customer;
 }
 
 async function requireMachine(acting: Acting, person: Person, name: string, purpose: Purpose): Promise<Managed> {
   const found = await findManaged(acting.tx, requireManager(person), name, purpose);
   if (found === undefined || found.kind !== 'machine')
-    throw new CofferdamError('not-found', `your house has no machine account named ${name}`);
+    throw new CofferdamError('not-found', `your organisation has no machine account named ${name}`);
   return found;
 }
 
@@ -42,7 +42,7 @@ export async function whoami({ tx }: Acting, person: Person): Promise<string> {
     ),
   );
   return [
-    `${account.name}: a ${account.kind} account${account.customer === null ? ', internal' : ` of ${person.customers[0]?.name ?? 'your house'}`}${account.readOnly ? ', read-only' : ''}`,
+    `${account.name}: a ${account.kind} account${account.customer === null ? ', internal' : ` of ${person.customers[0]?.name ?? 'your organisation'}`}${account.readOnly ? ', read-only' : ''}`,
     `logged in with ${await credentialName(tx, person.credentialId)}`,
     account.manages ? 'you may open windows of machine accounts and manage their keys' : 'you manage no other accounts',
     'folders:',
@@ -52,7 +52,7 @@ export async function whoami({ tx }: Acting, person: Person): Promise<string> {
 
 export async function windows({ tx }: Acting, person: Person): Promise<string> {
   const rows = await machineWindows(tx, requireManager(person));
-  if (rows.length === 0) return 'your house has no machine accounts';
+  if (rows.length === 0) return 'your organisation has no machine accounts';
   return rows
     .map((row) => {
       const open = row.openUntil === null ? 'closed' : `open until ${when(row.openUntil)}`;
@@ -122,8 +122,9 @@ async function requireKey(acting: Acting, person: Person, fingerprint: string, p
 export async function confirm(acting: Acting, person: Person, fingerprint: string): Promise<string> {
   requireManager(person);
   const found = await requireKey(acting, person, fingerprint, 'to-rely');
-  if (found.issuedBy === acting.by) throw new CofferdamError('denied', 'a second person confirms it, not the one who asked for it');
-  if (!(await confirmCredential(acting.tx, found.id))) throw new CofferdamError('conflict', 'this key waits for no confirmation');
+  if (found.issuedBy === acting.by)
+    throw new CofferdamError('denied', 'a key is confirmed by a second person, not by the one who asked for it');
+  if (!(await confirmCredential(acting.tx, found.id))) throw new CofferdamError('conflict', 'this key is not waiting for a confirmation');
   await recordCredential(acting.tx, 'credential.confirmed', found, { by: acting.by });
   return `${fingerprint} of ${found.accountName} is good now`;
 }
@@ -132,7 +133,7 @@ export async function revokeKey(acting: Acting, person: Person, fingerprint: str
   const found = await requireKey(acting, person, fingerprint, 'to-narrow');
   const ended = await revoke(acting, found, 'over the console');
   if (ended === false) throw new CofferdamError('conflict', 'this key was revoked before');
-  return `${fingerprint} of ${found.accountName} is never good again; ${ended} sessions ended`;
+  return `${fingerprint} of ${found.accountName} was revoked for good; ${ended} sessions ended`;
 }
 
 export async function receipt({ tx }: Acting, person: Person, name: string): Promise<string> {

@@ -222,7 +222,7 @@ export async function endUnproved(acting: Acting, holder: Holder, fingerprint: s
     subject: found.id,
     customer: found.customer,
     account: found.account,
-    text: `${fingerprint} was registered for ${found.accountName} without a proof; ${holder.name} proved to have it, so it is no key of ${found.accountName} any more`,
+    text: `${fingerprint} was registered for ${found.accountName} without a proof; ${holder.name} proved to have it, so it was revoked for ${found.accountName}`,
     facts: { account: found.accountName, fingerprint, holder: holder.name },
     nextCommand: `cofferctl credential show ${fingerprint}`,
     contactText: `The key ${fingerprint} of your account ${found.accountName} was never used and is revoked: it is not yours. If it is, call us.`,

@@ -102,10 +102,10 @@ export class Exchanges {
     if (!/^SSH-(?:2\.0|1\.99)-[\x20-\x7e]{0,247}$/.test(client)) throw refusal('not an identification of a client');
     if (fields.clientKexInit[0] !== 20 || fields.serverKexInit[0] !== 20) throw refusal('not a KEXINIT');
     const age = this.#ages.find(({ challenge }) => challenge.equals(fields.serverKexInit.subarray(1, 1 + challengeBytes)));
-    if (age === undefined) throw refusal('this exchange is not of now');
+    if (age === undefined) throw refusal('the key exchange carries no current challenge');
     const hash = exchangeHash(fields);
     const name = hash.toString('base64');
-    if (age.hashes.has(name)) throw refusal('this exchange was signed before');
+    if (age.hashes.has(name)) throw refusal('this key exchange was signed before');
     age.releases.push(this.#slots.signatures.take(claimOf(caller)));
     age.hashes.add(name);
     if (params.isFirst)
@@ -123,7 +123,7 @@ export class Exchanges {
   #issue(caller: EdgeCaller, connection: string, issued: Issued): void {
     const open = this.#open.get(caller.node) ?? new Map<string, Open>();
     this.#open.set(caller.node, open);
-    if (open.has(connection)) throw refusal('this connection has its session identifier');
+    if (open.has(connection)) throw refusal('this connection already has a session identifier');
     open.set(connection, { ...issued, issuedAt: performance.now(), release: this.#slots.identifiers.take(claimOf(caller)) });
   }
 

@@ -10,6 +10,7 @@ import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip, createGzip } from 'node:zlib';
 import { CofferdamError } from '../../domain/errors.ts';
+import { archivePart, entryPart, filePart } from '../../domain/path-parts.ts';
 
 export type ArchiveLine = { readonly tree: string; readonly position: number; readonly line: string };
 /** The entries of one tree that an archive file holds: the first and the last position, and the number of entries. */
@@ -17,8 +18,6 @@ export type Range = { readonly tree: string; readonly first: number; readonly la
 /** A draft file that is durable and was read back. `sha256` is the hexadecimal hash of the compressed file as it stands on the disk. */
 export type Draft = { readonly path: string; readonly sha256: string; readonly entries: number; readonly ranges: readonly Range[] };
 
-/** Returns the name of the archive file of a month. `month` is the ISO date of its first day. */
-export const fileOf = (month: string): string => `ledger-${month.slice(0, 7)}.jsonl.gz`;
 /**
  * The age beyond which a draft is removed. Each attempt of each warden writes a draft of its own, so an older draft was
  * left behind by a process that was killed.
@@ -171,7 +170,7 @@ export async function writeDraft(
   signal: AbortSignal,
 ): Promise<Draft> {
   await mkdir(directory, { recursive: true, mode: 0o700 });
-  const path = join(directory, `${fileOf(month)}.${randomUUID()}.draft`);
+  const path = join(directory, filePart(`${archivePart(month)}.${randomUUID()}.draft`));
   const pace = new Pace(signal);
   try {
     const ranges = new Map<string, Range>();
@@ -186,7 +185,7 @@ export async function writeDraft(
     const read = await readBack(path, pace);
     const entries = [...ranges.values()].reduce((sum, one) => sum + one.entries, 0);
     if (read.plain !== written.plain || read.packed !== written.packed || read.lines !== entries)
-      throw new CofferdamError('corrupt', `the draft of ${fileOf(month)} is not what was written: the disk, or somebody beside us`);
+      throw new CofferdamError('corrupt', `the draft of ${archivePart(month)} is not what was written: the disk, or somebody beside us`);
     return { path, sha256: written.packed, entries, ranges: [...ranges.values()] };
   } catch (error) {
     await rm(path, { force: true }).catch(() => {});
@@ -217,7 +216,7 @@ export async function hashOf(path: string, signal: AbortSignal): Promise<string 
  * beside it, because it may be the only copy of its content.
  */
 export async function place(directory: string, month: string, draft: string): Promise<void> {
-  const path = join(directory, fileOf(month));
+  const path = join(directory, archivePart(month));
   if (await isThere(path)) await rename(path, `${path}.other-${randomUUID()}`);
   await rename(draft, path);
   await syncDirectory(directory);
@@ -230,7 +229,7 @@ async function draftsIn(directory: string): Promise<readonly { readonly path: st
   });
   return names.flatMap((name) => {
     const file = draftPattern.exec(name)?.groups?.file;
-    return file === undefined ? [] : [{ path: join(directory, name), file }];
+    return file === undefined ? [] : [{ path: join(directory, entryPart(name)), file }];
   });
 }
 
@@ -240,7 +239,7 @@ async function draftsIn(directory: string): Promise<readonly { readonly path: st
  */
 export async function findDraft(directory: string, month: string, sha256: string, signal: AbortSignal): Promise<string | undefined> {
   for (const { path, file } of await draftsIn(directory))
-    if (file === fileOf(month) && (await hashOf(path, signal)) === sha256) return path;
+    if (file === archivePart(month) && (await hashOf(path, signal)) === sha256) return path;
   return undefined;
 }
 

@@ -9,22 +9,12 @@ import type { LedgerConfig } from '../../config/ledger-settings.ts';
 import { CofferdamError, toCofferdamError } from '../../domain/errors.ts';
 import { type CustomerId, idOf } from '../../domain/ids.ts';
 import { commonTree } from '../../domain/ledger/leaf.ts';
+import { archivePart } from '../../domain/path-parts.ts';
 import type { Logger } from '../../observability/logger.ts';
 import type { Database } from '../../postgres/database.ts';
 import { lockNotAvailable, sqlState } from '../../postgres/database-errors.ts';
 import { insertAlert } from '../alerts/alert-queries.ts';
-import {
-  type ArchiveLine,
-  clearDrafts,
-  type Draft,
-  fileOf,
-  findDraft,
-  hashOf,
-  isThere,
-  place,
-  syncDirectory,
-  writeDraft,
-} from './archive-file.ts';
+import { type ArchiveLine, clearDrafts, type Draft, findDraft, hashOf, isThere, place, syncDirectory, writeDraft } from './archive-file.ts';
 import {
   type Archive,
   archivesToDelete,
@@ -110,6 +100,28 @@ async function* pagesOf(
   }
 }
 
+/**
+ * Throws `corrupt` when the row of an archive names another file than the one that the month has. The name in the row
+ * is what readers are told; paths are made of the month alone.
+ */
+function requireOwnName({ month, file }: Archive): void {
+  const name = archivePart(month);
+  if (file !== name)
+    throw new CofferdamError(
+      'corrupt',
+      `the database names ${JSON.stringify(file.slice(0, 80))} as the archive of ${month.slice(0, 7)}, which is ${name}: somebody wrote that row, and nothing was read or deleted by it`,
+    );
+}
+
+/**
+ * Returns whether the retention of a month has ended by the clock of this process, in whole months as the query counts
+ * them. The database alone does not decide that a file is deleted.
+ */
+function isEnded(month: string, retentionMonths: number, now = new Date()): boolean {
+  const [year = 0, ordinal = 0] = month.split('-').map(Number);
+  return year * 12 + (ordinal - 1) + retentionMonths <= now.getUTCFullYear() * 12 + now.getUTCMonth();
+}
+
 class Month {
   readonly #options: ArchiveOptions;
   readonly #month: string;
@@ -125,7 +137,7 @@ class Month {
   }
 
   get #path(): string {
-    return join(this.#options.config.archiveDirectory, fileOf(this.#month));
+    return join(this.#options.config.archiveDirectory, archivePart(this.#month));
   }
 
   #did(step: Step): void {
@@ -149,6 +161,7 @@ class Month {
     await database.withSystem((tx) => closeMonth(tx, this.#month));
     this.#did('closed');
     const archive = (await database.withSystem((tx) => findArchive(tx, this.#month))) ?? (await this.#make());
+    requireOwnName(archive);
     await this.#find(archive, false);
     await this.#state(archive);
     this.#did('stated');
@@ -164,7 +177,7 @@ class Month {
     const { config, database } = this.#options;
     const draft = await this.#write();
     this.#did('written');
-    const made: Archive = { month: this.#month, file: fileOf(this.#month), sha256: draft.sha256, entries: draft.entries };
+    const made: Archive = { month: this.#month, file: archivePart(this.#month), sha256: draft.sha256, entries: draft.entries };
     const isFirst = await database.withSystem((tx) => insertArchive(tx, made, draft.ranges));
     this.#did('noted');
     if (isFirst) {
@@ -322,19 +335,42 @@ export async function archiveDue(options: ArchiveOptions): Promise<readonly Wait
  * Deletes archives whose retention has ended. The record states the deletion first; the file is removed once that entry
  * is sealed and witnessed.
  */
-async function deleteEnded({ config, database, log, onStep }: ArchiveOptions): Promise<void> {
-  for (const archive of await database.withSystem((tx) => archivesToDelete(tx, config.retentionMonths))) {
-    const { month, file } = archive;
-    await database.withSystem(async (tx) => {
-      if (!(await markDeletionStated(tx, month))) return;
-      await record(tx, { kind: 'ledger.archive-deleted', observer: 'warden', sensitive: { month: month.slice(0, 7), file } });
-    });
-    onStep?.('deletion-stated', month);
-    if (!(await database.withSystem((tx) => isDeletionWitnessed(tx, archive)))) continue;
-    await rm(join(config.archiveDirectory, file), { force: true });
-    await syncDirectory(config.archiveDirectory);
-    onStep?.('deleted', month);
-    await database.withSystem((tx) => markDeleted(tx, month));
-    log.info({ month, file }, 'the retention of an archive has ended');
-  }
+async function deleteEnded(options: ArchiveOptions): Promise<void> {
+  const { config, database, log, signal = never } = options;
+  for (const archive of await database.withSystem((tx) => archivesToDelete(tx, config.retentionMonths)))
+    try {
+      requireOwnName(archive);
+      if (isEnded(archive.month, config.retentionMonths)) await deleteArchive(options, archive);
+    } catch (error) {
+      signal.throwIfAborted();
+      const month = archive.month.slice(0, 7);
+      const why = wordsOf(error).slice(0, 300);
+      log.error({ err: error, month }, 'an archive whose retention has ended is not deleted; it is tried again');
+      await database.withSystem((tx) =>
+        insertAlert(tx, {
+          kind: 'ledger.archive-stuck',
+          severity: 'critical',
+          subject: month,
+          text: `the archive of ${month}, whose retention has ended, is not deleted: ${why}`,
+          facts: { month, why },
+          nextCommand: 'cofferctl ledger status',
+        }),
+      );
+    }
+}
+
+async function deleteArchive({ config, database, log, onStep }: ArchiveOptions, archive: Archive): Promise<void> {
+  const { month } = archive;
+  const file = archivePart(month);
+  await database.withSystem(async (tx) => {
+    if (!(await markDeletionStated(tx, month))) return;
+    await record(tx, { kind: 'ledger.archive-deleted', observer: 'warden', sensitive: { month: month.slice(0, 7), file } });
+  });
+  onStep?.('deletion-stated', month);
+  if (!(await database.withSystem((tx) => isDeletionWitnessed(tx, archive)))) return;
+  await rm(join(config.archiveDirectory, file), { force: true });
+  await syncDirectory(config.archiveDirectory);
+  onStep?.('deleted', month);
+  await database.withSystem((tx) => markDeleted(tx, month));
+  log.info({ month, file }, 'the retention of an archive has ended');
 }

@@ -4,18 +4,32 @@
 
 import { held } from '../../domain/detached.ts';
 import { CofferdamError } from '../../domain/errors.ts';
+import type { Births } from '../../domain/ledger/births.ts';
 import type { Logger } from '../../observability/logger.ts';
 import type { Database } from '../../postgres/database.ts';
 import { lockNotAvailable, sqlState } from '../../postgres/database-errors.ts';
 import { insertAlert } from '../alerts/alert-queries.ts';
 import type { LedgerGuard } from './guard.ts';
+import type { Delivery } from './witness/witness.ts';
 
 /**
  * What the newest look at the record found, in milliseconds: the age of the oldest entry without a seal, and for how
  * long a checkpoint has been missing from a required witness.
  */
 export type Seen = { readonly unsealedMs: number; readonly unwitnessedMs: number };
+/** A required witness that does not have everything, and why. */
+export type Behind = { readonly name: string; readonly why: string };
+/**
+ * The same as this process knows it by its own clock, whatever the database says: the age of its own oldest entry that it
+ * has not seen sealed, and for how long a required witness has not taken what this process offered it (decision 0042).
+ */
+export type Known = Seen;
 type Late = { readonly ms: number; readonly text: string; readonly facts: Readonly<Record<string, unknown>> };
+
+export const knownOf = (births: Births, deliveries: readonly Delivery[]): Known => ({
+  unsealedMs: births.oldestMs,
+  unwitnessedMs: Math.max(0, ...deliveries.filter((one) => one.witness.isRequired).map((one) => one.behindMs)),
+});
 
 const ticksMax = 250;
 const alarmEveryMs = 60_000;
@@ -38,13 +52,27 @@ export const waitsOf = (stopMs: number): { readonly lockMs: number; readonly sta
   statementMs: Math.ceil(Math.max(1000, Math.min(10_000, stopMs / 4))),
 });
 
+/** A delivery that takes longer than this counts as late before it has failed, in milliseconds. */
+const slowMs = 1000;
+
+/** Returns the required witnesses that do not have everything, with the reasons. */
+export const behindOf = (deliveries: readonly Delivery[]): readonly Behind[] =>
+  deliveries.flatMap(({ witness, behind }) =>
+    witness.isRequired && behind !== undefined && (behind.why !== undefined || behind.ms >= slowMs)
+      ? [{ name: witness.name, why: behind.why ?? 'it has not answered yet' }]
+      : [],
+  );
+
 export type LagOptions = {
   readonly guard: LedgerGuard;
   /** The sealer's pool. Its statements have timeouts, and one of its connections stays free while a beat uses the other one. */
   readonly database: Database;
   readonly log: Logger;
+  readonly known: () => Known;
   readonly alarmMs: number;
   readonly stopMs: number;
+  /** Returns the required witnesses that do not have everything. */
+  readonly behind: () => readonly Behind[];
 };
 
 /**
@@ -59,6 +87,8 @@ export class LagClock {
   #timer: NodeJS.Timeout | undefined;
   #owed: Late | undefined;
   #toldAt = Number.NEGATIVE_INFINITY;
+  /** The witnesses that the newest alarm named. */
+  #toldNames = '';
   #writtenAt = Number.NEGATIVE_INFINITY;
   #triedAt = Number.NEGATIVE_INFINITY;
   #writing: Promise<void> | undefined;
@@ -85,18 +115,36 @@ export class LagClock {
   }
 
   get late(): Late {
-    const { unsealedMs, unwitnessedMs } = this.#seen;
     const silentMs = performance.now() - this.#seenAt;
-    const seenMs = Math.max(unsealedMs, unwitnessedMs);
+    const { stopMs } = this.#given;
+    const behind = this.#given
+      .behind()
+      .map(({ name, why }) => `${name}: ${why}`)
+      .join('; ')
+      .slice(0, 400);
+    const who = behind === '' ? '' : ` (behind is ${behind})`;
+    const known = this.#given.known();
+    const seenMs = Math.max(this.#seen.unsealedMs, this.#seen.unwitnessedMs);
+    const unsealedMs = Math.max(this.#seen.unsealedMs + silentMs, known.unsealedMs);
+    const unwitnessedMs = Math.max(this.#seen.unwitnessedMs + silentMs, known.unwitnessedMs);
     const what = unsealedMs > unwitnessedMs ? 'entries have no seal' : 'checkpoint has no witness';
-    const ms = seenMs + silentMs;
+    const ms = Math.max(unsealedMs, unwitnessedMs);
+    // What this process waits for grows older as well while nothing answers; that nothing answers is the better sentence then.
+    const isSilent = silentMs > seenMs && silentMs > ms / 2;
     return {
       ms,
-      text:
-        silentMs > seenMs
-          ? `the record could not be looked at for ${Math.round(silentMs / 1000)} s`
-          : `the newest ${what} for ${Math.round(ms / 1000)} s`,
-      facts: { silentMs: Math.round(silentMs), unsealedMs: Math.round(unsealedMs), unwitnessedMs: Math.round(unwitnessedMs) },
+      text: isSilent
+        ? `the record could not be looked at for ${Math.round(silentMs / 1000)} s${who}`
+        : `the newest ${what} for ${Math.round(ms / 1000)} s${who}`,
+      facts: {
+        silentMs: Math.round(silentMs),
+        unsealedMs: Math.round(this.#seen.unsealedMs),
+        unwitnessedMs: Math.round(this.#seen.unwitnessedMs),
+        ownUnsealedMs: Math.round(known.unsealedMs),
+        ownUnwitnessedMs: Math.round(known.unwitnessedMs),
+        behind,
+        stopMs,
+      },
     };
   }
 
@@ -115,6 +163,16 @@ export class LagClock {
     if (late.ms >= stopMs && guard.state.is === 'open') guard.close('late', late.text);
     if (late.ms >= alarmMs) {
       const now = performance.now();
+      const names = this.#given
+        .behind()
+        .map(({ name }) => name)
+        .join(' ');
+      // Another witness that is behind is news, and is said at once.
+      if (names !== this.#toldNames) {
+        this.#toldNames = names;
+        this.#toldAt = Number.NEGATIVE_INFINITY;
+        this.#writtenAt = Number.NEGATIVE_INFINITY;
+      }
       if (now - this.#toldAt >= alarmEveryMs) {
         this.#toldAt = now;
         log.error(late.facts, `${late.text}; after ${stopMs / 1000} s nothing more is served`);
@@ -147,7 +205,7 @@ export class LagClock {
         .withSystem((tx) => insertAlert(tx, alert))
         .then(() => {
           this.#writtenAt = performance.now();
-          this.#owed = undefined;
+          if (this.#owed === owed) this.#owed = undefined;
         })
         .catch((error: unknown) => log.warn({ err: error }, 'an alarm about the record could not be written; it is tried again'))
         .finally(() => (this.#writing = undefined)),

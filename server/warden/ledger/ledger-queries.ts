@@ -4,6 +4,7 @@
 import { plainAddressBytes } from '../../domain/addresses.ts';
 import { CofferdamError } from '../../domain/errors.ts';
 import { operatorsIn, unclassified } from '../../domain/ledger/entry-kinds.ts';
+import type { EntryColumn } from '../../domain/ledger/written.ts';
 import type { Transaction } from '../../postgres/database.ts';
 import { insertEntry } from '../../postgres/entry-queries.ts';
 import type { LedgerEntry, OpenSession } from '../context.ts';
@@ -33,22 +34,9 @@ const textOrNull = (value: string | null | undefined): string | null => (value =
 const numberOrNull = (value: number | null | undefined): number | null => (value != null && Number.isSafeInteger(value) ? value : null);
 const json = (value: object): string => JSON.stringify(value, (_name, one: unknown) => (typeof one === 'string' ? text(one) : one));
 
-const columns = [
-  ...[
-    'kind',
-    'observer',
-    'customer_id',
-    'account_id',
-    'session_id',
-    'node',
-    'plane',
-    'handle_id',
-    'version_id',
-    'extent',
-    'bytes',
-    'public',
-  ],
-  ...['credential', 'also_credential', 'source', 'source_port', 'client', 'operator', 'sensitive'],
+const columns: readonly EntryColumn[] = [
+  ...(['kind', 'observer', 'customer_id', 'account_id', 'session_id', 'node', 'plane', 'handle_id', 'version_id', 'extent'] as const),
+  ...(['bytes', 'public', 'credential', 'also_credential', 'source', 'source_port', 'client', 'operator', 'sensitive'] as const),
 ];
 
 /** Writes one entry in the transaction of its effect. Throws `bug` when the kind or a field is not listed in `entry-kinds.ts`. */

@@ -13,23 +13,25 @@ import { Database, type DatabaseOptions } from '../../postgres/database.ts';
 import { lead } from '../../postgres/leadership.ts';
 import { generationsOf } from '../changes/generations.ts';
 import type { KeyRing } from '../context.ts';
-import { LedgerAlarms } from './alarms.ts';
+import { LedgerAlarms, tellBehind } from './alarms.ts';
 import { Born, createBirths } from './born.ts';
 import { DatabaseClock } from './clock.ts';
 import { compare, freezeOf, requireMemory, type Vouched } from './comparison.ts';
-import { recordFreeze } from './freezes.ts';
+import { orDiverged, recordFreeze, wholeFreeze } from './freezes.ts';
 import type { LedgerGuard } from './guard.ts';
 import { rootAt } from './heads.ts';
-import { isOnlySlow, LagClock, waitsOf } from './lag.ts';
+import { behindOf, isOnlySlow, knownOf, LagClock, waitsOf } from './lag.ts';
 import { readingsOf } from './ledger-metrics.ts';
 import { record } from './ledger-queries.ts';
+import { OwnMemory } from './own-memory.ts';
+import { Rounds } from './rounds.ts';
 import type { Signing } from './seal.ts';
 import { type Freeze, type Look, look, lookClosely, markWitnessed } from './seal-queries.ts';
 import { Sealer } from './sealer.ts';
 import { openNote, signingOf } from './signatures.ts';
-import { RecordDiverged } from './standing.ts';
 import { WitnessMemory } from './witness/memory.ts';
 import { commonOf } from './witness/rank.ts';
+import { Vouching } from './witness/vouching.ts';
 import { Delivery, type Witness } from './witness/witness.ts';
 
 /** The largest number of sealing rounds in one beat. */
@@ -45,6 +47,8 @@ export type LedgerOptions = Pick<DatabaseOptions, 'alerts'> & {
   /** The entries that this process wrote, through any of its pools, and has not yet seen sealed. */
   readonly births?: Births;
   readonly witnesses: readonly Witness[];
+  /** Where this warden remembers what it signed last and a freeze that it found; undefined: nowhere. */
+  readonly memoryFile?: string;
   readonly log: Logger;
 };
 
@@ -57,6 +61,8 @@ export class Ledger {
   readonly #births: Births;
   readonly #born: Born;
   readonly #memory: WitnessMemory;
+  readonly #vouching: Vouching;
+  readonly #own: OwnMemory;
   readonly #leadership: ReturnType<typeof lead>;
   readonly #deliveries: readonly Delivery[];
   #signing: Signing | undefined;
@@ -89,18 +95,26 @@ export class Ledger {
       drafts: () => this.#births.begin(false),
       alerts: given.alerts,
     });
-    this.#sealer = new Sealer(this.#database, given.log);
+    const rounds = new Rounds(this.#database, given.log, undefined, (id) => this.#births.setAside(id));
     this.#born = new Born(this.#database, this.#births);
+    this.#own = new OwnMemory(given.memoryFile);
+    this.#sealer = new Sealer(this.#database, given.log, rounds, async (round) => {
+      await this.#own.signed(round.note);
+      this.#born.proved.signed(round);
+    });
     this.#lag = new LagClock({
       guard: given.guard,
       database: this.#database,
       log: given.log,
+      known: () => knownOf(this.#births, this.#deliveries),
       alarmMs: witnessAlarmMs,
       stopMs: witnessStopMs,
+      behind: () => behindOf(this.#deliveries),
     });
     this.#clock = new DatabaseClock(given.config.limits.clockJumpMs);
     this.#alarms = new LedgerAlarms(this.#database, given.log);
     this.#memory = new WitnessMemory(given.witnesses, this.#alarms);
+    this.#vouching = new Vouching(given.witnesses, this.#alarms, given.log);
     this.#leadership = lead(given.url, 'cofferdam sealer leads', advisoryLocks.sealerLeadership);
     this.#deliveries = given.witnesses.map((witness) => new Delivery(witness, given.log));
   }
@@ -136,6 +150,7 @@ export class Ledger {
   /** Closes the guard as frozen, and forgets the generations of seals: they may be newer than this database and refuse its operators. */
   #closeFrozen(text: string): void {
     if (!this.#isFrozen) generationsOf(this.#given.keys).forget();
+    this.#births.heard(undefined);
     this.#given.guard.close('frozen', text);
   }
 
@@ -153,6 +168,7 @@ export class Ledger {
     // The second beat looks for the entries that the first one sealed.
     for (let i = 0; i < 2; i += 1)
       if (this.#given.guard.state.is === 'open' || this.#unwritten !== undefined) await this.#beat().catch(() => {});
+    if (!this.#isFrozen) this.#born.tellUnseen(this.#given.log);
     await Promise.all(this.#deliveries.map((one) => one.stop()));
     await this.#leadership.stop();
     await this.#database.close();
@@ -196,6 +212,7 @@ export class Ledger {
   }
 
   async #beat(): Promise<void> {
+    await this.#own.load();
     const signing = await this.#sign();
     const from = performance.now();
     const seen = await this.#database.withSystem((tx) => lookClosely(tx, this.#given.config.limits.unsealedEntriesMax));
@@ -208,23 +225,33 @@ export class Ledger {
       this.#clock.forget();
       this.#unwritten = undefined;
       this.#closeFrozen(seen.freeze.text);
+      if (this.#own.freeze === undefined) await this.#alarms.foundByOthers(seen.freeze);
       return;
     }
-    if (this.#unwritten?.facts.era === seen.era) return this.#writeFreeze(this.#unwritten);
+    // A release begins a later era. So a freeze that was found stands, whether its row was never written or is gone.
+    const found = this.#unwritten ?? this.#own.freeze;
+    if (found !== undefined && seen.era <= Number(found.facts.era))
+      return this.#freeze(seen, { ...found, facts: { ...found.facts, era: seen.era } });
     this.#unwritten = undefined;
     const jump = this.#clock.jump(seen, from, to);
     if (jump !== undefined) return this.#freeze(seen, jump);
+    this.#births.heard({ database: seen.now, from, to });
     const lost = await this.#memory.lost();
     if (lost !== undefined) return this.#given.guard.close('unsure', lost);
     if (!(await this.#isCompared(seen, signing))) return;
     this.#learn(seen, signing);
-    const missed = await this.#born.look(seen);
+    await this.#own.froze(null);
+    const missed = await orDiverged(seen, () => this.#born.look(seen, signing, this.#witnessed, from));
     if (missed !== undefined) return this.#freeze(seen, missed);
-    if (isFull) await this.#tellFull(seen);
+    // The alarms are raised before sealing, because the sealing may be what does not make progress.
+    if (isFull) await this.#alarms.full(seen.unsealed, this.#given.config.limits.unsealedEntriesMax);
+    for (const one of this.#deliveries) await tellBehind(one, this.#alarms, this.#given.config.limits.witnessAlarmMs);
     await this.#mark(seen, signing);
     // The lag is judged before anything is sealed, because the sealing may block. From there on only `LagClock` judges.
     await this.#judge(seen);
-    if (this.#leadership.isLeading) await this.#sealOrFreeze(seen, signing);
+    if (!this.#leadership.isLeading) return;
+    const diverged = await orDiverged(seen, () => this.#seal(seen, signing));
+    if (diverged !== undefined) await this.#freeze(seen, diverged);
   }
 
   async #sign(): Promise<Signing> {
@@ -248,10 +275,13 @@ export class Ledger {
     const { known } = guard;
     const isSame = known !== undefined && known.identity === before.identity && known.era === before.era && known.heads <= before.heads;
     if (isSame && !(guard.state.is === 'closed' && guard.state.why !== 'late')) return true;
-    const vouched = await this.#vouched(signing);
-    this.#witnessed = [...vouched];
+    const vouched = [...(await this.#vouching.ask(signing))];
     if (known === undefined) requireMemory(this.#given.witnesses, before, vouched);
-    else vouched.push({ by: 'this warden', era: known.era, size: known.heads, root: known.root, time: new Date(before.now).toISOString() });
+    const own = this.#own.vouched(signing);
+    if (own !== undefined) vouched.push(own);
+    this.#witnessed = [...vouched];
+    if (known !== undefined)
+      vouched.push({ by: 'this warden', era: known.era, size: known.heads, root: known.root, time: new Date(before.now).toISOString() });
     // The database is read after the witnesses were asked: another warden may have sealed and delivered more since the beat began.
     const { seen, verdict, root } = await this.#database.withSystem(async (tx) => {
       const now = await look(tx);
@@ -287,42 +317,17 @@ export class Ledger {
     return false;
   }
 
-  /** Returns the newest checkpoint of every witness that can be read. A required witness that does not answer makes it throw. */
-  async #vouched({ signer }: Signing): Promise<Vouched[]> {
-    const all = await Promise.all(
-      this.#given.witnesses.map(async ({ name, isRequired, newest }): Promise<Vouched | undefined> => {
-        if (newest === null) return undefined;
-        let note: string | undefined;
-        try {
-          note = await newest();
-        } catch (error) {
-          if (isRequired) throw error;
-          this.#given.log.warn({ err: error, witness: name }, 'a witness that is not required does not answer');
-        }
-        if (note === undefined) return undefined;
-        const { era, size, root, time } = signer.open(note);
-        return { by: `the witness ${name}`, era, size, root, time };
-      }),
-    );
-    return all.filter((one) => one !== undefined);
-  }
-
   async #freeze(seen: Look, freeze: Omit<Freeze, 'id'>): Promise<void> {
     const { guard, log } = this.#given;
     this.#closeFrozen(freeze.text);
-    const known = guard.known;
-    // The facts that a release must name: the checkpoint that is given up, and the size to which the record goes back.
-    const facts = {
-      witnessedSize: known?.heads ?? seen.heads,
-      witnessedRoot: known?.root ?? '',
-      heads: seen.heads,
-      era: seen.era,
-      ...freeze.facts,
-    };
-    const whole: Freeze = { ...freeze, facts, id: randomUUID() };
+    const whole = wholeFreeze(randomUUID(), freeze, seen, guard.known);
     log.error({ freeze: whole }, `frozen: ${freeze.text}`);
     // Until this freeze is written nothing else is looked at: the next look would find a clock that runs normally again.
     if (whole.why === 'clock') this.#unwritten = whole;
+    // The row is written in any case; while this process runs it remembers the freeze without the file as well.
+    await this.#own
+      .froze(whole)
+      .catch((error: unknown) => log.error({ err: error }, 'a freeze could not be written into the memory of this warden'));
     await this.#writeFreeze(whole);
   }
 
@@ -340,17 +345,7 @@ export class Ledger {
     this.#marked = common;
   }
 
-  /** Seals. When the database does not hold what was signed, freezes the record, so that nothing is served and nothing more is signed. */
-  async #sealOrFreeze(seen: Look, signing: Signing): Promise<void> {
-    try {
-      await this.#seal(seen, signing);
-    } catch (error) {
-      if (!(error instanceof RecordDiverged)) throw error;
-      await this.#freeze(seen, { why: 'diverged', text: error.message, facts: { identity: seen.identity, entries: seen.number } });
-    }
-  }
-
-  async #seal(seen: Look, signing: Signing): Promise<void> {
+  async #seal(seen: Look, signing: Signing): Promise<undefined> {
     const { guard, config } = this.#given;
     const newest = openNote(signing, seen.checkpoint);
     const isOldEra = newest !== undefined && newest.era !== seen.era;
@@ -379,21 +374,9 @@ export class Ledger {
   /** Opens or closes the guard by the lag, of which `LagClock` raises the alarm. Late entries of operators only raise an alarm. */
   async #judge({ operatorsUnsealedMs }: Look): Promise<void> {
     const { guard, config } = this.#given;
-    if (!this.#isStarting && operatorsUnsealedMs >= config.limits.witnessAlarmMs)
-      await this.#alarms.raise(
-        'ledger.operators-late',
-        `the oldest entry of the admin process has no seal for ${Math.round(operatorsUnsealedMs / 1000)} s; both planes are served meanwhile`,
-        { operatorsUnsealedMs: Math.round(operatorsUnsealedMs) },
-      );
+    if (!this.#isStarting && operatorsUnsealedMs >= config.limits.witnessAlarmMs) await this.#alarms.operatorsLate(operatorsUnsealedMs);
     const { ms, text } = this.#lag.late;
     if (ms >= config.limits.witnessStopMs) guard.close('late', text);
     else guard.open();
-  }
-
-  /** Raises the alarm before sealing, because the sealing may be what does not make progress. */
-  #tellFull({ unsealed }: Look): Promise<void> {
-    const { unsealedEntriesMax } = this.#given.config.limits;
-    const text = `at least ${unsealed} entries wait for their seal, ${unsealedEntriesMax} may: until they are fewer no login, file or name begins`;
-    return this.#alarms.raise('ledger.behind', text, { unsealed, unsealedEntriesMax });
   }
 }

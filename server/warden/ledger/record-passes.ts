@@ -38,7 +38,7 @@ export function startRecordPasses({ config, url, log, drafts, alerts, mayWork }:
       return;
     }
     await makeMonthsAhead(database);
-    await recordVerdicts(database, config.verifiedWithinHours, verdicts);
+    await recordVerdicts(database, { any: config.verifiedWithinHours, full: config.fullyVerifiedWithinHours }, verdicts);
     if (performance.now() < restUntil) return;
     const waiting = await archiveDue({ config, database, log, signal: stopped.signal });
     if (waiting.some((one) => one.isFailure || one.step !== 'stated')) restUntil = performance.now() + againMs;

@@ -50,6 +50,7 @@ export class Rounds {
   readonly #database: Database;
   readonly #log: Logger;
   readonly #statementMs: number;
+  readonly #onSetAside: (id: number) => void;
   #entriesMax = roundMax;
   /**
    * The queues from which a round takes entries. At the smallest size each queue is taken alone in turn, so that it is
@@ -57,11 +58,12 @@ export class Rounds {
    */
   #line: 'both' | keyof Taken = 'both';
 
-  /** `statementMs` is the timeout of one statement of a round. */
-  constructor(database: Database, log: Logger, statementMs = statementMsUsual) {
+  /** `statementMs` is the timeout of one statement of a round. `onSetAside` hears of each entry that was set aside. */
+  constructor(database: Database, log: Logger, statementMs = statementMsUsual, onSetAside: (id: number) => void = () => {}) {
     this.#database = database;
     this.#log = log;
     this.#statementMs = statementMs;
+    this.#onSetAside = onSetAside;
   }
 
   /**
@@ -113,7 +115,7 @@ export class Rounds {
 
   async #setAside(fault: unknown, line: keyof Taken): Promise<void> {
     const why = innermost(fault).slice(0, 200);
-    await this.#database.withSystem(async (tx) => {
+    const setAside = await this.#database.withSystem(async (tx) => {
       const id = await quarantineFirst(tx, why, line);
       // Either nothing waits, so the fault was not of an entry; or too many entries were set aside already, and then it
       // is better that nothing is served.
@@ -127,6 +129,8 @@ export class Rounds {
         facts: { entry: id, why },
         nextCommand: `as the database's owner: select * from ledger_fresh where id = ${id}; neither the warden nor the admin process can write such a row`,
       });
+      return Number(id);
     });
+    this.#onSetAside(setAside);
   }
 }

@@ -26,9 +26,14 @@ export async function boundStatements(tx: Transaction, statementMs: number): Pro
  * Locks the state of the record until the end of the transaction, so that only one transaction seals at a time,
  * whichever warden believes that it leads. The newest head is read after the lock was obtained.
  */
-export async function lockState(tx: Transaction): Promise<LedgerState> {
+export const lockState = (tx: Transaction): Promise<LedgerState> => stateOf(tx, 'for update');
+
+/** Returns the same without a lock, as a snapshot shows it. */
+export const readState = (tx: Transaction): Promise<LedgerState> => stateOf(tx, '');
+
+async function stateOf(tx: Transaction, rowLock: 'for update' | ''): Promise<LedgerState> {
   const [row] = await tx.query<{ era: number; number: number; checkpoint: string | null; now: number }>(
-    'select era, number, checkpoint, micros(clock_timestamp()) as now from ledger_state for update',
+    `select era, number, checkpoint, micros(clock_timestamp()) as now from ledger_state ${rowLock}`,
   );
   if (row === undefined) throw new Error('the ledger has no state');
   const [newest] = await tx.query<HeadRow>(`select ${rowColumns} from ledger_head h order by h.position desc limit 1`);
@@ -88,8 +93,9 @@ export async function treeRows(tx: Transaction, trees: readonly string[]): Promi
   return tx.query<TreeRow>('select tree, size, frontier from ledger_tree where tree = any ($1::uuid[]) for update', [trees]);
 }
 
-export async function allTreeRows(tx: Transaction): Promise<readonly TreeRow[]> {
-  return tx.query<TreeRow>('select tree, size, frontier from ledger_tree for update');
+export async function allTreeRows(tx: Transaction, isLocked = true): Promise<readonly TreeRow[]> {
+  const rowLock = isLocked ? 'for update' : '';
+  return tx.query<TreeRow>(`select tree, size, frontier from ledger_tree ${rowLock}`);
 }
 
 export type Place = { readonly id: number; readonly tree: string; readonly position: number; readonly number: number };

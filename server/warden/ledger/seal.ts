@@ -53,6 +53,8 @@ export type Wish = {
 };
 export type Round = {
   readonly sealed: number;
+  /** The entries that were sealed, as they were hashed. */
+  readonly entries: readonly FreshEntry[];
   /** The state of the record once the transaction of this round is committed; it must not be used before. */
   readonly next: Standing;
   /** The database's clock, in microseconds since 1970. */
@@ -177,7 +179,15 @@ async function mapAfter(
 export async function sealRound(tx: Transaction, standing: Standing, { most, epoch, isSigned }: Wish): Promise<Round | undefined> {
   const state = await lockState(tx);
   if (placeOf(standing, state) === 'ahead') return undefined;
-  const unchanged: Round = { sealed: 0, next: standing, at: state.now, checkpoint: state.checkpoint, isEpoch: false, isFull: false };
+  const unchanged: Round = {
+    sealed: 0,
+    entries: [],
+    next: standing,
+    at: state.now,
+    checkpoint: state.checkpoint,
+    isEpoch: false,
+    isFull: false,
+  };
   if (!isSigned(state.checkpoint)) return unchanged;
   const fresh = await takeFresh(tx, most);
   if (fresh.length === 0 && (epoch === undefined || standing.newest === undefined)) return unchanged;
@@ -212,6 +222,7 @@ export async function sealRound(tx: Transaction, standing: Standing, { most, epo
   return {
     ...unchanged,
     sealed: fresh.length,
+    entries: fresh,
     next: { era: standing.era, number, log, trees: all, newest, map },
     isEpoch,
     isFull: fresh.filter((entry) => entry.observer !== 'admin').length === most.planes,

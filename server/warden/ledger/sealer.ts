@@ -12,7 +12,7 @@ import { base64, sha256 } from './hashing.ts';
 import { rootAt } from './heads.ts';
 import { Rounds } from './rounds.ts';
 import type { Round, Signing } from './seal.ts';
-import { boundStatements, type Look, lockState, saveNote } from './seal-queries.ts';
+import { boundStatements, type FreshEntry, type Look, lockState, saveNote } from './seal-queries.ts';
 import { openNote, Signatures } from './signatures.ts';
 import { loadStanding, newEpoch, requireGrown, type Signed, type Standing } from './standing.ts';
 
@@ -48,6 +48,14 @@ export type Sealed = {
   readonly note: string;
 };
 
+/** A round that was committed and signed: the proved states before and after it, and the entries between, as they were hashed. */
+export type SignedRound = {
+  readonly before: Standing;
+  readonly next: Standing;
+  readonly entries: readonly FreshEntry[];
+  readonly note: string;
+};
+
 /**
  * The sealer of the leading warden. It keeps the proved state in memory and gives it up whenever that comes into doubt.
  */
@@ -56,16 +64,24 @@ export class Sealer {
   readonly #log: Logger;
   readonly #rounds: Rounds;
   readonly #signatures = new Signatures();
+  readonly #onSigned: (signed: SignedRound) => Promise<void>;
   #standing: Standing | undefined;
   /** The last proved state before it came into doubt. */
   #before: Standing | undefined;
   /** The last note that this process wrote into the database. */
   #stored: string | undefined;
 
-  constructor(database: Database, log: Logger, rounds = new Rounds(database, log)) {
+  /** `onSigned` hears of each round that was committed and signed, before its note leaves this process. */
+  constructor(
+    database: Database,
+    log: Logger,
+    rounds = new Rounds(database, log),
+    onSigned: (signed: SignedRound) => Promise<void> = async () => {},
+  ) {
     this.#database = database;
     this.#log = log;
     this.#rounds = rounds;
+    this.#onSigned = onSigned;
   }
 
   /**
@@ -88,7 +104,7 @@ export class Sealer {
         return undefined;
       }
       this.#standing = round.next;
-      return await this.#sign(signing, round, beat.isSignDue);
+      return await this.#sign(signing, standing, round, beat.isSignDue);
     } catch (error) {
       // Either the outcome of a commit is unknown, or the record is not what it was.
       this.#doubt();
@@ -148,11 +164,13 @@ export class Sealer {
 
   async #sign(
     signing: Signing,
-    { next, at, sealed, isEpoch, isFull, checkpoint: before }: Round,
+    standing: Standing,
+    { next, at, sealed, entries, isEpoch, isFull, checkpoint: before }: Round,
     isDue: boolean,
   ): Promise<Sealed | undefined> {
     if (sealed === 0 && !isEpoch && !isDue && this.#isSigned(signing, next, before)) return undefined;
     const { checkpoint, note } = this.#signatures.sign(signing, next, at);
+    await this.#onSigned({ before: standing, next, entries, note });
     const { era, number, log } = next;
     if (await saveNote(this.#database, { era, number, size: log.size, before, note })) this.#stored = note;
     else this.#doubt();

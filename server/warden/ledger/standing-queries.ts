@@ -5,16 +5,25 @@ import type { PlacedEntry } from '../../domain/ledger/leaf.ts';
 import { blockLeaves } from '../../domain/ledger/merkle.ts';
 import type { Transaction } from '../../postgres/database.ts';
 
-export type SealedEntry = PlacedEntry & { readonly salt: Buffer };
+export type SealedEntry = PlacedEntry & { readonly id: number; readonly salt: Buffer };
+
+const entryColumns = `l.id, l.tree, l.position, l.number, micros(l.at) as at, l.kind, l.observer, l.customer_id as customer, l.account_id as account, l.session_id as session, l.node, l.plane,
+       l.handle_id as handle, l.version_id as version, l.extent, l.bytes, l.public::text as "publicText", l.credential, l.also_credential as "alsoCredential",
+       host(l.source) as source, l.source_port as "sourcePort", l.client, l.operator, l.sensitive::text as "sensitiveText", l.salt`;
 
 /** Returns up to `limit` sealed entries with a number above `number`, in the order of their numbers. */
 export async function entriesAfter(tx: Transaction, number: number, limit: number): Promise<readonly SealedEntry[]> {
+  return tx.query<SealedEntry>(`select ${entryColumns} from ledger_sealed l where l.number > $1 order by l.number limit $2`, [
+    number,
+    limit,
+  ]);
+}
+
+/** Returns the sealed entries with numbers above `number` up to `last`, and at most one more than there can be of them. */
+export async function entriesUpTo(tx: Transaction, number: number, last: number): Promise<readonly SealedEntry[]> {
   return tx.query<SealedEntry>(
-    `select l.tree, l.position, l.number, micros(l.at) as at, l.kind, l.observer, l.customer_id as customer, l.account_id as account, l.session_id as session, l.node, l.plane,
-       l.handle_id as handle, l.version_id as version, l.extent, l.bytes, l.public::text as "publicText", l.credential, l.also_credential as "alsoCredential",
-       host(l.source) as source, l.source_port as "sourcePort", l.client, l.operator, l.sensitive::text as "sensitiveText", l.salt
-     from ledger_sealed l where l.number > $1 order by l.number limit $2`,
-    [number, limit],
+    `select ${entryColumns} from ledger_sealed l where l.number > $1 and l.number <= $2 order by l.number limit $2::bigint - $1::bigint + 1`,
+    [number, last],
   );
 }
 

@@ -20,7 +20,7 @@ import type { Transaction } from '../../postgres/database.ts';
 import { base64, sha256 } from './hashing.ts';
 import { grownBy, logAt, rootAt, textOf } from './heads.ts';
 import { allTreeRows, type HeadRow, headsBetween, type LedgerState, type TreeRow } from './seal-queries.ts';
-import { entriesAfter, linesBetween, partsOf, type SealedEntry } from './standing-queries.ts';
+import { entriesAfter, entriesUpTo, linesBetween, partsOf, type SealedEntry } from './standing-queries.ts';
 
 /** The error that the database does not hold what was signed. Its text names what does not fit; nothing more is sealed or signed. */
 export class RecordDiverged extends Error {
@@ -118,9 +118,9 @@ async function anchorFor(tx: Transaction, { era }: LedgerState, heads: number, s
  * must be exactly what a sealer would have made of the entries. Throws RecordDiverged with a sentence that names what
  * does not fit.
  */
-export async function loadStanding(tx: Transaction, state: LedgerState, signed: readonly Signed[]): Promise<Standing> {
+export async function loadStanding(tx: Transaction, state: LedgerState, signed: readonly Signed[], isLocked = true): Promise<Standing> {
   const heads = state.newest === null ? 0 : state.newest.position + 1;
-  const rows = await allTreeRows(tx);
+  const rows = await allTreeRows(tx, isLocked);
   const anchor = await anchorFor(tx, state, heads, signed);
   const from = anchor?.size ?? 0;
   if (heads - from > tailHeadsMax)
@@ -160,27 +160,10 @@ async function provedMap(
     if (first === 0) then.delete(tree);
     else then.set(tree, treeOf(await frontierAt(tx, tree, first)));
   }
-  let map = base === undefined ? TreeMap.empty(sha256, new Uint8Array(secretBytes)) : await mapUnder(base, then);
-  if (base !== undefined ? !isSameBytes(map.root(), base.mapRoot) : then.size > 0)
+  const before = base === undefined ? TreeMap.empty(sha256, new Uint8Array(secretBytes)) : await mapUnder(base, then);
+  if (base !== undefined ? !isSameBytes(before.root(), base.mapRoot) : then.size > 0)
     throw new RecordDiverged(await whatDiffers(tx, base, then));
-  let [next, before] = [0, base];
-  for (const head of tail) {
-    const grown = new Set<string>();
-    for (let entry = entries[next]; entry !== undefined && entry.number <= head.number; entry = entries[next]) {
-      grow(then, entry);
-      grown.add(entry.tree);
-      next += 1;
-    }
-    const isEpoch = before === undefined || !isSameBytes(before.secret, head.secret);
-    const named = isEpoch ? grownOf(then) : grownOf(then).filter(({ tree }) => grown.has(tree));
-    map = isEpoch ? await mapUnder(head, then) : map.with(named);
-    const isSame =
-      head.trees === headLines(named) && isSameBytes(map.root(), head.mapRoot) && head.epoch === (isEpoch ? head.position : before?.epoch);
-    if (!isSame || head.number !== (entries[next - 1]?.number ?? before?.number ?? 0))
-      throw new RecordDiverged(`head ${head.position}, which was not signed yet, is not that of the entries in the database`);
-    before = head;
-  }
-  if (next < entries.length) throw new RecordDiverged(`entry ${entries[next]?.number} stands among the sealed ones, and no head counts it`);
+  const map = await grownMap(then, before, base, tail, entries);
   for (const [tree, { frontier }] of then) {
     const row = trees.get(tree);
     if (row === undefined || row.root !== base64(rootOf(sha256, frontier)) || row.frontier.size !== frontier.size)
@@ -189,6 +172,81 @@ async function provedMap(
       );
   }
   return map;
+}
+
+/** What of a head decides how the next one must look. */
+type Before = Pick<HeadRow, 'secret' | 'number' | 'epoch'>;
+
+/**
+ * Grows `trees` by the entries of these heads, and returns the map of the last one. Throws RecordDiverged unless each head is
+ * exactly what a sealer would have made of its entries.
+ */
+async function grownMap(
+  trees: Map<string, Tree>,
+  map: TreeMap,
+  base: Before | undefined,
+  tail: readonly HeadRow[],
+  entries: readonly SealedEntry[],
+): Promise<TreeMap> {
+  let [next, before, grownTo] = [0, base, map];
+  for (const head of tail) {
+    const grown = new Set<string>();
+    for (let entry = entries[next]; entry !== undefined && entry.number <= head.number; entry = entries[next]) {
+      grow(trees, entry);
+      grown.add(entry.tree);
+      next += 1;
+    }
+    const isEpoch = before === undefined || !isSameBytes(before.secret, head.secret);
+    const named = isEpoch ? grownOf(trees) : [...grown].map((tree) => ({ tree, ...sizeOf(trees, tree) }));
+    grownTo = isEpoch ? await mapUnder(head, trees) : grownTo.with(named);
+    const isSame =
+      head.trees === headLines(named) &&
+      isSameBytes(grownTo.root(), head.mapRoot) &&
+      head.epoch === (isEpoch ? head.position : before?.epoch);
+    if (!isSame || head.number !== (entries[next - 1]?.number ?? base?.number ?? 0))
+      throw new RecordDiverged(`head ${head.position} is not that of the entries in the database`);
+    before = head;
+  }
+  if (next < entries.length) throw new RecordDiverged(`entry ${entries[next]?.number} stands among the sealed ones, and no head counts it`);
+  return grownTo;
+}
+
+const sizeOf = (trees: ReadonlyMap<string, Tree>, tree: string): { readonly size: number; readonly root: string } => {
+  const one = trees.get(tree) ?? treeOf(emptyFrontier);
+  return { size: one.frontier.size, root: one.root };
+};
+
+/** The largest number of entries by which a standing grows at a time, unless one head alone has more. */
+const followedMax = 20_000;
+
+/**
+ * Returns the standing after the next heads, at most up to `size` of them, and the entries that they sealed. Throws RecordDiverged
+ * unless the heads are what a sealer would have made of the entries. Whether they were signed is seen at the size of a checkpoint.
+ */
+export async function followHeads(
+  tx: Transaction,
+  standing: Standing,
+  size: number,
+): Promise<{ readonly standing: Standing; readonly entries: readonly SealedEntry[] }> {
+  const first = standing.log.size;
+  const read = await headsBetween(tx, first, Math.min(size, first + tailHeadsMax));
+  if (read.length === 0 || read.some((head, i) => head.position !== first + i))
+    throw new RecordDiverged(`heads of the record are missing from head ${first} on`);
+  const tail = read.filter((head, i) => i === 0 || head.number - standing.number <= followedMax);
+  const last = tail.at(-1);
+  if (last === undefined || last.number < standing.number || last.number - standing.number > tailEntriesMax)
+    throw new RecordDiverged(`head ${first} counts entries that it cannot have sealed`);
+  const entries = await entriesUpTo(tx, standing.number, last.number);
+  const trees = new Map(standing.trees);
+  const { newest } = standing;
+  const base = newest && { secret: standing.map.secret, number: standing.number, epoch: newest.epoch };
+  const map = await grownMap(trees, standing.map, base, tail, entries);
+  const log = tail.reduce((grown, head) => grownBy(grown, head), standing.log);
+  const epochAt = tail.findLast((head) => head.epoch === head.position)?.at ?? newest?.epochAt ?? last.at;
+  return {
+    standing: { era: standing.era, number: last.number, log, trees, newest: { text: textOf(last), epoch: last.epoch, epochAt }, map },
+    entries,
+  };
 }
 
 /**

@@ -1,12 +1,15 @@
 // Owns: putting on the record what the standing verification said, and the alarm when it says something bad, or nothing.
 // Must never: take a verdict for a reason to open anything. Whoever took the reading role says what he likes.
-import type { Database } from '../../postgres/database.ts';
+import type { Database, Transaction } from '../../postgres/database.ts';
 import { insertAlert } from '../alerts/alert-queries.ts';
 import { record } from './ledger-queries.ts';
 import { newestRecorded, takeVerdicts, unverifiedMs } from './verdict-queries.ts';
 
 const verdictsMax = 20;
 const hourMs = 3_600_000;
+
+/** Hours within which something must have been said: by any run, and by one that read all of the record; null: nobody is expected. */
+export type Within = { readonly any: number | null; readonly full: number | null };
 
 /** What one leading warden knows of the verdicts. Null: it has not looked since it leads. */
 export type VerdictMemory = { newest: number | null };
@@ -15,11 +18,7 @@ export type VerdictMemory = { newest: number | null };
  * Puts the new verdicts on the record, and raises the alarms. What this warden has not recorded while it leads is new,
  * whatever its mark says; a mark that somebody else made is an alarm of its own.
  */
-export async function recordVerdicts(
-  database: Database,
-  withinHours: number | null,
-  memory: VerdictMemory = { newest: null },
-): Promise<void> {
+export async function recordVerdicts(database: Database, within: Within, memory: VerdictMemory = { newest: null }): Promise<void> {
   memory.newest = await database.withSystem(async (tx) => {
     const known = memory.newest ?? (await newestRecorded(tx));
     let newest = known;
@@ -47,17 +46,22 @@ export async function recordVerdicts(
     }
     return newest;
   });
-  if (withinHours === null) return;
   await database.withSystem(async (tx) => {
-    const ms = await unverifiedMs(tx);
-    if (ms <= withinHours * hourMs) return;
-    await insertAlert(tx, {
-      kind: 'ledger.not-verified',
-      severity: 'critical',
-      subject: 'ledger',
-      text: `nobody has verified the record for ${Math.floor(ms / hourMs)} h; ${withinHours} h are allowed`,
-      facts: { hours: Math.floor(ms / hourMs), withinHours },
-      nextCommand: 'cofferctl ledger status',
-    });
+    const { anyMs, fullMs } = await unverifiedMs(tx);
+    await sayLate(tx, 'ledger', 'verified the record', anyMs, within.any);
+    await sayLate(tx, 'whole ledger', 'verified the whole record, old entries too,', fullMs, within.full);
+  });
+}
+
+async function sayLate(tx: Transaction, subject: string, what: string, ms: number, withinHours: number | null): Promise<void> {
+  if (withinHours === null || ms <= withinHours * hourMs) return;
+  const hours = Math.floor(ms / hourMs);
+  await insertAlert(tx, {
+    kind: 'ledger.not-verified',
+    severity: 'critical',
+    subject,
+    text: `nobody has ${what} for ${hours} h; ${withinHours} h are allowed`,
+    facts: { hours, withinHours },
+    nextCommand: 'cofferctl ledger status',
   });
 }

@@ -182,7 +182,7 @@ export class NodeAccounts {
     try {
       return await work(() => {
         isRefused = !this.#takeOf(kind, caller);
-        if (isRefused) throw tooMuch('this edge is asked');
+        if (isRefused) throw tooMuch('this server or your network');
       });
     } catch (error) {
       throw isRefused ? await this.#refuse(kind, caller) : error;
@@ -219,7 +219,7 @@ export class NodeAccounts {
     }
     // When a network has used up its part, the record of strangers shows it. It is no alert by itself, because
     // everybody else is served.
-    if (!this.#sources.takeOfNetwork(caller.node, address, this.#allowances.strangerNetwork)) throw tooMuch('this edge is asked');
+    if (!this.#sources.takeOfNetwork(caller.node, address, this.#allowances.strangerNetwork)) throw tooMuch('this server or your network');
     if (!this.#takeOf('strangers', caller)) throw await this.#refuse('strangers', caller);
   }
 
@@ -259,7 +259,7 @@ export class NodeAccounts {
 
   async #refuse(kind: Kind, { node }: EdgeCaller): Promise<CofferdamError> {
     await this.#once(nameOf(node, kind), (tx) => tell(tx, node, kind, this.#allowances[kind]));
-    return tooMuch('this edge is asked');
+    return tooMuch('this server or your network');
   }
 
   async #refusePart(kind: Kind, { node }: EdgeCaller, payer: Payer): Promise<CofferdamError> {
@@ -271,12 +271,12 @@ export class NodeAccounts {
         subject,
         customer: payer.customer,
         account: payer.account,
-        text: `${payer.name} asks ${node} for more than one account may, or all of its customer: ${words[kind]}; others are served`,
+        text: `${payer.name} has used up the allowance of one account, or of its whole customer, on ${node}: ${words[kind]}; others are served`,
         facts: { node, kind, account: payer.name },
         nextCommand: `cofferctl ledger search --account ${payer.name} --since 1h`,
       }),
     );
-    return tooMuch('you ask');
+    return tooMuch('your account or your organisation');
   }
 
   /**
@@ -291,12 +291,12 @@ export class NodeAccounts {
         kind: 'node.over-allowance',
         severity: 'warning',
         subject: `${nameOf(node, kind)}/${network}`,
-        text: `clients at ${network} ask ${node} for more than one network may: ${words[kind]}, ${atOnce} at once and ${perMinute} a minute; others are served`,
+        text: `clients at ${network} have used up the allowance of one network on ${node}: ${words[kind]}, ${atOnce} at once and ${perMinute} a minute; others are served`,
         facts: { node, kind, network, source: address },
         nextCommand: `cofferctl session list`,
       }),
     );
-    return tooMuch('this edge is asked');
+    return tooMuch('this server or your network');
   }
 
   /**
@@ -326,13 +326,13 @@ function tell(tx: Transaction, node: string, kind: Kind, { atOnce, perMinute }: 
     severity: isFlood ? 'warning' : 'critical',
     subject: nameOf(node, kind),
     text: isFlood
-      ? `strangers flood ${node}: ${much}, and those that people log in from are served`
-      : `${node} makes the warden do more than an edge may ask: ${much}`,
+      ? `strangers flood ${node}: ${much}; addresses from which people have logged in are still served`
+      : `${node} exceeds the allowance of an edge: ${much}`,
     facts: { node, kind, atOnce, perMinute },
     nextCommand: isFlood ? 'cofferctl ledger search --kind login.strangers' : `cofferctl incident scope --node ${node}`,
   });
 }
 
-const tooMuch = (who: 'this edge is asked' | 'you ask'): CofferdamError =>
-  new CofferdamError('over-limit', `${who} for more than ${who === 'you ask' ? 'one account' : 'it'} may do; try again in a minute`);
+const tooMuch = (who: 'this server or your network' | 'your account or your organisation'): CofferdamError =>
+  new CofferdamError('over-limit', `${who} is at its limit; try again in a minute`);
 const nameOf = (node: string, kind: Kind): string => `${node}/${kind}`;

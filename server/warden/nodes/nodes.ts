@@ -60,7 +60,7 @@ export class Nodes implements EdgeNotifier {
 
   startIdOf(caller: EdgeCaller): string {
     const startId = this.#connected.get(caller.node)?.startId;
-    if (startId === undefined) throw new CofferdamError('invalid', 'hello comes first');
+    if (startId === undefined) throw new CofferdamError('invalid', 'node.hello must be called first');
     return startId;
   }
 
@@ -86,7 +86,7 @@ export class Nodes implements EdgeNotifier {
   async renew(caller: EdgeCaller, seenEpoch: number, active: readonly Activity[]): Promise<Renewed> {
     const connected = this.#connected.get(caller.node);
     const startId = connected?.startId;
-    if (connected === undefined || startId === undefined) throw new CofferdamError('invalid', 'hello comes first');
+    if (connected === undefined || startId === undefined) throw new CofferdamError('invalid', 'node.hello must be called first');
     const { rows, drainWithinMs } = await this.#database.withSystem(async (tx) => {
       // This is done in the transaction that moves the node's own clock. Up to that time all activity of its sessions
       // is then known, and a session that was not named had none.

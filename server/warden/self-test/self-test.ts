@@ -59,7 +59,7 @@ export function selfTestHandlers(
     const known = begun.get(caller.node);
     if (known?.startId === startId && known.fingerprint === fingerprint) return;
     if (known?.startId === startId && performance.now() - known.at < keyLifeMs)
-      throw new CofferdamError('conflict', 'this run of the node has its key for the self-test');
+      throw new CofferdamError('conflict', 'this run of the node already has a self-test key');
     begun.set(caller.node, { startId, fingerprint, at: performance.now() });
   };
 
@@ -127,7 +127,7 @@ export function selfTestHandlers(
             kind: 'self-test.failed',
             severity: 'critical',
             subject: `${caller.node}/${verdict.check}`,
-            text: `the control "${verdict.check}" does not bite on ${caller.node}: ${verdict.text}`,
+            text: `the control "${verdict.check}" did not work on ${caller.node}: ${verdict.text}`,
             facts: { node: caller.node, ...verdict },
             nextCommand: 'cofferctl doctor',
           });

@@ -39,7 +39,8 @@ export function endedElsewhere(
       for (const { id, node, end } of ended) nodes.terminate(node, id, end);
     },
     pauseMs,
-    (error) => log.warn({ err: error }, 'what ended elsewhere could not be looked at; edges hear of it by their leases'),
+    (error) =>
+      log.warn({ err: error }, 'sessions that another process ended could not be looked up; edges learn of them with their leases'),
   );
   return {
     hear: (payload) => {

@@ -67,7 +67,7 @@ export type Opening = {
 export type Ending = { readonly count: number; announce(): void };
 export type Opened = { readonly id: SessionId; readonly token: string; readonly absoluteLifeMs: number; readonly idleLifeMs: number };
 
-export const alteredReason = 'a row behind this session was altered';
+export const alteredReason = 'a database row that this session relies on was altered';
 const touchEveryMsMax = 5000;
 const hashOf = (token: string): Buffer => createHash('sha256').update(token).digest();
 
@@ -242,7 +242,7 @@ export class SessionRegistry implements Sessions {
     if (loaded === undefined) return undefined;
     const { altered } = loaded;
     if (altered !== undefined) {
-      await this.#database.withSystem((tx) => alarmBroken(tx, { kind: 'session', id: altered }, 'a request of it was refused'));
+      await this.#database.withSystem((tx) => alarmBroken(tx, { kind: 'session', id: altered }, 'a request of this session was refused'));
       await this.end(altered, alteredReason, 'doubt');
       return undefined;
     }

@@ -45,7 +45,7 @@ export function requireWhole(upload: OpenUpload, said: { readonly whole: boolean
   if (upload.resumedBytes > 0 && upload.size <= upload.resumedBytes)
     throw new CofferdamError('conflict', 'nothing was added to an incomplete file: it stays incomplete');
   if (upload.base !== null && upload.size < upload.base.size)
-    throw new CofferdamError('conflict', 'the file ends before what was there already: it stays incomplete');
+    throw new CofferdamError('conflict', 'the file ends before the bytes that were stored already: it stays incomplete');
 }
 
 /**

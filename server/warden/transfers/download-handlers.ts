@@ -80,7 +80,8 @@ export function downloadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Ed
           const file = await findFile(tx, place.folder.id, parent, place.name);
           const visible = file && (await visibleVersion(tx, file, session.account.id));
           if (file === undefined || visible === undefined) throw notFound();
-          if (!mayRead(session, place.folder)) throw new CofferdamError('denied', 'files in this folder are delivered, not read back');
+          if (!mayRead(session, place.folder))
+            throw new CofferdamError('denied', 'files in this folder are for delivery and cannot be read back');
           const version = visible.state === 'published' ? visible : await newestPublished(tx, file);
           if (version === undefined) throw new CofferdamError('denied', 'the file is not complete yet');
           const handle = {

@@ -48,6 +48,6 @@ export async function refuseAltered(
   kind: 'download' | 'upload',
   id: string,
 ): Promise<CofferdamError> {
-  await database.onceUndone((tx) => alarmBroken(tx, { kind, id }, 'no key was derived for it'));
+  await database.onceUndone((tx) => alarmBroken(tx, { kind, id }, 'no key was released for this handle'));
   return new CofferdamError('not-found', 'the file is no longer open');
 }

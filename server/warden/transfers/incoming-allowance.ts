@@ -38,7 +38,7 @@ const gib = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(1)} GiB`;
  * writes files and never closes them cannot use up the allowance of its edge.
  */
 export function excessOf({ found, isWhole, fault }: Listing, unknown: ReadonlySet<string>, bytesMax: number): string | undefined {
-  if (fault !== null) return `they cannot be counted (${fault})`;
+  if (fault !== null) return `its files cannot be counted (${fault})`;
   if (!isWhole) return `more than ${namesMax} files`;
   const bytes = found.reduce((sum, one) => sum + (unknown.has(one.name) ? one.bytes : Math.max(0, one.bytes - extentOnDiskMax)), 0);
   return bytes > bytesMax ? `${gib(bytes)} that no upload waits for, in ${unknown.size} files` : undefined;
@@ -111,13 +111,13 @@ export class Incoming {
   async #tell(node: string, why: string, isNew: boolean): Promise<void> {
     const { database, log, config } = this.#given;
     const place = runtimePaths(config).incoming(node);
-    if (isNew) log.error({ node, reason: why, place }, 'an edge has too much lying in the store: it begins no new files');
+    if (isNew) log.error({ node, reason: why, place }, 'an edge has too much in its incoming directory: it begins no new files');
     await database.withSystem((tx) =>
       insertAlert(tx, {
         kind: 'node.over-allowance',
         severity: 'critical',
         subject: `${node}/incoming`,
-        text: `${node} has more lying in the store than an edge may (${why}): it begins no new files until there is less`,
+        text: `${node} exceeds its limit in the incoming directory (${why}): it begins no new files until there is less`,
         facts: { node, kind: 'incoming', why, bytesMax: config.limits.incomingBytesMax },
         nextCommand: `look on that machine: ls -la ${place}; cofferctl incident scope --node ${node}`,
       }),

@@ -49,7 +49,7 @@ function decide(session: OpenSession, place: EntryPlace, live: readonly VersionR
   if (published !== undefined) {
     if (!place.folder.replaceAllowed) throw new CofferdamError('denied', 'a delivered file cannot be changed or replaced');
     if (mode.continue && isOwn(published) && published.firstReadAt === null) return { kind: 'follow', version: published };
-    if (mode.continue) throw new CofferdamError('denied', 'the file was delivered: write it as a whole, not in part');
+    if (mode.continue) throw new CofferdamError('denied', 'the file was delivered: send the whole file again');
   }
   return { kind: 'new' };
 }
@@ -167,12 +167,12 @@ export async function rewriteUpload(
 ): Promise<Opened> {
   let made = upload.version;
   if (upload.base !== null) {
-    if (!cut || upload.size > 0) throw new CofferdamError('conflict', 'this upload was begun anew already');
+    if (!cut || upload.size > 0) throw new CofferdamError('conflict', 'this upload has already been restarted');
     const mac = uploadMac(keys, id, { ...upload, session: session.id, base: null });
     await cutBase(tx, upload.version, upload.base.version, mac);
   } else {
     if (upload.resumedBytes === 0 || upload.size !== upload.resumedBytes)
-      throw new CofferdamError('conflict', 'there is nothing to write anew');
+      throw new CofferdamError('conflict', 'only an upload that resumes stored bytes, and has added none yet, can be restarted');
     await releaseUpload(tx, upload.version);
     made = await addVersion(tx, keys, session, upload, id, cut ? null : { version: upload.version, content: upload.content });
     if (cut) await setVersionState(tx, upload.version, 'discarded', null);

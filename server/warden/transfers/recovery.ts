@@ -4,6 +4,7 @@
 // because of anything that an edge could put there.
 import { runtimePaths } from '../../config/config.ts';
 import { idOf, type ObjectId } from '../../domain/ids.ts';
+import { prefixPart } from '../../domain/path-parts.ts';
 import { deleteObject, type Found, type Listing, listIncoming, listObjects, listStaged, removeStray } from '../../extents/object-store.ts';
 import { insertAlert } from '../alerts/alert-queries.ts';
 import type { Warden } from '../context.ts';
@@ -51,7 +52,7 @@ async function removeEach(warden: Warden, strays: readonly Found[], remove: (one
   for (const one of strays)
     await remove(one).catch((error: unknown) => {
       left += 1;
-      if (left === 1) warden.log.warn({ err: error }, 'a stray in the store cannot be removed; it stays');
+      if (left === 1) warden.log.warn({ err: error }, 'an entry that does not belong in the store cannot be removed; it stays');
     });
   return left;
 }
@@ -64,12 +65,12 @@ async function tell(warden: Warden, place: string, listing: Listing, passed: Pas
   if (passed.foreign === 0 && passed.left === 0 && listing.isWhole) return;
   const { fault, isWhole } = listing;
   const parts = [
-    ...(passed.foreign === 0 ? [] : [`${passed.foreign} things that are no objects`]),
-    ...(passed.left === 0 ? [] : [`${passed.left} things that cannot be removed`]),
+    ...(passed.foreign === 0 ? [] : [`${passed.foreign} entries that are not objects`]),
+    ...(passed.left === 0 ? [] : [`${passed.left} entries that cannot be removed`]),
     ...(isWhole ? [] : [fault === null ? `more than ${pageMax} files` : `cannot be read (${fault})`]),
   ];
   const text = `${place}: ${parts.join('; ')}`;
-  warden.log.warn({ place, ...passed, fault }, 'the store holds what does not belong there');
+  warden.log.warn({ place, ...passed, fault }, 'the store holds entries that do not belong there');
   await warden.database.withSystem((tx) =>
     insertAlert(tx, {
       kind: 'store.stray',
@@ -99,7 +100,12 @@ async function clearObjects(warden: Warden, prefix: string): Promise<number> {
   const left = await removeEach(warden, strays, (one) => deleteObject(paths, idOf<ObjectId>(one.name)));
   // A large store has more than one page of objects, and only the warden writes here; so an incomplete listing is no
   // reason for an alert.
-  await tell(warden, `${paths.objects}/${prefix}`, { ...listing, isWhole: listing.fault === null }, { removed: 0, foreign: 0, left });
+  await tell(
+    warden,
+    `${paths.objects}/${prefixPart(prefix)}`,
+    { ...listing, isWhole: listing.fault === null },
+    { removed: 0, foreign: 0, left },
+  );
   return strays.length - left;
 }
 

@@ -161,7 +161,7 @@ async function expire(tx: Transaction, expired: readonly Swept[]): Promise<void>
       subject: one.version,
       customer: one.customer,
       account: one.account,
-      text: `${place.path} of ${place.customer} was continued after it had its receipt, and the continuation was never finished: it is kept as it was received, and ${place.publishRule === 'on-marker' ? 'waits for its marker' : 'not published by itself'}`,
+      text: `${place.path} of ${place.customer} has a receipt; its sender began to extend it afterwards and never finished: it is kept as it was received, and is ${place.publishRule === 'on-marker' ? 'published only with its marker' : 'not published by itself'}`,
       contactText: `Your file ${place.path}, for which you hold our receipt, was continued, and the rest never came. It was not delivered. Send it again as a whole, or ${howDelivered(place)} to have it delivered as it is.`,
       facts: { customer: place.customer, path: place.path, version: one.version },
       nextCommand: `cofferctl file receipt ${one.version}`,

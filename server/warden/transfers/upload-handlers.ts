@@ -133,7 +133,8 @@ export function uploadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Edge
    * reaches the store.
    */
   const admit = async ({ session, run }: LettingGo, id: string, extent: SealedExtent): Promise<AdmittedExtent> => {
-    if (extent.sealedBytes !== sealedLength(extent.bytes)) throw new CofferdamError('invalid', 'the extent has an impossible length');
+    if (extent.sealedBytes !== sealedLength(extent.bytes))
+      throw new CofferdamError('invalid', 'the length of the extent does not fit its content');
     const charge = (): Promise<void> =>
       run(async (now) => {
         const customer = await customerOf(now, id);
@@ -144,13 +145,13 @@ export function uploadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Edge
     const common = { index: extent.index, object, bytes: extent.bytes, sealedBytes: extent.sealedBytes, node: session.node };
     if (extent.inline === undefined) {
       const isIssued = await run((now) => onUpload(now, id, (tx) => isPending(tx, id, object, extent.index)));
-      if (!isIssued) throw new CofferdamError('invalid', 'this extent was not the one to come');
+      if (!isIssued) throw new CofferdamError('invalid', 'this extent is not the next one of this upload');
       await charge();
       const staged = await stageObject(store, session.node, object, extent.sealedBytes);
       return { ...common, digest: staged.digest, inline: null, staged };
     }
     const inline = Buffer.from(extent.inline, 'base64');
-    if (inline.length !== extent.sealedBytes) throw new CofferdamError('invalid', 'the extent has an impossible length');
+    if (inline.length !== extent.sealedBytes) throw new CofferdamError('invalid', 'the length of the extent does not fit its content');
     await charge();
     return { ...common, digest: createHash('sha256').update(inline).digest(), inline, staged: null };
   };
@@ -168,7 +169,7 @@ export function uploadHandlers(warden: Warden): Pick<Handlers<EdgeToWarden, Edge
     takePending: () => Promise<boolean> | boolean,
   ): Promise<OpenUpload> => {
     const isNext = extent.index === upload.extentCount && (await takePending());
-    if (!isNext) throw new CofferdamError('invalid', 'this extent was not the one to come');
+    if (!isNext) throw new CofferdamError('invalid', 'this extent is not the next one of this upload');
     // This transaction has taken the pending row. Of all attempts to seal this object only one gets here, and it
     // publishes the copy that it hashed itself.
     if (extent.staged !== null) await publishObject(store, extent.staged);

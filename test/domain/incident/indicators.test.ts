@@ -49,7 +49,7 @@ test('bare values are told by their form', async (t) => {
   ]);
   t.match(
     faults('10.0.0.1\nrclone'),
-    ['2: "rclone" has no form of its own'].map((one) => new RegExp(one)),
+    ['2: "rclone" cannot be recognised by its form'].map((one) => new RegExp(one)),
   );
 });
 
@@ -83,8 +83,8 @@ test('faults name the line and the reason, all of them', async (t) => {
 });
 
 test('a time alone is no question', async (t) => {
-  t.match(selectionFault({ since: '2026-01-01T00:00:00.000Z' }), /whom/);
-  t.match(selectionFault({}), /whom/);
+  t.match(selectionFault({ since: '2026-01-01T00:00:00.000Z' }), /besides the time/);
+  t.match(selectionFault({}), /besides the time/);
   t.equal(selectionFault({ node: 'partner-1' }), undefined);
   const [day, next] = ['2026-01-01T00:00:00.000Z', '2026-01-02T00:00:00.000Z'];
   t.equal(selectionFault({ node: 'n', since: day, until: next }), undefined);

@@ -51,11 +51,11 @@ const extensionOf = (one: ForwardedEntry): Readonly<Record<string, string>> =>
 test('a known entry, letter by letter', async (t) => {
   t.equal(
     syslogMessage('rfc5424', entry, source),
-    `<110>1 2026-11-24T18:00:00.123456Z gate-1.example cofferdam - session.opened [cofferdam@32473 number="1234" leaf="${entry.leaf}" tree="${entry.tree}" position="41" kind="session.opened" observer="warden" customer="${entry.customer}" customerName="acme" account="${entry.account}" accountName="acme-upload" session="${entry.session}" node="partner-1" plane="partner" credential="${entry.credential}" source="192.0.2.7" sourcePort="50123" client="SSH-2.0-OpenSSH_9.2" public.proofs="[\\"publickey\\",\\"totp\\"\\]" public.purpose="sftp" public.readOnly="false" sensitive.window="night"] all proofs were given; acme-upload of acme`,
+    `<110>1 2026-11-24T18:00:00.123456Z gate-1.example cofferdam - session.opened [cofferdam@32473 number="1234" leaf="${entry.leaf}" tree="${entry.tree}" position="41" kind="session.opened" observer="warden" customer="${entry.customer}" customerName="acme" account="${entry.account}" accountName="acme-upload" session="${entry.session}" node="partner-1" plane="partner" credential="${entry.credential}" source="192.0.2.7" sourcePort="50123" client="SSH-2.0-OpenSSH_9.2" public.proofs="[\\"publickey\\",\\"totp\\"\\]" public.purpose="sftp" public.readOnly="false" sensitive.window="night"] all proofs were given: a session was opened; acme-upload of acme`,
   );
   t.equal(
     syslogMessage('cef', entry, source),
-    `<110>1 2026-11-24T18:00:00.123456Z gate-1.example cofferdam - session.opened - CEF:0|Cofferdam|Cofferdam|0.1.0|session.opened|all proofs were given|3|rt=1795543200123 externalId=1234 cofferdamLeaf=${entry.leaf} cofferdamTree=${entry.tree} cofferdamPosition=41 act=session.opened cofferdamObserver=warden cofferdamCustomer=${entry.customer} cs1=acme cs1Label=customerName suid=${entry.account} suser=acme-upload cs2=${entry.session} cs2Label=session dvchost=partner-1 cs6=partner cs6Label=plane cs3=${entry.credential} cs3Label=credential src=192.0.2.7 spt=50123 requestClientApplication=SSH-2.0-OpenSSH_9.2 cofferdamPublicProofs=["publickey","totp"] cofferdamPublicPurpose=sftp cofferdamPublicReadOnly=false cofferdamSensitiveWindow=night`,
+    `<110>1 2026-11-24T18:00:00.123456Z gate-1.example cofferdam - session.opened - CEF:0|Cofferdam|Cofferdam|0.1.0|session.opened|all proofs were given: a session was opened|3|rt=1795543200123 externalId=1234 cofferdamLeaf=${entry.leaf} cofferdamTree=${entry.tree} cofferdamPosition=41 act=session.opened cofferdamObserver=warden cofferdamCustomer=${entry.customer} cs1=acme cs1Label=customerName suid=${entry.account} suser=acme-upload cs2=${entry.session} cs2Label=session dvchost=partner-1 cs6=partner cs6Label=plane cs3=${entry.credential} cs3Label=credential src=192.0.2.7 spt=50123 requestClientApplication=SSH-2.0-OpenSSH_9.2 cofferdamPublicProofs=["publickey","totp"] cofferdamPublicPurpose=sftp cofferdamPublicReadOnly=false cofferdamSensitiveWindow=night`,
   );
 });
 
@@ -128,7 +128,7 @@ test('no value ends its parameter, its element, its header, its extension or its
 test('the byte order mark stands before text beyond ASCII, and nowhere else', async (t) => {
   const of = (path: string): string => syslogMessage('rfc5424', { ...entry, publicText: JSON.stringify({ path }) }, source);
   t.notMatch(of('/in/a.xml'), '\ufeff');
-  t.match(of('/in/ä.xml'), '"] \ufeffall proofs were given; acme-upload of acme; /in/ä.xml');
+  t.match(of('/in/ä.xml'), '"] \ufeffall proofs were given: a session was opened; acme-upload of acme; /in/ä.xml');
   t.equal(of('/in/ä.xml').split('\ufeff').length, 2);
   t.notMatch(syslogMessage('cef', withClient('ä'), source), '\ufeff', 'CEF begins with CEF');
 });

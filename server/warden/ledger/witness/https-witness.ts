@@ -6,6 +6,7 @@ import { request } from 'node:https';
 import type { WitnessConfig } from '../../../config/ledger-settings.ts';
 import { CofferdamError } from '../../../domain/errors.ts';
 import { parseNote } from '../../../domain/ledger/checkpoint.ts';
+import { checkpointOpener } from '../../keys/checkpoint-signer.ts';
 import { compareRanks, type Rank, rankOf } from './rank.ts';
 import type { Witness } from './witness.ts';
 
@@ -43,6 +44,7 @@ export class HttpsWitness implements Witness {
   readonly isRequired: boolean;
   readonly #config: HttpsConfig;
   #had: Rank | undefined;
+  #verifierKey: string | undefined;
   #lost: string | undefined;
   #checkedAt = performance.now();
 
@@ -61,7 +63,8 @@ export class HttpsWitness implements Witness {
     this.#remember(note);
   }
 
-  readonly newest = async (): Promise<string | undefined> => {
+  readonly newest = async (verifierKey?: string): Promise<string | undefined> => {
+    this.#verifierKey = verifierKey;
     const note = await this.#newest();
     if (note !== undefined) this.#remember(note);
     return note;
@@ -101,9 +104,14 @@ export class HttpsWitness implements Witness {
     if (status !== 200) throw this.#unavailable(`it answered ${status}`);
     try {
       parseNote(body);
-      return body;
     } catch (cause) {
       throw new CofferdamError('corrupt', `what the witness ${this.name} has is not a checkpoint`, { cause });
+    }
+    try {
+      if (this.#verifierKey !== undefined) checkpointOpener(this.#verifierKey)(body);
+      return body;
+    } catch (cause) {
+      throw new CofferdamError('corrupt', `what the witness ${this.name} has is not signed by the ledger key of this gateway`, { cause });
     }
   };
 

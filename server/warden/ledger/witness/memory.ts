@@ -1,5 +1,6 @@
 // Owns: noticing, in each beat, that a witness no longer has the checkpoint that it had, and raising the alarm about it.
-// Must never: let a witness that does not answer delay the beat for longer than a second; `LagClock` judges what is late.
+// Must never: let a required witness that does not answer delay the beat for longer than a second (`LagClock` judges what
+// is late), or another witness delay it at all.
 import { setTimeout as pause } from 'node:timers/promises';
 import { held } from '../../../domain/detached.ts';
 import { CofferdamError } from '../../../domain/errors.ts';
@@ -14,6 +15,8 @@ export class WitnessMemory {
   readonly #alarms: LedgerAlarms;
   /** The questions that are not answered yet. No second question is asked meanwhile. */
   readonly #asked = new Map<string, Promise<string | undefined>>();
+  /** What witnesses that are not required have answered since the last beat. */
+  readonly #answered = new Map<string, string>();
 
   constructor(witnesses: readonly Witness[], alarms: LedgerAlarms) {
     this.#witnesses = witnesses;
@@ -34,16 +37,26 @@ export class WitnessMemory {
   }
 
   #ask(one: Witness): Promise<string | undefined> {
-    const { name } = one;
     if (one.check === undefined) return Promise.resolve(undefined);
-    const question =
-      this.#asked.get(name) ??
-      one
-        .check()
+    const question = this.#asked.get(one.name) ?? this.#question(one, one.check());
+    if (one.isRequired) return Promise.race([question, pause(answerMs, undefined, { ref: false })]);
+    const answered = this.#answered.get(one.name);
+    this.#answered.delete(one.name);
+    return Promise.resolve(answered);
+  }
+
+  #question({ name, isRequired }: Witness, check: Promise<void>): Promise<string | undefined> {
+    const question = held(
+      check
         .then(() => undefined)
         .catch((error: unknown) => (error instanceof CofferdamError && error.code === 'corrupt' ? error.message : undefined))
-        .finally(() => this.#asked.delete(name));
-    this.#asked.set(name, held(question));
-    return Promise.race([question, pause(answerMs, undefined, { ref: false })]);
+        .then((text) => {
+          this.#asked.delete(name);
+          if (text !== undefined && !isRequired) this.#answered.set(name, text);
+          return text;
+        }),
+    );
+    this.#asked.set(name, question);
+    return question;
   }
 }

@@ -1,0 +1,109 @@
+// Owns: which entries a signed head contains, as this process has hashed them itself: as the sealer, or behind another one
+// (decision 0042).
+// Must never: take a row of the sealed record for sealed before the head that counts it was recomputed and its checkpoint opened.
+import { hash } from 'node:crypto';
+import type { Sighting } from '../../domain/ledger/births.ts';
+import { rootOf } from '../../domain/ledger/merkle.ts';
+import { textOfHashed } from '../../domain/ledger/written.ts';
+import type { Database } from '../../postgres/database.ts';
+import { base64, sha256 } from './hashing.ts';
+import type { Signing } from './seal.ts';
+import { type FreshEntry, type Look, readState } from './seal-queries.ts';
+import type { SignedRound } from './sealer.ts';
+import { openNote } from './signatures.ts';
+import { followHeads, loadStanding, RecordDiverged, type Signed, type Standing } from './standing.ts';
+
+/** The digest by which an entry that was written is compared with one that was hashed. */
+export const digestOf = (text: string): string => hash('sha256', text, 'base64');
+
+const loadMs = 30_000;
+type Proved = { readonly number: number; readonly id: number; readonly digest: string };
+
+export class ProvedEntries {
+  readonly #database: Database;
+  /** The proved record up to a genuine checkpoint. */
+  #at: Standing | undefined;
+  /** Entries up to there with a number above the one below which nobody asks, in the order of their numbers. */
+  #entries: Proved[] = [];
+  /** The record beyond that, while it is longer than one look can follow. */
+  #ahead: { readonly standing: Standing; readonly entries: readonly Proved[] } | undefined;
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  /** The number of the last entry that is known to be in a signed head. */
+  get number(): number {
+    return this.#at?.number ?? 0;
+  }
+
+  /** Begins at the state of the record as it is now, which is proved. What was sealed before that nobody may ask for. */
+  async begin(signing: Signing, vouched: readonly Signed[]): Promise<void> {
+    const signal = AbortSignal.timeout(loadMs);
+    this.#at = await this.#database.withSnapshot({ timeoutMs: loadMs, workMemory: '256MB', signal }, async (tx) => {
+      const state = await readState(tx);
+      const known = [...vouched, openNote(signing, state.checkpoint)].filter((one) => one !== undefined);
+      return loadStanding(tx, state, known, false);
+    });
+    this.#entries = [];
+    this.#ahead = undefined;
+  }
+
+  /** A round that a sealer of this process committed and signed. When others sealed before it, it is followed like theirs. */
+  signed({ before, next, entries }: Omit<SignedRound, 'note'>): void {
+    if (this.#at?.era === before.era && this.#at.log.size === before.log.size)
+      this.#take(
+        next,
+        entries.map((entry, i) => ({ ...proved(entry), number: before.number + 1 + i })),
+      );
+  }
+
+  /**
+   * Follows the record up to its newest checkpoint, or as far as one look can. Throws RecordDiverged when what was sealed is not
+   * what a sealer would have made of the entries, or not what was signed.
+   */
+  async follow({ checkpoint }: Look, signing: Signing): Promise<void> {
+    const at = this.#at;
+    const signed = openNote(signing, checkpoint);
+    if (at === undefined || signed === undefined || signed.era !== at.era || signed.size <= at.log.size) return;
+    const from = this.#ahead ?? { standing: at, entries: [] };
+    if (from.standing.log.size < signed.size) {
+      const { standing, entries } = await this.#database.withSystem((tx) => followHeads(tx, from.standing, signed.size));
+      this.#ahead = { standing, entries: [...from.entries, ...entries.map((entry) => ({ ...proved(entry), number: entry.number }))] };
+    } else this.#ahead = from;
+    const { standing, entries } = this.#ahead;
+    if (standing.log.size !== signed.size) return;
+    if (base64(rootOf(sha256, standing.log)) !== signed.root)
+      throw new RecordDiverged(`the heads of the record are not those of the checkpoint of ${signed.size} heads: a head was changed`);
+    this.#take(standing, entries);
+  }
+
+  /** Those of `ids` that a signed head contains, with a number above `above`. */
+  find(ids: readonly number[], above: number): readonly Sighting[] {
+    const asked = new Set(ids);
+    const found: Sighting[] = [];
+    for (let i = this.#entries.length - 1; i >= 0; i -= 1) {
+      const one = this.#entries[i];
+      if (one === undefined || one.number <= above) break;
+      if (asked.has(one.id)) found.push({ id: one.id, digest: one.digest, isSealed: true });
+    }
+    return found;
+  }
+
+  /** Nobody will ask for an entry with this number or a lower one. */
+  forgetUpTo(number: number): void {
+    const first = this.#entries.findIndex((one) => one.number > number);
+    if (first !== 0) this.#entries = first === -1 ? [] : this.#entries.slice(first);
+  }
+
+  #take(standing: Standing, entries: readonly Proved[]): void {
+    this.#at = standing;
+    for (const one of entries) this.#entries.push(one);
+    this.#ahead = undefined;
+  }
+}
+
+const proved = (entry: FreshEntry): { readonly id: number; readonly digest: string } => ({
+  id: entry.id,
+  digest: digestOf(textOfHashed(entry)),
+});

@@ -1,0 +1,87 @@
+// Paths are made of parts that were parsed: what a row holds as the id of an object or as the name of an edge reaches no other file.
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { test } from 'tap';
+import { runtimePaths } from '../../server/config/config.ts';
+import { loadConfig } from '../../server/config/load.ts';
+import { idOf, type NodeName, type ObjectId } from '../../server/domain/ids.ts';
+import { archivePart, entryPart, filePart, nodePart, objectPart, prefixPart } from '../../server/domain/path-parts.ts';
+import { deleteObject, objectPath, removeIncoming, stageObject } from '../../server/extents/object-store.ts';
+import { createLogger } from '../../server/observability/logger.ts';
+import { Database } from '../../server/postgres/database.ts';
+import { collect } from '../../server/warden/transfers/sweeps.ts';
+import { createTestDatabase, temporaryDirectory } from '../support/database.ts';
+
+const object = 'ab'.repeat(16);
+const pathsBelow = (directory: string) => {
+  const config = loadConfig({
+    file: undefined,
+    env: { COFFERDAM_VAR: directory },
+    isRoot: false,
+    isTerminal: false,
+    projectDirectory: '/',
+  });
+  return { config, paths: runtimePaths(config) };
+};
+
+test('each parser takes the names that we make, and nothing that leaves a directory', (t) => {
+  for (const [parse, good, bad] of [
+    [objectPart, [object], [object.toUpperCase(), `${object}\n`, `${object.slice(1)}`, `../${object.slice(3)}`, '']],
+    [prefixPart, ['00', 'ff'], ['..', 'f', '0/', 'fff']],
+    [nodePart, ['partner-1', 'n', 'a.b_c'], ['..', '.', '', 'a/b', '../partner-1', 'A', 'partner-1\n', 'x'.repeat(65)]],
+    [filePart, ['.scope-1', `${object}.0f`], ['.', '..', '', 'a/b', 'a\n', 'a\0']],
+    [entryPart, ['any name\n', '...'], ['.', '..', '', 'a/b', '\0']],
+  ] as const) {
+    for (const name of good) t.equal(parse(name), name);
+    for (const name of bad) t.throws(() => parse(name), { code: 'corrupt' }, JSON.stringify(name));
+  }
+  t.equal(archivePart('2026-11-01'), 'ledger-2026-11.jsonl.gz');
+  for (const month of ['2026-13-01', '2026-11', '../../x-01', '2026-11-01/', '']) t.throws(() => archivePart(month), { code: 'corrupt' });
+  t.end();
+});
+
+test('the store reaches no file but its objects, whatever an id says', async (t) => {
+  const directory = temporaryDirectory(t);
+  const { paths } = pathsBelow(directory);
+  const node = idOf<NodeName>('partner-1');
+  for (const one of [paths.incoming(node), dirname(objectPath(paths.objects, idOf<ObjectId>(object)))]) mkdirSync(one, { recursive: true });
+  const secret = join(directory, 'secret.key');
+  writeFileSync(secret, 'a key');
+  // Each leads from where the store looks to the secret; the first two characters of an object name its directory.
+  const fromIncoming = idOf<ObjectId>('../../../secret.key');
+  await t.rejects(deleteObject(paths, idOf<ObjectId>('../secret.key')), { code: 'corrupt' });
+  await t.rejects(removeIncoming(paths, node, fromIncoming), { code: 'corrupt' });
+  await t.rejects(removeIncoming(paths, idOf<NodeName>('../..'), idOf<ObjectId>('secret.key')), { code: 'corrupt' });
+  await t.rejects(stageObject(paths, node, fromIncoming, 5), { code: 'corrupt' });
+  t.ok(existsSync(secret));
+  const [here, there] = [join(paths.incoming(node), object), objectPath(paths.objects, idOf<ObjectId>(object))];
+  for (const path of [here, there]) writeFileSync(path, 'x');
+  await removeIncoming(paths, node, idOf<ObjectId>(object));
+  await deleteObject(paths, idOf<ObjectId>(object));
+  for (const path of [here, there]) t.notOk(existsSync(path), 'twin: an object is deleted');
+});
+
+test('a doomed object that is a path deletes nothing, is named in an alarm, and the others go', async (t) => {
+  const sql = await createTestDatabase(t);
+  const directory = temporaryDirectory(t);
+  const { config, paths } = pathsBelow(directory);
+  const database = new Database({ url: sql.wardenUrl, applicationName: 'test', connectionsMax: 2 });
+  t.teardown(() => database.close());
+  const secret = join(directory, 'secret.key');
+  writeFileSync(secret, 'a key');
+  const other = objectPath(paths.objects, idOf<ObjectId>(object));
+  mkdirSync(dirname(other), { recursive: true });
+  writeFileSync(other, 'x');
+  // From the directory `..` of the objects, which the first two characters name, this is the secret.
+  const planted = '../secret.key';
+  await sql.query('alter table doomed_object drop constraint doomed_object_object_id_check');
+  for (const one of [planted, object])
+    await sql.query("insert into doomed_object (object_id, since) values ($1, now() - interval '10 days')", [one]);
+  await collect({ config, database, log: createLogger({ log: { level: 'fatal' as 'error', pretty: false } }, 'test') });
+  t.ok(existsSync(secret));
+  t.notOk(existsSync(other), 'twin: what is an object is deleted');
+  t.same(await sql.query('select object_id from doomed_object'), [{ object_id: planted }]);
+  t.match(await sql.query("select subject from alert where kind = 'pass.row-failed'"), [
+    { subject: new RegExp(planted.replaceAll('.', '\\.')) },
+  ]);
+});
