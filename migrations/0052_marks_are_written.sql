@@ -24,3 +24,10 @@ begin
       jsonb_build_object('entry', missing_id, 'kind', left(missing_kind, 64), 'is', case when missing_is = 'changed' then 'changed' else 'gone' end), 'cofferctl ledger status', 1, null)
     on conflict (kind, subject, hour) do update set count = alert.count + 1, last_at = clock_timestamp(), text = excluded.text, facts = excluded.facts;
 end $$;
+
+-- The same condition, written so that a server that reads it from a dump prints it as this one does: the catalogue of a restored database is compared, too.
+create or replace trigger budget_guard before update on budget for each row
+  when (new.total_bytes < old.total_bytes or new.total_items < old.total_items or new.minute < old.minute
+    or new.rank is distinct from old.rank or new.direction is distinct from old.direction or new.credential_id is distinct from old.credential_id
+    or new.account_id is distinct from old.account_id or new.customer_id is distinct from old.customer_id or new.plane is distinct from old.plane)
+  execute function budget_guard();

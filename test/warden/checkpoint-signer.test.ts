@@ -39,7 +39,16 @@ test('only what this key signed opens, and only under this name', (t) => {
   t.throws(() => signer.sign({ ...checkpoint, origin: elsewhere }), { code: 'bug' });
   const refused = { code: 'corrupt', message: /was not signed by the ledger key/ };
   t.throws(() => checkpointSigner(generateKeyPairSync('ed25519').privateKey, origin).open(note), refused, 'another key');
-  t.throws(() => signer.open(checkpointSigner(known, elsewhere).sign({ ...checkpoint, origin: elsewhere })), refused, 'another name');
+  t.throws(
+    () => signer.open(checkpointSigner(known, elsewhere).sign({ ...checkpoint, origin: elsewhere })),
+    {
+      code: 'corrupt',
+      message: new RegExp(
+        `of the installation ${elsewhere}, and the database says that this one is ${origin}: its installation id was changed`,
+      ),
+    },
+    'another name',
+  );
   t.throws(() => signer.open(note.replace('\n7\n', '\n8\n')), refused, 'another text');
   const { body, signature } = parseNote(note);
   const bytes = Buffer.from(signature, 'base64');

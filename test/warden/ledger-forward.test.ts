@@ -399,3 +399,27 @@ test('an entry that was taken out of the database is not passed over in silence'
   const [alert] = await bench.sql.query<{ text: string; severity: string }>("select * from alert where kind = 'ledger.forward-gap'");
   t.match(alert, { severity: 'critical', text: /entries before number 9/ });
 });
+
+test('a place that somebody moved ahead is told: while it is forwarded, and at the next start', async (t) => {
+  const bench = await Bench.open(t);
+  const receiver = await Receiver.listen({ port: 0 });
+  t.teardown(() => receiver.close());
+  const to: SyslogDestination = { transport: 'tcp', host: '127.0.0.1', port: receiver.port };
+  const first = bench.forward(to);
+  await bench.begun();
+  const last = await bench.write(5);
+  await until('all of it is received', async () => (await bench.place()).number === last);
+  t.same(await bench.sql.query('select 1 from alert'), [], 'twin: an honest place is no alarm');
+
+  await bench.sql.query('update ledger_forward set number = $1, sent = $1', [last + 1000]);
+  const gaps = () => bench.sql.query<{ text: string; count: number }>("select text, count from alert where kind = 'ledger.forward-gap'");
+  await until('the alarm', async () => (await gaps()).length === 1);
+  t.match(await gaps(), [{ text: new RegExp(`is number ${last + 1000}, and the record ends at ${last}: somebody moved it ahead`) }]);
+  await first.stop();
+  await bench.sql.query('delete from alert');
+  bench.forward(to);
+  await until('the alarm of the next start', async () => (await gaps()).length === 1);
+  const later = await bench.write(5);
+  await until('it goes on from the end of the record', () => receiver.numbers.includes(later));
+  t.same(distinct(receiver.numbers), range(4, later), 'and leaves nothing out that came after it');
+});

@@ -2,6 +2,7 @@
 // Must never: read more numbers than the window it was given, because the duration of a statement must not grow with the record.
 import type { Transaction } from '../../postgres/database.ts';
 import type { LedgerFilter, LedgerRow } from '../../rpc/operator-ledger-reading.ts';
+import { shownKeys, signersOf } from './shown-rows.ts';
 
 const rowColumns = `e.number, to_char(e.at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as at, e.kind, e.observer, c.name as customer, e.customer_id as "customerId",
   a.name as account, e.account_id as "accountId", e.session_id as session, e.node, e.plane, e.handle_id as handle, e.version_id as version, e.extent, e.bytes,
@@ -124,7 +125,16 @@ export async function findOpened(tx: Transaction, session: string): Promise<Ledg
   return row;
 }
 
-export async function verifierKeys(tx: Transaction): Promise<readonly string[]> {
-  const rows = await tx.query<{ verifier_key: string }>('select verifier_key from ledger_key order by created_at desc limit 20');
-  return rows.map((row) => row.verifier_key);
+/** The keys of this gateway for those who verify the record. Anybody who owns the database may have planted others. */
+export async function verifierKeys(tx: Transaction): Promise<string[]> {
+  const [state] = await tx.query<{ checkpoint: string | null }>('select left(checkpoint, 4096) as checkpoint from ledger_state');
+  const checkpoint = state?.checkpoint ?? null;
+  const rows = await tx.query<{ verifier_key: string }>(
+    'select left(verifier_key, 256) as verifier_key from ledger_key order by id = any ($1::text[]) desc, created_at desc limit 1000',
+    [signersOf(checkpoint)],
+  );
+  return shownKeys(
+    rows.map((row) => row.verifier_key),
+    checkpoint,
+  );
 }

@@ -139,7 +139,7 @@ export async function showEntry(database: Database, number: number): Promise<Res
       proof,
       unproven,
       isWitnessed,
-      verifierKeys: [...(await verifierKeys(tx))],
+      verifierKeys: await verifierKeys(tx),
     };
   });
 }

@@ -2,11 +2,10 @@
 import type { Transaction } from '../../postgres/database.ts';
 import type { Result } from '../../rpc/operation.ts';
 import type { OperatorToAdmin } from '../../rpc/operator-admin.ts';
+import { verifierKeys } from './reading-queries.ts';
+import { type FreezeRow, shownFreeze } from './shown-rows.ts';
 
 type Status = Result<OperatorToAdmin, 'ledger.status'>;
-/** The facts of a freeze, as its row says them: whoever owns the database may have written it, with any or none. */
-type FreezeFacts = Readonly<Partial<Record<'witnessedSize' | 'witnessedRoot' | 'heads' | 'era', unknown>>>;
-const wholeOf = (value: unknown): number => (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : 0);
 
 /** How far each receiver is, as whoever forwards wrote down last. */
 async function forwardsOf(tx: Transaction, names: readonly string[]): Promise<Status['forwards']> {
@@ -126,8 +125,8 @@ export async function ledgerStatus(tx: Transaction, forwards: readonly string[])
        left join lateral (select h.position, h.at from ledger_head h where h.epoch = h.position order by h.position desc limit 1) e on true`,
   );
   if (row === undefined) throw new Error('the ledger has no state');
-  const keys = await tx.query<{ verifier_key: string }>('select verifier_key from ledger_key order by created_at desc limit 20');
-  const [freeze] = await tx.query<{ id: string; at: Date; why: 'behind' | 'diverged' | 'clock'; text: string; facts: FreezeFacts }>(
+  const keys = await verifierKeys(tx);
+  const [freeze] = await tx.query<FreezeRow>(
     'select id, at, why, text, facts from ledger_freeze where released_at is null order by at limit 1',
   );
   const months = await tx.query<{ month: string; entries: number }>(
@@ -152,23 +151,11 @@ export async function ledgerStatus(tx: Transaction, forwards: readonly string[])
     unsealedMs: Math.max(0, Math.round(row.unsealed_ms ?? 0)),
     unwitnessedMs: Math.max(0, Math.round(row.unwitnessed_ms ?? 0)),
     late: await lateOf(tx),
-    verifierKeys: keys.map((one) => one.verifier_key),
+    verifierKeys: keys,
     months: [...months],
     archiving: await archivingOf(tx),
     ...(await verdicts(tx)),
     forwards: await forwardsOf(tx, forwards),
-    freeze:
-      freeze === undefined
-        ? null
-        : {
-            freeze: freeze.id,
-            at: freeze.at.toISOString(),
-            why: freeze.why,
-            text: freeze.text,
-            witnessedSize: wholeOf(freeze.facts.witnessedSize),
-            witnessedRoot: typeof freeze.facts.witnessedRoot === 'string' ? freeze.facts.witnessedRoot : '',
-            heads: wholeOf(freeze.facts.heads),
-            era: wholeOf(freeze.facts.era),
-          },
+    freeze: freeze === undefined ? null : shownFreeze(freeze),
   };
 }

@@ -34,6 +34,14 @@ const blockLeaves = 256;
 /** The largest number of checkpoints of one verification. Each different one takes 44 bytes of memory. */
 const notesMax = 1_000_000;
 
+function keyOf(text: string): ReturnType<typeof parseVerifierKey> {
+  try {
+    return parseVerifierKey(text);
+  } catch (error) {
+    throw new CofferdamError('invalid', error instanceof Error ? error.message : 'this is not a verifier key');
+  }
+}
+
 /** The verifications that operators started. Each runs in this process and is kept for an hour. */
 export class Verifications {
   readonly #database: Database;
@@ -55,7 +63,7 @@ export class Verifications {
   take({ keys, notes, maxAgeSeconds, verification: earlier, more = false }: Wish, by: Claim): { readonly verification: string } {
     const id = earlier ?? randomUUID();
     if (earlier === undefined) {
-      const witness = new Witness(keys.map(parseVerifierKey));
+      const witness = new Witness(keys.map(keyOf));
       const collecting = { witness, notes: 0, last: undefined };
       this.#jobs.put(by, id, { state: 'running', text: 'reading checkpoints', entries: 0, report: null, isDropped: false, collecting });
     }

@@ -36,8 +36,12 @@ const opener =
   (note) => {
     const { body, checkpoint, signature } = parseNote(note);
     const bytes = Buffer.from(signature, 'base64');
+    if (checkpoint.origin !== origin)
+      throw new CofferdamError(
+        'corrupt',
+        `this checkpoint is of the installation ${checkpoint.origin}, and the database says that this one is ${origin}: its installation id was changed, or the checkpoint is another gateway's`,
+      );
     if (
-      checkpoint.origin !== origin ||
       bytes.toString('base64') !== signature ||
       !bytes.subarray(0, 4).equals(id) ||
       !verify(null, Buffer.from(body), publicKey, bytes.subarray(4))

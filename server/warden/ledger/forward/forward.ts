@@ -6,9 +6,9 @@ import { held } from '../../../domain/detached.ts';
 import { toCofferdamError } from '../../../domain/errors.ts';
 import { type SyslogSource, syslogMessage } from '../../../domain/ledger/syslog.ts';
 import type { Logger } from '../../../observability/logger.ts';
-import type { Database } from '../../../postgres/database.ts';
+import type { Database, Transaction } from '../../../postgres/database.ts';
 import { insertAlert } from '../../alerts/alert-queries.ts';
-import { type Behind, behind, entriesAfter, type ForwardRow, findForward, saveForward } from './forward-queries.ts';
+import { type Behind, behind, entriesAfter, type ForwardRow, findForward, type Place, saveForward } from './forward-queries.ts';
 import { type ConnectionTimes, connectSyslog, placeOf, type SyslogConnection } from './syslog-connection.ts';
 
 export type ForwardTimes = ConnectionTimes & {
@@ -46,6 +46,8 @@ export class Forward {
   /** Whether only confirmed entries count as received. This is so after a broken connection, until the next confirmation. */
   #isDoubtful = true;
   #error: string | undefined;
+  /** The place to which somebody else moved this forward, when that was told. */
+  #moved: number | undefined;
   #retryMs: number;
   #isStopped = false;
   #wake: (() => void) | undefined;
@@ -77,7 +79,8 @@ export class Forward {
     return this.#context.database.withSystem(async (tx) => {
       const late = await behind(tx, from);
       const row = { name, ...place, error: this.#error ?? null };
-      await saveForward(tx, { ...row, behindMs: late.ms });
+      const saved = await saveForward(tx, { ...row, behindMs: late.ms });
+      await this.#requireWithin(tx, saved);
       return { ...row, behind: late };
     });
   }
@@ -100,7 +103,7 @@ export class Forward {
   /** Sends the next entries, if there are any, and confirms what was sent when it has been unconfirmed for too long. */
   async #step(): Promise<void> {
     const { database, times, newest } = this.#context;
-    const number = this.#place?.number ?? (await database.withSystem((tx) => findForward(tx, this.config.name)));
+    const number = this.#place?.number ?? (await database.withSystem((tx) => this.#find(tx)));
     this.#place ??= { number, sent: number };
     // The connection is checked at once, and not only before the next entry, because the entries that were sent last
     // may not have been read.
@@ -144,17 +147,36 @@ export class Forward {
   async #miss(before: number): Promise<void> {
     const { name } = this.config;
     const text = `entries before number ${before} are no longer in the database: the receiver ${name} does not get them`;
-    this.#context.log.error({ forward: name, before }, text);
-    await this.#context.database.withSystem((tx) =>
-      insertAlert(tx, {
-        kind: 'ledger.forward-gap',
-        severity: 'critical',
-        subject: name,
-        text,
-        facts: { forward: name, before },
-        nextCommand: 'cofferctl ledger status',
-      }),
-    );
+    await this.#context.database.withSystem((tx) => this.#alarmGap(tx, text, { forward: name, before }));
+  }
+
+  /** Returns the place from which to go on. One beyond the record would keep everything from the receiver until the record has grown so far. */
+  async #find(tx: Transaction): Promise<number> {
+    const place = await findForward(tx, this.config.name);
+    await this.#requireWithin(tx, place);
+    return Math.min(place.number, place.sealed);
+  }
+
+  /** Raises an alarm about a place beyond the record, once for each place. No warden writes one. */
+  async #requireWithin(tx: Transaction, { number, sealed }: Place): Promise<void> {
+    if (number <= sealed || number === this.#moved) return;
+    const { name } = this.config;
+    const text = `the place of the receiver ${name} in the database is number ${number}, and the record ends at ${sealed}: somebody moved it ahead. Compare what the receiver has: entries up to ${sealed} may be missing there`;
+    await this.#alarmGap(tx, text, { forward: name, stored: number, sealed });
+    this.#moved = number;
+  }
+
+  async #alarmGap(tx: Transaction, text: string, facts: Readonly<Record<string, unknown>>): Promise<void> {
+    const { name } = this.config;
+    this.#context.log.error(facts, text);
+    await insertAlert(tx, {
+      kind: 'ledger.forward-gap',
+      severity: 'critical',
+      subject: name,
+      text,
+      facts,
+      nextCommand: 'cofferctl ledger status',
+    });
   }
 
   /**
