@@ -117,7 +117,7 @@ test('tail, search, show, and the same entries at a receiver', async (t) => {
   const shown = (await world.cofferctl(['ledger', 'show', String(closed)])).out;
   t.match(shown, new RegExp(`^Entry ${closed}: upload\\.closed \\(an upload is whole`));
   t.match(shown, /file \/deposit\/in\ufffdvoice-\ufffd\.xml, version 1/);
-  t.match(shown, /customer +acme \([0-9a-f-]{36}\) +\[public; the warden's word\]/);
+  t.match(shown, /customer +acme \([0-9a-f-]{36}\) +\[public; reported by the warden\]/);
   t.match(shown, /Its session began with entry \d+/);
   t.match(shown, /source +127\.0\.0\.1 +\[sensitive; reported by the edge\]/);
   t.match(shown, /Proof: this entry is what was sealed \(computed here\)/);
