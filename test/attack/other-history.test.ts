@@ -45,9 +45,19 @@ test('a database that went another way is frozen as diverged, and a release that
   await world.stop();
   const { size } = parseNote((await newestNote(witness)) ?? '').checkpoint;
 
-  // The other way, before a witness that knows nothing of the first one; until it has more heads.
+  // Database and witness as they were before: this machine remembers what it signed.
   await server.restore('cofferdam', dump);
   renameSync(witness, `${witness}.one-way`);
+  execFileSync('cp', ['-a', `${witness}.fork`, witness]);
+  await world.start();
+  t.match(await status(world), { freeze: { why: 'behind', text: /^this warden, before it was started, has a checkpoint of / } });
+  t.not((await world.sftp('acme-batch', ['ls'])).code, 0, 'nobody is served');
+  await world.stop();
+
+  // The other way, on a machine that knows nothing of the first one, before a witness that does not either; until it has more heads.
+  rmSync(join(world.directory, 'run', 'record', 'memory.json'));
+  await server.restore('cofferdam', dump);
+  rmSync(witness, { recursive: true });
   renameSync(`${witness}.fork`, witness);
   await world.start();
   for (let i = 0; (await status(world)).heads <= size; i += 1) await collect(t, world, `other-way-${i}`);

@@ -225,7 +225,7 @@ export class Ledger {
       this.#clock.forget();
       this.#unwritten = undefined;
       this.#closeFrozen(seen.freeze.text);
-      if (this.#own.freeze === undefined) await this.#alarms.foundByOthers(seen.freeze);
+      if (!this.#own.hasFound) await this.#alarms.foundByOthers(seen.freeze);
       return;
     }
     // A release begins a later era. So a freeze that was found stands, whether its row was never written or is gone.

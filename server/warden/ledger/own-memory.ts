@@ -32,7 +32,7 @@ function parse(text: string): Remembered | undefined {
   return { note, freeze: { why, text: said, facts } };
 }
 
-/** The memory of one warden, which writes it in its beat, one after the other. Without a path, as in tests of the record alone, it lasts as long as the process. */
+/** The memory of one warden, which writes it in its beat, one after the other. Without a path, as in tests of the record alone, no freeze outlives its row, and nothing outlives the process. */
 export class OwnMemory {
   readonly #path: string | undefined;
   #remembered: Remembered | undefined;
@@ -73,9 +73,14 @@ export class OwnMemory {
     return { ...signed, by: 'this warden, before it was started,', time };
   }
 
-  /** The freeze that this warden found and no release has ended yet. */
+  /** The freeze that this warden found and no release has ended yet, which stands whatever became of its row. */
   get freeze(): Omit<Freeze, 'id'> | undefined {
-    return this.#remembered?.freeze ?? undefined;
+    return this.#path === undefined ? undefined : (this.#remembered?.freeze ?? undefined);
+  }
+
+  /** Returns whether this warden found the freeze that stands. */
+  get hasFound(): boolean {
+    return (this.#remembered?.freeze ?? null) !== null;
   }
 
   /** Resolves when the note is on the disk. */
@@ -85,7 +90,7 @@ export class OwnMemory {
 
   /** Null: two operators released it, or its era is over. */
   async froze(freeze: Omit<Freeze, 'id'> | null): Promise<void> {
-    if (freeze !== null || this.freeze !== undefined) await this.#keep({ freeze });
+    if (freeze !== null || this.hasFound) await this.#keep({ freeze });
   }
 
   async #keep(part: Partial<Remembered>): Promise<void> {

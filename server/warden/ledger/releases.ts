@@ -49,6 +49,7 @@ export async function becameOf(tx: Transaction, keys: KeyRing, witnessed: Vouche
   const releases = await releasesAfter(tx, keys, witnessed.era);
   if (releases.some((one) => gaveUpHistory(one, witnessed))) return 'given-up';
   const [first] = releases;
-  if (first === undefined || witnessed.size > first.witnessedSize) return 'nobody';
+  // What the operators saw went up to the checkpoint that they named, or further: to the heads that the database held then.
+  if (first === undefined || witnessed.size > Math.max(first.witnessedSize, first.heads)) return 'nobody';
   return witnessed.size > first.heads ? 'given-up' : 'kept';
 }
