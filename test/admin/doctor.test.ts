@@ -341,7 +341,17 @@ test('operators, emergencies and seals: what is at fault, and what to type', (t)
 });
 
 test('months that are due and stay, and a verification that is bad or silent, are said with what to do', (t) => {
-  const base = { freeze: null, unsealedMs: 0, unwitnessedMs: 0, late: null, entries: 1, checkpointAt: null, archiving: [], verified: null };
+  const base = {
+    freeze: null,
+    unsealedMs: 0,
+    unwitnessedMs: 0,
+    late: null,
+    entries: 1,
+    checkpointAt: null,
+    archiving: [],
+    verified: null,
+    fullyVerified: null,
+  };
   type Given = Parameters<typeof ledgerFindings>;
   const of = (check: string, more: object, hours: number | null = 24, mode = 'production') =>
     ledgerFindings(

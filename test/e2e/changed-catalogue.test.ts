@@ -14,26 +14,26 @@ test('a column whose default was changed', async (t) => {
   t.notMatch(world.log, /not what the migrations made/);
 
   const from = world.log.length;
-  await owner("alter table ledger_fresh alter at set default clock_timestamp() + interval '40 days'");
+  await owner('alter table account alter read_only set default true');
   t.ok(
-    await world.logged(/not what the migrations made of it: column public\.ledger_fresh\.at is another one/, from),
+    await world.logged(/not what the migrations made of it: column public\.account\.read_only is another one/, from),
     'the log says which',
   );
-  t.match(await findings(), [{ verdict: 'fault', text: /^column public\.ledger_fresh\.at is another one: .*40 days/ }]);
+  t.match(await findings(), [{ verdict: 'fault', text: /^column public\.account\.read_only is another one: .*default true/ }]);
   let alerts: readonly { kind: string }[] = [];
   for (const end = Date.now() + 20_000; !alerts.some((one) => one.kind === 'database.changed') && Date.now() < end; )
     ({ alerts } = await world.cofferctlJson<{ alerts: readonly { kind: string }[] }>(['alert', 'list']));
   t.match(
     alerts.find((one) => one.kind === 'database.changed'),
-    { severity: 'critical', text: /ledger_fresh\.at/ },
+    { severity: 'critical', text: /account\.read_only/ },
   );
 
   const before = world.log.length;
   world.kill('warden');
   t.ok(await world.logged(/could not be started again/, before), 'a start refuses');
-  t.match(world.log.slice(before), /the database is not what the migrations made of it: column public\.ledger_fresh\.at/);
+  t.match(world.log.slice(before), /the database is not what the migrations made of it: column public\.account\.read_only/);
   t.notMatch(world.log.slice(before), /warden serves/);
   const after = world.log.length;
-  await owner('alter table ledger_fresh alter at set default clock_timestamp()');
+  await owner('alter table account alter read_only set default false');
   t.ok(await world.logged(/warden serves/, after), 'twin: restored, it starts');
 });

@@ -25,7 +25,8 @@ test('a stolen key without a session, a selection that finds nothing, and slices
 
   // The right key of globex, and no code: a thief who has only the key.
   const [options, target] = [world.sftpArguments('globex').slice(0, -1), world.sftpArguments('globex').at(-1) ?? ''];
-  const before = new Date(Date.now() - 1000).toISOString();
+  await new Promise((resolve) => setTimeout(resolve, 10));
+  const before = new Date().toISOString();
   const tried = await run('sftp', [...options, '-o', 'BatchMode=yes', '-b', '-', target], {
     env: { SSH_ASKPASS_REQUIRE: 'never' },
     input: 'ls\n',

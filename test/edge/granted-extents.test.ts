@@ -15,7 +15,7 @@ function granted(bytes: number): object {
   const base64 = (what: Buffer): string => what.toString('base64');
   return {
     index: 0,
-    objectId: 'o',
+    objectId: '6b0f9a5297a54c7b9f4e0d1f4d9b8a15',
     key: base64(key),
     context: base64(context),
     bytes,
