@@ -106,7 +106,7 @@ test('a required witness takes nothing, and the column that says since when is k
   takes.notes = false;
   await write();
   await until('nothing is served', isLate);
-  t.match(guard.state, { text: /^the newest checkpoint has no witness for \d+ s$/ });
+  t.match(guard.state, { text: /^the newest checkpoint has no witness for \d+ s/ });
   await until('an alarm is there', async () => (await alarms()).length === 1);
   takes.notes = true;
   await until('twin: it takes notes again, and it goes on by itself', () => guard.state.is === 'open');

@@ -96,7 +96,7 @@ test('a factor that somebody altered gives no codes; the next run takes it away 
   await begin();
   t.match(await handlers['self-test.code']({}, caller), { near: { length: 4 } });
   t.match(
-    await sql.query("select text from alert where kind = 'row.broken-seal' and text like '%brought to its end%'"),
+    await sql.query("select text from alert where kind = 'row.broken-seal' and text like '%it was ended regardless of what it said%'"),
     { length: 1 },
     'on the record',
   );

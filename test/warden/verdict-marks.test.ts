@@ -10,7 +10,7 @@ test('marks of verdicts are not believed', async (t) => {
   const warden = new Database({ url: sql.wardenUrl, applicationName: 'test', connectionsMax: 2 });
   t.teardown(() => warden.close());
   const report = (verdict: string): Promise<unknown> =>
-    sql.query("select ledger_report_verdict('checker', $1, 1, 1, 1, 'an entry is missing')", [verdict]);
+    sql.query("select ledger_report_verdict('checker', $1, 1, 1, 1, 'an entry is missing', 'full', null, null, null, null)", [verdict]);
   const alerts = () =>
     sql.query<{ subject: string; text: string; count: number }>('select subject, text, count from alert order by subject');
   const recorded = async (): Promise<readonly unknown[]> =>
