@@ -2,6 +2,7 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { appendFileSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { boundOf } from '../../server/admin/ledger/dump-queries.ts';
 import { originOf } from '../../server/domain/ledger/checkpoint.ts';
 import { createLogger } from '../../server/observability/logger.ts';
 import { Database } from '../../server/postgres/database.ts';
@@ -98,10 +99,17 @@ export async function standingWorld(t: Teardown) {
     tamper: async (...statements: readonly string[]): Promise<void> => {
       await sql.query(`do $do$ begin set local session_replication_role = replica; ${statements.join('; ')}; end $do$`);
     },
-    /** One run, as a process that is started for it: what is known is in the file. */
-    run: (more: Partial<VerifySettings> = {}): Promise<Verdict> => {
+    /**
+     * One run, as a process that is started for it: what is known is in the file. `meanwhile` is done each time when the
+     * archives were listed, and before anything of the record is read.
+     */
+    run: (more: Partial<VerifySettings> = {}, meanwhile: () => Promise<void> = async () => {}): Promise<Verdict> => {
       const given = { ...settings, ...more };
-      return verifyOnce(auditor, given, new Memory(given));
+      const withSystem: Database['withSystem'] = async (work) => {
+        if ((work as unknown) === boundOf) await meanwhile();
+        return auditor.withSystem(work);
+      };
+      return verifyOnce({ withSystem } as Database, given, new Memory(given));
     },
     count: async (text: string): Promise<number> => Number((await sql.query<{ n: string }>(`select count(*) as n from ${text}`))[0]?.n),
   };
