@@ -36,18 +36,41 @@ const refusedMs = 2000;
  */
 const limits = { ...peerLimits, inboundCallsMax: 32 };
 
+/** So often an entry is written that the database did not take as it was written, and after such a pause. */
+const [writesMax, writeAgainMs] = [4, 500];
+
+/**
+ * Writes what an operator asked, or was answered. What this process knows of the database may be a second old: after a
+ * failover, a restored backup or a jump of the clock it looks again, and writes again. Nobody who has to mend a database
+ * is locked out of it. Throws `unavailable` when the database takes the entry in no attempt.
+ */
+async function write(
+  { database, entries }: Pick<Serving, 'database' | 'entries'>,
+  kind: 'operator.asked' | 'operator.answered',
+  facts: Readonly<Record<string, unknown>> & { readonly operator: string },
+): Promise<void> {
+  for (let tries = 1; ; tries += 1)
+    try {
+      return await database.withSystem((tx) => recordCall(tx, kind, facts));
+    } catch (error) {
+      if (tries === writesMax || toCofferdamError(error).code !== 'unavailable' || !entries.hasRefused) throw error;
+      await new Promise((resolve) => setTimeout(resolve, tries === 1 ? 0 : writeAgainMs));
+      await entries.look(database);
+    }
+}
+
 /**
  * The gate of every call: the operator is known and active, the role suffices, and the question and the answer are
  * recorded. The parameters are recorded as they came; they are parsed only after that.
  */
 async function gated({ op, params }: Call, caller: OperatorCaller, claim: Claim, serving: Serving, serve: Serve): Promise<unknown> {
-  const { database, slots } = serving;
+  const { slots } = serving;
   const operation = op as OperatorOperation;
   const operator = await caller.operator();
   const { certificate } = caller;
   const facts = { operator: operator.name, role: operator.role, certificate, operation };
   const isAllowed = mayCall(operator.role, operatorToAdmin[operation].role);
-  await database.withSystem((tx) => recordCall(tx, 'operator.asked', { ...facts, params: bounded(params), allowed: isAllowed }));
+  await write(serving, 'operator.asked', { ...facts, params: bounded(params), allowed: isAllowed });
   if (!isAllowed)
     throw new CofferdamError('denied', `${operation} needs the role ${operatorToAdmin[operation].role}; you are ${operator.role}`);
   const answer = (): Promise<unknown> => serve({ ...caller, operator: async () => operator });
@@ -56,7 +79,7 @@ async function gated({ op, params }: Call, caller: OperatorCaller, claim: Claim,
     (thrown: unknown) => ({ thrown }),
   );
   const code = 'thrown' in outcome ? toCofferdamError(outcome.thrown).code : 'ok';
-  await database.withSystem((tx) => recordCall(tx, 'operator.answered', { ...facts, outcome: code }));
+  await write(serving, 'operator.answered', { ...facts, outcome: code });
   if ('thrown' in outcome) throw outcome.thrown;
   return outcome.result;
 }
@@ -131,6 +154,7 @@ function spkiFingerprint(certificate: X509Certificate): string {
 
 type Serving = {
   readonly database: Database;
+  readonly entries: OwnEntries;
   readonly handlers: Handlers<OperatorToAdmin, OperatorCaller>;
   readonly trust: TrustFiles;
   readonly slots: AdminSlots;
@@ -206,7 +230,7 @@ export async function startAdmin(config: Config): Promise<{ stop(): Promise<void
   const scopes = Scopes.of(config);
   const handlers = adminHandlers(config, database, commands, scopes, verifications);
   const refused = new Guests(config.shares.admin.handshakes);
-  const serving: Serving = { database, handlers, trust, slots, refused, log };
+  const serving: Serving = { database, entries, handlers, trust, slots, refused, log };
   const listener = await Listener.start({ config, trust, log, serve: (socket, certificate) => serve(socket, certificate, serving) });
   log.info('admin serves');
   return {

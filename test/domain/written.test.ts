@@ -88,6 +88,8 @@ test("the time of an entry is that of the clock, and its number is nobody else's
   t.equal(draft.faultOf(at('23:00:00'), now), undefined, 'while the record is frozen');
   draft.add(at('08:00:00'));
   draft.end('committed');
+  t.equal(births.begin().faultOf(at('08:00:00'), now), undefined, 'nor is a number judged then');
+  births.heard({ database: Date.UTC(2026, 10, 29, 8), from: now, to: now });
   t.match(births.begin().faultOf(at('08:00:00'), now), /the number 7, which another entry has/);
   t.equal(births.begin().faultOf(at('08:00:00', 8), now), undefined);
 

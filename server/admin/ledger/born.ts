@@ -50,6 +50,11 @@ export class OwnEntries {
     });
   }
 
+  /** Whether the database did not take an entry as it was written, and nobody was told of that yet. */
+  get hasRefused(): boolean {
+    return this.#births.refusedUntil(performance.now()).length > 0;
+  }
+
   begin(): Draft {
     return this.#births.begin();
   }

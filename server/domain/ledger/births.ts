@@ -151,8 +151,8 @@ export class Births {
   }
 
   /**
-   * The database's clock was read. Undefined: no time is judged until it is read again, as before the first reading: while the
-   * record is frozen, two operators decide by which clock it goes on.
+   * The database's clock was read. Undefined: no time and no number is judged until it is read again, as before the first
+   * reading: while the record is frozen, two operators decide by which clock it goes on, and with which entries.
    */
   heard(reading: ClockReading | undefined): void {
     this.#clock = reading;
@@ -162,9 +162,9 @@ export class Births {
     const id = idOfEntry(written);
     const micros = written.at === null ? undefined : microsOf(written.at);
     if (id === undefined || micros === undefined) return 'came back in a form that no entry has';
-    if (this.#waiting.has(id)) return `was given the number ${id}, which another entry has`;
     const clock = this.#clock;
     if (clock === undefined) return undefined;
+    if (this.#waiting.has(id)) return `was given the number ${id}, which another entry has`;
     const { clockJumpMs, now } = this.#options;
     const [least, most] = [clock.database + askedAt - clock.to - clockJumpMs, clock.database + now() - clock.from + clockJumpMs];
     if (micros / 1000 >= least && micros / 1000 <= most) return undefined;
