@@ -1,5 +1,5 @@
 // What somebody else puts into the directory of a witness: links, pipes, directories, bombs, false notes, and a disk that does not answer.
-import { execFileSync } from 'node:child_process';
+import { ChildProcess, execFileSync } from 'node:child_process';
 import { existsSync, linkSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -15,6 +15,7 @@ import { Ledger } from '../../server/warden/ledger/ledger.ts';
 import { record } from '../../server/warden/ledger/ledger-queries.ts';
 import { FileWitness } from '../../server/warden/ledger/witness/file-witness.ts';
 import type { Witness } from '../../server/warden/ledger/witness/witness.ts';
+import { hangingMax, WitnessProcess } from '../../server/warden/ledger/witness/witness-process.ts';
 import { createTestDatabase, temporaryDirectory } from '../support/database.ts';
 import { ledgerConfig } from '../support/ledger-config.ts';
 import { makeRecord, makeSigner, noteFor } from '../verifier/make-record.ts';
@@ -206,4 +207,37 @@ test('a witness that does not answer: one that is not required holds up nothing 
   await three.start();
   t.same(three.guard.state, { is: 'open' }, 'twin: another process in its place answers');
   await until('and the other one takes what comes', () => readdirSync(far).length > 0);
+});
+
+test('processes that hang where no signal reaches them are counted: with so many no other one begins, until one of them ends', async (t) => {
+  const directory = temporaryDirectory(t);
+  const witness = new WitnessProcess('far', directory, 2000);
+  t.teardown(() => witness.stop());
+  const question = { op: 'newest', key: undefined } as const;
+  const hung: number[] = [];
+  // A process that waits for a disk in the kernel keeps a signal for later; here it is kept from a process that stands still.
+  const { kill } = ChildProcess.prototype;
+  ChildProcess.prototype.kill = (): boolean => true;
+  try {
+    for (let i = 0; i < hangingMax; i += 1) {
+      await witness.ask(question);
+      const { pid } = witness;
+      if (pid === undefined) throw new Error('it has no process');
+      process.kill(pid, 'SIGSTOP');
+      hung.push(pid);
+      await t.rejects(witness.ask(question), { code: 'unavailable', message: /the witness far in .*did not answer for 2 s/ });
+    }
+  } finally {
+    ChildProcess.prototype.kill = kill;
+  }
+  t.equal(new Set(hung).size, hangingMax, 'each call after one that hung has a process of its own');
+  await t.rejects(witness.ask(question), { code: 'unavailable', message: /its disk does not answer: 3 processes hang there/ });
+  t.equal(witness.pid, undefined, 'no other one was begun');
+  for (const pid of hung) process.kill(pid, 'SIGCONT');
+  await until('twin: when they have ended it answers', async () =>
+    witness.ask(question).then(
+      () => true,
+      () => false,
+    ),
+  );
 });

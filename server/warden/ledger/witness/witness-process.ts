@@ -10,6 +10,8 @@ import type { Answered, Asked, Question } from './witness-child.ts';
 export const answerMs = 10_000;
 /** The largest number of calls that wait for their answer. */
 const waitingMax = 32;
+/** The largest number of processes that were killed and have not ended, because their disk does not answer; with so many no other one begins. */
+export const hangingMax = 3;
 const child = join(import.meta.dirname, 'witness-child.ts');
 const stripped = join(import.meta.dirname, '..', '..', '..', '..', 'scripts', 'stripped.mjs');
 
@@ -25,6 +27,8 @@ export class WitnessProcess {
   readonly #withinMs: number;
   readonly #waiting = new Map<number, Waiting>();
   #process: ChildProcess | undefined;
+  /** Processes that were given up and are still there. */
+  readonly #hanging = new Set<ChildProcess>();
   #next = 0;
 
   constructor(name: string, directory: string, withinMs = answerMs) {
@@ -84,6 +88,7 @@ export class WitnessProcess {
   #end(why: string): void {
     const process = this.#process;
     this.#process = undefined;
+    if (process !== undefined && process.exitCode === null && process.signalCode === null) this.#hanging.add(process);
     process?.kill('SIGKILL');
     if (process?.connected === true) process.disconnect();
     for (const id of [...this.#waiting.keys()]) this.#take({ id, fault: why });
@@ -91,6 +96,7 @@ export class WitnessProcess {
 
   #running(): ChildProcess {
     if (this.#process !== undefined) return this.#process;
+    if (this.#hanging.size >= hangingMax) throw new Error(`its disk does not answer: ${hangingMax} processes hang there`);
     const made = fork(child, [this.#directory], {
       execArgv: ['--disable-warning=ExperimentalWarning', '--import', stripped],
       env: { PATH: '/usr/bin:/bin', NODE_ENV: 'production' },
@@ -102,7 +108,10 @@ export class WitnessProcess {
     };
     made.on('message', (answered: Answered) => this.#take(answered));
     made.on('error', (error) => over(error.message));
-    made.on('exit', () => over('its process ended'));
+    made.on('exit', () => {
+      this.#hanging.delete(made);
+      over('its process ended');
+    });
     // The warden ends by itself, whatever this process does.
     made.unref();
     made.channel?.unref();
