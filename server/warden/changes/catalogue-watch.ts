@@ -3,7 +3,7 @@
 import { CofferdamError } from '../../domain/errors.ts';
 import type { Logger } from '../../observability/logger.ts';
 import type { Reading } from '../../observability/metrics.ts';
-import { catalogueDifferences, differencesInWords } from '../../postgres/catalogue.ts';
+import { compareCatalogues, differencesInWords, expectedCatalogue, readCatalogue } from '../../postgres/catalogue.ts';
 import type { Database } from '../../postgres/database.ts';
 import { insertAlert } from '../alerts/alert-queries.ts';
 
@@ -15,6 +15,8 @@ const againMs = 10 * 60_000;
 export class CatalogueWatch {
   readonly #database: Database;
   readonly #log: Logger;
+  /** Of the version that runs: the file may be replaced by that of another one while it does. */
+  readonly #expected = expectedCatalogue();
   #differences: readonly string[] = [];
   #said = { text: '', at: Number.NEGATIVE_INFINITY };
 
@@ -70,7 +72,8 @@ export class CatalogueWatch {
   }
 
   async #look(): Promise<readonly string[]> {
-    this.#differences = await this.#database.withSystem((tx) => catalogueDifferences(tx.query));
+    const actual = await this.#database.withSystem((tx) => readCatalogue(tx.query));
+    this.#differences = compareCatalogues(this.#expected, actual);
     return this.#differences;
   }
 }
