@@ -25,7 +25,7 @@ begin
   -- The last full one that said something stays, however many runs came since.
   delete from ledger_verdict v where v.recorded_at is not null and v.id <= (select max(m.id) from ledger_verdict m) - 1000
     and v.id is distinct from (select max(f.id) from ledger_verdict f where f.run = 'full' and f.verdict in ('good', 'incomplete'));
-  insert into ledger_verdict (host, verdict, heads, entries, findings, text, run, since_head, since_entry, since_at, full_at)
-    values (p_host, p_verdict, p_heads, p_entries, p_findings, p_text, p_run, p_since_head, p_since_entry, p_since_at, p_full_at) returning id into made;
+  insert into ledger_verdict (at, host, verdict, heads, entries, findings, text, run, since_head, since_entry, since_at, full_at, recorded_at)
+    values (clock_timestamp(), p_host, p_verdict, p_heads, p_entries, p_findings, p_text, p_run, p_since_head, p_since_entry, p_since_at, p_full_at, null) returning id into made;
   return made;
 end $$;

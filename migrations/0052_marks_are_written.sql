@@ -1,23 +1,5 @@
 -- Marks that say that something was done are written, by whoever makes the row and by whoever did it: no default of a column says so. Forward only.
 
-create or replace function ledger_report_verdict(p_host text, p_verdict text, p_heads bigint, p_entries bigint, p_findings bigint, p_text text,
-  p_run text, p_since_head bigint, p_since_entry bigint, p_since_at timestamptz, p_full_at timestamptz)
-returns bigint language plpgsql security definer set search_path = public, pg_temp as $$
-declare
-  made bigint;
-begin
-  -- Whoever took that role fills nothing with it.
-  if (select count(*) from ledger_verdict v where v.at > clock_timestamp() - interval '1 hour') >= 60 then
-    raise exception 'too many verdicts within an hour' using errcode = 'configuration_limit_exceeded';
-  end if;
-  -- The last full one that said something stays, however many runs came since.
-  delete from ledger_verdict v where v.recorded_at is not null and v.id <= (select max(m.id) from ledger_verdict m) - 1000
-    and v.id is distinct from (select max(f.id) from ledger_verdict f where f.run = 'full' and f.verdict in ('good', 'incomplete'));
-  insert into ledger_verdict (at, host, verdict, heads, entries, findings, text, run, since_head, since_entry, since_at, full_at, recorded_at)
-    values (clock_timestamp(), p_host, p_verdict, p_heads, p_entries, p_findings, p_text, p_run, p_since_head, p_since_entry, p_since_at, p_full_at, null) returning id into made;
-  return made;
-end $$;
-
 -- The admin process says also that an entry of its own did not come back as it was sent (then the call that it belongs to was undone), and that one waits too long for its seal.
 create or replace function miss_entry_of_admin(missing_id bigint, missing_kind text, missing_is text) returns void
 language plpgsql security definer set search_path = pg_catalog, public, pg_temp set cofferdam.customers = '*' as $$
