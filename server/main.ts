@@ -146,7 +146,13 @@ async function main(): Promise<void> {
   for (const signal of stopSignals) process.on(signal, stop);
   // A role whose supervisor is gone has nobody who could restart or stop it.
   process.on('disconnect', () => process.exit(1));
-  running = await startRole(role, config, values.node, stopping.signal);
+  running = await startRole(role, config, values.node, stopping.signal).catch((error: unknown): undefined => {
+    // A start that was given up is a stop as asked. A migration that was given up is not done.
+    if (role !== 'up' || !stopping.signal.aborted || toCofferdamError(error).code !== 'unavailable') throw error;
+    process.stderr.write(`cofferdam ${role}: ${toCofferdamError(error).message}\n`);
+    return undefined;
+  });
+  if (running === undefined) process.exit(0);
   if (role === 'migrate') return;
   if (stopping.signal.aborted) return finish(running);
   announceReady(running);

@@ -115,8 +115,8 @@ test('`cofferdam migrate` says whom it waits for, and ends by SIGTERM', async (t
     config,
     JSON.stringify({ mode: 'development', runtimeDirectory: join(directory, 'var'), edges, database: { embedded: false } }),
   );
-  const start = (): { readonly child: ChildProcess; readonly said: () => string } => {
-    const child = spawn(process.execPath, ['--import', './scripts/stripped.mjs', 'server/main.ts', 'migrate', '--config', config], {
+  const start = (role: 'migrate' | 'up'): { readonly child: ChildProcess; readonly said: () => string } => {
+    const child = spawn(process.execPath, ['--import', './scripts/stripped.mjs', 'server/main.ts', role, '--config', config], {
       cwd: project,
       env: { ...process.env, DATABASE_URL: url },
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -125,7 +125,7 @@ test('`cofferdam migrate` says whom it waits for, and ends by SIGTERM', async (t
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (words += chunk.toString('utf8')));
     return { child, said: () => words };
   };
-  const { child, said } = start();
+  const { child, said } = start('migrate');
   const code = ended(child);
   for (const end = performance.now() + patienceMs; !said().includes('waiting for') && child.exitCode === null; await delay(50))
     if (performance.now() > end) break;
@@ -133,8 +133,15 @@ test('`cofferdam migrate` says whom it waits for, and ends by SIGTERM', async (t
   t.equal(await code, 1, 'nobody takes it for done');
   t.match(said(), /cofferdam migrate: waiting for another migration of this database: process \d+ of the server \(somebody else as /);
   t.match(said(), /cancelled as requested/);
+  const whole = start('up');
+  const wholeCode = ended(whole.child);
+  for (const end = performance.now() + patienceMs; !whole.said().includes('waiting for') && whole.child.exitCode === null; await delay(50))
+    if (performance.now() > end) break;
+  whole.child.kill('SIGTERM');
+  t.equal(await wholeCode, 0, `a start of all roles that is given up has stopped as asked: ${whole.said()}`);
+  t.match(whole.said(), /waiting for another migration of this database/);
   await other.query('select pg_advisory_unlock($1)', [advisoryLocks.migration]);
-  const again = start();
+  const again = start('migrate');
   t.equal(await ended(again.child), 0, `twin: ${again.said()}`);
   t.match(again.said(), /applied: 0001_foundation\.sql/);
 });
