@@ -14,6 +14,11 @@ export class SavepointList<Item> {
     this.#items.push(item);
   }
 
+  /** The transaction has ended. */
+  clear(): void {
+    this.#items.length = 0;
+  }
+
   /** Hears each statement of the transaction after it was run. */
   heard(statement: string): void {
     const [, verb, name] = /^(rollback to |release )?savepoint ([a-z_]+)$/.exec(statement) ?? [];

@@ -3,6 +3,7 @@
 // Must never: forget an entry because there are many; remember an entry whose transaction was rolled back; keep entries
 // that two operators gave up with a release (decisions 36 and 42).
 import { CofferdamError } from '../errors.ts';
+import { SavepointList } from '../savepoints.ts';
 import { idOfEntry, microsOf, parseEntry, textOfWritten, type WrittenEntry } from './written.ts';
 
 /** A written entry as the text of its row, with the values of all columns: `(id,"at",kind,…)`. */
@@ -183,10 +184,7 @@ export class Births {
   begin(isBounded = true): Draft {
     const above = this.#newest;
     const generation = this.#generation;
-    const written: Head[] = [];
-    // Savepoints are treated as the database treats them: of several with one name the innermost counts, and leaving a
-    // savepoint also leaves those inside it.
-    const marks: { readonly name: string; readonly at: number }[] = [];
+    const written = new SavepointList<Head>();
     let isRefused = false;
     const key = {};
     this.#open.set(key, above);
@@ -204,25 +202,12 @@ export class Births {
       requireRoom: () => {
         if (isBounded) this.#requireRoom();
       },
-      add: (entry) => void written.push(this.#headOf(entry)),
-      heard: (statement) => {
-        const [, verb, name] = /^(rollback to |release )?savepoint ([a-z_]+)$/.exec(statement) ?? [];
-        if (name === undefined) return;
-        if (verb === undefined) {
-          marks.push({ name, at: written.length });
-          return;
-        }
-        const innermost = marks.findLastIndex((one) => one.name === name);
-        const mark = marks[innermost];
-        // The database does not know such a savepoint either, so the statement fails and the transaction is aborted.
-        if (mark === undefined) return;
-        if (verb === 'rollback to ') written.length = Math.min(written.length, mark.at);
-        marks.length = verb === 'rollback to ' ? innermost + 1 : innermost;
-      },
+      add: (entry) => written.add(this.#headOf(entry)),
+      heard: (statement) => written.heard(statement),
       end: (end) => {
         this.#open.delete(key);
-        if (end !== 'undone' && generation === this.#generation) this.#remember(written, above, end === 'unknown');
-        written.length = 0;
+        if (end !== 'undone' && generation === this.#generation) this.#remember(written.items, above, end === 'unknown');
+        written.clear();
       },
     };
   }
