@@ -54,16 +54,10 @@ async function tryOnce(
 }
 
 /** A month that leaves in the middle of a run makes two records of one: then it is begun anew, once. */
-async function verifyStill(
-  database: Database,
-  against: VerifySettings,
-  memory: Memory,
-  now: number,
-  onRun: (run: Run) => void,
-): Promise<Tried> {
+async function verifyStill(database: Database, attempt: () => Promise<Tried>): Promise<Tried> {
   for (let isLast = false; ; isLast = true) {
     const mark = await database.withSystem(monthsMark);
-    const tried = await tryOnce(database, against, memory, now, onRun);
+    const tried = await attempt();
     if ((await database.withSystem(monthsMark)) === mark) return tried;
     if (isLast) throw new CofferdamError('conflict', 'a month of the record left the database during each of two runs');
   }
@@ -81,9 +75,10 @@ export async function verifyOnce(database: Database, against: VerifySettings, me
   let run = fullRun('nothing is known of an earlier run', memory.full);
   let tried: Tried;
   try {
-    tried = await verifyStill(database, against, memory, began, (begun) => {
+    const onRun = (begun: Run): void => {
       run = begun;
-    });
+    };
+    tried = await verifyStill(database, () => tryOnce(database, against, memory, began, onRun));
   } catch (error) {
     const why =
       error instanceof Error && 'code' in error && !(error instanceof CofferdamError) ? error.message : toCofferdamError(error).message;
