@@ -1,11 +1,10 @@
 // T-34: nothing floats: every promise of every role has an owner, by the types of the real checker; and what floats all the same fails a test.
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'tap';
 import { unownedFailure } from '../../server/observability/last-word.ts';
-import { temporaryDirectory } from '../support/database.ts';
 import { floating } from '../support/floating.ts';
+import { linesFoundIn } from '../support/planted.ts';
 import { unownedIn } from '../support/unowned.ts';
 
 const root = join(import.meta.dirname, '..', '..');
@@ -50,22 +49,7 @@ export class One {
 `;
 
 test('each way to leave one alone is found, and the honest ways are not', (t) => {
-  const directory = temporaryDirectory(t);
-  symlinkSync(join(root, 'node_modules'), join(directory, 'node_modules'));
-  mkdirSync(join(directory, 'room'));
-  writeFileSync(join(directory, 'room', 'planted.ts'), planted);
-  writeFileSync(
-    join(directory, 'tsconfig.json'),
-    JSON.stringify({
-      compilerOptions: { target: 'es2024', lib: ['es2024'], module: 'nodenext', strict: true, noEmit: true, types: ['node'] },
-      include: ['room'],
-    }),
-  );
-  const lines = floating(join(directory, 'tsconfig.json'), directory, ['room']).map((one) => Number(one.split(':')[1]));
-  t.same(
-    [...new Set(lines)].sort((a, b) => a - b),
-    [8, 9, 10, 11, 12, 13, 14, 15, 16, 17],
-  );
+  t.same(linesFoundIn(t, planted, floating), [8, 9, 10, 11, 12, 13, 14, 15, 16, 17]);
   t.end();
 });
 

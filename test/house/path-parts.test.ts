@@ -1,9 +1,9 @@
 // No path of the file system is made of a row, or of anything else that was not parsed.
-import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'tap';
-import { temporaryDirectory } from '../support/database.ts';
 import { unparsedPaths } from '../support/path-parts.ts';
+import { linesFoundIn } from '../support/planted.ts';
 
 const root = join(import.meta.dirname, '..', '..');
 const rooms = ['server/warden', 'server/edge', 'server/extents', 'server/admin', 'server/config', 'server/verify', 'server/rpc'];
@@ -62,20 +62,6 @@ export const one = (directory: string, row: { file: string; id: ObjectId; n: num
 `;
 
 test('each way to make one of a row is found, and the honest ways are not', (t) => {
-  const directory = temporaryDirectory(t);
-  symlinkSync(join(root, 'node_modules'), join(directory, 'node_modules'));
-  mkdirSync(join(directory, 'room'));
-  writeFileSync(join(directory, 'room', 'planted.ts'), planted);
-  writeFileSync(
-    join(directory, 'tsconfig.json'),
-    JSON.stringify({
-      compilerOptions: { target: 'es2024', lib: ['es2024'], module: 'nodenext', strict: true, noEmit: true, types: ['node'] },
-      include: ['room'],
-    }),
-  );
-  t.same(
-    unparsedPaths(join(directory, 'tsconfig.json'), directory, ['room']).map((one) => Number(one.split(':')[1])),
-    [7, 8, 9, 10, 11],
-  );
+  t.same(linesFoundIn(t, planted, unparsedPaths), [7, 8, 9, 10, 11]);
   t.end();
 });

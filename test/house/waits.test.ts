@@ -1,8 +1,7 @@
 // Every wait of the product, and of what runs for long beside it, has a bound, a next step and a sentence: found by shape, with the few that are bounded elsewhere.
-import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'tap';
-import { temporaryDirectory } from '../support/database.ts';
+import { linesFoundIn } from '../support/planted.ts';
 import { unbounded } from '../support/unbounded.ts';
 
 const root = join(import.meta.dirname, '..', '..');
@@ -79,16 +78,6 @@ export async function waits(child: ChildProcess): Promise<void> {
 `;
 
 test('each shape is found, and the honest ones are not', (t) => {
-  const directory = temporaryDirectory(t);
-  symlinkSync(join(root, 'node_modules'), join(directory, 'node_modules'));
-  mkdirSync(join(directory, 'room'));
-  writeFileSync(join(directory, 'room', 'planted.ts'), planted);
-  const compilerOptions = { target: 'es2024', lib: ['es2024'], module: 'nodenext', strict: true, noEmit: true, types: ['node'] };
-  writeFileSync(join(directory, 'tsconfig.json'), JSON.stringify({ compilerOptions, include: ['room'] }));
-  const lines = unbounded(join(directory, 'tsconfig.json'), directory, ['room']).map((one) => Number(one.split(':')[1]));
-  t.same(
-    [...new Set(lines)].sort((a, b) => a - b),
-    [8, 9, 10, 11, 18, 22],
-  );
+  t.same(linesFoundIn(t, planted, unbounded), [8, 9, 10, 11, 18, 22]);
   t.end();
 });
